@@ -1,0 +1,118 @@
+"""Settings from the environment and `.env`; a value that is missing or unsafe stops the start with a sentence."""
+
+import ipaddress
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MIN_KEY_LENGTH = 32
+LIMIT_CEILING = Decimal("1e12")
+PLACEHOLDER = "change-me"
+_ENV_FILE = Path(__file__).resolve().parent.parent / ".env"
+
+
+class ConfigurationError(Exception):
+    """The environment does not describe a service that can be run safely."""
+
+
+class Settings(BaseSettings):
+    """What the environment says. Amounts are in the portfolio's currency, quantities in units of the instrument."""
+
+    model_config = SettingsConfigDict(
+        env_file=_ENV_FILE, env_file_encoding="utf-8", extra="ignore", frozen=True
+    )
+
+    oms_api_key: str = Field(repr=False)
+    database_url: str = Field(default="sqlite:///./slackoms.db", repr=False)
+    migration_database_url: str | None = Field(default=None, repr=False)
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 8001
+    environment: Literal["development", "test", "production"] = "development"
+    log_format: Literal["console", "json"] | None = None
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    rate_limit_per_minute: Annotated[int, Field(ge=0, le=1_000_000_000)] = 600
+    docs_enabled: bool = True
+    max_quantity: Decimal = Decimal(1_000_000)
+    max_gmv: Decimal = Decimal(100_000_000)
+    min_price: Decimal = Decimal("0.00000001")
+    max_price: Decimal = Decimal(1_000_000)
+    write_queue_limit: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    write_batch_limit: Annotated[int, Field(ge=1, le=10_000)] = 250
+    reader_threads: Annotated[int, Field(ge=1, le=64)] = 8
+    database_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 5.0
+
+    @field_validator("oms_api_key")
+    @classmethod
+    def _strong_key(cls, value: str) -> str:
+        printable = all("!" <= character <= "~" for character in value)
+        if len(value) < MIN_KEY_LENGTH or not printable or PLACEHOLDER in value.lower():
+            raise ValueError(
+                f"OMS_API_KEY must be at least {MIN_KEY_LENGTH} printable ASCII characters, kept secret: "
+                "run `python generate_api_key.py` and set it to what is printed"
+            )
+        return value
+
+    @field_validator("database_url", "migration_database_url")
+    @classmethod
+    def _known_database(cls, value: str | None) -> str | None:
+        schemes = ("sqlite:///", "postgres://", "postgresql://", "postgresql+psycopg2://")
+        if value is not None and not value.startswith(schemes):
+            raise ValueError("DATABASE_URL must start with postgresql:// or sqlite:///")
+        return value
+
+    @field_validator("max_quantity", "max_gmv", "min_price", "max_price")
+    @classmethod
+    def _sane_limit(cls, value: Decimal) -> Decimal:
+        if not (value.is_finite() and 0 < value <= LIMIT_CEILING):
+            raise ValueError(f"a limit must be above 0 and at most {LIMIT_CEILING:,f}")
+        return value
+
+    @model_validator(mode="after")
+    def _safe_together(self) -> "Settings":
+        if self.min_price > self.max_price:
+            raise ValueError("MIN_PRICE must not be above MAX_PRICE")
+        if self.environment == "production" and ":memory:" in self.database_url:
+            raise ValueError("DATABASE_URL must name a durable database in production")
+        return self
+
+    @property
+    def logs_as_json(self) -> bool:
+        """JSON lines where asked for, and in production unless asked otherwise."""
+        return (self.log_format or ("json" if self.environment == "production" else "console")) == "json"
+
+    @property
+    def migrates_at_start(self) -> bool:
+        """Development brings its database up to date by itself; production does it as a step of its own."""
+        return self.environment != "production"
+
+    @property
+    def listens_beyond_loopback(self) -> bool:
+        """Whether other machines can reach the address the service binds."""
+        try:
+            return not ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host != "localhost"
+
+
+def load_settings() -> Settings:
+    """Read the settings.
+
+    Raises ConfigurationError with one line per trouble, naming the variable and never its value.
+    """
+    try:
+        return Settings()  # type: ignore[call-arg]  # the required fields come from the environment
+    except ValidationError as error:
+        raise ConfigurationError("\n".join(map(_sentence, error.errors(include_input=False)))) from None
+
+
+def _sentence(problem: object) -> str:
+    location, message, kind = problem["loc"], problem["msg"], problem["type"]  # type: ignore[index]  # an ErrorDetails
+    name = ".".join(str(part) for part in location).upper()
+    if kind == "missing":
+        return f"{name} is not set: run `python generate_api_key.py` and put {name}=… into the environment or .env"
+    return (
+        f"{name}: {message.removeprefix('Value error, ')}" if name else message.removeprefix("Value error, ")
+    )

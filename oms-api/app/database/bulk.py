@@ -1,0 +1,123 @@
+"""Many rows in one statement: one JSON parameter on PostgreSQL, one prepared statement on SQLite.
+
+Values are what both databases take as text or JSON: str, int, bool and None; amounts as canonical text
+(`money.fixed`), instants as RFC 3339 text (`clock.iso`). Statements name tables and columns of the code alone.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Table
+from sqlalchemy.dialects import postgresql
+
+Value = str | int | bool | None
+Row = Sequence[Value]
+Names = tuple[str, ...]
+
+_POSTGRESQL = postgresql.dialect()
+
+
+def insert_rows(connection: Connection, table: Table, columns: Names, rows: Sequence[Row]) -> None:
+    """Insert `rows`, each in the order of `columns`. Nothing happens for none."""
+    _write(connection, _insert(table, columns, _is_sqlite(connection)), rows)
+
+
+def insert_missing_rows(connection: Connection, table: Table, columns: Names, rows: Sequence[Row]) -> None:
+    """Insert those of `rows` that break no unique constraint, in the order given."""
+    _write(connection, _insert(table, columns, _is_sqlite(connection)) + " ON CONFLICT DO NOTHING", rows)
+
+
+def upsert_rows(
+    connection: Connection, table: Table, columns: Names, key: Names, rows: Sequence[Row]
+) -> None:
+    """Insert `rows`, or where one with the same `key` stands, overwrite its other columns."""
+    _write(connection, _upsert(table, columns, key, _is_sqlite(connection)), rows)
+
+
+def update_rows(
+    connection: Connection, table: Table, columns: Names, key: Names, rows: Sequence[Row]
+) -> None:
+    """Set the columns of the rows with those keys. A row of `rows` holds `columns`, then `key`."""
+    _write(connection, _update(table, columns, key, _is_sqlite(connection)), rows)
+
+
+def matching_rows(
+    connection: Connection, table: Table, columns: Names, key: Names, keys: Sequence[Row], lock_by: str = ""
+) -> list[tuple[Any, ...]]:
+    """Return `columns` of the rows whose `key` is among `keys`, as the driver gives them, in no certain order.
+
+    With `lock_by`, on PostgreSQL, the rows are locked for update in the order of that column.
+    """
+    if not keys:
+        return []
+    statement = _match(table, columns, key, lock_by, _is_sqlite(connection))
+    return [tuple(row) for row in connection.exec_driver_sql(statement, (_json(keys),))]
+
+
+def _is_sqlite(connection: Connection) -> bool:
+    return connection.dialect.name == "sqlite"
+
+
+def _write(connection: Connection, statement: str, rows: Sequence[Row]) -> None:
+    if not rows:
+        return
+    if _is_sqlite(connection):
+        connection.exec_driver_sql(statement, [tuple(row) for row in rows])
+    else:
+        connection.exec_driver_sql(statement, (_json(rows),))
+
+
+def _json(rows: Sequence[Row]) -> str:
+    """Return the rows as JSON arrays of objects with the short names c0, c1, …: less to send and to parse."""
+    names = _short(len(rows[0]))
+    return orjson.dumps([dict(zip(names, row, strict=True)) for row in rows]).decode()
+
+
+@cache
+def _short(count: int) -> Names:
+    return tuple(f"c{index}" for index in range(count))
+
+
+def _recordset(table: Table, columns: Names) -> str:
+    kinds = (table.c[name].type.compile(_POSTGRESQL) for name in columns)
+    kinds = (kind.replace("BIGSERIAL", "BIGINT") for kind in kinds)
+    return f"json_to_recordset(%s) AS r({', '.join(f'c{index} {kind}' for index, kind in enumerate(kinds))})"
+
+
+@cache
+def _insert(table: Table, columns: Names, sqlite: bool) -> str:
+    head = f"INSERT INTO {table.name} ({', '.join(columns)})"
+    if sqlite:
+        return f"{head} VALUES ({', '.join('?' for _ in columns)})"
+    return f"{head} SELECT {', '.join(_short(len(columns)))} FROM {_recordset(table, columns)}"  # noqa: S608  # names of the code
+
+
+@cache
+def _upsert(table: Table, columns: Names, key: Names, sqlite: bool) -> str:
+    changes = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in key)
+    return f"{_insert(table, columns, sqlite)} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}"
+
+
+@cache
+def _update(table: Table, columns: Names, key: Names, sqlite: bool) -> str:
+    if sqlite:
+        changes = ", ".join(f"{name} = ?" for name in columns)
+        where = " AND ".join(f"{name} = ?" for name in key)
+        return f"UPDATE {table.name} SET {changes} WHERE {where}"  # noqa: S608  # names of the code
+    names = columns + key
+    changes = ", ".join(f"{name} = r.c{index}" for index, name in enumerate(columns))
+    where = " AND ".join(f"t.{name} = r.c{len(columns) + index}" for index, name in enumerate(key))
+    return f"UPDATE {table.name} t SET {changes} FROM {_recordset(table, names)} WHERE {where}"  # noqa: S608  # as above
+
+
+@cache
+def _match(table: Table, columns: Names, key: Names, lock_by: str, sqlite: bool) -> str:
+    picked = ", ".join(f"t.{name}" for name in columns)
+    if sqlite:
+        on = " AND ".join(f"t.{name} = json_extract(r.value, '$.c{index}')" for index, name in enumerate(key))
+        return f"SELECT {picked} FROM json_each(?) r CROSS JOIN {table.name} t ON {on}"  # noqa: S608  # as above
+    on = " AND ".join(f"t.{name} = r.c{index}" for index, name in enumerate(key))
+    lock = f" ORDER BY t.{lock_by} FOR UPDATE OF t" if lock_by else ""
+    return f"SELECT {picked} FROM {table.name} t JOIN {_recordset(table, key)} ON {on}{lock}"  # noqa: S608  # as above

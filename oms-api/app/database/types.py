@@ -1,0 +1,60 @@
+"""Column types that keep amounts exact and instants aware on both databases.
+
+SQLite's own NUMERIC is binary floating point, and its date types forget the time zone; both are TEXT there.
+"""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from sqlalchemy import DateTime, Dialect, Numeric, Text
+from sqlalchemy.types import TypeDecorator, TypeEngine
+from typing_extensions import override
+
+from app.clock import iso
+from app.money import DIGITS, PLACES, fixed
+
+
+class Amount(TypeDecorator[Decimal]):
+    """NUMERIC(24, 8) on PostgreSQL; on SQLite canonical text with 8 decimals, which compares by CAST only."""
+
+    impl = Numeric
+    cache_ok = True
+
+    @override
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Decimal]:
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(Text())  # type: ignore[arg-type]  # text in the column, Decimal in Python
+        return dialect.type_descriptor(Numeric(DIGITS, PLACES))
+
+    @override
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Decimal | str | None:  # type: ignore[override]  # as above
+        return fixed(value) if value is not None and dialect.name == "sqlite" else value
+
+    @override
+    def process_result_value(self, value: object, dialect: Dialect) -> Decimal | None:
+        return value if value is None or isinstance(value, Decimal) else Decimal(str(value))
+
+
+class Instant(TypeDecorator[datetime]):
+    """TIMESTAMP WITH TIME ZONE on PostgreSQL; on SQLite RFC 3339 text in UTC, whose order is that of time."""
+
+    impl = DateTime
+    cache_ok = True
+
+    @override
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[datetime]:
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(Text())  # type: ignore[arg-type]  # text in the column, datetime in Python
+        return dialect.type_descriptor(DateTime(timezone=True))
+
+    @override
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | str | None:  # type: ignore[override]  # as above
+        if value is None or dialect.name != "sqlite":
+            return value
+        return iso(value.astimezone(UTC))
+
+    @override
+    def process_result_value(self, value: object, dialect: Dialect) -> datetime | None:
+        if value is None or isinstance(value, datetime):
+            return None if value is None else value.astimezone(UTC)
+        return datetime.fromisoformat(str(value))

@@ -1,0 +1,196 @@
+"""The outermost layer of every request: its id, its body's cap, its log line, its metrics, its last-resort answer.
+
+Routes that must be quick are served right here (`fast`), past the framework's own body handling and routing; the
+framework knows the same routes, and documents them.
+"""
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+from app.clock import Now
+from app.errors import OmsError, TooLarge
+from app.ids import new_request_id
+from app.logs import AccessLog
+from app.metrics import Metrics
+from app.wire.problems import problem_body, problem_headers
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+BODY_LIMIT = 1_000_000
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,100}")
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_COMMON_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+    (b"referrer-policy", b"no-referrer"),
+]
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class FastRequest:
+    """What a fast route sees. Header names are lower case; of repeated headers the last counts."""
+
+    headers: dict[bytes, bytes]
+    body: bytes
+    path: str
+    request_id: str
+    caller: str = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class FastAnswer:
+    """What it answers, as JSON."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+FastRoute = Callable[[FastRequest], Awaitable[FastAnswer]]
+
+
+class Disconnected(Exception):
+    """The client went away before its request was whole."""
+
+
+class Edge:
+    """ASGI middleware; `fast` maps (method, path) to fast routes."""
+
+    def __init__(
+        self,
+        app: App,
+        metrics: Metrics,
+        access_log: AccessLog,
+        now: Now,
+        fast: dict[tuple[str, str], FastRoute],
+    ) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._access_log = access_log
+        self._now = now
+        self._fast = fast
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; anything but HTTP passes through."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        headers = dict(scope["headers"])
+        request = FastRequest(headers, b"", scope["path"], _request_id(headers))
+        answer = _Answer(send, request.request_id.encode())
+        try:
+            request.body = await _read_body(headers, receive)
+            await self._serve(scope, request, answer)
+        except Disconnected:
+            return
+        except OmsError as error:
+            await answer.problem(error, request)
+        except Exception:
+            _LOG.exception("unexpected error", extra={"request_id": request.request_id})
+            await answer.problem(OmsError("The error was logged under this request id."), request)
+        self._note(scope, request, answer.status, time.perf_counter() - started)
+
+    async def _serve(self, scope: Scope, request: FastRequest, answer: "_Answer") -> None:
+        fast = self._fast.get((scope["method"], request.path))
+        if fast is not None:
+            scope["oms_route"] = request.path
+            await answer.send_fast(await fast(request))
+            return
+        scope.setdefault("state", {})["edge"] = request
+        await self._app(scope, _replay(request.body), answer)
+
+    def _note(self, scope: Scope, request: FastRequest, status: int, seconds: float) -> None:
+        method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+        route = scope.get("oms_route") or _route_template(scope)
+        self._metrics.request(method, route, status, seconds)
+        schedule = asyncio.get_running_loop().call_later
+        self._access_log.add(
+            schedule, self._now(), method, request.path, status, seconds, request.request_id, request.caller
+        )
+
+
+class _Answer:
+    """The client's side: adds the common headers, and remembers whether anything was sent."""
+
+    def __init__(self, send: Send, request_id: bytes) -> None:
+        self._send = send
+        self._headers = [*_COMMON_HEADERS, (b"x-request-id", request_id)]
+        self.status = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message.get("headers", ()), *self._headers]
+        await self._send(message)
+
+    async def send_fast(self, answer: FastAnswer) -> None:
+        length = str(len(answer.body)).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", length), *answer.headers]
+        await self({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": answer.body})
+
+    async def problem(self, error: OmsError, request: FastRequest) -> None:
+        if self.status:
+            raise error  # half an answer is out: let the server cut the connection
+        body = problem_body(error, request.path, request.request_id)
+        headers = [(name.encode(), value.encode()) for name, value in problem_headers(error).items()]
+        headers.append((b"content-length", str(len(body)).encode()))
+        await self({"type": "http.response.start", "status": error.status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": body})
+
+
+def _request_id(headers: dict[bytes, bytes]) -> str:
+    sent = headers.get(b"x-request-id", b"")
+    return sent.decode() if _REQUEST_ID.fullmatch(sent) else new_request_id()
+
+
+async def _read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
+    """Read the body whole, up to the cap; what is longer is refused without reading on."""
+    declared = headers.get(b"content-length", b"0")
+    if declared.isdigit() and int(declared[:20]) > BODY_LIMIT:
+        raise _too_large()
+    if declared == b"0" and b"transfer-encoding" not in headers:
+        return b""
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    while message["type"] == "http.request" and message.get("more_body") and len(body) <= BODY_LIMIT:
+        message = await receive()
+        body += message.get("body", b"")
+    if message["type"] == "http.disconnect":
+        raise Disconnected
+    if len(body) > BODY_LIMIT:
+        raise _too_large()
+    return body
+
+
+def _too_large() -> TooLarge:
+    return TooLarge(f"A body may hold at most {BODY_LIMIT:,} bytes.")
+
+
+def _replay(body: bytes) -> Receive:
+    messages = [{"type": "http.request", "body": body, "more_body": False}]
+    gone = asyncio.Event()
+
+    async def receive() -> Message:
+        if messages:
+            return messages.pop()
+        await gone.wait()  # nobody sets it: the framework cancels its own watch for a disconnect
+        return {"type": "http.disconnect"}
+
+    return receive
+
+
+def _route_template(scope: Scope) -> str:
+    path = getattr(scope.get("route"), "path", None)
+    return path if isinstance(path, str) else "unmatched"

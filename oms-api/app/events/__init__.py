@@ -1,0 +1,1 @@
+"""The outbox: every change writes its event in its own transaction; delivery comes after."""

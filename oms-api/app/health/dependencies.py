@@ -1,0 +1,31 @@
+"""What health is read from."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+from sqlalchemy import Connection
+
+from app.clock import Now
+from app.database import Readers
+from app.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """The parts whose state is health. `is_current` tells whether a database has this version's tables."""
+
+    readers: Readers
+    is_current: Callable[[Connection], bool]
+    writer_is_alive: Callable[[], bool]
+    metrics: Metrics
+    now: Now
+
+
+async def _vitals(request: Request) -> Vitals:
+    vitals: Vitals = request.app.state.vitals
+    return vitals
+
+
+TheVitals = Annotated[Vitals, Depends(_vitals)]

@@ -1,0 +1,63 @@
+"""Health needs no key; metrics do."""
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from app import __version__
+from app.clock import iso
+from app.errors import Unavailable
+from app.health.dependencies import TheVitals, Vitals
+from app.health.schemas import HealthOut, ReadinessOut
+from app.identity.dependencies import Reader
+from app.metrics import CONTENT_TYPE
+from app.wire.answers import answer, problems
+
+SERVICE = "oms-api"
+PATIENCE_SECONDS = 3.0
+_CHECKS = ("database", "migrations", "writer")
+
+router = APIRouter(tags=["health"])
+metrics_router = APIRouter(tags=["health"])
+
+
+@router.get("/health", responses={200: {"model": HealthOut}})
+async def health(vitals: TheVitals) -> Response:
+    """Answer as long as the process does."""
+    facts = {"status": "healthy", "service": SERVICE, "version": __version__, "timestamp": iso(vitals.now())}
+    return answer(facts)
+
+
+@router.get("/health/live", responses={200: {"model": HealthOut}})
+async def live(vitals: TheVitals) -> Response:
+    """Answer as long as the process does; restart it when this fails."""
+    return await health(vitals)
+
+
+@router.get("/health/ready", responses={200: {"model": ReadinessOut}, 503: {"model": ReadinessOut}})
+async def ready(vitals: TheVitals) -> Response:
+    """Tell whether trades can be taken: 503 while the database, its tables or the writer are not there."""
+    state = await _readiness(vitals)
+    is_ready = all(state.values())
+    checks = {name: "ok" if state[name] else "failed" for name in _CHECKS}
+    return answer({"status": "ready" if is_ready else "not ready", **checks}, 200 if is_ready else 503)
+
+
+@metrics_router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}} | problems(),
+)
+async def metrics(_: Reader, vitals: TheVitals) -> Response:
+    """Counts and timings for Prometheus, with a key of scope `read`."""
+    return Response(vitals.metrics.render(), media_type=CONTENT_TYPE)
+
+
+async def _readiness(vitals: Vitals) -> dict[str, Any]:
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            current = await vitals.readers.run(vitals.is_current)
+    except (Unavailable, TimeoutError):
+        return {"database": False, "migrations": False, "writer": vitals.writer_is_alive()}
+    return {"database": True, "migrations": current, "writer": vitals.writer_is_alive()}

@@ -1,0 +1,104 @@
+"""The form of API keys and what their scopes allow.
+
+A key is `oms_` + an id of 12 characters + `_` + 35 random characters (base 36: 180 bits) + 6 of checksum. The
+checksum refuses mistyped and made-up keys without a look at the database.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
+PREFIX = "oms_"
+ID_LENGTH = 12
+SECRET_LENGTH = 35
+CHECKSUM_LENGTH = 6
+KEY_LENGTH = len(PREFIX) + ID_LENGTH + 1 + SECRET_LENGTH + CHECKSUM_LENGTH
+
+
+class Scope(StrEnum):
+    """What a key may do."""
+
+    READ = "read"
+    TRADE = "trade"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is calling, and for whom: a tenant's key. `limit_key` names the bucket of its rate limit."""
+
+    tenant_id: int
+    key_id: str
+    name: str
+    scopes: frozenset[Scope]
+
+    def may(self, scope: Scope) -> bool:
+        """Admin may do everything, trade includes read."""
+        return scope in self.scopes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """A key as the database knows it."""
+
+    key_id: str
+    tenant_id: int
+    name: str
+    secret_hash: bytes
+    scopes: str
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+def make_key(draw: Callable[[str], str]) -> str:
+    """Return a fresh key; `draw` picks one character of the alphabet at random, as secrets.choice does."""
+    characters = [draw(ALPHABET) for _ in range(ID_LENGTH + SECRET_LENGTH)]
+    body = f"{PREFIX}{''.join(characters[:ID_LENGTH])}_{''.join(characters[ID_LENGTH:])}"
+    return body + _checksum(body)
+
+
+def key_id_of(key: str) -> str | None:
+    """Return the id inside a well-formed key, or None where the form or the checksum is wrong."""
+    if len(key) != KEY_LENGTH or not key.startswith(PREFIX) or not key.isascii():
+        return None
+    body, checksum = key[:-CHECKSUM_LENGTH], key[-CHECKSUM_LENGTH:]
+    if not hmac.compare_digest(checksum, _checksum(body)):
+        return None
+    return key[len(PREFIX) : len(PREFIX) + ID_LENGTH]
+
+
+def hash_of(key: str) -> bytes:
+    """Return the hash that is stored. Keys carry 180 random bits, so a fast hash is enough."""
+    return hashlib.sha256(key.encode()).digest()
+
+
+def expand_scopes(words: str) -> frozenset[Scope]:
+    """Return all scopes that `words` grant. Raises ValueError for an unknown one, or none."""
+    granted = {Scope(word) for word in words.split()}
+    if not granted:
+        raise ValueError("a key needs at least one scope")
+    if Scope.ADMIN in granted:
+        granted |= {Scope.TRADE, Scope.READ}
+    if Scope.TRADE in granted:
+        granted.add(Scope.READ)
+    return frozenset(granted)
+
+
+def accepts(stored: StoredKey, key: str, now: datetime) -> bool:
+    """Tell whether `key` is the stored one and still counts."""
+    matches = hmac.compare_digest(stored.secret_hash, hash_of(key))
+    expired = stored.expires_at is not None and stored.expires_at <= now
+    return matches and not expired and stored.revoked_at is None
+
+
+def _checksum(body: str) -> str:
+    number = int.from_bytes(hashlib.sha256(body.encode()).digest()[:4], "big")
+    digits = ""
+    for _ in range(CHECKSUM_LENGTH):
+        number, digit = divmod(number, len(ALPHABET))
+        digits += ALPHABET[digit]
+    return digits

@@ -1,0 +1,42 @@
+"""What the ledger refuses."""
+
+from app.errors import Conflict, NotFound
+
+
+class KeyReused(Conflict):
+    """An idempotency key is bound to the first body that was recorded under it."""
+
+    kind, title = "idempotency-key-reused", "The key was used for another request"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"Idempotency-Key {key!r} was used with another body; nothing was recorded. Use a new key."
+        )
+
+
+class NoSuchTrade(NotFound):
+    """No trade of that id, or not the caller's."""
+
+    def __init__(self, trade_id: str) -> None:
+        super().__init__(f"There is no trade {trade_id!r}.")
+
+
+class NoSuchPortfolio(NotFound):
+    """No trade was ever booked under that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no portfolio {name!r}; it comes into being with its first trade.")
+
+
+class AlreadyReversed(Conflict):
+    """A trade is undone once."""
+
+    def __init__(self, trade_id: str, reversal_id: str) -> None:
+        super().__init__(f"Trade {trade_id} was reversed already, by {reversal_id}.")
+
+
+class ReversalOfReversal(Conflict):
+    """What undid a trade is not undone; the trade is reported again instead."""
+
+    def __init__(self, trade_id: str) -> None:
+        super().__init__(f"{trade_id} is a reversal; report the trade again instead of reversing it.")

@@ -1,0 +1,123 @@
+"""The tables of the books. The database repeats what the rules promise: it is the last guard."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.database import Amount, Base, Instant
+
+_BIG_KEY = BigInteger().with_variant(Integer, "sqlite")
+_WHERE_REVERSAL = {dialect + "_where": text("reverses IS NOT NULL") for dialect in ("postgresql", "sqlite")}
+_POSITIVE = "CAST({0} AS NUMERIC) > 0"
+
+
+class Portfolio(Base):
+    """A book, with the projections of its ledger: cash, counters, and the last row's sequence, id and hash."""
+
+    __tablename__ = "portfolios"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "name_key"),
+        CheckConstraint("kind IN ('paper', 'live')", name="kind_is_known"),
+        CheckConstraint("total_buys >= 0 AND total_trades >= total_buys", name="counters_add_up"),
+        CheckConstraint("last_sequence >= total_trades", name="sequence_covers_trades"),
+    )
+
+    id: Mapped[int] = mapped_column(_BIG_KEY, primary_key=True, autoincrement=True)
+    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id"))
+    name: Mapped[str] = mapped_column(String(100))
+    name_key: Mapped[str] = mapped_column(String(300))
+    base_currency: Mapped[str] = mapped_column(String(3))
+    kind: Mapped[str] = mapped_column(String(5))
+    opening_cash: Mapped[Decimal] = mapped_column(Amount)
+    cash: Mapped[Decimal] = mapped_column(Amount)
+    realized_pnl: Mapped[Decimal] = mapped_column(Amount)
+    total_trades: Mapped[int] = mapped_column(BigInteger)
+    total_buys: Mapped[int] = mapped_column(BigInteger)
+    last_sequence: Mapped[int] = mapped_column(BigInteger)
+    last_hash: Mapped[str] = mapped_column(String(64))
+    last_trade_id: Mapped[str | None] = mapped_column(String(32))
+    last_created_at: Mapped[datetime | None] = mapped_column(Instant)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class Trade(Base):
+    """A row of the ledger, append-only by trigger; see `rules.chain.TradeRow` for its fields' order and form."""
+
+    __tablename__ = "trades"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "portfolio_id", "sequence"),
+        UniqueConstraint("tenant_id", "kind", "idempotency_key"),
+        Index("uq_trades_tenant_id_reverses", "tenant_id", "reverses", unique=True, **_WHERE_REVERSAL),
+        Index(None, "tenant_id", "portfolio_id", "symbol", "product", "sequence"),
+        Index(None, "tenant_id", "symbol", "trade_id"),
+        CheckConstraint("side IN ('BUY', 'SELL')", name="side_is_known"),
+        CheckConstraint("kind IN ('trade', 'reversal')", name="kind_is_known"),
+        CheckConstraint("(kind = 'reversal') = (reverses IS NOT NULL)", name="reversal_names_its_trade"),
+        CheckConstraint("(idempotency_key IS NULL) = (request_hash IS NULL)", name="key_has_request_hash"),
+        CheckConstraint("sequence > 0", name="sequence_is_positive"),
+        CheckConstraint(_POSITIVE.format("quantity"), name="quantity_is_positive"),
+        CheckConstraint(_POSITIVE.format("gmv"), name="gmv_is_positive"),
+        CheckConstraint(_POSITIVE.format("price"), name="price_is_positive"),
+    )
+
+    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id"), primary_key=True)
+    trade_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    portfolio_id: Mapped[int] = mapped_column(ForeignKey("portfolios.id"))
+    sequence: Mapped[int] = mapped_column(BigInteger)
+    kind: Mapped[str] = mapped_column(String(8))
+    symbol: Mapped[str] = mapped_column(String(20))
+    product: Mapped[str] = mapped_column(String(8))
+    side: Mapped[str] = mapped_column(String(4))
+    quantity: Mapped[Decimal] = mapped_column(Amount)
+    price: Mapped[Decimal] = mapped_column(Amount)
+    gmv: Mapped[Decimal] = mapped_column(Amount)
+    charges: Mapped[Decimal] = mapped_column(Amount)
+    realized_pnl: Mapped[Decimal] = mapped_column(Amount)
+    user_id: Mapped[str | None] = mapped_column(String(100))
+    source: Mapped[str] = mapped_column(String(60))
+    order_id: Mapped[str | None] = mapped_column(String(32))
+    note: Mapped[str | None] = mapped_column(Text)
+    idempotency_key: Mapped[str | None] = mapped_column(String(210))
+    request_hash: Mapped[str | None] = mapped_column(String(64))
+    reverses: Mapped[str | None] = mapped_column(String(32))
+    executed_at: Mapped[datetime] = mapped_column(Instant)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    quantity_delta: Mapped[Decimal] = mapped_column(Amount)
+    cost_delta: Mapped[Decimal] = mapped_column(Amount)
+    cash_delta: Mapped[Decimal] = mapped_column(Amount)
+    position_quantity: Mapped[Decimal] = mapped_column(Amount)
+    position_cost: Mapped[Decimal] = mapped_column(Amount)
+    position_realized_pnl: Mapped[Decimal] = mapped_column(Amount)
+    trades_after: Mapped[int] = mapped_column(BigInteger)
+    buys_after: Mapped[int] = mapped_column(BigInteger)
+    portfolio_realized_pnl: Mapped[Decimal] = mapped_column(Amount)
+    cash_after: Mapped[Decimal] = mapped_column(Amount)
+    hash_version: Mapped[int] = mapped_column(Integer)
+    hash: Mapped[str] = mapped_column(String(64))
+
+
+class PositionRow(Base):
+    """What a portfolio holds of one symbol and product: a projection of the ledger up to `last_sequence`."""
+
+    __tablename__ = "positions"
+
+    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id"), primary_key=True)
+    portfolio_id: Mapped[int] = mapped_column(ForeignKey("portfolios.id"), primary_key=True)
+    symbol: Mapped[str] = mapped_column(String(20), primary_key=True)
+    product: Mapped[str] = mapped_column(String(8), primary_key=True)
+    quantity: Mapped[Decimal] = mapped_column(Amount)
+    cost: Mapped[Decimal] = mapped_column(Amount)
+    realized_pnl: Mapped[Decimal] = mapped_column(Amount)
+    last_sequence: Mapped[int] = mapped_column(BigInteger)

@@ -1,0 +1,250 @@
+"""What readers ask: every query begins with the tenant."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select
+from sqlalchemy.orm import aliased
+
+from app.ids import first_trade_id_at
+from app.ledger.models import Portfolio, PositionRow, Trade
+from app.ledger.queries.canonical import canonical_trade
+from app.ledger.rules.chain import COLUMNS, TradeRow
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """A portfolio's counters, amounts as decimals, at its present end or at some sequence number."""
+
+    id: int
+    name: str
+    base_currency: str
+    total_trades: int
+    total_buys: int
+    realized_pnl: Decimal
+    cash: Decimal
+    last_sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A position with what it is held in."""
+
+    symbol: str
+    product: str
+    quantity: Decimal
+    cost: Decimal
+    realized_pnl: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class ListedTrade:
+    """A row with what stands in other tables."""
+
+    row: TradeRow
+    portfolio_name: str
+    reversed_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TradeFilter:
+    """Which trades: `None` means all. `since` is inclusive, `until` exclusive."""
+
+    symbol: str | None = None
+    portfolio_key: str | None = None
+    side: str | None = None
+    user_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    idempotency_key: str | None = None
+
+
+def trades_of(tenant_id: int) -> Select[Any]:
+    """Return the tenant's trades, each as `COLUMNS`, its portfolio's name, and the id of its reversal."""
+    reversal = aliased(Trade)
+    undone = (reversal.tenant_id == Trade.tenant_id) & (reversal.reverses == Trade.trade_id)
+    home = (Portfolio.tenant_id == Trade.tenant_id) & (Portfolio.id == Trade.portfolio_id)
+    columns = (getattr(Trade, name) for name in COLUMNS)
+    return (
+        select(*columns, Portfolio.name, reversal.trade_id)
+        .join(Portfolio, home)
+        .outerjoin(reversal, undone)
+        .where(Trade.tenant_id == tenant_id)
+    )
+
+
+def find_trade(connection: Connection, tenant_id: int, trade_id: str) -> ListedTrade | None:
+    """Return one trade, or None."""
+    row = connection.execute(trades_of(tenant_id).where(Trade.trade_id == trade_id)).one_or_none()
+    return _listed(row) if row else None
+
+
+def list_trades(
+    connection: Connection, tenant_id: int, wanted: TradeFilter, limit: int, skip: int, after: str | None
+) -> list[ListedTrade]:
+    """Return trades newest first; `after` is the position (see `position_of`) of the last one seen."""
+    statement = trades_of(tenant_id).where(*_conditions(wanted)).limit(limit)
+    if wanted.portfolio_key is not None:
+        portfolio_id = _portfolio_id(connection, tenant_id, wanted.portfolio_key)
+        if portfolio_id is None:
+            return []
+        statement = statement.where(Trade.portfolio_id == portfolio_id).order_by(Trade.sequence.desc())
+        beyond = [Trade.sequence < int(after)] if after else []
+    else:
+        statement = statement.order_by(Trade.trade_id.desc())
+        beyond = [Trade.trade_id < after] if after else []
+    return [_listed(row) for row in connection.execute(statement.where(*beyond).offset(skip or None))]
+
+
+def position_of(trade: ListedTrade, wanted: TradeFilter) -> str:
+    """Return where a list with this filter goes on after the trade."""
+    return str(trade.row.sequence) if wanted.portfolio_key is not None else trade.row.trade_id
+
+
+def find_book(connection: Connection, tenant_id: int, name_key: str) -> Book | None:
+    """Return the portfolio as it stands, or None."""
+    row = connection.execute(_BOOK, {"tenant_id": tenant_id, "name_key": name_key}).one_or_none()
+    return Book(*row) if row else None
+
+
+def book_at(connection: Connection, tenant_id: int, book: Book, sequence: int) -> Book:
+    """Return the portfolio as it stood after its row `sequence` (at least 1): one indexed read."""
+    columns = (
+        Trade.trades_after,
+        Trade.buys_after,
+        Trade.portfolio_realized_pnl,
+        Trade.cash_after,
+        Trade.sequence,
+    )
+    where = (Trade.tenant_id == tenant_id, Trade.portfolio_id == book.id, Trade.sequence == sequence)
+    return Book(
+        book.id, book.name, book.base_currency, *connection.execute(select(*columns).where(*where)).one()
+    )
+
+
+def opening_cash(connection: Connection, tenant_id: int, book: Book) -> Decimal:
+    """Return the cash that the portfolio began with."""
+    where = (Portfolio.tenant_id == tenant_id, Portfolio.id == book.id)
+    return connection.execute(select(Portfolio.opening_cash).where(*where)).scalar_one()
+
+
+def sequence_at(connection: Connection, tenant_id: int, book: Book, instant: datetime) -> int:
+    """Return the number of the last row that was recorded at `instant` or before, 0 for none.
+
+    Sequence numbers have no gaps and `created_at` never falls along them, so a bisection finds it.
+    """
+    low, high = 0, book.last_sequence
+    while low < high:
+        middle = (low + high + 1) // 2
+        place = {"tenant_id": tenant_id, "portfolio_id": book.id, "sequence": middle}
+        if connection.execute(_CREATED_AT, place).scalar_one() <= instant:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def holdings(connection: Connection, tenant_id: int, book: Book) -> list[Holding]:
+    """Return the portfolio's positions by symbol, flat ones included."""
+    return [
+        Holding(*row)
+        for row in connection.execute(_HOLDINGS, {"tenant_id": tenant_id, "portfolio_id": book.id})
+    ]
+
+
+def holdings_at(connection: Connection, tenant_id: int, book: Book, sequence: int) -> list[Holding]:
+    """Return the positions as they stood after row `sequence`: the last row of each symbol tells its position."""
+    earlier = aliased(Trade)
+    last = (
+        select(func.max(earlier.sequence))
+        .where(earlier.tenant_id == PositionRow.tenant_id, earlier.portfolio_id == PositionRow.portfolio_id)
+        .where(earlier.symbol == PositionRow.symbol, earlier.product == PositionRow.product)
+        .where(earlier.sequence <= sequence)
+        .correlate(PositionRow)
+        .scalar_subquery()
+    )
+    same_book = (Trade.tenant_id == PositionRow.tenant_id) & (Trade.portfolio_id == PositionRow.portfolio_id)
+    after = (Trade.position_quantity, Trade.position_cost, Trade.position_realized_pnl)
+    statement = (
+        select(Trade.symbol, Trade.product, *after)
+        .select_from(PositionRow)
+        .join(Trade, same_book & (Trade.sequence == last))
+        .where(PositionRow.tenant_id == tenant_id, PositionRow.portfolio_id == book.id)
+        .order_by(Trade.symbol, Trade.product)
+    )
+    return [Holding(*row) for row in connection.execute(statement)]
+
+
+def list_books(
+    connection: Connection, tenant_id: int, part: str | None, limit: int, after: str | None
+) -> list[Book]:
+    """Return portfolios by name; `part` filters by a part of the name key, `after` is the name key of the last seen."""
+    statement = select(*_BOOK_COLUMNS).where(Portfolio.tenant_id == tenant_id)
+    if part:
+        statement = statement.where(Portfolio.name_key.contains(part, autoescape=True))
+    if after is not None:
+        statement = statement.where(Portfolio.name_key > after)
+    return [Book(*row) for row in connection.execute(statement.order_by(Portfolio.name_key).limit(limit))]
+
+
+def _conditions(wanted: TradeFilter) -> list[ColumnElement[bool]]:
+    exact = {
+        Trade.symbol: wanted.symbol,
+        Trade.side: wanted.side,
+        Trade.user_id: wanted.user_id,
+        Trade.idempotency_key: wanted.idempotency_key,
+    }
+    conditions: list[ColumnElement[bool]] = [
+        column == value for column, value in exact.items() if value is not None
+    ]
+    if wanted.since is not None:  # ids hold the time of recording, in order: their index narrows the search
+        conditions += [Trade.created_at >= wanted.since, Trade.trade_id >= first_trade_id_at(wanted.since)]
+    if wanted.until is not None:
+        conditions.append(Trade.created_at < wanted.until)
+    if wanted.idempotency_key is not None:
+        conditions.append(Trade.kind.in_(("trade", "reversal")))  # the unique index leads with it
+    return conditions
+
+
+def _portfolio_id(connection: Connection, tenant_id: int, name_key: str) -> int | None:
+    where = (Portfolio.tenant_id == tenant_id, Portfolio.name_key == name_key)
+    return connection.execute(select(Portfolio.id).where(*where)).scalar_one_or_none()
+
+
+def _listed(row: Any) -> ListedTrade:  # a row of `trades_of`
+    return ListedTrade(canonical_trade(row[: len(COLUMNS)]), row[-2], row[-1])
+
+
+_BOOK_COLUMNS = (
+    Portfolio.id,
+    Portfolio.name,
+    Portfolio.base_currency,
+    Portfolio.total_trades,
+    Portfolio.total_buys,
+    Portfolio.realized_pnl,
+    Portfolio.cash,
+    Portfolio.last_sequence,
+)
+_BOOK = select(*_BOOK_COLUMNS).where(
+    Portfolio.tenant_id == bindparam("tenant_id"), Portfolio.name_key == bindparam("name_key")
+)
+_HOLDINGS = (
+    select(
+        PositionRow.symbol,
+        PositionRow.product,
+        PositionRow.quantity,
+        PositionRow.cost,
+        PositionRow.realized_pnl,
+    )
+    .where(
+        PositionRow.tenant_id == bindparam("tenant_id"), PositionRow.portfolio_id == bindparam("portfolio_id")
+    )
+    .order_by(PositionRow.symbol, PositionRow.product)
+)
+_CREATED_AT = select(Trade.created_at).where(
+    Trade.tenant_id == bindparam("tenant_id"),
+    Trade.portfolio_id == bindparam("portfolio_id"),
+    Trade.sequence == bindparam("sequence"),
+)

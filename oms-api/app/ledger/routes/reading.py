@@ -1,0 +1,229 @@
+"""Trades and portfolios, read."""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+
+from app.errors import FieldError, Invalid
+from app.identity.dependencies import Reader
+from app.ledger.dependencies import TheCursors, TheReaders
+from app.ledger.queries import reading as queries
+from app.ledger.queries.reading import Book, ListedTrade, TradeFilter
+from app.ledger.rules.tickets import name_key
+from app.ledger.schemas import PortfolioOut, SummaryOut, Symbol, TradeOut, position_out, trade_out
+from app.ledger.service import reading
+from app.ledger.service.reading import AsOf, Statement
+from app.money import fixed, money_text
+from app.wire.answers import answer, problems
+from app.wire.pages import DEFAULT_LIMIT, MOST_LIMIT, MOST_SKIP, Cursors
+
+router = APIRouter()
+
+_NEXT: dict[str, Any] = {
+    "Link": {"description": '`<…>; rel="next"`: the next page', "schema": {"type": "string"}}
+}
+_SEQUENCE = re.compile(r"[0-9]{1,15}", re.ASCII)
+_NUL = "\x00"
+
+
+def _storable(text: str) -> str:
+    if _NUL in text or not text.isprintable():
+        raise ValueError("must not hold control characters")
+    return text
+
+
+Text = Annotated[str, Field(max_length=400), AfterValidator(_storable)]
+Limit = Annotated[int, Field(ge=1, le=MOST_LIMIT)]
+Cursor = Annotated[str, Field(max_length=2000, description="From the `Link` header of the page before")]
+
+
+class TradeQuery(BaseModel):
+    """Which trades, and where the page begins."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    limit: Limit = DEFAULT_LIMIT
+    skip: Annotated[
+        int, Field(ge=0, le=MOST_SKIP, description="For shallow pages; further on use `cursor`")
+    ] = 0
+    cursor: Cursor | None = None
+    symbol: Symbol | None = None
+    portfolio: Text | None = None
+    side: Literal["BUY", "SELL"] | None = None
+    user: Text | None = None
+    since: AwareDatetime | None = Field(None, alias="from", description="Recorded at this instant or later")
+    until: AwareDatetime | None = Field(None, alias="to", description="Recorded before this instant")
+    idempotency_key: Text | None = None
+
+    def filter(self) -> TradeFilter:
+        """Return the conditions, without the page."""
+        return TradeFilter(
+            symbol=self.symbol,
+            portfolio_key=None if self.portfolio is None else name_key(self.portfolio.strip()),
+            side=self.side,
+            user_id=self.user,
+            since=_utc(self.since),
+            until=_utc(self.until),
+            idempotency_key=self.idempotency_key,
+        )
+
+
+class PortfolioQuery(BaseModel):
+    """Which portfolios, how much of each, and where the page begins."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    q: Text | None = Field(None, description="A part of the name, in any case")
+    detail: bool = False
+    limit: Limit = DEFAULT_LIMIT
+    cursor: Cursor | None = None
+
+
+@router.get(
+    "/trades",
+    tags=["trades"],
+    responses={200: {"model": list[TradeOut], "headers": _NEXT}} | problems(),
+)
+async def list_trades(
+    caller: Reader,
+    query: Annotated[TradeQuery, Query()],
+    readers: TheReaders,
+    cursors: TheCursors,
+    request: Request,
+) -> Response:
+    """Trades, newest first."""
+    tenant_id, wanted = caller.tenant_id, query.filter()
+    after = cursors.read(tenant_id, query.cursor) if query.cursor else None
+    _refuse_foreign_cursor(after, wanted)
+    found = await readers.run(
+        lambda connection: queries.list_trades(
+            connection, tenant_id, wanted, query.limit + 1, query.skip, after
+        )
+    )
+    page = found[: query.limit]
+    position = queries.position_of(page[-1], wanted) if len(found) > query.limit else None
+    return answer(list(map(_listed, page)), headers=_link(request, cursors, tenant_id, position))
+
+
+@router.get("/trades/{trade_id}", tags=["trades"], responses={200: {"model": TradeOut}} | problems(404))
+async def get_trade(caller: Reader, trade_id: Annotated[Text, Path()], readers: TheReaders) -> Response:
+    """One trade."""
+    return answer(
+        _listed(await readers.run(lambda connection: reading.trade(connection, caller.tenant_id, trade_id)))
+    )
+
+
+@router.get(
+    "/portfolio/{name}", tags=["portfolios"], responses={200: {"model": PortfolioOut}} | problems(404)
+)
+async def get_portfolio(
+    caller: Reader,
+    name: Annotated[Text, Path()],
+    readers: TheReaders,
+    as_of: Annotated[
+        str | None,
+        Query(max_length=40, description="An instant (RFC 3339, with offset) or a sequence number"),
+    ] = None,
+) -> Response:
+    """A portfolio with its positions, now or exactly as it stood."""
+    moment = _as_of(as_of)
+    found = await readers.run(
+        lambda connection: reading.statement(connection, caller.tenant_id, name.strip(), moment)
+    )
+    return answer(_statement(found))
+
+
+@router.get(
+    "/portfolios",
+    tags=["portfolios"],
+    responses={200: {"model": list[str] | list[SummaryOut], "headers": _NEXT}} | problems(),
+)
+async def list_portfolios(
+    caller: Reader, query: Annotated[PortfolioQuery, Query()], readers: TheReaders, cursors: TheCursors,
+    request: Request,
+) -> Response:  # fmt: skip
+    """Names of portfolios, or with `detail=true` a summary of each, in alphabetical order."""
+    tenant_id, part = caller.tenant_id, name_key(query.q.strip()) if query.q else None
+    after = cursors.read(tenant_id, query.cursor) if query.cursor else None
+    found = await readers.run(
+        lambda connection: queries.list_books(connection, tenant_id, part, query.limit + 1, after)
+    )
+    page = found[: query.limit]
+    position = name_key(page[-1].name) if len(found) > query.limit else None
+    content = [_summary(book) if query.detail else book.name for book in page]
+    return answer(content, headers=_link(request, cursors, tenant_id, position))
+
+
+def _listed(trade: ListedTrade) -> dict[str, Any]:
+    return trade_out(trade.row, trade.portfolio_name, trade.reversed_by)
+
+
+def _summary(book: Book) -> dict[str, Any]:
+    return {
+        "portfolio_name": book.name,
+        "base_currency": book.base_currency,
+        "total_trades": book.total_trades,
+        "total_buys": book.total_buys,
+        "total_sells": book.total_trades - book.total_buys,
+        "realized_pnl": money_text(fixed(book.realized_pnl)),
+        "cash": money_text(fixed(book.cash)),
+        "last_sequence": book.last_sequence,
+    }
+
+
+def _statement(statement: Statement) -> dict[str, Any]:
+    positions = {
+        _position_name(held.symbol, held.product): position_out(
+            fixed(held.quantity), fixed(held.cost), fixed(held.realized_pnl)
+        )
+        for held in statement.holdings
+    }
+    return {**_summary(statement.book), "positions": positions}
+
+
+def _position_name(symbol: str, product: str) -> str:
+    return f"{symbol} {product}" if product else symbol
+
+
+def _as_of(text: str | None) -> AsOf | None:
+    if text is None:
+        return None
+    if _SEQUENCE.fullmatch(text):
+        return int(text)
+    try:
+        instant = datetime.fromisoformat(text.replace(" ", "+"))  # a plus sign in a query reads as a blank
+    except ValueError:
+        instant = None
+    if instant is None or instant.tzinfo is None:
+        message = "Give a sequence number, or an instant with its offset such as 2026-11-20T16:00:00Z."
+        raise Invalid("as_of cannot be read.", [FieldError("as_of", message, "as_of")])
+    return _utc(instant)
+
+
+def _utc(instant: datetime | None) -> datetime | None:
+    try:
+        return None if instant is None else instant.astimezone(UTC)
+    except OverflowError:
+        raise Invalid("An instant lies outside what can be told.") from None
+
+
+def _link(request: Request, cursors: Cursors, tenant_id: int, position: str | None) -> dict[str, str]:
+    """Return the header that leads to the next page: the same question from `position` on."""
+    if position is None:
+        return {}
+    kept = [
+        (name, value) for name, value in request.query_params.multi_items() if name not in {"cursor", "skip"}
+    ]
+    query = urlencode([*kept, ("cursor", cursors.make(tenant_id, position))])
+    return {"Link": f'<{request.url.path}?{query}>; rel="next"'}
+
+
+def _refuse_foreign_cursor(after: str | None, wanted: TradeFilter) -> None:
+    """A cursor goes on with the list it came from: by sequence within a portfolio, else by trade id."""
+    if after is not None and after.isdigit() != (wanted.portfolio_key is not None):
+        message = "Not a cursor of this list; begin again without one."
+        raise Invalid("The cursor is not valid.", [FieldError("cursor", message, "cursor")])

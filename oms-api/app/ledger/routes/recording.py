@@ -1,0 +1,115 @@
+"""Reporting and reversing trades."""
+
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Depends, Path, Request, Response
+
+from app.edge import FastAnswer, FastRequest, FastRoute
+from app.errors import OmsError
+from app.identity.dependencies import Gate, Trader
+from app.identity.rules import Caller, Scope
+from app.ledger.dependencies import Desk, IdempotencyKey, TheDesk, check_key
+from app.ledger.schemas import BatchIn, OutcomesOut, RecordedOut, ReversalIn, TradeIn, recorded_out, trade_out
+from app.ledger.service.commands import Recorded, RecordTrade
+from app.wire.answers import REPLAYED, answer, problems, replayed_headers
+from app.wire.body import documented_body, json_body, read_json, validated
+from app.wire.problems import problem
+
+router = APIRouter(tags=["trades"])
+
+TRADE_PATH = "/api/v1/trade"
+TRADE_EXAMPLE: dict[str, Any] = {
+    "symbol": "AAPL",
+    "quantity": 100,
+    "gmv": 17500.00,
+    "side": "BUY",
+    "portfolio_name": "Tech Portfolio",
+    "user_id": "U123",
+}
+_REPLAY = ((REPLAYED.lower().encode(), b"true"),)
+_RECORDED: dict[int | str, dict[str, Any]] = {201: {"model": RecordedOut, "headers": replayed_headers()}}
+
+
+@router.post(
+    "/trade",
+    status_code=201,
+    responses=_RECORDED | problems(409, 413, 415),
+    openapi_extra=documented_body(TradeIn, TRADE_EXAMPLE),
+)
+async def report_trade(caller: Trader, desk: TheDesk, key: IdempotencyKey, request: Request) -> Response:
+    """Record an execution that happened. It is durable when 201 is answered."""
+    fast = await _report(desk, caller, request.state.edge, key)
+    return Response(fast.body, fast.status, {name.decode(): value.decode() for name, value in fast.headers})
+
+
+@router.post(
+    "/trades:batch",
+    status_code=200,
+    responses={200: {"model": OutcomesOut}} | problems(413, 415),
+    openapi_extra=documented_body(BatchIn, {"trades": [TRADE_EXAMPLE]}),
+)
+async def report_trades(
+    caller: Trader, body: Annotated[BatchIn, Depends(json_body(BatchIn))], desk: TheDesk, key: IdempotencyKey,
+    request: Request,
+) -> Response:  # fmt: skip
+    """Record up to 1,000 executions, in order; the good ones stand whatever becomes of the others."""
+    drafts = [_draft(desk, caller, item, index, key) for index, item in enumerate(body.trades)]
+    recorded = iter(await desk.record_all([draft for draft in drafts if isinstance(draft, RecordTrade)]))
+    outcomes = (next(recorded) if isinstance(draft, RecordTrade) else draft for draft in drafts)
+    return answer({"outcomes": [_outcome(one, request) for one in outcomes]})
+
+
+@router.post(
+    "/trades/{trade_id}:reverse",
+    status_code=201,
+    responses=_RECORDED | problems(404, 409, 413, 415),
+    openapi_extra=documented_body(ReversalIn, {"reason": "Reported twice"}),
+)
+async def reverse_trade(
+    caller: Trader, trade_id: Annotated[str, Path(max_length=32)],
+    body: Annotated[ReversalIn, Depends(json_body(ReversalIn))], desk: TheDesk, key: IdempotencyKey,
+) -> Response:  # fmt: skip
+    """Undo a trade, once, by a row that stores the difference: the position becomes what the other trades give."""
+    recorded = await desk.reverse(caller, trade_id, body, key)
+    headers = {REPLAYED: "true"} if recorded.replayed else {}
+    return answer(recorded_out(trade_out(recorded.row, recorded.portfolio_name)), 201, headers)
+
+
+def fast_report(gate: Gate, desk: Desk) -> FastRoute:
+    """Return the same route for the edge: the framework's routing and body handling cost more than the commit."""
+
+    async def serve(request: FastRequest) -> FastAnswer:
+        headers = request.headers
+        sent = headers.get(b"x-api-key")
+        caller = await gate.admit(sent.decode("latin-1") if sent else None, Scope.TRADE)
+        request.caller = caller.name
+        key = headers.get(b"idempotency-key")
+        return await _report(desk, caller, request, check_key(None if key is None else key.decode("latin-1")))
+
+    return serve
+
+
+async def _report(desk: Desk, caller: Caller, request: FastRequest, key: str | None) -> FastAnswer:
+    trade = validated(TradeIn, read_json(request.headers.get(b"content-type", b""), request.body))
+    recorded = await desk.record(caller, trade, key)
+    body = orjson.dumps(recorded_out(trade_out(recorded.row, recorded.portfolio_name)))
+    return FastAnswer(201, body, _REPLAY if recorded.replayed else ())
+
+
+def _draft(desk: Desk, caller: Caller, item: object, index: int, key: str | None) -> RecordTrade | OmsError:
+    at = ("trades", str(index))
+    try:
+        trade = validated(TradeIn, item, at)
+        return desk.command(caller, trade, f"{key}:{index}" if key else None, ".".join(at) + ".")
+    except OmsError as refusal:
+        return refusal
+
+
+def _outcome(outcome: Recorded | OmsError, request: Request) -> dict[str, Any]:
+    if isinstance(outcome, OmsError):
+        return {
+            "status": outcome.status,
+            "problem": problem(outcome, request.url.path, request.state.edge.request_id),
+        }
+    return {"status": 201, "trade": trade_out(outcome.row, outcome.portfolio_name)}

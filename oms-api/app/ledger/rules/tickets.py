@@ -1,0 +1,97 @@
+"""What a report of a trade may say: its price and gross market value, its limits, the form of names."""
+
+import unicodedata
+from dataclasses import dataclass
+from decimal import Decimal
+
+from app.errors import FieldError
+from app.money import ZERO, fits, product, ratio
+
+NAME_LENGTH = 100
+_FORBIDDEN_CATEGORIES = {
+    "Cc",
+    "Cf",
+    "Cs",
+    "Co",
+    "Cn",
+    "Zl",
+    "Zp",
+}  # controls, bidi and format characters, surrogates
+
+
+@dataclass(frozen=True, slots=True)
+class TradeLimits:
+    """The bounds of one trade: units, gross market value and price per unit, all inclusive."""
+
+    max_quantity: Decimal
+    max_gmv: Decimal
+    min_price: Decimal
+    max_price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Valued:
+    """A quantity with its gross market value and the price per unit, each to 8 places."""
+
+    quantity: Decimal
+    gmv: Decimal
+    price: Decimal
+
+
+def value_trade(quantity: Decimal, gmv: Decimal | None, price: Decimal | None) -> Valued:
+    """Return the trade valued: price = GMV / quantity, or GMV = quantity × price, half-even to 8 places."""
+    if gmv is not None:
+        return Valued(quantity, gmv, ratio(gmv, quantity))
+    known = price if price is not None else ZERO
+    return Valued(quantity, product(quantity, known), known)
+
+
+def trade_errors(trade: Valued, limits: TradeLimits, priced_by: str) -> list[FieldError]:
+    """Return what the limits have against the trade; `priced_by` ("gmv" or "price") is the field to blame."""
+    errors = []
+    if trade.quantity > limits.max_quantity:
+        errors.append(_too_much("quantity", "Quantity", limits.max_quantity))
+    if trade.gmv > limits.max_gmv:
+        errors.append(_too_much(priced_by, "The gross market value", limits.max_gmv))
+    elif not (limits.min_price <= trade.price <= limits.max_price):
+        message = f"The price per unit must be between {limits.min_price:f} and {limits.max_price:,f}."
+        errors.append(FieldError(priced_by, message, "price_out_of_range"))
+    elif not trade.gmv:
+        errors.append(
+            FieldError(priced_by, "The gross market value is too small to book.", "value_too_small")
+        )
+    return errors
+
+
+def amount_error(amount: Decimal) -> str | None:
+    """Return the sentence against an amount that is not above zero or cannot be stored exactly, or None."""
+    if amount <= 0:
+        return "Must be above zero."
+    return None if fits(amount) else "At most 8 decimals, and 16 digits before the point."
+
+
+def clean_text(text: str) -> str | None:
+    """Return `text` trimmed and in NFC, or None where it holds control, format (bidi) or unpaired characters."""
+    if text.isascii():
+        return text.strip() if text.isprintable() else None
+    if any(unicodedata.category(character) in _FORBIDDEN_CATEGORIES for character in text):
+        return None
+    return unicodedata.normalize("NFC", text).strip()
+
+
+def portfolio_name_error(name: str) -> str | None:
+    """Return the sentence against a cleaned portfolio name, or None."""
+    if not name:
+        return "Give the portfolio a name."
+    if len(name) > NAME_LENGTH:
+        return f"At most {NAME_LENGTH} characters."
+    return "A slash cannot stand in a portfolio's name." if "/" in name else None
+
+
+def name_key(name: str) -> str:
+    """Return the form under which names are unique: case and compatibility differences do not count."""
+    return name.lower() if name.isascii() else unicodedata.normalize("NFC", name.casefold())
+
+
+def _too_much(field: str, what: str, most: Decimal) -> FieldError:
+    return FieldError(field, f"{what} must be at most {most:,f}.", "too_large")

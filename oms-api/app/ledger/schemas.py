@@ -1,0 +1,233 @@
+"""The ledger on the wire: what comes in (pydantic models) and what goes out (plain dicts, described by models)."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from app.instruments.rules import SYMBOL_PATTERN, normalise_symbol
+from app.ledger.rules.accounting import average_cost
+from app.ledger.rules.chain import TradeRow
+from app.ledger.rules.tickets import amount_error, clean_text, portfolio_name_error
+from app.money import ZERO, fixed, money_text, parse_plain, quantity_text
+from app.wire.fields import Amount
+from app.wire.problems import Problem
+
+USER_LENGTH = 100
+NOTE_LENGTH = 500
+MOST_TRADES = 1000
+
+
+def _positive(amount: Any) -> Any:  # pydantic hands it through
+    message = amount_error(amount)
+    if message:
+        raise PydanticCustomError("amount", "{message}", {"message": message})
+    return amount
+
+
+def _symbol(value: Any) -> str:  # whatever JSON held
+    symbol = normalise_symbol(value) if isinstance(value, str) else None
+    if symbol is None:
+        message = "Must be 1 to 20 letters, digits or . & / _ - and begin with a letter or digit."
+        raise PydanticCustomError("symbol", message)
+    return symbol
+
+
+def _clean(value: str) -> str:
+    text = clean_text(value)
+    if text is None:
+        raise PydanticCustomError("text", "Must not hold control, formatting or unpaired characters.")
+    return text
+
+
+def _portfolio_name(value: str) -> str:
+    message = portfolio_name_error(value)
+    if message:
+        raise PydanticCustomError("portfolio_name", "{message}", {"message": message})
+    return value
+
+
+def _empty_is_none(value: str | None) -> str | None:
+    return value or None
+
+
+PositiveAmount = Annotated[Amount, AfterValidator(_positive)]
+Symbol = Annotated[
+    str, BeforeValidator(_symbol), WithJsonSchema({"type": "string", "pattern": f"^{SYMBOL_PATTERN}$"})
+]
+PortfolioName = Annotated[
+    str, AfterValidator(_clean), AfterValidator(_portfolio_name), Field(max_length=400),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 100, "pattern": "^[^/]+$"}),
+]  # fmt: skip
+Label = Annotated[str, AfterValidator(_clean), Field(max_length=USER_LENGTH)]
+Note = Annotated[str, AfterValidator(_clean), Field(max_length=NOTE_LENGTH)]
+
+
+class TradeIn(BaseModel):
+    """An execution that happened. Give `gmv` (gross market value) or `price` (per unit), not both."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    symbol: Symbol
+    quantity: PositiveAmount
+    gmv: PositiveAmount | None = None
+    price: PositiveAmount | None = None
+    side: Literal["BUY", "SELL"]
+    portfolio_name: PortfolioName
+    user_id: Annotated[Label | None, AfterValidator(_empty_is_none)] = None
+    note: Annotated[Note | None, AfterValidator(_empty_is_none)] = None
+
+    @model_validator(mode="after")
+    def _priced_once(self) -> "TradeIn":
+        if (self.gmv is None) == (self.price is None):
+            raise PydanticCustomError("priced_once", "Give either gmv or price.")
+        return self
+
+
+class BatchIn(BaseModel):
+    """Up to 1,000 trades; each stands or falls by itself."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    trades: list[Any] = Field(
+        min_length=1,
+        max_length=MOST_TRADES,
+        json_schema_extra={"items": {"$ref": "#/components/schemas/TradeIn"}},
+    )
+
+
+class ReversalIn(BaseModel):
+    """Why a trade is undone."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Annotated[Note, Field(min_length=1)]
+
+
+class PositionOut(BaseModel):
+    """What is held of one symbol; `cost` is signed like `quantity`, `realized_pnl` is before charges."""
+
+    quantity: str = Field(examples=["100"])
+    avg_cost: str = Field(examples=["175.00"])
+    cost: str = Field(examples=["17500.00"])
+    realized_pnl: str = Field(examples=["0.00"])
+
+
+class TradeOut(BaseModel):
+    """A row of the ledger, with the position after it."""
+
+    trade_id: str = Field(examples=["T16972345671230000a1b2c3d4"])
+    sequence: int = Field(examples=[1], description="Place in its portfolio's ledger, from 1, without gaps")
+    kind: Literal["trade", "reversal"]
+    symbol: str = Field(examples=["AAPL"])
+    side: Literal["BUY", "SELL"]
+    quantity: str = Field(examples=["100"])
+    gmv: str = Field(examples=["17500.00"])
+    price: str = Field(examples=["175.00"])
+    charges: str = Field(examples=["0.00"])
+    realized_pnl: str = Field(examples=["0.00"], description="Realised by this row, before charges")
+    portfolio_name: str = Field(examples=["Tech Portfolio"])
+    user_id: str | None = Field(examples=["U123"])
+    source: str = Field(examples=["bootstrap"], description="Name of the key that recorded it")
+    note: str | None
+    timestamp: str = Field(examples=["2026-11-20T15:04:05.123456Z"], description="When it was executed")
+    created_at: str = Field(examples=["2026-11-20T15:04:05.123456Z"], description="When it was recorded")
+    position: PositionOut
+    reverses: str | None = Field(description="The trade that this reversal undid")
+    reversed_by: str | None = Field(
+        description="The reversal that undid this trade; always null when just recorded"
+    )
+    hash: str = Field(description="SHA-256 over the predecessor's hash and this row's canonical form")
+
+
+class RecordedOut(BaseModel):
+    """A trade was recorded, or had been under the same idempotency key."""
+
+    success: Literal[True]
+    trade_id: str = Field(examples=["T16972345671230000a1b2c3d4"])
+    message: str = Field(examples=["Trade executed successfully"])
+    trade: TradeOut
+
+
+class OutcomeOut(BaseModel):
+    """What became of one item of a batch: `trade` with 201, `problem` with any other status."""
+
+    status: int = Field(examples=[201])
+    trade: TradeOut | None = None
+    problem: Problem | None = None
+
+
+class OutcomesOut(BaseModel):
+    """What became of a batch, in its order."""
+
+    outcomes: list[OutcomeOut]
+
+
+class SummaryOut(BaseModel):
+    """A portfolio without its positions."""
+
+    portfolio_name: str = Field(examples=["Tech Portfolio"])
+    base_currency: str = Field(examples=["USD"])
+    total_trades: int = Field(examples=[1], description="Trades that stand; a reversed one does not count")
+    total_buys: int = Field(examples=[1])
+    total_sells: int = Field(examples=[0])
+    realized_pnl: str = Field(examples=["0.00"])
+    cash: str = Field(examples=["982500.00"])
+    last_sequence: int = Field(examples=[1], description="Rows in its ledger")
+
+
+class PortfolioOut(SummaryOut):
+    """A portfolio with its positions by symbol; flat ones keep what they realised."""
+
+    positions: dict[str, PositionOut]
+
+
+def trade_out(row: TradeRow, portfolio_name: str, reversed_by: str | None = None) -> dict[str, Any]:
+    """Return the row as `TradeOut` describes it."""
+    return {
+        "trade_id": row.trade_id,
+        "sequence": row.sequence,
+        "kind": row.kind,
+        "symbol": row.symbol,
+        "side": row.side,
+        "quantity": quantity_text(row.quantity),
+        "gmv": money_text(row.gmv),
+        "price": money_text(row.price),
+        "charges": money_text(row.charges),
+        "realized_pnl": money_text(row.realized_pnl),
+        "portfolio_name": portfolio_name,
+        "user_id": row.user_id,
+        "source": row.source,
+        "note": row.note,
+        "timestamp": row.executed_at,
+        "created_at": row.created_at,
+        "position": position_out(row.position_quantity, row.position_cost, row.position_realized_pnl),
+        "reverses": row.reverses,
+        "reversed_by": reversed_by,
+        "hash": row.hash,
+    }
+
+
+def recorded_out(trade: dict[str, Any]) -> dict[str, Any]:
+    """Return the answer to a report or a reversal, as `RecordedOut` describes it."""
+    message = "Trade reversed" if trade["kind"] == "reversal" else "Trade executed successfully"
+    return {"success": True, "trade_id": trade["trade_id"], "message": message, "trade": trade}
+
+
+def position_out(quantity: str, cost: str, realized_pnl: str) -> dict[str, str]:
+    """Return a position, given as canonical text, as `PositionOut` describes it."""
+    average = average_cost(parse_plain(quantity) or ZERO, parse_plain(cost) or ZERO)
+    return {
+        "quantity": quantity_text(quantity),
+        "avg_cost": money_text(fixed(average)),
+        "cost": money_text(cost),
+        "realized_pnl": money_text(realized_pnl),
+    }

@@ -1,0 +1,1 @@
+"""What the ledger does: record and reverse trades, in batches, inside the writer's transaction."""

@@ -1,0 +1,110 @@
+"""What a batch of commands needs from the database, locked and loaded in a few statements."""
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+from app.clock import iso
+from app.ledger.queries import books as queries
+from app.ledger.queries.canonical import canonical_trade
+from app.ledger.rules.chain import GENESIS, TradeRow
+from app.ledger.service.books import Books, PortfolioState, PositionKey
+from app.ledger.service.commands import Command, RecordTrade, ReverseTrade
+from app.money import fixed
+
+OPENING_CASH = Decimal(1_000_000)  # of a paper portfolio, in its base currency
+BASE_CURRENCY = "USD"
+_REMEMBERED_PORTFOLIOS = 100_000
+
+NameKey = tuple[int, str]  # tenant id, key of a portfolio's name
+TradeKey = tuple[int, str]  # tenant id, trade id
+RequestKey = tuple[int, str, str]  # tenant id, kind, idempotency key
+
+
+class Batch:
+    """The commands of one batch with their portfolios, the trades they undo, and the keys bound before."""
+
+    def __init__(self, books: Books, works: Sequence[Command], known: dict[NameKey, int]) -> None:
+        self.books = books
+        self._records = [work for work in works if isinstance(work, RecordTrade)]
+        self._reversals = [work for work in works if isinstance(work, ReverseTrade)]
+        self._known = known
+        self._ids: dict[NameKey, int] = {}
+        self.originals: dict[TradeKey, TradeRow] = {}
+        self.reversed: dict[TradeKey, str] = {}
+        self.bound: dict[RequestKey, TradeRow] = {}
+
+    def load(self) -> None:
+        """Lock the portfolios, then read: what is read under the locks cannot change before the commit."""
+        connection = self.books.connection
+        targets = [(work.origin.tenant_id, work.trade_id) for work in self._reversals]
+        originals = map(canonical_trade, queries.trades_by_id(connection, targets))
+        self.originals = {(row.tenant_id, row.trade_id): row for row in originals}
+        self._resolve_portfolios()
+        touched = {(tenant_id, portfolio_id) for (tenant_id, _), portfolio_id in self._ids.items()}
+        self.books.lock(touched | {(row.tenant_id, row.portfolio_id) for row in self.originals.values()})
+        self.reversed = queries.reversals_of(connection, targets)
+        self._bind([*self._records, *self._reversals])
+        self.books.load_positions(self._position_keys())
+
+    def portfolio_of(self, work: RecordTrade) -> PortfolioState:
+        """Return the portfolio that a trade goes to."""
+        tenant_id = work.origin.tenant_id
+        return self.books.portfolio(tenant_id, self._ids[tenant_id, work.portfolio_key])
+
+    def _resolve_portfolios(self) -> None:
+        wanted = {_name(work) for work in self._records}
+        self._ids = {name: self._known[name] for name in wanted if name in self._known}
+        unknown = sorted(wanted - self._ids.keys())
+        if not unknown:
+            return
+        found = queries.portfolio_ids(self.books.connection, unknown)
+        self._remember(found)
+        if len(found) < len(unknown):
+            found |= self._make_portfolios([name for name in unknown if name not in found])
+        self._ids |= found
+
+    def _make_portfolios(self, missing: list[NameKey]) -> dict[NameKey, int]:
+        """Make the missing portfolios, except where all that asked for one only repeats what is recorded elsewhere."""
+        self._bind(self._records)
+        first: dict[NameKey, RecordTrade] = {}
+        for work in self._records:
+            if request_key(work) not in self.bound:
+                first.setdefault(_name(work), work)
+        fresh = [first[name] for name in missing if name in first]
+        queries.insert_portfolios(self.books.connection, [_new_portfolio(work) for work in fresh])
+        return queries.portfolio_ids(self.books.connection, missing)
+
+    def _remember(self, found: dict[NameKey, int]) -> None:
+        # Only portfolios that stood before this transaction: one that it makes may yet be rolled back.
+        if len(self._known) + len(found) > _REMEMBERED_PORTFOLIOS:
+            self._known.clear()
+        self._known.update(found)
+
+    def _bind(self, works: Sequence[Command]) -> None:
+        keys = [key for key in map(request_key, works) if key and key not in self.bound]
+        for row in map(canonical_trade, queries.trades_by_key(self.books.connection, keys)):
+            self.bound[row.tenant_id, row.kind, row.idempotency_key or ""] = row
+
+    def _position_keys(self) -> Iterable[PositionKey]:
+        for work in self._records:
+            portfolio_id = self._ids.get(_name(work))
+            if portfolio_id is not None:
+                yield (work.origin.tenant_id, portfolio_id, work.symbol, work.product)
+        for row in self.originals.values():
+            yield (row.tenant_id, row.portfolio_id, row.symbol, row.product)
+
+
+def request_key(work: Command) -> RequestKey | None:
+    """Return what an idempotency key binds: the key per tenant and kind of command; None where none was sent."""
+    key = work.origin.idempotency_key
+    return (work.origin.tenant_id, work.kind, key) if key else None
+
+
+def _name(work: RecordTrade) -> NameKey:
+    return (work.origin.tenant_id, work.portfolio_key)
+
+
+def _new_portfolio(work: RecordTrade) -> tuple[str | int, ...]:
+    cash = fixed(OPENING_CASH)
+    naming = (work.origin.tenant_id, work.portfolio_name, work.portfolio_key, BASE_CURRENCY, "paper")
+    return (*naming, cash, cash, fixed(Decimal(0)), 0, 0, 0, GENESIS, iso(work.origin.at))

@@ -1,0 +1,195 @@
+"""The books that a batch touches: locked, loaded once, changed in memory, written back in a few statements."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection
+
+from app.clock import iso
+from app.database.bulk import Row
+from app.events.service import record_events
+from app.ids import TradeIds
+from app.ledger.queries import books as queries
+from app.ledger.rules.accounting import FLAT, Position
+from app.ledger.rules.chain import HASH_VERSION, TradeRow, hash_of
+from app.ledger.service.commands import Origin
+from app.money import fixed
+
+PositionKey = tuple[int, int, str, str]  # tenant id, portfolio id, symbol, product
+
+
+@dataclass(slots=True)
+class PortfolioState:
+    """A locked portfolio as the batch sees it; `last_created_at` is canonical text."""
+
+    id: int
+    tenant_id: int
+    name: str
+    name_key: str
+    cash: Decimal
+    realized_pnl: Decimal
+    total_trades: int
+    total_buys: int
+    last_sequence: int
+    last_hash: str
+    last_trade_id: str | None
+    last_created_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a row says beyond what its portfolio's state gives: amounts as decimals, changes signed."""
+
+    kind: str
+    symbol: str
+    product: str
+    side: str
+    quantity: Decimal
+    price: Decimal
+    gmv: Decimal
+    charges: Decimal
+    cash_delta: Decimal
+    trades: int
+    buys: int
+    note: str | None
+    reverses: str | None
+
+
+class Books:
+    """The portfolios and positions of one batch, inside its transaction."""
+
+    def __init__(self, connection: Connection, ids: TradeIds) -> None:
+        self.connection = connection
+        self._ids = ids
+        self._portfolios: dict[tuple[int, int], PortfolioState] = {}
+        self._positions: dict[PositionKey, Position] = {}
+        self._rows: list[TradeRow] = []
+        self._events: list[Row] = []
+        self._moved: dict[PositionKey, int] = {}
+        self._touched: set[tuple[int, int]] = set()
+
+    def lock(self, ids: Iterable[tuple[int, int]]) -> None:
+        """Lock and load the portfolios (tenant id, id)."""
+        for row in queries.lock_portfolios(self.connection, sorted(set(ids))):
+            state = _state(row)
+            self._portfolios[state.tenant_id, state.id] = state
+
+    def load_positions(self, keys: Iterable[PositionKey]) -> None:
+        """Load the positions that the batch may change."""
+        for row in queries.positions_at(self.connection, list(set(keys) - self._positions.keys())):
+            self._positions[row[:4]] = Position(*map(_decimal, row[4:7]))
+
+    def portfolio(self, tenant_id: int, portfolio_id: int) -> PortfolioState:
+        """Return a portfolio that was locked."""
+        return self._portfolios[tenant_id, portfolio_id]
+
+    def position(self, key: PositionKey) -> Position:
+        """Return a position that was loaded, flat if there is none."""
+        return self._positions.get(key, FLAT)
+
+    def append(self, portfolio: PortfolioState, origin: Origin, entry: Entry, after: Position) -> TradeRow:
+        """Add a row to the ledger's chain and move the projections with it."""
+        key = (portfolio.tenant_id, portfolio.id, entry.symbol, entry.product)
+        before = self.position(key)
+        portfolio.cash += entry.cash_delta
+        portfolio.realized_pnl += after.realized_pnl - before.realized_pnl
+        portfolio.total_trades += entry.trades
+        portfolio.total_buys += entry.buys
+        portfolio.last_sequence += 1
+        portfolio.last_created_at = max(iso(origin.at), portfolio.last_created_at or "")
+        portfolio.last_trade_id = self._ids.next(origin.at, portfolio.last_trade_id)
+        row = _row(portfolio, origin, entry, before, after)
+        portfolio.last_hash = row.hash
+        self._positions[key] = after
+        self._moved[key] = row.sequence
+        self._touched.add((portfolio.tenant_id, portfolio.id))
+        self._rows.append(row)
+        self._events.append((row.tenant_id, "trade.recorded", _payload(row), row.created_at))
+        return row
+
+    def flush(self) -> None:
+        """Write what the batch did so far."""
+        queries.append_trades(self.connection, self._rows)
+        queries.save_positions(self.connection, [self._position_row(key) for key in self._moved])
+        queries.save_portfolios(
+            self.connection, [_projection(self._portfolios[key]) for key in self._touched]
+        )
+        record_events(self.connection, self._events)
+        for written in (self._rows, self._events, self._moved, self._touched):
+            written.clear()
+
+    def _position_row(self, key: PositionKey) -> Row:
+        position = self._positions[key]
+        amounts = (fixed(position.quantity), fixed(position.cost), fixed(position.realized_pnl))
+        return (*key, *amounts, self._moved[key])
+
+
+def _row(state: PortfolioState, origin: Origin, entry: Entry, before: Position, after: Position) -> TradeRow:
+    fields = (
+        state.tenant_id,
+        state.last_trade_id,
+        state.id,
+        state.last_sequence,
+        entry.kind,
+        entry.symbol,
+        entry.product,
+        entry.side,
+        fixed(entry.quantity),
+        fixed(entry.price),
+        fixed(entry.gmv),
+        fixed(entry.charges),
+        fixed(after.realized_pnl - before.realized_pnl),
+        origin.user_id,
+        origin.source,
+        None,
+        entry.note,
+        origin.idempotency_key,
+        origin.request_hash,
+        entry.reverses,
+        iso(origin.at),
+        state.last_created_at,
+        fixed(after.quantity - before.quantity),
+        fixed(after.cost - before.cost),
+        fixed(entry.cash_delta),
+        fixed(after.quantity),
+        fixed(after.cost),
+        fixed(after.realized_pnl),
+        state.total_trades,
+        state.total_buys,
+        fixed(state.realized_pnl),
+        fixed(state.cash),
+        HASH_VERSION,
+    )
+    return TradeRow._make((*fields, hash_of(fields, state.last_hash)))
+
+
+def _payload(row: TradeRow) -> str:
+    facts = {
+        "trade_id": row.trade_id,
+        "portfolio_id": row.portfolio_id,
+        "sequence": row.sequence,
+        "kind": row.kind,
+    }
+    return orjson.dumps(facts).decode()
+
+
+def _projection(state: PortfolioState) -> Row:
+    amounts = (fixed(state.cash), fixed(state.realized_pnl))
+    chain = (state.last_sequence, state.last_hash, state.last_trade_id, state.last_created_at)
+    return (*amounts, state.total_trades, state.total_buys, *chain, state.tenant_id, state.id)
+
+
+def _state(row: tuple[Any, ...]) -> PortfolioState:
+    state = PortfolioState(*row)
+    state.cash, state.realized_pnl = _decimal(state.cash), _decimal(state.realized_pnl)
+    if isinstance(state.last_created_at, datetime):
+        state.last_created_at = iso(state.last_created_at)
+    return state
+
+
+def _decimal(value: Any) -> Decimal:  # text from SQLite, Decimal from PostgreSQL
+    return value if isinstance(value, Decimal) else Decimal(value)

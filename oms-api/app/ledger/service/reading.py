@@ -1,0 +1,58 @@
+"""Books as they stand, and as they stood."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from app.errors import FieldError, Invalid
+from app.ledger.errors import NoSuchPortfolio, NoSuchTrade
+from app.ledger.queries import reading as queries
+from app.ledger.queries.reading import Book, Holding, ListedTrade
+from app.ledger.rules.tickets import name_key
+from app.money import ZERO
+
+AsOf = int | datetime  # a sequence number or an instant
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A portfolio with what it holds."""
+
+    book: Book
+    holdings: list[Holding]
+
+
+def trade(connection: Connection, tenant_id: int, trade_id: str) -> ListedTrade:
+    """Return one trade. Raises NoSuchTrade."""
+    found = queries.find_trade(connection, tenant_id, trade_id)
+    if found is None:
+        raise NoSuchTrade(trade_id)
+    return found
+
+
+def statement(connection: Connection, tenant_id: int, name: str, as_of: AsOf | None = None) -> Statement:
+    """Return a portfolio, now or as of an instant or a sequence number. Raises NoSuchPortfolio."""
+    book = queries.find_book(connection, tenant_id, name_key(name))
+    if book is None:
+        raise NoSuchPortfolio(name)
+    if as_of is None:
+        return Statement(book, queries.holdings(connection, tenant_id, book))
+    return _statement_at(connection, tenant_id, book, _sequence(connection, tenant_id, book, as_of))
+
+
+def _sequence(connection: Connection, tenant_id: int, book: Book, as_of: AsOf) -> int:
+    if isinstance(as_of, datetime):
+        return queries.sequence_at(connection, tenant_id, book, as_of)
+    if as_of > book.last_sequence:
+        message = f"The ledger of this portfolio ends at {book.last_sequence}."
+        raise Invalid("There is no such sequence number yet.", [FieldError("as_of", message, "beyond_end")])
+    return as_of
+
+
+def _statement_at(connection: Connection, tenant_id: int, book: Book, sequence: int) -> Statement:
+    if sequence == 0:
+        cash = queries.opening_cash(connection, tenant_id, book)
+        return Statement(Book(book.id, book.name, book.base_currency, 0, 0, ZERO, cash, 0), [])
+    held = queries.holdings_at(connection, tenant_id, book, sequence)
+    return Statement(queries.book_at(connection, tenant_id, book, sequence), held)

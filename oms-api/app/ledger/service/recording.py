@@ -1,0 +1,143 @@
+"""The writer's handler: what happens to a batch of commands between BEGIN and COMMIT."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from sqlalchemy import Connection
+
+from app.errors import OmsError
+from app.ids import TradeIds
+from app.ledger.errors import AlreadyReversed, KeyReused, NoSuchTrade, ReversalOfReversal
+from app.ledger.queries import books as queries
+from app.ledger.rules.accounting import Fill, Position, Side, apply_fill, replay
+from app.ledger.rules.chain import TradeRow
+from app.ledger.service.batch import Batch, NameKey, request_key
+from app.ledger.service.books import Books, Entry, PortfolioState
+from app.ledger.service.commands import Command, Recorded, RecordTrade, ReverseTrade
+from app.money import ZERO
+
+
+class Recording:
+    """Handler of group commit for the ledger. One instance belongs to one writer thread."""
+
+    def __init__(self, ids: TradeIds | None = None) -> None:
+        self._ids = ids or TradeIds()
+        self._known: dict[NameKey, int] = {}
+        self._last: list[Recorded | OmsError] = []
+
+    def handle(self, connection: Connection, works: Sequence[Command]) -> list[Recorded | OmsError]:
+        """Record and reverse `works` in order; see `group_commit.Handler`."""
+        batch = Batch(Books(connection, self._ids), works, self._known)
+        try:
+            batch.load()
+            self._last = [_outcome(batch, work) for work in works]
+            batch.books.flush()
+        except Exception:
+            self._known.clear()  # a restored database may number its portfolios anew
+            raise
+        return self._last
+
+    def recover(self, connection: Connection, works: Sequence[Command]) -> list[Recorded | OmsError | None]:
+        """Tell which rows of the last batch stand; taking the same locks first waits for its lost transaction."""
+        Batch(Books(connection, self._ids), works, self._known).load()
+        ids = [(one.row.tenant_id, one.row.trade_id) for one in self._last if isinstance(one, Recorded)]
+        standing = {(row[0], row[1]) for row in queries.trades_by_id(connection, ids)}
+        return [
+            one if isinstance(one, OmsError) or (one.row.tenant_id, one.row.trade_id) in standing else None
+            for one in self._last
+        ]
+
+
+def _outcome(batch: Batch, work: Command) -> Recorded | OmsError:
+    """Return what becomes of one command; a refusal is a value here, so that it harms no other."""
+    try:
+        repeated = _repeated(batch, work)
+        if repeated:
+            return repeated
+        recorded = _record(batch, work) if isinstance(work, RecordTrade) else _reverse(batch, work)
+    except OmsError as refusal:
+        return refusal
+    key = request_key(work)
+    if key:
+        batch.bound[key] = recorded.row
+    return recorded
+
+
+def _repeated(batch: Batch, work: Command) -> Recorded | None:
+    key = request_key(work)
+    row = batch.bound.get(key) if key else None
+    if row is None:
+        return None
+    if row.request_hash != work.origin.request_hash:
+        raise KeyReused(row.idempotency_key or "")
+    return Recorded(row, batch.books.portfolio(row.tenant_id, row.portfolio_id).name, replayed=True)
+
+
+def _record(batch: Batch, work: RecordTrade) -> Recorded:
+    portfolio = batch.portfolio_of(work)
+    position = batch.books.position((portfolio.tenant_id, portfolio.id, work.symbol, work.product))
+    after = apply_fill(position, Fill(work.side, work.trade.quantity, work.trade.gmv))
+    row = batch.books.append(portfolio, work.origin, _trade_entry(work), after)
+    return Recorded(row, portfolio.name)
+
+
+def _trade_entry(work: RecordTrade) -> Entry:
+    trade = work.trade
+    return Entry(
+        kind=work.kind,
+        symbol=work.symbol,
+        product=work.product,
+        side=work.side.value,
+        quantity=trade.quantity,
+        price=trade.price,
+        gmv=trade.gmv,
+        charges=ZERO,
+        cash_delta=-work.side.sign * trade.gmv,
+        trades=1,
+        buys=1 if work.side is Side.BUY else 0,
+        note=work.note,
+        reverses=None,
+    )
+
+
+def _reverse(batch: Batch, work: ReverseTrade) -> Recorded:
+    key = (work.origin.tenant_id, work.trade_id)
+    original = batch.originals.get(key)
+    if original is None:
+        raise NoSuchTrade(work.trade_id)
+    if original.kind == "reversal":
+        raise ReversalOfReversal(work.trade_id)
+    if key in batch.reversed:
+        raise AlreadyReversed(work.trade_id, batch.reversed[key])
+    recorded = _book_reversal(batch, work, original)
+    batch.reversed[key] = recorded.row.trade_id
+    return recorded
+
+
+def _book_reversal(batch: Batch, work: ReverseTrade, original: TradeRow) -> Recorded:
+    batch.books.flush()  # the replay reads the ledger, this batch's rows included
+    portfolio = batch.books.portfolio(original.tenant_id, original.portfolio_id)
+    after = replay(queries.standing_fills(batch.books.connection, original))
+    return Recorded(_append_reversal(batch, work, original, portfolio, after), portfolio.name)
+
+
+def _append_reversal(
+    batch: Batch, work: ReverseTrade, original: TradeRow, portfolio: PortfolioState, after: Position
+) -> TradeRow:
+    side = Side(original.side)
+    entry = Entry(
+        kind=work.kind,
+        symbol=original.symbol,
+        product=original.product,
+        side=(Side.SELL if side is Side.BUY else Side.BUY).value,
+        quantity=Decimal(original.quantity),
+        price=Decimal(original.price),
+        gmv=Decimal(original.gmv),
+        charges=-Decimal(original.charges),
+        cash_delta=-Decimal(original.cash_delta),
+        trades=-1,
+        buys=-1 if side is Side.BUY else 0,
+        note=work.reason,
+        reverses=original.trade_id,
+    )
+    return batch.books.append(portfolio, work.origin, entry, after)

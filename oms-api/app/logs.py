@@ -1,0 +1,109 @@
+"""Structured logs: readable lines, or JSON. Access lines are gathered for a moment and written in one go."""
+
+import logging
+import sys
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from typing_extensions import override
+
+from app.clock import iso
+
+_PLAIN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {
+    "message",
+    "asctime",
+    "taskName",
+    "color_message",
+}
+FLUSH_SECONDS = 0.05
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        return orjson.dumps(_facts(record), default=str).decode()
+
+
+class ConsoleFormatter(logging.Formatter):
+    """Time, level, message, then the facts as name=value; a traceback below."""
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        facts = _facts(record)
+        head = f"{facts.pop('timestamp')[11:23]} {facts.pop('level'):<7} {facts.pop('event')}"
+        trace = facts.pop("traceback", "")
+        pairs = " ".join(f"{name}={_one_line(value)}" for name, value in facts.items())
+        return f"{head} {pairs}".rstrip() + (f"\n{trace}" if trace else "")
+
+
+class AccessLog:
+    """Write a line per request, at most FLUSH_SECONDS late; `schedule` is the event loop's call_later."""
+
+    def __init__(self, as_json: bool, write: Callable[[str], object] | None = None) -> None:
+        self._format = _access_json if as_json else _access_text
+        self._write = write or (lambda text: sys.stdout.write(text) and sys.stdout.flush())
+        self._lines: list[str] = []
+
+    def add(self, schedule: Callable[[float, Callable[[], None]], object], *facts: Any) -> None:  # as below
+        """Note a request: instant, method, path, status, seconds, request id, caller."""
+        if not self._lines:
+            schedule(FLUSH_SECONDS, self.flush)
+        self._lines.append(self._format(*facts))
+
+    def flush(self) -> None:
+        """Write what was gathered."""
+        lines, self._lines = self._lines, []
+        if lines:
+            self._write("".join(lines))
+
+
+def configure_logging(as_json: bool, level: str) -> None:
+    """Send all logs of the process to standard output in one form; uvicorn's own access lines are off."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(JsonFormatter() if as_json else ConsoleFormatter())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for name in ("uvicorn", "uvicorn.error"):
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
+    access = logging.getLogger("uvicorn.access")
+    access.handlers.clear()
+    access.propagate = False
+    logging.getLogger("alembic").setLevel("WARNING")
+
+
+def _facts(record: logging.LogRecord) -> dict[str, Any]:
+    at = iso(datetime.fromtimestamp(record.created, UTC))
+    facts = {"timestamp": at, "level": record.levelname, "logger": record.name, "event": record.getMessage()}
+    facts |= {name: value for name, value in vars(record).items() if name not in _PLAIN_ATTRIBUTES}
+    if record.exc_info and record.exc_info[0]:
+        facts["traceback"] = "".join(traceback.format_exception(*record.exc_info)).rstrip()
+    return facts
+
+
+def _access_json(
+    at: datetime, method: str, path: str, status: int, seconds: float, request_id: str, caller: str
+) -> str:
+    return (
+        f'{{"timestamp":"{iso(at)}","level":"INFO","logger":"access","event":"request","method":"{method}",'
+        f'"path":{orjson.dumps(path, default=str).decode()},"status":{status},"milliseconds":{seconds * 1000:.2f},'
+        f'"request_id":"{request_id}","caller":{orjson.dumps(caller).decode()}}}\n'
+    )
+
+
+def _access_text(
+    at: datetime, method: str, path: str, status: int, seconds: float, request_id: str, caller: str
+) -> str:
+    return (
+        f"{iso(at)[11:23]} INFO    {method} {_one_line(path)} {status} {seconds * 1000:.1f}ms "
+        f"request_id={request_id} caller={_one_line(caller)}\n"
+    )
+
+
+def _one_line(value: object) -> str:
+    text = str(value)
+    return text if text.isprintable() else ascii(text)[1:-1]

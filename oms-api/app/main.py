@@ -1,0 +1,201 @@
+"""Wiring: `create_app()` puts the parts together. Start by `uvicorn app.main:app` or `python -m app.main`."""
+
+import logging
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from app import __version__
+from app.clock import Now, utc_now
+from app.config import ConfigurationError, Settings, load_settings
+from app.database import Readers, connect_engine, refuse_unsafe_durability, unit_of_work
+from app.edge import Edge
+from app.errors import NotFound, OmsError
+from app.group_commit import GroupCommit
+from app.health import routes as health_routes
+from app.health.dependencies import Vitals
+from app.identity import queries as identity_queries
+from app.identity.dependencies import Gate
+from app.identity.rules import StoredKey
+from app.identity.service import Authenticator
+from app.ledger.dependencies import Desk
+from app.ledger.routes import reading, recording
+from app.ledger.rules.tickets import TradeLimits
+from app.ledger.service.recording import Recording
+from app.logs import AccessLog, configure_logging
+from app.metrics import Metrics
+from app.migrate import is_current, migrate, migration_url
+from app.rate_limit import RateLimiter
+from app.wire.body import invalid
+from app.wire.openapi import openapi_document
+from app.wire.pages import Cursors
+from app.wire.problems import problem_body, problem_headers
+
+PREFIX = "/api/v1"
+SWITCH_SECONDS = 0.0005
+_LOG = logging.getLogger(__name__)
+_DESCRIPTION = """
+Trades, portfolios and positions of a trading desk. Send your key in `X-API-Key`.
+
+Amounts go out as strings and come in as strings or plain JSON numbers. Errors are problem documents (RFC 9457).
+A POST with an `Idempotency-Key` may be repeated: the same key and body give the same answer.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What an application is made of; closed in the reverse order."""
+
+    engine: Engine
+    readers: Readers
+    writer: GroupCommit[Any, Any]
+    access_log: AccessLog
+
+
+def create_app(settings: Settings | None = None, now: Now = utc_now) -> FastAPI:
+    """Return the application. Raises ConfigurationError where the settings do not do."""
+    settings = settings or load_settings()
+    configure_logging(settings.logs_as_json, settings.log_level)
+    metrics, access_log = Metrics(), AccessLog(settings.logs_as_json)
+    engine = connect_engine(settings.database_url, settings.reader_threads, settings.database_timeout_seconds)
+    readers = Readers(engine, settings.reader_threads)
+    writer = GroupCommit(engine, Recording(), settings.write_queue_limit, settings.write_batch_limit, metrics)
+    metrics.watch_queue(lambda: writer.depth)
+    gate = Gate(_authenticator(settings, engine, readers, now), RateLimiter(settings.rate_limit_per_minute))
+    desk = Desk(writer, _limits(settings), now)
+
+    app = FastAPI(
+        title="SlackOMS OMS API",
+        version=__version__,
+        description=_DESCRIPTION,
+        lifespan=_lifespan(settings, Parts(engine, readers, writer, access_log)),
+        docs_url="/docs" if settings.docs_enabled else None,
+        redoc_url="/redoc" if settings.docs_enabled else None,
+        openapi_url="/openapi.json" if settings.docs_enabled else None,
+        redirect_slashes=False,
+    )
+    app.state.gate, app.state.desk, app.state.readers = gate, desk, readers
+    app.state.cursors = Cursors(settings.oms_api_key)
+    app.state.vitals = Vitals(readers, is_current, lambda: writer.alive, metrics, now)
+    _add_routes(app)
+    _add_error_handlers(app)
+    fast = {("POST", recording.TRADE_PATH): recording.fast_report(gate, desk)}
+    app.add_middleware(Edge, metrics=metrics, access_log=access_log, now=now, fast=fast)
+    app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]  # the documented way to extend it
+    return app
+
+
+def _add_routes(app: FastAPI) -> None:
+    for router in (recording.router, reading.router, health_routes.router):
+        app.include_router(router, prefix=PREFIX)
+    app.include_router(health_routes.router, include_in_schema=False)
+    app.include_router(health_routes.metrics_router)
+
+
+def _add_error_handlers(app: FastAPI) -> None:
+    async def tell(request: Request, error: OmsError) -> Response:
+        body = problem_body(error, request.url.path, request.state.edge.request_id)
+        return Response(body, error.status, problem_headers(error))
+
+    async def tell_invalid(request: Request, error: RequestValidationError) -> Response:
+        return await tell(request, invalid(list(error.errors()), skip=("query", "path", "header", "body")))
+
+    async def tell_framework(request: Request, error: StarletteHTTPException) -> Response:
+        told = OmsError(str(error.detail))
+        told.status, told.kind, told.title = error.status_code, "http", str(error.detail)
+        if error.status_code == NotFound.status:
+            told = NotFound("There is nothing at this address.")
+        answer = await tell(request, told)
+        answer.headers.update(error.headers or {})
+        return answer
+
+    app.add_exception_handler(OmsError, tell)  # type: ignore[arg-type]  # handlers are typed for Exception alone
+    app.add_exception_handler(RequestValidationError, tell_invalid)  # type: ignore[arg-type]  # as above
+    app.add_exception_handler(StarletteHTTPException, tell_framework)  # type: ignore[arg-type]  # as above
+
+
+def _lifespan(settings: Settings, parts: Parts) -> Any:  # what FastAPI calls a lifespan
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        # A writer thread that waits for the interpreter's lock waits this long; the default of 5 ms adds up.
+        sys.setswitchinterval(SWITCH_SECONDS)
+        if settings.migrates_at_start:
+            migrate(
+                connect_engine(migration_url(settings), timeout_seconds=settings.database_timeout_seconds)
+            )
+        with parts.engine.connect() as connection:
+            refuse_unsafe_durability(connection)
+        parts.writer.start()
+        _LOG.info("ready", extra={"database": parts.engine.dialect.name, "version": __version__})
+        yield
+        parts.writer.close()
+        parts.readers.close()
+        parts.access_log.flush()
+        parts.engine.dispose()
+
+    return lifespan
+
+
+def _authenticator(settings: Settings, engine: Engine, readers: Readers, now: Now) -> Authenticator:
+    async def find(key_id: str) -> StoredKey | None:
+        return await readers.run(lambda connection: identity_queries.find_key(connection, key_id))
+
+    def note_use(key_id: str, at: datetime) -> None:
+        try:
+            with unit_of_work(engine) as connection:
+                identity_queries.mark_used(connection, key_id, at)
+        except SQLAlchemyError:
+            _LOG.warning("the use of a key was not noted", exc_info=True, extra={"key_id": key_id})
+
+    return Authenticator(settings.oms_api_key, find, note_use, now)
+
+
+def _limits(settings: Settings) -> TradeLimits:
+    return TradeLimits(settings.max_quantity, settings.max_gmv, settings.min_price, settings.max_price)
+
+
+def run() -> int:
+    """Serve until told to stop."""
+    try:
+        settings = load_settings()
+        app = create_app(settings)
+    except ConfigurationError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=20,
+    )
+    return 0
+
+
+def __getattr__(name: str) -> FastAPI:
+    """Make `app` when uvicorn asks for `app.main:app`, so that importing this module reads no settings."""
+    if name != "app":
+        raise AttributeError(name)
+    try:
+        application = create_app()
+    except ConfigurationError as error:
+        raise SystemExit(f"{error}") from None
+    globals()["app"] = application
+    return application
+
+
+if __name__ == "__main__":
+    sys.exit(run())

@@ -1,0 +1,59 @@
+"""What Prometheus is told: requests, latencies, batches, queue depth, commits."""
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_SIZES = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000)
+
+
+class Metrics:
+    """The service's own registry; one instance per application, so that tests do not share counts."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        labels = ("method", "route", "status")
+        self._requests = Counter("oms_http_requests", "Requests answered", labels, registry=self.registry)
+        self._latency = Histogram(
+            "oms_http_request_seconds",
+            "Time to answer",
+            ("method", "route"),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._batches = Histogram(
+            "oms_write_batch_size", "Items per commit", buckets=_SIZES, registry=self.registry
+        )
+        self._commits = Histogram(
+            "oms_commit_seconds", "Time per batch", buckets=_SECONDS, registry=self.registry
+        )
+        self._depth = Gauge("oms_write_queue_depth", "Items that wait for the writer", registry=self.registry)
+        self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request; `route` is the template ("/api/v1/trades/{trade_id}"), never a path as sent."""
+        key = (method, route, status)
+        children = self._known.get(key)
+        if children is None:
+            children = (
+                self._requests.labels(method, route, str(status)),
+                self._latency.labels(method, route),
+            )
+            self._known[key] = children
+        children[0].inc()
+        children[1].observe(seconds)
+
+    def batch(self, size: int, seconds: float) -> None:
+        """Count a batch of the writer."""
+        self._batches.observe(size)
+        self._commits.observe(seconds)
+
+    def watch_queue(self, depth: Callable[[], int]) -> None:
+        """Report the writer's queue from now on."""
+        self._depth.set_function(lambda: float(depth()))
+
+    def render(self) -> bytes:
+        """Return the exposition text."""
+        return generate_latest(self.registry)

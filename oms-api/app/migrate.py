@@ -1,0 +1,108 @@
+"""Bring the database up to date: `python -m app.migrate`. Several processes may do so at once; one does the work."""
+
+import fcntl
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, text
+
+from app.config import ConfigurationError, Settings, load_settings
+from app.database import connect_engine
+from app.database.waits import patience
+
+MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
+_LOCK = 7_266_311_042  # any number, the same for every process of this service
+_LOCK_SECONDS = 120.0
+_LOG = logging.getLogger(__name__)
+
+
+def migrate(engine: Engine, revision: str = "head") -> None:
+    """Upgrade to `revision` under a lock that other processes wait for."""
+    with _locked(engine) as connection, patience(_LOCK_SECONDS):
+        command.upgrade(alembic_config(connection), revision)
+
+
+def alembic_config(connection: Connection) -> Config:
+    """Return the configuration by which Alembic works on `connection`."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    return config
+
+
+def is_current(connection: Connection) -> bool:
+    """Tell whether the database has the tables of this version, or of a later one."""
+    revision = MigrationContext.configure(connection).get_current_revision()
+    return revision == head_revision()
+
+
+@cache
+def head_revision() -> str | None:
+    """Return the newest revision that this version knows."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    return ScriptDirectory.from_config(config).get_current_head()
+
+
+@contextmanager
+def _locked(engine: Engine) -> Iterator[Connection]:
+    if engine.dialect.name == "sqlite":
+        with _file_locked(engine), engine.connect() as connection:
+            yield connection
+            connection.commit()
+        return
+    with engine.connect() as connection:
+        with patience(_LOCK_SECONDS):
+            connection.execute(text("SET lock_timeout = 0"))
+            connection.execute(text(f"SELECT pg_advisory_lock({_LOCK})"))
+            connection.commit()
+        try:
+            yield connection
+            connection.commit()
+        finally:
+            connection.rollback()
+            connection.execute(text(f"SELECT pg_advisory_unlock({_LOCK})"))
+            connection.commit()
+            connection.invalidate()  # its lock_timeout is not the service's
+
+
+@contextmanager
+def _file_locked(engine: Engine) -> Iterator[None]:
+    if not engine.url.database or engine.url.database == ":memory:":
+        yield
+        return
+    with Path(f"{engine.url.database}.migration-lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def migration_url(settings: Settings) -> str:
+    """Return the database that migrations run on, as whom: MIGRATION_DATABASE_URL, else DATABASE_URL."""
+    return settings.migration_database_url or settings.database_url
+
+
+def main() -> int:
+    """Migrate the configured database; 0 when it is up to date."""
+    try:
+        settings = load_settings()
+    except ConfigurationError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    engine = connect_engine(migration_url(settings))
+    migrate(engine)
+    with engine.connect() as connection:
+        revision = MigrationContext.configure(connection).get_current_revision()
+    sys.stdout.write(f"The database is at revision {revision}.\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""Exact amounts: `Decimal` with 8 places, rounded only by functions whose names say how."""
+
+import re
+from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, Inexact
+
+PLACES = 8
+DIGITS = 24  # NUMERIC(24, 8), as the database holds them
+ZERO = Decimal(0)
+
+_UNIT = Decimal(1).scaleb(-PLACES)
+_CENT = Decimal("0.01")
+# 60 digits hold every product of two amounts exactly. A quotient a/b with b of 24 digits lies at least
+# 1e-33 off any tie at 8 places unless it is one, so rounding at 60 digits first cannot change the result.
+_EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
+_NO_ROUNDING = Context(prec=DIGITS, rounding=ROUND_HALF_EVEN, traps=[Inexact])
+_PLAIN = re.compile(r"-?[0-9]{1,24}(?:\.[0-9]{1,24})?", re.ASCII)
+
+
+def parse_plain(text: str) -> Decimal | None:
+    """Return the number that `text` writes plainly ("1", "-0.25"), or None for anything else.
+
+    Plain means ASCII digits with at most one point: no exponent, blank, separator, plus sign, NaN or infinity.
+    """
+    return Decimal(text) if _PLAIN.fullmatch(text) else None
+
+
+def fits(amount: Decimal) -> bool:
+    """Tell whether `amount` is stored without loss: at most 8 decimals and 16 digits before the point."""
+    try:
+        stored = amount.quantize(_UNIT, context=_NO_ROUNDING)
+    except ArithmeticError:
+        return False
+    return stored == amount
+
+
+def to_places(amount: Decimal) -> Decimal:
+    """Round half-even to 8 places, the precision of the ledger."""
+    return amount.quantize(_UNIT, context=_EXACT)
+
+
+def to_cents(amount: Decimal) -> Decimal:
+    """Round half up to 2 places, for display to people."""
+    return amount.quantize(_CENT, rounding=ROUND_HALF_UP, context=_EXACT)
+
+
+def product(left: Decimal, right: Decimal) -> Decimal:
+    """Multiply, then round half-even to 8 places."""
+    return to_places(_EXACT.multiply(left, right))
+
+
+def share(amount: Decimal, part: Decimal, whole: Decimal) -> Decimal:
+    """Return amount × part / whole, rounded once, half-even, to 8 places. `whole` is not zero."""
+    return to_places(_EXACT.divide(_EXACT.multiply(amount, part), whole))
+
+
+def ratio(amount: Decimal, divisor: Decimal) -> Decimal:
+    """Return amount / divisor, rounded half-even to 8 places. `divisor` is not zero."""
+    return to_places(_EXACT.divide(amount, divisor))
+
+
+def fixed(amount: Decimal) -> str:
+    """Return the canonical text of a stored amount: always 8 decimals, never an exponent ("-0" is "0")."""
+    text = format(amount.quantize(_UNIT, context=_EXACT), "f")
+    return "0.00000000" if text == "-0.00000000" else text
+
+
+def money_text(text: str) -> str:
+    """Shorten canonical text for display: 2 to 8 decimals ("17500.00000000" → "17500.00")."""
+    return text[:-6] + text[-6:].rstrip("0")
+
+
+def quantity_text(text: str) -> str:
+    """Shorten canonical text for display without trailing zeros ("100.00000000" → "100")."""
+    return text.rstrip("0").rstrip(".")

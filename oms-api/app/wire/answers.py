@@ -1,0 +1,63 @@
+"""Answers of routes: JSON with its headers, and what the OpenAPI document says of errors."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from fastapi import Response
+
+from app.wire.problems import MEDIA_TYPE, Problem
+
+REPLAYED = "Idempotent-Replayed"
+_REASONS = {
+    401: "No valid API key",
+    403: "The key lacks the scope",
+    404: "Not found",
+    409: "Conflicts with what is recorded",
+    413: "The body is over 1 MB",
+    415: "Not JSON",
+    422: "The request is not valid; `errors` names each bad field",
+    429: "Over the rate limit",
+    503: "Not available now; `type` tells whether anything was recorded",
+}
+
+
+def answer(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:  # JSON
+    """Return `content` as JSON."""
+    return Response(orjson.dumps(content), status, dict(headers or {}), media_type="application/json")
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return what `responses=` of a route says of these statuses, besides 401, 403, 429 and 503."""
+    listed = sorted({*statuses, 401, 403, 422, 429, 503})
+    return {status: _described(status) for status in listed}
+
+
+def replayed_headers() -> dict[str, Any]:
+    """Return the description of the header that tells a repeated answer."""
+    return {
+        REPLAYED: {"description": "`true` where an earlier answer is repeated", "schema": {"type": "string"}}
+    }
+
+
+def _described(status: int) -> dict[str, Any]:
+    example = {
+        "type": "urn:slackoms:problem/…",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": _REASONS[status],
+        "instance": "/api/v1/…",
+        "errors": [],
+        "request_id": "3f2c8c7f6f0d4f1ab2c1",
+    }
+    schema = {"$ref": f"#/components/schemas/{Problem.__name__}"}
+    described: dict[str, Any] = {
+        "description": _REASONS[status],
+        "content": {MEDIA_TYPE: {"schema": schema, "example": example}},
+    }
+    if status in {429, 503}:
+        described["headers"] = {
+            "Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer"}}
+        }
+    return described

@@ -1,0 +1,57 @@
+"""Bodies of requests: content type, strict JSON, a pydantic model, and one list of all that is wrong."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from fastapi import Request
+from pydantic import BaseModel, ValidationError
+
+from app.errors import Invalid, Malformed, UnsupportedMediaType
+from app.wire.json import parse_json
+from app.wire.problems import field_errors
+
+Model = TypeVar("Model", bound=BaseModel)
+BODY_MODELS: dict[str, type[BaseModel]] = {}  # what the OpenAPI document must describe, by name
+
+
+def read_json(content_type: bytes, body: bytes) -> Any:  # any JSON value
+    """Return the body's JSON value. Raises UnsupportedMediaType or Malformed."""
+    if content_type != b"application/json":
+        media_type = content_type.split(b";")[0].strip().lower()
+        if media_type != b"application/json":
+            raise UnsupportedMediaType("Send the body as application/json, in UTF-8.")
+    if not body:
+        raise Malformed("The body is empty; send a JSON object.")
+    return parse_json(body)
+
+
+def validated(model: type[Model], value: object, at: tuple[str, ...] = ()) -> Model:
+    """Return `value` as `model`. Raises Invalid, naming each bad field by its path below `at`."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=False, include_input=False)
+        raise invalid([{**detail, "loc": (*at, *detail["loc"])} for detail in details]) from None
+
+
+def invalid(details: list[dict[str, Any]], skip: tuple[str, ...] = ()) -> Invalid:
+    """Return the error that lists pydantic's findings."""
+    errors = field_errors(details, skip)
+    return Invalid(f"{len(errors)} field{' is' if len(errors) == 1 else 's are'} not acceptable.", errors)
+
+
+def json_body(model: type[Model]) -> Callable[[Request], Coroutine[Any, Any, Model]]:
+    """Return a FastAPI dependency that reads the body as `model`; declare it after the caller, who comes first."""
+
+    async def read(request: Request) -> Model:
+        content_type = request.headers.get("content-type", "").encode("latin-1")
+        return validated(model, read_json(content_type, await request.body()))
+
+    return read
+
+
+def documented_body(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
+    """Return the `openapi_extra` that describes a body read by `json_body`."""
+    BODY_MODELS[model.__name__] = model
+    content = {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}, "example": example}
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}

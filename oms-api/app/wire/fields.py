@@ -1,0 +1,57 @@
+"""Types of fields: exact amounts, cleaned text."""
+
+import re
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from app.money import DIGITS, PLACES, parse_plain
+from app.wire.json import JsonNumber
+
+JSON_NUMBER_DIGITS = 15  # what every JSON library carries through a binary float unharmed
+_AMOUNT_PATTERN = rf"^[0-9]{{1,{DIGITS - PLACES}}}(\.[0-9]{{1,{PLACES}}})?$"
+_PADDING = re.compile(r"^-?0*\.?0*|\.")
+
+
+def exact_amount(value: Any) -> Decimal:  # whatever JSON held
+    """Return the amount that a JSON string or number writes plainly; a pydantic error says what else to send."""
+    if isinstance(value, Decimal):
+        return value
+    if isinstance(value, JsonNumber):
+        return _from_number(value.text)
+    if not isinstance(value, str):
+        raise PydanticCustomError("amount", "Must be a decimal number, as a string or a JSON number.")
+    amount = parse_plain(value) if not value.startswith("-") else None
+    if amount is None:
+        message = (
+            "Must be written plainly with the digits 0-9 and at most one point, without sign or exponent."
+        )
+        raise PydanticCustomError("amount", message)
+    return amount
+
+
+def _from_number(text: str) -> Decimal:
+    amount = parse_plain(text) if not text.startswith("-") else None
+    if amount is None:
+        message = "Must be a plain decimal number, without sign or exponent: send it as a string."
+        raise PydanticCustomError("amount", message)
+    if len(_PADDING.sub("", text)) > JSON_NUMBER_DIGITS:
+        message = f"A JSON number of more than {JSON_NUMBER_DIGITS} digits loses some on its way: send it as a string."
+        raise PydanticCustomError("amount", message)
+    return amount
+
+
+def _amount_schema(most: float) -> dict[str, Any]:
+    number = {"type": "number", "exclusiveMinimum": 0, "maximum": most}
+    return {"anyOf": [{"type": "string", "pattern": _AMOUNT_PATTERN}, number]}
+
+
+Amount = Annotated[
+    Decimal,
+    BeforeValidator(exact_amount),
+    WithJsonSchema(_amount_schema(1e12), mode="validation"),
+    WithJsonSchema({"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}, mode="serialization"),
+    PlainSerializer(str),
+]

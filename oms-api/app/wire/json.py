@@ -1,0 +1,57 @@
+"""JSON read strictly: no duplicate names, NaN, unpaired surrogates or bottomless nesting; numbers keep their digits."""
+
+import json
+from typing import Any
+
+from app.errors import Malformed
+
+
+class JsonNumber:
+    """A JSON number as it was written; a binary float would lose digits past 15."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+def parse_json(body: bytes) -> Any:  # any JSON value
+    """Return the value that `body` (UTF-8) holds, numbers as JsonNumber. Raises Malformed with the reason."""
+    try:
+        text = body.decode()
+        value = _DECODER.decode(text)
+    except UnicodeDecodeError:
+        raise Malformed("The body is not UTF-8.") from None
+    except RecursionError:
+        raise Malformed("The body is nested too deeply.") from None
+    except json.JSONDecodeError as error:
+        raise Malformed(f"The body is not JSON: {error.msg} at character {error.pos}.") from None
+    if "\\u" in text:
+        _refuse_surrogates(text, value)
+    return value
+
+
+def _refuse_surrogates(text: str, value: object) -> None:
+    if "\\ud" in text.lower():
+        try:
+            json.dumps(value, ensure_ascii=False, default=lambda number: number.text).encode()
+        except UnicodeEncodeError:
+            raise Malformed("The body holds an unpaired surrogate, which is no character.") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise Malformed(f"The name {twice[:50]!r} stands twice in one object.")
+    return made
+
+
+def _refuse_constant(word: str) -> None:
+    raise Malformed(f"{word} is not a JSON number.")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_float=JsonNumber, parse_int=JsonNumber, parse_constant=_refuse_constant
+)

@@ -1,0 +1,33 @@
+"""The OpenAPI document: the framework's own, with the bodies that are read by hand."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from app.wire.body import BODY_MODELS
+from app.wire.problems import Problem
+
+_REF = "#/components/schemas/{model}"
+_FRAMEWORK_ERRORS = ("HTTPValidationError", "ValidationError")
+
+
+def openapi_document(app: FastAPI) -> dict[str, Any]:
+    """Return the document; made once."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title,
+            version=app.version,
+            description=app.description,
+            routes=app.routes,
+            tags=app.openapi_tags,
+        )
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        for model in (Problem, *BODY_MODELS.values()):
+            described = model.model_json_schema(ref_template=_REF, mode="validation")
+            schemas.update(described.pop("$defs", {}))
+            schemas[model.__name__] = described
+        for name in _FRAMEWORK_ERRORS:
+            schemas.pop(name, None)
+        app.openapi_schema = document
+    return app.openapi_schema

@@ -1,0 +1,76 @@
+"""Problem documents (RFC 9457), the only form in which this service reports errors."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, Field
+from pydantic_core import ErrorDetails
+
+from app.errors import FieldError, OmsError
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_BASE = "urn:slackoms:problem"
+_CUSTOM_PREFIX = "Value error, "
+
+
+class FieldProblem(BaseModel):
+    """One bad field."""
+
+    field: str = Field(examples=["quantity"], description="Path of the field, parts joined by points")
+    message: str = Field(examples=["Must be above zero."])
+    code: str = Field(examples=["too_small"])
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457)."""
+
+    type: str = Field(examples=["urn:slackoms:problem/invalid"])
+    title: str = Field(examples=["The request is not valid"])
+    status: int = Field(examples=[422])
+    detail: str = Field(examples=["1 field is not acceptable."])
+    instance: str = Field(examples=["/api/v1/trade"])
+    errors: list[FieldProblem] = Field(default=[])
+    request_id: str = Field(examples=["3f2c8c7f6f0d4f1ab2c1"])
+
+
+def problem(error: OmsError, instance: str, request_id: str) -> dict[str, Any]:
+    """Return the document that tells of `error`."""
+    return {
+        "type": f"{TYPE_BASE}/{error.kind}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "instance": instance,
+        "errors": [{"field": bad.field, "message": bad.message, "code": bad.code} for bad in error.errors],
+        "request_id": request_id,
+    }
+
+
+def problem_body(error: OmsError, instance: str, request_id: str) -> bytes:
+    """Return the document as JSON; what is not a character in the request's path is replaced."""
+    return orjson.dumps(problem(error, instance.encode(errors="replace").decode(), request_id))
+
+
+def problem_headers(error: OmsError) -> dict[str, str]:
+    """Return the headers that go with the error's status."""
+    headers = {"content-type": MEDIA_TYPE}
+    if error.retry_after_seconds is not None:
+        headers["retry-after"] = str(error.retry_after_seconds)
+    if error.status == 401:
+        headers["www-authenticate"] = 'ApiKey realm="oms-api", header="X-API-Key"'
+    return headers
+
+
+def field_errors(
+    details: Iterable[ErrorDetails | Mapping[str, Any]], skip: Sequence[str] = ()
+) -> list[FieldError]:
+    """Return pydantic's findings as field errors; leading parts of the path named in `skip` are left out."""
+    return [_field_error(detail["loc"], detail["msg"], detail["type"], skip) for detail in details]
+
+
+def _field_error(location: Sequence[int | str], message: str, code: str, skip: Sequence[str]) -> FieldError:
+    parts = [str(part) for part in location]
+    if parts and parts[0] in skip:
+        parts = parts[1:]
+    return FieldError(".".join(parts)[:200], message.removeprefix(_CUSTOM_PREFIX), code)

@@ -1,0 +1,15 @@
+"""How Alembic runs here: on the connection that `app.migrate` hands it."""
+
+import app.models  # noqa: F401  # fills the metadata
+from alembic import context
+from app.database import METADATA
+
+connection = context.config.attributes["connection"]
+context.configure(
+    connection=connection,
+    target_metadata=METADATA,
+    render_as_batch=connection.dialect.name == "sqlite",
+    compare_type=True,
+)
+with context.begin_transaction():
+    context.run_migrations()
