@@ -1,4 +1,6 @@
-"""Settings from the environment and `.env`; a value that is missing or unsafe stops the start with a sentence."""
+"""Settings from the environment and `.env`; a value that is missing or unsafe stops the start with a
+sentence.
+"""
 
 import ipaddress
 from decimal import Decimal
@@ -19,7 +21,9 @@ class ConfigurationError(Exception):
 
 
 class Settings(BaseSettings):
-    """What the environment says. Amounts are in the portfolio's currency, quantities in units of the instrument."""
+    """What the environment says. Amounts are in the portfolio's currency, quantities in units of the
+    instrument.
+    """
 
     model_config = SettingsConfigDict(
         env_file=_ENV_FILE, env_file_encoding="utf-8", extra="ignore", frozen=True
@@ -103,7 +107,7 @@ def load_settings() -> Settings:
     Raises ConfigurationError with one line per trouble, naming the variable and never its value.
     """
     try:
-        return Settings()  # type: ignore[call-arg]  # the required fields come from the environment
+        return Settings()
     except ValidationError as error:
         raise ConfigurationError("\n".join(map(_sentence, error.errors(include_input=False)))) from None
 
@@ -112,7 +116,7 @@ def _sentence(problem: object) -> str:
     location, message, kind = problem["loc"], problem["msg"], problem["type"]  # type: ignore[index]  # an ErrorDetails
     name = ".".join(str(part) for part in location).upper()
     if kind == "missing":
-        return f"{name} is not set: run `python generate_api_key.py` and put {name}=… into the environment or .env"
+        return f"{name} is not set: run `python generate_api_key.py` and set it in the environment or .env"
     return (
         f"{name}: {message.removeprefix('Value error, ')}" if name else message.removeprefix("Value error, ")
     )

@@ -1,7 +1,8 @@
-"""The outermost layer of every request: its id, its body's cap, its log line, its metrics, its last-resort answer.
+"""The outermost layer of every request: its id, its body's cap, its log line, its metrics, its last-resort
+answer.
 
-Routes that must be quick are served right here (`fast`), past the framework's own body handling and routing; the
-framework knows the same routes, and documents them.
+Routes that must be quick are served right here (`fast`), past the framework's own body handling and routing;
+the framework knows the same routes, and documents them.
 """
 
 import asyncio
@@ -96,7 +97,7 @@ class Edge:
             return
         except OmsError as error:
             await answer.problem(error, request)
-        except Exception:
+        except Exception:  # noqa: BLE001  # the request's edge: logged, and answered with the request id
             _LOG.exception("unexpected error", extra={"request_id": request.request_id})
             await answer.problem(OmsError("The error was logged under this request id."), request)
         self._note(scope, request, answer.status, time.perf_counter() - started)

@@ -1,9 +1,9 @@
 """One writer thread, many requests: everything that waits is written in one transaction.
 
 A durable commit costs one disk flush however many items it carries. The writer takes all that waits, runs the
-handler once, commits, and only then answers. A statement that fails before COMMIT makes the writer run the items
-one by one, so that a bad item harms no other. A connection lost before COMMIT recorded nothing. A connection lost
-at COMMIT leaves the outcome open; then the handler's own `recover` says what is true.
+handler once, commits, and only then answers. A statement that fails before COMMIT makes the writer run the
+items one by one, so that a bad item harms no other. A connection lost before COMMIT recorded nothing. A
+connection lost at COMMIT leaves the outcome open; then the handler's own `recover` says what is true.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 from app.errors import NotPlaced, OmsError, OutcomeUnknown
 
 Work = TypeVar("Work")
+Work_contra = TypeVar("Work_contra", contravariant=True)
 Outcome = TypeVar("Outcome")
 
 RECOVERY_SECONDS = 8.0
@@ -29,14 +30,16 @@ _RECOVERY_PAUSE_SECONDS = 0.2
 _LOG = logging.getLogger(__name__)
 
 
-class Handler(Protocol[Work, Outcome]):
+class Handler(Protocol[Work_contra, Outcome]):
     """What is done in the transaction. An outcome is a value, or the OmsError that refuses its item."""
 
-    def handle(self, connection: Connection, works: Sequence[Work]) -> list[Outcome | OmsError]:
+    def handle(self, connection: Connection, works: Sequence[Work_contra]) -> list[Outcome | OmsError]:
         """Write `works` in the order given and return an outcome for each. Never commits."""
         ...
 
-    def recover(self, connection: Connection, works: Sequence[Work]) -> list[Outcome | None]:
+    def recover(
+        self, connection: Connection, works: Sequence[Work_contra]
+    ) -> list[Outcome | OmsError | None]:
         """After a COMMIT whose answer was lost: return what was recorded of each, None where nothing was.
 
         Must wait, by the locks that `handle` takes, for the lost transaction to end. It is rolled back.
@@ -100,7 +103,9 @@ class GroupCommit(Generic[Work, Outcome]):
         self._thread.start()
 
     def close(self, seconds: float = 15.0) -> None:
-        """Take nothing more, write what was taken, and wait for the writer; refuse what it could not get to."""
+        """Take nothing more, write what was taken, and wait for the writer; refuse what it could not get
+        to.
+        """
         with self._wake:
             self._closing = True
             self._wake.notify()
@@ -109,7 +114,9 @@ class GroupCommit(Generic[Work, Outcome]):
         self._answer(left, [NotPlaced("The service stopped before this was written.")] * len(left))
 
     def submit(self, work: Work) -> "asyncio.Future[Outcome]":
-        """Queue `work`; the future (of the running loop) resolves after its commit. NotPlaced when full or closing."""
+        """Queue `work`; the future (of the running loop) resolves after its commit. NotPlaced when full or
+        closing.
+        """
         return self.submit_all([work])[0]
 
     def submit_all(self, works: Sequence[Work]) -> "list[asyncio.Future[Outcome]]":
@@ -259,5 +266,7 @@ def _connection_lost(error: Exception) -> bool:
 
 
 def _is_statement_error(error: DBAPIError) -> bool:
-    """A statement that the database refused (it gives a SQLSTATE, or SQLite's own code), connection intact."""
+    """A statement that the database refused (it gives a SQLSTATE, or SQLite's own code), connection
+    intact.
+    """
     return getattr(error.orig, "pgcode", None) is not None or hasattr(error.orig, "sqlite_errorcode")

@@ -90,7 +90,8 @@ def _access_json(
 ) -> str:
     return (
         f'{{"timestamp":"{iso(at)}","level":"INFO","logger":"access","event":"request","method":"{method}",'
-        f'"path":{orjson.dumps(path, default=str).decode()},"status":{status},"milliseconds":{seconds * 1000:.2f},'
+        f'"path":{orjson.dumps(path, default=str).decode()},"status":{status},'
+        f'"milliseconds":{seconds * 1000:.2f},'
         f'"request_id":"{request_id}","caller":{orjson.dumps(caller).decode()}}}\n'
     )
 

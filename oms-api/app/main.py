@@ -31,6 +31,7 @@ from app.identity.service import Authenticator
 from app.ledger.dependencies import Desk
 from app.ledger.routes import reading, recording
 from app.ledger.rules.tickets import TradeLimits
+from app.ledger.service.commands import Command, Recorded
 from app.ledger.service.recording import Recording
 from app.logs import AccessLog, configure_logging
 from app.metrics import Metrics
@@ -47,7 +48,8 @@ _LOG = logging.getLogger(__name__)
 _DESCRIPTION = """
 Trades, portfolios and positions of a trading desk. Send your key in `X-API-Key`.
 
-Amounts go out as strings and come in as strings or plain JSON numbers. Errors are problem documents (RFC 9457).
+Amounts go out as strings and come in as strings or plain JSON numbers.
+Errors are problem documents (RFC 9457).
 A POST with an `Idempotency-Key` may be repeated: the same key and body give the same answer.
 """
 
@@ -58,7 +60,7 @@ class Parts:
 
     engine: Engine
     readers: Readers
-    writer: GroupCommit[Any, Any]
+    writer: GroupCommit[Command, Recorded]
     access_log: AccessLog
 
 
@@ -69,7 +71,9 @@ def create_app(settings: Settings | None = None, now: Now = utc_now) -> FastAPI:
     metrics, access_log = Metrics(), AccessLog(settings.logs_as_json)
     engine = connect_engine(settings.database_url, settings.reader_threads, settings.database_timeout_seconds)
     readers = Readers(engine, settings.reader_threads)
-    writer = GroupCommit(engine, Recording(), settings.write_queue_limit, settings.write_batch_limit, metrics)
+    writer: GroupCommit[Command, Recorded] = GroupCommit(
+        engine, Recording(), settings.write_queue_limit, settings.write_batch_limit, metrics
+    )
     metrics.watch_queue(lambda: writer.depth)
     gate = Gate(_authenticator(settings, engine, readers, now), RateLimiter(settings.rate_limit_per_minute))
     desk = Desk(writer, _limits(settings), now)

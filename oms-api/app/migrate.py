@@ -1,4 +1,6 @@
-"""Bring the database up to date: `python -m app.migrate`. Several processes may do so at once; one does the work."""
+"""Bring the database up to date: `python -m app.migrate`. Several processes may do so at once; one does the
+work.
+"""
 
 import fcntl
 import logging

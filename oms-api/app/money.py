@@ -19,7 +19,8 @@ _PLAIN = re.compile(r"-?[0-9]{1,24}(?:\.[0-9]{1,24})?", re.ASCII)
 def parse_plain(text: str) -> Decimal | None:
     """Return the number that `text` writes plainly ("1", "-0.25"), or None for anything else.
 
-    Plain means ASCII digits with at most one point: no exponent, blank, separator, plus sign, NaN or infinity.
+    Plain means ASCII digits with at most one point: no exponent, blank, separator, plus sign, NaN or
+    infinity.
     """
     return Decimal(text) if _PLAIN.fullmatch(text) else None
 

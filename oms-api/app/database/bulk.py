@@ -1,7 +1,8 @@
 """Many rows in one statement: one JSON parameter on PostgreSQL, one prepared statement on SQLite.
 
 Values are what both databases take as text or JSON: str, int, bool and None; amounts as canonical text
-(`money.fixed`), instants as RFC 3339 text (`clock.iso`). Statements name tables and columns of the code alone.
+(`money.fixed`), instants as RFC 3339 text (`clock.iso`). Statements name tables and columns of the code
+alone.
 """
 
 from collections.abc import Sequence
@@ -9,14 +10,14 @@ from functools import cache
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Table
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import Connection, Dialect, Table
+from sqlalchemy.dialects.postgresql.base import PGDialect
 
 Value = str | int | bool | None
 Row = Sequence[Value]
 Names = tuple[str, ...]
 
-_POSTGRESQL = postgresql.dialect()
+_POSTGRESQL: Dialect = PGDialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
 
 
 def insert_rows(connection: Connection, table: Table, columns: Names, rows: Sequence[Row]) -> None:
@@ -46,7 +47,8 @@ def update_rows(
 def matching_rows(
     connection: Connection, table: Table, columns: Names, key: Names, keys: Sequence[Row], lock_by: str = ""
 ) -> list[tuple[Any, ...]]:
-    """Return `columns` of the rows whose `key` is among `keys`, as the driver gives them, in no certain order.
+    """Return `columns` of the rows whose `key` is among `keys`, as the driver gives them, in no certain
+    order.
 
     With `lock_by`, on PostgreSQL, the rows are locked for update in the order of that column.
     """

@@ -62,7 +62,7 @@ def refuse_unsafe_durability(connection: Connection) -> None:
         if value in {"off", "local"}:
             raise UnsafeDatabase(
                 f"PostgreSQL runs with {setting} = {value}: trades that were acknowledged could be lost. "
-                f"Set {setting} = on (ALTER SYSTEM SET {setting} = on; SELECT pg_reload_conf();) and start again."
+                f"Set {setting} = on (ALTER SYSTEM SET {setting} = on; SELECT pg_reload_conf();)."
             )
 
 

@@ -20,7 +20,7 @@ class Readers:
     """Run read-only functions of a connection off the event loop."""
 
     def __init__(self, engine: Engine, threads: int) -> None:
-        # One request may read twice: both reads see the same moment. SQLite's transactions do so by themselves.
+        # A request may read twice, and both reads see the same moment; on SQLite they do so anyway.
         is_postgresql = engine.dialect.name == "postgresql"
         self._engine = (
             engine.execution_options(isolation_level="REPEATABLE READ") if is_postgresql else engine

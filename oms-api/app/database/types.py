@@ -27,7 +27,7 @@ class Amount(TypeDecorator[Decimal]):
         return dialect.type_descriptor(Numeric(DIGITS, PLACES))
 
     @override
-    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Decimal | str | None:  # type: ignore[override]  # as above
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Decimal | str | None:
         return fixed(value) if value is not None and dialect.name == "sqlite" else value
 
     @override
@@ -48,7 +48,7 @@ class Instant(TypeDecorator[datetime]):
         return dialect.type_descriptor(DateTime(timezone=True))
 
     @override
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | str | None:  # type: ignore[override]  # as above
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | str | None:
         if value is None or dialect.name != "sqlite":
             return value
         return iso(value.astimezone(UTC))

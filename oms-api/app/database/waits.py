@@ -1,7 +1,7 @@
 """Bounded waits for PostgreSQL.
 
-libpq waits for an answer for ever: a server that is frozen, not dead, would hold every thread. psycopg2 lets the
-process wait itself (its "wait callback"), and here that wait has a deadline.
+libpq waits for an answer for ever: a server that is frozen, not dead, would hold every thread. psycopg2 lets
+the process wait itself (its "wait callback"), and here that wait has a deadline.
 """
 
 import select

@@ -13,5 +13,7 @@ _COLUMNS = ("tenant_id", "type", "payload", "created_at")
 
 
 def record_events(connection: Connection, rows: Sequence[Row]) -> None:
-    """Write events, each (tenant id, type, payload as JSON text, instant as text), into the caller's transaction."""
+    """Write events, each (tenant id, type, payload as JSON text, instant as text), into the caller's
+    transaction.
+    """
     insert_rows(connection, cast("Table", Event.__table__), _COLUMNS, rows)

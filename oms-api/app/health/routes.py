@@ -12,7 +12,7 @@ from app.health.dependencies import TheVitals, Vitals
 from app.health.schemas import HealthOut, ReadinessOut
 from app.identity.dependencies import Reader
 from app.metrics import CONTENT_TYPE
-from app.wire.answers import answer, problems
+from app.wire.answers import answer, responses
 
 SERVICE = "oms-api"
 PATIENCE_SECONDS = 3.0
@@ -47,7 +47,7 @@ async def ready(vitals: TheVitals) -> Response:
 @metrics_router.get(
     "/metrics",
     response_class=Response,
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}} | problems(),
+    responses=responses(200, {"content": {"text/plain": {"schema": {"type": "string"}}}}),
 )
 async def metrics(_: Reader, vitals: TheVitals) -> Response:
     """Counts and timings for Prometheus, with a key of scope `read`."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, insert, select, update
 
@@ -9,7 +10,7 @@ from app.identity.models import ApiKey
 from app.identity.rules import StoredKey
 
 
-def keys_of(tenant_id: int) -> Select[tuple[ApiKey]]:
+def keys_of(tenant_id: int) -> Select[Any]:
     """Return the tenant's keys, for other queries to build on."""
     return select(ApiKey).where(ApiKey.tenant_id == tenant_id)
 
@@ -60,7 +61,6 @@ def mark_used(connection: Connection, key_id: str, now: datetime) -> None:
     connection.execute(update(ApiKey).where(ApiKey.key_id == key_id).values(last_used_at=now))
 
 
-_KEY_ID = bindparam("key_id")
 _FIND = select(
     ApiKey.key_id,
     ApiKey.tenant_id,
@@ -69,4 +69,4 @@ _FIND = select(
     ApiKey.scopes,
     ApiKey.expires_at,
     ApiKey.revoked_at,
-).where(ApiKey.key_id == _KEY_ID)
+).where(ApiKey.key_id == bindparam("key_id"))

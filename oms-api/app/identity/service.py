@@ -1,10 +1,9 @@
 """Authenticating callers, minting and revoking keys."""
 
-import asyncio
 import hmac
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
@@ -24,12 +23,14 @@ BOOTSTRAP = Caller(FIRST_TENANT, "bootstrap", "bootstrap", frozenset(Scope))
 
 
 class Authenticator:
-    """Tell who sends a key. Keys that counted a moment ago are remembered, by their hash, for CACHE_SECONDS."""
+    """Tell who sends a key. Keys that counted a moment ago are remembered, by their hash, for
+    CACHE_SECONDS.
+    """
 
     def __init__(
         self,
         bootstrap_key: str,
-        find: Callable[[str], "asyncio.Future[StoredKey | None]"],
+        find: Callable[[str], Awaitable[StoredKey | None]],
         note_use: Callable[[str, datetime], None],
         now: Now,
     ) -> None:

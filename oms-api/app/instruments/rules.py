@@ -7,6 +7,8 @@ _SYMBOL = re.compile(SYMBOL_PATTERN, re.ASCII)
 
 
 def normalise_symbol(text: str) -> str | None:
-    """Return the symbol trimmed and in capitals, or None where it is not one ("BTC/USD", "BRK.B", "M&M" are)."""
+    """Return the symbol trimmed and in capitals, or None where it is not one ("BTC/USD", "BRK.B", "M&M"
+    are).
+    """
     symbol = text.strip(" ").upper()
     return symbol if _SYMBOL.fullmatch(symbol) else None

@@ -52,7 +52,9 @@ class Desk:
         return await self.writer.submit(ReverseTrade(origin, trade_id, body.reason))
 
     def command(self, caller: Caller, trade: TradeIn, key: str | None, at: str = "") -> RecordTrade:
-        """Return the order to record `trade`. Raises Invalid where the limits are against it; `at` prefixes fields."""
+        """Return the order to record `trade`. Raises Invalid where the limits are against it; `at` prefixes
+        fields.
+        """
         valued = value_trade(trade.quantity, trade.gmv, trade.price)
         errors = trade_errors(valued, self.limits, "price" if trade.gmv is None else "gmv")
         if errors:

@@ -19,12 +19,14 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.database import Amount, Base, Instant
 
 _BIG_KEY = BigInteger().with_variant(Integer, "sqlite")
-_WHERE_REVERSAL = {dialect + "_where": text("reverses IS NOT NULL") for dialect in ("postgresql", "sqlite")}
+_IS_REVERSAL = text("reverses IS NOT NULL")
 _POSITIVE = "CAST({0} AS NUMERIC) > 0"
 
 
 class Portfolio(Base):
-    """A book, with the projections of its ledger: cash, counters, and the last row's sequence, id and hash."""
+    """A book, with the projections of its ledger: cash, counters, and the last row's sequence, id and
+    hash.
+    """
 
     __tablename__ = "portfolios"
     __table_args__ = (
@@ -53,13 +55,22 @@ class Portfolio(Base):
 
 
 class Trade(Base):
-    """A row of the ledger, append-only by trigger; see `rules.chain.TradeRow` for its fields' order and form."""
+    """A row of the ledger, append-only by trigger; see `rules.chain.TradeRow` for its fields' order and
+    form.
+    """
 
     __tablename__ = "trades"
     __table_args__ = (
         UniqueConstraint("tenant_id", "portfolio_id", "sequence"),
         UniqueConstraint("tenant_id", "kind", "idempotency_key"),
-        Index("uq_trades_tenant_id_reverses", "tenant_id", "reverses", unique=True, **_WHERE_REVERSAL),
+        Index(
+            "uq_trades_tenant_id_reverses",
+            "tenant_id",
+            "reverses",
+            unique=True,
+            postgresql_where=_IS_REVERSAL,
+            sqlite_where=_IS_REVERSAL,
+        ),
         Index(None, "tenant_id", "portfolio_id", "symbol", "product", "sequence"),
         Index(None, "tenant_id", "symbol", "trade_id"),
         CheckConstraint("side IN ('BUY', 'SELL')", name="side_is_known"),

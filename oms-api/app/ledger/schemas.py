@@ -1,4 +1,6 @@
-"""The ledger on the wire: what comes in (pydantic models) and what goes out (plain dicts, described by models)."""
+"""The ledger on the wire: what comes in (pydantic models) and what goes out (plain dicts, described by
+models).
+"""
 
 from typing import Annotated, Any, Literal
 

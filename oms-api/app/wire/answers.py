@@ -10,6 +10,8 @@ from fastapi import Response
 from app.wire.problems import MEDIA_TYPE, Problem
 
 REPLAYED = "Idempotent-Replayed"
+REPLAYED_HEADER = {REPLAYED: "`true` where an earlier answer is repeated"}
+NEXT_HEADER = {"Link": '`<…>; rel="next"`: the next page'}
 _REASONS = {
     401: "No valid API key",
     403: "The key lacks the scope",
@@ -28,17 +30,19 @@ def answer(content: Any, status: int = 200, headers: Mapping[str, str] | None = 
     return Response(orjson.dumps(content), status, dict(headers or {}), media_type="application/json")
 
 
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return what `responses=` of a route says of these statuses, besides 401, 403, 429 and 503."""
-    listed = sorted({*statuses, 401, 403, 422, 429, 503})
-    return {status: _described(status) for status in listed}
+def responses(
+    status: int, described: Mapping[str, Any], *refusals: int, headers: Mapping[str, str] | None = None
+) -> dict[int | str, dict[str, Any]]:
+    """Return a route's `responses=`: the good answer with its headers, and the problems it may meet.
 
-
-def replayed_headers() -> dict[str, Any]:
-    """Return the description of the header that tells a repeated answer."""
-    return {
-        REPLAYED: {"description": "`true` where an earlier answer is repeated", "schema": {"type": "string"}}
+    401, 403, 422, 429 and 503 are always among them; `refusals` are the others.
+    """
+    told = {
+        name: {"description": text, "schema": {"type": "string"}} for name, text in (headers or {}).items()
     }
+    good = {**described, "headers": told} if told else dict(described)
+    met = sorted({*refusals, 401, 403, 422, 429, 503})
+    return {status: good, **{refusal: _described(refusal) for refusal in met}}
 
 
 def _described(status: int) -> dict[str, Any]:

@@ -41,7 +41,9 @@ def invalid(details: list[dict[str, Any]], skip: tuple[str, ...] = ()) -> Invali
 
 
 def json_body(model: type[Model]) -> Callable[[Request], Coroutine[Any, Any, Model]]:
-    """Return a FastAPI dependency that reads the body as `model`; declare it after the caller, who comes first."""
+    """Return a FastAPI dependency that reads the body as `model`; declare it after the caller, who comes
+    first.
+    """
 
     async def read(request: Request) -> Model:
         content_type = request.headers.get("content-type", "").encode("latin-1")

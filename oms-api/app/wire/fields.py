@@ -16,7 +16,9 @@ _PADDING = re.compile(r"^-?0*\.?0*|\.")
 
 
 def exact_amount(value: Any) -> Decimal:  # whatever JSON held
-    """Return the amount that a JSON string or number writes plainly; a pydantic error says what else to send."""
+    """Return the amount that a JSON string or number writes plainly; a pydantic error says what else to
+    send.
+    """
     if isinstance(value, Decimal):
         return value
     if isinstance(value, JsonNumber):
@@ -38,7 +40,9 @@ def _from_number(text: str) -> Decimal:
         message = "Must be a plain decimal number, without sign or exponent: send it as a string."
         raise PydanticCustomError("amount", message)
     if len(_PADDING.sub("", text)) > JSON_NUMBER_DIGITS:
-        message = f"A JSON number of more than {JSON_NUMBER_DIGITS} digits loses some on its way: send it as a string."
+        message = (
+            f"More than {JSON_NUMBER_DIGITS} digits do not survive as a JSON number: send it as a string."
+        )
         raise PydanticCustomError("amount", message)
     return amount
 

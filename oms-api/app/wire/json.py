@@ -1,4 +1,6 @@
-"""JSON read strictly: no duplicate names, NaN, unpaired surrogates or bottomless nesting; numbers keep their digits."""
+"""JSON read strictly: no duplicate names, NaN, unpaired surrogates or bottomless nesting; numbers keep their
+digits.
+"""
 
 import json
 from typing import Any

@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
 
 from app.wire.body import BODY_MODELS
 from app.wire.problems import Problem
@@ -23,7 +24,8 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
             tags=app.openapi_tags,
         )
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        for model in (Problem, *BODY_MODELS.values()):
+        models: list[type[BaseModel]] = [Problem, *BODY_MODELS.values()]
+        for model in models:
             described = model.model_json_schema(ref_template=_REF, mode="validation")
             schemas.update(described.pop("$defs", {}))
             schemas[model.__name__] = described

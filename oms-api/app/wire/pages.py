@@ -1,4 +1,6 @@
-"""Cursors: where a list goes on, signed and bound to the tenant, so that they are no way to ask for anything else."""
+"""Cursors: where a list goes on, signed and bound to the tenant, so that they are no way to ask for anything
+else.
+"""
 
 import base64
 import binascii
@@ -25,7 +27,9 @@ class Cursors:
         return base64.urlsafe_b64encode(self._mac(tenant_id, text) + text).decode().rstrip("=")
 
     def read(self, tenant_id: int, cursor: str) -> str:
-        """Return the position in the cursor. Raises Invalid for one that was not made here for this tenant."""
+        """Return the position in the cursor. Raises Invalid for one that was not made here for this
+        tenant.
+        """
         try:
             raw = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
         except (ValueError, binascii.Error):

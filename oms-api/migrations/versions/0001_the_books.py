@@ -14,7 +14,8 @@ APPEND_ONLY_ON_POSTGRESQL = (
     """
     CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
-        RAISE EXCEPTION '% is append-only: % is refused', TG_TABLE_NAME, TG_OP USING ERRCODE = 'restrict_violation';
+        RAISE EXCEPTION '% is append-only: % is refused', TG_TABLE_NAME, TG_OP
+        USING ERRCODE = 'restrict_violation';
     END $$
     """,
     """
@@ -50,7 +51,8 @@ def upgrade() -> None:
     for statement in APPEND_ONLY_ON_SQLITE if is_sqlite else APPEND_ONLY_ON_POSTGRESQL:
         op.execute(statement)
     op.execute(
-        "INSERT INTO tenants (id, slug, name, created_at) VALUES (1, 'default', 'Default', '2026-01-01T00:00:00.000000Z')"
+        "INSERT INTO tenants (id, slug, name, created_at) "
+        "VALUES (1, 'default', 'Default', '2026-01-01T00:00:00.000000Z')"
     )
 
 

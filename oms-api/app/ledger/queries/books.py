@@ -66,7 +66,9 @@ def reversals_of(connection: Connection, trades: Sequence[Row]) -> dict[tuple[in
 
 
 def positions_at(connection: Connection, keys: Sequence[Row]) -> list[tuple[Any, ...]]:
-    """Return the positions (tenant id, portfolio id, symbol, product), each as key, quantity, cost, realised P&L."""
+    """Return the positions (tenant id, portfolio id, symbol, product), each as key, quantity, cost, realised
+    P&L.
+    """
     return matching_rows(connection, POSITIONS, _POSITION_KEY + _POSITION[:3], _POSITION_KEY, keys)
 
 
@@ -86,7 +88,9 @@ def save_portfolios(connection: Connection, rows: Sequence[Row]) -> None:
 
 
 def standing_fills(connection: Connection, original: TradeRow) -> Iterator[Fill]:
-    """Yield, in order, the fills of the trade's symbol and product that no reversal undid, without the trade itself."""
+    """Yield, in order, the fills of the trade's symbol and product that no reversal undid, without the trade
+    itself.
+    """
     undone = aliased(Trade)
     is_undone = (
         select(undone.trade_id)

@@ -11,7 +11,9 @@ from app.money import fixed
 
 
 def canonical_trade(values: Sequence[Any]) -> TradeRow:
-    """Return the row whose columns, in the order of `COLUMNS`, are `values`: decimals and instants become text."""
+    """Return the row whose columns, in the order of `COLUMNS`, are `values`: decimals and instants become
+    text.
+    """
     return TradeRow._make(map(_canonical, values))
 
 

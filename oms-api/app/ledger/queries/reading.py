@@ -155,7 +155,9 @@ def holdings(connection: Connection, tenant_id: int, book: Book) -> list[Holding
 
 
 def holdings_at(connection: Connection, tenant_id: int, book: Book, sequence: int) -> list[Holding]:
-    """Return the positions as they stood after row `sequence`: the last row of each symbol tells its position."""
+    """Return the positions as they stood after row `sequence`: the last row of each symbol tells its
+    position.
+    """
     earlier = aliased(Trade)
     last = (
         select(func.max(earlier.sequence))
@@ -180,7 +182,9 @@ def holdings_at(connection: Connection, tenant_id: int, book: Book, sequence: in
 def list_books(
     connection: Connection, tenant_id: int, part: str | None, limit: int, after: str | None
 ) -> list[Book]:
-    """Return portfolios by name; `part` filters by a part of the name key, `after` is the name key of the last seen."""
+    """Return portfolios by name; `part` filters by a part of the name key, `after` is the name key of the
+    last seen.
+    """
     statement = select(*_BOOK_COLUMNS).where(Portfolio.tenant_id == tenant_id)
     if part:
         statement = statement.where(Portfolio.name_key.contains(part, autoescape=True))

@@ -18,14 +18,11 @@ from app.ledger.schemas import PortfolioOut, SummaryOut, Symbol, TradeOut, posit
 from app.ledger.service import reading
 from app.ledger.service.reading import AsOf, Statement
 from app.money import fixed, money_text
-from app.wire.answers import answer, problems
+from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.pages import DEFAULT_LIMIT, MOST_LIMIT, MOST_SKIP, Cursors
 
 router = APIRouter()
 
-_NEXT: dict[str, Any] = {
-    "Link": {"description": '`<…>; rel="next"`: the next page', "schema": {"type": "string"}}
-}
 _SEQUENCE = re.compile(r"[0-9]{1,15}", re.ASCII)
 _NUL = "\x00"
 
@@ -86,7 +83,7 @@ class PortfolioQuery(BaseModel):
 @router.get(
     "/trades",
     tags=["trades"],
-    responses={200: {"model": list[TradeOut], "headers": _NEXT}} | problems(),
+    responses=responses(200, {"model": list[TradeOut]}, headers=NEXT_HEADER),
 )
 async def list_trades(
     caller: Reader,
@@ -109,7 +106,7 @@ async def list_trades(
     return answer(list(map(_listed, page)), headers=_link(request, cursors, tenant_id, position))
 
 
-@router.get("/trades/{trade_id}", tags=["trades"], responses={200: {"model": TradeOut}} | problems(404))
+@router.get("/trades/{trade_id}", tags=["trades"], responses=responses(200, {"model": TradeOut}, 404))
 async def get_trade(caller: Reader, trade_id: Annotated[Text, Path()], readers: TheReaders) -> Response:
     """One trade."""
     return answer(
@@ -117,9 +114,7 @@ async def get_trade(caller: Reader, trade_id: Annotated[Text, Path()], readers: 
     )
 
 
-@router.get(
-    "/portfolio/{name}", tags=["portfolios"], responses={200: {"model": PortfolioOut}} | problems(404)
-)
+@router.get("/portfolio/{name}", tags=["portfolios"], responses=responses(200, {"model": PortfolioOut}, 404))
 async def get_portfolio(
     caller: Reader,
     name: Annotated[Text, Path()],
@@ -140,7 +135,7 @@ async def get_portfolio(
 @router.get(
     "/portfolios",
     tags=["portfolios"],
-    responses={200: {"model": list[str] | list[SummaryOut], "headers": _NEXT}} | problems(),
+    responses=responses(200, {"model": list[str] | list[SummaryOut]}, headers=NEXT_HEADER),
 )
 async def list_portfolios(
     caller: Reader, query: Annotated[PortfolioQuery, Query()], readers: TheReaders, cursors: TheCursors,

@@ -12,7 +12,7 @@ from app.identity.rules import Caller, Scope
 from app.ledger.dependencies import Desk, IdempotencyKey, TheDesk, check_key
 from app.ledger.schemas import BatchIn, OutcomesOut, RecordedOut, ReversalIn, TradeIn, recorded_out, trade_out
 from app.ledger.service.commands import Recorded, RecordTrade
-from app.wire.answers import REPLAYED, answer, problems, replayed_headers
+from app.wire.answers import REPLAYED, REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body, read_json, validated
 from app.wire.problems import problem
 
@@ -28,13 +28,12 @@ TRADE_EXAMPLE: dict[str, Any] = {
     "user_id": "U123",
 }
 _REPLAY = ((REPLAYED.lower().encode(), b"true"),)
-_RECORDED: dict[int | str, dict[str, Any]] = {201: {"model": RecordedOut, "headers": replayed_headers()}}
 
 
 @router.post(
     "/trade",
     status_code=201,
-    responses=_RECORDED | problems(409, 413, 415),
+    responses=responses(201, {"model": RecordedOut}, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(TradeIn, TRADE_EXAMPLE),
 )
 async def report_trade(caller: Trader, desk: TheDesk, key: IdempotencyKey, request: Request) -> Response:
@@ -46,7 +45,7 @@ async def report_trade(caller: Trader, desk: TheDesk, key: IdempotencyKey, reque
 @router.post(
     "/trades:batch",
     status_code=200,
-    responses={200: {"model": OutcomesOut}} | problems(413, 415),
+    responses=responses(200, {"model": OutcomesOut}, 413, 415),
     openapi_extra=documented_body(BatchIn, {"trades": [TRADE_EXAMPLE]}),
 )
 async def report_trades(
@@ -63,21 +62,25 @@ async def report_trades(
 @router.post(
     "/trades/{trade_id}:reverse",
     status_code=201,
-    responses=_RECORDED | problems(404, 409, 413, 415),
+    responses=responses(201, {"model": RecordedOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(ReversalIn, {"reason": "Reported twice"}),
 )
 async def reverse_trade(
     caller: Trader, trade_id: Annotated[str, Path(max_length=32)],
     body: Annotated[ReversalIn, Depends(json_body(ReversalIn))], desk: TheDesk, key: IdempotencyKey,
 ) -> Response:  # fmt: skip
-    """Undo a trade, once, by a row that stores the difference: the position becomes what the other trades give."""
+    """Undo a trade, once, by a row that stores the difference: the position becomes what the other trades
+    give.
+    """
     recorded = await desk.reverse(caller, trade_id, body, key)
     headers = {REPLAYED: "true"} if recorded.replayed else {}
     return answer(recorded_out(trade_out(recorded.row, recorded.portfolio_name)), 201, headers)
 
 
 def fast_report(gate: Gate, desk: Desk) -> FastRoute:
-    """Return the same route for the edge: the framework's routing and body handling cost more than the commit."""
+    """Return the same route for the edge: the framework's routing and body handling cost more than the
+    commit.
+    """
 
     async def serve(request: FastRequest) -> FastAnswer:
         headers = request.headers

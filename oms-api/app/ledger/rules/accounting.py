@@ -1,4 +1,6 @@
-"""Netting at average cost. Quantity and cost are the truth, a price is for display; cost is signed like quantity."""
+"""Netting at average cost. Quantity and cost are the truth, a price is for display; cost is signed like
+quantity.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,7 +24,9 @@ class Side(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """What is held of one symbol and product: units, what they cost, and the P&L realised so far (before charges)."""
+    """What is held of one symbol and product: units, what they cost, and the P&L realised so far (before
+    charges).
+    """
 
     quantity: Decimal = ZERO
     cost: Decimal = ZERO
@@ -51,8 +55,9 @@ def closed_quantity(position: Decimal, fill: Decimal) -> Decimal:
 def apply_fill(position: Position, fill: Fill) -> Position:
     """Return the position after `fill`.
 
-    The same direction adds up. The opposite one releases cost in proportion (all of it on a full close) and realises
-    the difference to the closed part's value; what goes through zero opens with the remainder of the fill's value.
+    The same direction adds up. The opposite one releases cost in proportion (all of it on a full close) and
+    realises the difference to the closed part's value; what goes through zero opens with the remainder of the
+    fill's value.
     """
     sign = fill.side.sign
     closed = closed_quantity(position.quantity, sign * fill.quantity)
@@ -62,7 +67,7 @@ def apply_fill(position: Position, fill: Fill) -> Position:
         )
     released = _released_cost(position, closed)
     closed_value = fill.value if closed == fill.quantity else share(fill.value, closed, fill.quantity)
-    # Closing a long by selling earns value - cost; a short's cost is negative, so the same sum serves, mirrored.
+    # Selling a long earns value - cost; a short's cost is negative, so the same sum serves, mirrored.
     realized = -sign * closed_value - released
     return Position(
         position.quantity + sign * fill.quantity,

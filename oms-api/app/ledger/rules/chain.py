@@ -12,8 +12,8 @@ GENESIS = "0" * 64
 class TradeRow(NamedTuple):
     """A row of the ledger as both databases take it and as it is hashed.
 
-    Amounts are text with 8 decimals (`money.fixed`), instants RFC 3339 text in UTC with 6 (`clock.iso`), hashes
-    hexadecimal. The order of the fields is part of hash version 1.
+    Amounts are text with 8 decimals (`money.fixed`), instants RFC 3339 text in UTC with 6 (`clock.iso`),
+    hashes hexadecimal. The order of the fields is part of hash version 1.
     """
 
     tenant_id: int
@@ -56,7 +56,9 @@ COLUMNS = TradeRow._fields
 
 
 def hash_of(fields: tuple[str | int | None, ...], predecessor: str) -> str:
-    """Return the hash of a row: SHA-256 of its predecessor's hash and, as a JSON array, all fields before `hash`."""
+    """Return the hash of a row: SHA-256 of its predecessor's hash and, as a JSON array, all fields before
+    `hash`.
+    """
     return hashlib.sha256(predecessor.encode() + orjson.dumps(fields)).hexdigest()
 
 

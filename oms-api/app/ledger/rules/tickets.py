@@ -71,7 +71,9 @@ def amount_error(amount: Decimal) -> str | None:
 
 
 def clean_text(text: str) -> str | None:
-    """Return `text` trimmed and in NFC, or None where it holds control, format (bidi) or unpaired characters."""
+    """Return `text` trimmed and in NFC, or None where it holds control, format (bidi) or unpaired
+    characters.
+    """
     if text.isascii():
         return text.strip() if text.isprintable() else None
     if any(unicodedata.category(character) in _FORBIDDEN_CATEGORIES for character in text):

@@ -64,7 +64,9 @@ class Batch:
         self._ids |= found
 
     def _make_portfolios(self, missing: list[NameKey]) -> dict[NameKey, int]:
-        """Make the missing portfolios, except where all that asked for one only repeats what is recorded elsewhere."""
+        """Make the missing portfolios, except where all that asked for one only repeats what is recorded
+        elsewhere.
+        """
         self._bind(self._records)
         first: dict[NameKey, RecordTrade] = {}
         for work in self._records:
@@ -95,7 +97,9 @@ class Batch:
 
 
 def request_key(work: Command) -> RequestKey | None:
-    """Return what an idempotency key binds: the key per tenant and kind of command; None where none was sent."""
+    """Return what an idempotency key binds: the key per tenant and kind of command; None where none was
+    sent.
+    """
     key = work.origin.idempotency_key
     return (work.origin.tenant_id, work.kind, key) if key else None
 

@@ -1,4 +1,6 @@
-"""The books that a batch touches: locked, loaded once, changed in memory, written back in a few statements."""
+"""The books that a batch touches: locked, loaded once, changed in memory, written back in a few
+statements.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -184,11 +186,12 @@ def _projection(state: PortfolioState) -> Row:
 
 
 def _state(row: tuple[Any, ...]) -> PortfolioState:
-    state = PortfolioState(*row)
-    state.cash, state.realized_pnl = _decimal(state.cash), _decimal(state.realized_pnl)
-    if isinstance(state.last_created_at, datetime):
-        state.last_created_at = iso(state.last_created_at)
-    return state
+    """PostgreSQL gives decimals and instants, SQLite their text."""
+    values = dict(zip(queries.STATE, row, strict=True))
+    values["cash"], values["realized_pnl"] = _decimal(values["cash"]), _decimal(values["realized_pnl"])
+    if isinstance(values["last_created_at"], datetime):
+        values["last_created_at"] = iso(values["last_created_at"])
+    return PortfolioState(**values)
 
 
 def _decimal(value: Any) -> Decimal:  # text from SQLite, Decimal from PostgreSQL

@@ -22,7 +22,9 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class RecordTrade:
-    """Book an execution that happened; the portfolio is made if need be. `portfolio_key` is its name's key."""
+    """Book an execution that happened; the portfolio is made if need be. `portfolio_key` is its name's
+    key.
+    """
 
     origin: Origin
     symbol: str
@@ -50,7 +52,9 @@ Command = RecordTrade | ReverseTrade
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A row of the ledger with its portfolio's name; `replayed` when the key's earlier outcome is told again."""
+    """A row of the ledger with its portfolio's name; `replayed` when the key's earlier outcome is told
+    again.
+    """
 
     row: TradeRow
     portfolio_name: str

@@ -38,7 +38,9 @@ class Recording:
         return self._last
 
     def recover(self, connection: Connection, works: Sequence[Command]) -> list[Recorded | OmsError | None]:
-        """Tell which rows of the last batch stand; taking the same locks first waits for its lost transaction."""
+        """Tell which rows of the last batch stand; taking the same locks first waits for its lost
+        transaction.
+        """
         Batch(Books(connection, self._ids), works, self._known).load()
         ids = [(one.row.tenant_id, one.row.trade_id) for one in self._last if isinstance(one, Recorded)]
         standing = {(row[0], row[1]) for row in queries.trades_by_id(connection, ids)}
