@@ -22,7 +22,7 @@ def milliseconds(instant: datetime) -> int:
 
 def iso(instant: datetime) -> str:
     """Return `instant` (UTC) as RFC 3339 text with six decimals and a final Z."""
-    return instant.strftime("%Y-%m-%dT%H:%M:%S.%f") + "Z"
+    return instant.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def monotonic_seconds() -> float:

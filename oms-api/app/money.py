@@ -60,9 +60,8 @@ def ratio(amount: Decimal, divisor: Decimal) -> Decimal:
 
 
 def fixed(amount: Decimal) -> str:
-    """Return the canonical text of a stored amount: always 8 decimals, never an exponent ("-0" is "0")."""
-    text = format(amount.quantize(_UNIT, context=_EXACT), "f")
-    return "0.00000000" if text == "-0.00000000" else text
+    """Return the canonical text of an amount that `fits`: always 8 decimals, never an exponent or "-0"."""
+    return f"{amount or ZERO:.8f}"
 
 
 def money_text(text: str) -> str:

@@ -1,7 +1,8 @@
 """How Alembic runs here: on the connection that `app.migrate` hands it."""
 
-import app.models  # noqa: F401  # fills the metadata
 from alembic import context
+
+import app.models  # noqa: F401  # fills the metadata
 from app.database import METADATA
 
 connection = context.config.attributes["connection"]

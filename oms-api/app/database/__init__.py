@@ -1,7 +1,14 @@
 """Connections, types and bulk statements; no business knowledge."""
 
 from app.database.base import METADATA, Base
-from app.database.bulk import insert_missing_rows, insert_rows, matching_rows, update_rows, upsert_rows
+from app.database.bulk import (
+    alteration,
+    insertion,
+    insertion_of_missing,
+    matching_rows,
+    upsertion,
+    write,
+)
 from app.database.engine import connect_engine, normalise_url, refuse_unsafe_durability
 from app.database.readers import Readers
 from app.database.types import Amount, Instant
@@ -13,14 +20,15 @@ __all__ = [
     "Base",
     "Instant",
     "Readers",
+    "alteration",
     "connect_engine",
-    "insert_missing_rows",
-    "insert_rows",
+    "insertion",
+    "insertion_of_missing",
     "matching_rows",
     "normalise_url",
     "refuse_unsafe_durability",
     "snapshot",
     "unit_of_work",
-    "update_rows",
-    "upsert_rows",
+    "upsertion",
+    "write",
 ]

@@ -6,6 +6,7 @@ alone.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -20,28 +21,46 @@ Names = tuple[str, ...]
 _POSTGRESQL: Dialect = PGDialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
 
 
-def insert_rows(connection: Connection, table: Table, columns: Names, rows: Sequence[Row]) -> None:
-    """Insert `rows`, each in the order of `columns`. Nothing happens for none."""
-    _write(connection, _insert(table, columns, _is_sqlite(connection)), rows)
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A statement of each database, and the rows it is for."""
+
+    on_postgresql: str
+    on_sqlite: str
+    rows: Sequence[Row]
 
 
-def insert_missing_rows(connection: Connection, table: Table, columns: Names, rows: Sequence[Row]) -> None:
+def insertion(table: Table, columns: Names, rows: Sequence[Row]) -> Write:
+    """Insert `rows`, each in the order of `columns`."""
+    return Write(_insert(table, columns, sqlite=False), _insert(table, columns, sqlite=True), rows)
+
+
+def insertion_of_missing(table: Table, columns: Names, rows: Sequence[Row]) -> Write:
     """Insert those of `rows` that break no unique constraint, in the order given."""
-    _write(connection, _insert(table, columns, _is_sqlite(connection)) + " ON CONFLICT DO NOTHING", rows)
+    plain = insertion(table, columns, rows)
+    ignore = " ON CONFLICT DO NOTHING"
+    return Write(plain.on_postgresql + ignore, plain.on_sqlite + ignore, rows)
 
 
-def upsert_rows(
-    connection: Connection, table: Table, columns: Names, key: Names, rows: Sequence[Row]
-) -> None:
+def upsertion(table: Table, columns: Names, key: Names, rows: Sequence[Row]) -> Write:
     """Insert `rows`, or where one with the same `key` stands, overwrite its other columns."""
-    _write(connection, _upsert(table, columns, key, _is_sqlite(connection)), rows)
+    return Write(_upsert(table, columns, key, sqlite=False), _upsert(table, columns, key, sqlite=True), rows)
 
 
-def update_rows(
-    connection: Connection, table: Table, columns: Names, key: Names, rows: Sequence[Row]
-) -> None:
+def alteration(table: Table, columns: Names, key: Names, rows: Sequence[Row]) -> Write:
     """Set the columns of the rows with those keys. A row of `rows` holds `columns`, then `key`."""
-    _write(connection, _update(table, columns, key, _is_sqlite(connection)), rows)
+    return Write(_update(table, columns, key, sqlite=False), _update(table, columns, key, sqlite=True), rows)
+
+
+def write(connection: Connection, *writes: Write) -> None:
+    """Run `writes` in order, on PostgreSQL in one round trip. Those without rows do nothing."""
+    due = [one for one in writes if one.rows]
+    if _is_sqlite(connection):
+        for one in due:
+            connection.exec_driver_sql(one.on_sqlite, [tuple(row) for row in one.rows])
+    elif due:
+        script = ";\n".join(one.on_postgresql for one in due)
+        connection.exec_driver_sql(script, tuple(_json(one.rows) for one in due))
 
 
 def matching_rows(
@@ -54,21 +73,12 @@ def matching_rows(
     """
     if not keys:
         return []
-    statement = _match(table, columns, key, lock_by, _is_sqlite(connection))
+    statement = _match(table, columns, key, lock_by, sqlite=_is_sqlite(connection))
     return [tuple(row) for row in connection.exec_driver_sql(statement, (_json(keys),))]
 
 
 def _is_sqlite(connection: Connection) -> bool:
     return connection.dialect.name == "sqlite"
-
-
-def _write(connection: Connection, statement: str, rows: Sequence[Row]) -> None:
-    if not rows:
-        return
-    if _is_sqlite(connection):
-        connection.exec_driver_sql(statement, [tuple(row) for row in rows])
-    else:
-        connection.exec_driver_sql(statement, (_json(rows),))
 
 
 def _json(rows: Sequence[Row]) -> str:
@@ -89,7 +99,7 @@ def _recordset(table: Table, columns: Names) -> str:
 
 
 @cache
-def _insert(table: Table, columns: Names, sqlite: bool) -> str:
+def _insert(table: Table, columns: Names, *, sqlite: bool) -> str:
     head = f"INSERT INTO {table.name} ({', '.join(columns)})"
     if sqlite:
         return f"{head} VALUES ({', '.join('?' for _ in columns)})"
@@ -97,13 +107,13 @@ def _insert(table: Table, columns: Names, sqlite: bool) -> str:
 
 
 @cache
-def _upsert(table: Table, columns: Names, key: Names, sqlite: bool) -> str:
+def _upsert(table: Table, columns: Names, key: Names, *, sqlite: bool) -> str:
     changes = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in key)
-    return f"{_insert(table, columns, sqlite)} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}"
+    return f"{_insert(table, columns, sqlite=sqlite)} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}"
 
 
 @cache
-def _update(table: Table, columns: Names, key: Names, sqlite: bool) -> str:
+def _update(table: Table, columns: Names, key: Names, *, sqlite: bool) -> str:
     if sqlite:
         changes = ", ".join(f"{name} = ?" for name in columns)
         where = " AND ".join(f"{name} = ?" for name in key)
@@ -115,7 +125,7 @@ def _update(table: Table, columns: Names, key: Names, sqlite: bool) -> str:
 
 
 @cache
-def _match(table: Table, columns: Names, key: Names, lock_by: str, sqlite: bool) -> str:
+def _match(table: Table, columns: Names, key: Names, lock_by: str, *, sqlite: bool) -> str:
     picked = ", ".join(f"t.{name}" for name in columns)
     if sqlite:
         on = " AND ".join(f"t.{name} = json_extract(r.value, '$.c{index}')" for index, name in enumerate(key))

@@ -31,7 +31,7 @@ class ApiKey(Base):
     )
 
     key_id: Mapped[str] = mapped_column(String(12), primary_key=True)
-    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id"))
+    tenant_id: Mapped[int] = mapped_column(Integer, ForeignKey("tenants.id"))
     name: Mapped[str] = mapped_column(String(60))
     secret_hash: Mapped[bytes] = mapped_column(LargeBinary)
     scopes: Mapped[str] = mapped_column(String(200))

@@ -11,4 +11,5 @@ def normalise_symbol(text: str) -> str | None:
     are).
     """
     symbol = text.strip(" ").upper()
-    return symbol if _SYMBOL.fullmatch(symbol) else None
+    # Some letters beyond ASCII have a capital within it.
+    return symbol if text.isascii() and _SYMBOL.fullmatch(symbol) else None

@@ -7,6 +7,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     String,
@@ -23,6 +24,11 @@ _IS_REVERSAL = text("reverses IS NOT NULL")
 _POSITIVE = "CAST({0} AS NUMERIC) > 0"
 
 
+def _in_portfolio() -> ForeignKeyConstraint:
+    """A row belongs to a portfolio of its own tenant."""
+    return ForeignKeyConstraint(["tenant_id", "portfolio_id"], ["portfolios.tenant_id", "portfolios.id"])
+
+
 class Portfolio(Base):
     """A book, with the projections of its ledger: cash, counters, and the last row's sequence, id and
     hash.
@@ -31,13 +37,14 @@ class Portfolio(Base):
     __tablename__ = "portfolios"
     __table_args__ = (
         UniqueConstraint("tenant_id", "name_key"),
+        UniqueConstraint("tenant_id", "id"),
         CheckConstraint("kind IN ('paper', 'live')", name="kind_is_known"),
         CheckConstraint("total_buys >= 0 AND total_trades >= total_buys", name="counters_add_up"),
         CheckConstraint("last_sequence >= total_trades", name="sequence_covers_trades"),
     )
 
     id: Mapped[int] = mapped_column(_BIG_KEY, primary_key=True, autoincrement=True)
-    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id"))
+    tenant_id: Mapped[int] = mapped_column(Integer, ForeignKey("tenants.id"))
     name: Mapped[str] = mapped_column(String(100))
     name_key: Mapped[str] = mapped_column(String(300))
     base_currency: Mapped[str] = mapped_column(String(3))
@@ -61,6 +68,7 @@ class Trade(Base):
 
     __tablename__ = "trades"
     __table_args__ = (
+        _in_portfolio(),
         UniqueConstraint("tenant_id", "portfolio_id", "sequence"),
         UniqueConstraint("tenant_id", "kind", "idempotency_key"),
         Index(
@@ -83,9 +91,9 @@ class Trade(Base):
         CheckConstraint(_POSITIVE.format("price"), name="price_is_positive"),
     )
 
-    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id"), primary_key=True)
+    tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)
     trade_id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    portfolio_id: Mapped[int] = mapped_column(ForeignKey("portfolios.id"))
+    portfolio_id: Mapped[int] = mapped_column(BigInteger)
     sequence: Mapped[int] = mapped_column(BigInteger)
     kind: Mapped[str] = mapped_column(String(8))
     symbol: Mapped[str] = mapped_column(String(20))
@@ -123,9 +131,10 @@ class PositionRow(Base):
     """What a portfolio holds of one symbol and product: a projection of the ledger up to `last_sequence`."""
 
     __tablename__ = "positions"
+    __table_args__ = (_in_portfolio(),)
 
-    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id"), primary_key=True)
-    portfolio_id: Mapped[int] = mapped_column(ForeignKey("portfolios.id"), primary_key=True)
+    tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    portfolio_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     symbol: Mapped[str] = mapped_column(String(20), primary_key=True)
     product: Mapped[str] = mapped_column(String(8), primary_key=True)
     quantity: Mapped[Decimal] = mapped_column(Amount)

@@ -39,13 +39,15 @@ def _refuse_surrogates(text: str, value: object) -> None:
             json.dumps(value, ensure_ascii=False, default=lambda number: number.text).encode()
         except UnicodeEncodeError:
             raise Malformed("The body holds an unpaired surrogate, which is no character.") from None
+        except RecursionError:
+            raise Malformed("The body is nested too deeply.") from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]  # add returns None
         raise Malformed(f"The name {twice[:50]!r} stands twice in one object.")
     return made
 

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
+
 from app.database import Amount, Instant
 
 revision = "0001"
@@ -99,7 +100,6 @@ def _make_tables() -> None:
         sa.Column("type", sa.String(length=60), nullable=False),
         sa.Column("payload", sa.Text(), nullable=False),
         sa.Column("created_at", Instant(), nullable=False),
-        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_events_tenant_id_tenants")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
     )
     op.create_index(op.f("ix_events_tenant_id_id"), "events", ["tenant_id", "id"], unique=False)
@@ -133,12 +133,13 @@ def _make_tables() -> None:
         ),
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_portfolios_tenant_id_tenants")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_portfolios")),
+        sa.UniqueConstraint("tenant_id", "id", name=op.f("uq_portfolios_tenant_id_id")),
         sa.UniqueConstraint("tenant_id", "name_key", name=op.f("uq_portfolios_tenant_id_name_key")),
     )
     op.create_table(
         "positions",
         sa.Column("tenant_id", sa.Integer(), nullable=False),
-        sa.Column("portfolio_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("portfolio_id", sa.BigInteger(), nullable=False),
         sa.Column("symbol", sa.String(length=20), nullable=False),
         sa.Column("product", sa.String(length=8), nullable=False),
         sa.Column("quantity", Amount(), nullable=False),
@@ -146,16 +147,17 @@ def _make_tables() -> None:
         sa.Column("realized_pnl", Amount(), nullable=False),
         sa.Column("last_sequence", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["portfolio_id"], ["portfolios.id"], name=op.f("fk_positions_portfolio_id_portfolios")
+            ["tenant_id", "portfolio_id"],
+            ["portfolios.tenant_id", "portfolios.id"],
+            name=op.f("fk_positions_tenant_id_portfolio_id_portfolios"),
         ),
-        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_positions_tenant_id_tenants")),
         sa.PrimaryKeyConstraint("tenant_id", "portfolio_id", "symbol", "product", name=op.f("pk_positions")),
     )
     op.create_table(
         "trades",
         sa.Column("tenant_id", sa.Integer(), nullable=False),
         sa.Column("trade_id", sa.String(length=32), nullable=False),
-        sa.Column("portfolio_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("portfolio_id", sa.BigInteger(), nullable=False),
         sa.Column("sequence", sa.BigInteger(), nullable=False),
         sa.Column("kind", sa.String(length=8), nullable=False),
         sa.Column("symbol", sa.String(length=20), nullable=False),
@@ -200,9 +202,10 @@ def _make_tables() -> None:
         sa.CheckConstraint("CAST(quantity AS NUMERIC) > 0", name=op.f("ck_trades_quantity_is_positive")),
         sa.CheckConstraint("sequence > 0", name=op.f("ck_trades_sequence_is_positive")),
         sa.ForeignKeyConstraint(
-            ["portfolio_id"], ["portfolios.id"], name=op.f("fk_trades_portfolio_id_portfolios")
+            ["tenant_id", "portfolio_id"],
+            ["portfolios.tenant_id", "portfolios.id"],
+            name=op.f("fk_trades_tenant_id_portfolio_id_portfolios"),
         ),
-        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_trades_tenant_id_tenants")),
         sa.PrimaryKeyConstraint("tenant_id", "trade_id", name=op.f("pk_trades")),
         sa.UniqueConstraint(
             "tenant_id", "kind", "idempotency_key", name=op.f("uq_trades_tenant_id_kind_idempotency_key")

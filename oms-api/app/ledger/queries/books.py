@@ -6,8 +6,8 @@ from typing import Any, cast
 from sqlalchemy import Connection, Table, select
 from sqlalchemy.orm import aliased
 
-from app.database import insert_missing_rows, insert_rows, matching_rows, update_rows, upsert_rows
-from app.database.bulk import Row
+from app.database import alteration, insertion, insertion_of_missing, matching_rows, upsertion, write
+from app.database.bulk import Row, Write
 from app.ledger.models import Portfolio, PositionRow, Trade
 from app.ledger.rules.accounting import Fill, Side
 from app.ledger.rules.chain import COLUMNS, TradeRow
@@ -40,7 +40,7 @@ def portfolio_ids(connection: Connection, names: Sequence[Row]) -> dict[tuple[in
 
 def insert_portfolios(connection: Connection, rows: Sequence[Row]) -> None:
     """Insert portfolios that are not there yet, in the order given: sorted, or two processes deadlock."""
-    insert_missing_rows(connection, PORTFOLIOS, _NEW, rows)
+    write(connection, insertion_of_missing(PORTFOLIOS, _NEW, rows))
 
 
 def lock_portfolios(connection: Connection, ids: Sequence[Row]) -> list[tuple[Any, ...]]:
@@ -72,19 +72,19 @@ def positions_at(connection: Connection, keys: Sequence[Row]) -> list[tuple[Any,
     return matching_rows(connection, POSITIONS, _POSITION_KEY + _POSITION[:3], _POSITION_KEY, keys)
 
 
-def append_trades(connection: Connection, rows: Sequence[TradeRow]) -> None:
+def new_trades(rows: Sequence[TradeRow]) -> Write:
     """Append to the ledger."""
-    insert_rows(connection, TRADES, COLUMNS, rows)
+    return insertion(TRADES, COLUMNS, rows)
 
 
-def save_positions(connection: Connection, rows: Sequence[Row]) -> None:
+def moved_positions(rows: Sequence[Row]) -> Write:
     """Write positions: key, quantity, cost, realised P&L, last sequence."""
-    upsert_rows(connection, POSITIONS, _POSITION_KEY + _POSITION, _POSITION_KEY, rows)
+    return upsertion(POSITIONS, _POSITION_KEY + _POSITION, _POSITION_KEY, rows)
 
 
-def save_portfolios(connection: Connection, rows: Sequence[Row]) -> None:
+def moved_portfolios(rows: Sequence[Row]) -> Write:
     """Write the projections of portfolios: cash to last_created_at as in `STATE`, then tenant id and id."""
-    update_rows(connection, PORTFOLIOS, _PROJECTED, ("tenant_id", "id"), rows)
+    return alteration(PORTFOLIOS, _PROJECTED, ("tenant_id", "id"), rows)
 
 
 def standing_fills(connection: Connection, original: TradeRow) -> Iterator[Fill]:

@@ -3,9 +3,9 @@ quantity.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from typing import NamedTuple
 
 from app.money import ZERO, ratio, share
 
@@ -22,8 +22,7 @@ class Side(StrEnum):
         return 1 if self is Side.BUY else -1
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(NamedTuple):
     """What is held of one symbol and product: units, what they cost, and the P&L realised so far (before
     charges).
     """
@@ -33,8 +32,7 @@ class Position:
     realized_pnl: Decimal = ZERO
 
 
-@dataclass(frozen=True, slots=True)
-class Fill:
+class Fill(NamedTuple):
     """An execution: units > 0, and their value > 0 in the instrument's currency."""
 
     side: Side

@@ -3,6 +3,7 @@
 import unicodedata
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from app.errors import FieldError
 from app.money import ZERO, fits, product, ratio
@@ -29,8 +30,7 @@ class TradeLimits:
     max_price: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class Valued:
+class Valued(NamedTuple):
     """A quantity with its gross market value and the price per unit, each to 8 places."""
 
     quantity: Decimal

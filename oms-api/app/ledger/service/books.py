@@ -6,14 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import Connection
 
 from app.clock import iso
+from app.database import write
 from app.database.bulk import Row
-from app.events.service import record_events
+from app.events.service import new_events
 from app.ids import TradeIds
 from app.ledger.queries import books as queries
 from app.ledger.rules.accounting import FLAT, Position
@@ -42,8 +43,7 @@ class PortfolioState:
     last_created_at: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """What a row says beyond what its portfolio's state gives: amounts as decimals, changes signed."""
 
     kind: str
@@ -115,12 +115,13 @@ class Books:
 
     def flush(self) -> None:
         """Write what the batch did so far."""
-        queries.append_trades(self.connection, self._rows)
-        queries.save_positions(self.connection, [self._position_row(key) for key in self._moved])
-        queries.save_portfolios(
-            self.connection, [_projection(self._portfolios[key]) for key in self._touched]
+        write(
+            self.connection,
+            queries.new_trades(self._rows),
+            queries.moved_positions([self._position_row(key) for key in self._moved]),
+            queries.moved_portfolios([_projection(self._portfolios[key]) for key in self._touched]),
+            new_events(self._events),
         )
-        record_events(self.connection, self._events)
         for written in (self._rows, self._events, self._moved, self._touched):
             written.clear()
 

@@ -1,15 +1,14 @@
 """What the writer is asked to do, and what it answers."""
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.tickets import Valued
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Who asks, and under which idempotency key; `request_hash` tells two bodies under one key apart."""
 
     tenant_id: int
@@ -20,8 +19,7 @@ class Origin:
     request_hash: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class RecordTrade:
+class RecordTrade(NamedTuple):
     """Book an execution that happened; the portfolio is made if need be. `portfolio_key` is its name's
     key.
     """
@@ -37,8 +35,7 @@ class RecordTrade:
     kind: str = "trade"
 
 
-@dataclass(frozen=True, slots=True)
-class ReverseTrade:
+class ReverseTrade(NamedTuple):
     """Undo a trade by a row that stores the difference."""
 
     origin: Origin
@@ -50,8 +47,7 @@ class ReverseTrade:
 Command = RecordTrade | ReverseTrade
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(NamedTuple):
     """A row of the ledger with its portfolio's name; `replayed` when the key's earlier outcome is told
     again.
     """
