@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.clock import Now
-from app.errors import OmsError, TooLarge
+from app.errors import OmsError, TooLarge, Unexpected
 from app.ids import new_request_id
 from app.logs import AccessLog
 from app.metrics import Metrics
@@ -99,7 +99,7 @@ class Edge:
             await answer.problem(error, request)
         except Exception:  # noqa: BLE001  # the request's edge: logged, and answered with the request id
             _LOG.exception("unexpected error", extra={"request_id": request.request_id})
-            await answer.problem(OmsError("The error was logged under this request id."), request)
+            await answer.problem(Unexpected(), request)
         self._note(scope, request, answer.status, time.perf_counter() - started)
 
     async def _serve(self, scope: Scope, request: FastRequest, answer: "_Answer") -> None:
@@ -122,33 +122,37 @@ class Edge:
 
 
 class _Answer:
-    """The client's side: adds the common headers, and remembers whether anything was sent."""
+    """The client's side: adds the common headers, and remembers what was sent."""
 
     def __init__(self, send: Send, request_id: bytes) -> None:
         self._send = send
         self._headers = [*_COMMON_HEADERS, (b"x-request-id", request_id)]
         self.status = 0
+        self._is_whole = False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             message["headers"] = [*message.get("headers", ()), *self._headers]
+        self._is_whole = message["type"] == "http.response.body" and not message.get("more_body")
         await self._send(message)
 
     async def send_fast(self, answer: FastAnswer) -> None:
         length = str(len(answer.body)).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", length), *answer.headers]
         await self({"type": "http.response.start", "status": answer.status, "headers": headers})
-        await self._send({"type": "http.response.body", "body": answer.body})
+        await self({"type": "http.response.body", "body": answer.body})
 
     async def problem(self, error: OmsError, request: FastRequest) -> None:
+        if self._is_whole:
+            return  # the framework has answered
         if self.status:
             raise error  # half an answer is out: let the server cut the connection
         body = problem_body(error, request.path, request.request_id)
         headers = [(name.encode(), value.encode()) for name, value in problem_headers(error).items()]
         headers.append((b"content-length", str(len(body)).encode()))
         await self({"type": "http.response.start", "status": error.status, "headers": headers})
-        await self._send({"type": "http.response.body", "body": body})
+        await self({"type": "http.response.body", "body": body})
 
 
 def _request_id(headers: dict[bytes, bytes]) -> str:

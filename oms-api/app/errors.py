@@ -30,6 +30,13 @@ class OmsError(Exception):
         self.errors = tuple(errors)
 
 
+class Unexpected(OmsError):
+    """A defect of ours, of which the caller learns nothing but the request id."""
+
+    def __init__(self) -> None:
+        super().__init__("The error was logged under this request id.")
+
+
 class Malformed(OmsError):
     """The body is not what it says it is (not JSON, duplicate names, text that is not Unicode)."""
 

@@ -18,13 +18,13 @@ from typing import Generic, Protocol, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
-from app.errors import NotPlaced, OmsError, OutcomeUnknown
+from app.errors import NotPlaced, OmsError, OutcomeUnknown, Unexpected
 
 Work = TypeVar("Work")
 Work_contra = TypeVar("Work_contra", contravariant=True)
 Outcome = TypeVar("Outcome")
 
-RECOVERY_SECONDS = 8.0
+RECOVERY_SECONDS = 6.0
 ONE_BY_ONE_SECONDS = 5.0
 _RECOVERY_PAUSE_SECONDS = 0.2
 _LOG = logging.getLogger(__name__)
@@ -122,7 +122,7 @@ class GroupCommit(Generic[Work, Outcome]):
     def submit_all(self, works: Sequence[Work]) -> "list[asyncio.Future[Outcome]]":
         """Queue `works` next to each other and in order, all of them or none."""
         loop = asyncio.get_running_loop()
-        items = [_Item[Work, Outcome](work, loop.create_future(), loop) for work in works]
+        items: list[_Item[Work, Outcome]] = [_Item(work, loop.create_future(), loop) for work in works]
         with self._wake:
             if self._closing:
                 raise NotPlaced("The service is stopping; nothing was recorded. Send it again.")
@@ -173,7 +173,7 @@ class GroupCommit(Generic[Work, Outcome]):
         _LOG.error("an item could not be written", exc_info=error)
         if isinstance(error, DBAPIError):
             return [NotPlaced("The database refused this just now; nothing was recorded.")]
-        return [_Unexpected()]
+        return [Unexpected()]
 
     def _transact(self, works: list[Work]) -> list[Outcome | OmsError]:
         try:
@@ -240,13 +240,6 @@ class GroupCommit(Generic[Work, Outcome]):
         for loop, answers in loops.items():
             if not loop.is_closed():
                 loop.call_soon_threadsafe(_resolve, answers)
-
-
-class _Unexpected(OmsError):
-    """A defect of ours; the log has it."""
-
-    def __init__(self) -> None:
-        super().__init__("Something went wrong here; nothing was recorded.")
 
 
 def _resolve(answers: "list[tuple[asyncio.Future[Outcome], Outcome | OmsError]]") -> None:

@@ -1,6 +1,6 @@
 """Identifiers: trade ids that sort by time, request ids, random text."""
 
-import secrets
+import os
 import threading
 from datetime import datetime
 
@@ -35,7 +35,7 @@ class TradeIds:
             else:
                 self._last = (floor[0] + 1, 0)
             made, counter = self._last
-        return f"T{made:013d}{counter:04x}{secrets.token_hex(4)}"
+        return f"T{made:013d}{counter:04x}{os.urandom(4).hex()}"
 
 
 def first_trade_id_at(instant: datetime) -> str:
@@ -45,7 +45,7 @@ def first_trade_id_at(instant: datetime) -> str:
 
 def new_request_id() -> str:
     """Return a fresh request id of 20 hexadecimal digits."""
-    return secrets.token_hex(10)
+    return os.urandom(10).hex()
 
 
 def _time_and_counter(trade_id: str) -> tuple[int, int]:

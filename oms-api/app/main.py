@@ -1,27 +1,21 @@
 """Wiring: `create_app()` puts the parts together. Start by `uvicorn app.main:app` or `python -m app.main`."""
 
+import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import uvicorn
-from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
+from fastapi import FastAPI
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
-from starlette.exceptions import HTTPException as StarletteHTTPException
 from typing_extensions import override
 
 from app import __version__
 from app.clock import Now, utc_now
 from app.config import ConfigurationError, Settings, load_settings
-from app.database import Readers, connect_engine, refuse_unsafe_durability, unit_of_work
-from app.edge import Edge, Receive, Scope, Send
-from app.errors import NotFound, OmsError
+from app.database import Readers, connect_engine, unit_of_work
+from app.edge import Edge, Message, Receive, Scope, Send
 from app.group_commit import GroupCommit
 from app.health import routes as health_routes
 from app.health.dependencies import Vitals
@@ -29,22 +23,22 @@ from app.identity import queries as identity_queries
 from app.identity.dependencies import Gate
 from app.identity.rules import StoredKey
 from app.identity.service import Authenticator
-from app.ledger.dependencies import Desk
 from app.ledger.routes import reading, recording
 from app.ledger.rules.tickets import TradeLimits
 from app.ledger.service.commands import Command, Recorded
+from app.ledger.service.desk import Desk
 from app.ledger.service.recording import Recording
 from app.logs import AccessLog, configure_logging
 from app.metrics import Metrics
-from app.migrate import is_current, migrate, migration_url
+from app.migrate import is_current
 from app.rate_limit import RateLimiter
-from app.wire.body import invalid
+from app.startup import CannotStart, Parts, lifespan
+from app.wire.docs import OPENAPI_URL, add_docs
+from app.wire.handlers import add_error_handlers
 from app.wire.openapi import openapi_document
 from app.wire.pages import Cursors
-from app.wire.problems import problem_body, problem_headers
 
 PREFIX = "/api/v1"
-SWITCH_SECONDS = 0.00005
 _LOG = logging.getLogger(__name__)
 _DESCRIPTION = """
 Trades, portfolios and positions of a trading desk. Send your key in `X-API-Key`.
@@ -55,16 +49,6 @@ A POST with an `Idempotency-Key` may be repeated: the same key and body give the
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What an application is made of; closed in the reverse order."""
-
-    engine: Engine
-    readers: Readers
-    writer: GroupCommit[Command, Recorded]
-    access_log: AccessLog
-
-
 class Application(FastAPI):
     """FastAPI behind the edge, which is the outermost layer: past every middleware of the framework."""
 
@@ -72,6 +56,8 @@ class Application(FastAPI):
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            send = _without_traceback(send)
         await self.edge(scope, receive, send)
 
     async def framework(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,21 +83,35 @@ def create_app(settings: Settings | None = None, now: Now = utc_now) -> FastAPI:
         title="SlackOMS OMS API",
         version=__version__,
         description=_DESCRIPTION,
-        lifespan=_lifespan(settings, Parts(engine, readers, writer, access_log)),
-        docs_url="/docs" if settings.docs_enabled else None,
-        redoc_url="/redoc" if settings.docs_enabled else None,
-        openapi_url="/openapi.json" if settings.docs_enabled else None,
+        lifespan=lifespan(settings, Parts(engine, readers, writer, access_log)),
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=OPENAPI_URL if settings.docs_enabled else None,
         redirect_slashes=False,
     )
     app.state.gate, app.state.desk, app.state.readers = gate, desk, readers
     app.state.cursors = Cursors(settings.oms_api_key)
     app.state.vitals = Vitals(readers, is_current, lambda: writer.alive, metrics, now)
     _add_routes(app)
-    _add_error_handlers(app)
+    add_error_handlers(app)
+    if settings.docs_enabled:
+        add_docs(app)
     fast = {("POST", recording.TRADE_PATH): recording.fast_report(gate, desk)}
     app.edge = Edge(app.framework, metrics, access_log, now, fast)
     app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]  # the documented way to extend it
     return app
+
+
+def _without_traceback(send: Send) -> Send:
+    """A start that is refused for a known reason tells that reason, and nothing of the code."""
+
+    async def tell(message: Message) -> None:
+        refusal = sys.exc_info()[1]
+        if message["type"] == "lifespan.startup.failed" and isinstance(refusal, CannotStart):
+            message = {**message, "message": str(refusal)}
+        await send(message)
+
+    return tell
 
 
 def _add_routes(app: FastAPI) -> None:
@@ -121,55 +121,14 @@ def _add_routes(app: FastAPI) -> None:
     app.include_router(health_routes.metrics_router)
 
 
-def _add_error_handlers(app: FastAPI) -> None:
-    async def tell(request: Request, error: OmsError) -> Response:
-        body = problem_body(error, request.url.path, request.state.edge.request_id)
-        return Response(body, error.status, problem_headers(error))
-
-    async def tell_invalid(request: Request, error: RequestValidationError) -> Response:
-        return await tell(request, invalid(list(error.errors()), skip=("query", "path", "header", "body")))
-
-    async def tell_framework(request: Request, error: StarletteHTTPException) -> Response:
-        told = OmsError(str(error.detail))
-        told.status, told.kind, told.title = error.status_code, "http", str(error.detail)
-        if error.status_code == NotFound.status:
-            told = NotFound("There is nothing at this address.")
-        answer = await tell(request, told)
-        answer.headers.update(error.headers or {})
-        return answer
-
-    app.add_exception_handler(OmsError, tell)  # type: ignore[arg-type]  # handlers are typed for Exception alone
-    app.add_exception_handler(RequestValidationError, tell_invalid)  # type: ignore[arg-type]  # as above
-    app.add_exception_handler(StarletteHTTPException, tell_framework)  # type: ignore[arg-type]  # as above
-
-
-def _lifespan(settings: Settings, parts: Parts) -> Any:  # what FastAPI calls a lifespan
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        # A writer thread that waits for the interpreter's lock waits this long; the default of 5 ms adds up.
-        sys.setswitchinterval(SWITCH_SECONDS)
-        if settings.migrates_at_start:
-            migrate(
-                connect_engine(migration_url(settings), timeout_seconds=settings.database_timeout_seconds)
-            )
-        with parts.engine.connect() as connection:
-            refuse_unsafe_durability(connection)
-        parts.writer.start()
-        _LOG.info("ready", extra={"database": parts.engine.dialect.name, "version": __version__})
-        yield
-        parts.writer.close()
-        parts.readers.close()
-        parts.access_log.flush()
-        parts.engine.dispose()
-
-    return lifespan
-
-
 def _authenticator(settings: Settings, engine: Engine, readers: Readers, now: Now) -> Authenticator:
     async def find(key_id: str) -> StoredKey | None:
         return await readers.run(lambda connection: identity_queries.find_key(connection, key_id))
 
     def note_use(key_id: str, at: datetime) -> None:
+        asyncio.get_running_loop().run_in_executor(None, write_use, key_id, at)
+
+    def write_use(key_id: str, at: datetime) -> None:
         try:
             with unit_of_work(engine) as connection:
                 identity_queries.mark_used(connection, key_id, at)

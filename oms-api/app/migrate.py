@@ -43,15 +43,18 @@ def alembic_config(connection: Connection) -> Config:
 def is_current(connection: Connection) -> bool:
     """Tell whether the database has the tables of this version, or of a later one."""
     revision = MigrationContext.configure(connection).get_current_revision()
-    return revision == head_revision()
+    return revision is not None and revision not in _superseded()
 
 
 @cache
-def head_revision() -> str | None:
-    """Return the newest revision that this version knows."""
+def _superseded() -> frozenset[str]:
+    """Return the revisions before this version's own; one that it does not know comes from a later
+    version.
+    """
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
-    return ScriptDirectory.from_config(config).get_current_head()
+    scripts = ScriptDirectory.from_config(config)
+    return frozenset(step.revision for step in scripts.walk_revisions()) - {scripts.get_current_head()}
 
 
 @contextmanager

@@ -47,7 +47,6 @@ def connect_engine(url: str, readers: int = 8, timeout_seconds: float = 5.0) -> 
             "options": options,
             "application_name": "oms-api",
         },
-        pool_pre_ping=True,
         pool_recycle=1800,
         **pool,
     )

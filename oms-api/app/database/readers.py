@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.errors import Unavailable
@@ -44,7 +44,16 @@ class Readers:
 
     def _read(self, read: Callable[[Connection], T]) -> T:
         try:
-            with self._engine.connect() as connection:
-                return read(connection)
+            try:
+                return self._once(read)
+            except DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+                # A connection from before a restart of the database; the pool holds none of those now.
+                return self._once(read)
         except (OperationalError, InterfaceError, PoolTimeout) as error:
             raise Unavailable("The database does not answer; try again in a moment.") from error
+
+    def _once(self, read: Callable[[Connection], T]) -> T:
+        with self._engine.connect() as connection:
+            return read(connection)

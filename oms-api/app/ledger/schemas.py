@@ -10,6 +10,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SkipValidation,
     WithJsonSchema,
     model_validator,
 )
@@ -18,7 +19,7 @@ from pydantic_core import PydanticCustomError
 from app.instruments.rules import SYMBOL_PATTERN, normalise_symbol
 from app.ledger.rules.accounting import average_cost
 from app.ledger.rules.chain import TradeRow
-from app.ledger.rules.tickets import amount_error, clean_text, portfolio_name_error
+from app.ledger.rules.tickets import Report, amount_error, clean_text, portfolio_name_error
 from app.money import ZERO, fixed, money_text, parse_plain, quantity_text
 from app.wire.fields import Amount
 from app.wire.problems import Problem
@@ -71,6 +72,7 @@ PortfolioName = Annotated[
 ]  # fmt: skip
 Label = Annotated[str, AfterValidator(_clean), Field(max_length=USER_LENGTH)]
 Note = Annotated[str, AfterValidator(_clean), Field(max_length=NOTE_LENGTH)]
+Wanted = Annotated[str, Field(max_length=400), AfterValidator(_clean)]  # what a path or query looks for
 
 
 class TradeIn(BaseModel):
@@ -93,17 +95,27 @@ class TradeIn(BaseModel):
             raise PydanticCustomError("priced_once", "Give either gmv or price.")
         return self
 
+    def report(self) -> Report:
+        """Return what the desk takes."""
+        return Report(
+            self.symbol,
+            self.quantity,
+            self.gmv,
+            self.price,
+            self.side,
+            self.portfolio_name,
+            self.user_id,
+            self.note,
+        )
+
 
 class BatchIn(BaseModel):
     """Up to 1,000 trades; each stands or falls by itself."""
 
     model_config = ConfigDict(extra="forbid")
 
-    trades: list[Any] = Field(
-        min_length=1,
-        max_length=MOST_TRADES,
-        json_schema_extra={"items": {"$ref": "#/components/schemas/TradeIn"}},
-    )
+    # Each is validated by itself later, so that a bad one harms no other.
+    trades: list[Annotated[TradeIn, SkipValidation]] = Field(min_length=1, max_length=MOST_TRADES)
 
 
 class ReversalIn(BaseModel):

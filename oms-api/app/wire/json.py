@@ -3,6 +3,7 @@ digits.
 """
 
 import json
+from collections import Counter
 from typing import Any
 
 from app.errors import Malformed
@@ -46,8 +47,7 @@ def _refuse_surrogates(text: str, value: object) -> None:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) != len(pairs):
-        seen: set[str] = set()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]  # add returns None
+        twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
         raise Malformed(f"The name {twice[:50]!r} stands twice in one object.")
     return made
 

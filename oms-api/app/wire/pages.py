@@ -21,26 +21,25 @@ class Cursors:
     def __init__(self, secret: str) -> None:
         self._key = hmac.digest(secret.encode(), b"slackoms cursors v1", hashlib.sha256)
 
-    def make(self, tenant_id: int, position: str) -> str:
-        """Return an opaque cursor for `position`, good for this tenant alone."""
+    def make(self, tenant_id: int, listed: str, position: str) -> str:
+        """Return an opaque cursor for `position`, good for this tenant and the list of that name alone."""
         text = position.encode()
-        return base64.urlsafe_b64encode(self._mac(tenant_id, text) + text).decode().rstrip("=")
+        return base64.urlsafe_b64encode(self._mac(tenant_id, listed, text) + text).decode().rstrip("=")
 
-    def read(self, tenant_id: int, cursor: str) -> str:
-        """Return the position in the cursor. Raises Invalid for one that was not made here for this
-        tenant.
-        """
+    def read(self, tenant_id: int, listed: str, cursor: str) -> str:
+        """Return the position in the cursor. Raises Invalid unless it was made for this tenant and list."""
         try:
             raw = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
         except (ValueError, binascii.Error):
             raise _invalid() from None
         mac, text = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
-        if not hmac.compare_digest(mac, self._mac(tenant_id, text)):
+        if not hmac.compare_digest(mac, self._mac(tenant_id, listed, text)):
             raise _invalid()
         return text.decode()
 
-    def _mac(self, tenant_id: int, text: bytes) -> bytes:
-        return hmac.digest(self._key, str(tenant_id).encode() + b"|" + text, hashlib.sha256)[:_MAC_BYTES]
+    def _mac(self, tenant_id: int, listed: str, text: bytes) -> bytes:
+        signed = f"{tenant_id}|{listed}|".encode() + text
+        return hmac.digest(self._key, signed, hashlib.sha256)[:_MAC_BYTES]
 
 
 def _invalid() -> Invalid:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.errors import FieldError, Invalid
 from app.identity.dependencies import Reader
@@ -14,34 +14,40 @@ from app.ledger.dependencies import TheCursors, TheReaders
 from app.ledger.queries import reading as queries
 from app.ledger.queries.reading import Book, ListedTrade, TradeFilter
 from app.ledger.rules.tickets import name_key
-from app.ledger.schemas import PortfolioOut, SummaryOut, Symbol, TradeOut, position_out, trade_out
+from app.ledger.schemas import PortfolioOut, SummaryOut, Symbol, TradeOut, Wanted, position_out, trade_out
 from app.ledger.service import reading
 from app.ledger.service.reading import AsOf, Statement
 from app.money import fixed, money_text
 from app.wire.answers import NEXT_HEADER, answer, responses
-from app.wire.pages import DEFAULT_LIMIT, MOST_LIMIT, MOST_SKIP, Cursors
+from app.wire.pages import DEFAULT_LIMIT, MOST_LIMIT, MOST_SKIP
 
 router = APIRouter()
 
 _SEQUENCE = re.compile(r"[0-9]{1,15}", re.ASCII)
-_NUL = "\x00"
+# The lists that a cursor goes on with; within a portfolio, trades are listed by sequence.
+_BY_TRADE_ID, _BY_SEQUENCE, _PORTFOLIOS = "trades", "trades of a portfolio", "portfolios"
 
-
-def _storable(text: str) -> str:
-    if _NUL in text or not text.isprintable():
-        raise ValueError("must not hold control characters")
-    return text
-
-
-Text = Annotated[str, Field(max_length=400), AfterValidator(_storable)]
 Limit = Annotated[int, Field(ge=1, le=MOST_LIMIT)]
 Cursor = Annotated[str, Field(max_length=2000, description="From the `Link` header of the page before")]
+
+
+def _instant(text: str) -> datetime:
+    try:
+        instant = datetime.fromisoformat(text.replace(" ", "+"))  # a plus sign in a query reads as a blank
+        if instant.tzinfo is not None:
+            return instant.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError("must be an instant with its offset, such as 2026-11-20T16:00:00Z")
+
+
+When = Annotated[datetime, BeforeValidator(_instant)]
 
 
 class TradeQuery(BaseModel):
     """Which trades, and where the page begins."""
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(extra="forbid")
 
     limit: Limit = DEFAULT_LIMIT
     skip: Annotated[
@@ -49,12 +55,12 @@ class TradeQuery(BaseModel):
     ] = 0
     cursor: Cursor | None = None
     symbol: Symbol | None = None
-    portfolio: Text | None = None
+    portfolio: Wanted | None = None
     side: Literal["BUY", "SELL"] | None = None
-    user: Text | None = None
-    since: AwareDatetime | None = Field(None, alias="from", description="Recorded at this instant or later")
-    until: AwareDatetime | None = Field(None, alias="to", description="Recorded before this instant")
-    idempotency_key: Text | None = None
+    user: Wanted | None = None
+    since: When | None = Field(None, alias="from", description="Recorded at this instant or later")
+    until: When | None = Field(None, alias="to", description="Recorded before this instant")
+    idempotency_key: Wanted | None = None
 
     def filter(self) -> TradeFilter:
         """Return the conditions, without the page."""
@@ -63,8 +69,8 @@ class TradeQuery(BaseModel):
             portfolio_key=None if self.portfolio is None else name_key(self.portfolio.strip()),
             side=self.side,
             user_id=self.user,
-            since=_utc(self.since),
-            until=_utc(self.until),
+            since=self.since,
+            until=self.until,
             idempotency_key=self.idempotency_key,
         )
 
@@ -74,7 +80,7 @@ class PortfolioQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    q: Text | None = Field(None, description="A part of the name, in any case")
+    q: Wanted | None = Field(None, description="A part of the name, in any case")
     detail: bool = False
     limit: Limit = DEFAULT_LIMIT
     cursor: Cursor | None = None
@@ -94,8 +100,8 @@ async def list_trades(
 ) -> Response:
     """Trades, newest first."""
     tenant_id, wanted = caller.tenant_id, query.filter()
-    after = cursors.read(tenant_id, query.cursor) if query.cursor else None
-    _refuse_foreign_cursor(after, wanted)
+    listed = _BY_SEQUENCE if query.portfolio is not None else _BY_TRADE_ID
+    after = cursors.read(tenant_id, listed, query.cursor) if query.cursor else None
     found = await readers.run(
         lambda connection: queries.list_trades(
             connection, tenant_id, wanted, query.limit + 1, query.skip, after
@@ -103,11 +109,12 @@ async def list_trades(
     )
     page = found[: query.limit]
     position = queries.position_of(page[-1], wanted) if len(found) > query.limit else None
-    return answer(list(map(_listed, page)), headers=_link(request, cursors, tenant_id, position))
+    cursor = cursors.make(tenant_id, listed, position) if position is not None else None
+    return answer(list(map(_listed, page)), headers=_link(request, cursor))
 
 
 @router.get("/trades/{trade_id}", tags=["trades"], responses=responses(200, {"model": TradeOut}, 404))
-async def get_trade(caller: Reader, trade_id: Annotated[Text, Path()], readers: TheReaders) -> Response:
+async def get_trade(caller: Reader, trade_id: Annotated[Wanted, Path()], readers: TheReaders) -> Response:
     """One trade."""
     return answer(
         _listed(await readers.run(lambda connection: reading.trade(connection, caller.tenant_id, trade_id)))
@@ -117,7 +124,7 @@ async def get_trade(caller: Reader, trade_id: Annotated[Text, Path()], readers: 
 @router.get("/portfolio/{name}", tags=["portfolios"], responses=responses(200, {"model": PortfolioOut}, 404))
 async def get_portfolio(
     caller: Reader,
-    name: Annotated[Text, Path()],
+    name: Annotated[Wanted, Path()],
     readers: TheReaders,
     as_of: Annotated[
         str | None,
@@ -143,14 +150,15 @@ async def list_portfolios(
 ) -> Response:  # fmt: skip
     """Names of portfolios, or with `detail=true` a summary of each, in alphabetical order."""
     tenant_id, part = caller.tenant_id, name_key(query.q.strip()) if query.q else None
-    after = cursors.read(tenant_id, query.cursor) if query.cursor else None
+    after = cursors.read(tenant_id, _PORTFOLIOS, query.cursor) if query.cursor else None
     found = await readers.run(
         lambda connection: queries.list_books(connection, tenant_id, part, query.limit + 1, after)
     )
     page = found[: query.limit]
-    position = name_key(page[-1].name) if len(found) > query.limit else None
+    more = len(found) > query.limit
+    cursor = cursors.make(tenant_id, _PORTFOLIOS, name_key(page[-1].name)) if more else None
     content = [_summary(book) if query.detail else book.name for book in page]
-    return answer(content, headers=_link(request, cursors, tenant_id, position))
+    return answer(content, headers=_link(request, cursor))
 
 
 def _listed(trade: ListedTrade) -> dict[str, Any]:
@@ -190,35 +198,18 @@ def _as_of(text: str | None) -> AsOf | None:
     if _SEQUENCE.fullmatch(text):
         return int(text)
     try:
-        instant = datetime.fromisoformat(text.replace(" ", "+"))  # a plus sign in a query reads as a blank
+        return _instant(text)
     except ValueError:
-        instant = None
-    if instant is None or instant.tzinfo is None:
         message = "Give a sequence number, or an instant with its offset such as 2026-11-20T16:00:00Z."
-        raise Invalid("as_of cannot be read.", [FieldError("as_of", message, "as_of")])
-    return _utc(instant)
+        raise Invalid("as_of cannot be read.", [FieldError("as_of", message, "as_of")]) from None
 
 
-def _utc(instant: datetime | None) -> datetime | None:
-    try:
-        return None if instant is None else instant.astimezone(UTC)
-    except OverflowError:
-        raise Invalid("An instant lies outside what can be told.") from None
-
-
-def _link(request: Request, cursors: Cursors, tenant_id: int, position: str | None) -> dict[str, str]:
-    """Return the header that leads to the next page: the same question from `position` on."""
-    if position is None:
+def _link(request: Request, cursor: str | None) -> dict[str, str]:
+    """Return the header that leads to the next page: the same question from `cursor` on."""
+    if cursor is None:
         return {}
     kept = [
         (name, value) for name, value in request.query_params.multi_items() if name not in {"cursor", "skip"}
     ]
-    query = urlencode([*kept, ("cursor", cursors.make(tenant_id, position))])
+    query = urlencode([*kept, ("cursor", cursor)])
     return {"Link": f'<{request.url.path}?{query}>; rel="next"'}
-
-
-def _refuse_foreign_cursor(after: str | None, wanted: TradeFilter) -> None:
-    """A cursor goes on with the list it came from: by sequence within a portfolio, else by trade id."""
-    if after is not None and after.isdigit() != (wanted.portfolio_key is not None):
-        message = "Not a cursor of this list; begin again without one."
-        raise Invalid("The cursor is not valid.", [FieldError("cursor", message, "cursor")])

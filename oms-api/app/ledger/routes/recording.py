@@ -9,9 +9,19 @@ from app.edge import FastAnswer, FastRequest, FastRoute
 from app.errors import OmsError
 from app.identity.dependencies import Gate, Trader
 from app.identity.rules import Caller, Scope
-from app.ledger.dependencies import Desk, IdempotencyKey, TheDesk, check_key
-from app.ledger.schemas import BatchIn, OutcomesOut, RecordedOut, ReversalIn, TradeIn, recorded_out, trade_out
+from app.ledger.dependencies import IdempotencyKey, TheDesk, check_key
+from app.ledger.schemas import (
+    BatchIn,
+    OutcomesOut,
+    RecordedOut,
+    ReversalIn,
+    TradeIn,
+    Wanted,
+    recorded_out,
+    trade_out,
+)  # fmt: skip
 from app.ledger.service.commands import Recorded, RecordTrade
+from app.ledger.service.desk import Desk
 from app.wire.answers import REPLAYED, REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body, read_json, validated
 from app.wire.problems import problem
@@ -66,13 +76,13 @@ async def report_trades(
     openapi_extra=documented_body(ReversalIn, {"reason": "Reported twice"}),
 )
 async def reverse_trade(
-    caller: Trader, trade_id: Annotated[str, Path(max_length=32)],
+    caller: Trader, trade_id: Annotated[Wanted, Path(max_length=32)],
     body: Annotated[ReversalIn, Depends(json_body(ReversalIn))], desk: TheDesk, key: IdempotencyKey,
 ) -> Response:  # fmt: skip
     """Undo a trade, once, by a row that stores the difference: the position becomes what the other trades
     give.
     """
-    recorded = await desk.reverse(caller, trade_id, body, key)
+    recorded = await desk.reverse(caller, trade_id, body.reason, key)
     headers = {REPLAYED: "true"} if recorded.replayed else {}
     return answer(recorded_out(trade_out(recorded.row, recorded.portfolio_name)), 201, headers)
 
@@ -95,7 +105,7 @@ def fast_report(gate: Gate, desk: Desk) -> FastRoute:
 
 async def _report(desk: Desk, caller: Caller, request: FastRequest, key: str | None) -> FastAnswer:
     trade = validated(TradeIn, read_json(request.headers.get(b"content-type", b""), request.body))
-    recorded = await desk.record(caller, trade, key)
+    recorded = await desk.record(caller, trade.report(), key)
     body = orjson.dumps(recorded_out(trade_out(recorded.row, recorded.portfolio_name)))
     return FastAnswer(201, body, _REPLAY if recorded.replayed else ())
 
@@ -104,7 +114,7 @@ def _draft(desk: Desk, caller: Caller, item: object, index: int, key: str | None
     at = ("trades", str(index))
     try:
         trade = validated(TradeIn, item, at)
-        return desk.command(caller, trade, f"{key}:{index}" if key else None, ".".join(at) + ".")
+        return desk.command(caller, trade.report(), f"{key}:{index}" if key else None, ".".join(at) + ".")
     except OmsError as refusal:
         return refusal
 

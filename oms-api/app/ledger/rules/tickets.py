@@ -30,6 +30,19 @@ class TradeLimits:
     max_price: Decimal
 
 
+class Report(NamedTuple):
+    """An execution that happened, as reported: `gmv` or `price` is given, names are clean."""
+
+    symbol: str
+    quantity: Decimal
+    gmv: Decimal | None
+    price: Decimal | None
+    side: str
+    portfolio_name: str
+    user_id: str | None
+    note: str | None
+
+
 class Valued(NamedTuple):
     """A quantity with its gross market value and the price per unit, each to 8 places."""
 

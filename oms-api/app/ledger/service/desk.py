@@ -1,0 +1,84 @@
+"""Where trades are handed in: checked against the limits, queued for the writer, answered once committed."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.clock import Now
+from app.errors import FieldError, Invalid, OmsError, OutcomeUnknown
+from app.group_commit import GroupCommit
+from app.identity.rules import Caller
+from app.ledger.rules.accounting import Side
+from app.ledger.rules.chain import fingerprint
+from app.ledger.rules.tickets import Report, TradeLimits, Valued, name_key, trade_errors, value_trade
+from app.ledger.service.commands import Command, Origin, Recorded, RecordTrade, ReverseTrade
+from app.money import fixed
+
+ANSWER_SECONDS = 14.0
+NO_PRODUCT = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The ledger's front: one for each process."""
+
+    writer: "GroupCommit[Command, Recorded]"
+    limits: TradeLimits
+    now: Now
+
+    async def record(self, caller: Caller, report: Report, key: str | None) -> Recorded:
+        """Record one trade and return it once it is committed."""
+        return await _answer(self.writer.submit(self.command(caller, report, key)))
+
+    async def record_all(self, commands: Sequence[Command]) -> list[Recorded | OmsError]:
+        """Record many, in order; what is refused is returned in its place."""
+        return [await _outcome(future) for future in self.writer.submit_all(commands)]
+
+    async def reverse(self, caller: Caller, trade_id: str, reason: str, key: str | None) -> Recorded:
+        """Undo a trade and return the reversal once it is committed."""
+        request_hash = fingerprint(trade_id, reason) if key else None
+        origin = Origin(caller.tenant_id, caller.name, None, self.now(), key, request_hash)
+        return await _answer(self.writer.submit(ReverseTrade(origin, trade_id, reason)))
+
+    def command(self, caller: Caller, report: Report, key: str | None, prefix: str = "") -> RecordTrade:
+        """Return the order to record a report. Raises Invalid where the limits are against it.
+
+        `prefix` goes before the names of bad fields ("trades.3.").
+        """
+        valued = value_trade(report.quantity, report.gmv, report.price)
+        errors = trade_errors(valued, self.limits, "price" if report.gmv is None else "gmv")
+        if errors:
+            named = [FieldError(f"{prefix}{bad.field}", bad.message, bad.code) for bad in errors]
+            raise Invalid(errors[0].message, named)
+        folded = name_key(report.portfolio_name)
+        request_hash = _request_hash(report, valued, folded) if key else None
+        return RecordTrade(
+            origin=Origin(caller.tenant_id, caller.name, report.user_id, self.now(), key, request_hash),
+            symbol=report.symbol,
+            product=NO_PRODUCT,
+            side=Side(report.side),
+            trade=valued,
+            portfolio_name=report.portfolio_name,
+            portfolio_key=folded,
+            note=report.note,
+        )
+
+
+def _request_hash(report: Report, valued: Valued, portfolio_key: str) -> str:
+    amounts = (fixed(valued.quantity), fixed(valued.gmv), fixed(valued.price))
+    return fingerprint(portfolio_key, report.symbol, report.side, *amounts, report.user_id, report.note)
+
+
+async def _answer(future: "asyncio.Future[Recorded]") -> Recorded:
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return await future
+    except TimeoutError:
+        raise OutcomeUnknown("The database is slow; ask again with the same key.") from None
+
+
+async def _outcome(future: "asyncio.Future[Recorded]") -> Recorded | OmsError:
+    try:
+        return await _answer(future)
+    except OmsError as refusal:
+        return refusal

@@ -1,0 +1,215 @@
+"""Proving the books: every row of the ledger, every projection, every event, at one moment."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection
+
+from app.ledger.queries import audit
+from app.ledger.queries.audit import RecordedEvent
+from app.ledger.rules.balance import Balance, bucket_of
+from app.ledger.rules.chain import TradeRow
+from app.ledger.rules.verification import (
+    REVERSAL,
+    Check,
+    Finding,
+    HoldingRow,
+    LedgerState,
+    PortfolioRow,
+    examine,
+    examine_holdings,
+    examine_portfolio,
+    holdings_of,
+)
+from app.money import ZERO
+
+BookKey = tuple[int, int]  # tenant id, portfolio id
+Told = tuple[int, str, int, int, str, str]  # what an event tells of its trade
+
+_ROW_CHECKS = (
+    *(Check.FORM, Check.SEQUENCE, Check.TIME, Check.TRADE_ID, Check.CHAIN, Check.VALUE, Check.POSITION),
+    *(Check.CASH, Check.COUNTERS, Check.HOME),
+)
+_BOOK = attrgetter("tenant_id", "portfolio_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Lie:
+    """Where something is not as it must be, and all that is wrong there."""
+
+    place: str
+    findings: tuple[Finding, ...]
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What was checked, how often each check failed, and the first lie, of all and of each check."""
+
+    checked: Counter[Check] = field(default_factory=Counter)
+    failed: Counter[Check] = field(default_factory=Counter)
+    first: Lie | None = None
+    first_of: dict[Check, str] = field(default_factory=dict)
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing lies."""
+        return self.first is None
+
+    def blame(self, place: str, findings: list[Finding]) -> None:
+        """Note a lie."""
+        self.first = self.first or Lie(place, tuple(findings))
+        for check in dict.fromkeys(finding.check for finding in findings):
+            self.failed[check] += 1
+            self.first_of.setdefault(check, place)
+
+
+@dataclass(slots=True)
+class Book:
+    """What the three tables hold of one portfolio; `portfolio` is None where only the others know it."""
+
+    key: BookKey
+    portfolio: PortfolioRow | None
+    rows: Iterator[TradeRow]
+    holdings: list[HoldingRow]
+
+
+def verify(connection: Connection) -> Verdict:
+    """Check every invariant of the books as `connection` sees them; it must see one moment."""
+    verdict, balance = Verdict(), Balance()
+    for book in _books(connection):
+        _verify_book(connection, book, verdict, balance)
+    _verify_keys(connection, verdict)
+    _verify_events(connection, verdict, balance)
+    return verdict
+
+
+def follow(
+    connection: Connection, rows: Iterator[TradeRow], state: LedgerState
+) -> Iterator[tuple[TradeRow, list[Finding]]]:
+    """Yield each row with what is wrong with it, and move `state` along."""
+    for row in rows:
+        undone = audit.undone_by(connection, row) if row.kind == REVERSAL else None
+        findings = examine(row, state, undone)
+        state.advance(row)
+        yield row, findings
+
+
+def _books(connection: Connection) -> Iterator[Book]:
+    """Yield the portfolios with their rows and positions, merged by key; each table is read once."""
+    portfolios = audit.portfolio_rows(connection)
+    rows = groupby(audit.ledger_rows(connection), _BOOK)
+    holdings = groupby(audit.holding_rows(connection), _BOOK)
+    portfolio, group, held = next(portfolios, None), next(rows, None), next(holdings, None)
+    while portfolio or group or held:
+        keys = [(portfolio.tenant_id, portfolio.id)] if portfolio else []
+        key = min(keys + [part[0] for part in (group, held) if part])
+        book = Book(key, None, iter(()), [])
+        if portfolio and keys[0] == key:
+            book.portfolio, portfolio = portfolio, next(portfolios, None)
+        if held and held[0] == key:
+            book.holdings, held = list(held[1]), next(holdings, None)
+        owns = group is not None and group[0] == key
+        if group and owns:
+            book.rows = group[1]
+        yield book
+        if owns:
+            group = next(rows, None)
+
+
+def _verify_book(connection: Connection, book: Book, verdict: Verdict, balance: Balance) -> None:
+    state = LedgerState(Decimal(book.portfolio.opening_cash) if book.portfolio else ZERO)
+    rows = reversals = keys = 0
+    for row, findings in follow(connection, book.rows, state):
+        if book.portfolio is None:
+            findings.append(
+                Finding(Check.HOME, "portfolio_id", row.portfolio_id, "a portfolio of its tenant")
+            )
+        if findings:
+            verdict.blame(_place_of(row, book.portfolio), findings)
+        balance.add(_due(row))
+        rows += 1
+        reversals += row.kind == REVERSAL
+        keys += row.idempotency_key is not None
+    verdict.checked.update(dict.fromkeys(_ROW_CHECKS, rows))
+    verdict.checked.update({Check.REVERSAL: reversals, Check.KEY: keys, Check.HOLDING: len(state.holdings)})
+    _verify_projections(book, state, verdict)
+
+
+def _verify_projections(book: Book, end: LedgerState, verdict: Verdict) -> None:
+    name = _name(book.key, book.portfolio)
+    if book.portfolio:
+        verdict.checked[Check.PORTFOLIO] += 1
+        findings = examine_portfolio(book.portfolio, end)
+        if findings:
+            verdict.blame(f"projections of {name}", findings)
+    for (symbol, product), findings in examine_holdings(book.holdings, holdings_of(*book.key, end)):
+        verdict.blame(f"position {symbol}{product and f' ({product})'} of {name}", findings)
+
+
+def _verify_keys(connection: Connection, verdict: Verdict) -> None:
+    row = audit.repeated_key(connection)
+    if row:
+        finding = Finding(Check.KEY, "idempotency_key", row.idempotency_key, "one row under one key")
+        verdict.blame(_place_of(row, None), [finding])
+
+
+def _verify_events(connection: Connection, verdict: Verdict, balance: Balance) -> None:
+    for event in audit.recorded_events(connection):
+        balance.take(_told(event))
+        verdict.checked[Check.EVENT] += 1
+    odd = balance.odd_buckets()
+    if odd:
+        place, finding = _odd_event(connection, odd[0])
+        verdict.blame(place, [finding])
+        verdict.failed[Check.EVENT] = len(odd)
+
+
+def _odd_event(connection: Connection, bucket: int) -> tuple[str, Finding]:
+    """Look once more, at one bucket alone, for what the ledger and the outbox do not share."""
+    due = (_due(row) for row in audit.ledger_rows(connection))
+    events = ((_told(event), event.id) for event in audit.recorded_events(connection))
+    counts = Counter(fact for fact in due if bucket_of(fact) == bucket)
+    surplus: list[tuple[Any, int]] = []
+    for fact, event_id in events:
+        if bucket_of(fact) == bucket:
+            counts[fact] -= 1
+            if counts[fact] < 0:
+                surplus.append((fact, event_id))
+    missing = next((fact for fact, count in counts.items() if count > 0), None)
+    if missing:
+        place = f"trade {missing[1]}, portfolio {missing[2]}, sequence {missing[3]}"
+        return place, Finding(Check.EVENT, audit.RECORDED, "no event tells exactly this", str(missing))
+    fact, event_id = surplus[0]
+    return f"event {event_id}", Finding(Check.EVENT, audit.RECORDED, str(fact), "one event for each row")
+
+
+def _due(row: TradeRow) -> Told:
+    return (row.tenant_id, row.trade_id, row.portfolio_id, row.sequence, row.kind, row.created_at)
+
+
+def _told(event: RecordedEvent) -> tuple[Any, ...]:
+    try:
+        facts = orjson.loads(event.payload)
+        trade = (facts["trade_id"], facts["portfolio_id"], facts["sequence"], facts["kind"])
+        fact = (event.tenant_id, *trade, event.created_at)
+        hash(fact)
+    except (ValueError, KeyError, TypeError):
+        return (event.tenant_id, event.payload)
+    return fact
+
+
+def _place_of(row: TradeRow, portfolio: PortfolioRow | None) -> str:
+    name = _name((row.tenant_id, row.portfolio_id), portfolio)
+    return f"trade {row.trade_id}, {name}, sequence {row.sequence}"
+
+
+def _name(key: BookKey, portfolio: PortfolioRow | None) -> str:
+    named = f" {portfolio.name!r}" if portfolio else ""
+    tenant = "" if key[0] == 1 else f" of tenant {key[0]}"
+    return f"portfolio{named} (id {key[1]}){tenant}"

@@ -1,0 +1,82 @@
+"""What happens between the start of the process and its first request, and between its last one and the
+end.
+"""
+
+import gc
+import logging
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from app import __version__
+from app.config import Settings
+from app.database import Readers, connect_engine, refuse_unsafe_durability
+from app.database.engine import UnsafeDatabase
+from app.database.failures import reason
+from app.group_commit import GroupCommit
+from app.ledger.service.commands import Command, Recorded
+from app.logs import AccessLog
+from app.migrate import migrate, migration_url
+
+# The writer waits this long for the interpreter's lock after each answer of the database; 5 ms would add up.
+SWITCH_SECONDS = 0.0002
+_LOG = logging.getLogger(__name__)
+
+
+class CannotStart(Exception):
+    """The service must not take requests; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What is started, and closed in the reverse order."""
+
+    engine: Engine
+    readers: Readers
+    writer: GroupCommit[Command, Recorded]
+    access_log: AccessLog
+
+
+def lifespan(settings: Settings, parts: Parts) -> Callable[[object], AbstractAsyncContextManager[None]]:
+    """Return the application's lifespan. It raises CannotStart where the database is away or unsafe."""
+
+    @asynccontextmanager
+    async def run(_: object) -> AsyncIterator[None]:
+        _prepare_database(settings, parts.engine)
+        _tune_interpreter()
+        parts.writer.start()
+        _LOG.info("ready", extra={"database": parts.engine.dialect.name, "version": __version__})
+        yield
+        parts.writer.close()
+        parts.readers.close()
+        parts.access_log.flush()
+        parts.engine.dispose()
+
+    return run
+
+
+def _prepare_database(settings: Settings, engine: Engine) -> None:
+    try:
+        if settings.migrates_at_start:
+            owner = connect_engine(
+                migration_url(settings), readers=1, timeout_seconds=settings.database_timeout_seconds
+            )
+            migrate(owner)
+            owner.dispose()
+        with engine.connect() as connection:
+            refuse_unsafe_durability(connection)
+    except UnsafeDatabase as error:
+        raise CannotStart(str(error)) from None
+    except SQLAlchemyError as error:
+        raise CannotStart(f"The database cannot be used: {reason(error)}. Check DATABASE_URL.") from None
+
+
+def _tune_interpreter() -> None:
+    sys.setswitchinterval(SWITCH_SECONDS)
+    gc.collect()
+    gc.freeze()  # what the start made stays; the collector need not look at it again
+    gc.set_threshold(50_000, 20, 20)
