@@ -155,21 +155,36 @@ class GroupCommit(Generic[Work, Outcome]):
         except LostAtCommit:
             return self._settle(works)
         except Exception as error:  # noqa: BLE001  # the thread's edge: whatever it was, the writer lives on
-            if _connection_lost(error):
-                _LOG.warning("database lost before commit", extra={"items": len(works)})
-                return [NotPlaced("The database cannot be reached; nothing was recorded.")] * len(works)
-            return self._refuse(error) if len(works) == 1 else self._one_by_one(works)
+            return self._lost(works) if _connection_lost(error) else self._one_by_one(works)
 
     def _one_by_one(self, works: list[Work]) -> list[Outcome | OmsError]:
-        """Give each item a transaction of its own; stop trying when locks or a full disk eat the time."""
+        """Give each item a transaction of its own; stop trying when locks or a full disk eat the time.
+
+        A lone item is tried again too: what it ran into (a key that another process bound meanwhile, a
+        deadlock) reads otherwise now.
+        """
         deadline = time.monotonic() + ONE_BY_ONE_SECONDS
         outcomes: list[Outcome | OmsError] = []
         for work in works:
             late = time.monotonic() > deadline
-            outcomes += [NotPlaced("The database is too slow just now.")] if late else self._write([work])
+            outcomes += [NotPlaced("The database is too slow just now.")] if late else self._alone(work)
         return outcomes
 
-    def _refuse(self, error: Exception) -> list[Outcome | OmsError]:
+    def _alone(self, work: Work) -> list[Outcome | OmsError]:
+        try:
+            return self._transact([work])
+        except LostAtCommit:
+            return self._settle([work])
+        except Exception as error:  # noqa: BLE001  # as in _write
+            return self._lost([work]) if _connection_lost(error) else self._refuse(error)
+
+    @staticmethod
+    def _lost(works: list[Work]) -> list[Outcome | OmsError]:
+        _LOG.warning("database lost before commit", extra={"items": len(works)})
+        return [NotPlaced("The database cannot be reached; nothing was recorded.")] * len(works)
+
+    @staticmethod
+    def _refuse(error: Exception) -> list[Outcome | OmsError]:
         _LOG.error("an item could not be written", exc_info=error)
         if isinstance(error, DBAPIError):
             return [NotPlaced("The database refused this just now; nothing was recorded.")]
@@ -185,10 +200,14 @@ class GroupCommit(Generic[Work, Outcome]):
             self._drop_connection()
             raise
         except Exception as error:
-            if _connection_lost(error):
+            if _connection_lost(error) or self._is_stuck():
                 self._drop_connection()
             raise
         return outcomes
+
+    def _is_stuck(self) -> bool:
+        """Tell whether the transaction stayed open: SQLAlchemy leaves it so when COMMIT is refused."""
+        return self._connection is not None and self._connection.in_transaction()
 
     @staticmethod
     def _commit(commit: Callable[[], None]) -> None:
