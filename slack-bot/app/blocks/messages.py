@@ -1,0 +1,72 @@
+"""Messages: confirmations, help, private notices. Each has a `text` that says it all by itself."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from app.blocks.text import Json, code, escape, literal, section
+from app.forms.numbers import grouped, money
+from app.forms.ticket import Trade
+
+USAGE = """\
+`/trade` opens the trade form, `/trade AAPL` opens it for a symbol.
+`/trade buy 100 AAPL @ 175 in Growth` fills it in: 100 at 175 each, in Growth. You still check and place it.
+`/trade help` or `/trade-help` shows this."""
+
+HELP = f"""\
+*Trading from Slack*
+{USAGE}
+GMV is the gross market value, quantity × price per share.
+A placed trade is confirmed in the channel where the command was typed; what goes wrong is told to you alone.
+Pressing the button twice, or a repeat by Slack, trades once."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """What is sent: `text` for notifications, blocks for the eye."""
+
+    text: str
+    blocks: tuple[Json, ...]
+
+
+def notice(sentence: str) -> Message:
+    """Return a message of one sentence in mrkdwn."""
+    return Message(sentence, (section(sentence),))
+
+
+def with_reference(sentence: str, reference: str) -> str:
+    """Append the request id that both logs carry."""
+    return f"{sentence} Reference: {code(reference)}"
+
+
+def confirmation(trade: Trade, user: str) -> Message:
+    """Return the confirmation of a trade placed by `user` (a Slack user id)."""
+    return notice("\n".join(confirmation_lines(trade, user)))
+
+
+def confirmation_lines(trade: Trade, user: str) -> list[str]:
+    """Return four lines: what was traded, at which price, who and when, and the position after it."""
+    what = f"{escape(trade.side)} {grouped(trade.quantity)} {escape(trade.symbol)}"
+    return [
+        f"*{what}* in {literal(trade.portfolio)} · {code(trade.trade_id)}",
+        f"Price per share {money(trade.price)} · GMV {money(trade.gmv)}",
+        f"By <@{escape(user)}> · {time_of(trade.timestamp)}",
+        f"Position after it: {_position(trade)}",
+    ]
+
+
+def time_of(timestamp: str) -> str:
+    """Write an ISO 8601 instant for people, in UTC; one that cannot be read stays as it is."""
+    try:
+        moment = datetime.fromisoformat(timestamp)
+    except ValueError:
+        return escape(timestamp)
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _position(trade: Trade) -> str:
+    if trade.position_quantity == 0:
+        return f"flat in {escape(trade.symbol)}"
+    return (
+        f"{grouped(trade.position_quantity)} {escape(trade.symbol)}, "
+        f"average cost {money(trade.position_average_cost)}"
+    )

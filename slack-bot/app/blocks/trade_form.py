@@ -1,0 +1,167 @@
+"""The trade form. Its block and action ids never change, so that what is typed survives a redraw."""
+
+from decimal import Decimal
+from typing import Any
+
+from app.blocks.text import Json, escape, mrkdwn, option, plain_text, section
+from app.forms import fields
+from app.forms.context import FormContext
+from app.forms.numbers import plain
+from app.forms.price import price_line, typed_price
+from app.forms.ticket import (
+    MAX_GMV,
+    MAX_NOTE_CHARACTERS,
+    MAX_QUANTITY,
+    MIN_AMOUNT,
+    Draft,
+    Side,
+    Ticket,
+)
+
+SIDES = {Side.BUY: option("Buy", Side.BUY.value), Side.SELL: option("Sell", Side.SELL.value)}
+
+BANNER = "banner"
+
+
+def trade_form(draft: Draft, context: FormContext, banner: str = "", question: Json | None = None) -> Json:
+    """Return the view: the entries known so far, a banner in mrkdwn, a question that has to be ticked."""
+    banners = [section(banner, BANNER)] if banner else []
+    questions = [question] if question else []
+    return {
+        "type": "modal",
+        "callback_id": fields.TRADE_FORM,
+        "title": plain_text("New trade"),
+        "submit": plain_text("Place trade"),
+        "close": plain_text("Cancel"),
+        "private_metadata": context.dump(),
+        "blocks": [*banners, *questions, *_entries(draft)],
+    }
+
+
+def price_question(price: Decimal) -> Json:
+    """Return the tick that an implausible price needs; its id carries the price: it confirms no other."""
+    element = {
+        "type": "checkboxes",
+        "action_id": fields.ACTION,
+        "options": [option(f"Yes, {plain(price)} per share is meant", plain(price))],
+    }
+    return _input(fields.PRICE_OK_PREFIX + plain(price), "Is this price meant?", element)
+
+
+def price_block(draft: Draft) -> Json:
+    """Return the line that shows the price per share of what is typed so far."""
+    return {
+        "type": "context",
+        "block_id": fields.PRICE_LINE,
+        "elements": [mrkdwn(escape(price_line(draft)))],
+    }
+
+
+def shown_price_line(view: Json) -> str:
+    """Return the price line that an open view shows, as Slack describes it; empty if it has none."""
+    lines = [block for block in view["blocks"] if block.get("block_id") == fields.PRICE_LINE]
+    return str(lines[0]["elements"][0]["text"]) if lines else ""
+
+
+def with_price_line(view: Json, draft: Draft) -> Json:
+    """Return an open view, as Slack describes it, ready for `views.update` with its price line renewed.
+
+    A question about another price than the one typed now goes, with its banner: it has lost its point.
+    """
+    line = price_block(draft)
+    blocks = [line if block.get("block_id") == fields.PRICE_LINE else block for block in view["blocks"]]
+    asked = {str(block.get("block_id")) for block in blocks} - {question_id(draft)}
+    if any(block_id.startswith(fields.PRICE_OK_PREFIX) for block_id in asked):
+        gone = (fields.PRICE_OK_PREFIX, BANNER)
+        blocks = [block for block in blocks if not str(block.get("block_id")).startswith(gone)]
+    kept = ("type", "callback_id", "title", "submit", "close", "private_metadata")
+    return {name: view[name] for name in kept if view.get(name)} | {"blocks": blocks}
+
+
+def question_id(draft: Draft) -> str:
+    """Return the block id that a question about the price typed so far has."""
+    price = typed_price(draft)
+    return fields.PRICE_OK_PREFIX + (plain(price) if price else "")
+
+
+def question_for(ticket: Ticket, context: FormContext, doubt: str) -> Json:
+    """Return the form of a ticket whose price is asked about, entries kept."""
+    banner = f"*Please check the price.* {escape(doubt)} Nothing has been traded yet."
+    return trade_form(ticket.draft(), context, banner, price_question(ticket.price))
+
+
+def _entries(draft: Draft) -> list[Json]:
+    return [
+        _input(fields.SYMBOL, "Symbol", _text(draft.symbol, "AAPL", 30)),
+        _input(
+            fields.QUANTITY,
+            "Quantity",
+            _number(fields.QUANTITY_ACTION, draft.quantity, MAX_QUANTITY),
+            live=True,
+        ),
+        _input(
+            fields.GMV,
+            "GMV",
+            _number(fields.GMV_ACTION, draft.gmv, MAX_GMV),
+            live=True,
+            hint="Gross market value: quantity × price per share",
+        ),
+        price_block(draft),
+        _input(fields.SIDE, "Side", _sides(draft.side)),
+        _input(fields.PORTFOLIO, "Portfolio", _portfolios(draft.portfolio)),
+        _input(fields.NOTE, "Note", _text(draft.note, "", MAX_NOTE_CHARACTERS), optional=True),
+    ]
+
+
+def _input(
+    block_id: str, label: str, element: Json, *, live: bool = False, optional: bool = False, hint: str = ""
+) -> Json:
+    block: Json = {"type": "input", "block_id": block_id, "label": plain_text(label), "element": element}
+    if live:
+        block["dispatch_action"] = True
+    if optional:
+        block["optional"] = True
+    if hint:
+        block["hint"] = plain_text(hint)
+    return block
+
+
+def _text(initial: str, placeholder: str, longest: int) -> Json:
+    element: Json = {"type": "plain_text_input", "action_id": fields.ACTION, "max_length": longest}
+    return (
+        element
+        | _given("placeholder", plain_text(placeholder) if placeholder else None)
+        | _given("initial_value", initial)
+    )
+
+
+def _number(action_id: str, initial: str, largest: Decimal) -> Json:
+    element: Json = {
+        "type": "number_input",
+        "action_id": action_id,
+        "is_decimal_allowed": True,
+        "min_value": plain(MIN_AMOUNT),
+        "max_value": plain(largest),
+        "dispatch_action_config": {"trigger_actions_on": ["on_character_entered"]},
+    }
+    return element | _given("initial_value", initial)
+
+
+def _sides(initial: str) -> Json:
+    element: Json = {"type": "radio_buttons", "action_id": fields.ACTION, "options": list(SIDES.values())}
+    chosen = next((choice for side, choice in SIDES.items() if side.value == initial), None)
+    return element | _given("initial_option", chosen)
+
+
+def _portfolios(initial: str) -> Json:
+    element: Json = {
+        "type": "external_select",
+        "action_id": fields.PORTFOLIO_ACTION,
+        "min_query_length": 0,
+        "placeholder": plain_text("Choose, or type a new name"),
+    }
+    return element | _given("initial_option", option(initial, initial) if initial else None)
+
+
+def _given(name: str, value: Any) -> Json:
+    return {name: value} if value else {}

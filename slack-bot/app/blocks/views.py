@@ -1,0 +1,37 @@
+"""What takes the form's place while a trade is on its way, and after it."""
+
+from app.blocks.messages import confirmation_lines
+from app.blocks.text import Json, plain_text, section
+from app.forms.context import FormContext
+from app.forms.ticket import Trade
+
+
+def placing(context: FormContext) -> Json:
+    """Return the view that is shown while the OMS has not answered yet."""
+    return _notice(
+        "Placing…", "*Placing…* The trading system has not answered yet. This view will change.", context
+    )
+
+
+def checking(context: FormContext) -> Json:
+    """Return the view that is shown while it is being found out whether the trade was recorded."""
+    sentence = (
+        "*Not known yet, checking.* The trade was sent, and the answer did not come. "
+        "It is being looked up, and is not sent again."
+    )
+    return _notice("Checking…", sentence, context)
+
+
+def placed(trade: Trade, user: str, context: FormContext) -> Json:
+    """Return the view of a trade that was recorded after the form had been answered."""
+    return _notice("Trade placed", "\n".join(confirmation_lines(trade, user)), context)
+
+
+def _notice(title: str, text: str, context: FormContext) -> Json:
+    return {
+        "type": "modal",
+        "title": plain_text(title),
+        "close": plain_text("Close"),
+        "private_metadata": context.dump(),
+        "blocks": [section(text)],
+    }

@@ -1,0 +1,155 @@
+"""Settings of the bot: the environment, and `.env` beside the service. Nothing else reads either."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+
+SERVICE_FOLDER = Path(__file__).resolve().parent.parent
+SLACK_API_URL = "https://slack.com/api/"
+ENVIRONMENTS = ("development", "test", "production")
+PRINTABLE = re.compile(r"[\x21-\x7e]+")
+
+
+class ConfigError(Exception):
+    """The bot cannot start; the message says what to set."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the bot was told at start; secrets stay out of its repr."""
+
+    slack_bot_token: str = field(repr=False)
+    slack_signing_secret: str = field(repr=False)
+    oms_api_key: str = field(repr=False)
+    oms_api_url: str
+    slack_app_token: str = field(default="", repr=False)
+    slack_api_url: str = SLACK_API_URL
+    host: str = "127.0.0.1"
+    port: int = 3000
+    environment: str = "development"
+    log_format: str = "console"
+
+    @property
+    def socket_mode(self) -> bool:
+        """Whether deliveries come over a WebSocket that the bot opens itself."""
+        return bool(self.slack_app_token)
+
+
+def load(environ: Mapping[str, str] | None = None, env_file: Path | None = None) -> Settings:
+    """Return the settings; the environment wins over the file. Raises `ConfigError` with all faults."""
+    file = SERVICE_FOLDER / ".env" if env_file is None else env_file
+    values = {name: value or "" for name, value in dotenv_values(file).items()} if file.is_file() else {}
+    values |= dict(os.environ if environ is None else environ)
+    return from_values({name: value.strip() for name, value in values.items()})
+
+
+def from_values(values: Mapping[str, str]) -> Settings:
+    """Check plain values and return the settings they make; raises `ConfigError`, a sentence a fault."""
+    faults = [fault for check in CHECKS if (fault := check(values))]
+    if faults:
+        raise ConfigError(" ".join(faults))
+    environment = values.get("ENVIRONMENT") or "development"
+    return Settings(
+        slack_bot_token=values["SLACK_BOT_TOKEN"],
+        slack_signing_secret=values["SLACK_SIGNING_SECRET"],
+        oms_api_key=values["OMS_API_KEY"],
+        oms_api_url=_with_scheme(values["OMS_API_URL"]).rstrip("/"),
+        slack_app_token=values.get("SLACK_APP_TOKEN", ""),
+        slack_api_url=values.get("SLACK_API_URL") or SLACK_API_URL,
+        host=values.get("HOST") or "127.0.0.1",
+        port=int(values.get("PORT") or 3000),
+        environment=environment,
+        log_format=values.get("LOG_FORMAT") or ("json" if environment == "production" else "console"),
+    )
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the address never leaves this machine (then no proxy of the environment applies to it)."""
+    host = urlsplit(url).hostname or ""
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def _with_scheme(url: str) -> str:
+    if "://" in url:
+        return url
+    # `host:port` is how a private network is named; a bare public name is behind TLS.
+    return f"http://{url}" if is_loopback(f"//{url}") or re.search(r":\d+$", url) else f"https://{url}"
+
+
+def _check_bot_token(values: Mapping[str, str]) -> str:
+    if not values.get("SLACK_BOT_TOKEN", "").startswith("xoxb-"):
+        return "Set SLACK_BOT_TOKEN to the bot token (xoxb-…) from the app's page, OAuth & Permissions."
+    return ""
+
+
+def _check_signing_secret(values: Mapping[str, str]) -> str:
+    secret = values.get("SLACK_SIGNING_SECRET", "")
+    if len(secret) < 16 or not PRINTABLE.fullmatch(secret):
+        return "Set SLACK_SIGNING_SECRET to the signing secret from the app's page, Basic Information."
+    return ""
+
+
+def _check_app_token(values: Mapping[str, str]) -> str:
+    token = values.get("SLACK_APP_TOKEN", "")
+    if token and not token.startswith("xapp-"):
+        return "SLACK_APP_TOKEN must be an app-level token (xapp-…); leave it out to be called over HTTP."
+    return ""
+
+
+def _check_oms_key(values: Mapping[str, str]) -> str:
+    key = values.get("OMS_API_KEY", "")
+    if len(key) < 32 or not PRINTABLE.fullmatch(key):
+        return "Set OMS_API_KEY to the key of the OMS (32 printable characters or more)."
+    return ""
+
+
+def _check_oms_url(values: Mapping[str, str]) -> str:
+    url = values.get("OMS_API_URL", "")
+    parts = urlsplit(_with_scheme(url)) if url else None
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+        return "Set OMS_API_URL to the address of the OMS, for example http://127.0.0.1:8001."
+    return ""
+
+
+def _check_slack_url(values: Mapping[str, str]) -> str:
+    url = values.get("SLACK_API_URL") or SLACK_API_URL
+    if url.startswith("https://") or (url.startswith("http://") and is_loopback(url)):
+        return ""
+    return "SLACK_API_URL must be https, or http on this machine: the bot token travels with every call."
+
+
+def _check_port(values: Mapping[str, str]) -> str:
+    port = values.get("PORT") or "3000"
+    if not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
+        return "PORT must be a number from 1 to 65535."
+    return ""
+
+
+def _check_environment(values: Mapping[str, str]) -> str:
+    if (values.get("ENVIRONMENT") or "development") not in ENVIRONMENTS:
+        return f"ENVIRONMENT must be one of {', '.join(ENVIRONMENTS)}."
+    return ""
+
+
+def _check_log_format(values: Mapping[str, str]) -> str:
+    if (values.get("LOG_FORMAT") or "console") not in ("console", "json"):
+        return "LOG_FORMAT must be console or json."
+    return ""
+
+
+CHECKS = (
+    _check_bot_token,
+    _check_signing_secret,
+    _check_app_token,
+    _check_oms_key,
+    _check_oms_url,
+    _check_slack_url,
+    _check_port,
+    _check_environment,
+    _check_log_format,
+)

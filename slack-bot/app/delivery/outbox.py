@@ -1,0 +1,138 @@
+"""A queue in front of Slack: lanes that keep a pace and wait out a 429, off the request threads."""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from app.errors import Saturated, SlackRateLimited
+
+log = logging.getLogger(__name__)
+
+PACE_SECONDS = 1.0  # Slack takes one post a second a channel
+TRIES = 20  # of a job that Slack answers 429
+LONGEST_WAIT_SECONDS = 60.0
+
+
+@dataclass(eq=False)
+class Job:
+    """Something to send; after `SlackRateLimited` it is tried again, after the last try `give_up` follows."""
+
+    work: Callable[[], None]
+    give_up: Callable[[], None]
+    tries: int = 0
+
+
+@dataclass(eq=False)
+class _Lane:
+    pace_seconds: float
+    jobs: deque[Job] = field(default_factory=deque)
+    ready_at: float = 0.0
+    busy: bool = False
+
+
+class Outbox:
+    """Senders share the lanes; a lane has one job at work at a time, in the order given."""
+
+    def __init__(self, *, senders: int = 4, capacity: int = 5000, pace_seconds: float = PACE_SECONDS):
+        self._senders = senders
+        self._capacity = capacity
+        self._pace = pace_seconds
+        self._lanes: dict[str, _Lane] = {}
+        self._waiting = 0
+        self._closing = False
+        self._changed = threading.Condition()
+        self._threads: list[threading.Thread] = []
+
+    def put(self, lane: str, job: Job, *, paced: bool = True) -> None:
+        """Queue a job; raises `Saturated` when too many wait already."""
+        with self._changed:
+            if self._waiting >= self._capacity:
+                raise Saturated("Too many messages wait to be sent.")
+            self._waiting += 1
+            self._lane(lane, paced=paced).jobs.append(job)
+            self._start_sender()
+            self._changed.notify_all()  # one alone might wake whoever waits in close()
+
+    def close(self, within_seconds: float) -> bool:
+        """Send what waits, for so long at most, and stop; returns whether everything was sent."""
+        until = time.monotonic() + within_seconds
+        with self._changed:
+            while self._waiting and (left := until - time.monotonic()) > 0:
+                self._changed.wait(left)
+            self._closing = True
+            self._changed.notify_all()
+            return not self._waiting
+
+    def _lane(self, name: str, *, paced: bool) -> _Lane:
+        if name not in self._lanes:
+            self._lanes[name] = _Lane(self._pace if paced else 0.0)
+        return self._lanes[name]
+
+    def _start_sender(self) -> None:
+        if len(self._threads) < self._senders:
+            thread = threading.Thread(
+                target=self._send_forever, name=f"outbox-{len(self._threads)}", daemon=True
+            )
+            self._threads.append(thread)
+            thread.start()
+
+    def _send_forever(self) -> None:
+        while (taken := self._take()) is not None:
+            lane, job = taken
+            wait_seconds = self._run(job)
+            self._put_back(lane, job, wait_seconds)
+
+    def _take(self) -> tuple[_Lane, Job] | None:
+        with self._changed:
+            while not self._closing:
+                now = time.monotonic()
+                self._forget_idle(now)
+                lanes = [lane for lane in self._lanes.values() if lane.jobs and not lane.busy]
+                first = min(lanes, key=lambda lane: lane.ready_at, default=None)
+                if first is not None and first.ready_at <= now:
+                    first.busy = True
+                    return first, first.jobs.popleft()
+                self._changed.wait(first.ready_at - now if first else None)
+            return None
+
+    def _forget_idle(self, now: float) -> None:
+        idle = [
+            name
+            for name, lane in self._lanes.items()
+            if not lane.jobs and not lane.busy and lane.ready_at <= now
+        ]
+        for name in idle:
+            del self._lanes[name]
+
+    def _run(self, job: Job) -> float | None:
+        """Run a job once; return how long to wait before it is tried again, None when it is over."""
+        job.tries += 1
+        try:
+            job.work()
+        except SlackRateLimited as limit:
+            if job.tries < TRIES and limit.retry_after_seconds <= LONGEST_WAIT_SECONDS:
+                return limit.retry_after_seconds
+            self._guarded(job.give_up)
+        except Exception:  # the edge of a thread: one job's fault must not end the sender
+            log.exception("A message could not be sent")
+            self._guarded(job.give_up)
+        return None
+
+    def _guarded(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except Exception:  # the edge of a thread
+            log.exception("A message was given up")
+
+    def _put_back(self, lane: _Lane, job: Job, wait_seconds: float | None) -> None:
+        with self._changed:
+            lane.busy = False
+            lane.ready_at = time.monotonic() + (lane.pace_seconds if wait_seconds is None else wait_seconds)
+            if wait_seconds is None:
+                self._waiting -= 1
+            else:
+                lane.jobs.appendleft(job)
+            self._changed.notify_all()

@@ -1,0 +1,43 @@
+"""Response URLs answer where a command was typed, member or not. Kept here, never in a form."""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+USES = 5
+LIFE_SECONDS = 29 * 60.0  # Slack says 30 minutes; one is left for the way
+REMEMBERED = 5000
+
+
+@dataclass
+class _Url:
+    url: str
+    expires_at: float
+    uses_left: int = USES
+
+
+class ResponseUrls:
+    """The response URL of the command that opened a form, by view id, for as long as Slack takes it."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic):
+        self._clock = clock
+        self._urls: OrderedDict[str, _Url] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def remember(self, view_id: str, url: str) -> None:
+        """Keep the URL of a freshly typed command."""
+        with self._lock:
+            self._urls[view_id] = _Url(url, self._clock() + LIFE_SECONDS)
+            while len(self._urls) > REMEMBERED:
+                self._urls.popitem(last=False)
+
+    def take(self, view_id: str) -> str | None:
+        """Return the URL and count one use; None when it is unknown, used up or too old."""
+        with self._lock:
+            known = self._urls.get(view_id)
+            if known is None or known.uses_left == 0 or self._clock() >= known.expires_at:
+                return None
+            known.uses_left -= 1
+            return known.url

@@ -1,0 +1,108 @@
+"""The only place that calls Slack. One attempt each: the SDK's own retries posted messages twice."""
+
+import http.client
+from collections.abc import Callable
+from typing import Any
+
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.web import SlackResponse
+from slack_sdk.webhook import WebhookClient
+
+from app.blocks.messages import Message
+from app.blocks.text import Json, cut
+from app.config import Settings, is_loopback
+from app.errors import SlackRateLimited, SlackRefused, SlackUnreachable
+
+TIMEOUT_SECONDS = 2  # a trigger lives 3
+NO_ANSWER = (OSError, http.client.HTTPException, SlackClientError, ValueError)
+LONGEST_TEXT = 3000
+
+
+class SlackApi:
+    """The methods that the bot uses. Each raises `SlackRefused`, `SlackRateLimited` or `SlackUnreachable`."""
+
+    def __init__(self, settings: Settings, timeout_seconds: int = TIMEOUT_SECONDS):
+        self._timeout = timeout_seconds
+        self.client = WebClient(
+            token=settings.slack_bot_token,
+            base_url=settings.slack_api_url,
+            timeout=timeout_seconds,
+            retry_handlers=[],
+        )
+        if is_loopback(settings.slack_api_url):
+            self.client.proxy = None
+
+    def open_view(self, trigger_id: str, view: Json) -> str:
+        """Open a form and return its view id."""
+        answer = _call("views.open", lambda: self.client.views_open(trigger_id=trigger_id, view=view))
+        return str(answer["view"]["id"])
+
+    def update_view(self, view_id: str, view: Json, view_hash: str | None = None) -> str:
+        """Redraw an open view, if `view_hash` is still its hash where one is given; return its new hash."""
+        wanted = {"hash": view_hash} if view_hash else {}
+        answer = _call("views.update", lambda: self.client.views_update(view_id=view_id, view=view, **wanted))
+        return str((answer.get("view") or {}).get("hash", ""))
+
+    def post(self, channel: str, message: Message) -> None:
+        """Post to a channel; after `SlackUnreachable` it may or may not stand there."""
+        _call(
+            "chat.postMessage",
+            lambda: self.client.chat_postMessage(
+                channel=channel,
+                text=cut(message.text, LONGEST_TEXT),
+                blocks=list(message.blocks),
+                unfurl_links=False,
+                unfurl_media=False,
+            ),
+        )
+
+    def direct_channel(self, user: str) -> str:
+        """Return the channel of the bot's direct messages with a person."""
+        answer = _call("conversations.open", lambda: self.client.conversations_open(users=[user]))
+        return str(answer["channel"]["id"])
+
+    def identify(self) -> None:
+        """Ask Slack whether the token works."""
+        _call("auth.test", self.client.auth_test)
+
+    def respond(self, url: str, message: Message, *, in_channel: bool) -> None:
+        """Answer by a response URL; the SDK never raises on a dead one, so its status is checked here."""
+        webhook = WebhookClient(url, timeout=self._timeout, retry_handlers=[])
+        if is_loopback(url):
+            webhook.proxy = None
+        body = {
+            "response_type": "in_channel" if in_channel else "ephemeral",
+            "replace_original": False,
+            "text": cut(message.text, LONGEST_TEXT),
+            "blocks": list(message.blocks),
+        }
+        try:
+            answer = webhook.send_dict(body)
+        except NO_ANSWER as fault:
+            raise SlackUnreachable(f"response_url: {type(fault).__name__}") from None
+        if answer.status_code == 429:
+            raise SlackRateLimited("response_url", _retry_after(answer.headers))
+        if answer.status_code != 200:
+            raise SlackRefused("response_url", str(answer.status_code))
+
+
+def _call(method: str, call: Callable[[], SlackResponse]) -> SlackResponse:
+    try:
+        return call()
+    except SlackApiError as fault:
+        answer: Any = fault.response
+        status = getattr(answer, "status_code", 200)
+        if status == 429:
+            raise SlackRateLimited(method, _retry_after(answer.headers)) from None
+        if status >= 500:
+            raise SlackUnreachable(f"{method}: status {status}") from None
+        raise SlackRefused(method, str(answer.get("error", "unknown_error"))) from None
+    except NO_ANSWER as fault:
+        raise SlackUnreachable(f"{method}: {type(fault).__name__}") from None
+
+
+def _retry_after(headers: Any) -> float:
+    given = {str(name).lower(): value for name, value in dict(headers).items()}.get("retry-after", "1")
+    text = str(given[0] if isinstance(given, list) else given)
+    return float(text) if text.isascii() and text.isdigit() else 1.0

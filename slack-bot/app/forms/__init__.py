@@ -1,0 +1,1 @@
+"""What people write: command lines and forms become tickets, or sentences saying what is wrong. Pure."""

@@ -1,0 +1,78 @@
+"""`/trade …` as people type it."""
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+
+from app.errors import BadCommand
+from app.forms.numbers import NotAnAmount, parse_amount, plain, times
+from app.forms.text import NotAName, parse_portfolio, parse_symbol, unescape
+from app.forms.ticket import MAX_GMV, MAX_PRICE, MAX_QUANTITY, Draft
+
+LINE = re.compile(
+    r"(?P<side>buy|sell)\s+(?P<quantity>\S+)\s+(?P<symbol>\S+?)"
+    r"(?:\s*(?:@|\sat\s)\s*(?P<price>\S+))?(?:\s+in\s+(?P<portfolio>.+))?",
+    re.IGNORECASE | re.DOTALL,
+)
+LONGEST = 400  # characters of a command line that are looked at
+
+
+@dataclass(frozen=True)
+class HelpWanted:
+    """The person asked how this works."""
+
+
+def parse_command(text: str) -> Draft | HelpWanted:
+    """Return the form's first entries for what stands after `/trade`; raises `BadCommand` for junk."""
+    line = unescape(text).strip()
+    if len(line) > LONGEST:
+        raise BadCommand("That line is too long.")
+    if line.casefold() in ("help", "?", "--help"):
+        return HelpWanted()
+    if not line:
+        return Draft()
+    if found := LINE.fullmatch(line):
+        return _full_line(found)
+    if len(line.split()) > 1 or line.casefold() in ("buy", "sell"):
+        raise BadCommand("That line is not understood.")
+    return Draft(symbol=_symbol(line))
+
+
+def _full_line(found: re.Match[str]) -> Draft:
+    try:
+        quantity = parse_amount(found["quantity"], MAX_QUANTITY)
+    except NotAnAmount as fault:
+        raise BadCommand(f"Quantity: {fault}") from None
+    return Draft(
+        symbol=_symbol(found["symbol"]),
+        quantity=plain(quantity),
+        gmv=plain(_gmv(found, quantity)) if found["price"] else "",
+        side=found["side"].upper(),
+        portfolio=_portfolio(found["portfolio"] or ""),
+    )
+
+
+def _gmv(found: re.Match[str], quantity: Decimal) -> Decimal:
+    try:
+        gmv = times(quantity, parse_amount(found["price"], MAX_PRICE))
+    except NotAnAmount as fault:
+        raise BadCommand(f"Price: {fault}") from None
+    if not 0 < gmv <= MAX_GMV:
+        raise BadCommand(f"Quantity × price has to be above zero and at most {MAX_GMV:,}.")
+    return gmv
+
+
+def _symbol(text: str) -> str:
+    try:
+        return parse_symbol(text)
+    except NotAName as fault:
+        raise BadCommand(str(fault)) from None
+
+
+def _portfolio(text: str) -> str:
+    if not text:
+        return ""
+    try:
+        return parse_portfolio(text)
+    except NotAName as fault:
+        raise BadCommand(str(fault)) from None

@@ -1,0 +1,27 @@
+"""The trade form's block ids, which Slack keys errors by, and its action ids."""
+
+SYMBOL = "symbol"
+QUANTITY = "quantity"
+GMV = "gmv"
+SIDE = "side"
+PORTFOLIO = "portfolio"
+NOTE = "note"
+PRICE_LINE = "price_line"
+PRICE_OK_PREFIX = "price_ok:"  # the rest is the price that is asked about: another price is asked about anew
+
+TRADE_FORM = "trade_form"  # callback id of the view
+ACTION = "entry"  # action id of every field; the block tells them apart
+PORTFOLIO_ACTION = "portfolio_entry"
+QUANTITY_ACTION = "quantity_entry"
+GMV_ACTION = "gmv_entry"
+
+# The OMS's names of what these fields say, in its problem documents.
+OF_OMS = {
+    "symbol": SYMBOL,
+    "quantity": QUANTITY,
+    "gmv": GMV,
+    "price": GMV,
+    "side": SIDE,
+    "portfolio_name": PORTFOLIO,
+    "note": NOTE,
+}

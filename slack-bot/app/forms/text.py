@@ -1,0 +1,54 @@
+"""Symbols, names and notes as people type them."""
+
+import re
+import unicodedata
+
+from app.forms.ticket import MAX_NOTE_CHARACTERS, MAX_PORTFOLIO_CHARACTERS
+
+SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9.&/_-]{0,19}", re.ASCII)
+SYMBOL_SENTENCE = "Enter a symbol such as AAPL, BRK.B or BTC/USD (20 characters at most)."
+HARMFUL = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")  # control, bidi and other invisible characters
+JOINERS = "\u200c\u200d"  # part of words in several scripts and of emoji
+
+
+class NotAName(ValueError):
+    """What was typed cannot be used; the message is a sentence for the person."""
+
+
+def parse_symbol(text: str) -> str:
+    """Return the symbol, upper-cased; raises `NotAName`."""
+    symbol = text.strip().upper()
+    if not SYMBOL.fullmatch(symbol):
+        raise NotAName(SYMBOL_SENTENCE)
+    return symbol
+
+
+def parse_portfolio(text: str) -> str:
+    """Return a portfolio's name, trimmed and NFC-normalised; raises `NotAName`."""
+    name = unicodedata.normalize("NFC", text).strip()
+    if not name:
+        raise NotAName("Choose a portfolio, or type the name of a new one.")
+    if len(name) > MAX_PORTFOLIO_CHARACTERS:
+        raise NotAName(f"A portfolio's name has at most {MAX_PORTFOLIO_CHARACTERS} characters.")
+    if "/" in name or _harmful(name):
+        raise NotAName("A portfolio's name has no slash and no invisible characters.")
+    return name
+
+
+def parse_note(text: str) -> str:
+    """Return a note, trimmed; raises `NotAName`."""
+    note = unicodedata.normalize("NFC", text).strip()
+    if len(note) > MAX_NOTE_CHARACTERS:
+        raise NotAName(f"A note has at most {MAX_NOTE_CHARACTERS} characters.")
+    if _harmful(note.replace("\n", " ")):
+        raise NotAName("A note has no invisible characters.")
+    return note
+
+
+def unescape(text: str) -> str:
+    """Undo Slack's escaping of `& < >` in what people type after a command."""
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
+def _harmful(text: str) -> bool:
+    return any(unicodedata.category(each) in HARMFUL and each not in JOINERS for each in text)

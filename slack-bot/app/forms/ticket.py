@@ -1,0 +1,72 @@
+"""The papers of the desk: a draft is what is typed so far, a ticket can be traded, a trade has happened."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from app.forms.numbers import per_share, plain
+
+MAX_QUANTITY = Decimal(1_000_000)
+MAX_GMV = Decimal(100_000_000)
+MAX_PRICE = Decimal(1_000_000)
+MIN_AMOUNT = Decimal("0.00000001")
+MAX_PORTFOLIO_CHARACTERS = 100
+MAX_NOTE_CHARACTERS = 500
+
+
+class Side(StrEnum):
+    """Which way a trade goes."""
+
+    BUY = "BUY"
+    SELL = "SELL"
+
+
+@dataclass(frozen=True)
+class Draft:
+    """Entries of a form as texts; an empty one is not filled in."""
+
+    symbol: str = ""
+    quantity: str = ""
+    gmv: str = ""
+    side: str = ""
+    portfolio: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """A trade to be recorded. Quantity in units of the instrument; GMV is their gross market value."""
+
+    symbol: str
+    quantity: Decimal
+    gmv: Decimal
+    side: Side
+    portfolio: str
+    note: str = ""
+
+    @property
+    def price(self) -> Decimal:
+        """GMV per unit, to 8 places."""
+        return per_share(self.gmv, self.quantity)
+
+    def draft(self) -> Draft:
+        """Return the entries that would make this ticket again."""
+        return Draft(
+            self.symbol, plain(self.quantity), plain(self.gmv), self.side.value, self.portfolio, self.note
+        )
+
+
+@dataclass(frozen=True)
+class Trade:
+    """A trade as the ledger has it, and the position after it. `timestamp` is ISO 8601 text, UTC."""
+
+    trade_id: str
+    symbol: str
+    side: str
+    quantity: Decimal
+    price: Decimal
+    gmv: Decimal
+    portfolio: str
+    timestamp: str
+    position_quantity: Decimal
+    position_average_cost: Decimal

@@ -1,0 +1,49 @@
+"""The edge of every handler: where a delivery comes from, and that nothing is raised to Slack."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from slack_bolt import Ack, BoltContext
+
+from app.replies.origin import Origin
+
+log = logging.getLogger(__name__)
+
+Body = dict[str, Any]
+Handler = Callable[[Ack, Body, BoltContext], None]
+
+
+def guarded(handle: Handler) -> Handler:
+    """Log what a handler raises and acknowledge anyway: Slack would show a 404 or repeat the delivery."""
+
+    def safe(ack: Ack, body: Body, context: BoltContext) -> None:
+        try:
+            handle(ack, body, context)
+        except Exception:  # the edge of a request
+            log.exception("Handler failed", extra={"request_id": request_id_of(context)})
+            if ack.response is None:
+                ack()
+
+    safe.__name__ = handle.__name__  # without functools.wraps: Bolt looks at argument names through it
+    return safe
+
+
+def request_id_of(context: BoltContext) -> str:
+    """Return the id that this delivery was given when it came in."""
+    return str(context.get("request_id", ""))
+
+
+def origin_of(body: Body, context: BoltContext) -> Origin:
+    """Return where a delivery comes from, for commands and interactions alike."""
+    team = (
+        body.get("team_id") or (body.get("team") or {}).get("id") or context.team_id or context.enterprise_id
+    )
+    return Origin(
+        request_id=request_id_of(context),
+        team=str(team or ""),
+        user=str(body.get("user_id") or (body.get("user") or {}).get("id", "")),
+        trigger_id=str(body.get("trigger_id", "")),
+        channel=str(body.get("channel_id", "")),
+        response_url=str(body.get("response_url", "")),
+    )

@@ -1,0 +1,42 @@
+"""The trade form: its submission, and the keystrokes that move its price."""
+
+import re
+
+from slack_bolt import Ack, App, BoltContext
+
+from app.errors import Saturated
+from app.forms import fields
+from app.handlers.boundary import Body, guarded, origin_of
+from app.replies.desk import Desk
+from app.replies.live_price import OpenForms, show_price
+from app.replies.submit import submit
+
+ANY = re.compile(".*", re.DOTALL)
+
+
+def register(app: App, desk: Desk) -> None:
+    """Connect the form."""
+    forms = OpenForms()
+
+    @guarded
+    def submitted(ack: Ack, body: Body, context: BoltContext) -> None:
+        ack(**submit(desk, origin_of(body, context), body["view"]))
+
+    @guarded
+    def amount_typed(ack: Ack, body: Body, context: BoltContext) -> None:
+        ack()
+        origin = origin_of(body, context)
+        try:
+            typed_at = str(body["actions"][0]["action_ts"])
+            desk.pricing.submit(origin.request_id, show_price, desk, forms, origin, body["view"], typed_at)
+        except Saturated:
+            return  # the line shows the price of an earlier keystroke; the submission is checked anyway
+
+    @guarded
+    def nothing_to_do(ack: Ack, _body: Body, _context: BoltContext) -> None:
+        ack()
+
+    app.view(fields.TRADE_FORM)(submitted)
+    app.action(fields.QUANTITY_ACTION)(amount_typed)
+    app.action(fields.GMV_ACTION)(amount_typed)
+    app.action(ANY)(nothing_to_do)

@@ -1,0 +1,18 @@
+"""The choices of fields that ask for them."""
+
+from slack_bolt import Ack, App, BoltContext
+
+from app.forms import fields
+from app.handlers.boundary import Body, guarded, origin_of
+from app.replies.desk import Desk
+from app.replies.suggestions import suggest_portfolios
+
+
+def register(app: App, desk: Desk) -> None:
+    """Connect the portfolio field."""
+
+    @guarded
+    def portfolios(ack: Ack, body: Body, context: BoltContext) -> None:
+        ack(options=suggest_portfolios(desk, origin_of(body, context), str(body.get("value", ""))))
+
+    app.options(fields.PORTFOLIO_ACTION)(portfolios)

@@ -1,0 +1,121 @@
+"""Calls to the OMS. Each failure says whether something may have been recorded."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import httpx
+
+from app.config import Settings, is_loopback
+from app.errors import NotAllowed, NotPlaced, OmsError, OutcomeUnknown
+from app.forms.ticket import Ticket, Trade
+from app.oms_client.wire import error_from, ticket_to_json, trade_from_json
+
+NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+WRITE_SECONDS = 16.0  # the OMS answers or refuses a write within 15
+READ_SECONDS = 2.0
+CONNECT_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A trade that stands in the ledger; `replayed` when this request was not the one that put it there."""
+
+    trade: Trade
+    replayed: bool
+
+
+class OmsClient:
+    """One connection pool, shared by all threads."""
+
+    def __init__(
+        self, settings: Settings, *, write_seconds: float = WRITE_SECONDS, read_seconds: float = READ_SECONDS
+    ):
+        self._write = httpx.Timeout(write_seconds, connect=min(CONNECT_SECONDS, write_seconds))
+        self._http = httpx.Client(
+            base_url=settings.oms_api_url,
+            headers={"X-API-Key": settings.oms_api_key, "Accept": "application/json"},
+            timeout=httpx.Timeout(read_seconds, connect=min(CONNECT_SECONDS, read_seconds)),
+            limits=httpx.Limits(max_connections=128, max_keepalive_connections=64),
+            trust_env=not is_loopback(settings.oms_api_url),
+        )
+
+    def place(self, ticket: Ticket, user: str, *, key: str, request_id: str) -> Placed:
+        """Record a trade once per `key`.
+
+        Raises `NotPlaced`, `OutcomeUnknown`, `Refused` or `NotAllowed`.
+        """
+        headers = {"Idempotency-Key": key, "X-Request-ID": request_id}
+        try:
+            answer = self._http.post(
+                "/api/v1/trade", json=ticket_to_json(ticket, user), headers=headers, timeout=self._write
+            )
+        except NOTHING_SENT:
+            raise NotPlaced("The trading system cannot be reached.") from None
+        except httpx.HTTPError as fault:
+            raise OutcomeUnknown(f"Sent, and then {type(fault).__name__}.") from None
+        if answer.status_code != 201:
+            raise error_from(answer.status_code, answer.content)
+        return Placed(_trade(answer), answer.headers.get("Idempotent-Replayed", "").lower() == "true")
+
+    def find(self, key: str, *, request_id: str) -> Trade | None:
+        """Return the trade that was recorded under an idempotency key, None if there is none (yet)."""
+        trades = self._get("/api/v1/trades", {"idempotency_key": key, "limit": "1"}, request_id)
+        return _first_trade(trades)
+
+    def last_price(self, symbol: str, *, request_id: str) -> Decimal | None:
+        """Return the price per share of the symbol's latest trade, None if it was never traded."""
+        trades = self._get("/api/v1/trades", {"symbol": symbol, "limit": "1"}, request_id)
+        trade = _first_trade(trades)
+        return trade.price if trade else None
+
+    def portfolios(self, query: str, *, limit: int, request_id: str) -> list[str]:
+        """Return names of portfolios that match what was typed."""
+        wanted = {"limit": str(limit)} | ({"q": query} if query else {})
+        names = self._get("/api/v1/portfolios", wanted, request_id)
+        return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+
+    def healthy(self) -> bool:
+        """Whether the OMS says that it can work."""
+        try:
+            return self._http.get("/health/ready").status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._http.close()
+
+    def _get(self, path: str, params: Mapping[str, str], request_id: str) -> Any:
+        try:
+            answer = self._http.get(path, params=dict(params), headers={"X-Request-ID": request_id})
+        except httpx.HTTPError as fault:
+            raise OmsError(f"No answer: {type(fault).__name__}.") from None
+        if answer.status_code in (401, 403):
+            raise NotAllowed(answer.status_code)
+        if answer.status_code != 200:
+            raise OmsError(f"The OMS answered {answer.status_code}.")
+        try:
+            return answer.json()
+        except ValueError:
+            raise OmsError("The OMS answered something that is no JSON.") from None
+
+
+def _trade(answer: httpx.Response) -> Trade:
+    try:
+        return trade_from_json(json.loads(answer.content)["trade"])
+    except (KeyError, TypeError, ValueError):
+        raise OutcomeUnknown("The OMS answered 201 with a body that cannot be read.") from None
+
+
+def _first_trade(trades: Any) -> Trade | None:
+    if not isinstance(trades, list):
+        raise OmsError("The OMS answered something that is no list.")
+    if not trades:
+        return None
+    try:
+        return trade_from_json(trades[0])
+    except (KeyError, TypeError, ValueError):
+        raise OmsError("The OMS answered a trade that cannot be read.") from None

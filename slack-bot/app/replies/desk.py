@@ -1,0 +1,54 @@
+"""What the replies work with, made once at start."""
+
+import threading
+from dataclasses import dataclass, field
+
+from app.delivery.outbox import Outbox
+from app.delivery.postman import Postman
+from app.delivery.response_urls import ResponseUrls
+from app.delivery.slack_api import SlackApi
+from app.oms_client import OmsClient
+from app.replies.claims import Claims, Seen
+from app.replies.workers import Workers
+
+
+@dataclass(frozen=True)
+class Waits:
+    """How long things may take, in seconds."""
+
+    submission: float = 1.0  # of Slack's 3
+    suggestions: float = 2.3
+    redraw_after: float = 0.4  # Slack has to have drawn "Placing…" before it is drawn over
+    lookup_every: float = 1.0
+    lookup_for: float = 30.0
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The OMS, Slack, and threads for each kind of work, so that none starves another."""
+
+    oms: OmsClient
+    slack: SlackApi
+    outbox: Outbox
+    waits: Waits = Waits()
+    urls: ResponseUrls = field(default_factory=ResponseUrls)
+    claims: Claims = field(default_factory=Claims)
+    seen: Seen = field(default_factory=Seen)
+    opening: Workers = field(default_factory=lambda: Workers("opening", threads=16, waiting=64))
+    placing: Workers = field(default_factory=lambda: Workers("placing", threads=64, waiting=0))
+    suggesting: Workers = field(default_factory=lambda: Workers("suggesting", threads=16, waiting=16))
+    pricing: Workers = field(default_factory=lambda: Workers("pricing", threads=8, waiting=64))
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def postman(self) -> Postman:
+        """Who finds a way for messages."""
+        return Postman(self.slack, self.outbox, self.urls)
+
+    def stop(self, within_seconds: float) -> None:
+        """Begin nothing new, send the messages that wait, and give up what else takes longer."""
+        self.stopping.set()
+        self.outbox.close(within_seconds)
+        for workers in (self.opening, self.placing, self.suggesting, self.pricing):
+            workers.stop()
+        self.oms.close()

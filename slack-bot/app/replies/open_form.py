@@ -1,0 +1,28 @@
+"""`/trade`: the form opens, or the person is told why not."""
+
+import logging
+
+from app.blocks.messages import notice
+from app.blocks.trade_form import trade_form
+from app.errors import SlackError, SlackRefused
+from app.forms.context import FormContext
+from app.forms.ticket import Draft
+from app.replies import sentences
+from app.replies.desk import Desk
+from app.replies.origin import Origin
+
+log = logging.getLogger(__name__)
+
+
+def open_form(desk: Desk, origin: Origin, draft: Draft) -> None:
+    """Open the form at once (the trigger lives 3 s): nothing else is called before."""
+    try:
+        view_id = desk.slack.open_view(origin.trigger_id, trade_form(draft, FormContext(origin.channel)))
+    except SlackError as fault:
+        log.warning("Form not opened", extra={"request_id": origin.request_id, "fault": str(fault)})
+        code = fault.code if isinstance(fault, SlackRefused) else ""
+        sentence = sentences.not_opened(code, origin.request_id)
+        desk.postman.respond(origin.address(), origin.response_url, notice(sentence))
+        return
+    desk.urls.remember(view_id, origin.response_url)
+    log.info("Form opened", extra={"request_id": origin.request_id})

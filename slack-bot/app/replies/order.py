@@ -1,0 +1,41 @@
+"""A submitted form that has passed the checks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from app.forms.context import FormContext
+from app.forms.submission import parse_draft, price_confirmed, read_draft
+from app.forms.ticket import Ticket
+from app.replies.origin import Origin
+
+
+@dataclass(frozen=True)
+class Order:
+    """The ticket, the form that it came from, and the key that makes it trade once."""
+
+    origin: Origin
+    ticket: Ticket
+    context: FormContext
+    view_id: str
+    root_view_id: str
+    price_confirmed: bool
+
+    @property
+    def key(self) -> str:
+        """The idempotency key: team, root view and attempt."""
+        return f"{self.origin.team}:{self.root_view_id}:{self.context.attempt}"
+
+
+def read_order(origin: Origin, view: Mapping[str, Any]) -> Order:
+    """Return what a submitted view asks for; raises `BadFields`."""
+    state = view["state"]["values"]
+    ticket = parse_draft(read_draft(state))
+    return Order(
+        origin=origin,
+        ticket=ticket,
+        context=FormContext.load(str(view.get("private_metadata", ""))),
+        view_id=str(view["id"]),
+        root_view_id=str(view.get("root_view_id") or view["id"]),
+        price_confirmed=price_confirmed(state, ticket.price),
+    )

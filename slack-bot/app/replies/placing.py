@@ -1,0 +1,120 @@
+"""One order's way to the ledger: price check, placing, looking up what became of it, telling."""
+
+import logging
+import time
+from decimal import Decimal
+
+from app.blocks import views
+from app.blocks.messages import confirmation, confirmation_lines, notice
+from app.blocks.text import Json
+from app.errors import NotAllowed, OmsError, OutcomeUnknown, SlackError, SlackRateLimited
+from app.forms.price import doubt
+from app.forms.ticket import Ticket, Trade
+from app.replies import outcomes, sentences
+from app.replies.claims import Outcome, Submission
+from app.replies.desk import Desk
+from app.replies.order import Order
+
+log = logging.getLogger(__name__)
+
+LONGEST_PAUSE_SECONDS = 5.0  # that a redraw waits out a 429
+
+
+def carry_out(desk: Desk, order: Order, submission: Submission) -> None:
+    """Place the order once and see that it is told, whatever happens on the way."""
+    extra = {"request_id": order.origin.request_id, "key": order.key, "user": order.origin.user}
+    try:
+        outcome = _place(desk, order, submission)
+    except Exception:  # the edge of a thread: somebody waits for an outcome
+        log.exception("Submission failed", extra=extra)
+        outcome = outcomes.unknown(order.ticket, order.context, order.origin.request_id)
+    log.info("Submission ended", extra=extra | {"placed": outcome.placed, "unsettled": outcome.unsettled})
+    if desk.claims.settle(submission, outcome) and not _redraw(desk, order, submission, outcome.view):
+        _tell_outcome(desk, order, outcome)
+
+
+def _place(desk: Desk, order: Order, submission: Submission) -> Outcome:
+    request_id = order.origin.request_id
+    try:
+        if not order.price_confirmed and (reason := _doubt(desk, order.ticket, request_id)):
+            return outcomes.asked(order.ticket, order.context, reason)
+        result = desk.oms.place(order.ticket, order.origin.user, key=order.key, request_id=request_id)
+    except OutcomeUnknown as fault:
+        log.warning("Outcome not known", extra={"request_id": request_id, "fault": str(fault)})
+        return _look_up(desk, order, submission)
+    except OmsError as fault:
+        log.warning("Not placed", extra={"request_id": request_id, "fault": type(fault).__name__})
+        return outcomes.failed(fault, order.ticket, order.context, request_id)
+    if result.replayed and not desk.claims.was_unsettled(order.key):
+        return _told_privately(desk, order, result.trade)
+    return _confirmed(desk, order, result.trade)
+
+
+def _doubt(desk: Desk, ticket: Ticket, request_id: str) -> str | None:
+    """Ask for the last price first: an OMS that does not answer this gets no trade sent either."""
+    last_price: Decimal | None = None
+    try:
+        last_price = desk.oms.last_price(ticket.symbol, request_id=request_id)
+    except NotAllowed:
+        log.warning("The key may not read trades: prices are not compared", extra={"request_id": request_id})
+    return doubt(ticket.price, last_price)
+
+
+def _look_up(desk: Desk, order: Order, submission: Submission) -> Outcome:
+    """Ask what became of the key until it is known or the time is over; nothing is sent again."""
+    submission.waiting_view = views.checking(order.context)
+    if submission.late_since() is not None:
+        _redraw(desk, order, submission, submission.waiting_view)
+    until = time.monotonic() + desk.waits.lookup_for
+    while (trade := _find(desk, order)) is None:
+        if time.monotonic() >= until or desk.stopping.wait(desk.waits.lookup_every):
+            return outcomes.unknown(order.ticket, order.context, order.origin.request_id)
+    return _confirmed(desk, order, trade)
+
+
+def _find(desk: Desk, order: Order) -> Trade | None:
+    try:
+        return desk.oms.find(order.key, request_id=order.origin.request_id)
+    except OmsError as fault:
+        log.info("Still not known", extra={"request_id": order.origin.request_id, "fault": str(fault)})
+        return None
+
+
+def _confirmed(desk: Desk, order: Order, trade: Trade) -> Outcome:
+    to = order.origin.address(order.context.channel, order.root_view_id)
+    desk.postman.confirm(to, confirmation(trade, order.origin.user))
+    return outcomes.placed(trade, order.origin.user, order.context)
+
+
+def _told_privately(desk: Desk, order: Order, trade: Trade) -> Outcome:
+    """Another process placed this and owned its confirmation; whether that was posted is not known here."""
+    to = order.origin.address(order.context.channel, order.root_view_id)
+    text = "\n".join(confirmation_lines(trade, order.origin.user))
+    desk.postman.tell(to, notice(sentences.already_placed(text)))
+    return outcomes.placed(trade, order.origin.user, order.context)
+
+
+def _redraw(desk: Desk, order: Order, submission: Submission, view: Json) -> bool:
+    """Draw over the answer that a late delivery got; returns whether the person can see it."""
+    late_since = submission.late_since() or 0.0
+    desk.stopping.wait(max(0.0, late_since + desk.waits.redraw_after - time.monotonic()))
+    try:
+        _update_patiently(desk, order.view_id, view)
+    except SlackError as fault:
+        log.info("Form not redrawn", extra={"request_id": order.origin.request_id, "fault": str(fault)})
+        return False
+    return True
+
+
+def _update_patiently(desk: Desk, view_id: str, view: Json) -> None:
+    try:
+        desk.slack.update_view(view_id, view)
+    except SlackRateLimited as limit:
+        desk.stopping.wait(min(limit.retry_after_seconds, LONGEST_PAUSE_SECONDS))
+        desk.slack.update_view(view_id, view)
+
+
+def _tell_outcome(desk: Desk, order: Order, outcome: Outcome) -> None:
+    if outcome.notice:  # a placed trade is told by its confirmation
+        to = order.origin.address(order.context.channel, order.root_view_id)
+        desk.postman.tell(to, notice(outcome.notice))

@@ -1,0 +1,72 @@
+"""Wiring: settings become a desk, a Bolt app and a Flask app."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flask import Flask
+from slack_bolt import App, BoltContext, BoltRequest, BoltResponse
+from slack_bolt.authorization import AuthorizeResult
+
+from app.config import Settings
+from app.delivery.outbox import Outbox
+from app.delivery.slack_api import SlackApi
+from app.handlers import register
+from app.oms_client import OmsClient
+from app.replies.desk import Desk
+from app.server.health import Health
+from app.server.web import REQUEST_ID_HEADER, create_web, new_request_id
+
+
+@dataclass(frozen=True)
+class Bot:
+    """The running parts."""
+
+    settings: Settings
+    desk: Desk
+    bolt: App
+    web: Flask
+    health: Health
+
+
+def create_bot(settings: Settings, desk: Desk | None = None) -> Bot:
+    """Wire the bot; nothing is called and nothing listens yet."""
+    desk = desk or Desk(oms=OmsClient(settings), slack=SlackApi(settings), outbox=Outbox())
+    bolt = create_bolt(settings, desk)
+    health = Health(desk)
+    return Bot(settings, desk, bolt, create_web(settings, bolt, health), health)
+
+
+def create_bolt(settings: Settings, desk: Desk) -> App:
+    """Return the Bolt app. Handlers run on the server's own threads: Bolt's pool has five, and starves."""
+
+    def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
+        # One workspace, one token. No auth.test here: it would stand between a command and its form.
+        return AuthorizeResult(
+            enterprise_id=enterprise_id, team_id=team_id, bot_token=settings.slack_bot_token
+        )
+
+    bolt = App(
+        client=desk.slack.client,
+        logger=logging.getLogger("slack_bolt"),
+        authorize=authorize,
+        signing_secret=settings.slack_signing_secret,
+        process_before_response=True,
+        request_verification_enabled=False,  # server.web has done it, before anything was parsed
+        ignoring_self_events_enabled=False,  # no message events are subscribed to
+        attaching_function_token_enabled=False,
+    )
+    bolt.use(give_request_id)
+    register(bolt, desk)
+    return bolt
+
+
+def give_request_id(
+    req: BoltRequest,
+    context: BoltContext,
+    next: Callable[[], BoltResponse],
+) -> BoltResponse:
+    """Put the delivery's id into Bolt's context; one that came over a WebSocket gets it here."""
+    given = req.headers.get(REQUEST_ID_HEADER.lower())
+    context["request_id"] = given[0] if given else new_request_id()
+    return next()

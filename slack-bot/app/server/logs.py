@@ -1,0 +1,66 @@
+"""Structured logs on standard error: the event and its named values, never a body or a secret."""
+
+import json
+import logging
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from typing_extensions import override
+else:
+    T = TypeVar("T")
+
+    def override(method: T) -> T:  # typing has it from Python 3.12 on
+        """Mark a method that replaces an inherited one."""
+        return method
+
+
+ORDINARY = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+QUIET = ("slack_bolt", "slack_sdk", "httpx", "httpcore", "waitress", "werkzeug", "urllib3")
+
+
+def configure(log_format: str) -> None:
+    """Set up the root logger; libraries speak up for errors only, as some would log what Slack sent."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines() if log_format == "json" else Console())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def named_values(record: logging.LogRecord) -> dict[str, object]:
+    """Return what was given as `extra`."""
+    return {name: value for name, value in vars(record).items() if name not in ORDINARY}
+
+
+def _instant(record: logging.LogRecord) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z"
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line."""
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record."""
+        line = {"time": _instant(record), "level": record.levelname.lower(), "logger": record.name}
+        line |= {
+            "event": record.getMessage(),
+            **{name: str(value) for name, value in named_values(record).items()},
+        }
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+class Console(logging.Formatter):
+    """A line for eyes, with the named values after the event."""
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record."""
+        values = " ".join(f"{name}={value}" for name, value in named_values(record).items())
+        line = f"{_instant(record)} {record.levelname.lower():7} {record.getMessage()} {values}".rstrip()
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line

@@ -1,0 +1,94 @@
+"""Starting, serving and stopping."""
+
+import logging
+import signal
+import sys
+import threading
+from types import FrameType
+
+from slack_bolt.adapter.socket_mode.builtin import SocketModeHandler
+from slack_sdk.errors import SlackApiError
+from waitress.server import create_server
+
+from app.config import ConfigError, load
+from app.server import logs
+from app.server.build import Bot, create_bot
+from app.server.web import BODY_BYTES_AT_MOST
+
+log = logging.getLogger(__name__)
+
+CONNECTIONS = 1000
+THREADS = 64  # a submission holds one for a second at most
+STOP_SECONDS = 5.0
+RECONNECT_SECONDS = 5.0
+
+
+def main() -> int:
+    """Run the bot until it is told to stop; returns the exit status."""
+    try:
+        settings = load()
+    except ConfigError as fault:
+        sys.stderr.write(f"slack-bot cannot start. {fault}\n")
+        return 2
+    logs.configure(settings.log_format)
+    bot = create_bot(settings)
+    try:
+        serve(bot)
+    except OSError as fault:
+        sys.stderr.write(f"slack-bot cannot listen on {settings.host}:{settings.port}: {fault.strerror}.\n")
+        return 1
+    return 0
+
+
+def serve(bot: Bot) -> None:
+    """Listen until SIGINT or SIGTERM; then answer what is being answered, send what waits, and return."""
+    settings = bot.settings
+    server = create_server(
+        bot.web,
+        host=settings.host,
+        port=settings.port,
+        threads=THREADS,
+        max_request_body_size=BODY_BYTES_AT_MOST,
+        channel_timeout=30,
+        connection_limit=CONNECTIONS,
+        asyncore_use_poll=True,  # select() ends at 1,024 files
+        ident="",
+        clear_untrusted_proxy_headers=True,
+    )
+    _stop_on_signals()
+    bot.health.report()
+    if settings.socket_mode:
+        threading.Thread(target=connect_forever, args=(bot,), name="socket-mode", daemon=True).start()
+    log.info(
+        "Listening",
+        extra={"address": f"http://{settings.host}:{settings.port}", "socket_mode": settings.socket_mode},
+    )
+    try:
+        server.run()
+    finally:
+        bot.desk.stop(STOP_SECONDS)
+        log.info("Stopped")
+
+
+def connect_forever(bot: Bot) -> None:
+    """Open Slack's WebSocket, again and again until it stands; after that the SDK keeps it."""
+    handler = SocketModeHandler(bot.bolt, bot.settings.slack_app_token, concurrency=THREADS)
+    while not bot.desk.stopping.is_set():
+        try:
+            handler.client.connect()
+        except SlackApiError as fault:
+            log.error("Slack refused the app token", extra={"fault": str(fault.response.get("error"))})  # noqa: TRY400 - the fault is its code
+        except OSError as fault:
+            log.warning("Slack cannot be reached", extra={"fault": type(fault).__name__})
+        else:
+            log.info("Connected by Socket Mode")
+            return
+        bot.desk.stopping.wait(RECONNECT_SECONDS)
+
+
+def _stop_on_signals() -> None:
+    def stop(_signum: int, _frame: FrameType | None) -> None:
+        raise SystemExit(0)  # waitress ends its loop and lets its threads finish
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)

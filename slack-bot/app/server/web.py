@@ -1,0 +1,72 @@
+"""The Flask app: one signed door for everything that Slack delivers, and /health."""
+
+import json
+import logging
+import secrets
+import time
+
+from flask import Flask, Response, g, jsonify, request
+from slack_bolt import App
+from slack_bolt.adapter.flask import SlackRequestHandler
+
+from app.config import Settings
+from app.server.health import Health
+from app.server.signature import is_signed
+
+log = logging.getLogger(__name__)
+
+BODY_BYTES_AT_MOST = 1024 * 1024
+SLACK_PATHS = ("/slack/events", "/slack/commands", "/slack/interactions")
+REQUEST_ID_HEADER = "X-Request-ID"
+
+
+def create_web(settings: Settings, bolt: App, health: Health) -> Flask:
+    """Return the WSGI application."""
+    web = Flask("slack-bot", static_folder=None)
+    web.config["MAX_CONTENT_LENGTH"] = BODY_BYTES_AT_MOST
+    handler = SlackRequestHandler(bolt)
+
+    def begin() -> None:
+        g.request_id = new_request_id()
+        request.environ["HTTP_X_REQUEST_ID"] = g.request_id  # nobody's word from outside is taken for it
+
+    def finish(response: Response) -> Response:
+        response.headers[REQUEST_ID_HEADER] = g.request_id
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+    def slack() -> Response:
+        if not _signed(settings.slack_signing_secret):
+            log.warning("Unsigned request refused", extra={"request_id": g.request_id, "path": request.path})
+            return Response("invalid request", 401, mimetype="text/plain")
+        try:
+            return handler.handle(request)
+        except json.JSONDecodeError:
+            return Response("malformed request", 400, mimetype="text/plain")
+
+    def report() -> Response:
+        return jsonify(health.report())
+
+    web.before_request(begin)
+    web.after_request(finish)
+    for path in SLACK_PATHS:
+        web.add_url_rule(path, path, slack, methods=["POST"])
+    web.add_url_rule("/health", "health", report, methods=["GET"])
+    return web
+
+
+def new_request_id() -> str:
+    """Return a fresh id for one delivery."""
+    return f"req-{secrets.token_hex(8)}"
+
+
+def _signed(secret: str) -> bool:
+    headers = request.headers
+    return is_signed(
+        secret,
+        headers.get("X-Slack-Request-Timestamp", ""),
+        headers.get("X-Slack-Signature", ""),
+        request.get_data(cache=True, parse_form_data=False),
+        time.time(),
+    )

@@ -1,0 +1,73 @@
+"""What the form itself refuses before anything is sent: required fields, lengths, numbers."""
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from simulator.blockkit.surfaces import Block
+from simulator.blockkit.values import Values, is_empty
+
+REQUIRED = "Please complete this required field."
+NUMBER = re.compile(r"-?(\d+\.?\d*|\.\d+)", re.ASCII)
+EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+LINK = re.compile(r"https?://\S+")
+Complaint = Callable[[Block, Any], str]
+
+
+def complaints(blocks: list[Block], values: Values) -> dict[str, str]:
+    """Return a sentence per input block that cannot be sent as it is; empty when all can."""
+    found = {block["block_id"]: _complaint(block, values) for block in blocks if block["type"] == "input"}
+    return {block_id: sentence for block_id, sentence in found.items() if sentence}
+
+
+def _complaint(block: Block, values: Values) -> str:
+    element = block["element"]
+    state = values.get(block["block_id"], {}).get(element["action_id"])
+    if state is None:
+        return ""
+    if is_empty(state):
+        return "" if block.get("optional") else REQUIRED
+    check = CHECKS.get(element["type"])
+    return check(element, state.get("value") or state.get("selected_options")) if check else ""
+
+
+def _text(element: Block, value: str) -> str:
+    low, high = element.get("min_length", 0), element.get("max_length", 3_000)
+    if len(value) < low:
+        return f"Please enter at least {low} characters."
+    return f"Please enter at most {high} characters." if len(value) > high else ""
+
+
+def _number(element: Block, value: str) -> str:
+    if not NUMBER.fullmatch(value):
+        return "Please enter a number."
+    if "." in value and not element["is_decimal_allowed"]:
+        return "Please enter a whole number."
+    low, high = element.get("min_value"), element.get("max_value")
+    if low is not None and Decimal(value) < Decimal(low):
+        return f"Please enter a number that is at least {low}."
+    return f"Please enter a number that is at most {high}." if high and Decimal(value) > Decimal(high) else ""
+
+
+def _email(_element: Block, value: str) -> str:
+    return "" if EMAIL.fullmatch(value) else "Please enter an email address."
+
+
+def _link(_element: Block, value: str) -> str:
+    return "" if LINK.fullmatch(value) else "Please enter a link that begins with http."
+
+
+def _several(element: Block, value: list[Any]) -> str:
+    most = element.get("max_selected_items")
+    return f"Please choose at most {most}." if most and len(value) > most else ""
+
+
+CHECKS: dict[str, Complaint] = {
+    "plain_text_input": _text,
+    "number_input": _number,
+    "email_text_input": _email,
+    "url_text_input": _link,
+    "multi_static_select": _several,
+    "multi_external_select": _several,
+}

@@ -1,0 +1,126 @@
+"""/api/<method> and /response/…: what the bot calls."""
+
+import json
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from simulator.assembly import Simulator
+from simulator.errors import SlackError
+from simulator.faults import CallFault
+from simulator.response_urls import PREFIX
+from simulator.webapi import answers, arguments, methods
+
+RESPONSE_URL = "response_url"  # what faults and the log call it
+SOCKET = "simulator.socket"
+Answer = dict[str, Any]
+
+
+def blueprint(simulator: Simulator) -> Blueprint:
+    """Return the routes that the bot calls."""
+    routes = Blueprint("api", __name__)
+
+    @routes.route("/api/<name>", methods=["GET", "POST"])
+    def web_api(name: str) -> Response:
+        given, problem = _arguments()
+        shown = {key: value for key, value in given.items() if key != "token"}
+
+        def carry_out() -> Response:
+            answer = problem or methods.call(
+                simulator.world, name, _token(given), simulator.settings.bot_token, given
+            )
+            response = _json(answer)
+            if name == "auth.test":
+                response.headers["X-OAuth-Scopes"] = ",".join(simulator.world.manifest.scopes)
+            return response
+
+        return _with_faults(simulator, name, shown, carry_out)
+
+    @routes.post(f"{PREFIX}/<path:_rest>")
+    def response_url(_rest: str) -> Response:
+        given, problem = _arguments()
+
+        def carry_out() -> Response:
+            return _text(problem["error"], 400) if problem else _respond(simulator, request.path, given)
+
+        return _with_faults(simulator, RESPONSE_URL, given, carry_out)
+
+    return routes
+
+
+def _arguments() -> tuple[arguments.Arguments, Answer | None]:
+    try:
+        return arguments.parse(request.mimetype, request.get_data(), request.values.to_dict()), None
+    except SlackError as error:
+        return {}, error.answer()
+
+
+def _token(given: arguments.Arguments) -> str:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else str(given.get("token") or "")
+
+
+def _respond(simulator: Simulator, path: str, given: arguments.Arguments) -> Response:
+    world = simulator.world
+    try:
+        with world.change():
+            answers.respond(world, world.response_urls.look_up(path), given)
+    except SlackError as error:
+        return _text(error.code, 404 if error.code in {"expired_url", "used_url"} else 400)
+    return _text("ok", 200)
+
+
+def _with_faults(
+    simulator: Simulator, name: str, given: Answer, carry_out: Callable[[], Response]
+) -> Response:
+    world = simulator.world
+    with world.change():
+        fault = world.faults.next_call(name)
+        entry = world.journal.call(
+            at=world.clock.now(), method=name, arguments=given, status=None, response=None
+        )
+    if fault and fault.slow_seconds:
+        simulator.courier.closing.wait(fault.slow_seconds)
+    response = carry_out() if fault is None or fault.after or not _fails(fault) else _failure(fault)
+    if fault and fault.after and _fails(fault):
+        response = _failure(fault)
+    with world.change():
+        entry["status"], entry["response"] = response.status_code, _shown(response)
+    return response
+
+
+def _fails(fault: CallFault) -> bool:
+    return bool(fault.error or fault.status or fault.drop)
+
+
+def _failure(fault: CallFault) -> Response:
+    if fault.drop:
+        return _hang_up()
+    if fault.status:
+        return _text("", fault.status)
+    response = _json({"ok": False, "error": fault.error})
+    if fault.error == "ratelimited":
+        response.status_code = 429
+        response.headers["Retry-After"] = str(fault.retry_after)
+    return response
+
+
+def _hang_up() -> Response:
+    connection = request.environ.get(SOCKET)
+    if connection is not None:
+        connection.shutdown(socket.SHUT_RDWR)
+    return _text("the connection was cut", 500)
+
+
+def _shown(response: Response) -> Any:
+    return response.get_json(silent=True) if response.is_json else response.get_data(as_text=True)
+
+
+def _json(answer: Answer) -> Response:
+    return Response(json.dumps(answer, ensure_ascii=False), content_type="application/json; charset=utf-8")
+
+
+def _text(words: str, status: int) -> Response:
+    return Response(words, status=status, content_type="text/plain; charset=utf-8")

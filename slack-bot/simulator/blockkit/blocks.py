@@ -1,0 +1,107 @@
+"""The blocks: their properties and limits."""
+
+from typing import Any
+
+from simulator.blockkit.elements import element_in
+from simulator.blockkit.fields import (
+    ANY_TEXT,
+    Check,
+    Findings,
+    Shape,
+    anything,
+    array,
+    boolean,
+    one_of,
+    string,
+    text,
+)
+
+BLOCK_ID: dict[str, Check] = {"block_id": string(255)}
+SECTION_LIMIT = 3_000
+
+
+def _image_source(image: dict[str, Any], at: str, found: Findings) -> None:
+    if ("image_url" in image) == ("slack_file" in image):
+        found.add(at, "must have one of image_url and slack_file")
+
+
+_IMAGE = Shape(
+    {"alt_text": string(2_000)},
+    {"image_url": string(3_000), "slack_file": anything},
+    (_image_source,),
+)
+
+
+def _has_text_or_fields(section: dict[str, Any], at: str, found: Findings) -> None:
+    if "text" not in section and "fields" not in section:
+        found.add(at, "missing required field: text or fields")
+
+
+def _accessory(value: Any, at: str, found: Findings) -> None:
+    is_image = isinstance(value, dict) and value.get("type") == "image"
+    check = _IMAGE.check if is_image else element_in("section")
+    check(value, at, found)
+
+
+def _context_part(value: Any, at: str, found: Findings) -> None:
+    is_image = isinstance(value, dict) and value.get("type") == "image"
+    check = _IMAGE.check if is_image else text(SECTION_LIMIT, ANY_TEXT)
+    check(value, at, found)
+
+
+def _unique_action_ids(block: dict[str, Any], at: str, found: Findings) -> None:
+    elements = block.get("elements")
+    parts = [part for part in elements if isinstance(part, dict)] if isinstance(elements, list) else []
+    named = [part["action_id"] for part in parts if "action_id" in part]
+    for action_id in sorted({str(name) for name in named if named.count(name) > 1}):
+        found.add(f"{at}/elements", f"`action_id` {action_id} already exists in this block")
+
+
+_RICH_KINDS = ("rich_text_section", "rich_text_list", "rich_text_preformatted", "rich_text_quote")
+_RICH_PART = Shape(
+    {"elements": anything, "type": one_of(*_RICH_KINDS)},
+    {"style": anything, "indent": anything, "border": anything, "offset": anything, "language": anything},
+).check
+
+BLOCKS: dict[str, Shape] = {
+    "section": Shape(
+        {},
+        {
+            **BLOCK_ID,
+            "text": text(SECTION_LIMIT, ANY_TEXT),
+            "fields": array(text(2_000, ANY_TEXT), 1, 10),
+            "accessory": _accessory,
+            "expand": boolean,
+        },
+        (_has_text_or_fields,),
+    ),
+    "divider": Shape({}, BLOCK_ID),
+    "header": Shape({"text": text(150)}, BLOCK_ID),
+    "context": Shape({"elements": array(_context_part, 1, 10)}, BLOCK_ID),
+    "actions": Shape({"elements": array(element_in("actions"), 1, 25)}, BLOCK_ID, (_unique_action_ids,)),
+    "input": Shape(
+        {"label": text(2_000), "element": element_in("input")},
+        {**BLOCK_ID, "hint": text(2_000), "optional": boolean, "dispatch_action": boolean},
+    ),
+    "image": Shape(
+        {"alt_text": string(2_000)},
+        {**BLOCK_ID, "image_url": string(3_000), "slack_file": anything, "title": text(2_000)},
+        (_image_source,),
+    ),
+    "rich_text": Shape({"elements": array(_RICH_PART, 0, 1_000)}, BLOCK_ID),
+    "markdown": Shape({"text": string(12_000)}, BLOCK_ID),
+}
+# Slack has these too; they are accepted unread, and the page says that it does not draw them.
+UNREAD = frozenset(
+    {"video", "file", "table", "context_actions", "task_card", "plan", "alert", "card", "carousel"}
+)
+
+
+def check_block(value: Any, at: str, found: Findings) -> None:
+    """Check one block."""
+    kind = value.get("type") if isinstance(value, dict) else None
+    shape = BLOCKS.get(str(kind))
+    if shape is not None:
+        shape.check(value, at, found)
+    elif kind not in UNREAD:
+        found.add(f"{at}/type", f"unsupported type: {kind}")

@@ -1,0 +1,71 @@
+"""Options of selects, overflows, checkboxes and radio buttons."""
+
+from typing import Any
+
+from simulator.blockkit.fields import ANY_TEXT, PLAIN, Check, Findings, Shape, array, string, text
+
+MOST_OPTIONS = 100
+TEXT_LIMIT = 75
+VALUE_LIMIT = 150
+
+OPTION = Shape(
+    {"text": text(TEXT_LIMIT, PLAIN), "value": string(VALUE_LIMIT)}, {"description": text(TEXT_LIMIT, PLAIN)}
+).check
+CHOICE = Shape(
+    {"text": text(TEXT_LIMIT, ANY_TEXT), "value": string(VALUE_LIMIT)},
+    {"description": text(TEXT_LIMIT, ANY_TEXT)},
+).check
+OVERFLOW_OPTION = Shape(
+    {"text": text(TEXT_LIMIT, PLAIN), "value": string(VALUE_LIMIT)},
+    {"description": text(TEXT_LIMIT, PLAIN), "url": string(3_000)},
+).check
+OPTIONS = array(OPTION, 1, MOST_OPTIONS)
+OPTION_GROUPS = array(Shape({"label": text(TEXT_LIMIT, PLAIN), "options": OPTIONS}).check, 1, MOST_OPTIONS)
+
+
+def offered(element: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the options of an element or of an options answer, those in groups included."""
+    groups = [group for group in element.get("option_groups") or [] if isinstance(group, dict)]
+    lists = [element.get("options") or [], *(group.get("options") or [] for group in groups)]
+    return [option for part in lists if isinstance(part, list) for option in part if isinstance(option, dict)]
+
+
+def options_or_groups(element: dict[str, Any], at: str, found: Findings) -> None:
+    """Check that there is one of ``options`` and ``option_groups``."""
+    given = [name for name in ("options", "option_groups") if name in element]
+    if not given:
+        found.add(at, "missing required field: options")
+    elif len(given) > 1:
+        found.add(at, "only one of options and option_groups is allowed")
+
+
+def initial_among_options(element: dict[str, Any], at: str, found: Findings) -> None:
+    """Check that what is chosen at first is one of the options, exactly."""
+    options = offered(element)
+    if "initial_option" in element and element["initial_option"] not in options:
+        found.add(f"{at}/initial_option", "initial_option must match one of the options")
+    initial = element.get("initial_options")
+    if isinstance(initial, list) and any(option not in options for option in initial):
+        found.add(f"{at}/initial_options", "initial_options must match the options")
+
+
+def values_unique(element: dict[str, Any], at: str, found: Findings) -> None:
+    """Check that no two options share a value."""
+    values = [option.get("value") for option in offered(element)]
+    if len(values) != len(set(map(str, values))):
+        found.add(at, "options must have unique values")
+
+
+def check_answer(answer: Any) -> list[str]:
+    """Return what is wrong with an answer to a request for options (at most 100 of them)."""
+    found = Findings()
+    empty = isinstance(answer, dict) and not answer.get("options") and not answer.get("option_groups")
+    if empty and ("options" in answer or "option_groups" in answer):
+        return []
+    Shape({}, {"options": OPTIONS, "option_groups": OPTION_GROUPS}, (options_or_groups,)).check(
+        answer, "", found
+    )
+    return found.problems
+
+
+RULES: tuple[Check, ...] = (initial_among_options, values_unique)

@@ -1,0 +1,116 @@
+"""Whole messages and views: their own limits, and what has to be unique across their blocks."""
+
+import json
+from collections.abc import Iterator
+from copy import deepcopy
+from typing import Any
+
+from simulator import ids
+from simulator.blockkit.blocks import check_block
+from simulator.blockkit.fields import Findings, Shape, array, boolean, one_of, string, text
+
+MOST_MESSAGE_BLOCKS = 50
+MOST_VIEW_BLOCKS = 100
+LONGEST_MESSAGE_TEXT = 40_000
+LONGEST_BLOCKS_TEXT = 12_000  # Slack's documented sum over a message's blocks
+LARGEST_VIEW_BYTES = 250_000
+
+Block = dict[str, Any]
+
+_SHARED = {
+    "callback_id": string(255, 0),
+    "external_id": string(255, 0),
+    "private_metadata": string(3_000, 0),
+    "blocks": array(check_block, 0, MOST_VIEW_BLOCKS),
+}
+_MODAL = Shape(
+    {"type": one_of("modal"), "title": text(24), "blocks": _SHARED["blocks"]},
+    {
+        **_SHARED,
+        "submit": text(24),
+        "close": text(24),
+        "clear_on_close": boolean,
+        "notify_on_close": boolean,
+        "submit_disabled": boolean,
+    },
+)
+_HOME = Shape({"type": one_of("home"), "blocks": _SHARED["blocks"]}, _SHARED)
+
+
+def check_message(blocks: Any) -> list[str]:
+    """Return what is wrong with a message's blocks, in Slack's words; empty when nothing is."""
+    found = Findings()
+    array(check_block, 0, MOST_MESSAGE_BLOCKS)(blocks, "/blocks", found)
+    _check_across(blocks, "/blocks", found)
+    return found.problems
+
+
+def check_view(view: Any, kind: str = "modal") -> list[str]:
+    """Return what is wrong with a view of that kind; empty when nothing is."""
+    found = Findings()
+    (_MODAL if kind == "modal" else _HOME).check(view, "/view", found)
+    if isinstance(view, dict):
+        _check_across(view.get("blocks"), "/view/blocks", found)
+        if kind == "modal" and "submit" not in view and _has_input(view.get("blocks")):
+            found.add(
+                "/view/submit", "`submit` is required when an `input` block is within the `blocks` array"
+            )
+    return found.problems
+
+
+def view_size(view: Any) -> int:
+    """Return the size of a view in bytes, as it would travel."""
+    return len(json.dumps(view, ensure_ascii=False).encode())
+
+
+def text_length(value: Any) -> int:
+    """Return how many characters of text stand in blocks, all together."""
+    if isinstance(value, list):
+        return sum(text_length(part) for part in value)
+    if not isinstance(value, dict):
+        return 0
+    own = value.get("text")
+    nested = sum(text_length(part) for part in value.values())
+    return nested + (len(own) if isinstance(own, str) else 0)
+
+
+def with_ids(blocks: list[Block]) -> list[Block]:
+    """Return a copy in which every block and every element has an id, as Slack hands them back."""
+    copy = deepcopy(blocks)
+    for block in copy:
+        block.setdefault("block_id", ids.random_id("", 5))
+    for _, element in interactive(copy):
+        element.setdefault("action_id", ids.random_id("", 5))
+    return copy
+
+
+def interactive(blocks: list[Block]) -> Iterator[tuple[Block, Block]]:
+    """Yield every block with each of its elements that a person can act on."""
+    for block in blocks:
+        for element in _elements(block):
+            if isinstance(element, dict) and element.get("type") not in {"image", "plain_text", "mrkdwn"}:
+                yield block, element
+
+
+def _elements(block: Block) -> list[Any]:
+    if block.get("type") == "actions":
+        return list(block.get("elements", []))
+    return [block[name] for name in ("element", "accessory") if name in block]
+
+
+def _has_input(blocks: Any) -> bool:
+    return isinstance(blocks, list) and any(isinstance(b, dict) and b.get("type") == "input" for b in blocks)
+
+
+def _check_across(blocks: Any, at: str, found: Findings) -> None:
+    good = [block for block in blocks if isinstance(block, dict)] if isinstance(blocks, list) else []
+    block_ids = [block["block_id"] for block in good if isinstance(block.get("block_id"), str)]
+    for block_id in sorted({name for name in block_ids if block_ids.count(name) > 1}):
+        found.add(at, f"`block_id` {block_id} already exists")
+    focused = [element for block in good for element in _elements(block) if _wants_focus(element)]
+    if len(focused) > 1:
+        found.add(at, "only one element can have focus_on_load set to true")
+
+
+def _wants_focus(element: Any) -> bool:
+    return isinstance(element, dict) and element.get("focus_on_load") is True

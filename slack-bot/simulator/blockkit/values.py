@@ -1,0 +1,105 @@
+"""The values that a form holds: Slack's ``state.values``, built from what people typed and chose."""
+
+from typing import Any
+
+from simulator.blockkit.options import offered
+from simulator.blockkit.surfaces import Block, interactive
+from simulator.errors import ActError
+
+Values = dict[str, dict[str, dict[str, Any]]]
+
+# Element type → the key its value has in the state, and the property that it starts from.
+HOLDS: dict[str, tuple[str, str]] = {
+    "plain_text_input": ("value", "initial_value"),
+    "number_input": ("value", "initial_value"),
+    "email_text_input": ("value", "initial_value"),
+    "url_text_input": ("value", "initial_value"),
+    "static_select": ("selected_option", "initial_option"),
+    "external_select": ("selected_option", "initial_option"),
+    "radio_buttons": ("selected_option", "initial_option"),
+    "checkboxes": ("selected_options", "initial_options"),
+    "multi_static_select": ("selected_options", "initial_options"),
+    "multi_external_select": ("selected_options", "initial_options"),
+    "users_select": ("selected_user", "initial_user"),
+    "conversations_select": ("selected_conversation", "initial_conversation"),
+    "channels_select": ("selected_channel", "initial_channel"),
+    "multi_users_select": ("selected_users", "initial_users"),
+    "multi_conversations_select": ("selected_conversations", "initial_conversations"),
+    "multi_channels_select": ("selected_channels", "initial_channels"),
+    "datepicker": ("selected_date", "initial_date"),
+    "timepicker": ("selected_time", "initial_time"),
+    "datetimepicker": ("selected_date_time", "initial_date_time"),
+}
+
+
+def initial_values(blocks: list[Block], current_channel: str | None = None) -> Values:
+    """Return the state that a freshly drawn form has."""
+    values: Values = {}
+    for block, element in interactive(blocks):
+        if element["type"] in HOLDS:
+            values.setdefault(block["block_id"], {})[element["action_id"]] = _initial(
+                element, current_channel
+            )
+    return values
+
+
+def carried_over(old: Values, blocks: list[Block]) -> Values:
+    """Return the state after a redraw: what has the same ids and type stays, the rest starts anew."""
+    values = initial_values(blocks)
+    for block_id, actions in values.items():
+        for action_id, fresh in actions.items():
+            kept = old.get(block_id, {}).get(action_id)
+            if kept is not None and kept["type"] == fresh["type"]:
+                actions[action_id] = kept
+    return values
+
+
+def state_of(element: Block, given: Any, also_offered: list[Block] | None = None) -> dict[str, Any]:
+    """Return the state object of an element that was given a value.
+
+    Options may be given whole or by their value; ``also_offered`` holds those that the bot suggested.
+    """
+    key, _ = HOLDS[element["type"]]
+    if key == "selected_option":
+        value: Any = None if given in (None, "") else _option(element, given, also_offered or [])
+    elif key == "selected_options":
+        value = [_option(element, part, also_offered or []) for part in given or []]
+    elif key.endswith("s"):
+        value = list(given or [])
+    else:
+        value = None if given in (None, "") else _scalar(element, given)
+    return {"type": element["type"], key: value}
+
+
+def is_empty(state: dict[str, Any]) -> bool:
+    """Tell whether a state object holds nothing."""
+    key, _ = HOLDS[state["type"]]
+    return state.get(key) in (None, "", [])
+
+
+def _initial(element: Block, current_channel: str | None) -> dict[str, Any]:
+    key, initial = HOLDS[element["type"]]
+    value = element.get(initial)
+    if value is None and element.get("default_to_current_conversation"):
+        value = current_channel
+    if value is None and key.endswith("s"):
+        value = []
+    return {"type": element["type"], key: value if value != "" else None}
+
+
+def _scalar(element: Block, given: Any) -> Any:
+    return int(given) if element["type"] == "datetimepicker" else str(given)
+
+
+def _option(element: Block, given: Any, also_offered: list[Block]) -> Block:
+    wanted = given.get("value") if isinstance(given, dict) else given
+    choices = [*offered(element), *also_offered, *_initially_chosen(element)]
+    for option in choices:
+        if option.get("value") == wanted:
+            return {name: option[name] for name in ("text", "value", "description") if name in option}
+    raise ActError(f"{element['action_id']} offers no option {wanted!r}.")
+
+
+def _initially_chosen(element: Block) -> list[Block]:
+    first = element.get("initial_option")
+    return [*([first] if first else []), *(element.get("initial_options") or [])]

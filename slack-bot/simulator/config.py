@@ -1,0 +1,73 @@
+"""Settings, read from the environment here and nowhere else."""
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from simulator.errors import ConfigError
+
+REQUIRED = ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "BOT_URL")
+HIGHEST_PORT = 65_535
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where the simulator listens, where the bot is, and the two secrets that they share."""
+
+    bot_token: str = field(repr=False)
+    signing_secret: str = field(repr=False)
+    bot_url: str
+    host: str = "127.0.0.1"
+    port: int = 3010
+    manifest: Path = Path(__file__).parent.parent / "manifest.json"
+
+
+def load(environment: Mapping[str, str] | None = None) -> Settings:
+    """Return the settings in ``environment`` (the process's own by default); raise ConfigError."""
+    env = os.environ if environment is None else environment
+    missing = [name for name in REQUIRED if not env.get(name, "").strip()]
+    if missing:
+        raise ConfigError(f"Set {', '.join(missing)}: the simulator and the bot have to share them.")
+    return Settings(
+        bot_token=env["SLACK_BOT_TOKEN"].strip(),
+        signing_secret=env["SLACK_SIGNING_SECRET"].strip(),
+        bot_url=_bot_url(env["BOT_URL"].strip()),
+        host=_loopback_host(env.get("HOST", "").strip() or "127.0.0.1"),
+        port=_port(env.get("PORT", "").strip() or "3010"),
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether ``host`` (a name or an address, IPv6 with or without brackets) is this machine alone."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.removeprefix("[").removesuffix("]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _loopback_host(host: str) -> str:
+    if not is_loopback(host):
+        raise ConfigError(
+            f"HOST={host} is refused: the simulator has no logins, so it listens on this machine only. "
+            "Use HOST=127.0.0.1."
+        )
+    address = host.removeprefix("[").removesuffix("]")
+    return "127.0.0.1" if address.lower() == "localhost" else address
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= HIGHEST_PORT):
+        raise ConfigError(f"PORT={text} is not a port number between 0 and {HIGHEST_PORT}.")
+    return int(text)
+
+
+def _bot_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ConfigError(f"BOT_URL={text} is not an http address such as http://127.0.0.1:3000.")
+    return text.rstrip("/")

@@ -1,0 +1,59 @@
+"""POST /control/…: what people do."""
+
+from flask import Blueprint
+
+from simulator.acting import clicking, sources, submitting, typing_in
+from simulator.acting.actor import Outcome
+from simulator.assembly import Simulator
+from simulator.control.body import Body
+
+
+def blueprint(simulator: Simulator) -> Blueprint:
+    """Return the routes that act as a person; ``user`` is an id or a name such as ``ava``."""
+    routes = Blueprint("acts", __name__, url_prefix="/control")
+
+    @routes.post("/say")
+    def say() -> Outcome:
+        body = Body()
+        return typing_in.say(simulator.actor(body.text("user")), body.text("channel"), body.text("text"))
+
+    @routes.post("/submit")
+    def submit() -> Outcome:
+        body = Body()
+        return submitting.submit(
+            simulator.actor(body.text("user")), body.maybe_text("view_id"), body.values()
+        )
+
+    @routes.post("/close")
+    def close() -> Outcome:
+        body = Body()
+        actor = simulator.actor(body.text("user"))
+        return submitting.close(actor, body.maybe_text("view_id"), body.flag("everything"))
+
+    @routes.post("/use")
+    def use() -> Outcome:
+        body = Body()
+        place, action_id = _source(simulator, body), body.text("action_id")
+        return clicking.use(
+            place, body.maybe_text("block_id"), action_id, body.fields.get("value"), body.values()
+        )
+
+    @routes.post("/options")
+    def options() -> Outcome:
+        body = Body()
+        query = body.maybe_text("query") or ""
+        block_id, action_id = body.maybe_text("block_id"), body.text("action_id")
+        return clicking.ask_options(_source(simulator, body), block_id, action_id, query)
+
+    @routes.post("/home")
+    def home() -> Outcome:
+        return clicking.open_home(simulator.actor(Body().text("user")))
+
+    return routes
+
+
+def _source(simulator: Simulator, body: Body) -> sources.Source:
+    actor = simulator.actor(body.text("user"))
+    return sources.locate(
+        actor, body.maybe_text("view_id"), body.maybe_text("channel"), body.maybe_text("ts")
+    )

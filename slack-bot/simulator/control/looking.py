@@ -1,0 +1,72 @@
+"""GET /control/…: the state, the log, and news as they come."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from simulator import snapshot
+from simulator.assembly import Simulator
+from simulator.errors import ActError
+
+HEARTBEAT_SECONDS = 10.0
+MOST_STREAMS = 16
+
+
+class Streams:
+    """Pages that listen for news. Each holds a thread of the server, so there is a limit."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        self._simulator = simulator
+        self._open = 0
+
+    def open(self) -> Iterator[bytes]:
+        """Return the lines of one stream; raise ActError when too many pages listen."""
+        world = self._simulator.world
+        with world.news:
+            if self._open >= MOST_STREAMS:
+                raise ActError("Too many pages are open.", 503)
+        return self._lines()
+
+    def _lines(self) -> Iterator[bytes]:
+        world, seen = self._simulator.world, -1
+        with world.news:
+            self._open += 1
+        try:
+            while not self._simulator.courier.closing.is_set():
+                yield f"data: {json.dumps({'boot': world.boot, 'version': seen})}\n\n".encode()
+                with world.news:
+                    if world.version == seen:
+                        world.news.wait(HEARTBEAT_SECONDS)
+                    seen = world.version
+        finally:
+            with world.news:
+                self._open -= 1
+
+
+def blueprint(simulator: Simulator) -> Blueprint:
+    """Return the routes that show what is and what was."""
+    routes = Blueprint("looking", __name__, url_prefix="/control")
+    streams = Streams(simulator)
+    world = simulator.world
+
+    @routes.get("/state")
+    def state() -> dict[str, Any]:
+        user, channel = request.args.get("user"), request.args.get("channel")
+        with world.news:
+            if user is None:
+                return snapshot.everything(world)
+            actor = simulator.actor(user)
+            return snapshot.screen(world, actor.person, actor.channel(channel or "trading"))
+
+    @routes.get("/log")
+    def log() -> dict[str, Any]:
+        with world.news:
+            return world.journal.as_json()
+
+    @routes.get("/stream")
+    def stream() -> Response:
+        return Response(streams.open(), mimetype="text/event-stream")
+
+    return routes

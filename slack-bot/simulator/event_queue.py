@@ -1,0 +1,93 @@
+"""Events to the bot: sent by one thread, retried three times as Slack does."""
+
+import heapq
+import threading
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from simulator import ids, payloads
+from simulator.courier import Courier, Reply
+from simulator.world import World
+
+RETRY_AFTER_SECONDS = (0.0, 60.0, 300.0)
+MOST_WAITING = 200
+
+
+@dataclass(order=True)
+class Attempt:
+    """One try to deliver an event, due at a time of the simulator's clock."""
+
+    due: float
+    number: int
+    envelope: dict[str, Any] = field(compare=False)
+    retries: int = field(default=0, compare=False)
+    reason: str = field(default="", compare=False)
+
+
+class EventQueue:
+    """Events that wait to be delivered, and their retries."""
+
+    def __init__(self, world: World, courier: Courier) -> None:
+        self._world = world
+        self._courier = courier
+        self._numbers = count()
+        self._waiting: list[Attempt] = []
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="events", daemon=True)
+        self._thread.start()
+
+    def put(self, inner: dict[str, Any]) -> str:
+        """Queue an event; return its event id."""
+        event_id = ids.random_id("Ev")
+        with self._world.change():
+            now = self._world.clock.now()
+            self._push(Attempt(now, next(self._numbers), payloads.event_envelope(inner, event_id, int(now))))
+        return event_id
+
+    def put_if_subscribed(self, name: str, inner: dict[str, Any]) -> None:
+        """Queue an event that the manifest subscribes to; forget any other."""
+        if name in self._world.manifest.bot_events:
+            self.put(inner)
+
+    def clear(self) -> None:
+        """Forget everything that waits."""
+        with self._world.change():
+            self._waiting.clear()
+
+    def close(self) -> None:
+        """Stop the thread."""
+        with self._world.change():
+            self._closing = True
+        self._thread.join(timeout=0.2)
+
+    def _push(self, attempt: Attempt) -> None:
+        if len(self._waiting) < MOST_WAITING:
+            heapq.heappush(self._waiting, attempt)
+
+    def _run(self) -> None:
+        while (attempt := self._next_due()) is not None:
+            self._deliver(attempt)
+
+    def _next_due(self) -> Attempt | None:
+        with self._world.news:
+            while not self._closing:
+                wait = self._waiting[0].due - self._world.clock.now() if self._waiting else None
+                if wait is not None and wait <= 0:
+                    return heapq.heappop(self._waiting)
+                self._world.news.wait(wait)
+        return None
+
+    def _deliver(self, attempt: Attempt) -> None:
+        reply = self._courier.send(payloads.event(attempt.envelope, attempt.retries, attempt.reason))
+        done = reply.ok or reply.headers.get("x-slack-no-retry") == "1"
+        if done or attempt.retries >= len(RETRY_AFTER_SECONDS):
+            return
+        with self._world.change():
+            due = attempt.due + RETRY_AFTER_SECONDS[attempt.retries]
+            number = next(self._numbers)
+            self._push(Attempt(due, number, attempt.envelope, attempt.retries + 1, _reason(reply)))
+
+
+def _reason(reply: Reply) -> str:
+    return {"timeout": "http_timeout", "unreachable": "connection_failed"}.get(reply.failure, "http_error")

@@ -1,0 +1,80 @@
+"""What is to go wrong on purpose, and for how many more times."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
+
+from simulator.errors import ActError
+
+LONGEST_DELAY_SECONDS = 60.0
+EVERY_METHOD = "*"
+Fault = TypeVar("Fault", "CallFault", "DeliveryFault")
+
+
+@dataclass
+class CallFault:
+    """How the next calls of one Web API method fail.
+
+    ``error`` is Slack's code (``ratelimited`` becomes a 429 with ``retry_after`` seconds), ``status`` a plain
+    HTTP status; ``slow_seconds`` come first; ``drop`` cuts the connection; ``after`` fails the call when
+    its work is done.
+    """
+
+    method: str = EVERY_METHOD
+    error: str = ""
+    status: int = 0
+    retry_after: int = 1
+    slow_seconds: float = 0.0
+    drop: bool = False
+    after: bool = False
+    times: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.slow_seconds <= LONGEST_DELAY_SECONDS:
+            raise ActError(f"slow_seconds must be between 0 and {LONGEST_DELAY_SECONDS:.0f}.")
+        if self.times < 1:
+            raise ActError("times must be at least 1.")
+
+
+@dataclass
+class DeliveryFault:
+    """What happens to the next deliveries: wait, never send (``lose``), or send and hang up (``drop``)."""
+
+    delay_seconds: float = 0.0
+    lose: bool = False
+    drop: bool = False
+    times: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.delay_seconds <= LONGEST_DELAY_SECONDS:
+            raise ActError(f"delay_seconds must be between 0 and {LONGEST_DELAY_SECONDS:.0f}.")
+        if self.times < 1:
+            raise ActError("times must be at least 1.")
+
+
+class Faults:
+    """The faults that are armed."""
+
+    def __init__(self) -> None:
+        self.calls: list[CallFault] = []
+        self.deliveries: list[DeliveryFault] = []
+
+    def next_call(self, method: str) -> CallFault | None:
+        """Return the fault for this call, using it up by one."""
+        fitting = next((fault for fault in self.calls if fault.method in (method, EVERY_METHOD)), None)
+        return self._use(self.calls, fitting)
+
+    def next_delivery(self) -> DeliveryFault | None:
+        """Return the fault for this delivery, using it up by one."""
+        return self._use(self.deliveries, self.deliveries[0] if self.deliveries else None)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what is armed."""
+        return {"calls": [asdict(f) for f in self.calls], "deliveries": [asdict(f) for f in self.deliveries]}
+
+    @staticmethod
+    def _use(armed: list[Fault], fault: Fault | None) -> Fault | None:
+        if fault is not None:
+            fault.times -= 1
+            if fault.times == 0:
+                armed.remove(fault)
+        return fault

@@ -1,0 +1,41 @@
+"""What was said both ways: every Web API call received and every delivery made."""
+
+from collections import deque
+from itertools import count
+from typing import Any
+
+KEPT = 300
+Entry = dict[str, Any]
+
+
+class Journal:
+    """The latest calls and deliveries, oldest first. An entry is a plain dict with an ``id`` of its own."""
+
+    def __init__(self) -> None:
+        self._ids = count(1)
+        self.calls: deque[Entry] = deque(maxlen=KEPT)
+        self.deliveries: deque[Entry] = deque(maxlen=KEPT)
+
+    def call(self, **entry: Any) -> Entry:
+        """Write down a Web API call."""
+        return self._add(self.calls, entry)
+
+    def delivery(self, **entry: Any) -> Entry:
+        """Write down a delivery; the caller completes the entry when the answer is there."""
+        return self._add(self.deliveries, entry)
+
+    def find_delivery(self, delivery_id: int | None) -> Entry | None:
+        """Return the delivery with that id (the last one without an id), or None."""
+        for entry in reversed(self.deliveries):
+            if delivery_id in (None, entry["id"]):
+                return entry
+        return None
+
+    def as_json(self) -> dict[str, list[Entry]]:
+        """Return both lists."""
+        return {"calls": list(self.calls), "deliveries": list(self.deliveries)}
+
+    def _add(self, entries: deque[Entry], entry: Entry) -> Entry:
+        entry["id"] = next(self._ids)
+        entries.append(entry)
+        return entry

@@ -1,0 +1,107 @@
+"""Messages: what stands in the channels, and who may see it."""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from simulator import workspace
+from simulator.blockkit.surfaces import Block
+from simulator.blockkit.values import Values
+from simulator.ids import Timestamps
+
+KEPT_PER_CHANNEL = 500
+
+
+@dataclass
+class Message:
+    """One message. ``only_for`` names the one person who sees it; None is everybody in the channel."""
+
+    ts: str
+    channel: str
+    user: str
+    text: str
+    blocks: list[Block] = field(default_factory=list)
+    only_for: str | None = None
+    thread_ts: str | None = None
+    edited_ts: str | None = None
+    revision: int = 0
+    offered: dict[tuple[str, str], list[Block]] = field(default_factory=dict, repr=False)
+    values: dict[str, Values] = field(default_factory=dict, repr=False)  # by person
+
+    @property
+    def from_bot(self) -> bool:
+        """Tell whether the app posted it."""
+        return self.user == workspace.BOT_USER_ID
+
+    def visible_to(self, user: str) -> bool:
+        """Tell whether that person sees it."""
+        return self.only_for in (None, user)
+
+    def payload(self) -> dict[str, Any]:
+        """Return the message as Slack's API writes it."""
+        body: dict[str, Any] = {"type": "message", "user": self.user, "ts": self.ts, "text": self.text}
+        if self.from_bot:
+            body |= {"bot_id": workspace.BOT_ID, "app_id": workspace.APP_ID}
+        body["team"] = workspace.TEAM_ID
+        if self.blocks:
+            body["blocks"] = self.blocks
+        if self.thread_ts:
+            body["thread_ts"] = self.thread_ts
+        if self.edited_ts:
+            body["edited"] = {"user": self.user, "ts": self.edited_ts}
+        return body
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the message as the page and the control API show it."""
+        return self.payload() | {
+            "channel": self.channel,
+            "ephemeral": self.only_for is not None,
+            "only_for": self.only_for,
+            "revision": self.revision,
+        }
+
+
+class Messages:
+    """The latest messages of every channel."""
+
+    def __init__(self, timestamps: Timestamps) -> None:
+        self._timestamps = timestamps
+        self._by_channel: dict[str, deque[Message]] = {}
+
+    def post(
+        self,
+        channel: str,
+        user: str,
+        text: str,
+        blocks: list[Block] | None = None,
+        *,
+        only_for: str | None = None,
+        thread_ts: str | None = None,
+    ) -> Message:
+        """Add a message and return it."""
+        message = Message(self._timestamps.next(), channel, user, text, blocks or [], only_for, thread_ts)
+        self._by_channel.setdefault(channel, deque(maxlen=KEPT_PER_CHANNEL)).append(message)
+        return message
+
+    def edit(self, message: Message, text: str, blocks: list[Block]) -> None:
+        """Give a message new content, in place."""
+        message.text, message.blocks = text, blocks
+        message.edited_ts = self._timestamps.next()
+        message.revision += 1
+
+    def delete(self, message: Message) -> None:
+        """Take a message away."""
+        self._by_channel[message.channel].remove(message)
+
+    def find(self, channel: str, ts: str | None) -> Message | None:
+        """Return the message with that timestamp, or None."""
+        return next((message for message in self._by_channel.get(channel, ()) if message.ts == ts), None)
+
+    def visible(self, channel: str, user: str) -> list[Message]:
+        """Return what that person sees in a channel, oldest first."""
+        return [message for message in self.all(channel) if message.visible_to(user)]
+
+    def all(self, channel: str) -> Iterable[Message]:
+        """Return everything in a channel, oldest first, private messages included."""
+        return self._by_channel.get(channel, ())

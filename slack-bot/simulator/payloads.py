@@ -1,0 +1,147 @@
+"""What Slack sends: the fields of commands, interactions and events. Pure builders."""
+
+import json
+from typing import Any
+from urllib.parse import urlencode
+
+from simulator import workspace
+from simulator.courier import JSON, Request
+from simulator.messages import Message
+from simulator.views import View
+from simulator.workspace import Channel, Person
+
+VERIFICATION_TOKEN = "deprecated"  # noqa: S105 - Slack still sends one, for apps that do not check signatures
+TEAM = {"id": workspace.TEAM_ID, "domain": workspace.TEAM_DOMAIN}
+Payload = dict[str, Any]
+
+
+def command(person: Person, channel: Channel, words: str, trigger_id: str, response_url: str) -> Request:
+    """Return the delivery of a slash command; ``words`` begin with the slash."""
+    name, _, text = words.partition(" ")
+    fields = {
+        "token": VERIFICATION_TOKEN,
+        "team_id": workspace.TEAM_ID,
+        "team_domain": workspace.TEAM_DOMAIN,
+        "channel_id": channel.id,
+        "channel_name": channel_name(channel),
+        "user_id": person.id,
+        "user_name": person.name,
+        "command": name,
+        "text": text.strip(),
+        "api_app_id": workspace.APP_ID,
+        "is_enterprise_install": "false",
+        "response_url": response_url,
+        "trigger_id": trigger_id,
+    }
+    return Request("command", "/slack/commands", urlencode(fields).encode())
+
+
+def interaction(payload: Payload) -> Request:
+    """Return the delivery of an interaction payload."""
+    body = urlencode({"payload": json.dumps(payload, ensure_ascii=False)}).encode()
+    return Request(payload["type"], "/slack/interactions", body)
+
+
+def event(envelope: Payload, attempt: int = 0, reason: str = "") -> Request:
+    """Return the delivery of an event; ``attempt`` above 0 is a retry, for ``reason``."""
+    headers = {"X-Slack-Retry-Num": str(attempt), "X-Slack-Retry-Reason": reason} if attempt else {}
+    body = json.dumps(envelope, ensure_ascii=False).encode()
+    return Request("event", "/slack/events", body, JSON, headers)
+
+
+def event_envelope(inner: Payload, event_id: str, event_time: int) -> Payload:
+    """Return an event in the envelope that names team and app."""
+    authorization = {
+        "enterprise_id": None,
+        "team_id": workspace.TEAM_ID,
+        "user_id": workspace.BOT_USER_ID,
+        "is_bot": True,
+        "is_enterprise_install": False,
+    }
+    return {
+        "token": VERIFICATION_TOKEN,
+        "team_id": workspace.TEAM_ID,
+        "api_app_id": workspace.APP_ID,
+        "event": inner,
+        "type": "event_callback",
+        "event_id": event_id,
+        "event_time": event_time,
+        "authorizations": [authorization],
+        "is_ext_shared_channel": False,
+    }
+
+
+def view_submission(person: Person, view: View, trigger_id: str, response_urls: list[Payload]) -> Payload:
+    """Return what a submitted form sends."""
+    about = _base("view_submission", person) | {"trigger_id": trigger_id, "view": view.payload()}
+    return about | {"response_urls": response_urls}
+
+
+def view_closed(person: Person, view: View, is_cleared: bool) -> Payload:
+    """Return what a closed form sends when it asked for that."""
+    return _base("view_closed", person) | {"view": view.payload(), "is_cleared": is_cleared}
+
+
+def view_action(person: Person, view: View, action: Payload, trigger_id: str) -> Payload:
+    """Return what an element in a form or a home tab sends."""
+    return _base("block_actions", person) | {
+        "container": {"type": "view", "view_id": view.id},
+        "trigger_id": trigger_id,
+        "view": view.payload(),
+        "actions": [action],
+    }
+
+
+def message_action(
+    person: Person, channel: Channel, message: Message, action: Payload, *, trigger_id: str, response_url: str
+) -> Payload:
+    """Return what an element in a message sends."""
+    return _base("block_actions", person) | {
+        **_message_source(channel, message),
+        "trigger_id": trigger_id,
+        "state": {"values": message.values.get(person.id, {})},
+        "response_url": response_url,
+        "actions": [action],
+    }
+
+
+def view_options(person: Person, view: View, asked: Payload) -> Payload:
+    """Return the question for options of an element in a form."""
+    source = {"container": {"type": "view", "view_id": view.id}, "view": view.payload()}
+    return _base("block_suggestion", person) | source | asked
+
+
+def message_options(person: Person, channel: Channel, message: Message, asked: Payload) -> Payload:
+    """Return the question for options of an element in a message."""
+    return _base("block_suggestion", person) | _message_source(channel, message) | asked
+
+
+def channel_name(channel: Channel) -> str:
+    """Return how Slack names a channel to apps: private ones stay unnamed."""
+    return {"im": "directmessage", "private": "privategroup"}.get(channel.kind, channel.name)
+
+
+def _base(kind: str, person: Person) -> Payload:
+    user = {"id": person.id, "username": person.name, "name": person.name, "team_id": workspace.TEAM_ID}
+    return {
+        "type": kind,
+        "team": TEAM,
+        "user": user,
+        "api_app_id": workspace.APP_ID,
+        "token": VERIFICATION_TOKEN,
+        "enterprise": None,
+        "is_enterprise_install": False,
+    }
+
+
+def _message_source(channel: Channel, message: Message) -> Payload:
+    ephemeral = message.only_for is not None
+    container = {
+        "type": "message",
+        "message_ts": message.ts,
+        "channel_id": channel.id,
+        "is_ephemeral": ephemeral,
+    }
+    source: Payload = {"container": container, "channel": {"id": channel.id, "name": channel_name(channel)}}
+    # Slack does not send a private message back: nobody but the person has it.
+    return source if ephemeral else source | {"message": message.payload()}

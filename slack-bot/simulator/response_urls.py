@@ -1,0 +1,51 @@
+"""Response URLs: five answers within thirty minutes, then nothing."""
+
+import secrets
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from simulator import ids, workspace
+from simulator.clock import Clock
+from simulator.errors import SlackError
+
+USES = 5
+LIFETIME_SECONDS = 30 * 60
+KEPT = 1_000
+PREFIX = "/response"
+
+
+@dataclass
+class ResponseUrl:
+    """Where an answer goes; ``message_ts`` is the message that was clicked, if any."""
+
+    channel: str
+    user: str
+    message_ts: str | None
+    expires_at: float
+    uses_left: int = USES
+
+
+class ResponseUrls:
+    """All response URLs handed out lately, by path."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._by_path: OrderedDict[str, ResponseUrl] = OrderedDict()
+
+    def issue(self, channel: str, user: str, message_ts: str | None = None) -> str:
+        """Return the path of a fresh response URL."""
+        path = f"{PREFIX}/{workspace.TEAM_ID}/{ids.digits(13)}/{secrets.token_urlsafe(18)}"
+        expires_at = self._clock.now() + LIFETIME_SECONDS
+        self._by_path[path] = ResponseUrl(channel, user, message_ts, expires_at)
+        while len(self._by_path) > KEPT:
+            self._by_path.popitem(last=False)
+        return path
+
+    def look_up(self, path: str) -> ResponseUrl:
+        """Return a live response URL; raise ``expired_url`` or ``used_url`` for a dead one."""
+        url = self._by_path.get(path)
+        if url is None or self._clock.now() > url.expires_at:
+            raise SlackError("expired_url")
+        if url.uses_left <= 0:
+            raise SlackError("used_url")
+        return url

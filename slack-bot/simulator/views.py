@@ -1,0 +1,158 @@
+"""Forms and home tabs: what each person has open, in a stack of at most three."""
+
+import secrets
+from dataclasses import dataclass, field
+from typing import Any
+
+from simulator import ids, workspace
+from simulator.blockkit import values
+from simulator.blockkit.surfaces import Block, with_ids
+from simulator.clock import Clock
+from simulator.errors import SlackError
+
+DEEPEST = 3
+TEXT_FIELDS = ("title", "submit", "close")
+
+
+@dataclass
+class View:
+    """An open form or a home tab; ``content`` is what the app sent, with ids filled in."""
+
+    id: str
+    user: str
+    root_id: str
+    previous_id: str | None
+    content: dict[str, Any]
+    hash: str
+    values: values.Values
+    channel: str | None = None
+    errors: dict[str, str] = field(default_factory=dict)
+    notice: str = ""
+    offered: dict[tuple[str, str], list[Block]] = field(default_factory=dict)
+
+    @property
+    def blocks(self) -> list[Block]:
+        """The view's blocks."""
+        return list(self.content["blocks"])
+
+    def payload(self) -> dict[str, Any]:
+        """Return the view as Slack's API and payloads write it."""
+        content = self.content
+        return {
+            "id": self.id,
+            "team_id": workspace.TEAM_ID,
+            "type": content["type"],
+            "blocks": content["blocks"],
+            "private_metadata": content.get("private_metadata", ""),
+            "callback_id": content.get("callback_id", ""),
+            "state": {"values": self.values},
+            "hash": self.hash,
+            **{name: content.get(name) for name in TEXT_FIELDS},
+            "clear_on_close": content.get("clear_on_close", False),
+            "notify_on_close": content.get("notify_on_close", False),
+            "previous_view_id": self.previous_id,
+            "root_view_id": self.root_id,
+            "app_id": workspace.APP_ID,
+            "external_id": content.get("external_id", ""),
+            "app_installed_team_id": workspace.TEAM_ID,
+            "bot_id": workspace.BOT_ID,
+        }
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the view as the page and the control API show it."""
+        return self.payload() | {"user": self.user, "errors": self.errors, "notice": self.notice}
+
+
+class Views:
+    """Everybody's open forms, and their home tabs."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._stacks: dict[str, list[View]] = {}
+        self.homes: dict[str, View] = {}
+
+    def stack(self, user: str) -> list[View]:
+        """Return that person's open forms, the one in front last."""
+        return list(self._stacks.get(user, []))
+
+    def top(self, user: str) -> View | None:
+        """Return the form in front of that person, or None."""
+        return next(reversed(self._stacks.get(user, [])), None)
+
+    def all_open(self) -> list[View]:
+        """Return every open form and home tab."""
+        return [view for stack in self._stacks.values() for view in stack] + list(self.homes.values())
+
+    def find(self, view_id: str | None = None, external_id: str | None = None) -> View:
+        """Return an open view by either id; raise ``not_found``."""
+        for view in self.all_open():
+            if view.id == view_id or (external_id and view.content.get("external_id") == external_id):
+                return view
+        raise SlackError("not_found")
+
+    def open(self, user: str, content: dict[str, Any], channel: str | None) -> View:
+        """Show a form in place of whatever that person had open."""
+        self._refuse_duplicate(content)
+        view = self._make(user, content, None, channel)
+        self._stacks[user] = [view]
+        return view
+
+    def push(self, user: str, content: dict[str, Any]) -> View:
+        """Show a form on top of the open one; raise when there is none or there are three."""
+        stack = self._stacks.get(user, [])
+        if not stack:
+            raise SlackError("not_found")
+        if len(stack) >= DEEPEST:
+            raise SlackError("push_limit_reached")
+        self._refuse_duplicate(content)
+        stack.append(self._make(user, content, stack[-1], stack[-1].channel))
+        return stack[-1]
+
+    def update(self, view: View, content: dict[str, Any], expected_hash: str | None = None) -> None:
+        """Redraw a view; raise ``hash_conflict`` when it has changed since ``expected_hash``."""
+        if expected_hash and expected_hash != view.hash:
+            raise SlackError("hash_conflict")
+        self._refuse_duplicate(content, view)
+        view.content = content | {"blocks": with_ids(content["blocks"])}
+        view.values = values.carried_over(view.values, view.blocks)
+        view.hash, view.errors, view.notice = self._hash(), {}, ""
+
+    def publish(self, user: str, content: dict[str, Any], expected_hash: str | None) -> View:
+        """Set that person's home tab."""
+        home = self.homes.get(user)
+        if home is None:
+            home = self.homes[user] = self._make(user, content, None, None)
+        else:
+            self.update(home, content, expected_hash)
+        return home
+
+    def close(self, view: View) -> None:
+        """Close one form; those under it stay."""
+        self._stacks[view.user] = [other for other in self._stacks.get(view.user, []) if other.id != view.id]
+
+    def clear(self, user: str) -> None:
+        """Close all of that person's forms."""
+        self._stacks.pop(user, None)
+
+    def _make(self, user: str, content: dict[str, Any], below: View | None, channel: str | None) -> View:
+        view_id = ids.random_id("V")
+        filled = content | {"blocks": with_ids(content["blocks"])}
+        return View(
+            id=view_id,
+            user=user,
+            root_id=below.root_id if below else view_id,
+            previous_id=below.id if below else None,
+            content=filled,
+            hash=self._hash(),
+            values=values.initial_values(filled["blocks"], channel),
+            channel=channel,
+        )
+
+    def _hash(self) -> str:
+        return f"{int(self._clock.now())}.{secrets.token_hex(4)}"
+
+    def _refuse_duplicate(self, content: dict[str, Any], own: View | None = None) -> None:
+        external_id = content.get("external_id")
+        others = [view for view in self.all_open() if view is not own]
+        if external_id and any(view.content.get("external_id") == external_id for view in others):
+            raise SlackError("duplicate_external_id")

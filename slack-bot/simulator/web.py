@@ -1,0 +1,37 @@
+"""The Flask application: all routes, behind the guard."""
+
+from pathlib import Path
+
+from flask import Flask, Response, jsonify, request
+
+from simulator import api, guard, page
+from simulator.assembly import Simulator
+from simulator.control import acts, looking, rigging
+from simulator.errors import ActError
+
+FILES = Path(__file__).parent / "static"
+LARGEST_BODY_BYTES = 2_000_000
+
+
+def create_app(simulator: Simulator) -> Flask:
+    """Return the application that serves Web API, control API and page."""
+    app = Flask("simulator", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY_BYTES
+    app.json.sort_keys = False  # type: ignore[attr-defined] # Flask types its default provider as the abstract one
+    app.register_blueprint(api.blueprint(simulator))
+    app.register_blueprint(page.blueprint(str(FILES)))
+    for room in (acts, rigging, looking):
+        app.register_blueprint(room.blueprint(simulator))
+    app.before_request(_guard)
+    app.after_request(page.protect)
+    app.register_error_handler(ActError, _explain)
+    return app
+
+
+def _guard() -> tuple[Response, int] | None:
+    reason = guard.refusal(request)
+    return (jsonify(error=reason), 403) if reason else None
+
+
+def _explain(error: Exception) -> tuple[Response, int]:
+    return jsonify(error=str(error)), getattr(error, "status", 500)

@@ -1,0 +1,35 @@
+"""What a response URL, or the answer to a slash command, puts into the channel."""
+
+from typing import Any
+
+from simulator import workspace
+from simulator.errors import ArgumentsError
+from simulator.messages import Message
+from simulator.response_urls import ResponseUrl
+from simulator.webapi import arguments as args
+from simulator.world import World
+
+
+def respond(world: World, url: ResponseUrl, body: dict[str, Any]) -> None:
+    """Carry out what was sent to a response URL: post, replace or delete; raise what Slack says."""
+    original = world.messages.find(url.channel, url.message_ts)
+    if body.get("delete_original") and original:
+        world.messages.delete(original)
+    elif body.get("replace_original") and original:
+        world.messages.edit(original, *args.content(body))
+    else:
+        post(world, url, body)
+    url.uses_left -= 1
+
+
+def post(world: World, url: ResponseUrl, body: dict[str, Any]) -> Message:
+    """Post an answer: to the person alone, unless ``response_type`` says ``in_channel``."""
+    kind = body.get("response_type") or "ephemeral"
+    if kind not in {"ephemeral", "in_channel"}:
+        raise ArgumentsError("must be one of: ephemeral, in_channel [json-pointer:/response_type]")
+    text, blocks = args.content(body)
+    only_for = url.user if kind == "ephemeral" else None
+    thread = body.get("thread_ts") or None
+    return world.messages.post(
+        url.channel, workspace.BOT_USER_ID, text, blocks, only_for=only_for, thread_ts=thread
+    )

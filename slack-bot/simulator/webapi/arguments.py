@@ -1,0 +1,83 @@
+"""Arguments of a Web API call: JSON or form-encoded, with blocks and views as JSON in either."""
+
+import json
+from typing import Any
+
+from simulator.blockkit import surfaces
+from simulator.errors import ArgumentsError, SlackError
+
+Arguments = dict[str, Any]
+NESTED = ("blocks", "view", "attachments", "metadata")
+
+
+def parse(content_type: str, body: bytes, form: dict[str, str]) -> Arguments:
+    """Return the arguments of a call; ``form`` holds query and form fields already decoded."""
+    arguments: Arguments = dict(form)
+    if content_type.startswith("application/json"):
+        arguments |= _json_object(body)
+    for name in NESTED:
+        if isinstance(arguments.get(name), str):
+            arguments[name] = _nested(name, arguments[name])
+    return arguments
+
+
+def text(arguments: Arguments, name: str) -> str:
+    """Return an argument that has to be there; raise ``invalid_arguments``."""
+    value = arguments.get(name)
+    if not isinstance(value, str) or not value:
+        raise ArgumentsError(f"missing required field: {name}")
+    return value
+
+
+def view(arguments: Arguments, kind: str = "modal") -> dict[str, Any]:
+    """Return a valid view of that kind; raise ``invalid_arguments`` or ``view_too_large``."""
+    content = arguments.get("view")
+    if content is None:
+        raise ArgumentsError("missing required field: view")
+    if surfaces.view_size(content) > surfaces.LARGEST_VIEW_BYTES:
+        raise SlackError("view_too_large")
+    problems = surfaces.check_view(content, kind)
+    if problems:
+        raise ArgumentsError(*problems)
+    return dict(content)
+
+
+def content(arguments: Arguments) -> tuple[str, list[surfaces.Block]]:
+    """Return the text and the blocks of a message, valid; raise what Slack says of invalid ones."""
+    words, blocks = arguments.get("text") or "", arguments.get("blocks") or []
+    if not isinstance(words, str):
+        raise ArgumentsError("must be a string [json-pointer:/text]")
+    if len(words) > surfaces.LONGEST_MESSAGE_TEXT:
+        raise SlackError("msg_too_long")
+    if problems := surfaces.check_message(blocks):
+        raise _invalid_blocks(problems)
+    if surfaces.text_length(blocks) > surfaces.LONGEST_BLOCKS_TEXT:
+        raise SlackError("msg_blocks_too_long")
+    if not words.strip() and not blocks:
+        raise SlackError("no_text")
+    return words, surfaces.with_ids(blocks)
+
+
+def _invalid_blocks(problems: list[str]) -> SlackError:
+    error = ArgumentsError(*problems, code="invalid_blocks")
+    error.extra["errors"] = problems
+    return error
+
+
+def _json_object(body: bytes) -> Arguments:
+    try:
+        value = json.loads(body or b"{}")
+    except (ValueError, RecursionError):
+        raise SlackError("invalid_json") from None
+    if not isinstance(value, dict):
+        raise SlackError("json_not_object")
+    return value
+
+
+def _nested(name: str, value: str) -> Any:
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        if name == "blocks":
+            raise SlackError("invalid_blocks_format") from None
+        raise ArgumentsError(f"must be valid json [json-pointer:/{name}]") from None

@@ -1,0 +1,102 @@
+"""auth.test, conversations.*, users.*: who and what is here."""
+
+from typing import Any
+
+from simulator import workspace
+from simulator.errors import SlackError
+from simulator.webapi import arguments as args
+from simulator.webapi.arguments import Arguments
+from simulator.workspace import Channel, Person
+from simulator.world import World
+
+
+def auth_test(world: World, _given: Arguments) -> dict[str, Any]:
+    """``auth.test``: whose token this is."""
+    return {
+        "url": f"{world.base_url}/",
+        "team": workspace.TEAM_NAME,
+        "user": world.manifest.bot_name.lower(),
+        "team_id": workspace.TEAM_ID,
+        "user_id": workspace.BOT_USER_ID,
+        "bot_id": workspace.BOT_ID,
+        "is_enterprise_install": False,
+    }
+
+
+def conversations_open(world: World, given: Arguments) -> dict[str, Any]:
+    """``conversations.open``: the direct message with one person."""
+    if given.get("channel"):
+        return {
+            "channel": {"id": world.channel(args.text(given, "channel")).id},
+            "no_op": True,
+            "already_open": True,
+        }
+    users = given.get("users") or ""
+    names = users if isinstance(users, list) else [name for name in str(users).split(",") if name]
+    if not names:
+        raise SlackError("users_list_not_supplied")
+    if len(names) != 1 or names[0] not in world.people:
+        raise SlackError("user_not_found")
+    channel = world.channel(names[0])
+    return {"channel": {"id": channel.id}, "no_op": True, "already_open": True}
+
+
+def conversations_info(world: World, given: Arguments) -> dict[str, Any]:
+    """``conversations.info``: one channel, unless it is private and the bot is outside."""
+    channel = world.channel(args.text(given, "channel"))
+    if channel.kind == "private" and not channel.has_bot:
+        raise SlackError("channel_not_found")
+    return {"channel": _channel(channel)}
+
+
+def users_info(world: World, given: Arguments) -> dict[str, Any]:
+    """``users.info``: one person."""
+    person = world.people.get(args.text(given, "user"))
+    if person is None:
+        raise SlackError("user_not_found")
+    return {"user": _person(person)}
+
+
+def _channel(channel: Channel) -> dict[str, Any]:
+    about: dict[str, Any] = {"id": channel.id, "created": 1_700_000_000, "is_archived": channel.archived}
+    if channel.kind == "im":
+        return about | {"is_im": True, "user": channel.name, "is_open": True}
+    return about | {
+        "name": channel.name,
+        "name_normalized": channel.name,
+        "is_channel": channel.kind == "channel",
+        "is_group": False,
+        "is_im": False,
+        "is_mpim": False,
+        "is_private": channel.kind == "private",
+        "is_member": channel.has_bot,
+        "is_general": channel.name == "general",
+        "topic": {"value": channel.topic, "creator": "", "last_set": 0},
+        "purpose": {"value": "", "creator": "", "last_set": 0},
+        "context_team_id": workspace.TEAM_ID,
+    }
+
+
+def _person(person: Person) -> dict[str, Any]:
+    return {
+        "id": person.id,
+        "team_id": workspace.TEAM_ID,
+        "name": person.name,
+        "real_name": person.real_name,
+        "deleted": False,
+        "tz": "Etc/UTC",
+        "tz_label": "Coordinated Universal Time",
+        "tz_offset": 0,
+        "is_admin": False,
+        "is_bot": False,
+        "is_app_user": False,
+        "updated": 1_700_000_000,
+        "profile": {
+            "real_name": person.real_name,
+            "real_name_normalized": person.real_name,
+            "display_name": person.name,
+            "display_name_normalized": person.name,
+            "title": person.title,
+            "team": workspace.TEAM_ID,
+        },
+    }

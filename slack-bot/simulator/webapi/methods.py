@@ -1,0 +1,46 @@
+"""The table of methods, and the one way to call them."""
+
+import hmac
+from collections.abc import Callable
+from typing import Any
+
+from simulator.errors import SlackError
+from simulator.webapi import chat, directory, views
+from simulator.webapi.arguments import Arguments
+from simulator.world import World
+
+Method = Callable[[World, Arguments], dict[str, Any]]
+
+METHODS: dict[str, Method] = {
+    "auth.test": directory.auth_test,
+    "chat.postEphemeral": chat.post_ephemeral,
+    "chat.postMessage": chat.post_message,
+    "chat.update": chat.update,
+    "conversations.info": directory.conversations_info,
+    "conversations.open": directory.conversations_open,
+    "users.info": directory.users_info,
+    "views.open": views.open_,
+    "views.publish": views.publish,
+    "views.push": views.push,
+    "views.update": views.update,
+}
+
+
+def call(world: World, name: str, token: str, bot_token: str, given: Arguments) -> dict[str, Any]:
+    """Check the token, carry out one method, and return Slack's answer, good or bad."""
+    method = METHODS.get(name)
+    if method is None:
+        return SlackError("unknown_method", req_method=name).answer()
+    try:
+        _check_token(token, bot_token)
+        with world.change():
+            return {"ok": True} | method(world, given)
+    except SlackError as error:
+        return error.answer()
+
+
+def _check_token(token: str, bot_token: str) -> None:
+    if not token:
+        raise SlackError("not_authed")
+    if not hmac.compare_digest(token.encode(), bot_token.encode()):
+        raise SlackError("invalid_auth")

@@ -1,0 +1,48 @@
+"""views.*: opening, pushing, redrawing and publishing."""
+
+from typing import Any
+
+from simulator.errors import SlackError
+from simulator.views import View
+from simulator.webapi import arguments as args
+from simulator.webapi.arguments import Arguments
+from simulator.world import World
+
+
+def open_(world: World, given: Arguments) -> dict[str, Any]:
+    """``views.open``: show a form to whoever earned the trigger."""
+    content = args.view(given)
+    trigger = world.triggers.exchange(_trigger_id(given))
+    return _answer(world.views.open(trigger.user, content, trigger.channel))
+
+
+def push(world: World, given: Arguments) -> dict[str, Any]:
+    """``views.push``: show a form on top of the open one."""
+    content = args.view(given)
+    trigger = world.triggers.exchange(_trigger_id(given))
+    return _answer(world.views.push(trigger.user, content))
+
+
+def update(world: World, given: Arguments) -> dict[str, Any]:
+    """``views.update``: redraw an open form, or a home tab."""
+    view = world.views.find(given.get("view_id"), given.get("external_id"))
+    content = args.view(given, view.content["type"])
+    world.views.update(view, content, given.get("hash"))
+    return _answer(view)
+
+
+def publish(world: World, given: Arguments) -> dict[str, Any]:
+    """``views.publish``: set a person's home tab."""
+    user = args.text(given, "user_id")
+    content = args.view(given, "home")
+    if user not in world.people:
+        raise SlackError("user_not_found")
+    return _answer(world.views.publish(user, content, given.get("hash")))
+
+
+def _trigger_id(given: Arguments) -> str:
+    return args.text(given, "trigger_id")
+
+
+def _answer(view: View) -> dict[str, Any]:
+    return {"view": view.payload()}

@@ -1,0 +1,67 @@
+"""The workspace that everybody starts in: people, channels, and the app with its bot."""
+
+from dataclasses import dataclass, field
+
+TEAM_ID = "T0DESK00001"
+TEAM_NAME = "Trading Desk"
+TEAM_DOMAIN = "trading-desk"
+APP_ID = "A0SLACKOMS1"
+BOT_ID = "B0SLACKOMS1"
+BOT_USER_ID = "U0SLACKOMS1"
+SYSTEM_USER_ID = "USLACKBOT"
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody to act as."""
+
+    id: str
+    name: str
+    real_name: str
+    title: str
+
+
+@dataclass
+class Channel:
+    """A conversation. ``kind`` is ``channel``, ``private`` or ``im``; ``members`` holds user ids."""
+
+    id: str
+    name: str
+    kind: str = "channel"
+    topic: str = ""
+    archived: bool = False
+    members: set[str] = field(default_factory=set)
+
+    @property
+    def has_bot(self) -> bool:
+        """Tell whether the bot may post here."""
+        return BOT_USER_ID in self.members
+
+
+PEOPLE = (
+    Person("U0AVACHEN01", "ava", "Ava Chen", "Portfolio manager"),
+    Person("U0BENOKAF02", "ben", "Ben Okafor", "Trader"),
+    Person("U0ZOENUNE03", "zoe", "Zoë Núñez", "Risk"),
+    Person("U0DEVPATE04", "dev", "Dev Patel", "Operations"),
+)
+EVERYBODY = {person.id for person in PEOPLE}
+
+
+def channels() -> dict[str, Channel]:
+    """Return fresh channels by id, as they stand at start."""
+    with_bot = EVERYBODY | {BOT_USER_ID}
+    rooms = [
+        Channel("C0TRADING01", "trading", topic="Trades and confirmations", members=set(with_bot)),
+        Channel("C0GENERAL01", "general", topic="Everything else", members=set(with_bot)),
+        Channel("C0RANDOMP01", "random-private", topic="The bot is not a member", members=set(EVERYBODY)),
+        Channel(
+            "C0BOARDRM01", "board-room", "private", "Private: the bot cannot see it", members=set(EVERYBODY)
+        ),
+        Channel("C0OLDDESK01", "old-desk", topic="Archived", archived=True, members=set(with_bot)),
+    ]
+    return {room.id: room for room in rooms + [direct_message(person.id) for person in PEOPLE]}
+
+
+def direct_message(user: str) -> Channel:
+    """Return the direct conversation of that person and the bot."""
+    return Channel(f"D{user[1:]}", user, "im", members={user, BOT_USER_ID})

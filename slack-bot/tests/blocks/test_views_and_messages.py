@@ -1,0 +1,153 @@
+"""Every view and message at its smallest and its largest."""
+
+import json
+from decimal import Decimal
+
+import pytest
+
+from app.blocks import views
+from app.blocks.messages import HELP, USAGE, confirmation, notice, time_of, with_reference
+from app.blocks.options import portfolio_options
+from app.blocks.text import SECTION_CHARACTERS, cut, escape, section
+from app.blocks.trade_form import price_question, question_for, shown_price_line, trade_form, with_price_line
+from app.forms.context import FormContext
+from app.forms.ticket import Draft
+from tests import factories
+from tests.limits import check_element, check_message, check_options, check_view
+
+CONTEXT = FormContext("C0123456789", 3)
+LARGEST = Draft("A" * 20, "1000000", "100000000", "SELL", "<!channel> & " + "x" * 87, "n" * 500)
+NASTY = factories.trade(
+    portfolio="<!channel> & *_~`" * 5 + "x" * 15, symbol="A&B", quantity=Decimal("123456.12345678")
+)
+
+
+@pytest.mark.parametrize("draft", [Draft(), Draft("AAPL"), LARGEST])
+@pytest.mark.parametrize("banner", ["", "b" * 5000])
+def test_the_form_is_one_that_slack_takes(draft, banner):
+    check_view(trade_form(draft, CONTEXT, banner))
+    check_view(trade_form(draft, CONTEXT, banner, price_question(Decimal("0.00000001"))))
+
+
+def test_the_fields_of_the_form_are_never_renamed():
+    ids = [block.get("block_id") for block in trade_form(Draft(), CONTEXT)["blocks"]]
+    assert ids == ["symbol", "quantity", "gmv", "price_line", "side", "portfolio", "note"]
+
+
+@pytest.mark.parametrize("block", [1, 2])
+def test_amounts_are_number_inputs_that_take_decimals_with_limits_as_strings(block):
+    element = trade_form(Draft(quantity="0.5", gmv="1"), CONTEXT)["blocks"][block]["element"]
+    assert element["type"] == "number_input"
+    assert element["is_decimal_allowed"] is True
+    assert all(isinstance(element[name], str) for name in ("min_value", "max_value", "initial_value"))
+
+
+def test_a_question_keeps_the_entries_and_says_why_it_asks():
+    view = question_for(factories.ticket(gmv=Decimal("0.1")), CONTEXT, "0.001 < 0.01")
+    check_view(view)
+    assert "0.001 &lt; 0.01" in view["blocks"][0]["text"]["text"]
+    assert [block["block_id"] for block in view["blocks"][:2]] == ["banner", "price_ok:0.001"]
+
+
+@pytest.mark.parametrize(("gmv", "stays"), [("0.1", True), ("0.10", True), ("100", False), ("", False)])
+def test_a_question_goes_when_another_price_is_typed(gmv, stays):
+    opened = factories.view(question_for(factories.ticket(gmv=Decimal("0.1")), CONTEXT, "Odd.")["blocks"])
+    renewed = with_price_line(opened, Draft("AAPL", "100", gmv))
+    check_view(renewed)
+    ids = {block["block_id"] for block in renewed["blocks"]}
+    assert ({"banner", "price_ok:0.001"} <= ids) is stays
+    assert stays or ids.isdisjoint({"banner", "price_ok:0.001"})
+
+
+def test_a_renewed_price_line_changes_nothing_else():
+    opened = factories.view(trade_form(Draft("AAPL", "10", "100"), CONTEXT)["blocks"])
+    renewed = with_price_line(opened, Draft("AAPL", "10", "200"))
+    check_view(renewed)
+    changed = [new for old, new in zip(opened["blocks"], renewed["blocks"], strict=True) if old != new]
+    assert [block["block_id"] for block in changed] == ["price_line"]
+    assert shown_price_line(renewed) == "Price per share: 20.00"
+    assert "hash" not in renewed
+    assert "state" not in renewed
+
+
+@pytest.mark.parametrize("trade", [factories.trade(), NASTY, factories.trade(position_quantity=Decimal(0))])
+def test_every_other_view_is_one_that_slack_takes(trade):
+    check_view(views.placing(CONTEXT))
+    check_view(views.checking(CONTEXT))
+    check_view(views.placed(trade, "U1", CONTEXT))
+
+
+@pytest.mark.parametrize("trade", [factories.trade(), NASTY])
+def test_a_confirmation_has_four_lines_and_its_text_says_it_all(trade):
+    message = confirmation(trade, "U1")
+    check_message(message.text, list(message.blocks))
+    assert len(message.text.splitlines()) == 4
+    for said in (trade.trade_id, "BUY", "175.00", "17,500.00", "<@U1>", "2026-11-21 10:00:00 UTC", "171.50"):
+        assert said in message.text
+
+
+def test_a_name_pings_nobody():
+    text = confirmation(NASTY, "U1").text
+    assert "<!channel>" not in text
+    assert "&lt;!channel&gt; &amp; " in text
+    assert escape("<a> & b") == "&lt;a&gt; &amp; b"
+
+
+def test_a_flat_position_is_said_in_words():
+    assert "flat in AAPL" in confirmation(factories.trade(position_quantity=Decimal(0)), "U1").text
+
+
+def test_help_usage_and_notices_are_messages_that_slack_takes():
+    for text in (HELP, USAGE, with_reference("Not placed.", "req-1")):
+        message = notice(text)
+        check_message(message.text, list(message.blocks))
+
+
+def test_no_message_depends_on_an_emoji():
+    everything = json.dumps([HELP, views.placing(CONTEXT), confirmation(factories.trade(), "U1").text])
+    assert ":white_check_mark:" not in everything
+    assert "\\u2705" not in everything
+
+
+def test_cutting_is_said():
+    assert cut("abcdef", 4) == "abc…"
+    assert len(section("x" * 9000)["text"]["text"]) == SECTION_CHARACTERS
+    assert section("x" * 9000)["text"]["text"].endswith("…")
+
+
+def test_an_unreadable_time_is_shown_as_it_came():
+    assert time_of("soon <") == "soon &lt;"
+
+
+@pytest.mark.parametrize("count", [0, 1, 50, 99, 100, 5000])
+@pytest.mark.parametrize("typed", ["", "Fresh"])
+def test_any_number_of_portfolios_fits(count, typed):
+    options = portfolio_options([f"Book {number} " + "y" * 80 for number in range(count)], typed)
+    if options:
+        check_options(options, 100)
+    assert any(option["value"] == "Fresh" for option in options) is (typed == "Fresh")
+
+
+def test_a_new_portfolio_is_marked_and_its_value_is_the_bare_name():
+    options = portfolio_options(["Growth"], " Gr ")
+    assert [(each["text"]["text"], each["value"]) for each in options] == [
+        ("Growth", "Growth"), ("New portfolio: Gr", "Gr"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("typed", ["growth", "", "a/b", "x" * 101])
+def test_no_new_portfolio_for_what_exists_or_cannot_be(typed):
+    assert [each["value"] for each in portfolio_options(["Growth"], typed)] == ["Growth"]
+
+
+def test_a_name_too_long_for_an_option_is_left_out_and_a_long_one_keeps_its_value():
+    long, too_long = "l" * 100, "t" * 151
+    options = portfolio_options([long, too_long], "")
+    assert [each["value"] for each in options] == [long]
+    assert options[0]["text"]["text"].endswith("…")
+
+
+def test_an_initial_portfolio_is_its_own_option():
+    element = trade_form(LARGEST, CONTEXT)["blocks"][5]["element"]
+    check_element(element)
+    assert element["initial_option"]["value"] == LARGEST.portfolio

@@ -1,0 +1,78 @@
+"""A whole bot, with its real Flask app, between a fake Slack and a fake OMS."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from werkzeug.test import TestResponse
+
+from app.delivery.outbox import Outbox
+from app.delivery.slack_api import SlackApi
+from app.oms_client import OmsClient
+from app.replies.desk import Desk, Waits
+from app.server.build import Bot, create_bot
+from tests import factories
+from tests.fakes import FakeOms, FakeSlack
+
+SHORT = Waits(submission=0.25, suggestions=0.3, redraw_after=0.0, lookup_every=0.02, lookup_for=0.4)
+
+
+@dataclass
+class Workspace:
+    """Slack on one side, the OMS on the other, the bot in between."""
+
+    bot: Bot
+    slack: FakeSlack
+    oms: FakeOms
+
+    def deliver(self, payload: dict[str, Any], path: str = "") -> TestResponse:
+        """Send what Slack would, signed, and return the answer."""
+        body = factories.form_body(payload)
+        where = path or ("/slack/commands" if "command" in payload else "/slack/interactions")
+        return self.bot.web.test_client().post(where, data=body, headers=factories.signed(body))
+
+    def type(self, text: str, name: str = "/trade", **changes: Any) -> TestResponse:
+        return self.deliver(factories.command(text, name, self.slack.response_url, **changes))
+
+    def submit(self, values: dict[str, Any] | None = None, **view_changes: Any) -> Any:
+        return self.deliver(factories.submission(values, **view_changes)).get_json(silent=True)
+
+    def restarted(self) -> "Workspace":
+        """The same surroundings with a bot that remembers nothing."""
+        self.bot.desk.stop(1.0)
+        return Workspace(make_bot(self.slack, self.oms), self.slack, self.oms)
+
+
+def make_bot(slack: FakeSlack, oms: FakeOms, waits: Waits = SHORT, **times: float) -> Bot:
+    settings = factories.settings(slack.api_url, oms.url)
+    desk = Desk(
+        oms=OmsClient(settings, write_seconds=times.get("write", 0.6), read_seconds=times.get("read", 0.5)),
+        slack=SlackApi(settings),
+        outbox=Outbox(pace_seconds=times.get("pace", 0.0)),
+        waits=waits,
+    )
+    return create_bot(settings, desk)
+
+
+@pytest.fixture
+def slack() -> Iterator[FakeSlack]:
+    server = FakeSlack()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def oms() -> Iterator[FakeOms]:
+    server = FakeOms()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def desk(slack: FakeSlack, oms: FakeOms) -> Iterator[Workspace]:
+    workspace = Workspace(make_bot(slack, oms), slack, oms)
+    yield workspace
+    slack.released.set()
+    oms.released.set()
+    workspace.bot.desk.stop(1.0)

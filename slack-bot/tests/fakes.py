@@ -1,0 +1,286 @@
+"""Loopback stand-ins for Slack's Web API and the OMS: threaded, scripted per call, recording bodies."""
+
+import json
+import socket
+import struct
+import threading
+import time
+from collections import defaultdict, deque
+from dataclasses import dataclass, field
+from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from typing_extensions import override
+
+
+@dataclass
+class Call:
+    """One request that a fake received."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: Any
+    query: dict[str, str]
+    at: float
+
+
+@dataclass
+class Answer:
+    """What a fake says; `slow` seconds first; `drop` closes the connection instead."""
+
+    status: int = 200
+    body: Any = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    slow: float = 0.0
+    drop: bool = False
+
+
+class Server:
+    """A threaded HTTP server whose subclass answers; `released` ends every slowness at once."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.scripts: dict[str, deque[Answer]] = defaultdict(deque)
+        self.always: dict[str, Answer] = {}
+        self.changed = threading.Condition()
+        self.released = threading.Event()
+        self._httpd = _Httpd(("127.0.0.1", 0), _handler_for(self))
+        self.url = f"http://127.0.0.1:{self._httpd.server_port}"
+        self._thread = threading.Thread(target=self._httpd.serve_forever, args=(0.02,), daemon=True)
+        self._thread.start()
+
+    def script(self, name: str, *answers: Answer) -> None:
+        """The next calls of `name` get these answers, in order."""
+        self.scripts[name].extend(answers)
+
+    def stop(self) -> None:
+        self.released.set()
+        self._httpd.shutdown()
+        self._httpd.server_close()
+
+    def named(self, name: str) -> list[Call]:
+        with self.changed:
+            return [call for call in self.calls if self.name_of(call) == name]
+
+    def wait_for(self, name: str, count: int = 1, seconds: float = 5.0) -> list[Call]:
+        """Return the calls of `name` once there are so many; fails when there are not in time."""
+        with self.changed:
+            enough = self.changed.wait_for(lambda: len(self._named(name)) >= count, seconds)
+            assert enough, f"{count} × {name} expected, got {[self.name_of(call) for call in self.calls]}"
+            return self._named(name)
+
+    def _named(self, name: str) -> list[Call]:
+        return [call for call in self.calls if self.name_of(call) == name]
+
+    def receive(self, call: Call) -> Answer:
+        name = self.name_of(call)
+        with self.changed:
+            script = self.scripts[name]
+            answer = script.popleft() if script else self.always.get(name)
+            if answer is None:
+                answer = self.usual(call)
+            self.calls.append(call)
+            self.changed.notify_all()
+        if answer.slow:
+            self.released.wait(answer.slow)
+        return answer
+
+    def name_of(self, call: Call) -> str:
+        raise NotImplementedError
+
+    def usual(self, call: Call) -> Answer:
+        raise NotImplementedError
+
+
+class FakeSlack(Server):
+    """The Web API (`api/<method>`) and response URLs (`/respond/…`)."""
+
+    def __init__(self) -> None:
+        self.views = 0
+        self.hashes = 0
+        self.current_hash: dict[str, str] = {}
+        super().__init__()
+
+    @property
+    def api_url(self) -> str:
+        return f"{self.url}/api/"
+
+    @property
+    def response_url(self) -> str:
+        return f"{self.url}/respond/T1/abc"
+
+    def refuse(self, method: str, code: str) -> None:
+        self.always[method] = Answer(body={"ok": False, "error": code})
+
+    @override
+    def name_of(self, call: Call) -> str:
+        return "respond" if call.path.startswith("/respond/") else call.path.rpartition("/")[2]
+
+    @override
+    def usual(self, call: Call) -> Answer:
+        name = self.name_of(call)
+        if name == "respond":
+            return Answer(body={"ok": True})
+        return Answer(body={"ok": True} | self._body(name, call.body))
+
+    def _body(self, name: str, body: dict[str, Any]) -> dict[str, Any]:
+        if name == "views.open":
+            self.views += 1
+            return {"view": self._view(f"V{self.views}")}
+        if name == "views.update":
+            return self._update(body)
+        if name == "conversations.open":
+            return {"channel": {"id": f"D-{body['users']}"}}
+        return {"ts": "1.0", "channel": body.get("channel", "")}
+
+    def _update(self, body: dict[str, Any]) -> dict[str, Any]:
+        known = self.current_hash.get(body["view_id"])
+        if body.get("hash") and known and body["hash"] != known:
+            return {"ok": False, "error": "hash_conflict"}
+        return {"view": self._view(body["view_id"])}
+
+    def _view(self, view_id: str) -> dict[str, Any]:
+        self.hashes += 1
+        self.current_hash[view_id] = f"h{self.hashes}"
+        return {"id": view_id, "root_view_id": view_id, "hash": f"h{self.hashes}"}
+
+
+class FakeOms(Server):
+    """The REST contract as far as the bot uses it: trades once per key, lists, portfolios."""
+
+    def __init__(self) -> None:
+        self.trades: dict[str, dict[str, Any]] = {}
+        self.bodies: dict[str, Any] = {}
+        self.portfolios: list[str] = ["Growth", "Income"]
+        super().__init__()
+
+    @override
+    def name_of(self, call: Call) -> str:
+        path = call.path.removeprefix("/api/v1")
+        if path == "/trades":
+            return "find" if "idempotency_key" in call.query else "last_price"
+        return {"/trade": "place", "/portfolios": "portfolios"}.get(path, path)
+
+    @override
+    def usual(self, call: Call) -> Answer:
+        name = self.name_of(call)
+        if name == "place":
+            return self.place(call)
+        if name == "find":
+            trade = self.trades.get(call.query["idempotency_key"])
+            return Answer(body=[trade] if trade else [])
+        if name == "last_price":
+            found = [each for each in self.trades.values() if each["symbol"] == call.query["symbol"]]
+            return Answer(body=found[-1:])
+        if name == "portfolios":
+            typed = call.query.get("q", "").casefold()
+            return Answer(body=[each for each in self.portfolios if typed in each.casefold()])
+        return Answer(body={"status": "ok"})
+
+    def place(self, call: Call) -> Answer:
+        key = call.headers["idempotency-key"]
+        if key in self.trades and self.bodies[key] != call.body:
+            return problem(409, "This key was used for another request.")
+        replayed = {"Idempotent-Replayed": "true"} if key in self.trades else {}
+        self.bodies[key] = call.body
+        trade = self.trades.setdefault(key, trade_json(call.body, f"T{1697234567000 + len(self.trades)}X"))
+        return Answer(201, {"success": True, "trade_id": trade["trade_id"], "trade": trade}, replayed)
+
+    def record(self, key: str, body: dict[str, Any]) -> None:
+        """Put a trade into the books behind the bot's back."""
+        self.bodies[key] = body
+        self.trades[key] = trade_json(body, f"T{1697234567000 + len(self.trades)}Z")
+
+
+def trade_json(body: dict[str, Any], trade_id: str) -> dict[str, Any]:
+    quantity, gmv = Decimal(body["quantity"]), Decimal(body["gmv"])
+    return {
+        "trade_id": trade_id,
+        "symbol": body["symbol"],
+        "side": body["side"],
+        "quantity": body["quantity"],
+        "gmv": f"{gmv:.2f}",
+        "price": f"{gmv / quantity:.2f}",
+        "portfolio_name": body["portfolio_name"],
+        "user_id": body.get("user_id"),
+        "timestamp": "2026-11-21T10:00:00.000000Z",
+        "realized_pnl": "0.00",
+        "position": {"quantity": body["quantity"], "avg_cost": f"{gmv / quantity:.2f}"},
+    }
+
+
+def problem(
+    status: int, detail: str, errors: list[dict[str, str]] | None = None, kind: str = "problem"
+) -> Answer:
+    """A problem document of the OMS."""
+    body = {
+        "type": f"/problems/{kind}",
+        "title": "Refused",
+        "status": status,
+        "detail": detail,
+        "errors": errors or [],
+    }
+    return Answer(status, body, {"Content-Type": "application/problem+json"})
+
+
+class _Httpd(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    @override
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that has gone away is part of the plot."""
+
+
+def _handler_for(server: Server) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def do_POST(self) -> None:
+            raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.answer(server.receive(self.call(_parse(raw, self.headers.get("Content-Type", "")))))
+
+        def do_GET(self) -> None:
+            self.answer(server.receive(self.call(None)))
+
+        def call(self, body: Any) -> Call:
+            parts = urlsplit(self.path)
+            query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            return Call(self.command, unquote(parts.path), headers, body, query, time.monotonic())
+
+        def answer(self, answer: Answer) -> None:
+            if answer.drop:
+                linger = struct.pack("ii", 1, 0)
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                self.connection.shutdown(socket.SHUT_RDWR)
+                self.close_connection = True
+                return
+            body = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
+            self.send_response(answer.status)
+            for name, value in ({"Content-Type": "application/json"} | answer.headers).items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        @override
+        def log_message(self, format: str, *args: Any) -> None:
+            """Keep the tests' output to themselves."""
+
+    return Handler
+
+
+def _parse(raw: bytes, content_type: str) -> Any:
+    if content_type.startswith("application/json"):
+        return json.loads(raw or b"{}")
+    values = {name: each[0] for name, each in parse_qs(raw.decode(), keep_blank_values=True).items()}
+    return {name: _json_or_text(value) for name, value in values.items()}
+
+
+def _json_or_text(value: str) -> Any:
+    return json.loads(value) if value[:1] in ("{", "[") else value

@@ -1,0 +1,40 @@
+from decimal import Decimal
+
+import pytest
+
+from app.forms.context import FormContext
+from app.forms.price import PRICE_PROMPT, doubt, price_line
+from app.forms.ticket import Draft
+
+
+@pytest.mark.parametrize(
+    ("price", "last", "asked"),
+    [
+        ("175", None, False), ("0.01", None, False), ("100000", None, False), ("0.00999999", None, True),
+        ("100000.01", None, True), ("120", "100", False), ("80", "100", False), ("120.01", "100", True),
+        ("79.99", "100", True),
+    ],
+)  # fmt: skip
+def test_a_price_is_asked_about_when_it_is_odd_or_far_from_the_last(price, last, asked):
+    assert (doubt(Decimal(price), Decimal(last) if last else None) is not None) is asked
+
+
+def test_the_price_line_shows_the_price_per_share_once_it_is_known():
+    assert price_line(Draft(quantity="1,000", gmv="17500")) == "Price per share: 17.50"
+    assert price_line(Draft(quantity="1,000")) == PRICE_PROMPT
+    assert price_line(Draft(quantity="1e3", gmv="1")) == PRICE_PROMPT
+
+
+def test_a_form_remembers_its_channel_and_attempt():
+    context = FormContext("C1").denied().denied()
+    assert FormContext.load(context.dump()) == FormContext("C1", 2)
+    assert len(FormContext("C" * 100, 10**6).dump()) < 3000
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"v":99,"channel":"C1"}'])
+def test_a_form_of_another_version_still_works_without_its_channel(text):
+    assert FormContext.load(text) == FormContext("")
+
+
+def test_a_strange_attempt_counts_as_the_first():
+    assert FormContext.load('{"v":1,"channel":"C1","attempt":"x"}') == FormContext("C1", 0)

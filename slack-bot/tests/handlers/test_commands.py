@@ -1,0 +1,118 @@
+"""`/trade` and `/trade-help`: slack.md lines 1–6, 13, 27, 33."""
+
+import json
+import time
+
+import pytest
+
+from tests import factories
+from tests.conftest import Workspace
+from tests.fakes import Answer
+
+
+def entry(view, block_id):
+    return next(block["element"] for block in view["blocks"] if block["block_id"] == block_id)
+
+
+def test_a_command_is_acknowledged_before_slack_has_opened_the_form(desk: Workspace):
+    desk.slack.script("views.open", Answer(slow=5.0))
+    began = time.monotonic()
+    answer = desk.type("AAPL")
+    assert (answer.status_code, answer.data) == (200, b"")
+    assert time.monotonic() - began < 1.0
+    desk.slack.wait_for("views.open")
+
+
+def test_nothing_is_called_before_the_form_is_opened(desk: Workspace):
+    desk.type("AAPL")
+    desk.slack.wait_for("views.open")
+    assert [desk.slack.name_of(call) for call in desk.slack.calls] == ["views.open"]
+    assert desk.oms.calls == []
+
+
+def test_a_symbol_is_filled_in(desk: Workspace):
+    desk.type(" aapl ")
+    view = desk.slack.wait_for("views.open")[0].body["view"]
+    assert entry(view, "symbol")["initial_value"] == "AAPL"
+    assert "initial_option" not in entry(view, "side")
+
+
+def test_a_full_line_fills_the_whole_form(desk: Workspace):
+    desk.type("buy 100 AAPL @ 175 in R&amp;D")
+    view = desk.slack.wait_for("views.open")[0].body["view"]
+    assert [entry(view, each)["initial_value"] for each in ("symbol", "quantity", "gmv")] == [
+        "AAPL",
+        "100",
+        "17500",
+    ]
+    assert entry(view, "side")["initial_option"]["value"] == "BUY"
+    assert entry(view, "portfolio")["initial_option"]["value"] == "R&D"
+    assert "Price per share: 175.00" in json.dumps(view)
+
+
+def test_the_form_carries_the_channel_and_no_secret(desk: Workspace):
+    desk.type("AAPL")
+    metadata = desk.slack.wait_for("views.open")[0].body["view"]["private_metadata"]
+    assert json.loads(metadata) == {"v": 1, "channel": "C1", "attempt": 0}
+
+
+@pytest.mark.parametrize(
+    ("text", "name"), [("help", "/trade"), ("", "/trade-help"), ("anything", "/trade-help")]
+)
+def test_help_is_said_privately(desk: Workspace, text, name):
+    answer = desk.type(text, name).get_json()
+    assert answer["response_type"] == "ephemeral"
+    assert "buy 100 AAPL @ 175 in Growth" in answer["text"]
+    assert desk.slack.calls == []
+
+
+@pytest.mark.parametrize("text", ["$$$ <!channel>", "buy 1e3 AAPL", "what is this"])
+def test_junk_gets_usage_privately(desk: Workspace, text):
+    answer = desk.type(text).get_json()
+    assert answer["response_type"] == "ephemeral"
+    assert "`/trade AAPL`" in answer["text"]
+    assert "<!channel>" not in answer["text"]
+    assert desk.slack.calls == []
+
+
+@pytest.mark.parametrize("code", ["expired_trigger_id", "exchanged_trigger_id", "invalid_trigger_id"])
+def test_a_trigger_that_is_too_old_asks_privately_to_run_the_command_again(desk: Workspace, code, caplog):
+    desk.slack.refuse("views.open", code)
+    desk.type("AAPL")
+    said = desk.slack.wait_for("respond")[0].body
+    assert said["response_type"] == "ephemeral"
+    assert "Please run `/trade` again." in said["text"]
+    assert all(record.exc_info is None for record in caplog.records)
+
+
+@pytest.mark.parametrize(
+    "trouble", [Answer(drop=True), Answer(503, b"oops"), Answer(body={"ok": False, "error": "fatal"})]
+)
+def test_any_other_trouble_is_said_privately_with_a_reference(desk: Workspace, trouble):
+    desk.slack.script("views.open", trouble)
+    request_id = desk.type("AAPL").headers["X-Request-ID"]
+    assert request_id in desk.slack.wait_for("respond")[0].body["text"]
+    assert len(desk.slack.named("views.open")) == 1, "a send is never repeated blindly"
+
+
+def test_without_a_response_url_the_person_is_told_in_a_direct_message(desk: Workspace):
+    desk.slack.refuse("views.open", "expired_trigger_id")
+    desk.slack.always["respond"] = Answer(404, b"expired_url")
+    desk.type("AAPL")
+    assert desk.slack.wait_for("chat.postMessage")[0].body["channel"] == "D-U1"
+
+
+def test_a_replayed_command_is_answered_like_the_first_and_opens_nothing(desk: Workspace):
+    payload = factories.command("AAPL", response_url=desk.slack.response_url)
+    first, second = desk.deliver(payload), desk.deliver(payload)
+    assert (first.status_code, first.data) == (second.status_code, second.data)
+    desk.slack.wait_for("views.open")
+    desk.bot.desk.outbox.close(0.1)
+    assert len(desk.slack.named("views.open")) == 1
+
+
+def test_when_no_worker_is_free_the_person_is_told_politely(desk: Workspace):
+    desk.bot.desk.opening.stop()
+    answer = desk.type("AAPL").get_json()
+    assert answer["response_type"] == "ephemeral"
+    assert "busy" in answer["text"]

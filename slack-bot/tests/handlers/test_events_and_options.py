@@ -1,0 +1,155 @@
+"""Events, the portfolio field's choices, the price line: slack.md lines 3, 10–12, 34 (acknowledged)."""
+
+import json
+import threading
+import time
+
+import pytest
+
+from app.blocks.trade_form import trade_form
+from app.forms.context import FormContext
+from app.forms.ticket import Draft
+from tests import factories
+from tests.conftest import Workspace
+from tests.fakes import Answer
+from tests.limits import check_options, check_view
+
+
+def ask(desk: Workspace, typed=""):
+    payload = factories.interaction(
+        "block_suggestion",
+        action_id="portfolio_entry",
+        block_id="portfolio",
+        value=typed,
+        view=factories.view(),
+        container={"type": "view", "view_id": "V1"},
+    )
+    return desk.deliver(payload).get_json()["options"]
+
+
+def test_existing_portfolios_are_offered(desk: Workspace):
+    assert [option["value"] for option in ask(desk)] == ["Growth", "Income"]
+
+
+def test_what_was_typed_is_offered_as_a_new_portfolio(desk: Workspace):
+    offered = ask(desk, "Inc")
+    assert [option["text"]["text"] for option in offered] == ["Income", "New portfolio: Inc"]
+    assert desk.oms.named("portfolios")[0].query == {"q": "Inc", "limit": "100"}
+
+
+def test_five_thousand_portfolios_fit(desk: Workspace):
+    desk.oms.portfolios = [f"Book {number}" for number in range(5000)]
+    check_options(ask(desk, "Book"), 100)
+
+
+@pytest.mark.parametrize("trouble", [Answer(500), Answer(drop=True), Answer(401), Answer(body=b"nonsense")])
+def test_suggestions_are_empty_when_the_oms_is_in_trouble(desk: Workspace, trouble):
+    desk.oms.script("portfolios", trouble)
+    assert ask(desk, "x") == []
+
+
+def test_suggestions_that_are_no_list_are_none(desk: Workspace):
+    desk.oms.script("portfolios", Answer(body={"a": 1}))
+    assert ask(desk) == []
+
+
+def test_suggestions_come_in_time_or_empty(desk: Workspace):
+    desk.oms.script("portfolios", Answer(slow=5.0))
+    began = time.monotonic()
+    assert ask(desk, "x") == []
+    assert time.monotonic() - began < 1.0
+
+
+def typed(
+    desk: Workspace,
+    *,
+    quantity: str,
+    gmv: str,
+    at: str = "1.0",
+    view_hash: str = "h1",
+    action="quantity_entry",
+):
+    blocks = trade_form(Draft("AAPL"), FormContext("C1"))["blocks"]
+    view = factories.view(
+        blocks, hash=view_hash, state={"values": factories.state(quantity=quantity, gmv=gmv)}
+    )
+    action = {
+        "type": "number_input",
+        "action_id": action,
+        "block_id": "quantity",
+        "value": quantity,
+        "action_ts": at,
+    }
+    return desk.deliver(factories.interaction("block_actions", view=view, actions=[action]))
+
+
+@pytest.mark.parametrize("action", ["quantity_entry", "gmv_entry"])
+def test_the_price_per_share_is_shown_while_filling_in(desk: Workspace, action):
+    assert typed(desk, quantity="100", gmv="17500", action=action).status_code == 200
+    redrawn = desk.slack.wait_for("views.update")[0].body
+    check_view(redrawn["view"])
+    assert "Price per share: 175.00" in str(redrawn["view"]["blocks"])
+    assert redrawn["hash"] == "h1"
+
+
+def test_a_redraw_keeps_block_and_action_ids(desk: Workspace):
+    typed(desk, quantity="100", gmv="17500")
+    redrawn = desk.slack.wait_for("views.update")[0].body["view"]["blocks"]
+    first = trade_form(Draft(), FormContext("C1"))["blocks"]
+    ids = [(block["block_id"], block.get("element", {}).get("action_id")) for block in first]
+    assert [(block["block_id"], block.get("element", {}).get("action_id")) for block in redrawn] == ids
+
+
+def test_a_line_that_stays_the_same_is_not_redrawn(desk: Workspace):
+    typed(desk, quantity="100", gmv="")
+    typed(desk, quantity="100", gmv="17500", at="2.0")
+    desk.slack.wait_for("views.update")
+    assert len(desk.slack.named("views.update")) == 1
+
+
+def test_the_last_of_quick_keystrokes_is_what_shows(desk: Workspace):
+    desk.slack.current_hash["V1"] = "h1"
+    threads = [
+        threading.Thread(
+            target=typed, args=(desk,), kwargs={"quantity": "1" + "0" * n, "gmv": "17500", "at": f"{n}.0"}
+        )
+        for n in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+        thread.join(5)
+    last = "Price per share: 0.175"
+    until = time.monotonic() + 5
+    while not any(last in str(call.body) for call in desk.slack.named("views.update")):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert last in str(desk.slack.named("views.update")[-1].body)
+
+
+def test_a_form_that_moved_on_keeps_its_line_quietly(desk: Workspace, caplog):
+    desk.slack.refuse("views.update", "hash_conflict")
+    assert typed(desk, quantity="100", gmv="17500").status_code == 200
+    desk.slack.wait_for("views.update")
+    assert all(record.levelname != "ERROR" for record in caplog.records)
+
+
+def test_an_action_that_means_nothing_is_acknowledged(desk: Workspace):
+    action = {"type": "button", "action_id": "old_button", "block_id": "b", "action_ts": "1.0"}
+    assert (
+        desk.deliver(
+            factories.interaction("block_actions", view=factories.view(), actions=[action])
+        ).status_code
+        == 200
+    )
+
+
+@pytest.mark.parametrize("event", ["app_uninstalled", "tokens_revoked"])
+def test_the_end_of_an_installation_is_acknowledged_and_logged_once(desk: Workspace, event, caplog):
+    body = json.dumps({
+        "type": "event_callback", "team_id": "T1", "event_id": "Ev1",
+        "event": {"type": event, "tokens": {"bot": ["U1"]}},
+    })  # fmt: skip
+    for _ in range(2):
+        headers = factories.signed(body) | {"Content-Type": "application/json"}
+        assert desk.bot.web.test_client().post("/slack/events", data=body, headers=headers).status_code == 200
+    assert [record.message for record in caplog.records].count("Installation ended") == 1

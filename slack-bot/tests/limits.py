@@ -1,0 +1,82 @@
+"""What Slack refuses in views and messages: checked by slack_sdk's models, and by hand where they miss it."""
+
+from decimal import Decimal
+from typing import Any
+
+from slack_sdk.models.blocks import Block
+from slack_sdk.models.views import View
+
+TEXT_LIMITS = {"section": 3000, "header": 150}
+MANY = {"radio_buttons": 10, "checkboxes": 10, "static_select": 100, "external_select": 100}
+
+
+def check_view(view: dict[str, Any]) -> None:
+    """Fail if Slack would refuse the view."""
+    View(**{name: value for name, value in view.items() if name != "type"}, type="modal").validate_json()
+    assert len(view["private_metadata"]) < 3000
+    assert all(0 < len(view[part]["text"]) <= 24 for part in ("title", "submit", "close") if part in view)
+    if any(block["type"] == "input" for block in view["blocks"]):
+        assert "submit" in view, "input without submit"
+    check_blocks(view["blocks"], at_most=100)
+
+
+def check_message(text: str, blocks: list[dict[str, Any]]) -> None:
+    """Fail if Slack would refuse or cut the message."""
+    assert 0 < len(text) <= 4000
+    check_blocks(blocks, at_most=50)
+
+
+def check_blocks(blocks: list[dict[str, Any]], at_most: int) -> None:
+    assert 0 < len(blocks) <= at_most
+    ids = [block["block_id"] for block in blocks if "block_id" in block]
+    assert len(ids) == len(set(ids)), "duplicate block ids"
+    assert all(len(each) <= 255 for each in ids)
+    for block, parsed in zip(blocks, Block.parse_all(blocks), strict=True):
+        assert parsed is not None
+        parsed.validate_json()
+        _check_block(block)
+
+
+def _check_block(block: dict[str, Any]) -> None:
+    for text in _texts(block):
+        assert text["text"], "empty text"
+        assert len(text["text"]) <= TEXT_LIMITS.get(block["type"], 2000)
+    if block["type"] == "input":
+        assert len(block["label"]["text"]) <= 2000
+        check_element(block["element"])
+
+
+def check_element(element: dict[str, Any]) -> None:
+    if "options" in element:
+        check_options(element["options"], MANY[element["type"]])
+    if "initial_option" in element:
+        check_options([element["initial_option"]], 1)
+        if "options" in element:
+            assert element["initial_option"] in element["options"], "initial option not offered"
+    if element["type"] == "number_input":
+        limits = [
+            element["min_value"],
+            element["max_value"],
+            element.get("initial_value", element["min_value"]),
+        ]
+        assert all(isinstance(each, str) for each in limits)
+        assert Decimal(limits[0]) <= Decimal(limits[2]) <= Decimal(limits[1])
+    if element["type"] == "plain_text_input":
+        assert len(element.get("initial_value", "")) <= element["max_length"] <= 3000
+
+
+def check_options(options: list[dict[str, Any]], at_most: int) -> None:
+    assert 0 < len(options) <= at_most
+    for option in options:
+        assert 0 < len(option["text"]["text"]) <= 75
+        assert 0 < len(option["value"]) <= 150
+
+
+def _texts(value: Any) -> list[dict[str, Any]]:
+    if isinstance(value, list):
+        return [text for each in value for text in _texts(each)]
+    if not isinstance(value, dict):
+        return []
+    if value.get("type") in ("plain_text", "mrkdwn"):
+        return [value]
+    return [text for each in value.values() for text in _texts(each)]

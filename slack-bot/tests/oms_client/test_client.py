@@ -1,0 +1,66 @@
+import pytest
+
+from app.errors import NotAllowed, NotPlaced, OmsError, OutcomeUnknown
+from app.oms_client import OmsClient
+from tests import factories
+from tests.fakes import Answer
+
+OTHER_TRADES = [
+    Answer(body={"a": 1}),
+    Answer(body=[{"no": "trade"}]),
+    Answer(body=[3]),
+    Answer(body=b"x"),
+    Answer(500),
+]
+
+
+@pytest.fixture
+def client(oms):
+    client = OmsClient(factories.settings(oms_url=oms.url), write_seconds=0.4, read_seconds=0.4)
+    yield client
+    oms.released.set()
+    client.close()
+
+
+def place(client):
+    return client.place(factories.ticket(), "U1", key="T1:V1:0", request_id="req-1")
+
+
+def test_a_trade_is_placed_once_and_a_repeat_says_so(client, oms):
+    first, second = place(client), place(client)
+    assert (first.replayed, second.replayed) == (False, True)
+    assert first.trade == second.trade
+    assert client.find("T1:V1:0", request_id="req-1") == first.trade
+    assert client.last_price("AAPL", request_id="req-1") == first.trade.price
+
+
+def test_what_was_never_traded_has_no_price_and_no_trade(client):
+    assert client.last_price("AAPL", request_id="req-1") is None
+    assert client.find("T1:V1:0", request_id="req-1") is None
+
+
+def test_a_refused_connection_is_not_placed(client, oms):
+    oms.stop()
+    with pytest.raises(NotPlaced):
+        place(client)
+
+
+@pytest.mark.parametrize("trouble", [Answer(slow=5.0), Answer(drop=True)])
+def test_a_lost_answer_is_unknown_and_not_sent_again(client, oms, trouble):
+    oms.script("place", trouble)
+    with pytest.raises(OutcomeUnknown):
+        place(client)
+    assert len(oms.named("place")) == 1
+
+
+@pytest.mark.parametrize("answer", OTHER_TRADES)
+def test_a_list_that_cannot_be_read_is_no_trade(client, oms, answer):
+    oms.script("last_price", answer)
+    with pytest.raises(OmsError):
+        client.last_price("AAPL", request_id="req-1")
+
+
+def test_a_key_that_may_not_read_is_said(client, oms):
+    oms.script("last_price", Answer(403))
+    with pytest.raises(NotAllowed):
+        client.last_price("AAPL", request_id="req-1")

@@ -1,0 +1,84 @@
+import threading
+
+import pytest
+
+from app.errors import Saturated
+from app.replies.claims import REMEMBERED, Claims, Outcome, Seen
+from app.replies.live_price import REMEMBERED as FORMS
+from app.replies.live_price import OpenForms
+from app.replies.workers import Workers
+
+DONE = Outcome({}, {}, placed=True)
+DENIED = Outcome({}, {})
+
+
+def test_what_does_not_fit_is_refused_at_once():
+    workers, release = Workers("test", threads=1, waiting=1), threading.Event()
+    running = [workers.submit("req-1", release.wait) for _ in range(2)]
+    with pytest.raises(Saturated):
+        workers.submit("req-1", release.wait)
+    release.set()
+    assert all(each.result(2) for each in running)
+    assert workers.submit("req-1", lambda: 3).result(2) == 3
+    workers.stop()
+
+
+def test_what_fails_is_logged_with_its_request_id(caplog):
+    workers = Workers("test", threads=1, waiting=0)
+    with pytest.raises(ZeroDivisionError):
+        workers.submit("req-9", lambda: 1 / 0).result(2)
+    workers.stop()
+    assert [getattr(record, "request_id", "") for record in caplog.records] == ["req-9"]
+
+
+def test_the_first_delivery_owns_a_submission():
+    claims = Claims()
+    first, mine = claims.claim("key", "one", {})
+    again, yours = claims.claim("key", "two", {})
+    assert (mine, yours) == (True, False)
+    assert first is again
+
+
+def test_a_key_is_free_after_a_denial_but_the_denied_delivery_is_remembered():
+    claims = Claims()
+    first, _ = claims.claim("key", "one", {})
+    claims.settle(first, DENIED)
+    assert claims.claim("key", "one", {}) == (first, False)
+    second, mine = claims.claim("key", "two", {})
+    assert mine
+    assert second is not first
+
+
+def test_a_key_that_traded_is_never_free_again():
+    claims = Claims()
+    first, _ = claims.claim("key", "one", {})
+    claims.settle(first, DONE)
+    assert claims.claim("key", "two", {}) == (first, False)
+
+
+def test_a_late_submission_has_to_be_redrawn():
+    claims = Claims()
+    submission, _ = claims.claim("key", "one", {})
+    assert submission.wait(0) is None
+    assert claims.settle(submission, DONE)
+    assert submission.wait(0) is DONE
+
+
+def test_one_in_time_has_not():
+    claims = Claims()
+    submission, _ = claims.claim("key", "one", {})
+    assert not claims.settle(submission, DONE)
+
+
+def test_memory_is_bounded():
+    seen, claims, forms = Seen(), Claims(), OpenForms()
+    for number in range(REMEMBERED + 1):
+        assert seen.first(str(number))
+        claims.claim(str(number), str(number), {})
+    assert seen.first("0")
+    assert not seen.first(str(REMEMBERED))
+    assert claims.claim("0", "0", {})[1]
+    first = forms.get("0")
+    for number in range(1, FORMS + 1):
+        forms.get(str(number))
+    assert forms.get("0") is not first

@@ -1,0 +1,85 @@
+"""Missing or unsafe settings stop the start with a sentence: slack.md line 35."""
+
+import pytest
+
+from app.config import SLACK_API_URL, ConfigError, from_values, load
+
+GOOD = {
+    "SLACK_BOT_TOKEN": "xoxb-1",
+    "SLACK_SIGNING_SECRET": "s" * 32,
+    "OMS_API_URL": "https://oms.example.com/",
+    "OMS_API_KEY": "k" * 32,
+}
+
+
+def test_what_is_not_set_has_a_default():
+    settings = from_values(GOOD)
+    assert (settings.host, settings.port, settings.environment) == ("127.0.0.1", 3000, "development")
+    assert settings.slack_api_url == SLACK_API_URL
+    assert settings.oms_api_url == "https://oms.example.com"
+    assert not settings.socket_mode
+    assert settings.log_format == "console"
+    assert from_values(GOOD | {"ENVIRONMENT": "production"}).log_format == "json"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SLACK_BOT_TOKEN", ""),
+        ("SLACK_BOT_TOKEN", "xoxp-1"),
+        ("SLACK_SIGNING_SECRET", "short"),
+        ("SLACK_SIGNING_SECRET", "with a space in it!"),
+        ("SLACK_APP_TOKEN", "xoxb-1"),
+        ("OMS_API_KEY", "k" * 31),
+        ("OMS_API_KEY", "é" * 40),
+        ("OMS_API_URL", ""),
+        ("OMS_API_URL", "ftp://oms"),
+        ("OMS_API_URL", "http://"),
+        ("SLACK_API_URL", "http://slack.example.com/api/"),
+        ("PORT", "0"),
+        ("PORT", "x"),
+        ("PORT", "70000"),
+        ("ENVIRONMENT", "prod"),
+        ("LOG_FORMAT", "xml"),
+    ],
+)
+def test_a_bad_value_is_named_with_what_to_set(name, value):
+    with pytest.raises(ConfigError, match=name):
+        from_values(GOOD | {name: value})
+
+
+def test_all_faults_are_told_at_once_and_no_value_is():
+    with pytest.raises(ConfigError) as fault:
+        from_values({"SLACK_BOT_TOKEN": "canary"})
+    assert all(name in str(fault.value) for name in GOOD)
+    assert "canary" not in str(fault.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ("127.0.0.1:8001", "http://127.0.0.1:8001"),
+        ("localhost:8001", "http://localhost:8001"),
+        ("oms-api:10000", "http://oms-api:10000"),
+        ("oms.example.com", "https://oms.example.com"),
+    ],
+)
+def test_the_scheme_of_the_oms_is_optional(given, url):
+    assert from_values(GOOD | {"OMS_API_URL": given}).oms_api_url == url
+
+
+def test_the_environment_wins_over_the_file(tmp_path):
+    file = tmp_path / ".env"
+    file.write_text(
+        "".join(f"{name}={value}\n" for name, value in GOOD.items()) + "PORT=3001\nHOST=0.0.0.0\n"
+    )
+    settings = load({"PORT": "3002"}, file)
+    assert (settings.port, settings.host) == (3002, "0.0.0.0")  # noqa: S104 - a container's address, nobody listens
+
+
+def test_without_a_file_the_environment_is_all(tmp_path):
+    assert load(GOOD, tmp_path / "none").slack_bot_token == "xoxb-1"
+
+
+def test_a_socket_mode_token_switches_it_on():
+    assert from_values(GOOD | {"SLACK_APP_TOKEN": "xapp-1"}).socket_mode

@@ -1,0 +1,69 @@
+"""manifest.json against what is registered: slack.md line 36."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from app.server.web import SLACK_PATHS
+from tests import factories
+from tests.conftest import Workspace
+
+FOLDER = Path(__file__).parents[2]
+MANIFEST = json.loads((FOLDER / "manifest.json").read_text())
+
+
+def test_every_command_of_the_manifest_is_handled_and_no_other(desk: Workspace):
+    commands = [entry["command"] for entry in MANIFEST["features"]["slash_commands"]]
+    assert commands == ["/trade", "/trade-help"]
+    assert all(desk.type("help", name).status_code == 200 for name in commands)
+    assert desk.type("help", "/other").status_code == 404
+
+
+@pytest.mark.parametrize("event", MANIFEST["settings"]["event_subscriptions"]["bot_events"])
+def test_every_event_of_the_manifest_is_handled(desk: Workspace, event):
+    body = json.dumps({"type": "event_callback", "event_id": event, "event": {"type": event}})
+    headers = factories.signed(body) | {"Content-Type": "application/json"}
+    assert desk.bot.web.test_client().post("/slack/events", data=body, headers=headers).status_code == 200
+
+
+def test_every_address_of_the_manifest_is_served_under_its_path(desk: Workspace):
+    settings = MANIFEST["settings"]
+    urls = [entry["url"] for entry in MANIFEST["features"]["slash_commands"]] + [
+        settings["event_subscriptions"]["request_url"],
+        settings["interactivity"]["request_url"],
+        settings["interactivity"]["message_menu_options_url"],
+    ]
+    paths = {url.removeprefix("https://YOUR-HOST") for url in urls}
+    assert paths == set(SLACK_PATHS)
+    rules = {rule.rule for rule in desk.bot.web.url_map.iter_rules()}
+    assert paths <= rules
+
+
+def test_the_scopes_are_those_of_the_methods_that_are_called():
+    needed = {"chat_postMessage": "chat:write", "conversations_open": "im:write"}
+    called = "".join(path.read_text() for path in (FOLDER / "app" / "delivery").glob("*.py"))
+    scopes = {scope for method, scope in needed.items() if method in called}
+    # commands: the slash commands; chat:write.public: confirmations in public channels without an invitation
+    assert set(MANIFEST["oauth_config"]["scopes"]["bot"]) == scopes | {"commands", "chat:write.public"}
+    without_scope = {"views_open", "views_update", "auth_test", "proxy"}
+    words = set(re.findall(r"self\.client\.(\w+)", called))
+    assert words == without_scope | set(needed)
+
+
+def test_the_template_names_every_setting_and_holds_no_secret():
+    lines = (FOLDER / ".env.template").read_text().splitlines()
+    values = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    assert set(values) == {
+        "SLACK_BOT_TOKEN",
+        "SLACK_SIGNING_SECRET",
+        "SLACK_APP_TOKEN",
+        "OMS_API_URL",
+        "OMS_API_KEY",
+        "HOST",
+        "PORT",
+        "ENVIRONMENT",
+        "LOG_FORMAT",
+    }
+    assert not any(values[name] for name in values if name.endswith(("TOKEN", "SECRET", "KEY")))

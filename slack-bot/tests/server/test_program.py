@@ -1,0 +1,168 @@
+"""The program as it is started and stopped, and what it logs."""
+
+import json
+import logging
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from app.server import logs
+from app.server.run import connect_forever
+from tests import factories
+from tests.conftest import make_bot
+from tests.fakes import Answer
+
+FOLDER = Path(__file__).parents[2]
+
+
+def environment(**values):
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return kept | values
+
+
+def start(**values):
+    return subprocess.Popen(
+        [sys.executable, "main.py"], cwd=FOLDER, env=environment(**values), stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_missing_configuration_stops_the_start_with_a_sentence():
+    program = start(SLACK_BOT_TOKEN="", SLACK_SIGNING_SECRET="", OMS_API_KEY="", OMS_API_URL="")
+    _, said = program.communicate(timeout=20)
+    assert program.returncode == 2
+    assert "Set SLACK_BOT_TOKEN" in said
+    assert "Traceback" not in said
+
+
+@pytest.fixture
+def running(slack, oms):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    program = start(
+        SLACK_BOT_TOKEN=factories.TOKEN,
+        SLACK_SIGNING_SECRET=factories.SECRET,
+        SLACK_API_URL=slack.api_url,
+        SLACK_APP_TOKEN="",
+        OMS_API_URL=oms.url,
+        OMS_API_KEY=factories.OMS_KEY,
+        HOST="127.0.0.1",
+        PORT=str(port),
+        ENVIRONMENT="production",
+        LOG_FORMAT="json",
+    )
+    yield program, f"http://127.0.0.1:{port}"
+    program.kill()
+    program.communicate()
+
+
+def health(url, seconds=10.0):
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            with urllib.request.urlopen(f"{url}/health", timeout=2) as answer:  # noqa: S310 - loopback
+                return json.load(answer)
+        except (urllib.error.URLError, ConnectionError):
+            assert time.monotonic() < until
+            time.sleep(0.02)
+
+
+def post(url, payload):
+    body = factories.form_body(payload)
+    request = urllib.request.Request(f"{url}/slack/events", body.encode(), factories.signed(body))  # noqa: S310 - loopback
+    with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 - loopback
+        return answer.status
+
+
+def test_the_program_serves_stays_small_and_stops_cleanly(running, slack):
+    program, url = running
+    assert health(url)["bot"] == "ok"
+    assert post(url, factories.command("AAPL")) == 200
+    assert post(url, factories.submission()) == 200
+    slack.wait_for("chat.postMessage")
+    resident_kib = int(re.findall(r"VmRSS:\s+(\d+)", Path(f"/proc/{program.pid}/status").read_text())[0])
+    assert resident_kib <= 60 * 1024
+    program.send_signal(signal.SIGTERM)
+    _, said = program.communicate(timeout=10)
+    assert program.returncode == 0
+    lines = [json.loads(line) for line in said.splitlines()]
+    events = [line["event"] for line in lines]
+    assert {"Listening", "Form opened", "Submission ended", "Stopped"} <= set(events)
+    assert not any(secret in said for secret in (factories.TOKEN, factories.SECRET, factories.OMS_KEY))
+
+
+def test_a_taken_port_is_said_in_a_sentence(slack, oms):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        program = start(
+            SLACK_BOT_TOKEN=factories.TOKEN,
+            SLACK_SIGNING_SECRET=factories.SECRET,
+            SLACK_API_URL=slack.api_url,
+            OMS_API_URL=oms.url,
+            OMS_API_KEY=factories.OMS_KEY,
+            PORT=str(taken.getsockname()[1]),
+        )
+        _, said = program.communicate(timeout=20)
+    assert program.returncode == 1
+    assert "cannot listen" in said
+    assert "Traceback" not in said
+
+
+def test_socket_mode_is_tried_again_until_it_stands_or_the_bot_stops(slack, oms, caplog):
+    caplog.set_level("INFO")
+    bot = make_bot(slack, oms)
+    slack.always["apps.connections.open"] = Answer(body={"ok": False, "error": "invalid_auth"})
+    object.__setattr__(bot.settings, "slack_app_token", "xapp-1")
+    thread = threading.Thread(target=connect_forever, args=(bot,))
+    thread.start()
+    slack.wait_for("apps.connections.open")
+    bot.desk.stop(1.0)
+    thread.join(10)
+    assert not thread.is_alive()
+    assert "Slack refused the app token" in caplog.text
+
+
+def record(**extra):
+    made = logging.LogRecord("app.x", logging.INFO, "", 1, "Trade %s", ("T1",), None)
+    made.__dict__.update(extra)
+    return made
+
+
+def test_a_log_line_is_json_with_the_named_values():
+    line = json.loads(logs.JsonLines().format(record(request_id="req-1")))
+    assert line | {"level": "info", "event": "Trade T1", "request_id": "req-1", "logger": "app.x"} == line
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"])
+
+
+def test_a_log_line_for_eyes_names_them_after_the_event():
+    assert logs.Console().format(record(request_id="req-1")).endswith("info    Trade T1 request_id=req-1")
+
+
+@pytest.mark.parametrize("formatter", [logs.JsonLines(), logs.Console()])
+def test_a_fault_is_logged_with_its_trace(formatter):
+    made = record()
+    fault = ZeroDivisionError("no")
+    made.exc_info = (type(fault), fault, None)
+    assert "ZeroDivisionError" in formatter.format(made)
+
+
+def test_libraries_that_would_log_bodies_are_quiet(monkeypatch):
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", list(root.handlers))
+    level = root.level
+    logs.configure("json")
+    root.setLevel(level)
+    assert all(logging.getLogger(name).level == logging.ERROR for name in logs.QUIET)
+    for name in logs.QUIET:
+        logging.getLogger(name).setLevel(logging.NOTSET)

@@ -1,0 +1,168 @@
+"""The door: slack.md lines 33 and 35."""
+
+import time
+
+import pytest
+
+from app.server.signature import is_signed
+from app.server.web import BODY_BYTES_AT_MOST
+from tests import factories
+from tests.conftest import Workspace
+from tests.fakes import Answer
+
+BODY = factories.form_body(factories.command("help"))
+
+
+def post(desk: Workspace, headers, body=BODY, path="/slack/commands"):
+    return desk.bot.web.test_client().post(path, data=body, headers=headers)
+
+
+def without(headers, name):
+    return {each: value for each, value in headers.items() if each != name}
+
+
+GOOD = factories.signed(BODY)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        GOOD | {"X-Slack-Signature": "v0=" + "0" * 64},
+        GOOD | {"X-Slack-Signature": "é"},
+        GOOD | {"X-Slack-Signature": ""},
+        GOOD | {"X-Slack-Request-Timestamp": "soon"},
+        GOOD | {"X-Slack-Request-Timestamp": ""},
+        GOOD | {"X-Slack-Request-Timestamp": "1" * 5000},
+        GOOD | {"X-Slack-Request-Timestamp": "1.5"},
+        GOOD | {"X-Slack-Request-Timestamp": "-1"},
+        without(GOOD, "X-Slack-Signature"),
+        without(GOOD, "X-Slack-Request-Timestamp"),
+        factories.signed(BODY, at=time.time() - 400),
+        factories.signed(BODY, at=time.time() + 400),
+        factories.signed(BODY, secret="another-secret"),
+        factories.signed(BODY + "&user_id=U2"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("path", ["/slack/events", "/slack/commands", "/slack/interactions"])
+def test_what_slack_did_not_sign_now_is_refused_before_it_is_parsed(
+    desk: Workspace, headers, path, monkeypatch
+):
+    monkeypatch.setattr(desk.bot.bolt, "dispatch", lambda _request: pytest.fail("parsed"))
+    assert post(desk, headers, path=path).status_code == 401
+
+
+def test_a_signature_holds_for_five_minutes_either_way():
+    headers = factories.signed(BODY, at=1000)
+    signature = headers["X-Slack-Signature"]
+    secret, body = factories.SECRET, BODY.encode()
+    assert is_signed(secret, "1000", signature, body, now=1300)
+    assert is_signed(secret, "1000", signature, body, now=700)
+    assert not is_signed(secret, "1000", signature, body, now=1301)
+    assert not is_signed(secret, "1000", signature, body, now=699)
+
+
+def test_the_body_is_never_logged(desk: Workspace, caplog):
+    caplog.set_level("DEBUG")
+    body = factories.form_body(factories.command("canary-in-the-body"))
+    post(desk, factories.signed(body), body)
+    post(desk, {}, body)
+    desk.type("canary-in-the-body")
+    assert "canary-in-the-body" not in caplog.text
+    assert factories.SECRET not in caplog.text
+
+
+def test_secrets_appear_in_no_repr(desk: Workspace):
+    told = repr(desk.bot.settings) + repr(desk.bot.desk)
+    assert all(secret not in told for secret in (factories.SECRET, factories.TOKEN, factories.OMS_KEY))
+
+
+def test_a_body_beyond_the_cap_is_refused(desk: Workspace):
+    body = "x" * (BODY_BYTES_AT_MOST + 1)
+    assert post(desk, factories.signed(body), body).status_code == 413
+
+
+@pytest.mark.parametrize("body", ["payload={", "payload=%7B"])
+def test_a_signed_but_malformed_body_is_a_400(desk: Workspace, body):
+    assert post(desk, factories.signed(body), body, "/slack/interactions").status_code == 400
+
+
+def test_slacks_url_check_is_answered(desk: Workspace):
+    body = '{"type":"url_verification","challenge":"abc"}'
+    headers = factories.signed(body) | {"Content-Type": "application/json"}
+    assert b"abc" in post(desk, headers, body, "/slack/events").data
+
+
+def test_a_delivery_that_nobody_handles_is_a_404_and_not_an_error(desk: Workspace):
+    assert desk.deliver(factories.interaction("shortcut", callback_id="unknown")).status_code == 404
+
+
+def test_every_delivery_gets_a_request_id_of_our_own(desk: Workspace):
+    headers = factories.signed(BODY) | {"X-Request-ID": "forged"}
+    first, second = (post(desk, headers).headers["X-Request-ID"] for _ in range(2))
+    assert first.startswith("req-")
+    assert len({first, second, "forged"}) == 3
+
+
+def test_slack_paths_take_posts_only(desk: Workspace):
+    assert desk.bot.web.test_client().get("/slack/events").status_code == 405
+
+
+def health(desk: Workspace):
+    answer = desk.bot.web.test_client().get("/health")
+    assert answer.status_code == 200
+    return answer.get_json()
+
+
+def test_health_answers_at_once_before_anything_is_known(desk: Workspace):
+    desk.slack.always["auth.test"] = Answer(slow=5.0)
+    assert health(desk) == {
+        "status": "ok",
+        "service": "slack-bot",
+        "bot": "ok",
+        "slack": "unknown",
+        "oms": "unknown",
+    }
+
+
+def test_health_tells_slack_oms_and_bot_apart(desk: Workspace):
+    desk.oms.always["/health/ready"] = Answer(503)
+    desk.bot.health.probe()
+    assert (
+        desk.bot.health.report() | {"bot": "ok", "slack": "ok", "oms": "failing"} == desk.bot.health.report()
+    )
+    desk.slack.refuse("auth.test", "invalid_auth")
+    desk.oms.always["/health/ready"] = Answer()
+    desk.bot.health.probe()
+    assert (
+        desk.bot.health.report() | {"bot": "ok", "slack": "failing", "oms": "ok"} == desk.bot.health.report()
+    )
+
+
+def test_health_probes_once_in_a_while_however_often_it_is_asked(desk: Workspace):
+    for _ in range(20):
+        health(desk)
+    desk.slack.wait_for("auth.test")
+    desk.oms.wait_for("/health/ready")
+    assert len(desk.slack.named("auth.test")) == len(desk.oms.named("/health/ready")) == 1
+
+
+def test_health_says_failing_when_the_oms_is_not_there(desk: Workspace):
+    desk.oms.stop()
+    desk.bot.health.probe()
+    assert health(desk)["oms"] == "failing"
+
+
+def test_a_handler_that_fails_is_logged_and_acknowledged_once(desk: Workspace, monkeypatch, caplog):
+    def broken(_delivery):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(desk.bot.desk.seen, "first", broken)
+    assert desk.type("AAPL").status_code == 200
+    assert "Handler failed" in caplog.text
+
+
+def test_a_handler_that_fails_before_its_answer_is_acknowledged_anyway(desk: Workspace, monkeypatch, caplog):
+    monkeypatch.setattr(desk.bot.desk.claims, "claim", lambda *_: 1 / 0)
+    assert desk.deliver(factories.submission()).status_code == 200
+    assert "Handler failed" in caplog.text

@@ -1,0 +1,225 @@
+"""A bot that records and answers as told, and somebody who acts over the control API."""
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from slack_sdk.signature import SignatureVerifier
+from typing_extensions import override
+
+TOKEN = "xoxb-for-tests"
+SECRET = "for-tests"
+AVA, BEN = "U0AVACHEN01", "U0BENOKAF02"
+TRADING, PRIVATE, HIDDEN, ARCHIVED = "C0TRADING01", "C0RANDOMP01", "C0BOARDRM01", "C0OLDDESK01"
+PATIENCE_SECONDS = 10.0
+
+
+@dataclass
+class Received:
+    """One request that the bot got; `fields` is the form, the interaction payload or the event."""
+
+    path: str
+    headers: dict[str, str]
+    raw: str
+    fields: dict[str, Any]
+
+    @property
+    def signed(self) -> bool:
+        return SignatureVerifier(SECRET).is_valid_request(self.raw, self.headers)
+
+
+@dataclass
+class Answer:
+    """What the bot says; `silent` until `FakeBot.release`; `meanwhile` runs before it answers."""
+
+    body: Any = b""
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    silent: bool = False
+    meanwhile: Callable[[Received], Any] | None = None
+
+
+class FakeBot:
+    """A bot without a mind of its own."""
+
+    def __init__(self) -> None:
+        self.received: list[Received] = []
+        self.answers: list[Answer] = []
+        self.released = threading.Event()
+        self._news = threading.Condition()
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._http.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._http.server_port}"
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,))
+        self._thread.start()
+
+    @property
+    def last(self) -> Received:
+        return self.received[-1]
+
+    def will(self, body: Any = b"", **about: Any) -> None:
+        """Answer the next request that is not answered yet with this."""
+        self.answers.append(Answer(body, **about))
+
+    def take(self, request: Received) -> Answer:
+        with self._news:
+            self.received.append(request)
+            self._news.notify_all()
+            return self.answers.pop(0) if self.answers else Answer()
+
+    def wait_for(self, count: int) -> list[Received]:
+        """Return all requests once there are `count`; fail after a while."""
+        with self._news:
+            assert self._news.wait_for(lambda: len(self.received) >= count, PATIENCE_SECONDS)
+            return list(self.received)
+
+    def close(self) -> None:
+        self.released.set()
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join()
+
+
+def _handler(bot: FakeBot) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            raw = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            request = Received(self.path, dict(self.headers), raw, _fields(raw))
+            answer = bot.take(request)
+            if answer.meanwhile:
+                answer.meanwhile(request)
+            if answer.silent:
+                bot.released.wait(PATIENCE_SECONDS)
+            body = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
+            kind = "text/plain" if isinstance(answer.body, bytes) else "application/json"
+            self.send_response(answer.status)
+            for name, value in (
+                {"Content-Type": kind, "Content-Length": str(len(body))} | answer.headers
+            ).items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        @override
+        def log_message(self, *_: Any) -> None:
+            """Stay quiet."""
+
+        @override
+        def handle(self) -> None:
+            try:
+                super().handle()
+            except ConnectionError:
+                self.close_connection = True
+
+    return Handler
+
+
+def _fields(raw: str) -> dict[str, Any]:
+    if raw.startswith("{"):
+        return dict(json.loads(raw))
+    form = {name: values[0] for name, values in parse_qs(raw, keep_blank_values=True).items()}
+    return dict(json.loads(form["payload"])) if "payload" in form else form
+
+
+class Page:
+    """Somebody at the simulator's control API."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def post(self, path: str, headers: dict[str, str] | None = None, **body: Any) -> tuple[int, Any]:
+        return self.send("POST", path, json.dumps(body).encode(), headers or {})
+
+    def get(self, path: str, headers: dict[str, str] | None = None) -> tuple[int, Any]:
+        return self.send("GET", path, None, headers or {})
+
+    def send(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> tuple[int, Any]:
+        connection = HTTPConnection(urlsplit(self.url).netloc, timeout=PATIENCE_SECONDS)
+        try:
+            connection.request(method, path, body, {"Content-Type": "application/json"} | headers)
+            answer = connection.getresponse()
+            return answer.status, _decoded(answer.read())
+        finally:
+            connection.close()
+
+    def do(self, verb: str, user: str = "ava", **body: Any) -> Any:
+        """Act as a person, and insist that it can be done."""
+        status, answer = self.post(f"/control/{verb}", user=user, **body)
+        assert status == 200, answer
+        return answer
+
+    def rig(self, what: str, **body: Any) -> Any:
+        status, answer = self.post(f"/control/{what}", **body)
+        assert status == 200, answer
+        return answer
+
+    def say(self, text: str, channel: str = "trading", user: str = "ava") -> Any:
+        return self.do("say", user, channel=channel, text=text)
+
+    def trigger(self, bot: FakeBot) -> str:
+        self.say("/trade")
+        return str(bot.last.fields["trigger_id"])
+
+    def screen(self, user: str = "ava", channel: str = "trading") -> Any:
+        return self.get(f"/control/state?user={user}&channel={channel}")[1]
+
+    def messages(self, user: str = "ava", channel: str = "trading") -> Any:
+        return self.screen(user, channel)["messages"]
+
+    def texts(self, user: str = "ava", channel: str = "trading") -> list[str]:
+        return [message["text"] for message in self.messages(user, channel)]
+
+    def form(self, user: str = "ava") -> Any:
+        views = self.screen(user)["views"]
+        return views[-1] if views else None
+
+    def log(self) -> Any:
+        return self.get("/control/log")[1]
+
+
+def _decoded(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return body.decode()
+
+
+def plain(text: str) -> dict[str, Any]:
+    return {"type": "plain_text", "text": text}
+
+
+def option(value: str, text: str = "") -> dict[str, Any]:
+    return {"text": plain(text or value), "value": value}
+
+
+def field_block(block_id: str, element: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {
+        "type": "input",
+        "block_id": block_id,
+        "label": plain(block_id),
+        "element": {"action_id": "a"} | element,
+    } | more
+
+
+def modal(*blocks: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A form with one text field, unless blocks are given."""
+    default = field_block("symbol", {"type": "plain_text_input"})
+    about = {"type": "modal", "title": plain("Trade"), "submit": plain("Place"), "callback_id": "trade"}
+    return about | {"blocks": list(blocks) or [default]} | more
+
+
+def section(text: str) -> dict[str, Any]:
+    return {"type": "section", "text": {"type": "mrkdwn", "text": text}}
+
+
+def button(action_id: str = "go", **more: Any) -> dict[str, Any]:
+    return {"type": "button", "action_id": action_id, "text": plain("Go")} | more
+
+
+def actions(*elements: dict[str, Any], block_id: str = "acts") -> dict[str, Any]:
+    return {"type": "actions", "block_id": block_id, "elements": list(elements)}

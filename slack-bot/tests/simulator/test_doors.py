@@ -1,0 +1,179 @@
+"""Who gets in, what the page is made of, and how the program starts and stops."""
+
+import http.client
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+import simulator
+from simulator import config
+from simulator.errors import ConfigError
+from tests.simulator.doubles import SECRET, TOKEN
+
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - which is what must be refused
+HOME = Path(simulator.__file__).parent
+GOOD = {"SLACK_BOT_TOKEN": TOKEN, "SLACK_SIGNING_SECRET": SECRET, "BOT_URL": "http://127.0.0.1:9"}
+
+
+def own_host(server):
+    return urlsplit(server.url).netloc
+
+
+@pytest.mark.parametrize("path", ["/", "/control/state", "/api/auth.test", "/static/main.js"])
+def test_a_foreign_name_for_this_machine_is_refused(page, path):
+    status, answer = page.get(path, {"Host": "evil.example"})
+    assert status == 403
+    assert "evil.example" in answer["error"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Content-Type": "text/plain"},
+        {"Content-Type": "application/x-www-form-urlencoded"},
+    ],
+)
+def test_a_page_from_elsewhere_cannot_drive_it(page, headers):
+    assert page.post("/control/reset", headers)[0] == 403
+
+
+def test_its_own_page_can(page, server):
+    headers = {"Origin": server.url, "Sec-Fetch-Site": "same-origin"}
+    assert page.post("/control/reset", headers)[0] == 200
+
+
+def test_a_page_from_elsewhere_cannot_look_either(page):
+    assert page.get("/control/stream", {"Sec-Fetch-Site": "cross-site"})[0] == 403
+    assert page.get("/control/state", {"Origin": "http://evil.example"})[0] == 403
+
+
+def test_the_page_runs_its_own_scripts_only(server):
+    connection = http.client.HTTPConnection(own_host(server), timeout=5)
+    connection.request("GET", "/")
+    answer = connection.getresponse()
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'self'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert b"<script>" not in answer.read()
+    connection.close()
+
+
+def test_no_script_parses_html():
+    forbidden = re.compile(
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|\beval\(|srcdoc"
+    )
+    for script in (HOME / "static").glob("*.js"):
+        assert not forbidden.search(script.read_text(encoding="utf-8")), script.name
+
+
+def test_every_file_of_the_page_is_served(page):
+    for name in ("main.js", "base.css", "icon.svg"):
+        assert page.get(f"/static/{name}")[0] == 200
+    assert page.get("/static/../config.py")[0] == 404
+    assert page.get("/health")[1]["status"] == "healthy"
+
+
+def test_the_page_is_told_of_changes(server, page):
+    connection = http.client.HTTPConnection(own_host(server), timeout=5)
+    connection.request("GET", "/control/stream")
+    stream = connection.getresponse()
+    assert stream.headers["Content-Type"].startswith("text/event-stream")
+    assert [stream.readline()[:6], stream.readline()] == [b"data: ", b"\n"]
+    stream.readline(), stream.readline()
+    page.say("hello")
+    assert stream.readline().startswith(b"data: ")
+    connection.close()
+
+
+def test_the_page_never_gets_a_secret(page):
+    page.say("/trade")
+    for path in ("/control/state", "/control/log", "/control/state?user=ava"):
+        assert TOKEN not in str(page.get(path)[1])
+        assert SECRET not in str(page.get(path)[1])
+
+
+@pytest.mark.parametrize("host", [EVERYWHERE, "::", "192.168.1.5", "example.com", "127.0.0.1.example.com"])
+def test_it_listens_on_loopback_only(host):
+    with pytest.raises(ConfigError, match="this machine only"):
+        config.load(GOOD | {"HOST": host})
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "localhost", "::1", "[::1]"])
+def test_loopback_has_several_names(host):
+    assert config.is_loopback(config.load(GOOD | {"HOST": host}).host)
+
+
+@pytest.mark.parametrize("name", ["SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "BOT_URL"])
+def test_what_is_missing_is_named(name):
+    with pytest.raises(ConfigError, match=name):
+        config.load(GOOD | {name: " "})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("PORT", "x"), ("PORT", "70000"), ("BOT_URL", "ftp://x"), ("BOT_URL", "bot")]
+)
+def test_what_makes_no_sense_is_named(name, value):
+    with pytest.raises(ConfigError, match=name):
+        config.load(GOOD | {name: value})
+
+
+def start(**environment):
+    variables = {
+        name: value for name, value in os.environ.items() if not name.startswith(("SLACK", "BOT", "HOST"))
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "simulator"],
+        cwd=HOME.parent,
+        env=variables | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [({}, "SLACK_BOT_TOKEN"), (GOOD | {"HOST": EVERYWHERE}, "HOST=0.0.0.0 is refused")],
+)
+def test_a_start_that_cannot_be_ends_with_a_sentence_and_status_2(environment, words):
+    process = start(**environment)
+    _, errors = process.communicate(timeout=10)
+    assert process.returncode == 2
+    assert words in errors
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_stops_within_a_second_though_pages_listen(number):
+    process = start(**GOOD, PORT="0")
+    assert process.stdout
+    line = process.stdout.readline()
+    connection = http.client.HTTPConnection(urlsplit(line.split()[-1]).netloc, timeout=5)
+    connection.request("GET", "/control/stream")
+    connection.getresponse().readline()
+    asked = time.monotonic()
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=10)
+    assert (process.returncode, errors) == (0, "")
+    assert time.monotonic() - asked < 3.0  # under one, where the machine has nothing else to do
+    connection.close()
+
+
+def test_a_taken_port_is_said(server):
+    process = start(**GOOD, PORT=str(urlsplit(server.url).port))
+    _, errors = process.communicate(timeout=10)
+    assert process.returncode == 1
+    assert "cannot listen" in errors

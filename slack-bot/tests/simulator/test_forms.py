@@ -1,0 +1,252 @@
+import pytest
+
+from tests.simulator.doubles import AVA, TRADING, actions, button, field_block, modal, option, plain
+
+TEXT = {"type": "plain_text_input"}
+TROUBLE = "We had some trouble connecting. Try again?"
+
+
+def submit(page, value="AAPL"):
+    return page.do("submit", values={"symbol": {"a": value}})
+
+
+def test_a_submission_sends_the_view_with_its_state(page, bot, open_form):
+    view = open_form(private_metadata="C1")
+    assert submit(page)["outcome"] == "closed"
+    assert page.form() is None
+    payload = bot.last.fields
+    assert (bot.last.path, bot.last.signed, payload["type"]) == (
+        "/slack/interactions",
+        True,
+        "view_submission",
+    )
+    assert payload["user"]["id"] == AVA
+    assert payload["view"]["id"] == view["id"]
+    assert payload["view"]["callback_id"] == "trade"
+    assert payload["view"]["private_metadata"] == "C1"
+    assert payload["view"]["state"]["values"]["symbol"]["a"] == {"type": "plain_text_input", "value": "AAPL"}
+    assert payload["response_urls"] == []
+
+
+def test_errors_stay_beside_their_fields_and_the_entries_too(page, bot, open_form):
+    open_form()
+    bot.will({"response_action": "errors", "errors": {"symbol": "No such symbol."}})
+    assert submit(page, "??")["errors"] == {"symbol": "No such symbol."}
+    assert page.form()["errors"] == {"symbol": "No such symbol."}
+    assert page.form()["state"]["values"]["symbol"]["a"]["value"] == "??"
+    assert submit(page)["outcome"] == "closed"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"response_action": "errors", "errors": {"other": "No such block."}},
+        {"response_action": "errors", "errors": {}},
+        {"response_action": "update", "view": {"type": "modal"}},
+        {"response_action": "dance"},
+        ["closed"],
+        b"closed",
+    ],
+)
+def test_an_answer_that_slack_does_not_take_is_trouble(page, bot, open_form, answer):
+    open_form()
+    bot.will(answer)
+    outcome = submit(page)
+    assert (outcome["outcome"], outcome["notice"]) == ("failed", TROUBLE)
+    assert page.form()["notice"] == TROUBLE
+    assert page.log()["deliveries"][-1]["problem"]
+
+
+def test_a_bot_that_fails_leaves_the_form_open(page, bot, open_form):
+    open_form()
+    bot.will(status=500)
+    assert submit(page)["notice"] == TROUBLE
+    assert submit(page)["outcome"] == "closed"
+
+
+def test_an_update_redraws_the_same_view(page, bot, open_form):
+    view = open_form()
+    bot.will({"response_action": "update", "view": modal(title=plain("Placing…"))})
+    assert submit(page)["outcome"] == "updated"
+    assert (page.form()["id"], page.form()["title"]["text"]) == (view["id"], "Placing…")
+
+
+def test_a_push_goes_on_top_and_closing_it_goes_back(page, bot, open_form):
+    view = open_form()
+    bot.will({"response_action": "push", "view": modal(title=plain("Sure?"))})
+    assert submit(page)["outcome"] == "pushed"
+    assert page.form()["previous_view_id"] == view["id"]
+    page.do("close")
+    assert page.form()["id"] == view["id"]
+
+
+def test_clear_closes_all(page, bot, open_form):
+    open_form()
+    bot.will({"response_action": "push", "view": modal()})
+    submit(page)
+    bot.will({"response_action": "clear"})
+    assert submit(page)["outcome"] == "cleared"
+    assert page.form() is None
+
+
+def test_an_empty_answer_closes_the_front_form_only(page, bot, open_form):
+    view = open_form()
+    bot.will({"response_action": "push", "view": modal()})
+    submit(page)
+    bot.will({})
+    assert submit(page)["outcome"] == "closed"
+    assert page.form()["id"] == view["id"]
+
+
+def test_a_view_updated_while_the_submission_waits_is_what_stays(page, bot, slack, open_form):
+    view = open_form()
+    bot.will(
+        {"response_action": "errors", "errors": {"symbol": "Again."}},
+        meanwhile=lambda _: slack.views_update(view_id=view["id"], view=modal(title=plain("Meanwhile"))),
+    )
+    submit(page)
+    assert page.form()["title"]["text"] == "Meanwhile"
+
+
+def test_closing_tells_the_bot_only_when_it_asked(page, bot, open_form):
+    open_form()
+    page.do("close")
+    assert bot.last.path == "/slack/commands"
+    view = open_form(notify_on_close=True)
+    page.do("close")
+    assert (bot.last.fields["type"], bot.last.fields["is_cleared"]) == ("view_closed", False)
+    assert bot.last.fields["view"]["id"] == view["id"]
+
+
+def test_closing_everything_is_cleared(page, bot, open_form):
+    open_form(notify_on_close=True)
+    bot.will({"response_action": "push", "view": modal(notify_on_close=True)})
+    submit(page)
+    page.do("close", everything=True)
+    assert [request.fields["is_cleared"] for request in bot.received[-2:]] == [True, True]
+    assert page.form() is None
+
+
+REFUSED = [
+    (TEXT, "", "Please complete this required field."),
+    (TEXT | {"min_length": 3}, "ab", "at least 3"),
+    (TEXT | {"max_length": 3}, "abcd", "at most 3"),
+    ({"type": "number_input", "is_decimal_allowed": True}, "1e3", "a number"),
+    ({"type": "number_input", "is_decimal_allowed": False}, "1.5", "a whole number"),
+    ({"type": "number_input", "is_decimal_allowed": True, "min_value": "1"}, "0.5", "at least 1"),
+    ({"type": "number_input", "is_decimal_allowed": True, "max_value": "1"}, "1.5", "at most 1"),
+    ({"type": "email_text_input"}, "me", "email"),
+    ({"type": "url_text_input"}, "me", "link"),
+    ({"type": "static_select", "options": [option("a")]}, None, "required"),
+    (
+        {"type": "multi_static_select", "options": [option("a"), option("b")], "max_selected_items": 1},
+        ["a", "b"],
+        "at most 1",
+    ),
+]
+
+
+@pytest.mark.parametrize(("element", "value", "sentence"), REFUSED)
+def test_the_form_refuses_by_itself_what_slack_s_would(page, bot, open_form, element, value, sentence):
+    open_form(field_block("b", element))
+    sent = len(bot.received)
+    outcome = page.do("submit", values={"b": {"a": value}})
+    assert (outcome["outcome"], outcome["sent"]) == ("errors", False)
+    assert sentence in outcome["errors"]["b"]
+    assert len(bot.received) == sent
+
+
+HELD = [
+    ({"type": "static_select", "options": [option("a", "A")]}, "a", "selected_option", option("a", "A")),
+    ({"type": "radio_buttons", "options": [option("a")]}, "a", "selected_option", option("a")),
+    ({"type": "checkboxes", "options": [option("a"), option("b")]}, ["b"], "selected_options", [option("b")]),
+    ({"type": "multi_static_select", "options": [option("a")]}, ["a"], "selected_options", [option("a")]),
+    ({"type": "users_select"}, AVA, "selected_user", AVA),
+    ({"type": "multi_users_select"}, [AVA], "selected_users", [AVA]),
+    ({"type": "channels_select"}, TRADING, "selected_channel", TRADING),
+    ({"type": "datepicker"}, "2026-11-20", "selected_date", "2026-11-20"),
+    ({"type": "timepicker"}, "09:30", "selected_time", "09:30"),
+    ({"type": "datetimepicker"}, 1_700_000_000, "selected_date_time", 1_700_000_000),
+    ({"type": "number_input", "is_decimal_allowed": True}, "0.5", "value", "0.5"),
+    ({"type": "external_select", "initial_option": option("a")}, "a", "selected_option", option("a")),
+    (
+        {"type": "conversations_select", "default_to_current_conversation": True},
+        TRADING,
+        "selected_conversation",
+        TRADING,
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("element", "value", "key", "held"),
+    HELD,
+    ids=lambda part: part.get("type") if isinstance(part, dict) else None,
+)
+def test_every_element_s_value_has_slack_s_shape(page, bot, open_form, element, value, key, held):
+    open_form(field_block("b", element))
+    assert page.do("submit", values={"b": {"a": value}})["outcome"] == "closed"
+    assert bot.last.fields["view"]["state"]["values"]["b"]["a"] == {"type": element["type"], key: held}
+
+
+def test_the_conversation_that_one_is_in_is_chosen_at_first(page, open_form):
+    open_form(field_block("b", {"type": "conversations_select", "default_to_current_conversation": True}))
+    assert page.form()["state"]["values"]["b"]["a"]["selected_conversation"] == TRADING
+
+
+def test_a_chosen_conversation_comes_with_a_response_url(page, bot, open_form):
+    open_form(field_block("b", {"type": "conversations_select", "response_url_enabled": True}))
+    page.do("submit", values={"b": {"a": TRADING}})
+    (url,) = bot.last.fields["response_urls"]
+    assert (url["block_id"], url["action_id"], url["channel_id"]) == ("b", "a", TRADING)
+    assert page.post(url["response_url"].removeprefix(page.url), text="hi")[0] == 200
+
+
+def test_what_is_not_offered_cannot_be_chosen(page, open_form):
+    open_form(field_block("b", {"type": "static_select", "options": [option("a")]}))
+    status, answer = page.post("/control/submit", user="ava", values={"b": {"a": "z"}})
+    assert (status, answer["error"]) == (422, "a offers no option 'z'.")
+    assert page.post("/control/submit", user="ava", values={"c": {"a": "z"}})[0] == 404
+
+
+def test_a_field_that_dispatches_sends_the_whole_state(page, bot, open_form):
+    number = {"type": "number_input", "is_decimal_allowed": True}
+    view = open_form(field_block("symbol", TEXT), field_block("quantity", number, dispatch_action=True))
+    page.do("use", block_id="quantity", action_id="a", value="100", values={"symbol": {"a": "AAPL"}})
+    payload = bot.last.fields
+    assert payload["container"] == {"type": "view", "view_id": view["id"]}
+    assert payload["actions"][0]["value"] == "100"
+    assert payload["view"]["state"]["values"]["symbol"]["a"]["value"] == "AAPL"
+    assert payload["trigger_id"]
+    assert "response_url" not in payload
+
+
+def test_a_field_that_does_not_dispatch_keeps_its_value_only(page, bot, open_form):
+    open_form()
+    sent = len(bot.received)
+    assert page.do("use", block_id="symbol", action_id="a", value="AAPL")["outcome"] == "kept"
+    assert len(bot.received) == sent
+    assert page.form()["state"]["values"]["symbol"]["a"]["value"] == "AAPL"
+
+
+def test_buttons_and_menus_act_in_forms_too(page, bot, open_form):
+    menu = {"type": "overflow", "action_id": "more", "options": [option("edit")]}
+    open_form(actions(button(value="1"), menu))
+    page.do("use", action_id="go")
+    assert bot.last.fields["actions"][0]["value"] == "1"
+    page.do("use", action_id="more", value="edit")
+    assert bot.last.fields["actions"][0]["selected_option"] == option("edit")
+    assert page.post("/control/use", user="ava", action_id="more", value="burn")[0] == 422
+    assert page.post("/control/use", user="ava", action_id="none")[0] == 404
+
+
+def test_a_button_that_the_bot_does_not_answer_is_a_notice_in_the_form(page, bot, open_form):
+    open_form(actions(button()))
+    bot.will(status=500)
+    assert page.do("use", action_id="go")["outcome"] == "failed"
+    assert page.form()["notice"] == TROUBLE
+
+
+def test_nobody_acts_in_somebody_else_s_form(page, open_form):
+    view = open_form()
+    assert page.post("/control/submit", user="ben", view_id=view["id"])[0] == 404

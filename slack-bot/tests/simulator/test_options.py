@@ -1,0 +1,43 @@
+import pytest
+
+from tests.simulator.doubles import field_block, option, plain
+
+EXTERNAL = field_block("book", {"type": "external_select", "min_query_length": 0})
+
+
+def test_options_are_asked_of_the_bot_and_can_be_chosen_then(page, bot, open_form):
+    view = open_form(EXTERNAL)
+    bot.will({"options": [option("Growth")]})
+    assert page.do("options", block_id="book", action_id="a", query="gr")["options"] == [option("Growth")]
+    asked = bot.last.fields
+    assert (asked["type"], asked["value"], asked["block_id"], asked["action_id"]) == (
+        "block_suggestion",
+        "gr",
+        "book",
+        "a",
+    )
+    assert asked["view"]["id"] == view["id"]
+    assert asked["container"] == {"type": "view", "view_id": view["id"]}
+    page.do("submit", values={"book": {"a": "Growth"}})
+    assert bot.last.fields["view"]["state"]["values"]["book"]["a"]["selected_option"] == option("Growth")
+
+
+@pytest.mark.parametrize("answer", [{"options": [option("x" * 151)]}, {"rows": []}, b"no"])
+def test_bad_options_are_none(page, bot, open_form, answer):
+    open_form(EXTERNAL)
+    bot.will(answer)
+    outcome = page.do("options", block_id="book", action_id="a")
+    assert outcome["options"] == []
+    assert outcome["problem"]
+
+
+def test_options_in_groups_can_be_chosen(page, bot, open_form):
+    open_form(EXTERNAL)
+    bot.will({"option_groups": [{"label": plain("Mine"), "options": [option("Growth")]}]})
+    assert page.do("options", block_id="book", action_id="a")["groups"][0]["options"] == [option("Growth")]
+    assert page.do("submit", values={"book": {"a": "Growth"}})["outcome"] == "closed"
+
+
+def test_only_external_selects_ask(page, open_form):
+    open_form()
+    assert page.post("/control/options", user="ava", block_id="symbol", action_id="a")[0] == 422

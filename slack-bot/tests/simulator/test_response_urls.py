@@ -1,0 +1,62 @@
+import pytest
+
+from tests.simulator.doubles import TRADING, button
+
+DEAD = 404
+
+
+@pytest.fixture
+def respond(page, bot):
+    """Send to the response URL of a command that Ava just typed."""
+    page.say("/trade")
+    path = bot.last.fields["response_url"].removeprefix(page.url)
+    return lambda **body: page.post(path, **body)
+
+
+def test_an_answer_is_private_unless_said_otherwise(page, respond):
+    assert respond(text="one") == (200, "ok")
+    respond(text="two", response_type="in_channel")
+    assert page.texts("ava") == ["one", "two"]
+    assert page.texts("ben") == ["two"]
+
+
+def test_a_response_url_works_five_times(respond):
+    assert [respond(text=str(number))[0] for number in range(6)] == [200] * 5 + [DEAD]
+    assert respond(text="x")[1] == "used_url"
+
+
+def test_a_response_url_lives_thirty_minutes(page, respond):
+    page.rig("clock", advance_seconds=29 * 60)
+    assert respond(text="x")[0] == 200
+    page.rig("clock", advance_seconds=2 * 60)
+    assert respond(text="x") == (DEAD, "expired_url")
+
+
+def test_an_invented_response_url_is_dead(page):
+    assert page.post("/response/T1/1/x", text="x")[0] == DEAD
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"text": "x", "blocks": [{"type": "carpet"}]}, {"text": "x", "response_type": "loud"}]
+)
+def test_a_bad_answer_is_refused_and_uses_nothing_up(respond, body):
+    assert respond(**body)[0] == 400
+    assert [respond(text="x")[0] for _ in range(5)] == [200] * 5
+
+
+def test_the_message_that_was_clicked_is_replaced_or_deleted(page, bot, slack):
+    acts = [{"type": "actions", "elements": [button()]}]
+    ts = slack.chat_postMessage(channel=TRADING, text="ask", blocks=acts)["ts"]
+    page.do("use", channel=TRADING, ts=ts, action_id="go")
+    path = bot.last.fields["response_url"].removeprefix(page.url)
+    page.post(path, replace_original=True, text="answered")
+    assert [(message["ts"], message["text"]) for message in page.messages()] == [(ts, "answered")]
+    page.post(path, delete_original=True)
+    assert page.messages() == []
+
+
+def test_a_response_url_reaches_where_the_bot_is_no_member(page, bot):
+    page.say("/trade", channel="random-private")
+    path = bot.last.fields["response_url"].removeprefix(page.url)
+    assert page.post(path, text="hello")[0] == 200
+    assert page.texts("ava", "random-private") == ["hello"]

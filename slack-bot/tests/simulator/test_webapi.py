@@ -1,0 +1,198 @@
+import json
+from urllib.parse import urlencode
+
+import pytest
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError
+
+from tests.simulator.doubles import (
+    ARCHIVED,
+    AVA,
+    BEN,
+    HIDDEN,
+    PRIVATE,
+    TOKEN,
+    TRADING,
+    actions,
+    button,
+    modal,
+    plain,
+)
+
+
+def error_of(call, *args, **kwargs):
+    with pytest.raises(SlackApiError) as caught:
+        call(*args, **kwargs)
+    return caught.value.response["error"]
+
+
+def test_auth_test_says_whose_token_it_is(slack):
+    answer = slack.auth_test()
+    assert answer["bot_id"].startswith("B")
+    assert answer["user_id"].startswith("U")
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    assert "chat:write" in headers["x-oauth-scopes"]
+
+
+def test_a_wrong_token_is_invalid_auth(server):
+    assert error_of(WebClient("xoxb-wrong", base_url=f"{server.url}/api/").auth_test) == "invalid_auth"
+
+
+def test_no_token_is_not_authed(page):
+    assert page.post("/api/auth.test")[1] == {"ok": False, "error": "not_authed"}
+
+
+def test_the_token_may_be_a_field(page):
+    status, answer = page.get(f"/api/auth.test?{urlencode({'token': TOKEN})}")
+    assert (status, answer["ok"]) == (200, True)
+
+
+def test_an_unknown_method_is_named(slack):
+    with pytest.raises(SlackApiError) as caught:
+        slack.api_call("chat.shout")
+    assert caught.value.response["error"] == "unknown_method"
+    assert caught.value.response["req_method"] == "chat.shout"
+
+
+def test_form_encoded_and_json_arguments_mean_the_same(slack):
+    blocks = [{"type": "divider"}]
+    form = slack.api_call(
+        "chat.postMessage", data={"channel": TRADING, "text": "a", "blocks": json.dumps(blocks)}
+    )
+    body = slack.api_call("chat.postMessage", json={"channel": TRADING, "text": "a", "blocks": blocks})
+    assert [block["type"] for block in form["message"]["blocks"]] == ["divider"]
+    assert [block["type"] for block in body["message"]["blocks"]] == ["divider"]
+
+
+@pytest.mark.parametrize(("body", "error"), [(b"{", "invalid_json"), (b"[]", "json_not_object")])
+def test_a_body_that_is_no_json_object_is_refused(page, body, error):
+    _, answer = page.send("POST", "/api/auth.test", body, {"Authorization": f"Bearer {TOKEN}"})
+    assert answer == {"ok": False, "error": error}
+
+
+@pytest.mark.parametrize(
+    ("channel", "error"),
+    [
+        (PRIVATE, "not_in_channel"),
+        (HIDDEN, "channel_not_found"),
+        (ARCHIVED, "is_archived"),
+        ("C0", "channel_not_found"),
+    ],
+)
+def test_where_the_bot_may_not_post_it_is_told_why(slack, channel, error):
+    assert error_of(slack.chat_postMessage, channel=channel, text="hello") == error
+    assert error_of(slack.chat_postEphemeral, channel=channel, user=AVA, text="hello") == error
+
+
+def test_a_posted_message_stands_in_the_channel_for_everybody(slack, page):
+    answer = slack.chat_postMessage(channel="#trading", text="done")
+    assert page.messages("ben")[-1]["ts"] == answer["ts"]
+    assert answer["message"]["bot_id"].startswith("B")
+
+
+def test_an_ephemeral_is_for_one_person(slack, page):
+    slack.chat_postEphemeral(channel=TRADING, user=AVA, text="psst")
+    assert page.messages("ava")[-1]["ephemeral"] is True
+    assert page.messages("ben") == []
+
+
+def test_an_ephemeral_to_somebody_outside_is_refused(slack, page):
+    page.rig("membership", channel="trading", user="ben", member=False)
+    assert error_of(slack.chat_postEphemeral, channel=TRADING, user=BEN, text="psst") == "user_not_in_channel"
+    assert (
+        error_of(slack.chat_postEphemeral, channel=TRADING, user="U0", text="psst") == "user_not_in_channel"
+    )
+
+
+def test_text_has_to_be_there_and_not_too_long(slack):
+    assert error_of(slack.api_call, "chat.postMessage", json={"channel": TRADING, "text": " "}) == "no_text"
+    assert error_of(slack.chat_postMessage, channel=TRADING, text="x" * 40_001) == "msg_too_long"
+    many = [{"type": "section", "text": plain("x" * 2_999)}] * 5
+    assert error_of(slack.chat_postMessage, channel=TRADING, text="x", blocks=many) == "msg_blocks_too_long"
+
+
+def test_bad_blocks_are_refused_with_the_place(slack):
+    with pytest.raises(SlackApiError) as caught:
+        slack.chat_postMessage(
+            channel=TRADING, text="x", blocks=[{"type": "section", "text": plain("x" * 3_001)}]
+        )
+    assert caught.value.response["error"] == "invalid_blocks"
+    messages = caught.value.response["response_metadata"]["messages"]
+    assert messages == ["[ERROR] must be less than 3001 characters [json-pointer:/blocks/0/text/text]"]
+
+
+def test_a_missing_argument_is_named(slack):
+    with pytest.raises(SlackApiError) as caught:
+        slack.api_call("chat.postMessage", json={"text": "x"})
+    assert caught.value.response["error"] == "invalid_arguments"
+    assert "channel" in caught.value.response["response_metadata"]["messages"][0]
+
+
+def test_a_message_is_edited_in_place(slack, page):
+    ts = slack.chat_postMessage(channel=TRADING, text="placing", blocks=[actions(button())])["ts"]
+    slack.chat_update(channel=TRADING, ts=ts, text="placed", blocks=[])
+    (message,) = page.messages()
+    assert (message["text"], message.get("blocks"), message["edited"]["user"]) == (
+        "placed",
+        None,
+        message["user"],
+    )
+
+
+def test_only_own_messages_that_exist_are_edited(slack, page):
+    ts = page.say("mine")["ts"]
+    assert error_of(slack.chat_update, channel=TRADING, ts=ts, text="x") == "cant_update_message"
+    assert error_of(slack.chat_update, channel=TRADING, ts="1.000001", text="x") == "message_not_found"
+
+
+def test_a_reply_names_its_thread(slack, page):
+    ts = slack.chat_postMessage(channel=TRADING, text="first")["ts"]
+    slack.chat_postMessage(channel=TRADING, text="second", thread_ts=ts)
+    assert page.messages()[-1]["thread_ts"] == ts
+    assert (
+        error_of(slack.chat_postMessage, channel=TRADING, text="x", thread_ts="1.000001")
+        == "thread_not_found"
+    )
+
+
+def test_a_direct_message_is_opened_and_reaches_the_person(slack, page):
+    channel = slack.conversations_open(users=[AVA])["channel"]["id"]
+    slack.chat_postMessage(channel=channel, text="in private")
+    assert page.texts("ava", "dm") == ["in private"]
+    assert page.texts("ben", "dm") == []
+    assert slack.conversations_open(channel=channel)["channel"]["id"] == channel
+    assert error_of(slack.conversations_open, users=["U0"]) == "user_not_found"
+    assert error_of(slack.conversations_open, users=[]) == "users_list_not_supplied"
+
+
+def test_a_person_s_id_is_a_channel_too(slack, page):
+    slack.chat_postMessage(channel=AVA, text="in private")
+    assert page.texts("ava", "dm") == ["in private"]
+
+
+def test_channels_and_people_are_described(slack):
+    assert slack.conversations_info(channel=TRADING)["channel"]["is_member"] is True
+    assert slack.conversations_info(channel=PRIVATE)["channel"]["is_member"] is False
+    assert slack.conversations_info(channel=f"D{AVA[1:]}")["channel"]["user"] == AVA
+    assert error_of(slack.conversations_info, channel=HIDDEN) == "channel_not_found"
+    assert slack.users_info(user=AVA)["user"]["profile"]["display_name"] == "ava"
+    assert error_of(slack.users_info, user="U0") == "user_not_found"
+
+
+def test_the_log_has_the_call_but_not_the_token(slack, page, server):
+    slack.chat_postMessage(channel=TRADING, text="x")
+    page.get(f"/api/auth.test?token={TOKEN}")
+    calls = page.log()["calls"]
+    assert [call["method"] for call in calls] == ["chat.postMessage", "auth.test"]
+    assert TOKEN not in json.dumps(page.log())
+    assert TOKEN not in repr(server.simulator.settings)
+
+
+def test_a_view_is_not_accepted_as_a_string_that_is_no_json(slack, trigger):
+    answer = error_of(slack.api_call, "views.open", data={"trigger_id": trigger, "view": "{"})
+    assert answer == "invalid_arguments"
+    assert (
+        error_of(slack.api_call, "chat.postMessage", data={"channel": TRADING, "blocks": "{"})
+        == "invalid_blocks_format"
+    )
+    assert slack.api_call("views.open", data={"trigger_id": trigger, "view": json.dumps(modal())})["ok"]

@@ -1,0 +1,26 @@
+"""The main job: a command, a form, a submission, a confirmation."""
+
+from tests.conftest import Workspace
+
+
+def test_a_trade_typed_in_slack_is_confirmed_in_the_channel(desk: Workspace):
+    assert desk.type("AAPL").status_code == 200
+    opened = desk.slack.wait_for("views.open")[0].body
+    assert opened["view"]["callback_id"] == "trade_form"
+
+    answer = desk.submit(private_metadata=opened["view"]["private_metadata"])
+
+    assert answer == {"response_action": "clear"}
+    posted = desk.slack.wait_for("chat.postMessage")[0].body
+    assert posted["channel"] == "C1"
+    for said in (
+        "T1697234567000X",
+        "BUY 100 AAPL",
+        "175.00",
+        "17,500.00",
+        "Growth",
+        "<@U1>",
+        "2026-11-21 10:00:00",
+    ):
+        assert said in posted["text"]
+    assert "Position after it: 100 AAPL" in posted["text"]
