@@ -1,0 +1,100 @@
+# The one front door. `make` alone says what there is.
+
+PYTHON ?= python3
+VENV   := .venv
+PY     := "$(CURDIR)/.venv/bin/python"
+PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes
+
+# What the tools remember between runs stays in one folder; where the tree cannot be written to, in a temporary one.
+CACHE := $(shell if [ -w . ] && { [ ! -e .cache ] || [ -w .cache ]; }; \
+	then echo "$(CURDIR)/.cache"; else echo "$${TMPDIR:-/tmp}/slackoms-cache-$$(id -u)"; fi)
+export RUFF_CACHE_DIR := $(CACHE)/ruff
+export HYPOTHESIS_STORAGE_DIRECTORY := $(CACHE)/hypothesis
+PYTEST := $(PY) -m pytest -o cache_dir="$(CACHE)/pytest"
+MYPY   := $(PY) -m mypy --cache-dir "$(CACHE)/mypy"
+IMPORTS := "$(CURDIR)/.venv/bin/lint-imports" --no-logo --cache-dir "$(CACHE)/imports"
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test check bench migrate seed-data docker-up docker-down clean dev format lock \
+	test-oms-api test-slack-bot test-e2e check-python
+
+help: ## say what there is
+	@echo "SlackOMS: trade from Slack. Start with \`make run\`."
+	@echo
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
+
+install: $(VENV)/.installed ## make .venv with what both services run on (the others do it first, once)
+
+run: install ## start the OMS, the bot and, without a Slack token, the Slack simulator; Ctrl-C stops all of it
+	@exec $(PY) scripts/run.py
+
+test: test-oms-api test-slack-bot test-e2e ## every test, on SQLite and on a PostgreSQL of its own
+
+check: dev ## lint, format, types and architecture
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	cd oms-api && $(MYPY)
+	cd slack-bot && $(MYPY)
+	cd e2e && $(MYPY)
+	cd oms-api && $(IMPORTS)
+	cd slack-bot && $(IMPORTS)
+
+bench: dev ## load and scale, each figure against a limit measured in the same run
+	$(PY) -m bench
+
+migrate: install ## bring the database of oms-api/.env up to date
+	@$(PY) scripts/env_files.py
+	cd oms-api && $(PY) -m app.migrate
+
+seed-data: migrate ## fill it with a demo desk; again changes nothing
+	cd oms-api && $(PY) seed_data.py
+
+docker-up: install ## PostgreSQL and both services in containers; asks for the Slack tokens in .env
+	@$(PY) scripts/env_files.py --compose
+	docker compose up --build --detach --wait
+
+docker-down: ## stop the containers; the database stays
+	docker compose down
+
+format: dev ## put every file into shape
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+lock: ## pin the newest versions of everything
+	PYTHON=$(PYTHON) scripts/lock.sh
+
+clean: ## remove the environment and the caches; the books and the .env files stay
+	rm -rf .venv .cache oms-api/.pytest_cache slack-bot/.pytest_cache e2e/.pytest_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+dev: $(VENV)/.installed-dev
+
+test-oms-api: dev
+	@mkdir -p "$(CACHE)"
+	cd oms-api && COVERAGE_FILE="$(CACHE)/coverage-oms-api" $(PYTEST) --cov --cov-report= --cov-fail-under=0
+	cd oms-api && COVERAGE_FILE="$(CACHE)/coverage-oms-api" $(PY) -m coverage report
+	cd oms-api && COVERAGE_FILE="$(CACHE)/coverage-oms-api" $(PY) -m coverage report --include='*/rules.py' --fail-under=100
+
+test-slack-bot: dev
+	@mkdir -p "$(CACHE)"
+	cd slack-bot && COVERAGE_FILE="$(CACHE)/coverage-slack-bot" $(PYTEST) --cov --cov-report= --cov-fail-under=0
+	cd slack-bot && COVERAGE_FILE="$(CACHE)/coverage-slack-bot" $(PY) -m coverage report
+
+test-e2e: dev
+	cd e2e && $(PYTEST)
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed: make PYTHON=python3.12 …" >&2; exit 1; }
+	@echo "Making .venv …"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: oms-api/requirements.txt slack-bot/requirements.txt | $(VENV)/bin/python
+	@echo "Installing what both services run on …"
+	@$(PIP) -r oms-api/requirements.txt -r slack-bot/requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: oms-api/requirements-dev.txt slack-bot/requirements-dev.txt $(VENV)/.installed
+	@echo "Installing what the tests and checks need …"
+	@$(PIP) -r oms-api/requirements-dev.txt -r slack-bot/requirements-dev.txt
+	@touch $@

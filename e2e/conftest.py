@@ -1,0 +1,63 @@
+import os
+
+import httpx
+import pytest
+from playwright.sync_api import sync_playwright
+
+import browser as browsers
+from desk import running_desk, sqlite_in
+from slack_page import SlackPage
+from support.postgres import Databases, PostgresServer
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    with sync_playwright() as playwright:
+        path = browsers.executable(playwright)
+        if path is None:
+            (pytest.fail if browsers.in_ci() else pytest.skip)(browsers.NONE_TO_BE_HAD)
+        chromium = playwright.chromium.launch(executable_path=path, args=browsers.FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_url():
+    """A new database: on TEST_DATABASE_URL's server, else on one of our own."""
+    given = os.environ.get("TEST_DATABASE_URL")
+    server = None if given else PostgresServer()
+    if server:
+        server.start()
+    databases = Databases(server.url if server else given or "")
+    yield databases.new()
+    databases.drop_all()
+    if server:
+        server.remove()
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def desk(request, tmp_path_factory):
+    """The product, running: OMS, bot and simulator, once on each kind of database."""
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres_url")
+    else:
+        url = sqlite_in(tmp_path_factory.mktemp("desk"))
+    with running_desk(url) as desk:
+        yield desk
+
+
+@pytest.fixture
+def slack(chromium, desk):
+    """The simulator's page with nothing on it yet; an error in its script fails the test."""
+    httpx.post(f"{desk.url('simulator')}/control/reset", json={}, trust_env=False).raise_for_status()
+    context = chromium.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.set_default_timeout(10_000)
+    page.goto(desk.url("simulator"))
+    before = len(desk.log)
+    yield SlackPage(page)
+    context.close()
+    print("\n".join(desk.log[before:]))  # shown when the test fails
+    assert errors == []

@@ -1,0 +1,134 @@
+"""The whole product as processes on free ports, wired as `make run` wires it, on a database of its own."""
+
+import itertools
+import os
+import random
+import secrets
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+import run
+from supervisor import Program, stop_all
+
+KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
+BELOW_EPHEMERAL = range(15_000, 30_000)
+Json = dict[str, Any]
+
+
+@dataclass
+class Desk:
+    """The running programs, and what a developer with the API key sees."""
+
+    programs: dict[str, Program]
+    key: str
+    log: list[str]
+
+    def url(self, name: str) -> str:
+        """Return the address of one of the programs."""
+        return f"http://127.0.0.1:{self.programs[name].port}"
+
+    def get(self, path: str, **params: str) -> Any:
+        """GET below /api/v1 of the OMS; raises httpx.HTTPStatusError unless it succeeds."""
+        url = f"{self.url('oms-api')}/api/v1{path}"
+        answer = httpx.get(url, params=params, headers={"X-API-Key": self.key}, timeout=10, trust_env=False)
+        return answer.raise_for_status().json()
+
+    def trades(self, **filters: str) -> list[Json]:
+        """Return the trades, newest first."""
+        rows: list[Json] = self.get("/trades", **filters)
+        return rows
+
+    def position(self, portfolio: str, symbol: str) -> Decimal:
+        """Return the quantity held, in units of the instrument; 0 without a position."""
+        positions = self.get(f"/portfolio/{portfolio}")["positions"]
+        return Decimal(positions[symbol]["quantity"]) if symbol in positions else Decimal(0)
+
+    def kill_oms(self) -> None:
+        """Kill the OMS without a warning."""
+        self._end_oms(signal.SIGKILL)
+
+    def stop_oms(self) -> None:
+        """Ask the OMS to stop, and wait until it has."""
+        self._end_oms(signal.SIGTERM)
+
+    def start_oms(self) -> None:
+        """Start the OMS again, and wait until it answers."""
+        oms = self.programs["oms-api"]
+        oms.start()
+        run.wait_until_well([oms])
+
+    def _end_oms(self, number: signal.Signals) -> None:
+        oms = self.programs["oms-api"]
+        oms.signal(number)
+        assert oms.process is not None
+        oms.process.wait(timeout=20)
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports of this machine that nobody holds, below those that outgoing connections take."""
+    candidates = iter(random.sample(BELOW_EPHEMERAL, len(BELOW_EPHEMERAL)))
+    return list(itertools.islice(filter(_is_free, candidates), count))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def plain_environment() -> dict[str, str]:
+    """Return what a program needs of our environment, and no setting of the product."""
+    return {name: value for name, value in os.environ.items() if name in KEPT}
+
+
+@contextmanager
+def running_desk(database_url: str) -> Iterator[Desk]:
+    """Start OMS, simulator and bot on a database of their own; stop them at the end."""
+    key = secrets.token_urlsafe(48)
+    environment = plain_environment() | {
+        "OMS_API_KEY": key,
+        "OMS_API_URL": "http://127.0.0.1",
+        "DATABASE_URL": database_url,
+        "ENVIRONMENT": "development",
+        "LOG_FORMAT": "console",
+        "HOST": "127.0.0.1",
+    }
+    ports = dict(zip(run.PORTS, free_ports(len(run.PORTS)), strict=True))
+    programs = run.programs_for(environment, {}, ports)
+    log: list[str] = []
+    for program in programs:
+        program.tell = lambda name, line: log.append(f"{name:<9} | {line}")
+    try:
+        run.migrate(programs[0])
+        for program in programs:
+            program.start()
+        run.wait_until_well(programs)
+        yield Desk({program.name: program for program in programs}, key, log)
+    finally:
+        stop_all(programs)
+
+
+def sqlite_in(folder: Path) -> str:
+    """Return the URL of a new SQLite database in the folder."""
+    return f"sqlite:///{folder / 'books.db'}"
+
+
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait until the condition holds; fail if it does not within the time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"it did not come true within {seconds:.0f} s"
+        time.sleep(0.02)

@@ -1,0 +1,59 @@
+"""The simulator's page as a person uses it: everything is found by label, role or what it says."""
+
+from playwright.sync_api import Locator, Page, expect
+
+
+class SlackPage:
+    """Type, fill in, read."""
+
+    def __init__(self, page: Page):
+        self.page = page
+
+    def type(self, text: str) -> None:
+        """Type into the message box and send it."""
+        composer = self.page.get_by_test_id("composer")
+        composer.fill(text)
+        composer.press("Enter")
+
+    @property
+    def form(self) -> Locator:
+        """The open form."""
+        return self.page.get_by_role("dialog")
+
+    def fill(self, symbol: str, quantity: str, gmv: str, side: str, portfolio: str) -> None:
+        """Fill in the whole form; `portfolio` is a name that exists, or a new one."""
+        self.entry("Symbol", symbol)
+        self.entry("Quantity", quantity)
+        self.entry("GMV", gmv)
+        self.form.get_by_role("radio", name=side, exact=True).check()
+        self.choose_portfolio(portfolio)
+
+    def entry(self, label: str, text: str) -> None:
+        """Type into the field with this label."""
+        self.form.get_by_role("textbox", name=label, exact=True).fill(text)
+
+    def choose_portfolio(self, name: str) -> None:
+        """Type a name into the portfolio field and choose what is offered for it."""
+        self.form.get_by_role("combobox", name="Portfolio").fill(name)
+        self.form.get_by_role("option", name=name).first.click()
+
+    def place(self) -> None:
+        """Press the button that places the trade."""
+        self.form.get_by_role("button", name="Place trade").click()
+
+    @property
+    def field_errors(self) -> Locator:
+        """The sentences beside the fields that are wrong."""
+        return self.form.get_by_test_id("field-error")
+
+    def message(self, text: str) -> Locator:
+        """Return the messages with the text that everybody in the channel sees."""
+        return self.page.locator('[data-testid="message"][data-ephemeral="false"]', has_text=text)
+
+    def private_message(self, text: str) -> Locator:
+        """Return the messages with the text that only this person sees."""
+        return self.page.locator('[data-testid="message"][data-ephemeral="true"]', has_text=text)
+
+    def sees_no_form(self) -> None:
+        """Wait until no form is open."""
+        expect(self.form).to_have_count(0)

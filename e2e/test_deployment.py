@@ -1,0 +1,345 @@
+"""The deployment files against the code: names, ports, commands, variables. No container engine is needed."""
+
+import json
+import re
+import runpy
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+import run
+
+ROOT = Path(__file__).resolve().parent.parent
+SERVICES = {"oms-api": 8001, "slack-bot": 3000}
+SCHEMAS = ROOT / "e2e" / "schemas"
+# What is not a setting of a service but of the platform below it.
+PLATFORM = {"POSTGRES_USER", "POSTGRES_DB", "POSTGRES_PASSWORD"}
+VARIABLE = re.compile(r"\$\{(\w+)(:[?-][^}]*)?\}")
+
+
+def parsed(name):
+    return yaml.safe_load((ROOT / name).read_text())
+
+
+@pytest.fixture(scope="module")
+def compose():
+    return parsed("docker-compose.yml")
+
+
+@pytest.fixture(scope="module")
+def render():
+    return parsed("render.yaml")
+
+
+@pytest.fixture(scope="module")
+def settings():
+    """The names of the variables that each service's config.py reads, upper case."""
+    return {service: settings_of(service) for service in SERVICES}
+
+
+def settings_of(service):
+    names = runpy.run_path(str(ROOT / service / "app" / "config.py"))["Settings"].__annotations__
+    return {name.upper() for name in names if name != "model_config"}
+
+
+def dockerfile(service):
+    """Return the instructions of a Dockerfile as (name, argument) pairs, continued lines joined."""
+    text = (ROOT / service / "Dockerfile").read_text().replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    return [(line.split(maxsplit=1)[0], line.split(maxsplit=1)[1]) for line in lines]
+
+
+def instruction(service, name):
+    return [argument for each, argument in dockerfile(service) if each == name]
+
+
+def image_environment(service):
+    pairs = (pair.partition("=") for line in instruction(service, "ENV") for pair in shlex.split(line))
+    return {name: value for name, _, value in pairs}
+
+
+def env_of_render(service):
+    return {each["key"]: each for each in service["envVars"]}
+
+
+@pytest.mark.parametrize("name", ["docker-compose.yml", "render.yaml"])
+def test_it_keeps_to_its_schema(name):
+    schema = json.loads((SCHEMAS / f"{Path(name).stem}.json").read_text())
+    Draft202012Validator.check_schema(schema)
+    problems = [
+        f"{'.'.join(map(str, error.path))}: {error.message}"
+        for error in Draft202012Validator(schema).iter_errors(parsed(name))
+    ]
+    assert problems == []
+
+
+# The images
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_an_image_installs_the_pinned_hashed_requirements(service):
+    assert any("--require-hashes -r requirements.txt" in line for line in instruction(service, "RUN"))
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_an_image_runs_as_a_user_of_its_own(service):
+    names = [name for name, _ in dockerfile(service)]
+    (user,) = instruction(service, "USER")
+    assert user not in {"root", "0"}
+    assert names.index("USER") < names.index("CMD")
+    assert any(f" {user}" in line for line in instruction(service, "RUN") if "useradd" in line)
+
+
+@pytest.mark.parametrize(("service", "port"), SERVICES.items())
+def test_an_image_listens_where_it_says_and_is_asked_there_for_its_health(service, port):
+    environment = image_environment(service)
+    assert environment["HOST"] == "0.0.0.0"  # noqa: S104  # a container's inside
+    assert environment["PORT"] == str(port)
+    assert instruction(service, "EXPOSE") == [str(port)]
+    (check,) = instruction(service, "HEALTHCHECK")
+    assert "/health" in check
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_command_of_an_image_is_the_one_that_make_run_uses(service):
+    (command,) = instruction(service, "CMD")
+    program = next(each for each in run.programs_for({}, {}, run.PORTS) if each.name == service)
+    assert json.loads(command) == ["python", *program.command[1:]]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_command_of_an_image_names_something_that_is_there(service):
+    (command,) = instruction(service, "CMD")
+    assert module_file(service, json.loads(command)).is_file()
+
+
+def module_file(service, command):
+    if command[1] == "-m":
+        return ROOT / service / Path(*command[2].split(".")).with_suffix(".py")
+    return ROOT / service / command[1]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_secrets_books_and_tests_stay_out_of_the_images(service):
+    ignored = (ROOT / service / ".dockerignore").read_text().splitlines()
+    assert {".env", ".env.*", "*.db", "tests"} <= set(ignored)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_an_image_sets_only_variables_that_the_service_reads(service, settings):
+    own = {"PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PIP_NO_CACHE_DIR", "PIP_DISABLE_PIP_VERSION_CHECK"}
+    assert set(image_environment(service)) - own <= settings[service]
+
+
+# docker compose
+
+
+def test_compose_has_the_database_the_migration_and_both_services(compose):
+    assert list(compose["services"]) == ["postgres", "migrate", "oms-api", "slack-bot"]
+
+
+def test_compose_has_no_default_passwords(compose):
+    text = (ROOT / "docker-compose.yml").read_text()
+    required = {name for name, rest in VARIABLE.findall(text) if rest.startswith(":?")}
+    optional = {name for name, rest in VARIABLE.findall(text) if not rest.startswith(":?")}
+    assert required == {"POSTGRES_PASSWORD", "OMS_API_KEY", "SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET"}
+    assert optional == {"SLACK_APP_TOKEN"}
+
+
+def test_what_compose_requires_is_what_make_docker_up_writes(compose, tmp_path):
+    from env_files import COMPOSE_TEMPLATE  # noqa: PLC0415  # beside what it is compared with
+
+    required = {name for name, rest in VARIABLE.findall(str(compose)) if rest.startswith(":?")}
+    assert {
+        line.partition("=")[0] for line in COMPOSE_TEMPLATE.splitlines() if not line.startswith("#")
+    } == required
+
+
+@pytest.mark.parametrize("name", ["oms-api", "slack-bot", "migrate"])
+def test_compose_sets_only_variables_that_the_service_reads(name, compose, settings):
+    service = "slack-bot" if name == "slack-bot" else "oms-api"
+    assert set(compose["services"][name]["environment"]) - PLATFORM <= settings[service]
+
+
+@pytest.mark.parametrize(("service", "port"), SERVICES.items())
+def test_compose_publishes_each_service_on_loopback_at_its_usual_port(service, port, compose):
+    assert compose["services"][service]["ports"] == [f"127.0.0.1:{port}:{port}"]
+    assert compose["services"][service]["environment"]["PORT"] == str(port)
+
+
+def test_nothing_but_the_services_is_published(compose):
+    published = {name for name, service in compose["services"].items() if "ports" in service}
+    assert published == set(SERVICES)
+
+
+def test_the_bot_finds_the_oms_by_its_name_and_port(compose):
+    assert compose["services"]["slack-bot"]["environment"]["OMS_API_URL"] == "http://oms-api:8001"
+    assert (
+        compose["services"]["slack-bot"]["environment"]["OMS_API_KEY"]
+        == compose["services"]["oms-api"]["environment"]["OMS_API_KEY"]
+    )
+
+
+def test_the_order_of_starting_is_database_migration_oms_bot(compose):
+    needs = {name: service.get("depends_on", {}) for name, service in compose["services"].items()}
+    assert needs["migrate"]["postgres"]["condition"] == "service_healthy"
+    assert needs["oms-api"]["migrate"]["condition"] == "service_completed_successfully"
+    assert needs["slack-bot"]["oms-api"]["condition"] == "service_healthy"
+
+
+def test_every_container_is_read_only_and_without_capabilities(compose):
+    for service in compose["services"].values():
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_the_migration_runs_once_by_the_same_image_and_command_as_render(compose, render):
+    migrate = compose["services"]["migrate"]
+    api = next(each for each in render["services"] if each["name"] == "slackoms-api")
+    assert migrate["image"] == compose["services"]["oms-api"]["image"]
+    assert migrate["restart"] == "no"
+    assert shlex.join(migrate["command"]) == api["preDeployCommand"]
+    assert module_file("oms-api", migrate["command"]).is_file()
+
+
+def test_the_books_are_on_a_volume_that_is_declared(compose):
+    mounts = compose["services"]["postgres"]["volumes"]
+    assert {mount.partition(":")[0] for mount in mounts} == set(compose["volumes"])
+
+
+# Render
+
+
+def test_render_has_both_services_and_the_database(render):
+    assert {each["rootDir"] for each in render["services"]} == set(SERVICES)
+    assert [each["name"] for each in render["databases"]] == ["slackoms-db"]
+
+
+def test_render_sets_only_variables_that_the_service_reads(render, settings):
+    for service in render["services"]:
+        assert set(env_of_render(service)) <= settings[service["rootDir"]]
+
+
+def test_render_generates_the_key_and_the_bot_takes_it_from_the_api(render):
+    api, bot = (env_of_render(service) for service in render["services"])
+    source = {"type": "web", "name": "slackoms-api"}
+    assert api["OMS_API_KEY"] == {"key": "OMS_API_KEY", "generateValue": True}
+    assert bot["OMS_API_KEY"]["fromService"] == source | {"envVarKey": "OMS_API_KEY"}
+    assert bot["OMS_API_URL"]["fromService"] == source | {"property": "hostport"}
+
+
+def test_what_render_refers_to_is_defined_in_it(render):
+    known = {each["name"] for each in [*render["services"], *render["databases"]]}
+    entries = [entry for service in render["services"] for entry in service["envVars"]]
+    references = [entry.get("fromService") or entry.get("fromDatabase") for entry in entries]
+    assert {each["name"] for each in references if each} <= known
+
+
+def test_no_secret_stands_in_render_yaml(render):
+    plain = {
+        entry["key"] for service in render["services"] for entry in service["envVars"] if "value" in entry
+    }
+    assert plain == {"ENVIRONMENT", "HOST", "PORT"}
+
+
+def test_all_of_render_is_in_one_region_so_that_the_private_network_works(render):
+    assert len({each["region"] for each in [*render["services"], *render["databases"]]}) == 1
+
+
+def test_render_and_the_images_ask_the_same_question_for_health(render):
+    for service in render["services"]:
+        (check,) = instruction(service["rootDir"], "HEALTHCHECK")
+        assert f"'{service['healthCheckPath']}'" in check
+
+
+# Settings and requirements
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_template_names_only_variables_that_the_service_reads(service, settings):
+    lines = (ROOT / service / ".env.template").read_text().splitlines()
+    names = {match[1] for line in lines if (match := re.match(r"#?([A-Z][A-Z0-9_]+)=", line))}
+    assert names <= settings[service]
+    assert "OMS_API_KEY" in names
+
+
+def test_no_template_holds_a_secret():
+    for service in SERVICES:
+        lines = (ROOT / service / ".env.template").read_text().splitlines()
+        secret = [line for line in lines if re.match(r"(OMS_API_KEY|SLACK_\w*(TOKEN|SECRET))=.", line)]
+        assert secret == []
+
+
+def pins(path):
+    return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / path).read_text(), re.MULTILINE))
+
+
+REQUIREMENTS = [
+    f"{service}/{name}.txt" for service in SERVICES for name in ("requirements", "requirements-dev")
+]
+
+
+def test_one_environment_holds_both_services():
+    versions: dict[str, set[str]] = {}
+    for path in REQUIREMENTS:
+        for name, version in pins(path).items():
+            versions.setdefault(name, set()).add(version)
+    assert {name: found for name, found in versions.items() if len(found) > 1} == {}
+
+
+@pytest.mark.parametrize("path", REQUIREMENTS)
+def test_every_requirement_is_pinned_and_hashed_without_addresses(path):
+    text = (ROOT / path).read_text()
+    blocks = re.split(r"\n(?=\S)", text.strip())
+    assert all("==" in block and "--hash=sha256:" in block for block in blocks)
+    assert "://" not in text
+
+
+@pytest.mark.parametrize("path", REQUIREMENTS)
+def test_what_was_asked_for_is_what_is_pinned(path):
+    lines = (ROOT / path).with_suffix(".in").read_text().splitlines()
+    asked = {match[0] for line in lines if (match := re.match(r"[a-z][a-z0-9-]+", line))}
+    assert asked <= set(pins(path))
+
+
+def test_the_test_tools_stay_out_of_what_the_services_run_on():
+    for service in SERVICES:
+        assert not {"pytest", "mypy", "playwright", "hypothesis"} & set(pins(f"{service}/requirements.txt"))
+
+
+# The Makefile
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["help", "install", "run", "test", "check", "bench", "migrate", "seed-data", "docker-up", "docker-down"],
+)
+def test_the_makefile_has_the_target_and_says_what_it_does(target):
+    out = subprocess.run(
+        ["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+    assert re.search(rf"^  make {target} +\S", out, re.MULTILINE)
+
+
+def test_the_scripts_that_the_makefile_runs_are_there():
+    text = (ROOT / "Makefile").read_text()
+    for path in re.findall(r"\$\(PY\) (\S+\.py)", text):
+        assert (ROOT / path).is_file() or (ROOT / "oms-api" / path).is_file(), path
+    for module in re.findall(r"\$\(PY\) -m (app\.\w+)", text):
+        assert module_file("oms-api", ["python", "-m", module]).is_file(), module
+
+
+def test_the_ci_script_is_executable_and_sound_bash():
+    script = ROOT / ".ci" / "run"
+    assert script.stat().st_mode & 0o111
+    subprocess.run(["bash", "-n", str(script)], check=True, timeout=60)
+
+
+def test_this_python_is_one_that_the_services_are_for():
+    assert sys.version_info >= (3, 11)

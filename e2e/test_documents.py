@@ -1,0 +1,137 @@
+"""What the documents say is true: commands, files, links, variables; the curl examples are run."""
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+import run
+from command_check import examined
+from documents import ROOT, blocks_of, commands_of, documents, links_of, variables_of
+from test_deployment import SERVICES, settings_of
+
+REQUIRED = [
+    "README.md",
+    "QUICKSTART.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/ARCHITECTURE.md",
+    "bench/README.md",
+    "oms-api/README.md",
+    "oms-api/SETUP_GUIDE.md",
+    "oms-api/DEPLOYMENT.md",
+    "slack-bot/README.md",
+    "slack-bot/DEPLOYMENT.md",
+]
+# Variables that are no service's setting: the operator's smoke test, the tests, the ways to start.
+OTHERS = {*run.PORTS, "TEST_API_URL", "TEST_DATABASE_URL", "CI", "BOT_URL", "POSTGRES_PASSWORD", "PYTHON"}
+OMS_ADDRESS = re.compile(r"http://(?:127\.0\.0\.1|localhost):8001")
+
+
+def name_of(path):
+    return str(path.relative_to(ROOT))
+
+
+every_document = pytest.mark.parametrize("document", documents(), ids=name_of)
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+def test_the_document_is_there(name):
+    assert (ROOT / name).is_file()
+
+
+@every_document
+def test_its_links_lead_somewhere(document):
+    dead = [link for link in links_of(document) if not (document.parent / link).exists()]
+    assert dead == []
+
+
+@every_document
+def test_its_tables_name_variables_that_something_reads(document):
+    known = OTHERS | {name for service in SERVICES for name in settings_of(service)}
+    assert variables_of(document) - known == set()
+
+
+@every_document
+def test_its_commands_name_things_that_exist(document):
+    problems = []
+    for block in blocks_of(document):
+        folder = document.parent if document.parent.name in SERVICES else ROOT
+        for command in commands_of(block):
+            folder, problem = examined(command, folder)
+            problems += [f"{command}: {problem}"] if problem else []
+    assert problems == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "make run",
+        "make run OMS_PORT=8101",
+        "git clone <address> slackoms && cd slackoms && make test",
+        "cd oms-api && ../.venv/bin/python -m app.config",
+        "curl -s http://127.0.0.1:8001/health | python3 -m json.tool",
+        "PORT=8002 uvicorn app.main:app --port 8002",
+        "ID=$(curl -s http://127.0.0.1:8001/health | python3 -c 'import json; print(1)')",
+        "curl -d '{\n}' http://127.0.0.1:8001/",
+        "docker compose up && cd slack-bot; cp .env.template .env",
+    ],
+)
+def test_the_check_of_commands_knows_good_ones(command):
+    assert examined(command, ROOT / "oms-api")[1] == ""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "make nothing",
+        "python missing.py",
+        "cd nowhere && make run",
+        "python -m app.missing",
+        "make run && make nothing",
+        "uvicorn app.other:app",
+        "cp missing there",
+        "frobnicate --now",
+        "make run | frobnicate",
+    ],
+)
+def test_the_check_of_commands_knows_bad_ones(command):
+    assert examined(command, ROOT / "oms-api")[1] != ""
+
+
+@every_document
+def test_its_python_and_json_can_be_read(document):
+    for block in blocks_of(document):
+        if block.language in {"python", "py"}:
+            ast.parse(block.text)
+        if block.language == "json":
+            json.loads(block.text)
+
+
+def curls_of(document):
+    commands = [command for block in blocks_of(document) for command in commands_of(block)]
+    return [each for each in commands if re.match(r"(\w+=\$\()?curl ", each) and OMS_ADDRESS.search(each)]
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("document", [each for each in documents() if curls_of(each)], ids=name_of)
+def test_its_curl_examples_work(document, desk):
+    if not shutil.which("curl"):
+        pytest.skip("curl is not installed here: its examples cannot be run")
+    script = "\n".join(curls_of(document))
+    script = OMS_ADDRESS.sub(desk.url("oms-api"), script)
+    wrapper = 'curl() { command curl --silent --show-error --fail-with-body --max-time 20 "$@"; }\n'
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", wrapper + script],
+        env={"PATH": os.environ["PATH"], "OMS_API_KEY": desk.key},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"

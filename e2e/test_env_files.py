@@ -1,0 +1,79 @@
+"""The settings files of a first start."""
+
+import stat
+
+import pytest
+from dotenv import dotenv_values
+
+import env_files
+
+OMS_TEMPLATE = "# the key\nOMS_API_KEY=\nPORT=8001\n"
+BOT_TEMPLATE = "OMS_API_KEY=\nOMS_API_URL=\nSLACK_BOT_TOKEN=\n"
+
+
+def values_of(path):
+    return {name: value or "" for name, value in dotenv_values(path).items()}
+
+
+@pytest.fixture
+def root(tmp_path):
+    for service, template in (("oms-api", OMS_TEMPLATE), ("slack-bot", BOT_TEMPLATE)):
+        (tmp_path / service).mkdir()
+        (tmp_path / service / ".env.template").write_text(template)
+    return tmp_path
+
+
+def test_a_first_start_gives_both_services_the_same_fresh_key(root):
+    written = env_files.ensure_service_files(root)
+    oms, bot = (values_of(path) for path in written)
+    assert oms["OMS_API_KEY"] == bot["OMS_API_KEY"]
+    assert len(oms["OMS_API_KEY"]) >= 32
+    assert bot["OMS_API_URL"] == "http://127.0.0.1:8001"
+
+
+def test_comments_and_other_settings_of_the_template_stay(root):
+    env_files.ensure_service_files(root)
+    text = (root / "oms-api" / ".env").read_text()
+    assert text.startswith("# the key\n")
+    assert text.endswith("PORT=8001\n")
+
+
+def test_every_start_of_a_new_folder_makes_another_key(root):
+    env_files.ensure_service_files(root)
+    first = values_of(root / "oms-api" / ".env")["OMS_API_KEY"]
+    for service in ("oms-api", "slack-bot"):
+        (root / service / ".env").unlink()
+    env_files.ensure_service_files(root)
+    assert values_of(root / "oms-api" / ".env")["OMS_API_KEY"] != first
+
+
+def test_the_files_are_readable_by_their_owner_only(root):
+    paths = [*env_files.ensure_service_files(root), *env_files.ensure_compose_file(root)]
+    assert [stat.S_IMODE(path.stat().st_mode) for path in paths] == [0o600] * 3
+
+
+def test_existing_files_are_left_alone(root):
+    env_files.ensure_service_files(root)
+    before = [(root / service / ".env").read_text() for service in ("oms-api", "slack-bot")]
+    assert env_files.ensure_service_files(root) == []
+    assert [(root / service / ".env").read_text() for service in ("oms-api", "slack-bot")] == before
+
+
+def test_a_bot_file_made_later_takes_the_key_that_the_oms_has(root):
+    (root / "oms-api" / ".env").write_text("OMS_API_KEY=" + "k" * 40 + "\n")
+    (path,) = env_files.ensure_service_files(root)
+    assert values_of(path)["OMS_API_KEY"] == "k" * 40
+
+
+def test_compose_takes_the_slack_values_of_the_bot_and_makes_its_own_secrets(root):
+    (root / "slack-bot" / ".env").write_text("SLACK_BOT_TOKEN=xoxb-here\nSLACK_SIGNING_SECRET=there\n")
+    (path,) = env_files.ensure_compose_file(root)
+    values = values_of(path)
+    assert (values["SLACK_BOT_TOKEN"], values["SLACK_SIGNING_SECRET"]) == ("xoxb-here", "there")
+    assert len(values["POSTGRES_PASSWORD"]) >= 32
+    assert values["POSTGRES_PASSWORD"] != values["OMS_API_KEY"]
+
+
+def test_a_password_fits_into_a_database_url(root):
+    (path,) = env_files.ensure_compose_file(root)
+    assert not set(values_of(path)["POSTGRES_PASSWORD"]) & set("@:/?#%+ ")

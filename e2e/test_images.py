@@ -1,0 +1,93 @@
+"""The steps of each Dockerfile by hand: what the build copies, the image's environment, its command."""
+
+import fnmatch
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import run
+from desk import free_ports, plain_environment, sqlite_in, until
+from supervisor import Program, stop_all
+from test_deployment import ROOT, SERVICES, image_environment, instruction
+
+pytestmark = pytest.mark.e2e
+REQUIRED = {
+    "OMS_API_KEY": "k" * 48,
+    "OMS_API_URL": "http://127.0.0.1:9",
+    "SLACK_BOT_TOKEN": "xoxb-not-a-real-one",
+    "SLACK_SIGNING_SECRET": "0" * 32,
+    "SLACK_API_URL": "http://127.0.0.1:9/api/",
+}
+
+
+def copied(service, target):
+    """Copy what `COPY . ./` copies: everything but what .dockerignore names."""
+    lines = (ROOT / service / ".dockerignore").read_text().splitlines()
+    patterns = [line.removeprefix("**/") for line in lines if line and not line.startswith("#")]
+
+    def ignored(_folder, names):
+        return [name for name in names if any(fnmatch.fnmatch(name, pattern) for pattern in patterns)]
+
+    shutil.copytree(ROOT / service, target, ignore=ignored)
+    return target
+
+
+@pytest.fixture
+def image(tmp_path):
+    def build(service):
+        (port,) = free_ports(1)
+        environment = plain_environment() | image_environment(service) | REQUIRED
+        environment |= {"DATABASE_URL": sqlite_in(tmp_path), "HOST": "127.0.0.1", "PORT": str(port)}
+        (command,) = instruction(service, "CMD")
+        folder = copied(service, tmp_path / service)
+        return Program(service, [sys.executable, *json.loads(command)[1:]], folder, environment, port)
+
+    return build
+
+
+def migrated(program):
+    command = [sys.executable, "-m", "app.migrate"]
+    subprocess.run(command, cwd=program.folder, env=program.environment, check=True, timeout=60)
+
+
+def probe(service, program):
+    """Run the image's health check against the program; return its exit status."""
+    (check,) = instruction(service, "HEALTHCHECK")
+    command = [sys.executable, *json.loads(check.partition("CMD ")[2])[1:]]
+    done = subprocess.run(command, env=program.environment, capture_output=True, timeout=30, check=False)
+    return done.returncode
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_what_an_image_contains_starts_and_is_healthy_by_its_own_check(service, image):
+    program = image(service)
+    if service == "oms-api":
+        migrated(program)
+    program.start()
+    try:
+        run.wait_until_well([program])
+        assert probe(service, program) == 0
+    finally:
+        assert stop_all([program])
+
+
+def test_an_oms_in_production_is_not_healthy_before_its_migration(image):
+    program = image("oms-api")
+    program.start()
+    try:
+        until(lambda: program.ended() is not None or run.answers(program.port))
+        assert probe("oms-api", program) != 0
+    finally:
+        stop_all([program])
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_an_image_leaves_secrets_and_tests_behind(service, tmp_path):
+    names = {path.name for path in copied(service, tmp_path / service).rglob("*")}
+    assert not names & {".env", "tests", "requirements-dev.txt"}
+    assert "requirements.txt" in names
+    assert Path(tmp_path, service, "app").is_dir()

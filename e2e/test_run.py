@@ -1,0 +1,210 @@
+"""`make run` as a person meets it: a copy of the tree, started, disturbed, stopped."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+from dotenv import dotenv_values
+
+import run
+from desk import free_ports, plain_environment, until
+
+ROOT = Path(__file__).resolve().parent.parent
+LEFT_OUT = shutil.ignore_patterns(".env", "*.db*", "__pycache__", "tests", ".venv", ".*_cache", ".hypothesis")
+START_SECONDS = 60
+END_SECONDS = 30
+pytestmark = pytest.mark.e2e
+
+
+class Run:
+    """A running scripts/run.py, with what it printed so far."""
+
+    def __init__(self, tree, ports, **environment):
+        self.tree, self.ports = tree, ports
+        self.lines: list[str] = []
+        self.news = threading.Condition()
+        self.over = False
+        self.process = subprocess.Popen(
+            [sys.executable, "scripts/run.py"],
+            cwd=tree,
+            env=plain_environment() | {name: str(port) for name, port in ports.items()} | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.reader = threading.Thread(target=self._read)
+        self.reader.start()
+
+    def _read(self):
+        assert self.process.stdout
+        for line in self.process.stdout:
+            with self.news:
+                self.lines.append(line.rstrip("\n"))
+                self.news.notify_all()
+        with self.news:
+            self.over = True
+            self.news.notify_all()
+
+    @property
+    def printed(self):
+        return "\n".join(self.lines)
+
+    def wait_for(self, text, seconds=START_SECONDS):
+        """Wait until the text was printed (or the output ended), a bounded time."""
+        with self.news:
+            self.news.wait_for(lambda: self.over or text in self.printed, timeout=seconds)
+        assert text in self.printed, self.printed
+
+    def end(self, number=signal.SIGTERM):
+        """Send a signal and return the exit status."""
+        self.process.send_signal(number)
+        return self.ended()
+
+    def ended(self):
+        status = self.process.wait(timeout=END_SECONDS)
+        self.reader.join(timeout=END_SECONDS)
+        return status
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.reader.join(timeout=END_SECONDS)
+        if self.process.stdout:
+            self.process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """A copy of what is needed to run, as after a clone: no settings, no books."""
+    tree = tmp_path_factory.mktemp("clone")
+    for name in ("oms-api", "slack-bot", "scripts"):
+        shutil.copytree(ROOT / name, tree / name, ignore=LEFT_OUT)
+    return tree
+
+
+@pytest.fixture
+def ports():
+    return dict(zip(run.PORTS, free_ports(len(run.PORTS)), strict=True))
+
+
+@pytest.fixture
+def start(tree, ports):
+    runs = []
+
+    def starter(**environment):
+        runs.append(Run(tree, ports, **environment))
+        return runs[-1]
+
+    yield starter
+    for each in runs:
+        each.close()
+
+
+def key_of(tree):
+    return dotenv_values(tree / "oms-api" / ".env")["OMS_API_KEY"] or ""
+
+
+def oms_process_of(ports):
+    """Return the process id that listens on the OMS's port, as Linux tells it."""
+    marker = f":{ports['OMS_PORT']:04X} 00000000:0000 0A"
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines() if marker in line]
+    inode = f"socket:[{rows[0][9]}]"
+    for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
+        try:
+            if str(descriptor.readlink()) == inode:
+                return int(descriptor.parts[2])
+        except OSError:
+            continue
+    raise AssertionError("nobody listens on the OMS's port")
+
+
+def test_a_first_start_makes_keys_prints_three_addresses_and_stops_cleanly(start, tree, ports):
+    for service in ("oms-api", "slack-bot"):
+        (tree / service / ".env").unlink(missing_ok=True)
+    running = start()
+    running.wait_for("Ctrl-C stops all of it.")
+    assert [oct((tree / name / ".env").stat().st_mode & 0o777) for name in ("oms-api", "slack-bot")] == [
+        "0o600"
+    ] * 2
+    for port in ports.values():
+        assert f"http://127.0.0.1:{port}" in running.printed
+        assert run.is_well(port)
+    assert running.end() == 0
+    assert not any(run.answers(port) for port in ports.values())
+
+
+def test_ctrl_c_stops_all_of_it(start, ports):
+    running = start()
+    running.wait_for("Ctrl-C stops all of it.")
+    assert running.end(signal.SIGINT) == 0
+    assert not any(run.answers(port) for port in ports.values())
+
+
+def test_no_secret_is_printed(start, tree):
+    running = start()
+    running.wait_for("Ctrl-C stops all of it.")
+    running.end()
+    key = key_of(tree)
+    assert key not in running.printed
+    assert "xoxb-" not in running.printed
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the process through /proc")
+def test_a_killed_oms_is_started_again_and_the_others_go_on(start, ports):
+    running = start()
+    running.wait_for("Ctrl-C stops all of it.")
+    os.kill(oms_process_of(ports), signal.SIGKILL)
+    running.wait_for("oms-api   | was killed by SIGKILL")
+    assert run.is_well(ports["BOT_PORT"])
+    running.wait_for("started again")
+    until(lambda: run.is_well(ports["OMS_PORT"]))
+    assert running.end() == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel to stop children with their parent")
+def test_a_killed_run_leaves_no_orphans(start, ports):
+    running = start()
+    running.wait_for("Ctrl-C stops all of it.")
+    running.process.kill()
+    until(lambda: not any(run.answers(port) for port in ports.values()))
+
+
+def test_a_taken_port_is_told_in_a_sentence(start, ports):
+    with socket.create_server(("127.0.0.1", ports["BOT_PORT"])):
+        running = start()
+        assert running.ended() == 1
+    assert f"Port {ports['BOT_PORT']}, which slack-bot needs, is taken" in running.printed
+    assert "Traceback" not in running.printed
+
+
+def test_settings_that_are_wrong_stop_everything_with_their_reason(start, ports):
+    running = start(OMS_API_KEY="short")
+    assert running.ended() == 1
+    assert "OMS_API_KEY" in running.printed
+    assert "Traceback" not in running.printed
+    assert not any(run.answers(port) for port in ports.values())
+
+
+def test_trades_survive_a_stop_and_a_start(start, tree, ports):
+    running = start()
+    running.wait_for("Ctrl-C stops all of it.")
+    key = key_of(tree)
+    trade = {"symbol": "AAPL", "quantity": "1", "gmv": "175", "side": "BUY", "portfolio_name": "Kept"}
+    oms = httpx.Client(
+        base_url=f"http://127.0.0.1:{ports['OMS_PORT']}/api/v1", headers={"X-API-Key": key}, trust_env=False
+    )
+    with oms:
+        placed = oms.post("/trade", json=trade).raise_for_status().json()
+        running.end()
+        again = start()
+        again.wait_for("Ctrl-C stops all of it.")
+        assert oms.get(f"/trades/{placed['trade_id']}").raise_for_status().json() == placed["trade"]

@@ -1,0 +1,88 @@
+"""What `make run` decides before it starts anything."""
+
+import socket
+
+import pytest
+
+import run
+from supervisor import Program, how_it_ended
+
+PORTS = {"OMS_PORT": 8001, "BOT_PORT": 3000, "SIMULATOR_PORT": 3010}
+
+
+def by_name(environment, bot=(), ports=PORTS):
+    return {program.name: program for program in run.programs_for(environment, dict(bot), ports)}
+
+
+def test_without_a_slack_token_the_simulator_comes_along():
+    assert list(by_name({})) == ["oms-api", "simulator", "slack-bot"]
+
+
+@pytest.mark.parametrize("where", ["environment", "file"])
+def test_with_a_slack_token_it_does_not(where):
+    token = {"SLACK_BOT_TOKEN": "xoxb-real"}
+    programs = by_name(token) if where == "environment" else by_name({}, token)
+    assert "simulator" not in programs
+    assert "SLACK_API_URL" not in programs["slack-bot"].environment
+
+
+def test_bot_and_simulator_share_secrets_that_the_oms_does_not_see():
+    programs = by_name({})
+    for name in ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET"):
+        assert programs["slack-bot"].environment[name] == programs["simulator"].environment[name]
+        assert name not in programs["oms-api"].environment
+
+
+def test_the_secrets_of_a_start_are_new_ones():
+    assert run.simulated_slack() != run.simulated_slack()
+
+
+def test_the_simulator_never_sees_the_api_key_of_the_bots_file():
+    assert "OMS_API_KEY" not in by_name({}, {"OMS_API_KEY": "k" * 40})["simulator"].environment
+
+
+def test_each_program_is_told_where_the_others_are():
+    programs = by_name({}, ports={"OMS_PORT": 1, "BOT_PORT": 2, "SIMULATOR_PORT": 3})
+    assert programs["slack-bot"].environment["OMS_API_URL"] == "http://127.0.0.1:1"
+    assert programs["slack-bot"].environment["SLACK_API_URL"] == "http://127.0.0.1:3/api/"
+    assert programs["simulator"].environment["BOT_URL"] == "http://127.0.0.1:2"
+    assert [programs[name].environment["PORT"] for name in programs] == ["1", "3", "2"]
+
+
+def test_an_oms_elsewhere_stays_the_bots_oms():
+    programs = by_name({}, {"OMS_API_URL": "https://oms.example.com"})
+    assert "OMS_API_URL" not in programs["slack-bot"].environment  # its own file says it
+
+
+def test_ports_come_from_the_environment_then_the_file_then_the_design():
+    chosen = run.chosen_ports({"OMS_PORT": "9001"}, {"PORT": "9002"}, {"PORT": "9003"})
+    assert chosen == {"OMS_PORT": 9001, "BOT_PORT": 9003, "SIMULATOR_PORT": 3010}
+
+
+@pytest.mark.parametrize("text", ["0", "65536", "http", "-1", "８００１", "1.5"])
+def test_a_port_that_is_none_stops_the_start(text):
+    with pytest.raises(run.CannotStartError, match="OMS_PORT"):
+        run.chosen_ports({"OMS_PORT": text}, {}, {})
+
+
+def test_a_taken_port_is_named_with_the_variable_to_change(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        program = Program("slack-bot", [], tmp_path, {}, port)
+        with pytest.raises(run.CannotStartError, match=f"Port {port}.*make run BOT_PORT="):
+            run.require_free([program])
+
+
+def test_deaths_are_waited_for_longer_each_time_up_to_a_limit(tmp_path):
+    program = Program("oms-api", [], tmp_path, {}, 1)
+    assert [program.schedule_restart(now=0.0) for _ in range(7)] == [0.5, 1, 2, 4, 8, 15, 15]
+
+
+def test_after_a_long_life_a_death_counts_as_the_first(tmp_path):
+    program = Program("oms-api", [], tmp_path, {}, 1, deaths=5, started_at=100.0)
+    assert program.schedule_restart(now=200.0) == 0.5
+
+
+@pytest.mark.parametrize(("code", "words"), [(-9, "was killed by SIGKILL"), (3, "ended with status 3")])
+def test_an_end_is_told_in_words(code, words):
+    assert how_it_ended(code) == words

@@ -1,0 +1,146 @@
+"""The main job with nothing replaced: a browser, the simulator, the bot, the OMS and its books."""
+
+import signal
+from decimal import Decimal
+
+import httpx
+import pytest
+from playwright.sync_api import expect
+
+from desk import until
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def oms_afterwards(desk):
+    """Tests that end the OMS may fail half-way: whatever comes after them has it again."""
+    yield desk
+    oms = desk.programs["oms-api"]
+    oms.signal(signal.SIGCONT)
+    if oms.ended() is not None:
+        desk.start_oms()
+
+
+def test_a_trade_is_typed_mistyped_corrected_confirmed_and_found(slack, desk):
+    slack.type("/trade AAPL")
+    slack.fill("AA PL", quantity="0.123456789", gmv="17500.00", side="Buy", portfolio="Tech Portfolio")
+    slack.place()
+    expect(slack.field_errors).to_have_count(2)
+    expect(slack.field_errors.nth(1)).to_contain_text("at most 8 decimal places")
+    assert desk.trades() == []
+
+    slack.entry("Symbol", "aapl")
+    slack.entry("Quantity", "100")
+    slack.place()
+    slack.sees_no_form()
+    confirmation = slack.message("BUY 100 AAPL")
+    expect(confirmation).to_have_count(1)
+    for words in ("Tech Portfolio", "175.00", "17,500.00"):
+        expect(confirmation).to_contain_text(words)
+
+    (trade,) = desk.trades(portfolio="Tech Portfolio")
+    expect(confirmation).to_contain_text(trade["trade_id"])
+    assert (trade["symbol"], trade["side"], trade["price"], trade["gmv"]) == (
+        "AAPL",
+        "BUY",
+        "175.00",
+        "17500.00",
+    )
+    assert desk.position("Tech Portfolio", "AAPL") == Decimal(100)
+
+
+def test_a_line_fills_the_form_and_a_second_trade_adds_to_the_position(slack, desk):
+    for side, quantity in (("buy", 10), ("sell", 4)):
+        slack.type(f"/trade {side} {quantity} MSFT @ 400 in Growth")
+        if desk.get("/portfolios", q="Growth"):
+            slack.choose_portfolio("Growth")
+        slack.place()
+        slack.sees_no_form()
+        expect(slack.message(f"{side.upper()} {quantity} MSFT")).to_have_count(1)
+    assert desk.position("Growth", "MSFT") == Decimal(6)
+
+
+def test_help_is_told_to_the_person_alone(slack):
+    slack.type("/trade-help")
+    expect(slack.private_message("Trading from Slack")).to_be_visible()
+    expect(slack.message("Trading from Slack")).to_have_count(0)
+
+
+def test_eight_deliveries_of_one_submission_are_one_trade_and_one_confirmation(slack, desk):
+    slack.type("/trade buy 7 NVDA @ 120 in Repeats")
+    slack.place()
+    slack.sees_no_form()
+    expect(slack.message("BUY 7 NVDA")).to_have_count(1)
+    control = f"{desk.url('simulator')}/control"
+    log = httpx.get(f"{control}/log", trust_env=False).raise_for_status().json()
+    submission = [each["id"] for each in log["deliveries"] if each["kind"] == "view_submission"][-1]
+    body = {"delivery": submission, "times": 7, "at_once": True}
+    repeated = (
+        httpx.post(f"{control}/repeat", json=body, timeout=30, trust_env=False).raise_for_status().json()
+    )
+    assert [each["status"] for each in repeated["deliveries"]] == [200] * 7
+    assert len(desk.trades(portfolio="Repeats")) == 1
+    expect(slack.message("BUY 7 NVDA")).to_have_count(1)
+
+
+def test_a_killed_oms_comes_back_with_every_trade_and_takes_more(slack, oms_afterwards):
+    desk = oms_afterwards
+    slack.type("/trade buy 5 TSLA @ 250 in Survivors")
+    slack.place()
+    expect(slack.message("BUY 5 TSLA")).to_have_count(1)
+    before = desk.trades(portfolio="Survivors")
+    desk.kill_oms()
+    desk.start_oms()
+    assert desk.trades(portfolio="Survivors") == before
+    slack.type("/trade sell 2 TSLA @ 260 in Survivors")
+    slack.place()
+    slack.sees_no_form()
+    expect(slack.message("SELL 2 TSLA")).to_have_count(1)
+    assert desk.position("Survivors", "TSLA") == Decimal(3)
+
+
+def test_an_oms_that_is_away_is_told_politely_and_books_nothing_until_it_is_back(slack, oms_afterwards):
+    desk = oms_afterwards
+    slack.type("/trade buy 3 AMD @ 150 in Patience")
+    expect(slack.form).to_be_visible()
+    desk.stop_oms()
+    slack.place()
+    expect(slack.form).to_contain_text("Not placed.")
+    expect(slack.form).to_contain_text("please try again")
+    expect(slack.message("BUY 3 AMD")).to_have_count(0)
+    desk.start_oms()
+    assert desk.trades(portfolio="Patience") == []
+    slack.place()
+    slack.sees_no_form()
+    expect(slack.message("BUY 3 AMD")).to_have_count(1)
+    assert len(desk.trades(portfolio="Patience")) == 1
+
+
+@pytest.mark.parametrize("end", ["goes on", "is killed"])
+def test_a_submission_to_a_frozen_oms_is_answered_in_time_and_trades_at_most_once(slack, oms_afterwards, end):
+    desk = oms_afterwards
+    portfolio = f"Frozen then {end}"
+    slack.type(f"/trade buy 2 META @ 500 in {portfolio}")
+    expect(slack.form).to_be_visible()
+    oms = desk.programs["oms-api"]
+    oms.signal(signal.SIGSTOP)
+    slack.place()
+    expect(slack.form).to_contain_text("has not answered yet")
+    if end == "is killed":
+        desk.kill_oms()
+        desk.start_oms()
+    else:
+        oms.signal(signal.SIGCONT)
+    expect(slack.form).to_contain_text("Position after it" if end == "goes on" else "Not placed")
+    confirmed = slack.message("BUY 2 META").filter(has_text=portfolio)
+    until(lambda: confirmed.count() == len(desk.trades(portfolio=portfolio)), seconds=10)
+    assert len(desk.trades(portfolio=portfolio)) == (1 if end == "goes on" else 0)
+
+
+def test_the_page_is_whole_at_phone_width(slack):
+    slack.page.set_viewport_size({"width": 390, "height": 844})
+    slack.type("/trade AAPL")
+    expect(slack.form).to_be_visible()
+    width = slack.page.evaluate("document.documentElement.scrollWidth")
+    assert width <= 390

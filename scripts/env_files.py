@@ -1,0 +1,85 @@
+"""Write the settings files that a first start needs, with fresh secrets, and leave existing ones alone.
+
+`python scripts/env_files.py` makes `oms-api/.env` and `slack-bot/.env`; `--compose` makes the `.env` that
+`docker compose` reads. Every file is readable by its owner only, and none is ever overwritten.
+"""
+
+import os
+import secrets
+import sys
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+ROOT = Path(__file__).resolve().parent.parent
+API_URL = "http://127.0.0.1:8001"
+COMPOSE_TEMPLATE = """\
+# What docker compose fills in. The secrets were made for this folder; the Slack values are yours to add.
+POSTGRES_PASSWORD={password}
+OMS_API_KEY={key}
+SLACK_BOT_TOKEN={slack_bot_token}
+SLACK_SIGNING_SECRET={slack_signing_secret}
+"""
+
+
+def ensure_service_files(root: Path = ROOT) -> list[Path]:
+    """Make what is missing of the services' `.env` files, sharing one API key; return what was written."""
+    key = _key_of(root / "oms-api" / ".env") or secrets.token_urlsafe(48)
+    values = {"OMS_API_KEY": key, "OMS_API_URL": API_URL}
+    return [
+        path
+        for service in ("oms-api", "slack-bot")
+        if _write_new(path := root / service / ".env", filled(_template(root, service), values))
+    ]
+
+
+def ensure_compose_file(root: Path = ROOT) -> list[Path]:
+    """Make the `.env` of docker compose if there is none, taking the Slack values from `slack-bot/.env`."""
+    slack = dotenv_values(root / "slack-bot" / ".env")
+    text = COMPOSE_TEMPLATE.format(
+        password=secrets.token_urlsafe(32),
+        key=secrets.token_urlsafe(48),
+        slack_bot_token=slack.get("SLACK_BOT_TOKEN") or "",
+        slack_signing_secret=slack.get("SLACK_SIGNING_SECRET") or "",
+    )
+    path = root / ".env"
+    return [path] if _write_new(path, text) else []
+
+
+def filled(template: str, values: dict[str, str]) -> str:
+    """Return the template with `NAME=…` lines replaced by the values given; other lines stay as they are."""
+
+    def line_for(line: str) -> str:
+        name = line.partition("=")[0].strip()
+        return f"{name}={values[name]}" if name in values and "=" in line else line
+
+    return "\n".join(line_for(line) for line in template.splitlines()) + "\n"
+
+
+def _template(root: Path, service: str) -> str:
+    return (root / service / ".env.template").read_text(encoding="utf-8")
+
+
+def _key_of(path: Path) -> str | None:
+    return dotenv_values(path).get("OMS_API_KEY") or None
+
+
+def _write_new(path: Path, text: str) -> bool:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return False
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    return True
+
+
+def main() -> None:
+    """Make the files, and say which."""
+    written = ensure_compose_file() if "--compose" in sys.argv[1:] else ensure_service_files()
+    for path in written:
+        print(f"Wrote {path.relative_to(ROOT)} with fresh secrets.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,260 @@
+"""Start the whole product on this machine: `make run`.
+
+Makes the `.env` files of a first start, brings the database up to date, starts the OMS, the bot and (where no
+Slack token is configured) the Slack simulator, prints their addresses, and keeps them running until Ctrl-C or
+SIGTERM. A program that dies is started again. Exit status: 0 after an asked-for stop, 1 when something could
+not be started or had to be killed.
+"""
+
+import http.client
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType
+
+from dotenv import dotenv_values
+
+from env_files import ensure_service_files
+from supervisor import Program, how_it_ended, say, stop_all
+
+ROOT = Path(__file__).resolve().parent.parent
+LOOPBACK = "127.0.0.1"
+START_SECONDS = 60.0
+POLL_SECONDS = 0.05
+PORTS = {"OMS_PORT": 8001, "BOT_PORT": 3000, "SIMULATOR_PORT": 3010}
+CANNOT_START = 1
+
+Values = Mapping[str, str]
+
+
+class CannotStartError(Exception):
+    """Something on this machine stands in the way; the message says what to do about it."""
+
+
+class StopRequested(Exception):  # a request, not an error
+    """Ctrl-C or SIGTERM."""
+
+
+def chosen_ports(environment: Values, oms: Values, bot: Values) -> dict[str, int]:
+    """Return the port of each program: from the environment, the service's `.env`, or the usual one."""
+    asked = {
+        "OMS_PORT": environment.get("OMS_PORT") or oms.get("PORT"),
+        "BOT_PORT": environment.get("BOT_PORT") or bot.get("PORT"),
+        "SIMULATOR_PORT": environment.get("SIMULATOR_PORT"),
+    }
+    return {name: _port(name, asked[name] or str(usual)) for name, usual in PORTS.items()}
+
+
+def programs_for(environment: Values, bot: Values, ports: Mapping[str, int]) -> list[Program]:
+    """Return the programs to run, the OMS first, each with its whole environment.
+
+    `bot` holds the values of the bot's `.env`. Without a Slack token the simulator comes along, and it and
+    the bot get the same random secrets, which are written nowhere.
+    """
+    base = {name: value for name, value in environment.items() if name not in PORTS}
+    oms_environment = base | {"PORT": str(ports["OMS_PORT"])}
+    bot_environment = base | {"PORT": str(ports["BOT_PORT"])}
+    if _is_here(base.get("OMS_API_URL") or bot.get("OMS_API_URL") or ""):
+        bot_environment["OMS_API_URL"] = _url(ports["OMS_PORT"])
+    programs = [_program("oms-api", ["-m", "app.main"], "oms-api", oms_environment, ports["OMS_PORT"])]
+    if not (base.get("SLACK_BOT_TOKEN") or bot.get("SLACK_BOT_TOKEN")):
+        shared = simulated_slack()
+        bot_environment |= shared | {
+            "SLACK_API_URL": f"{_url(ports['SIMULATOR_PORT'])}/api/",
+            "SLACK_APP_TOKEN": "",
+        }
+        simulator = base | shared | {"BOT_URL": _url(ports["BOT_PORT"]), "PORT": str(ports["SIMULATOR_PORT"])}
+        simulator["HOST"] = LOOPBACK
+        programs.append(
+            _program("simulator", ["-m", "simulator"], "slack-bot", simulator, ports["SIMULATOR_PORT"])
+        )
+    programs.append(_program("slack-bot", ["main.py"], "slack-bot", bot_environment, ports["BOT_PORT"]))
+    return programs
+
+
+def simulated_slack() -> dict[str, str]:
+    """Return a token and a signing secret for one start, shaped like Slack's."""
+    return {
+        "SLACK_BOT_TOKEN": f"xoxb-{secrets.token_hex(24)}",
+        "SLACK_SIGNING_SECRET": secrets.token_hex(16),
+    }
+
+
+def require_free(programs: list[Program]) -> None:
+    """Raise CannotStartError, naming the port and the variable to change, if somebody else holds one."""
+    variables = {"oms-api": "OMS_PORT", "slack-bot": "BOT_PORT", "simulator": "SIMULATOR_PORT"}
+    for program in programs:
+        if answers(program.port):
+            name = variables[program.name]
+            raise CannotStartError(
+                f"Port {program.port}, which {program.name} needs, is taken by another program. "
+                f"Stop that one, or choose another port: make run {name}={program.port + 100}"
+            )
+
+
+def answers(port: int) -> bool:
+    """Return whether anything on this machine accepts connections at the port."""
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex((LOOPBACK, port)) == 0
+
+
+def is_well(port: int) -> bool:
+    """Return whether what listens at the port answers 200 to `GET /health`."""
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=2.0)
+    try:
+        connection.request("GET", "/health")
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def wait_until_well(programs: list[Program]) -> None:
+    """Return when every program answers; raise CannotStartError when one ends instead, or takes too long."""
+    deadline = time.monotonic() + START_SECONDS
+    waiting = list(programs)
+    while waiting:
+        for program in waiting:
+            if (code := program.ended()) is not None:
+                raise CannotStartError(f"{program.name} {how_it_ended(code)}; its reason stands above.")
+        if time.monotonic() > deadline:
+            names = ", ".join(program.name for program in waiting)
+            raise CannotStartError(f"{names} did not answer /health within {START_SECONDS:.0f} s.")
+        waiting = [program for program in waiting if not is_well(program.port)]
+        time.sleep(POLL_SECONDS)
+
+
+def keep_running(programs: list[Program]) -> None:
+    """Start again whatever dies, until a stop is requested; leave alone what was started by hand instead."""
+    while True:
+        now = time.monotonic()
+        for program in programs:
+            if program.process is None:
+                _start_if_due(program, now)
+            elif (code := program.ended()) is not None:
+                program.signal(signal.SIGKILL)  # its group, before the port is used again
+                wait = program.schedule_restart(now)
+                say(
+                    program.name,
+                    f"{how_it_ended(code)}. The others go on; starting it again in {wait:.1f} s.",
+                )
+        time.sleep(POLL_SECONDS)
+
+
+def banner(programs: list[Program], key_file: str) -> str:
+    """Return what a person sees when everything stands: where to go, and how to stop."""
+    ports = {program.name: program.port for program in programs}
+    lines = ["", "SlackOMS is running."]
+    if "simulator" in ports:
+        lines.append(f"  Slack simulator   {_url(ports['simulator'])}       type /trade AAPL here")
+    lines += [
+        f"  OMS               {_url(ports['oms-api'])}/docs  REST; the key stands in {key_file}",
+        f"  Slack bot         {_url(ports['slack-bot'])}/health",
+        "Ctrl-C stops all of it.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def migrate(oms: Program) -> None:
+    """Bring the OMS's database up to date; raise CannotStartError if that fails."""
+    command = [sys.executable, "-m", "app.migrate"]
+    done = subprocess.run(command, cwd=oms.folder, env=dict(oms.environment), check=False)
+    if done.returncode != 0:
+        raise CannotStartError("The database could not be brought up to date; the reason stands above.")
+
+
+def run() -> None:
+    """Start everything and keep it running; raise CannotStartError or StopRequested."""
+    for path in ensure_service_files(ROOT):
+        print(f"Wrote {path.relative_to(ROOT)} with a fresh random key.", flush=True)
+    oms, bot = (_values(ROOT / service / ".env") for service in ("oms-api", "slack-bot"))
+    programs = programs_for(os.environ, bot, chosen_ports(os.environ, oms, bot))
+    require_free(programs)
+    try:
+        for program in programs[1:]:
+            program.start()
+        migrate(programs[0])
+        programs[0].start()
+        wait_until_well(programs)
+        print(banner(programs, "oms-api/.env"), flush=True)
+        keep_running(programs)
+    finally:
+        _ignore_signals()
+        if not stop_all(programs):
+            raise CannotStartError("Not everything stopped by itself.")
+
+
+def main() -> int:
+    """Run until asked to stop; return the exit status."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _request_stop)
+    try:
+        run()
+    except StopRequested:
+        print("Stopped.", flush=True)
+    except CannotStartError as error:
+        print(f"make run: {error}", file=sys.stderr, flush=True)
+        return CANNOT_START
+    return 0
+
+
+def _request_stop(_number: int, _frame: FrameType | None) -> None:
+    raise StopRequested
+
+
+def _ignore_signals() -> None:
+    # From here on the stop is bounded by itself: a second Ctrl-C must not leave half of it running.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _start_if_due(program: Program, now: float) -> None:
+    if now < program.restart_at:
+        return
+    if answers(program.port):
+        if not program.deaths:
+            return
+        say(program.name, f"port {program.port} is in use again: leaving it to whoever took it.")
+        program.deaths = 0
+    else:
+        program.start()
+        say(program.name, "started again.")
+
+
+def _program(
+    name: str, arguments: list[str], folder: str, environment: Mapping[str, str], port: int
+) -> Program:
+    unbuffered = {**environment, "PYTHONUNBUFFERED": "1"}
+    return Program(name, [sys.executable, *arguments], ROOT / folder, unbuffered, port)
+
+
+def _values(path: Path) -> dict[str, str]:
+    return {name: value for name, value in dotenv_values(path).items() if value}
+
+
+def _port(name: str, text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
+        raise CannotStartError(f"{name} is to be a port number from 1 to 65535.")
+    return int(text)
+
+
+def _is_here(url: str) -> bool:
+    host = url.partition("://")[2] or url
+    return not host or host.split("/")[0].rsplit(":", 1)[0] in {LOOPBACK, "localhost"}
+
+
+def _url(port: int) -> str:
+    return f"http://{LOOPBACK}:{port}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""Run a few programs together: logs with a name in front, restarts with backoff, and one stop for all."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+STOP_SECONDS = 20.0  # a write is answered or refused within 15
+LAST_LINES_SECONDS = 1.0
+FIRST_BACKOFF_SECONDS = 0.5
+LONGEST_BACKOFF_SECONDS = 15.0
+SETTLED_SECONDS = 30.0  # after this long alive, a death counts as the first again
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+_print_lock = threading.Lock()
+
+
+def say(name: str, line: str) -> None:
+    """Print one line of one program, whole, whoever else prints at the same moment."""
+    with _print_lock:
+        print(f"{name:<9} | {line}", flush=True)
+
+
+def how_it_ended(returncode: int) -> str:
+    """Return the end of a process in words: its exit status, or the signal that killed it."""
+    if returncode < 0:
+        return f"was killed by {signal.Signals(-returncode).name}"
+    return f"ended with status {returncode}"
+
+
+@dataclass
+class Program:
+    """One program: its command, run in `folder` with `environment`, listening on `port` of this machine."""
+
+    name: str
+    command: list[str]
+    folder: Path
+    environment: Mapping[str, str]
+    port: int
+    deaths: int = 0
+    started_at: float = 0.0
+    restart_at: float = 0.0
+    tell: Callable[[str, str], None] = field(default=say, repr=False)
+    process: subprocess.Popen[str] | None = field(default=None, repr=False)
+    reader: threading.Thread | None = field(default=None, repr=False)
+
+    def start(self) -> None:
+        """Start it in a process group of its own, so that a Ctrl-C reaches it through us alone."""
+        self.started_at = time.monotonic()
+        self.process = subprocess.Popen(
+            self.command,
+            cwd=self.folder,
+            env=dict(self.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+            preexec_fn=_end_with_parent if _LIBC else None,  # noqa: PLW1509  # one system call, no locks
+        )
+        assert self.process.stdout is not None  # noqa: S101  # PIPE was asked for
+        self.reader = threading.Thread(target=self._stream, args=(self.process.stdout,), daemon=True)
+        self.reader.start()
+
+    def ended(self) -> int | None:
+        """Return how it ended (as subprocess does), or None while it runs."""
+        return self.process.poll() if self.process else None
+
+    def schedule_restart(self, now: float) -> float:
+        """Note a death; return the seconds until the next start: more each time, up to a limit."""
+        if now - self.started_at > SETTLED_SECONDS:
+            self.deaths = 0
+        wait = min(FIRST_BACKOFF_SECONDS * 2.0**self.deaths, LONGEST_BACKOFF_SECONDS)
+        self.deaths += 1
+        self.process = None
+        self.restart_at = now + wait
+        return wait
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to it and to whatever it started."""
+        if self.process is not None:
+            try:
+                os.killpg(self.process.pid, number)
+            except (ProcessLookupError, PermissionError):
+                return
+
+    def _stream(self, output: IO[str]) -> None:
+        with output:
+            for line in output:
+                self.tell(self.name, line.rstrip("\n"))
+
+
+def stop_all(programs: list[Program]) -> bool:
+    """Ask all to stop, wait a bounded time, kill what is left; return whether nothing had to be killed."""
+    running = [program for program in programs if program.process is not None]
+    for program in running:
+        program.signal(signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    clean = True
+    for program in running:
+        clean = _ended_by(program, deadline) and clean
+    return clean
+
+
+def _ended_by(program: Program, deadline: float) -> bool:
+    assert program.process is not None  # noqa: S101  # only running ones are passed
+    try:
+        program.process.wait(timeout=max(0.0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        program.tell(program.name, f"did not stop within {STOP_SECONDS:.0f} s: killing it.")
+        program.signal(signal.SIGKILL)
+        program.process.wait()
+        return False
+    program.signal(signal.SIGKILL)  # whatever it left behind in its group
+    if program.reader is not None:
+        program.reader.join(timeout=LAST_LINES_SECONDS)
+    return True
+
+
+def _end_with_parent() -> None:
+    # Should we be killed outright, the kernel stops our children: no orphans hold the ports.
+    if _LIBC:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
