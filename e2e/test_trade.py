@@ -24,11 +24,11 @@ def oms_afterwards(desk):
 
 def test_a_trade_is_typed_mistyped_corrected_confirmed_and_found(slack, desk):
     slack.type("/trade AAPL")
-    slack.fill("AA PL", quantity="0.123456789", gmv="17500.00", side="Buy", portfolio="Tech Portfolio")
+    slack.fill("AA PL", quantity="0.123456789", gmv="17500.00", side="Buy", portfolio="Opening Book")
     slack.place()
     expect(slack.field_errors).to_have_count(2)
     expect(slack.field_errors.nth(1)).to_contain_text("at most 8 decimal places")
-    assert desk.trades() == []
+    assert desk.trades(portfolio="Opening Book") == []
 
     slack.entry("Symbol", "aapl")
     slack.entry("Quantity", "100")
@@ -36,10 +36,10 @@ def test_a_trade_is_typed_mistyped_corrected_confirmed_and_found(slack, desk):
     slack.sees_no_form()
     confirmation = slack.message("BUY 100 AAPL")
     expect(confirmation).to_have_count(1)
-    for words in ("Tech Portfolio", "175.00", "17,500.00"):
+    for words in ("Opening Book", "175.00", "17,500.00"):
         expect(confirmation).to_contain_text(words)
 
-    (trade,) = desk.trades(portfolio="Tech Portfolio")
+    (trade,) = desk.trades(portfolio="Opening Book")
     expect(confirmation).to_contain_text(trade["trade_id"])
     assert (trade["symbol"], trade["side"], trade["price"], trade["gmv"]) == (
         "AAPL",
@@ -47,7 +47,7 @@ def test_a_trade_is_typed_mistyped_corrected_confirmed_and_found(slack, desk):
         "175.00",
         "17500.00",
     )
-    assert desk.position("Tech Portfolio", "AAPL") == Decimal(100)
+    assert desk.position("Opening Book", "AAPL") == Decimal(100)
 
 
 def test_a_line_fills_the_form_and_a_second_trade_adds_to_the_position(slack, desk):

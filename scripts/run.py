@@ -182,7 +182,9 @@ def run() -> None:
     try:
         for program in programs[1:]:
             program.start()
-        migrate(programs[0])
+        # In development the OMS brings its database up to date itself when it starts.
+        if (os.environ.get("ENVIRONMENT") or oms.get("ENVIRONMENT")) == "production":
+            migrate(programs[0])
         programs[0].start()
         wait_until_well(programs)
         print(banner(programs, "oms-api/.env"), flush=True)

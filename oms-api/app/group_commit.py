@@ -207,7 +207,7 @@ class GroupCommit(Generic[Work, Outcome]):
 
     def _is_stuck(self) -> bool:
         """Tell whether the transaction stayed open: SQLAlchemy leaves it so when COMMIT is refused."""
-        return self._connection is not None and self._connection.in_transaction()
+        return self._connection is not None and self._connection.get_transaction() is not None
 
     @staticmethod
     def _commit(commit: Callable[[], None]) -> None:

@@ -102,6 +102,7 @@ class FakeSlack(Server):
         self.views = 0
         self.hashes = 0
         self.current_hash: dict[str, str] = {}
+        self.shown: dict[str, Any] = {}  # by view id, what the person sees
         super().__init__()
 
     @property
@@ -140,6 +141,7 @@ class FakeSlack(Server):
         known = self.current_hash.get(body["view_id"])
         if body.get("hash") and known and body["hash"] != known:
             return {"ok": False, "error": "hash_conflict"}
+        self.shown[body["view_id"]] = body["view"]
         return {"view": self._view(body["view_id"])}
 
     def _view(self, view_id: str) -> dict[str, Any]:

@@ -81,7 +81,9 @@ def _sqlite_engine(url: URL, pool: dict[str, float], timeout_seconds: float) -> 
 
 def _configure_sqlite(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
     connection.isolation_level = None  # BEGIN is ours to say: see _begin_sqlite
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF"):
+    # Without recursive triggers, REPLACE would delete rows of the ledger past the trigger that forbids it.
+    settings = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON")
+    for pragma in (*settings, "trusted_schema=OFF"):
         connection.execute(f"PRAGMA {pragma}")
 
 

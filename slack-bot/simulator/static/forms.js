@@ -112,7 +112,10 @@ function surface(view) {
     values: view.state.values,
     errors: view.errors,
     register: (block, element, drawn) => open.fields.set(keyOf(block, element), drawn),
-    act: (block, element, value) => attempt("use", { ...place(block, element), value, values: allValues() }),
+    act(block, element, value) {
+      if (open?.view.id !== view.id) return; // a change that was still settling when the form went
+      attempt("use", { ...place(block, element), value, values: allValues() });
+    },
     ask: async (block, element, query) => {
       try {
         return await tell("options", { ...place(block, element), query });

@@ -194,7 +194,7 @@ def _stream(
     statement += f" ORDER BY {order}" if order else ""
     options = {"stream_results": True, "yield_per": _CHUNK}
     with connection.exec_driver_sql(statement, execution_options=options) as result:
-        for part in result.partitions():
+        for part in result.partitions(_CHUNK):  # a plain statement does not heed yield_per
             yield from part
 
 

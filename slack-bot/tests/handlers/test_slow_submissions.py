@@ -1,0 +1,177 @@
+"""When the OMS is slow, silent or unclear: slack.md lines 1, 2, 19–21."""
+
+import json
+import threading
+import time
+
+import pytest
+
+from app.replies.desk import Waits
+from tests.conftest import Workspace, make_bot
+from tests.fakes import Answer, problem
+from tests.reading import banner_of, desk_trade, wait_until
+
+
+def test_a_slow_trade_turns_the_form_to_placing_and_is_redrawn_when_the_answer_comes(desk: Workspace):
+    desk.oms.script("place", Answer(201, {"trade": desk_trade()}, slow=0.45))
+    answer = desk.submit()
+    assert answer["view"]["title"]["text"] == "Placing…"
+    redrawn = desk.slack.wait_for("views.update")[0].body
+    assert redrawn["view_id"] == "V1"
+    assert redrawn["view"]["title"]["text"] == "Trade placed"
+    assert desk.slack.wait_for("chat.postMessage")[0].body["channel"] == "C1"
+
+
+def test_a_slow_refusal_gives_the_form_back_with_its_entries(desk: Workspace):
+    desk.oms.script("place", Answer(422, problem(422, "No.").body, slow=0.45))
+    desk.submit()
+    view = desk.slack.wait_for("views.update")[0].body["view"]
+    assert view["callback_id"] == "trade_form"
+    assert "No." in banner_of(view)
+    assert json.loads(view["private_metadata"])["attempt"] == 1
+
+
+def test_a_form_that_was_closed_meanwhile_tells_the_failure_privately(desk: Workspace):
+    desk.slack.refuse("views.update", "not_found")
+    desk.oms.script("place", Answer(422, problem(422, "No.").body, slow=0.45))
+    desk.submit()
+    posted = desk.slack.wait_for("chat.postMessage")[0].body
+    assert posted["channel"] == "D-U1"
+    assert "*Not placed.* No." in posted["text"]
+
+
+def test_a_redraw_waits_out_a_429(desk: Workspace):
+    desk.slack.script(
+        "views.update", Answer(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "0"})
+    )
+    desk.oms.script("place", Answer(422, problem(422, "No.").body, slow=0.45))
+    desk.submit()
+    assert len(desk.slack.wait_for("views.update", 2)) == 2
+
+
+def test_with_the_oms_hung_twenty_submissions_at_once_are_answered_in_time(desk: Workspace):
+    desk.oms.always["last_price"] = desk.oms.always["place"] = Answer(slow=5.0)
+    answers, threads = [], []
+
+    def submit(number):
+        began = time.monotonic()
+        answer = desk.submit(id=f"V{number}", root_view_id=f"V{number}")
+        answers.append((time.monotonic() - began, answer["view"]["title"]["text"]))
+
+    for number in range(20):
+        threads.append(threading.Thread(target=submit, args=(number,)))
+        threads[-1].start()
+    for thread in threads:
+        thread.join(10)
+    assert [title for _, title in answers] == ["Placing…"] * 20
+    assert max(seconds for seconds, _ in answers) < 0.25 + 0.5
+
+
+def test_in_real_time_a_hung_oms_holds_twenty_submissions_for_a_second(slack, oms):
+    oms.always["place"] = Answer(slow=20.0)
+    bot = make_bot(slack, oms, waits=Waits(), write=16.0)
+    desk, took = Workspace(bot, slack, oms), []
+
+    def submit(number):
+        began = time.monotonic()
+        desk.submit(id=f"V{number}", root_view_id=f"V{number}")
+        took.append(time.monotonic() - began)
+
+    threads = [threading.Thread(target=submit, args=(number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    oms.released.set()
+    bot.desk.stop(1.0)
+    assert len(took) == 20
+    assert max(took) <= 1.5
+
+
+def test_when_every_worker_is_taken_the_form_says_so_politely_and_nothing_was_begun(desk: Workspace):
+    desk.bot.desk.placing.stop()
+    answer = desk.submit()
+    assert "busy" in banner_of(answer["view"])
+    assert desk.oms.calls == []
+
+
+def test_an_oms_that_does_not_answer_the_price_gets_no_trade_sent(desk: Workspace):
+    desk.oms.always["last_price"] = Answer(slow=2.0)
+    desk.submit()
+    view = desk.slack.wait_for("views.update")[0].body["view"]
+    assert "Nothing was sent" in banner_of(view)
+    assert desk.oms.named("place") == []
+
+
+# Not known
+
+
+def test_a_timeout_after_sending_is_looked_up_by_its_key_and_told_and_never_sent_again(desk: Workspace):
+    body = {"symbol": "AAPL", "quantity": "100", "gmv": "17500", "side": "BUY", "portfolio_name": "Growth"}
+    desk.oms.script("place", Answer(slow=2.0))
+    desk.oms.script("find", Answer(body=[]), Answer(500, b"?"))
+    desk.submit()
+    desk.oms.wait_for("find", 2)
+    desk.oms.record("T1:V1:0", body)
+    updates = desk.slack.wait_for("views.update", 2)
+    assert [call.body["view"]["title"]["text"] for call in updates] == ["Checking…", "Trade placed"]
+    assert desk.slack.wait_for("chat.postMessage")[0].body["channel"] == "C1"
+    assert len(desk.oms.named("place")) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        problem(503, "?", kind="outcome-unknown"),
+        Answer(500, b"oops"),
+        Answer(502, b"<html>"),
+        Answer(drop=True),
+        Answer(201, {"no": "trade"}),
+        Answer(503, {"type": 1}),
+        Answer(201, b"not json"),
+    ],
+)
+def test_an_answer_that_settles_nothing_is_looked_up(desk: Workspace, answer):
+    desk.oms.script("place", answer)
+    desk.oms.script("find", Answer(body=[desk_trade()]))
+    desk.submit()
+    assert "T9" in desk.slack.wait_for("chat.postMessage")[0].body["text"]
+    assert len(desk.oms.named("place")) == 1
+
+
+def test_what_stays_unknown_is_said_and_the_form_keeps_its_key(desk: Workspace):
+    desk.oms.script("place", problem(503, "?", kind="outcome-unknown"))
+    desk.submit()
+    view = desk.slack.wait_for("views.update")[-1].body["view"]
+    if view["title"]["text"] != "New trade":
+        view = desk.slack.wait_for("views.update", 2)[-1].body["view"]
+    assert "Still not known" in banner_of(view)
+    assert json.loads(view["private_metadata"])["attempt"] == 0
+
+
+def test_a_trade_found_only_by_placing_again_is_confirmed_in_the_channel(desk: Workspace):
+    body = {
+        "symbol": "AAPL",
+        "quantity": "100",
+        "gmv": "17500",
+        "side": "BUY",
+        "portfolio_name": "Growth",
+        "user_id": "U1",
+    }
+    desk.oms.script("place", problem(503, "?", kind="outcome-unknown"))
+    desk.oms.always["find"] = Answer(500, b"?")
+    desk.submit()
+    desk.slack.wait_for("views.update", 1)
+    wait_until(lambda: desk.bot.desk.claims.was_unsettled("T1:V1:0"))
+    desk.oms.record("T1:V1:0", body)
+    assert desk.submit() == {"response_action": "clear"}
+    assert desk.slack.wait_for("chat.postMessage")[0].body["channel"] == "C1"
+
+
+def test_an_unexpected_fault_is_logged_and_said_to_be_unknown(desk: Workspace, monkeypatch, caplog):
+    def broken(*_args, **_named):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(desk.bot.desk.oms, "place", broken)
+    assert "Still not known" in banner_of(desk.submit()["view"])
+    assert "Submission failed" in caplog.text
