@@ -24,6 +24,8 @@ Work = TypeVar("Work")
 Work_contra = TypeVar("Work_contra", contravariant=True)
 Outcome = TypeVar("Outcome")
 
+ANSWER_SECONDS = 14.0  # no caller waits longer
+SWEEP_SECONDS = 0.5
 RECOVERY_SECONDS = 6.0
 ONE_BY_ONE_SECONDS = 5.0
 _RECOVERY_PAUSE_SECONDS = 0.2
@@ -60,6 +62,7 @@ class _Item(Generic[Work, Outcome]):
     work: Work
     future: "asyncio.Future[Outcome]"
     loop: asyncio.AbstractEventLoop
+    since: float
 
 
 class LostAtCommit(Exception):
@@ -86,6 +89,8 @@ class GroupCommit(Generic[Work, Outcome]):
         self._wake = threading.Condition()
         self._closing = False
         self._connection: Connection | None = None
+        self._in_hand: list[_Item[Work, Outcome]] = []
+        self._sweeps: set[asyncio.AbstractEventLoop] = set()
         self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
 
     @property
@@ -122,7 +127,8 @@ class GroupCommit(Generic[Work, Outcome]):
     def submit_all(self, works: Sequence[Work]) -> "list[asyncio.Future[Outcome]]":
         """Queue `works` next to each other and in order, all of them or none."""
         loop = asyncio.get_running_loop()
-        items: list[_Item[Work, Outcome]] = [_Item(work, loop.create_future(), loop) for work in works]
+        now = time.monotonic()
+        items: list[_Item[Work, Outcome]] = [_Item(work, loop.create_future(), loop, now) for work in works]
         with self._wake:
             if self._closing:
                 raise NotPlaced("The service is stopping; nothing was recorded. Send it again.")
@@ -132,7 +138,27 @@ class GroupCommit(Generic[Work, Outcome]):
                 )
             self._queue.extend(items)
             self._wake.notify()
+        if loop not in self._sweeps:
+            self._sweeps.add(loop)
+            loop.call_later(SWEEP_SECONDS, self._sweep, loop)
         return [item.future for item in items]
+
+    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Answer what waited too long: what was not begun is refused for certain, the rest is not known."""
+        overdue = time.monotonic() - ANSWER_SECONDS
+        with self._wake:
+            unbegun = []
+            while self._queue and self._queue[0].since < overdue:
+                unbegun.append(self._queue.popleft())
+            begun = [item for item in self._in_hand if item.since < overdue]
+        self._answer(unbegun, [NotPlaced("The database is slow; nothing was recorded.")] * len(unbegun))
+        self._answer(
+            begun, [OutcomeUnknown("The database is slow; ask again with the same key.")] * len(begun)
+        )
+        if self._queue or self._in_hand:
+            loop.call_later(SWEEP_SECONDS, self._sweep, loop)
+        else:
+            self._sweeps.discard(loop)
 
     def _run(self) -> None:
         while batch := self._next_batch():
@@ -141,13 +167,15 @@ class GroupCommit(Generic[Work, Outcome]):
             if self._gauges:
                 self._gauges.batch(len(batch), time.perf_counter() - started)
             self._answer(batch, outcomes)
+            self._in_hand = []
         self._drop_connection()
 
     def _next_batch(self) -> list[_Item[Work, Outcome]]:
         with self._wake:
             while not self._queue and not self._closing:
                 self._wake.wait()
-            return [self._queue.popleft() for _ in range(min(len(self._queue), self._batch_limit))]
+            self._in_hand = [self._queue.popleft() for _ in range(min(len(self._queue), self._batch_limit))]
+            return self._in_hand
 
     def _write(self, works: list[Work]) -> list[Outcome | OmsError]:
         try:

@@ -23,7 +23,7 @@ from app.logs import AccessLog
 from app.migrate import migrate, migration_url
 
 # The writer waits this long for the interpreter's lock after each answer of the database; 5 ms would add up.
-SWITCH_SECONDS = 0.0002
+SWITCH_SECONDS = 0.0005
 _LOG = logging.getLogger(__name__)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.clock import Now
-from app.errors import FieldError, Invalid, OmsError, OutcomeUnknown
+from app.errors import FieldError, Invalid, OmsError
 from app.group_commit import GroupCommit
 from app.identity.rules import Caller
 from app.ledger.rules.accounting import Side
@@ -14,7 +14,6 @@ from app.ledger.rules.tickets import Report, TradeLimits, Valued, name_key, trad
 from app.ledger.service.commands import Command, Origin, Recorded, RecordTrade, ReverseTrade
 from app.money import fixed
 
-ANSWER_SECONDS = 14.0
 NO_PRODUCT = ""
 
 
@@ -28,7 +27,7 @@ class Desk:
 
     async def record(self, caller: Caller, report: Report, key: str | None) -> Recorded:
         """Record one trade and return it once it is committed."""
-        return await _answer(self.writer.submit(self.command(caller, report, key)))
+        return await self.writer.submit(self.command(caller, report, key))
 
     async def record_all(self, commands: Sequence[Command]) -> list[Recorded | OmsError]:
         """Record many, in order; what is refused is returned in its place."""
@@ -38,7 +37,7 @@ class Desk:
         """Undo a trade and return the reversal once it is committed."""
         request_hash = fingerprint(trade_id, reason) if key else None
         origin = Origin(caller.tenant_id, caller.name, None, self.now(), key, request_hash)
-        return await _answer(self.writer.submit(ReverseTrade(origin, trade_id, reason)))
+        return await self.writer.submit(ReverseTrade(origin, trade_id, reason))
 
     def command(self, caller: Caller, report: Report, key: str | None, prefix: str = "") -> RecordTrade:
         """Return the order to record a report. Raises Invalid where the limits are against it.
@@ -69,16 +68,8 @@ def _request_hash(report: Report, valued: Valued, portfolio_key: str) -> str:
     return fingerprint(portfolio_key, report.symbol, report.side, *amounts, report.user_id, report.note)
 
 
-async def _answer(future: "asyncio.Future[Recorded]") -> Recorded:
-    try:
-        async with asyncio.timeout(ANSWER_SECONDS):
-            return await future
-    except TimeoutError:
-        raise OutcomeUnknown("The database is slow; ask again with the same key.") from None
-
-
 async def _outcome(future: "asyncio.Future[Recorded]") -> Recorded | OmsError:
     try:
-        return await _answer(future)
+        return await future
     except OmsError as refusal:
         return refusal
