@@ -1,0 +1,69 @@
+"""Every benchmark, one after the other: `make bench`, or `python -m bench [name …]` for some of them.
+
+Takes 10 to 15 minutes. Status 1 says that a must was missed.
+"""
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from bench import footprint, reads, trades, verify
+from bench.disk import scratch
+from bench.ledger import filled
+from bench.postgres import postgres
+from bench.report import Line, show
+
+
+def _trades() -> list[Line]:
+    return trades.measure(trades.ROUNDS, trades.SECONDS)
+
+
+def _scale() -> list[Line]:
+    """What needs the large ledger, which is made once."""
+    with scratch() as folder, postgres(folder) as server:
+        large, small = filled(server, "large", reads.LARGE), filled(server, "small", reads.SMALL)
+        return reads.measure(large, small, folder, rounds=3, seconds=3.0) + verify.measure(large)
+
+
+def _acknowledgement() -> list[Line]:
+    program = Path(__file__).with_name("slack_ack.py")
+    status = subprocess.run([sys.executable, program], check=False).returncode
+    return [Line("acknowledgement of commands and submissions", "see above", "MISSED" if status else "met")]
+
+
+BUSY = 0.5  # processes that run or wait, on average over the last minute
+BENCHMARKS: dict[str, Callable[[], list[Line]]] = {
+    "trades": _trades,
+    "scale": _scale,
+    "footprint": footprint.measure,
+    "slack_ack": _acknowledgement,
+}
+
+
+def main() -> int:
+    """Run what the command line names, or all; print one table at the end."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="name", help=", ".join(BENCHMARKS))
+    names = parser.parse_args().names or list(BENCHMARKS)
+    if unknown := set(names) - BENCHMARKS.keys():
+        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
+    print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}", flush=True)
+    if (busy := os.getloadavg()[0]) > BUSY:
+        print(f"others use this machine (load {busy:.1f}): rates will be low, latencies high", flush=True)
+    lines = [line for name in names for line in _announced(name)]
+    print()
+    show(lines)
+    return int(any(line.verdict.startswith("MISSED") for line in lines))
+
+
+def _announced(name: str) -> list[Line]:
+    print(f"\n== {name}", flush=True)
+    return BENCHMARKS[name]()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""Fill a migrated database with trades, in big batches, by the ledger's own handler.
+
+Run with oms-api and the repository on PYTHONPATH. Every portfolio of the load's spread holds every symbol
+from the first thousand trades on, so that books of different ages have the same number of positions.
+"""
+
+import argparse
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import islice
+
+from app.config import load_settings
+from app.database import connect_engine
+from app.database.waits import patience
+from app.ledger.rules.accounting import Side
+from app.ledger.rules.chain import fingerprint
+from app.ledger.rules.tickets import name_key, value_trade
+from app.ledger.service.commands import Origin, RecordTrade
+from app.ledger.service.recording import Recording
+from bench.load import PORTFOLIOS, SYMBOLS
+
+BATCH = 2000
+_BEGIN = datetime(2026, 1, 5, 9, 30, tzinfo=UTC)
+_STEP = timedelta(milliseconds=20)
+_PATIENCE_SECONDS = 60
+
+
+def commands(count: int, seed: int = 1) -> Iterator[RecordTrade]:
+    """Yield `count` trades, round-robin over portfolios and symbols, sides and sizes drawn."""
+    chance = random.Random(seed)
+    for number in range(count):
+        symbol, portfolio = number % SYMBOLS, number // SYMBOLS % PORTFOLIOS
+        quantity, price = Decimal(chance.randint(1, 1000)), Decimal(chance.randint(1000, 50000)) / 100
+        yield _command(
+            number, f"SYM{symbol:02d}", f"Book {portfolio:02d}", chance.choice(list(Side)), quantity, price
+        )
+
+
+def _command(
+    number: int, symbol: str, portfolio: str, side: Side, quantity: Decimal, price: Decimal
+) -> RecordTrade:
+    key = f"fill-{number}"
+    origin = Origin(1, "bootstrap", f"U{number % 100:04d}", _BEGIN + number * _STEP, key, fingerprint(key))
+    trade = value_trade(quantity, quantity * price, None)
+    return RecordTrade(origin, symbol, "", side, trade, portfolio, name_key(portfolio), None)
+
+
+def fill(count: int) -> None:
+    """Record `count` trades in the database that the environment names."""
+    engine = connect_engine(load_settings().database_url, readers=1)
+    recording, waiting = Recording(), commands(count)
+    with engine.connect().execution_options(writes=True) as connection, patience(_PATIENCE_SECONDS):
+        while batch := list(islice(waiting, BATCH)):
+            with connection.begin():
+                recording.handle(connection, batch)
+    engine.dispose()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("count", type=int)
+    fill(parser.parse_args().count)

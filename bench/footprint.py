@@ -1,0 +1,67 @@
+"""What the services cost while nobody calls: the time to import the API, the memory of both."""
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+from time import sleep
+
+from bench.disk import scratch
+from bench.report import Line, at_most, show
+from bench.service import OMS_API, api, bot, fresh_key, migrate
+
+_IMPORT = "from time import perf_counter as now; begin = now(); import app.main; print(now() - begin)"
+_IMPORT_AND_MAKE = _IMPORT.replace("import app.main", "from app.main import app")
+IDLE_SECONDS = 3.0
+
+
+def measure(rounds: int = 7) -> list[Line]:
+    """Return the lines of the table: the best of `rounds` imports, memory a few seconds after the start."""
+    with scratch() as folder:
+        database_url, key = f"sqlite:///{folder}/idle.db", fresh_key()
+        environment = os.environ | {"OMS_API_KEY": key, "DATABASE_URL": database_url}
+        imported = min(_seconds(_IMPORT, environment) for _ in range(rounds))
+        made = min(_seconds(_IMPORT_AND_MAKE, environment) for _ in range(rounds))
+        migrate(database_url, key)
+        with (
+            api(database_url, folder / "api.log", key) as served,
+            bot(served, folder / "bot.log") as listening,
+        ):
+            sleep(IDLE_SECONDS)
+            memory = {"API": _megabytes(served.process_id), "bot": _megabytes(listening.process_id)}
+    musts = {"API": 100.0, "bot": 60.0}
+    return [
+        Line(
+            f"import of the API ({made:.2f} s with the application made)",
+            f"{imported:.2f} s",
+            at_most(imported, 0.6, 0.6),
+        ),
+        *(
+            Line(
+                f"idle memory of the {name}: RSS (PSS {pss:.0f} MB)",
+                f"{rss:.0f} MB",
+                at_most(rss, musts[name], musts[name]),
+            )
+            for name, (rss, pss) in memory.items()
+        ),
+    ]
+
+
+def _seconds(program: str, environment: dict[str, str]) -> float:
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=OMS_API, env=environment, capture_output=True, text=True, check=True)
+    return float(done.stdout.split()[-1])
+
+
+def _megabytes(process_id: int) -> tuple[float, float]:
+    """Return resident and proportional memory."""
+    lines = Path(f"/proc/{process_id}/smaps_rollup").read_text().splitlines()
+    kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in lines[1:]}
+    return kilobytes["Rss"] / 1024, kilobytes["Pss"] / 1024
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7)
+    show(measure(parser.parse_args().rounds))

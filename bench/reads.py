@@ -1,0 +1,93 @@
+"""Reading a large ledger against a small one, and deep in a list against its first page."""
+
+import argparse
+import json
+import re
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from bench.disk import scratch
+from bench.ledger import Ledger, filled
+from bench.postgres import postgres
+from bench.report import Line, at_least, at_most, median, show
+from bench.service import Load, Service, api
+
+LARGE, SMALL = 1_000_000, 1_000
+DEPTH_PART = 0.9
+PAGE, MOST_PAGE = 100, 1000
+BOOK = "/api/v1/portfolio/Book%2007"
+_NEXT = re.compile(r'<(.+)>; rel="next"')
+
+
+def measure(large: Ledger, small: Ledger, folder: Path, rounds: int, seconds: float) -> list[Line]:
+    """Return the lines of the table: medians over the rounds, which alternate between what is compared."""
+    with (
+        api(large.database_url, folder / "large.log", large.key) as old,
+        api(small.database_url, folder / "small.log", small.key) as young,
+    ):
+        _same_size(old, young)
+        book = _compare(lambda: _alone(old, BOOK, seconds), lambda: _alone(young, BOOK, seconds), rounds)
+        first = f"/api/v1/trades?limit={PAGE}"
+        deep = _page_at(old, int(large.trades * DEPTH_PART))
+        page = _compare(lambda: _alone(old, deep, seconds), lambda: _alone(old, first, seconds), rounds)
+        rates = [old.load(BOOK, seconds) for _ in range(rounds)]
+    rate = median([one.rate for one in rates])
+    return [
+        Line(f"GET /portfolio of 50 positions, {large.trades:,} trades against {small.trades:,}",
+             f"{book:.2f} ×", at_most(book, 1.2, 1.05)),
+        Line(f"a page of {PAGE} at depth {int(large.trades * DEPTH_PART):,} against the first page",
+             f"{page:.2f} ×", at_most(page, 1.5, 1.1)),
+        Line(f"GET /portfolio of 50 positions, one process (p99 {median([one.p99 for one in rates]):.1f} ms)",
+             f"{rate:,.0f}/s", at_least(rate, 2000, 4500)),
+    ]  # fmt: skip
+
+
+def _alone(service: Service, path: str, seconds: float) -> Load:
+    return service.load(path, seconds, connections=1, warm=0.5)
+
+
+def _compare(much: Callable[[], Load], little: Callable[[], Load], rounds: int) -> float:
+    """Return how much longer `much` takes than `little`, by their medians of one connection."""
+    return median([much().p50 / little().p50 for _ in range(rounds)])
+
+
+def _same_size(old: Service, young: Service) -> None:
+    sizes = [len(json.loads(_get(one, BOOK)[0])["positions"]) for one in (old, young)]
+    if sizes != [50, 50]:
+        raise ValueError(f"the books compared hold {sizes} positions, not 50 each")
+
+
+def _page_at(service: Service, depth: int) -> str:
+    """Follow the list to `depth` and return the address of the page that begins there."""
+    address = f"/api/v1/trades?limit={MOST_PAGE}"
+    for _ in range(depth // MOST_PAGE):
+        found = _NEXT.fullmatch(_get(service, address)[1])
+        if not found:
+            raise ValueError(f"the list ends before {depth:,}")
+        address = found[1]
+    return address.replace(f"limit={MOST_PAGE}", f"limit={PAGE}")
+
+
+def _get(service: Service, address: str) -> tuple[bytes, str]:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{service.port}{address}", headers={"X-API-Key": service.key}
+    )  # our own
+    with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310  # as above
+        return answer.read(), answer.headers.get("Link", "")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Make both ledgers, measure, show."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trades", type=int, default=LARGE)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=3.0)
+    asked = parser.parse_args(arguments)
+    with scratch() as folder, postgres(folder) as server:
+        large, small = filled(server, "large", asked.trades), filled(server, "small", SMALL)
+        show(measure(large, small, folder, asked.rounds, asked.seconds))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""What the benchmarks print: a figure, and how it stands to what must be and what is reached for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+__all__ = ["Line", "at_least", "at_most", "median", "show"]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row of the table. `verdict` begins with "MISSED" where a must was missed."""
+
+    what: str
+    measured: str
+    verdict: str = ""
+
+
+def at_least(value: float, must: float, reach: float) -> str:
+    """Return how a figure stands that should be large."""
+    return _verdict(value >= must, value >= reach, f"must ≥ {must:,g}, reach ≥ {reach:,g}")
+
+
+def at_most(value: float, must: float, reach: float) -> str:
+    """Return how a figure stands that should be small."""
+    return _verdict(value <= must, value <= reach, f"must ≤ {must:,g}, reach ≤ {reach:,g}")
+
+
+def _verdict(must_met: bool, reach_met: bool, bounds: str) -> str:
+    word = "reached" if reach_met else "met" if must_met else "MISSED"
+    return f"{word} ({bounds})"
+
+
+def show(lines: Sequence[Line]) -> None:
+    """Print the lines as a table."""
+    wide = max(len(line.what) for line in lines)
+    for line in lines:
+        print(f"{line.what:<{wide}}  {line.measured:>12}  {line.verdict}")

@@ -1,0 +1,154 @@
+"""The API and the bot as processes of their own, set up as in production, and the load against them."""
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic, sleep
+
+from typing_extensions import override
+
+from bench.postgres import free_port
+
+ROOT = Path(__file__).resolve().parent.parent
+OMS_API, SLACK_BOT = ROOT / "oms-api", ROOT / "slack-bot"
+START_SECONDS = 30
+_POLL_SECONDS = 0.02
+
+Environment = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a load generator measured: answers a second, latencies in ms, its own share of a core."""
+
+    rate: float
+    p50: float
+    p90: float
+    p99: float
+    max: float
+    cpu: float
+
+    @override
+    def __str__(self) -> str:
+        return (
+            f"p50 {self.p50:.1f} ms, p99 {self.p99:.1f} ms, max {self.max:.1f} ms "
+            f"(load generator: {self.cpu:.0%} of a core)"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A running service; `key` is what its callers send."""
+
+    port: int
+    key: str
+    process_id: int
+
+    def load(self, path: str, seconds: float = 8.0, connections: int = 64, warm: float = 1.0) -> Load:
+        """Drive it and return what was measured; `path` as `bench.load` takes it."""
+        timing = ["--seconds", str(seconds), "--warm", str(warm), "--connections", str(connections)]
+        command = [sys.executable, "-m", "bench.load", path, "--port", str(self.port), *timing]
+        limit = seconds + warm + 60
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=os.environ | {"OMS_API_KEY": self.key},
+            stdout=subprocess.PIPE,
+            check=True,
+            timeout=limit,
+        )
+        return Load(**json.loads(done.stdout))
+
+
+def fresh_key() -> str:
+    """Return a random API key."""
+    return secrets.token_urlsafe(40)
+
+
+def api_environment(database_url: str, key: str, port: int = 8001) -> Environment:
+    """Return the environment in which the API and its commands run."""
+    settings = {
+        "OMS_API_KEY": key,
+        "DATABASE_URL": database_url,
+        "PORT": str(port),
+        "ENVIRONMENT": "production",
+        "RATE_LIMIT_PER_MINUTE": "0",
+    }
+    return os.environ | settings
+
+
+def bot_environment(api_port: int, key: str, port: int) -> Environment:
+    """Return the environment of a bot whose Slack is nobody: it is only to be there."""
+    settings = {
+        "SLACK_BOT_TOKEN": f"xoxb-{secrets.token_hex(24)}",
+        "SLACK_SIGNING_SECRET": secrets.token_hex(16),
+        "SLACK_APP_TOKEN": "",
+        "SLACK_API_URL": f"http://127.0.0.1:{free_port()}/api/",
+        "OMS_API_URL": f"http://127.0.0.1:{api_port}",
+        "OMS_API_KEY": key,
+        "PORT": str(port),
+        "ENVIRONMENT": "production",
+    }
+    return os.environ | settings
+
+
+def migrate(database_url: str, key: str) -> None:
+    """Make the tables."""
+    command = [sys.executable, "-m", "app.migrate"]
+    environment = api_environment(database_url, key)
+    subprocess.run(command, cwd=OMS_API, env=environment, stdout=subprocess.DEVNULL, check=True)
+
+
+@contextmanager
+def api(database_url: str, log: Path, key: str) -> Iterator[Service]:
+    """Run the API on a migrated database until the block ends."""
+    port = free_port()
+    command = [sys.executable, "-m", "app.main"]
+    with _running(command, OMS_API, api_environment(database_url, key, port), log) as process:
+        _await(f"http://127.0.0.1:{port}/health/ready", process, log)
+        yield Service(port, key, process.pid)
+
+
+@contextmanager
+def bot(served: Service, log: Path) -> Iterator[Service]:
+    """Run the bot against a running API until the block ends."""
+    port = free_port()
+    environment = bot_environment(served.port, served.key, port)
+    with _running([sys.executable, "main.py"], SLACK_BOT, environment, log) as process:
+        _await(f"http://127.0.0.1:{port}/health", process, log)
+        yield Service(port, served.key, process.pid)
+
+
+@contextmanager
+def _running(
+    command: list[str], folder: Path, environment: Environment, log: Path
+) -> Iterator["subprocess.Popen[bytes]"]:
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=out)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(25)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _await(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = monotonic() + START_SECONDS
+    while process.poll() is None and monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(url, timeout=2):  # noqa: S310  # our own http address
+                return
+        except OSError:
+            sleep(_POLL_SECONDS)
+    raise RuntimeError(f"{url} does not come up: {log.read_text(errors='replace')[-2000:]}")

@@ -1,0 +1,203 @@
+"""How fast the bot acknowledges Slack: a command, a submission with the OMS well, and with the OMS hung.
+
+Run it with the project's environment: `python bench/slack_ack.py`. The bot runs as it is deployed, in its own
+process; Slack and the OMS are fakes on this machine. The limit, measured in the same run, is a bare Flask
+endpoint under the same server and load. It stops by itself within a minute; status 1 says that a must was
+missed.
+"""
+
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+BOT = Path(__file__).resolve().parents[1] / "slack-bot"
+sys.path.insert(0, str(BOT))
+
+from tests import factories  # noqa: E402 - after the path to it
+from tests.fakes import Answer, FakeOms, FakeSlack  # noqa: E402 - after the path to it
+
+CLIENTS = 4
+REQUESTS = 150  # each client
+HUNG_AT_ONCE = 20
+OMS_SECONDS = 0.010
+START_SECONDS = 15
+BARE = """
+import sys
+from flask import Flask, request
+from waitress import serve
+app = Flask("bare")
+@app.post("/slack/events")
+def slack():
+    request.get_data()
+    return ""
+@app.get("/health")
+def health():
+    return ""
+serve(app, host="127.0.0.1", port=int(sys.argv[1]), threads=64)
+"""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Milliseconds."""
+
+    p50: float
+    p99: float
+    worst: float
+
+
+class WellOms(FakeOms):
+    """Answers each call after about 10 ms in all: the price is looked up, then the trade is placed."""
+
+    def receive(self, call):
+        time.sleep(OMS_SECONDS / 2)
+        return super().receive(call)
+
+
+def figures(seconds: list[float]) -> Figures:
+    ordered = sorted(seconds)
+    return Figures(
+        *(1000 * ordered[min(len(ordered) - 1, int(len(ordered) * at))] for at in (0.5, 0.99, 1.0))
+    )
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def program(arguments: list[str], port: int, **environment: str):
+    """Run a server until the block ends."""
+    started = subprocess.Popen(arguments, cwd=BOT, env=os.environ | environment, stderr=subprocess.DEVNULL)
+    try:
+        wait_until_it_answers(port)
+        yield
+    finally:
+        started.terminate()
+        try:
+            started.wait(10)
+        except subprocess.TimeoutExpired:
+            started.kill()
+            started.wait()
+
+
+def wait_until_it_answers(port: int) -> None:
+    until = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            post(http.client.HTTPConnection("127.0.0.1", port, timeout=5), "GET", "/health", "", {})
+        except OSError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.05)
+        else:
+            return
+
+
+def post(
+    connection: http.client.HTTPConnection, method: str, path: str, body: str, headers: dict[str, str]
+) -> int:
+    connection.request(method, path, body, headers)
+    answer = connection.getresponse()
+    answer.read()
+    return answer.status
+
+
+def load(port: int, payload: Callable[[int], dict], clients: int, requests: int) -> list[float]:
+    """Send `requests` deliveries from each of `clients` at once; return the seconds each took."""
+    seconds: list[float] = []
+    together = threading.Barrier(clients)
+
+    def client(number: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        bodies = [factories.form_body(payload(number * requests + each)) for each in range(requests)]
+        together.wait(10)
+        for body in bodies:
+            headers = factories.signed(body)
+            began = time.perf_counter()
+            status = post(connection, "POST", "/slack/events", body, headers)
+            seconds.append(time.perf_counter() - began)
+            if status != 200:
+                raise SystemExit(f"answered {status}")
+
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    if len(seconds) != clients * requests:
+        raise SystemExit("not every delivery was answered")
+    return seconds
+
+
+def command(_number: int) -> dict:
+    return factories.command("AAPL")
+
+
+def submission(prefix: str) -> Callable[[int], dict]:
+    return lambda number: factories.submission(id=f"{prefix}{number}", root_view_id=f"{prefix}{number}")
+
+
+def measure(slack: FakeSlack, oms: FakeOms) -> dict[str, Figures]:
+    port = free_port()
+    environment = {
+        "SLACK_BOT_TOKEN": factories.TOKEN, "SLACK_SIGNING_SECRET": factories.SECRET, "SLACK_APP_TOKEN": "",
+        "SLACK_API_URL": slack.api_url, "OMS_API_URL": oms.url, "OMS_API_KEY": factories.OMS_KEY,
+        "HOST": "127.0.0.1", "PORT": str(port), "ENVIRONMENT": "test", "LOG_FORMAT": "json",
+    }  # fmt: skip
+    with program([sys.executable, "main.py"], port, **environment):
+        load(port, command, CLIENTS, 10)  # warm
+        commands = figures(load(port, command, CLIENTS, REQUESTS))
+        well = figures(load(port, submission("W"), CLIENTS, REQUESTS))
+        for name in ("last_price", "place", "find"):
+            oms.always[name] = Answer(slow=20)
+        hung = figures(load(port, submission("H"), HUNG_AT_ONCE, 1))
+        oms.released.set()
+    return {
+        "command": commands,
+        "submission, OMS well": well,
+        f"submission, OMS hung, {HUNG_AT_ONCE} at once": hung,
+    }
+
+
+def measure_bare() -> Figures:
+    port = free_port()
+    with program([sys.executable, "-c", BARE, str(port)], port):
+        load(port, command, CLIENTS, 10)
+        return figures(load(port, command, CLIENTS, REQUESTS))
+
+
+def main() -> int:
+    slack, oms = FakeSlack(), WellOms()
+    try:
+        bare, measured = measure_bare(), measure(slack, oms)
+    finally:
+        slack.stop()
+        oms.stop()
+    musts = dict(zip(measured, (("p99", 100.0), ("p99", 200.0), ("worst", 1500.0)), strict=True))
+    print(f"{'':42}{'p50':>9}{'p99':>9}{'max':>9}  ms")
+    print(f"{'bare Flask under waitress (the limit)':42}{bare.p50:9.1f}{bare.p99:9.1f}{bare.worst:9.1f}")
+    met = True
+    for name, found in measured.items():
+        which, at_most = musts[name]
+        good = getattr(found, which) <= at_most
+        met = met and good
+        verdict = (
+            f"{which} ≤ {at_most:.0f}: {'met' if good else 'MISSED'}; p99 {found.p99 / bare.p99:.1f} × bare"
+        )
+        print(f"{name:42}{found.p50:9.1f}{found.p99:9.1f}{found.worst:9.1f}  {verdict}")
+    return 0 if met else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

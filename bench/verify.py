@@ -1,0 +1,39 @@
+"""`python -m app.verify` on a long ledger: its time, and its memory."""
+
+import argparse
+import os
+import subprocess
+import sys
+from time import perf_counter
+
+from bench.disk import scratch
+from bench.ledger import Ledger, filled
+from bench.postgres import postgres
+from bench.report import Line, at_most, show
+from bench.service import OMS_API
+
+TRADES = 1_000_000
+MUST_SECONDS = 60.0
+
+
+def measure(ledger: Ledger) -> list[Line]:
+    """Return the line of the table. Raises ChildProcessError unless the ledger verifies."""
+    started = perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app.verify"], cwd=OMS_API, env=ledger.environment(), stdout=subprocess.DEVNULL
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = perf_counter() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise ChildProcessError(f"app.verify ended with {process.returncode}")
+    what = f"verify {ledger.trades:,} trades (at most {usage.ru_maxrss / 1024:,.0f} MB)"
+    return [Line(what, f"{seconds:.1f} s", at_most(seconds, MUST_SECONDS, MUST_SECONDS))]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trades", type=int, default=TRADES)
+    asked = parser.parse_args()
+    with scratch() as folder, postgres(folder) as server:
+        show(measure(filled(server, "large", asked.trades)))
