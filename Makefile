@@ -73,7 +73,7 @@ test-oms-api: dev
 	@mkdir -p "$(CACHE)"
 	cd oms-api && COVERAGE_FILE="$(CACHE)/coverage-oms-api" $(PYTEST) --cov --cov-report= --cov-fail-under=0
 	cd oms-api && COVERAGE_FILE="$(CACHE)/coverage-oms-api" $(PY) -m coverage report
-	cd oms-api && COVERAGE_FILE="$(CACHE)/coverage-oms-api" $(PY) -m coverage report --include='*/rules.py' --fail-under=100
+	cd oms-api && COVERAGE_FILE="$(CACHE)/coverage-oms-api" $(PY) -m coverage report --include='*/rules.py,*/rules/*.py' --fail-under=100
 
 test-slack-bot: dev
 	@mkdir -p "$(CACHE)"

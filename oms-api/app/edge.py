@@ -9,12 +9,13 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl
 
 from app.clock import Now
-from app.errors import OmsError, TooLarge, Unexpected
+from app.errors import Malformed, OmsError, TooLarge, Unexpected, UnsupportedMediaType
 from app.ids import new_request_id
 from app.logs import AccessLog
 from app.metrics import Metrics
@@ -26,26 +27,32 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+API_PREFIX = "/api/v1"
+TAIL = "{name}"
 BODY_LIMIT = 1_000_000
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,100}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_COMMON_HEADERS = [
+COMMON_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
     (b"referrer-policy", b"no-referrer"),
 ]
+_ONCE = (b"x-api-key", b"idempotency-key", b"content-type", b"content-encoding", b"x-request-id")
+# Whoever serves production serves it behind TLS; over plain HTTP browsers ignore this one.
+PRODUCTION_HEADERS = [*COMMON_HEADERS, (b"strict-transport-security", b"max-age=31536000")]
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class FastRequest:
-    """What a fast route sees. Header names are lower case; of repeated headers the last counts."""
+    """What a fast route sees. Header names are lower case; those that decide something stand once."""
 
     headers: dict[bytes, bytes]
     body: bytes
     path: str
     request_id: str
     caller: str = "-"
+    tail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,7 @@ class Disconnected(Exception):
 
 
 class Edge:
-    """ASGI middleware; `fast` maps (method, path) to fast routes."""
+    """ASGI middleware; `fast` maps (method, path) to fast routes. A path may end in TAIL: any segment."""
 
     def __init__(
         self,
@@ -74,8 +81,10 @@ class Edge:
         access_log: AccessLog,
         now: Now,
         fast: dict[tuple[str, str], FastRoute],
+        headers: Sequence[tuple[bytes, bytes]] = COMMON_HEADERS,
     ) -> None:
         self._app = app
+        self._headers = headers
         self._metrics = metrics
         self._access_log = access_log
         self._now = now
@@ -89,8 +98,9 @@ class Edge:
         started = time.perf_counter()
         headers = dict(scope["headers"])
         request = FastRequest(headers, b"", scope["path"], _request_id(headers))
-        answer = _Answer(send, request.request_id.encode())
+        answer = _Answer(send, self._headers, request.request_id.encode())
         try:
+            _refuse_repeats(scope, headers)
             request.body = await _read_body(headers, receive)
             await self._serve(scope, request, answer)
         except Disconnected:
@@ -103,13 +113,25 @@ class Edge:
         self._note(scope, request, answer.status, time.perf_counter() - started)
 
     async def _serve(self, scope: Scope, request: FastRequest, answer: "_Answer") -> None:
-        fast = self._fast.get((scope["method"], request.path))
+        fast = self._fast_route(scope, request)
         if fast is not None:
-            scope["oms_route"] = request.path
             await answer.send_fast(await fast(request))
             return
         scope.setdefault("state", {})["edge"] = request
         await self._app(scope, _replay(request.body), answer)
+
+    def _fast_route(self, scope: Scope, request: FastRequest) -> FastRoute | None:
+        if scope["query_string"]:
+            return None  # whoever asks for more than the plain thing gets it from the framework
+        method, path = scope["method"], request.path
+        fast = self._fast.get((method, path))
+        if fast is None:
+            head, _, request.tail = path.rpartition("/")
+            path = f"{head}/{TAIL}"
+            fast = self._fast.get((method, path)) if request.tail else None
+        if fast is not None:
+            scope["oms_route"] = path
+        return fast
 
     def _note(self, scope: Scope, request: FastRequest, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
@@ -124,9 +146,9 @@ class Edge:
 class _Answer:
     """The client's side: adds the common headers, and remembers what was sent."""
 
-    def __init__(self, send: Send, request_id: bytes) -> None:
+    def __init__(self, send: Send, headers: Sequence[tuple[bytes, bytes]], request_id: bytes) -> None:
         self._send = send
-        self._headers = [*_COMMON_HEADERS, (b"x-request-id", request_id)]
+        self._headers = [*headers, (b"x-request-id", request_id)]
         self.status = 0
         self._is_whole = False
 
@@ -160,6 +182,21 @@ def _request_id(headers: dict[bytes, bytes]) -> str:
     return sent.decode() if _REQUEST_ID.fullmatch(sent) else new_request_id()
 
 
+def _refuse_repeats(scope: Scope, headers: dict[bytes, bytes]) -> None:
+    """Refuse what two readers could read differently: a deciding header, or a parameter, said twice."""
+    if len(headers) != len(scope["headers"]):
+        names = [name for name, _ in scope["headers"]]
+        for name in _ONCE:
+            if names.count(name) > 1:
+                raise Malformed(f"The header {name.decode()} stands twice.")
+    if b"&" in scope["query_string"]:
+        asked = [
+            name for name, _ in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        ]
+        if len(set(asked)) != len(asked):
+            raise Malformed("A query parameter stands twice.")
+
+
 async def _read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
     """Read the body whole, up to the cap; what is longer is refused without reading on."""
     declared = headers.get(b"content-length", b"0")
@@ -167,6 +204,8 @@ async def _read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
         raise _too_large()
     if declared == b"0" and b"transfer-encoding" not in headers:
         return b""
+    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+        raise UnsupportedMediaType("Send the body as it is, without Content-Encoding.")
     message = await receive()
     body: bytes = message.get("body", b"")
     while message["type"] == "http.request" and message.get("more_body") and len(body) <= BODY_LIMIT:
@@ -198,4 +237,7 @@ def _replay(body: bytes) -> Receive:
 
 def _route_template(scope: Scope) -> str:
     path = getattr(scope.get("route"), "path", None)
-    return path if isinstance(path, str) else "unmatched"
+    if not isinstance(path, str):
+        return "unmatched"
+    is_prefixed = scope["path"].startswith(API_PREFIX) and not path.startswith(API_PREFIX)
+    return API_PREFIX + path if is_prefixed else path  # a router's route knows nothing of its prefix

@@ -15,17 +15,18 @@ from app import __version__
 from app.clock import Now, utc_now
 from app.config import ConfigurationError, Settings, load_settings
 from app.database import Readers, connect_engine, unit_of_work
-from app.edge import Edge, Message, Receive, Scope, Send
+from app.edge import API_PREFIX, COMMON_HEADERS, PRODUCTION_HEADERS, Edge, Message, Receive, Scope, Send
 from app.group_commit import GroupCommit
 from app.health import routes as health_routes
 from app.health.dependencies import Vitals
+from app.http_server import CappedHttp
 from app.identity import queries as identity_queries
 from app.identity.dependencies import Gate
 from app.identity.rules import StoredKey
 from app.identity.service import Authenticator
 from app.ledger.routes import reading, recording
 from app.ledger.rules.tickets import TradeLimits
-from app.ledger.service.commands import Command, Recorded
+from app.ledger.service.commands import Command, Recorded, strand_of
 from app.ledger.service.desk import Desk
 from app.ledger.service.recording import Recording
 from app.logs import AccessLog, configure_logging
@@ -38,7 +39,6 @@ from app.wire.handlers import add_error_handlers
 from app.wire.openapi import openapi_document
 from app.wire.pages import Cursors
 
-PREFIX = "/api/v1"
 _LOG = logging.getLogger(__name__)
 _DESCRIPTION = """
 Trades, portfolios and positions of a trading desk. Send your key in `X-API-Key`.
@@ -73,7 +73,7 @@ def create_app(settings: Settings | None = None, now: Now = utc_now) -> FastAPI:
     engine = connect_engine(settings.database_url, settings.reader_threads, settings.database_timeout_seconds)
     readers = Readers(engine, settings.reader_threads)
     writer: GroupCommit[Command, Recorded] = GroupCommit(
-        engine, Recording(), settings.write_queue_limit, settings.write_batch_limit, metrics
+        engine, Recording(), settings.write_queue_limit, settings.write_batch_limit, metrics, strand_of
     )
     metrics.watch_queue(lambda: writer.depth)
     gate = Gate(_authenticator(settings, engine, readers, now), RateLimiter(settings.rate_limit_per_minute))
@@ -96,8 +96,12 @@ def create_app(settings: Settings | None = None, now: Now = utc_now) -> FastAPI:
     add_error_handlers(app)
     if settings.docs_enabled:
         add_docs(app)
-    fast = {("POST", recording.TRADE_PATH): recording.fast_report(gate, desk)}
-    app.edge = Edge(app.framework, metrics, access_log, now, fast)
+    fast = {
+        ("POST", recording.TRADE_PATH): recording.fast_report(gate, desk),
+        ("GET", reading.PORTFOLIO_PATH): reading.fast_portfolio(gate, readers),
+    }
+    headers = PRODUCTION_HEADERS if settings.environment == "production" else COMMON_HEADERS
+    app.edge = Edge(app.framework, metrics, access_log, now, fast, headers)
     app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]  # the documented way to extend it
     return app
 
@@ -116,7 +120,7 @@ def _without_traceback(send: Send) -> Send:
 
 def _add_routes(app: FastAPI) -> None:
     for router in (recording.router, reading.router, health_routes.router):
-        app.include_router(router, prefix=PREFIX)
+        app.include_router(router, prefix=API_PREFIX)
     app.include_router(health_routes.router, include_in_schema=False)
     app.include_router(health_routes.metrics_router)
 
@@ -154,6 +158,7 @@ def run() -> int:
         app,
         host=settings.host,
         port=settings.port,
+        http=CappedHttp,
         access_log=False,
         log_config=None,
         server_header=False,

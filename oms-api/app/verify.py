@@ -1,4 +1,6 @@
-"""Prove the books: `python -m app.verify` checks every invariant on a live database, and names the first row that lies.
+"""Prove the books: `python -m app.verify` checks every invariant on a live database.
+
+It names the first row that lies.
 
 Exit status: 0 all is well, 1 something lies, 2 the database cannot be checked.
 """

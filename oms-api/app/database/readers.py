@@ -12,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from app.errors import Unavailable
 
 QUEUE_PER_THREAD = 64
+ANSWER_SECONDS = 10.0  # no caller waits longer
 
 T = TypeVar("T")
 
@@ -20,21 +21,33 @@ class Readers:
     """Run read-only functions of a connection off the event loop."""
 
     def __init__(self, engine: Engine, threads: int) -> None:
-        # A request may read twice, and both reads see the same moment; on SQLite they do so anyway.
-        is_postgresql = engine.dialect.name == "postgresql"
-        self._engine = (
-            engine.execution_options(isolation_level="REPEATABLE READ") if is_postgresql else engine
-        )
+        self._snapshots, self._statements = engine, engine
+        if engine.dialect.name == "postgresql":  # SQLite's transactions see one moment by themselves
+            self._snapshots = engine.execution_options(isolation_level="REPEATABLE READ")
+            self._statements = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="reader")
         self._room = threads * QUEUE_PER_THREAD
 
     async def run(self, read: Callable[[Connection], T]) -> T:
-        """Return what `read` returns; Unavailable when the line is full or the database does not answer."""
+        """Return what `read` returns: all its statements see the database at one moment.
+
+        Raises Unavailable when the line is full or the database does not answer.
+        """
+        return await self._run(self._snapshots, read)
+
+    async def run_single(self, read: Callable[[Connection], T]) -> T:
+        """As `run`, for a read that is one statement: it needs no transaction around it."""
+        return await self._run(self._statements, read)
+
+    async def _run(self, engine: Engine, read: Callable[[Connection], T]) -> T:
         if self._room <= 0:
             raise Unavailable("Too many reads are waiting; try again in a moment.")
         self._room -= 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, read)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await asyncio.get_running_loop().run_in_executor(self._threads, _read, engine, read)
+        except TimeoutError:
+            raise Unavailable("The database is slow; try again in a moment.") from None
         finally:
             self._room += 1
 
@@ -42,18 +55,20 @@ class Readers:
         """Let the reads under way end, and stop the threads."""
         self._threads.shutdown(wait=True, cancel_futures=True)
 
-    def _read(self, read: Callable[[Connection], T]) -> T:
-        try:
-            try:
-                return self._once(read)
-            except DBAPIError as error:
-                if not error.connection_invalidated:
-                    raise
-                # A connection from before a restart of the database; the pool holds none of those now.
-                return self._once(read)
-        except (OperationalError, InterfaceError, PoolTimeout) as error:
-            raise Unavailable("The database does not answer; try again in a moment.") from error
 
-    def _once(self, read: Callable[[Connection], T]) -> T:
-        with self._engine.connect() as connection:
-            return read(connection)
+def _read(engine: Engine, read: Callable[[Connection], T]) -> T:
+    try:
+        try:
+            return _once(engine, read)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            # A connection from before a restart of the database; the pool holds none of those now.
+            return _once(engine, read)
+    except (OperationalError, InterfaceError, PoolTimeout) as error:
+        raise Unavailable("The database does not answer; try again in a moment.") from error
+
+
+def _once(engine: Engine, read: Callable[[Connection], T]) -> T:
+    with engine.connect() as connection:
+        return read(connection)

@@ -49,5 +49,6 @@ def _wait(connection: extensions.connection) -> None:
         poller.register(connection.fileno(), event)
         seconds = getattr(_patience, "seconds", _default_seconds)
         if not poller.poll(seconds * 1000):
-            connection.close()
+            # psycopg2 closes the connection by itself when its callback raises; doing so here would wait for
+            # the lock that this very statement holds.
             raise AnswerOverdue(f"no answer from the database within {seconds:g} s")

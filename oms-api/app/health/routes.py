@@ -22,6 +22,7 @@ router = APIRouter(tags=["health"])
 metrics_router = APIRouter(tags=["health"])
 
 
+@router.head("/health", include_in_schema=False)
 @router.get("/health", responses={200: {"model": HealthOut}})
 async def health(vitals: TheVitals) -> Response:
     """Answer as long as the process does."""
@@ -29,12 +30,14 @@ async def health(vitals: TheVitals) -> Response:
     return answer(facts)
 
 
+@router.head("/health/live", include_in_schema=False)
 @router.get("/health/live", responses={200: {"model": HealthOut}})
 async def live(vitals: TheVitals) -> Response:
     """Answer as long as the process does; restart it when this fails."""
     return await health(vitals)
 
 
+@router.head("/health/ready", include_in_schema=False)
 @router.get("/health/ready", responses={200: {"model": ReadinessOut}, 503: {"model": ReadinessOut}})
 async def ready(vitals: TheVitals) -> Response:
     """Tell whether trades can be taken: 503 while the database, its tables or the writer are not there."""

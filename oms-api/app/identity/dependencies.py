@@ -7,6 +7,8 @@ from typing import Annotated, Any
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader
 
+from app.edge import FastRequest
+from app.errors import NotPlaced, Unavailable
 from app.identity.rules import Caller, Scope
 from app.identity.service import Authenticator, require
 from app.rate_limit import RateLimiter
@@ -23,9 +25,19 @@ class Gate:
 
     async def admit(self, key: str | None, scope: Scope) -> Caller:
         """Return the caller. Raises NoValidKey, MissingScope or TooMany."""
-        caller = await self.authenticator.authenticate(key)
+        try:
+            caller = await self.authenticator.authenticate(key)
+        except Unavailable as error:
+            raise NotPlaced(error.detail) if scope is Scope.TRADE else error from None
         self.limiter.take(caller.key_id)
         require(caller, scope)
+        return caller
+
+    async def admit_fast(self, request: FastRequest, scope: Scope) -> Caller:
+        """Return the caller of a fast route, and note it for the log."""
+        key = request.headers.get(b"x-api-key")
+        caller = await self.admit(key.decode("latin-1") if key else None, scope)
+        request.caller = caller.name
         return caller
 
 

@@ -1,13 +1,12 @@
 """Reading and writing keys."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, insert, select, update
 
 from app.identity.models import ApiKey
-from app.identity.rules import StoredKey
+from app.identity.rules import ListedKey, StoredKey
 
 
 def keys_of(tenant_id: int) -> Select[Any]:
@@ -21,13 +20,11 @@ def find_key(connection: Connection, key_id: str) -> StoredKey | None:
     return StoredKey(*row) if row else None
 
 
-def list_keys(
-    connection: Connection, tenant_id: int
-) -> Sequence[tuple[str, str, str, datetime, datetime | None]]:
-    """Return (id, name, scopes, created at, revoked at) of the tenant's keys by name."""
-    columns = (ApiKey.key_id, ApiKey.name, ApiKey.scopes, ApiKey.created_at, ApiKey.revoked_at)
+def list_keys(connection: Connection, tenant_id: int) -> list[ListedKey]:
+    """Return the tenant's keys by name."""
+    columns = (getattr(ApiKey, field) for field in ListedKey._fields)
     statement = keys_of(tenant_id).with_only_columns(*columns).order_by(ApiKey.name)
-    return [row._tuple() for row in connection.execute(statement)]
+    return [ListedKey._make(row) for row in connection.execute(statement)]
 
 
 def name_is_taken(connection: Connection, tenant_id: int, name: str) -> bool:

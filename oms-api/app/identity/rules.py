@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 PREFIX = "oms_"
@@ -52,6 +53,23 @@ class StoredKey:
     scopes: str
     expires_at: datetime | None
     revoked_at: datetime | None
+
+
+class ListedKey(NamedTuple):
+    """What is told of a key: never the key, nor its hash."""
+
+    name: str
+    scopes: str
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+    def state(self, now: datetime) -> str:
+        """Return "live", "expired" or "revoked"."""
+        if self.revoked_at is not None:
+            return "revoked"
+        return "expired" if self.expires_at is not None and self.expires_at <= now else "live"
 
 
 def make_key(draw: Callable[[str], str]) -> str:

@@ -82,7 +82,12 @@ def require(caller: Caller, scope: Scope) -> None:
 
 
 def mint_key(
-    connection: Connection, name: str, scopes: str, now: datetime, tenant_id: int = FIRST_TENANT
+    connection: Connection,
+    name: str,
+    scopes: str,
+    now: datetime,
+    tenant_id: int = FIRST_TENANT,
+    expires_at: datetime | None = None,
 ) -> str:
     """Store a fresh key and return it; it is never shown again.
 
@@ -94,7 +99,8 @@ def mint_key(
     key = make_key(secrets.choice)
     key_id = key_id_of(key)
     assert key_id is not None, "a fresh key is well-formed"  # noqa: S101  # for the type checker
-    queries.store_key(connection, StoredKey(key_id, tenant_id, name, hash_of(key), granted, None, None), now)
+    stored = StoredKey(key_id, tenant_id, name, hash_of(key), granted, expires_at, None)
+    queries.store_key(connection, stored, now)
     return key
 
 

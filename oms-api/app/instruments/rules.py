@@ -3,6 +3,7 @@
 import re
 
 SYMBOL_PATTERN = r"[A-Z0-9][A-Z0-9.&/_-]{0,19}"
+WRITTEN_PATTERN = r" *[A-Za-z0-9][A-Za-z0-9.&/_-]{0,19} *"  # how it may come in
 _SYMBOL = re.compile(SYMBOL_PATTERN, re.ASCII)
 
 

@@ -40,3 +40,10 @@ class ReversalOfReversal(Conflict):
 
     def __init__(self, trade_id: str) -> None:
         super().__init__(f"{trade_id} is a reversal; report the trade again instead of reversing it.")
+
+
+class BookIsFull(Conflict):
+    """The books hold amounts below 10^15; what would reach beyond is refused before it is written."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The portfolio {name!r} cannot hold amounts of that size.")

@@ -81,6 +81,7 @@ class Trade(Base):
         ),
         Index(None, "tenant_id", "portfolio_id", "symbol", "product", "sequence"),
         Index(None, "tenant_id", "symbol", "trade_id"),
+        Index(None, "tenant_id", "user_id", "trade_id"),
         CheckConstraint("side IN ('BUY', 'SELL')", name="side_is_known"),
         CheckConstraint("kind IN ('trade', 'reversal')", name="kind_is_known"),
         CheckConstraint("(kind = 'reversal') = (reverses IS NOT NULL)", name="reversal_names_its_trade"),

@@ -2,6 +2,7 @@
 models).
 """
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -16,7 +17,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from app.instruments.rules import SYMBOL_PATTERN, normalise_symbol
+from app.instruments.rules import WRITTEN_PATTERN, normalise_symbol
 from app.ledger.rules.accounting import average_cost
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.tickets import Report, amount_error, clean_text, portfolio_name_error
@@ -51,6 +52,15 @@ def _clean(value: str) -> str:
     return text
 
 
+def _at_most(length: int) -> Callable[[str], str]:
+    def check(value: str) -> str:  # NFC may be longer than what was sent
+        if len(value) > length:
+            raise PydanticCustomError("string_too_long", "At most {length} characters.", {"length": length})
+        return value
+
+    return check
+
+
 def _portfolio_name(value: str) -> str:
     message = portfolio_name_error(value)
     if message:
@@ -64,14 +74,18 @@ def _empty_is_none(value: str | None) -> str | None:
 
 PositiveAmount = Annotated[Amount, AfterValidator(_positive)]
 Symbol = Annotated[
-    str, BeforeValidator(_symbol), WithJsonSchema({"type": "string", "pattern": f"^{SYMBOL_PATTERN}$"})
+    str, BeforeValidator(_symbol), WithJsonSchema({"type": "string", "pattern": f"^{WRITTEN_PATTERN}$"})
 ]
 PortfolioName = Annotated[
     str, AfterValidator(_clean), AfterValidator(_portfolio_name), Field(max_length=400),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 100, "pattern": "^[^/]+$"}),
 ]  # fmt: skip
-Label = Annotated[str, AfterValidator(_clean), Field(max_length=USER_LENGTH)]
-Note = Annotated[str, AfterValidator(_clean), Field(max_length=NOTE_LENGTH)]
+Label = Annotated[
+    str, Field(max_length=USER_LENGTH), AfterValidator(_clean), AfterValidator(_at_most(USER_LENGTH))
+]
+Note = Annotated[
+    str, Field(max_length=NOTE_LENGTH), AfterValidator(_clean), AfterValidator(_at_most(NOTE_LENGTH))
+]
 Wanted = Annotated[str, Field(max_length=400), AfterValidator(_clean)]  # what a path or query looks for
 
 
@@ -92,7 +106,7 @@ class TradeIn(BaseModel):
     @model_validator(mode="after")
     def _priced_once(self) -> "TradeIn":
         if (self.gmv is None) == (self.price is None):
-            raise PydanticCustomError("priced_once", "Give either gmv or price.")
+            raise PydanticCustomError("priced_once", "Give either gmv or price.", {"field": "gmv"})
         return self
 
     def report(self) -> Report:

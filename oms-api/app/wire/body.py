@@ -11,18 +11,22 @@ from app.wire.json import parse_json
 from app.wire.problems import field_errors
 
 Model = TypeVar("Model", bound=BaseModel)
+_UTF_8 = {b"", b"charset=utf-8", b'charset="utf-8"', b"charset=us-ascii"}
 BODY_MODELS: dict[str, type[BaseModel]] = {}  # what the OpenAPI document must describe, by name
 
 
 def read_json(content_type: bytes, body: bytes) -> Any:  # any JSON value
     """Return the body's JSON value. Raises UnsupportedMediaType or Malformed."""
-    if content_type != b"application/json":
-        media_type = content_type.split(b";")[0].strip().lower()
-        if media_type != b"application/json":
-            raise UnsupportedMediaType("Send the body as application/json, in UTF-8.")
+    if content_type != b"application/json" and not _is_json(content_type):
+        raise UnsupportedMediaType("Send the body as application/json, in UTF-8.")
     if not body:
         raise Malformed("The body is empty; send a JSON object.")
     return parse_json(body)
+
+
+def _is_json(content_type: bytes) -> bool:
+    media_type, *parameters = (part.strip().lower() for part in content_type.split(b";"))
+    return media_type == b"application/json" and all(part in _UTF_8 for part in parameters)
 
 
 def validated(model: type[Model], value: object, at: tuple[str, ...] = ()) -> Model:
@@ -30,7 +34,7 @@ def validated(model: type[Model], value: object, at: tuple[str, ...] = ()) -> Mo
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        details = error.errors(include_url=False, include_context=False, include_input=False)
+        details = error.errors(include_url=False, include_input=False)
         raise invalid([{**detail, "loc": (*at, *detail["loc"])} for detail in details]) from None
 
 

@@ -1,6 +1,7 @@
 """Problem documents (RFC 9457), the only form in which this service reports errors."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -12,6 +13,13 @@ from app.errors import FieldError, OmsError
 MEDIA_TYPE = "application/problem+json"
 TYPE_BASE = "urn:slackoms:problem"
 _CUSTOM_PREFIX = "Value error, "
+MOST_ERRORS = 100
+_MESSAGES = {
+    "model_type": "Must be a JSON object.",
+    "missing": "This field is needed.",
+    "extra_forbidden": "There is no such field.",
+    "string_type": "Must be a string.",
+}
 
 
 class FieldProblem(BaseModel):
@@ -66,11 +74,14 @@ def field_errors(
     details: Iterable[ErrorDetails | Mapping[str, Any]], skip: Sequence[str] = ()
 ) -> list[FieldError]:
     """Return pydantic's findings as field errors; leading parts of the path named in `skip` are left out."""
-    return [_field_error(detail["loc"], detail["msg"], detail["type"], skip) for detail in details]
+    return [_field_error(detail, skip) for detail in islice(details, MOST_ERRORS)]
 
 
-def _field_error(location: Sequence[int | str], message: str, code: str, skip: Sequence[str]) -> FieldError:
-    parts = [str(part) for part in location]
+def _field_error(detail: ErrorDetails | Mapping[str, Any], skip: Sequence[str]) -> FieldError:
+    parts = [str(part) for part in detail["loc"]]
     if parts and parts[0] in skip:
         parts = parts[1:]
-    return FieldError(".".join(parts)[:200], message.removeprefix(_CUSTOM_PREFIX), code)
+    blamed = detail.get("ctx", {}).get("field")  # what concerns several fields names one to show it at
+    field = ".".join([*parts, blamed] if blamed else parts)[:200]
+    message = _MESSAGES.get(detail["type"]) or detail["msg"].removeprefix(_CUSTOM_PREFIX)
+    return FieldError(field or "body", message, detail["type"])

@@ -226,3 +226,9 @@ def _make_tables() -> None:
         ["tenant_id", "symbol", "trade_id"],
         unique=False,
     )
+    op.create_index(
+        op.f("ix_trades_tenant_id_user_id_trade_id"),
+        "trades",
+        ["tenant_id", "user_id", "trade_id"],
+        unique=False,
+    )

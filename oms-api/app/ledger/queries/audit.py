@@ -1,10 +1,10 @@
 """The ledger from end to end, in canonical text and in bounded memory, for whoever proves or rebuilds it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterator
 from decimal import Decimal
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
-from sqlalchemy import Connection, Select, Table, func, select
+from sqlalchemy import BigInteger, Connection, Table, bindparam, delete, func, select
 from sqlalchemy.orm import aliased
 
 from app.database import Amount, Instant
@@ -13,11 +13,13 @@ from app.ledger.models import Portfolio, PositionRow, Trade
 from app.ledger.queries.canonical import canonical_trade
 from app.ledger.rules.accounting import Fill, Position, Side, replay
 from app.ledger.rules.chain import COLUMNS, TradeRow
-from app.ledger.rules.verification import HoldingRow, PortfolioRow, Undone
+from app.ledger.rules.projections import HoldingRow, PortfolioRow
+from app.ledger.rules.verification import Undone
 
 RECORDED = "trade.recorded"
 _CHUNK = 2_000  # rows fetched at once: some 2 MB of trades
 _RFC_3339 = '\'YYYY-MM-DD"T"HH24:MI:SS.US"Z"\''
+AnyRow = TypeVar("AnyRow", TradeRow, PortfolioRow, HoldingRow, "RecordedEvent")
 _BOOK_ORDER = "tenant_id, portfolio_id, sequence, trade_id"
 
 
@@ -30,24 +32,22 @@ class RecordedEvent(NamedTuple):
     created_at: str
 
 
-def ledger_rows(connection: Connection) -> Iterator[TradeRow]:
+def ledger_rows(connection: Connection) -> Generator[TradeRow, None, None]:
     """Yield every row of the ledger, book by book, each book in order."""
-    return map(TradeRow._make, _stream(connection, Trade.__table__, COLUMNS, order=_BOOK_ORDER))
+    return _stream(connection, Trade.__table__, TradeRow, order=_BOOK_ORDER)
 
 
 def rows_after(
     connection: Connection, tenant_id: int, portfolio_id: int, sequence: int
-) -> Iterator[TradeRow]:
+) -> Generator[TradeRow, None, None]:
     """Yield the rows of one book that follow on `sequence`, in order."""
     where = f"tenant_id = {tenant_id:d} AND portfolio_id = {portfolio_id:d} AND sequence > {sequence:d}"
-    rows = _stream(connection, Trade.__table__, COLUMNS, order=_BOOK_ORDER, where=where)
-    return map(TradeRow._make, rows)
+    return _stream(connection, Trade.__table__, TradeRow, order=_BOOK_ORDER, where=where)
 
 
-def portfolio_rows(connection: Connection, where: str = "") -> Iterator[PortfolioRow]:
+def portfolio_rows(connection: Connection, where: str = "") -> Generator[PortfolioRow, None, None]:
     """Yield every portfolio by tenant and id."""
-    rows = _stream(connection, Portfolio.__table__, PortfolioRow._fields, order="tenant_id, id", where=where)
-    return map(PortfolioRow._make, rows)
+    return _stream(connection, Portfolio.__table__, PortfolioRow, order="tenant_id, id", where=where)
 
 
 def portfolio_row(connection: Connection, tenant_id: int, portfolio_id: int) -> PortfolioRow:
@@ -56,27 +56,39 @@ def portfolio_row(connection: Connection, tenant_id: int, portfolio_id: int) -> 
     return row
 
 
-def holding_rows(connection: Connection, where: str = "") -> Iterator[HoldingRow]:
+def holding_rows(connection: Connection, where: str = "") -> Generator[HoldingRow, None, None]:
     """Yield the table of positions, book by book."""
     order = "tenant_id, portfolio_id"
-    rows = _stream(connection, PositionRow.__table__, HoldingRow._fields, order=order, where=where)
-    return map(HoldingRow._make, rows)
+    return _stream(connection, PositionRow.__table__, HoldingRow, order=order, where=where)
 
 
-def holding_rows_of(connection: Connection, tenant_id: int, portfolio_id: int) -> Iterator[HoldingRow]:
+def holding_rows_of(
+    connection: Connection, tenant_id: int, portfolio_id: int
+) -> Generator[HoldingRow, None, None]:
     """Yield the table's positions of one book."""
     return holding_rows(connection, f"tenant_id = {tenant_id:d} AND portfolio_id = {portfolio_id:d}")
 
 
-def recorded_events(connection: Connection) -> Iterator[RecordedEvent]:
+def book_keys(connection: Connection) -> list[tuple[int, int]]:
+    """Return (tenant id, portfolio id) of all portfolios, in that order."""
+    columns = (Portfolio.tenant_id, Portfolio.id)
+    found = connection.execute(select(*columns).order_by(*columns))
+    return [(tenant_id, portfolio_id) for tenant_id, portfolio_id in found]
+
+
+def remove_holding(connection: Connection, row: HoldingRow) -> None:
+    """Delete a row from the table of positions."""
+    key = {name: getattr(row, name) for name in ("tenant_id", "portfolio_id", "symbol", "product")}
+    connection.execute(delete(PositionRow).filter_by(**key))
+
+
+def recorded_events(connection: Connection) -> Generator[RecordedEvent, None, None]:
     """Yield every event that tells of a trade."""
-    where = f"type = '{RECORDED}'"
-    rows = _stream(connection, Event.__table__, RecordedEvent._fields, order="", where=where)
-    return map(RecordedEvent._make, rows)
+    return _stream(connection, Event.__table__, RecordedEvent, order="", where=f"type = '{RECORDED}'")
 
 
 def repeated_key(connection: Connection) -> TradeRow | None:
-    """Return a row whose idempotency key is another row's too, for the same kind of command; None as it should be."""
+    """Return a row whose idempotency key is another's too, for the same kind of command; else None."""
     bound = (Trade.tenant_id, Trade.kind, Trade.idempotency_key)
     statement = (
         select(*bound, func.max(Trade.trade_id))
@@ -111,10 +123,12 @@ def _replay_from(connection: Connection, original: TradeRow, reversal: TradeRow)
     """
     start = original
     while True:
-        earlier = connection.execute(_earliest_undone(start, reversal.sequence)).scalar_one()
+        earlier = connection.execute(
+            _EARLIEST_UNDONE, _book_of(start) | {"start": start.sequence, "end": reversal.sequence}
+        ).scalar_one()
         if earlier is None or earlier >= start.sequence:
             return start
-        start = canonical_trade(connection.execute(_at(start, earlier)).one())
+        start = canonical_trade(connection.execute(_AT, _book_of(start) | {"sequence": earlier}).one())
 
 
 def _position_before(row: TradeRow) -> Position:
@@ -130,72 +144,41 @@ def _position_before(row: TradeRow) -> Position:
 
 
 def _standing(connection: Connection, original: TradeRow, start: int, end: int) -> Iterator[Fill]:
-    """Yield the fills of the trade's symbol from `start` to before `end` that no reversal up to `end` undid."""
-    undone = aliased(Trade)
-    is_undone = (
-        select(undone.trade_id)
-        .where(undone.tenant_id == Trade.tenant_id, undone.reverses == Trade.trade_id, undone.sequence <= end)
-        .correlate(Trade)
-        .exists()
-    )
-    statement = (
-        select(Trade.side, Trade.quantity, Trade.gmv)
-        .where(*_same_symbol(original), Trade.sequence >= start, Trade.sequence < end)
-        .where(Trade.kind == "trade", Trade.trade_id != original.trade_id, ~is_undone)
-        .order_by(Trade.sequence)
-    )
-    for side, quantity, gmv in connection.execute(statement, execution_options={"yield_per": _CHUNK}):
+    """Yield the fills of the trade's symbol, `start` to before `end`, that no reversal up to `end` undid."""
+    facts = _book_of(original) | {"start": start, "end": end, "trade_id": original.trade_id}
+    options = {"yield_per": _CHUNK}
+    for side, quantity, gmv in connection.execute(_STANDING, facts, execution_options=options):
         yield Fill(Side(side), quantity, gmv)
 
 
-def _earliest_undone(start: TradeRow, end: int) -> Select[tuple[int | None]]:
-    """Select the lowest sequence number that the reversals after `start`, up to `end`, undid."""
-    undone = aliased(Trade)
-    return (
-        select(func.min(undone.sequence))
-        .join_from(Trade, undone, (undone.tenant_id == Trade.tenant_id) & (undone.trade_id == Trade.reverses))
-        .where(*_same_symbol(start), Trade.sequence > start.sequence, Trade.sequence <= end)
-    )
-
-
-def _at(row: TradeRow, sequence: int) -> Select[Any]:
-    where = (Trade.tenant_id == row.tenant_id, Trade.portfolio_id == row.portfolio_id)
-    return _trades().where(*where, Trade.sequence == sequence)
-
-
 def _reversed_before(connection: Connection, reversal: TradeRow) -> str | None:
-    where = (Trade.tenant_id == reversal.tenant_id, Trade.reverses == reversal.reverses)
-    earlier = select(func.min(Trade.trade_id)).where(*where, Trade.trade_id != reversal.trade_id)
-    return connection.execute(earlier.where(Trade.sequence < reversal.sequence)).scalar_one()
+    facts = {"tenant_id": reversal.tenant_id, "reverses": reversal.reverses, "end": reversal.sequence}
+    return connection.execute(_REVERSED_BEFORE, facts).scalar_one()
 
 
 def _trade(connection: Connection, tenant_id: int, trade_id: str | None) -> TradeRow | None:
-    where = (Trade.tenant_id == tenant_id, Trade.trade_id == trade_id)
-    found = connection.execute(_trades().where(*where)).one_or_none()
+    found = connection.execute(_TRADE, {"tenant_id": tenant_id, "trade_id": trade_id}).one_or_none()
     return canonical_trade(found) if found else None
 
 
-def _trades() -> Select[Any]:
-    return select(*(getattr(Trade, name) for name in COLUMNS))
-
-
-def _same_symbol(row: TradeRow) -> tuple[Any, ...]:  # conditions
-    book = (Trade.tenant_id == row.tenant_id, Trade.portfolio_id == row.portfolio_id)
-    return (*book, Trade.symbol == row.symbol, Trade.product == row.product)
+def _book_of(row: TradeRow) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in ("tenant_id", "portfolio_id", "symbol", "product")}
 
 
 def _stream(
-    connection: Connection, table: Any, names: Iterable[str], order: str, where: str = ""
-) -> Iterator[tuple[Any, ...]]:
-    """Yield rows as both databases' text, by a cursor on the server: reading a million decimals takes minutes."""
-    columns = ", ".join(_as_text(connection, cast("Table", table), name) for name in names)
+    connection: Connection, table: Any, row_type: type[AnyRow], order: str, where: str = ""
+) -> Generator[AnyRow, None, None]:
+    """Yield rows as both databases' text, by a cursor on the server.
+
+    Close it before the transaction ends if it was not read to its end.
+    """
+    columns = ", ".join(_as_text(connection, cast("Table", table), name) for name in row_type._fields)
     statement = f"SELECT {columns} FROM {table.name}"  # noqa: S608  # names of the code, numbers of ours
     statement += f" WHERE {where}" if where else ""
     statement += f" ORDER BY {order}" if order else ""
-    options = {"stream_results": True, "yield_per": _CHUNK}
-    with connection.exec_driver_sql(statement, execution_options=options) as result:
-        for part in result.partitions(_CHUNK):  # a plain statement does not heed yield_per
-            yield from part
+    with connection.exec_driver_sql(statement, execution_options={"stream_results": True}) as result:
+        for part in result.partitions(_CHUNK):
+            yield from map(row_type._make, part)
 
 
 def _as_text(connection: Connection, table: Table, name: str) -> str:
@@ -206,3 +189,36 @@ def _as_text(connection: Connection, table: Table, name: str) -> str:
         if isinstance(kind, Instant):
             return f"to_char({name} AT TIME ZONE 'UTC', {_RFC_3339})"
     return name
+
+
+_UNDONE = aliased(Trade)
+_START, _END = bindparam("start", type_=BigInteger), bindparam("end", type_=BigInteger)
+_TRADES = select(*(getattr(Trade, name) for name in COLUMNS)).where(Trade.tenant_id == bindparam("tenant_id"))
+_TRADE = _TRADES.where(Trade.trade_id == bindparam("trade_id"))
+_AT = _TRADES.where(Trade.portfolio_id == bindparam("portfolio_id"), Trade.sequence == bindparam("sequence"))
+_SAME_SYMBOL = (
+    Trade.tenant_id == bindparam("tenant_id"),
+    Trade.portfolio_id == bindparam("portfolio_id"),
+    Trade.symbol == bindparam("symbol"),
+    Trade.product == bindparam("product"),
+)
+_EARLIEST_UNDONE = (
+    select(func.min(_UNDONE.sequence))
+    .join_from(Trade, _UNDONE, (_UNDONE.tenant_id == Trade.tenant_id) & (_UNDONE.trade_id == Trade.reverses))
+    .where(*_SAME_SYMBOL, Trade.sequence > _START, Trade.sequence <= _END)
+)
+_IS_UNDONE = (
+    select(_UNDONE.trade_id)
+    .where(_UNDONE.tenant_id == Trade.tenant_id, _UNDONE.reverses == Trade.trade_id, _UNDONE.sequence <= _END)
+    .correlate(Trade)
+    .exists()
+)
+_STANDING = (
+    select(Trade.side, Trade.quantity, Trade.gmv)
+    .where(*_SAME_SYMBOL, Trade.sequence >= _START, Trade.sequence < _END)
+    .where(Trade.kind == "trade", Trade.trade_id != bindparam("trade_id"), ~_IS_UNDONE)
+    .order_by(Trade.sequence)
+)
+_REVERSED_BEFORE = select(func.min(Trade.trade_id)).where(
+    Trade.tenant_id == bindparam("tenant_id"), Trade.reverses == bindparam("reverses"), Trade.sequence < _END
+)

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select
-from sqlalchemy.orm import aliased
+from sqlalchemy import Cast, ColumnElement, Connection, Select, Text, bindparam, cast, func, select
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from app.ids import first_trade_id_at
 from app.ledger.models import Portfolio, PositionRow, Trade
@@ -14,29 +14,27 @@ from app.ledger.queries.canonical import canonical_trade
 from app.ledger.rules.chain import COLUMNS, TradeRow
 
 
-@dataclass(frozen=True, slots=True)
-class Book:
-    """A portfolio's counters, amounts as decimals, at its present end or at some sequence number."""
+class Book(NamedTuple):
+    """A portfolio's counters, amounts as canonical text, at its present end or at some sequence number."""
 
     id: int
     name: str
     base_currency: str
     total_trades: int
     total_buys: int
-    realized_pnl: Decimal
-    cash: Decimal
+    realized_pnl: str
+    cash: str
     last_sequence: int
 
 
-@dataclass(frozen=True, slots=True)
-class Holding:
-    """A position with what it is held in."""
+class Holding(NamedTuple):
+    """A position with what it is held in; amounts as canonical text."""
 
     symbol: str
     product: str
-    quantity: Decimal
-    cost: Decimal
-    realized_pnl: Decimal
+    quantity: str
+    cost: str
+    realized_pnl: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +101,16 @@ def position_of(trade: ListedTrade, wanted: TradeFilter) -> str:
     return str(trade.row.sequence) if wanted.portfolio_key is not None else trade.row.trade_id
 
 
-def find_book(connection: Connection, tenant_id: int, name_key: str) -> Book | None:
-    """Return the portfolio as it stands, or None."""
-    row = connection.execute(_BOOK, {"tenant_id": tenant_id, "name_key": name_key}).one_or_none()
-    return Book(*row) if row else None
+def find_book(connection: Connection, tenant_id: int, name_key: str) -> tuple[Book, list[Holding]] | None:
+    """Return the portfolio as it stands with its positions by symbol, flat ones included, in one
+    statement.
+    """
+    rows = connection.execute(_BOOK, {"tenant_id": tenant_id, "name_key": name_key}).all()
+    if not rows:
+        return None
+    width = len(Book._fields)
+    held = [Holding._make(row[width:]) for row in rows if row[width] is not None]
+    return Book._make(rows[0][:width]), held
 
 
 def book_at(connection: Connection, tenant_id: int, book: Book, sequence: int) -> Book:
@@ -114,8 +118,8 @@ def book_at(connection: Connection, tenant_id: int, book: Book, sequence: int) -
     columns = (
         Trade.trades_after,
         Trade.buys_after,
-        Trade.portfolio_realized_pnl,
-        Trade.cash_after,
+        _text(Trade.portfolio_realized_pnl),
+        _text(Trade.cash_after),
         Trade.sequence,
     )
     where = (Trade.tenant_id == tenant_id, Trade.portfolio_id == book.id, Trade.sequence == sequence)
@@ -124,10 +128,10 @@ def book_at(connection: Connection, tenant_id: int, book: Book, sequence: int) -
     )
 
 
-def opening_cash(connection: Connection, tenant_id: int, book: Book) -> Decimal:
-    """Return the cash that the portfolio began with."""
+def opening_cash(connection: Connection, tenant_id: int, book: Book) -> str:
+    """Return the cash that the portfolio began with, as canonical text."""
     where = (Portfolio.tenant_id == tenant_id, Portfolio.id == book.id)
-    return connection.execute(select(Portfolio.opening_cash).where(*where)).scalar_one()
+    return connection.execute(select(_text(Portfolio.opening_cash)).where(*where)).scalar_one()
 
 
 def sequence_at(connection: Connection, tenant_id: int, book: Book, instant: datetime) -> int:
@@ -146,14 +150,6 @@ def sequence_at(connection: Connection, tenant_id: int, book: Book, instant: dat
     return low
 
 
-def holdings(connection: Connection, tenant_id: int, book: Book) -> list[Holding]:
-    """Return the portfolio's positions by symbol, flat ones included."""
-    return [
-        Holding(*row)
-        for row in connection.execute(_HOLDINGS, {"tenant_id": tenant_id, "portfolio_id": book.id})
-    ]
-
-
 def holdings_at(connection: Connection, tenant_id: int, book: Book, sequence: int) -> list[Holding]:
     """Return the positions as they stood after row `sequence`: the last row of each symbol tells its
     position.
@@ -168,15 +164,15 @@ def holdings_at(connection: Connection, tenant_id: int, book: Book, sequence: in
         .scalar_subquery()
     )
     same_book = (Trade.tenant_id == PositionRow.tenant_id) & (Trade.portfolio_id == PositionRow.portfolio_id)
-    after = (Trade.position_quantity, Trade.position_cost, Trade.position_realized_pnl)
+    columns = (Trade.position_quantity, Trade.position_cost, Trade.position_realized_pnl)
     statement = (
-        select(Trade.symbol, Trade.product, *after)
+        select(Trade.symbol, Trade.product, *map(_text, columns))
         .select_from(PositionRow)
         .join(Trade, same_book & (Trade.sequence == last))
         .where(PositionRow.tenant_id == tenant_id, PositionRow.portfolio_id == book.id)
         .order_by(Trade.symbol, Trade.product)
     )
-    return [Holding(*row) for row in connection.execute(statement)]
+    return [Holding._make(row) for row in connection.execute(statement)]
 
 
 def list_books(
@@ -221,30 +217,37 @@ def _listed(row: Any) -> ListedTrade:  # a row of `trades_of`
     return ListedTrade(canonical_trade(row[: len(COLUMNS)]), row[-2], row[-1])
 
 
+def _text(amount: InstrumentedAttribute[Decimal]) -> Cast[str]:
+    """An amount as both databases write it is its canonical text: decimals made of it would be unmade at
+    once.
+    """
+    return cast(amount, Text)
+
+
 _BOOK_COLUMNS = (
     Portfolio.id,
     Portfolio.name,
     Portfolio.base_currency,
     Portfolio.total_trades,
     Portfolio.total_buys,
-    Portfolio.realized_pnl,
-    Portfolio.cash,
+    _text(Portfolio.realized_pnl),
+    _text(Portfolio.cash),
     Portfolio.last_sequence,
 )
-_BOOK = select(*_BOOK_COLUMNS).where(
-    Portfolio.tenant_id == bindparam("tenant_id"), Portfolio.name_key == bindparam("name_key")
+_HOLDING_COLUMNS = (
+    PositionRow.symbol,
+    PositionRow.product,
+    _text(PositionRow.quantity),
+    _text(PositionRow.cost),
+    _text(PositionRow.realized_pnl),
 )
-_HOLDINGS = (
-    select(
-        PositionRow.symbol,
-        PositionRow.product,
-        PositionRow.quantity,
-        PositionRow.cost,
-        PositionRow.realized_pnl,
+_BOOK = (
+    select(*_BOOK_COLUMNS, *_HOLDING_COLUMNS)
+    .outerjoin(
+        PositionRow,
+        (PositionRow.tenant_id == Portfolio.tenant_id) & (PositionRow.portfolio_id == Portfolio.id),
     )
-    .where(
-        PositionRow.tenant_id == bindparam("tenant_id"), PositionRow.portfolio_id == bindparam("portfolio_id")
-    )
+    .where(Portfolio.tenant_id == bindparam("tenant_id"), Portfolio.name_key == bindparam("name_key"))
     .order_by(PositionRow.symbol, PositionRow.product)
 )
 _CREATED_AT = select(Trade.created_at).where(

@@ -55,7 +55,7 @@ async def report_trade(caller: Trader, desk: TheDesk, key: IdempotencyKey, reque
 @router.post(
     "/trades:batch",
     status_code=200,
-    responses=responses(200, {"model": OutcomesOut}, 413, 415),
+    responses=responses(200, {"model": OutcomesOut}, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(BatchIn, {"trades": [TRADE_EXAMPLE]}),
 )
 async def report_trades(
@@ -65,8 +65,10 @@ async def report_trades(
     """Record up to 1,000 executions, in order; the good ones stand whatever becomes of the others."""
     drafts = [_draft(desk, caller, item, index, key) for index, item in enumerate(body.trades)]
     recorded = iter(await desk.record_all([draft for draft in drafts if isinstance(draft, RecordTrade)]))
-    outcomes = (next(recorded) if isinstance(draft, RecordTrade) else draft for draft in drafts)
-    return answer({"outcomes": [_outcome(one, request) for one in outcomes]})
+    outcomes = [next(recorded) if isinstance(draft, RecordTrade) else draft for draft in drafts]
+    written = [one for one in outcomes if isinstance(one, Recorded)]
+    headers = {REPLAYED: "true"} if written and all(one.replayed for one in written) else {}
+    return answer({"outcomes": [_outcome(one, request) for one in outcomes]}, headers=headers)
 
 
 @router.post(
@@ -93,11 +95,8 @@ def fast_report(gate: Gate, desk: Desk) -> FastRoute:
     """
 
     async def serve(request: FastRequest) -> FastAnswer:
-        headers = request.headers
-        sent = headers.get(b"x-api-key")
-        caller = await gate.admit(sent.decode("latin-1") if sent else None, Scope.TRADE)
-        request.caller = caller.name
-        key = headers.get(b"idempotency-key")
+        caller = await gate.admit_fast(request, Scope.TRADE)
+        key = request.headers.get(b"idempotency-key")
         return await _report(desk, caller, request, check_key(None if key is None else key.decode("latin-1")))
 
     return serve

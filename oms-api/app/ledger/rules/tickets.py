@@ -9,15 +9,12 @@ from app.errors import FieldError
 from app.money import ZERO, fits, product, ratio
 
 NAME_LENGTH = 100
-_FORBIDDEN_CATEGORIES = {
-    "Cc",
-    "Cf",
-    "Cs",
-    "Co",
-    "Cn",
-    "Zl",
-    "Zp",
-}  # controls, bidi and format characters, surrogates
+_FORBIDDEN_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}  # controls, format (bidi) characters, surrogates
+_JOINERS = (
+    "\u200c\u200d"  # format characters that some scripts and emoji are written with; the bot takes them too
+)
+_WITHOUT_JOINERS = str.maketrans("", "", _JOINERS)
+_PATHS = {".", ".."}  # clients resolve these away before a request is sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +86,20 @@ def clean_text(text: str) -> str | None:
     """
     if text.isascii():
         return text.strip() if text.isprintable() else None
-    if any(unicodedata.category(character) in _FORBIDDEN_CATEGORIES for character in text):
+    if any(map(_is_forbidden, text.translate(_WITHOUT_JOINERS))):
         return None
     return unicodedata.normalize("NFC", text).strip()
 
 
+def _is_forbidden(character: str) -> bool:
+    code = ord(character)
+    is_noncharacter = code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
+    return is_noncharacter or unicodedata.category(character) in _FORBIDDEN_CATEGORIES
+
+
 def portfolio_name_error(name: str) -> str | None:
     """Return the sentence against a cleaned portfolio name, or None."""
-    if not name:
+    if not name.translate(_WITHOUT_JOINERS).strip() or name in _PATHS:
         return "Give the portfolio a name."
     if len(name) > NAME_LENGTH:
         return f"At most {NAME_LENGTH} characters."
@@ -104,8 +107,10 @@ def portfolio_name_error(name: str) -> str | None:
 
 
 def name_key(name: str) -> str:
-    """Return the form under which names are unique: case and compatibility differences do not count."""
-    return name.lower() if name.isascii() else unicodedata.normalize("NFC", name.casefold())
+    """Return the form under which names are unique: case and joiners, which nobody sees, do not count."""
+    if name.isascii():
+        return name.lower()
+    return unicodedata.normalize("NFC", name.translate(_WITHOUT_JOINERS).casefold())
 
 
 def _too_much(field: str, what: str, most: Decimal) -> FieldError:

@@ -1,11 +1,11 @@
-"""What every row of a ledger must say, given the rows before it, and what the projections must say in the end."""
+"""What a row of the ledger must say, given the rows before it."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from app.ledger.rules.accounting import FLAT, Fill, Position, Side, apply_fill
 from app.ledger.rules.chain import COLUMNS, GENESIS, HASH_VERSION, TradeRow, hash_of
@@ -100,116 +100,34 @@ class LedgerState:
     buys: int = 0
     holdings: dict[HoldingKey, tuple[Position, int]] = field(default_factory=dict)
 
-    def advance(self, row: TradeRow) -> None:
-        """Move on to what `row` says; its amounts count only if they are amounts."""
+    def advance(self, row: TradeRow, amounts: Amounts | None) -> None:
+        """Move on to what `row` says; a misformed one (`amounts` is None) moves the chain alone."""
         self.sequence, self.hash, self.trade_id = row.sequence, str(row.hash), str(row.trade_id)
-        if _is_formed(row):
-            amounts = amounts_of(row)
+        if amounts:
             self.created_at = row.created_at
             self.cash, self.realized_pnl = amounts.cash_after, amounts.portfolio_realized_pnl
             self.trades, self.buys = row.trades_after, row.buys_after
             self.holdings[row.symbol, row.product] = (amounts.position, row.sequence)
 
 
-class PortfolioRow(NamedTuple):
-    """A portfolio's projections in canonical form."""
-
-    tenant_id: int
-    id: int
-    name: str
-    opening_cash: str
-    cash: str
-    realized_pnl: str
-    total_trades: int
-    total_buys: int
-    last_sequence: int
-    last_hash: str
-    last_trade_id: str | None
-    last_created_at: str | None
-
-
-class HoldingRow(NamedTuple):
-    """A position's projection in canonical form."""
-
-    tenant_id: int
-    portfolio_id: int
-    symbol: str
-    product: str
-    quantity: str
-    cost: str
-    realized_pnl: str
-    last_sequence: int
-
-
-def amounts_of(row: TradeRow) -> Amounts:
-    """Return the row's amounts; the row must be formed well."""
-    return Amounts._make(map(Decimal, (*row[_TRADED], *row[_MOVED], *row[_SUMMED])))
-
-
-def examine(row: TradeRow, before: LedgerState, undone: Undone | None = None) -> list[Finding]:
-    """Return all that is wrong with `row`, which follows on `before`; a reversal also needs what it undid."""
+def amounts_of(row: TradeRow) -> Amounts | None:
+    """Return the row's amounts, or None where the row is not in canonical form."""
     if not _is_formed(row):
+        return None
+    return Amounts._make(map(Decimal, _amount_texts(row)))
+
+
+def examine(
+    row: TradeRow, amounts: Amounts | None, before: LedgerState, undone: Undone | None = None
+) -> list[Finding]:
+    """Return all that is wrong with `row`, which follows on `before`; a reversal also needs what it undid."""
+    if amounts is None:
         return [*_misformed(row), *_chain(row, before)]
-    amounts = amounts_of(row)
     findings = [*_place(row, before), *_chain(row, before), *_value(row, amounts), *_key(row)]
     if row.kind == REVERSAL:
         findings += _reversal(row, amounts, undone)
     findings += _position(row, amounts, before, _expected_position(row, amounts, before, undone))
     return [*findings, *_cash(row, amounts, before, undone), *_counters(row, amounts, before)]
-
-
-def examine_portfolio(stored: PortfolioRow, end: LedgerState) -> list[Finding]:
-    """Return where a portfolio's projections differ from the end of its ledger."""
-    expected = projection(stored, end)
-    if stored == expected:
-        return []
-    pairs = zip(PortfolioRow._fields, stored, expected, strict=True)
-    return [Finding(Check.PORTFOLIO, *names) for names in pairs if names[1] != names[2]]
-
-
-def projection(stored: PortfolioRow, end: LedgerState) -> PortfolioRow:
-    """Return what the portfolio's row must be at the end of its ledger."""
-    return stored._replace(
-        cash=fixed(end.cash),
-        realized_pnl=fixed(end.realized_pnl),
-        total_trades=end.trades,
-        total_buys=end.buys,
-        last_sequence=end.sequence,
-        last_hash=end.hash,
-        last_trade_id=end.trade_id or None,
-        last_created_at=end.created_at or None,
-    )
-
-
-def examine_holdings(
-    stored: Iterable[HoldingRow], expected: Iterable[HoldingRow]
-) -> Iterator[tuple[HoldingKey, list[Finding]]]:
-    """Yield, position by position, where the table of positions differs from the ledger."""
-    ours = {row[2:4]: row for row in stored}
-    theirs = {row[2:4]: row for row in expected}
-    for key in sorted(ours.keys() | theirs.keys()):
-        if ours.get(key) != theirs.get(key):
-            yield key, list(_holding(ours.get(key), theirs.get(key)))
-
-
-def holdings_of(tenant_id: int, portfolio_id: int, end: LedgerState) -> list[HoldingRow]:
-    """Return the positions that a ledger ends with, one for every symbol and product it ever held."""
-    return [
-        HoldingRow(
-            tenant_id, portfolio_id, *key, *map(fixed, (held.quantity, held.cost, held.realized_pnl)), last
-        )
-        for key, (held, last) in end.holdings.items()
-    ]
-
-
-def _holding(stored: HoldingRow | None, expected: HoldingRow | None) -> Iterator[Finding]:
-    if stored is None or expected is None:
-        there, due = ("none" if row is None else "a row" for row in (stored, expected))
-        yield Finding(Check.HOLDING, "position", there, due)
-        return
-    for name, ours, theirs in zip(HoldingRow._fields, stored, expected, strict=True):
-        if ours != theirs:
-            yield Finding(Check.HOLDING, name, ours, theirs)
 
 
 _TRADED = slice(COLUMNS.index("quantity"), COLUMNS.index("realized_pnl") + 1)
@@ -231,6 +149,11 @@ _COUNTS = ("sequence", "trades_after", "buys_after", "hash_version")
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
+def _amount_texts(row: TradeRow) -> tuple[str, ...]:
+    fields: tuple[Any, ...] = row
+    return fields[_TRADED] + fields[_MOVED] + fields[_SUMMED]
+
+
 def _is_formed(row: TradeRow) -> bool:
     if (
         not type(row.sequence)
@@ -240,9 +163,9 @@ def _is_formed(row: TradeRow) -> bool:
         is int
     ):
         return False
-    texts = (row.kind, row.side, *row[_TIMES], *row[_TRADED], *row[_MOVED], *row[_SUMMED])
+    texts = (row.kind, row.side, row.executed_at, row.created_at, *_amount_texts(row))
     try:
-        return _FORMED.fullmatch(" ".join(texts)) is not None  # type: ignore[arg-type]  # what is not text is refused
+        return _FORMED.fullmatch(" ".join(texts)) is not None
     except TypeError:
         return False
 

@@ -20,6 +20,10 @@ TradeKey = tuple[int, str]  # tenant id, trade id
 RequestKey = tuple[int, str, str]  # tenant id, kind, idempotency key
 
 
+class StaleNames(Exception):
+    """A restored database numbers its portfolios anew: what is remembered of names must be forgotten."""
+
+
 class Batch:
     """The commands of one batch with their portfolios, the trades they undo, and the keys bound before."""
 
@@ -49,7 +53,10 @@ class Batch:
     def portfolio_of(self, work: RecordTrade) -> PortfolioState:
         """Return the portfolio that a trade goes to."""
         tenant_id = work.origin.tenant_id
-        return self.books.portfolio(tenant_id, self._ids[tenant_id, work.portfolio_key])
+        state = self.books.portfolio(tenant_id, self._ids[tenant_id, work.portfolio_key])
+        if state.name_key != work.portfolio_key:
+            raise StaleNames
+        return state
 
     def _resolve_portfolios(self) -> None:
         wanted = {_name(work) for work in self._records}
@@ -64,14 +71,16 @@ class Batch:
         self._ids |= found
 
     def _make_portfolios(self, missing: list[NameKey]) -> dict[NameKey, int]:
-        """Make the missing portfolios, except where all that asked for one only repeats what is recorded
-        elsewhere.
-        """
+        """Make the missing portfolios, except for those whose requests all come under a key that is taken."""
         self._bind(self._records)
         first: dict[NameKey, RecordTrade] = {}
+        taken = set(self.bound)
         for work in self._records:
-            if request_key(work) not in self.bound:
+            key = request_key(work)
+            if key not in taken:
                 first.setdefault(_name(work), work)
+            if key:
+                taken.add(key)
         fresh = [first[name] for name in missing if name in first]
         queries.insert_portfolios(self.books.connection, [_new_portfolio(work) for work in fresh])
         return queries.portfolio_ids(self.books.connection, missing)

@@ -16,12 +16,14 @@ from app.database import write
 from app.database.bulk import Row
 from app.events.service import new_events
 from app.ids import TradeIds
+from app.ledger.errors import BookIsFull
 from app.ledger.queries import books as queries
 from app.ledger.rules.accounting import FLAT, Position
 from app.ledger.rules.chain import HASH_VERSION, TradeRow, hash_of
 from app.ledger.service.commands import Origin
-from app.money import fixed
+from app.money import DIGITS, PLACES, fixed
 
+CEILING = Decimal(10) ** (DIGITS - PLACES - 1)  # a tenth of what a column holds: sums of two still fit
 PositionKey = tuple[int, int, str, str]  # tenant id, portfolio id, symbol, product
 
 
@@ -97,6 +99,8 @@ class Books:
         """Add a row to the ledger's chain and move the projections with it."""
         key = (portfolio.tenant_id, portfolio.id, entry.symbol, entry.product)
         before = self.position(key)
+        if max(map(abs, (portfolio.cash + entry.cash_delta, after.cost, after.quantity))) >= CEILING:
+            raise BookIsFull(portfolio.name)
         portfolio.cash += entry.cash_delta
         portfolio.realized_pnl += after.realized_pnl - before.realized_pnl
         portfolio.total_trades += entry.trades

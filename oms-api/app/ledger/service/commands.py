@@ -47,6 +47,14 @@ class ReverseTrade(NamedTuple):
 Command = RecordTrade | ReverseTrade
 
 
+def strand_of(command: Command) -> tuple[int, str]:
+    """Return what tells which commands lock the same portfolio; a reversal's is not known before it is
+    looked up.
+    """
+    key = "" if isinstance(command, ReverseTrade) else command.portfolio_key
+    return (command.origin.tenant_id, key)
+
+
 class Recorded(NamedTuple):
     """A row of the ledger with its portfolio's name; `replayed` when the key's earlier outcome is told
     again.

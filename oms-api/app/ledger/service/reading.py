@@ -10,7 +10,7 @@ from app.ledger.errors import NoSuchPortfolio, NoSuchTrade
 from app.ledger.queries import reading as queries
 from app.ledger.queries.reading import Book, Holding, ListedTrade
 from app.ledger.rules.tickets import name_key
-from app.money import ZERO
+from app.money import ZERO, fixed
 
 AsOf = int | datetime  # a sequence number or an instant
 
@@ -33,11 +33,12 @@ def trade(connection: Connection, tenant_id: int, trade_id: str) -> ListedTrade:
 
 def statement(connection: Connection, tenant_id: int, name: str, as_of: AsOf | None = None) -> Statement:
     """Return a portfolio, now or as of an instant or a sequence number. Raises NoSuchPortfolio."""
-    book = queries.find_book(connection, tenant_id, name_key(name))
-    if book is None:
+    found = queries.find_book(connection, tenant_id, name_key(name))
+    if found is None:
         raise NoSuchPortfolio(name)
+    book, held = found
     if as_of is None:
-        return Statement(book, queries.holdings(connection, tenant_id, book))
+        return Statement(book, held)
     return _statement_at(connection, tenant_id, book, _sequence(connection, tenant_id, book, as_of))
 
 
@@ -53,6 +54,6 @@ def _sequence(connection: Connection, tenant_id: int, book: Book, as_of: AsOf) -
 def _statement_at(connection: Connection, tenant_id: int, book: Book, sequence: int) -> Statement:
     if sequence == 0:
         cash = queries.opening_cash(connection, tenant_id, book)
-        return Statement(Book(book.id, book.name, book.base_currency, 0, 0, ZERO, cash, 0), [])
+        return Statement(Book(book.id, book.name, book.base_currency, 0, 0, fixed(ZERO), cash, 0), [])
     held = queries.holdings_at(connection, tenant_id, book, sequence)
     return Statement(queries.book_at(connection, tenant_id, book, sequence), held)

@@ -1,0 +1,58 @@
+"""Locks that another session holds too long: telling them, and keeping what waits for them out of the way."""
+
+from collections.abc import Hashable
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from app.clock import monotonic_seconds
+
+PROBE_MILLISECONDS = 250
+CLOSED_SECONDS = 1.0
+_LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL's SQLSTATE
+_SQLITE_BUSY = 5  # the primary code; the extended ones carry it in their lowest byte
+_MOST_JAMS = 10_000
+
+
+def is_row_locked(error: Exception) -> bool:
+    """Tell whether a statement gave up waiting for a lock on rows: others may be free."""
+    return isinstance(error, DBAPIError) and getattr(error.orig, "pgcode", None) == _LOCK_NOT_AVAILABLE
+
+
+def is_file_locked(error: Exception) -> bool:
+    """Tell whether SQLite gave up waiting for its one lock: nothing can be written."""
+    code = getattr(error.orig, "sqlite_errorcode", 0) if isinstance(error, DBAPIError) else 0
+    return (code & 0xFF) == _SQLITE_BUSY
+
+
+def wait_briefly(connection: Connection) -> None:
+    """Wait PROBE_MILLISECONDS at most for each lock of this transaction (PostgreSQL)."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {PROBE_MILLISECONDS}")
+
+
+class Jams:
+    """What ran into a lock of somebody else, and until when it is not even tried."""
+
+    def __init__(self) -> None:
+        self._closed_until: dict[Hashable, float] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._closed_until)
+
+    def __contains__(self, strand: Hashable) -> bool:
+        return strand in self._closed_until
+
+    def is_closed(self, strand: Hashable) -> bool:
+        """Tell whether the strand ran into a lock within the last CLOSED_SECONDS."""
+        return monotonic_seconds() < self._closed_until.get(strand, 0.0)
+
+    def close(self, strand: Hashable) -> None:
+        """Note that the strand ran into a lock just now."""
+        if len(self._closed_until) >= _MOST_JAMS:
+            self._closed_until.clear()
+        self._closed_until[strand] = monotonic_seconds() + CLOSED_SECONDS
+
+    def open(self, strand: Hashable) -> None:
+        """Note that the strand got through."""
+        self._closed_until.pop(strand, None)

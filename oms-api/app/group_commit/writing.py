@@ -1,0 +1,214 @@
+"""Transactions: a batch at once, and what becomes of its items when that goes wrong."""
+
+import logging
+import time
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from app.database.locks import Jams, is_file_locked, is_row_locked, wait_briefly
+from app.errors import NotPlaced, OmsError, OutcomeUnknown, Unexpected
+from app.group_commit.handler import Handler
+
+Work = TypeVar("Work")
+Outcome = TypeVar("Outcome")
+
+RECOVERY_SECONDS = 6.0
+ONE_BY_ONE_SECONDS = 5.0
+_RECOVERY_PAUSE_SECONDS = 0.2
+_LOG = logging.getLogger(__name__)
+
+
+class LostAtCommit(Exception):
+    """The connection broke while COMMIT was under way."""
+
+
+class Writing(Generic[Work, Outcome]):
+    """Write batches through one connection of its own; for one thread.
+
+    `strand` tells which works lock the same rows: where another session holds such a lock, the strand is set
+    apart and refused, and the others go on.
+    """
+
+    def __init__(
+        self, engine: Engine, handler: Handler[Work, Outcome], strand: Callable[[Work], Hashable]
+    ) -> None:
+        self._engine = engine
+        self._handler = handler
+        self._strand = strand
+        self._jams = Jams()
+        self._connection: Connection | None = None
+
+    def write(self, works: list[Work]) -> list[Outcome | OmsError]:
+        """Write what is free first, and what ran into a lock lately apart from it."""
+        jammed = [self._strand(work) in self._jams for work in works] if self._jams else []
+        if not any(jammed):
+            return self._together(works)
+        pairs = list(zip(works, jammed, strict=True))
+        free = [work for work, is_jammed in pairs if not is_jammed]
+        together = iter(self._together(free) if free else [])
+        apart = iter(self._strand_by_strand([work for work, is_jammed in pairs if is_jammed]))
+        return [next(apart if is_jammed else together) for is_jammed in jammed]
+
+    def _together(self, works: list[Work]) -> list[Outcome | OmsError]:
+        try:
+            return self._transact(works)
+        except LostAtCommit:
+            return self._settle(works)
+        except Exception as error:  # noqa: BLE001  # the thread's edge: whatever it was, the writer lives on
+            return self._strand_by_strand(works) if is_row_locked(error) else self._rescue(works, error)
+
+    def _strand_by_strand(self, works: list[Work]) -> list[Outcome | OmsError]:
+        """Give each strand a transaction of its own, which waits for locks but briefly."""
+        deadline = time.monotonic() + ONE_BY_ONE_SECONDS
+        outcomes: list[Outcome | OmsError] = [NotPlaced("The database is too slow just now.")] * len(works)
+        strands: dict[Hashable, list[int]] = {}
+        for place, work in enumerate(works):
+            strands.setdefault(self._strand(work), []).append(place)
+        for strand, places in strands.items():
+            if time.monotonic() > deadline:
+                break
+            told = self._apart(strand, [works[place] for place in places])
+            for place, outcome in zip(places, told, strict=True):
+                outcomes[place] = outcome
+        return outcomes
+
+    def _apart(self, strand: Hashable, works: list[Work]) -> list[Outcome | OmsError]:
+        if self._jams.is_closed(strand):
+            return [_locked()] * len(works)
+        try:
+            outcomes = self._transact(works, briefly=True)
+        except LostAtCommit:
+            return self._settle(works)
+        except Exception as error:  # noqa: BLE001  # as in _together
+            if is_row_locked(error):
+                self._jams.close(strand)
+            return self._rescue(works, error)
+        self._jams.open(strand)
+        return outcomes
+
+    def _rescue(self, works: list[Work], error: Exception) -> list[Outcome | OmsError]:
+        """Return what becomes of works whose transaction failed before COMMIT."""
+        if _connection_lost(error):
+            return self._lost(works)
+        if is_row_locked(error) or is_file_locked(error):
+            _LOG.warning("another session holds a lock", extra={"items": len(works)})
+            return [_locked()] * len(works)
+        return self._one_by_one(works)
+
+    def _one_by_one(self, works: list[Work]) -> list[Outcome | OmsError]:
+        """Give each item a transaction of its own; stop trying when locks or a full disk eat the time.
+
+        A lone item is tried again too: what it ran into (a key that another process bound meanwhile, a
+        deadlock) reads otherwise now.
+        """
+        deadline = time.monotonic() + ONE_BY_ONE_SECONDS
+        outcomes: list[Outcome | OmsError] = []
+        for work in works:
+            late = time.monotonic() > deadline
+            outcomes += [NotPlaced("The database is too slow just now.")] if late else self._alone(work)
+        return outcomes
+
+    def _alone(self, work: Work) -> list[Outcome | OmsError]:
+        try:
+            return self._transact([work])
+        except LostAtCommit:
+            return self._settle([work])
+        except Exception as error:  # noqa: BLE001  # as in _together
+            return self._lost([work]) if _connection_lost(error) else self._refuse(error)
+
+    @staticmethod
+    def _lost(works: list[Work]) -> list[Outcome | OmsError]:
+        _LOG.warning("database lost before commit", extra={"items": len(works)})
+        return [NotPlaced("The database cannot be reached; nothing was recorded.")] * len(works)
+
+    @staticmethod
+    def _refuse(error: Exception) -> list[Outcome | OmsError]:
+        _LOG.error("an item could not be written", exc_info=error)
+        if isinstance(error, DBAPIError):
+            return [NotPlaced("The database refused this just now; nothing was recorded.")]
+        return [Unexpected()]
+
+    def _transact(self, works: list[Work], *, briefly: bool = False) -> list[Outcome | OmsError]:
+        try:
+            connection = self._connected()
+            with connection.begin() as transaction:
+                if briefly:
+                    wait_briefly(connection)
+                outcomes = self._handler.handle(connection, works)
+                self._commit(transaction.commit)
+        except LostAtCommit:
+            self.drop_connection()
+            raise
+        except Exception as error:
+            if _connection_lost(error) or self._is_stuck():
+                self.drop_connection()
+            raise
+        return outcomes
+
+    def _is_stuck(self) -> bool:
+        """Tell whether the transaction stayed open: SQLAlchemy leaves it so when COMMIT is refused."""
+        return self._connection is not None and self._connection.get_transaction() is not None
+
+    @staticmethod
+    def _commit(commit: Callable[[], None]) -> None:
+        try:
+            commit()
+        except SQLAlchemyError as error:
+            if _connection_lost(error):
+                raise LostAtCommit from error
+            raise
+
+    def _settle(self, works: list[Work]) -> list[Outcome | OmsError]:
+        """Look for what a lost COMMIT left; `recover` waits for the old transaction by the locks it holds."""
+        _LOG.warning("connection lost at commit; looking for what was recorded", extra={"items": len(works)})
+        deadline = time.monotonic() + RECOVERY_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                connection = self._connected()
+                with connection.begin() as looking:
+                    found = self._handler.recover(connection, works)
+                    looking.rollback()
+                return [NotPlaced("Nothing was recorded.") if one is None else one for one in found]
+            except Exception as error:  # noqa: BLE001  # the thread's edge; tried again until the deadline
+                _LOG.warning("the outcome of a commit cannot be told yet", exc_info=error)
+                self.drop_connection()
+                time.sleep(_RECOVERY_PAUSE_SECONDS)
+        return [OutcomeUnknown("The database was lost while committing; ask again with the same key.")] * len(
+            works
+        )
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._engine.connect().execution_options(writes=True)
+        return self._connection
+
+    def drop_connection(self) -> None:
+        """Give the connection up, whatever state it is in."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                connection.invalidate()
+                connection.close()
+            except SQLAlchemyError:
+                _LOG.debug("a broken connection did not close", exc_info=True)
+
+
+def _locked() -> NotPlaced:
+    return NotPlaced("Another session holds a lock on this; nothing was recorded. Send it again in a moment.")
+
+
+def _connection_lost(error: Exception) -> bool:
+    if isinstance(error, PoolTimeout) or (isinstance(error, DBAPIError) and error.connection_invalidated):
+        return True
+    return isinstance(error, (OperationalError, InterfaceError)) and not _is_statement_error(error)
+
+
+def _is_statement_error(error: DBAPIError) -> bool:
+    """A statement that the database refused (it gives a SQLSTATE, or SQLite's own code), connection
+    intact.
+    """
+    return getattr(error.orig, "pgcode", None) is not None or hasattr(error.orig, "sqlite_errorcode")

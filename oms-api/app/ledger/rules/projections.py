@@ -1,0 +1,94 @@
+"""What portfolios and positions must say at the end of their ledgers."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from app.ledger.rules.verification import Check, Finding, HoldingKey, LedgerState
+from app.money import fixed
+
+
+class PortfolioRow(NamedTuple):
+    """A portfolio's projections in canonical form."""
+
+    tenant_id: int
+    id: int
+    name: str
+    opening_cash: str
+    cash: str
+    realized_pnl: str
+    total_trades: int
+    total_buys: int
+    last_sequence: int
+    last_hash: str
+    last_trade_id: str | None
+    last_created_at: str | None
+
+
+class HoldingRow(NamedTuple):
+    """A position's projection in canonical form."""
+
+    tenant_id: int
+    portfolio_id: int
+    symbol: str
+    product: str
+    quantity: str
+    cost: str
+    realized_pnl: str
+    last_sequence: int
+
+
+def examine_portfolio(stored: PortfolioRow, end: LedgerState) -> list[Finding]:
+    """Return where a portfolio's projections differ from the end of its ledger."""
+    expected = projection(stored, end)
+    if stored == expected:
+        return []
+    pairs = zip(PortfolioRow._fields, stored, expected, strict=True)
+    return [Finding(Check.PORTFOLIO, *names) for names in pairs if names[1] != names[2]]
+
+
+def projection(stored: PortfolioRow, end: LedgerState) -> PortfolioRow:
+    """Return what the portfolio's row must be at the end of its ledger."""
+    return stored._replace(
+        cash=fixed(end.cash),
+        realized_pnl=fixed(end.realized_pnl),
+        total_trades=end.trades,
+        total_buys=end.buys,
+        last_sequence=end.sequence,
+        last_hash=end.hash,
+        last_trade_id=end.trade_id or None,
+        last_created_at=end.created_at or None,
+    )
+
+
+def examine_holdings(
+    stored: Iterable[HoldingRow], expected: Iterable[HoldingRow]
+) -> Iterator[tuple[HoldingKey, list[Finding]]]:
+    """Yield, position by position, where the table of positions differs from the ledger."""
+    ours = {row[2:4]: row for row in stored}
+    theirs = {row[2:4]: row for row in expected}
+    for key in sorted(ours.keys() | theirs.keys()):
+        if ours.get(key) != theirs.get(key):
+            yield key, list(_holding(ours.get(key), theirs.get(key)))
+
+
+def holdings_of(tenant_id: int, portfolio_id: int, end: LedgerState) -> list[HoldingRow]:
+    """Return the positions that a ledger ends with, one for every symbol and product it ever held."""
+    return [
+        HoldingRow(
+            *(tenant_id, portfolio_id, symbol, product),
+            *(fixed(held.quantity), fixed(held.cost), fixed(held.realized_pnl)),
+            last,
+        )
+        for (symbol, product), (held, last) in end.holdings.items()
+    ]
+
+
+def _holding(stored: HoldingRow | None, expected: HoldingRow | None) -> Iterator[Finding]:
+    if stored is None or expected is None:
+        there, due = ("none" if row is None else "a row" for row in (stored, expected))
+        yield Finding(Check.HOLDING, "position", there, due)
+        return
+    for name in HoldingRow._fields:
+        ours, theirs = getattr(stored, name), getattr(expected, name)
+        if ours != theirs:
+            yield Finding(Check.HOLDING, name, ours, theirs)

@@ -1,0 +1,87 @@
+"""Rebuild positions and portfolio counters from the ledger: `python -m app.rebuild`. Safe on a live system.
+
+Exit status: 0 all projections are right now, 1 a ledger itself lies and its portfolio was left alone, 2 the
+database cannot be worked on.
+"""
+
+import sys
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.config import ConfigurationError, load_settings
+from app.database import connect_engine, snapshot, unit_of_work
+from app.database.failures import reason
+from app.database.waits import patience
+from app.ledger.queries.audit import book_keys
+from app.ledger.service.rebuilding import LedgerLies, Rebuilt, read_ahead, settle
+from app.ledger.service.verification import BookKey
+from app.migrate import is_current
+
+SCAN_SECONDS = 3600.0  # one answer of the server, a sort of a whole ledger included
+REBUILT, LIES, CANNOT = 0, 1, 2
+
+
+class CannotRebuild(Exception):
+    """There is nothing to rebuild yet."""
+
+
+def rebuild_book(engine: Engine, key: BookKey) -> Rebuilt:
+    """Rebuild one portfolio. Raises LedgerLies."""
+    with snapshot(engine) as connection:
+        state = read_ahead(connection, key)
+    with unit_of_work(engine) as connection:
+        return settle(connection, key, state)
+
+
+def rebuild_all(engine: Engine) -> int:
+    """Rebuild every portfolio, tell what differed, and return the exit status."""
+    with snapshot(engine) as connection:
+        if not is_current(connection):
+            raise CannotRebuild(
+                "The database is not at this version's revision: run `python -m app.migrate`."
+            )
+        keys = book_keys(connection)
+    differed = lied = rows = 0
+    for key in keys:
+        try:
+            rebuilt = rebuild_book(engine, key)
+        except LedgerLies as error:
+            lied += 1
+            sys.stdout.write(f"LEFT ALONE: {error}; `python -m app.verify` says more\n")
+            continue
+        rows += rebuilt.rows
+        differed += bool(rebuilt.differences)
+        sys.stdout.writelines(_lines(rebuilt))
+    sys.stdout.write(
+        f"{len(keys):,} portfolios of {rows:,} rows: {differed:,} differed, {lied:,} left alone.\n"
+    )
+    return LIES if lied else REBUILT
+
+
+def main() -> int:
+    """Rebuild the configured database."""
+    try:
+        engine = connect_engine(load_settings().database_url, readers=1)
+        with patience(SCAN_SECONDS):
+            status = rebuild_all(engine)
+    except (ConfigurationError, CannotRebuild) as error:
+        sys.stderr.write(f"{error}\n")
+        return CANNOT
+    except SQLAlchemyError as error:
+        sys.stderr.write(f"Not finished; run it again. The database says: {reason(error)}\n")
+        return CANNOT
+    engine.dispose()
+    return status
+
+
+def _lines(rebuilt: Rebuilt) -> list[str]:
+    return [
+        f"{rebuilt.name!r}, {what}: {finding.field} was {finding.stored}, is {finding.expected}\n"
+        for what, findings in rebuilt.differences
+        for finding in findings
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

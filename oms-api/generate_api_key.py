@@ -1,0 +1,149 @@
+"""Keys for the OMS.
+
+    python generate_api_key.py                                   print a fresh key, to set as OMS_API_KEY
+    python generate_api_key.py --store desk-bot --scopes trade   mint a key, which is shown once
+    python generate_api_key.py --list                            the keys that were minted, and their times
+    python generate_api_key.py --revoke desk-bot                 end a key: within a second it opens nothing
+
+The key alone goes to standard output. Exit status: 0 done, 1 refused, 2 wrong arguments or no database.
+"""
+
+import argparse
+import secrets
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.clock import iso, utc_now
+from app.config import ConfigurationError, load_settings
+from app.database import connect_engine, snapshot, unit_of_work
+from app.database.failures import reason
+from app.errors import OmsError
+from app.identity.models import FIRST_TENANT
+from app.identity.queries import list_keys
+from app.identity.rules import ListedKey, Scope, expand_scopes, make_key
+from app.identity.service import mint_key, revoke_key
+from app.migrate import is_current
+
+DONE, REFUSED, CANNOT = 0, 1, 2
+NAME_LENGTH = 60
+MOST_DAYS = 3650
+
+
+class NotMigrated(Exception):
+    """The database has not this version's tables."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the arguments say."""
+    wanted = _parser().parse_args(arguments)
+    if not (wanted.store or wanted.list or wanted.revoke):
+        print(make_key(secrets.choice))
+        return DONE
+    try:
+        engine = connect_engine(load_settings().database_url, readers=1)
+        with engine.connect() as connection:
+            _require_tables(connection)
+        _work(engine, wanted, utc_now())
+    except (ConfigurationError, NotMigrated) as error:
+        return _say(str(error), CANNOT)
+    except OmsError as error:
+        return _say(error.detail, REFUSED)
+    except SQLAlchemyError as error:
+        return _say(f"The database cannot be used: {reason(error)}", CANNOT)
+    engine.dispose()
+    return DONE
+
+
+def _work(engine: Engine, wanted: argparse.Namespace, now: datetime) -> None:
+    if wanted.list:
+        with snapshot(engine) as connection:
+            sys.stdout.writelines(_lines(list_keys(connection, FIRST_TENANT), now))
+        return
+    with unit_of_work(engine) as connection:
+        if wanted.revoke:
+            revoke_key(connection, wanted.revoke, now)
+            key = ""
+        else:
+            expires_at = now + timedelta(days=wanted.expires_in_days) if wanted.expires_in_days else None
+            key = mint_key(connection, wanted.store, wanted.scopes, now, expires_at=expires_at)
+    if key:
+        print(key)
+        _say(f"This key is shown once. It is stored, hashed, as {wanted.store!r}.", DONE)
+    else:
+        _say(f"{wanted.revoke!r} is revoked; within a second it opens nothing.", DONE)
+
+
+def _lines(keys: list[ListedKey], now: datetime) -> list[str]:
+    if not keys:
+        return ["No keys were minted; OMS_API_KEY alone opens this OMS.\n"]
+    head = f"{'NAME':<30} {'SCOPES':<18} {'STATE':<8} {'CREATED':<21} {'EXPIRES':<21} LAST USED\n"
+    return [head, *(_line(key, now) for key in keys)]
+
+
+def _line(key: ListedKey, now: datetime) -> str:
+    times = f"{_time(key.created_at):<21} {_time(key.expires_at):<21} {_time(key.last_used_at)}"
+    return f"{key.name:<30} {key.scopes:<18} {key.state(now):<8} {times}\n"
+
+
+def _time(instant: datetime | None) -> str:
+    return "never" if instant is None else f"{iso(instant)[:19]}Z"
+
+
+def _require_tables(connection: Connection) -> None:
+    if not is_current(connection):
+        raise NotMigrated(
+            "The database is not at this version's revision: run `python -m app.migrate` first."
+        )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    task = parser.add_mutually_exclusive_group()
+    task.add_argument("--store", metavar="NAME", type=_name, help="mint a key of that name into the database")
+    task.add_argument("--list", action="store_true", help="list the minted keys, live and revoked")
+    task.add_argument("--revoke", metavar="NAME", type=_name, help="end the key of that name")
+    parser.add_argument("--scopes", metavar="WORDS", type=_scopes, default="trade", help=_scopes_help())
+    days = "end the key by itself after so many days (default: never)"
+    parser.add_argument("--expires-in-days", metavar="DAYS", type=_days, help=days)
+    return parser
+
+
+def _days(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text[:6]) <= MOST_DAYS:
+        raise argparse.ArgumentTypeError(f"a whole number of days, 1 to {MOST_DAYS}")
+    return int(text)
+
+
+def _name(text: str) -> str:
+    name = text.strip()
+    if not (0 < len(name) <= NAME_LENGTH and name.isascii() and name.isprintable()):
+        raise argparse.ArgumentTypeError(f"a name has 1 to {NAME_LENGTH} printable ASCII characters")
+    return name
+
+
+def _scopes(text: str) -> str:
+    words = text.replace(",", " ")
+    try:
+        expand_scopes(words)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{error}; {_scopes_help()}") from None
+    return words
+
+
+def _scopes_help() -> str:
+    return f"one or more of: {' '.join(Scope)} (trade includes read, admin everything; default trade)"
+
+
+def _say(sentence: str, status: int) -> int:
+    sys.stderr.write(f"{sentence}\n")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

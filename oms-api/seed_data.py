@@ -1,0 +1,234 @@
+"""Fill the configured database with a demo desk: portfolios, people, a working week of plausible trades.
+
+    python seed_data.py        (or `make seed-data`)
+
+It writes through the service's own recording, not over REST, so that the trades can stand in the days before
+today; a running OMS may go on meanwhile. Every trade has an idempotency key: a second run adds nothing.
+Refused in production.
+"""
+
+import random
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from decimal import Decimal
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.clock import utc_now
+from app.config import ConfigurationError, load_settings
+from app.database import connect_engine, unit_of_work
+from app.database.failures import reason
+from app.identity.models import FIRST_TENANT
+from app.ledger.rules.accounting import Side
+from app.ledger.rules.chain import fingerprint
+from app.ledger.rules.tickets import name_key, value_trade
+from app.ledger.service.commands import Command, Origin, Recorded, RecordTrade, ReverseTrade
+from app.ledger.service.recording import Recording
+from app.migrate import is_current
+from app.money import fixed, to_cents
+
+DONE, REFUSED, CANNOT = 0, 1, 2
+SEED = 20_261_120
+SOURCE = "seed-data"
+DAYS = 5
+OPENS, OPEN_MINUTES = time(14, 30), 390  # a New York session, in UTC
+PEOPLE = ("U0AVACHEN01", "U0BENOKAF02", "U0ZOENUNE03", "U0DEVPATE04")
+
+
+@dataclass(frozen=True)
+class Line:
+    """How a portfolio trades one symbol: price at the start, swing of a step, usual size, share of buys."""
+
+    symbol: str
+    price: Decimal
+    swing: float
+    size: Decimal
+    buys: float = 0.6
+
+
+@dataclass(frozen=True)
+class Style:
+    """A portfolio, who trades it, how often, and what."""
+
+    name: str
+    people: Sequence[str]
+    trades: int
+    lines: Sequence[Line]
+
+
+@dataclass(frozen=True)
+class Deal:
+    """One trade of the demo desk, numbered within its portfolio."""
+
+    portfolio: str
+    number: int
+    user_id: str
+    at: datetime
+    symbol: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    note: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Its idempotency key."""
+        return f"seed-data:{SEED}:{name_key(self.portfolio)}:{self.number}"
+
+
+def _line(symbol: str, price: str, swing: float, size: str, buys: float = 0.6) -> Line:
+    return Line(symbol, Decimal(price), swing, Decimal(size), buys)
+
+
+AVA, BEN, ZOE, DEV = PEOPLE
+DESK = (
+    Style("Growth", (AVA, BEN), 80, (
+        _line("AAPL", "232.40", 0.006, "50"), _line("MSFT", "428.10", 0.005, "25"),
+        _line("NVDA", "141.75", 0.012, "80"),
+        _line("AMZN", "205.30", 0.007, "40"), _line("META", "563.20", 0.008, "15"),
+    )),
+    Style("Tech Portfolio", (AVA,), 60, (
+        _line("GOOGL", "176.90", 0.007, "60"), _line("AMD", "138.60", 0.011, "70"),
+        _line("AVGO", "169.20", 0.009, "45"),
+        _line("CRM", "331.00", 0.008, "20"),
+    )),
+    Style("Income", (DEV, AVA), 50, (
+        _line("JNJ", "155.80", 0.003, "60", 0.8), _line("KO", "63.40", 0.003, "150", 0.8),
+        _line("PG", "171.20", 0.003, "55", 0.8), _line("VZ", "41.90", 0.004, "220", 0.8),
+        _line("O", "57.60", 0.004, "160", 0.75),
+    )),
+    Style("Macro Hedge", (ZOE,), 60, (
+        _line("SPY", "588.40", 0.004, "30", 0.4), _line("TLT", "90.15", 0.004, "120", 0.55),
+        _line("GLD", "246.80", 0.005, "40", 0.6), _line("USO", "72.30", 0.010, "140", 0.42),
+    )),
+    Style("Crypto", (BEN,), 60, (
+        _line("BTC/USD", "97250.00", 0.010, "0.25"), _line("ETH/USD", "3310.00", 0.014, "4"),
+        _line("SOL/USD", "238.50", 0.018, "40", 0.5),
+    )),
+)  # fmt: skip
+
+
+def deals(now: datetime) -> list[Deal]:
+    """Return the desk's trades in order of time, all before `now`; only their times depend on it."""
+    made = [deal for style in DESK for deal in _deals_of(style, now)]
+    return sorted(made, key=lambda deal: deal.at)
+
+
+def _deals_of(style: Style, now: datetime) -> Iterator[Deal]:
+    dice = random.Random(f"{SEED} {style.name}")  # noqa: S311  # a demo, repeatable on purpose
+    prices = {line.symbol: line.price for line in style.lines}
+    held = dict.fromkeys(prices, Decimal(0))
+    for number, at in enumerate(_instants(style.trades, dice, now)):
+        line = dice.choice(style.lines)
+        price = to_cents(prices[line.symbol] * Decimal(f"{dice.gauss(1.0003, line.swing):.6f}"))
+        prices[line.symbol] = price
+        side, quantity = _move(line, held[line.symbol], dice)
+        held[line.symbol] += side.sign * quantity
+        note = dice.choice((None,) * 9 + ("Client order",))
+        yield Deal(
+            style.name, number, dice.choice(style.people), at, line.symbol, side, quantity, price, note
+        )
+
+
+def _move(line: Line, held: Decimal, dice: random.Random) -> tuple[Side, Decimal]:
+    """Return what is done next: mostly adding up, sometimes half off, all off, or through zero."""
+    whim = dice.random()
+    away = Side.SELL if held > 0 else Side.BUY
+    if held and whim < 0.1:
+        return away, abs(held)
+    if held and whim < 0.16:
+        return away, abs(held) + line.size
+    size = line.size * dice.choice((1, 1, 1, 2, 3)) / dice.choice((1, 1, 2))
+    step = line.size if line.size < 1 else Decimal(1)
+    quantity = max(size.quantize(step / 100 if line.size < 1 else step), step)
+    return (Side.BUY if dice.random() < line.buys else Side.SELL), quantity
+
+
+def _instants(count: int, dice: random.Random, now: datetime) -> list[datetime]:
+    """Return `count` instants of the last sessions that ended before `now`, in order."""
+    days: list[datetime] = []
+    day = datetime.combine(now.date(), OPENS, now.tzinfo)
+    while len(days) < DAYS:
+        day -= timedelta(days=1)
+        if day.weekday() < 5:
+            days.append(day)
+    return sorted(dice.choice(days) + timedelta(minutes=OPEN_MINUTES * dice.random()) for _ in range(count))
+
+
+def command(deal: Deal) -> RecordTrade:
+    """Return the command that records a deal."""
+    valued = value_trade(deal.quantity, None, deal.price)
+    folded = name_key(deal.portfolio)
+    facts = (
+        folded,
+        deal.symbol,
+        deal.side.value,
+        fixed(valued.quantity),
+        fixed(valued.gmv),
+        deal.user_id,
+        deal.note,
+    )
+    origin = Origin(FIRST_TENANT, SOURCE, deal.user_id, deal.at, deal.key, fingerprint(*facts))
+    return RecordTrade(origin, deal.symbol, "", deal.side, valued, deal.portfolio, folded, deal.note)
+
+
+def seed(engine: Engine, now: datetime) -> tuple[int, int]:
+    """Record the desk's trades and one reversal; return how many are new, and how many there are."""
+    commands: list[Command] = [command(deal) for deal in deals(now)]
+    recording = Recording()
+    with unit_of_work(engine) as connection:
+        recorded = [_recorded(outcome) for outcome in recording.handle(connection, commands)]
+        slip = next(one for one in reversed(recorded) if name_key(one.portfolio_name) == "growth")
+        undo = recording.handle(connection, [_undo(slip)])
+    outcomes = [*recorded, *map(_recorded, undo)]
+    return sum(not outcome.replayed for outcome in outcomes), len(outcomes)
+
+
+def _undo(slip: Recorded) -> ReverseTrade:
+    reason_given, at = "Reported twice", datetime.fromisoformat(slip.row.created_at) + timedelta(minutes=4)
+    key, request_hash = f"seed-data:{SEED}:reversal", fingerprint(slip.row.trade_id, "Reported twice")
+    return ReverseTrade(
+        Origin(FIRST_TENANT, SOURCE, None, at, key, request_hash), slip.row.trade_id, reason_given
+    )
+
+
+def _recorded(outcome: object) -> Recorded:
+    if isinstance(outcome, Recorded):
+        return outcome
+    raise RuntimeError(f"the demo desk was refused: {outcome}")
+
+
+def main() -> int:
+    """Seed the configured database."""
+    try:
+        settings = load_settings()
+        if settings.environment == "production":
+            return _say("This is a production environment: no demo trades go into its books.", REFUSED)
+        engine = connect_engine(settings.database_url, readers=1)
+        with engine.connect() as connection:
+            migrated = is_current(connection)
+        if not migrated:
+            return _say(
+                "The database is not at this version's revision: run `python -m app.migrate`.", CANNOT
+            )
+        fresh, total = seed(engine, utc_now())
+    except ConfigurationError as error:
+        return _say(str(error), CANNOT)
+    except SQLAlchemyError as error:
+        return _say(f"The database cannot be used: {reason(error)}", CANNOT)
+    engine.dispose()
+    books = ", ".join(style.name for style in DESK)
+    print(f"{fresh} of {total} demo trades are new, in {books}.")
+    return DONE
+
+
+def _say(sentence: str, status: int) -> int:
+    sys.stderr.write(f"{sentence}\n")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,251 @@
+"""A smoke test of a running OMS, with the standard library alone:
+
+    TEST_API_URL=https://oms.example.com OMS_API_KEY=… python test_api.py
+
+One line a check. What it trades stands in one portfolio, "smoke-test" and the day, and is flat at the end.
+Exit status: 0 all passed, 1 something failed, 2 it could not be run. (pytest finds nothing here.)
+"""
+
+import json
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote
+from urllib.request import Request, urlopen
+
+DEFAULT_URL = "http://127.0.0.1:8001"
+TIMEOUT_SECONDS = 20  # a write is answered or refused within 15 s
+READY_SECONDS = 60  # a sleeping instance needs time to wake
+PASSED, FAILED, CANNOT = 0, 1, 2
+SYMBOL = "SMOKE"
+
+
+class Failed(Exception):
+    """A check did not see what it must see."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back; header names in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    text: str
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON."""
+        try:
+            return json.loads(self.text)
+        except ValueError:
+            raise Failed(f"status {self.status} with a body that is not JSON: {self.text[:80]!r}") from None
+
+
+@dataclass
+class Desk:
+    """The deployment under test, and what the checks learn on their way."""
+
+    url: str
+    key: str
+    run: str = field(default_factory=lambda: secrets.token_hex(6))
+    portfolio: str = field(default_factory=lambda: f"smoke-test {datetime.now(UTC):%Y-%m-%d}")
+    trade: dict[str, Any] = field(default_factory=dict)
+
+    def call(self, method: str, path: str, body: object = None, **headers: str) -> Answer:
+        """Send a request with the key, unless `X_API_Key` says otherwise; `_` in names becomes `-`."""
+        sent = {"X-API-Key": self.key, "Content-Type": "application/json"}
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        data = None if body is None else json.dumps(body).encode()
+        request = Request(self.url + path, data, sent, method=method)  # noqa: S310  # main() takes http and https alone
+        try:
+            with urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310  # as above
+                return _read(answer.status, answer)
+        except HTTPError as refusal:
+            with refusal:
+                return _read(refusal.code, refusal)
+
+    def report(self, key: str, **changes: object) -> Answer:
+        """POST a trade under an idempotency key."""
+        body = {"symbol": SYMBOL, "quantity": "10", "gmv": "1000.00", "side": "BUY", "user_id": "smoke-test"}
+        named = {"portfolio_name": self.portfolio, "note": f"smoke test {self.run}"}
+        return self.call(
+            "POST", "/api/v1/trade", body | named | changes, Idempotency_Key=f"smoke:{self.run}:{key}"
+        )
+
+    def book(self, **params: object) -> dict[str, Any]:
+        """GET the portfolio, which must be there."""
+        query = "&".join(f"{name}={value}" for name, value in params.items())
+        answer = self.call(
+            "GET", f"/api/v1/portfolio/{quote(self.portfolio)}" + (f"?{query}" if query else "")
+        )
+        return dict(expect(answer, 200).json)
+
+
+def expect(answer: Answer, status: int) -> Answer:
+    """Return the answer if it has that status."""
+    if answer.status != status:
+        raise Failed(f"status {answer.status} instead of {status}: {answer.text[:200]}")
+    return answer
+
+
+def equal(what: str, seen: object, due: object) -> None:
+    """Fail unless both are the same."""
+    if seen != due:
+        raise Failed(f"{what} is {seen!r}, must be {due!r}")
+
+
+def health(desk: Desk) -> None:
+    """GET /health answers without a key."""
+    deadline = time.monotonic() + READY_SECONDS
+    while True:
+        try:
+            equal("status", expect(desk.call("GET", "/health", X_API_Key=""), 200).json["status"], "healthy")
+        except (Failed, URLError, TimeoutError):
+            if time.monotonic() > deadline or "127.0.0.1" in desk.url:
+                raise
+            time.sleep(2)  # hosting plans put idle services to sleep
+        else:
+            return
+
+
+def ready(desk: Desk) -> None:
+    """GET /health/ready: database, migrations and writer are well."""
+    equal("status", expect(desk.call("GET", "/health/ready"), 200).json["status"], "ready")
+
+
+def unauthenticated(desk: Desk) -> None:
+    """Neither no key nor a wrong one gets in."""
+    for key in ("", "wrong-" + "x" * 40):
+        answer = expect(desk.call("GET", "/api/v1/portfolios", X_API_Key=key), 401)
+        if "www-authenticate" not in answer.headers:
+            raise Failed("401 without WWW-Authenticate")
+
+
+def trade(desk: Desk) -> None:
+    """A trade is recorded, priced, and leaves its position."""
+    answer = expect(desk.report("buy"), 201)
+    desk.trade = answer.json["trade"]
+    equal("price", desk.trade["price"], "100.00")
+    equal("trade_id", answer.json["trade_id"], desk.trade["trade_id"])
+
+
+def replay(desk: Desk) -> None:
+    """The same key and body give the same answer, and no second trade."""
+    answer = expect(desk.report("buy"), 201)
+    equal("trade_id", answer.json["trade_id"], desk.trade["trade_id"])
+    equal("Idempotent-Replayed", answer.headers.get("idempotent-replayed"), "true")
+
+
+def conflict(desk: Desk) -> None:
+    """The same key with another body is refused."""
+    expect(desk.report("buy", quantity="11"), 409)
+
+
+def bad_input(desk: Desk) -> None:
+    """What is not acceptable is refused field by field."""
+    answer = expect(desk.report("bad", quantity="-1", side="HOLD"), 422)
+    equal("bad fields", sorted({error["field"] for error in answer.json["errors"]}), ["quantity", "side"])
+
+
+def listing(desk: Desk) -> None:
+    """The trade is the newest of its portfolio, and found by its id."""
+    query = f"portfolio={quote(desk.portfolio)}&limit=1"
+    newest = expect(desk.call("GET", f"/api/v1/trades?{query}"), 200).json
+    equal("newest trade", newest[0]["trade_id"], desk.trade["trade_id"])
+    found = expect(desk.call("GET", f"/api/v1/trades/{desk.trade['trade_id']}"), 200).json
+    equal("hash", found["hash"], desk.trade["hash"])
+
+
+def portfolio(desk: Desk) -> None:
+    """The portfolio holds what was bought, and is among the names."""
+    equal("position", desk.book()["positions"][SYMBOL]["quantity"], desk.trade["position"]["quantity"])
+    names = expect(desk.call("GET", f"/api/v1/portfolios?q={quote(desk.portfolio)}"), 200).json
+    equal("listed", desk.portfolio in names, True)
+
+
+def reversal(desk: Desk) -> None:
+    """A trade is undone once, and the position is what it was before."""
+    path = f"/api/v1/trades/{desk.trade['trade_id']}:reverse"
+    undone = expect(desk.call("POST", path, {"reason": "Smoke test"}), 201).json["trade"]
+    equal("reverses", undone["reverses"], desk.trade["trade_id"])
+    expect(desk.call("POST", path, {"reason": "Smoke test, again"}), 409)
+
+
+def as_of(desk: Desk) -> None:
+    """The book of an earlier sequence number stands as it stood."""
+    then = desk.book(as_of=desk.trade["sequence"])
+    equal("last_sequence", then["last_sequence"], desk.trade["sequence"])
+    equal("position", then["positions"][SYMBOL]["quantity"], desk.trade["position"]["quantity"])
+
+
+def flat(desk: Desk) -> None:
+    """Nothing is left open."""
+    equal("position", desk.book()["positions"][SYMBOL]["quantity"], "0")
+
+
+def docs(desk: Desk) -> None:
+    """The OpenAPI document and its page are served, or switched off together."""
+    page, document = desk.call("GET", "/docs"), desk.call("GET", "/openapi.json")
+    equal("statuses", (page.status, document.status), (200, 200) if page.status == 200 else (404, 404))
+    if document.status == 200:
+        equal("POST /api/v1/trade documented", "/api/v1/trade" in document.json["paths"], True)
+
+
+CHECKS: tuple[Callable[[Desk], None], ...] = (
+    *(health, ready, unauthenticated, trade, replay, conflict, bad_input, listing, portfolio),
+    *(reversal, as_of, flat, docs),
+)
+
+
+def run_checks(desk: Desk) -> Iterator[tuple[str, str]]:
+    """Yield each check's sentence and what it failed on, "" if it passed; end where nothing else can pass."""
+    for check in CHECKS:
+        trouble = _trouble(check, desk)
+        yield str(check.__doc__), trouble
+        if trouble and check in (health, ready, trade):
+            return  # the rest would only say so again
+
+
+def main() -> int:
+    """Run the checks against TEST_API_URL."""
+    url = os.environ.get("TEST_API_URL", DEFAULT_URL).strip().rstrip("/")
+    key = os.environ.get("OMS_API_KEY", "").strip()
+    if not url.startswith(("http://", "https://")) or not key:
+        sys.stderr.write("Set TEST_API_URL to http(s)://… and OMS_API_KEY to a key with the scope trade.\n")
+        return CANNOT
+    print(f"Testing {url}", flush=True)
+    troubles = 0
+    for sentence, trouble in run_checks(Desk(url, key)):
+        print(f"{'FAILED' if trouble else 'ok':<7}{sentence}", flush=True)
+        if trouble:
+            troubles += 1
+            print(f"       {trouble}", flush=True)
+    print("Something is wrong." if troubles else "All is well.")
+    return FAILED if troubles else PASSED
+
+
+def _trouble(check: Callable[[Desk], None], desk: Desk) -> str:
+    try:
+        check(desk)
+    except Failed as failure:
+        return str(failure)
+    except (URLError, TimeoutError, ConnectionError) as error:
+        return f"no answer: {getattr(error, 'reason', error)}"
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        return f"the answer has not the shape it must have: {error!r}"
+    return ""
+
+
+def _read(status: int, answer: Any) -> Answer:  # an HTTPResponse, or the HTTPError that wraps one
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    return Answer(status, headers, answer.read(5_000_000).decode(errors="replace"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""Ledgers with a past: random trades and reversals, recorded as the service does; ways to tamper."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from sqlalchemy import Connection, Engine, delete, inspect, text, update
+
+from app.database import unit_of_work
+from app.ledger.models import Portfolio, Trade
+from app.ledger.queries import audit
+from app.ledger.rules.accounting import Side
+from app.ledger.rules.chain import GENESIS, TradeRow, fingerprint, hash_of
+from app.ledger.rules.tickets import name_key, value_trade
+from app.ledger.service.commands import Command, Origin, Recorded, RecordTrade, ReverseTrade
+from app.ledger.service.recording import Recording
+from app.money import to_places
+from tests.factories import NOON
+
+BOOKS = ("Growth", "Income", "Crypto")
+SYMBOLS = ("AAPL", "BTC/USD", "TLT")
+
+
+def record_history(engine: Engine, seed: int, batches: int = 8) -> list[TradeRow]:
+    """Record some 25 trades a batch, and a few reversals of any earlier ones; return all rows."""
+    dice, recording, at = random.Random(seed), Recording(), NOON + timedelta(days=seed)
+    rows: list[TradeRow] = []
+    for batch in range(batches):
+        at += timedelta(seconds=dice.randrange(3))
+        works = [_trade(dice, at, f"{seed}:{batch}:{number}") for number in range(25)]
+        undone = {row.reverses for row in rows} | {row.trade_id for row in rows if row.kind == "reversal"}
+        standing = [row.trade_id for row in rows if row.trade_id not in undone]
+        works += [_reversal(at, trade_id) for trade_id in dice.sample(standing, min(4, len(standing)))]
+        dice.shuffle(works)
+        with unit_of_work(engine) as connection:
+            outcomes = recording.handle(connection, works)
+        rows += [outcome.row for outcome in outcomes if isinstance(outcome, Recorded)]
+    return rows
+
+
+def _trade(dice: random.Random, at: datetime, name: str) -> Command:
+    quantity = to_places(Decimal(dice.randrange(1, 400)) / dice.choice((1, 3, 8)))
+    amount = Decimal(dice.randrange(1, 10**7)) / 100
+    valued = (
+        value_trade(quantity, amount, None) if dice.random() < 0.5 else value_trade(quantity, None, amount)
+    )
+    key = name if dice.random() < 0.5 else None
+    origin = Origin(1, "tests", "U1", at, key, fingerprint(name) if key else None)
+    book = dice.choice(BOOKS)
+    return RecordTrade(
+        origin, dice.choice(SYMBOLS), "", dice.choice(list(Side)), valued, book, name_key(book), None
+    )
+
+
+def _reversal(at: datetime, trade_id: str) -> Command:
+    return ReverseTrade(Origin(1, "tests", None, at, None, None), trade_id, "A slip")
+
+
+@contextmanager
+def tampering(engine: Engine) -> Iterator[Connection]:
+    """Yield a connection that may change the ledger, as the database's owner may; nothing of it stays."""
+    with engine.connect().execution_options(writes=True) as connection, connection.begin() as transaction:
+        _unguard(connection)
+        connection.execute(
+            text("INSERT INTO tenants VALUES (2, 'other', 'Other', '2026-01-01T00:00:00.000000Z')")
+        )
+        yield connection
+        transaction.rollback()
+
+
+def _unguard(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        connection.execute(text("PRAGMA defer_foreign_keys = ON"))
+        for verb in ("update", "delete"):
+            connection.execute(text(f"DROP TRIGGER trades_refuse_{verb}"))
+        return
+    connection.execute(text("ALTER TABLE trades DISABLE TRIGGER USER"))
+    for table in ("trades", "positions"):
+        for key in inspect(connection).get_foreign_keys(table):
+            connection.execute(text(f"ALTER TABLE {table} DROP CONSTRAINT {key['name']}"))
+
+
+def alter(connection: Connection, row: TradeRow, **literals: str) -> None:
+    """Set columns of a row of the ledger to SQL literals."""
+    changes = ", ".join(f"{column} = {literal}" for column, literal in literals.items())
+    connection.execute(text(f"UPDATE trades SET {changes} WHERE trade_id = '{row.trade_id}'"))  # noqa: S608  # literals of the tests
+
+
+def remove(connection: Connection, **facts: str) -> None:
+    """Delete the rows of the ledger with that column's value."""
+    ((column, value),) = facts.items()
+    connection.execute(delete(Trade).where(getattr(Trade, column) == value))
+
+
+def forge_chain(connection: Connection, portfolio_id: int) -> None:
+    """Give every row of a book the hash that what it says now calls for: the work of a careful forger."""
+    last = GENESIS
+    for row in list(audit.rows_after(connection, 1, portfolio_id, 0)):
+        last = hash_of(row[:-1], last)
+        alter(connection, row, hash=f"'{last}'")
+    connection.execute(update(Portfolio).where(Portfolio.id == portfolio_id).values(last_hash=last))

@@ -1,0 +1,149 @@
+"""`python generate_api_key.py`."""
+
+import subprocess
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+import generate_api_key as command
+from app.clock import utc_now
+from app.config import Settings
+from app.identity.queries import find_key
+from app.identity.rules import Scope, accepts, expand_scopes, key_id_of
+from tests.factories import BOOTSTRAP_KEY
+
+HOME = Path(command.__file__).parent
+
+
+@pytest.fixture
+def configured(database_url, monkeypatch):
+    monkeypatch.setenv("OMS_API_KEY", BOOTSTRAP_KEY)
+    monkeypatch.setenv("DATABASE_URL", database_url)
+
+
+def test_without_arguments_a_fresh_key_is_printed_that_the_service_takes_as_its_own(capsys):
+    keys = set()
+    for _ in range(3):
+        assert command.main([]) == command.DONE
+        keys.add(capsys.readouterr().out.removesuffix("\n"))
+    assert len(keys) == 3
+    for key in keys:
+        assert key_id_of(key)
+        assert Settings(_env_file=None, oms_api_key=key).oms_api_key == key
+
+
+def test_as_a_program_it_needs_no_settings(tmp_path):
+    done = subprocess.run(
+        [sys.executable, HOME / "generate_api_key.py"],
+        env={"HOME": str(tmp_path)},
+        capture_output=True,
+        check=True,
+    )
+    assert key_id_of(done.stdout.decode().strip())
+    assert not done.stderr
+
+
+def test_a_minted_key_is_shown_once_and_stored_hashed(configured, engine, capsys):
+    assert command.main(["--store", "desk-bot", "--scopes", "trade read"]) == command.DONE
+    key = capsys.readouterr().out.strip()
+    with engine.connect() as connection:
+        stored = find_key(connection, key_id_of(key) or "")
+    assert stored
+    assert accepts(stored, key, utc_now() + timedelta(days=1))
+    assert expand_scopes(stored.scopes) == {Scope.TRADE, Scope.READ}
+    assert key.encode() not in stored.secret_hash
+    command.main(["--list"])
+    out = capsys.readouterr().out
+    assert "desk-bot" in out
+    assert "live" in out
+    assert key not in out
+
+
+def test_a_minted_key_trades_until_it_is_revoked(service, configured, monkeypatch, capsys):
+    monkeypatch.setenv("DATABASE_URL", service.database_url)
+    command.main(["--store", "soon-revoked", "--scopes", "read"])
+    headers = {"X-API-Key": capsys.readouterr().out.strip()}
+    assert service.client.get("/api/v1/portfolios", headers=headers).status_code == 200
+    assert service.client.post("/api/v1/trade", headers=headers, json={}).status_code == 403
+    assert command.main(["--revoke", "soon-revoked"]) == command.DONE
+    gate = service.app.state.gate
+    gate.authenticator._cache.clear()  # half a second later
+    assert service.client.get("/api/v1/portfolios", headers=headers).status_code == 401
+
+
+def test_a_name_is_taken_once_and_for_all(configured, capsys):
+    command.main(["--store", "desk-bot"])
+    assert command.main(["--store", "desk-bot"]) == command.REFUSED
+    assert "already" in capsys.readouterr().err
+    assert command.main(["--revoke", "desk-bot"]) == command.DONE
+    assert command.main(["--revoke", "desk-bot"]) == command.REFUSED
+    assert "no live key named 'desk-bot'" in capsys.readouterr().err
+    assert command.main(["--store", "desk-bot"]) == command.REFUSED
+
+
+def test_the_list_tells_of_none_and_of_revoked_ones(configured, capsys):
+    command.main(["--list"])
+    assert "No keys were minted" in capsys.readouterr().out
+    command.main(["--store", "desk-bot"])
+    command.main(["--revoke", "desk-bot"])
+    capsys.readouterr()
+    command.main(["--list"])
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("desk-bot")]
+    assert line.split()[1:4] == ["read", "trade", "revoked"]
+
+
+def test_a_key_ends_by_itself_when_it_is_told_to(configured, capsys):
+    assert command.main(["--store", "visitor", "--expires-in-days", "30"]) == command.DONE
+    command.main(["--store", "desk-bot"])
+    capsys.readouterr()
+    command.main(["--list"])
+    lines = {line.split()[0]: line.split() for line in capsys.readouterr().out.splitlines()}
+    created, expires = (datetime.fromisoformat(text) for text in lines["visitor"][4:6])
+    assert (expires - created).days == 30
+    assert lines["desk-bot"][5:] == ["never", "never"]
+
+
+@pytest.mark.parametrize("days", ["0", "-1", "3651", "1.5", "\u0661", "soon"])
+def test_days_that_are_none_are_refused(days, capsys):
+    with pytest.raises(SystemExit):
+        command.main(["--store", "visitor", "--expires-in-days", days])
+    assert "a whole number of days" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--store", "bot", "--scopes", "everything"], "not a valid Scope"),
+        (["--store", "bot", "--scopes", " "], "at least one scope"),
+        (["--store", ""], "1 to 60"),
+        (["--store", "x" * 61], "1 to 60"),
+        (["--store", "böt"], "printable ASCII"),
+        (["--store", "bot", "--list"], "not allowed with"),
+        (["surprise"], "unrecognized arguments"),
+    ],
+)
+def test_arguments_that_make_no_sense_end_with_2_and_a_sentence(arguments, sentence, capsys):
+    with pytest.raises(SystemExit) as ended:
+        command.main(arguments)
+    assert ended.value.code == command.CANNOT
+    assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--list"], ["--store", "bot"], ["--revoke", "bot"]])
+def test_before_the_migrations_it_says_so(new_database, backend, monkeypatch, capsys, arguments):
+    monkeypatch.setenv("OMS_API_KEY", BOOTSTRAP_KEY)
+    monkeypatch.setenv("DATABASE_URL", new_database(backend, migrated=False))
+    assert command.main(arguments) == command.CANNOT
+    assert "python -m app.migrate" in capsys.readouterr().err
+
+
+def test_a_database_that_does_not_answer_is_told_in_one_line(monkeypatch, capsys):
+    monkeypatch.setenv("OMS_API_KEY", BOOTSTRAP_KEY)
+    monkeypatch.setenv("DATABASE_URL", "postgresql://desk:hidden-word@127.0.0.1:1/oms")
+    assert command.main(["--list"]) == command.CANNOT
+    err = capsys.readouterr().err
+    assert err.startswith("The database cannot be used: ")
+    assert err.count("\n") == 1
+    assert "hidden-word" not in err

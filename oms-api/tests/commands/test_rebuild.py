@@ -1,0 +1,131 @@
+"""`python -m app.rebuild`: whatever became of the projections, they are what the ledger gives again."""
+
+import random
+import threading
+
+import pytest
+from sqlalchemy import Engine, text
+
+from app import rebuild as command
+from app.database import snapshot, unit_of_work
+from app.ledger.queries import audit
+from app.ledger.service.rebuilding import LedgerLies, read_ahead, settle
+from app.verify import verify_database
+from tests.commands.histories import alter, record_history
+from tests.factories import BOOTSTRAP_KEY
+
+CORRUPTIONS = (
+    "UPDATE portfolios SET cash = '{amount}' WHERE id = {id}",
+    "UPDATE portfolios SET realized_pnl = '{amount}', total_buys = 0 WHERE id = {id}",
+    "UPDATE portfolios SET total_trades = 1, total_buys = 1 WHERE id = {id}",
+    "UPDATE portfolios SET last_sequence = 9999, last_hash = 'lost' WHERE id = {id}",
+    "UPDATE portfolios SET last_trade_id = NULL, last_created_at = NULL WHERE id = {id}",
+    "UPDATE positions SET quantity = '{amount}', last_sequence = 1 WHERE portfolio_id = {id}",
+    "UPDATE positions SET cost = '{amount}', realized_pnl = '1.00000000' WHERE portfolio_id = {id}",
+    "DELETE FROM positions WHERE portfolio_id = {id} AND symbol = 'AAPL'",
+    "INSERT INTO positions VALUES (1, {id}, 'GHOST{ghost}', '', '{amount}', '{amount}', '0.00000000', 1)",
+)
+
+
+def projections(engine: Engine) -> tuple[list, list]:
+    with snapshot(engine) as connection:
+        return list(audit.portfolio_rows(connection)), sorted(audit.holding_rows(connection))
+
+
+def corrupt(engine: Engine, dice: random.Random) -> None:
+    with engine.begin() as connection:
+        for number, statement in enumerate(dice.choices(CORRUPTIONS, k=6)):
+            amount = f"{dice.randrange(1, 9999)}.00000000"
+            connection.execute(text(statement.format(amount=amount, id=dice.choice((1, 2, 3)), ghost=number)))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_projections_corrupted_at_random_become_what_they_were(engine, seed):
+    record_history(engine, seed, batches=3)
+    whole = projections(engine)
+    corrupt(engine, random.Random(seed))
+    assert not verify_database(engine).clean
+    assert command.rebuild_all(engine) == command.REBUILT
+    assert projections(engine) == whole
+    assert verify_database(engine).clean
+
+
+def test_it_tells_what_differed_and_the_second_time_nothing(engine, capsys):
+    record_history(engine, seed=1, batches=2)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE portfolios SET cash = '7.00000000' WHERE name = 'Growth'"))
+        connection.execute(text("DELETE FROM positions WHERE symbol = 'TLT' AND portfolio_id = 1"))
+    command.rebuild_all(engine)
+    out = capsys.readouterr().out
+    assert "'Growth', portfolio: cash was 7.00000000, is " in out
+    assert "position TLT: position was none, is a row" in out
+    command.rebuild_all(engine)
+    assert capsys.readouterr().out.endswith(": 0 differed, 0 left alone.\n")
+
+
+def test_trades_recorded_between_reading_and_locking_are_counted(engine):
+    record_history(engine, seed=1, batches=2)
+    with snapshot(engine) as connection:
+        states = {key: read_ahead(connection, key) for key in audit.book_keys(connection)}
+    record_history(engine, seed=2, batches=2)
+    whole = projections(engine)
+    corrupt(engine, random.Random(5))
+    for key, state in states.items():
+        with unit_of_work(engine) as connection:
+            settle(connection, key, state)
+    assert projections(engine) == whole
+
+
+def test_it_is_safe_while_trades_are_recorded(engine):
+    record_history(engine, seed=1, batches=2)
+    failures: list[BaseException] = []
+
+    def trade() -> None:
+        try:
+            record_history(engine, seed=2, batches=15)
+        except BaseException as error:  # noqa: BLE001  # handed to the test's own thread
+            failures.append(error)
+
+    trader = threading.Thread(target=trade)
+    trader.start()
+    while trader.is_alive():
+        assert command.rebuild_all(engine) == command.REBUILT
+    trader.join()
+    assert not failures
+    assert verify_database(engine).clean
+
+
+def test_a_ledger_that_lies_is_left_alone_and_the_others_are_rebuilt(engine, capsys):
+    rows = record_history(engine, seed=1, batches=2)
+    with engine.begin() as connection:
+        if engine.dialect.name == "sqlite":
+            connection.execute(text("DROP TRIGGER trades_refuse_update"))
+        else:
+            connection.execute(text("ALTER TABLE trades DISABLE TRIGGER USER"))
+        victim = next(row for row in rows if row.portfolio_id == 1)
+        alter(connection, victim, gmv="'7.00000000'")
+        connection.execute(text("UPDATE portfolios SET cash = '7.00000000'"))
+    with pytest.raises(LedgerLies, match=victim.trade_id):
+        command.rebuild_book(engine, (1, 1))
+    assert command.rebuild_all(engine) == command.LIES
+    assert victim.trade_id in capsys.readouterr().out
+    cash = {row.id: row.cash for row in projections(engine)[0]}
+    assert cash.pop(1) == "7.00000000"
+    assert "7.00000000" not in cash.values()
+
+
+def test_the_command_works_on_the_configured_database(engine, database_url, monkeypatch, capsys):
+    monkeypatch.setenv("OMS_API_KEY", BOOTSTRAP_KEY)
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    rows = record_history(engine, seed=1, batches=1)
+    assert command.main() == command.REBUILT
+    assert f"3 portfolios of {len(rows)} rows: 0 differed" in capsys.readouterr().out
+
+
+def test_without_tables_or_settings_it_says_so_and_ends_with_2(new_database, backend, monkeypatch, capsys):
+    monkeypatch.setenv("OMS_API_KEY", BOOTSTRAP_KEY)
+    monkeypatch.setenv("DATABASE_URL", new_database(backend, migrated=False))
+    assert command.main() == command.CANNOT
+    assert "python -m app.migrate" in capsys.readouterr().err
+    monkeypatch.setenv("OMS_API_KEY", "short")
+    assert command.main() == command.CANNOT

@@ -1,0 +1,153 @@
+"""`python test_api.py`: the operators' smoke test, against a service that is well and others."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+from typing_extensions import override
+
+import test_api as command
+from app.database import connect_engine
+from app.verify import verify_database
+from tests.factories import BOOTSTRAP_KEY
+from tests.support.postgres import free_port
+
+HOME = Path(command.__file__).parent
+START_SECONDS = 30
+
+
+@pytest.fixture(scope="module")
+def database(backend: str, new_database: Callable[..., str]) -> str:
+    return new_database(backend)
+
+
+@pytest.fixture(scope="module")
+def live(database: str) -> Iterator[str]:
+    """The address of the service, run as operators run it."""
+    url = f"http://127.0.0.1:{(port := free_port())}"
+    settings = {
+        "OMS_API_KEY": BOOTSTRAP_KEY,
+        "DATABASE_URL": database,
+        "PORT": str(port),
+        "ENVIRONMENT": "production",
+    }
+    program = [sys.executable, "-m", "app.main"]
+    service = subprocess.Popen(program, cwd=HOME, env=os.environ | settings, stdout=subprocess.DEVNULL)
+    try:
+        _await(f"{url}/health/ready", service)
+        yield url
+    finally:
+        service.terminate()
+        service.wait(30)
+
+
+def _await(url: str, service: subprocess.Popen) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            urlopen(url, timeout=5).close()  # noqa: S310  # loopback
+        except URLError:
+            assert service.poll() is None, "the service ended"
+            assert time.monotonic() < deadline, "the service did not become ready"
+            time.sleep(0.05)
+        else:
+            return
+
+
+def run_smoke_test(url: str, key: str = BOOTSTRAP_KEY) -> subprocess.CompletedProcess:
+    environment = {"TEST_API_URL": url, "OMS_API_KEY": key, "PATH": ""}
+    program = [sys.executable, "-S", "-s", str(HOME / "test_api.py")]  # -S: nothing that was installed
+    return subprocess.run(program, env=environment, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_a_service_that_is_well_passes_twice_and_is_left_flat(live, database):
+    for _ in range(2):
+        done = run_smoke_test(live)
+        assert done.returncode == command.PASSED, done.stdout + done.stderr
+        assert done.stdout.count("\nok ") == len(command.CHECKS)
+        assert done.stdout.endswith("All is well.\n")
+    engine = connect_engine(database)
+    verdict = verify_database(engine)
+    with engine.connect() as connection:
+        names = connection.exec_driver_sql("SELECT name FROM portfolios").scalars().all()
+        quantities = connection.exec_driver_sql("SELECT quantity FROM positions").scalars().all()
+    engine.dispose()
+    assert verdict.clean
+    assert [name.startswith("smoke-test ") for name in names] == [True]
+    assert [float(quantity) for quantity in quantities] == [0]
+
+
+def test_a_wrong_key_fails_and_says_where(live):
+    done = run_smoke_test(live, "x" * 40)
+    assert done.returncode == command.FAILED
+    assert "status 401 instead of 201" in done.stdout
+    assert "x" * 40 not in done.stdout + done.stderr
+
+
+def test_nobody_there_fails():
+    done = run_smoke_test(f"http://127.0.0.1:{free_port()}")
+    assert done.returncode == command.FAILED
+    assert "no answer" in done.stdout
+
+
+@pytest.mark.parametrize(("url", "key"), [("ftp://example.com", BOOTSTRAP_KEY), ("http://127.0.0.1:1", "")])
+def test_without_address_or_key_it_says_what_to_set(url, key):
+    done = run_smoke_test(url, key)
+    assert done.returncode == command.CANNOT
+    assert "Set TEST_API_URL" in done.stderr
+
+
+class Impostor(BaseHTTPRequestHandler):
+    """Answers 200 and the same JSON to everything, as a wrong address would."""
+
+    def do_GET(self) -> None:
+        body = json.dumps({"status": "healthy"}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_GET  # noqa: N815  # the library's name
+
+    @override
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_another_service_at_the_address_is_not_taken_for_the_oms():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Impostor)
+    threading.Thread(target=server.serve_forever).start()
+    done = run_smoke_test(f"http://127.0.0.1:{server.server_port}")
+    server.shutdown()
+    server.server_close()
+    assert done.returncode == command.FAILED
+    assert "status is 'healthy', must be 'ready'" in done.stdout
+
+
+@pytest.mark.parametrize("check", [check for check in command.CHECKS if check is not command.flat])
+def test_each_check_can_fail(check, monkeypatch):
+    wrong = command.Answer(418, {}, '{"status": "teapot"}')
+    monkeypatch.setattr(command.Desk, "call", lambda *_, **__: wrong)
+    desk = command.Desk(
+        "http://127.0.0.1:1", "key", trade={"trade_id": "T1", "sequence": 1, "hash": "", "position": {}}
+    )
+    assert command._trouble(check, desk)
+
+
+def test_a_position_left_open_fails(monkeypatch):
+    held = command.Answer(200, {}, json.dumps({"positions": {command.SYMBOL: {"quantity": "10"}}}))
+    monkeypatch.setattr(command.Desk, "call", lambda *_, **__: held)
+    assert "must be '0'" in command._trouble(command.flat, command.Desk("http://127.0.0.1:1", "key"))
+
+
+def test_pytest_finds_nothing_in_it():
+    assert not [name for name in vars(command) if name.startswith(("test", "Test"))]

@@ -1,0 +1,367 @@
+"""`python -m app.verify`: a ledger in order is clean; whatever is changed in it is found and named."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+from sqlalchemy import Engine, text
+
+from app import verify as command
+from app.database import connect_engine
+from app.ledger.rules.chain import COLUMNS, TradeRow
+from app.ledger.rules.projections import HoldingRow, PortfolioRow
+from app.ledger.rules.verification import Check
+from app.ledger.service.verification import Lie, Verdict, verify
+from tests.commands.histories import alter, forge_chain, record_history, remove, tampering
+from tests.factories import BOOTSTRAP_KEY
+
+
+@dataclass(frozen=True)
+class Books:
+    """A database with a history."""
+
+    engine: Engine
+    url: str
+    rows: list[TradeRow]
+
+    @property
+    def trade(self) -> TradeRow:
+        """A trade in the middle of its book, with a key, that no reversal names."""
+        undone = {row.reverses for row in self.rows}
+        trades = [row for row in self.rows if row.kind == "trade" and row.idempotency_key]
+        return next(row for row in trades if row.trade_id not in undone and row.sequence > 10)
+
+    @property
+    def reversal(self) -> TradeRow:
+        """A reversal."""
+        return next(row for row in self.rows if row.kind == "reversal")
+
+    def after(self, row: TradeRow) -> TradeRow:
+        """The row that follows in the same book."""
+        place = (row.portfolio_id, row.sequence + 1)
+        return next(other for other in self.rows if (other.portfolio_id, other.sequence) == place)
+
+
+@pytest.fixture(scope="module")
+def books(backend: str, new_database: Callable[..., str]) -> Iterator[Books]:
+    url = new_database(backend)
+    engine = connect_engine(url)
+    yield Books(engine, url, record_history(engine, seed=1))
+    engine.dispose()
+
+
+def lie_of(verdict: Verdict) -> Lie:
+    assert verdict.first is not None, "nothing was found"
+    return verdict.first
+
+
+def checks_of(verdict: Verdict) -> set[Check]:
+    return {finding.check for finding in lie_of(verdict).findings}
+
+
+@pytest.mark.parametrize("seed", range(2, 5))
+def test_a_random_history_with_reversals_is_clean(engine, seed):
+    rows = record_history(engine, seed)
+    verdict = command.verify_database(engine)
+    assert verdict.clean, verdict.first
+    assert verdict.checked[Check.CHAIN] == verdict.checked[Check.EVENT] == len(rows)
+    assert verdict.checked[Check.REVERSAL] > 10
+
+
+def test_an_empty_database_is_clean(engine):
+    assert command.verify_database(engine).clean
+
+
+CHANGED = {
+    "trade_id": "'T17637264000000000ffffffff'", "kind": "'reversal', reverses = 'T0'", "symbol": "'MSFT'",
+    "product": "'MIS'", "user_id": "'U2'", "source": "'somebody'", "order_id": "'O1'",
+    "note": "'Nothing to see'",
+    "idempotency_key": "'another'", "request_hash": f"'{'0' * 64}'", "hash_version": "2",
+    "hash": f"'{'f' * 64}'",
+    "executed_at": "'2026-11-19T12:00:00.000000Z'", "created_at": "'2026-11-19T12:00:00.000000Z'",
+    "trades_after": "1000", "buys_after": "0", "sequence": "1000",
+}  # fmt: skip
+ELSEWHERE = {"tenant_id", "portfolio_id", "reverses", "side"}  # have tests of their own below
+
+
+@pytest.mark.parametrize("column", [name for name in COLUMNS if name not in ELSEWHERE])
+def test_a_changed_column_breaks_the_chain_at_its_row(books, column):
+    with tampering(books.engine) as connection:
+        alter(connection, books.trade, **{column: CHANGED.get(column, "'7.77000000'")})
+        verdict = verify(connection)
+    assert Check.CHAIN in checks_of(verdict)
+    named = books.after(books.trade) if column == "sequence" else books.trade
+    if column != "trade_id":
+        assert named.trade_id in lie_of(verdict).place
+    assert f"sequence {named.sequence}" in lie_of(verdict).place
+    assert "portfolio" in lie_of(verdict).place
+
+
+FORGED = [
+    ("created_at", "'2020-01-01T00:00:00.000000Z'", Check.TIME),
+    ("trade_id", "'T00000000000000000ffffffff'", Check.TRADE_ID),
+    ("quantity", "'7.77000000'", Check.VALUE),
+    ("price", "'7.77000000'", Check.VALUE),
+    ("gmv", "'7.77000000'", Check.POSITION),
+    ("charges", "'7.77000000'", Check.CASH),
+    ("cash_delta", "'7.77000000'", Check.CASH),
+    ("cash_after", "'7.77000000'", Check.CASH),
+    ("realized_pnl", "'7.77000000'", Check.POSITION),
+    ("quantity_delta", "'7.77000000'", Check.POSITION),
+    ("cost_delta", "'7.77000000'", Check.POSITION),
+    ("position_quantity", "'7.77000000'", Check.POSITION),
+    ("position_cost", "'7.77000000'", Check.POSITION),
+    ("position_realized_pnl", "'7.77000000'", Check.POSITION),
+    ("portfolio_realized_pnl", "'7.77000000'", Check.COUNTERS),
+    ("trades_after", "1000", Check.COUNTERS),
+    ("buys_after", "0", Check.COUNTERS),
+    ("symbol", "'MSFT'", Check.POSITION),
+    ("product", "'MIS'", Check.POSITION),
+    ("side", "CASE side WHEN 'BUY' THEN 'SELL' ELSE 'BUY' END", Check.POSITION),
+    ("request_hash", "'short'", Check.KEY),
+    ("hash_version", "2", Check.CHAIN),
+    ("cost_delta", "'NaN'", Check.FORM),
+]
+
+
+@pytest.mark.parametrize(("column", "literal", "check"), FORGED)
+def test_a_forger_who_mends_the_chain_is_caught_by_the_accounts(books, column, literal, check):
+    with tampering(books.engine) as connection:
+        alter(connection, books.trade, **{column: literal})
+        forge_chain(connection, books.trade.portfolio_id)
+        verdict = verify(connection)
+    assert check in checks_of(verdict)
+    assert f"sequence {books.trade.sequence}" in lie_of(verdict).place
+
+
+@pytest.mark.parametrize(
+    ("column", "literal"),
+    [
+        ("quantity", "'7.77000000'"),
+        ("price", "'7.77000000'"),
+        ("gmv", "'7.77000000'"),
+        ("charges", "'7.77000000'"),
+        ("symbol", "'MSFT'"),
+        ("product", "'MIS'"),
+        ("side", "CASE side WHEN 'BUY' THEN 'SELL' ELSE 'BUY' END"),
+        ("reverses", "'T0'"),
+    ],
+)
+def test_a_reversal_that_does_not_mirror_its_trade_is_named(books, column, literal):
+    with tampering(books.engine) as connection:
+        alter(connection, books.reversal, **{column: literal})
+        forge_chain(connection, books.reversal.portfolio_id)
+        verdict = verify(connection)
+    assert Check.REVERSAL in checks_of(verdict)
+    assert books.reversal.trade_id in lie_of(verdict).place
+
+
+@pytest.mark.parametrize(
+    "column", ["position_quantity", "position_cost", "position_realized_pnl", "cash_delta"]
+)
+def test_a_reversal_must_leave_what_a_replay_without_its_trade_gives(books, column):
+    with tampering(books.engine) as connection:
+        alter(connection, books.reversal, **{column: "'7.77000000'"})
+        forge_chain(connection, books.reversal.portfolio_id)
+        verdict = verify(connection)
+    assert checks_of(verdict) & {Check.POSITION, Check.CASH}
+    assert books.reversal.trade_id in lie_of(verdict).place
+
+
+def test_a_reversal_cannot_name_a_trade_that_comes_later(books):
+    later = next(
+        row
+        for row in reversed(books.rows)
+        if row.kind == "trade" and row.portfolio_id == books.reversal.portfolio_id
+    )
+    with tampering(books.engine) as connection:
+        remove(connection, reverses=later.trade_id)
+        alter(connection, books.reversal, reverses=f"'{later.trade_id}'")
+        verdict = verify(connection)
+    assert Check.REVERSAL in checks_of(verdict)
+
+
+def test_a_trade_reversed_twice_is_named(books):
+    first, second = [row for row in books.rows if row.kind == "reversal"][:2]
+    with tampering(books.engine) as connection:
+        connection.execute(text("DROP INDEX uq_trades_tenant_id_reverses"))
+        alter(connection, second, reverses=f"'{first.reverses}'")
+        verdict = verify(connection)
+    assert Check.REVERSAL in checks_of(verdict)
+    assert second.trade_id in lie_of(verdict).place
+
+
+def test_a_row_that_vanished_is_told_by_the_one_after_it(books):
+    with tampering(books.engine) as connection:
+        remove(connection, trade_id=books.trade.trade_id)
+        verdict = verify(connection)
+    assert {Check.SEQUENCE, Check.CHAIN} <= checks_of(verdict)
+    assert books.after(books.trade).trade_id in lie_of(verdict).place
+    assert verdict.failed[Check.EVENT]
+
+
+def test_a_last_row_that_vanished_is_told_by_the_projections(books):
+    last = max((row for row in books.rows if row.portfolio_id == 1), key=lambda row: row.sequence)
+    with tampering(books.engine) as connection:
+        remove(connection, trade_id=last.trade_id)
+        verdict = verify(connection)
+    assert checks_of(verdict) == {Check.PORTFOLIO}
+    assert verdict.failed[Check.EVENT] == 1
+
+
+def test_a_row_of_another_tenants_portfolio_has_no_home(books):
+    with tampering(books.engine) as connection:
+        alter(connection, books.trade, tenant_id="2")
+        verdict = verify(connection)
+    assert verdict.failed[Check.HOME] == 1
+    assert books.trade.trade_id in verdict.first_of[Check.HOME]
+
+
+def test_a_row_moved_to_another_portfolio_is_named(books):
+    elsewhere = next(row.portfolio_id for row in books.rows if row.portfolio_id > books.trade.portfolio_id)
+    with tampering(books.engine) as connection:
+        alter(connection, books.trade, portfolio_id=str(elsewhere), sequence="1000")
+        verdict = verify(connection)
+    assert Check.SEQUENCE in checks_of(verdict)
+    assert books.trade.trade_id in verdict.first_of[Check.VALUE] if verdict.failed[Check.VALUE] else True
+    assert verdict.failed[Check.SEQUENCE] == 2
+
+
+PROJECTED = {
+    "cash": "'7.77000000'", "realized_pnl": "'7.77000000'", "total_buys": "0",
+    "total_trades": "0, total_buys = 0",
+    "last_sequence": "1000", "last_hash": f"'{'f' * 64}'", "last_trade_id": "NULL", "last_created_at": "NULL",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("column", PortfolioRow._fields[4:])
+def test_a_portfolios_projection_that_lies_is_named(books, column):
+    with tampering(books.engine) as connection:
+        connection.execute(
+            text(f"UPDATE portfolios SET {column} = {PROJECTED[column]} WHERE name = 'Income'")  # noqa: S608  # literals of the tests
+        )
+        verdict = verify(connection)
+    assert checks_of(verdict) == {Check.PORTFOLIO}
+    assert column in {finding.field for finding in lie_of(verdict).findings}
+    assert "'Income'" in lie_of(verdict).place
+
+
+def test_a_changed_opening_cash_is_told_by_the_first_row(books):
+    with tampering(books.engine) as connection:
+        connection.execute(text("UPDATE portfolios SET opening_cash = '7.00000000' WHERE id = 1"))
+        verdict = verify(connection)
+    assert checks_of(verdict) == {Check.CASH}
+    assert "sequence 1" in lie_of(verdict).place
+
+
+@pytest.mark.parametrize("column", HoldingRow._fields[4:])
+def test_a_position_that_lies_is_named(books, column):
+    with tampering(books.engine) as connection:
+        literal = "1000" if column == "last_sequence" else "'7.77000000'"
+        connection.execute(
+            text(f"UPDATE positions SET {column} = {literal} WHERE portfolio_id = 1 AND symbol = 'TLT'")  # noqa: S608  # literals of the tests
+        )
+        verdict = verify(connection)
+    assert [(finding.check, finding.field) for finding in lie_of(verdict).findings] == [
+        (Check.HOLDING, column)
+    ]
+    assert "position TLT" in lie_of(verdict).place
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM positions WHERE portfolio_id = 1 AND symbol = 'TLT'",
+        "INSERT INTO positions VALUES (1, 1, 'GHOST', '', '0.00000000', '0.00000000', '0.00000000', 1)",
+        "INSERT INTO positions VALUES (2, 1, 'GHOST', '', '0.00000000', '0.00000000', '0.00000000', 1)",
+    ],
+)
+def test_a_position_too_few_or_too_many_is_named(books, statement):
+    with tampering(books.engine) as connection:
+        connection.execute(text(statement))
+        verdict = verify(connection)
+    assert checks_of(verdict) == {Check.HOLDING}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM events WHERE id = 7",
+        "UPDATE events SET payload = '{}' WHERE id = 7",
+        "UPDATE events SET payload = 'no JSON' WHERE id = 7",
+        "UPDATE events SET payload = '[[]]' WHERE id = 7",
+        "UPDATE events SET tenant_id = 2 WHERE id = 7",
+        "UPDATE events SET type = 'trade.forgotten' WHERE id = 7",
+        "UPDATE events SET created_at = '2020-01-01T00:00:00.000000Z' WHERE id = 7",
+    ],
+)
+def test_a_row_without_its_event_is_named(books, statement):
+    with tampering(books.engine) as connection:
+        connection.execute(text(statement))
+        verdict = verify(connection)
+    assert checks_of(verdict) == {Check.EVENT}
+    assert "trade T" in lie_of(verdict).place
+
+
+def test_an_event_told_twice_is_named(books):
+    copy = """
+        INSERT INTO events (tenant_id, type, payload, created_at)
+        SELECT tenant_id, type, payload, created_at FROM events WHERE id = 7
+    """
+    with tampering(books.engine) as connection:
+        connection.execute(text(copy))
+        verdict = verify(connection)
+    assert checks_of(verdict) == {Check.EVENT}
+    assert "event " in lie_of(verdict).place
+
+
+def test_a_key_bound_to_two_rows_is_named(new_database):
+    engine = connect_engine(new_database("postgresql"))  # SQLite's own tables cannot lose a constraint
+    rows = [row for row in record_history(engine, seed=1, batches=2) if row.idempotency_key]
+    with tampering(engine) as connection:
+        connection.execute(
+            text("ALTER TABLE trades DROP CONSTRAINT uq_trades_tenant_id_kind_idempotency_key")
+        )
+        alter(connection, rows[-1], idempotency_key=f"'{rows[0].idempotency_key}'")
+        verdict = verify(connection)
+    engine.dispose()
+    assert rows[-1].trade_id in verdict.first_of[Check.KEY]
+
+
+@pytest.fixture
+def configured(books, monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", books.url)
+    monkeypatch.setenv("OMS_API_KEY", BOOTSTRAP_KEY)
+    return books
+
+
+def test_the_command_tells_each_check_and_ends_with_0(configured, capsys):
+    assert command.main() == command.CLEAN
+    out = capsys.readouterr().out
+    assert all(f"{check.value}: " in out for check in Check)
+    assert f"Clean: {len(configured.rows):,} rows" in out
+
+
+def test_the_command_names_the_first_lie_and_ends_with_1(engine, database_url, monkeypatch, capsys):
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("OMS_API_KEY", BOOTSTRAP_KEY)
+    record_history(engine, seed=1, batches=1)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE portfolios SET cash = '7.00000000' WHERE name = 'Growth'"))
+    assert command.main() == command.LIES
+    out = capsys.readouterr().out
+    assert "FAILED 1" in out
+    assert "The first that lies: projections of portfolio 'Growth'" in out
+    assert "portfolio: cash is 7.00000000, must be " in out
+
+
+def test_without_tables_or_settings_the_command_says_so_and_ends_with_2(
+    new_database, backend, monkeypatch, capsys
+):
+    monkeypatch.setenv("OMS_API_KEY", BOOTSTRAP_KEY)
+    monkeypatch.setenv("DATABASE_URL", new_database(backend, migrated=False))
+    assert command.main() == command.CANNOT
+    assert "python -m app.migrate" in capsys.readouterr().err
+    monkeypatch.setenv("OMS_API_KEY", "short")
+    assert command.main() == command.CANNOT
+    assert "OMS_API_KEY" in capsys.readouterr().err

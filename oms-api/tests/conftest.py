@@ -1,0 +1,138 @@
+"""Both databases, migrated once and copied for whoever needs one of its own, and the service on them."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from sqlalchemy import Engine
+
+from app.database import connect_engine
+from app.migrate import migrate
+from tests.support.postgres import Databases, PostgresServer, name_in
+from tests.support.service import Desk, Service, serving
+
+BACKENDS = ("sqlite", "postgresql")
+
+settings.register_profile(
+    "repeatable",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.register_profile(
+    "long", parent=settings.get_profile("repeatable"), max_examples=2000, derandomize=False
+)
+settings.load_profile("long" if os.environ.get("LONG_TESTS") else "repeatable")
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The address of a PostgreSQL server: TEST_DATABASE_URL, or one that is started for this session."""
+    given = os.environ.get("TEST_DATABASE_URL")
+    if given:
+        yield given
+        return
+    server = PostgresServer()
+    try:
+        server.start()
+        yield server.url
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def databases(postgres_url: str) -> Iterator[Databases]:
+    """Makes databases on that server; on one that stays, they are dropped in the end."""
+    databases = Databases(postgres_url)
+    yield databases
+    if os.environ.get("TEST_DATABASE_URL"):
+        databases.drop_all()
+
+
+@pytest.fixture(scope="session")
+def template_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file to copy."""
+    path = tmp_path_factory.mktemp("template") / "oms.db"
+    _migrated(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def template_postgres(databases: Databases) -> str:
+    """The name of a migrated PostgreSQL database to copy."""
+    url = databases.new()
+    _migrated(url)
+    return name_in(url)
+
+
+def _migrated(url: str) -> None:
+    engine = connect_engine(url)
+    migrate(engine)
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def new_database(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., str]:
+    """`new_database(backend)` returns the address of a migrated database, or an empty one."""
+
+    def make(backend: str, migrated: bool = True) -> str:
+        if backend == "sqlite":
+            path = tmp_path_factory.mktemp("database") / "oms.db"
+            if migrated:
+                shutil.copy(request.getfixturevalue("template_sqlite"), path)
+            return f"sqlite:///{path}"
+        databases: Databases = request.getfixturevalue("databases")
+        return databases.new(request.getfixturevalue("template_postgres") if migrated else "template0")
+
+    return make
+
+
+@pytest.fixture(scope="session", params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> str:
+    """Each of the two databases in turn."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def service(backend: str, new_database: Callable[..., str]) -> Iterator[Service]:
+    """The service, shared by the tests of this session: take a `desk` at it."""
+    with serving(new_database(backend)) as running:
+        yield running
+
+
+@pytest.fixture
+def desk(service: Service) -> Desk:
+    """A tenant of the test's own, with an admin key."""
+    return service.desk()
+
+
+@pytest.fixture
+def database_url(backend: str, new_database: Callable[..., str]) -> str:
+    """A migrated database of the test's own."""
+    return new_database(backend)
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """The service's kind of engine on a migrated database of the test's own."""
+    engine = connect_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def serve(database_url: str) -> Callable[..., AbstractContextManager[Service]]:
+    """`serve(**settings)` runs a service with other settings on a database of the test's own."""
+
+    def run(**changes: Any) -> AbstractContextManager[Service]:
+        return serving(database_url, **changes)
+
+    return run

@@ -1,0 +1,119 @@
+"""The database is the last guard: it refuses what the rules would never write."""
+
+import pytest
+from sqlalchemy import inspect, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from app.database import unit_of_work
+
+
+@pytest.fixture
+def books(serve):
+    """A service with two trades, one of them reversed, of one portfolio."""
+    with serve() as service:
+        desk = service.desk()
+        first = desk.trade("K")
+        desk.trade()
+        desk.reverse(first["trade_id"])
+        yield service
+
+
+def refused(service, statement):
+    with pytest.raises(DBAPIError) as caught, unit_of_work(service.engine) as connection:
+        connection.execute(text(statement))
+    return str(caught.value.orig)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE trades SET note = 'x'",
+        "UPDATE trades SET hash = hash",
+        "DELETE FROM trades",
+        "TRUNCATE trades",
+        "TRUNCATE trades CASCADE",
+        "TRUNCATE tenants CASCADE",
+        "DELETE FROM trades WHERE sequence = 2",
+        "INSERT INTO trades SELECT * FROM trades WHERE sequence = 1"
+        " ON CONFLICT (tenant_id, trade_id) DO UPDATE SET note = 'x'",
+        "REPLACE INTO trades SELECT * FROM trades WHERE sequence = 1",
+    ],
+)
+def test_the_ledger_is_append_only(books, statement, backend):
+    if (backend == "sqlite") == statement.startswith("TRUNCATE") or (
+        backend != "sqlite"
+    ) == statement.startswith("REPLACE"):
+        statement = "DELETE FROM trades"  # the other database has no such statement
+    before = ledger(books)
+    assert "append-only" in refused(books, statement)
+    assert ledger(books) == before
+
+
+def ledger(service):
+    with service.reading() as connection:
+        return list(connection.execute(text("SELECT * FROM trades ORDER BY sequence")))
+
+
+COLUMNS = "INSERT INTO trades SELECT {} FROM trades WHERE sequence = {}"
+
+
+@pytest.mark.parametrize(
+    ("sequence", "changes", "constraint"),
+    [
+        (1, {}, "pk_trades"),
+        (2, {"trade_id": "'T2'"}, "uq_trades_tenant_id_portfolio_id_sequence"),
+        (1, {"trade_id": "'T2'", "sequence": "9"}, "uq_trades_tenant_id_kind_idempotency_key"),
+        (3, {"trade_id": "'T2'", "sequence": "9"}, "uq_trades_tenant_id_reverses"),
+        (2, {"trade_id": "'T2'", "sequence": "9", "side": "'HOLD'"}, "ck_trades_side_is_known"),
+        (2, {"trade_id": "'T2'", "sequence": "9", "kind": "'gift'"}, "ck_trades_kind_is_known"),
+        (
+            2,
+            {"trade_id": "'T2'", "sequence": "9", "kind": "'reversal'"},
+            "ck_trades_reversal_names_its_trade",
+        ),
+        (2, {"trade_id": "'T2'", "sequence": "9", "reverses": "'T1'"}, "ck_trades_reversal_names_its_trade"),
+        (
+            2,
+            {"trade_id": "'T2'", "sequence": "9", "idempotency_key": "'X'"},
+            "ck_trades_key_has_request_hash",
+        ),
+        (2, {"trade_id": "'T2'", "sequence": "0"}, "ck_trades_sequence_is_positive"),
+        (2, {"trade_id": "'T2'", "sequence": "9", "quantity": "0"}, "ck_trades_quantity_is_positive"),
+        (2, {"trade_id": "'T2'", "sequence": "9", "gmv": "-1"}, "ck_trades_gmv_is_positive"),
+        (2, {"trade_id": "'T2'", "sequence": "9", "price": "0"}, "ck_trades_price_is_positive"),
+        (2, {"trade_id": "'T2'", "sequence": "9", "portfolio_id": "999"}, "FOREIGN KEY"),
+        (2, {"trade_id": "'T2'", "sequence": "9", "tenant_id": "999"}, "FOREIGN KEY"),
+        (2, {"trade_id": "'T2'", "sequence": "9", "executed_at": "NULL"}, "executed_at"),
+    ],
+)
+def test_a_row_that_cannot_be_is_refused(books, sequence, changes, constraint):
+    names = [column["name"] for column in inspect(books.engine).get_columns("trades")]
+    statement = COLUMNS.format(", ".join(changes.get(name, name) for name in names), sequence)
+    with pytest.raises(IntegrityError) as caught, unit_of_work(books.engine) as connection:
+        connection.execute(text(statement))
+    told = str(caught.value.orig)
+    if "UNIQUE" in told:  # SQLite names the columns of a unique constraint, not the constraint
+        assert told.rsplit("trades.", maxsplit=1)[-1] in constraint or constraint == "pk_trades"
+    else:
+        assert constraint.lower() in told.lower() or "foreign key" in told
+
+
+@pytest.mark.parametrize(
+    ("statement", "constraint"),
+    [
+        ("UPDATE portfolios SET kind = 'dream'", "ck_portfolios_kind_is_known"),
+        ("UPDATE portfolios SET total_buys = total_trades + 1", "ck_portfolios_counters_add_up"),
+        ("UPDATE portfolios SET total_trades = last_sequence + 1", "ck_portfolios_sequence_covers_trades"),
+        ("UPDATE positions SET portfolio_id = 999", "foreign key"),
+        ("DELETE FROM tenants", "foreign key"),
+    ],
+)
+def test_projections_that_cannot_be_are_refused(books, statement, constraint):
+    assert constraint in refused(books, statement).replace("FOREIGN KEY", "foreign key")
+
+
+def test_every_table_but_tenants_carries_the_tenant(books):
+    tables = inspect(books.engine)
+    for table in set(tables.get_table_names()) - {"tenants", "alembic_version"}:
+        tenant = next(column for column in tables.get_columns(table) if column["name"] == "tenant_id")
+        assert tenant["nullable"] is False, table

@@ -1,0 +1,162 @@
+"""Up, down, no drift, several at once, on both databases; no start where a crash could lose a trade."""
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import inspect, text
+
+import app.models  # noqa: F401  # fills the metadata
+from app.database import METADATA, connect_engine, refuse_unsafe_durability
+from app.database.engine import UnsafeDatabase
+from app.migrate import alembic_config, is_current, migrate
+from tests.factories import BOOTSTRAP_KEY
+from tests.support.postgres import Databases, PostgresServer
+from tests.support.processes import environment
+
+HOME = Path(__file__).parents[2]
+
+
+@contextmanager
+def engine_at(url):
+    engine = connect_engine(url)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@pytest.fixture
+def empty_url(backend, new_database):
+    """An empty database."""
+    return new_database(backend, migrated=False)
+
+
+def tables(engine):
+    return set(inspect(engine).get_table_names())
+
+
+def objects(engine):
+    """Everything in the schema that has a definition of its own."""
+    if engine.dialect.name == "sqlite":
+        statement = "SELECT type, name, sql FROM sqlite_master ORDER BY type, name"
+    else:
+        statement = "SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1"
+    with engine.connect() as connection:
+        return list(connection.execute(text(statement)))
+
+
+def test_the_tables_are_what_the_models_say(engine):
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, METADATA) == []
+
+
+def test_up_down_and_up_again(empty_url):
+    with engine_at(empty_url) as engine:
+        migrate(engine)
+        first = objects(engine)
+        assert {"tenants", "portfolios", "trades", "positions", "events", "api_keys"} <= tables(engine)
+        with engine.begin() as connection:
+            command.downgrade(alembic_config(connection), "base")
+        assert tables(engine) <= {"alembic_version"}
+        migrate(engine)
+        assert objects(engine) == first
+
+
+def test_again_changes_nothing(engine):
+    before = objects(engine)
+    migrate(engine)
+    assert objects(engine) == before
+
+
+def test_a_database_is_current_once_migrated(empty_url):
+    with engine_at(empty_url) as engine:
+        with engine.connect() as connection:
+            assert not is_current(connection)
+        migrate(engine)
+        with engine.connect() as connection:
+            assert is_current(connection)
+
+
+def migrate_in_a_process(url):
+    return subprocess.run(
+        [sys.executable, "-m", "app.migrate"],
+        cwd=HOME,
+        env=environment(DATABASE_URL=url),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_several_processes_may_migrate_at_once(empty_url):
+    with ThreadPoolExecutor(4) as starters:
+        ended = list(starters.map(migrate_in_a_process, [empty_url] * 4))
+    assert [process.returncode for process in ended] == [0] * 4, [process.stderr for process in ended]
+    assert all("at revision" in process.stdout for process in ended)
+    with engine_at(empty_url) as engine, engine.connect() as connection:
+        assert is_current(connection)
+        assert connection.execute(text("SELECT count(*) FROM tenants")).scalar_one() == 1
+
+
+def started(url):
+    """Start the service as an operator would and return how that ended."""
+    command_line = [sys.executable, "-m", "app.main"]
+    given = environment(DATABASE_URL=url, OMS_API_KEY=BOOTSTRAP_KEY, PORT="1")
+    return subprocess.run(
+        command_line, cwd=HOME, env=given, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def unsafe_server():
+    """A server of this module's own, to be misconfigured."""
+    server = PostgresServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.mark.parametrize("setting", ["fsync", "full_page_writes", "synchronous_commit"])
+def test_a_server_that_may_lose_a_commit_is_refused(unsafe_server, setting):
+    databases = Databases(unsafe_server.url)
+    databases.run(f"ALTER SYSTEM SET {setting} = off")
+    unsafe_server.reload(setting, "off")
+    told = pytest.raises(UnsafeDatabase, match=f"{setting} = off: .*ALTER SYSTEM SET {setting} = on")
+    with engine_at(unsafe_server.url) as engine, engine.connect() as connection, told:
+        refuse_unsafe_durability(connection)
+    databases.run(f"ALTER SYSTEM RESET {setting}")
+    unsafe_server.reload(setting, "on")
+    with engine_at(unsafe_server.url) as engine, engine.connect() as connection:
+        refuse_unsafe_durability(connection)
+
+
+def test_a_database_that_may_lose_a_commit_is_refused(databases, new_database):
+    url = new_database("postgresql")
+    name = url.rpartition("/")[2]
+    databases.run(f"ALTER DATABASE {name} SET synchronous_commit = off")
+    ended = started(url)
+    assert ended.returncode != 0
+    assert (
+        "synchronous_commit = off: trades that were acknowledged could be lost" in ended.stdout + ended.stderr
+    )
+    assert "Traceback" not in ended.stdout + ended.stderr
+
+
+def test_sqlite_flushes_every_commit(new_database):
+    with engine_at(new_database("sqlite")) as engine, engine.connect() as connection:
+        told = {
+            name: connection.execute(text(f"PRAGMA {name}")).scalar_one()
+            for name in ("journal_mode", "synchronous", "foreign_keys")
+        }
+    assert told == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}

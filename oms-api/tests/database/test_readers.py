@@ -1,0 +1,72 @@
+"""Reads off the event loop: bounded in line, patient for so long, told when the database is away."""
+
+import asyncio
+import threading
+
+import pytest
+from sqlalchemy import text
+
+from app.database import Readers, connect_engine, snapshot, unit_of_work
+from app.errors import Unavailable
+
+
+def test_a_full_line_is_told_at_once(engine, monkeypatch):
+    monkeypatch.setattr("app.database.readers.QUEUE_PER_THREAD", 2)
+    readers, gate = Readers(engine, 1), threading.Event()
+
+    async def run():
+        waiting = [asyncio.create_task(readers.run(lambda _: gate.wait(20))) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(Unavailable, match="Too many reads"):
+            await readers.run(lambda _: 1)
+        gate.set()
+        assert await asyncio.gather(*waiting) == [True, True]
+        return await readers.run(lambda connection: connection.execute(text("SELECT 7")).scalar_one())
+
+    assert asyncio.run(run()) == 7
+    readers.close()
+
+
+def test_a_database_that_is_away_is_told():
+    engine = connect_engine("postgresql://nobody@127.0.0.1:1/none")
+    readers = Readers(engine, 1)
+    with pytest.raises(Unavailable, match="does not answer"):
+        asyncio.run(readers.run(lambda _: 1))
+    readers.close()
+
+
+def test_a_slow_server_is_not_waited_for_beyond_patience(new_database):
+    engine = connect_engine(new_database("postgresql"), timeout_seconds=0.2)
+    readers = Readers(engine, 1)
+    with pytest.raises(Unavailable):
+        asyncio.run(readers.run(lambda connection: connection.execute(text("SELECT pg_sleep(30)"))))
+    readers.close()
+    engine.dispose()
+    connect_engine("postgresql://nobody@127.0.0.1:1/none")  # patience is the process's: back to the default
+
+
+def test_a_snapshot_sees_one_moment(serve):
+    with serve() as service:
+        desk = service.desk()
+        desk.trade()
+        count = text("SELECT count(*) FROM trades")
+        with snapshot(service.engine) as connection:
+            before = connection.execute(count).scalar_one()
+            desk.trade()
+            assert connection.execute(count).scalar_one() == before == 1
+        with service.reading() as connection:
+            assert connection.execute(count).scalar_one() == 2
+
+
+def test_a_unit_of_work_that_raises_leaves_nothing(engine):
+    statement = text("INSERT INTO tenants VALUES (9, 'nine', 'Nine', '2026-01-01T00:00:00.000000Z')")
+
+    def fail_half_way():
+        with unit_of_work(engine) as connection:
+            connection.execute(statement)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail_half_way()
+    with unit_of_work(engine) as connection:
+        connection.execute(statement)

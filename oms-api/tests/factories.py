@@ -1,0 +1,68 @@
+"""What tests trade with: bodies, rows and commands that are good unless a test changes them."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from app.ledger.rules.accounting import Fill, Side
+from app.ledger.rules.chain import HASH_VERSION, TradeRow
+
+BOOTSTRAP_KEY = "test-bootstrap-key-0123456789abcdef"
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+def trade_body(**changes: Any) -> dict[str, Any]:
+    """Return the body of a trade; a change to None leaves the field out."""
+    body = {"symbol": "AAPL", "quantity": "100", "gmv": "17500", "side": "BUY", "portfolio_name": "Growth"}
+    body |= changes
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def buy(quantity: str, price: str) -> Fill:
+    """Return a purchase at a price per unit."""
+    return Fill(Side.BUY, Decimal(quantity), Decimal(quantity) * Decimal(price))
+
+
+def sell(quantity: str, price: str) -> Fill:
+    """Return a sale at a price per unit."""
+    return Fill(Side.SELL, Decimal(quantity), Decimal(quantity) * Decimal(price))
+
+
+def trade_row(**changes: Any) -> TradeRow:
+    """Return a row of the ledger in canonical form, its hash not computed."""
+    amounts = dict.fromkeys(
+        ("charges", "realized_pnl", "position_realized_pnl", "portfolio_realized_pnl"), "0.00000000"
+    )
+    facts: dict[str, Any] = {
+        "tenant_id": 1,
+        "trade_id": "T17636400000000000a1b2c3d4",
+        "portfolio_id": 7,
+        "sequence": 1,
+        "kind": "trade",
+        "symbol": "AAPL",
+        "product": "",
+        "side": "BUY",
+        "quantity": "100.00000000",
+        "price": "175.00000000",
+        "gmv": "17500.00000000",
+        "user_id": "U1",
+        "source": "bootstrap",
+        "order_id": None,
+        "note": None,
+        "idempotency_key": None,
+        "request_hash": None,
+        "reverses": None,
+        "executed_at": "2026-11-20T12:00:00.000000Z",
+        "created_at": "2026-11-20T12:00:00.000000Z",
+        "quantity_delta": "100.00000000",
+        "cost_delta": "17500.00000000",
+        "cash_delta": "-17500.00000000",
+        "position_quantity": "100.00000000",
+        "position_cost": "17500.00000000",
+        "trades_after": 1,
+        "buys_after": 1,
+        "cash_after": "982500.00000000",
+        "hash_version": HASH_VERSION,
+        "hash": "",
+    }
+    return TradeRow(**(facts | amounts | changes))

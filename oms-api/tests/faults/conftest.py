@@ -1,0 +1,100 @@
+"""What is killed here belongs to these tests alone: a PostgreSQL server of their own, and files."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from app.database import connect_engine
+from app.migrate import migrate
+from tests.faults.journal import Journal
+from tests.faults.judge import judge
+from tests.faults.mortal import MortalPostgres, Oms, verify
+from tests.support.postgres import Databases, name_in
+
+
+@dataclass(frozen=True)
+class Stage:
+    """An empty, migrated database, where the service's logs go, and the server that may be hit."""
+
+    database_url: str
+    logs: Path
+    server: MortalPostgres | None = None
+
+    @property
+    def postgres(self) -> MortalPostgres:
+        """The server."""
+        assert self.server is not None, "this stage is a SQLite file"
+        return self.server
+
+    def oms(self, fault: str = "", database_url: str | None = None, **environment: str) -> Oms:
+        """Return a process of the service on this database, or through another address; not started yet."""
+        return Oms(database_url or self.database_url, self.logs, fault, **environment)
+
+    def acquit(self, journal: Journal) -> None:
+        """Neither the judge nor the operator's own proof finds a fault, and no answer took too long."""
+        assert judge(journal, self.database_url) == []
+        verify(self.database_url)
+        assert journal.slowest < 15, f"an answer took {journal.slowest:.1f} s"
+
+
+@pytest.fixture(scope="session")
+def mortal_postgres() -> Iterator[MortalPostgres]:
+    """A server that tests may kill, if they start it again."""
+    server = MortalPostgres()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def mortal_template(mortal_postgres: MortalPostgres) -> str:
+    """The name of a migrated database on that server."""
+    url = Databases(mortal_postgres.url).new()
+    engine = connect_engine(url)
+    migrate(engine)
+    engine.dispose()
+    return name_in(url)
+
+
+@pytest.fixture
+def new_stage(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], Stage]:
+    """`new_stage(backend)` sets a stage."""
+
+    def make(backend: str) -> Stage:
+        if backend == "sqlite":
+            shutil.copy(request.getfixturevalue("template_sqlite"), tmp_path / "books.db")
+            return Stage(f"sqlite:///{tmp_path}/books.db", tmp_path)
+        server: MortalPostgres = request.getfixturevalue("mortal_postgres")
+        template = request.getfixturevalue("mortal_template")
+        return Stage(Databases(server.url).new(template), tmp_path, server)
+
+    return make
+
+
+@pytest.fixture
+def stage(backend: str, new_stage: Callable[[str], Stage]) -> Stage:
+    """A stage on each of the two databases in turn."""
+    return new_stage(backend)
+
+
+@pytest.fixture
+def postgres_stage(new_stage: Callable[[str], Stage]) -> Stage:
+    """A stage on PostgreSQL."""
+    return new_stage("postgresql")
+
+
+@pytest.fixture
+def sqlite_stage(new_stage: Callable[[str], Stage]) -> Stage:
+    """A stage on SQLite."""
+    return new_stage("sqlite")
+
+
+@pytest.fixture
+def journal() -> Journal:
+    """An empty journal."""
+    return Journal()

@@ -1,0 +1,112 @@
+"""A stretch of network in front of PostgreSQL that breaks exactly when COMMIT is under way."""
+
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from enum import Enum
+
+COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"  # the protocol's simple query
+COMMITTED = b"C\x00\x00\x00\x0bCOMMIT\x00"  # and its answer
+_CHUNK = 65536
+
+
+class Break(Enum):
+    """Where the network breaks."""
+
+    NOWHERE = "it does not"
+    BEFORE_COMMIT = "the connection is cut; COMMIT never reaches the server"
+    AFTER_COMMIT = "the connection is cut; COMMIT ran, its answer is lost"
+    COMMIT_VANISHES = "COMMIT is swallowed; both sides see an open connection"
+    ANSWER_VANISHES = "COMMIT ran; its answer is swallowed; both sides see an open connection"
+
+
+class Network:
+    """Forwards connections to a port of loopback, and counts them."""
+
+    def __init__(self, port: int) -> None:
+        self._to = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._sockets: list[socket.socket] = []
+        self._armed = Break.NOWHERE
+        self._lock = threading.Lock()
+        self.broke = threading.Event()
+        self.connections = 0
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def address(self, url: str) -> str:
+        """Return the database's address by way of this network."""
+        return url.replace(f":{self._to}/", f":{self._listener.getsockname()[1]}/")
+
+    def break_next(self, how: Break) -> None:
+        """Break at the next COMMIT."""
+        self.broke.clear()
+        self._armed = how
+
+    def mend(self) -> None:
+        """Cut all connections; new ones work."""
+        with self._lock:
+            sockets, self._sockets = self._sockets, []
+        for one in sockets:
+            _cut(one)
+
+    def close(self) -> None:
+        """Take no connection any more, and cut those that stand."""
+        _cut(self._listener)
+        self.mend()
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                client = self._listener.accept()[0]
+            except OSError:
+                return
+            self.connections += 1
+            try:
+                server = socket.create_connection(("127.0.0.1", self._to), timeout=5)
+            except OSError:
+                _cut(client)
+                continue
+            server.settimeout(None)
+            with self._lock:
+                self._sockets += [client, server]
+            vanished = threading.Event()
+            for source, target, watch in ((client, server, self._asked), (server, client, self._answered)):
+                threading.Thread(target=_pump, args=(source, target, watch, vanished), daemon=True).start()
+
+    def _asked(self, data: bytes) -> Break:
+        return self._strike(COMMIT in data, Break.BEFORE_COMMIT, Break.COMMIT_VANISHES)
+
+    def _answered(self, data: bytes) -> Break:
+        return self._strike(COMMITTED in data, Break.AFTER_COMMIT, Break.ANSWER_VANISHES)
+
+    def _strike(self, is_here: bool, *ways: Break) -> Break:
+        with self._lock:
+            if not is_here or self._armed not in ways:
+                return Break.NOWHERE
+            struck, self._armed = self._armed, Break.NOWHERE
+        self.broke.set()
+        return struck
+
+
+def _pump(
+    source: socket.socket, target: socket.socket, watch: Callable[[bytes], Break], vanished: threading.Event
+) -> None:
+    with suppress(OSError):  # the other pump, or `mend`, cut it
+        while data := source.recv(_CHUNK):
+            struck = watch(data)
+            if struck in {Break.BEFORE_COMMIT, Break.AFTER_COMMIT}:
+                break
+            if struck is not Break.NOWHERE:
+                vanished.set()
+            if not vanished.is_set():
+                target.sendall(data)
+    if not vanished.is_set():
+        _cut(target)
+        _cut(source)
+
+
+def _cut(one: socket.socket) -> None:
+    with suppress(OSError):  # it was not connected any more
+        one.shutdown(socket.SHUT_RDWR)
+    one.close()

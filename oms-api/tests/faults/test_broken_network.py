@@ -1,0 +1,117 @@
+"""A connection that breaks exactly at COMMIT: the service tells what is true, or that it does not know."""
+
+from collections.abc import Iterator
+from random import Random
+
+import pytest
+
+from tests.faults.conftest import Stage
+from tests.faults.journal import NOT_PLACED, UNKNOWN, Journal
+from tests.faults.load import (
+    Connection,
+    Sender,
+    a_trade,
+    load,
+    repeat,
+    resolve,
+    wait_for_more,
+    wait_for_refusals,
+)
+from tests.faults.mortal import Oms, running, thaw, wait_until
+from tests.faults.proxy import Break, Network
+from tests.faults.seeds import chance, seeded
+
+IMPATIENT = {"DATABASE_TIMEOUT_SECONDS": "1"}
+
+
+@pytest.fixture
+def network(postgres_stage: Stage) -> Iterator[Network]:
+    """The way from the service to PostgreSQL."""
+    network = Network(postgres_stage.postgres.port)
+    yield network
+    network.close()
+
+
+@pytest.fixture
+def oms(postgres_stage: Stage, network: Network) -> Iterator[Oms]:
+    """A service that reaches PostgreSQL by way of the network, and waits one second for an answer."""
+    oms = postgres_stage.oms(database_url=network.address(postgres_stage.database_url), **IMPATIENT)
+    with running(oms):
+        yield oms
+
+
+def send_into(break_: Break, oms: Oms, network: Network, journal: Journal) -> tuple[int, str]:
+    """Trade in peace, then break the network under a trade; return its status and the problem's type."""
+    sender = Sender(journal, oms.port)
+    with sender.connection:
+        sender.send(journal.intend("peace", "/api/v1/trade", a_trade(Random(0), ["Growth"])))
+        network.break_next(break_)
+        answer = sender.send(journal.intend("war", "/api/v1/trade", a_trade(Random(1), ["Growth"])))
+    assert network.broke.is_set(), "COMMIT was never seen"
+    assert answer is not None, "the service hung up"
+    return answer[0], answer[2].get("type", "")
+
+
+@pytest.mark.parametrize("break_", [Break.AFTER_COMMIT, Break.ANSWER_VANISHES])
+def test_a_commit_whose_answer_was_lost_is_told_as_recorded(
+    postgres_stage: Stage, oms: Oms, network: Network, journal: Journal, break_: Break
+):
+    assert send_into(break_, oms, network, journal)[0] == 201
+    repeat(journal, oms.port, Random(0))
+    postgres_stage.acquit(journal)
+
+
+def test_a_commit_that_never_arrived_is_told_as_not_placed(
+    postgres_stage: Stage, oms: Oms, network: Network, journal: Journal
+):
+    status, kind = send_into(Break.BEFORE_COMMIT, oms, network, journal)
+    assert (status, kind[-len(NOT_PLACED) :]) == (503, NOT_PLACED)
+    postgres_stage.acquit(journal)
+
+
+def test_a_commit_that_nobody_can_tell_of_is_told_as_unknown_and_resolves_by_its_key(
+    postgres_stage: Stage, oms: Oms, network: Network, journal: Journal
+):
+    status, kind = send_into(Break.COMMIT_VANISHES, oms, network, journal)
+    assert (status, kind[-len(UNKNOWN) :]) == (503, UNKNOWN)
+    with Connection(oms.port) as connection:
+        assert connection.call("GET", "/api/v1/trades?idempotency_key=war")[2] == []
+    network.mend()
+    resolve(journal, oms.port)
+    postgres_stage.acquit(journal)
+
+
+@seeded(rounds=50)
+def test_commits_cut_under_load_are_told_truly(
+    postgres_stage: Stage, oms: Oms, network: Network, journal: Journal, seed: int, crashes: int
+):
+    random = chance(seed, "cut commits")
+    with load(journal, [oms.port], f"s{seed}"):
+        for _ in range(crashes * 4):
+            wait_for_more(journal, random.randint(1, 60))
+            network.break_next(random.choice([Break.BEFORE_COMMIT, Break.AFTER_COMMIT]))
+            wait_until(network.broke.is_set, 10, "COMMIT is cut")
+        wait_for_more(journal, 10)
+    resolve(journal, oms.port)
+    postgres_stage.acquit(journal)
+
+
+@pytest.mark.long  # with the patience as delivered, it takes half a minute
+def test_a_server_that_freezes_at_commit_keeps_nobody_waiting_longer_than_promised(
+    postgres_stage: Stage, network: Network, journal: Journal
+):
+    oms = postgres_stage.oms(database_url=network.address(postgres_stage.database_url))
+    with running(oms):
+        with load(journal, [oms.port], "frozen at commit", connections=24):
+            wait_for_more(journal, 50)
+            network.break_next(Break.COMMIT_VANISHES)
+            wait_until(network.broke.is_set, 10, "COMMIT vanishes")
+            pids = postgres_stage.postgres.freeze()
+            try:
+                wait_for_refusals(journal, 80, 60)
+            finally:
+                thaw(pids)
+                network.mend()
+            wait_for_more(journal, 10)
+        resolve(journal, oms.port)
+        postgres_stage.acquit(journal)

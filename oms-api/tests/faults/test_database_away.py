@@ -1,0 +1,75 @@
+"""PostgreSQL stopped, or frozen where it stands: bounded waits, true answers, and a return by itself."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.faults.conftest import Stage
+from tests.faults.journal import Journal
+from tests.faults.load import Connection, load, resolve, wait_for_more, wait_for_refusals
+from tests.faults.mortal import running, thaw, wait_until
+from tests.faults.proxy import Network
+
+PROMISED_SECONDS = 15.0
+READY_SECONDS = 5.0
+
+
+@contextmanager
+def frozen(stage: Stage) -> Iterator[None]:
+    """PostgreSQL's processes stand still, all connections open."""
+    pids = stage.postgres.freeze()
+    try:
+        yield
+    finally:
+        thaw(pids)
+
+
+def test_while_postgresql_is_stopped_writes_are_refused_at_once_and_nothing_storms_it(
+    postgres_stage: Stage, journal: Journal
+):
+    network = Network(postgres_stage.postgres.port)
+    oms = postgres_stage.oms(database_url=network.address(postgres_stage.database_url))
+    with running(oms):
+        with load(journal, [oms.port], "stopped"):
+            wait_for_more(journal, 50)
+            postgres_stage.postgres.stop()
+            wait_until(
+                lambda: oms.readiness() == 503, READY_SECONDS, "readiness tells that the database is away"
+            )
+            before, asked = network.connections, len(journal.intents)
+            wait_for_refusals(journal, 100, READY_SECONDS)
+            assert network.connections - before <= len(journal.intents) - asked + 10
+            postgres_stage.postgres.start()
+            assert oms.wait_ready() < READY_SECONDS
+            wait_for_more(journal, 10)
+        resolve(journal, oms.port)
+        network.close()
+        postgres_stage.acquit(journal)
+
+
+@pytest.mark.parametrize(
+    "seconds",
+    [pytest.param("1", id="impatient"), pytest.param("5", id="as delivered", marks=pytest.mark.long)],
+)
+def test_while_postgresql_is_frozen_every_write_is_answered_in_time(
+    postgres_stage: Stage, journal: Journal, seconds: str
+):
+    oms = postgres_stage.oms(DATABASE_TIMEOUT_SECONDS=seconds)
+    with running(oms):
+        with load(journal, [oms.port], "frozen", connections=24):
+            wait_for_more(journal, 50)
+            with frozen(postgres_stage):
+                wait_until(lambda: oms.readiness() == 503, PROMISED_SECONDS, "readiness tells of it")
+                wait_for_refusals(journal, 70, 2 * PROMISED_SECONDS)
+            assert oms.wait_ready() < PROMISED_SECONDS
+            wait_for_more(journal, 10)
+        resolve(journal, oms.port)
+        postgres_stage.acquit(journal)
+
+
+def test_reads_of_a_frozen_postgresql_are_answered_in_time(postgres_stage: Stage, journal: Journal):
+    oms = postgres_stage.oms(DATABASE_TIMEOUT_SECONDS="1")
+    with running(oms), frozen(postgres_stage), Connection(oms.port) as connection:
+        status, headers, told = connection.call("GET", "/api/v1/portfolios")
+        assert (status, headers["retry-after"]) == (503, "1"), told

@@ -1,0 +1,121 @@
+"""A disk that fills up: refused for certain, nothing lost, and back by itself once there is room."""
+
+import os
+import resource
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.conftest import Stage
+from tests.faults.journal import Journal
+from tests.faults.load import load, repeat, resolve, wait_for_more, wait_for_refusals
+from tests.faults.mortal import Oms, running
+from tests.faults.seeds import chance
+from tests.support.postgres import Databases, name_in
+
+DISK_BYTES = 24 * 2**20
+PROMISED_SECONDS = 15.0
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A small disk of its own, where root may mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "none", str(folder)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip(
+            "a small disk can be mounted by root alone; the limit on a file's size is tested either way"
+        )
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Take all the room there is; return the file to delete."""
+    ballast = disk / "ballast"
+    with ballast.open("wb", buffering=0) as file:
+        for size in (2**16, 2**10, 1):
+            try:
+                while file.write(b"x" * size):
+                    pass
+            except OSError:
+                continue
+    return ballast
+
+
+def trade_through(oms: Oms, journal: Journal, stage: Stage, ballast: Iterator[None]) -> None:
+    """Trade, let the disk fill up (the first step of `ballast`), make room (the second), trade again."""
+    with running(oms):
+        with load(journal, [oms.port], "disk"):
+            wait_for_more(journal, 50)
+            next(ballast)
+            wait_for_refusals(journal, 50, PROMISED_SECONDS)
+            assert oms.process.poll() is None
+            next(ballast, None)
+            wait_for_more(journal, 20)
+        resolve(journal, oms.port)
+        repeat(journal, oms.port, chance(0, "disk full"))
+        stage.acquit(journal)
+
+
+def filled_up(disk: Path) -> Iterator[None]:
+    ballast = fill(disk)
+    yield
+    ballast.unlink()
+
+
+def test_sqlite_on_a_full_disk(sqlite_stage: Stage, journal: Journal, disk: Path):
+    path = Path(sqlite_stage.database_url.removeprefix("sqlite:///"))
+    stage = Stage(_moved(path, disk), sqlite_stage.logs)
+    trade_through(stage.oms(), journal, stage, filled_up(disk))
+
+
+def _moved(path: Path, disk: Path) -> str:
+    (disk / path.name).write_bytes(path.read_bytes())
+    return f"sqlite:///{disk / path.name}"
+
+
+def test_postgresql_whose_tables_lie_on_a_full_disk(postgres_stage: Stage, journal: Journal, disk: Path):
+    server = postgres_stage.postgres
+    for folder in disk.parents[:3]:
+        folder.chmod(0o755)
+    if os.geteuid() == 0:
+        os.chown(disk, *_owner(server.home / "data"))
+    databases = Databases(server.url)
+    databases.run(f"CREATE TABLESPACE small LOCATION '{disk}'")
+    try:
+        databases.run(f"ALTER DATABASE {name_in(postgres_stage.database_url)} SET TABLESPACE small")
+        trade_through(postgres_stage.oms(), journal, postgres_stage, filled_up(disk))
+    finally:
+        databases.run(f"DROP DATABASE {name_in(postgres_stage.database_url)} WITH (FORCE)")
+        databases.run("CHECKPOINT")
+        databases.run("DROP TABLESPACE small")
+
+
+def test_sqlite_whose_files_may_not_grow(sqlite_stage: Stage, journal: Journal):
+    oms = sqlite_stage.oms()
+
+    def limit(size: int) -> None:
+        resource.prlimit(oms.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+    def limited() -> Iterator[None]:
+        path = Path(sqlite_stage.database_url.removeprefix("sqlite:///"))
+        limit(min(path.stat().st_size, Path(f"{path}-wal").stat().st_size) // 2)
+        yield
+        limit(resource.RLIM_INFINITY)
+
+    trade_through(oms, journal, sqlite_stage, limited())
+
+
+def _owner(folder: Path) -> tuple[int, int]:
+    facts = folder.stat()
+    return facts.st_uid, facts.st_gid

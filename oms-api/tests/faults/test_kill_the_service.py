@@ -1,0 +1,65 @@
+"""kill -9 of the service under load: what it acknowledged stands once, the rest resolves by its key."""
+
+from random import Random
+
+import pytest
+
+from tests.faults.conftest import Stage
+from tests.faults.journal import Journal
+from tests.faults.load import load, repeat, resolve, wait_for_more
+from tests.faults.mortal import Oms, running
+from tests.faults.seeds import chance, pause, seeded
+
+
+def kill_amid_load(oms: Oms, others: list[Oms], journal: Journal, random: Random, name: str) -> None:
+    with load(journal, [oms.port, *(other.port for other in others)], name):
+        wait_for_more(journal, random.randint(1, 150))
+        pause(random)
+        oms.kill()
+        oms.start()
+        wait_for_more(journal, 10)
+
+
+@seeded(short=2)
+def test_a_killed_service_lost_and_doubled_nothing(stage: Stage, journal: Journal, seed: int, crashes: int):
+    random, oms = chance(seed, "kill the service"), stage.oms()
+    with running(oms):
+        for number in range(crashes):
+            kill_amid_load(oms, [], journal, random, f"s{seed}-{number}")
+            resolve(journal, oms.port)
+            repeat(journal, oms.port, random)
+        stage.acquit(journal)
+
+
+@seeded()
+def test_two_services_on_one_database_survive_the_death_of_either(
+    stage: Stage, journal: Journal, seed: int, crashes: int
+):
+    random, pair = chance(seed, "kill one of two"), [stage.oms(), stage.oms()]
+    with running(*pair):
+        for number in range(crashes):
+            random.shuffle(pair)
+            kill_amid_load(pair[0], pair[1:], journal, random, f"s{seed}-{number}")
+            resolve(journal, pair[1].port)
+        stage.acquit(journal)
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        pytest.param("die_before_writing", marks=pytest.mark.long),
+        "die_amid_writing",
+        pytest.param("die_before_commit", marks=pytest.mark.long),
+        "die_after_commit",
+    ],
+)
+def test_a_death_at_the_worst_moment_leaves_nothing_half_written(stage: Stage, journal: Journal, moment: str):
+    oms = stage.oms(f"{moment}:20")
+    with running(oms):
+        with load(journal, [oms.port], moment):
+            oms.died(20)
+            oms.fault = ""
+            oms.start()
+            wait_for_more(journal, 10)
+        resolve(journal, oms.port)
+        stage.acquit(journal)

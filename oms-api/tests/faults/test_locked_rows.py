@@ -1,0 +1,81 @@
+"""A lock held elsewhere costs those who wait for it, and nobody else."""
+
+import pytest
+from sqlalchemy import text
+
+from app.database import connect_engine, locks
+from app.errors import NotPlaced, OmsError
+from app.group_commit import GroupCommit
+from tests.group_commit.rig import outcomes_of
+
+
+class Doors:
+    """Handler: each work names a row, and locks it."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+
+    def handle(self, connection, works) -> list[str | OmsError]:
+        self.batches.append(list(works))
+        for work in works:
+            connection.execute(
+                text("UPDATE doors SET opened = opened + 1 WHERE name = :name"), {"name": work[0]}
+            )
+        return [f"opened {work}" for work in works]
+
+    def recover(self, connection, works) -> list[str | OmsError | None]:
+        raise AssertionError("no commit is lost here")
+
+
+@pytest.fixture
+def impatient(new_database):
+    """An engine that waits a fifth of a second for a lock."""
+    engine = connect_engine(new_database("postgresql"), timeout_seconds=1.0)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE doors (name TEXT PRIMARY KEY, opened INT NOT NULL)"))
+        connection.execute(text("INSERT INTO doors VALUES ('a', 0), ('b', 0)"))
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def writer(impatient):
+    """A writer whose works belong together when they begin with the same letter."""
+    writer = GroupCommit[str, str](impatient, Doors(), 100, 100, strand=lambda work: work[0])
+    writer.start()
+    yield writer
+    writer.close()
+
+
+def told(outcomes):
+    """Return each value, and in the place of a refusal its kind."""
+    return [outcome.kind if isinstance(outcome, NotPlaced) else outcome for outcome in outcomes]
+
+
+def test_who_waits_for_a_lock_is_refused_and_the_others_go_on(impatient, writer, monkeypatch):
+    with impatient.connect() as other:
+        other.execute(text("SELECT FROM doors WHERE name = 'a' FOR UPDATE"))
+        assert told(outcomes_of(writer, ["a1", "b1", "a2"])) == ["not-placed", "opened b1", "not-placed"]
+        assert told(outcomes_of(writer, ["b2", "a3"])) == ["opened b2", "not-placed"]
+        other.rollback()
+    monkeypatch.setattr(locks, "CLOSED_SECONDS", 0.0)
+    with impatient.connect() as other:
+        other.execute(text("SELECT FROM doors WHERE name = 'b' FOR UPDATE"))
+        assert told(outcomes_of(writer, ["b3"])) == ["not-placed"]
+        other.rollback()
+    assert told(outcomes_of(writer, ["b4", "b5"])) == ["opened b4", "opened b5"]
+    with impatient.connect() as connection:
+        assert dict(connection.execute(text("SELECT name, opened FROM doors")).all()) == {"a": 0, "b": 4}
+
+
+def test_a_strand_that_was_locked_is_not_tried_for_a_moment_then_alone_until_it_gets_through(
+    impatient, writer
+):
+    jams = locks.Jams()
+    assert not jams
+    jams.close("a")
+    assert "a" in jams
+    assert jams.is_closed("a")
+    assert not jams.is_closed("b")
+    jams.open("a")
+    assert not jams

@@ -1,0 +1,87 @@
+"""Too much at once: a locked portfolio, readers that are all busy, a queue that is full."""
+
+import threading
+import time
+from contextlib import closing
+
+import psycopg2
+import pytest
+
+from tests.faults.conftest import Stage
+from tests.faults.journal import Journal
+from tests.faults.load import Answer, Connection, load, resolve, wait_for_more, wait_for_refusals
+from tests.faults.mortal import Oms, running, wait_until
+
+PROMISED_SECONDS = 15.0
+
+
+def acknowledged_in(journal: Journal, portfolio: str) -> int:
+    """Return how many trades of the portfolio were acknowledged."""
+    return sum(intent.body.get("portfolio_name") == portfolio for intent in journal.acknowledged())
+
+
+def test_a_locked_portfolio_is_refused_in_time_and_the_others_go_on(postgres_stage: Stage, journal: Journal):
+    oms = postgres_stage.oms()
+    with running(oms):
+        with (
+            load(journal, [oms.port], "locked", portfolios=["Growth"]),
+            load(journal, [oms.port], "free", portfolios=["Hedge"]),
+        ):
+            wait_for_more(journal, 100)
+            with closing(psycopg2.connect(postgres_stage.database_url)) as other:
+                other.cursor().execute("SELECT FROM portfolios WHERE name = 'Growth' FOR UPDATE")
+                wait_for_refusals(journal, 30, PROMISED_SECONDS)
+                stuck, free = acknowledged_in(journal, "Growth"), acknowledged_in(journal, "Hedge")
+                wait_until(lambda: acknowledged_in(journal, "Hedge") >= free + 100, 5, "100 trades elsewhere")
+                assert acknowledged_in(journal, "Growth") == stuck
+            wait_for_more(journal, 10)
+        resolve(journal, oms.port)
+        postgres_stage.acquit(journal)
+
+
+def ask_all(oms: Oms, path: str, count: int) -> list[tuple[Answer, float]]:
+    """GET `path` over many connections at once; return the answers, each with how long it took."""
+    answers = []
+
+    def ask() -> None:
+        started = time.monotonic()
+        with Connection(oms.port) as connection:
+            answers.append((connection.call("GET", path), time.monotonic() - started))
+
+    askers = [threading.Thread(target=ask, daemon=True) for _ in range(count)]
+    for asker in askers:
+        asker.start()
+    for asker in askers:
+        asker.join(2 * PROMISED_SECONDS)
+    return answers
+
+
+@pytest.mark.parametrize("milliseconds", [20, pytest.param(500, marks=pytest.mark.long)])
+def test_slow_reads_are_refused_when_there_are_too_many_and_writes_still_work(
+    stage: Stage, journal: Journal, milliseconds: int
+):
+    oms = stage.oms(f"slow_reads:{milliseconds}", READER_THREADS="1")
+    with running(oms):
+        with load(journal, [oms.port], "writes", connections=2):
+            answers = ask_all(oms, "/api/v1/portfolios", 80)
+            wait_for_more(journal, 10)
+        assert len(answers) == 80
+        assert max(seconds for _, seconds in answers) < PROMISED_SECONDS
+        refused = [headers for (status, headers, _), _ in answers if status == 503]
+        assert refused, "more than 64 wait for one reader"
+        assert all("retry-after" in headers for headers in refused)
+        assert {status for (status, _, _), _ in answers} == {200, 503}
+        resolve(journal, oms.port)
+        assert journal.slowest < 2
+        stage.acquit(journal)
+
+
+def test_a_full_queue_refuses_for_certain_and_says_when_to_come_back(stage: Stage, journal: Journal):
+    oms = stage.oms("slow_commit:100", WRITE_QUEUE_LIMIT="20")
+    with running(oms):
+        with load(journal, [oms.port], "crowd", connections=32):
+            wait_for_refusals(journal, 50, PROMISED_SECONDS)
+            wait_for_more(journal, 20)
+        assert any(intent.refused for intent in journal.intents.values())
+        resolve(journal, oms.port)
+        stage.acquit(journal)

@@ -1,0 +1,104 @@
+"""The controls: against a service that lies, or books that were tampered with, the judge must find it out."""
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.faults.conftest import Stage
+from tests.faults.journal import Journal
+from tests.faults.judge import judge
+from tests.faults.load import load, resolve, wait_for_more
+from tests.faults.mortal import Oms, running
+from tests.faults.seeds import chance, pause
+
+
+def verdict_after_kill(stage: Stage, journal: Journal, fault: str) -> str:
+    """Kill a sabotaged service under load, resolve through an honest one, and return what the judge says."""
+    random, oms = chance(0, fault), stage.oms(fault)
+    with running(oms):
+        with load(journal, [oms.port], fault.partition(":")[0]):
+            wait_for_more(journal, 150)
+            pause(random)
+            oms.kill()
+        oms.fault = ""
+        oms.start()
+        with suppress(AssertionError):  # what was lost may never resolve
+            resolve(journal, oms.port, seconds=0)
+        return "\n".join(judge(journal, stage.database_url))
+
+
+def test_a_service_that_answers_before_its_commit_is_found_out(stage: Stage, journal: Journal):
+    assert "acknowledged and lost" in verdict_after_kill(stage, journal, "answer_before_commit")
+
+
+def test_a_service_that_drops_a_row_now_and_then_is_found_out(sqlite_stage: Stage, journal: Journal):
+    assert "acknowledged and lost" in verdict_after_kill(sqlite_stage, journal, "drop_every:100")
+
+
+def test_a_service_that_forgets_its_keys_is_found_out(sqlite_stage: Stage, journal: Journal):
+    verdict = verdict_after_kill(sqlite_stage, journal, "forget_keys")
+    assert "in the ledger, not in the journal" in verdict
+
+
+@pytest.fixture
+def honest(sqlite_stage: Stage, journal: Journal) -> Stage:
+    """Books that are in order."""
+    oms: Oms = sqlite_stage.oms()
+    with running(oms):
+        with load(journal, [oms.port], "honest"):
+            wait_for_more(journal, 60)
+        oms.end()
+    assert journal.unresolved() == []
+    assert judge(journal, sqlite_stage.database_url) == []
+    return sqlite_stage
+
+
+LIES: dict[str, tuple[str, Callable[[str], bool]]] = {
+    "a row lost": (
+        "DELETE FROM trades WHERE sequence = 3 AND portfolio_id = 1",
+        lambda verdict: "acknowledged and lost" in verdict and "sequence is 4, must be 3" in verdict,
+    ),
+    "an amount changed": (
+        "UPDATE trades SET gmv = '1.00000000' WHERE sequence = 3 AND portfolio_id = 1",
+        lambda verdict: "hash of row 3" in verdict and "cash of row 3" in verdict,
+    ),
+    "a position changed": (
+        "UPDATE positions SET cost = '1.00000000'",
+        lambda verdict: "positions is" in verdict,
+    ),
+    "cash changed": (
+        "UPDATE portfolios SET cash = '1.00000000'",
+        lambda verdict: "cash is 100000000" in verdict,
+    ),
+    "an event twice": (
+        "INSERT INTO events (tenant_id, type, payload, created_at)"
+        " SELECT tenant_id, type, payload, created_at FROM events LIMIT 1",
+        lambda verdict: "stands 2 times" in verdict,
+    ),
+    "time running back": (
+        "UPDATE trades SET created_at = '2020-01-01T00:00:00.000000Z' WHERE sequence = 3",
+        lambda verdict: "precedes its predecessor" in verdict,
+    ),
+}
+
+
+def test_books_that_were_tampered_with_are_found_out(honest: Stage, journal: Journal, tmp_path: Path):
+    tampered = tmp_path / "tampered.db"
+    for lie, (statement, is_found) in LIES.items():
+        shutil.copy(honest.database_url.removeprefix("sqlite:///"), tampered)
+        with closing(sqlite3.connect(tampered)) as books:
+            books.executescript("DROP TRIGGER trades_refuse_update; DROP TRIGGER trades_refuse_delete")
+            books.executescript(statement)
+        verdict = "\n".join(judge(journal, f"sqlite:///{tampered}"))
+        assert is_found(verdict), f"{lie}: {verdict}"
+
+
+def test_a_refusal_that_was_recorded_all_the_same_is_found_out(honest: Stage, journal: Journal):
+    intent = journal.acknowledged()[0]
+    intent.acknowledged.clear()
+    intent.refused = True
+    assert judge(journal, honest.database_url) == [f"{intent.key}: said to be not placed, and recorded"]

@@ -1,0 +1,167 @@
+"""The service with a fault built in: `FAULT=<name>[:<n>] python -m tests.faults.wrapped`.
+
+The product has no switch for any of this: everything is put around it here, before it starts.
+"""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import app.main
+from app import clock
+from app.config import Settings
+from app.group_commit import GroupCommit
+from app.group_commit.writing import Writing
+from app.ledger.queries import books as queries
+from app.ledger.queries import reading
+from app.ledger.service import books
+from app.ledger.service.recording import Recording
+
+LOST_SECONDS = 0.05
+
+
+def put(owner: Any, name: str, replacement: Any) -> None:
+    """Put a fault in the place of a part of the service."""
+    setattr(owner, name, replacement)
+
+
+def die() -> None:
+    """End this very process as kill -9 does."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def nth(number: int, act: Callable[[], None]) -> Callable[[], None]:
+    """Return a function that acts when it is called for the `number`th time."""
+    calls = count(1)
+    return lambda: act() if next(calls) == number else None
+
+
+def die_before_writing(number: int) -> None:
+    """Die between BEGIN and the first row."""
+    handle, tick = Recording.handle, nth(number, die)
+
+    def dying(*arguments: Any) -> Any:
+        tick()
+        return handle(*arguments)
+
+    put(Recording, "handle", dying)
+
+
+def die_amid_writing(number: int) -> None:
+    """Die with the ledger's rows written, and none of its projections."""
+    write, tick = vars(books)["write"], nth(number, die)
+
+    def dying(connection: Any, *writes: Any) -> None:
+        write(connection, writes[0])
+        tick()
+        write(connection, *writes[1:])
+
+    put(books, "write", dying)
+
+
+def die_before_commit(number: int) -> None:
+    """Die with everything written, and COMMIT not sent."""
+    _around_commit(number, before=True)
+
+
+def die_after_commit(number: int) -> None:
+    """Die with everything committed, and nobody told."""
+    _around_commit(number, before=False)
+
+
+def _around_commit(number: int, before: bool) -> None:
+    commit, tick = Writing._commit, nth(number, die)  # the fault
+
+    def dying(commit_transaction: Callable[[], None]) -> None:
+        if before:
+            tick()
+        commit(commit_transaction)
+        if not before:
+            tick()
+
+    put(Writing, "_commit", staticmethod(dying))
+
+
+def answer_before_commit(_: int) -> None:
+    """Sabotage: say 201 first, commit a moment later."""
+
+    def run(self: Any) -> None:
+        while batch := self._next_batch():
+            connection = self._connected()
+            with connection.begin():
+                outcomes = self._handler.handle(connection, [item.work for item in batch])
+                self._answer(batch, outcomes)
+                time.sleep(LOST_SECONDS)
+
+    put(GroupCommit, "_run", run)
+
+
+def drop_every(number: int) -> None:
+    """Sabotage: leave every `number`th row out of the ledger."""
+    new_trades, calls = queries.new_trades, count(1)
+    put(queries, "new_trades", lambda rows: new_trades([row for row in rows if next(calls) % number]))
+
+
+def forget_keys(_: int) -> None:
+    """Sabotage: bind no idempotency key, so that a repeat trades again."""
+    handle = Recording.handle
+
+    def forgetting(self: Any, connection: Any, works: Any) -> Any:
+        kept = [
+            work._replace(origin=work.origin._replace(idempotency_key=None, request_hash=None))
+            for work in works
+        ]
+        return handle(self, connection, kept)
+
+    put(Recording, "handle", forgetting)
+
+
+def step_clock(_: int) -> None:
+    """Let the clock jump ten minutes back or forth each time it is read."""
+    jumps = count()
+    real = clock.utc_now
+    steps = [timedelta(), timedelta(minutes=10), timedelta(minutes=-10)]
+    put(app.main.create_app, "__defaults__", (None, lambda: real() + steps[next(jumps) % len(steps)]))
+
+
+def slow_commit(number: int) -> None:
+    """Take `number` milliseconds for each commit."""
+    commit = Writing._commit  # the fault
+
+    def slow(commit_transaction: Callable[[], None]) -> None:
+        time.sleep(number / 1000)
+        commit(commit_transaction)
+
+    put(Writing, "_commit", staticmethod(slow))
+
+
+def slow_reads(number: int) -> None:
+    """Take `number` milliseconds for each list of portfolios, a connection in hand."""
+    list_books = reading.list_books
+
+    def slow(*arguments: Any) -> Any:
+        time.sleep(number / 1000)
+        return list_books(*arguments)
+
+    put(reading, "list_books", slow)
+
+
+def main() -> int:
+    """Build the fault in, then serve."""
+    name, _, number = os.environ.get("FAULT", "").partition(":")
+    if name:
+        fault: Callable[[int], None] = globals()[name]
+        fault(int(number or 1))
+    put(app.main, "load_settings", lambda: Settings(_env_file=None))  # the environment alone
+    return app.main.run()
+
+
+if __name__ == "__main__":
+    assert Path.cwd().name == "oms-api"
+    sys.exit(main())

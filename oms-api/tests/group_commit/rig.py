@@ -1,0 +1,99 @@
+"""A writer over a small table of its own, with a handler that misbehaves on demand."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from app.errors import Conflict, OmsError
+from app.group_commit import GroupCommit
+
+GOOD_BAD = {"conflict": lambda: Conflict("refused"), "defect": lambda: KeyError("a defect")}
+
+
+class Notes:
+    """Handler: writes each work, a text, into `notes`; some words have a meaning (see `handle`)."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+        self.recovered: list[list[str]] = []
+        self.recover_fails = 0
+        self.gate = threading.Event()
+        self.gate.set()
+        self.entered = threading.Event()
+
+    def handle(self, connection: Connection, works: Sequence[str]) -> list[str | OmsError]:
+        """`conflict` is refused, `defect` raises, `null` breaks a constraint, `wait…` waits for the gate."""
+        self.batches.append(list(works))
+        outcomes: list[str | OmsError] = []
+        for work in works:
+            if work.startswith("wait"):
+                self.entered.set()
+                assert self.gate.wait(30)
+            if work == "defect":
+                raise KeyError("a defect")
+            if work == "conflict":
+                outcomes.append(Conflict("refused"))
+                continue
+            connection.execute(
+                text("INSERT INTO notes (note) VALUES (:n)"), {"n": None if work == "null" else work}
+            )
+            outcomes.append(f"wrote {work}")
+        return outcomes
+
+    def recover(self, connection: Connection, works: Sequence[str]) -> list[str | OmsError | None]:
+        """Tell which of `works` stand in the table."""
+        self.recovered.append(list(works))
+        if self.recover_fails:
+            self.recover_fails -= 1
+            raise RuntimeError("not yet")
+        found = set(connection.execute(text("SELECT note FROM notes")).scalars())
+        return [f"wrote {work}" if work in found else None for work in works]
+
+
+class Sizes:
+    """Gauges: remember the sizes of batches."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    def batch(self, size: int, seconds: float) -> None:
+        """Note a batch."""
+        assert seconds >= 0
+        self.sizes.append(size)
+
+
+@contextmanager
+def writing(engine, handler, queue_limit=1000, batch_limit=100, gauges=None):
+    """Run a writer; its table is made first."""
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE notes (note TEXT NOT NULL)"))
+    writer = GroupCommit[str, str](engine, handler, queue_limit, batch_limit, gauges)
+    writer.start()
+    try:
+        yield writer
+    finally:
+        handler.gate.set()
+        writer.close()
+
+
+def notes_in(engine) -> list[str]:
+    """Return what was written, in order."""
+    order = "rowid" if engine.dialect.name == "sqlite" else "ctid"
+    with engine.connect() as connection:
+        return list(connection.execute(text(f"SELECT note FROM notes ORDER BY {order}")).scalars())  # noqa: S608  # ours
+
+
+def outcomes_of(writer, works: Sequence[str], then: Callable[[], Any] = lambda: None) -> list[Any]:
+    """Submit `works`, call `then`, and return the value or error of each."""
+
+    async def run() -> list[Any]:
+        futures = [writer.submit(work) for work in works]
+        await asyncio.get_running_loop().run_in_executor(None, then)
+        async with asyncio.timeout(30):
+            return await asyncio.gather(*futures, return_exceptions=True)
+
+    return asyncio.run(run())

@@ -1,0 +1,126 @@
+"""When the database goes away: before COMMIT nothing was recorded; at COMMIT the truth is told."""
+
+from contextlib import contextmanager
+
+import psycopg2
+import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+
+from app.errors import NotPlaced, OutcomeUnknown
+from tests.group_commit.rig import Notes, notes_in, outcomes_of, writing
+
+
+class DiskFull(psycopg2.OperationalError):
+    """What PostgreSQL answers when it has no room, the connection intact."""
+
+    pgcode = "53100"
+
+
+def lost() -> OperationalError:
+    """What SQLAlchemy raises when the server closed the connection."""
+    return OperationalError("COMMIT", {}, psycopg2.OperationalError("server closed the connection"), True)
+
+
+@contextmanager
+def commits(engine, monkeypatch, first_commits: bool):
+    """Lose the connection at the next COMMIT of the writer, before or after it was carried out."""
+    commit = engine.dialect.do_commit
+    left = [1]
+
+    def losing(connection):
+        if not left:
+            return commit(connection)
+        left.pop()
+        if first_commits:
+            commit(connection)
+        raise lost()
+
+    monkeypatch.setattr(engine.dialect, "do_commit", losing)
+    yield
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize("committed", [True, False])
+def test_what_became_of_a_lost_commit_is_told(engine, monkeypatch, committed):
+    handler = Notes()
+    with writing(engine, handler) as writer, commits(engine, monkeypatch, committed):
+        outcomes = outcomes_of(writer, ["a"])
+        assert outcomes_of(writer, ["after"]) == ["wrote after"]
+    assert handler.recovered == [["a"]]
+    if committed:
+        assert outcomes == ["wrote a"]
+        assert notes_in(engine) == ["a", "after"]
+    else:
+        assert isinstance(outcomes[0], NotPlaced)
+        assert notes_in(engine) == ["after"]
+
+
+def test_looking_is_tried_again_until_the_database_is_back(engine, monkeypatch):
+    monkeypatch.setattr("app.group_commit.writing._RECOVERY_PAUSE_SECONDS", 0)
+    handler = Notes()
+    handler.recover_fails = 3
+    with writing(engine, handler) as writer, commits(engine, monkeypatch, True):
+        monkeypatch.setattr("app.group_commit.writing._RECOVERY_PAUSE_SECONDS", 0)
+        assert outcomes_of(writer, ["a"]) == ["wrote a"]
+    assert len(handler.recovered) == 4
+
+
+def test_what_cannot_be_found_out_in_time_is_not_claimed(engine, monkeypatch):
+    handler = Notes()
+    with writing(engine, handler) as writer, commits(engine, monkeypatch, True):
+        monkeypatch.setattr("app.group_commit.writing.RECOVERY_SECONDS", 0)
+        outcomes = outcomes_of(writer, ["a"])
+    assert isinstance(outcomes[0], OutcomeUnknown)
+    assert outcomes[0].kind == "outcome-unknown"
+    assert outcomes[0].retry_after_seconds == 1
+
+
+def test_a_connection_lost_before_commit_recorded_nothing(engine):
+    handler = Notes()
+    with writing(engine, handler) as writer:
+
+        @event.listens_for(engine, "before_cursor_execute")
+        def lose(connection, cursor, statement, *_):
+            if "lose" in str(_[0]):
+                raise lost()
+
+        outcomes = outcomes_of(writer, ["lose"])
+        event.remove(engine, "before_cursor_execute", lose)
+        assert outcomes_of(writer, ["after"]) == ["wrote after"]
+    assert isinstance(outcomes[0], NotPlaced)
+    assert "lose" not in notes_in(engine)
+
+
+def test_a_commit_that_the_database_refuses_is_no_lost_one(engine, monkeypatch):
+    """A deferred constraint or a full disk fails COMMIT with an answer: nothing stands."""
+    handler = Notes()
+    commit = engine.dialect.do_commit
+    refusals = [1, 1]  # the second time it is alone
+
+    def refusing(connection):
+        if refusals:
+            refusals.pop()
+            raise OperationalError("COMMIT", {}, DiskFull("disk full"), False)
+        commit(connection)
+
+    with writing(engine, handler) as writer:
+        monkeypatch.setattr(engine.dialect, "do_commit", refusing)
+        outcomes = outcomes_of(writer, ["a"])
+        assert outcomes_of(writer, ["after"]) == ["wrote after"]
+    assert isinstance(outcomes[0], NotPlaced)
+    assert handler.recovered == []
+    assert notes_in(engine) == ["after"]
+
+
+def test_a_server_that_cuts_the_writers_connection_loses_nothing(engine, databases, backend):
+    if backend == "sqlite":
+        return  # there is no server to cut
+    with writing(engine, Notes()) as writer:
+        assert outcomes_of(writer, ["a"]) == ["wrote a"]
+        name = engine.url.database
+        databases.run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")  # noqa: S608  # ours
+        (outcome,) = outcomes_of(writer, ["b"])
+        assert isinstance(outcome, NotPlaced)
+        assert outcomes_of(writer, ["c"]) == ["wrote c"]
+    assert notes_in(engine) == ["a", "c"]

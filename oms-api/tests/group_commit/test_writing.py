@@ -1,0 +1,185 @@
+"""Group commit: one transaction for all that waits, in order; nothing answered before its commit."""
+
+import asyncio
+
+import pytest
+
+from app.errors import Conflict, NotPlaced, OmsError
+from app.group_commit import GroupCommit
+from tests.group_commit.rig import Notes, Sizes, notes_in, outcomes_of, writing
+
+
+def test_what_waits_together_is_written_together_in_order(engine):
+    handler, gauges = Notes(), Sizes()
+    handler.gate.clear()
+    works = ["wait", *map(str, range(50))]
+    with writing(engine, handler, gauges=gauges) as writer:
+
+        def release():
+            assert handler.entered.wait(10)
+            handler.gate.set()
+
+        async def run():
+            first = writer.submit("wait")
+            await asyncio.get_running_loop().run_in_executor(None, handler.entered.wait, 10)
+            rest = [writer.submit(work) for work in works[1:]]
+            assert writer.depth == 50
+            handler.gate.set()
+            return await asyncio.gather(first, *rest)
+
+        assert asyncio.run(run()) == [f"wrote {work}" for work in works]
+        assert handler.batches == [["wait"], works[1:]]
+        assert notes_in(engine) == works
+    assert gauges.sizes == [1, 50]
+
+
+def test_a_batch_has_a_limit(engine):
+    handler = Notes()
+    handler.gate.clear()
+    with writing(engine, handler, batch_limit=10) as writer:
+
+        async def run():
+            first = writer.submit("wait")
+            await asyncio.get_running_loop().run_in_executor(None, handler.entered.wait, 10)
+            rest = writer.submit_all([str(number) for number in range(25)])
+            handler.gate.set()
+            await asyncio.gather(first, *rest)
+
+        asyncio.run(run())
+    assert [len(batch) for batch in handler.batches] == [1, 10, 10, 5]
+    assert notes_in(engine) == ["wait", *map(str, range(25))]
+
+
+def test_it_is_committed_when_it_is_answered(engine):
+    with writing(engine, Notes()) as writer:
+
+        async def run():
+            await writer.submit("a")
+            return notes_in(engine)
+
+        assert asyncio.run(run()) == ["a"]
+
+
+def test_a_refusal_is_its_own_items_alone(engine):
+    with writing(engine, Notes()) as writer:
+        outcomes = outcomes_of(writer, ["a", "conflict", "b"])
+    assert (outcomes[0], outcomes[2]) == ("wrote a", "wrote b")
+    assert isinstance(outcomes[1], Conflict)
+    assert notes_in(engine) == ["a", "b"]
+
+
+@pytest.mark.parametrize(("bad", "kind"), [("null", "not-placed"), ("defect", "internal")])
+def test_an_item_that_breaks_its_transaction_harms_no_other(engine, bad, kind):
+    with writing(engine, Notes()) as writer:
+
+        async def run():
+            return await asyncio.gather(*writer.submit_all(["a", bad, "b"]), return_exceptions=True)
+
+        outcomes = asyncio.run(run())
+        assert outcomes_of(writer, ["after"]) == ["wrote after"]
+    assert (outcomes[0], outcomes[2]) == ("wrote a", "wrote b")
+    assert isinstance(outcomes[1], OmsError)
+    assert outcomes[1].kind == kind
+    assert notes_in(engine) == ["a", "b", "after"]
+
+
+def test_one_by_one_has_a_deadline(engine, monkeypatch):
+    monkeypatch.setattr("app.group_commit.writing.ONE_BY_ONE_SECONDS", -1.0)
+    with writing(engine, Notes()) as writer:
+
+        async def run():
+            return await asyncio.gather(*writer.submit_all(["a", "null", "b"]), return_exceptions=True)
+
+        outcomes = asyncio.run(run())
+    assert all(isinstance(outcome, NotPlaced) for outcome in outcomes)
+    assert notes_in(engine) == []
+
+
+def test_a_full_queue_refuses_all_or_takes_all(engine):
+    handler = Notes()
+    handler.gate.clear()
+    with writing(engine, handler, queue_limit=3) as writer:
+
+        async def run():
+            first = writer.submit("wait")
+            await asyncio.get_running_loop().run_in_executor(None, handler.entered.wait, 10)
+            taken = writer.submit_all(["a", "b"])
+            with pytest.raises(NotPlaced) as refused:
+                writer.submit_all(["c", "d"])
+            taken.append(writer.submit("e"))
+            with pytest.raises(NotPlaced):
+                writer.submit("f")
+            handler.gate.set()
+            await asyncio.gather(first, *taken)
+            return refused.value
+
+        assert asyncio.run(run()).retry_after_seconds == 1
+    assert notes_in(engine) == ["wait", "a", "b", "e"]
+
+
+def test_closing_writes_what_was_taken_and_takes_no_more(engine):
+    handler = Notes()
+    handler.gate.clear()
+    with writing(engine, handler) as writer:
+
+        async def run():
+            loop = asyncio.get_running_loop()
+            first = writer.submit("wait")
+            await loop.run_in_executor(None, handler.entered.wait, 10)
+            rest = writer.submit_all(["a", "b"])
+            closing = loop.run_in_executor(None, writer.close)
+            while writer.alive:  # noqa: ASYNC110  # the closing thread has no event to wait for
+                await asyncio.sleep(0)
+            with pytest.raises(NotPlaced):
+                writer.submit("c")
+            handler.gate.set()
+            await closing
+            return await asyncio.gather(first, *rest)
+
+        assert asyncio.run(run()) == ["wrote wait", "wrote a", "wrote b"]
+    assert notes_in(engine) == ["wait", "a", "b"]
+
+
+def test_closing_refuses_what_it_cannot_get_to(engine):
+    handler = Notes()
+    handler.gate.clear()
+    with writing(engine, handler) as writer:
+
+        async def run():
+            loop = asyncio.get_running_loop()
+            first = writer.submit("wait")
+            await loop.run_in_executor(None, handler.entered.wait, 10)
+            late = writer.submit("late")
+            await loop.run_in_executor(None, writer.close, 0.0)
+            with pytest.raises(NotPlaced):
+                await late
+            handler.gate.set()
+            return await first
+
+        assert asyncio.run(run()) == "wrote wait"
+    assert notes_in(engine) == ["wait"]
+
+
+def test_a_client_that_went_away_disturbs_nobody(engine):
+    handler = Notes()
+    handler.gate.clear()
+    with writing(engine, handler) as writer:
+
+        async def run():
+            gone, stays = writer.submit_all(["wait", "b"])
+            await asyncio.get_running_loop().run_in_executor(None, handler.entered.wait, 10)
+            gone.cancel()
+            handler.gate.set()
+            return await stays
+
+        assert asyncio.run(run()) == "wrote b"
+    assert notes_in(engine) == ["wait", "b"]
+
+
+def test_it_lives_between_start_and_close(engine):
+    writer = GroupCommit[str, str](engine, Notes(), 1, 1)
+    alive = [writer.alive]
+    writer.start()
+    alive.append(writer.alive)
+    writer.close()
+    assert [*alive, writer.alive] == [False, True, False]

@@ -1,0 +1,169 @@
+"""Authenticating: no look-up for what is no key, revocation within a second in every process."""
+
+import asyncio
+import random
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+
+from app.database import unit_of_work
+from app.identity.errors import KeyNameTaken, MissingScope, NoSuchKey, NoValidKey
+from app.identity.rules import Scope, StoredKey, hash_of, key_id_of, make_key
+from app.identity.service import BOOTSTRAP, Authenticator, mint_key, require, revoke_key
+from tests.factories import BOOTSTRAP_KEY, NOON
+from tests.support.service import Desk, serving
+
+KEY = make_key(random.Random(1).choice)
+
+
+class Rig:
+    """An authenticator over a store of one key, with clocks that are set by hand."""
+
+    def __init__(self, monkeypatch) -> None:
+        self.found: StoredKey | None = StoredKey(
+            key_id_of(KEY) or "", 3, "desk", hash_of(KEY), "trade", None, None
+        )
+        self.looked_up: list[str] = []
+        self.uses: list[object] = []
+        self.now = NOON
+        self.seconds = 100.0
+        monkeypatch.setattr("app.identity.service.monotonic_seconds", lambda: self.seconds)
+        self.authenticator = Authenticator(
+            BOOTSTRAP_KEY, self.find, lambda *use: self.uses.append(use), lambda: self.now
+        )
+
+    async def find(self, key_id: str) -> StoredKey | None:
+        self.looked_up.append(key_id)
+        return self.found
+
+    def call(self, key: str | None):
+        return asyncio.run(self.authenticator.authenticate(key))
+
+
+@pytest.fixture
+def rig(monkeypatch):
+    return Rig(monkeypatch)
+
+
+def test_a_stored_key_tells_tenant_name_and_scopes(rig):
+    caller = rig.call(KEY)
+    assert (caller.tenant_id, caller.name, caller.scopes) == (3, "desk", {Scope.TRADE, Scope.READ})
+
+
+@pytest.mark.parametrize(
+    "key", [None, "", "x" * 62, KEY[:-1] + ("a" if KEY[-1] != "a" else "b"), BOOTSTRAP_KEY + "x"]
+)
+def test_what_is_no_key_never_reaches_the_database(rig, key):
+    with pytest.raises(NoValidKey):
+        rig.call(key)
+    assert rig.looked_up == []
+
+
+def test_the_bootstrap_key_is_admin_of_the_first_tenant_without_a_look_up(rig):
+    assert rig.call(BOOTSTRAP_KEY) == BOOTSTRAP
+    assert (BOOTSTRAP.tenant_id, BOOTSTRAP.scopes) == (1, frozenset(Scope))
+    assert rig.looked_up == []
+
+
+def test_a_key_is_remembered_for_half_a_second(rig):
+    for _ in range(5):
+        rig.call(KEY)
+    rig.seconds += 0.499
+    rig.call(KEY)
+    assert len(rig.looked_up) == 1
+    rig.seconds += 0.001
+    rig.call(KEY)
+    assert len(rig.looked_up) == 2
+
+
+def test_a_revoked_key_is_dead_within_a_second(rig):
+    rig.call(KEY)
+    rig.found = replace(rig.found, revoked_at=NOON)
+    rig.seconds += 0.5
+    with pytest.raises(NoValidKey):
+        rig.call(KEY)
+
+
+def test_a_refused_key_is_not_remembered(rig):
+    known, rig.found = rig.found, None
+    with pytest.raises(NoValidKey):
+        rig.call(KEY)
+    rig.found = known
+    assert rig.call(KEY).name == "desk"
+
+
+def test_an_expired_key_is_refused(rig):
+    rig.found = replace(rig.found, expires_at=NOON + timedelta(hours=1))
+    assert rig.call(KEY)
+    rig.now += timedelta(hours=1)
+    rig.seconds += 1
+    with pytest.raises(NoValidKey):
+        rig.call(KEY)
+
+
+def test_use_is_noted_once_a_minute(rig):
+    for _ in range(3):
+        rig.seconds += 1
+        rig.call(KEY)
+    assert len(rig.uses) == 1
+    rig.now += timedelta(minutes=1)
+    rig.seconds += 1
+    rig.call(KEY)
+    assert [use[1] for use in rig.uses] == [NOON, NOON + timedelta(minutes=1)]
+
+
+def test_what_is_remembered_is_bounded(rig, monkeypatch):
+    monkeypatch.setattr("app.identity.service._MOST_CACHED", 1)
+    other = make_key(random.Random(2).choice)
+    rig.call(KEY)
+    rig.found = StoredKey(key_id_of(other) or "", 4, "other", hash_of(other), "read", None, None)
+    assert rig.call(other).name == "other"
+
+
+def test_a_scope_is_required(rig):
+    caller = rig.call(KEY)
+    require(caller, Scope.READ)
+    with pytest.raises(MissingScope):
+        require(caller, Scope.ADMIN)
+
+
+def test_names_are_taken_for_good(engine):
+    with unit_of_work(engine) as connection:
+        mint_key(connection, "bot", "trade", NOON)
+        revoke_key(connection, "bot", NOON)
+        with pytest.raises(KeyNameTaken):
+            mint_key(connection, "bot", "read", NOON)
+        with pytest.raises(NoSuchKey):
+            revoke_key(connection, "bot", NOON)
+
+
+def test_the_secret_is_stored_as_its_hash_alone(engine):
+    with unit_of_work(engine) as connection:
+        key = mint_key(connection, "bot", "trade", NOON)
+    with engine.connect() as connection:
+        row = connection.execute(text("SELECT * FROM api_keys")).one()
+    assert bytes(row.secret_hash) == hash_of(key)
+    assert key[17:] not in str(row)
+    assert row.scopes == "read trade"
+
+
+def test_a_key_revoked_in_one_process_is_dead_in_the_others(serve, monkeypatch):
+    seconds = [0.0]
+    monkeypatch.setattr("app.identity.service.monotonic_seconds", lambda: seconds[0])
+    with serve() as one, serving(one.database_url) as two:
+        desk = one.desk()
+        there = Desk(two, desk.tenant_id, desk.key)
+        assert (desk.get("/portfolios").status_code, there.get("/portfolios").status_code) == (200, 200)
+        with unit_of_work(one.engine) as connection:
+            connection.execute(text("UPDATE api_keys SET revoked_at = created_at"))
+        seconds[0] += 0.99
+        assert (desk.get("/portfolios").status_code, there.get("/portfolios").status_code) == (401, 401)
+
+
+def test_the_last_use_of_a_key_is_noted(serve):
+    with serve() as service:
+        service.desk().get("/portfolios")
+    with service.engine.connect() as connection:
+        assert connection.execute(text("SELECT last_used_at FROM api_keys")).scalar_one() is not None

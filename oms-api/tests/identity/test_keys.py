@@ -1,0 +1,106 @@
+"""The form of API keys: nothing malformed or mistyped passes for one."""
+
+import random
+import secrets
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.identity.rules import (
+    ALPHABET,
+    KEY_LENGTH,
+    SECRET_LENGTH,
+    Caller,
+    Scope,
+    StoredKey,
+    accepts,
+    expand_scopes,
+    hash_of,
+    key_id_of,
+    make_key,
+)
+from tests.factories import NOON
+
+KEY = make_key(random.Random(1).choice)
+
+
+def stored(**changes):
+    facts: dict[str, Any] = {
+        "key_id": "0" * 12,
+        "tenant_id": 1,
+        "name": "k",
+        "secret_hash": hash_of(KEY),
+        "scopes": "read",
+    }
+    return StoredKey(**(facts | {"expires_at": None, "revoked_at": None} | changes))
+
+
+@given(st.randoms(use_true_random=False))
+def test_a_key_has_its_form_and_holds_its_id(source: random.Random):
+    key = make_key(source.choice)
+    assert key.startswith("oms_")
+    assert len(key) == KEY_LENGTH
+    assert key_id_of(key) == key[4:16]
+
+
+def test_a_key_carries_at_least_178_random_bits():
+    assert len(ALPHABET) ** SECRET_LENGTH >= 2**178
+    assert len({make_key(secrets.choice) for _ in range(1000)}) == 1000
+
+
+@given(st.integers(0, KEY_LENGTH - 1), st.characters())
+def test_a_mistyped_key_is_none(at, character):
+    mistyped = KEY[:at] + character + KEY[at + 1 :]
+    assert (key_id_of(mistyped) is None) == (mistyped != KEY)
+
+
+@pytest.mark.parametrize(
+    "key", ["", "oms_", KEY[:-1], KEY + "a", KEY.upper(), " " + KEY[1:], "smo_" + KEY[4:], "é" * KEY_LENGTH]
+)
+def test_what_has_not_the_form_is_none(key):
+    assert key_id_of(key) is None
+
+
+def test_swapped_neighbours_are_noticed():
+    for at in range(17, KEY_LENGTH - 1):
+        swapped = KEY[:at] + KEY[at + 1] + KEY[at] + KEY[at + 2 :]
+        assert swapped == KEY or key_id_of(swapped) is None
+
+
+@pytest.mark.parametrize(
+    ("words", "granted"),
+    [
+        ("read", {"read"}),
+        ("trade", {"trade", "read"}),
+        ("admin", {"admin", "trade", "read"}),
+        ("read  trade", {"trade", "read"}),
+    ],
+)
+def test_a_wider_scope_includes_the_narrower(words, granted):
+    assert expand_scopes(words) == granted
+    caller = Caller(1, "k", "k", expand_scopes(words))
+    assert {scope for scope in Scope if caller.may(scope)} == granted
+
+
+@pytest.mark.parametrize("words", ["", " ", "write", "read,trade", "READ"])
+def test_unknown_scopes_are_refused(words):
+    with pytest.raises(ValueError, match=r"."):
+        expand_scopes(words)
+
+
+@pytest.mark.parametrize(
+    ("changes", "counts"),
+    [
+        ({}, True),
+        ({"secret_hash": hash_of(KEY + "x")}, False),
+        ({"revoked_at": NOON - timedelta(days=1)}, False),
+        ({"revoked_at": NOON + timedelta(days=1)}, False),
+        ({"expires_at": NOON + timedelta(microseconds=1)}, True),
+        ({"expires_at": NOON}, False),
+    ],
+)
+def test_a_key_counts_until_it_is_revoked_or_expires(changes, counts):
+    assert accepts(stored(**changes), KEY, NOON) == counts

@@ -1,0 +1,96 @@
+"""What holds of average-cost netting whatever is traded."""
+
+from decimal import Decimal
+from fractions import Fraction
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.ledger.rules.accounting import FLAT, Fill, Position, Side, apply_fill, replay
+from app.money import fits
+
+UNIT = Decimal("0.00000001")
+
+quantities = st.integers(1, 10**14).map(lambda units: units * UNIT)
+values = st.integers(1, 10**16).map(lambda units: units * UNIT)
+round_quantities = st.integers(1, 20).map(Decimal)  # small and whole, so that closes are often exact
+fills = st.builds(
+    Fill, st.sampled_from(Side), st.one_of(quantities, round_quantities), st.one_of(values, round_quantities)
+)
+histories = st.lists(fills, max_size=30)
+
+
+def mirrored(fill: Fill) -> Fill:
+    return Fill(Side.SELL if fill.side is Side.BUY else Side.BUY, fill.quantity, fill.value)
+
+
+@given(histories)
+def test_quantity_is_what_was_bought_less_what_was_sold(history):
+    assert replay(history).quantity == sum((fill.side.sign * fill.quantity for fill in history), Decimal(0))
+
+
+@given(histories)
+def test_money_is_conserved_at_every_step(history):
+    """What was paid is either still in the position or was realised, to the last digit."""
+    position, paid = FLAT, Decimal(0)
+    for fill in history:
+        position = apply_fill(position, fill)
+        paid += fill.side.sign * fill.value
+        assert position.cost - position.realized_pnl == paid
+
+
+@given(histories)
+def test_buying_and_selling_are_mirror_images(history):
+    position, mirror = replay(history), replay(map(mirrored, history))
+    assert mirror == Position(-position.quantity, -position.cost, -position.realized_pnl)
+
+
+@given(histories)
+def test_a_flat_position_costs_nothing_and_any_other_costs_with_its_sign(history):
+    position = FLAT
+    for fill in history:
+        position = apply_fill(position, fill)
+        assert position.cost * position.quantity >= 0
+        if not position.quantity:
+            assert position.cost == 0
+
+
+@given(histories)
+def test_every_amount_can_be_stored_as_it_is(history):
+    position = FLAT
+    for fill in history:
+        position = apply_fill(position, fill)
+        assert fits(position.quantity)
+        assert fits(position.cost)
+        assert fits(position.realized_pnl)
+
+
+@given(histories, histories)
+def test_a_history_may_be_replayed_in_parts(first, second):
+    assert replay(second, replay(first)) == replay([*first, *second])
+
+
+@given(histories, fills)
+def test_opening_from_flat_costs_exactly_the_fills_value(history, fill):
+    opened = apply_fill(FLAT, fill)
+    assert opened == Position(fill.side.sign * fill.quantity, fill.side.sign * fill.value, Decimal(0))
+
+
+@given(fills, st.integers(1, 99))
+def test_a_partial_close_releases_cost_in_proportion_within_half_a_unit(opening, percent):
+    closed = max(UNIT, (opening.quantity * percent / 100).quantize(UNIT))
+    if closed >= opening.quantity:
+        return
+    held = apply_fill(FLAT, opening)
+    after = apply_fill(held, Fill(mirrored(opening).side, closed, closed))
+    exact = Fraction(held.cost) * Fraction(closed) / Fraction(opening.quantity)
+    assert abs(Fraction(held.cost - after.cost) - exact) <= Fraction(UNIT) / 2
+
+
+@given(fills, quantities, values)
+def test_what_goes_through_zero_opens_with_the_rest_of_the_fills_value(opening, beyond, value):
+    turning = Fill(mirrored(opening).side, opening.quantity + beyond, value)
+    turned = apply_fill(apply_fill(FLAT, opening), turning)
+    exact = Fraction(value) * Fraction(beyond) / Fraction(turning.quantity)
+    assert abs(abs(turned.quantity) - beyond) == 0
+    assert abs(Fraction(abs(turned.cost)) - exact) <= Fraction(UNIT) / 2

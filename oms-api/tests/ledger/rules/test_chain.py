@@ -1,0 +1,48 @@
+"""The chain of hashes: nothing in a row, and nothing before it, changes without the hash telling."""
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.ledger.rules.chain import COLUMNS, GENESIS, fingerprint, hash_of
+from tests.factories import trade_row
+
+
+def test_a_hash_is_over_the_predecessor_and_the_row_as_a_json_array():
+    fields = trade_row()[:-1]
+    text = json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
+    assert hash_of(fields, GENESIS) == hashlib.sha256((GENESIS + text).encode()).hexdigest()
+
+
+@pytest.mark.parametrize("field", COLUMNS[:-1])
+def test_any_changed_field_changes_the_hash(field):
+    row = trade_row()
+    value = getattr(row, field)
+    change: dict[str, Any] = {field: value + 1 if isinstance(value, int) else (value or "") + "x"}
+    changed = row._replace(**change)
+    assert hash_of(changed[:-1], GENESIS) != hash_of(row[:-1], GENESIS)
+
+
+def test_another_predecessor_changes_the_hash():
+    fields = trade_row()[:-1]
+    assert hash_of(fields, "1" * 64) != hash_of(fields, GENESIS)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [((None,), ("",)), (("a", "b"), ("ab", "")), (("1",), ("1", None)), (("a,b",), ("a", "b"))],
+)
+def test_requests_that_differ_are_told_apart(one, other):
+    assert fingerprint(*one) != fingerprint(*other)
+
+
+facts = st.lists(st.none() | st.text(st.characters(exclude_categories=["Cs"])), max_size=8).map(tuple)
+
+
+@given(facts, facts)
+def test_fingerprints_agree_exactly_for_equal_requests(one, other):
+    assert (fingerprint(*one) == fingerprint(*other)) == (one == other)

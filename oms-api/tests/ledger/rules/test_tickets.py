@@ -1,0 +1,116 @@
+"""What a report may say: valued once, within bounds, under a name that is one."""
+
+import unicodedata
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.ledger.rules.tickets import (
+    TradeLimits,
+    Valued,
+    amount_error,
+    clean_text,
+    name_key,
+    portfolio_name_error,
+    trade_errors,
+    value_trade,
+)
+
+LIMITS = TradeLimits(Decimal(1_000_000), Decimal(100_000_000), Decimal("0.00000001"), Decimal(1_000_000))
+
+
+def test_a_gmv_gives_the_price_and_a_price_the_gmv():
+    assert value_trade(Decimal(3), Decimal(100), None) == Valued(
+        Decimal(3), Decimal(100), Decimal("33.33333333")
+    )
+    assert value_trade(Decimal(3), None, Decimal("1.5")) == Valued(Decimal(3), Decimal("4.5"), Decimal("1.5"))
+
+
+@pytest.mark.parametrize(
+    ("quantity", "gmv", "codes"),
+    [
+        ("1000000", "100000000", []),
+        ("1000001", "100000000", ["too_large"]),
+        ("1000001", "100000001", ["too_large", "too_large"]),
+        ("1", "1000001", ["price_out_of_range"]),
+        ("1000000", "0.000000001", ["price_out_of_range"]),
+    ],
+)
+def test_all_that_the_limits_say_is_told(quantity, gmv, codes):
+    errors = trade_errors(value_trade(Decimal(quantity), Decimal(gmv), None), LIMITS, "gmv")
+    assert [error.code for error in errors] == codes
+
+
+def test_a_value_that_rounds_to_nothing_cannot_be_booked():
+    (error,) = trade_errors(value_trade(Decimal("0.1"), None, Decimal("0.00000001")), LIMITS, "price")
+    assert (error.field, error.code) == ("price", "value_too_small")
+
+
+@pytest.mark.parametrize(
+    ("amount", "fine"),
+    [("0", False), ("-1", False), ("1", True), ("1E-8", True), ("1E-9", False), ("1E16", False)],
+)
+def test_amounts_are_above_zero_and_storable(amount, fine):
+    assert (amount_error(Decimal(amount)) is None) == fine
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a\u0000", "\u202ea", "a\u200bb", "\ud800", "\ue000", "\u2028", "\x7f", "a\nb", "\ufeff"],
+)
+def test_invisible_and_unpaired_characters_are_no_text(text):
+    assert clean_text(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"), [(" gro\u0308sse ", "gr\u00f6sse"), ("\u00a0é", "é"), (" a ", "a")]
+)
+def test_text_is_composed_and_trimmed(text, cleaned):
+    assert clean_text(text) == cleaned
+
+
+@given(st.text(max_size=40))
+def test_cleaned_text_is_trimmed_nfc_and_stays_clean(text):
+    cleaned = clean_text(text)
+    if cleaned is not None:
+        assert cleaned == cleaned.strip() == unicodedata.normalize("NFC", cleaned)
+        assert clean_text(cleaned) == cleaned
+
+
+@given(st.text(max_size=40))
+def test_names_that_differ_in_case_or_composition_are_one(text):
+    key = name_key(text)
+    assert name_key(unicodedata.normalize("NFC", text)) == name_key(unicodedata.normalize("NFD", text))
+    assert name_key(key) == key
+
+
+@given(st.text(st.characters(max_codepoint=127), max_size=40))
+def test_plain_names_in_any_case_are_one(text):
+    assert name_key(text.upper()) == name_key(text.lower()) == name_key(text)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("STRASSE", "Straße"), ("É", "e\u0301"), ("ΣΑΣ", "σας"), ("a\u200db", "ab")]
+)
+def test_names_of_other_scripts_are_one_in_any_case(one, other):
+    assert name_key(one) == name_key(other)
+
+
+@pytest.mark.parametrize(
+    ("name", "fine"),
+    [
+        ("", False),
+        ("a/b", False),
+        (".", False),
+        ("..", False),
+        ("\u200d", False),
+        ("a\u200cb", True),
+        ("x" * 101, False),
+        ("x" * 100, True),
+        ("R&D", True),
+    ],
+)
+def test_the_form_of_a_portfolios_name(name, fine):
+    assert (portfolio_name_error(name) is None) == fine

@@ -1,0 +1,97 @@
+"""POST /trades:batch: one outcome each, in order; the good ones stand whatever the others do."""
+
+from tests.factories import trade_body
+
+
+def batch(desk, trades, key=None):
+    answer = desk.post("/trades:batch", {"trades": trades}, {"Idempotency-Key": key} if key else None)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["outcomes"]
+
+
+def test_a_thousand_trades_in_order(desk):
+    outcomes = batch(desk, [trade_body(quantity=str(number)) for number in range(1, 1001)])
+    assert [outcome["status"] for outcome in outcomes] == [201] * 1000
+    assert [outcome["trade"]["sequence"] for outcome in outcomes] == list(range(1, 1001))
+    assert [outcome["trade"]["quantity"] for outcome in outcomes] == [str(n) for n in range(1, 1001)]
+    ids = [outcome["trade"]["trade_id"] for outcome in outcomes]
+    assert ids == sorted(set(ids))
+    assert desk.portfolio()["positions"]["AAPL"]["quantity"] == "500500"
+
+
+def test_an_outcome_is_the_trade_as_one_by_itself_would_be_told(desk):
+    (outcome,) = batch(desk, [trade_body()])
+    assert outcome == {"status": 201, "trade": desk.trades()[0]}
+
+
+def test_a_bad_item_harms_no_other_and_is_named_by_its_path(desk):
+    outcomes = batch(
+        desk, [trade_body(), trade_body(quantity="-1"), 7, trade_body(gmv="100000001"), trade_body()]
+    )
+    assert [outcome["status"] for outcome in outcomes] == [201, 422, 422, 422, 201]
+    fields = [outcome["problem"]["errors"][0]["field"] for outcome in outcomes[1:4]]
+    assert fields == ["trades.1.quantity", "trades.2", "trades.3.gmv"]
+    assert [outcome["trade"]["sequence"] for outcome in (outcomes[0], outcomes[4])] == [1, 2]
+    problem = outcomes[1]["problem"]
+    assert set(problem) == {"type", "title", "status", "detail", "instance", "errors", "request_id"}
+
+
+def test_an_unknown_field_in_an_item_is_refused(desk):
+    (outcome,) = batch(desk, [trade_body() | {"tenant_id": 1}])
+    assert outcome["problem"]["errors"][0]["field"] == "trades.0.tenant_id"
+
+
+def test_its_size_is_bounded(desk):
+    for trades in ([], [trade_body()] * 1001):
+        answer = desk.post("/trades:batch", {"trades": trades})
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "trades")
+    assert desk.trades() == []
+
+
+def test_nothing_else_stands_in_its_body(desk):
+    answer = desk.post("/trades:batch", {"trades": [trade_body()], "portfolio": "x"})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "portfolio")
+
+
+def test_under_a_key_its_items_have_keys_of_their_own(desk):
+    outcomes = batch(desk, [trade_body(), trade_body(symbol="MSFT")], key="K")
+    for number, outcome in enumerate(outcomes):
+        (found,) = desk.trades(idempotency_key=f"K:{number}")
+        assert found == outcome["trade"]
+    replay = desk.report("K:1", symbol="msft")
+    assert replay.headers["Idempotent-Replayed"] == "true"
+    assert replay.json()["trade"] == outcomes[1]["trade"]
+
+
+def test_a_repeated_batch_gives_the_same_outcomes_and_records_nothing(desk):
+    trades = [trade_body(), trade_body(quantity="x"), trade_body(symbol="MSFT")]
+    first, again = batch(desk, trades, "K"), batch(desk, trades, "K")
+    assert [outcome.get("trade") for outcome in again] == [outcome.get("trade") for outcome in first]
+    assert len(desk.trades()) == 2
+
+
+def test_a_repeated_batch_with_its_bad_item_corrected_records_that_one(desk):
+    trades = [trade_body(), trade_body(quantity="x")]
+    batch(desk, trades, "K")
+    outcomes = batch(desk, [trades[0], trade_body()], "K")
+    assert [outcome["status"] for outcome in outcomes] == [201, 201]
+    assert len(desk.trades()) == 2
+
+
+def test_an_item_that_changed_under_its_key_conflicts_alone(desk):
+    batch(desk, [trade_body(), trade_body()], "K")
+    outcomes = batch(desk, [trade_body(), trade_body(quantity="7"), trade_body()], "K")
+    assert [outcome["status"] for outcome in outcomes] == [201, 409, 201]
+    assert len(desk.trades()) == 3
+
+
+def test_a_batch_touches_many_portfolios_and_symbols(desk):
+    trades = [
+        trade_body(portfolio_name=name, symbol=symbol, quantity="1", gmv="1")
+        for name in ("b", "A", "c", "B")
+        for symbol in ("X", "Y")
+    ]
+    outcomes = batch(desk, trades)
+    assert [outcome["trade"]["sequence"] for outcome in outcomes] == [1, 2, 1, 2, 1, 2, 3, 4]
+    assert desk.get("/portfolios").json() == ["A", "b", "c"]
+    assert desk.portfolio("B")["positions"]["X"]["quantity"] == "2"

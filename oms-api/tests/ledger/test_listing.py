@@ -1,0 +1,222 @@
+"""GET /trades: newest first, filtered, in pages; GET /trades/{trade_id}."""
+
+from datetime import datetime, timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from tests.factories import trade_body
+
+
+@pytest.fixture
+def busy(desk):
+    """A desk with 24 trades: 2 portfolios × 3 symbols × 2 sides × 2 people."""
+    trades = [
+        trade_body(portfolio_name=name, symbol=symbol, side=side, user_id=user, quantity="1", gmv="1")
+        for name in ("Growth", "Income")
+        for symbol in ("AAPL", "BTC/USD", "MSFT")
+        for side in ("BUY", "SELL")
+        for user in ("U1", "U2")
+    ]
+    desk.post("/trades:batch", {"trades": trades})
+    return desk
+
+
+def pages(desk, path, **params):
+    """Yield the pages of a list by following its links."""
+    answer = desk.get(path, **params)
+    for _ in range(100):
+        assert answer.status_code == 200, answer.text
+        yield answer.json()
+        link = answer.headers.get("link")
+        if link is None:
+            return
+        address, relation = link.split("; ")
+        assert relation == 'rel="next"'
+        answer = desk.service.client.get(address.strip("<>"), headers={"X-API-Key": desk.key})
+    raise AssertionError("the pages do not end")
+
+
+def cursor_of(answer):
+    return parse_qs(urlsplit(answer.headers["link"].split(">")[0][1:]).query)["cursor"][0]
+
+
+def test_the_newest_comes_first(busy):
+    ids = [trade["trade_id"] for trade in busy.trades()]
+    assert len(ids) == 24
+    assert ids == sorted(ids, reverse=True)
+
+
+def test_nothing_is_an_empty_array_without_a_link(desk):
+    answer = desk.get("/trades")
+    assert (answer.json(), "link" in answer.headers) == ([], False)
+
+
+@pytest.mark.parametrize(
+    ("params", "picked"),
+    [
+        ({"symbol": " aapl"}, lambda trade: trade["symbol"] == "AAPL"),
+        ({"symbol": "BTC/USD"}, lambda trade: trade["symbol"] == "BTC/USD"),
+        ({"portfolio": "GROWTH "}, lambda trade: trade["portfolio_name"] == "Growth"),
+        ({"side": "SELL"}, lambda trade: trade["side"] == "SELL"),
+        ({"user": "U2"}, lambda trade: trade["user_id"] == "U2"),
+        (
+            {"user": "U1", "side": "BUY", "symbol": "MSFT", "portfolio": "income"},
+            lambda trade: [trade[n] for n in ("user_id", "side", "symbol")] == ["U1", "BUY", "MSFT"],
+        ),
+        ({"portfolio": "nobody's"}, lambda _: False),
+        ({"user": "%"}, lambda _: False),
+    ],
+)
+def test_a_filter_picks_what_it_says(busy, params, picked):
+    everything = busy.trades()
+    expected = [trade for trade in everything if picked(trade)]
+    if {"user", "portfolio"} <= params.keys():
+        expected = [trade for trade in expected if trade["portfolio_name"] == "Income"]
+    assert busy.trades(**params) == expected
+    if "nobody" not in str(params) and params != {"user": "%"}:
+        assert 0 < len(expected) < len(everything)
+
+
+@pytest.mark.parametrize("limit", [1, 5, 12, 24, 25, 1000])
+@pytest.mark.parametrize(
+    "filters", [{}, {"portfolio": "Growth"}, {"symbol": "MSFT"}, {"portfolio": "Income", "side": "BUY"}]
+)
+def test_walking_by_cursor_gives_the_whole_list(busy, limit, filters):
+    walked = [trade for page in pages(busy, "/trades", limit=limit, **filters) for trade in page]
+    assert walked == busy.trades(limit=1000, **filters)
+
+
+def test_no_page_is_longer_than_asked_for(busy):
+    assert [len(page) for page in pages(busy, "/trades", limit=10)] == [10, 10, 4]
+
+
+def test_what_is_recorded_meanwhile_disturbs_no_walk(busy):
+    before = busy.trades()
+    walk = pages(busy, "/trades", limit=10)
+    seen = next(walk)
+    busy.trade(portfolio_name="Income")
+    for page in walk:
+        seen += page
+    assert seen == before
+
+
+def test_skip_leaves_out_the_newest(busy):
+    assert busy.trades(skip=20) == busy.trades()[20:]
+    assert busy.trades(skip=3, limit=4, portfolio="Growth") == busy.trades(portfolio="Growth")[3:7]
+    walked = [trade for page in pages(busy, "/trades", limit=10, skip=5) for trade in page]
+    assert walked == busy.trades()[5:]
+
+
+def test_between_two_instants_the_first_included(desk):
+    trades = [desk.trade(quantity=str(number)) for number in range(1, 6)][::-1]
+    for index, trade in enumerate(trades):
+        at = trade["created_at"]
+        not_before = [other for other in trades if other["created_at"] >= at]
+        assert desk.trades(from_=at) == not_before, index
+        assert desk.trades(to_=at) == [other for other in trades if other not in not_before], index
+    assert desk.trades(from_=trades[-1]["created_at"], to_=trades[0]["created_at"]) == trades[1:]
+
+
+@pytest.mark.parametrize(
+    "instant", ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "2001-02-03T04:05:06+05:30"]
+)
+def test_from_long_ago_is_everything(busy, instant):
+    assert len(busy.trades(from_=instant)) == 24
+    assert busy.trades(to_=instant) == []
+
+
+@pytest.mark.parametrize("instant", ["2286-11-20T17:46:40Z", "9999-12-31T23:59:59Z"])
+def test_from_the_far_future_is_nothing(busy, instant):
+    assert busy.trades(from_=instant) == []
+    assert len(busy.trades(to_=instant)) == 24
+
+
+def test_an_offset_counts(desk):
+    at = datetime.fromisoformat(desk.trade()["created_at"])
+    there = (at + timedelta(hours=5, minutes=30)).replace(tzinfo=None).isoformat() + "+05:30"
+    assert len(desk.trades(from_=there)) == 1
+    assert desk.trades(to_=there) == []
+    assert len(desk.get(f"/trades?from={there}").json()) == 1  # the plus sign unescaped
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("limit", "0"),
+        ("limit", "1001"),
+        ("limit", "-1"),
+        ("limit", "x"),
+        ("limit", "1e2"),
+        ("limit", "9" * 5000),
+        ("skip", "-1"),
+        ("skip", "10001"),
+        ("side", "buy"),
+        ("side", "HOLD"),
+        ("symbol", "?"),
+        ("user", "\u0000"),
+        ("portfolio", "a\nb"),
+        ("from_", "yesterday"),
+        ("from_", "2026-11-20T12:00:00"),
+        ("from_", "1"),
+        ("to_", "9999-12-31T23:59:59-23:59"),
+        ("to_", "0001-01-01T00:00:00+23:59"),
+        ("unknown", "1"),
+        ("since", "2026-11-20T12:00:00Z"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_by_name(busy, name, value):
+    answer = busy.get("/trades", **{name: value})
+    assert answer.status_code == 422
+    assert [bad["field"] for bad in answer.json()["errors"]] == [name.removesuffix("_")]
+
+
+def test_a_trade_by_its_id_is_as_in_the_list(busy):
+    for trade in busy.trades(limit=3):
+        assert busy.get(f"/trades/{trade['trade_id']}").json() == trade
+
+
+@pytest.mark.parametrize("trade_id", ["T1", "x", "T17636400000000000a1b2c3d4", "%2E%2E%2Ftrade", "a%20b"])
+def test_no_such_trade(desk, trade_id):
+    assert desk.get(f"/trades/{trade_id}").status_code == 404
+
+
+def test_a_trade_of_another_tenant_is_nowhere(desk, service):
+    other = service.desk()
+    trade = other.trade("K")
+    assert desk.get(f"/trades/{trade['trade_id']}").status_code == 404
+    assert desk.get("/portfolio/Growth").status_code == 404
+    assert desk.get("/portfolios").json() == []
+    assert desk.trades() == desk.trades(idempotency_key="K") == desk.trades(portfolio="Growth") == []
+
+
+def tampered(cursor):
+    yield cursor[:-1] + ("A" if cursor[-1] != "A" else "B")
+    yield ("A" if cursor[0] != "A" else "B") + cursor[1:]
+    yield from (cursor[:10], cursor + "AAAA", "x", "é", "=", "A" * 2000, "2", "%00", cursor[:16] + "OTk5OTk5")
+
+
+def test_a_cursor_that_was_not_made_here_is_refused(busy):
+    cursor = cursor_of(busy.get("/trades", limit=5))
+    assert busy.get("/trades", cursor=cursor).status_code == 200
+    for forged in tampered(cursor):
+        answer = busy.get("/trades", cursor=forged)
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "cursor"), forged
+
+
+def test_a_cursor_serves_its_own_list_and_tenant_alone(busy, service):
+    other = service.desk()
+    for name in ("1", "2", "²"):
+        busy.trade(portfolio_name=name)
+    by_id, by_sequence = (cursor_of(busy.get("/trades", limit=5, **f)) for f in ({}, {"portfolio": "Growth"}))
+    by_name = [cursor_of(busy.get("/portfolios", limit=number)) for number in (1, 2, 3)]
+    foreign = [
+        *((busy, "/trades", {"cursor": cursor}) for cursor in (by_sequence, *by_name)),
+        *((busy, "/trades", {"cursor": cursor, "portfolio": "Growth"}) for cursor in (by_id, *by_name)),
+        *((busy, "/portfolios", {"cursor": cursor}) for cursor in (by_id, by_sequence)),
+        (other, "/trades", {"cursor": by_id}),
+        (other, "/trades", {"cursor": by_sequence, "portfolio": "Growth"}),
+        (other, "/portfolios", {"cursor": by_name[0]}),
+    ]
+    for desk, path, params in foreign:
+        assert desk.get(path, **params).status_code == 422, (path, params)

@@ -1,0 +1,192 @@
+"""GET /portfolio/{name} and GET /portfolios: the books now, and exactly as they stood."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.ledger.test_listing import pages
+
+
+def test_a_book_tells_counters_cash_and_positions(desk):
+    desk.buy("100", "10", portfolio_name="Tech Portfolio")
+    desk.buy("100", "12", portfolio_name="Tech Portfolio")
+    desk.sell("150", "13", portfolio_name="tech portfolio")
+    desk.sell("2", "0.5", portfolio_name="Tech Portfolio", symbol="BTC/USD")
+    assert desk.portfolio("TECH%20portfolio%20") == {
+        "portfolio_name": "Tech Portfolio",
+        "base_currency": "USD",
+        "total_trades": 4,
+        "total_buys": 2,
+        "total_sells": 2,
+        "realized_pnl": "300.00",
+        "cash": "999751.00",
+        "last_sequence": 4,
+        "positions": {
+            "AAPL": {"quantity": "50", "avg_cost": "11.00", "cost": "550.00", "realized_pnl": "300.00"},
+            "BTC/USD": {"quantity": "-2", "avg_cost": "0.50", "cost": "-1.00", "realized_pnl": "0.00"},
+        },
+    }
+
+
+def test_a_flat_position_keeps_what_it_realised(desk):
+    desk.buy("1", "10")
+    desk.sell("1", "11")
+    held = {"quantity": "0", "avg_cost": "0.00", "cost": "0.00", "realized_pnl": "1.00"}
+    assert desk.portfolio()["positions"] == {"AAPL": held}
+
+
+def test_the_worked_example_step_by_step(desk):
+    steps = [
+        (desk.buy, "100", "10", ("100", "10.00", "0.00")),
+        (desk.buy, "100", "12", ("200", "11.00", "0.00")),
+        (desk.sell, "150", "13", ("50", "11.00", "300.00")),
+        (desk.sell, "100", "9", ("-50", "9.00", "200.00")),
+        (desk.buy, "50", "8", ("0", "0.00", "250.00")),
+    ]
+    for act, quantity, price, expected in steps:
+        position = act(quantity, price)["position"]
+        assert (position["quantity"], position["avg_cost"], position["realized_pnl"]) == expected
+
+
+def test_a_name_never_used_is_not_found(desk):
+    answer = desk.get("/portfolio/Nobody")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("name", ["%00", "a%0Ab", "%E2%80%AE", "x" * 401])
+def test_what_is_no_name_is_refused(desk, name):
+    assert desk.get(f"/portfolio/{name}").status_code == 422
+
+
+def test_a_refused_trade_makes_no_portfolio(desk):
+    assert desk.report(quantity="0").status_code == 422
+    assert desk.get("/portfolios").json() == []
+
+
+@pytest.fixture
+def shelf(desk):
+    """A desk with five portfolios."""
+    for name in ("Growth", "growth 100%", "Income_1", "Größe", "日本"):
+        desk.trade(portfolio_name=name, quantity="1", gmv="2")
+    return desk
+
+
+@pytest.mark.parametrize(
+    ("part", "found"),
+    [
+        ("GROWTH", ["Growth", "growth 100%"]),
+        ("%", ["growth 100%"]),
+        ("_", ["Income_1"]),
+        ("größ", ["Größe"]),
+        ("GRÖSS", ["Größe"]),
+        ("本", ["日本"]),
+        ("nothing", []),
+        ("\\", []),
+        ("'", []),
+        (" come ", ["Income_1"]),
+    ],
+)
+def test_q_finds_a_part_of_the_name_in_any_case(shelf, part, found):
+    assert shelf.get("/portfolios", q=part).json() == found
+
+
+def test_all_names_in_one_order_whatever_the_page(shelf):
+    everything = shelf.get("/portfolios").json()
+    assert sorted(everything) == sorted(["Growth", "growth 100%", "Income_1", "Größe", "日本"])
+    for limit in (1, 2, 5):
+        assert [name for page in pages(shelf, "/portfolios", limit=limit) for name in page] == everything
+
+
+def test_detail_gives_each_as_its_own_page_does_without_positions(shelf):
+    summaries = [one for page in pages(shelf, "/portfolios", detail="true", limit=2) for one in page]
+    assert len(summaries) == 5
+    for summary in summaries:
+        book = shelf.portfolio(summary["portfolio_name"].replace("%", "%25"))
+        assert summary == {name: value for name, value in book.items() if name != "positions"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("limit", "0"), ("limit", "1001"), ("detail", "maybe"), ("skip", "1"), ("q", "\u0000")],
+)
+def test_what_cannot_be_asked_is_refused_by_name(desk, name, value):
+    answer = desk.get("/portfolios", **{name: value})
+    assert (answer.status_code, [bad["field"] for bad in answer.json()["errors"]]) == (422, [name])
+
+
+moves = st.tuples(
+    st.sampled_from(["BUY", "SELL"]),
+    st.sampled_from(["1", "3", "0.5"]),
+    st.sampled_from(["10", "33.33333333"]),
+    st.sampled_from(["X", "Y", "Z"]),
+    st.booleans(),
+)
+
+
+@settings(max_examples=10)
+@given(st.lists(moves, min_size=1, max_size=8))
+def test_any_past_is_told_exactly_by_sequence_and_by_instant(service, history):
+    desk = service.desk()
+    stood, instants = {}, {}
+    for side, quantity, price, symbol, undo in history:
+        trade = desk.trade(side=side, quantity=quantity, price=price, gmv=None, symbol=symbol)
+        rows = [trade, desk.reverse(trade["trade_id"]).json()["trade"]] if undo else [trade]
+        stood[rows[-1]["sequence"]] = desk.portfolio()
+        instants[rows[-1]["sequence"]] = rows[-1]["created_at"]
+    for sequence, book in stood.items():
+        assert desk.portfolio(as_of=sequence) == book
+        if list(instants.values()).count(instants[sequence]) == 1:
+            assert desk.portfolio(as_of=instants[sequence]) == book
+
+
+def test_before_the_first_trade_there_was_only_the_opening_cash(desk):
+    first = datetime.fromisoformat(desk.trade()["created_at"])
+    for moment in ("0", (first - timedelta(microseconds=1)).isoformat(), "0001-01-01T00:00:00Z"):
+        book = desk.portfolio(as_of=moment)
+        assert (book["cash"], book["last_sequence"], book["total_trades"], book["positions"]) == (
+            "1000000.00",
+            0,
+            0,
+            {},
+        )
+
+
+def test_now_and_later_is_the_present(desk):
+    desk.trade()
+    assert (
+        desk.portfolio(as_of="9999-12-31T23:59:59.999999Z") == desk.portfolio(as_of="1") == desk.portfolio()
+    )
+
+
+def test_an_offset_with_its_plus_sign_unescaped_is_read_all_the_same(desk):
+    desk.trade()
+    assert desk.get("/portfolio/Growth?as_of=2001-01-01T00:00:00+05:30").json()["last_sequence"] == 0
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "2",
+        "999999999999999",
+        "9" * 16,
+        "9" * 41,
+        "-1",
+        "yesterday",
+        "2026-11-20",
+        "2026-11-20T12:00:00",
+        "",
+        "²",
+        "1.0",
+        "0001-01-01T00:00:00+23:59",
+        "9999-12-31T23:59:59-23:59",
+        "T1",
+    ],
+)
+def test_a_moment_that_is_none_is_refused(desk, moment):
+    desk.trade()
+    answer = desk.get("/portfolio/Growth", as_of=moment)
+    assert answer.status_code == 422
+    assert [bad["field"] for bad in answer.json()["errors"]] == ["as_of"]

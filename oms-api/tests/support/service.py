@@ -1,0 +1,136 @@
+"""The service in this process, and desks at it: tenants with a key each, so that tests do not meet."""
+
+import json
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from fastapi import FastAPI
+from sqlalchemy import Connection, Engine, text
+from starlette.testclient import TestClient
+
+from app.clock import utc_now
+from app.config import Settings
+from app.database import connect_engine, unit_of_work
+from app.identity.service import mint_key
+from app.main import create_app
+from tests.factories import BOOTSTRAP_KEY, trade_body
+
+_numbers = count(2)
+
+
+def settings_for(database_url: str, **changes: Any) -> Settings:
+    """Return settings that read nothing of this machine."""
+    values: dict[str, Any] = {"oms_api_key": BOOTSTRAP_KEY, "database_url": database_url}
+    values |= {
+        "environment": "production",
+        "rate_limit_per_minute": 0,
+        "log_level": "ERROR",
+        "reader_threads": 4,
+    }
+    return Settings(_env_file=None, **(values | changes))
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running application on one database."""
+
+    app: FastAPI
+    client: TestClient
+    engine: Engine
+    database_url: str
+
+    def desk(self, scopes: str = "admin") -> "Desk":
+        """Return a desk of a new tenant."""
+        tenant_id = next(_numbers)
+        with unit_of_work(self.engine) as connection:
+            connection.execute(
+                text("INSERT INTO tenants (id, slug, name, created_at) VALUES (:id, :slug, 'A desk', :at)"),
+                {"id": tenant_id, "slug": f"desk-{tenant_id}", "at": "2026-01-01T00:00:00.000000Z"},
+            )
+        return Desk(self, tenant_id, self.mint(scopes, tenant_id))
+
+    def mint(self, scopes: str, tenant_id: int = 1) -> str:
+        """Return a new key of the tenant."""
+        with unit_of_work(self.engine) as connection:
+            return mint_key(connection, f"key-{secrets.token_hex(4)}", scopes, utc_now(), tenant_id)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Yield a connection to look at the tables."""
+        with self.engine.connect() as connection:
+            yield connection
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What a member of one tenant does over REST."""
+
+    service: Service
+    tenant_id: int
+    key: str
+
+    def get(self, path: str, headers: dict[str, str] | None = None, **params: Any) -> Any:
+        """GET below /api/v1."""
+        sent = {"X-API-Key": self.key, **(headers or {})}
+        named = {name.removesuffix("_"): value for name, value in params.items()}  # from_, to_
+        return self.service.client.get(f"/api/v1{path}", params=named or None, headers=sent)
+
+    def post(self, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Any:
+        """POST below /api/v1; `body` is bytes as they are, or anything JSON."""
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        sent = {"X-API-Key": self.key, "Content-Type": "application/json", **(headers or {})}
+        return self.service.client.post(f"/api/v1{path}", content=content, headers=sent)
+
+    def report(self, key: str | None = None, **changes: Any) -> Any:
+        """POST a trade; `key` is its idempotency key."""
+        return self.post("/trade", trade_body(**changes), {"Idempotency-Key": key} if key else None)
+
+    def trade(self, key: str | None = None, **changes: Any) -> dict[str, Any]:
+        """Record a trade and return it."""
+        answer = self.report(key, **changes)
+        assert answer.status_code == 201, answer.text
+        recorded: dict[str, Any] = answer.json()["trade"]
+        return recorded
+
+    def buy(self, quantity: str, price: str, **changes: Any) -> dict[str, Any]:
+        """Record a purchase."""
+        return self.trade(side="BUY", quantity=quantity, price=price, gmv=None, **changes)
+
+    def sell(self, quantity: str, price: str, **changes: Any) -> dict[str, Any]:
+        """Record a sale."""
+        return self.trade(side="SELL", quantity=quantity, price=price, gmv=None, **changes)
+
+    def reverse(self, trade_id: str, reason: str = "Reported twice", key: str | None = None) -> Any:
+        """POST a reversal."""
+        path = f"/trades/{trade_id}:reverse"
+        return self.post(path, {"reason": reason}, {"Idempotency-Key": key} if key else None)
+
+    def portfolio(self, name: str = "Growth", **params: Any) -> dict[str, Any]:
+        """Return a portfolio."""
+        answer = self.get(f"/portfolio/{name}", **params)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def trades(self, **params: Any) -> list[dict[str, Any]]:
+        """Return the first page of trades."""
+        answer = self.get("/trades", **params)
+        assert answer.status_code == 200, answer.text
+        found: list[dict[str, Any]] = answer.json()
+        return found
+
+
+@contextmanager
+def serving(database_url: str, **changes: Any) -> Iterator[Service]:
+    """Run the application on a migrated database."""
+    app = create_app(settings_for(database_url, **changes))
+    engine = connect_engine(database_url, readers=2)
+    try:
+        with TestClient(app, base_url="http://127.0.0.1:8001", raise_server_exceptions=False) as client:
+            yield Service(app, client, engine, database_url)
+    finally:
+        engine.dispose()

@@ -1,0 +1,172 @@
+"""Settings: what is missing or unsafe stops the start with a sentence that names the variable alone."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app import config
+from app.config import ConfigurationError, Settings, load_settings
+from app.database import normalise_url
+from app.migrate import migration_url
+from tests.factories import BOOTSTRAP_KEY
+from tests.support.processes import environment
+from tests.support.service import settings_for
+
+HOME = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def load(monkeypatch, tmp_path):
+    """`load(NAME=value, …)` reads settings from an environment that holds these and a good key alone."""
+    monkeypatch.setitem(Settings.model_config, "env_file", tmp_path / "absent.env")
+    for name in [name for name in os.environ if name.lower() in Settings.model_fields]:
+        monkeypatch.delenv(name)
+
+    def read(**changes):
+        for name, value in ({"OMS_API_KEY": BOOTSTRAP_KEY} | changes).items():
+            if value is None:
+                monkeypatch.delenv(name, raising=False)
+            else:
+                monkeypatch.setenv(name, value)
+        return load_settings()
+
+    return read
+
+
+def test_the_defaults_are_those_of_the_manual(load):
+    settings = load()
+    assert (settings.host, settings.port, settings.environment) == ("127.0.0.1", 8001, "development")
+    assert (settings.database_url, settings.rate_limit_per_minute) == ("sqlite:///./slackoms.db", 600)
+    assert (settings.max_quantity, settings.max_gmv) == (1_000_000, 100_000_000)
+    assert not settings.logs_as_json
+    assert settings.migrates_at_start
+    assert not settings.listens_beyond_loopback
+
+
+def test_production_logs_json_and_leaves_migrations_to_a_step(load):
+    settings = load(ENVIRONMENT="production")
+    assert (settings.logs_as_json, settings.migrates_at_start) == (True, False)
+    assert not load(ENVIRONMENT="production", LOG_FORMAT="console").logs_as_json
+
+
+@pytest.mark.parametrize(
+    ("host", "beyond"),
+    [("0.0.0.0", True), ("::", True), ("::1", False), ("localhost", False), ("x", True)],  # noqa: S104  # only asked
+)
+def test_it_knows_whether_others_can_reach_it(load, host, beyond):
+    assert load(HOST=host).listens_beyond_loopback is beyond
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OMS_API_KEY", "short"),
+        ("OMS_API_KEY", "x" * 31),
+        ("OMS_API_KEY", "x" * 31 + " "),
+        ("OMS_API_KEY", "é" * 40),
+        ("OMS_API_KEY", "please-Change-Me-please-change-me-please"),
+        ("OMS_API_KEY", ""),
+        ("DATABASE_URL", "mysql://user:canary@host/db"),
+        ("DATABASE_URL", "canary"),
+        ("DATABASE_URL", ""),
+        ("MIGRATION_DATABASE_URL", "oracle://canary"),
+        ("PORT", "0"),
+        ("PORT", "65536"),
+        ("PORT", "canary"),
+        ("ENVIRONMENT", "staging-canary"),
+        ("LOG_FORMAT", "canary"),
+        ("LOG_LEVEL", "canary"),
+        ("RATE_LIMIT_PER_MINUTE", "-1"),
+        ("MAX_GMV", "0"),
+        ("MAX_QUANTITY", "NaN"),
+        ("MAX_PRICE", "Infinity"),
+        ("MAX_GMV", "1e13"),
+        ("WRITE_QUEUE_LIMIT", "0"),
+        ("READER_THREADS", "65"),
+        ("DATABASE_TIMEOUT_SECONDS", "0"),
+    ],
+)
+def test_a_bad_value_is_told_by_its_variable_and_never_shown(load, name, value):
+    with pytest.raises(ConfigurationError) as refused:
+        load(**{name: value})
+    assert name in str(refused.value)
+    assert "canary" not in str(refused.value)
+    assert len(value) < 5 or value not in str(refused.value)
+
+
+def test_a_missing_key_is_told_with_what_to_do(load):
+    with pytest.raises(ConfigurationError, match=r"OMS_API_KEY is not set: run `python generate_api_key.py`"):
+        load(OMS_API_KEY=None)
+
+
+def test_all_troubles_are_told_at_once(load):
+    with pytest.raises(ConfigurationError) as refused:
+        load(OMS_API_KEY=None, PORT="x", MAX_GMV="-1")
+    assert len(str(refused.value).splitlines()) == 3
+
+
+def test_settings_that_contradict_each_other_are_refused(load):
+    with pytest.raises(ConfigurationError, match="MIN_PRICE must not be above MAX_PRICE"):
+        load(MIN_PRICE="2", MAX_PRICE="1")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:///:memory:",
+        "sqlite:///",
+        "sqlite:///file:x?mode=memory",
+        "postgresql://u@h:port/x",
+        "postgresql://h",
+    ],
+)
+def test_a_database_that_forgets_or_has_no_name_is_refused(load, url):
+    with pytest.raises(ConfigurationError, match=r"^DATABASE_URL must name a database"):
+        load(DATABASE_URL=url)
+
+
+def test_migrations_run_where_they_are_told_to_else_in_the_same_place():
+    settings = settings_for("sqlite:///a.db")
+    assert migration_url(settings) == "sqlite:///a.db"
+    assert (
+        migration_url(settings.model_copy(update={"migration_database_url": "sqlite:///b.db"}))
+        == "sqlite:///b.db"
+    )
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2"])
+def test_every_name_of_postgresql_means_psycopg2(scheme):
+    url = normalise_url(f"{scheme}://someone:p%40ss@db.internal:5433/oms?sslmode=require")
+    assert (url.drivername, url.password, url.port) == ("postgresql+psycopg2", "p@ss", 5433)
+    assert url.query == {"sslmode": "require"}
+
+
+def test_no_secret_stands_in_the_settings_own_text():
+    settings = settings_for("postgresql://user:canary@host/db")
+    assert "canary" not in repr(settings)
+    assert BOOTSTRAP_KEY not in repr(settings)
+
+
+def test_the_file_beside_the_service_is_where_settings_are_kept():
+    assert config._ENV_FILE == HOME / ".env"
+
+
+@pytest.mark.parametrize("module", ["app.main", "app.migrate"])
+def test_a_program_that_cannot_start_says_why_in_a_sentence(module, tmp_path):
+    given = environment(OMS_API_KEY="too-short", DATABASE_URL=f"sqlite:///{tmp_path}/x.db")
+    ended = subprocess.run(
+        [sys.executable, "-m", module],
+        cwd=HOME,
+        env=given,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("OMS_API_KEY")
+    assert "Traceback" not in ended.stderr
+    assert "too-short" not in ended.stderr

@@ -1,0 +1,244 @@
+"""What holds of every request: keys, scopes, rates, sizes, ids, headers, the one form of errors."""
+
+import gzip
+import json
+import re
+
+import pytest
+
+from tests.factories import BOOTSTRAP_KEY, trade_body
+
+READS = ["/trades", "/trades/T1", "/portfolio/x", "/portfolios"]
+WRITES = {
+    "/trade": trade_body(),
+    "/trades:batch": {"trades": [trade_body()]},
+    "/trades/T1:reverse": {"reason": "x"},
+}
+SENT = json.dumps(trade_body()).encode()
+
+
+def call(service, method, path, key=None, **more):
+    headers = (
+        {"Content-Type": "application/json"}
+        | ({"X-API-Key": key} if key is not None else {})
+        | more.pop("headers", {})
+    )
+    return service.client.request(method, path, headers=headers, **more)
+
+
+def problem_of(answer):
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert set(body) == {"type", "title", "status", "detail", "instance", "errors", "request_id"}
+    assert body["status"] == answer.status_code
+    assert body["request_id"] == answer.headers["x-request-id"]
+    return body
+
+
+GOOD_FORM = "oms_000000000000_00000000000000000000000000000000000"
+
+
+@pytest.mark.parametrize(
+    "key", [None, "", "x", BOOTSTRAP_KEY + "x", BOOTSTRAP_KEY[:-1], "é" * 40, GOOD_FORM + "aaaaaa", " "]
+)
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        *(("GET", f"/api/v1{path}") for path in READS),
+        *(("POST", f"/api/v1{path}") for path in WRITES),
+        ("GET", "/metrics"),
+    ],
+)
+def test_without_a_good_key_nothing_is_told(service, method, path, key):
+    given = {} if key is None else {"X-API-Key": key.encode()}
+    answer = service.client.request(
+        method, path, headers=given, content=b"not even JSON" if method == "POST" else None
+    )
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"].startswith("ApiKey")
+    assert problem_of(answer)["type"] == "urn:slackoms:problem/unauthenticated"
+
+
+@pytest.mark.parametrize("path", WRITES)
+def test_a_reading_key_does_not_write(service, path):
+    desk = service.desk("read")
+    answer = desk.post(path, WRITES[path])
+    assert answer.status_code == 403
+    assert "'trade'" in problem_of(answer)["detail"]
+
+
+@pytest.mark.parametrize("scopes", ["read", "trade", "admin"])
+@pytest.mark.parametrize("path", READS)
+def test_every_scope_reads(service, path, scopes):
+    assert service.desk(scopes).get(path).status_code in {200, 404}
+
+
+@pytest.mark.parametrize("scopes", ["trade", "admin", "read trade"])
+@pytest.mark.parametrize("path", WRITES)
+def test_the_trading_scopes_write(service, path, scopes):
+    assert service.desk(scopes).post(path, WRITES[path]).status_code in {201, 200, 404}
+
+
+def test_the_bootstrap_key_trades_for_the_first_tenant(service):
+    answer = call(service, "POST", "/api/v1/trade", BOOTSTRAP_KEY, content=SENT)
+    assert (answer.status_code, answer.json()["trade"]["source"]) == (201, "bootstrap")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/api/v1", "/api/v2/trades", "/api/v1/trade/", "/api/v1/nothing", "/trades", "/%00", "/\u202e"],
+)
+def test_there_is_nothing_at_other_addresses(desk, path):
+    answer = call(desk.service, "GET", path, desk.key)
+    assert answer.status_code == 404
+    assert problem_of(answer)["detail"] == "There is nothing at this address."
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("DELETE", "trades"),
+        ("PUT", "trade"),
+        ("PATCH", "trades/T1"),
+        ("POST", "portfolios"),
+        ("TRACE", "trades"),
+    ],
+)
+def test_other_methods_are_not_allowed(desk, method, path):
+    answer = call(desk.service, method, f"/api/v1/{path}", desk.key)
+    assert answer.status_code == 405
+    assert answer.headers["allow"]
+    problem_of(answer)
+
+
+@pytest.mark.parametrize("method", ["FOO", "CONNECT", "PROPFIND"])
+def test_strange_methods_do_not_reach_the_metrics(desk, method):
+    answer = call(desk.service, method, "/api/v1/trades", desk.key)
+    assert answer.status_code in {400, 405}
+    metrics = call(desk.service, "GET", "/metrics", desk.key).text
+    assert f'method="{method}"' not in metrics
+
+
+@pytest.mark.parametrize("path", WRITES)
+def test_a_body_over_a_megabyte_is_refused(desk, path):
+    answer = desk.post(path, b" " * 1_000_001)
+    assert answer.status_code == 413
+    problem_of(answer)
+
+
+@pytest.mark.parametrize("path", WRITES)
+def test_a_body_that_hides_its_length_is_cut_off(desk, path):
+    sent = []
+
+    def chunks():
+        for _ in range(60):
+            sent.append(1)
+            yield b" " * 1_000_000
+
+    headers = {"X-API-Key": desk.key, "Content-Type": "application/json"}
+    answer = desk.service.client.post(f"/api/v1{path}", content=chunks(), headers=headers)
+    assert answer.status_code == 413
+
+
+def test_a_body_of_exactly_the_cap_is_read(desk):
+    assert desk.post("/trade", SENT + b" " * (1_000_000 - len(SENT))).status_code == 201
+
+
+def test_a_chunked_body_is_read_whole(desk):
+    headers = {"X-API-Key": desk.key, "Content-Type": "application/json"}
+    answer = desk.service.client.post(
+        "/api/v1/trade", content=iter([SENT[:10], b"", SENT[10:]]), headers=headers
+    )
+    assert answer.status_code == 201
+
+
+@pytest.mark.parametrize("name", [b"X-API-Key", b"Idempotency-Key", b"Content-Type", b"X-Request-ID"])
+def test_a_header_that_decides_something_stands_once(desk, name):
+    headers = {
+        b"X-API-Key": desk.key.encode(),
+        b"Content-Type": b"application/json",
+        b"Idempotency-Key": b"K",
+    }
+    sent = [*headers.items(), (name, headers.get(name, b"a")), (b"X-Request-ID", b"b")]
+    answer = desk.service.client.post("/api/v1/trade", content=SENT, headers=sent)
+    assert (answer.status_code, problem_of(answer)["type"]) == (422, "urn:slackoms:problem/malformed")
+    assert desk.trades() == []
+
+
+@pytest.mark.parametrize("query", ["limit=1&limit=2", "symbol=A&limit=1&symbol=B", "limit=&limit="])
+def test_a_parameter_stands_once(desk, query):
+    answer = desk.get(f"/trades?{query}")
+    assert (answer.status_code, problem_of(answer)["type"]) == (422, "urn:slackoms:problem/malformed")
+
+
+@pytest.mark.parametrize("path", WRITES)
+def test_a_body_comes_as_it_is(desk, path):
+    answer = desk.post(path, gzip.compress(SENT), {"Content-Encoding": "gzip"})
+    assert answer.status_code == 415
+    assert desk.post("/trade", SENT, {"Content-Encoding": "identity"}).status_code == 201
+
+
+@pytest.mark.parametrize("sent", ["a", "Abc-1.2_3:4", "x" * 100])
+def test_a_sane_request_id_is_taken(desk, sent):
+    for answer in (
+        desk.get("/portfolio/none", {"X-Request-ID": sent}),
+        desk.post("/trade", {}, {"X-Request-ID": sent}),
+    ):
+        assert answer.headers["x-request-id"] == sent
+        assert problem_of(answer)["request_id"] == sent
+
+
+@pytest.mark.parametrize("sent", [b"", b"x" * 101, b"a b", b"a\xff", b"<script>", b"a\tb"])
+def test_any_other_request_id_is_replaced(desk, sent):
+    answer = desk.service.client.get("/health", headers=[(b"X-Request-ID", sent)])
+    assert re.fullmatch("[0-9a-f]{20}", answer.headers["x-request-id"])
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/health"), ("GET", "/nothing"), ("POST", "/api/v1/trade"), ("GET", "/docs")]
+)
+def test_every_answer_carries_the_safe_headers(service, method, path):
+    headers = service.client.request(method, path).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cache-control"] == "no-store"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert "access-control-allow-origin" not in headers
+    assert len(headers.get_list("x-request-id")) == 1
+
+
+def test_beyond_the_rate_a_key_waits_and_others_do_not(serve):
+    with serve(rate_limit_per_minute=3) as service:
+        desk, other = service.desk(), service.desk()
+        statuses = [desk.get("/portfolios").status_code for _ in range(3)]
+        answer = desk.report()
+        assert statuses == [200] * 3
+        assert answer.status_code == 429
+        assert 1 <= int(answer.headers["retry-after"]) <= 20
+        assert problem_of(answer)["type"] == "urn:slackoms:problem/rate-limited"
+        assert other.report().status_code == 201
+        assert call(service, "GET", "/health").status_code == 200
+
+
+def test_a_full_queue_is_told_and_nothing_recorded(serve):
+    with serve(write_queue_limit=2) as service:
+        desk = service.desk()
+        answer = desk.post("/trades:batch", {"trades": [trade_body()] * 3})
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"] == "1"
+        assert problem_of(answer)["type"] == "urn:slackoms:problem/not-placed"
+        assert desk.trades() == []
+        assert desk.report().status_code == 201
+
+
+def test_an_unexpected_error_tells_only_its_request_id(serve, monkeypatch):
+    with serve() as service:
+        desk = service.desk()
+
+        def explode(*_):
+            raise RuntimeError("canary-in-the-traceback")
+
+        monkeypatch.setattr("app.ledger.service.reading.statement", explode)
+        answer = desk.get("/portfolio/x")
+        assert answer.status_code == 500
+        assert "canary" not in answer.text
+        assert problem_of(answer)["detail"] == "The error was logged under this request id."

@@ -1,0 +1,112 @@
+"""The edge, message by message: bodies in pieces, clients that leave, answers that break off."""
+
+import asyncio
+
+import pytest
+
+from app.edge import BODY_LIMIT, Edge, FastAnswer
+from app.errors import Conflict
+from app.logs import AccessLog
+from app.metrics import Metrics
+from tests.factories import NOON
+
+
+def serve(app, pieces, fast=None, headers=((b"transfer-encoding", b"chunked"),), kind="http", method="POST"):
+    """Send a body in `pieces` (None: the client leaves) and return the messages that were answered."""
+    sent, asked = [], []
+
+    async def receive():
+        asked.append(1)
+        if len(asked) > len(pieces):
+            raise AssertionError("read past the end")
+        piece = pieces[len(asked) - 1]
+        if piece is None:
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": piece, "more_body": len(asked) < len(pieces)}
+
+    async def send(message):
+        sent.append(message)
+
+    async def run():
+        metrics = Metrics()
+        edge = Edge(app, metrics, AccessLog(True, lambda _: None), lambda: NOON, fast or {})
+        await edge(
+            {"type": kind, "method": method, "path": "/x", "query_string": b"", "headers": list(headers)},
+            receive,
+            send,
+        )
+
+    asyncio.run(run())
+    return sent, len(asked)
+
+
+async def echo(scope, receive, send):
+    message = await receive()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": message["body"]})
+
+
+async def never(scope, receive, send):
+    raise AssertionError("must not be called")
+
+
+def test_a_body_in_pieces_is_put_together():
+    sent, _ = serve(echo, [b"ab", b"", b"c"])
+    assert (sent[0]["status"], sent[1]["body"]) == (200, b"abc")
+
+
+def test_reading_stops_at_the_cap():
+    sent, asked = serve(never, [b"x" * 300_000] * 60)
+    assert sent[0]["status"] == 413
+    assert asked == BODY_LIMIT // 300_000 + 1
+
+
+@pytest.mark.parametrize("length", [b"1000001", b"60000000", b"9" * 5000])
+def test_a_declared_length_over_the_cap_is_refused_unread(length):
+    sent, asked = serve(never, [], headers=[(b"content-length", length)])
+    assert (sent[0]["status"], asked) == (413, 0)
+
+
+@pytest.mark.parametrize("pieces", [[None], [b"a", None]])
+def test_a_client_that_leaves_is_not_served(pieces):
+    assert serve(never, pieces)[0] == []
+
+
+def test_a_fast_route_is_served_at_the_edge_and_its_errors_are_problems():
+    async def fast(request):
+        if request.body == b"bad":
+            raise Conflict("no")
+        return FastAnswer(201, request.body, ((b"x-more", b"1"),))
+
+    routes = {("POST", "/x"): fast}
+    good, _ = serve(never, [b"good"], routes)
+    assert (good[0]["status"], good[1]["body"]) == (201, b"good")
+    assert (b"x-more", b"1") in good[0]["headers"]
+    bad, _ = serve(never, [b"bad"], routes)
+    assert bad[0]["status"] == 409
+
+
+def test_an_answer_that_breaks_off_is_not_patched_up():
+    async def half(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise RuntimeError("half-way")
+
+    with pytest.raises(Exception, match="logged under this request id"):
+        serve(half, [b""])
+
+
+def test_other_protocols_pass_through():
+    async def other(scope, receive, send):
+        await send({"type": scope["type"]})
+
+    assert serve(other, [], kind="lifespan")[0] == [{"type": "lifespan"}]
+
+
+def test_an_application_that_listens_for_the_client_gets_the_body_once_and_then_waits():
+    async def listens(scope, receive, send):
+        await receive()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(receive(), 0.01)
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+
+    assert serve(listens, [b"a"])[0][0]["status"] == 204

@@ -1,0 +1,83 @@
+"""Health needs no key; readiness tells of the database, its tables and the writer; metrics count."""
+
+import re
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import text
+
+from app import __version__
+from app.database import unit_of_work
+
+
+@pytest.mark.parametrize("path", ["/health", "/health/live", "/api/v1/health", "/api/v1/health/live"])
+def test_the_service_says_who_it_is(service, path):
+    answer = service.client.get(path)
+    body = answer.json()
+    assert answer.status_code == 200
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", body.pop("timestamp"))
+    assert body == {"status": "healthy", "service": "oms-api", "version": __version__}
+
+
+@pytest.mark.parametrize("prefix", ["", "/api/v1"])
+def test_it_is_ready_when_all_is_there(service, prefix):
+    answer = service.client.get(f"{prefix}/health/ready")
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "ready", "database": "ok", "migrations": "ok", "writer": "ok"}
+
+
+def test_it_is_not_ready_without_its_migrations(serve):
+    with serve() as service:
+        with unit_of_work(service.engine) as connection:
+            connection.execute(text("DELETE FROM alembic_version"))
+        answer = service.client.get("/health/ready")
+        assert answer.status_code == 503
+        assert answer.json()["migrations"] == "failed"
+
+
+def test_it_is_not_ready_without_its_writer(serve):
+    with serve() as service:
+        service.app.state.desk.writer.close()
+        answer = service.client.get("/health/ready")
+        assert (answer.status_code, answer.json()["writer"]) == (503, "failed")
+        refused = service.desk().report()
+        assert (refused.status_code, refused.json()["type"]) == (503, "urn:slackoms:problem/not-placed")
+        assert service.client.get("/health/live").status_code == 200
+
+
+def test_it_is_not_ready_without_its_database(serve, databases, backend):
+    if backend == "sqlite":
+        return  # its database is a file that this process holds open
+    with serve() as service:
+        name = service.engine.url.database
+        desk = service.desk()
+        databases.run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        databases.run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")  # noqa: S608  # ours
+        answer = service.client.get("/health/ready")
+        assert (answer.status_code, answer.json()["database"]) == (503, "failed")
+        for refused in (desk.report(), desk.get("/trades")):
+            assert refused.status_code == 503
+            assert refused.headers["retry-after"]
+        databases.run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+        assert service.client.get("/health/ready").status_code == 200
+        assert desk.report().status_code == 201
+
+
+def test_metrics_count_requests_batches_and_the_queue(serve):
+    with serve() as service:
+        desk = service.desk("trade")
+        desk.trade()
+        desk.get("/trades/T1")
+        exposition = service.client.get("/metrics", headers={"X-API-Key": desk.key})
+        assert exposition.headers["content-type"].startswith("text/plain; version=0.0.4")
+        samples = {
+            (sample.name, *sample.labels.values()): sample.value
+            for family in text_string_to_metric_families(exposition.text)
+            for sample in family.samples
+        }
+        assert samples["oms_http_requests_total", "POST", "/api/v1/trade", "201"] == 1
+        assert samples["oms_write_batch_size_sum",] == 1
+        assert samples["oms_commit_seconds_count",] == 1
+        assert samples["oms_write_queue_depth",] == 0
+        assert "T1" not in {part for name in samples for part in name}
+        assert ("oms_http_request_seconds_count", "POST", "/api/v1/trade") in samples

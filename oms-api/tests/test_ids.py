@@ -1,0 +1,75 @@
+"""Trade ids: unique, ordered by time, ascending past what other processes wrote."""
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.clock import EPOCH, iso, milliseconds
+from app.ids import TRADE_ID_LENGTH, TradeIds, first_trade_id_at, new_request_id
+from tests.factories import NOON
+
+FIRST, LAST = datetime.fromisoformat("2001-09-09T02:00"), datetime.fromisoformat("2286-11-20T00:00")
+instants = st.datetimes(FIRST, LAST, timezones=st.just(UTC))
+
+
+def test_an_id_is_t_and_thirteen_digits_of_milliseconds_and_a_suffix():
+    trade_id = TradeIds().next(NOON)
+    assert re.fullmatch(r"T\d{13}[0-9a-f]{12}", trade_id)
+    assert len(trade_id) == TRADE_ID_LENGTH
+    assert int(trade_id[1:14]) == milliseconds(NOON)
+
+
+@given(st.lists(instants, min_size=1, max_size=50))
+def test_ids_ascend_even_when_the_clock_does_not(moments):
+    ids = TradeIds()
+    made = [ids.next(moment) for moment in moments]
+    assert made == sorted(set(made))
+
+
+@given(instants, instants)
+def test_an_id_comes_after_the_one_that_it_must_follow(here, elsewhere):
+    theirs = TradeIds().next(elsewhere)
+    assert TradeIds().next(here, after=theirs) > theirs
+
+
+@given(instants, instants)
+def test_the_first_id_of_an_instant_parts_earlier_from_later(at, other):
+    trade_id = TradeIds().next(other)
+    assert (trade_id >= first_trade_id_at(at)) == (milliseconds(other) >= milliseconds(at))
+
+
+def test_the_counter_runs_over_into_the_next_millisecond():
+    ids = TradeIds()
+    made = [ids.next(NOON) for _ in range(0x10000 + 2)]
+    assert made == sorted(set(made))
+    assert int(made[-1][1:14]) == milliseconds(NOON) + 1
+
+
+def test_threads_never_get_the_same_id():
+    ids = TradeIds()
+    with ThreadPoolExecutor(8) as threads:
+        made = list(threads.map(lambda _: ids.next(NOON), range(2000)))
+    assert len({trade_id[:18] for trade_id in made}) == 2000
+
+
+def test_processes_at_the_same_instant_differ_by_chance_alone():
+    assert len({TradeIds().next(NOON) for _ in range(1000)}) == 1000
+
+
+def test_request_ids_are_fresh():
+    assert len({new_request_id() for _ in range(1000)}) == 1000
+
+
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_instants_are_written_so_that_text_order_is_time_order(instant):
+    assert datetime.fromisoformat(iso(instant)) == instant
+    if instant > datetime.min.replace(tzinfo=UTC):
+        assert iso(instant - timedelta(microseconds=1)) < iso(instant)
+
+
+def test_milliseconds_are_rounded_down():
+    assert milliseconds(EPOCH + timedelta(microseconds=1999)) == 1
+    assert milliseconds(EPOCH - timedelta(microseconds=1)) == -1

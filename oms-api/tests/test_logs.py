@@ -1,0 +1,97 @@
+"""Logs: readable lines or JSON; a request id in each access line; no secret and no body, whatever happens."""
+
+import json
+import logging
+import signal
+from typing import Any
+
+import httpx
+import pytest
+
+from app.clock import EPOCH
+from app.logs import AccessLog, ConsoleFormatter, JsonFormatter
+from tests.factories import BOOTSTRAP_KEY, trade_body
+from tests.support.processes import running
+
+CANARY = "canary-7f3a9c"
+
+
+def record(message="told", **facts):
+    made = logging.makeLogRecord(
+        {"name": "app.test", "levelname": "INFO", "levelno": 20, "msg": message, "created": 0.0}
+    )
+    vars(made).update(facts)
+    return made
+
+
+def test_a_json_line_holds_the_facts():
+    line = json.loads(JsonFormatter().format(record(items=3)))
+    told = {
+        "timestamp": "1970-01-01T00:00:00.000000Z",
+        "level": "INFO",
+        "logger": "app.test",
+        "event": "told",
+        "items": 3,
+    }
+    assert line == told
+
+
+def test_a_console_line_is_one_line_whatever_the_facts():
+    line = ConsoleFormatter().format(record(path="/a\nb\x1b[31m"))
+    assert line == "00:00:00.000 INFO    told logger=app.test path=/a\\nb\\x1b[31m"
+
+
+@pytest.mark.parametrize("formatter", [JsonFormatter(), ConsoleFormatter()])
+def test_an_error_brings_its_traceback(formatter):
+    with pytest.raises(ValueError, match="why") as raised:
+        int("why")
+    line = formatter.format(record(exc_info=(raised.type, raised.value, raised.tb)))
+    assert "ValueError: invalid literal for int() with base 10: 'why'" in line
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_access_lines_are_gathered_and_written_in_one_go(as_json):
+    written: list[str] = []
+    scheduled: list[tuple[Any, ...]] = []
+    log = AccessLog(as_json, written.append)
+    for number in range(3):
+        log.add(
+            lambda *call: scheduled.append(call), EPOCH, "GET", f"/a\n{number}", 200, 0.0123, "req-1", "desk"
+        )
+    assert len(scheduled) == 1
+    scheduled[0][1]()
+    log.flush()
+    assert len(written) == 1
+    lines = written[0].splitlines()
+    assert len(lines) == 3
+    assert "req-1" in lines[0]
+    if as_json:
+        facts = json.loads(lines[0])
+        assert (facts["path"], facts["status"], facts["milliseconds"]) == ("/a\n0", 200, 12.3)
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_planted_canary_is_found_nowhere(log_format, new_database):
+    settings = {"DATABASE_URL": new_database("sqlite"), "LOG_FORMAT": log_format, "LOG_LEVEL": "DEBUG"}
+    with running(**settings) as service, httpx.Client(base_url=service.url) as client:
+        good = {"X-API-Key": BOOTSTRAP_KEY, "X-Request-ID": "req-of-the-canary"}
+        client.post(
+            "/api/v1/trade",
+            json=trade_body(note=CANARY, user_id=CANARY),
+            headers=good | {"Idempotency-Key": CANARY},
+        )
+        client.post("/api/v1/trade", json=trade_body(note=CANARY, quantity=CANARY), headers=good)
+        client.post("/api/v1/trade", content=CANARY, headers=good)
+        client.post("/api/v1/trades:batch", json={"trades": [{CANARY: CANARY}]}, headers=good)
+        client.post("/api/v1/trades/T1:reverse", json={"reason": CANARY}, headers=good)
+        client.get("/api/v1/trades", params={"user": CANARY, "cursor": CANARY}, headers=good)
+        client.get("/api/v1/trades", headers={"X-API-Key": CANARY, "Cookie": CANARY, "Authorization": CANARY})
+        assert service.stop() in {0, -signal.SIGTERM}  # uvicorn ends by the signal that it was told to
+        log = service.log()
+    assert CANARY not in log
+    assert BOOTSTRAP_KEY not in log
+    assert log.count("req-of-the-canary") == 6
+    lines = [line for line in log.splitlines() if "/api/v1/trade" in line]
+    assert len(lines) == 7
+    if log_format == "json":
+        assert {json.loads(line)["status"] for line in lines} == {201, 422, 404, 200, 401, 415}

@@ -1,0 +1,140 @@
+"""Exact amounts: read plainly, rounded once and by name, shown without loss."""
+
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from app.money import (
+    fits,
+    fixed,
+    money_text,
+    parse_plain,
+    product,
+    quantity_text,
+    ratio,
+    share,
+    to_cents,
+    to_places,
+)
+
+UNIT = Fraction(1, 10**8)
+amounts = st.integers(-(10**24) + 1, 10**24 - 1).map(lambda units: Decimal(units).scaleb(-8))
+positive = st.integers(1, 10**24 - 1).map(lambda units: Decimal(units).scaleb(-8))
+moderate = st.integers(-(10**18), 10**18).map(lambda units: Decimal(units).scaleb(-8))
+
+
+def half_even(exact: Fraction) -> Decimal:
+    """Round to 8 places, ties to the even digit: what Python's own `round` does to a fraction."""
+    return Decimal(round(exact / UNIT)).scaleb(-8)
+
+
+@given(amounts)
+def test_canonical_text_reads_back_as_the_same_amount(amount):
+    text = fixed(amount)
+    assert parse_plain(text) == amount
+    assert fixed(Decimal(text)) == text
+    assert len(text.partition(".")[2]) == 8
+
+
+@given(amounts)
+def test_what_is_shown_reads_back_as_the_same_amount(amount):
+    for shown in (money_text(fixed(amount)), quantity_text(fixed(amount))):
+        assert parse_plain(shown) == amount
+    assert 2 <= len(money_text(fixed(amount)).partition(".")[2]) <= 8
+    assert not quantity_text(fixed(amount)).endswith((".", ".0"))
+
+
+@given(amounts)
+def test_every_storable_amount_fits(amount):
+    assert fits(amount)
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False))
+def test_an_amount_fits_exactly_when_the_column_would_hold_it(amount):
+    exact = Fraction(amount)
+    assert fits(amount) == ((exact / UNIT).denominator == 1 and abs(exact) < 10**16)
+
+
+@given(moderate, moderate)
+def test_a_product_is_rounded_once_half_even(left, right):
+    assert product(left, right) == half_even(Fraction(left) * Fraction(right))
+
+
+@given(amounts, positive, positive)
+def test_a_share_is_rounded_once_half_even(amount, part, whole):
+    assume(part <= whole)
+    assert share(amount, part, whole) == half_even(Fraction(amount) * Fraction(part) / Fraction(whole))
+
+
+@given(moderate, positive)
+def test_a_ratio_is_rounded_once_half_even(amount, divisor):
+    assert ratio(amount, divisor) == half_even(Fraction(amount) / Fraction(divisor))
+
+
+@given(amounts, positive, positive)
+def test_the_parts_of_a_whole_add_up_within_a_unit(amount, part, whole):
+    assume(part <= whole)
+    rest = amount - share(amount, part, whole)
+    assert abs(Fraction(rest) - Fraction(amount) * (1 - Fraction(part) / Fraction(whole))) <= UNIT / 2
+
+
+@pytest.mark.parametrize(
+    ("exact", "rounded"),
+    [("0.000000005", "0"), ("0.000000015", "2E-8"), ("-0.000000005", "0"), ("0.0000000050000001", "1E-8")],
+)
+def test_ties_go_to_the_even_digit(exact, rounded):
+    assert to_places(Decimal(exact)) == Decimal(rounded)
+
+
+@pytest.mark.parametrize(
+    ("exact", "cents"), [("0.005", "0.01"), ("-0.005", "-0.01"), ("0.0049", "0"), ("2.675", "2.68")]
+)
+def test_cents_for_people_are_rounded_half_up(exact, cents):
+    assert to_cents(Decimal(exact)) == Decimal(cents)
+
+
+@pytest.mark.parametrize("text", ["-0", "-0.00000000", "0", "0E-8", "-0E-8"])
+def test_there_is_no_minus_zero(text):
+    assert fixed(Decimal(text)) == "0.00000000"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("17500.00000000", "17500.00"),
+        ("3.33333333", "3.33333333"),
+        ("0.10000000", "0.10"),
+        ("-1.50000000", "-1.50"),
+    ],
+)
+def test_money_has_two_to_eight_decimals(text, shown):
+    assert money_text(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"), [("100.00000000", "100"), ("0.50000000", "0.5"), ("0.00000000", "0")]
+)
+def test_quantities_have_no_trailing_zeros(text, shown):
+    assert quantity_text(text) == shown
+
+
+@pytest.mark.parametrize("text", ["1", "0.25", "-3", "007", "9" * 24])
+def test_plain_text_is_read(text):
+    assert parse_plain(text) == Decimal(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "+1", " 1", "1 ", "1e5", "1_0", ".5", "5.", "١", "NaN", "1\n", "9" * 25, "0." + "1" * 25, "--1"],
+)
+def test_anything_else_is_not(text):
+    assert parse_plain(text) is None
+
+
+@given(st.text(max_size=30))
+def test_no_text_at_all_breaks_the_reading(text):
+    read = parse_plain(text)
+    assert read is None or fixed(read)

@@ -1,0 +1,173 @@
+"""The OpenAPI document describes every operation; the pages that show it load nothing from elsewhere."""
+
+import re
+
+import jsonschema
+import jsonschema_rs
+import pytest
+from schemathesis.openapi import from_dict
+
+from app.main import create_app
+from tests.support.service import settings_for
+
+METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace"}
+OPEN = {"/health", "/health/live", "/health/ready"}
+PROBLEMS = {"401", "403", "422", "429", "503"}
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory):
+    return create_app(settings_for(f"sqlite:///{tmp_path_factory.mktemp('openapi')}/x.db"))
+
+
+@pytest.fixture(scope="module")
+def document(app):
+    return app.openapi()
+
+
+def operations(document):
+    return {
+        (method.upper(), path): operation
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if method in METHODS
+    }
+
+
+def guarded(document):
+    return {
+        name: one for name, one in operations(document).items() if name[1].removeprefix("/api/v1") not in OPEN
+    }
+
+
+def resolved(document, schema):
+    while "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    return schema
+
+
+def test_it_is_a_valid_document(document):
+    assert document["openapi"].startswith("3.1")
+    assert list(from_dict(document).get_all_operations())
+    for name, schema in document["components"]["schemas"].items():
+        jsonschema.Draft202012Validator.check_schema(schema)
+        assert schema.get("type") == "object", name
+
+
+def test_every_endpoint_of_the_contract_is_there(document):
+    assert {name for name in operations(document) if "health" not in name[1]} == {
+        ("POST", "/api/v1/trade"),
+        ("POST", "/api/v1/trades:batch"),
+        ("POST", "/api/v1/trades/{trade_id}:reverse"),
+        ("GET", "/api/v1/trades"),
+        ("GET", "/api/v1/trades/{trade_id}"),
+        ("GET", "/api/v1/portfolio/{name}"),
+        ("GET", "/api/v1/portfolios"),
+        ("GET", "/metrics"),
+    }
+
+
+def test_every_operation_but_health_asks_for_the_key(document):
+    assert document["components"]["securitySchemes"]["ApiKey"] == {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+    }
+    for name, operation in guarded(document).items():
+        assert operation["security"] == [{"ApiKey": []}], name
+    for name, operation in operations(document).items():
+        assert ("security" in operation) == (name in guarded(document)), name
+
+
+def test_every_operation_describes_its_problems_with_an_example(document):
+    for name, operation in guarded(document).items():
+        told = operation["responses"]
+        wanted = (
+            PROBLEMS
+            | ({"413", "415"} if name[0] == "POST" else set())
+            | ({"404"} if "{" in name[1] else set())
+        )
+        assert wanted <= set(told), name
+        for status, described in told.items():
+            if status.startswith("2"):
+                continue
+            media = described["content"]["application/problem+json"]
+            jsonschema.validate(media["example"], resolved(document, media["schema"]))
+            assert media["example"]["status"] == int(status)
+        for status in ("429", "503"):
+            assert "Retry-After" in told[status]["headers"], name
+
+
+def test_nothing_of_the_frameworks_own_errors_is_promised(document):
+    assert "HTTPValidationError" not in str(document)
+
+
+def test_every_body_has_a_schema_and_an_example_that_fits(document):
+    store = {"components": document["components"]}
+    for name, operation in operations(document).items():
+        if name[0] != "POST":
+            continue
+        media = operation["requestBody"]["content"]["application/json"]
+        assert operation["requestBody"]["required"] is True
+        jsonschema_rs.validate({**media["schema"], **store}, media["example"])
+        assert resolved(document, media["schema"])["additionalProperties"] is False
+
+
+def test_the_examples_are_taken_as_they_are(document, desk):
+    for (method, path), operation in operations(document).items():
+        if method == "POST":
+            example = operation["requestBody"]["content"]["application/json"]["example"]
+            trade_id = desk.trade()["trade_id"]
+            answer = desk.post(path.removeprefix("/api/v1").format(trade_id=trade_id), example)
+            assert answer.status_code in {200, 201}, answer.text
+
+
+def test_answers_are_as_described(document, desk):
+    trade = desk.trade()
+    answers = {
+        ("GET", "/api/v1/trades"): desk.get("/trades"),
+        ("GET", "/api/v1/trades/{trade_id}"): desk.get(f"/trades/{trade['trade_id']}"),
+        ("GET", "/api/v1/portfolio/{name}"): desk.get("/portfolio/growth"),
+        ("GET", "/api/v1/portfolios"): desk.get("/portfolios", detail="true"),
+        ("POST", "/api/v1/trade"): desk.report(),
+        ("POST", "/api/v1/trades:batch"): desk.post("/trades:batch", {"trades": [{}]}),
+        ("POST", "/api/v1/trades/{trade_id}:reverse"): desk.reverse(trade["trade_id"]),
+    }
+    for name, answer in answers.items():
+        described = operations(document)[name]["responses"][str(answer.status_code)]["content"][
+            "application/json"
+        ]
+        jsonschema_rs.validate({**described["schema"], "components": document["components"]}, answer.json())
+
+
+def test_idempotency_and_paging_are_described(document):
+    for path in ("/api/v1/trade", "/api/v1/trades:batch", "/api/v1/trades/{trade_id}:reverse"):
+        parameters = {parameter["name"] for parameter in operations(document)["POST", path]["parameters"]}
+        assert "Idempotency-Key" in parameters, path
+    for path in ("/api/v1/trades", "/api/v1/portfolios"):
+        told = operations(document)["GET", path]
+        assert "Link" in told["responses"]["200"]["headers"]
+        assert {"limit", "cursor"} <= {parameter["name"] for parameter in told["parameters"]}
+
+
+def test_operations_have_names_and_words_of_their_own(document):
+    named = [operation["operationId"] for operation in operations(document).values()]
+    assert len(named) == len(set(named))
+    assert all(operation["description"] for operation in operations(document).values())
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+def test_the_pages_load_nothing_from_elsewhere(service, path):
+    page = service.client.get(path)
+    assert page.status_code == 200
+    for address in re.findall(r"""(?:src|href)=["']([^"']+)""", page.text):
+        assert address.startswith("/"), address
+        assert service.client.get(address).status_code == 200, address
+    assert "/openapi.json" in page.text or "openapi.json" in page.text
+    assert service.client.get("/openapi.json").json()["info"]["title"] == "SlackOMS OMS API"
+
+
+def test_the_pages_can_be_switched_off(serve):
+    with serve(docs_enabled=False) as service:
+        for path in ("/docs", "/redoc", "/openapi.json"):
+            assert service.client.get(path).status_code == 404

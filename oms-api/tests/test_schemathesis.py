@@ -1,0 +1,69 @@
+"""A stranger's tests, generated from the OpenAPI document: no 5xx, and no answer that is not documented."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.factories import BOOTSTRAP_KEY
+from tests.support.processes import environment, running
+
+EXAMPLES = {"examples": "1", "coverage": "1", "fuzzing": "10", "stateful": "8"}
+# `positive_data_acceptance` is not among them: limits hold for combinations of fields, which no schema tells
+# (price = GMV / quantity); test_limits.py tests them.
+CHECKS = [
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_schema_conformance",
+    "response_headers_conformance",
+    "negative_data_rejection",
+    "missing_required_header",
+    "unsupported_method",
+    "ignored_auth",
+]
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def address(request, new_database):
+    with running(DATABASE_URL=new_database(request.param), LOG_LEVEL="ERROR") as service:
+        yield service.url
+
+
+@pytest.mark.parametrize("phase", EXAMPLES)
+def test_no_generated_request_finds_a_fault(address, phase, tmp_path):
+    examples = str(500 if os.environ.get("LONG_TESTS") else EXAMPLES[phase])
+    program = Path(sys.executable).with_name("schemathesis")
+    ended = subprocess.run(
+        [
+            str(program),
+            "run",
+            f"{address}/openapi.json",
+            "--phases",
+            phase,
+            "--checks",
+            ",".join(CHECKS),
+            "--max-examples",
+            examples,
+            "--seed",
+            "1",
+            "--header",
+            f"X-API-Key: {BOOTSTRAP_KEY}",
+            "--no-color",
+            "--generation-database",
+            "none",
+            "--request-timeout",
+            "20",
+            "--suppress-health-check",
+            "all",
+        ],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout[-6000:] + ended.stderr[-2000:]

@@ -1,0 +1,121 @@
+"""Several API processes on one PostgreSQL: no gap, no double, no difference between books and ledger."""
+
+import asyncio
+import random
+from collections import Counter
+from decimal import Decimal
+
+import httpx
+import pytest
+
+from app.ledger.rules.accounting import Fill, Side, replay
+from tests.factories import BOOTSTRAP_KEY, trade_body
+from tests.support.processes import running
+
+BOOKS = ["Growth", "Income", "Macro"]
+SYMBOLS = ["AAPL", "MSFT", "BTC/USD"]
+CLIENTS, ROUNDS = 16, 12
+KEY = {"X-API-Key": BOOTSTRAP_KEY}
+
+
+@pytest.fixture(scope="module")
+def desks(new_database):
+    """Two processes of the service on one database."""
+    settings = {"DATABASE_URL": new_database("postgresql"), "LOG_LEVEL": "ERROR", "ENVIRONMENT": "production"}
+    with running(**settings) as one, running(**settings) as two:
+        yield [one.url, two.url]
+
+
+def requests(seed):
+    source = random.Random(seed)
+    return [
+        trade_body(
+            portfolio_name=source.choice(BOOKS),
+            symbol=source.choice(SYMBOLS),
+            side=source.choice(["BUY", "SELL"]),
+            quantity=str(source.randint(1, 9)),
+            gmv=None,
+            price=f"{source.randint(1, 10**6)}.{source.randint(0, 10**8 - 1):08d}",
+        )
+        for _ in range(ROUNDS)
+    ]
+
+
+async def load(urls):
+    """Send every request to both processes at once under one key, as a client does that lost an answer."""
+    async with httpx.AsyncClient(timeout=30, headers=KEY) as client:
+
+        async def one_client(seed):
+            answers = []
+            for number, body in enumerate(requests(seed)):
+                headers = {"Idempotency-Key": f"{seed}-{number}"}
+                sent = (client.post(f"{url}/api/v1/trade", json=body, headers=headers) for url in urls)
+                answers.append(await asyncio.gather(*sent))
+            return answers
+
+        return [pair for pairs in await asyncio.gather(*map(one_client, range(CLIENTS))) for pair in pairs]
+
+
+async def everything(url):
+    async with httpx.AsyncClient(base_url=url, headers=KEY, timeout=30) as client:
+        trades = (await client.get("/api/v1/trades", params={"limit": 1000})).json()
+        books = [(await client.get(f"/api/v1/portfolio/{name}")).json() for name in BOOKS]
+    return trades, books
+
+
+def test_the_books_stay_whole_under_load_from_two_processes(desks):
+    pairs = asyncio.run(load(desks))
+    assert Counter(answer.status_code for pair in pairs for answer in pair) == {201: 2 * CLIENTS * ROUNDS}
+    for one, two in pairs:
+        assert one.json() == two.json()
+        assert ("Idempotent-Replayed" in one.headers) != ("Idempotent-Replayed" in two.headers)
+    trades, books = asyncio.run(everything(desks[0]))
+    assert len(trades) == CLIENTS * ROUNDS
+    assert (trades, books) == asyncio.run(everything(desks[1]))
+    for book in books:
+        own = sorted(
+            (t for t in trades if t["portfolio_name"] == book["portfolio_name"]), key=lambda t: t["sequence"]
+        )
+        assert [trade["sequence"] for trade in own] == list(range(1, book["last_sequence"] + 1))
+        assert [trade["trade_id"] for trade in own] == sorted(trade["trade_id"] for trade in own)
+        assert [trade["created_at"] for trade in own] == sorted(trade["created_at"] for trade in own)
+        assert_positions_are_the_replay(book, own)
+
+
+def assert_positions_are_the_replay(book, trades):
+    for symbol, held in book["positions"].items():
+        fills = [
+            Fill(Side(t["side"]), Decimal(t["quantity"]), Decimal(t["gmv"]))
+            for t in trades
+            if t["symbol"] == symbol
+        ]
+        expected = replay(fills)
+        told = tuple(Decimal(held[name]) for name in ("quantity", "cost", "realized_pnl"))
+        assert told == (expected.quantity, expected.cost, expected.realized_pnl)
+
+
+def test_one_key_with_two_bodies_binds_once_across_processes(desks):
+    async def race():
+        async with httpx.AsyncClient(timeout=30, headers=KEY | {"Idempotency-Key": "contested"}) as client:
+            bodies = [
+                trade_body(quantity=str(1 + n % 2), portfolio_name=f"Race {n % 4}", gmv="5")
+                for n in range(20)
+            ]
+            sent = (client.post(f"{desks[n % 2]}/api/v1/trade", json=body) for n, body in enumerate(bodies))
+            answers = await asyncio.gather(*sent)
+            found = await client.get(f"{desks[0]}/api/v1/trades", params={"idempotency_key": "contested"})
+            return answers, found.json()
+
+    answers, found = asyncio.run(race())
+    assert len(found) == 1
+    assert {answer.json()["trade_id"] for answer in answers if answer.status_code == 201} == {
+        found[0]["trade_id"]
+    }
+    assert {answer.status_code for answer in answers} <= {201, 409, 503}
+
+
+def test_a_cursor_of_one_process_is_good_in_the_other(desks):
+    first = httpx.get(f"{desks[0]}/api/v1/trades", params={"limit": 5}, headers=KEY)
+    if "link" in first.headers:
+        address = first.headers["link"].split(">")[0][1:]
+        assert httpx.get(desks[1] + address, headers=KEY).status_code == 200
