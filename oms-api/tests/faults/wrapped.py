@@ -93,9 +93,9 @@ def answer_before_commit(_: int) -> None:
 
     def run(self: Any) -> None:
         while batch := self._next_batch():
-            connection = self._connected()
+            connection = self._writing._connected()
             with connection.begin():
-                outcomes = self._handler.handle(connection, [item.work for item in batch])
+                outcomes = self._writing._handler.handle(connection, [item.work for item in batch])
                 self._answer(batch, outcomes)
                 time.sleep(LOST_SECONDS)
 
