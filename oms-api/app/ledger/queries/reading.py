@@ -1,11 +1,23 @@
 """What readers ask: every query begins with the tenant."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from sqlalchemy import Cast, ColumnElement, Connection, Select, Text, bindparam, cast, func, select
+from sqlalchemy import (
+    BindParameter,
+    Cast,
+    ColumnElement,
+    Connection,
+    Select,
+    Text,
+    bindparam,
+    cast,
+    func,
+    select,
+)
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from app.ids import first_trade_id_at
@@ -101,16 +113,21 @@ def position_of(trade: ListedTrade, wanted: TradeFilter) -> str:
     return str(trade.row.sequence) if wanted.portfolio_key is not None else trade.row.trade_id
 
 
-def find_book(connection: Connection, tenant_id: int, name_key: str) -> tuple[Book, list[Holding]] | None:
-    """Return the portfolio as it stands with its positions by symbol, flat ones included, in one
-    statement.
+def find_books(
+    connection: Connection, tenant_id: int, name_keys: Sequence[str]
+) -> dict[str, tuple[Book, list[Holding]]]:
+    """Return by name key the portfolios that exist as they stand, each with its positions by symbol, flat
+    ones included: one statement.
     """
-    rows = connection.execute(_BOOK, {"tenant_id": tenant_id, "name_key": name_key}).all()
-    if not rows:
-        return None
+    found: dict[str, tuple[Book, list[Holding]]] = {}
     width = len(Book._fields)
-    held = [Holding._make(row[width:]) for row in rows if row[width] is not None]
-    return Book._make(rows[0][:width]), held
+    names = {"tenant_id": tenant_id, "name_keys": list(name_keys)}
+    for name_key, *row in connection.execute(_BOOKS, names):
+        if name_key not in found:
+            found[name_key] = (Book._make(row[:width]), [])
+        if row[width] is not None:
+            found[name_key][1].append(Holding._make(row[width:]))
+    return found
 
 
 def book_at(connection: Connection, tenant_id: int, book: Book, sequence: int) -> Book:
@@ -241,13 +258,14 @@ _HOLDING_COLUMNS = (
     _text(PositionRow.cost),
     _text(PositionRow.realized_pnl),
 )
-_BOOK = (
-    select(*_BOOK_COLUMNS, *_HOLDING_COLUMNS)
+_NAME_KEYS: BindParameter[str] = bindparam("name_keys", expanding=True)
+_BOOKS = (
+    select(Portfolio.name_key, *_BOOK_COLUMNS, *_HOLDING_COLUMNS)
     .outerjoin(
         PositionRow,
         (PositionRow.tenant_id == Portfolio.tenant_id) & (PositionRow.portfolio_id == Portfolio.id),
     )
-    .where(Portfolio.tenant_id == bindparam("tenant_id"), Portfolio.name_key == bindparam("name_key"))
+    .where(Portfolio.tenant_id == bindparam("tenant_id"), Portfolio.name_key.in_(_NAME_KEYS))
     .order_by(PositionRow.symbol, PositionRow.product)
 )
 _CREATED_AT = select(Trade.created_at).where(

@@ -1,5 +1,6 @@
 """Books as they stand, and as they stood."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -33,13 +34,28 @@ def trade(connection: Connection, tenant_id: int, trade_id: str) -> ListedTrade:
 
 def statement(connection: Connection, tenant_id: int, name: str, as_of: AsOf | None = None) -> Statement:
     """Return a portfolio, now or as of an instant or a sequence number. Raises NoSuchPortfolio."""
-    found = queries.find_book(connection, tenant_id, name_key(name))
-    if found is None:
+    wanted = name_key(name)
+    found = queries.find_books(connection, tenant_id, [wanted])
+    if wanted not in found:
         raise NoSuchPortfolio(name)
-    book, held = found
+    book, held = found[wanted]
     if as_of is None:
         return Statement(book, held)
     return _statement_at(connection, tenant_id, book, _sequence(connection, tenant_id, book, as_of))
+
+
+def statements(connection: Connection, keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Statement]:
+    """Return the portfolios (tenant id, name key) that exist, as they stand; one statement for each
+    tenant.
+    """
+    names: dict[int, list[str]] = {}
+    for tenant_id, wanted in keys:
+        names.setdefault(tenant_id, []).append(wanted)
+    return {
+        (tenant_id, found): Statement(*state)
+        for tenant_id, wanted in names.items()
+        for found, state in queries.find_books(connection, tenant_id, wanted).items()
+    }
 
 
 def _sequence(connection: Connection, tenant_id: int, book: Book, as_of: AsOf) -> int:

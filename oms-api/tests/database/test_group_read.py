@@ -1,0 +1,96 @@
+"""One query for all who ask at once."""
+
+import asyncio
+import threading
+
+import pytest
+
+from app.database import Readers
+from app.database.group_read import MOST_KEYS, GroupRead
+from app.errors import Unavailable
+
+
+class Counting:
+    """A read that notes which keys it was asked for, and can be held."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+        self.go = threading.Event()
+        self.go.set()
+        self.begun = threading.Event()
+
+    def __call__(self, connection, keys):
+        self.asked.append(sorted(keys))
+        self.begun.set()
+        assert self.go.wait(10)
+        if "broken" in keys:
+            raise Unavailable("The database does not answer.")
+        return {key: key.upper() for key in keys if key != "missing"}
+
+
+@pytest.fixture
+def readers(engine):
+    made = Readers(engine, 2)
+    yield made
+    made.close()
+
+
+def test_those_who_ask_together_share_a_query(readers):
+    read = Counting()
+
+    async def run():
+        books = GroupRead(readers, read)
+        return await asyncio.gather(*(books.ask(key) for key in ("a", "b", "a", "missing", "a")))
+
+    assert asyncio.run(run()) == ["A", "B", "A", None, "A"]
+    assert read.asked == [["a", "b", "missing"]]
+
+
+def test_who_asks_while_a_query_runs_waits_for_the_next_one(readers):
+    read = Counting()
+
+    async def run() -> None:
+        books = GroupRead(readers, read)
+        read.go.clear()
+        first = asyncio.create_task(books.ask("a"))
+        await asyncio.to_thread(read.begun.wait, 10)
+        second = asyncio.create_task(books.ask("a"))
+        await asyncio.sleep(0)
+        read.go.set()
+        assert await first == await second == "A"
+
+    asyncio.run(run())
+    assert read.asked == [["a"], ["a"]]
+
+
+def test_a_failure_is_told_to_those_who_asked_and_to_nobody_later(readers):
+    async def run() -> None:
+        books = GroupRead(readers, Counting())
+        told = await asyncio.gather(books.ask("broken"), books.ask("a"), return_exceptions=True)
+        assert [type(one) for one in told] == [Unavailable, Unavailable]
+        assert await books.ask("a") == "A"
+
+    asyncio.run(run())
+
+
+def test_one_who_leaves_takes_nothing_from_the_others(readers):
+    async def run() -> None:
+        books = GroupRead(readers, Counting())
+        leaving = asyncio.create_task(books.ask("a"))
+        staying = asyncio.create_task(books.ask("a"))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        assert await staying == "A"
+
+    asyncio.run(run())
+
+
+def test_many_keys_are_asked_for_in_pieces(readers):
+    read = Counting()
+
+    async def run():
+        books = GroupRead(readers, read)
+        return await asyncio.gather(*(books.ask(f"k{number}") for number in range(2 * MOST_KEYS + 1)))
+
+    assert len(set(asyncio.run(run()))) == 2 * MOST_KEYS + 1
+    assert [len(keys) for keys in read.asked] == [MOST_KEYS, MOST_KEYS, 1]

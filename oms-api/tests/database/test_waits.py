@@ -1,0 +1,25 @@
+"""A server that does not answer is not waited for without end."""
+
+import time
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+
+from app.database.waits import patience
+
+
+def test_a_statement_past_its_patience_ends_and_so_does_its_connection(engine, backend):
+    if backend == "sqlite":
+        return  # a file answers at once, or waits for its lock: see the tests of faults
+    began = time.monotonic()
+    with (
+        engine.connect() as connection,
+        patience(0.2),
+        pytest.raises(OperationalError, match="no answer") as lost,
+    ):
+        connection.execute(text("SELECT pg_sleep(30)"))
+    assert lost.value.connection_invalidated
+    assert time.monotonic() - began < 15
+    with engine.connect() as another:
+        assert another.execute(text("SELECT 1")).scalar_one() == 1

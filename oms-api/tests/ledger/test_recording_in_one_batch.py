@@ -1,0 +1,57 @@
+"""What the writer's handler makes of commands that meet in one transaction."""
+
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import text
+
+from app.clock import utc_now
+from app.database import unit_of_work
+from app.ledger.errors import KeyReused
+from app.ledger.rules.accounting import Side
+from app.ledger.rules.chain import fingerprint
+from app.ledger.rules.tickets import name_key, value_trade
+from app.ledger.service.batch import StaleNames
+from app.ledger.service.commands import Origin, Recorded, RecordTrade
+from app.ledger.service.recording import Recording
+
+
+def trade(book: str, key: str | None = None) -> RecordTrade:
+    origin = Origin(1, "tests", None, utc_now(), key, fingerprint(book) if key else None)
+    valued = value_trade(Decimal(1), Decimal(10), None)
+    return RecordTrade(origin, "AAPL", "", Side.BUY, valued, book, name_key(book), None)
+
+
+def test_a_key_used_for_two_new_portfolios_at_once_makes_one(engine):
+    with unit_of_work(engine) as connection:
+        first, second = Recording().handle(connection, [trade("One", "k"), trade("Two", "k")])
+    assert isinstance(first, Recorded)
+    assert isinstance(second, KeyReused)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT name FROM portfolios")).scalars().all() == ["One"]
+
+
+def test_the_same_request_twice_at_once_is_recorded_once(engine):
+    with unit_of_work(engine) as connection:
+        first, second = Recording().handle(connection, [trade("One", "k"), trade("One", "k")])
+    assert (first.replayed, second.replayed) == (False, True)
+    assert first.row == second.row
+
+
+def test_a_name_that_a_restored_database_numbers_anew_is_looked_up_again(engine):
+    recording = Recording()
+    for _ in range(2):  # the second time the names are remembered
+        with unit_of_work(engine) as connection:
+            recording.handle(connection, [trade("One"), trade("Two")])
+    with unit_of_work(engine) as connection:
+        for name_from, name_to in (("one", "x"), ("two", "one"), ("x", "two")):
+            connection.execute(
+                text("UPDATE portfolios SET name_key = :to WHERE name_key = :from"),
+                {"from": name_from, "to": name_to},
+            )
+    with pytest.raises(StaleNames), unit_of_work(engine) as connection:
+        recording.handle(connection, [trade("One")])
+    with unit_of_work(engine) as connection:
+        (outcome,) = recording.handle(connection, [trade("One")])
+        row = connection.execute(text("SELECT id FROM portfolios WHERE name_key = 'one'")).scalar_one()
+    assert outcome.row.portfolio_id == row
