@@ -10,6 +10,8 @@ CACHE := $(shell if [ -w . ] && { [ ! -e .cache ] || [ -w .cache ]; }; \
 	then echo "$(CURDIR)/.cache"; else echo "$${TMPDIR:-/tmp}/slackoms-cache-$$(id -u)"; fi)
 export RUFF_CACHE_DIR := $(CACHE)/ruff
 export HYPOTHESIS_STORAGE_DIRECTORY := $(CACHE)/hypothesis
+# How many tests run side by side; a process each, with databases of its own.
+WORKERS ?= 2
 PYTEST := $(PY) -m pytest -o cache_dir="$(CACHE)/pytest"
 MYPY   := $(PY) -m mypy --cache-dir "$(CACHE)/mypy"
 IMPORTS := "$(CURDIR)/.venv/bin/lint-imports" --no-logo --cache-dir "$(CACHE)/imports"
@@ -71,13 +73,13 @@ dev: $(VENV)/.installed-dev
 
 test-oms-api: dev
 	@mkdir -p "$(CACHE)"
-	cd oms-api && COVERAGE_FILE="$(CACHE)/coverage-oms-api" $(PYTEST) --cov --cov-report= --cov-fail-under=0
+	cd oms-api && COVERAGE_FILE="$(CACHE)/coverage-oms-api" $(PYTEST) -n $(WORKERS) --cov --cov-report= --cov-fail-under=0
 	cd oms-api && COVERAGE_FILE="$(CACHE)/coverage-oms-api" $(PY) -m coverage report
 	cd oms-api && COVERAGE_FILE="$(CACHE)/coverage-oms-api" $(PY) -m coverage report --include='*/rules.py,*/rules/*.py' --fail-under=100
 
 test-slack-bot: dev
 	@mkdir -p "$(CACHE)"
-	cd slack-bot && COVERAGE_FILE="$(CACHE)/coverage-slack-bot" $(PYTEST) --cov --cov-report= --cov-fail-under=0
+	cd slack-bot && COVERAGE_FILE="$(CACHE)/coverage-slack-bot" $(PYTEST) -n $(WORKERS) --cov --cov-report= --cov-fail-under=0
 	cd slack-bot && COVERAGE_FILE="$(CACHE)/coverage-slack-bot" $(PY) -m coverage report
 
 test-e2e: dev

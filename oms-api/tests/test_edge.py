@@ -230,15 +230,17 @@ def test_a_full_queue_is_told_and_nothing_recorded(serve):
         assert desk.report().status_code == 201
 
 
-def test_an_unexpected_error_tells_only_its_request_id(serve, monkeypatch):
+@pytest.mark.parametrize("asked", ["", "?as_of=1"])
+def test_an_unexpected_error_tells_only_its_request_id(serve, monkeypatch, asked):
     with serve() as service:
         desk = service.desk()
 
         def explode(*_):
             raise RuntimeError("canary-in-the-traceback")
 
-        monkeypatch.setattr("app.ledger.service.reading.statement", explode)
-        answer = desk.get("/portfolio/x")
+        for reading in ("statement", "statements"):
+            monkeypatch.setattr(f"app.ledger.service.reading.{reading}", explode)
+        answer = desk.get(f"/portfolio/x{asked}")
         assert answer.status_code == 500
         assert "canary" not in answer.text
         assert problem_of(answer)["detail"] == "The error was logged under this request id."

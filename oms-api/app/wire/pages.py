@@ -23,8 +23,7 @@ class Cursors:
 
     def make(self, tenant_id: int, listed: str, position: str) -> str:
         """Return an opaque cursor for `position`, good for this tenant and the list of that name alone."""
-        text = position.encode()
-        return base64.urlsafe_b64encode(self._mac(tenant_id, listed, text) + text).decode().rstrip("=")
+        return self._written(tenant_id, listed, position.encode())
 
     def read(self, tenant_id: int, listed: str, cursor: str) -> str:
         """Return the position in the cursor. Raises Invalid unless it was made for this tenant and list."""
@@ -32,10 +31,14 @@ class Cursors:
             raw = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
         except (ValueError, binascii.Error):
             raise _invalid() from None
-        mac, text = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
-        if not hmac.compare_digest(mac, self._mac(tenant_id, listed, text)):
+        text = raw[_MAC_BYTES:]
+        # Compared as it is written: base64 has several spellings of the same bytes.
+        if not hmac.compare_digest(cursor, self._written(tenant_id, listed, text)):
             raise _invalid()
         return text.decode()
+
+    def _written(self, tenant_id: int, listed: str, text: bytes) -> str:
+        return base64.urlsafe_b64encode(self._mac(tenant_id, listed, text) + text).decode().rstrip("=")
 
     def _mac(self, tenant_id: int, listed: str, text: bytes) -> bytes:
         signed = f"{tenant_id}|{listed}|".encode() + text

@@ -1,6 +1,8 @@
 """Cursors: opaque, signed, good for one tenant and one list."""
 
 import base64
+import contextlib
+import string
 
 import pytest
 from hypothesis import given
@@ -59,3 +61,14 @@ def test_tenant_list_and_position_do_not_run_into_each_other():
     assert CURSORS.make(1, "a", "b|c") != CURSORS.make(1, "a|b", "c")
     with pytest.raises(Invalid):
         CURSORS.read(1, "a|b", CURSORS.make(1, "a", "b|c"))
+
+
+def test_another_spelling_of_the_same_bytes_is_no_cursor():
+    cursors = Cursors("k" * 40)
+    cursor = cursors.make(1, "trades", "ab")
+    spelled = [cursor[:-1] + letter for letter in string.ascii_letters + string.digits + "-_"]
+    read = []
+    for other in spelled:
+        with contextlib.suppress(Invalid):
+            read.append(cursors.read(1, "trades", other))
+    assert read == ["ab"]
