@@ -53,6 +53,10 @@ class Refused(OmsError):
         self.status = status
 
 
+class KeyTaken(OmsError):
+    """409: this idempotency key holds a trade already, made from other entries than these."""
+
+
 class NotAllowed(OmsError):
     """401 or 403: the key of the bot is wrong, revoked or too weak."""
 

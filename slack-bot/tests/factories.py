@@ -66,6 +66,7 @@ def state(
     gmv: str | None = "17500",
     side: str | None = "BUY",
     portfolio: str | None = "Growth",
+    portfolio_text: str = "",
     note: str | None = None,
 ) -> dict[str, Any]:
     """A view's `state.values` as Slack sends them for the trade form."""
@@ -74,13 +75,23 @@ def state(
         "quantity": {"quantity_entry": {"type": "number_input", "value": quantity}},
         "gmv": {"gmv_entry": {"type": "number_input", "value": gmv}},
         "side": {"entry": {"type": "radio_buttons", "selected_option": _option(side)}},
-        "portfolio": {"portfolio_entry": {"type": "external_select", "selected_option": _option(portfolio)}},
+        "portfolio": {
+            "portfolio_entry": {
+                "type": "external_select",
+                "selected_option": _option(portfolio, portfolio_text),
+            }
+        },
         "note": {"entry": {"type": "plain_text_input", "value": note}},
     }
 
 
-def _option(value: str | None) -> dict[str, Any] | None:
-    return None if value is None else {"text": {"type": "plain_text", "text": value}, "value": value}
+def _option(value: str | None, text: str = "") -> dict[str, Any] | None:
+    return None if value is None else {"text": {"type": "plain_text", "text": text or value}, "value": value}
+
+
+def opens(portfolio: str) -> dict[str, Any]:
+    """The state of the tick that opens a portfolio."""
+    return {"portfolio_ok": {"entry": {"type": "checkboxes", "selected_options": [_option(portfolio)]}}}
 
 
 def ticked(price: str) -> dict[str, Any]:

@@ -15,6 +15,10 @@ def banner_of(view):
     return next(block["text"]["text"] for block in view["blocks"] if block.get("block_id") == "banner")
 
 
+def notice_of(view):
+    return view["blocks"][0]["text"]["text"]
+
+
 def desk_trade():
     body = {"symbol": "AAPL", "quantity": "100", "gmv": "17500", "side": "BUY", "portfolio_name": "Growth"}
     return trade_json(body, "T9")

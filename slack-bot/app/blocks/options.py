@@ -2,18 +2,28 @@
 
 from collections.abc import Iterable
 
-from app.blocks.text import OPTION_VALUE_CHARACTERS, OPTIONS_AT_MOST, Json, option
-from app.forms.text import NotAName, parse_portfolio
+from app.blocks.text import OPTION_VALUE_CHARACTERS, OPTIONS_AT_MOST, Json, option, plain_text
+from app.forms import fields
+from app.forms.text import NotAName, name_key, parse_portfolio
 
-NEW = "New portfolio: "
 
+def portfolio_options(names: Iterable[str], typed: str, exact: str | None = None) -> Json:
+    """Return the answer for existing names, and what was typed if it is none of them; values are bare names.
 
-def portfolio_options(names: Iterable[str], typed: str) -> list[Json]:
-    """Return the existing names, and what was typed if it is none of them; values are bare names."""
+    `exact` is the existing portfolio whose whole name was typed, wherever it stands among the `names`.
+    Where not all fit, the group's label says so.
+    """
     existing = [name for name in names if 0 < len(name) <= OPTION_VALUE_CHARACTERS]
+    if exact is not None:
+        existing = [exact, *(name for name in existing if name != exact)]
     fresh = _new_name(existing, typed)
-    new = [option(NEW + fresh, fresh)] if fresh else []
-    return [*(option(name, name) for name in existing[: OPTIONS_AT_MOST - len(new)]), *new]
+    new = [option(fields.NEW_PORTFOLIO + fresh, fresh)] if fresh else []
+    shown = existing[: OPTIONS_AT_MOST - len(new)]
+    options = [*(option(name, name) for name in shown), *new]
+    if len(shown) == len(existing):
+        return {"options": options}
+    label = plain_text(f"{len(shown)} of more portfolios: type to find others")
+    return {"option_groups": [{"label": label, "options": options}]}
 
 
 def _new_name(existing: list[str], typed: str) -> str:
@@ -21,4 +31,4 @@ def _new_name(existing: list[str], typed: str) -> str:
         name = parse_portfolio(typed)
     except NotAName:
         return ""
-    return "" if name.casefold() in {each.casefold() for each in existing} else name
+    return "" if name_key(name) in {name_key(each) for each in existing} else name

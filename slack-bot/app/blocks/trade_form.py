@@ -1,9 +1,10 @@
 """The trade form. Its block and action ids never change, so that what is typed survives a redraw."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from app.blocks.text import Json, escape, mrkdwn, option, plain_text, section
+from app.blocks.text import Json, escape, literal, mrkdwn, option, plain_text, section
 from app.forms import fields
 from app.forms.context import FormContext
 from app.forms.numbers import plain
@@ -23,10 +24,9 @@ SIDES = {Side.BUY: option("Buy", Side.BUY.value), Side.SELL: option("Sell", Side
 BANNER = "banner"
 
 
-def trade_form(draft: Draft, context: FormContext, banner: str = "", question: Json | None = None) -> Json:
-    """Return the view: the entries known so far, a banner in mrkdwn, a question that has to be ticked."""
+def trade_form(draft: Draft, context: FormContext, banner: str = "", questions: Sequence[Json] = ()) -> Json:
+    """Return the view: the entries known so far, a banner in mrkdwn, questions that can be ticked."""
     banners = [section(banner, BANNER)] if banner else []
-    questions = [question] if question else []
     return {
         "type": "modal",
         "callback_id": fields.TRADE_FORM,
@@ -46,6 +46,13 @@ def price_question(price: Decimal) -> Json:
         "options": [option(f"Yes, {plain(price)} per share is meant", plain(price))],
     }
     return _input(fields.PRICE_OK_PREFIX + plain(price), "Is this price meant?", element)
+
+
+def portfolio_question(name: str) -> Json:
+    """Return the tick that opens a portfolio; optional, as choosing another one is an answer too."""
+    yes = option(f"Yes, open {name}", name)
+    element = {"type": "checkboxes", "action_id": fields.ACTION, "options": [yes]}
+    return _input(fields.PORTFOLIO_OK, "Open a new portfolio?", element, optional=True)
 
 
 def price_block(draft: Draft) -> Json:
@@ -84,10 +91,21 @@ def question_id(draft: Draft) -> str:
     return fields.PRICE_OK_PREFIX + (plain(price) if price else "")
 
 
-def question_for(ticket: Ticket, context: FormContext, doubt: str) -> Json:
-    """Return the form of a ticket whose price is asked about, entries kept."""
-    banner = f"*Please check the price.* {escape(doubt)} Nothing has been traded yet."
-    return trade_form(ticket.draft(), context, banner, price_question(ticket.price))
+def asking_form(ticket: Ticket, context: FormContext, doubt: str | None, *, new_portfolio: bool) -> Json:
+    """Return the form of a ticket whose price or portfolio is asked about, entries kept."""
+    questions = [price_question(ticket.price)] if doubt else []
+    questions += [portfolio_question(ticket.portfolio)] if new_portfolio else []
+    banner = (
+        f"{doubts_text(ticket, doubt, new_portfolio=new_portfolio)}\nNothing is sent before you answer below."
+    )
+    return trade_form(ticket.draft(), context, banner, questions)
+
+
+def doubts_text(ticket: Ticket, doubt: str | None, *, new_portfolio: bool) -> str:
+    """Return what is asked about a ticket, a line each, in mrkdwn."""
+    price = [f"*Please check the price.* {escape(doubt)}"] if doubt else []
+    portfolio = f"*Please check the portfolio.* There is none called {literal(ticket.portfolio)} yet."
+    return "\n".join([*price, portfolio] if new_portfolio else price)
 
 
 def _entries(draft: Draft) -> list[Json]:
@@ -108,7 +126,7 @@ def _entries(draft: Draft) -> list[Json]:
         ),
         price_block(draft),
         _input(fields.SIDE, "Side", _sides(draft.side)),
-        _input(fields.PORTFOLIO, "Portfolio", _portfolios(draft.portfolio)),
+        _input(fields.PORTFOLIO, "Portfolio", _portfolios(draft)),
         _input(fields.NOTE, "Note", _text(draft.note, "", MAX_NOTE_CHARACTERS), optional=True),
     ]
 
@@ -153,14 +171,15 @@ def _sides(initial: str) -> Json:
     return element | _given("initial_option", chosen)
 
 
-def _portfolios(initial: str) -> Json:
+def _portfolios(draft: Draft) -> Json:
+    text = (fields.NEW_PORTFOLIO if draft.new_portfolio else "") + draft.portfolio
     element: Json = {
         "type": "external_select",
         "action_id": fields.PORTFOLIO_ACTION,
         "min_query_length": 0,
         "placeholder": plain_text("Choose, or type a new name"),
     }
-    return element | _given("initial_option", option(initial, initial) if initial else None)
+    return element | _given("initial_option", option(text, draft.portfolio) if draft.portfolio else None)
 
 
 def _given(name: str, value: Any) -> Json:

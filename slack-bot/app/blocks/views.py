@@ -9,7 +9,9 @@ from app.forms.ticket import Trade
 def placing(context: FormContext) -> Json:
     """Return the view that is shown while the OMS has not answered yet."""
     return _notice(
-        "Placing…", "*Placing…* The trading system has not answered yet. This view will change.", context
+        "Placing…",
+        "The trading system has not answered yet. This view will change; if you close it, you are told.",
+        context,
     )
 
 
@@ -27,11 +29,21 @@ def placed(trade: Trade, user: str, context: FormContext) -> Json:
     return _notice("Trade placed", "\n".join(confirmation_lines(trade, user)), context)
 
 
-def _notice(title: str, text: str, context: FormContext) -> Json:
+def traded_before(text: str, context: FormContext) -> Json:
+    """Return the view of a form that had traded before its entries were changed."""
+    return _notice("Traded already", text, context)
+
+
+def failed(text: str) -> Json:
+    """Return the view that is laid over a form when its submission went wrong in the bot."""
+    return _notice("Not known", text, FormContext(""), close="Back")
+
+
+def _notice(title: str, text: str, context: FormContext, close: str = "Close") -> Json:
     return {
         "type": "modal",
         "title": plain_text(title),
-        "close": plain_text("Close"),
+        "close": plain_text(close),
         "private_metadata": context.dump(),
         "blocks": [section(text)],
     }

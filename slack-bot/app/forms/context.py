@@ -1,7 +1,7 @@
 """What a form remembers, in Slack's `private_metadata`. No secrets: the person's client sees it."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 VERSION = 1
@@ -9,20 +9,31 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class FormContext:
-    """Where the command was typed, and how often this form was denied (part of the idempotency key)."""
+    """Where the command was typed, and how often this form was denied (part of the idempotency key).
+
+    `unsettled`: it was sent once, and nobody could tell what became of that.
+    """
 
     channel: str
     attempt: int = 0
+    unsettled: bool = False
 
     def denied(self) -> "FormContext":
-        """Return the context of a form shown again after a denial: what follows is a new request."""
-        return FormContext(self.channel, self.attempt + 1)
+        """Return the context of a form shown again after a denial: what follows is a new request.
+
+        While an earlier press is unsettled, it stays the same request: that one may be in the ledger yet.
+        """
+        return self if self.unsettled else replace(self, attempt=self.attempt + 1)
+
+    def left_open(self) -> "FormContext":
+        """Return the context of a form shown again without knowing whether it traded."""
+        return replace(self, unsettled=True)
 
     def dump(self) -> str:
         """Write it for `private_metadata` (under 3,000 characters)."""
-        return json.dumps(
-            {"v": VERSION, "channel": self.channel, "attempt": self.attempt}, separators=(",", ":")
-        )
+        values = {"v": VERSION, "channel": self.channel, "attempt": self.attempt}
+        unsettled = {"unsettled": True} if self.unsettled else {}
+        return json.dumps(values | unsettled, separators=(",", ":"))
 
     @classmethod
     def load(cls, text: str) -> "FormContext":
@@ -33,7 +44,8 @@ class FormContext:
             return cls("")
         if not isinstance(values, dict) or values.get("v") != VERSION:
             return cls("")
-        return cls(str(values.get("channel", "")), _count(values.get("attempt")))
+        attempt, unsettled = _count(values.get("attempt")), bool(values.get("unsettled"))
+        return cls(str(values.get("channel", "")), attempt, unsettled)
 
 
 def _count(value: Any) -> int:

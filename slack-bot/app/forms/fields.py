@@ -8,6 +8,8 @@ PORTFOLIO = "portfolio"
 NOTE = "note"
 PRICE_LINE = "price_line"
 PRICE_OK_PREFIX = "price_ok:"  # the rest is the price that is asked about: another price is asked about anew
+PORTFOLIO_OK = "portfolio_ok"  # a tick whose value is the portfolio that may be opened
+NEW_PORTFOLIO = "New portfolio: "  # begins the text of an option whose name the books do not have
 
 TRADE_FORM = "trade_form"  # callback id of the view
 ACTION = "entry"  # action id of every field; the block tells them apart

@@ -16,13 +16,16 @@ T = TypeVar("T")
 
 def read_draft(state: State) -> Draft:
     """Return the entries of a view's `state.values` as texts, whatever they are."""
+    portfolio = _entry(state, fields.PORTFOLIO)
+    marked = _option_text(state, fields.PORTFOLIO).startswith(fields.NEW_PORTFOLIO)
     return Draft(
         symbol=_entry(state, fields.SYMBOL),
         quantity=_entry(state, fields.QUANTITY),
         gmv=_entry(state, fields.GMV),
         side=_entry(state, fields.SIDE),
-        portfolio=_entry(state, fields.PORTFOLIO),
+        portfolio=portfolio,
         note=_entry(state, fields.NOTE),
+        new_portfolio=marked or (portfolio != "" and _entry(state, fields.PORTFOLIO_OK) == portfolio),
     )
 
 
@@ -37,7 +40,7 @@ def parse_draft(draft: Draft) -> Ticket:
     note = reading.field(fields.NOTE, parse_note, draft.note)
     if symbol is None or quantity is None or gmv is None or side is None or portfolio is None or note is None:
         raise BadFields(reading.faults)
-    ticket = Ticket(symbol, quantity, gmv, side, portfolio, note)
+    ticket = Ticket(symbol, quantity, gmv, side, portfolio, note, draft.new_portfolio)
     _check_price(ticket)
     return ticket
 
@@ -75,9 +78,17 @@ def _side(text: str) -> Side:
 
 def _entry(state: State, block_id: str) -> str:
     """Return what one input holds: typed text, or the value of what was chosen or ticked."""
-    actions = state.get(block_id)
-    if not isinstance(actions, Mapping) or not actions:
-        return ""
-    element = next(iter(actions.values()))
+    element = _element(state, block_id)
     chosen = element.get("selected_option") or next(iter(element.get("selected_options") or []), None)
     return str(chosen["value"] if chosen else element.get("value") or "")
+
+
+def _option_text(state: State, block_id: str) -> str:
+    """Return how the chosen option reads."""
+    chosen = _element(state, block_id).get("selected_option") or {}
+    return str((chosen.get("text") or {}).get("text", ""))
+
+
+def _element(state: State, block_id: str) -> Mapping[str, Any]:
+    actions = state.get(block_id)
+    return next(iter(actions.values())) if isinstance(actions, Mapping) and actions else {}

@@ -23,7 +23,7 @@ class Side(StrEnum):
 
 @dataclass(frozen=True)
 class Draft:
-    """Entries of a form as texts; an empty one is not filled in."""
+    """Entries of a form as texts; an empty one is not filled in. `new_portfolio`: it was said to be new."""
 
     symbol: str = ""
     quantity: str = ""
@@ -31,6 +31,7 @@ class Draft:
     side: str = ""
     portfolio: str = ""
     note: str = ""
+    new_portfolio: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Ticket:
     side: Side
     portfolio: str
     note: str = ""
+    new_portfolio: bool = False
 
     @property
     def price(self) -> Decimal:
@@ -52,7 +54,13 @@ class Ticket:
     def draft(self) -> Draft:
         """Return the entries that would make this ticket again."""
         return Draft(
-            self.symbol, plain(self.quantity), plain(self.gmv), self.side.value, self.portfolio, self.note
+            symbol=self.symbol,
+            quantity=plain(self.quantity),
+            gmv=plain(self.gmv),
+            side=self.side.value,
+            portfolio=self.portfolio,
+            note=self.note,
+            new_portfolio=self.new_portfolio,
         )
 
 

@@ -12,18 +12,26 @@ log = logging.getLogger(__name__)
 
 Body = dict[str, Any]
 Handler = Callable[[Ack, Body, BoltContext], None]
+Apology = Callable[[str], Body]
 
 
-def guarded(handle: Handler) -> Handler:
-    """Log what a handler raises and acknowledge anyway: Slack would show a 404 or repeat the delivery."""
+def nothing_said(_request_id: str) -> Body:
+    """Return the answer to a delivery that nobody waits for."""
+    return {}
+
+
+def guarded(handle: Handler, apology: Apology = nothing_said) -> Handler:
+    """Log what a handler raises and acknowledge anyway: Slack would show a 404 or repeat the delivery.
+
+    The person gets the `apology` that is made of the request id; it takes the place of an earlier answer.
+    """
 
     def safe(ack: Ack, body: Body, context: BoltContext) -> None:
         try:
             handle(ack, body, context)
         except Exception:  # the edge of a request
             log.exception("Handler failed", extra={"request_id": request_id_of(context)})
-            if ack.response is None:
-                ack()
+            ack(**apology(request_id_of(context)))
 
     safe.__name__ = handle.__name__  # without functools.wraps: Bolt looks at argument names through it
     return safe

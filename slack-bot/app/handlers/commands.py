@@ -15,7 +15,6 @@ from app.replies.open_form import open_form
 def register(app: App, desk: Desk) -> None:
     """Connect the commands of the manifest."""
 
-    @guarded
     def trade(ack: Ack, body: Body, context: BoltContext) -> None:
         try:
             wanted = parse_command(str(body.get("text", "")))
@@ -38,11 +37,19 @@ def register(app: App, desk: Desk) -> None:
     def trade_help(ack: Ack, _body: Body, _context: BoltContext) -> None:
         _say(ack, HELP)
 
-    app.command("/trade")(trade)
+    app.command("/trade")(guarded(trade, _apology))
     app.command("/trade-help")(trade_help)
 
 
 def _say(ack: Ack, text: str) -> None:
     """Answer the command itself, privately; said after `ack()`, it takes that answer's place."""
+    ack(**_private(text))
+
+
+def _apology(request_id: str) -> Body:
+    return _private(sentences.went_wrong(request_id))
+
+
+def _private(text: str) -> Body:
     message = notice(text)
-    ack(text=message.text, blocks=list(message.blocks), response_type="ephemeral")
+    return {"text": message.text, "blocks": list(message.blocks), "response_type": "ephemeral"}

@@ -4,9 +4,11 @@ import re
 
 from slack_bolt import Ack, App, BoltContext
 
+from app.blocks import views
 from app.errors import Saturated
 from app.forms import fields
 from app.handlers.boundary import Body, guarded, origin_of
+from app.replies import sentences
 from app.replies.desk import Desk
 from app.replies.live_price import OpenForms, show_price
 from app.replies.submit import submit
@@ -18,7 +20,6 @@ def register(app: App, desk: Desk) -> None:
     """Connect the form."""
     forms = OpenForms()
 
-    @guarded
     def submitted(ack: Ack, body: Body, context: BoltContext) -> None:
         ack(**submit(desk, origin_of(body, context), body["view"]))
 
@@ -36,7 +37,12 @@ def register(app: App, desk: Desk) -> None:
     def nothing_to_do(ack: Ack, _body: Body, _context: BoltContext) -> None:
         ack()
 
-    app.view(fields.TRADE_FORM)(submitted)
+    app.view(fields.TRADE_FORM)(guarded(submitted, _laid_over_the_form))
     app.action(fields.QUANTITY_ACTION)(amount_typed)
     app.action(fields.GMV_ACTION)(amount_typed)
     app.action(ANY)(nothing_to_do)
+
+
+def _laid_over_the_form(request_id: str) -> Body:
+    """Return an answer that keeps the form underneath, with its entries and its key."""
+    return {"response_action": "push", "view": views.failed(sentences.form_went_wrong(request_id))}

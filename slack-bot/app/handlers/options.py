@@ -11,8 +11,11 @@ from app.replies.suggestions import suggest_portfolios
 def register(app: App, desk: Desk) -> None:
     """Connect the portfolio field."""
 
-    @guarded
     def portfolios(ack: Ack, body: Body, context: BoltContext) -> None:
-        ack(options=suggest_portfolios(desk, origin_of(body, context), str(body.get("value", ""))))
+        ack(suggest_portfolios(desk, origin_of(body, context), str(body.get("value", ""))))
 
-    app.options(fields.PORTFOLIO_ACTION)(portfolios)
+    app.options(fields.PORTFOLIO_ACTION)(guarded(portfolios, _no_choices))
+
+
+def _no_choices(_request_id: str) -> Body:
+    return {"options": []}

@@ -45,7 +45,7 @@ class OmsClient:
     def place(self, ticket: Ticket, user: str, *, key: str, request_id: str) -> Placed:
         """Record a trade once per `key`.
 
-        Raises `NotPlaced`, `OutcomeUnknown`, `Refused` or `NotAllowed`.
+        Raises `NotPlaced`, `OutcomeUnknown`, `Refused`, `KeyTaken` or `NotAllowed`.
         """
         headers = {"Idempotency-Key": key, "X-Request-ID": request_id}
         try:
@@ -70,6 +70,12 @@ class OmsClient:
         trades = self._get("/api/v1/trades", {"symbol": symbol, "limit": "1"}, request_id)
         trade = _first_trade(trades)
         return trade.price if trade else None
+
+    def portfolio_named(self, name: str, *, request_id: str) -> str | None:
+        """Return the name as the books have it, None if nobody ever traded in such a portfolio."""
+        trades = self._get("/api/v1/trades", {"portfolio": name, "limit": "1"}, request_id)
+        trade = _first_trade(trades)
+        return trade.portfolio if trade else None
 
     def portfolios(self, query: str, *, limit: int, request_id: str) -> list[str]:
         """Return names of portfolios that match what was typed."""

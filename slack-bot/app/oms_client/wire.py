@@ -4,12 +4,13 @@ import json
 from decimal import Decimal
 from typing import Any
 
-from app.errors import FieldProblem, NotAllowed, NotPlaced, OmsError, OutcomeUnknown, Refused
+from app.errors import FieldProblem, KeyTaken, NotAllowed, NotPlaced, OmsError, OutcomeUnknown, Refused
 from app.forms.numbers import plain
 from app.forms.ticket import Ticket, Trade
 
 Json = dict[str, Any]
-NOTHING_RECORDED = "/not-placed"
+NOTHING_RECORDED = ("/not-placed", "/unavailable")  # kinds of 503 that say so
+KEY_TAKEN = "/idempotency-key-reused"
 
 
 def ticket_to_json(ticket: Ticket, user: str) -> Json:
@@ -63,8 +64,11 @@ def error_from(status: int, body: bytes) -> OmsError:
         return NotAllowed(status)
     if status == 429:
         return NotPlaced("The trading system is taking no more requests for the moment.")
-    if status == 503 and str(problem.get("type", "")).endswith(NOTHING_RECORDED):
-        return NotPlaced(detail)
+    kind = str(problem.get("type", ""))
+    if status == 503 and kind.endswith(NOTHING_RECORDED):
+        return NotPlaced("The trading system cannot record anything at the moment.")
+    if status == 409 and kind.endswith(KEY_TAKEN):
+        return KeyTaken(detail)
     if 400 <= status < 500:
         return Refused(detail, _field_problems(problem), status)
     return OutcomeUnknown(f"The OMS answered {status}.")

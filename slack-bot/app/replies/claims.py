@@ -91,19 +91,24 @@ class Claims:
 
 
 class Seen:
-    """Deliveries that were carried out already, the latest ten thousand."""
+    """Ids that came by already (deliveries, portfolios that exist), the latest ten thousand."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._ids: OrderedDict[str, None] = OrderedDict()
 
-    def first(self, delivery: str) -> bool:
-        """Whether this delivery is new; from now on it is not."""
+    def first(self, seen: str) -> bool:
+        """Whether this id is new; from now on it is not."""
         with self._lock:
-            new = delivery not in self._ids
-            self._ids[delivery] = None
+            new = seen not in self._ids
+            self._ids[seen] = None
             _trim(self._ids)
             return new
+
+    def __contains__(self, seen: str) -> bool:
+        """Whether this id came by."""
+        with self._lock:
+            return seen in self._ids
 
 
 def _trim(entries: "OrderedDict[str, Submission] | OrderedDict[str, None]") -> None:

@@ -34,6 +34,7 @@ class Desk:
     urls: ResponseUrls = field(default_factory=ResponseUrls)
     claims: Claims = field(default_factory=Claims)
     seen: Seen = field(default_factory=Seen)
+    known_portfolios: Seen = field(default_factory=Seen)  # by name key; one that traded never goes away
     opening: Workers = field(default_factory=lambda: Workers("opening", threads=16, waiting=64))
     placing: Workers = field(default_factory=lambda: Workers("placing", threads=64, waiting=0))
     suggesting: Workers = field(default_factory=lambda: Workers("suggesting", threads=16, waiting=16))

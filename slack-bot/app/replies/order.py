@@ -6,7 +6,8 @@ from typing import Any
 
 from app.forms.context import FormContext
 from app.forms.submission import parse_draft, price_confirmed, read_draft
-from app.forms.ticket import Ticket
+from app.forms.text import name_key
+from app.forms.ticket import Ticket, Trade
 from app.replies.origin import Origin
 
 
@@ -25,6 +26,15 @@ class Order:
     def key(self) -> str:
         """The idempotency key: team, root view and attempt."""
         return f"{self.origin.team}:{self.root_view_id}:{self.context.attempt}"
+
+    def became(self, trade: Trade) -> bool:
+        """Whether a trade of the ledger is what was ordered here, and not what stood in the form before."""
+        asked, stands = self.ticket, trade
+        return (
+            (asked.symbol, asked.quantity, asked.gmv) == (stands.symbol, stands.quantity, stands.gmv)
+            and asked.side.value == stands.side
+            and name_key(asked.portfolio) == name_key(stands.portfolio)
+        )
 
 
 def read_order(origin: Origin, view: Mapping[str, Any]) -> Order:

@@ -1,14 +1,16 @@
 """How a submission ends, as it is shown in time (the delivery's answer) and late (a redrawn form)."""
 
-from app.blocks.text import Json, escape
-from app.blocks.trade_form import question_for, trade_form
+from app.blocks.text import Json
+from app.blocks.trade_form import asking_form, doubts_text, trade_form
 from app.blocks.views import placed as placed_view
+from app.blocks.views import traded_before as traded_before_view
 from app.errors import OmsError, Refused
 from app.forms import fields
 from app.forms.context import FormContext
 from app.forms.ticket import Ticket, Trade
 from app.replies import sentences
 from app.replies.claims import Outcome
+from app.replies.doubts import Doubts
 
 NO_REASON = "The trading system does not accept this."
 
@@ -18,18 +20,24 @@ def placed(trade: Trade, user: str, context: FormContext) -> Outcome:
     return Outcome({"response_action": "clear"}, placed_view(trade, user, context), placed=True)
 
 
-def asked(ticket: Ticket, context: FormContext, doubt: str) -> Outcome:
-    """The price is implausible: the form asks whether it is meant."""
-    notice = f"*Please check the price.* {escape(doubt)} Nothing was traded; {sentences.AGAIN}"
-    return _redrawn(question_for(ticket, context, doubt), notice)
+def traded_before(told: str, context: FormContext) -> Outcome:
+    """The form had traded before its entries were changed: it says so in its own place."""
+    view = traded_before_view(told, context)
+    return Outcome(update(view), view, placed=True)
+
+
+def asked(ticket: Ticket, context: FormContext, doubts: Doubts) -> Outcome:
+    """The price is implausible, or the portfolio new: the form asks whether that is meant."""
+    new = doubts.portfolio_is_unknown
+    said = doubts_text(ticket, doubts.price, new_portfolio=new)
+    view = asking_form(ticket, context, doubts.price, new_portfolio=new)
+    return _redrawn(view, f"{said}\nThis was not sent. {sentences.AGAIN}")
 
 
 def failed(fault: OmsError, ticket: Ticket, context: FormContext, request_id: str) -> Outcome:
     """Nothing was recorded: the fields that are to blame, else a sentence; entries stay."""
-    sentence = sentences.not_placed(fault, request_id)
-    # A denial is an answer: what comes after it is a new request. The other failures leave the key free.
-    after = context.denied() if isinstance(fault, Refused) else context
-    redrawn = _redrawn(trade_form(ticket.draft(), after, sentence), sentence)
+    sentence = sentences.not_placed(fault, request_id, earlier_unknown=context.unsettled)
+    redrawn = _redrawn(trade_form(ticket.draft(), context, sentence), sentence)
     blamed = _blamed_fields(fault)
     if not blamed:
         return redrawn
@@ -38,9 +46,10 @@ def failed(fault: OmsError, ticket: Ticket, context: FormContext, request_id: st
 
 def unknown(ticket: Ticket, context: FormContext, request_id: str) -> Outcome:
     """It could not be found out: the form stays, with its key, so that placing again cannot trade twice."""
-    sentence = sentences.not_known(request_id)
-    view = trade_form(ticket.draft(), context, sentence)
-    return Outcome(update(view), view, unsettled=True, notice=sentence)
+    sentence = sentences.not_known(request_id, form_is_open=True)
+    view = trade_form(ticket.draft(), context.left_open(), sentence)
+    closed = sentences.not_known(request_id, form_is_open=False)
+    return Outcome(update(view), view, unsettled=True, notice=closed)
 
 
 def busy(ticket: Ticket, context: FormContext) -> Outcome:

@@ -2,17 +2,17 @@
 
 import logging
 import time
-from decimal import Decimal
+from dataclasses import replace
 
 from app.blocks import views
 from app.blocks.messages import confirmation, confirmation_lines, notice
 from app.blocks.text import Json
-from app.errors import NotAllowed, OmsError, OutcomeUnknown, SlackError, SlackRateLimited
-from app.forms.price import doubt
-from app.forms.ticket import Ticket, Trade
+from app.errors import KeyTaken, OmsError, OutcomeUnknown, Refused, SlackError, SlackRateLimited
+from app.forms.ticket import Trade
 from app.replies import outcomes, sentences
 from app.replies.claims import Outcome, Submission
 from app.replies.desk import Desk
+from app.replies.doubts import doubts_about
 from app.replies.order import Order
 
 log = logging.getLogger(__name__)
@@ -36,28 +36,40 @@ def carry_out(desk: Desk, order: Order, submission: Submission) -> None:
 def _place(desk: Desk, order: Order, submission: Submission) -> Outcome:
     request_id = order.origin.request_id
     try:
-        if not order.price_confirmed and (reason := _doubt(desk, order.ticket, request_id)):
-            return outcomes.asked(order.ticket, order.context, reason)
+        doubts = doubts_about(desk, order)
+        if (doubts or order.context.unsettled) and (trade := _find(desk, order)):
+            return _told_again(desk, order, trade)
+        if doubts:
+            return outcomes.asked(order.ticket, order.context, doubts)
         result = desk.oms.place(order.ticket, order.origin.user, key=order.key, request_id=request_id)
     except OutcomeUnknown as fault:
         log.warning("Outcome not known", extra={"request_id": request_id, "fault": str(fault)})
         return _look_up(desk, order, submission)
     except OmsError as fault:
         log.warning("Not placed", extra={"request_id": request_id, "fault": type(fault).__name__})
+        if isinstance(fault, (Refused, KeyTaken)):
+            return _denied(desk, order, fault)
         return outcomes.failed(fault, order.ticket, order.context, request_id)
-    if result.replayed and not desk.claims.was_unsettled(order.key):
-        return _told_privately(desk, order, result.trade)
-    return _confirmed(desk, order, result.trade)
+    return (_told_again if result.replayed else _confirmed)(desk, order, result.trade)
 
 
-def _doubt(desk: Desk, ticket: Ticket, request_id: str) -> str | None:
-    """Ask for the last price first: an OMS that does not answer this gets no trade sent either."""
-    last_price: Decimal | None = None
+def _denied(desk: Desk, order: Order, fault: OmsError) -> Outcome:
+    """Say a denial; but if this form has traded before, tell that trade: another press must not add one.
+
+    Only where it certainly has not does the next press get a key of its own.
+    """
+    request_id, after = order.origin.request_id, order.context
     try:
-        last_price = desk.oms.last_price(ticket.symbol, request_id=request_id)
-    except NotAllowed:
-        log.warning("The key may not read trades: prices are not compared", extra={"request_id": request_id})
-    return doubt(ticket.price, last_price)
+        trade = desk.oms.find(order.key, request_id=request_id)
+    except OmsError as silence:
+        log.info("Key not looked up", extra={"request_id": request_id, "fault": str(silence)})
+    else:
+        if trade:
+            return _told_again(desk, order, trade)
+        after = order.context.denied()
+    if isinstance(fault, KeyTaken):  # what this process did not send it owes no confirmation for
+        return replace(outcomes.unknown(order.ticket, order.context, request_id), unsettled=False)
+    return outcomes.failed(fault, order.ticket, after, request_id)
 
 
 def _look_up(desk: Desk, order: Order, submission: Submission) -> Outcome:
@@ -69,7 +81,7 @@ def _look_up(desk: Desk, order: Order, submission: Submission) -> Outcome:
     while (trade := _find(desk, order)) is None:
         if time.monotonic() >= until or desk.stopping.wait(desk.waits.lookup_every):
             return outcomes.unknown(order.ticket, order.context, order.origin.request_id)
-    return _confirmed(desk, order, trade)
+    return (_confirmed if order.became(trade) else _told_again)(desk, order, trade)
 
 
 def _find(desk: Desk, order: Order) -> Trade | None:
@@ -86,12 +98,20 @@ def _confirmed(desk: Desk, order: Order, trade: Trade) -> Outcome:
     return outcomes.placed(trade, order.origin.user, order.context)
 
 
-def _told_privately(desk: Desk, order: Order, trade: Trade) -> Outcome:
-    """Another process placed this and owned its confirmation; whether that was posted is not known here."""
+def _told_again(desk: Desk, order: Order, trade: Trade) -> Outcome:
+    """An earlier press placed this. If another process made it, that one owned the confirmation."""
     to = order.origin.address(order.context.channel, order.root_view_id)
     text = "\n".join(confirmation_lines(trade, order.origin.user))
-    desk.postman.tell(to, notice(sentences.already_placed(text)))
-    return outcomes.placed(trade, order.origin.user, order.context)
+    owed = desk.claims.was_unsettled(order.key)
+    if owed:
+        desk.postman.confirm(to, confirmation(trade, order.origin.user))
+    if order.became(trade):
+        if not owed:
+            desk.postman.tell(to, notice(sentences.already_placed(text)))
+        return outcomes.placed(trade, order.origin.user, order.context)
+    told = sentences.traded_before(text)
+    desk.postman.tell(to, notice(told))
+    return outcomes.traded_before(told, order.context)
 
 
 def _redraw(desk: Desk, order: Order, submission: Submission, view: Json) -> bool:

@@ -12,15 +12,23 @@ from app.replies.origin import Origin
 log = logging.getLogger(__name__)
 
 
-def suggest_portfolios(desk: Desk, origin: Origin, typed: str) -> list[Json]:
+NONE: Json = {"options": []}
+
+
+def suggest_portfolios(desk: Desk, origin: Origin, typed: str) -> Json:
     """Return at most 100 choices for what was typed, none when the OMS does not answer in time."""
     request_id = origin.request_id
     try:
-        future = desk.suggesting.submit(
-            request_id, desk.oms.portfolios, typed.strip(), limit=OPTIONS_AT_MOST, request_id=request_id
-        )
-        names = future.result(timeout=desk.waits.suggestions)
+        future = desk.suggesting.submit(request_id, _look_up, desk, typed, request_id)
+        return future.result(timeout=desk.waits.suggestions)
     except (OmsError, Saturated, FutureTimeout) as fault:
         log.warning("No suggestions", extra={"request_id": request_id, "fault": type(fault).__name__})
-        return []
-    return portfolio_options(names, typed)
+        return NONE
+
+
+def _look_up(desk: Desk, typed: str, request_id: str) -> Json:
+    query = typed.strip()
+    names = desk.oms.portfolios(query, limit=OPTIONS_AT_MOST + 1, request_id=request_id)
+    cut = len(names) > OPTIONS_AT_MOST  # then a name may exist without being among them
+    exact = desk.oms.portfolio_named(query, request_id=request_id) if cut and query else None
+    return portfolio_options(names, typed, exact)

@@ -17,6 +17,8 @@ from app.replies.desk import Desk
 from app.server.health import Health
 from app.server.web import REQUEST_ID_HEADER, create_web, new_request_id
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Bot:
@@ -57,6 +59,7 @@ def create_bolt(settings: Settings, desk: Desk) -> App:
         attaching_function_token_enabled=False,
     )
     bolt.use(give_request_id)
+    bolt.error(refuse_unreadable)
     register(bolt, desk)
     return bolt
 
@@ -70,3 +73,10 @@ def give_request_id(
     given = req.headers.get(REQUEST_ID_HEADER.lower())
     context["request_id"] = given[0] if given else new_request_id()
     return next()
+
+
+def refuse_unreadable(error: Exception, context: BoltContext) -> BoltResponse:
+    """Answer 400 where Bolt could not make out what was delivered; handlers are guarded."""
+    extra = {"request_id": str(context.get("request_id", "")), "fault": type(error).__name__}
+    log.warning("Signed request that cannot be read", extra=extra)
+    return BoltResponse(status=400, body="malformed request")

@@ -1,6 +1,5 @@
 """The Flask app: one signed door for everything that Slack delivers, and /health."""
 
-import json
 import logging
 import secrets
 import time
@@ -18,6 +17,7 @@ log = logging.getLogger(__name__)
 BODY_BYTES_AT_MOST = 1024 * 1024
 SLACK_PATHS = ("/slack/events", "/slack/commands", "/slack/interactions")
 REQUEST_ID_HEADER = "X-Request-ID"
+UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, RecursionError)  # no JSON, or no object
 
 
 def create_web(settings: Settings, bolt: App, health: Health) -> Flask:
@@ -42,7 +42,9 @@ def create_web(settings: Settings, bolt: App, health: Health) -> Flask:
             return Response("invalid request", 401, mimetype="text/plain")
         try:
             return handler.handle(request)
-        except json.JSONDecodeError:
+        except UNREADABLE as fault:  # raised by Bolt's reading; handlers are guarded
+            extra = {"request_id": g.request_id, "fault": type(fault).__name__}
+            log.warning("Signed request that cannot be read", extra=extra)
             return Response("malformed request", 400, mimetype="text/plain")
 
     def report() -> Response:

@@ -6,27 +6,40 @@ from decimal import Decimal
 import pytest
 
 from app.blocks import views
-from app.blocks.messages import HELP, USAGE, confirmation, notice, time_of, with_reference
+from app.blocks.messages import HELP, USAGE, confirmation, confirmation_lines, notice, time_of, with_reference
 from app.blocks.options import portfolio_options
 from app.blocks.text import SECTION_CHARACTERS, cut, escape, section
-from app.blocks.trade_form import price_question, question_for, shown_price_line, trade_form, with_price_line
+from app.blocks.trade_form import (
+    asking_form,
+    portfolio_question,
+    price_question,
+    shown_price_line,
+    trade_form,
+    with_price_line,
+)
 from app.forms.context import FormContext
 from app.forms.ticket import Draft
 from tests import factories
 from tests.limits import check_element, check_message, check_options, check_view
 
 CONTEXT = FormContext("C0123456789", 3)
+ASKING = asking_form(factories.ticket(gmv=Decimal("0.1")), CONTEXT, "Odd.", new_portfolio=False)
 LARGEST = Draft("A" * 20, "1000000", "100000000", "SELL", "<!channel> & " + "x" * 87, "n" * 500)
 NASTY = factories.trade(
     portfolio="<!channel> & *_~`" * 5 + "x" * 15, symbol="A&B", quantity=Decimal("123456.12345678")
 )
 
 
+def options_of(answer):
+    return answer["options"] if "options" in answer else answer["option_groups"][0]["options"]
+
+
 @pytest.mark.parametrize("draft", [Draft(), Draft("AAPL"), LARGEST])
 @pytest.mark.parametrize("banner", ["", "b" * 5000])
 def test_the_form_is_one_that_slack_takes(draft, banner):
     check_view(trade_form(draft, CONTEXT, banner))
-    check_view(trade_form(draft, CONTEXT, banner, price_question(Decimal("0.00000001"))))
+    check_view(trade_form(draft, CONTEXT, banner, [price_question(Decimal("0.00000001"))]))
+    check_view(trade_form(draft, CONTEXT, banner, [portfolio_question("p" * 100)]))
 
 
 def test_the_fields_of_the_form_are_never_renamed():
@@ -43,15 +56,18 @@ def test_amounts_are_number_inputs_that_take_decimals_with_limits_as_strings(blo
 
 
 def test_a_question_keeps_the_entries_and_says_why_it_asks():
-    view = question_for(factories.ticket(gmv=Decimal("0.1")), CONTEXT, "0.001 < 0.01")
+    ticket = factories.ticket(gmv=Decimal("0.1"), portfolio="<!channel>")
+    view = asking_form(ticket, CONTEXT, "0.001 < 0.01", new_portfolio=True)
     check_view(view)
     assert "0.001 &lt; 0.01" in view["blocks"][0]["text"]["text"]
-    assert [block["block_id"] for block in view["blocks"][:2]] == ["banner", "price_ok:0.001"]
+    assert "none called &lt;!channel&gt; yet" in view["blocks"][0]["text"]["text"]
+    assert [block["block_id"] for block in view["blocks"][:3]] == ["banner", "price_ok:0.001", "portfolio_ok"]
+    assert view["blocks"][2]["optional"] is True, "another portfolio may be chosen instead"
 
 
 @pytest.mark.parametrize(("gmv", "stays"), [("0.1", True), ("0.10", True), ("100", False), ("", False)])
 def test_a_question_goes_when_another_price_is_typed(gmv, stays):
-    opened = factories.view(question_for(factories.ticket(gmv=Decimal("0.1")), CONTEXT, "Odd.")["blocks"])
+    opened = factories.view(ASKING["blocks"])
     renewed = with_price_line(opened, Draft("AAPL", "100", gmv))
     check_view(renewed)
     ids = {block["block_id"] for block in renewed["blocks"]}
@@ -75,6 +91,7 @@ def test_every_other_view_is_one_that_slack_takes(trade):
     check_view(views.placing(CONTEXT))
     check_view(views.checking(CONTEXT))
     check_view(views.placed(trade, "U1", CONTEXT))
+    check_view(views.traded_before("\n".join(confirmation_lines(trade, "U1")), CONTEXT))
 
 
 @pytest.mark.parametrize("trade", [factories.trade(), NASTY])
@@ -122,29 +139,49 @@ def test_an_unreadable_time_is_shown_as_it_came():
 @pytest.mark.parametrize("count", [0, 1, 50, 99, 100, 5000])
 @pytest.mark.parametrize("typed", ["", "Fresh"])
 def test_any_number_of_portfolios_fits(count, typed):
-    options = portfolio_options([f"Book {number} " + "y" * 80 for number in range(count)], typed)
+    answer = portfolio_options([f"Book {number} " + "y" * 80 for number in range(count)], typed)
+    options = options_of(answer)
     if options:
         check_options(options, 100)
+    assert ("option_groups" in answer) is (count + bool(typed) > 100), "cutting is said"
     assert any(option["value"] == "Fresh" for option in options) is (typed == "Fresh")
 
 
 def test_a_new_portfolio_is_marked_and_its_value_is_the_bare_name():
-    options = portfolio_options(["Growth"], " Gr ")
+    options = portfolio_options(["Growth"], " Gr ")["options"]
     assert [(each["text"]["text"], each["value"]) for each in options] == [
         ("Growth", "Growth"), ("New portfolio: Gr", "Gr"),
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("typed", ["growth", "", "a/b", "x" * 101])
+@pytest.mark.parametrize("typed", ["growth", "Gro\u200dwth", "", " \u200c", "a/b", "x" * 101])
 def test_no_new_portfolio_for_what_exists_or_cannot_be(typed):
-    assert [each["value"] for each in portfolio_options(["Growth"], typed)] == ["Growth"]
+    assert [each["value"] for each in portfolio_options(["Growth"], typed)["options"]] == ["Growth"]
 
 
 def test_a_name_too_long_for_an_option_is_left_out_and_a_long_one_keeps_its_value():
     long, too_long = "l" * 100, "t" * 151
-    options = portfolio_options([long, too_long], "")
+    options = portfolio_options([long, too_long], "")["options"]
     assert [each["value"] for each in options] == [long]
     assert options[0]["text"]["text"].endswith("…")
+
+
+def test_where_choices_are_cut_the_label_says_how_many_are_shown():
+    group = portfolio_options([f"Book {number}" for number in range(101)], "Book")["option_groups"][0]
+    assert group["label"]["text"] == "99 of more portfolios: type to find others"
+    assert len(group["options"]) == 100
+
+
+def test_a_name_that_exists_beyond_the_cut_is_offered_first_and_not_as_new():
+    options = options_of(portfolio_options([f"Book {number}" for number in range(101)], "book", "Book"))
+    assert options[0]["value"] == options[0]["text"]["text"] == "Book"
+    assert all(not each["text"]["text"].startswith("New portfolio") for each in options)
+
+
+def test_a_portfolio_that_was_said_to_be_new_stays_marked_when_the_form_is_shown_again():
+    view = trade_form(factories.ticket(portfolio="Fresh", new_portfolio=True).draft(), CONTEXT)
+    chosen = view["blocks"][5]["element"]["initial_option"]
+    assert (chosen["text"]["text"], chosen["value"]) == ("New portfolio: Fresh", "Fresh")
 
 
 def test_an_initial_portfolio_is_its_own_option():

@@ -28,6 +28,8 @@ def test_the_price_line_shows_the_price_per_share_once_it_is_known():
 def test_a_form_remembers_its_channel_and_attempt():
     context = FormContext("C1").denied().denied()
     assert FormContext.load(context.dump()) == FormContext("C1", 2)
+    open_still = FormContext("C1", 1).left_open()
+    assert FormContext.load(open_still.dump()) == open_still == open_still.denied()
     assert len(FormContext("C" * 100, 10**6).dump()) < 3000
 
 

@@ -54,7 +54,9 @@ def test_a_tick_confirms_its_own_price_only():
     assert not price_confirmed({"price_ok:175": {"entry": {"selected_options": []}}}, Decimal(175))
 
 
-@pytest.mark.parametrize("name", ["", "  ", "a/b", "x" * 101, "a\u202eb", "a\x00b", "zero\u200bwidth"])
+@pytest.mark.parametrize(
+    "name", ["", "  ", "a/b", "x" * 101, "a\u202eb", "a\x00b", "zero\u200bwidth", "\u200d \u200c", ".", ".."]
+)
 def test_a_portfolio_name_that_would_confuse_is_refused(name):
     with pytest.raises(NotAName):
         parse_portfolio(name)
@@ -65,8 +67,13 @@ def test_names_are_normalised():
     assert parse_symbol(" brk.b ") == "BRK.B"
 
 
+@pytest.mark.parametrize("text", ["👩\u200d🚀", "می\u200cخواهم", "हिन्दी", "🫨 newer than this Python"])
+def test_scripts_and_emoji_are_taken_as_the_oms_takes_them(text):
+    assert parse_portfolio(text) == parse_note(text) == text
+
+
 def test_a_note_has_its_limits():
-    assert parse_note("two\nlines") == "two\nlines"
+    assert parse_note(" two\r\nlines ") == "two lines"
     with pytest.raises(NotAName, match="500"):
         parse_note("x" * 501)
 

@@ -24,7 +24,8 @@ def ask(desk: Workspace, typed=""):
         view=factories.view(),
         container={"type": "view", "view_id": "V1"},
     )
-    return desk.deliver(payload).get_json()["options"]
+    answer = desk.deliver(payload).get_json()
+    return answer["options"] if "options" in answer else answer["option_groups"][0]["options"]
 
 
 def test_existing_portfolios_are_offered(desk: Workspace):
@@ -34,12 +35,23 @@ def test_existing_portfolios_are_offered(desk: Workspace):
 def test_what_was_typed_is_offered_as_a_new_portfolio(desk: Workspace):
     offered = ask(desk, "Inc")
     assert [option["text"]["text"] for option in offered] == ["Income", "New portfolio: Inc"]
-    assert desk.oms.named("portfolios")[0].query == {"q": "Inc", "limit": "100"}
+    assert desk.oms.named("portfolios")[0].query == {"q": "Inc", "limit": "101"}
 
 
 def test_five_thousand_portfolios_fit(desk: Workspace):
     desk.oms.portfolios = [f"Book {number}" for number in range(5000)]
-    check_options(ask(desk, "Book"), 100)
+    offered = ask(desk, "book 4999")
+    assert [option["value"] for option in offered] == ["Book 4999"]
+    offered = ask(desk, "Book")
+    check_options(offered, 100)
+    assert offered[-1]["value"] == "Book"
+
+
+def test_a_name_that_exists_beyond_the_hundred_is_not_offered_as_new(desk: Workspace):
+    desk.oms.portfolios = [*(f"A Fund {number}" for number in range(200)), "Fund"]
+    offered = ask(desk, "fund")
+    assert offered[0]["text"]["text"] == "Fund"
+    assert not any(option["text"]["text"].startswith("New") for option in offered)
 
 
 @pytest.mark.parametrize("trouble", [Answer(500), Answer(drop=True), Answer(401), Answer(body=b"nonsense")])

@@ -7,9 +7,10 @@ import time
 import pytest
 
 from app.replies.desk import Waits
+from tests import factories
 from tests.conftest import Workspace, make_bot
 from tests.fakes import Answer, problem
-from tests.reading import banner_of, desk_trade, wait_until
+from tests.reading import banner_of, desk_trade, notice_of, wait_until
 
 
 def test_a_slow_trade_turns_the_form_to_placing_and_is_redrawn_when_the_answer_comes(desk: Workspace):
@@ -166,6 +167,60 @@ def test_a_trade_found_only_by_placing_again_is_confirmed_in_the_channel(desk: W
     desk.oms.record("T1:V1:0", body)
     assert desk.submit() == {"response_action": "clear"}
     assert desk.slack.wait_for("chat.postMessage")[0].body["channel"] == "C1"
+
+
+ORDERED = {
+    "symbol": "AAPL", "quantity": "100", "gmv": "17500",
+    "side": "BUY", "portfolio_name": "Growth", "user_id": "U1",
+}  # fmt: skip
+EDITED = factories.state(quantity="90", gmv="15750")
+
+
+@pytest.fixture
+def unsettled(desk: Workspace):
+    """What a form remembers after nobody could tell what became of it."""
+    desk.oms.script("place", problem(503, "?", kind="outcome-unknown"))
+    desk.submit()
+    wait_until(lambda: "Still not known" in str(desk.slack.shown.get("V1")))
+    return desk.slack.shown["V1"]["private_metadata"]
+
+
+def test_placing_again_after_an_edit_can_trade_only_once_too(desk: Workspace, unsettled):
+    desk.oms.record("T1:V1:0", ORDERED)
+    view = desk.submit(EDITED, private_metadata=unsettled)["view"]
+    assert "had traded already" in notice_of(view)
+    desk.bot.desk.outbox.close(2.0)
+    told = [call.body for call in desk.slack.named("chat.postMessage")]
+    assert sorted(each["channel"] for each in told) == ["C1", "D-U1"], "the channel was owed its confirmation"
+    assert len(desk.oms.trades) == 1
+    assert len(desk.oms.named("place")) == 1
+
+
+def test_an_edited_form_trades_what_it_says_now_if_the_first_press_did_not(desk: Workspace, unsettled):
+    assert desk.submit(EDITED, private_metadata=unsettled) == {"response_action": "clear"}
+    assert [trade["quantity"] for trade in desk.oms.trades.values()] == ["90"]
+
+
+@pytest.mark.parametrize("again", [problem(422, "No."), problem(503, "Full.", kind="not-placed")])
+def test_a_refusal_after_an_unsettled_press_promises_nothing_and_keeps_the_key(
+    desk: Workspace, unsettled, again
+):
+    desk.oms.script("place", again)
+    view = desk.submit(EDITED, private_metadata=unsettled)["view"]
+    assert "*Not placed this time.*" in banner_of(view)
+    assert "Whether it was placed before is still not known" in banner_of(view)
+    assert "Nothing was traded" not in banner_of(view)
+    assert json.loads(view["private_metadata"]) == json.loads(unsettled)
+
+
+def test_where_the_form_is_closed_nobody_is_sent_back_to_it(desk: Workspace):
+    desk.oms.script("place", problem(503, "?", kind="outcome-unknown"))
+    desk.slack.refuse("views.update", "not_found")
+    desk.submit()
+    told = desk.slack.wait_for("chat.postMessage")[0].body["text"]
+    assert "Still not known" in told
+    assert "it could trade twice" in told
+    assert "from this form" not in told
 
 
 def test_an_unexpected_fault_is_logged_and_said_to_be_unknown(desk: Workspace, monkeypatch, caplog):

@@ -7,6 +7,7 @@ import pytest
 from tests import factories
 from tests.conftest import Workspace
 from tests.fakes import problem
+from tests.limits import check_view
 from tests.reading import NOTHING_RECORDED, banner_of, blocks_of
 
 
@@ -95,7 +96,9 @@ def test_a_refused_connection_means_not_placed(desk: Workspace):
     assert json.loads(answer["view"]["private_metadata"])["attempt"] == 0
 
 
-@pytest.mark.parametrize("answer", [NOTHING_RECORDED, problem(429, "Slow down.")])
+@pytest.mark.parametrize(
+    "answer", [NOTHING_RECORDED, problem(503, "Away.", kind="unavailable"), problem(429, "Slow down.")]
+)
 def test_what_was_certainly_not_recorded_is_said_to_be_not_placed(desk: Workspace, answer):
     desk.oms.script("place", answer)
     assert banner_of(desk.submit()["view"]).startswith("*Not placed.*")
@@ -148,8 +151,56 @@ def test_a_tick_for_one_price_does_not_confirm_another(desk: Workspace):
 
 
 def test_a_key_that_may_not_read_still_trades(desk: Workspace):
-    desk.oms.always["last_price"] = problem(403, "no")
+    desk.oms.always["last_price"] = desk.oms.always["portfolio_named"] = problem(403, "no")
     assert desk.submit() == {"response_action": "clear"}
+
+
+# Portfolios
+
+SLIP = factories.state(portfolio="Growht")
+
+
+def test_a_portfolio_that_the_books_do_not_have_is_asked_about_before_it_is_opened(desk: Workspace):
+    answer = desk.submit(SLIP)
+    check_view(answer["view"])
+    assert "There is none called Growht yet" in banner_of(answer["view"])
+    assert desk.oms.named("place") == []
+    assert desk.submit(SLIP | factories.opens("Growht")) == {"response_action": "clear"}
+    assert desk.oms.named("place")[0].body["portfolio_name"] == "Growht"
+
+
+def test_the_books_are_asked_about_a_portfolio_until_they_have_it(desk: Workspace):
+    for form in ("V1", "V2", "V3"):
+        desk.submit(factories.state(portfolio="GROWTH"), id=form, root_view_id=form)
+    assert len(desk.oms.named("portfolio_named")) == 1
+    for _ in range(2):
+        desk.submit(SLIP, id="V4", root_view_id="V4")
+    assert len(desk.oms.named("portfolio_named")) == 3
+
+
+def test_a_tick_for_one_portfolio_opens_no_other(desk: Workspace):
+    answer = desk.submit(factories.state(portfolio="Incoem") | factories.opens("Growht"))
+    assert "There is none called Incoem yet" in banner_of(answer["view"])
+
+
+def test_choosing_another_portfolio_is_an_answer_too(desk: Workspace):
+    desk.submit(SLIP)
+    assert desk.submit() == {"response_action": "clear"}
+
+
+def test_what_was_chosen_as_a_new_portfolio_is_not_asked_about_and_stays_so_marked(desk: Workspace):
+    desk.oms.script("place", NOTHING_RECORDED)
+    values = factories.state(portfolio="Fresh", portfolio_text="New portfolio: Fresh")
+    chosen = blocks_of(desk.submit(values))["portfolio"]["element"]["initial_option"]
+    assert chosen["text"]["text"] == "New portfolio: Fresh"
+    assert desk.submit(values) == {"response_action": "clear"}
+
+
+def test_price_and_portfolio_are_asked_about_at_once(desk: Workspace):
+    values = factories.state(gmv="0.1", portfolio="Growht")
+    assert {"price_ok:0.001", "portfolio_ok"} <= blocks_of(desk.submit(values)).keys()
+    ticked = values | factories.ticked("0.001") | factories.opens("Growht")
+    assert desk.submit(ticked) == {"response_action": "clear"}
 
 
 # Forms left open

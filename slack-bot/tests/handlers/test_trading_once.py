@@ -1,11 +1,14 @@
 """One submission, one trade, one confirmation: slack.md lines 15 and 33."""
 
+import json
 import threading
+
+import pytest
 
 from tests import factories
 from tests.conftest import Workspace
-from tests.fakes import Answer
-from tests.reading import NOTHING_RECORDED, banner_of, desk_trade
+from tests.fakes import Answer, problem
+from tests.reading import NOTHING_RECORDED, banner_of, desk_trade, notice_of
 
 
 def test_a_replayed_delivery_is_answered_like_the_first_and_changes_nothing(desk: Workspace):
@@ -51,10 +54,65 @@ def test_a_replay_after_a_restart_trades_nothing_and_is_told_privately(desk: Wor
     assert len(desk.oms.trades) == 1
 
 
-def test_a_key_that_another_body_took_is_a_denial(desk: Workspace):
+# A form that traded before this process knew it, and was edited since
+
+EDITED = factories.state(quantity="90", gmv="15750")
+ODD = factories.state(quantity="1000", gmv="1")
+
+
+@pytest.fixture
+def restarted(desk: Workspace):
+    """A bot that does not know that this form has traded 100 AAPL."""
     desk.submit()
+    desk.slack.wait_for("chat.postMessage")
     restarted = desk.restarted()
-    answer = restarted.submit(factories.state(quantity="90", gmv="15750"))
+    yield restarted
     restarted.bot.desk.stop(1.0)
-    assert "another request" in banner_of(answer["view"])
-    assert len(desk.oms.trades) == 1
+
+
+def test_an_edited_form_that_has_traded_is_told_of_that_trade_and_never_trades_again(restarted: Workspace):
+    answers = [restarted.submit(EDITED)["view"] for _ in range(2)]
+    for view in answers:
+        assert "submit" not in view
+        assert "had traded already" in notice_of(view)
+        assert "BUY 100 AAPL" in notice_of(view)
+        assert "What you changed was not traded" in notice_of(view)
+    restarted.bot.desk.outbox.close(2.0)
+    told = [call.body for call in restarted.slack.named("chat.postMessage")][1:]
+    assert [(each["channel"], "BUY 100 AAPL" in each["text"]) for each in told] == [("D-U1", True)]
+    assert len(restarted.oms.trades) == 1
+
+
+@pytest.mark.parametrize("trouble", [problem(422, "No."), problem(422, "No.", [{"field": "quantity"}])])
+def test_a_denial_of_an_edited_form_that_has_traded_tells_the_trade_and_frees_no_key(
+    restarted: Workspace, trouble
+):
+    restarted.oms.script("place", trouble)
+    assert "had traded already" in notice_of(restarted.submit(EDITED)["view"])
+    restarted.submit(EDITED)
+    assert len(restarted.oms.trades) == 1
+
+
+def test_nobody_is_asked_about_a_price_when_the_form_has_traded(restarted: Workspace):
+    assert "had traded already" in notice_of(restarted.submit(ODD)["view"])
+
+
+def test_a_denial_raises_no_attempt_while_the_key_cannot_be_looked_up(desk: Workspace):
+    desk.oms.script("place", problem(422, "No."))
+    desk.oms.script("find", Answer(500))
+    view = desk.submit()["view"]
+    assert banner_of(view).startswith("*Not placed.* No.")
+    assert json.loads(view["private_metadata"])["attempt"] == 0
+
+
+@pytest.mark.parametrize("looked_up", [Answer(500), Answer(body=[])])
+def test_a_taken_key_whose_trade_cannot_be_seen_is_not_known_and_keeps_the_form(
+    restarted: Workspace, looked_up
+):
+    restarted.oms.script("find", looked_up)
+    view = restarted.submit(EDITED)["view"]
+    assert "Still not known" in banner_of(view)
+    assert "had traded already" in notice_of(restarted.submit(EDITED)["view"])
+    assert json.loads(view["private_metadata"])["attempt"] == 0
+    restarted.bot.desk.outbox.close(2.0)
+    assert [call.body["channel"] for call in restarted.slack.named("chat.postMessage")] == ["C1", "D-U1"]

@@ -2,7 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.errors import NotAllowed, NotPlaced, OutcomeUnknown, Refused
+from app.errors import KeyTaken, NotAllowed, NotPlaced, OutcomeUnknown, Refused
 from app.oms_client.wire import amount, error_from, ticket_to_json, trade_from_json
 from tests import factories
 from tests.fakes import trade_json
@@ -38,6 +38,8 @@ def test_a_trade_is_read_with_the_position_after_it():
         (401, b"", NotAllowed),
         (403, b"{}", NotAllowed),
         (409, b"[]", Refused),
+        (409, b'{"type": "urn:x:problem/conflict"}', Refused),
+        (409, b'{"type": "urn:x:problem/idempotency-key-reused"}', KeyTaken),
         (413, b"<html>", Refused),
         (422, b'{"errors": 3}', Refused),
         (422, b'{"errors": [3]}', Refused),
@@ -46,6 +48,7 @@ def test_a_trade_is_read_with_the_position_after_it():
         (502, b"<html>", OutcomeUnknown),
         (503, b"", OutcomeUnknown),
         (503, b'{"type": "https://x/problems/not-placed"}', NotPlaced),
+        (503, b'{"type": "urn:x:problem/unavailable"}', NotPlaced),
         (503, b'{"type": "https://x/problems/outcome-unknown"}', OutcomeUnknown),
         (504, b"", OutcomeUnknown),
         (307, b"", OutcomeUnknown),

@@ -9,6 +9,8 @@ from app.server.web import BODY_BYTES_AT_MOST
 from tests import factories
 from tests.conftest import Workspace
 from tests.fakes import Answer
+from tests.limits import check_view
+from tests.reading import notice_of
 
 BODY = factories.form_body(factories.command("help"))
 
@@ -82,9 +84,24 @@ def test_a_body_beyond_the_cap_is_refused(desk: Workspace):
     assert post(desk, factories.signed(body), body).status_code == 413
 
 
-@pytest.mark.parametrize("body", ["payload={", "payload=%7B"])
-def test_a_signed_but_malformed_body_is_a_400(desk: Workspace, body):
+@pytest.mark.parametrize(
+    "payload",
+    [
+        "{", "%7B", "[]", "null", "1", "true", '"x"', "[" * 20_000, '{"type":"view_submission","view":[]}',
+        '{"type":"view_submission","view":null,"user":3}', '{"type":"block_actions","actions":[]}',
+        '{"type":"view_submission","team":5,"view":{}}', '{"type":"block_suggestion","view":1}',
+    ],
+)  # fmt: skip
+def test_a_signed_but_malformed_payload_is_a_400(desk: Workspace, payload, caplog):
+    body = f"payload={payload}"
     assert post(desk, factories.signed(body), body, "/slack/interactions").status_code == 400
+    assert all(record.exc_info is None for record in caplog.records)
+
+
+@pytest.mark.parametrize("body", ["[]", "null", "1", "[" * 20_000, '{"type":"event_callback","event":[]}'])
+def test_a_signed_but_malformed_event_is_a_400(desk: Workspace, body):
+    headers = factories.signed(body) | {"Content-Type": "application/json"}
+    assert post(desk, headers, body, "/slack/events").status_code == 400
 
 
 def test_slacks_url_check_is_answered(desk: Workspace):
@@ -153,16 +170,39 @@ def test_health_says_failing_when_the_oms_is_not_there(desk: Workspace):
     assert health(desk)["oms"] == "failing"
 
 
-def test_a_handler_that_fails_is_logged_and_acknowledged_once(desk: Workspace, monkeypatch, caplog):
+def test_a_command_that_fails_is_logged_and_the_person_told_with_a_reference(
+    desk: Workspace, monkeypatch, caplog
+):
     def broken(_delivery):
         raise ZeroDivisionError
 
     monkeypatch.setattr(desk.bot.desk.seen, "first", broken)
-    assert desk.type("AAPL").status_code == 200
+    answer = desk.type("AAPL")
+    assert answer.status_code == 200
+    assert answer.get_json()["response_type"] == "ephemeral"
+    assert answer.headers["X-Request-ID"] in answer.get_json()["text"]
     assert "Handler failed" in caplog.text
 
 
-def test_a_handler_that_fails_before_its_answer_is_acknowledged_anyway(desk: Workspace, monkeypatch, caplog):
-    monkeypatch.setattr(desk.bot.desk.claims, "claim", lambda *_: 1 / 0)
-    assert desk.deliver(factories.submission()).status_code == 200
+@pytest.mark.parametrize("broken", ["claim", "state"])
+def test_a_submission_that_fails_in_the_bot_says_so_over_the_form(
+    desk: Workspace, monkeypatch, caplog, broken
+):
+    payload = factories.submission()
+    if broken == "claim":
+        monkeypatch.setattr(desk.bot.desk.claims, "claim", lambda *_: 1 / 0)
+    else:
+        del payload["view"]["state"]
+    answer = desk.deliver(payload)
+    said = answer.get_json()
+    assert (answer.status_code, said["response_action"]) == (200, "push"), "the form stays underneath"
+    check_view(said["view"])
+    assert "Something went wrong here" in notice_of(said["view"])
+    assert answer.headers["X-Request-ID"] in notice_of(said["view"])
     assert "Handler failed" in caplog.text
+
+
+def test_choices_that_fail_are_none(desk: Workspace, monkeypatch):
+    monkeypatch.setattr(desk.bot.desk.suggesting, "submit", lambda *_, **__: 1 / 0)
+    payload = factories.interaction("block_suggestion", action_id="portfolio_entry", block_id="p", value="x")
+    assert desk.deliver(payload).get_json() == {"options": []}
