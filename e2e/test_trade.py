@@ -53,12 +53,24 @@ def test_a_trade_is_typed_mistyped_corrected_confirmed_and_found(slack, desk):
 def test_a_line_fills_the_form_and_a_second_trade_adds_to_the_position(slack, desk):
     for side, quantity in (("buy", 10), ("sell", 4)):
         slack.type(f"/trade {side} {quantity} MSFT @ 400 in Growth")
-        if desk.get("/portfolios", q="Growth"):
-            slack.choose_portfolio("Growth")
+        if not desk.get("/portfolios", q="Growth"):
+            slack.place()
+            slack.form.get_by_role("checkbox", name="Yes, open Growth").check()
         slack.place()
         slack.sees_no_form()
         expect(slack.message(f"{side.upper()} {quantity} MSFT")).to_have_count(1)
     assert desk.position("Growth", "MSFT") == Decimal(6)
+
+
+def test_a_slip_in_the_portfolios_name_is_asked_about_before_it_opens_a_book(slack, desk):
+    slack.type("/trade buy 10 MSFT @ 400 in Growht")
+    slack.place()
+    expect(slack.form).to_contain_text("There is none called Growht yet")
+    assert desk.trades(portfolio="Growht") == []
+    slack.form.get_by_role("checkbox", name="Yes, open Growht").check()
+    slack.place()
+    slack.sees_no_form()
+    expect(slack.message("BUY 10 MSFT").filter(has_text="Growht")).to_have_count(1)
 
 
 def test_help_is_told_to_the_person_alone(slack):
@@ -68,7 +80,8 @@ def test_help_is_told_to_the_person_alone(slack):
 
 
 def test_eight_deliveries_of_one_submission_are_one_trade_and_one_confirmation(slack, desk):
-    slack.type("/trade buy 7 NVDA @ 120 in Repeats")
+    slack.type("/trade buy 7 NVDA @ 120")
+    slack.choose_portfolio("Repeats")
     slack.place()
     slack.sees_no_form()
     expect(slack.message("BUY 7 NVDA")).to_have_count(1)
@@ -86,7 +99,8 @@ def test_eight_deliveries_of_one_submission_are_one_trade_and_one_confirmation(s
 
 def test_a_killed_oms_comes_back_with_every_trade_and_takes_more(slack, oms_afterwards):
     desk = oms_afterwards
-    slack.type("/trade buy 5 TSLA @ 250 in Survivors")
+    slack.type("/trade buy 5 TSLA @ 250")
+    slack.choose_portfolio("Survivors")
     slack.place()
     expect(slack.message("BUY 5 TSLA")).to_have_count(1)
     before = desk.trades(portfolio="Survivors")
@@ -102,8 +116,8 @@ def test_a_killed_oms_comes_back_with_every_trade_and_takes_more(slack, oms_afte
 
 def test_an_oms_that_is_away_is_told_politely_and_books_nothing_until_it_is_back(slack, oms_afterwards):
     desk = oms_afterwards
-    slack.type("/trade buy 3 AMD @ 150 in Patience")
-    expect(slack.form).to_be_visible()
+    slack.type("/trade buy 3 AMD @ 150")
+    slack.choose_portfolio("Patience")
     desk.stop_oms()
     slack.place()
     expect(slack.form).to_contain_text("Not placed.")
@@ -121,8 +135,8 @@ def test_an_oms_that_is_away_is_told_politely_and_books_nothing_until_it_is_back
 def test_a_submission_to_a_frozen_oms_is_answered_in_time_and_trades_at_most_once(slack, oms_afterwards, end):
     desk = oms_afterwards
     portfolio = f"Frozen then {end}"
-    slack.type(f"/trade buy 2 META @ 500 in {portfolio}")
-    expect(slack.form).to_be_visible()
+    slack.type("/trade buy 2 META @ 500")
+    slack.choose_portfolio(portfolio)
     oms = desk.programs["oms-api"]
     oms.signal(signal.SIGSTOP)
     slack.place()
