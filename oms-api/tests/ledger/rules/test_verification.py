@@ -1,13 +1,15 @@
 """What verification makes of rows that no service of ours would write; histories are in tests/commands."""
 
+from decimal import Decimal
+from typing import Any
+
 import pytest
 
 from app.ledger.rules.chain import GENESIS, TradeRow, hash_of
 from app.ledger.rules.verification import Check, LedgerState, amounts_of, examine
-from app.money import parse_plain
 from tests.factories import trade_row
 
-OPENING = parse_plain("1000000")
+OPENING = Decimal(1_000_000)
 
 
 def found(row: TradeRow) -> list[tuple[Check, str]]:
@@ -38,8 +40,8 @@ def test_a_hash_of_another_version_is_not_taken_on_trust():
 
 
 def test_what_no_row_can_hold_has_no_hash():
-    row = trade_row()._replace(note=b"bytes")
-    assert (Check.CHAIN, "hash") in found(row)
+    unfit: Any = b"bytes"
+    assert (Check.CHAIN, "hash") in found(trade_row()._replace(note=unfit))
 
 
 @pytest.mark.parametrize("name", ["quantity", "price", "gmv"])
