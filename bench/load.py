@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from time import perf_counter, process_time
 
 PORTFOLIOS, SYMBOLS = 20, 50
+EACH_BOOK = "{book}"  # in a path: each portfolio's number in turn
 _DRAWS = 4096
 _RECEIVE_BYTES = 262_144
 PATIENCE_SECONDS = 20.0
@@ -94,8 +95,15 @@ def _trade(key: str, chance: random.Random) -> tuple[bytes, bytes]:
 
 
 def reads(key: str, path: str) -> Iterator[bytes]:
-    """Yield the same GET for ever."""
-    return itertools.repeat(f"GET {path} HTTP/1.1\r\nHost: bench\r\nX-API-Key: {key}\r\n\r\n".encode())
+    """Yield GETs of `path` for ever; EACH_BOOK in it stands for every portfolio in turn."""
+    paths = (
+        [path.replace(EACH_BOOK, f"{book:02d}") for book in range(PORTFOLIOS)]
+        if EACH_BOOK in path
+        else [path]
+    )
+    return itertools.cycle(
+        [f"GET {one} HTTP/1.1\r\nHost: bench\r\nX-API-Key: {key}\r\n\r\n".encode() for one in paths]
+    )
 
 
 def drive(
