@@ -30,14 +30,19 @@ class patience:  # noqa: N801  # used as a statement: `with patience(seconds=60)
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
+        self._before: float | None = None
 
     def __enter__(self) -> None:
         """Begin the exception."""
+        self._before = getattr(_patience, "seconds", None)
         _patience.seconds = self._seconds
 
     def __exit__(self, *_: object) -> None:
         """Return to the usual patience."""
-        del _patience.seconds
+        if self._before is None:
+            del _patience.seconds
+        else:
+            _patience.seconds = self._before
 
 
 def _wait(connection: extensions.connection) -> None:
