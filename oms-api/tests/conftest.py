@@ -12,10 +12,12 @@ from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine
 
 from app.database import connect_engine
+from app.database.waits import patience
 from app.migrate import migrate
 from tests.support.postgres import Databases, PostgresServer, name_in
 from tests.support.service import Desk, Service, serving
 
+COPY_SECONDS = 60.0
 BACKENDS = ("sqlite", "postgresql")
 
 settings.register_profile(
@@ -90,7 +92,9 @@ def new_database(
                 shutil.copy(request.getfixturevalue("template_sqlite"), path)
             return f"sqlite:///{path}"
         databases: Databases = request.getfixturevalue("databases")
-        return databases.new(request.getfixturevalue("template_postgres") if migrated else "template0")
+        template = request.getfixturevalue("template_postgres") if migrated else "template0"
+        with patience(COPY_SECONDS):  # to copy a database takes its time where all else is busy
+            return databases.new(template)
 
     return make
 

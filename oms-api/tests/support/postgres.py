@@ -18,10 +18,7 @@ from pathlib import Path
 
 import psycopg2
 
-from app.database.waits import patience
-
 START_SECONDS = 30
-PATIENCE_SECONDS = 60.0
 _SERVANT = "nobody"
 _numbers = count(1)
 
@@ -130,16 +127,15 @@ class Databases:
 
     def run(self, statement: str) -> object:
         """Run a statement outside any transaction and return the first value that it gives, if any."""
-        with patience(PATIENCE_SECONDS):  # to copy a database takes its time where all else is busy
-            connection = psycopg2.connect(self._server_url)
-            try:
-                connection.autocommit = True
-                cursor = connection.cursor()
-                cursor.execute(statement)
-                row = cursor.fetchone() if cursor.description else None
-                return row[0] if row else None
-            finally:
-                connection.close()
+        connection = psycopg2.connect(self._server_url)
+        try:
+            connection.autocommit = True
+            cursor = connection.cursor()
+            cursor.execute(statement)
+            row = cursor.fetchone() if cursor.description else None
+            return row[0] if row else None
+        finally:
+            connection.close()
 
 
 def name_in(url: str) -> str:
