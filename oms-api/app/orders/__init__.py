@@ -1,0 +1,1 @@
+"""The life of an order, from ticket to fills."""

@@ -1,0 +1,1 @@
+"""Orders, purely: values, the table of states, tickets, contingents."""

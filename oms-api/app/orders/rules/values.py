@@ -1,0 +1,191 @@
+"""Orders as plain values. Amounts are decimals, instants canonical text (`clock.iso`), whose order is that of
+time.
+"""
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import NamedTuple
+
+from app.money import ZERO
+
+
+class Status(StrEnum):
+    """Where an order stands in its life; `rules.states` has the moves between them."""
+
+    INITIALIZED = "INITIALIZED"
+    AWAITING_APPROVAL = "AWAITING_APPROVAL"
+    HELD = "HELD"
+    SUBMITTED = "SUBMITTED"
+    ACCEPTED = "ACCEPTED"
+    TRIGGERED = "TRIGGERED"
+    PARTIALLY_FILLED = "PARTIALLY_FILLED"
+    PENDING_CANCEL = "PENDING_CANCEL"
+    PENDING_REPLACE = "PENDING_REPLACE"
+    FILLED = "FILLED"
+    CANCELED = "CANCELED"
+    EXPIRED = "EXPIRED"
+    REPLACED = "REPLACED"
+    DENIED = "DENIED"
+    REJECTED = "REJECTED"
+
+
+class OrderType(StrEnum):
+    """What makes an order match."""
+
+    MARKET = "MARKET"
+    LIMIT = "LIMIT"
+    STOP = "STOP"
+    STOP_LIMIT = "STOP_LIMIT"
+    TRAILING_STOP = "TRAILING_STOP"
+
+
+class TimeInForce(StrEnum):
+    """How long an order works."""
+
+    DAY = "DAY"
+    GTC = "GTC"
+    GTD = "GTD"
+    IOC = "IOC"
+    FOK = "FOK"
+    OPG = "OPG"
+    CLS = "CLS"
+
+
+class GroupKind(StrEnum):
+    """How orders hang together."""
+
+    BRACKET = "BRACKET"  # entry, take-profit and stop-loss; the legs grow with the entry's fills
+    OCO = "OCO"  # a fill of one cuts the other
+    OTO = "OTO"  # the first one's completion sends the second
+
+
+class Role(StrEnum):
+    """What an order is within its group."""
+
+    ENTRY = "entry"
+    TAKE_PROFIT = "take_profit"
+    STOP_LOSS = "stop_loss"
+    EITHER = "either"  # one of an OCO pair
+    FOLLOWER = "follower"  # the second of an OTO pair
+
+
+class Ticket(NamedTuple):
+    """What somebody asks for. `quantity` or `notional` is given; prices as the type needs them."""
+
+    symbol: str
+    side: str
+    type: OrderType
+    quantity: Decimal | None = None
+    notional: Decimal | None = None
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    trail_amount: Decimal | None = None
+    trail_percent: Decimal | None = None
+    time_in_force: TimeInForce = TimeInForce.DAY
+    expires_at: str | None = None
+    client_order_id: str | None = None
+    product: str = ""
+    extended_hours: bool = False
+    reason: str | None = None
+    strategy: str | None = None
+    user_id: str | None = None
+    take_profit: "Target | None" = None
+    stop_loss: "Protection | None" = None
+
+
+class Target(NamedTuple):
+    """The leg of a bracket that takes the profit: a limit."""
+
+    limit_price: Decimal
+
+
+class Protection(NamedTuple):
+    """The leg of a bracket that cuts the loss: a stop, with a limit behind it if given."""
+
+    stop_price: Decimal
+    limit_price: Decimal | None = None
+
+
+class Order(NamedTuple):
+    """An order as its row holds it: everything that a restart needs.
+
+    `quantity` is the total of the chain of replacements, `filled_quantity` and `filled_value` include what the
+    predecessors had filled (`carried_…`). `ends_at` is when DAY and GTD expire. `denial` is JSON text.
+    `event_count` numbers its moves.
+    """
+
+    tenant_id: int
+    id: str
+    portfolio_id: int
+    client_order_id: str
+    symbol: str
+    product: str
+    side: str
+    type: OrderType
+    time_in_force: TimeInForce
+    quantity: Decimal
+    notional: Decimal | None
+    limit_price: Decimal | None
+    stop_price: Decimal | None
+    trail_amount: Decimal | None
+    trail_percent: Decimal | None
+    expires_at: str | None
+    ends_at: str | None
+    extended_hours: bool
+    reason: str | None
+    strategy: str | None
+    user_id: str | None
+    source: str
+    status: Status
+    filled_quantity: Decimal
+    filled_value: Decimal
+    is_triggered: bool
+    trail_level: Decimal | None
+    carried_quantity: Decimal
+    carried_value: Decimal
+    replaces: str | None
+    replaced_by: str | None
+    parent_id: str | None
+    group_id: str | None
+    group_kind: GroupKind | None
+    role: Role | None
+    denial: str | None
+    idempotency_key: str | None
+    request_hash: str | None
+    broker: str
+    broker_order_id: str | None
+    event_count: int
+    created_at: str
+    updated_at: str
+    accepted_at: str | None
+
+    @property
+    def leaves_quantity(self) -> Decimal:
+        """What may still fill: quantity - filled while the order is open, else zero."""
+        if self.status in FINAL:
+            return ZERO
+        return max(self.quantity - self.filled_quantity, ZERO)
+
+
+FINAL = frozenset(
+    {
+        Status.FILLED,
+        Status.CANCELED,
+        Status.EXPIRED,
+        Status.REPLACED,
+        Status.DENIED,
+        Status.REJECTED,
+    }
+)
+OPEN = frozenset(Status) - FINAL
+# What is at the market: these match. An order that waits for a cancel still may.
+WORKING = frozenset(
+    {
+        Status.SUBMITTED,
+        Status.ACCEPTED,
+        Status.TRIGGERED,
+        Status.PARTIALLY_FILLED,
+        Status.PENDING_CANCEL,
+        Status.PENDING_REPLACE,
+    }
+)

@@ -1,0 +1,1 @@
+"""What happens to orders inside the writer's transaction, and the desk before it."""
