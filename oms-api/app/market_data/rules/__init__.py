@@ -1,0 +1,1 @@
+"""Quotes and bars as plain values, and what follows from them."""
