@@ -1,0 +1,1 @@
+"""Pure rules of risk: plain values in and out."""

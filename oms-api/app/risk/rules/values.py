@@ -1,0 +1,191 @@
+"""What the checks are given, and what they say. Amounts are decimals: quantities in units of the instrument,
+values in the portfolio's currency.
+"""
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import NamedTuple
+
+from app.money import ZERO
+
+
+class TradingState(StrEnum):
+    """What a kill switch allows."""
+
+    ACTIVE = "ACTIVE"
+    REDUCING = "REDUCING"  # only what makes a position smaller
+    HALTED = "HALTED"  # no submissions, releases or replaces; cancels always
+
+
+class Denial(NamedTuple):
+    """Why an order was denied: which limit, what was asked, and the largest quantity that passes all checks,
+    floored to the lot, at least zero. `limit` and `asked` are canonical amounts or words, None where the fact
+    has no number.
+    """
+
+    code: str
+    message: str
+    limit: Decimal | str | None = None
+    asked: Decimal | str | None = None
+    largest_passing: Decimal = ZERO
+
+
+class Candidate(NamedTuple):
+    """The order that is judged; its quantity is what may still be filled.
+
+    Orders of one `group_id` do not count as each other's opposite side; of one `exclusive_id` (an OCO pair,
+    the exits of a bracket) only one can fill, so that they count once.
+    """
+
+    symbol: str
+    side: str
+    type: str
+    quantity: Decimal
+    product: str = ""
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    is_triggered: bool = False
+    extended_hours: bool = False
+    group_id: str | None = None
+    exclusive_id: str | None = None
+
+
+class WorkingOrder(NamedTuple):
+    """An order of the portfolio that is at the market; `leaves` is what may still be filled."""
+
+    side: str
+    type: str
+    leaves: Decimal
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    is_triggered: bool = False
+    group_id: str | None = None
+    exclusive_id: str | None = None
+
+
+class Prices(NamedTuple):
+    """A quote as risk sees it."""
+
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    last: Decimal | None = None
+
+
+class Tradable(NamedTuple):
+    """An instrument as risk sees it: quantities are multiples of the lot, prices of the tick."""
+
+    tick_size: Decimal
+    lot_size: Decimal
+    is_tradable: bool = True
+    is_restricted: bool = False
+    asset_class: str = "equity"
+
+
+class SymbolBook(NamedTuple):
+    """A portfolio's position in one symbol and product with the orders that work in it: see
+    `exposure.book_of`.
+
+    Values are leaves × price. `shorting_value` is the part of the sells beyond the position. `lowest_offer`
+    and `highest_bid` are limits that rest outside the judged order's group.
+    """
+
+    position: Decimal = ZERO
+    mark: Decimal | None = None
+    buy_quantity: Decimal = ZERO
+    buy_value: Decimal = ZERO
+    sell_quantity: Decimal = ZERO
+    sell_value: Decimal = ZERO
+    shorting_value: Decimal = ZERO
+    orders: int = 0
+    lowest_offer: Decimal | None = None
+    highest_bid: Decimal | None = None
+
+
+class Totals(NamedTuple):
+    """What several books add up to: see `exposure.totals_of`.
+
+    `shorts` is Σ |market value| of short positions. `gross` is the largest Σ |market value| that the working
+    orders can lead to, `net_high` and `net_low` the largest and smallest Σ market value.
+    """
+
+    shorts: Decimal = ZERO
+    buy_value: Decimal = ZERO
+    shorting_value: Decimal = ZERO
+    gross: Decimal = ZERO
+    net_high: Decimal = ZERO
+    net_low: Decimal = ZERO
+    orders: int = 0
+
+
+NOTHING = Totals()
+
+
+class Permission(NamedTuple):
+    """What a person or key may trade; None means everything. Portfolios are name keys."""
+
+    portfolios: frozenset[str] | None = None
+    symbols: frozenset[str] | None = None
+    sides: frozenset[str] | None = None
+    products: frozenset[str] | None = None
+
+
+EVERYTHING = Permission()
+
+
+class Limits(NamedTuple):
+    """The limits that hold for one order, resolved; None is no limit. `missing` are codes that a live
+    portfolio needs and nobody set. Those of the firm hold for the sum of all portfolios.
+    """
+
+    max_order_quantity: Decimal | None = None
+    max_order_value: Decimal | None = None
+    min_price: Decimal | None = None
+    max_price: Decimal | None = None
+    price_collar_percent: Decimal | None = None
+    max_position_value: Decimal | None = None
+    max_gross_exposure: Decimal | None = None
+    max_net_exposure: Decimal | None = None
+    short_selling: bool = True
+    repeat_order_seconds: Decimal = ZERO
+    max_open_orders: Decimal | None = None
+    max_daily_loss: Decimal | None = None
+    max_drawdown: Decimal | None = None
+    messages_per_minute: Decimal | None = None
+    firm_gross_exposure: Decimal | None = None
+    firm_net_exposure: Decimal | None = None
+    firm_open_orders: Decimal | None = None
+    firm_daily_loss: Decimal | None = None
+    missing: tuple[str, ...] = ()
+
+
+class RiskInput(NamedTuple):
+    """All that the checks look at.
+
+    `instrument` is None for an unknown one. `book` is the portfolio in the order's symbol and product without
+    the order itself and what it replaces; `elsewhere` are its other books, `firm` the tenant's other
+    portfolios (needed only where the limits have a firm-wide aggregate). `same_order_seconds` is the age of
+    the same order of the same person, None where there was none. `pnl_of_day` and `drawdown` are None while
+    unknown. `closed_until` is when the session opens again, None while it is open. `waived` are codes that
+    two people agreed to pass over for this one order.
+    """
+
+    order: Candidate
+    instrument: Tradable | None
+    prices: Prices
+    book: SymbolBook
+    limits: Limits
+    cash: Decimal
+    elsewhere: Totals = NOTHING
+    firm: Totals = NOTHING
+    portfolio_key: str = ""
+    state: TradingState = TradingState.ACTIVE
+    state_scope: str = "tenant"
+    permission: Permission = EVERYTHING
+    is_person: bool = False
+    confirms_repeat: bool = False
+    same_order_seconds: Decimal | None = None
+    pnl_of_day: Decimal | None = None
+    firm_pnl_of_day: Decimal | None = None
+    drawdown: Decimal | None = None
+    closed_until: str | None = None
+    waived: frozenset[str] = frozenset()
