@@ -3,5 +3,16 @@
 from app.events.models import Event
 from app.identity.models import ApiKey, Tenant
 from app.ledger.models import Portfolio, PositionRow, Trade
+from app.orders.models import Execution, OrderEvent, OrderRecord
 
-__all__ = ["ApiKey", "Event", "Portfolio", "PositionRow", "Tenant", "Trade"]
+__all__ = [
+    "ApiKey",
+    "Event",
+    "Execution",
+    "OrderEvent",
+    "OrderRecord",
+    "Portfolio",
+    "PositionRow",
+    "Tenant",
+    "Trade",
+]

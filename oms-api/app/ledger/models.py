@@ -31,7 +31,7 @@ def _in_portfolio() -> ForeignKeyConstraint:
 
 class Portfolio(Base):
     """A book, with the projections of its ledger: cash, counters, and the last row's sequence, id and
-    hash.
+    hash. `orders_stamp` changes whenever one of its orders does; `trading_state` is the kill switch's.
     """
 
     __tablename__ = "portfolios"
@@ -41,6 +41,7 @@ class Portfolio(Base):
         CheckConstraint("kind IN ('paper', 'live')", name="kind_is_known"),
         CheckConstraint("total_buys >= 0 AND total_trades >= total_buys", name="counters_add_up"),
         CheckConstraint("last_sequence >= total_trades", name="sequence_covers_trades"),
+        CheckConstraint("trading_state IN ('ACTIVE', 'REDUCING', 'HALTED')", name="trading_state_is_known"),
     )
 
     id: Mapped[int] = mapped_column(_BIG_KEY, primary_key=True, autoincrement=True)
@@ -59,6 +60,8 @@ class Portfolio(Base):
     last_trade_id: Mapped[str | None] = mapped_column(String(32))
     last_created_at: Mapped[datetime | None] = mapped_column(Instant)
     created_at: Mapped[datetime] = mapped_column(Instant)
+    trading_state: Mapped[str] = mapped_column(String(8), server_default="ACTIVE")
+    orders_stamp: Mapped[str] = mapped_column(String(16), server_default="")
 
 
 class Trade(Base):

@@ -11,6 +11,7 @@ branch_labels = None
 depends_on = None
 
 _APPEND_ONLY = ("order_events", "executions")
+_IS_OPEN = sa.text("status NOT IN ('FILLED', 'CANCELED', 'EXPIRED', 'REPLACED', 'DENIED', 'REJECTED')")
 
 
 def upgrade() -> None:
@@ -28,11 +29,177 @@ def downgrade() -> None:
 
 
 def _make_orders() -> None:
-    pass
+    op.create_table(
+        "executions",
+        sa.Column("tenant_id", sa.Integer(), nullable=False),
+        sa.Column("broker", sa.String(length=20), nullable=False),
+        sa.Column("execution_id", sa.String(length=100), nullable=False),
+        sa.Column("order_id", sa.String(length=32), nullable=False),
+        sa.Column("portfolio_id", sa.BigInteger(), nullable=False),
+        sa.Column("symbol", sa.String(length=20), nullable=False),
+        sa.Column("side", sa.String(length=4), nullable=False),
+        sa.Column("quantity", Amount(), nullable=False),
+        sa.Column("price", Amount(), nullable=False),
+        sa.Column("value", Amount(), nullable=False),
+        sa.Column("trade_id", sa.String(length=32), nullable=False),
+        sa.Column("note", sa.String(length=20), nullable=True),
+        sa.Column("executed_at", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "broker", "execution_id", name=op.f("pk_executions")),
+    )
+    op.create_index(
+        op.f("ix_executions_tenant_id_order_id"), "executions", ["tenant_id", "order_id"], unique=False
+    )
+    op.create_table(
+        "order_events",
+        sa.Column("tenant_id", sa.Integer(), nullable=False),
+        sa.Column("order_id", sa.String(length=32), nullable=False),
+        sa.Column("sequence", sa.Integer(), nullable=False),
+        sa.Column("from_status", sa.String(length=20), nullable=True),
+        sa.Column("to_status", sa.String(length=20), nullable=False),
+        sa.Column("at", Instant(), nullable=False),
+        sa.Column("actor", sa.String(length=60), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("broker_words", sa.Text(), nullable=True),
+        sa.Column("execution_id", sa.String(length=100), nullable=True),
+        sa.Column("request_key", sa.String(length=210), nullable=True),
+        sa.PrimaryKeyConstraint("tenant_id", "order_id", "sequence", name=op.f("pk_order_events")),
+    )
+    op.create_table(
+        "orders",
+        sa.Column("tenant_id", sa.Integer(), nullable=False),
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("portfolio_id", sa.BigInteger(), nullable=False),
+        sa.Column("client_order_id", sa.String(length=100), nullable=False),
+        sa.Column("symbol", sa.String(length=20), nullable=False),
+        sa.Column("product", sa.String(length=8), nullable=False),
+        sa.Column("side", sa.String(length=4), nullable=False),
+        sa.Column("type", sa.String(length=16), nullable=False),
+        sa.Column("time_in_force", sa.String(length=3), nullable=False),
+        sa.Column("quantity", Amount(), nullable=False),
+        sa.Column("notional", Amount(), nullable=True),
+        sa.Column("limit_price", Amount(), nullable=True),
+        sa.Column("stop_price", Amount(), nullable=True),
+        sa.Column("trail_amount", Amount(), nullable=True),
+        sa.Column("trail_percent", Amount(), nullable=True),
+        sa.Column("expires_at", Instant(), nullable=True),
+        sa.Column("ends_at", Instant(), nullable=True),
+        sa.Column("extended_hours", sa.Boolean(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("strategy", sa.String(length=100), nullable=True),
+        sa.Column("user_id", sa.String(length=100), nullable=True),
+        sa.Column("source", sa.String(length=60), nullable=False),
+        sa.Column("status", sa.String(length=20), nullable=False),
+        sa.Column("filled_quantity", Amount(), nullable=False),
+        sa.Column("filled_value", Amount(), nullable=False),
+        sa.Column("is_triggered", sa.Boolean(), nullable=False),
+        sa.Column("trail_level", Amount(), nullable=True),
+        sa.Column("carried_quantity", Amount(), nullable=False),
+        sa.Column("carried_value", Amount(), nullable=False),
+        sa.Column("replaces", sa.String(length=32), nullable=True),
+        sa.Column("replaced_by", sa.String(length=32), nullable=True),
+        sa.Column("parent_id", sa.String(length=32), nullable=True),
+        sa.Column("group_id", sa.String(length=32), nullable=True),
+        sa.Column("group_kind", sa.String(length=8), nullable=True),
+        sa.Column("role", sa.String(length=12), nullable=True),
+        sa.Column("denial", sa.Text(), nullable=True),
+        sa.Column("idempotency_key", sa.String(length=210), nullable=True),
+        sa.Column("request_hash", sa.String(length=64), nullable=True),
+        sa.Column("broker", sa.String(length=20), nullable=False),
+        sa.Column("broker_order_id", sa.String(length=100), nullable=True),
+        sa.Column("event_count", sa.Integer(), nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("updated_at", Instant(), nullable=False),
+        sa.Column("accepted_at", Instant(), nullable=True),
+        sa.CheckConstraint(
+            "(status = 'DENIED') = (denial IS NOT NULL)", name=op.f("ck_orders_a_denied_order_says_why")
+        ),
+        sa.CheckConstraint(
+            "group_kind IN ('BRACKET', 'OCO', 'OTO')", name=op.f("ck_orders_group_kind_is_known")
+        ),
+        sa.CheckConstraint("side IN ('BUY', 'SELL')", name=op.f("ck_orders_side_is_known")),
+        sa.CheckConstraint(
+            "status IN ('INITIALIZED', 'AWAITING_APPROVAL', 'HELD', 'SUBMITTED', 'ACCEPTED', 'TRIGGERED', 'PARTIALLY_FILLED', 'PENDING_CANCEL', 'PENDING_REPLACE', 'FILLED', 'CANCELED', 'EXPIRED', 'REPLACED', 'DENIED', 'REJECTED')",
+            name=op.f("ck_orders_status_is_known"),
+        ),
+        sa.CheckConstraint(
+            "time_in_force IN ('DAY', 'GTC', 'GTD', 'IOC', 'FOK', 'OPG', 'CLS')",
+            name=op.f("ck_orders_time_in_force_is_known"),
+        ),
+        sa.CheckConstraint(
+            "type IN ('MARKET', 'LIMIT', 'STOP', 'STOP_LIMIT', 'TRAILING_STOP')",
+            name=op.f("ck_orders_type_is_known"),
+        ),
+        sa.CheckConstraint(
+            "CAST(filled_quantity AS NUMERIC) >= 0", name=op.f("ck_orders_filled_quantity_is_not_negative")
+        ),
+        sa.CheckConstraint("CAST(quantity AS NUMERIC) >= 0", name=op.f("ck_orders_quantity_is_not_negative")),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "portfolio_id"],
+            ["portfolios.tenant_id", "portfolios.id"],
+            name=op.f("fk_orders_tenant_id_portfolio_id_portfolios"),
+        ),
+        sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("pk_orders")),
+        sa.UniqueConstraint("tenant_id", "client_order_id", name=op.f("uq_orders_tenant_id_client_order_id")),
+        sa.UniqueConstraint("tenant_id", "idempotency_key", name=op.f("uq_orders_tenant_id_idempotency_key")),
+    )
+    op.create_index(
+        "ix_orders_open_by_portfolio",
+        "orders",
+        ["tenant_id", "portfolio_id"],
+        unique=False,
+        postgresql_where=_IS_OPEN,
+        sqlite_where=_IS_OPEN,
+    )
+    op.create_index(
+        "ix_orders_open_by_symbol",
+        "orders",
+        ["tenant_id", "symbol", "portfolio_id"],
+        unique=False,
+        postgresql_where=_IS_OPEN,
+        sqlite_where=_IS_OPEN,
+    )
+    op.create_index(op.f("ix_orders_tenant_id_group_id"), "orders", ["tenant_id", "group_id"], unique=False)
+    op.create_index(op.f("ix_orders_tenant_id_parent_id"), "orders", ["tenant_id", "parent_id"], unique=False)
+    op.create_index(
+        op.f("ix_orders_tenant_id_portfolio_id_id"),
+        "orders",
+        ["tenant_id", "portfolio_id", "id"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_orders_tenant_id_symbol_id"), "orders", ["tenant_id", "symbol", "id"], unique=False
+    )
+    op.execute(
+        "ALTER TABLE portfolios ADD COLUMN trading_state VARCHAR(8) DEFAULT 'ACTIVE' NOT NULL "
+        "CONSTRAINT ck_portfolios_trading_state_is_known "
+        "CHECK (trading_state IN ('ACTIVE', 'REDUCING', 'HALTED'))"
+    )
+    op.execute("ALTER TABLE portfolios ADD COLUMN orders_stamp VARCHAR(16) DEFAULT '' NOT NULL")
+    for table in _APPEND_ONLY:
+        for statement in _guards(table):
+            op.execute(statement)
+
+
+def _guards(table: str) -> list[str]:
+    if op.get_bind().dialect.name == "sqlite":
+        return [
+            f"CREATE TRIGGER {table}_refuse_{verb.lower()} BEFORE {verb} ON {table} "
+            f"BEGIN SELECT RAISE(ABORT, '{table} is append-only: {verb} is refused'); END"
+            for verb in ("UPDATE", "DELETE")
+        ]
+    return [
+        f"CREATE TRIGGER {table}_are_append_only BEFORE UPDATE OR DELETE ON {table} "
+        "FOR EACH ROW EXECUTE FUNCTION refuse_change()",
+        f"CREATE TRIGGER {table}_are_not_emptied BEFORE TRUNCATE ON {table} "
+        "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()",
+    ]
 
 
 def _drop_orders() -> None:
-    pass
+    for table in ("executions", "order_events", "orders"):
+        op.drop_table(table)
+    for column in ("trading_state", "orders_stamp"):
+        op.execute(f"ALTER TABLE portfolios DROP COLUMN {column}")
 
 
 def _make_market() -> None:

@@ -1,0 +1,154 @@
+"""The tables of orders; see `rules.values.Order` for an order's fields."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.database import Amount, Base, Instant
+from app.orders.rules.values import FINAL, GroupKind, OrderType, Status, TimeInForce
+
+
+def _one_of(column: str, values: Iterable[str]) -> str:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return f"{column} IN ({listed})"
+
+
+_FINAL = [status for status in Status if status in FINAL]
+IS_OPEN = text(f"status NOT IN ({', '.join(repr(str(status)) for status in _FINAL)})")
+
+
+class OrderRecord(Base):
+    """An order as it stands; `order_events` tells how it came there."""
+
+    __tablename__ = "orders"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "portfolio_id"], ["portfolios.tenant_id", "portfolios.id"]),
+        UniqueConstraint("tenant_id", "client_order_id"),
+        UniqueConstraint("tenant_id", "idempotency_key"),
+        Index(
+            "ix_orders_open_by_symbol",
+            *("tenant_id", "symbol", "portfolio_id"),
+            postgresql_where=IS_OPEN,
+            sqlite_where=IS_OPEN,
+        ),
+        Index(
+            "ix_orders_open_by_portfolio",
+            *("tenant_id", "portfolio_id"),
+            postgresql_where=IS_OPEN,
+            sqlite_where=IS_OPEN,
+        ),
+        Index(None, "tenant_id", "portfolio_id", "id"),
+        Index(None, "tenant_id", "symbol", "id"),
+        Index(None, "tenant_id", "parent_id"),
+        Index(None, "tenant_id", "group_id"),
+        CheckConstraint("side IN ('BUY', 'SELL')", name="side_is_known"),
+        CheckConstraint(_one_of("type", OrderType), name="type_is_known"),
+        CheckConstraint(_one_of("time_in_force", TimeInForce), name="time_in_force_is_known"),
+        CheckConstraint(_one_of("status", Status), name="status_is_known"),
+        CheckConstraint(_one_of("group_kind", GroupKind), name="group_kind_is_known"),
+        CheckConstraint("CAST(quantity AS NUMERIC) >= 0", name="quantity_is_not_negative"),
+        CheckConstraint("CAST(filled_quantity AS NUMERIC) >= 0", name="filled_quantity_is_not_negative"),
+        CheckConstraint("(status = 'DENIED') = (denial IS NOT NULL)", name="a_denied_order_says_why"),
+    )
+
+    tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    portfolio_id: Mapped[int] = mapped_column(BigInteger)
+    client_order_id: Mapped[str] = mapped_column(String(100))
+    symbol: Mapped[str] = mapped_column(String(20))
+    product: Mapped[str] = mapped_column(String(8))
+    side: Mapped[str] = mapped_column(String(4))
+    type: Mapped[str] = mapped_column(String(16))
+    time_in_force: Mapped[str] = mapped_column(String(3))
+    quantity: Mapped[Decimal] = mapped_column(Amount)
+    notional: Mapped[Decimal | None] = mapped_column(Amount)
+    limit_price: Mapped[Decimal | None] = mapped_column(Amount)
+    stop_price: Mapped[Decimal | None] = mapped_column(Amount)
+    trail_amount: Mapped[Decimal | None] = mapped_column(Amount)
+    trail_percent: Mapped[Decimal | None] = mapped_column(Amount)
+    expires_at: Mapped[datetime | None] = mapped_column(Instant)
+    ends_at: Mapped[datetime | None] = mapped_column(Instant)
+    extended_hours: Mapped[bool] = mapped_column(Boolean)
+    reason: Mapped[str | None] = mapped_column(Text)
+    strategy: Mapped[str | None] = mapped_column(String(100))
+    user_id: Mapped[str | None] = mapped_column(String(100))
+    source: Mapped[str] = mapped_column(String(60))
+    status: Mapped[str] = mapped_column(String(20))
+    filled_quantity: Mapped[Decimal] = mapped_column(Amount)
+    filled_value: Mapped[Decimal] = mapped_column(Amount)
+    is_triggered: Mapped[bool] = mapped_column(Boolean)
+    trail_level: Mapped[Decimal | None] = mapped_column(Amount)
+    carried_quantity: Mapped[Decimal] = mapped_column(Amount)
+    carried_value: Mapped[Decimal] = mapped_column(Amount)
+    replaces: Mapped[str | None] = mapped_column(String(32))
+    replaced_by: Mapped[str | None] = mapped_column(String(32))
+    parent_id: Mapped[str | None] = mapped_column(String(32))
+    group_id: Mapped[str | None] = mapped_column(String(32))
+    group_kind: Mapped[str | None] = mapped_column(String(8))
+    role: Mapped[str | None] = mapped_column(String(12))
+    denial: Mapped[str | None] = mapped_column(Text)
+    idempotency_key: Mapped[str | None] = mapped_column(String(210))
+    request_hash: Mapped[str | None] = mapped_column(String(64))
+    broker: Mapped[str] = mapped_column(String(20))
+    broker_order_id: Mapped[str | None] = mapped_column(String(100))
+    event_count: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    updated_at: Mapped[datetime] = mapped_column(Instant)
+    accepted_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class OrderEvent(Base):
+    """One move of an order, append-only: from, to, when, who, why, the broker's words, the execution.
+
+    What changes an order without moving it (a fill while a request is pending, a leg that grows) stands here
+    too, with the same status twice.
+    """
+
+    __tablename__ = "order_events"
+
+    tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    order_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    sequence: Mapped[int] = mapped_column(Integer, primary_key=True)
+    from_status: Mapped[str | None] = mapped_column(String(20))
+    to_status: Mapped[str] = mapped_column(String(20))
+    at: Mapped[datetime] = mapped_column(Instant)
+    actor: Mapped[str] = mapped_column(String(60))
+    reason: Mapped[str | None] = mapped_column(Text)
+    broker_words: Mapped[str | None] = mapped_column(Text)
+    execution_id: Mapped[str | None] = mapped_column(String(100))
+    request_key: Mapped[str | None] = mapped_column(String(210))
+
+
+class Execution(Base):
+    """A fill as its broker told it, once, append-only; `trade_id` is its row of the ledger."""
+
+    __tablename__ = "executions"
+    __table_args__ = (Index(None, "tenant_id", "order_id"),)
+
+    tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    broker: Mapped[str] = mapped_column(String(20), primary_key=True)
+    execution_id: Mapped[str] = mapped_column(String(100), primary_key=True)
+    order_id: Mapped[str] = mapped_column(String(32))
+    portfolio_id: Mapped[int] = mapped_column(BigInteger)
+    symbol: Mapped[str] = mapped_column(String(20))
+    side: Mapped[str] = mapped_column(String(4))
+    quantity: Mapped[Decimal] = mapped_column(Amount)
+    price: Mapped[Decimal] = mapped_column(Amount)
+    value: Mapped[Decimal] = mapped_column(Amount)
+    trade_id: Mapped[str] = mapped_column(String(32))
+    note: Mapped[str | None] = mapped_column(String(20))
+    executed_at: Mapped[datetime] = mapped_column(Instant)

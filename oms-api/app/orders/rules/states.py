@@ -1,0 +1,107 @@
+"""The life of an order: one table of the moves that there are, and one function that moves along it.
+
+After nautilus_trader's order table and FIX 5.0 SP2 appendix D.
+"""
+
+from decimal import Decimal
+
+from app.orders.errors import IllegalMove
+from app.orders.rules.values import FINAL, Status
+
+_BACK = {Status.ACCEPTED, Status.TRIGGERED, Status.PARTIALLY_FILLED}  # where a refused request leads
+
+NEXT: dict[Status, frozenset[Status]] = {
+    start: frozenset(ends)
+    for start, ends in {
+        Status.INITIALIZED: {
+            Status.AWAITING_APPROVAL, Status.HELD, Status.SUBMITTED, Status.DENIED, Status.CANCELED,
+            Status.EXPIRED,
+        },
+        Status.AWAITING_APPROVAL: {
+            Status.SUBMITTED, Status.HELD, Status.DENIED, Status.REPLACED, Status.EXPIRED, Status.CANCELED,
+        },
+        Status.HELD: {
+            Status.SUBMITTED, Status.AWAITING_APPROVAL, Status.REPLACED, Status.CANCELED, Status.EXPIRED,
+            Status.DENIED,
+        },
+        Status.SUBMITTED: {
+            Status.ACCEPTED, Status.TRIGGERED, Status.REJECTED, Status.PARTIALLY_FILLED, Status.FILLED,
+            Status.CANCELED, Status.EXPIRED, Status.PENDING_CANCEL, Status.PENDING_REPLACE,
+        },
+        Status.ACCEPTED: {
+            Status.TRIGGERED, Status.PARTIALLY_FILLED, Status.FILLED, Status.CANCELED, Status.EXPIRED,
+            Status.REJECTED, Status.PENDING_CANCEL, Status.PENDING_REPLACE,
+        },
+        Status.TRIGGERED: {
+            Status.PARTIALLY_FILLED, Status.FILLED, Status.CANCELED, Status.EXPIRED, Status.REJECTED,
+            Status.PENDING_CANCEL, Status.PENDING_REPLACE,
+        },
+        Status.PARTIALLY_FILLED: {
+            Status.PARTIALLY_FILLED, Status.FILLED, Status.CANCELED, Status.EXPIRED, Status.PENDING_CANCEL,
+            Status.PENDING_REPLACE,
+        },
+        # While a request is pending a partial fill applies and moves nothing; a completing one overtakes it.
+        Status.PENDING_CANCEL: {
+            Status.CANCELED, Status.EXPIRED, Status.REJECTED, Status.FILLED, *_BACK,
+        },
+        Status.PENDING_REPLACE: {
+            Status.REPLACED, Status.PENDING_CANCEL, Status.CANCELED, Status.EXPIRED, Status.REJECTED,
+            Status.FILLED, *_BACK,
+        },
+        Status.CANCELED: {Status.FILLED},  # a fill can cross our cancel on the wire
+        Status.EXPIRED: {Status.FILLED},  # as above
+        Status.REPLACED: set(),  # a late fill goes to the successor
+        Status.FILLED: set(),
+        Status.DENIED: set(),
+        Status.REJECTED: set(),
+    }.items()
+}  # fmt: skip
+
+# FIX reports one status where several hold: the highest of these.
+FIX_PRECEDENCE = {
+    Status.PENDING_CANCEL: 12,
+    Status.PENDING_REPLACE: 11,
+    Status.FILLED: 8,
+    Status.CANCELED: 5,
+    Status.PARTIALLY_FILLED: 4,
+    Status.ACCEPTED: 2,
+}
+
+
+def checked_move(order_id: str, start: Status, end: Status) -> Status:
+    """Return `end`. Raises IllegalMove where the table has no such move."""
+    if end not in NEXT[start]:
+        raise IllegalMove(order_id, start, end)
+    return end
+
+
+def status_after_fill(status: Status, quantity: Decimal, filled: Decimal) -> Status:
+    """Return where an order stands of which `filled` of `quantity` is filled now; it stood at `status` before.
+
+    A completing fill ends it, a pending request stays pending, a late fill leaves a final order what it was
+    unless it completes it.
+    """
+    if status in {Status.REPLACED, Status.REJECTED, Status.FILLED, Status.DENIED}:
+        return status
+    if filled >= quantity:
+        return Status.FILLED
+    if status in FINAL or status in {Status.PENDING_CANCEL, Status.PENDING_REPLACE}:
+        return status
+    return Status.PARTIALLY_FILLED
+
+
+def status_after_refusal(filled: Decimal, *, is_triggered: bool) -> Status:
+    """Return where an order stands again after its cancel or replacement was refused."""
+    if filled:
+        return Status.PARTIALLY_FILLED
+    return Status.TRIGGERED if is_triggered else Status.ACCEPTED
+
+
+def diagram() -> str:
+    """Return the table as a Mermaid state diagram."""
+    lines = ["stateDiagram-v2", "    [*] --> INITIALIZED"]
+    for start, ends in NEXT.items():
+        lines += [f"    {start} --> {end}" for end in Status if end in ends]
+        if start in FINAL:
+            lines.append(f"    {start} --> [*]")
+    return "\n".join(lines) + "\n"
