@@ -22,13 +22,15 @@ class OrderType(StrEnum):
 
 
 class TimeInForce(StrEnum):
-    """How long an order works. Who keeps the calendar ends DAY and GTD; IOC and FOK end where they arrive."""
+    """How long an order works. The calendar ends DAY, GTD, OPG and CLS; IOC and FOK end where they arrive."""
 
     DAY = "DAY"
     GTC = "GTC"
     GTD = "GTD"
     IOC = "IOC"
     FOK = "FOK"
+    OPG = "OPG"
+    CLS = "CLS"
 
 
 class BrokerOrder(NamedTuple):

@@ -1,0 +1,138 @@
+"""What one order would do at a quote or on a bar, before anybody asks how much there is."""
+
+from decimal import Decimal
+from typing import NamedTuple
+
+from app.brokers.rules.prices import Offer, away, worse_tick
+from app.brokers.rules.settings import PaperSettings
+from app.brokers.rules.trails import is_reached, ratcheted
+from app.brokers.rules.values import BrokerOrder, OrderType
+from app.ledger.rules.accounting import Side
+from app.market_data.rules.values import Bar
+from app.money import ZERO
+
+_BUY = Side.BUY
+_MARKET, _LIMIT = OrderType.MARKET, OrderType.LIMIT
+_STOP_LIMIT, _TRAIL = OrderType.STOP_LIMIT, OrderType.TRAILING_STOP
+_HALF = Decimal("0.5")
+
+# In this order orders are served: those at market, stops (the worse of a pair comes first), limits.
+AT_MARKET, AT_STOP, AT_LIMIT = 0, 1, 2
+
+
+class Look(NamedTuple):
+    """`price` is what the order would trade at, None: it does not. `level` is where a trail moves to.
+
+    `rank` and `key` are its place in the line, `slips` whether slippage applies: a limit never slips.
+    """
+
+    price: Decimal | None = None
+    triggers: bool = False
+    level: Decimal | None = None
+    rank: int = AT_MARKET
+    key: Decimal = ZERO
+    slips: bool = True
+
+
+NOTHING = Look()
+
+
+def at_quote(order: BrokerOrder, offer: Offer) -> Look:
+    """Return what the order does at its side of a quote."""
+    kind, price = order.kind, offer.price
+    if kind is _LIMIT or (kind is _STOP_LIMIT and order.triggered):
+        return _limited(order, price)
+    if kind is _MARKET or order.triggered:
+        return Look(price)
+    return _stop_at_quote(order, offer)
+
+
+def _limited(order: BrokerOrder, price: Decimal | None, *, triggers: bool = False) -> Look:
+    """A limit fills at the other side once that is as good as the limit, or better."""
+    limit = _limit_of(order)
+    if price is None or (price > limit if order.side is _BUY else price < limit):
+        return Look(None, triggers) if triggers else NOTHING
+    return Look(price, triggers, None, AT_LIMIT, -limit if order.side is _BUY else limit, False)
+
+
+def _stop_at_quote(order: BrokerOrder, offer: Offer) -> Look:
+    if offer.watched is None:
+        return NOTHING
+    stop = _stop_of(order)
+    if stop is None or not is_reached(order.side, offer.watched, stop):
+        return Look(level=ratcheted(order, offer.watched)) if order.kind is _TRAIL else NOTHING
+    if order.kind is _STOP_LIMIT:
+        return _limited(order, offer.price, triggers=True)._replace(rank=AT_STOP, key=_stop_key(order, stop))
+    return Look(offer.price, True, None, AT_STOP, _stop_key(order, stop))
+
+
+def on_bar(order: BrokerOrder, bar: Bar, settings: PaperSettings) -> Look:
+    """Return what the order does on a bar that began after it came."""
+    kind = order.kind
+    if kind is _LIMIT or (kind is _STOP_LIMIT and order.triggered):
+        return _limit_on_bar(order, bar, bar.open)
+    if kind is _MARKET or order.triggered:
+        return Look(_spread_from(order, bar.open, settings))
+    return _stop_on_bar(order, bar)
+
+
+def _limit_on_bar(order: BrokerOrder, bar: Bar, best: Decimal) -> Look:
+    """A limit must be crossed, not touched; a bar that opens beyond it fills at the open."""
+    limit = _limit_of(order)
+    if order.side is _BUY:
+        crossed, price, key = bar.low < limit, min(best, limit), -limit
+    else:
+        crossed, price, key = bar.high > limit, max(best, limit), limit
+    return Look(price, False, None, AT_LIMIT, key, False) if crossed else NOTHING
+
+
+def _stop_on_bar(order: BrokerOrder, bar: Bar) -> Look:
+    stop = _stop_of(order)
+    is_buy = order.side is _BUY
+    if stop is None or not is_reached(order.side, bar.high if is_buy else bar.low, stop):
+        best = bar.low if is_buy else bar.high
+        return Look(level=ratcheted(order, best)) if order.kind is _TRAIL else NOTHING
+    price = max(bar.open, stop) if is_buy else min(bar.open, stop)
+    if order.kind is _STOP_LIMIT:
+        return _stop_limit_on_bar(order, bar, stop, price)
+    return Look(price, True, None, AT_STOP, _stop_key(order, stop))
+
+
+def _stop_limit_on_bar(order: BrokerOrder, bar: Bar, stop: Decimal, price: Decimal) -> Look:
+    """At the stop if that is within the limit; after a gapped open at the limit, if the bar comes back to it;
+    else the order is a limit from the next bar on.
+    """
+    limit, key = _limit_of(order), _stop_key(order, stop)
+    if is_reached(order.side, limit, price):
+        return Look(price, True, None, AT_STOP, key, False)
+    gapped = is_reached(order.side, bar.open, stop)
+    comes_back = bar.low < limit if order.side is _BUY else bar.high > limit
+    if gapped and comes_back:
+        return Look(limit, True, None, AT_STOP, key, False)
+    return Look(None, True, None, AT_STOP, key)
+
+
+def _spread_from(order: BrokerOrder, price: Decimal, settings: PaperSettings) -> Decimal:
+    if not settings.spread:
+        return price
+    return worse_tick(away(price, settings.spread * _HALF, order.side), order)
+
+
+def _stop_key(order: BrokerOrder, stop: Decimal) -> Decimal:
+    """What the price reaches first comes first."""
+    return stop if order.side is _BUY else -stop
+
+
+def _limit_of(order: BrokerOrder) -> Decimal:
+    if order.limit_price is None:
+        raise ValueError(f"order {order.id} has no limit price")
+    return order.limit_price
+
+
+def _stop_of(order: BrokerOrder) -> Decimal | None:
+    """Return the price that triggers; a trail has none before it saw a price."""
+    if order.kind is _TRAIL:
+        return order.trail_level
+    if order.stop_price is None:
+        raise ValueError(f"order {order.id} has no stop price")
+    return order.stop_price

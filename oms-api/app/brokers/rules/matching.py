@@ -1,0 +1,166 @@
+"""The paper market: which of the working orders fill at a quote or on a bar, at what price, and how much.
+
+One pure function for each, shared by the paper broker and backtests. Orders are of one symbol. Each event
+tells of one order; those of an order stand in the order in which they happen.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from app.brokers.rules.looks import Look, at_quote, on_bar
+from app.brokers.rules.prices import half_spread, offer, slipped
+from app.brokers.rules.settings import KIND, PaperSettings, Slippage
+from app.brokers.rules.supply import Supply, Used
+from app.brokers.rules.values import (
+    BrokerOrder,
+    Executed,
+    Lapsed,
+    MarketEvent,
+    OrderType,
+    TimeInForce,
+    TrailMoved,
+    Triggered,
+)  # fmt: skip
+from app.ledger.rules.accounting import Side
+from app.market_data.rules.values import Bar, Quote
+from app.money import ZERO, fixed, product, quantity_text
+
+_BUY, _SELL = Side.BUY, Side.SELL
+_FOK = TimeInForce.FOK
+_AT_ONCE = frozenset({TimeInForce.IOC, _FOK})
+_AT_AUCTION = frozenset({TimeInForce.OPG, TimeInForce.CLS})
+_WITHOUT_STOP = frozenset({OrderType.MARKET, OrderType.LIMIT})
+_STRAIGHT = Slippage.NONE
+_UNFILLED = "There was no more to be had at once."
+_ALL = Decimal(1)
+_TWO = Decimal(2)
+_NO_USE: Used = {}
+
+_Seen = tuple[BrokerOrder, Look]
+
+
+def match_quote(
+    orders: Sequence[BrokerOrder],
+    quote: Quote,
+    at: datetime,
+    settings: PaperSettings = KIND,
+    used: Used = _NO_USE,
+) -> list[MarketEvent]:
+    """Return what `orders` do at `quote` at the instant `at`; so also those that have just arrived.
+
+    `used` is what each portfolio and side has taken of this quote's sizes before, in units.
+    """
+    buying, selling = offer(quote, _BUY, settings), offer(quote, _SELL, settings)
+    latest = at - settings.latency
+    line, moves = _lined_up(
+        (order, at_quote(order, buying if order.side is _BUY else selling))
+        for order in orders
+        if order.accepted_at <= latest and order.time_in_force not in _AT_AUCTION
+    )
+    if not line:
+        return moves
+    volumes = {_BUY: buying.size, _SELL: selling.size}
+    supply = Supply(volumes, settings.participation or _ALL, used, by_side=True)
+    return moves + _Run(at, settings, half_spread(quote, settings), supply).serve(line)
+
+
+def match_bar(orders: Sequence[BrokerOrder], bar: Bar, settings: PaperSettings = KIND) -> list[MarketEvent]:
+    """Return what `orders` do on `bar`; those that came after it began wait for the next."""
+    start = bar.start
+    latest = start - settings.latency
+    line, moves = _lined_up(
+        (order, on_bar(order, bar, settings))
+        for order in orders
+        if order.accepted_at <= latest and order.time_in_force not in _AT_AUCTION
+    )
+    if not line:
+        return moves
+    supply = Supply({_BUY: bar.volume, _SELL: bar.volume}, settings.participation, _NO_USE, by_side=False)
+    return moves + _Run(start, settings, settings.spread / _TWO, supply).serve(line)
+
+
+def without_price(orders: Sequence[BrokerOrder], at: datetime) -> list[MarketEvent]:
+    """Return what becomes of orders that arrive where there is no quote: IOC and FOK lapse, others wait."""
+    return [Lapsed(order.id, "There is no price.", at) for order in orders if order.time_in_force in _AT_ONCE]
+
+
+def _lined_up(seen: Iterable[_Seen]) -> tuple[list[_Seen], list[MarketEvent]]:
+    """Return who trades, triggers or ends now, in price-then-time order; and the trails that only move."""
+    line: list[_Seen] = []
+    moves: list[MarketEvent] = []
+    for order, look in seen:
+        if look.price is not None or look.triggers or _ends_now(order):
+            line.append((order, look))
+        elif look.level is not None:
+            moves.append(TrailMoved(order.id, look.level))
+    if len(line) > 1:
+        line.sort(key=_place)
+    return line, moves
+
+
+def _place(seen: _Seen) -> tuple[int, Decimal, datetime, str]:
+    order, look = seen
+    return look.rank, look.key, order.accepted_at, order.id
+
+
+def _ends_now(order: BrokerOrder) -> bool:
+    """Tell whether an order does not outlive this look; IOC and FOK stops wait for their trigger."""
+    if order.time_in_force not in _AT_ONCE:
+        return False
+    return order.triggered or order.kind in _WITHOUT_STOP
+
+
+class _Run:
+    """One pass: those in line are served in order, and share what there is."""
+
+    def __init__(self, at: datetime, settings: PaperSettings, half: Decimal, supply: Supply) -> None:
+        self._at = at
+        self._settings = settings
+        self._half = half
+        self._supply = supply
+        self._events: list[MarketEvent] = []
+        self._taken: dict[str, Decimal] = {}  # what each group has filled
+        self._ended: set[str] = set()  # parents whose legs have filled
+
+    def serve(self, line: list[_Seen]) -> list[MarketEvent]:
+        for order, look in line:
+            leaves = order.leaves - self._taken.get(order.group, ZERO) if order.group else order.leaves
+            if leaves > ZERO and order.id not in self._ended:
+                self._serve_one(order, look, leaves)
+        return self._events
+
+    def _serve_one(self, order: BrokerOrder, look: Look, leaves: Decimal) -> None:
+        if look.triggers:
+            self._events.append(Triggered(order.id, self._at))
+        quantity = ZERO if look.price is None else self._supply.available(order, leaves)
+        if order.time_in_force is _FOK and quantity < leaves:
+            quantity = ZERO
+        if quantity and look.price is not None:
+            price = self._price(order, look, look.price, quantity)
+            quantity = self._fill(order, quantity, price, product(quantity, price))
+        if quantity < leaves and order.time_in_force in _AT_ONCE:
+            self._events.append(Lapsed(order.id, _UNFILLED, self._at))
+
+    def _price(self, order: BrokerOrder, look: Look, price: Decimal, quantity: Decimal) -> Decimal:
+        if not look.slips or self._settings.slippage is _STRAIGHT:
+            return price
+        volume = self._supply.volume(order.side)
+        return slipped(order, price, quantity, self._settings, self._half, volume)
+
+    def _fill(self, order: BrokerOrder, quantity: Decimal, price: Decimal, value: Decimal) -> Decimal:
+        """Return what was filled: nothing where its value is too small for the books."""
+        if not value:
+            return ZERO
+        self._supply.take(order, quantity)
+        if order.group:
+            self._taken[order.group] = self._taken.get(order.group, ZERO) + quantity
+        if order.parent_id:
+            self._ended.add(order.parent_id)
+        self._events.append(Executed(order.id, execution_id(order), quantity, price, value, self._at))
+        return quantity
+
+
+def execution_id(order: BrokerOrder) -> str:
+    """Return the id of the order's next fill: one for each quantity that was filled before."""
+    return f"{order.id}:{quantity_text(fixed(order.quantity - order.leaves))}"
