@@ -1,0 +1,34 @@
+"""The largest sum of all positions, long and short, with the orders that work for them."""
+
+from decimal import Decimal
+
+from app.money import product
+from app.risk.rules.exposure import market_value, price_of, reducible
+from app.risk.rules.values import Denial, RiskInput
+
+
+def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
+    """Deny what could lift the portfolio's, or the firm's, gross exposure over its limit."""
+    most, firm_most = risk.limits.max_gross_exposure, risk.limits.firm_gross_exposure
+    price = price_of(risk.order, risk.prices)
+    if (most is None and firm_most is None) or price is None:
+        return None
+    if quantity <= reducible(risk.book, risk.order.side):
+        return None
+    gross = risk.elsewhere.gross + _gross_here(risk, product(quantity, price))
+    if most is not None and gross > most:
+        sentence = f"The gross exposure of a portfolio may be at most {most:,f}."
+        return Denial("MAX_GROSS_EXPOSURE", sentence, most, gross)
+    gross += risk.firm.gross
+    if firm_most is not None and gross > firm_most:
+        sentence = f"The gross exposure of all portfolios may be at most {firm_most:,f}."
+        return Denial("FIRM_GROSS_EXPOSURE", sentence, firm_most, gross)
+    return None
+
+
+def _gross_here(risk: RiskInput, added: Decimal) -> Decimal:
+    book, held = risk.book, market_value(risk.book)
+    is_buy = risk.order.side == "BUY"
+    high = held + book.buy_value + (added if is_buy else 0)
+    low = held - book.sell_value - (0 if is_buy else added)
+    return max(abs(high), abs(low))

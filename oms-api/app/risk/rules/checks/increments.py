@@ -1,0 +1,21 @@
+"""Quantities come in lots, prices in ticks."""
+
+from decimal import Decimal
+
+from app.money import ZERO
+from app.risk.rules.values import Denial, RiskInput
+
+
+def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
+    """Deny a quantity that is no multiple of the lot, and prices that are none of the tick."""
+    instrument, order = risk.instrument, risk.order
+    if instrument is None:
+        return None
+    for price in (order.limit_price, order.stop_price):
+        if price is not None and price % instrument.tick_size:
+            tick = instrument.tick_size
+            return Denial("TICK_SIZE", f"Prices of {order.symbol} come in steps of {tick:f}.", tick, price)
+    if quantity % instrument.lot_size or quantity <= ZERO:
+        lot = instrument.lot_size
+        return Denial("LOT_SIZE", f"Quantities of {order.symbol} come in lots of {lot:f}.", lot, quantity)
+    return None

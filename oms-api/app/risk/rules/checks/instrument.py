@@ -1,0 +1,17 @@
+"""The instrument: known, tradable, not restricted."""
+
+from decimal import Decimal
+
+from app.risk.rules.values import Denial, RiskInput
+
+
+def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
+    """Deny what nobody knows, or what may not be traded now."""
+    instrument, symbol = risk.instrument, risk.order.symbol
+    if instrument is None:
+        return Denial("UNKNOWN_INSTRUMENT", f"There is no instrument {symbol}.", None, symbol)
+    if not instrument.is_tradable:
+        return Denial("NOT_TRADABLE", f"{symbol} cannot be traded at the moment.", None, symbol)
+    if instrument.is_restricted:
+        return Denial("RESTRICTED", f"{symbol} is on the restricted list.", None, symbol)
+    return None

@@ -1,0 +1,24 @@
+"""After too large a loss, a portfolio only reduces, by itself."""
+
+from decimal import Decimal
+
+from app.risk.rules.exposure import reducible
+from app.risk.rules.values import Denial, RiskInput
+
+
+def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
+    """Deny what does not reduce a position once the day's loss or the drawdown has reached its limit."""
+    limits = risk.limits
+    day = None if risk.pnl_of_day is None else -risk.pnl_of_day
+    firm_day = None if risk.firm_pnl_of_day is None else -risk.firm_pnl_of_day
+    for code, words, most, loss in (
+        ("MAX_DAILY_LOSS", "The loss of the day", limits.max_daily_loss, day),
+        ("MAX_DRAWDOWN", "The drawdown", limits.max_drawdown, risk.drawdown),
+        ("FIRM_DAILY_LOSS", "The loss of the day of all portfolios", limits.firm_daily_loss, firm_day),
+    ):
+        if most is None or loss is None or loss < most:
+            continue
+        if quantity > reducible(risk.book, risk.order.side):
+            sentence = f"{words} has reached {most:,f}: only orders that reduce a position pass."
+            return Denial(code, sentence, most, loss)
+    return None

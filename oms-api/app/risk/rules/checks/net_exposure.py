@@ -1,0 +1,34 @@
+"""The largest difference between long and short positions, with the orders that work for them."""
+
+from decimal import Decimal
+
+from app.money import product
+from app.risk.rules.exposure import market_value, price_of
+from app.risk.rules.values import Denial, RiskInput
+
+
+def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
+    """Deny what could move the portfolio's, or the firm's, net exposure beyond its limit on the order's
+    side.
+    """
+    most, firm_most = risk.limits.max_net_exposure, risk.limits.firm_net_exposure
+    price = price_of(risk.order, risk.prices)
+    if (most is None and firm_most is None) or price is None:
+        return None
+    net = _net(risk) + product(quantity, price)
+    if most is not None and net > most:
+        sentence = f"The net exposure of a portfolio may be at most {most:,f}."
+        return Denial("MAX_NET_EXPOSURE", sentence, most, net)
+    net += risk.firm.net_high if risk.order.side == "BUY" else -risk.firm.net_low
+    if firm_most is not None and net > firm_most:
+        sentence = f"The net exposure of all portfolios may be at most {firm_most:,f}."
+        return Denial("FIRM_NET_EXPOSURE", sentence, firm_most, net)
+    return None
+
+
+def _net(risk: RiskInput) -> Decimal:
+    """Return the exposure of the portfolio towards the order's side before the order."""
+    book, held = risk.book, market_value(risk.book)
+    if risk.order.side == "BUY":
+        return risk.elsewhere.net_high + held + book.buy_value
+    return book.sell_value - held - risk.elsewhere.net_low

@@ -1,0 +1,19 @@
+"""How many orders may be open at once."""
+
+from decimal import Decimal
+
+from app.risk.rules.values import Denial, RiskInput
+
+
+def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
+    """Deny one order more than the portfolio, or the firm, may have open."""
+    most, firm_most = risk.limits.max_open_orders, risk.limits.firm_open_orders
+    orders = Decimal(risk.elsewhere.orders + risk.book.orders + 1)
+    if most is not None and orders > most:
+        sentence = f"A portfolio may have at most {most:,f} open orders."
+        return Denial("MAX_OPEN_ORDERS", sentence, most, orders)
+    orders += risk.firm.orders
+    if firm_most is not None and orders > firm_most:
+        sentence = f"All portfolios together may have at most {firm_most:,f} open orders."
+        return Denial("FIRM_OPEN_ORDERS", sentence, firm_most, orders)
+    return None

@@ -1,0 +1,13 @@
+"""The largest order, in units."""
+
+from decimal import Decimal
+
+from app.risk.rules.values import Denial, RiskInput
+
+
+def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
+    """Deny more units than one order may have."""
+    most = risk.limits.max_order_quantity
+    if most is None or quantity <= most:
+        return None
+    return Denial("MAX_ORDER_QUANTITY", f"An order may have at most {most:,f} units.", most, quantity)

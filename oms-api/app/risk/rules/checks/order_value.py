@@ -1,0 +1,21 @@
+"""The largest order, in money."""
+
+from decimal import Decimal
+
+from app.money import product
+from app.risk.rules.exposure import price_of
+from app.risk.rules.values import Denial, RiskInput
+
+
+def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
+    """Deny more value than one order may have, and what cannot be valued."""
+    price = price_of(risk.order, risk.prices)
+    if price is None:
+        return Denial("NO_REFERENCE_PRICE", f"There is no price of {risk.order.symbol} to value this by.")
+    most = risk.limits.max_order_value
+    if most is None:
+        return None
+    value = product(quantity, price)
+    if value <= most:
+        return None
+    return Denial("MAX_ORDER_VALUE", f"An order may be worth at most {most:,f}.", most, value)

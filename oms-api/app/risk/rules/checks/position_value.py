@@ -1,0 +1,21 @@
+"""The largest position, in money, with the orders that work for it."""
+
+from decimal import Decimal
+
+from app.money import product
+from app.risk.rules.exposure import market_value, price_of, reducible
+from app.risk.rules.values import Denial, RiskInput
+
+
+def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
+    """Deny what could make the position worth more than it may be. What only reduces it passes."""
+    most, order, book = risk.limits.max_position_value, risk.order, risk.book
+    price = price_of(order, risk.prices)
+    if most is None or price is None or quantity <= reducible(book, order.side):
+        return None
+    held, added = market_value(book), product(quantity, price)
+    value = held + book.buy_value + added if order.side == "BUY" else book.sell_value + added - held
+    if value <= most:
+        return None
+    sentence = f"The position in {order.symbol} may be worth at most {most:,f}, working orders counted."
+    return Denial("MAX_POSITION_VALUE", sentence, most, value)

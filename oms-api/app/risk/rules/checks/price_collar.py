@@ -1,0 +1,28 @@
+"""How far from the market an aggressive price may be. Stops and passive limits are free."""
+
+from decimal import Decimal
+
+from app.money import product
+from app.risk.rules.exposure import price_of, reference
+from app.risk.rules.values import Denial, RiskInput
+
+_HUNDRED = Decimal(100)
+_COLLARED = frozenset({"MARKET", "LIMIT"})
+
+
+def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
+    """Deny a BUY too far above, a SELL too far below the reference; without a reference, both."""
+    order, percent = risk.order, risk.limits.price_collar_percent
+    if percent is None or order.type not in _COLLARED:
+        return None
+    price, middle = price_of(order, risk.prices), reference(risk.prices)
+    if price is None or middle is None:
+        return Denial("NO_REFERENCE_PRICE", f"There is no price of {order.symbol} to hold this against.")
+    is_buy = order.side == "BUY"
+    bound = product(middle, (_HUNDRED + percent if is_buy else _HUNDRED - percent) / _HUNDRED)
+    if price <= bound if is_buy else price >= bound:
+        return None
+    sentence = (
+        f"{price:f} is more than {percent:f}% {'above' if is_buy else 'below'} the market at {middle:f}."
+    )
+    return Denial("PRICE_COLLAR", sentence, bound, price)

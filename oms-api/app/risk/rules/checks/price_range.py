@@ -1,0 +1,18 @@
+"""Prices that can be meant."""
+
+from decimal import Decimal
+
+from app.risk.rules.values import Denial, RiskInput
+
+
+def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
+    """Deny limit and stop prices beyond the lowest and the highest."""
+    least, most = risk.limits.min_price, risk.limits.max_price
+    for price in (risk.order.limit_price, risk.order.stop_price):
+        if price is None:
+            continue
+        if least is not None and price < least:
+            return Denial("PRICE_RANGE", f"A price must be at least {least:f}.", least, price)
+        if most is not None and price > most:
+            return Denial("PRICE_RANGE", f"A price must be at most {most:,f}.", most, price)
+    return None

@@ -1,0 +1,19 @@
+"""Not against one's own resting order in the same book."""
+
+from decimal import Decimal
+
+from app.risk.rules.exposure import is_waiting, price_of
+from app.risk.rules.values import Denial, RiskInput
+
+
+def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
+    """Deny a price that reaches an own limit on the other side; untriggered stops do not count."""
+    order, book = risk.order, risk.book
+    own = book.lowest_offer if order.side == "BUY" else book.highest_bid
+    if own is None or is_waiting(order):
+        return None
+    price = price_of(order, risk.prices)
+    if price is None or (price < own if order.side == "BUY" else price > own):
+        return None
+    sentence = f"This could trade against your own order that rests at {own:f}."
+    return Denial("SELF_MATCH", sentence, own, price)

@@ -1,0 +1,19 @@
+"""Selling what is not held."""
+
+from decimal import Decimal
+
+from app.risk.rules.exposure import reducible
+from app.risk.rules.values import Denial, RiskInput
+
+_NEVER_SHORT = "CNC"  # delivery: what is sold is delivered from the holding
+
+
+def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
+    """Deny a SELL beyond the position where short selling is off, and always for delivery."""
+    if risk.order.side == "BUY" or (risk.limits.short_selling and risk.order.product != _NEVER_SHORT):
+        return None
+    held = reducible(risk.book, "SELL")
+    if quantity <= held:
+        return None
+    sentence = f"Only what is held can be sold here: {held:f} {risk.order.symbol}, open sells taken off."
+    return Denial("SHORT_SELLING", sentence, held, quantity)

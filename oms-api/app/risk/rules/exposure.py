@@ -1,0 +1,182 @@
+"""What a portfolio holds and has at the market, valued and added up, as the checks need it."""
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+from app.money import ZERO, product, share
+from app.risk.rules.values import Candidate, Prices, SymbolBook, Totals, WorkingOrder
+
+NO_PRICES = Prices()
+_TWO = Decimal(2)
+_UNTRIGGERED = frozenset({"STOP", "STOP_LIMIT", "TRAILING_STOP"})
+
+
+def reference(prices: Prices) -> Decimal | None:
+    """Return the price that orders are held against: mid, else last."""
+    if prices.bid is not None and prices.ask is not None:
+        return (prices.bid + prices.ask) / _TWO
+    return prices.last
+
+
+def touch(side: str, prices: Prices) -> Decimal | None:
+    """Return what an order that takes whatever there is would trade at: the other side, else last."""
+    other = prices.ask if side == "BUY" else prices.bid
+    return prices.last if other is None else other
+
+
+def price_of(order: Candidate | WorkingOrder, prices: Prices) -> Decimal | None:
+    """Return the price that an order is valued at: its limit, else its stop, else the other side's price."""
+    if order.limit_price is not None:
+        return order.limit_price
+    if order.stop_price is not None and not order.is_triggered:
+        return order.stop_price
+    return touch(order.side, prices)
+
+
+def is_waiting(order: Candidate | WorkingOrder) -> bool:
+    """Tell whether the order waits for its stop: it is in no book yet."""
+    return order.type in _UNTRIGGERED and not order.is_triggered
+
+
+def reducible(book: SymbolBook, side: str) -> Decimal:
+    """Return how much an order of that side may trade and only make the position smaller, in units: the
+    position less what other orders of that side hold.
+    """
+    if side == "BUY":
+        return max(-book.position - book.buy_quantity, ZERO)
+    return max(book.position - book.sell_quantity, ZERO)
+
+
+def book_of(
+    position: Decimal,
+    mark: Decimal | None,
+    working: Sequence[WorkingOrder] = (),
+    prices: Prices = NO_PRICES,
+    order: Candidate | None = None,
+) -> SymbolBook:
+    """Return a portfolio's position in one symbol and product together with what works there.
+
+    Of orders that exclude each other, the one of the highest value counts; those that `order` excludes do
+    not count at all, and those of its group are not its opposite side.
+    """
+    if not working:
+        return SymbolBook(position, mark)
+    exclusive = order.exclusive_id if order else None
+    valued = [(one, product(one.leaves, _price_or(mark, one, prices))) for one in working]
+    counted = _counted_once([pair for pair in valued if not exclusive or pair[0].exclusive_id != exclusive])
+    buys = [pair for pair in counted if pair[0].side == "BUY"]
+    sells = [pair for pair in counted if pair[0].side != "BUY"]
+    group = order.group_id if order else None
+    return SymbolBook(
+        position,
+        mark,
+        *_sums(buys),
+        *_sums(sells),
+        _shorting(position, sells),
+        len(working),
+        min(_resting(working, "SELL", group), default=None),
+        max(_resting(working, "BUY", group), default=None),
+    )
+
+
+def totals_of(books: Iterable[SymbolBook]) -> Totals:
+    """Return what several books add up to."""
+    total = Totals()
+    for book in books:
+        total = plus(total, _totals(book))
+    return total
+
+
+def plus(left: Totals, right: Totals) -> Totals:
+    """Add totals."""
+    return Totals(
+        left.shorts + right.shorts,
+        left.buy_value + right.buy_value,
+        left.shorting_value + right.shorting_value,
+        left.gross + right.gross,
+        left.net_high + right.net_high,
+        left.net_low + right.net_low,
+        left.orders + right.orders,
+    )
+
+
+def minus(left: Totals, right: Totals) -> Totals:
+    """Take totals away that were added before."""
+    return Totals(
+        left.shorts - right.shorts,
+        left.buy_value - right.buy_value,
+        left.shorting_value - right.shorting_value,
+        left.gross - right.gross,
+        left.net_high - right.net_high,
+        left.net_low - right.net_low,
+        left.orders - right.orders,
+    )
+
+
+def market_value(book: SymbolBook) -> Decimal:
+    """Return quantity × mark, signed like the position."""
+    if not book.position or book.mark is None:
+        return ZERO
+    return product(book.position, book.mark)
+
+
+def _totals(book: SymbolBook) -> Totals:
+    value = market_value(book)
+    high, low = value + book.buy_value, value - book.sell_value
+    return Totals(
+        shorts=max(-value, ZERO),
+        buy_value=book.buy_value,
+        shorting_value=book.shorting_value,
+        gross=max(abs(high), abs(low)),
+        net_high=high,
+        net_low=low,
+        orders=book.orders,
+    )
+
+
+def _price_or(mark: Decimal | None, order: WorkingOrder, prices: Prices) -> Decimal:
+    price = price_of(order, prices)
+    return (mark or ZERO) if price is None else price
+
+
+def _counted_once(valued: Sequence[tuple[WorkingOrder, Decimal]]) -> list[tuple[WorkingOrder, Decimal]]:
+    counted: list[tuple[WorkingOrder, Decimal]] = []
+    largest: dict[tuple[str, str], int] = {}
+    for pair in valued:
+        order, value = pair
+        if order.exclusive_id is None:
+            counted.append(pair)
+            continue
+        key = (order.exclusive_id, order.side)
+        if key not in largest:
+            largest[key] = len(counted)
+            counted.append(pair)
+        elif value > counted[largest[key]][1]:
+            counted[largest[key]] = pair
+    return counted
+
+
+def _sums(valued: Sequence[tuple[WorkingOrder, Decimal]]) -> tuple[Decimal, Decimal]:
+    return sum((one.leaves for one, _ in valued), ZERO), sum((value for _, value in valued), ZERO)
+
+
+def _shorting(position: Decimal, sells: Sequence[tuple[WorkingOrder, Decimal]]) -> Decimal:
+    """Return the value of the part of the sells that the position does not cover; the first ones take it."""
+    held, total = max(position, ZERO), ZERO
+    for order, value in sells:
+        covered = min(held, order.leaves)
+        held -= covered
+        if covered < order.leaves:
+            total += share(value, order.leaves - covered, order.leaves)
+    return total
+
+
+def _resting(working: Sequence[WorkingOrder], side: str, group: str | None) -> list[Decimal]:
+    return [
+        order.limit_price
+        for order in working
+        if order.side == side
+        and order.limit_price is not None
+        and not is_waiting(order)
+        and (group is None or order.group_id != group)
+    ]

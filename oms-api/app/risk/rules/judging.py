@@ -1,0 +1,108 @@
+"""Running the checks: the first that fails denies, and tells how much would pass."""
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from importlib import import_module
+from typing import NamedTuple
+
+from app.money import ZERO
+from app.risk.rules.values import Denial, RiskInput
+
+Check = Callable[[RiskInput, Decimal], Denial | None]
+
+# Run in this order. A check is a file of `checks` and its line here.
+ORDER = (
+    "kill_switch",
+    "permission",
+    "instrument",
+    "increments",
+    "session",
+    "limits_set",
+    "order_quantity",
+    "price_range",
+    "order_value",
+    "price_collar",
+    "position_value",
+    "gross_exposure",
+    "net_exposure",
+    "short_selling",
+    "buying_power",
+    "repeat_order",
+    "open_orders",
+    "losses",
+    "self_match",
+)
+CHECKS: tuple[tuple[str, Check], ...] = tuple(
+    (name, import_module(f"app.risk.rules.checks.{name}").check) for name in ORDER
+)
+_FUNCTIONS = tuple(check for _, check in CHECKS)
+_MOST = Decimal(10) ** 12  # units; beyond it a headroom has no end
+
+
+class Headroom(NamedTuple):
+    """How one check stands to an order: whether it passes, and the largest quantity that this check alone
+    would let pass, None where nothing bounds it. `code`, `limit` and `message` tell of the nearest bound.
+    """
+
+    check: str
+    passes: bool
+    largest_passing: Decimal | None
+    code: str | None = None
+    limit: Decimal | str | None = None
+    message: str | None = None
+
+
+def judge(risk: RiskInput) -> Denial | None:
+    """Return the first denial, or None where all checks pass."""
+    denial = _first_denial(risk, risk.order.quantity, _FUNCTIONS)
+    if denial is None:
+        return None
+    return denial._replace(largest_passing=_largest(risk, _FUNCTIONS, risk.order.quantity))
+
+
+def largest_passing(risk: RiskInput) -> Decimal:
+    """Return the largest quantity up to the order's that passes all checks, floored to the lot, at least
+    zero.
+    """
+    return _largest(risk, _FUNCTIONS, risk.order.quantity)
+
+
+def headrooms(risk: RiskInput) -> list[Headroom]:
+    """Return how every check stands to the order, in the order they run."""
+    return [_headroom(risk, name, check) for name, check in CHECKS]
+
+
+def _headroom(risk: RiskInput, name: str, check: Check) -> Headroom:
+    alone = (check,)
+    denial = _first_denial(risk, risk.order.quantity, alone)
+    largest = _largest(risk, alone, _MOST)
+    bound = denial or _first_denial(risk, largest + _lot(risk), alone)
+    if bound is None:
+        return Headroom(name, passes=True, largest_passing=None)
+    bounded = largest if largest < _MOST - _lot(risk) else None
+    return Headroom(name, denial is None, bounded, bound.code, bound.limit, denial and denial.message)
+
+
+def _first_denial(risk: RiskInput, quantity: Decimal, checks: Sequence[Check]) -> Denial | None:
+    for check in checks:
+        denial = check(risk, quantity)
+        if denial is not None and denial.code not in risk.waived:
+            return denial
+    return None
+
+
+def _largest(risk: RiskInput, checks: Sequence[Check], most: Decimal) -> Decimal:
+    """Bisect over whole lots: what passes for a quantity passes for every smaller one."""
+    lot = _lot(risk)
+    low, high = 0, int(most // lot)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if _first_denial(risk, middle * lot, checks) is None:
+            low = middle
+        else:
+            high = middle - 1
+    return low * lot if low else ZERO
+
+
+def _lot(risk: RiskInput) -> Decimal:
+    return risk.instrument.lot_size if risk.instrument else Decimal(1)
