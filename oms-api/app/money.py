@@ -34,6 +34,13 @@ def fits(amount: Decimal) -> bool:
     return stored == amount
 
 
+def amount_error(amount: Decimal) -> str | None:
+    """Return the sentence against an amount that is not above zero or cannot be stored exactly, or None."""
+    if amount <= 0:
+        return "Must be above zero."
+    return None if fits(amount) else "At most 8 decimals, and 16 digits before the point."
+
+
 def to_places(amount: Decimal) -> Decimal:
     """Round half-even to 8 places, the precision of the ledger."""
     return amount.quantize(_UNIT, context=_EXACT)

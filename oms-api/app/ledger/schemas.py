@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     SkipValidation,
@@ -17,32 +16,17 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from app.instruments.rules import WRITTEN_PATTERN, normalise_symbol
+from app.instruments.schemas import Symbol
 from app.ledger.rules.accounting import average_cost
 from app.ledger.rules.chain import TradeRow
-from app.ledger.rules.tickets import Report, amount_error, clean_text, portfolio_name_error
+from app.ledger.rules.tickets import Report, clean_text, portfolio_name_error
 from app.money import ZERO, fixed, money_text, parse_plain, quantity_text
-from app.wire.fields import Amount
+from app.wire.fields import PositiveAmount
 from app.wire.problems import Problem
 
 USER_LENGTH = 100
 NOTE_LENGTH = 500
 MOST_TRADES = 1000
-
-
-def _positive(amount: Any) -> Any:  # pydantic hands it through
-    message = amount_error(amount)
-    if message:
-        raise PydanticCustomError("amount", "{message}", {"message": message})
-    return amount
-
-
-def _symbol(value: Any) -> str:  # whatever JSON held
-    symbol = normalise_symbol(value) if isinstance(value, str) else None
-    if symbol is None:
-        message = "Must be 1 to 20 letters, digits or . & / _ - and begin with a letter or digit."
-        raise PydanticCustomError("symbol", message)
-    return symbol
 
 
 def _clean(value: str) -> str:
@@ -72,10 +56,6 @@ def _empty_is_none(value: str | None) -> str | None:
     return value or None
 
 
-PositiveAmount = Annotated[Amount, AfterValidator(_positive)]
-Symbol = Annotated[
-    str, BeforeValidator(_symbol), WithJsonSchema({"type": "string", "pattern": f"^{WRITTEN_PATTERN}$"})
-]
 PortfolioName = Annotated[
     str, AfterValidator(_clean), AfterValidator(_portfolio_name), Field(max_length=400),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 100, "pattern": "^[^/]+$"}),

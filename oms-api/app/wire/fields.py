@@ -4,10 +4,10 @@ import re
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from app.money import DIGITS, PLACES, parse_plain
+from app.money import DIGITS, PLACES, amount_error, parse_plain
 from app.wire.json import JsonNumber
 
 JSON_NUMBER_DIGITS = 15  # what every JSON library carries through a binary float unharmed
@@ -59,3 +59,13 @@ Amount = Annotated[
     WithJsonSchema({"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}, mode="serialization"),
     PlainSerializer(str),
 ]
+
+
+def _positive(amount: Any) -> Any:  # pydantic hands it through
+    message = amount_error(amount)
+    if message:
+        raise PydanticCustomError("amount", "{message}", {"message": message})
+    return amount
+
+
+PositiveAmount = Annotated[Amount, AfterValidator(_positive)]

@@ -2,14 +2,12 @@
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Any, Literal
-from urllib.parse import urlencode
 
 import orjson
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
 from app.database import Readers
@@ -18,17 +16,19 @@ from app.edge import TAIL, FastAnswer, FastRequest, FastRoute
 from app.errors import FieldError, Invalid
 from app.identity.dependencies import Gate, Reader
 from app.identity.rules import Scope
+from app.instruments.schemas import Symbol
 from app.ledger.dependencies import TheCursors, TheReaders
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.queries import reading as queries
 from app.ledger.queries.reading import Book, ListedTrade, TradeFilter
 from app.ledger.rules.tickets import clean_text, name_key
-from app.ledger.schemas import PortfolioOut, SummaryOut, Symbol, TradeOut, Wanted, position_out, trade_out
+from app.ledger.schemas import PortfolioOut, SummaryOut, TradeOut, Wanted, position_out, trade_out
 from app.ledger.service import reading
 from app.ledger.service.reading import AsOf, Statement
 from app.money import money_text
 from app.wire.answers import NEXT_HEADER, answer, responses
-from app.wire.pages import DEFAULT_LIMIT, MOST_LIMIT, MOST_SKIP
+from app.wire.pages import DEFAULT_LIMIT, MOST_SKIP
+from app.wire.query import Count, Cursor, Limit, When, instant, next_link
 
 router = APIRouter()
 
@@ -37,30 +37,6 @@ MOST_NAME = 400
 _SEQUENCE = re.compile(r"[0-9]{1,15}", re.ASCII)
 # The lists that a cursor goes on with; within a portfolio, trades are listed by sequence.
 _BY_TRADE_ID, _BY_SEQUENCE, _PORTFOLIOS = "trades", "trades of a portfolio", "portfolios"
-
-
-def _plain_integer(value: object) -> object:
-    if isinstance(value, str) and not _SEQUENCE.fullmatch(value):
-        raise ValueError("must be written with the digits 0-9 alone")
-    return value
-
-
-Count = Annotated[int, BeforeValidator(_plain_integer)]
-Limit = Annotated[Count, Field(ge=1, le=MOST_LIMIT)]
-Cursor = Annotated[str, Field(max_length=2000, description="From the `Link` header of the page before")]
-
-
-def _instant(text: str) -> datetime:
-    try:
-        instant = datetime.fromisoformat(text.replace(" ", "+"))  # a plus sign in a query reads as a blank
-        if instant.tzinfo is not None:
-            return instant.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise ValueError("must be an instant with its offset, such as 2026-11-20T16:00:00Z")
-
-
-When = Annotated[datetime, BeforeValidator(_instant)]
 
 
 class TradeQuery(BaseModel):
@@ -139,7 +115,7 @@ async def list_trades(
     page = found[: query.limit]
     position = queries.position_of(page[-1], wanted) if len(found) > query.limit else None
     cursor = cursors.make(tenant_id, listed, position) if position is not None else None
-    return answer(list(map(_listed, page)), headers=_link(request, cursor))
+    return answer(list(map(_listed, page)), headers=next_link(request, cursor))
 
 
 @router.get("/trades/{trade_id}", tags=["trades"], responses=responses(200, {"model": TradeOut}, 404))
@@ -184,7 +160,7 @@ async def list_portfolios(
     more = len(found) > query.limit
     cursor = cursors.make(tenant_id, _PORTFOLIOS, name_key(page[-1].name)) if more else None
     content = [_summary(book) if query.detail else book.name for book in page]
-    return answer(content, headers=_link(request, cursor))
+    return answer(content, headers=next_link(request, cursor))
 
 
 def fast_portfolio(gate: Gate, readers: Readers) -> FastRoute:
@@ -257,18 +233,7 @@ def _as_of(text: str | None) -> AsOf | None:
     if _SEQUENCE.fullmatch(text):
         return int(text)
     try:
-        return _instant(text)
+        return instant(text)
     except ValueError:
         message = "Give a sequence number, or an instant with its offset such as 2026-11-20T16:00:00Z."
         raise Invalid("as_of cannot be read.", [FieldError("as_of", message, "as_of")]) from None
-
-
-def _link(request: Request, cursor: str | None) -> dict[str, str]:
-    """Return the header that leads to the next page: the same question from `cursor` on."""
-    if cursor is None:
-        return {}
-    kept = [
-        (name, value) for name, value in request.query_params.multi_items() if name not in {"cursor", "skip"}
-    ]
-    query = urlencode([*kept, ("cursor", cursor)])
-    return {"Link": f'<{request.url.path}?{query}>; rel="next"'}

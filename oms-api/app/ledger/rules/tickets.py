@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from app.errors import FieldError
-from app.money import ZERO, fits, product, ratio
+from app.money import ZERO, product, ratio
 
 NAME_LENGTH = 100
 _FORBIDDEN_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}  # controls, format (bidi) characters, surrogates
@@ -71,13 +71,6 @@ def trade_errors(trade: Valued, limits: TradeLimits, priced_by: str) -> list[Fie
             FieldError(priced_by, "The gross market value is too small to book.", "value_too_small")
         )
     return errors
-
-
-def amount_error(amount: Decimal) -> str | None:
-    """Return the sentence against an amount that is not above zero or cannot be stored exactly, or None."""
-    if amount <= 0:
-        return "Must be above zero."
-    return None if fits(amount) else "At most 8 decimals, and 16 digits before the point."
 
 
 def clean_text(text: str) -> str | None:

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from app.ledger.rules.tickets import (
     TradeLimits,
     Valued,
-    amount_error,
     clean_text,
     name_key,
     portfolio_name_error,
     trade_errors,
     value_trade,
 )
+from app.money import amount_error
 
 LIMITS = TradeLimits(Decimal(1_000_000), Decimal(100_000_000), Decimal("0.00000001"), Decimal(1_000_000))
 
