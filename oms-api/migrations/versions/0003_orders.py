@@ -211,8 +211,82 @@ def _drop_market() -> None:
 
 
 def _make_risk() -> None:
-    pass
+    scopes = "scope IN ('tenant', 'portfolio', 'strategy')"
+    states = "state IN ('ACTIVE', 'REDUCING', 'HALTED')"
+    named = "(scope = 'tenant') = (name_key = '')"
+    op.create_table(
+        "limits",
+        sa.Column("tenant_id", sa.Integer(), nullable=False),
+        sa.Column("scope", sa.String(length=12), nullable=False),
+        sa.Column("name_key", sa.String(length=300), nullable=False),
+        sa.Column("code", sa.String(length=40), nullable=False),
+        sa.Column("is_temporary", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("value", Amount(), nullable=False),
+        sa.Column("until", Instant(), nullable=True),
+        sa.Column("set_by", sa.String(length=100), nullable=False),
+        sa.Column("set_at", Instant(), nullable=False),
+        sa.CheckConstraint(
+            "scope IN ('tenant', 'portfolio', 'user', 'strategy', 'instrument')",
+            name=op.f("ck_limits_scope_is_known"),
+        ),
+        sa.CheckConstraint(named, name=op.f("ck_limits_all_but_the_tenant_have_a_name")),
+        sa.CheckConstraint("CAST(value AS NUMERIC) >= 0", name=op.f("ck_limits_value_is_not_negative")),
+        sa.CheckConstraint(
+            "(is_temporary = 1) = (until IS NOT NULL)", name=op.f("ck_limits_a_temporary_one_ends")
+        ),
+        sa.PrimaryKeyConstraint(
+            "tenant_id", "scope", "name_key", "code", "is_temporary", name=op.f("pk_limits")
+        ),
+    )
+    op.create_table(
+        "kill_switches",
+        sa.Column("tenant_id", sa.Integer(), nullable=False),
+        sa.Column("scope", sa.String(length=12), nullable=False),
+        sa.Column("name_key", sa.String(length=300), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("state", sa.String(length=8), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("set_by", sa.String(length=100), nullable=False),
+        sa.Column("set_at", Instant(), nullable=False),
+        sa.CheckConstraint(named, name=op.f("ck_kill_switches_all_but_the_tenant_have_a_name")),
+        sa.CheckConstraint(scopes, name=op.f("ck_kill_switches_scope_is_known")),
+        sa.CheckConstraint(states, name=op.f("ck_kill_switches_state_is_known")),
+        sa.PrimaryKeyConstraint("tenant_id", "scope", "name_key", name=op.f("pk_kill_switches")),
+    )
+    op.create_table(
+        "kill_switch_changes",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("tenant_id", sa.Integer(), nullable=False),
+        sa.Column("scope", sa.String(length=12), nullable=False),
+        sa.Column("name_key", sa.String(length=300), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("state", sa.String(length=8), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("set_by", sa.String(length=100), nullable=False),
+        sa.Column("set_at", Instant(), nullable=False),
+        sa.Column("idempotency_key", sa.String(length=200), nullable=True),
+        sa.Column("request_hash", sa.String(length=64), nullable=True),
+        sa.CheckConstraint(
+            "(idempotency_key IS NULL) = (request_hash IS NULL)",
+            name=op.f("ck_kill_switch_changes_key_has_request_hash"),
+        ),
+        sa.CheckConstraint(scopes, name=op.f("ck_kill_switch_changes_scope_is_known")),
+        sa.CheckConstraint(states, name=op.f("ck_kill_switch_changes_state_is_known")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_kill_switch_changes")),
+        sa.UniqueConstraint(
+            "tenant_id", "idempotency_key", name=op.f("uq_kill_switch_changes_tenant_id_idempotency_key")
+        ),
+    )
+    op.create_index(
+        op.f("ix_kill_switch_changes_tenant_id_id"), "kill_switch_changes", ["tenant_id", "id"], unique=False
+    )
+    for statement in _guards("kill_switch_changes"):
+        op.execute(statement)
 
 
 def _drop_risk() -> None:
-    pass
+    for table in ("kill_switch_changes", "kill_switches", "limits"):
+        op.drop_table(table)

@@ -1,0 +1,87 @@
+"""The tables of limits and kill switches."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.database import Amount, Base, Instant
+
+_STATES = "state IN ('ACTIVE', 'REDUCING', 'HALTED')"
+_SCOPES = "scope IN ('tenant', 'portfolio', 'strategy')"
+
+
+class LimitRow(Base):
+    """A limit that somebody set. One that ends (`is_temporary`) stands beside the one that does not.
+
+    `name_key` is empty for the tenant's own.
+    """
+
+    __tablename__ = "limits"
+    __table_args__ = (
+        CheckConstraint(
+            "scope IN ('tenant', 'portfolio', 'user', 'strategy', 'instrument')", name="scope_is_known"
+        ),
+        CheckConstraint("(scope = 'tenant') = (name_key = '')", name="all_but_the_tenant_have_a_name"),
+        CheckConstraint("CAST(value AS NUMERIC) >= 0", name="value_is_not_negative"),
+        CheckConstraint("(is_temporary = 1) = (until IS NOT NULL)", name="a_temporary_one_ends"),
+    )
+
+    tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    scope: Mapped[str] = mapped_column(String(12), primary_key=True)
+    name_key: Mapped[str] = mapped_column(String(300), primary_key=True)
+    code: Mapped[str] = mapped_column(String(40), primary_key=True)
+    is_temporary: Mapped[int] = mapped_column(Integer, primary_key=True)
+    name: Mapped[str] = mapped_column(String(100))
+    value: Mapped[Decimal] = mapped_column(Amount)
+    until: Mapped[datetime | None] = mapped_column(Instant)
+    set_by: Mapped[str] = mapped_column(String(100))
+    set_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class KillSwitchRow(Base):
+    """What a kill switch says now; a scope without a row is ACTIVE."""
+
+    __tablename__ = "kill_switches"
+    __table_args__ = (
+        CheckConstraint(_SCOPES, name="scope_is_known"),
+        CheckConstraint(_STATES, name="state_is_known"),
+        CheckConstraint("(scope = 'tenant') = (name_key = '')", name="all_but_the_tenant_have_a_name"),
+    )
+
+    tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    scope: Mapped[str] = mapped_column(String(12), primary_key=True)
+    name_key: Mapped[str] = mapped_column(String(300), primary_key=True)
+    name: Mapped[str] = mapped_column(String(100))
+    state: Mapped[str] = mapped_column(String(8))
+    reason: Mapped[str | None] = mapped_column(Text)
+    set_by: Mapped[str] = mapped_column(String(100))
+    set_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class KillSwitchChangeRow(Base):
+    """Every turn of a kill switch, append-only by trigger: the record, and what binds idempotency keys."""
+
+    __tablename__ = "kill_switch_changes"
+    __table_args__ = (
+        CheckConstraint(_SCOPES, name="scope_is_known"),
+        CheckConstraint(_STATES, name="state_is_known"),
+        CheckConstraint("(idempotency_key IS NULL) = (request_hash IS NULL)", name="key_has_request_hash"),
+        UniqueConstraint("tenant_id", "idempotency_key"),
+        Index(None, "tenant_id", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
+    )
+    tenant_id: Mapped[int] = mapped_column(Integer)
+    scope: Mapped[str] = mapped_column(String(12))
+    name_key: Mapped[str] = mapped_column(String(300))
+    name: Mapped[str] = mapped_column(String(100))
+    state: Mapped[str] = mapped_column(String(8))
+    reason: Mapped[str | None] = mapped_column(Text)
+    set_by: Mapped[str] = mapped_column(String(100))
+    set_at: Mapped[datetime] = mapped_column(Instant)
+    idempotency_key: Mapped[str | None] = mapped_column(String(200))
+    request_hash: Mapped[str | None] = mapped_column(String(64))

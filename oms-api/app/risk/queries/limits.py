@@ -1,0 +1,89 @@
+"""Statements about limits."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, cast
+
+from sqlalchemy import Connection, Select, Table, delete, select
+
+from app.clock import iso
+from app.database import matching_rows, upsertion
+from app.database.bulk import Write
+from app.money import fixed
+from app.risk.models import LimitRow
+from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
+
+LIMITS = cast("Table", LimitRow.__table__)
+_KEY = ("tenant_id", "scope", "name_key", "code", "is_temporary")
+_COLUMNS = ("scope", "name_key", "name", "code", "value", "until", "set_by", "set_at")
+
+
+def limits_of(tenant_id: int) -> Select[Any]:
+    """Return the tenant's limits, for other queries to build on."""
+    columns = (getattr(LimitRow, name) for name in _COLUMNS)
+    return select(*columns).where(LimitRow.tenant_id == tenant_id)
+
+
+def list_limits(connection: Connection, tenant_id: int) -> list[SetLimit]:
+    """Return what was set, by scope, name and code; ended ones included."""
+    order = (LimitRow.scope, LimitRow.name_key, LimitRow.code, LimitRow.is_temporary)
+    return [_set_limit(row) for row in connection.execute(limits_of(tenant_id).order_by(*order))]
+
+
+def limits_of_tenants(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, list[SetLimit]]:
+    """Return what was set by tenant: one statement, for the writer."""
+    wanted = sorted(set(tenant_ids))
+    found: dict[int, list[SetLimit]] = {tenant_id: [] for tenant_id in wanted}
+    keys = [(tenant_id,) for tenant_id in wanted]
+    for tenant_id, *row in matching_rows(connection, LIMITS, ("tenant_id", *_COLUMNS), ("tenant_id",), keys):
+        found[tenant_id].append(_set_limit(row))
+    return found
+
+
+def find_limit(connection: Connection, tenant_id: int, wanted: SetLimit) -> SetLimit | None:
+    """Return what is set for the same place, with an end or without as `wanted` is."""
+    row = connection.execute(limits_of(tenant_id).where(*_place(wanted))).one_or_none()
+    return _set_limit(row) if row else None
+
+
+def stored_limit(tenant_id: int, limit: SetLimit) -> Write:
+    """Set a limit, or set it anew."""
+    row = (tenant_id, *limit[:2], limit.code, int(limit.until is not None))
+    rest = (limit.name, fixed(limit.value), limit.until, limit.set_by, limit.set_at)
+    names = ("name", "value", "until", "set_by", "set_at")
+    return upsertion(LIMITS, _KEY + names, _KEY, [(*row, *rest)])
+
+
+def remove_limit(connection: Connection, tenant_id: int, limit: SetLimit) -> None:
+    """Take a limit away, the one that ends as well as the other."""
+    place = (LimitRow.scope == limit.scope, LimitRow.name_key == limit.key, LimitRow.code == limit.code)
+    connection.execute(delete(LimitRow).where(LimitRow.tenant_id == tenant_id, *place))
+
+
+def _place(limit: SetLimit) -> tuple[Any, ...]:
+    return (
+        LimitRow.scope == limit.scope,
+        LimitRow.name_key == limit.key,
+        LimitRow.code == limit.code,
+        LimitRow.is_temporary == int(limit.until is not None),
+    )
+
+
+def _set_limit(row: Sequence[Any]) -> SetLimit:
+    """PostgreSQL gives decimals and instants, SQLite their text to the bulk statements."""
+    scope, key, name, code, value, until, set_by, set_at = row
+    return SetLimit(
+        LimitScope(scope),
+        key,
+        name,
+        LimitCode(code),
+        Decimal(value),
+        _text(until),
+        set_by,
+        _text(set_at) or "",
+    )
+
+
+def _text(instant: datetime | str | None) -> str | None:
+    return iso(instant) if isinstance(instant, datetime) else instant

@@ -1,0 +1,117 @@
+"""Statements about kill switches."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, cast
+
+from sqlalchemy import Connection, Select, Table, select
+
+from app.clock import iso
+from app.database import alteration, insertion, matching_rows, upsertion
+from app.database.bulk import Write
+from app.ledger.models import Portfolio
+from app.risk.models import KillSwitchChangeRow, KillSwitchRow
+from app.risk.rules.switches import ALL_ACTIVE, Switches, SwitchScope
+from app.risk.rules.values import TradingState
+
+SWITCHES = cast("Table", KillSwitchRow.__table__)
+CHANGES = cast("Table", KillSwitchChangeRow.__table__)
+PORTFOLIOS = cast("Table", Portfolio.__table__)
+_KEY = ("tenant_id", "scope", "name_key")
+_SAID = ("name", "state", "reason", "set_by", "set_at")
+
+
+class SwitchChange(NamedTuple):
+    """A turn of a kill switch; `key` is the key of `name`, both empty for the tenant's own."""
+
+    scope: SwitchScope
+    key: str
+    name: str
+    state: TradingState
+    reason: str | None
+    set_by: str
+    set_at: str
+    idempotency_key: str | None = None
+    request_hash: str | None = None
+
+
+def switches_of_tenant(tenant_id: int) -> Select[Any]:
+    """Return the tenant's kill switches, for other queries to build on."""
+    columns = ("scope", "name_key", *_SAID)
+    return select(*(getattr(KillSwitchRow, name) for name in columns)).where(
+        KillSwitchRow.tenant_id == tenant_id
+    )
+
+
+def list_switches(connection: Connection, tenant_id: int) -> list[SwitchChange]:
+    """Return every switch that was ever turned, the tenant's own first, then by name."""
+    order = ((KillSwitchRow.scope == "tenant").desc(), KillSwitchRow.scope, KillSwitchRow.name_key)
+    return [_change(row) for row in connection.execute(switches_of_tenant(tenant_id).order_by(*order))]
+
+
+def switches_of(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, Switches]:
+    """Return what is not ACTIVE, by tenant: one statement. Read under the portfolios' locks it is exact, for
+    who turns a switch answers only after taking the same locks.
+    """
+    wanted = sorted(set(tenant_ids))
+    states: dict[int, dict[tuple[SwitchScope, str], TradingState]] = {}
+    columns = ("tenant_id", "scope", "name_key", "state")
+    keys = [(tenant_id,) for tenant_id in wanted]
+    for tenant_id, scope, key, state in matching_rows(connection, SWITCHES, columns, ("tenant_id",), keys):
+        if state != TradingState.ACTIVE:
+            states.setdefault(tenant_id, {})[SwitchScope(scope), key] = TradingState(state)
+    return {one: Switches(states[one]) if one in states else ALL_ACTIVE for one in wanted}
+
+
+def turned_switch(tenant_id: int, change: SwitchChange) -> list[Write]:
+    """Turn a switch, and record that it was turned."""
+    row = (tenant_id, *change[:7])
+    names = _KEY + _SAID
+    binding = (change.idempotency_key, change.request_hash)
+    return [
+        upsertion(SWITCHES, names, _KEY, [row]),
+        insertion(CHANGES, (*names, "idempotency_key", "request_hash"), [(*row, *binding)]),
+    ]
+
+
+def change_by_key(connection: Connection, tenant_id: int, idempotency_key: str) -> SwitchChange | None:
+    """Return the turn that was recorded under the idempotency key."""
+    columns = (getattr(KillSwitchChangeRow, name) for name in SwitchChange._fields if name != "key")
+    statement = select(KillSwitchChangeRow.name_key, *columns).where(
+        KillSwitchChangeRow.tenant_id == tenant_id, KillSwitchChangeRow.idempotency_key == idempotency_key
+    )
+    row = connection.execute(statement).one_or_none()
+    return _change((row[1], row[0], *row[2:])) if row else None
+
+
+def lock_portfolios_of(connection: Connection, tenant_id: int) -> list[tuple[int, str, str]]:
+    """Return id, name key and trading state of the tenant's portfolios, locked in the order of their ids:
+    after it, no transaction that began before is still under way with them.
+    """
+    statement = (
+        select(Portfolio.id, Portfolio.name_key, Portfolio.trading_state)
+        .where(Portfolio.tenant_id == tenant_id)
+        .order_by(Portfolio.id)
+        .with_for_update()
+    )
+    return [(row[0], row[1], row[2]) for row in connection.execute(statement)]
+
+
+def trading_states(
+    tenant_id: int, portfolios: Sequence[tuple[int, str, str]], switches: Switches
+) -> list[Write]:
+    """Write what the switches say of the tenant's portfolios (id, name key, state so far): what a report of a
+    trade obeys.
+    """
+    changed = []
+    for portfolio_id, name_key, before in portfolios:
+        state, _ = switches.state(name_key)
+        if state != before:
+            changed.append((state.value, tenant_id, portfolio_id))
+    return [alteration(PORTFOLIOS, ("trading_state",), ("tenant_id", "id"), changed)] if changed else []
+
+
+def _change(row: Sequence[Any]) -> SwitchChange:
+    scope, key, name, state, reason, set_by, set_at, *binding = row
+    at = iso(set_at) if isinstance(set_at, datetime) else set_at
+    return SwitchChange(SwitchScope(scope), key, name, TradingState(state), reason, set_by, at, *binding)

@@ -1,0 +1,187 @@
+"""Limits as rows, and which of them hold for one order: the most specific wins; the firm-wide aggregate
+always applies.
+"""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from enum import StrEnum
+from typing import NamedTuple
+
+from app.money import ZERO
+from app.risk.rules.values import Limits
+
+
+class LimitScope(StrEnum):
+    """What a limit is set for."""
+
+    TENANT = "tenant"
+    PORTFOLIO = "portfolio"
+    USER = "user"
+    STRATEGY = "strategy"
+    INSTRUMENT = "instrument"
+
+
+class LimitCode(StrEnum):
+    """What can be limited. Values are in the portfolio's currency unless the name says otherwise; switches
+    are 1 for on and 0 for off.
+    """
+
+    MAX_ORDER_QUANTITY = "MAX_ORDER_QUANTITY"
+    MAX_ORDER_VALUE = "MAX_ORDER_VALUE"
+    MIN_PRICE = "MIN_PRICE"
+    MAX_PRICE = "MAX_PRICE"
+    PRICE_COLLAR_PERCENT = "PRICE_COLLAR_PERCENT"
+    MAX_POSITION_VALUE = "MAX_POSITION_VALUE"
+    MAX_GROSS_EXPOSURE = "MAX_GROSS_EXPOSURE"
+    MAX_NET_EXPOSURE = "MAX_NET_EXPOSURE"
+    SHORT_SELLING = "SHORT_SELLING"
+    REPEAT_ORDER_SECONDS = "REPEAT_ORDER_SECONDS"
+    MESSAGES_PER_MINUTE = "MESSAGES_PER_MINUTE"
+    MAX_OPEN_ORDERS = "MAX_OPEN_ORDERS"
+    MAX_DAILY_LOSS = "MAX_DAILY_LOSS"
+    MAX_DRAWDOWN = "MAX_DRAWDOWN"
+    STARTER_PROFILE = "STARTER_PROFILE"
+
+
+SWITCHES = frozenset({LimitCode.SHORT_SELLING, LimitCode.STARTER_PROFILE})
+# Set for the tenant, these hold for the sum of its portfolios; set for less, for one portfolio.
+AGGREGATES = {
+    LimitCode.MAX_GROSS_EXPOSURE: "firm_gross_exposure",
+    LimitCode.MAX_NET_EXPOSURE: "firm_net_exposure",
+    LimitCode.MAX_OPEN_ORDERS: "firm_open_orders",
+    LimitCode.MAX_DAILY_LOSS: "firm_daily_loss",
+}
+# A live portfolio trades only where each of these was set by somebody.
+NEEDED = tuple(
+    code
+    for code in LimitCode
+    if code.startswith("MAX_") or code in {LimitCode.PRICE_COLLAR_PERCENT, LimitCode.SHORT_SELLING}
+)
+_DEFAULT_PROFILE: Mapping[LimitCode, Decimal] = {
+    LimitCode.MAX_ORDER_QUANTITY: Decimal(1_000_000),
+    LimitCode.MAX_ORDER_VALUE: Decimal(100_000_000),
+    LimitCode.MIN_PRICE: Decimal("0.00000001"),
+    LimitCode.MAX_PRICE: Decimal(1_000_000),
+    LimitCode.PRICE_COLLAR_PERCENT: Decimal(10),
+    LimitCode.SHORT_SELLING: Decimal(1),
+    LimitCode.REPEAT_ORDER_SECONDS: Decimal(10),
+}
+_STARTER = {LimitCode.MAX_ORDER_QUANTITY: Decimal(100), LimitCode.MAX_POSITION_VALUE: Decimal(10_000)}
+_STARTER_UNITS = {"crypto": Decimal(1)}  # of asset classes that do not come in shares
+
+Place = tuple[LimitScope, str]
+Rows = Mapping[tuple[LimitCode, LimitScope, str], Decimal]  # by code, scope and key of the name
+
+
+class Subject(NamedTuple):
+    """Whose order it is, and for what. Portfolios are name keys."""
+
+    portfolio_key: str
+    symbol: str
+    user: str | None = None
+    strategy: str | None = None
+    asset_class: str = "equity"
+    is_live: bool = False
+
+
+class SetLimit(NamedTuple):
+    """A limit that somebody set; with `until`, canonical text, it ends by itself, and what was set without an
+    end holds again.
+    """
+
+    scope: LimitScope
+    key: str
+    name: str
+    code: LimitCode
+    value: Decimal
+    until: str | None = None
+    set_by: str = ""
+    set_at: str = ""
+
+
+def in_force(rows: Iterable[SetLimit], now: str) -> dict[tuple[LimitCode, LimitScope, str], Decimal]:
+    """Return the values that hold at `now` (canonical text): of two for one place, the one that ends."""
+    found: dict[tuple[LimitCode, LimitScope, str], Decimal] = {}
+    for row in sorted(rows, key=lambda one: one.until is not None):
+        if row.until is None or row.until > now:
+            found[row.code, row.scope, row.key] = row.value
+    return found
+
+
+def limits_for(subject: Subject, rows: Rows) -> Limits:
+    """Return the limits of an order. Those that nobody set are the default profile's, or, for a live
+    portfolio, missing.
+    """
+    places = _places(subject)
+    found = {code: _most_specific(code, places, rows) for code in LimitCode}
+    firm = {field: rows.get((code, LimitScope.TENANT, "")) for code, field in AGGREGATES.items()}
+    if subject.is_live:
+        missing = tuple(
+            code for code in NEEDED if found[code] is None and firm.get(AGGREGATES.get(code, "")) is None
+        )
+    else:
+        missing = ()
+        _fill(found, _profile(subject, found))
+    return _limits(found, firm, missing)
+
+
+def _places(subject: Subject) -> list[Place]:
+    """Return where limits are looked for, the most specific first."""
+    named = (
+        (LimitScope.INSTRUMENT, subject.symbol),
+        (LimitScope.STRATEGY, subject.strategy),
+        (LimitScope.USER, subject.user),
+        (LimitScope.PORTFOLIO, subject.portfolio_key),
+    )
+    return [(scope, name) for scope, name in named if name] + [(LimitScope.TENANT, "")]
+
+
+def _most_specific(code: LimitCode, places: list[Place], rows: Rows) -> Decimal | None:
+    for scope, key in places:
+        if scope is LimitScope.TENANT and code in AGGREGATES:
+            continue
+        value = rows.get((code, scope, key))
+        if value is not None:
+            return value
+    return None
+
+
+def _profile(subject: Subject, found: Mapping[LimitCode, Decimal | None]) -> dict[LimitCode, Decimal]:
+    profile = dict(_DEFAULT_PROFILE)
+    if found[LimitCode.STARTER_PROFILE]:
+        profile.update(_STARTER)
+        quantity = LimitCode.MAX_ORDER_QUANTITY
+        profile[quantity] = _STARTER_UNITS.get(subject.asset_class, profile[quantity])
+    return profile
+
+
+def _fill(found: dict[LimitCode, Decimal | None], profile: Mapping[LimitCode, Decimal]) -> None:
+    for code, value in profile.items():
+        if found[code] is None:
+            found[code] = value
+
+
+def _limits(
+    found: Mapping[LimitCode, Decimal | None], firm: Mapping[str, Decimal | None], missing: tuple[str, ...]
+) -> Limits:
+    return Limits(
+        max_order_quantity=found[LimitCode.MAX_ORDER_QUANTITY],
+        max_order_value=found[LimitCode.MAX_ORDER_VALUE],
+        min_price=found[LimitCode.MIN_PRICE],
+        max_price=found[LimitCode.MAX_PRICE],
+        price_collar_percent=found[LimitCode.PRICE_COLLAR_PERCENT],
+        max_position_value=found[LimitCode.MAX_POSITION_VALUE],
+        max_gross_exposure=found[LimitCode.MAX_GROSS_EXPOSURE],
+        max_net_exposure=found[LimitCode.MAX_NET_EXPOSURE],
+        short_selling=bool(found[LimitCode.SHORT_SELLING]),
+        repeat_order_seconds=found[LimitCode.REPEAT_ORDER_SECONDS] or ZERO,
+        max_open_orders=found[LimitCode.MAX_OPEN_ORDERS],
+        max_daily_loss=found[LimitCode.MAX_DAILY_LOSS],
+        max_drawdown=found[LimitCode.MAX_DRAWDOWN],
+        messages_per_minute=found[LimitCode.MESSAGES_PER_MINUTE],
+        firm_gross_exposure=firm["firm_gross_exposure"],
+        firm_net_exposure=firm["firm_net_exposure"],
+        firm_open_orders=firm["firm_open_orders"],
+        firm_daily_loss=firm["firm_daily_loss"],
+        missing=missing,
+    )

@@ -1,0 +1,42 @@
+"""Kill switches: of the tenant, of portfolios and of strategies; the strictest holds."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+from app.risk.rules.values import TradingState
+
+
+class SwitchScope(StrEnum):
+    """What a kill switch stops."""
+
+    TENANT = "tenant"
+    PORTFOLIO = "portfolio"
+    STRATEGY = "strategy"
+
+
+_STRICTNESS = {state: place for place, state in enumerate(TradingState)}
+
+
+class Switches(NamedTuple):
+    """The states of a tenant that are not ACTIVE, by scope and key of the name."""
+
+    states: Mapping[tuple[SwitchScope, str], TradingState]
+
+    def state(self, portfolio_key: str, strategy: str | None = None) -> tuple[TradingState, SwitchScope]:
+        """Return what holds for an order, and which scope says so."""
+        if not self.states:
+            return TradingState.ACTIVE, SwitchScope.TENANT
+        places = [(SwitchScope.TENANT, ""), (SwitchScope.PORTFOLIO, portfolio_key)]
+        if strategy:
+            places.append((SwitchScope.STRATEGY, strategy))
+        found = [(self.states.get(place, TradingState.ACTIVE), place[0]) for place in places]
+        return max(found, key=lambda one: _STRICTNESS[one[0]])
+
+
+ALL_ACTIVE = Switches({})
+
+
+def strictest(*states: TradingState) -> TradingState:
+    """Return the state that allows least."""
+    return max(states, key=lambda one: _STRICTNESS[one])
