@@ -99,13 +99,18 @@ class SetLimit(NamedTuple):
     set_at: str = ""
 
 
-def in_force(rows: Iterable[SetLimit], now: str) -> dict[tuple[LimitCode, LimitScope, str], Decimal]:
-    """Return the values that hold at `now` (canonical text): of two for one place, the one that ends."""
-    found: dict[tuple[LimitCode, LimitScope, str], Decimal] = {}
+def standing(rows: Iterable[SetLimit], now: str) -> list[SetLimit]:
+    """Return the limits that hold at `now` (canonical text): of two for one place, the one that ends."""
+    found: dict[tuple[LimitCode, LimitScope, str], SetLimit] = {}
     for row in sorted(rows, key=lambda one: one.until is not None):
         if row.until is None or row.until > now:
-            found[row.code, row.scope, row.key] = row.value
-    return found
+            found[row.code, row.scope, row.key] = row
+    return list(found.values())
+
+
+def rows_of(limits: Iterable[SetLimit]) -> Rows:
+    """Return the values of limits by what they are for."""
+    return {(one.code, one.scope, one.key): one.value for one in limits}
 
 
 def limits_for(subject: Subject, rows: Rows) -> Limits:

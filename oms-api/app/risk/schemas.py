@@ -1,0 +1,166 @@
+"""Limits and kill switches on the wire."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from app.clock import iso
+from app.instruments.rules import normalise_symbol
+from app.ledger.rules.tickets import name_key, portfolio_name_error
+from app.ledger.schemas import Label, Note
+from app.money import ZERO, fits, fixed, money_text
+from app.risk.queries.switches import SwitchChange
+from app.risk.rules.limits import SWITCHES, LimitCode, LimitScope, SetLimit
+from app.risk.rules.switches import SwitchScope
+from app.risk.rules.values import TradingState
+from app.risk.service.board import Stopped
+from app.wire.fields import Amount
+from app.wire.query import When
+
+_KEYS: dict[str, Callable[[str], str]] = {
+    "portfolio": name_key,
+    "instrument": lambda text: normalise_symbol(text) or "",
+}
+ScopeName = Annotated[Label, Field(min_length=1)]
+
+
+def _capitals(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+def _storable(amount: Any) -> Any:  # pydantic hands it through
+    if not fits(amount):
+        raise PydanticCustomError("amount", "At most 8 decimals, and 16 digits before the point.")
+    return amount
+
+
+def _key(scope: str, name: str | None) -> str:
+    """Return the key of what is named. Raises a pydantic error where scope and name do not fit."""
+    if scope == "tenant":
+        if name is not None:
+            raise PydanticCustomError("name", "The tenant has no name here; leave it out.", {"field": "name"})
+        return ""
+    if name is None:
+        raise PydanticCustomError("name", "Say which {scope}.", {"scope": scope, "field": "name"})
+    error = portfolio_name_error(name) if scope == "portfolio" else None
+    key = _KEYS.get(scope, str)(name)
+    if error or not key:
+        raise PydanticCustomError("name", "{message}", {"message": error or "No symbol.", "field": "name"})
+    return key
+
+
+class LimitIn(BaseModel):
+    """A limit. `value` null takes it away; `until` ends it by itself, and what was set without an end holds
+    again.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    scope: Literal["tenant", "portfolio", "user", "strategy", "instrument"]
+    name: ScopeName | None = Field(None, description="Of the portfolio, user, strategy or instrument")
+    code: Annotated[LimitCode, BeforeValidator(_capitals)]
+    value: Annotated[Amount, AfterValidator(_storable)] | None
+    until: When | None = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "LimitIn":
+        _key(self.scope, self.name)
+        if self.code in SWITCHES and self.value not in {None, 0, 1}:
+            raise PydanticCustomError("switch", "This is 1 for on or 0 for off.", {"field": "value"})
+        return self
+
+    def limit(self, set_by: str, now: datetime) -> SetLimit:
+        """Return the limit, as of now; one that is to be taken away has the value 0."""
+        key = _key(self.scope, self.name)
+        until = None if self.until is None else iso(self.until)
+        name = key if self.scope == "instrument" else self.name or ""
+        value = self.value if self.value is not None else ZERO
+        return SetLimit(LimitScope(self.scope), key, name, self.code, value, until, set_by, iso(now))
+
+
+class LimitOut(BaseModel):
+    """A limit that somebody set; `value` is null where it was just taken away."""
+
+    scope: str = Field(examples=["portfolio"])
+    name: str | None = Field(examples=["Growth"])
+    code: str = Field(examples=["MAX_ORDER_VALUE"])
+    value: str | None = Field(examples=["25000.00"])
+    until: str | None = Field(examples=["2026-11-20T16:00:00.000000Z"])
+    in_force: bool = Field(description="False once `until` is past, and where one that ends stands before it")
+    set_by: str = Field(examples=["bootstrap"])
+    set_at: str = Field(examples=["2026-11-20T15:04:05.123456Z"])
+
+
+class SwitchIn(BaseModel):
+    """A turn of a kill switch."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    scope: Literal["tenant", "portfolio", "strategy"]
+    name: ScopeName | None = Field(None, description="Of the portfolio or strategy")
+    state: TradingState
+    flatten: bool = Field(False, strict=True, description="Cancel all orders, close all positions at market")
+    reason: Note | None = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "SwitchIn":
+        _key(self.scope, self.name)
+        return self
+
+    def change(self, set_by: str, now: datetime, key: str | None, request_hash: str | None) -> SwitchChange:
+        """Return the turn, as of now."""
+        place = (SwitchScope(self.scope), _key(self.scope, self.name), self.name or "")
+        return SwitchChange(*place, self.state, self.reason or None, set_by, iso(now), key, request_hash)
+
+
+class SwitchOut(BaseModel):
+    """What a kill switch says."""
+
+    scope: str = Field(examples=["tenant"])
+    name: str | None = Field(examples=[None])
+    state: str = Field(examples=["HALTED"])
+    reason: str | None = Field(examples=["Bad prices"])
+    set_by: str | None = Field(examples=["bootstrap"])
+    set_at: str | None = Field(examples=["2026-11-20T15:04:05.123456Z"])
+
+
+class TurnedOut(SwitchOut):
+    """A turn that holds: nothing that began before it is under way any more."""
+
+    portfolios: int = Field(description="How many portfolios of the tenant were asked and have settled")
+    flattened: dict[str, Any] | None = Field(description="What was cancelled and closed, if asked for")
+
+
+def limit_out(limit: SetLimit, *, in_force: bool, taken_away: bool = False) -> dict[str, Any]:
+    """Return a limit as `LimitOut` describes it."""
+    return {
+        "scope": limit.scope.value,
+        "name": limit.name or None,
+        "code": limit.code.value,
+        "value": None if taken_away else money_text(fixed(limit.value)),
+        "until": limit.until,
+        "in_force": in_force,
+        "set_by": limit.set_by,
+        "set_at": limit.set_at,
+    }
+
+
+def switch_out(change: SwitchChange) -> dict[str, Any]:
+    """Return a kill switch as `SwitchOut` describes it."""
+    return {
+        "scope": change.scope.value,
+        "name": change.name or None,
+        "state": change.state.value,
+        "reason": change.reason,
+        "set_by": change.set_by or None,
+        "set_at": change.set_at or None,
+    }
+
+
+def turned_out(stopped: Stopped) -> dict[str, Any]:
+    """Return a turn as `TurnedOut` describes it."""
+    facts = {"portfolios": stopped.portfolios, "flattened": stopped.flattened}
+    return {**switch_out(stopped.turned.change), **facts}

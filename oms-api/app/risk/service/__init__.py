@@ -1,0 +1,1 @@
+"""What is done about limits and kill switches."""

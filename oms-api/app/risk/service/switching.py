@@ -1,0 +1,66 @@
+"""Turning kill switches: at once in a transaction of its own, then settled under the locks of the
+portfolios."""
+
+from typing import NamedTuple
+
+import orjson
+from sqlalchemy import Connection
+
+from app.database import write
+from app.database.bulk import Write
+from app.events.service import new_events
+from app.risk.errors import SwitchKeyReused
+from app.risk.queries import switches as queries
+from app.risk.queries.switches import SwitchChange
+from app.risk.rules.values import TradingState
+
+_EVENTS = {
+    TradingState.ACTIVE: "kill_switch.activated",
+    TradingState.REDUCING: "kill_switch.reducing",
+    TradingState.HALTED: "kill_switch.halted",
+}
+
+
+class Turned(NamedTuple):
+    """A turn of a kill switch; `replayed` when the key's earlier one is told again."""
+
+    change: SwitchChange
+    replayed: bool = False
+
+
+def turn(connection: Connection, tenant_id: int, change: SwitchChange) -> Turned:
+    """Turn a switch and tell of it. From the commit on, every batch that takes its locks obeys it.
+
+    Raises SwitchKeyReused.
+    """
+    if change.idempotency_key:
+        bound = queries.change_by_key(connection, tenant_id, change.idempotency_key)
+        if bound is not None:
+            if bound.request_hash != change.request_hash:
+                raise SwitchKeyReused(change.idempotency_key)
+            return Turned(bound, replayed=True)
+    write(connection, *queries.turned_switch(tenant_id, change), _event(tenant_id, change))
+    return Turned(change)
+
+
+def settle(connection: Connection, tenant_id: int) -> int:
+    """Write what the switches say into the tenant's portfolios, and return how many there are.
+
+    Taking their locks in order waits for every batch that began before the turn: after the commit nothing of
+    these is under way, in any process.
+    """
+    portfolios = queries.lock_portfolios_of(connection, tenant_id)
+    switches = queries.switches_of(connection, [tenant_id])[tenant_id]
+    write(connection, *queries.trading_states(tenant_id, portfolios, switches))
+    return len(portfolios)
+
+
+def _event(tenant_id: int, change: SwitchChange) -> Write:
+    facts = {
+        "scope": change.scope,
+        "name": change.name or None,
+        "state": change.state,
+        "reason": change.reason,
+        "set_by": change.set_by,
+    }
+    return new_events([(tenant_id, _EVENTS[change.state], orjson.dumps(facts).decode(), change.set_at)])
