@@ -51,6 +51,15 @@ class Settings(BaseSettings):
     reader_threads: Annotated[int, Field(ge=1, le=64)] = 8
     database_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 5.0
 
+    price_source: str = "simulated"
+    simulation_seed: str = "slackoms"
+    paper_spread: Annotated[Decimal, Field(ge=0, le=LIMIT_CEILING)] = Decimal(0)
+    paper_participation: Annotated[Decimal, Field(gt=0, le=1)] | None = None
+    paper_slippage: Literal["none", "half_spread", "basis_points", "volume_share"] = "none"
+    paper_basis_points: Annotated[Decimal, Field(ge=0, lt=10_000)] = Decimal(0)
+    paper_latency_milliseconds: Annotated[int, Field(ge=0, le=60_000)] = 0
+    paper_reject_share: Annotated[Decimal, Field(ge=0, le=1)] = Decimal(0)
+
     @field_validator("oms_api_key")
     @classmethod
     def _strong_key(cls, value: str) -> str:

@@ -1,7 +1,7 @@
 """Exact amounts: `Decimal` with 8 places, rounded only by functions whose names say how."""
 
 import re
-from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, Inexact
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, Inexact
 
 PLACES = 8
 DIGITS = 24  # NUMERIC(24, 8), as the database holds them
@@ -9,6 +9,7 @@ ZERO = Decimal(0)
 
 _UNIT = Decimal(1).scaleb(-PLACES)
 _CENT = Decimal("0.01")
+_ONE = Decimal(1)
 # 60 digits hold every product of two amounts exactly. A quotient a/b with b of 24 digits lies at least
 # 1e-33 off any tie at 8 places unless it is one, so rounding at 60 digits first cannot change the result.
 _EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
@@ -66,6 +67,21 @@ def ratio(amount: Decimal, divisor: Decimal) -> Decimal:
     return to_places(_EXACT.divide(amount, divisor))
 
 
+def floor_to(amount: Decimal, step: Decimal) -> Decimal:
+    """Return the greatest multiple of `step` that is not above `amount`: whole lots, a SELL's worse tick."""
+    return _multiple(amount, step, ROUND_FLOOR)
+
+
+def ceiling_to(amount: Decimal, step: Decimal) -> Decimal:
+    """Return the least multiple of `step` that is not below `amount`: a BUY's worse tick."""
+    return _multiple(amount, step, ROUND_CEILING)
+
+
+def nearest_to(amount: Decimal, step: Decimal) -> Decimal:
+    """Return the multiple of `step` nearest to `amount`, half up: the tick of a trail."""
+    return _multiple(amount, step, ROUND_HALF_UP)
+
+
 def fixed(amount: Decimal) -> str:
     """Return the canonical text of an amount that `fits`: always 8 decimals, never an exponent or "-0"."""
     return f"{amount or ZERO:.8f}"
@@ -79,3 +95,8 @@ def money_text(text: str) -> str:
 def quantity_text(text: str) -> str:
     """Shorten canonical text for display without trailing zeros ("100.00000000" → "100")."""
     return text.rstrip("0").rstrip(".")
+
+
+def _multiple(amount: Decimal, step: Decimal, rounding: str) -> Decimal:
+    steps = _EXACT.divide(amount, step).quantize(_ONE, rounding, _EXACT)
+    return _EXACT.multiply(steps, step)

@@ -55,3 +55,4 @@ def caller_with(scope: Scope) -> Callable[..., Coroutine[Any, Any, Caller]]:
 
 Reader = Annotated[Caller, Depends(caller_with(Scope.READ))]
 Trader = Annotated[Caller, Depends(caller_with(Scope.TRADE))]
+Administrator = Annotated[Caller, Depends(caller_with(Scope.ADMIN))]

@@ -1,10 +1,31 @@
-"""The form of a symbol."""
+"""What can be traded: the form of its symbol, and the steps in which its price and quantity go."""
 
 import re
+from decimal import Decimal
+from typing import NamedTuple
 
 SYMBOL_PATTERN = r"[A-Z0-9][A-Z0-9.&/_-]{0,19}"
 WRITTEN_PATTERN = r" *[A-Za-z0-9][A-Za-z0-9.&/_-]{0,19} *"  # how it may come in
 _SYMBOL = re.compile(SYMBOL_PATTERN, re.ASCII)
+_FINEST = Decimal("0.00000001")
+
+
+class Instrument(NamedTuple):
+    """A symbol and its terms: `tick_size` in currency, `lot_size` in units.
+
+    One that nobody has described is not `is_listed`; its steps are the finest there are, and nothing is
+    against trading it.
+    """
+
+    symbol: str
+    exchange: str = ""
+    asset_class: str = "equity"
+    currency: str = "USD"
+    tick_size: Decimal = _FINEST
+    lot_size: Decimal = _FINEST
+    is_tradable: bool = True
+    is_restricted: bool = False
+    is_listed: bool = False
 
 
 def normalise_symbol(text: str) -> str | None:
@@ -14,3 +35,8 @@ def normalise_symbol(text: str) -> str | None:
     symbol = text.strip(" ").upper()
     # Some letters beyond ASCII have a capital within it.
     return symbol if text.isascii() and _SYMBOL.fullmatch(symbol) else None
+
+
+def unlisted(symbol: str) -> Instrument:
+    """Return the terms of a symbol that nobody has described; one with a slash is a pair of currencies."""
+    return Instrument(symbol, asset_class="crypto" if "/" in symbol else "equity")

@@ -1,11 +1,13 @@
 """Symbols and instruments on the wire."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from app.instruments.rules import WRITTEN_PATTERN, normalise_symbol
+from app.instruments.rules import WRITTEN_PATTERN, Instrument, normalise_symbol
+from app.money import fixed, quantity_text
+from app.wire.fields import PositiveAmount
 
 
 def _symbol(value: Any) -> str:  # whatever JSON held
@@ -19,3 +21,58 @@ def _symbol(value: Any) -> str:  # whatever JSON held
 Symbol = Annotated[
     str, BeforeValidator(_symbol), WithJsonSchema({"type": "string", "pattern": f"^{WRITTEN_PATTERN}$"})
 ]
+AssetClass = Literal[
+    "equity", "etf", "crypto", "fx", "commodity", "bond", "fund", "index", "future", "option"
+]
+Exchange = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,20}$"), AfterValidator(str.upper)]
+Currency = Annotated[str, Field(pattern=r"^[A-Za-z]{3}$"), AfterValidator(str.upper)]
+
+
+class InstrumentIn(BaseModel):
+    """The terms of a symbol: prices go in ticks (currency), quantities in lots (units)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    exchange: Exchange = ""
+    asset_class: AssetClass = "equity"
+    currency: Currency = "USD"
+    tick_size: PositiveAmount
+    lot_size: PositiveAmount
+    tradable: bool = Field(True, strict=True, description="false: no new orders, for anybody")
+    restricted: bool = Field(False, strict=True, description="true: compliance allows no new orders")
+
+    def terms(self, symbol: str) -> Instrument:
+        """Return the instrument."""
+        kind = (self.exchange, self.asset_class, self.currency)
+        return Instrument(
+            symbol, *kind, self.tick_size, self.lot_size, self.tradable, self.restricted, is_listed=True
+        )
+
+
+class InstrumentOut(BaseModel):
+    """An instrument; one that is not `listed` has the finest steps."""
+
+    symbol: str = Field(examples=["RELIANCE"])
+    exchange: str = Field(examples=["NSE"])
+    asset_class: str = Field(examples=["equity"])
+    currency: str = Field(examples=["INR"])
+    tick_size: str = Field(examples=["0.05"])
+    lot_size: str = Field(examples=["1"])
+    tradable: bool
+    restricted: bool
+    listed: bool
+
+
+def instrument_out(found: Instrument) -> dict[str, Any]:
+    """Return the instrument as `InstrumentOut` describes it."""
+    return {
+        "symbol": found.symbol,
+        "exchange": found.exchange,
+        "asset_class": found.asset_class,
+        "currency": found.currency,
+        "tick_size": quantity_text(fixed(found.tick_size)),
+        "lot_size": quantity_text(fixed(found.lot_size)),
+        "tradable": found.is_tradable,
+        "restricted": found.is_restricted,
+        "listed": found.is_listed,
+    }

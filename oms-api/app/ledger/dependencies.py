@@ -4,10 +4,8 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Request
 
-from app.database import Readers
 from app.errors import FieldError, Invalid
 from app.ledger.service.desk import Desk
-from app.wire.pages import Cursors
 
 KEY_LENGTH = 200
 
@@ -39,17 +37,5 @@ async def _desk(request: Request) -> Desk:
     return desk
 
 
-async def _readers(request: Request) -> Readers:
-    readers: Readers = request.app.state.readers
-    return readers
-
-
-async def _cursors(request: Request) -> Cursors:
-    cursors: Cursors = request.app.state.cursors
-    return cursors
-
-
 IdempotencyKey = Annotated[str | None, Depends(_idempotency_key)]
 TheDesk = Annotated[Desk, Depends(_desk)]
-TheReaders = Annotated[Readers, Depends(_readers)]
-TheCursors = Annotated[Cursors, Depends(_cursors)]

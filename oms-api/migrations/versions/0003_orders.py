@@ -203,11 +203,61 @@ def _drop_orders() -> None:
 
 
 def _make_market() -> None:
-    pass
+    op.create_table(
+        "instruments",
+        sa.Column("tenant_id", sa.Integer(), nullable=False),
+        sa.Column("symbol", sa.String(length=20), nullable=False),
+        sa.Column("exchange", sa.String(length=20), nullable=False),
+        sa.Column("asset_class", sa.String(length=20), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("tick_size", Amount(), nullable=False),
+        sa.Column("lot_size", Amount(), nullable=False),
+        sa.Column("is_tradable", sa.Boolean(), nullable=False),
+        sa.Column("is_restricted", sa.Boolean(), nullable=False),
+        sa.Column("updated_at", Instant(), nullable=False),
+        sa.CheckConstraint("CAST(lot_size AS NUMERIC) > 0", name=op.f("ck_instruments_lot_is_positive")),
+        sa.CheckConstraint("CAST(tick_size AS NUMERIC) > 0", name=op.f("ck_instruments_tick_is_positive")),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_instruments_tenant_id_tenants")),
+        sa.PrimaryKeyConstraint("tenant_id", "symbol", name=op.f("pk_instruments")),
+    )
+    op.create_table(
+        "quotes",
+        sa.Column("tenant_id", sa.Integer(), nullable=False),
+        sa.Column("symbol", sa.String(length=20), nullable=False),
+        *(
+            sa.Column(name, Amount(), nullable=True)
+            for name in ("bid", "ask", "last", "bid_size", "ask_size")
+        ),
+        sa.Column("at", Instant(), nullable=False),
+        sa.Column("source", sa.String(length=20), nullable=False),
+        *(
+            sa.CheckConstraint(
+                f"{name} IS NULL OR CAST({name} AS NUMERIC) > 0", name=op.f(f"ck_quotes_{name}_is_positive")
+            )
+            for name in ("bid", "ask", "last")
+        ),
+        sa.CheckConstraint(
+            "bid IS NOT NULL OR ask IS NOT NULL OR last IS NOT NULL",
+            name=op.f("ck_quotes_quote_says_a_price"),
+        ),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_quotes_tenant_id_tenants")),
+        sa.PrimaryKeyConstraint("tenant_id", "symbol", name=op.f("pk_quotes")),
+    )
+    op.create_table(
+        "bars",
+        sa.Column("tenant_id", sa.Integer(), nullable=False),
+        sa.Column("symbol", sa.String(length=20), nullable=False),
+        sa.Column("start", Instant(), nullable=False),
+        *(sa.Column(name, Amount(), nullable=False) for name in ("open", "high", "low", "close")),
+        sa.Column("volume", Amount(), nullable=True),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_bars_tenant_id_tenants")),
+        sa.PrimaryKeyConstraint("tenant_id", "symbol", "start", name=op.f("pk_bars")),
+    )
 
 
 def _drop_market() -> None:
-    pass
+    for table in ("bars", "quotes", "instruments"):
+        op.drop_table(table)
 
 
 def _make_risk() -> None:

@@ -1,13 +1,13 @@
-"""Prices of the paper market: what a quote offers, what slippage makes of it, how ticks and lots round."""
+"""Prices of the paper market: what a quote offers, what slippage makes of it, the tick it ends on."""
 
-from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import NamedTuple
 
 from app.brokers.rules.settings import PaperSettings, Slippage
 from app.brokers.rules.values import SMALLEST, BrokerOrder
 from app.ledger.rules.accounting import Side
 from app.market_data.rules.values import Quote
-from app.money import ZERO
+from app.money import ZERO, ceiling_to, floor_to
 
 _HALF = Decimal("0.5")
 _BASIS = Decimal(10_000)
@@ -73,19 +73,5 @@ def slipped(
 
 def worse_tick(price: Decimal, order: BrokerOrder) -> Decimal:
     """Return the nearest tick that is no better for the order: up for a BUY, down for a SELL, above zero."""
-    rounding = ROUND_CEILING if order.side is _BUY else ROUND_FLOOR
-    return max(_to_multiple(price, order.tick, rounding), order.tick)
-
-
-def nearest_tick(price: Decimal, tick: Decimal) -> Decimal:
-    """Round half up to the tick."""
-    return _to_multiple(price, tick, ROUND_HALF_UP)
-
-
-def floor_to_lot(quantity: Decimal, lot: Decimal) -> Decimal:
-    """Return the whole lots in `quantity`."""
-    return _to_multiple(quantity, lot, ROUND_DOWN)
-
-
-def _to_multiple(amount: Decimal, unit: Decimal, rounding: str) -> Decimal:
-    return (amount / unit).quantize(Decimal(1), rounding) * unit
+    ticked = ceiling_to(price, order.tick) if order.side is _BUY else floor_to(price, order.tick)
+    return max(ticked, order.tick)

@@ -2,10 +2,9 @@
 
 from decimal import Decimal
 
-from app.brokers.rules.prices import nearest_tick
 from app.brokers.rules.values import BrokerOrder
 from app.ledger.rules.accounting import Side
-from app.money import ZERO
+from app.money import ZERO, nearest_to
 
 _HUNDRED = Decimal(100)
 
@@ -18,7 +17,7 @@ def ratcheted(order: BrokerOrder, price: Decimal) -> Decimal | None:
     distance = order.trail_amount
     if distance is None:
         distance = price * (order.trail_percent or ZERO) / _HUNDRED
-    level = nearest_tick(price + order.side.sign * distance, order.tick)
+    level = nearest_to(price + order.side.sign * distance, order.tick)
     if level <= ZERO:
         return None
     if order.trail_level is None or (level - order.trail_level) * order.side.sign < ZERO:

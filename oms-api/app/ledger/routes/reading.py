@@ -17,7 +17,6 @@ from app.errors import FieldError, Invalid
 from app.identity.dependencies import Gate, Reader
 from app.identity.rules import Scope
 from app.instruments.schemas import Symbol
-from app.ledger.dependencies import TheCursors, TheReaders
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.queries import reading as queries
 from app.ledger.queries.reading import Book, ListedTrade, TradeFilter
@@ -27,6 +26,7 @@ from app.ledger.service import reading
 from app.ledger.service.reading import AsOf, Statement
 from app.money import money_text
 from app.wire.answers import NEXT_HEADER, answer, responses
+from app.wire.given import TheCursors, TheReaders
 from app.wire.pages import DEFAULT_LIMIT, MOST_SKIP
 from app.wire.query import Count, Cursor, Limit, When, instant, next_link
 

@@ -1,0 +1,19 @@
+"""The paper market as the environment wants it."""
+
+from datetime import timedelta
+
+from app.brokers.rules.settings import PaperSettings, Slippage
+from app.config import Settings
+
+
+def paper_settings(settings: Settings) -> PaperSettings:
+    """Return the PAPER_… settings; the seed that picks what is rejected is that of the simulated prices."""
+    return PaperSettings(
+        spread=settings.paper_spread,
+        participation=settings.paper_participation,
+        slippage=Slippage(settings.paper_slippage),
+        basis_points=settings.paper_basis_points,
+        latency=timedelta(milliseconds=settings.paper_latency_milliseconds),
+        reject_share=settings.paper_reject_share,
+        seed=settings.simulation_seed,
+    )

@@ -1,0 +1,75 @@
+"""What can be traded, and its terms."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.identity.dependencies import Administrator, Reader
+from app.instruments import queries
+from app.instruments.schemas import InstrumentIn, InstrumentOut, Symbol, instrument_out
+from app.wire.answers import NEXT_HEADER, answer, responses
+from app.wire.body import documented_body, json_body
+from app.wire.given import TheChanges, TheClock, TheCursors, TheReaders
+from app.wire.pages import DEFAULT_LIMIT
+from app.wire.query import Cursor, Limit, next_link
+
+router = APIRouter(tags=["instruments"])
+
+_LISTED = "instruments"
+EXAMPLE: dict[str, Any] = {
+    "exchange": "NSE",
+    "asset_class": "equity",
+    "currency": "INR",
+    "tick_size": "0.05",
+    "lot_size": "1",
+}
+
+
+class InstrumentQuery(BaseModel):
+    """Which instruments, and where the page begins."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    q: str = Field("", max_length=20, pattern=r"^[A-Za-z0-9.&/_-]*$", description="A part of the symbol")
+    limit: Limit = DEFAULT_LIMIT
+    cursor: Cursor | None = None
+
+
+@router.get("/instruments", responses=responses(200, {"model": list[InstrumentOut]}, headers=NEXT_HEADER))
+async def list_instruments(
+    caller: Reader, query: Annotated[InstrumentQuery, Query()], readers: TheReaders, cursors: TheCursors,
+    request: Request,
+) -> Response:  # fmt: skip
+    """Instruments whose terms were set, in the order of their symbols."""
+    tenant_id, part = caller.tenant_id, query.q.upper()
+    after = cursors.read(tenant_id, _LISTED, query.cursor) if query.cursor else None
+    found = await readers.run(
+        lambda connection: queries.list_instruments(connection, tenant_id, part, query.limit + 1, after)
+    )
+    page = found[: query.limit]
+    cursor = cursors.make(tenant_id, _LISTED, page[-1].symbol) if len(found) > query.limit else None
+    return answer(list(map(instrument_out, page)), headers=next_link(request, cursor))
+
+
+@router.get("/instruments/{symbol:path}", responses=responses(200, {"model": InstrumentOut}, 404))
+async def get_instrument(caller: Reader, symbol: Annotated[Symbol, Path()], readers: TheReaders) -> Response:
+    """One instrument; a symbol that nobody described has the finest steps and may be traded."""
+    key = (caller.tenant_id, symbol)
+    found = await readers.run(lambda connection: queries.instruments_for(connection, [key]))
+    return answer(instrument_out(found[key]))
+
+
+@router.put(
+    "/instruments/{symbol:path}",
+    responses=responses(200, {"model": InstrumentOut}, 404, 413, 415),
+    openapi_extra=documented_body(InstrumentIn, EXAMPLE),
+)
+async def put_instrument(
+    caller: Administrator, symbol: Annotated[Symbol, Path()],
+    body: Annotated[InstrumentIn, Depends(json_body(InstrumentIn))], changes: TheChanges, now: TheClock,
+) -> Response:  # fmt: skip
+    """Set the terms of a symbol; what is left out takes its default."""
+    terms = body.terms(symbol)
+    await changes.run(lambda connection: queries.set_terms(connection, caller.tenant_id, terms, now()))
+    return answer(instrument_out(terms))

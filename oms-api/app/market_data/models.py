@@ -1,0 +1,48 @@
+"""The tables of quotes and of one-minute bars."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import CheckConstraint, ForeignKey, Integer, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.database import Amount, Base, Instant
+
+_POSITIVE = "{0} IS NULL OR CAST({0} AS NUMERIC) > 0"
+
+
+class QuoteRow(Base):
+    """The newest quote of a symbol that was given to a tenant; simulated ones are not stored."""
+
+    __tablename__ = "quotes"
+    __table_args__ = (
+        CheckConstraint("bid IS NOT NULL OR ask IS NOT NULL OR last IS NOT NULL", name="quote_says_a_price"),
+        CheckConstraint(_POSITIVE.format("bid"), name="bid_is_positive"),
+        CheckConstraint(_POSITIVE.format("ask"), name="ask_is_positive"),
+        CheckConstraint(_POSITIVE.format("last"), name="last_is_positive"),
+    )
+
+    tenant_id: Mapped[int] = mapped_column(Integer, ForeignKey("tenants.id"), primary_key=True)
+    symbol: Mapped[str] = mapped_column(String(20), primary_key=True)
+    bid: Mapped[Decimal | None] = mapped_column(Amount)
+    ask: Mapped[Decimal | None] = mapped_column(Amount)
+    last: Mapped[Decimal | None] = mapped_column(Amount)
+    bid_size: Mapped[Decimal | None] = mapped_column(Amount)
+    ask_size: Mapped[Decimal | None] = mapped_column(Amount)
+    at: Mapped[datetime] = mapped_column(Instant)
+    source: Mapped[str] = mapped_column(String(20))
+
+
+class BarRow(Base):
+    """A minute of the quotes that were given."""
+
+    __tablename__ = "bars"
+
+    tenant_id: Mapped[int] = mapped_column(Integer, ForeignKey("tenants.id"), primary_key=True)
+    symbol: Mapped[str] = mapped_column(String(20), primary_key=True)
+    start: Mapped[datetime] = mapped_column(Instant, primary_key=True)
+    open: Mapped[Decimal] = mapped_column(Amount)
+    high: Mapped[Decimal] = mapped_column(Amount)
+    low: Mapped[Decimal] = mapped_column(Amount)
+    close: Mapped[Decimal] = mapped_column(Amount)
+    volume: Mapped[Decimal | None] = mapped_column(Amount)

@@ -1,0 +1,100 @@
+"""Statements about quotes and bars; each begins with the tenant."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, cast
+
+from sqlalchemy import Connection, Table, select
+
+from app.clock import iso
+from app.database import matching_rows, upsertion
+from app.database.bulk import Row, Write
+from app.market_data.models import BarRow, QuoteRow
+from app.market_data.rules.bars import Interval, extended, start_of
+from app.market_data.rules.values import Bar, Quote
+from app.money import fixed
+
+_QUOTES = cast("Table", QuoteRow.__table__)
+_BARS = cast("Table", BarRow.__table__)
+_KEY = ("tenant_id", "symbol")
+_SAID = ("bid", "ask", "last", "bid_size", "ask_size", "at", "source")
+_BAR_KEY = ("tenant_id", "symbol", "start")
+_PRICES = ("open", "high", "low", "close", "volume")
+Key = tuple[int, str]
+
+
+def quotes_of(connection: Connection, keys: Sequence[Key]) -> dict[Key, Quote]:
+    """Return the stored quotes of those of the (tenant id, symbol) that have one."""
+    found = matching_rows(connection, _QUOTES, _KEY + _SAID, _KEY, keys)
+    return {(row[0], row[1]): _quote(row) for row in found}
+
+
+def stored_quotes(connection: Connection, arrived: Sequence[tuple[int, Quote]]) -> list[Write]:
+    """Return the writes that store quotes, each (tenant id, quote), in the order of their arrival: the
+    newest of each symbol, and their minutes' bars.
+    """
+    newest = {(tenant_id, quote.symbol): quote for tenant_id, quote in arrived}
+    starts = {_minute(tenant_id, quote) for tenant_id, quote in arrived}
+    bars = _bars_at(connection, sorted(starts))
+    for tenant_id, quote in arrived:
+        key = _minute(tenant_id, quote)
+        bars[key] = extended(bars.get(key), quote)
+    return [
+        upsertion(_QUOTES, _KEY + _SAID, _KEY, [_quote_row(key, newest[key]) for key in sorted(newest)]),
+        upsertion(
+            _BARS, _BAR_KEY + _PRICES, _BAR_KEY, [(*key, *_amounts(bars[key][2:])) for key in sorted(bars)]
+        ),
+    ]
+
+
+def minute_bars(
+    connection: Connection, tenant_id: int, symbol: str, start: datetime, end: datetime, most: int
+) -> list[Bar]:
+    """Return the newest minutes of [start, end), at most so many, in the order of time."""
+    row = BarRow
+    columns = [_BARS.c[name] for name in ("symbol", "start", *_PRICES)]
+    query = select(*columns).where(row.tenant_id == tenant_id, row.symbol == symbol)
+    query = query.where(row.start >= start, row.start < end).order_by(row.start.desc()).limit(most)
+    return [Bar._make(found) for found in connection.execute(query)][::-1]
+
+
+def _bars_at(connection: Connection, keys: Sequence[Row]) -> dict[tuple[int, str, str], Bar]:
+    found = matching_rows(connection, _BARS, _BAR_KEY + _PRICES, _BAR_KEY, keys, lock_by="symbol")
+    bars = [_bar(row[1:]) for row in found]
+    return {(row[0], row[1], iso(bar.start)): bar for row, bar in zip(found, bars, strict=True)}
+
+
+def _bar(row: Sequence[Any]) -> Bar:
+    """PostgreSQL gives decimals and instants, SQLite their text."""
+    symbol, start, *prices, volume = row
+    return Bar._make((symbol, _instant(start), *map(Decimal, prices), _decimal(volume)))
+
+
+def _bar_row(key: tuple[int, str, str], bar: Bar) -> Row:
+    return (*key, *_amounts((bar.open, bar.high, bar.low, bar.close, bar.volume)))
+
+
+def _minute(tenant_id: int, quote: Quote) -> tuple[int, str, str]:
+    return tenant_id, quote.symbol, iso(start_of(quote.at, Interval.MINUTE))
+
+
+def _quote_row(key: Key, quote: Quote) -> Row:
+    prices = _amounts((quote.bid, quote.ask, quote.last, quote.bid_size, quote.ask_size))
+    return (*key, *prices, iso(quote.at), quote.source)
+
+
+def _quote(row: Sequence[Any]) -> Quote:
+    return Quote._make((row[1], *map(_decimal, row[2:7]), _instant(row[7]), row[8]))
+
+
+def _amounts(amounts: Sequence[Any]) -> list[str | None]:
+    return [None if amount is None else fixed(amount) for amount in amounts]
+
+
+def _decimal(value: Any) -> Decimal | None:  # text from SQLite, Decimal from PostgreSQL
+    return None if value is None else Decimal(value)
+
+
+def _instant(value: Any) -> datetime:  # text from SQLite, datetime from PostgreSQL
+    return value if isinstance(value, datetime) else datetime.fromisoformat(value)

@@ -1,0 +1,80 @@
+"""Quotes and bars."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.clock import EPOCH, iso
+from app.identity.dependencies import Administrator, Reader
+from app.instruments.schemas import Symbol
+from app.market_data.dependencies import TheMarket, ThePublisher
+from app.market_data.rules.bars import Interval
+from app.market_data.schemas import BarOut, QuoteIn, QuoteOut, bar_out, quote_out
+from app.wire.answers import NEXT_HEADER, answer, responses
+from app.wire.body import documented_body, json_body
+from app.wire.given import TheClock, TheCursors
+from app.wire.pages import DEFAULT_LIMIT
+from app.wire.query import Cursor, Limit, When, next_link
+
+router = APIRouter(tags=["market data"])
+
+EXAMPLE: dict[str, Any] = {"bid": "99", "ask": "101", "last": "100", "bid_size": None, "ask_size": None}
+
+
+class BarQuery(BaseModel):
+    """Which bars, and where the page begins."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    interval: Interval = Interval.MINUTE
+    since: When | None = Field(None, alias="from", description="Bars that begin at this instant or later")
+    until: When | None = Field(None, alias="to", description="Bars that begin before this instant")
+    limit: Limit = DEFAULT_LIMIT
+    cursor: Cursor | None = None
+
+
+@router.get("/quotes/{symbol:path}", responses=responses(200, {"model": QuoteOut}, 404))
+async def get_quote(
+    caller: Reader, symbol: Annotated[Symbol, Path()], market: TheMarket, now: TheClock
+) -> Response:
+    """The newest quote: the one that was given, else the price source's."""
+    moment = now()
+    return answer(quote_out(await market.quote(caller.tenant_id, symbol, moment), now()))
+
+
+@router.put(
+    "/quotes/{symbol:path}",
+    responses=responses(200, {"model": QuoteOut}, 404, 413, 415),
+    openapi_extra=documented_body(QuoteIn, EXAMPLE),
+)
+async def put_quote(
+    caller: Administrator, symbol: Annotated[Symbol, Path()],
+    body: Annotated[QuoteIn, Depends(json_body(QuoteIn))], publish: ThePublisher, now: TheClock,
+) -> Response:  # fmt: skip
+    """Give a quote. It stands until the next one, and what it makes match is filled before this answers."""
+    quote = body.quote(symbol, now())
+    await publish(caller.tenant_id, quote)
+    return answer(quote_out(quote, now()))
+
+
+@router.get(
+    "/bars/{symbol:path}", responses=responses(200, {"model": list[BarOut]}, 404, headers=NEXT_HEADER)
+)
+async def list_bars(
+    caller: Reader, symbol: Annotated[Symbol, Path()], query: Annotated[BarQuery, Query()],
+    market: TheMarket, cursors: TheCursors, now: TheClock, request: Request,
+) -> Response:  # fmt: skip
+    """Bars, newest first; the newest may still grow. Of given quotes they are made as these come, of
+    simulated prices for any time.
+    """
+    tenant_id, listed = caller.tenant_id, f"bars {query.interval} {symbol}"
+    end = min(query.until or now(), now())
+    if query.cursor:
+        end = min(end, datetime.fromisoformat(cursors.read(tenant_id, listed, query.cursor)))
+    start = max(query.since or EPOCH, EPOCH)
+    found = await market.bars(tenant_id, symbol, query.interval, start, end, query.limit + 1)
+    page = found[-query.limit :]
+    cursor = cursors.make(tenant_id, listed, iso(page[0].start)) if len(found) > query.limit else None
+    return answer([bar_out(bar) for bar in reversed(page)], headers=next_link(request, cursor))

@@ -1,0 +1,80 @@
+"""Bars: how long they are, where they begin, and how they are made of quotes and of shorter bars."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+
+from app.market_data.rules.values import Bar, Quote, mark
+from app.money import ZERO
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Interval(StrEnum):
+    """How long a bar is; each begins at a multiple of its length since 1970 in UTC."""
+
+    MINUTE = "1m"
+    FIVE_MINUTES = "5m"
+    QUARTER = "15m"
+    HOUR = "1h"
+    DAY = "1d"
+
+    @property
+    def length(self) -> timedelta:
+        """Return the length."""
+        return _LENGTHS[self]
+
+
+_LENGTHS = {
+    Interval.MINUTE: timedelta(minutes=1),
+    Interval.FIVE_MINUTES: timedelta(minutes=5),
+    Interval.QUARTER: timedelta(minutes=15),
+    Interval.HOUR: timedelta(hours=1),
+    Interval.DAY: timedelta(days=1),
+}
+
+
+def start_of(instant: datetime, interval: Interval) -> datetime:
+    """Return the start of the bar that `instant` falls into."""
+    length = interval.length
+    return _EPOCH + (instant - _EPOCH) // length * length
+
+
+def traded_price(quote: Quote) -> Decimal:
+    """Return the price that a quote adds to a bar: the last, else the mid, else the side there is."""
+    for price in (quote.last, mark(quote), quote.bid, quote.ask):
+        if price is not None:
+            return price
+    raise ValueError("a quote says at least one price")
+
+
+def extended(bar: Bar | None, quote: Quote) -> Bar:
+    """Return the minute's bar with the quote in it; None begins one. Quotes carry no volume."""
+    price = traded_price(quote)
+    if bar is None:
+        return Bar(quote.symbol, start_of(quote.at, Interval.MINUTE), price, price, price, price)
+    return bar._replace(high=max(bar.high, price), low=min(bar.low, price), close=price)
+
+
+def joined(bars: Iterable[Bar], interval: Interval) -> list[Bar]:
+    """Return bars of `interval` made of shorter ones, which come in the order of time."""
+    longer: list[Bar] = []
+    for bar in bars:
+        start = start_of(bar.start, interval)
+        if longer and longer[-1].start == start:
+            longer[-1] = _together(longer[-1], bar)
+        else:
+            longer.append(bar._replace(start=start))
+    return longer
+
+
+def _together(first: Bar, second: Bar) -> Bar:
+    volume = None if first.volume is None and second.volume is None else _sum(first.volume, second.volume)
+    return first._replace(
+        high=max(first.high, second.high), low=min(first.low, second.low), close=second.close, volume=volume
+    )
+
+
+def _sum(first: Decimal | None, second: Decimal | None) -> Decimal:
+    return (first or ZERO) + (second or ZERO)

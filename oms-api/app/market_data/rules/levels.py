@@ -1,0 +1,51 @@
+"""Levels that the simulated prices of well-known symbols move around, and how coarse their prices are."""
+
+from decimal import Decimal
+from typing import NamedTuple
+
+
+class Level(NamedTuple):
+    """A price in the instrument's currency, the step it moves in, and how lively it is (1: a stock)."""
+
+    price: Decimal
+    tick: Decimal
+    liveliness: int = 1
+
+
+_CENT = Decimal("0.01")
+_PAISE = Decimal("0.05")
+# Roughly where these stood in November 2026; nothing depends on their being right.
+_STOCKS = {
+    "AAPL": "272", "ADBE": "355", "AMD": "235", "AMZN": "228", "AVGO": "352", "BA": "198", "BAC": "52",
+    "BRK.B": "508", "CAT": "555", "COST": "905", "CRM": "248", "CSCO": "76", "CVX": "152", "DIS": "108",
+    "GE": "302", "GOOG": "285", "GOOGL": "284", "GS": "795", "HD": "358", "IBM": "302", "INTC": "37",
+    "JNJ": "198", "JPM": "308", "KO": "71", "LLY": "1025", "MA": "540", "MCD": "308", "META": "605",
+    "MRK": "94", "MSFT": "492", "NFLX": "112", "NKE": "65", "NVDA": "188", "ORCL": "222", "PEP": "146",
+    "PFE": "25", "PG": "148", "PLTR": "168", "QCOM": "166", "SBUX": "84", "T": "26", "TSLA": "408",
+    "UBER": "92", "UNH": "318", "V": "330", "VZ": "41", "WMT": "102", "XOM": "118",
+    "DIA": "462", "GLD": "378", "IWM": "238", "QQQ": "605", "SPY": "665", "TLT": "89", "VOO": "612",
+}  # fmt: skip
+_INDIAN = {
+    "BHARTIARTL": "2100", "HDFCBANK": "995", "HINDUNILVR": "2410", "ICICIBANK": "1370", "INFY": "1510",
+    "ITC": "405", "LT": "4010", "RELIANCE": "1520", "SBIN": "970", "TATASTEEL": "172", "TCS": "3110",
+    "WIPRO": "244",
+}  # fmt: skip
+_COINS = {
+    "BTC/USD": ("92000", "0.01"), "ETH/USD": ("3050", "0.01"), "SOL/USD": ("140", "0.01"),
+    "BNB/USD": ("905", "0.01"), "XRP/USD": ("2.2", "0.0001"), "ADA/USD": ("0.47", "0.0001"),
+    "DOGE/USD": ("0.16", "0.00001"), "LTC/USD": ("96", "0.01"),
+}  # fmt: skip
+_PAIRS = {"EUR/USD": "1.15", "GBP/USD": "1.31", "USD/INR": "88.6", "USD/JPY": "156"}
+
+KNOWN: dict[str, Level] = {
+    **{symbol: Level(Decimal(price), _CENT) for symbol, price in _STOCKS.items()},
+    **{symbol: Level(Decimal(price), _PAISE) for symbol, price in _INDIAN.items()},
+    **{symbol: Level(Decimal(price), Decimal(tick), 3) for symbol, (price, tick) in _COINS.items()},
+    **{symbol: Level(Decimal(price), Decimal("0.0001")) for symbol, price in _PAIRS.items()},
+}
+_LEAST, _RANGE = 1_000, 49_000  # in cents: a symbol that nobody knows costs 10 to 500
+
+
+def level_of(symbol: str, draw: int) -> Level:
+    """Return the symbol's level; `draw` is a number from the seed, which makes up one where none is known."""
+    return KNOWN.get(symbol) or Level((_LEAST + draw % _RANGE) * _CENT, _CENT)

@@ -1,0 +1,82 @@
+"""A random walk that any process can look up at any second, without walking there.
+
+Every 2^17 seconds (a day and a half) the walk passes an anchor drawn from the seed; between two known points
+the middle one is their mean plus a draw of fitting size (Lévy's construction of Brownian motion), down to the
+second. All draws are hashes and all sums integers, so that the same seed gives the same prices on every
+machine.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from functools import lru_cache
+from math import isqrt
+
+UNIT = 1_000_000_000  # deviations are in parts of this
+SPAN_BITS = 17
+SPAN_SECONDS = 1 << SPAN_BITS
+_ANCHOR_SIZE = UNIT * 2 // 100  # the standard deviation of an anchor
+_MIDDLE_SIZE = UNIT // 100  # that of the first middle; each finer one is smaller by √2
+_DRAW_SIZE = 37_837  # that of `_draw`: √(4 × 65,536² / 12)
+_SIZES = tuple(isqrt(_MIDDLE_SIZE * _MIDDLE_SIZE >> depth) for depth in range(SPAN_BITS))
+
+
+def deviation(key: bytes, second: int) -> int:
+    """Return how far the walk of `key` is from its level at a second since 1970, in parts of UNIT."""
+    start = second >> SPAN_BITS << SPAN_BITS
+    left, right, width = _anchor(key, start), _anchor(key, start + SPAN_SECONDS), SPAN_SECONDS
+    depth = 0
+    while second != start:
+        width >>= 1
+        middle = _middle(key, start + width, depth, left, right)
+        if second < start + width:
+            right = middle
+        else:
+            start, left = start + width, middle
+        depth += 1
+    return left
+
+
+def deviations(key: bytes, start: int, end: int, step: int) -> Iterator[int]:
+    """Yield the deviations at start, start + step, … before `end`; `step` is a power of two that divides
+    `start`.
+    """
+    first = start >> SPAN_BITS << SPAN_BITS
+    for anchor in range(first, end, SPAN_SECONDS):
+        left, right = _anchor(key, anchor), _anchor(key, anchor + SPAN_SECONDS)
+        yield from _between(key, anchor, SPAN_SECONDS, 0, left, right, (start, end, step))
+
+
+def number(key: bytes, text: bytes) -> int:
+    """Return a number below 2^64 that the key and the text always give."""
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8, key=key).digest(), "big")
+
+
+def _between(
+    key: bytes, at: int, width: int, depth: int, left: int, right: int, wanted: tuple[int, int, int]
+) -> Iterator[int]:
+    start, end, step = wanted
+    if at >= end or at + width <= start:
+        return
+    if width == step:
+        yield left
+        return
+    width >>= 1
+    middle = _middle(key, at + width, depth, left, right)
+    yield from _between(key, at, width, depth + 1, left, middle, wanted)
+    yield from _between(key, at + width, width, depth + 1, middle, right, wanted)
+
+
+def _middle(key: bytes, at: int, depth: int, left: int, right: int) -> int:
+    return (left + right) // 2 + _draw(key, at) * _SIZES[depth] // _DRAW_SIZE
+
+
+def _anchor(key: bytes, at: int) -> int:
+    return _draw(key, at) * _ANCHOR_SIZE // _DRAW_SIZE
+
+
+@lru_cache(maxsize=65_536)
+def _draw(key: bytes, at: int) -> int:
+    """Return a draw of mean zero, near enough to normal: the sum of four even ones."""
+    drawn = number(key, at.to_bytes(8, "big"))
+    mask = 0xFFFF
+    return (drawn & mask) + (drawn >> 16 & mask) + (drawn >> 32 & mask) + (drawn >> 48) - 2 * mask

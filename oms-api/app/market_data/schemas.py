@@ -1,0 +1,111 @@
+"""Quotes and bars on the wire."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from app.clock import iso
+from app.market_data.rules.values import Bar, Quote, age, mid
+from app.money import fits, fixed, money_text, quantity_text
+from app.wire.fields import Amount, PositiveAmount
+
+
+def _storable(amount: Decimal) -> Decimal:
+    if not fits(amount):
+        raise PydanticCustomError("amount", "At most 8 decimals, and 16 digits before the point.")
+    return amount
+
+
+Size = Annotated[Amount, AfterValidator(_storable)]
+
+
+class QuoteIn(BaseModel):
+    """What a symbol can be sold (`bid`) and bought (`ask`) at, and was traded at (`last`): one at least.
+
+    A size is what may fill against that side, in units; without one, anything does.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    bid: PositiveAmount | None = None
+    ask: PositiveAmount | None = None
+    last: PositiveAmount | None = None
+    bid_size: Size | None = None
+    ask_size: Size | None = None
+
+    @model_validator(mode="after")
+    def _sane(self) -> "QuoteIn":
+        if self.bid is None and self.ask is None and self.last is None:
+            raise PydanticCustomError("no_price", "Give bid, ask or last.", {"field": "last"})
+        if self.bid is not None and self.ask is not None and self.bid > self.ask:
+            raise PydanticCustomError("crossed", "The bid must not be above the ask.", {"field": "bid"})
+        return self
+
+    def quote(self, symbol: str, at: datetime) -> Quote:
+        """Return the quote, given at that instant."""
+        return Quote(symbol, self.bid, self.ask, self.last, self.bid_size, self.ask_size, at, "manual")
+
+
+class QuoteOut(BaseModel):
+    """The newest quote of a symbol."""
+
+    symbol: str = Field(examples=["AAPL"])
+    bid: str | None = Field(examples=["99.00"])
+    ask: str | None = Field(examples=["101.00"])
+    last: str | None = Field(examples=["100.00"])
+    mid: str | None = Field(examples=["100.00"])
+    bid_size: str | None
+    ask_size: str | None
+    at: str = Field(examples=["2026-11-20T15:04:05.123456Z"])
+    age_seconds: float = Field(examples=[0.25])
+    source: str = Field(examples=["manual"])
+
+
+class BarOut(BaseModel):
+    """First, highest, lowest and last price from `start` on, for the length of the interval."""
+
+    start: str = Field(examples=["2026-11-20T15:04:00.000000Z"])
+    open: str = Field(examples=["100.00"])
+    high: str = Field(examples=["101.00"])
+    low: str = Field(examples=["99.50"])
+    close: str = Field(examples=["100.25"])
+    volume: str | None = Field(description="Units; null where it is not known")
+
+
+def quote_out(quote: Quote, now: datetime) -> dict[str, Any]:
+    """Return the quote as `QuoteOut` describes it."""
+    return {
+        "symbol": quote.symbol,
+        "bid": _price(quote.bid),
+        "ask": _price(quote.ask),
+        "last": _price(quote.last),
+        "mid": _price(mid(quote)),
+        "bid_size": _quantity(quote.bid_size),
+        "ask_size": _quantity(quote.ask_size),
+        "at": iso(quote.at),
+        "age_seconds": round(age(quote, now).total_seconds(), 3),
+        "source": quote.source,
+    }
+
+
+def bar_out(bar: Bar) -> dict[str, Any]:
+    """Return the bar as `BarOut` describes it."""
+    return {
+        "start": iso(bar.start),
+        "open": _price(bar.open),
+        "high": _price(bar.high),
+        "low": _price(bar.low),
+        "close": _price(bar.close),
+        "volume": _quantity(bar.volume),
+    }
+
+
+def _price(price: Decimal | None) -> str | None:
+    return None if price is None else money_text(fixed(price))
+
+
+def _quantity(quantity: Decimal | None) -> str | None:
+    return None if quantity is None else quantity_text(fixed(quantity))

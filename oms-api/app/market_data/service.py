@@ -1,0 +1,127 @@
+"""The market as this process sees it: what was given first, then what the source says."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from threading import Lock
+
+from sqlalchemy import Connection
+
+from app.database import Readers
+from app.market_data import queries
+from app.market_data.errors import NoQuote
+from app.market_data.queries import Key
+from app.market_data.rules.bars import Interval, joined, start_of
+from app.market_data.rules.values import Bar, Quote
+from app.market_data.sources import PriceSource
+
+Listener = Callable[[int, Quote], None]
+_MOST_MINUTES = 50_000  # read for one answer; what goes beyond is cut off at its older end
+_MOST_CACHED = 100_000
+
+
+class Market:
+    """Quotes and bars for every tenant; for any thread.
+
+    A quote that a tenant has given stands for its symbol, whatever the source says; all others are the
+    source's.
+    """
+
+    def __init__(self, source: PriceSource, readers: Readers) -> None:
+        self._source = source
+        self._readers = readers
+        self._last: dict[Key, Quote] = {}
+        self._lock = Lock()
+        self._listeners: dict[int, tuple[frozenset[Key], Listener]] = {}
+        self._made = 0
+
+    def quotes_for(self, connection: Connection, keys: Sequence[Key], at: datetime) -> dict[Key, Quote]:
+        """Return the newest quotes of those of the (tenant id, symbol) that have one, by one statement."""
+        found = queries.quotes_of(connection, keys)
+        for key in keys:
+            quote = found.get(key) or self._source.quote(key[1], at)
+            if quote is not None:
+                found[key] = quote
+        self._remember(found)
+        return found
+
+    async def quote(self, tenant_id: int, symbol: str, at: datetime) -> Quote:
+        """Return the newest quote. Raises NoQuote where there is none."""
+        key = (tenant_id, symbol)
+        found = await self._readers.run_single(lambda connection: self.quotes_for(connection, [key], at))
+        if key not in found:
+            raise NoQuote(symbol)
+        return found[key]
+
+    def last(self, tenant_id: int, symbol: str) -> Quote | None:
+        """Return the newest quote that this process has seen, without asking anybody; mind its age."""
+        return self._last.get((tenant_id, symbol))
+
+    async def bars(
+        self, tenant_id: int, symbol: str, interval: Interval, start: datetime, end: datetime, most: int
+    ) -> list[Bar]:
+        """Return the newest bars that begin in [start, end), at most so many, in the order of time."""
+        first = max(start, start_of(end, interval) - (most - 1) * interval.length)
+        given = await self._readers.run(
+            lambda connection: self._given(connection, (tenant_id, symbol), interval, start, end)
+        )
+        if given is None:
+            given = list(self._source.bars(symbol, interval, first, end) or ())
+        return given[-most:]
+
+    def subscribe(self, keys: Iterable[Key], listener: Listener) -> Callable[[], None]:
+        """Call `listener(tenant id, quote)` for every new quote of these (tenant id, symbol) that this
+        process comes to know, in the thread that brings it. Returns what ends the subscription.
+        """
+        with self._lock:
+            self._made += 1
+            number = self._made
+            self._listeners[number] = (frozenset(keys), listener)
+        self._follow()
+
+        def end() -> None:
+            with self._lock:
+                self._listeners.pop(number, None)
+            self._follow()
+
+        return end
+
+    def poll(self, connection: Connection, at: datetime) -> None:
+        """Look for new quotes of all that is subscribed to."""
+        wanted = self._wanted()
+        if wanted:
+            self.quotes_for(connection, sorted(wanted), at)
+
+    def arrived(self, tenant_id: int, quote: Quote) -> None:
+        """Tell of a quote that was given to this process, once it is stored."""
+        self._remember({(tenant_id, quote.symbol): quote})
+
+    def _given(
+        self, connection: Connection, key: Key, interval: Interval, start: datetime, end: datetime
+    ) -> list[Bar] | None:
+        """Return the bars of a symbol whose quotes are given, None where they are the source's."""
+        if not queries.quotes_of(connection, [key]):
+            return None
+        minutes = queries.minute_bars(connection, *key, start, end, _MOST_MINUTES)
+        return joined(minutes, interval)
+
+    def _remember(self, quotes: dict[Key, Quote]) -> None:
+        with self._lock:
+            new = {key: quote for key, quote in quotes.items() if self._last.get(key) != quote}
+            if len(self._last) + len(new) > _MOST_CACHED:
+                self._last.clear()
+            self._last.update(new)
+            told = [
+                (listener, key[0], quote)
+                for keys, listener in self._listeners.values()
+                for key, quote in new.items()
+                if key in keys
+            ]
+        for listener, tenant_id, quote in told:
+            listener(tenant_id, quote)
+
+    def _wanted(self) -> set[Key]:
+        with self._lock:
+            return {key for keys, _ in self._listeners.values() for key in keys}
+
+    def _follow(self) -> None:
+        self._source.follow(frozenset(symbol for _, symbol in self._wanted()))

@@ -1,0 +1,93 @@
+"""A made-up market: any symbol has a price, at any time, and the same seed gives the same ones everywhere."""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import islice
+
+from app.market_data.rules.bars import Interval
+from app.market_data.rules.levels import Level, level_of
+from app.market_data.rules.values import Bar, Quote
+from app.market_data.rules.walk import UNIT, deviation, deviations, number
+from app.money import nearest_to
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND = timedelta(seconds=1)
+_HALF_SPREAD = Decimal("0.0001")  # of the price, at least a tick
+# Every so many seconds the walk is looked at for a bar. Longer bars look at some of what shorter ones see.
+_STEPS = {
+    Interval.MINUTE: 1,
+    Interval.FIVE_MINUTES: 4,
+    Interval.QUARTER: 4,
+    Interval.HOUR: 16,
+    Interval.DAY: 128,
+}
+_MOST_WALKS = 10_000  # symbols remembered; others are worked out anew
+_LEAST_VOLUME, _MORE_VOLUME = 20, 180  # units a second
+
+
+class SimulatedSource:
+    """A random walk around the levels of well-known symbols; prices change every second, and fill any
+    quantity.
+    """
+
+    name = "simulated"
+
+    def __init__(self, seed: str) -> None:
+        self._seed = seed
+        self._walks: dict[str, tuple[bytes, Level]] = {}
+
+    def quote(self, symbol: str, at: datetime) -> Quote | None:
+        """Return the quote of the second that `at` falls into; there always is one."""
+        key, level = self._walk(symbol)
+        second = _seconds(at)
+        last = _price(level, deviation(key, second))
+        half = nearest_to(max(last * _HALF_SPREAD, level.tick), level.tick)
+        bid = max(last - half, level.tick)
+        return Quote(symbol, bid, last + half, last, None, None, _EPOCH + second * _SECOND, self.name)
+
+    def bars(self, symbol: str, interval: Interval, start: datetime, end: datetime) -> list[Bar]:
+        """Return the bars that begin in [start, end), the last up to `end`."""
+        key, level = self._walk(symbol)
+        length, step = interval.length // _SECOND, _STEPS[interval]
+        first = -(-max(_seconds(start), 0) // length) * length
+        points = deviations(key, first, _seconds(end), step)
+        return [
+            _bar(symbol, key, level, first + place * length, length, seen)
+            for place, seen in enumerate(_cut(points, length // step))
+        ]
+
+    def follow(self, symbols: frozenset[str]) -> None:
+        """Do nothing: every symbol has its price already."""
+
+    def _walk(self, symbol: str) -> tuple[bytes, Level]:
+        walk = self._walks.get(symbol)
+        if walk is None:
+            key = hashlib.blake2b(f"{self._seed}|{symbol}".encode(), digest_size=32).digest()
+            walk = key, level_of(symbol, number(key, b"level"))
+            if len(self._walks) < _MOST_WALKS:
+                self._walks[symbol] = walk
+        return walk
+
+
+def _seconds(instant: datetime) -> int:
+    return (instant - _EPOCH) // _SECOND
+
+
+def _price(level: Level, strayed: int) -> Decimal:
+    return nearest_to(level.price * (UNIT + strayed * level.liveliness) / UNIT, level.tick)
+
+
+def _cut(points: Iterator[int], length: int) -> Iterator[list[int]]:
+    while piece := list(islice(points, length)):
+        yield piece
+
+
+def _bar(symbol: str, key: bytes, level: Level, start: int, length: int, seen: list[int]) -> Bar:
+    first, highest, lowest, last = (
+        _price(level, strayed) for strayed in (seen[0], max(seen), min(seen), seen[-1])
+    )
+    each_second = _LEAST_VOLUME + number(key, b"volume %d %d" % (start, length)) % _MORE_VOLUME
+    begins = _EPOCH + start * _SECOND
+    return Bar(symbol, begins, first, highest, lowest, last, Decimal(each_second * length))
