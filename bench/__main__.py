@@ -16,6 +16,7 @@ from bench.disk import scratch
 from bench.ledger import filled
 from bench.postgres import postgres
 from bench.report import Line, show
+from bench.service import OMS_API, ROOT
 
 
 def _trades() -> list[Line]:
@@ -29,6 +30,13 @@ def _scale() -> list[Line]:
         return reads.measure(large, small, folder, rounds=3, seconds=3.0) + verify.measure(large)
 
 
+def _matching() -> list[Line]:
+    path = os.pathsep.join((str(ROOT), str(OMS_API)))
+    command = [sys.executable, "-m", "bench.matching"]
+    status = subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, check=False).returncode
+    return [Line("matching in memory", "see above", "MISSED" if status else "met")]
+
+
 def _acknowledgement() -> list[Line]:
     program = Path(__file__).with_name("slack_ack.py")
     status = subprocess.run([sys.executable, program], check=False).returncode
@@ -39,6 +47,7 @@ BUSY = 0.5  # processes that run or wait, on average over the last minute
 BENCHMARKS: dict[str, Callable[[], list[Line]]] = {
     "trades": _trades,
     "scale": _scale,
+    "matching": _matching,
     "footprint": footprint.measure,
     "slack_ack": _acknowledgement,
 }

@@ -61,12 +61,12 @@ class Market:
     ) -> list[Bar]:
         """Return the newest bars that begin in [start, end), at most so many, in the order of time."""
         first = max(start, start_of(end, interval) - (most - 1) * interval.length)
-        given = await self._readers.run(
-            lambda connection: self._given(connection, (tenant_id, symbol), interval, start, end)
-        )
-        if given is None:
-            given = list(self._source.bars(symbol, interval, first, end) or ())
-        return given[-most:]
+
+        def read(connection: Connection) -> list[Bar]:
+            given = self._given(connection, (tenant_id, symbol), interval, start, end)
+            return list(self._source.bars(symbol, interval, first, end) or ()) if given is None else given
+
+        return (await self._readers.run(read))[-most:]
 
     def subscribe(self, keys: Iterable[Key], listener: Listener) -> Callable[[], None]:
         """Call `listener(tenant id, quote)` for every new quote of these (tenant id, symbol) that this

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from app.brokers.rules.looks import Look, at_quote, on_bar
+from app.brokers.rules.looks import NOTHING, Look, at_quote, on_bar
 from app.brokers.rules.prices import half_spread, offer, slipped
 from app.brokers.rules.settings import KIND, PaperSettings, Slippage
 from app.brokers.rules.supply import Supply, Used
@@ -90,6 +90,8 @@ def _lined_up(seen: Iterable[_Seen]) -> tuple[list[_Seen], list[MarketEvent]]:
     line: list[_Seen] = []
     moves: list[MarketEvent] = []
     for order, look in seen:
+        if look is NOTHING and order.time_in_force not in _AT_ONCE:
+            continue  # most orders, most of the time
         if look.price is not None or look.triggers or _ends_now(order):
             line.append((order, look))
         elif look.level is not None:

@@ -7,8 +7,8 @@ machine.
 """
 
 import hashlib
-from collections.abc import Iterator
 from functools import lru_cache
+from itertools import pairwise
 from math import isqrt
 
 UNIT = 1_000_000_000  # deviations are in parts of this
@@ -36,14 +36,15 @@ def deviation(key: bytes, second: int) -> int:
     return left
 
 
-def deviations(key: bytes, start: int, end: int, step: int) -> Iterator[int]:
-    """Yield the deviations at start, start + step, … before `end`; `step` is a power of two that divides
+def deviations(key: bytes, start: int, end: int, step: int) -> list[int]:
+    """Return the deviations at start, start + step, … before `end`; `step` is a power of two that divides
     `start`.
     """
-    first = start >> SPAN_BITS << SPAN_BITS
-    for anchor in range(first, end, SPAN_SECONDS):
-        left, right = _anchor(key, anchor), _anchor(key, anchor + SPAN_SECONDS)
-        yield from _between(key, anchor, SPAN_SECONDS, 0, left, right, (start, end, step))
+    found: list[int] = []
+    for span in range(start >> SPAN_BITS << SPAN_BITS, end, SPAN_SECONDS):
+        first, last = max(start, span), min(end, span + SPAN_SECONDS)
+        found += _within_span(key, span, first, last, step)[: -((first - last) // step)]
+    return found
 
 
 def number(key: bytes, text: bytes) -> int:
@@ -51,19 +52,22 @@ def number(key: bytes, text: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=8, key=key).digest(), "big")
 
 
-def _between(
-    key: bytes, at: int, width: int, depth: int, left: int, right: int, wanted: tuple[int, int, int]
-) -> Iterator[int]:
-    start, end, step = wanted
-    if at >= end or at + width <= start:
-        return
-    if width == step:
-        yield left
-        return
-    width >>= 1
-    middle = _middle(key, at + width, depth, left, right)
-    yield from _between(key, at, width, depth + 1, left, middle, wanted)
-    yield from _between(key, at + width, width, depth + 1, middle, right, wanted)
+def _within_span(key: bytes, span: int, start: int, end: int, step: int) -> list[int]:
+    """Return the points from `start` to past `end`: halved level by level, and cut to what is wanted."""
+    at, width = span, SPAN_SECONDS
+    points = [_anchor(key, span), _anchor(key, span + SPAN_SECONDS)]
+    for depth in range(SPAN_BITS - step.bit_length() + 1):
+        half = width >> 1
+        middles = [
+            _middle(key, at + half + place * width, depth, left, right)
+            for place, (left, right) in enumerate(pairwise(points))
+        ]
+        points = [point for pair in zip(points, middles, strict=False) for point in pair] + points[-1:]
+        width = half
+        skipped = (start - at) // width
+        at += skipped * width
+        points = points[skipped : skipped - (at - end) // width + 1]
+    return points
 
 
 def _middle(key: bytes, at: int, depth: int, left: int, right: int) -> int:

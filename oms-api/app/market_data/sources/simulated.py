@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from itertools import islice
 
 from app.market_data.rules.bars import Interval
 from app.market_data.rules.levels import Level, level_of
@@ -79,9 +78,8 @@ def _price(level: Level, strayed: int) -> Decimal:
     return nearest_to(level.price * (UNIT + strayed * level.liveliness) / UNIT, level.tick)
 
 
-def _cut(points: Iterator[int], length: int) -> Iterator[list[int]]:
-    while piece := list(islice(points, length)):
-        yield piece
+def _cut(points: list[int], length: int) -> Iterator[list[int]]:
+    return (points[place : place + length] for place in range(0, len(points), length))
 
 
 def _bar(symbol: str, key: bytes, level: Level, start: int, length: int, seen: list[int]) -> Bar:

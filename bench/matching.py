@@ -1,0 +1,164 @@
+"""Matching, in memory: a quote that meets 10,000 resting orders, and bars that go by as in a backtest.
+
+Needs the service's package on its path: `PYTHONPATH=oms-api python -m bench.matching`; with `--profile` it
+shows where the time of the bars goes.
+"""
+
+import argparse
+import cProfile
+import gc
+import pstats
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from random import Random
+from time import perf_counter
+
+from app.brokers.paper.book import Book
+from app.brokers.paper.broker import PaperBroker
+from app.brokers.paper.replay import Decide, replay
+from app.brokers.rules.matching import match_quote
+from app.brokers.rules.values import BrokerOrder, OrderType
+from app.ledger.rules.accounting import Side
+from app.market_data.rules.values import Bar, Quote
+from bench.report import Line, at_least, at_most, median, show
+
+SYMBOLS, RESTING = 100, 10_000
+BARS, BARS_AN_ORDER, ROUNDS = 200_000, 20, 5
+START = datetime(2026, 1, 5, tzinfo=UTC)
+_HUNDRED, _CENT = Decimal(100), Decimal("0.01")
+_SIDES = (Side.BUY, Side.SELL)
+
+
+def _resting(symbol: str, count: int, portfolios: int) -> Iterator[BrokerOrder]:
+    """Yield working orders on both sides of 100: of ten, eight limits, a stop and a trail; some in reach."""
+    for number in range(count):
+        side = _SIDES[number % 2]
+        away = -side.sign * Decimal(5 + number % 45) / 10
+        order = BrokerOrder(
+            f"{symbol}-{number}", number % portfolios, symbol, side, OrderType.LIMIT, _HUNDRED, _HUNDRED,
+            START + number * timedelta(seconds=1), 100 + away, tick=_CENT, lot=Decimal(1),
+        )  # fmt: skip
+        if number % 10 == 8:
+            order = order._replace(kind=OrderType.STOP, stop_price=100 - away)
+        elif number % 10 == 9:
+            trail = {"trail_amount": abs(away), "trail_level": 100 - away}
+            order = order._replace(kind=OrderType.TRAILING_STOP, **trail)
+        yield order
+
+
+def quotes() -> list[Line]:
+    """Return what one quote takes among all resting orders, kept by symbol as the service keeps them."""
+    names = [f"S{number}" for number in range(SYMBOLS)]
+    book = Book(order for name in names for order in _resting(name, RESTING // SYMBOLS, 10))
+    seconds, told = [], 0
+    for place, name in enumerate(names * 3):
+        taken, events = _timed(book.of(name), _quote(name, Decimal(place % 21 - 10) / 10))
+        seconds.append(taken)
+        told += events
+    each = f"{told / len(seconds):.1f} events"
+    middle = median(seconds) * 1000
+    return [
+        Line(
+            f"a quote, {RESTING:,} resting on {SYMBOLS} symbols ({each})",
+            f"{middle:.2f} ms",
+            at_most(middle, 5, 1),
+        ),
+        Line("  the slowest of 300", f"{max(seconds) * 1000:.2f} ms"),
+    ]
+
+
+def one_symbol() -> list[Line]:
+    """Return what a quote takes where all orders rest on its symbol."""
+    orders = list(_resting("ONE", RESTING, 100))
+    seconds = [_timed(orders, _quote("ONE", Decimal(0)))[0] for _ in range(20)]
+    return [Line(f"a quote, all {RESTING:,} resting on its symbol", f"{median(seconds) * 1000:.1f} ms")]
+
+
+def _quote(symbol: str, moved: Decimal) -> Quote:
+    last = 100 + moved
+    return Quote(symbol, last - 5 * _CENT, last + 5 * _CENT, last, None, None, START, "bench")
+
+
+def _timed(orders: list[BrokerOrder], quote: Quote) -> tuple[float, int]:
+    started = perf_counter()
+    events = match_quote(orders, quote, START + timedelta(days=1))
+    return perf_counter() - started, len(events)
+
+
+def bars() -> list[Line]:
+    """Return how many bars a second go by, with matching and accounting."""
+    made = _bars(BARS)
+    market = median([_rate(made, OrderType.MARKET) for _ in range(ROUNDS)])
+    limit = median([_rate(made, OrderType.LIMIT) for _ in range(ROUNDS)])
+    what = f"bars of one symbol, an order every {BARS_AN_ORDER} bars"
+    return [
+        Line(f"{what}, at market", f"{market:,.0f}/s", at_least(market, 150_000, 400_000)),
+        Line(f"{what}, a limit that rests", f"{limit:,.0f}/s", at_least(limit, 150_000, 400_000)),
+    ]
+
+
+def _bars(count: int) -> list[Bar]:
+    """Return minutes of a random walk in cents."""
+    draw, made, last = Random(7), [], 20_000
+    for number in range(count):
+        path = [last := max(last + draw.randint(-3, 3), 5_000) for _ in range(4)]
+        first, highest, lowest, end = (price * _CENT for price in (path[0], max(path), min(path), path[-1]))
+        made.append(Bar("AAPL", START + number * timedelta(minutes=1), first, highest, lowest, end))
+    return made
+
+
+def _rate(made: list[Bar], kind: OrderType) -> float:
+    broker = PaperBroker()
+    gc.collect()
+    started = perf_counter()
+    replay(made, broker, _every_so_often(kind))
+    seconds = perf_counter() - started
+    fills = len(broker.executions())
+    if fills < len(made) // BARS_AN_ORDER * 0.5:
+        raise AssertionError(f"only {fills} fills")
+    return len(made) / seconds
+
+
+def _every_so_often(kind: OrderType) -> Decide:
+    """Return a strategy that orders every so many bars, buying and selling in turn; a limit that has not
+    filled by then is cancelled.
+    """
+    count = 0
+
+    def decide(bar: Bar, broker: PaperBroker) -> tuple[BrokerOrder, ...]:
+        nonlocal count
+        count += 1
+        if count % BARS_AN_ORDER:
+            return ()
+        for resting in broker.open_orders():
+            broker.cancel(resting.id, bar.start)
+        side = _SIDES[count // BARS_AN_ORDER % 2]
+        limit = bar.close - side.sign * 5 * _CENT if kind is OrderType.LIMIT else None
+        return (BrokerOrder(f"O{count}", 1, bar.symbol, side, kind, _HUNDRED, _HUNDRED, bar.start, limit),)
+
+    return decide
+
+
+def measure() -> list[Line]:
+    """Return the lines of the table."""
+    return [*quotes(), *one_symbol(), *bars()]
+
+
+def main() -> int:
+    """Print the table; 1 says that a must was missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--profile", action="store_true")
+    asked = parser.parse_args()
+    lines = measure()
+    show(lines)
+    if asked.profile:
+        profiler = cProfile.Profile()
+        profiler.runcall(_rate, _bars(BARS), OrderType.LIMIT)
+        pstats.Stats(profiler).sort_stats("tottime").print_stats(15)
+    return int(any(line.verdict.startswith("MISSED") for line in lines))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""Working orders by symbol, and what fills, cancels and trails do to them."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from decimal import Decimal
+
+from app.brokers.rules.values import (
+    BrokerEvent,
+    BrokerOrder,
+    Canceled,
+    Executed,
+    Lapsed,
+    TrailMoved,
+    Triggered,
+)
+from app.money import ZERO
+
+Working = dict[str, BrokerOrder]
+
+
+class Book:
+    """The working orders of a paper market; those that ended are kept as they were."""
+
+    def __init__(self, orders: Iterable[BrokerOrder] = ()) -> None:
+        self.ended: Working = {}
+        self._symbols: dict[str, Working] = {}
+        for order in orders:
+            self.add(order)
+
+    def __iter__(self) -> Iterator[BrokerOrder]:
+        for working in self._symbols.values():
+            yield from working.values()
+
+    def add(self, order: BrokerOrder) -> None:
+        """Work an order."""
+        self._symbols.setdefault(order.symbol, {})[order.id] = order
+
+    def of(self, symbol: str) -> list[BrokerOrder]:
+        """Return the working orders of a symbol, oldest first."""
+        working = self._symbols.get(symbol)
+        return list(working.values()) if working else []
+
+    def find(self, order_id: str) -> BrokerOrder | None:
+        """Return a working order."""
+        for working in self._symbols.values():
+            if order_id in working:
+                return working[order_id]
+        return None
+
+    def end(self, order: BrokerOrder) -> None:
+        """Work an order no more."""
+        del self._symbols[order.symbol][order.id]
+        self.ended[order.id] = order
+
+    def apply(self, event: BrokerEvent, symbol: str, at: datetime) -> list[BrokerEvent]:
+        """Do what an event says of a working order of `symbol`; return what follows from it for others."""
+        order = self._symbols[symbol][event.order_id]
+        match event:
+            case Executed():
+                return self._filled(order, event.quantity, at)
+            case Triggered():
+                self.add(order._replace(triggered=True))
+            case TrailMoved():
+                self.add(order._replace(trail_level=event.level))
+            case Lapsed():
+                self.end(order)
+            case _:
+                raise ValueError(f"{type(event).__name__} is not the market's to say")
+        return []
+
+    def _filled(self, order: BrokerOrder, quantity: Decimal, at: datetime) -> list[BrokerEvent]:
+        """A fill ends the rest of the parent, and cuts the siblings by the same quantity."""
+        self._left(order, order.quantity, order.leaves - quantity)
+        others = self.of(order.symbol) if order.group or order.parent_id else []
+        cancelled = [other for other in others if other.id == order.parent_id]
+        for sibling in others:
+            if order.group and sibling.group == order.group and sibling.id != order.id:
+                cut = min(quantity, sibling.leaves)
+                if cut == sibling.leaves:
+                    cancelled.append(sibling)
+                else:
+                    self._left(sibling, sibling.quantity - cut, sibling.leaves - cut)
+        for other in cancelled:
+            self.end(other)
+        return [Canceled(other.id, at) for other in cancelled]
+
+    def _left(self, order: BrokerOrder, quantity: Decimal, leaves: Decimal) -> None:
+        changed = order._replace(quantity=quantity, leaves=leaves)
+        if leaves > ZERO:
+            self.add(changed)
+        else:
+            del self._symbols[order.symbol][order.id]
+            self.ended[order.id] = changed

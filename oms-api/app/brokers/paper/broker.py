@@ -1,0 +1,173 @@
+"""A broker in memory. The service keeps its orders in the database and matches them by the same rules."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from app.brokers.paper.book import Book
+from app.brokers.paper.holdings import Holdings
+from app.brokers.protocol import Found, Told
+from app.brokers.rules.drills import rejection
+from app.brokers.rules.matching import match_bar, match_quote
+from app.brokers.rules.settings import KIND, PaperSettings
+from app.brokers.rules.trails import ratcheted
+from app.brokers.rules.values import (
+    Accepted,
+    Account,
+    BrokerEvent,
+    BrokerOrder,
+    Canceled,
+    Executed,
+    Holding,
+    MarketEvent,
+    OrderType,
+    Refused,
+    Rejected,
+    Replaced,
+    TrailMoved,
+)  # fmt: skip
+from app.ledger.rules.accounting import Side
+from app.market_data.rules.values import Bar, Quote
+from app.money import ZERO
+
+NAME = "paper"
+OPENING_CASH = Decimal(1_000_000)
+_NOT_WORKING = "There is no such working order."
+_CURRENCY = "USD"
+
+
+class PaperBroker:
+    """Implements `Broker`. It is told prices by `quote` or by `bar`, and fills against these alone."""
+
+    name = NAME
+    answers_inside = True
+
+    def __init__(
+        self,
+        settings: PaperSettings = KIND,
+        orders: Iterable[BrokerOrder] = (),
+        cash: Decimal = OPENING_CASH,
+    ) -> None:
+        self.holdings = Holdings(cash)
+        self._settings = settings
+        self._book = Book(orders)
+        self._events: list[BrokerEvent] = []
+        self._quotes: dict[str, Quote] = {}
+        self._bars: dict[str, Bar] = {}
+        self._used: dict[str, dict[tuple[int, Side], Decimal]] = {}
+
+    def submit(self, order: BrokerOrder, at: datetime) -> Sequence[BrokerEvent]:
+        """Take an order, and fill it as far as the last quote goes."""
+        if self.find(order.id) is not None:
+            return ()
+        since = len(self._events)
+        reason = rejection(self._settings, order.id)
+        if reason is not None:
+            self._book.ended[order.id] = order
+            self._events.append(Rejected(order.id, reason, at))
+        else:
+            self._events.append(Accepted(order.id, at))
+            self._begin(order, at)
+        return self._events[since:]
+
+    def cancel(self, order_id: str, at: datetime) -> Sequence[BrokerEvent]:
+        """End an order at once."""
+        since = len(self._events)
+        order = self._book.find(order_id)
+        if order is None:
+            self._events.append(Refused(order_id, _NOT_WORKING, at))
+        else:
+            self._book.end(order)
+            self._events.append(Canceled(order_id, at))
+        return self._events[since:]
+
+    def replace(self, order_id: str, successor: BrokerOrder, at: datetime) -> Sequence[BrokerEvent]:
+        """Put `successor` in the order's place at once, and fill it as far as the last quote goes."""
+        since = len(self._events)
+        order = self._book.find(order_id)
+        if order is None:
+            self._events.append(Refused(order_id, _NOT_WORKING, at))
+            return self._events[since:]
+        self._book.end(order)
+        self._events.append(Replaced(order_id, successor.id, at))
+        leaves = successor.quantity - (order.quantity - order.leaves)
+        if leaves > ZERO:
+            self._begin(successor._replace(leaves=leaves), at)
+        else:
+            self._book.ended[successor.id] = successor._replace(leaves=ZERO)
+        return self._events[since:]
+
+    def find(self, order_id: str) -> Found | None:
+        """Return an order, working or ended."""
+        order = self._book.find(order_id)
+        if order is not None:
+            return Found(order, is_open=True)
+        ended = self._book.ended.get(order_id)
+        return None if ended is None else Found(ended, is_open=False)
+
+    def open_orders(self) -> Sequence[BrokerOrder]:
+        """Return the working orders, oldest first."""
+        return sorted(self._book, key=lambda order: (order.accepted_at, order.id))
+
+    def positions(self) -> Sequence[Holding]:
+        """Return what its own fills add up to."""
+        return self.holdings.open()
+
+    def executions(self, order_id: str | None = None) -> Sequence[Executed]:
+        """Return the fills of one order or of all."""
+        fills = [event for event in self._events if isinstance(event, Executed)]
+        return [fill for fill in fills if order_id in {None, fill.order_id}]
+
+    def account(self) -> Account:
+        """Return cash; there is no credit."""
+        return Account(_CURRENCY, self.holdings.cash, max(self.holdings.cash, ZERO))
+
+    def events(self, after: int = 0) -> Sequence[Told]:
+        """Return what was said past the cursor."""
+        return [Told(after + place, event) for place, event in enumerate(self._events[after:], 1)]
+
+    def quote(self, quote: Quote, at: datetime) -> Sequence[BrokerEvent]:
+        """Match at a new quote."""
+        self._quotes[quote.symbol] = quote
+        self._used.pop(quote.symbol, None)
+        return self._matched(self._book.of(quote.symbol), quote, at)
+
+    def bar(self, bar: Bar) -> Sequence[BrokerEvent]:
+        """Match on a bar; call it once the bar is over."""
+        self._bars[bar.symbol] = bar
+        orders = self._book.of(bar.symbol)
+        if not orders:
+            return ()
+        return self._applied(orders, match_bar(orders, bar, self._settings), bar.start)
+
+    def _begin(self, order: BrokerOrder, at: datetime) -> None:
+        self._book.add(order)
+        quote, bar = self._quotes.get(order.symbol), self._bars.get(order.symbol)
+        if quote is not None:
+            self._matched([order], quote, at)
+        elif bar is not None and order.kind is OrderType.TRAILING_STOP:
+            level = ratcheted(order, bar.close)  # a trail begins at the price there is when it comes
+            self._applied([order], [] if level is None else [TrailMoved(order.id, level)], at)
+
+    def _matched(self, orders: list[BrokerOrder], quote: Quote, at: datetime) -> Sequence[BrokerEvent]:
+        used = self._used.setdefault(quote.symbol, {})
+        return self._applied(orders, match_quote(orders, quote, at, self._settings, used), at)
+
+    def _applied(
+        self, orders: list[BrokerOrder], events: list[MarketEvent], at: datetime
+    ) -> Sequence[BrokerEvent]:
+        since = len(self._events)
+        known = {order.id: order for order in orders} if events else {}
+        for event in events:
+            order = known[event.order_id]
+            self._events.append(event)
+            if isinstance(event, Executed):
+                self._book_fill(order, event)
+            self._events.extend(self._book.apply(event, order.symbol, at))
+        return self._events[since:]
+
+    def _book_fill(self, order: BrokerOrder, fill: Executed) -> None:
+        self.holdings.book(order, fill)
+        used = self._used.setdefault(order.symbol, {})
+        key = (order.portfolio_id, order.side)
+        used[key] = used.get(key, ZERO) + fill.quantity

@@ -1,0 +1,18 @@
+"""What goes wrong on purpose, the same way every time."""
+
+import hashlib
+
+from app.brokers.rules.settings import PaperSettings
+
+_PARTS = 1 << 32
+REASON = "Rejected by the drill."
+
+
+def rejection(settings: PaperSettings, order_id: str) -> str | None:
+    """Return the reason why the order is rejected, or None: `reject_share` of all ids are, picked by the
+    seed.
+    """
+    if not settings.reject_share:
+        return None
+    drawn = hashlib.blake2b(f"{settings.seed}|{order_id}".encode(), digest_size=4).digest()
+    return REASON if int.from_bytes(drawn, "big") < settings.reject_share * _PARTS else None
