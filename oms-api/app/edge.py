@@ -102,7 +102,7 @@ class Edge:
         try:
             _refuse_repeats(scope, headers)
             request.body = await _read_body(headers, receive)
-            await self._serve(scope, request, answer)
+            await self._serve(scope, request, answer, receive)
         except Disconnected:
             return
         except OmsError as error:
@@ -112,13 +112,13 @@ class Edge:
             await answer.problem(Unexpected(), request)
         self._note(scope, request, answer.status, time.perf_counter() - started)
 
-    async def _serve(self, scope: Scope, request: FastRequest, answer: "_Answer") -> None:
+    async def _serve(self, scope: Scope, request: FastRequest, answer: "_Answer", receive: Receive) -> None:
         fast = self._fast_route(scope, request)
         if fast is not None:
             await answer.send_fast(await fast(request))
             return
         scope.setdefault("state", {})["edge"] = request
-        await self._app(scope, _replay(request.body), answer)
+        await self._app(scope, _replay(request.body, receive), answer)
 
     def _fast_route(self, scope: Scope, request: FastRequest) -> FastRoute | None:
         if scope["query_string"]:
@@ -222,17 +222,18 @@ def _too_large() -> TooLarge:
     return TooLarge(f"A body may hold at most {BODY_LIMIT:,} bytes.")
 
 
-def _replay(body: bytes) -> Receive:
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Give the body once, and after it the news that the client went away: a stream ends by that."""
     messages = [{"type": "http.request", "body": body, "more_body": False}]
-    gone = asyncio.Event()
 
-    async def receive() -> Message:
+    async def again() -> Message:
         if messages:
             return messages.pop()
-        await gone.wait()  # nobody sets it: the framework cancels its own watch for a disconnect
-        return {"type": "http.disconnect"}
+        while (message := await receive())["type"] != "http.disconnect":
+            pass  # the end of a body that was read, or was not worth reading
+        return message
 
-    return receive
+    return again
 
 
 def _route_template(scope: Scope) -> str:

@@ -1,9 +1,12 @@
-"""uvicorn, with a cap on the head of a request: its own parser reads headers without end."""
+"""uvicorn, with a cap on the head of a request, for its own parser reads headers without end; and streams
+that end when the server is told to.
+"""
 
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_LIMIT = 64 * 1024
+STREAMS = "/stream"  # what ends so never ends by itself
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
@@ -35,3 +38,9 @@ class CappedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         super().on_headers_complete()
+
+    @override
+    def shutdown(self) -> None:
+        super().shutdown()
+        if self.cycle is not None and self.cycle.scope["path"].endswith(STREAMS):
+            self.transport.close()  # who follows comes again, to a server that stays

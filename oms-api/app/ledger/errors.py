@@ -1,6 +1,6 @@
 """What the ledger refuses."""
 
-from app.errors import Conflict, NotFound
+from app.errors import Conflict, NotFound, OmsError
 
 
 class KeyReused(Conflict):
@@ -42,8 +42,24 @@ class ReversalOfReversal(Conflict):
         super().__init__(f"{trade_id} is a reversal; report the trade again instead of reversing it.")
 
 
+class TradingHalted(OmsError):
+    """The kill switch holds: HALTED lets nothing pass, REDUCING what makes a position smaller."""
+
+    status, kind, title = 422, "kill-switch", "Trading is stopped"
+
+    def __init__(self, name: str, state: str) -> None:
+        super().__init__(f"The kill switch of portfolio {name!r} is {state}; nothing was recorded.")
+
+
 class BookIsFull(Conflict):
     """The books hold amounts below 10^15; what would reach beyond is refused before it is written."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"The portfolio {name!r} cannot hold amounts of that size.")
+
+
+class NoSuchPosition(NotFound):
+    """Never traded in that portfolio, or there is no such portfolio."""
+
+    def __init__(self, portfolio: str, symbol: str) -> None:
+        super().__init__(f"There is no position in {symbol} in a portfolio {portfolio!r}.")

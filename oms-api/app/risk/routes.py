@@ -114,7 +114,8 @@ async def turn_switch(
     change = body.change(caller.name, now(), key, request_hash)
     stopped = await board.turn(caller, change, body.flatten)
     headers = {REPLAYED: "true"} if stopped.turned.replayed else {}
-    return answer(turned_out(stopped), headers=headers)
+    told = turned_out(stopped.turned.change, stopped.portfolios, stopped.flattened)
+    return answer(told, headers=headers)
 
 
 def _request_hash(body: SwitchIn) -> str:

@@ -16,7 +16,6 @@ from app.risk.queries.switches import SwitchChange
 from app.risk.rules.limits import SWITCHES, LimitCode, LimitScope, SetLimit
 from app.risk.rules.switches import SwitchScope
 from app.risk.rules.values import TradingState
-from app.risk.service.board import Stopped
 from app.wire.fields import Amount
 from app.wire.query import When
 
@@ -160,7 +159,6 @@ def switch_out(change: SwitchChange) -> dict[str, Any]:
     }
 
 
-def turned_out(stopped: Stopped) -> dict[str, Any]:
+def turned_out(change: SwitchChange, portfolios: int, flattened: dict[str, Any] | None) -> dict[str, Any]:
     """Return a turn as `TurnedOut` describes it."""
-    facts = {"portfolios": stopped.portfolios, "flattened": stopped.flattened}
-    return {**switch_out(stopped.turned.change), **facts}
+    return {**switch_out(change), "portfolios": portfolios, "flattened": flattened}

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Select, Table, select
 from app.clock import iso
 from app.database import alteration, insertion, matching_rows, upsertion
 from app.database.bulk import Write
+from app.identity.models import Tenant
 from app.ledger.models import Portfolio
 from app.risk.models import KillSwitchChangeRow, KillSwitchRow
 from app.risk.rules.switches import ALL_ACTIVE, Switches, SwitchScope
@@ -85,9 +86,12 @@ def change_by_key(connection: Connection, tenant_id: int, idempotency_key: str) 
 
 
 def lock_portfolios_of(connection: Connection, tenant_id: int) -> list[tuple[int, str, str]]:
-    """Return id, name key and trading state of the tenant's portfolios, locked in the order of their ids:
-    after it, no transaction that began before is still under way with them.
+    """Return id, name key and trading state of the tenant's portfolios, locked in the order of their ids.
+
+    After it, no transaction that began before is still under way with them. The tenant's own row comes first:
+    who makes a portfolio holds a share of it by the foreign key, so this waits for those too.
     """
+    connection.execute(select(Tenant.id).where(Tenant.id == tenant_id).with_for_update())
     statement = (
         select(Portfolio.id, Portfolio.name_key, Portfolio.trading_state)
         .where(Portfolio.tenant_id == tenant_id)

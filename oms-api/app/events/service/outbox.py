@@ -13,5 +13,8 @@ _COLUMNS = ("tenant_id", "type", "payload", "created_at")
 
 
 def new_events(rows: Sequence[Row]) -> Write:
-    """Write events, each (tenant id, type, payload as JSON text, instant as text)."""
+    """Write events, each (tenant id, type, payload as JSON text, instant as text).
+
+    They come after another write of the same transaction: see `rules`.
+    """
     return insertion(cast("Table", Event.__table__), _COLUMNS, rows)

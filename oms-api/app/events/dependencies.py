@@ -1,0 +1,35 @@
+"""What the routes of events are given: the feed, and whether the caller still counts."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from app.errors import OmsError
+from app.events.service.feed import Feed
+from app.identity.dependencies import Gate
+
+StillCounts = Callable[[], Awaitable[bool]]
+
+
+async def _feed(request: Request) -> Feed:
+    feed: Feed = request.app.state.feed
+    return feed
+
+
+async def _still_counts(request: Request) -> StillCounts:
+    gate: Gate = request.app.state.gate
+    key = request.headers.get("x-api-key")
+
+    async def ask() -> bool:
+        try:
+            await gate.authenticator.authenticate(key)
+        except OmsError:
+            return False
+        return True
+
+    return ask
+
+
+TheFeed = Annotated[Feed, Depends(_feed)]
+WhetherItCounts = Annotated[StillCounts, Depends(_still_counts)]

@@ -1,0 +1,34 @@
+"""Events on the wire: as JSON, and as server-sent events."""
+
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, Field
+
+from app.clock import iso
+from app.events.queries import StoredEvent
+
+
+class EventOut(BaseModel):
+    """A change, told once it is committed."""
+
+    id: int = Field(examples=[4711], description="Ascends; what to send as `Last-Event-ID`")
+    type: str = Field(examples=["trade.recorded"])
+    created_at: str = Field(examples=["2026-11-20T15:04:05.123456Z"])
+    data: dict[str, Any] = Field(description="The ids of what changed, and the change")
+
+
+def event_out(event: StoredEvent) -> dict[str, Any]:
+    """Return an event as `EventOut` describes it."""
+    return {
+        "id": event.id,
+        "type": event.type,
+        "created_at": iso(event.created_at),
+        "data": orjson.loads(event.payload),
+    }
+
+
+def server_sent(event: StoredEvent) -> bytes:
+    """Return an event as the HTML standard's event stream has it."""
+    head = f"id: {event.id}\nevent: {event.type}\ndata: ".encode()
+    return head + orjson.dumps(event_out(event)) + b"\n\n"

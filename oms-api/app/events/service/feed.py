@@ -1,0 +1,124 @@
+"""Following the outbox: one look at its end for all who follow a tenant, and pages of what is final."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from app.database import Readers
+from app.errors import TooMany, Unavailable
+from app.events import queries
+from app.events.queries import EventFilter, StoredEvent
+from app.events.rules import Horizon, advanced
+
+LOOK_SECONDS = 0.2
+IDLE_SECONDS = 1.0  # after so long without an event a follower is given an empty page
+PAGE = 500
+MOST_FOLLOWERS = 500
+MOST_FOLLOWERS_OF_TENANT = 50
+_TRIES = 100
+_TRY_SECONDS = 0.02
+_RETRY_SECONDS = 5
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Watch:
+    """What is known of a tenant's events, and who waits for more."""
+
+    horizon: Horizon = field(default_factory=Horizon)
+    followers: int = 0
+    moved: asyncio.Event = field(default_factory=asyncio.Event)
+    looks: asyncio.Task[None] | None = None
+
+
+class Feed:
+    """One for each process; for one event loop."""
+
+    def __init__(self, readers: Readers, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        self._readers = readers
+        self._pause = pause
+        self._watches: dict[int, _Watch] = {}
+        self._followers = 0
+
+    async def horizon(self, tenant_id: int) -> int:
+        """Return the id up to which the tenant's events are final and all that was told before the call is in
+        sight; or an earlier one where a transaction takes its time. Raises Unavailable where none is known.
+        """
+        horizon = self._watches[tenant_id].horizon if tenant_id in self._watches else Horizon()
+        first = None
+        for _ in range(_TRIES):
+            seen = await self._readers.run_single(lambda connection: queries.sight(connection, tenant_id))
+            first = first or seen
+            horizon = advanced(horizon, seen)
+            if horizon.safe >= first.highest:
+                return horizon.safe
+            await self._pause(_TRY_SECONDS)
+        if not horizon.safe:
+            raise Unavailable("A transaction is under way for long; try again in a moment.")
+        return horizon.safe
+
+    async def follow(
+        self, tenant_id: int, wanted: EventFilter, after: int | None
+    ) -> AsyncGenerator[list[StoredEvent], None]:
+        """Yield events beyond the id `after` as they become final, or from now on where that is None; an
+        empty page after IDLE_SECONDS without any. Raises TooMany where too many follow.
+        """
+        async with self._watching(tenant_id) as watch:
+            seen = await self.horizon(tenant_id) if after is None else after
+            yield []
+            while True:
+                if watch.horizon.safe <= seen:
+                    await _wait(watch.moved)
+                horizon = watch.horizon.safe
+                page = await self._page(tenant_id, wanted, seen, horizon)
+                seen = page[-1].id if len(page) == PAGE else max(seen, horizon)
+                yield page
+
+    async def _page(self, tenant_id: int, wanted: EventFilter, after: int, horizon: int) -> list[StoredEvent]:
+        if horizon <= after:
+            return []
+        return await self._readers.run_single(
+            lambda connection: queries.events_after(connection, tenant_id, wanted, after, horizon, PAGE)
+        )
+
+    @asynccontextmanager
+    async def _watching(self, tenant_id: int) -> AsyncIterator[_Watch]:
+        watch = self._watches.get(tenant_id)
+        if self._followers >= MOST_FOLLOWERS or (watch and watch.followers >= MOST_FOLLOWERS_OF_TENANT):
+            raise TooMany("Too many streams are open.", _RETRY_SECONDS)
+        if watch is None:
+            watch = self._watches[tenant_id] = _Watch()
+            watch.looks = asyncio.create_task(self._look(tenant_id, watch))
+        watch.followers += 1
+        self._followers += 1
+        try:
+            yield watch
+        finally:
+            watch.followers -= 1
+            self._followers -= 1
+            if not watch.followers and watch.looks:
+                watch.looks.cancel()
+                del self._watches[tenant_id]
+
+    async def _look(self, tenant_id: int, watch: _Watch) -> None:
+        while True:
+            try:
+                seen = await self._readers.run_single(lambda connection: queries.sight(connection, tenant_id))
+            except Exception:  # noqa: BLE001  # the task's edge: whatever it was, the next look may see more
+                _LOG.warning("the end of the events was not seen", exc_info=True)
+            else:
+                before, watch.horizon = watch.horizon.safe, advanced(watch.horizon, seen)
+                if watch.horizon.safe > before:
+                    watch.moved.set()
+                    watch.moved = asyncio.Event()
+            await self._pause(LOOK_SECONDS)
+
+
+async def _wait(moved: asyncio.Event) -> None:
+    try:
+        async with asyncio.timeout(IDLE_SECONDS):
+            await moved.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,99 @@
+"""Positions, read across portfolios."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, Numeric, and_, cast, func, or_, select, tuple_
+from sqlalchemy.orm import aliased
+
+from app.ledger.models import Portfolio, PositionRow, Trade
+from app.ledger.rules.marks import HeldPosition
+from app.money import ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class PositionFilter:
+    """Which positions: None means all; `side` is "long" or "short"."""
+
+    portfolio_key: str | None = None
+    symbol: str | None = None
+    product: str | None = None
+    side: str | None = None
+    include_closed: bool = False
+
+
+def list_positions(
+    connection: Connection,
+    tenant_id: int,
+    wanted: PositionFilter,
+    limit: int,
+    after: tuple[str, str, str] | None = None,
+) -> list[HeldPosition]:
+    """Return positions by portfolio, symbol and product; `after` is the place of the last one seen."""
+    columns = (
+        *(Portfolio.name_key, Portfolio.name, Portfolio.base_currency, PositionRow.symbol),
+        *(PositionRow.product, PositionRow.quantity, PositionRow.cost, PositionRow.realized_pnl),
+        *(PositionRow.tenant_id, PositionRow.portfolio_id, PositionRow.last_sequence),
+    )
+    place = (Portfolio.name_key, PositionRow.symbol, PositionRow.product)
+    home = (Portfolio.tenant_id == PositionRow.tenant_id) & (Portfolio.id == PositionRow.portfolio_id)
+    conditions = _conditions(wanted)
+    if after is not None:
+        conditions.append(tuple_(*place) > tuple_(*after))
+    page = (
+        select(*columns)
+        .join(Portfolio, home)
+        .where(PositionRow.tenant_id == tenant_id, *conditions)
+        .order_by(*place)
+        .limit(limit)
+        .subquery()
+    )
+    last = aliased(Trade)
+    same = (last.tenant_id == page.c.tenant_id) & (last.portfolio_id == page.c.portfolio_id)
+    opened = _opened_at(page.c.tenant_id, page.c.portfolio_id, page.c.symbol, page.c.product)
+    statement = (
+        select(*list(page.c)[:8], last.price, last.executed_at, opened)
+        .join(last, same & (last.sequence == page.c.last_sequence))
+        .order_by(page.c.name_key, page.c.symbol, page.c.product)
+    )
+    found = map(HeldPosition._make, connection.execute(statement))
+    return [one if one.quantity else one._replace(opened_at=None) for one in found]
+
+
+def _conditions(wanted: PositionFilter) -> list[ColumnElement[bool]]:
+    exact = {
+        Portfolio.name_key: wanted.portfolio_key,
+        PositionRow.symbol: wanted.symbol,
+        PositionRow.product: wanted.product,
+    }
+    conditions: list[ColumnElement[bool]] = [
+        column == value for column, value in exact.items() if value is not None
+    ]
+    if wanted.side is not None:
+        quantity = cast(PositionRow.quantity, Numeric)  # SQLite holds text
+        conditions.append(quantity > 0 if wanted.side == "long" else quantity < 0)
+    elif not wanted.include_closed:
+        conditions.append(PositionRow.quantity != ZERO)
+    return conditions
+
+
+def _opened_at(
+    tenant_id: ColumnElement[int],
+    portfolio_id: ColumnElement[int],
+    symbol: ColumnElement[str],
+    product: ColumnElement[str],
+) -> ColumnElement[datetime]:
+    """The last row that opened the position: from flat, or through zero (its change is larger than what came
+    of it, to the same side).
+    """
+    moved, held = cast(Trade.quantity_delta, Numeric), cast(Trade.position_quantity, Numeric)
+    from_flat = and_(Trade.position_quantity == Trade.quantity_delta, Trade.position_quantity != ZERO)
+    through_zero = and_(moved * held > 0, func.abs(moved) > func.abs(held))
+    return (
+        select(Trade.executed_at)
+        .where(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id)
+        .where(Trade.symbol == symbol, Trade.product == product, or_(from_flat, through_zero))
+        .order_by(Trade.sequence.desc())
+        .limit(1)
+        .scalar_subquery()
+    )

@@ -1,0 +1,88 @@
+"""Positions at the market."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.identity.dependencies import Reader
+from app.instruments.schemas import Symbol
+from app.ledger.queries.positions import PositionFilter
+from app.ledger.rules.tickets import name_key
+from app.ledger.schemas import HeldPositionOut, Wanted, held_position_out
+from app.ledger.service.positions import one_position, page_of_positions
+from app.market_data.dependencies import TheMarket
+from app.wire.answers import NEXT_HEADER, answer, responses
+from app.wire.given import TheClock, TheCursors, TheReaders
+from app.wire.pages import DEFAULT_LIMIT
+from app.wire.query import Cursor, Limit, next_link
+
+router = APIRouter(tags=["positions"])
+
+_LISTED = "positions"
+_BETWEEN = "\n"  # parts a place in the list; no name, symbol or product holds it
+Product = Annotated[str, Field(max_length=8, pattern=r"^[A-Z0-9_-]*$")]
+
+
+class PositionsQuery(BaseModel):
+    """Which positions, and where the page begins."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    portfolio: Wanted | None = None
+    symbol: Symbol | None = None
+    product: Product | None = None
+    side: Literal["long", "short"] | None = None
+    include_closed: bool = Field(False, description="Flat positions too: they keep what they realised")
+    limit: Limit = DEFAULT_LIMIT
+    cursor: Cursor | None = None
+
+    def filter(self) -> PositionFilter:
+        """Return the conditions, without the page."""
+        portfolio_key = None if self.portfolio is None else name_key(self.portfolio.strip())
+        return PositionFilter(portfolio_key, self.symbol, self.product, self.side, self.include_closed)
+
+
+class ProductQuery(BaseModel):
+    """Which of the products that a symbol is held as."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    product: Product | None = None
+
+
+@router.get("/positions", responses=responses(200, {"model": list[HeldPositionOut]}, headers=NEXT_HEADER))
+async def list_positions(
+    caller: Reader, query: Annotated[PositionsQuery, Query()], readers: TheReaders, market: TheMarket,
+    cursors: TheCursors, now: TheClock, request: Request,
+) -> Response:  # fmt: skip
+    """Positions of all portfolios at their marks, by portfolio and symbol."""
+    tenant_id, at, wanted = caller.tenant_id, now(), query.filter()
+    after = _place(cursors.read(tenant_id, _LISTED, query.cursor)) if query.cursor else None
+    found = await readers.run(
+        lambda connection: page_of_positions(
+            connection, market, tenant_id, wanted, at, query.limit + 1, after
+        )
+    )
+    page = found[: query.limit]
+    place = _BETWEEN.join(page[-1].held.place) if len(found) > query.limit else None
+    cursor = cursors.make(tenant_id, _LISTED, place) if place is not None else None
+    return answer(list(map(held_position_out, page)), headers=next_link(request, cursor))
+
+
+@router.get("/positions/{portfolio}/{symbol:path}", responses=responses(200, {"model": HeldPositionOut}, 404))
+async def get_position(
+    caller: Reader, portfolio: Annotated[Wanted, Path()], symbol: Annotated[Symbol, Path()],
+    query: Annotated[ProductQuery, Query()], readers: TheReaders, market: TheMarket, now: TheClock,
+) -> Response:  # fmt: skip
+    """One position at its mark; a closed one is flat."""
+    at, name = now(), portfolio.strip()
+    found = await readers.run(
+        lambda connection: one_position(connection, market, caller.tenant_id, name, symbol, query.product, at)
+    )
+    return answer(held_position_out(found))
+
+
+def _place(text: str) -> tuple[str, str, str]:
+    portfolio_key, symbol, product = text.split(_BETWEEN)
+    return portfolio_key, symbol, product

@@ -1,0 +1,72 @@
+"""Positions at the market: what is held, its mark, and what it is worth."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from app.errors import FieldError, Invalid
+from app.ledger.errors import NoSuchPosition
+from app.ledger.queries.positions import PositionFilter, list_positions
+from app.ledger.rules.marks import HeldPosition, Mark, MarkedPosition, value_at
+from app.ledger.rules.tickets import name_key
+from app.market_data.rules.values import mark as mark_of
+from app.market_data.service import Market
+
+_MOST_PRODUCTS = 100  # of one symbol
+
+
+def page_of_positions(
+    connection: Connection,
+    market: Market,
+    tenant_id: int,
+    wanted: PositionFilter,
+    now: datetime,
+    limit: int,
+    after: tuple[str, str, str] | None = None,
+) -> list[MarkedPosition]:
+    """Return positions by portfolio, symbol and product, each at its mark: mid, else last, else its last
+    trade's price.
+    """
+    found = list_positions(connection, tenant_id, wanted, limit, after)
+    return _marked(connection, market, tenant_id, found, now)
+
+
+def one_position(
+    connection: Connection,
+    market: Market,
+    tenant_id: int,
+    portfolio: str,
+    symbol: str,
+    product: str | None,
+    now: datetime,
+) -> MarkedPosition:
+    """Return a position, a flat one too. Where a symbol is held as several products, `product` says which.
+
+    Raises NoSuchPosition, and Invalid where the product is not said and not plain.
+    """
+    wanted = PositionFilter(name_key(portfolio), symbol, product, include_closed=True)
+    found = list_positions(connection, tenant_id, wanted, _MOST_PRODUCTS)
+    if not found:
+        raise NoSuchPosition(portfolio, symbol)
+    if len(found) > 1 and found[0].product:
+        message = f"Say which: {', '.join(one.product for one in found)}."
+        raise Invalid(f"{symbol} is held as several products.", [FieldError("product", message, "product")])
+    return _marked(connection, market, tenant_id, found[:1], now)[0]
+
+
+def _marked(
+    connection: Connection, market: Market, tenant_id: int, found: Iterable[HeldPosition], now: datetime
+) -> list[MarkedPosition]:
+    held = list(found)
+    quotes = market.quotes_for(connection, sorted({(tenant_id, one.symbol) for one in held}), now)
+    marked = []
+    for one in held:
+        quote = quotes.get((tenant_id, one.symbol))
+        price = mark_of(quote) if quote else None
+        if quote is None or price is None:
+            mark = Mark(one.last_price, one.last_at, "trade")
+        else:
+            mark = Mark(price, quote.at, "quote")
+        marked.append(MarkedPosition(one, mark, value_at(one.quantity, one.cost, mark, now)))
+    return marked
