@@ -1,0 +1,363 @@
+"""Each check with what it denies, what it lets pass, and the numbers it tells."""
+
+from decimal import Decimal
+
+import pytest
+
+from app.risk.rules.judging import judge
+from app.risk.rules.values import Permission, Prices, Tradable, TradingState
+from tests.risk.situations import held, order, risk, working
+
+PASSES = None
+STOP = {"type": "STOP", "side": "SELL", "stop_price": "90"}
+
+
+def denied(situation):
+    """The code of the denial and the largest quantity that would pass, or None."""
+    denial = judge(situation)
+    return denial and (denial.code, f"{denial.largest_passing.normalize():f}")
+
+
+def test_an_order_within_all_limits_passes():
+    assert judge(risk()) is PASSES
+
+
+@pytest.mark.parametrize(
+    ("state", "side", "position", "quantity", "orders", "told"),
+    [
+        (TradingState.HALTED, "SELL", 100, "1", (), ("HALTED", "0")),
+        (TradingState.REDUCING, "BUY", 100, "1", (), ("REDUCING", "0")),
+        (TradingState.REDUCING, "SELL", 100, "100", (), PASSES),
+        (TradingState.REDUCING, "SELL", 100, "101", (), ("REDUCING", "100")),
+        (TradingState.REDUCING, "BUY", -100, "100", (), PASSES),
+        (TradingState.REDUCING, "BUY", -100, "150", (), ("REDUCING", "100")),
+        (TradingState.REDUCING, "SELL", 0, "1", (), ("REDUCING", "0")),
+        # Other orders of the same side hold a part of the position already.
+        (TradingState.REDUCING, "SELL", 100, "60", [working("SELL", "40", "120")], PASSES),
+        (TradingState.REDUCING, "SELL", 100, "61", [working("SELL", "40", "120")], ("REDUCING", "60")),
+        (TradingState.REDUCING, "SELL", 100, "100", [working("BUY", "40", "80")], PASSES),
+    ],
+)
+def test_the_kill_switch(state, side, position, quantity, orders, told):
+    asked = order(side=side, quantity=quantity)
+    assert denied(risk(order=asked, position=position, orders=orders, state=state)) == told
+
+
+def test_a_halt_says_whose_it_is():
+    denial = judge(risk(state=TradingState.HALTED, state_scope="strategy"))
+    assert denial.message == "Trading is halted for this strategy."
+
+
+@pytest.mark.parametrize(
+    ("permission", "told"),
+    [
+        (Permission(), PASSES),
+        (Permission(frozenset({"growth"}), frozenset({"AAPL"}), frozenset({"BUY"}), frozenset({""})), PASSES),
+        (Permission(portfolios=frozenset({"income"})), ("NOT_PERMITTED", "0")),
+        (Permission(symbols=frozenset({"MSFT"})), ("NOT_PERMITTED", "0")),
+        (Permission(sides=frozenset({"SELL"})), ("NOT_PERMITTED", "0")),
+        (Permission(products=frozenset({"CNC"})), ("NOT_PERMITTED", "0")),
+    ],
+)
+def test_what_a_person_may_trade(permission, told):
+    assert denied(risk(permission=permission, portfolio_key="growth")) == told
+
+
+@pytest.mark.parametrize(
+    ("instrument", "code"),
+    [
+        (None, "UNKNOWN_INSTRUMENT"),
+        (Tradable(Decimal("0.01"), Decimal(1), is_tradable=False), "NOT_TRADABLE"),
+        (Tradable(Decimal("0.01"), Decimal(1), is_restricted=True), "RESTRICTED"),
+    ],
+)
+def test_the_instrument(instrument, code):
+    assert denied(risk(instrument=instrument)) == (code, "0")
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (order(type="LIMIT", limit_price="100.05"), PASSES),
+        (order(type="LIMIT", limit_price="100.051"), ("TICK_SIZE", "0")),
+        (order(**STOP, quantity="1"), PASSES),
+        (order(**(STOP | {"stop_price": "90.005"}), quantity="1"), ("TICK_SIZE", "0")),
+        (order(quantity="10.5"), ("LOT_SIZE", "10")),
+        (order(quantity="0"), ("LOT_SIZE", "0")),
+    ],
+)
+def test_ticks_and_lots(asked, told):
+    assert denied(risk(order=asked)) == told
+
+
+def test_a_closed_session_denies_what_does_not_wait():
+    denial = judge(risk(closed_until="2026-11-23T14:30:00.000000Z"))
+    assert (denial.code, denial.limit) == ("SESSION_CLOSED", "2026-11-23T14:30:00.000000Z")
+
+
+def test_a_live_portfolio_needs_its_limits_set():
+    denial = judge(risk(missing=("MAX_ORDER_VALUE", "MAX_DRAWDOWN")))
+    assert (denial.code, denial.asked) == ("LIMIT_MISSING", "MAX_ORDER_VALUE, MAX_DRAWDOWN")
+
+
+def test_the_largest_order_in_units():
+    assert denied(risk(order=order(quantity="50"), max_order_quantity="50")) is PASSES
+    assert denied(risk(order=order(quantity="51"), max_order_quantity="50")) == ("MAX_ORDER_QUANTITY", "50")
+
+
+def test_the_largest_order_in_money():
+    limited = {"max_order_value": "1010"}
+    assert denied(risk(**limited)) is PASSES  # 10 at the ask of 101
+    assert denied(risk(order=order(quantity="11"), **limited)) == ("MAX_ORDER_VALUE", "10")
+    assert denied(risk(order=order(quantity="11", type="LIMIT", limit_price="90"), **limited)) is PASSES
+
+
+@pytest.mark.parametrize("price", ["0.004", "1000.01"])
+def test_prices_that_cannot_be_meant(price):
+    fine = Tradable(Decimal("0.001"), Decimal(1))
+    asked = order(type="LIMIT", limit_price=price)
+    told = denied(risk(order=asked, instrument=fine, min_price="0.005", max_price="1000"))
+    assert told == ("PRICE_RANGE", "0")
+
+
+def test_prices_have_no_range_where_no_limit_says_so():
+    asked = order(**(STOP | {"stop_price": "5000000"}), quantity="1")
+    assert denied(risk(order=asked, min_price=None, max_price=None, position=10)) is PASSES
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [
+        (order(type="LIMIT", limit_price="110"), PASSES),
+        (order(type="LIMIT", limit_price="110.01"), "PRICE_COLLAR"),
+        (order(type="LIMIT", limit_price="20"), PASSES),  # passive
+        (order(side="SELL", type="LIMIT", limit_price="90"), PASSES),
+        (order(side="SELL", type="LIMIT", limit_price="89.99"), "PRICE_COLLAR"),
+        (order(side="SELL", type="LIMIT", limit_price="500"), PASSES),  # passive
+        (order(type="STOP", stop_price="150"), PASSES),  # stops are free
+        (order(type="STOP_LIMIT", stop_price="150", limit_price="170"), PASSES),
+    ],
+)
+def test_the_collar_holds_the_aggressive_side_only(asked, code):
+    told = denied(risk(order=asked))
+    assert (told and told[0]) == code
+
+
+def test_the_collar_tells_its_bound():
+    denial = judge(risk(order=order(type="LIMIT", limit_price="120")))
+    assert (denial.limit, denial.asked) == (Decimal(110), Decimal(120))
+
+
+def test_a_market_that_is_torn_open_is_beyond_the_collar():
+    assert denied(risk(prices=Prices(Decimal(50), Decimal(150), Decimal(100))))[0] == "PRICE_COLLAR"
+
+
+def test_the_collar_can_be_taken_off():
+    asked = order(type="LIMIT", limit_price="500")
+    assert denied(risk(order=asked, price_collar_percent=None)) is PASSES
+
+
+@pytest.mark.parametrize("kind", ["MARKET", "LIMIT", "TRAILING_STOP"])
+def test_without_a_reference_there_is_no_collar_to_hold_against(kind):
+    asked = order(type=kind, **({"limit_price": "100"} if kind == "LIMIT" else {}))
+    assert denied(risk(order=asked, prices=Prices())) == ("NO_REFERENCE_PRICE", "0")
+
+
+def test_a_stop_needs_no_reference():
+    asked = order(type="STOP", stop_price="100")
+    assert denied(risk(order=asked, prices=Prices())) is PASSES
+
+
+@pytest.mark.parametrize(
+    ("side", "position", "quantity", "orders", "told"),
+    [
+        ("BUY", 0, "99", (), PASSES),
+        ("BUY", 0, "100", (), ("MAX_POSITION_VALUE", "99")),
+        ("BUY", 50, "50", (), ("MAX_POSITION_VALUE", "49")),
+        ("BUY", 0, "60", [working("BUY", "50", "80")], ("MAX_POSITION_VALUE", "59")),
+        ("BUY", 0, "99", [working("SELL", "50", "120")], PASSES),
+        ("SELL", 0, "101", (), PASSES),
+        ("SELL", 0, "102", (), ("MAX_POSITION_VALUE", "101")),
+        ("SELL", -50, "60", (), ("MAX_POSITION_VALUE", "50")),
+        # A position that is too large already may always be reduced.
+        ("SELL", 5000, "5000", (), PASSES),
+        ("BUY", -5000, "4000", (), PASSES),
+    ],
+)
+def test_the_largest_position_with_working_orders(side, position, quantity, orders, told):
+    asked = order(side=side, quantity=quantity)
+    situation = risk(order=asked, position=position, orders=orders, max_position_value="10000")
+    assert denied(situation) == told
+
+
+@pytest.mark.parametrize(
+    ("side", "position", "quantity", "elsewhere", "told"),
+    [
+        ("BUY", 0, "50", [held("50", "99")], PASSES),
+        ("BUY", 0, "51", [held("50", "99")], ("MAX_GROSS_EXPOSURE", "50")),
+        ("BUY", 0, "51", [held("-50", "99")], ("MAX_GROSS_EXPOSURE", "50")),
+        ("SELL", 20, "20", [held("500", "99")], PASSES),
+        ("SELL", 20, "200", [held("80", "100")], ("MAX_GROSS_EXPOSURE", "40")),
+    ],
+)
+def test_gross_exposure(side, position, quantity, elsewhere, told):
+    asked = order(side=side, quantity=quantity)
+    situation = risk(order=asked, position=position, elsewhere=elsewhere, max_gross_exposure="10000")
+    assert denied(situation) == told
+
+
+@pytest.mark.parametrize(
+    ("side", "position", "quantity", "elsewhere", "told"),
+    [
+        ("BUY", 0, "100", [held("-100", "100")], PASSES),
+        ("BUY", 0, "100", (), ("MAX_NET_EXPOSURE", "49")),
+        ("BUY", 20, "40", [held("10", "100")], ("MAX_NET_EXPOSURE", "19")),
+        ("SELL", 0, "60", (), ("MAX_NET_EXPOSURE", "50")),
+        ("SELL", 0, "60", [held("20", "100")], PASSES),
+    ],
+)
+def test_net_exposure(side, position, quantity, elsewhere, told):
+    asked = order(side=side, quantity=quantity)
+    situation = risk(order=asked, position=position, elsewhere=elsewhere, max_net_exposure="5000")
+    assert denied(situation) == told
+
+
+@pytest.mark.parametrize(
+    ("limit", "side", "code"),
+    [
+        ("firm_gross_exposure", "BUY", "FIRM_GROSS_EXPOSURE"),
+        ("firm_net_exposure", "BUY", "FIRM_NET_EXPOSURE"),
+        ("firm_net_exposure", "SELL", PASSES),
+    ],
+)
+def test_the_aggregate_of_the_firm_always_applies(limit, side, code):
+    limits = {limit: "10000", "max_gross_exposure": "1000000", "max_net_exposure": "1000000"}
+    told = denied(risk(order=order(side=side), firm=[held("99", "100")], **limits))
+    assert (told and told[0]) == code
+    assert denied(risk(order=order(side=side), **limits)) is PASSES
+
+
+@pytest.mark.parametrize(
+    ("asked", "position", "orders", "short_selling", "told"),
+    [
+        (order(side="SELL"), 0, (), True, PASSES),
+        (order(side="SELL"), 0, (), False, ("SHORT_SELLING", "0")),
+        (order(side="SELL"), 10, (), False, PASSES),
+        (order(side="SELL"), 12, [working("SELL", "5", "120")], False, ("SHORT_SELLING", "7")),
+        (order(side="SELL", product="CNC"), 4, (), True, ("SHORT_SELLING", "4")),
+        (order(product="CNC"), 0, (), False, PASSES),
+    ],
+)
+def test_selling_what_is_not_held(asked, position, orders, short_selling, told):
+    situation = risk(order=asked, position=position, orders=orders, short_selling=short_selling)
+    assert denied(situation) == told
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"cash": 1010}, PASSES),  # 10 at the ask of 101
+        ({"cash": 1009}, ("BUYING_POWER", "9")),
+        ({"cash": 0}, ("BUYING_POWER", "0")),
+        ({"cash": 1900, "orders": [working("BUY", "10", "90")]}, ("BUYING_POWER", "9")),
+        ({"cash": 1910, "orders": [working("BUY", "10", "90")]}, PASSES),
+        # A short of 1000 holds 1500: its proceeds, and half of it again.
+        ({"cash": 2510, "elsewhere": [held("-10", "100")]}, PASSES),
+        ({"cash": 2509, "elsewhere": [held("-10", "100")]}, ("BUYING_POWER", "9")),
+        # What is sold short holds half of its value until it is filled.
+        ({"cash": 495, "order": order(side="SELL")}, PASSES),
+        ({"cash": 494, "order": order(side="SELL")}, ("BUYING_POWER", "9")),
+        ({"cash": 0, "order": order(side="SELL"), "position": 10}, PASSES),
+        ({"cash": 99, "order": order(side="SELL"), "position": 8}, PASSES),
+        ({"cash": 98, "order": order(side="SELL"), "position": 8}, ("BUYING_POWER", "9")),
+        # Closing a short needs nothing, opening beyond it does.
+        ({"cash": 0, "position": -10}, PASSES),
+        ({"cash": 0, "position": -9}, ("BUYING_POWER", "9")),
+    ],
+)
+def test_buying_power(asked, told):
+    assert denied(risk(**asked)) == told
+
+
+def test_of_orders_that_exclude_each_other_one_counts():
+    pair = [working("BUY", "10", "90", exclusive_id="G1"), working("BUY", "10", "95", exclusive_id="G1")]
+    assert denied(risk(cash=1960, orders=pair)) is PASSES  # 950 and 1010
+    assert denied(risk(cash=1959, orders=pair)) == ("BUYING_POWER", "9")
+    third = order(exclusive_id="G1")
+    assert denied(risk(cash=1010, orders=pair, order=third)) is PASSES
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"is_person": True, "same_order_seconds": Decimal(3)}, "REPEAT_ORDER"),
+        ({"is_person": True, "same_order_seconds": Decimal(3), "confirms_repeat": True}, PASSES),
+        ({"is_person": True, "same_order_seconds": Decimal(10)}, PASSES),
+        ({"is_person": True}, PASSES),
+        ({"same_order_seconds": Decimal(3)}, PASSES),
+    ],
+)
+def test_the_same_order_again(changes, code):
+    told = denied(risk(**changes))
+    assert (told and told[0]) == code
+
+
+def test_open_orders():
+    two = [working("BUY", "1", "90"), working("SELL", "1", "120")]
+    assert denied(risk(orders=two, max_open_orders="3")) is PASSES
+    assert denied(risk(orders=two, max_open_orders="2")) == ("MAX_OPEN_ORDERS", "0")
+    other = [held("0", "1")._replace(orders=7)]
+    assert denied(risk(orders=two, firm=other, firm_open_orders="10")) is PASSES
+    assert denied(risk(orders=two, firm=other, firm_open_orders="9")) == ("FIRM_OPEN_ORDERS", "0")
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"max_daily_loss": "500", "pnl_of_day": Decimal(-499)}, PASSES),
+        ({"max_daily_loss": "500", "pnl_of_day": Decimal(-500)}, ("MAX_DAILY_LOSS", "0")),
+        ({"max_daily_loss": "500"}, PASSES),
+        ({"pnl_of_day": Decimal(-5000)}, PASSES),
+        ({"max_drawdown": "500", "drawdown": Decimal(500)}, ("MAX_DRAWDOWN", "0")),
+        ({"firm_daily_loss": "500", "firm_pnl_of_day": Decimal(-900)}, ("FIRM_DAILY_LOSS", "0")),
+        (
+            {
+                "max_daily_loss": "500",
+                "pnl_of_day": Decimal(-900),
+                "position": 7,
+                "order": order(side="SELL"),
+            },
+            ("MAX_DAILY_LOSS", "7"),
+        ),
+    ],
+)
+def test_after_too_large_a_loss_a_portfolio_only_reduces(changes, told):
+    assert denied(risk(**changes)) == told
+
+
+@pytest.mark.parametrize(
+    ("asked", "orders", "code"),
+    [
+        (order(), [working("SELL", "5", "101")], "SELF_MATCH"),
+        (order(), [working("SELL", "5", "101.01")], PASSES),
+        (order(type="LIMIT", limit_price="105"), [working("SELL", "5", "104")], "SELF_MATCH"),
+        (order(type="LIMIT", limit_price="95"), [working("SELL", "5", "104")], PASSES),
+        (order(side="SELL"), [working("BUY", "5", "99")], "SELF_MATCH"),
+        (order(side="SELL"), [working("BUY", "5", "98.99")], PASSES),
+        (order(), [working("BUY", "5", "101")], PASSES),
+        # Untriggered stops are in no book, on either side.
+        (order(type="STOP", stop_price="120"), [working("SELL", "5", "101")], PASSES),
+        (order(), [working("SELL", "5", "100", type="STOP_LIMIT", stop_price="90")], PASSES),
+        (
+            order(),
+            [working("SELL", "5", "100", type="STOP_LIMIT", stop_price="90", is_triggered=True)],
+            "SELF_MATCH",
+        ),
+        # The order's own group does not count.
+        (order(group_id="G1"), [working("SELL", "5", "101", group_id="G1")], PASSES),
+        (order(group_id="G1"), [working("SELL", "5", "101", group_id="G2")], "SELF_MATCH"),
+    ],
+)
+def test_not_against_ones_own_resting_order(asked, orders, code):
+    told = denied(risk(order=asked, orders=orders))
+    assert (told and told[0]) == code

@@ -1,0 +1,103 @@
+"""What a portfolio holds and has at the market, held against a naive sum."""
+
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.risk.rules.exposure import book_of, minus, plus, price_of, reference, totals_of, touch
+from app.risk.rules.values import NOTHING, Prices, SymbolBook
+from tests.risk.situations import order, working
+
+QUOTED = Prices(Decimal(99), Decimal(101), Decimal(100))
+LAST = Prices(last=Decimal(100))
+sides = st.sampled_from(["BUY", "SELL"])
+resting = st.builds(
+    lambda side, leaves, limit: working(side, str(leaves), str(limit)),
+    sides,
+    st.integers(1, 50),
+    st.integers(50, 150),
+)
+books = st.builds(
+    lambda position, orders: book_of(Decimal(position), Decimal(100), orders, QUOTED),
+    st.integers(-100, 100),
+    st.lists(resting, max_size=6),
+)
+
+
+def test_the_reference_is_mid_else_last():
+    assert reference(QUOTED._replace(ask=Decimal(104))) == Decimal("101.5")
+    assert reference(LAST) == 100
+    assert reference(Prices(bid=Decimal(99))) is None
+
+
+def test_what_takes_whatever_there_is_takes_the_other_side_else_last():
+    assert (touch("BUY", QUOTED), touch("SELL", QUOTED)) == (101, 99)
+    assert (touch("BUY", LAST), touch("SELL", LAST), touch("BUY", Prices())) == (100, 100, None)
+
+
+def test_an_order_is_valued_at_its_limit_else_its_stop_else_the_other_side():
+    assert price_of(order(type="LIMIT", limit_price="95"), QUOTED) == 95
+    assert price_of(order(type="STOP_LIMIT", stop_price="105", limit_price="106"), QUOTED) == 106
+    assert price_of(order(type="STOP", stop_price="105"), QUOTED) == 105
+    assert price_of(order(type="STOP", stop_price="105", is_triggered=True), QUOTED) == 101
+    assert price_of(order(), QUOTED) == 101
+
+
+@given(st.integers(-100, 100), st.lists(resting, max_size=8))
+def test_a_book_adds_up_what_works_in_it(position, orders):
+    book = book_of(Decimal(position), Decimal(100), orders, QUOTED)
+    buys = [one for one in orders if one.side == "BUY"]
+    sells = [one for one in orders if one.side == "SELL"]
+    assert book.buy_quantity == sum(one.leaves for one in buys)
+    assert book.buy_value == sum(one.leaves * one.limit_price for one in buys)
+    assert book.sell_quantity == sum(one.leaves for one in sells)
+    assert book.sell_value == sum(one.leaves * one.limit_price for one in sells)
+    assert book.orders == len(orders)
+    assert book.lowest_offer == min((one.limit_price for one in sells), default=None)
+    assert book.highest_bid == max((one.limit_price for one in buys), default=None)
+    units = [one.limit_price for one in sells for _ in range(int(one.leaves))]
+    assert book.shorting_value == sum(units[max(position, 0) :])
+
+
+def test_an_order_without_any_price_counts_at_the_mark():
+    market = working("BUY", "3", type="MARKET")
+    assert book_of(Decimal(0), Decimal(50), [market]).buy_value == 150
+    assert book_of(Decimal(0), None, [market]).buy_value == 0
+
+
+def test_of_a_pair_that_excludes_each_other_the_dearer_counts_on_each_side():
+    pair = [
+        working("SELL", "10", "120", exclusive_id="G1"),
+        working("SELL", "10", "80", exclusive_id="G1"),
+        working("BUY", "10", "70", exclusive_id="G1"),
+    ]
+    for orders in (pair, pair[::-1]):
+        book = book_of(Decimal(0), Decimal(100), orders, QUOTED)
+        assert (book.sell_quantity, book.sell_value, book.buy_value) == (10, 1200, 700)
+        assert book.shorting_value == 1200
+    assert book_of(Decimal(0), Decimal(100), pair, QUOTED, order(exclusive_id="G1")).sell_value == 0
+
+
+@given(st.lists(books, max_size=5), books)
+def test_totals_add_up_and_can_be_taken_apart(several, one):
+    assert minus(totals_of([*several, one]), totals_of([one])) == totals_of(several)
+    assert plus(totals_of(several), totals_of([one])) == totals_of([one, *several])
+    assert totals_of([]) == NOTHING
+
+
+@given(st.integers(-100, 100), st.lists(resting, max_size=4))
+def test_gross_and_net_are_the_worst_that_the_orders_can_lead_to(position, orders):
+    totals = totals_of([book_of(Decimal(position), Decimal(100), orders, QUOTED)])
+    outcomes = {Decimal(position) * 100}
+    for one in orders:
+        moved = one.leaves * one.limit_price * (1 if one.side == "BUY" else -1)
+        outcomes |= {outcome + moved for outcome in outcomes}
+    assert totals.net_high == max(outcomes)
+    assert totals.net_low == min(outcomes)
+    assert totals.gross == max(abs(outcome) for outcome in outcomes)
+    assert totals.shorts == max(-position * 100, 0)
+
+
+def test_a_position_without_a_mark_is_worth_nothing_yet():
+    assert totals_of([SymbolBook(Decimal(5))]).gross == 0

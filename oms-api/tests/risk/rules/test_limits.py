@@ -1,0 +1,95 @@
+"""Which limits hold: the most specific wins, the firm-wide aggregate always applies, what ends gives way."""
+
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.risk.rules.limits import LimitCode, LimitScope, SetLimit, Subject, limits_for, rows_of, standing
+
+SUBJECT = Subject("growth", "AAPL", "U1", "momentum")
+KEYS = {
+    LimitScope.TENANT: "",
+    LimitScope.PORTFOLIO: "growth",
+    LimitScope.USER: "U1",
+    LimitScope.STRATEGY: "momentum",
+    LimitScope.INSTRUMENT: "AAPL",
+}
+NOW = "2026-11-20T12:00:00.000000Z"
+LATER = "2026-11-20T13:00:00.000000Z"
+EARLIER = "2026-11-20T11:00:00.000000Z"
+
+
+def limit(scope, value, code=LimitCode.MAX_ORDER_VALUE, key=None, until=None):
+    name = KEYS[scope] if key is None else key
+    return SetLimit(scope, name, name, code, Decimal(value), until)
+
+
+def limits(*rows, subject=SUBJECT):
+    return limits_for(subject, rows_of(rows))
+
+
+def test_what_nobody_set_is_the_default_profile():
+    found = limits()
+    assert (found.max_order_quantity, found.max_order_value) == (1_000_000, 100_000_000)
+    assert (found.min_price, found.max_price) == (Decimal("0.00000001"), 1_000_000)
+    assert (found.price_collar_percent, found.short_selling) == (10, True)
+    assert (found.max_position_value, found.max_gross_exposure, found.missing) == (None, None, ())
+
+
+@given(st.sets(st.sampled_from(list(LimitScope)), min_size=1))
+def test_the_most_specific_wins(scopes):
+    specific = list(LimitScope)
+    rows = [limit(scope, specific.index(scope) + 1) for scope in scopes]
+    assert limits(*rows).max_order_value == max(specific.index(scope) for scope in scopes) + 1
+
+
+@given(st.sampled_from([scope for scope in LimitScope if scope is not LimitScope.TENANT]))
+def test_a_limit_of_another_does_not_count(scope):
+    assert limits(limit(scope, 5, key="another")).max_order_value == 100_000_000
+
+
+def test_a_person_or_strategy_that_is_not_there_has_no_limit():
+    plain = Subject("growth", "AAPL")
+    assert limits(limit(LimitScope.USER, 5), subject=plain).max_order_value == 100_000_000
+
+
+def test_the_tenants_exposure_limits_hold_for_the_sum_of_its_portfolios():
+    gross = LimitCode.MAX_GROSS_EXPOSURE
+    rows = [limit(LimitScope.TENANT, 100, gross), limit(LimitScope.PORTFOLIO, 500, gross)]
+    found = limits(*rows)
+    assert (found.max_gross_exposure, found.firm_gross_exposure) == (500, 100)
+    assert limits(rows[0]).max_gross_exposure is None
+
+
+def test_the_starter_profile_is_switched_on_for_a_portfolio():
+    starter = limit(LimitScope.PORTFOLIO, 1, LimitCode.STARTER_PROFILE)
+    assert limits(starter).max_order_quantity == 100
+    assert limits(starter).max_position_value == 10_000
+    coins = SUBJECT._replace(asset_class="crypto")
+    assert limits(starter, subject=coins).max_order_quantity == 1
+    assert limits(starter, limit(LimitScope.USER, 7, LimitCode.MAX_ORDER_QUANTITY)).max_order_quantity == 7
+    off = limit(LimitScope.STRATEGY, 0, LimitCode.STARTER_PROFILE)
+    assert limits(starter, off).max_order_quantity == 1_000_000
+
+
+def test_a_live_portfolio_has_no_profile_to_fall_back_to():
+    live = SUBJECT._replace(is_live=True)
+    found = limits(limit(LimitScope.PORTFOLIO, 1), subject=live)
+    assert found.max_order_value == 1
+    assert {"MAX_ORDER_QUANTITY", "MAX_DRAWDOWN", "SHORT_SELLING"} <= set(found.missing)
+    assert "MAX_ORDER_VALUE" not in found.missing
+    every = [limit(LimitScope.TENANT, 1, code) for code in LimitCode]
+    assert limits(*every, subject=live).missing == ()
+
+
+def test_zero_is_a_limit():
+    assert limits(limit(LimitScope.USER, 0)).max_order_value == 0
+    assert limits(limit(LimitScope.USER, 0, LimitCode.SHORT_SELLING)).short_selling is False
+
+
+def test_a_limit_that_ends_stands_before_one_that_does_not_until_it_has_ended():
+    lasting, passing = limit(LimitScope.USER, 10), limit(LimitScope.USER, 99, until=LATER)
+    assert standing([passing, lasting], NOW) == [passing]
+    assert standing([lasting, passing], LATER) == [lasting]
+    assert standing([limit(LimitScope.USER, 99, until=EARLIER)], NOW) == []

@@ -1,0 +1,33 @@
+"""The strictest kill switch holds, and says whose it is."""
+
+import pytest
+
+from app.risk.rules.switches import ALL_ACTIVE, Switches, SwitchScope, strictest
+from app.risk.rules.values import TradingState
+
+ACTIVE, REDUCING, HALTED = TradingState
+TENANT, PORTFOLIO, STRATEGY = SwitchScope
+
+
+@pytest.mark.parametrize(
+    ("states", "strategy", "told"),
+    [
+        ({(TENANT, ""): REDUCING}, None, (REDUCING, TENANT)),
+        ({(TENANT, ""): REDUCING, (PORTFOLIO, "growth"): HALTED}, None, (HALTED, PORTFOLIO)),
+        ({(PORTFOLIO, "income"): HALTED}, None, (ACTIVE, TENANT)),
+        ({(STRATEGY, "momentum"): HALTED}, "momentum", (HALTED, STRATEGY)),
+        ({(STRATEGY, "momentum"): HALTED}, "carry", (ACTIVE, TENANT)),
+        ({(STRATEGY, "momentum"): HALTED}, None, (ACTIVE, TENANT)),
+    ],
+)
+def test_what_holds_for_an_order(states, strategy, told):
+    assert Switches(states).state("growth", strategy) == told
+
+
+def test_what_was_never_turned_is_active():
+    assert ALL_ACTIVE.state("growth", "momentum") == (ACTIVE, TENANT)
+
+
+def test_the_strictest():
+    assert strictest(ACTIVE, REDUCING) is REDUCING
+    assert strictest(HALTED, ACTIVE, REDUCING) is HALTED

@@ -1,0 +1,57 @@
+"""What the checks are shown: an order that passes them all unless a test changes something."""
+
+from decimal import Decimal
+from typing import Any
+
+from app.risk.rules.exposure import book_of, totals_of
+from app.risk.rules.limits import Subject, limits_for
+from app.risk.rules.values import Candidate, Prices, RiskInput, SymbolBook, Tradable, WorkingOrder
+
+DEFAULTS = limits_for(Subject("growth", "AAPL"), {})
+PRICES = Prices(Decimal(99), Decimal(101), Decimal(100))
+SHARE = Tradable(Decimal("0.01"), Decimal(1))
+
+
+def order(**changes: Any) -> Candidate:
+    """Return a BUY of 10 at the market; amounts may be given as text."""
+    given = {name: _amount(name, value) for name, value in changes.items()}
+    return Candidate(**({"symbol": "AAPL", "side": "BUY", "type": "MARKET", "quantity": Decimal(10)} | given))
+
+
+def working(side: str, leaves: str, limit: str | None = None, **changes: Any) -> WorkingOrder:
+    """Return a resting limit, or an order at the market where no limit is given."""
+    price = Decimal(limit) if limit else None
+    given = {name: _amount(name, value) for name, value in changes.items()}
+    return WorkingOrder(side, given.pop("type", "LIMIT"), Decimal(leaves), price, **given)
+
+
+def risk(**changes: Any) -> RiskInput:
+    """Return the input for `order`; `position` and `orders` make the book, `elsewhere` is a list of books,
+    changes of limits are named as they are.
+    """
+    asked = changes.pop("order", None) or order()
+    prices = changes.pop("prices", PRICES)
+    position = Decimal(changes.pop("position", 0))
+    book = book_of(position, Decimal(100), changes.pop("orders", ()), prices, asked)
+    limits = {name: changes.pop(name) for name in list(changes) if name in DEFAULTS._fields}
+    given = {name: Decimal(value) if isinstance(value, str) else value for name, value in limits.items()}
+    return RiskInput(
+        order=asked,
+        instrument=changes.pop("instrument", SHARE),
+        prices=prices,
+        book=book,
+        limits=DEFAULTS._replace(**given),
+        cash=Decimal(changes.pop("cash", 1_000_000)),
+        elsewhere=totals_of(changes.pop("elsewhere", ())),
+        firm=totals_of(changes.pop("firm", ())),
+        **changes,
+    )
+
+
+def held(quantity: str, mark: str) -> SymbolBook:
+    """Return a position in something else."""
+    return SymbolBook(Decimal(quantity), Decimal(mark))
+
+
+def _amount(name: str, value: Any) -> Any:
+    return Decimal(value) if name.endswith(("price", "quantity")) and isinstance(value, str) else value
