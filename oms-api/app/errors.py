@@ -1,7 +1,8 @@
 """The facts that can stand against a request; the kind of a fact gives its HTTP status."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class OmsError(Exception):
     kind = "internal"
     title = "Something went wrong here"
     retry_after_seconds: int | None = None
+    extensions: Mapping[str, object] = MappingProxyType({})  # members of the problem beyond the usual ones
 
     def __init__(self, detail: str, errors: Sequence[FieldError] = ()) -> None:
         super().__init__(detail)

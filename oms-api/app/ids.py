@@ -13,13 +13,15 @@ _COUNTER_DIGITS = slice(14, 18)
 
 
 class TradeIds:
-    """Make trade ids: `T`, 13 digits of milliseconds, 4 of a counter, 8 random (hexadecimal).
+    """Make trade ids, or by another prefix others of the kind: `T`, 13 digits of milliseconds, 4 of a
+    counter, 8 random (hexadecimal).
 
     Ids of one process ascend; with `after` they also ascend past what another process wrote, so
     that the order of ids within a portfolio is the order of its sequence numbers.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str = "T") -> None:
+        self._prefix = prefix
         self._lock = threading.Lock()
         self._last = (0, 0)
 
@@ -35,7 +37,7 @@ class TradeIds:
             else:
                 self._last = (floor[0] + 1, 0)
             made, counter = self._last
-        return f"T{made:013d}{counter:04x}{os.urandom(4).hex()}"
+        return f"{self._prefix}{made:013d}{counter:04x}{os.urandom(4).hex()}"
 
 
 def first_trade_id_at(instant: datetime) -> str:

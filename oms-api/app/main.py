@@ -4,6 +4,7 @@ import asyncio
 import logging
 import sys
 from datetime import datetime
+from typing import cast
 
 import uvicorn
 from fastapi import FastAPI
@@ -12,10 +13,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from typing_extensions import override
 
 from app import __version__
+from app.brokers.paper.configured import paper_settings
 from app.clock import Now, utc_now
 from app.config import ConfigurationError, Settings, load_settings
 from app.database import Readers, connect_engine, unit_of_work
+from app.database.changes import Changes
 from app.edge import API_PREFIX, COMMON_HEADERS, PRODUCTION_HEADERS, Edge, Message, Receive, Scope, Send
+from app.events import routes as event_routes
+from app.events.service.feed import Feed
 from app.group_commit import GroupCommit
 from app.health import routes as health_routes
 from app.health.dependencies import Vitals
@@ -24,21 +29,44 @@ from app.identity import queries as identity_queries
 from app.identity.dependencies import Gate
 from app.identity.rules import StoredKey
 from app.identity.service import Authenticator
-from app.ledger.routes import reading, recording
+from app.instruments import routes as instrument_routes
+from app.ledger.routes import positions, reading, recording
 from app.ledger.rules.tickets import TradeLimits
-from app.ledger.service.commands import Command, Recorded, strand_of
+from app.ledger.service.commands import Command as LedgerCommand
+from app.ledger.service.commands import Recorded
 from app.ledger.service.desk import Desk
 from app.ledger.service.recording import Recording
 from app.logs import AccessLog, configure_logging
+from app.market_data import routes as market_data_routes
+from app.market_data.service import Market
+from app.market_data.sources import SOURCES, PriceSource
 from app.metrics import Metrics
 from app.migrate import is_current
+from app.orders.routes import placing
+from app.orders.routes import reading as order_reading
+from app.orders.service.commands import Command, Outcome, strand_of
+from app.orders.service.desk import OrderDesk
+from app.orders.service.duty import MarketDuty
+from app.orders.service.flattening import Flattening
+from app.orders.service.floor import Floor
+from app.orders.service.scene import Tools
 from app.rate_limit import RateLimiter
+from app.risk import routes as risk_routes
+from app.risk.queries.switches import opening_state
+from app.risk.service.board import SwitchBoard
+from app.risk.service.controls import Controls
 from app.startup import CannotStart, Parts, lifespan
 from app.wire.docs import OPENAPI_URL, add_docs
 from app.wire.handlers import add_error_handlers
 from app.wire.openapi import openapi_document
 from app.wire.pages import Cursors
 
+ROUTERS = (
+    *(recording.router, reading.router, positions.router),
+    *(placing.router, order_reading.router),
+    *(instrument_routes.router, market_data_routes.router, risk_routes.router, event_routes.router),
+    health_routes.router,
+)
 _LOG = logging.getLogger(__name__)
 _DESCRIPTION = """
 Trades, portfolios and positions of a trading desk. Send your key in `X-API-Key`.
@@ -72,24 +100,35 @@ def create_app(settings: Settings | None = None, now: Now = utc_now) -> FastAPI:
     metrics, access_log = Metrics(), AccessLog(settings.logs_as_json)
     engine = connect_engine(settings.database_url, settings.reader_threads, settings.database_timeout_seconds)
     readers = Readers(engine, settings.reader_threads)
-    writer: GroupCommit[Command, Recorded] = GroupCommit(
-        engine, Recording(), settings.write_queue_limit, settings.write_batch_limit, metrics, strand_of
+    market, controls = Market(_price_source(settings), readers), Controls()
+    tools = Tools(market, controls, paper_settings(settings))
+    floor = Floor(Recording(opening_state=opening_state), tools)
+    writer: GroupCommit[Command, Outcome] = GroupCommit(
+        engine, floor, settings.write_queue_limit, settings.write_batch_limit, metrics, strand_of
     )
     metrics.watch_queue(lambda: writer.depth)
     gate = Gate(_authenticator(settings, engine, readers, now), RateLimiter(settings.rate_limit_per_minute))
-    desk = Desk(writer, _limits(settings), now)
+    desk = Desk(cast("GroupCommit[LedgerCommand, Recorded]", writer), _limits(settings), now)
+    order_desk = OrderDesk(writer, market, now)
+    changes = Changes(engine)
+    duty = MarketDuty(readers, writer, market, now)
 
     app = Application(
         title="SlackOMS OMS API",
         version=__version__,
         description=_DESCRIPTION,
-        lifespan=lifespan(settings, Parts(engine, readers, writer, access_log)),
+        lifespan=lifespan(settings, Parts(engine, readers, writer, changes, access_log, (duty.run,))),
         docs_url=None,
         redoc_url=None,
         openapi_url=OPENAPI_URL if settings.docs_enabled else None,
         redirect_slashes=False,
     )
     app.state.gate, app.state.desk, app.state.readers = gate, desk, readers
+    app.state.order_desk, app.state.publish_quote = order_desk, order_desk.publish
+    app.state.market, app.state.controls, app.state.changes = market, controls, changes
+    flatten = Flattening(order_desk, readers).flatten
+    app.state.switch_board = SwitchBoard(changes, controls, flatten=flatten)
+    app.state.feed, app.state.now = Feed(readers), now
     app.state.cursors = Cursors(settings.oms_api_key)
     app.state.vitals = Vitals(readers, is_current, lambda: writer.alive, metrics, now)
     _add_routes(app)
@@ -98,6 +137,7 @@ def create_app(settings: Settings | None = None, now: Now = utc_now) -> FastAPI:
         add_docs(app)
     fast = {
         ("POST", recording.TRADE_PATH): recording.fast_report(gate, desk),
+        ("POST", placing.ORDERS_PATH): placing.fast_place(gate, order_desk),
         ("GET", reading.PORTFOLIO_PATH): reading.fast_portfolio(gate, readers),
     }
     headers = PRODUCTION_HEADERS if settings.environment == "production" else COMMON_HEADERS
@@ -119,10 +159,17 @@ def _without_traceback(send: Send) -> Send:
 
 
 def _add_routes(app: FastAPI) -> None:
-    for router in (recording.router, reading.router, health_routes.router):
+    for router in ROUTERS:
         app.include_router(router, prefix=API_PREFIX)
     app.include_router(health_routes.router, include_in_schema=False)
     app.include_router(health_routes.metrics_router)
+
+
+def _price_source(settings: Settings) -> PriceSource:
+    make = SOURCES.get(settings.price_source)
+    if make is None:
+        raise ConfigurationError(f"PRICE_SOURCE must be one of {', '.join(sorted(SOURCES))}")
+    return make(settings.simulation_seed)
 
 
 def _authenticator(settings: Settings, engine: Engine, readers: Readers, now: Now) -> Authenticator:

@@ -2,12 +2,14 @@
 end.
 """
 
+import asyncio
 import gc
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,12 +17,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from app import __version__
 from app.config import Settings
 from app.database import Readers, connect_engine, refuse_unsafe_durability
+from app.database.changes import Changes
 from app.database.engine import UnsafeDatabase
 from app.database.failures import reason
 from app.group_commit import GroupCommit
-from app.ledger.service.commands import Command, Recorded
 from app.logs import AccessLog
 from app.migrate import migrate, migration_url
+from app.orders.service.commands import Command, Outcome
 
 # The writer waits this long for the interpreter's lock after each answer of the database; 5 ms would add up.
 SWITCH_SECONDS = 0.0005
@@ -37,8 +40,10 @@ class Parts:
 
     engine: Engine
     readers: Readers
-    writer: GroupCommit[Command, Recorded]
+    writer: GroupCommit[Command, Outcome]
+    changes: Changes
     access_log: AccessLog
+    duties: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()  # each runs until it is cancelled
 
 
 def lifespan(settings: Settings, parts: Parts) -> Callable[[object], AbstractAsyncContextManager[None]]:
@@ -49,14 +54,23 @@ def lifespan(settings: Settings, parts: Parts) -> Callable[[object], AbstractAsy
         _prepare_database(settings, parts.engine)
         _tune_interpreter()
         parts.writer.start()
+        duties = [asyncio.create_task(duty()) for duty in parts.duties]
         _LOG.info("ready", extra={"database": parts.engine.dialect.name, "version": __version__})
         yield
+        await _cancel(duties)
         parts.writer.close()
+        parts.changes.close()
         parts.readers.close()
         parts.access_log.flush()
         parts.engine.dispose()
 
     return run
+
+
+async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _prepare_database(settings: Settings, engine: Engine) -> None:

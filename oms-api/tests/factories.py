@@ -18,6 +18,13 @@ def trade_body(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in body.items() if value is not None}
 
 
+def ticket_body(**changes: Any) -> dict[str, Any]:
+    """Return the ticket of a market order; a change to None leaves the field out."""
+    body = {"symbol": "AAPL", "quantity": "10", "side": "BUY", "type": "MARKET", "portfolio_name": "Growth"}
+    body |= changes
+    return {name: value for name, value in body.items() if value is not None}
+
+
 def buy(quantity: str, price: str) -> Fill:
     """Return a purchase at a price per unit."""
     return Fill(Side.BUY, Decimal(quantity), Decimal(quantity) * Decimal(price))

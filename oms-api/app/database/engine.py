@@ -10,7 +10,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 from app.database.waits import install
 
 CONNECT_TIMEOUT_SECONDS = 3
-_SPARE_CONNECTIONS = 4  # beside the readers: the writer, key look-ups, readiness
+_SPARE_CONNECTIONS = 5  # beside the readers: the writer, changes, key look-ups, readiness
 _MUST_BE_ON = ("fsync", "full_page_writes", "synchronous_commit")
 
 

@@ -28,7 +28,8 @@ def _one_of(column: str, values: Iterable[str]) -> str:
 
 
 _FINAL = [status for status in Status if status in FINAL]
-IS_OPEN = text(f"status NOT IN ({', '.join(repr(str(status)) for status in _FINAL)})")
+_LISTED = ", ".join(repr(str(status)) for status in _FINAL)
+IS_OPEN, IS_FINAL = text(f"status NOT IN ({_LISTED})"), text(f"status IN ({_LISTED})")
 
 
 class OrderRecord(Base):

@@ -52,6 +52,7 @@ def problem(error: OmsError, instance: str, request_id: str) -> dict[str, Any]:
         "instance": instance,
         "errors": [{"field": bad.field, "message": bad.message, "code": bad.code} for bad in error.errors],
         "request_id": request_id,
+        **error.extensions,
     }
 
 

@@ -17,7 +17,7 @@ from app.config import Settings
 from app.database import connect_engine, unit_of_work
 from app.identity.service import mint_key
 from app.main import create_app
-from tests.factories import BOOTSTRAP_KEY, trade_body
+from tests.factories import BOOTSTRAP_KEY, ticket_body, trade_body
 
 _numbers = count(2)
 
@@ -84,6 +84,39 @@ class Desk:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         sent = {"X-API-Key": self.key, "Content-Type": "application/json", **(headers or {})}
         return self.service.client.post(f"/api/v1{path}", content=content, headers=sent)
+
+    def put(self, path: str, body: Any) -> Any:
+        """PUT below /api/v1."""
+        sent = {"X-API-Key": self.key, "Content-Type": "application/json"}
+        return self.service.client.put(f"/api/v1{path}", content=json.dumps(body).encode(), headers=sent)
+
+    def patch(self, path: str, body: Any, headers: dict[str, str] | None = None) -> Any:
+        """PATCH below /api/v1."""
+        sent = {"X-API-Key": self.key, "Content-Type": "application/json", **(headers or {})}
+        return self.service.client.patch(f"/api/v1{path}", content=json.dumps(body).encode(), headers=sent)
+
+    def quote(self, symbol: str, bid: str | None, ask: str | None, last: str | None, **sizes: str) -> None:
+        """Give a quote."""
+        answer = self.put(f"/quotes/{symbol}", {"bid": bid, "ask": ask, "last": last, **sizes})
+        assert answer.status_code == 200, answer.text
+
+    def place(self, key: str | None = None, **changes: Any) -> Any:
+        """POST an order."""
+        return self.post("/orders", ticket_body(**changes), {"Idempotency-Key": key} if key else None)
+
+    def order(self, key: str | None = None, **changes: Any) -> dict[str, Any]:
+        """Place an order and return it."""
+        answer = self.place(key, **changes)
+        assert answer.status_code == 201, answer.text
+        placed: dict[str, Any] = answer.json()
+        return placed
+
+    def found(self, order_id: str) -> dict[str, Any]:
+        """Return an order with its history and fills."""
+        answer = self.get(f"/orders/{order_id}")
+        assert answer.status_code == 200, answer.text
+        order: dict[str, Any] = answer.json()
+        return order
 
     def report(self, key: str | None = None, **changes: Any) -> Any:
         """POST a trade; `key` is its idempotency key."""

@@ -19,11 +19,12 @@ POSITIONS = cast("Table", PositionRow.__table__)
 STATE = (
     *("id", "tenant_id", "name", "name_key", "cash", "realized_pnl", "total_trades", "total_buys"),
     *("last_sequence", "last_hash", "last_trade_id", "last_created_at"),
+    *("kind", "trading_state", "orders_stamp"),
 )
-_PROJECTED = ("cash", "realized_pnl", "total_trades", "total_buys", *STATE[-4:])
+_PROJECTED = STATE[4:12]  # cash to last_created_at
 _NEW = (
     *("tenant_id", "name", "name_key", "base_currency", "kind", "opening_cash", "cash", "realized_pnl"),
-    *("total_trades", "total_buys", "last_sequence", "last_hash", "created_at"),
+    *("total_trades", "total_buys", "last_sequence", "last_hash", "created_at", "trading_state"),
 )
 _POSITION_KEY = ("tenant_id", "portfolio_id", "symbol", "product")
 _POSITION = ("quantity", "cost", "realized_pnl", "last_sequence")
@@ -70,6 +71,12 @@ def positions_at(connection: Connection, keys: Sequence[Row]) -> list[tuple[Any,
     P&L.
     """
     return matching_rows(connection, POSITIONS, _POSITION_KEY + _POSITION[:3], _POSITION_KEY, keys)
+
+
+def positions_in(connection: Connection, places: Sequence[Row]) -> list[tuple[Any, ...]]:
+    """Return all positions of the portfolios (tenant id, id), as `positions_at` does."""
+    columns = _POSITION_KEY + _POSITION[:3]
+    return matching_rows(connection, POSITIONS, columns, ("tenant_id", "portfolio_id"), places)
 
 
 def new_trades(rows: Sequence[TradeRow]) -> Write:

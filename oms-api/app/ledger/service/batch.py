@@ -1,7 +1,11 @@
 """What a batch of commands needs from the database, locked and loaded in a few statements."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
+
+from sqlalchemy import Connection
 
 from app.clock import iso
 from app.ledger.queries import books as queries
@@ -15,9 +19,27 @@ OPENING_CASH = Decimal(1_000_000)  # of a paper portfolio, in its base currency
 BASE_CURRENCY = "USD"
 _REMEMBERED_PORTFOLIOS = 100_000
 
+Place = tuple[int, int]  # tenant id, portfolio id
 NameKey = tuple[int, str]  # tenant id, key of a portfolio's name
 TradeKey = tuple[int, str]  # tenant id, trade id
 RequestKey = tuple[int, str, str]  # tenant id, kind, idempotency key
+
+
+OpeningState = Callable[[Connection, int], str]  # a tenant's trading state, for a new portfolio of it
+
+
+class Opening(NamedTuple):
+    """A portfolio that is wanted, and made where it is missing."""
+
+    tenant_id: int
+    portfolio_name: str
+    portfolio_key: str
+    at: datetime
+
+
+def always_active(_: Connection, __: int) -> str:
+    """Return the state of a new portfolio where nobody can halt anything."""
+    return "ACTIVE"
 
 
 class StaleNames(Exception):
@@ -27,8 +49,19 @@ class StaleNames(Exception):
 class Batch:
     """The commands of one batch with their portfolios, the trades they undo, and the keys bound before."""
 
-    def __init__(self, books: Books, works: Sequence[Command], known: dict[NameKey, int]) -> None:
+    def __init__(
+        self,
+        books: Books,
+        works: Sequence[Command],
+        known: dict[NameKey, int],
+        openings: Sequence[Opening] = (),
+        places: Iterable[Place] = (),
+        opening_state: OpeningState = always_active,
+    ) -> None:
         self.books = books
+        self._openings = openings
+        self._places = set(places)
+        self._opening_state = opening_state
         self._records = [work for work in works if isinstance(work, RecordTrade)]
         self._reversals = [work for work in works if isinstance(work, ReverseTrade)]
         self._known = known
@@ -45,6 +78,7 @@ class Batch:
         self.originals = {(row.tenant_id, row.trade_id): row for row in originals}
         self._resolve_portfolios()
         touched = {(tenant_id, portfolio_id) for (tenant_id, _), portfolio_id in self._ids.items()}
+        touched |= self._places
         self.books.lock(touched | {(row.tenant_id, row.portfolio_id) for row in self.originals.values()})
         self.reversed = queries.reversals_of(connection, targets)
         self._bind([*self._records, *self._reversals])
@@ -52,14 +86,18 @@ class Batch:
 
     def portfolio_of(self, work: RecordTrade) -> PortfolioState:
         """Return the portfolio that a trade goes to."""
-        tenant_id = work.origin.tenant_id
-        state = self.books.portfolio(tenant_id, self._ids[tenant_id, work.portfolio_key])
-        if state.name_key != work.portfolio_key:
+        return self.portfolio_named(work.origin.tenant_id, work.portfolio_key)
+
+    def portfolio_named(self, tenant_id: int, portfolio_key: str) -> PortfolioState:
+        """Return a portfolio that was wanted, by its name's key."""
+        state = self.books.portfolio(tenant_id, self._ids[tenant_id, portfolio_key])
+        if state.name_key != portfolio_key:
             raise StaleNames
         return state
 
     def _resolve_portfolios(self) -> None:
         wanted = {_name(work) for work in self._records}
+        wanted |= {(opening.tenant_id, opening.portfolio_key) for opening in self._openings}
         self._ids = {name: self._known[name] for name in wanted if name in self._known}
         unknown = sorted(wanted - self._ids.keys())
         if not unknown:
@@ -73,16 +111,19 @@ class Batch:
     def _make_portfolios(self, missing: list[NameKey]) -> dict[NameKey, int]:
         """Make the missing portfolios, except for those whose requests all come under a key that is taken."""
         self._bind(self._records)
-        first: dict[NameKey, RecordTrade] = {}
+        first = {(opening.tenant_id, opening.portfolio_key): opening for opening in reversed(self._openings)}
         taken = set(self.bound)
         for work in self._records:
             key = request_key(work)
             if key not in taken:
-                first.setdefault(_name(work), work)
+                first.setdefault(_name(work), _opening(work))
             if key:
                 taken.add(key)
         fresh = [first[name] for name in missing if name in first]
-        queries.insert_portfolios(self.books.connection, [_new_portfolio(work) for work in fresh])
+        connection = self.books.connection
+        states = {tenant_id: self._opening_state(connection, tenant_id) for tenant_id, _ in missing}
+        rows = [_new_portfolio(opening, states[opening.tenant_id]) for opening in fresh]
+        queries.insert_portfolios(connection, rows)
         return queries.portfolio_ids(self.books.connection, missing)
 
     def _remember(self, found: dict[NameKey, int]) -> None:
@@ -117,7 +158,12 @@ def _name(work: RecordTrade) -> NameKey:
     return (work.origin.tenant_id, work.portfolio_key)
 
 
-def _new_portfolio(work: RecordTrade) -> tuple[str | int, ...]:
+def _opening(work: RecordTrade) -> Opening:
+    return Opening(work.origin.tenant_id, work.portfolio_name, work.portfolio_key, work.origin.at)
+
+
+def _new_portfolio(opening: Opening, trading_state: str) -> tuple[str | int, ...]:
     cash = fixed(OPENING_CASH)
-    naming = (work.origin.tenant_id, work.portfolio_name, work.portfolio_key, BASE_CURRENCY, "paper")
-    return (*naming, cash, cash, fixed(Decimal(0)), 0, 0, 0, GENESIS, iso(work.origin.at))
+    naming = (opening.tenant_id, opening.portfolio_name, opening.portfolio_key, BASE_CURRENCY, "paper")
+    counters = (fixed(Decimal(0)), 0, 0, 0, GENESIS)
+    return (*naming, cash, cash, *counters, iso(opening.at), trading_state)

@@ -2,7 +2,7 @@
 statements.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from app.clock import iso
 from app.database import write
-from app.database.bulk import Row
+from app.database.bulk import Row, Write
 from app.events.service import new_events
 from app.ids import TradeIds
 from app.ledger.errors import BookIsFull
@@ -29,7 +29,9 @@ PositionKey = tuple[int, int, str, str]  # tenant id, portfolio id, symbol, prod
 
 @dataclass(slots=True)
 class PortfolioState:
-    """A locked portfolio as the batch sees it; `last_created_at` is canonical text."""
+    """A locked portfolio as the batch sees it; `last_created_at` is canonical text, `trading_state` the kill
+    switch's (ACTIVE, REDUCING, HALTED), and `orders_stamp` changes whenever one of its orders does.
+    """
 
     id: int
     tenant_id: int
@@ -43,6 +45,9 @@ class PortfolioState:
     last_hash: str
     last_trade_id: str | None
     last_created_at: str | None
+    kind: str
+    trading_state: str
+    orders_stamp: str
 
 
 class Entry(NamedTuple):
@@ -61,6 +66,7 @@ class Entry(NamedTuple):
     buys: int
     note: str | None
     reverses: str | None
+    order_id: str | None = None
 
 
 class Books:
@@ -82,10 +88,32 @@ class Books:
             state = _state(row)
             self._portfolios[state.tenant_id, state.id] = state
 
+    def imagine(self, state: PortfolioState) -> None:
+        """Take a portfolio that is not there, for a look at what would happen in it."""
+        self._portfolios[state.tenant_id, state.id] = state
+
     def load_positions(self, keys: Iterable[PositionKey]) -> None:
         """Load the positions that the batch may change."""
         for row in queries.positions_at(self.connection, list(set(keys) - self._positions.keys())):
             self._positions[row[:4]] = Position(*map(_decimal, row[4:7]))
+
+    def load_all_positions(self, places: Iterable[tuple[int, int]]) -> None:
+        """Load every position of the portfolios (tenant id, id)."""
+        for row in queries.positions_in(self.connection, list(places)):
+            self._positions[row[:4]] = Position(*map(_decimal, row[4:7]))
+
+    def take_positions(self, positions: Mapping[PositionKey, Position]) -> None:
+        """Take positions that are known to be true under the locks held."""
+        self._positions.update(positions)
+
+    def positions(self, place: tuple[int, int]) -> dict[PositionKey, Position]:
+        """Return the positions of a portfolio that are loaded."""
+        return {key: held for key, held in self._positions.items() if key[:2] == place}
+
+    @property
+    def appended(self) -> Sequence[TradeRow]:
+        """What was added to the ledger since the last flush."""
+        return self._rows
 
     def portfolio(self, tenant_id: int, portfolio_id: int) -> PortfolioState:
         """Return a portfolio that was locked."""
@@ -117,17 +145,29 @@ class Books:
         self._events.append((row.tenant_id, "trade.recorded", _payload(row), row.created_at))
         return row
 
-    def flush(self) -> None:
-        """Write what the batch did so far."""
+    def flush(self, *others: Write) -> None:
+        """Write what the batch did so far, and `others` with it."""
         write(
             self.connection,
             queries.new_trades(self._rows),
             queries.moved_positions([self._position_row(key) for key in self._moved]),
             queries.moved_portfolios([_projection(self._portfolios[key]) for key in self._touched]),
-            new_events(self._events),
+            new_events([*self._events, *map(self._position_event, self._moved)]),
+            *others,
         )
         for written in (self._rows, self._events, self._moved, self._touched):
             written.clear()
+
+    def _position_event(self, key: PositionKey) -> Row:
+        tenant_id, portfolio_id, symbol, product = key
+        facts = {
+            "portfolio_id": portfolio_id,
+            "symbol": symbol,
+            "product": product,
+            "sequence": self._moved[key],
+        }
+        at = self._portfolios[tenant_id, portfolio_id].last_created_at
+        return (tenant_id, "position.changed", orjson.dumps(facts).decode(), at)
 
     def _position_row(self, key: PositionKey) -> Row:
         position = self._positions[key]
@@ -152,7 +192,7 @@ def _row(state: PortfolioState, origin: Origin, entry: Entry, before: Position, 
         fixed(after.realized_pnl - before.realized_pnl),
         origin.user_id,
         origin.source,
-        None,
+        entry.order_id,
         entry.note,
         origin.idempotency_key,
         origin.request_hash,

@@ -1,47 +1,73 @@
 """The writer's handler: what happens to a batch of commands between BEGIN and COMMIT."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from sqlalchemy import Connection
 
 from app.errors import OmsError
 from app.ids import TradeIds
-from app.ledger.errors import AlreadyReversed, KeyReused, NoSuchTrade, ReversalOfReversal
+from app.ledger.errors import AlreadyReversed, KeyReused, NoSuchTrade, ReversalOfReversal, TradingHalted
 from app.ledger.queries import books as queries
-from app.ledger.rules.accounting import Fill, Position, Side, apply_fill, replay
+from app.ledger.rules.accounting import Fill, Position, Side, apply_fill, closed_quantity, replay
 from app.ledger.rules.chain import TradeRow
-from app.ledger.service.batch import Batch, NameKey, request_key
+from app.ledger.service.batch import (
+    Batch,
+    NameKey,
+    Opening,
+    OpeningState,
+    Place,
+    always_active,
+    request_key,
+)  # fmt: skip
 from app.ledger.service.books import Books, Entry, PortfolioState
 from app.ledger.service.commands import Command, Recorded, RecordTrade, ReverseTrade
 from app.money import ZERO
+
+ACTIVE, HALTED = "ACTIVE", "HALTED"  # between them: REDUCING
 
 
 class Recording:
     """Handler of group commit for the ledger. One instance belongs to one writer thread."""
 
-    def __init__(self, ids: TradeIds | None = None) -> None:
+    def __init__(self, ids: TradeIds | None = None, opening_state: OpeningState = always_active) -> None:
         self._ids = ids or TradeIds()
+        self._opening_state = opening_state
         self._known: dict[NameKey, int] = {}
         self._last: list[Recorded | OmsError] = []
 
     def handle(self, connection: Connection, works: Sequence[Command]) -> list[Recorded | OmsError]:
         """Record and reverse `works` in order; see `group_commit.Handler`."""
-        batch = Batch(Books(connection, self._ids), works, self._known)
+        batch = self.batch(connection, works)
         try:
             batch.load()
-            self._last = [_outcome(batch, work) for work in works]
+            self._last = [outcome_of(batch, work) for work in works]
             batch.books.flush()
         except Exception:
-            self._known.clear()  # a restored database may number its portfolios anew
+            self.forget()
             raise
         return self._last
+
+    def batch(
+        self,
+        connection: Connection,
+        works: Sequence[Command],
+        openings: Sequence[Opening] = (),
+        places: Iterable[Place] = (),
+    ) -> Batch:
+        """Return a batch of `works`, with portfolios to be made or locked for what else is done in it."""
+        books = Books(connection, self._ids)
+        return Batch(books, works, self._known, openings, places, self._opening_state)
+
+    def forget(self) -> None:
+        """Forget the numbers of portfolios: a restored database may number them anew."""
+        self._known.clear()
 
     def recover(self, connection: Connection, works: Sequence[Command]) -> list[Recorded | OmsError | None]:
         """Tell which rows of the last batch stand; taking the same locks first waits for its lost
         transaction.
         """
-        Batch(Books(connection, self._ids), works, self._known).load()
+        self.batch(connection, works).load()
         ids = [(one.row.tenant_id, one.row.trade_id) for one in self._last if isinstance(one, Recorded)]
         standing = {(row[0], row[1]) for row in queries.trades_by_id(connection, ids)}
         return [
@@ -50,7 +76,7 @@ class Recording:
         ]
 
 
-def _outcome(batch: Batch, work: Command) -> Recorded | OmsError:
+def outcome_of(batch: Batch, work: Command) -> Recorded | OmsError:
     """Return what becomes of one command; a refusal is a value here, so that it harms no other."""
     try:
         repeated = _repeated(batch, work)
@@ -78,9 +104,20 @@ def _repeated(batch: Batch, work: Command) -> Recorded | None:
 def _record(batch: Batch, work: RecordTrade) -> Recorded:
     portfolio = batch.portfolio_of(work)
     position = batch.books.position((portfolio.tenant_id, portfolio.id, work.symbol, work.product))
+    if portfolio.trading_state != ACTIVE:
+        refuse_by_switch(portfolio, position, work)
     after = apply_fill(position, Fill(work.side, work.trade.quantity, work.trade.gmv))
     row = batch.books.append(portfolio, work.origin, _trade_entry(work), after)
     return Recorded(row, portfolio.name)
+
+
+def refuse_by_switch(portfolio: PortfolioState, position: Position, work: RecordTrade) -> None:
+    """Raise TradingHalted unless a kill switch that reduces lets the trade pass: the opposite side, never
+    through zero.
+    """
+    signed = work.side.sign * work.trade.quantity
+    if portfolio.trading_state == HALTED or closed_quantity(position.quantity, signed) < work.trade.quantity:
+        raise TradingHalted(portfolio.name, portfolio.trading_state)
 
 
 def _trade_entry(work: RecordTrade) -> Entry:

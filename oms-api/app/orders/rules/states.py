@@ -76,7 +76,7 @@ def checked_move(order_id: str, start: Status, end: Status) -> Status:
 
 
 def status_after_fill(status: Status, quantity: Decimal, filled: Decimal) -> Status:
-    """Return where an order stands of which `filled` of `quantity` is filled now; it stood at `status` before.
+    """Return where an order stands of which `filled` of `quantity` is filled now; before, it was at `status`.
 
     A completing fill ends it, a pending request stays pending, a late fill leaves a final order what it was
     unless it completes it.

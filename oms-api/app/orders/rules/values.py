@@ -6,7 +6,23 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
+from app.brokers.rules.values import OrderType, TimeInForce
 from app.money import ZERO
+
+__all__ = [
+    "FINAL",
+    "OPEN",
+    "WORKING",
+    "GroupKind",
+    "Order",
+    "OrderType",
+    "Protection",
+    "Role",
+    "Status",
+    "Target",
+    "Ticket",
+    "TimeInForce",
+]
 
 
 class Status(StrEnum):
@@ -27,28 +43,6 @@ class Status(StrEnum):
     REPLACED = "REPLACED"
     DENIED = "DENIED"
     REJECTED = "REJECTED"
-
-
-class OrderType(StrEnum):
-    """What makes an order match."""
-
-    MARKET = "MARKET"
-    LIMIT = "LIMIT"
-    STOP = "STOP"
-    STOP_LIMIT = "STOP_LIMIT"
-    TRAILING_STOP = "TRAILING_STOP"
-
-
-class TimeInForce(StrEnum):
-    """How long an order works."""
-
-    DAY = "DAY"
-    GTC = "GTC"
-    GTD = "GTD"
-    IOC = "IOC"
-    FOK = "FOK"
-    OPG = "OPG"
-    CLS = "CLS"
 
 
 class GroupKind(StrEnum):
@@ -109,8 +103,8 @@ class Protection(NamedTuple):
 class Order(NamedTuple):
     """An order as its row holds it: everything that a restart needs.
 
-    `quantity` is the total of the chain of replacements, `filled_quantity` and `filled_value` include what the
-    predecessors had filled (`carried_…`). `ends_at` is when DAY and GTD expire. `denial` is JSON text.
+    `quantity` is the total of the chain of replacements; `filled_quantity` and `filled_value` include what
+    the predecessors had filled (`carried_…`). `ends_at` is when DAY and GTD expire. `denial` is JSON text.
     `event_count` numbers its moves.
     """
 

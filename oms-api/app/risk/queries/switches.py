@@ -64,6 +64,11 @@ def switches_of(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, 
     return {one: Switches(states[one]) if one in states else ALL_ACTIVE for one in wanted}
 
 
+def opening_state(connection: Connection, tenant_id: int) -> str:
+    """Return the trading state of a new portfolio: what the tenant's own switch says."""
+    return switches_of(connection, [tenant_id])[tenant_id].state("")[0].value
+
+
 def turned_switch(tenant_id: int, change: SwitchChange) -> list[Write]:
     """Turn a switch, and record that it was turned."""
     row = (tenant_id, *change[:7])

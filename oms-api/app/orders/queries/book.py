@@ -1,0 +1,159 @@
+"""The writer's statements on orders: each serves a whole batch."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import Connection, Table, select
+
+from app.database import alteration, insertion, matching_rows
+from app.database.bulk import Row, Write
+from app.ledger.models import Portfolio
+from app.orders.models import IS_OPEN, Execution, OrderEvent, OrderRecord
+from app.orders.rules.rows import COLUMNS, MUTABLE, ExecutionRow, Move, order_of, row_of
+from app.orders.rules.values import Order
+
+ORDERS = cast("Table", OrderRecord.__table__)
+MOVES = cast("Table", OrderEvent.__table__)
+EXECUTIONS = cast("Table", Execution.__table__)
+PORTFOLIOS = cast("Table", Portfolio.__table__)
+_KEY = ("tenant_id", "id")
+
+OrderKey = tuple[int, str]  # tenant id, order id
+Place = tuple[int, int]  # tenant id, portfolio id
+
+
+def places_of(connection: Connection, ids: Sequence[OrderKey]) -> dict[OrderKey, Place]:
+    """Return the portfolios of the orders that exist."""
+    found = matching_rows(connection, ORDERS, ("tenant_id", "id", "portfolio_id"), _KEY, ids)
+    return {(tenant_id, order_id): (tenant_id, place) for tenant_id, order_id, place in found}
+
+
+def orders_by_id(connection: Connection, ids: Sequence[OrderKey]) -> list[Order]:
+    """Return the orders that exist."""
+    return [order_of(row) for row in matching_rows(connection, ORDERS, COLUMNS, _KEY, ids)]
+
+
+def orders_by_name(connection: Connection, column: str, names: Sequence[OrderKey]) -> list[Order]:
+    """Return the orders by (tenant id, `column`): client_order_id, idempotency_key, parent_id or group_id."""
+    return [order_of(row) for row in matching_rows(connection, ORDERS, COLUMNS, ("tenant_id", column), names)]
+
+
+def open_orders(connection: Connection, places: Sequence[Place]) -> list[Order]:
+    """Return the open orders of the portfolios."""
+    found = []
+    for tenant_id, wanted in _by_tenant(places).items():
+        statement = select(ORDERS).where(
+            ORDERS.c.tenant_id == tenant_id, ORDERS.c.portfolio_id.in_(wanted), IS_OPEN
+        )
+        found += [order_of(row) for row in connection.execute(statement)]
+    return found
+
+
+def places_with_orders(connection: Connection, symbols: Sequence[OrderKey]) -> dict[OrderKey, list[Place]]:
+    """Return the portfolios that have open orders in each of the symbols (tenant id, symbol)."""
+    found: dict[OrderKey, list[Place]] = {}
+    for tenant_id, wanted in _by_tenant(symbols).items():
+        statement = (
+            select(ORDERS.c.symbol, ORDERS.c.portfolio_id)
+            .where(ORDERS.c.tenant_id == tenant_id, ORDERS.c.symbol.in_(wanted), IS_OPEN)
+            .distinct()
+            .order_by(ORDERS.c.portfolio_id)
+        )
+        for symbol, portfolio_id in connection.execute(statement):
+            found.setdefault((tenant_id, symbol), []).append((tenant_id, portfolio_id))
+    return found
+
+
+def places_with_any(connection: Connection, tenant_id: int) -> set[Place]:
+    """Return the tenant's portfolios that have open orders."""
+    statement = select(ORDERS.c.portfolio_id).where(ORDERS.c.tenant_id == tenant_id, IS_OPEN).distinct()
+    return {(tenant_id, row[0]) for row in connection.execute(statement)}
+
+
+def portfolios_of(connection: Connection, tenant_id: int) -> list[tuple[int, str]]:
+    """Return id and name key of the tenant's portfolios."""
+    statement = select(PORTFOLIOS.c.id, PORTFOLIOS.c.name_key).where(PORTFOLIOS.c.tenant_id == tenant_id)
+    return [(row[0], row[1]) for row in connection.execute(statement)]
+
+
+def symbols_with_orders(connection: Connection) -> list[OrderKey]:
+    """Return (tenant id, symbol) of all open orders, of every tenant."""
+    statement = select(ORDERS.c.tenant_id, ORDERS.c.symbol).where(IS_OPEN).distinct()
+    return [(row[0], row[1]) for row in connection.execute(statement)]
+
+
+def overdue_places(connection: Connection, now: str) -> set[Place]:
+    """Return the portfolios with open orders whose end has come."""
+    ends = ORDERS.c.ends_at.isnot(None) & (ORDERS.c.ends_at <= datetime.fromisoformat(now))
+    statement = select(ORDERS.c.tenant_id, ORDERS.c.portfolio_id).where(IS_OPEN, ends).distinct()
+    return {(row[0], row[1]) for row in connection.execute(statement)}
+
+
+def known_executions(connection: Connection, keys: Sequence[Row]) -> set[tuple[Any, ...]]:
+    """Return those of the executions (tenant id, broker, execution id) that are booked."""
+    names = ("tenant_id", "broker", "execution_id")
+    return set(matching_rows(connection, EXECUTIONS, names, names, keys))
+
+
+def used_since(connection: Connection, tenant_id: int, symbol: str, since: str) -> list[tuple[Any, ...]]:
+    """Return (portfolio id, side, quantity) of what was executed in the symbol at that instant or later."""
+    columns = (EXECUTIONS.c.portfolio_id, EXECUTIONS.c.side, EXECUTIONS.c.quantity)
+    statement = select(*columns).where(
+        EXECUTIONS.c.tenant_id == tenant_id,
+        EXECUTIONS.c.symbol == symbol,
+        EXECUTIONS.c.executed_at >= datetime.fromisoformat(since),
+    )
+    return [tuple(row) for row in connection.execute(statement)]
+
+
+def request_of(connection: Connection, tenant_id: int, order_id: str, key: str) -> bool:
+    """Tell whether a move of the order was asked for under that idempotency key."""
+    statement = select(MOVES.c.sequence).where(
+        MOVES.c.tenant_id == tenant_id, MOVES.c.order_id == order_id, MOVES.c.request_key == key
+    )
+    return connection.execute(statement).first() is not None
+
+
+def move_stands(connection: Connection, tenant_id: int, order_id: str, sequence: int, at: str) -> bool:
+    """Tell whether that move was recorded at that instant."""
+    statement = select(MOVES.c.sequence).where(
+        MOVES.c.tenant_id == tenant_id,
+        MOVES.c.order_id == order_id,
+        MOVES.c.sequence == sequence,
+        MOVES.c.at == datetime.fromisoformat(at),
+    )
+    return connection.execute(statement).first() is not None
+
+
+def new_orders(orders: Sequence[Order]) -> Write:
+    """Insert orders."""
+    return insertion(ORDERS, COLUMNS, [row_of(order) for order in orders])
+
+
+def changed_orders(orders: Sequence[Order]) -> Write:
+    """Write what of an order changes."""
+    return alteration(ORDERS, MUTABLE, _KEY, [row_of(order, (*MUTABLE, *_KEY)) for order in orders])
+
+
+def new_moves(moves: Sequence[Move]) -> Write:
+    """Append to the orders' histories."""
+    return insertion(MOVES, Move._fields, moves)
+
+
+def new_executions(rows: Sequence[ExecutionRow]) -> Write:
+    """Append executions."""
+    return insertion(EXECUTIONS, ExecutionRow._fields, rows)
+
+
+def stamped(places: Iterable[Place], stamp: str) -> Write:
+    """Mark the portfolios: their orders changed."""
+    rows = [(stamp, *place) for place in places]
+    return alteration(PORTFOLIOS, ("orders_stamp",), ("tenant_id", "id"), rows)
+
+
+def _by_tenant(pairs: Iterable[tuple[int, Any]]) -> dict[int, list[Any]]:
+    grouped: dict[int, list[Any]] = {}
+    for tenant_id, value in pairs:
+        grouped.setdefault(tenant_id, []).append(value)
+    return grouped

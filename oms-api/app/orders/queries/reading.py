@@ -1,0 +1,129 @@
+"""Reading orders for those who look at them; every statement begins with the tenant."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple, cast
+
+from sqlalchemy import Connection, Select, Table, select
+
+from app.clock import iso
+from app.ids import first_trade_id_at
+from app.ledger.models import Portfolio
+from app.money import fixed
+from app.orders.models import IS_FINAL, IS_OPEN, Execution, OrderEvent, OrderRecord
+from app.orders.rules.rows import COLUMNS, ExecutionRow, Move, order_of
+from app.orders.rules.values import Order, Role, Status
+
+ORDERS = cast("Table", OrderRecord.__table__)
+PORTFOLIOS = cast("Table", Portfolio.__table__)
+MOVES = cast("Table", OrderEvent.__table__)
+EXECUTIONS = cast("Table", Execution.__table__)
+
+
+class Listed(NamedTuple):
+    """An order with its portfolio's name, and the orders that wait for it."""
+
+    order: Order
+    portfolio_name: str
+    legs: tuple[Order, ...]
+
+
+class OrderFilter(NamedTuple):
+    """Which orders; None is any."""
+
+    status: Status | None = None
+    is_open: bool | None = None
+    symbol: str | None = None
+    portfolio_key: str | None = None
+    side: str | None = None
+    strategy: str | None = None
+    user_id: str | None = None
+    client_order_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+def orders_of(tenant_id: int) -> Select[Any]:
+    """Return the tenant's orders with their portfolios' names, for other queries to build on."""
+    home = (PORTFOLIOS.c.tenant_id == ORDERS.c.tenant_id) & (PORTFOLIOS.c.id == ORDERS.c.portfolio_id)
+    columns = (ORDERS.c[name] for name in COLUMNS)
+    return (
+        select(*columns, PORTFOLIOS.c.name.label("portfolio_name"))
+        .select_from(ORDERS.join(PORTFOLIOS, home))
+        .where(ORDERS.c.tenant_id == tenant_id)
+    )
+
+
+def list_orders(
+    connection: Connection, tenant_id: int, wanted: OrderFilter, limit: int, after: str | None
+) -> list[Listed]:
+    """Return orders, newest first, from before the order `after` on."""
+    statement = orders_of(tenant_id).where(*_conditions(wanted)).order_by(ORDERS.c.id.desc()).limit(limit)
+    if after is not None:
+        statement = statement.where(ORDERS.c.id < after)
+    return _listed(connection, tenant_id, statement)
+
+
+def find_order(connection: Connection, tenant_id: int, order_id: str) -> Listed | None:
+    """Return one order."""
+    found = _listed(connection, tenant_id, orders_of(tenant_id).where(ORDERS.c.id == order_id))
+    return found[0] if found else None
+
+
+def moves_of(connection: Connection, tenant_id: int, order_id: str) -> list[Move]:
+    """Return the order's history, oldest first."""
+    columns = (MOVES.c[name] for name in Move._fields)
+    statement = select(*columns).where(MOVES.c.tenant_id == tenant_id, MOVES.c.order_id == order_id)
+    rows = connection.execute(statement.order_by(MOVES.c.sequence))
+    return [Move._make(map(_canonical, row)) for row in rows]
+
+
+def fills_of(connection: Connection, tenant_id: int, order_id: str) -> list[ExecutionRow]:
+    """Return the order's executions, oldest first."""
+    columns = (EXECUTIONS.c[name] for name in ExecutionRow._fields)
+    statement = select(*columns).where(EXECUTIONS.c.tenant_id == tenant_id, EXECUTIONS.c.order_id == order_id)
+    rows = connection.execute(statement.order_by(EXECUTIONS.c.trade_id))
+    return [ExecutionRow._make(map(_canonical, row)) for row in rows]
+
+
+def _conditions(wanted: OrderFilter) -> list[Any]:
+    equal = {
+        ORDERS.c.status: wanted.status,
+        ORDERS.c.symbol: wanted.symbol,
+        PORTFOLIOS.c.name_key: wanted.portfolio_key,
+        ORDERS.c.side: wanted.side,
+        ORDERS.c.strategy: wanted.strategy,
+        ORDERS.c.user_id: wanted.user_id,
+        ORDERS.c.client_order_id: wanted.client_order_id,
+    }
+    conditions: list[Any] = [column == value for column, value in equal.items() if value is not None]
+    if wanted.is_open is not None:
+        conditions.append(IS_OPEN if wanted.is_open else IS_FINAL)
+    if wanted.since is not None:  # ids begin with the time
+        conditions.append(ORDERS.c.id >= _first_id_at(wanted.since))
+    if wanted.until is not None:
+        conditions.append(ORDERS.c.id < _first_id_at(wanted.until))
+    return conditions
+
+
+def _first_id_at(instant: datetime) -> str:
+    return f"O{first_trade_id_at(instant)[1:]}"
+
+
+def _listed(connection: Connection, tenant_id: int, statement: Select[Any]) -> list[Listed]:
+    rows = [tuple(row) for row in connection.execute(statement)]
+    orders = [(order_of(row[:-1]), str(row[-1])) for row in rows]
+    entries = [order.id for order, _ in orders if order.role is Role.ENTRY]
+    legs: dict[str, list[Order]] = {}
+    if entries:
+        waiting = orders_of(tenant_id).where(ORDERS.c.parent_id.in_(entries)).order_by(ORDERS.c.id)
+        for row in connection.execute(waiting):
+            leg = order_of(tuple(row)[:-1])
+            legs.setdefault(leg.parent_id or "", []).append(leg)
+    return [Listed(order, name, tuple(legs.get(order.id, ()))) for order, name in orders]
+
+
+def _canonical(value: Any) -> Any:  # whatever a column holds
+    if isinstance(value, Decimal):
+        return fixed(value)
+    return iso(value) if isinstance(value, datetime) else value

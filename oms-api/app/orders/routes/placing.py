@@ -1,0 +1,222 @@
+"""Placing orders, changing and ending them."""
+
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Depends, Path, Request, Response
+
+from app.edge import FastAnswer, FastRequest, FastRoute
+from app.errors import FieldError, Invalid
+from app.identity.dependencies import Gate, Trader
+from app.identity.rules import Caller, Scope
+from app.ledger.dependencies import IdempotencyKey, check_key
+from app.ledger.schemas import Wanted
+from app.orders.dependencies import TheOrderDesk
+from app.orders.errors import OrderDenied
+from app.orders.rules.values import GroupKind, Status
+from app.orders.schemas import (
+    CancelAllIn,
+    CancelIn,
+    ChangesIn,
+    CloseIn,
+    GroupIn,
+    OrderOut,
+    OrdersOut,
+    PreviewOut,
+    TicketIn,
+    order_out,
+    preview_out,
+)
+from app.orders.service.commands import Done
+from app.orders.service.desk import OrderDesk
+from app.orders.service.judging import denial_text
+from app.wire.answers import REPLAYED, REPLAYED_HEADER, answer, responses
+from app.wire.body import documented_body, json_body, read_json, validated
+
+router = APIRouter(tags=["orders"])
+
+ORDERS_PATH = "/api/v1/orders"
+TICKET_EXAMPLE: dict[str, Any] = {
+    "portfolio_name": "Growth",
+    "symbol": "AAPL",
+    "side": "BUY",
+    "quantity": "10",
+    "type": "MARKET",
+    "time_in_force": "DAY",
+}
+_PAIR: dict[str, Any] = {
+    "kind": "OCO",
+    "orders": [
+        {**TICKET_EXAMPLE, "side": "SELL", "type": "LIMIT", "limit_price": "100000"},
+        {**TICKET_EXAMPLE, "side": "SELL", "type": "STOP", "stop_price": "1"},
+    ],
+}
+_REPLAY = {REPLAYED: "true"}
+OrderId = Annotated[Wanted, Path(max_length=32)]
+
+
+@router.post(
+    "/orders",
+    status_code=201,
+    responses=responses(201, {"model": OrderOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(TicketIn, TICKET_EXAMPLE),
+)
+async def place_order(caller: Trader, desk: TheOrderDesk, key: IdempotencyKey, request: Request) -> Response:
+    """Place an order. What the market makes of it at once is in the answer; what our own checks deny is kept
+    as DENIED and told as a problem with its numbers.
+    """
+    fast = await _place(desk, caller, request.state.edge, key)
+    headers = {name.decode(): value.decode() for name, value in fast.headers}
+    return Response(fast.body, fast.status, headers, media_type="application/json")
+
+
+@router.post(
+    "/orders:group",
+    status_code=201,
+    responses=responses(201, {"model": OrdersOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(GroupIn, _PAIR),
+)
+async def place_group(
+    caller: Trader, body: Annotated[GroupIn, Depends(json_body(GroupIn))], desk: TheOrderDesk,
+    key: IdempotencyKey,
+) -> Response:  # fmt: skip
+    """Place two joined orders: OCO, of which only one can fill, or OTO, of which one waits for the other."""
+    first, second = body.orders
+    if first.portfolio_name != second.portfolio_name:
+        message = "Joined orders belong to one portfolio."
+        raise Invalid(message, [FieldError("orders.1.portfolio_name", message, "other_portfolio")])
+    if first.take_profit or first.stop_loss or second.take_profit or second.stop_loss:
+        message = "An order of a group has no legs of its own."
+        raise Invalid(message, [FieldError("orders", message, "legs_in_a_group")])
+    tickets = [one.ticket() for one in body.orders]
+    done = await desk.place_group(caller, GroupKind(body.kind), first.portfolio_name, tickets, key)
+    return _orders(_accepted(done), 201)
+
+
+@router.post(
+    "/orders:preview",
+    status_code=200,
+    responses=responses(200, {"model": PreviewOut}, 413, 415),
+    openapi_extra=documented_body(TicketIn, TICKET_EXAMPLE),
+)
+async def preview_order(
+    caller: Trader, body: Annotated[TicketIn, Depends(json_body(TicketIn))], desk: TheOrderDesk,
+    key: IdempotencyKey,
+) -> Response:  # fmt: skip
+    """What the ticket would do: expected price, cash and position after, and how every check stands to it.
+    Nothing is sent.
+    """
+    del key  # nothing is recorded that it could name
+    previewed = await desk.preview(caller, body.portfolio_name, body.ticket())
+    denial = orjson.loads(denial_text(previewed.denial)) if previewed.denial else None
+    return answer(preview_out(previewed, denial))
+
+
+@router.post(
+    "/orders:cancel-all",
+    status_code=200,
+    responses=responses(200, {"model": OrdersOut}, 404, 413, 415),
+    openapi_extra=documented_body(CancelAllIn, {"symbol": "AAPL"}),
+)
+async def cancel_all(
+    caller: Trader, body: Annotated[CancelAllIn, Depends(json_body(CancelAllIn))], desk: TheOrderDesk,
+    key: IdempotencyKey,
+) -> Response:  # fmt: skip
+    """End all open orders that match."""
+    del key  # to end what is open is the same however often it is asked
+    done = await desk.cancel_all(caller, **body.model_dump())
+    return _orders(done, 200)
+
+
+@router.post(
+    "/orders/{order_id}/cancel",
+    status_code=200,
+    responses=responses(200, {"model": OrderOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(CancelIn, {"reason": "Changed my mind"}),
+)
+async def cancel_order(
+    caller: Trader, order_id: OrderId, desk: TheOrderDesk, key: IdempotencyKey, request: Request
+) -> Response:
+    """End an order; what filled before stands. A body is not needed."""
+    body = CancelIn()
+    if request.state.edge.body:
+        body = validated(CancelIn, _json(request.state.edge))
+    done = await desk.cancel(caller, order_id, body.reason, key)
+    return _order(done, 200)
+
+
+@router.patch(
+    "/orders/{order_id}",
+    status_code=200,
+    responses=responses(200, {"model": OrderOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(ChangesIn, {"quantity": "20"}),
+)
+async def replace_order(
+    caller: Trader, order_id: OrderId, body: Annotated[ChangesIn, Depends(json_body(ChangesIn))],
+    desk: TheOrderDesk, key: IdempotencyKey,
+) -> Response:  # fmt: skip
+    """Put another order in an order's place; the answer is the new one. Its quantity is the chain's total:
+    what was filled is carried over.
+    """
+    changes = body.changes()
+    if not any(value is not None for value in changes[:-2]):
+        raise Invalid("Nothing is changed.", [FieldError("body", "Name what is to change.", "empty")])
+    return _order(_accepted(await desk.replace(caller, order_id, changes, key)), 200)
+
+
+@router.post(
+    "/positions:close",
+    status_code=201,
+    responses=responses(201, {"model": OrderOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(CloseIn, {"portfolio_name": "Growth", "symbol": "AAPL"}),
+    tags=["positions"],
+)
+async def close_position(
+    caller: Trader, body: Annotated[CloseIn, Depends(json_body(CloseIn))], desk: TheOrderDesk,
+    key: IdempotencyKey,
+) -> Response:  # fmt: skip
+    """Close a position, or a part of it, at market."""
+    facts = (body.symbol, body.product or "", body.quantity, body.reason)
+    return _order(_accepted(await desk.close(caller, body.portfolio_name, *facts, key)), 201)
+
+
+def fast_place(gate: Gate, desk: OrderDesk) -> FastRoute:
+    """Return `place_order` for the edge: the framework's routing and body handling cost more than the
+    commit.
+    """
+
+    async def serve(request: FastRequest) -> FastAnswer:
+        caller = await gate.admit_fast(request, Scope.TRADE)
+        key = request.headers.get(b"idempotency-key")
+        return await _place(desk, caller, request, check_key(None if key is None else key.decode("latin-1")))
+
+    return serve
+
+
+async def _place(desk: OrderDesk, caller: Caller, request: FastRequest, key: str | None) -> FastAnswer:
+    body = validated(TicketIn, _json(request))
+    done = _accepted(await desk.place(caller, body.portfolio_name, body.ticket(), key))
+    headers = ((REPLAYED.lower().encode(), b"true"),) if done.replayed else ()
+    return FastAnswer(201, orjson.dumps(order_out(done.orders[0])), headers)
+
+
+def _json(request: FastRequest) -> Any:
+    return read_json(request.headers.get(b"content-type", b""), request.body)
+
+
+def _accepted(done: Done) -> Done:
+    """Return what was done. Raises OrderDenied where risk said no."""
+    for shown in done.orders:
+        if shown.order.status is Status.DENIED and shown.order.denial:
+            denial = orjson.loads(shown.order.denial)
+            raise OrderDenied(denial["message"], shown.order.id, denial)
+    return done
+
+
+def _order(done: Done, status: int) -> Response:
+    return answer(order_out(done.orders[0]), status, _REPLAY if done.replayed else None)
+
+
+def _orders(done: Done, status: int) -> Response:
+    told = {"orders": [order_out(shown) for shown in done.orders]}
+    return answer(told, status, _REPLAY if done.replayed else None)

@@ -1,0 +1,118 @@
+"""Orders, read."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection
+
+from app.identity.dependencies import Reader
+from app.instruments.schemas import Symbol
+from app.ledger.rules.tickets import name_key
+from app.ledger.schemas import Wanted
+from app.money import money_text, quantity_text
+from app.orders.errors import NoSuchOrder
+from app.orders.queries import reading as queries
+from app.orders.queries.reading import Listed, OrderFilter
+from app.orders.rules.rows import ExecutionRow, Move
+from app.orders.rules.values import Status
+from app.orders.schemas import OrderDetailOut, OrderOut, order_out
+from app.orders.service.commands import Shown
+from app.wire.answers import NEXT_HEADER, answer, responses
+from app.wire.given import TheCursors, TheReaders
+from app.wire.pages import DEFAULT_LIMIT
+from app.wire.query import Cursor, Limit, When, next_link
+
+router = APIRouter(tags=["orders"])
+
+_LIST = "orders"
+
+
+class OrderQuery(BaseModel):
+    """Which orders, and where the page begins."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: Limit = DEFAULT_LIMIT
+    cursor: Cursor | None = None
+    status: Status | None = None
+    open: bool | None = Field(None, description="true: what may still fill; false: what is over")
+    symbol: Symbol | None = None
+    portfolio: Wanted | None = None
+    side: Literal["BUY", "SELL"] | None = None
+    strategy: Wanted | None = None
+    user: Wanted | None = None
+    client_order_id: Wanted | None = None
+    since: When | None = Field(None, alias="from", description="Placed at this instant or later")
+    until: When | None = Field(None, alias="to", description="Placed before this instant")
+
+    def filter(self) -> OrderFilter:
+        """Return the conditions, without the page."""
+        return OrderFilter(
+            status=self.status,
+            is_open=self.open,
+            symbol=self.symbol,
+            portfolio_key=None if self.portfolio is None else name_key(self.portfolio.strip()),
+            side=self.side,
+            strategy=self.strategy,
+            user_id=self.user,
+            client_order_id=self.client_order_id,
+            since=self.since,
+            until=self.until,
+        )
+
+
+@router.get("/orders", responses=responses(200, {"model": list[OrderOut]}, headers=NEXT_HEADER))
+async def list_orders(
+    caller: Reader, query: Annotated[OrderQuery, Query()], readers: TheReaders, cursors: TheCursors,
+    request: Request,
+) -> Response:  # fmt: skip
+    """Orders, newest first."""
+    tenant_id, wanted = caller.tenant_id, query.filter()
+    after = cursors.read(tenant_id, _LIST, query.cursor) if query.cursor else None
+    found = await readers.run(
+        lambda connection: queries.list_orders(connection, tenant_id, wanted, query.limit + 1, after)
+    )
+    page = found[: query.limit]
+    more = len(found) > query.limit
+    cursor = cursors.make(tenant_id, _LIST, page[-1].order.id) if more else None
+    return answer([_told(one) for one in page], headers=next_link(request, cursor))
+
+
+@router.get("/orders/{order_id}", responses=responses(200, {"model": OrderDetailOut}, 404))
+async def get_order(
+    caller: Reader, order_id: Annotated[Wanted, Path(max_length=32)], readers: TheReaders
+) -> Response:
+    """One order with its history and its fills."""
+    tenant_id = caller.tenant_id
+
+    def read(connection: Connection) -> dict[str, Any]:
+        found = queries.find_order(connection, tenant_id, order_id)
+        if found is None:
+            raise NoSuchOrder(order_id)
+        moves = queries.moves_of(connection, tenant_id, order_id)
+        fills = queries.fills_of(connection, tenant_id, order_id)
+        return {**_told(found), "events": list(map(_move, moves)), "fills": list(map(_fill, fills))}
+
+    return answer(await readers.run(read))
+
+
+def _told(listed: Listed) -> dict[str, Any]:
+    return order_out(Shown(*listed))
+
+
+def _move(move: Move) -> dict[str, Any]:
+    told = move._asdict()
+    return {name: told[name] for name in Move._fields[2:-1]}
+
+
+def _fill(row: ExecutionRow) -> dict[str, Any]:
+    return {
+        "execution_id": row.execution_id,
+        "trade_id": row.trade_id,
+        "quantity": quantity_text(row.quantity),
+        "price": money_text(row.price),
+        "value": money_text(row.value),
+        "note": row.note,
+        "executed_at": row.executed_at,
+    }

@@ -1,0 +1,114 @@
+"""Orders, their moves and executions as rows; both databases take canonical text (`money.fixed`,
+`clock.iso`).
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from app.money import fixed
+from app.orders.rules.values import GroupKind, Order, OrderType, Role, Status, TimeInForce
+
+Row = tuple[str | int | bool | None, ...]
+COLUMNS = Order._fields
+# What changes after an order was made; the rest is what was asked for.
+MUTABLE = (
+    *("quantity", "status", "filled_quantity", "filled_value", "is_triggered", "trail_level", "replaced_by"),
+    *("parent_id", "denial", "broker_order_id", "event_count", "updated_at", "accepted_at"),
+)
+_AMOUNTS = frozenset(
+    {
+        *(
+            "quantity",
+            "notional",
+            "limit_price",
+            "stop_price",
+            "trail_amount",
+            "trail_percent",
+            "trail_level",
+        ),
+        *("filled_quantity", "filled_value", "carried_quantity", "carried_value"),
+    }
+)
+_INSTANTS = frozenset({"expires_at", "ends_at", "created_at", "updated_at", "accepted_at"})
+_FLAGS = frozenset({"extended_hours", "is_triggered"})
+_ENUMS: dict[str, Callable[[str], Any]] = {
+    "type": OrderType,
+    "time_in_force": TimeInForce,
+    "status": Status,
+    "group_kind": GroupKind,
+    "role": Role,
+}
+
+
+class Move(NamedTuple):
+    """A row of `order_events`."""
+
+    tenant_id: int
+    order_id: str
+    sequence: int
+    from_status: str | None
+    to_status: str
+    at: str
+    actor: str
+    reason: str | None = None
+    broker_words: str | None = None
+    execution_id: str | None = None
+    request_key: str | None = None
+
+
+class ExecutionRow(NamedTuple):
+    """A row of `executions`, in canonical form. `note` marks what should not have come: late, over, stray."""
+
+    tenant_id: int
+    broker: str
+    execution_id: str
+    order_id: str
+    portfolio_id: int
+    symbol: str
+    side: str
+    quantity: str
+    price: str
+    value: str
+    trade_id: str
+    note: str | None
+    executed_at: str
+
+
+def row_of(order: Order, columns: Sequence[str] = COLUMNS) -> Row:
+    """Return the order's columns as text, numbers and flags."""
+    values: Sequence[Any] = order if columns is COLUMNS else [getattr(order, name) for name in columns]
+    return tuple([fixed(value) if type(value) is Decimal else value for value in values])
+
+
+def order_of(values: Sequence[Any]) -> Order:
+    """Return the order whose columns are `values`, as either driver gives them."""
+    return Order._make(
+        None if value is None else read(value) for value, read in zip(values, _READERS, strict=True)
+    )
+
+
+def _decimal(value: Any) -> Decimal:  # text from SQLite, Decimal from PostgreSQL
+    return value if isinstance(value, Decimal) else Decimal(value)
+
+
+def _instant(value: Any) -> str:  # text from SQLite, an instant from PostgreSQL
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    return str(value)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _reader(name: str) -> Callable[[Any], Any]:
+    if name in _AMOUNTS:
+        return _decimal
+    if name in _INSTANTS:
+        return _instant
+    return bool if name in _FLAGS else _ENUMS.get(name, _same)
+
+
+_READERS = tuple(map(_reader, COLUMNS))

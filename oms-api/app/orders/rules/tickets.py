@@ -1,0 +1,106 @@
+"""What a ticket must and may say, by its type and time in force."""
+
+from decimal import Decimal
+
+from app.errors import FieldError
+from app.orders.rules.values import OrderType, Ticket, TimeInForce
+
+_ALIASES = {"SL": OrderType.STOP_LIMIT, "SL-M": OrderType.STOP}
+_PRICES = ("limit_price", "stop_price", "trail_amount", "trail_percent")
+_NEEDED = {
+    OrderType.MARKET: frozenset[str](),
+    OrderType.LIMIT: frozenset({"limit_price"}),
+    OrderType.STOP: frozenset({"stop_price"}),
+    OrderType.STOP_LIMIT: frozenset({"stop_price", "limit_price"}),
+    OrderType.TRAILING_STOP: frozenset[str](),  # one of the trails: see _trail_errors
+}
+_ALLOWED = {
+    **_NEEDED,
+    OrderType.TRAILING_STOP: frozenset({"trail_amount", "trail_percent"}),
+}
+_AUCTION = frozenset({TimeInForce.OPG, TimeInForce.CLS})
+_HUNDRED = Decimal(100)
+
+
+def order_type(word: str) -> OrderType:
+    """Return the type that `word` names; SL is STOP_LIMIT, SL-M is STOP. Raises ValueError for others."""
+    return _ALIASES.get(word) or OrderType(word)
+
+
+def shape_errors(ticket: Ticket, now: str) -> list[FieldError]:
+    """Return what is wrong with the ticket as such; whether it should trade is for risk to judge."""
+    return [
+        *_price_errors(ticket),
+        *_trail_errors(ticket),
+        *_size_errors(ticket),
+        *_time_errors(ticket, now),
+        *_leg_errors(ticket),
+    ]
+
+
+def _price_errors(ticket: Ticket) -> list[FieldError]:
+    needed, allowed = _NEEDED[ticket.type], _ALLOWED[ticket.type]
+    errors = []
+    for name in _PRICES:
+        is_given = getattr(ticket, name) is not None
+        if name in needed and not is_given:
+            errors.append(FieldError(name, f"A {ticket.type} order needs it.", "missing"))
+        if is_given and name not in allowed:
+            errors.append(FieldError(name, f"A {ticket.type} order has none.", "not_of_this_type"))
+    return errors
+
+
+def _trail_errors(ticket: Ticket) -> list[FieldError]:
+    if ticket.type is not OrderType.TRAILING_STOP:
+        return []
+    if (ticket.trail_amount is None) == (ticket.trail_percent is None):
+        return [FieldError("trail_amount", "Give either trail_amount or trail_percent.", "one_trail")]
+    if ticket.trail_percent is not None and ticket.trail_percent >= _HUNDRED:
+        return [FieldError("trail_percent", "Must be below 100.", "too_large")]
+    return []
+
+
+def _size_errors(ticket: Ticket) -> list[FieldError]:
+    if (ticket.quantity is None) == (ticket.notional is None):
+        return [FieldError("quantity", "Give either quantity or notional.", "sized_once")]
+    if ticket.notional is not None and ticket.type not in {OrderType.MARKET, OrderType.LIMIT}:
+        return [
+            FieldError("notional", "Only MARKET and LIMIT orders are sized by value.", "not_of_this_type")
+        ]
+    return []
+
+
+def _time_errors(ticket: Ticket, now: str) -> list[FieldError]:
+    is_dated = ticket.time_in_force is TimeInForce.GTD
+    if is_dated != (ticket.expires_at is not None):
+        message = "GTD needs it." if is_dated else "Only GTD has one."
+        return [FieldError("expires_at", message, "expires_at")]
+    if ticket.expires_at is not None and ticket.expires_at <= now:
+        return [FieldError("expires_at", "Must be in the future.", "in_the_past")]
+    if ticket.time_in_force in _AUCTION and ticket.type not in {OrderType.MARKET, OrderType.LIMIT}:
+        message = f"{ticket.time_in_force} is for MARKET and LIMIT orders."
+        return [FieldError("time_in_force", message, "not_of_this_type")]
+    return []
+
+
+def _leg_errors(ticket: Ticket) -> list[FieldError]:
+    """The target lies on the profitable side of the entry, the stop on the other."""
+    target = ticket.take_profit.limit_price if ticket.take_profit else None
+    stop = ticket.stop_loss.stop_price if ticket.stop_loss else None
+    entry = ticket.limit_price if ticket.type is OrderType.LIMIT else None
+    errors = []
+    if target is not None and stop is not None and not _beyond(ticket.side, target, stop):
+        errors.append(_misplaced("stop_loss.stop_price", "The stop-loss must lie beyond the take-profit."))
+    if target is not None and entry is not None and not _beyond(ticket.side, target, entry):
+        errors.append(_misplaced("take_profit.limit_price", "There is no profit at that price."))
+    if stop is not None and entry is not None and not _beyond(ticket.side, entry, stop):
+        errors.append(_misplaced("stop_loss.stop_price", "It would be reached at the entry."))
+    return errors
+
+
+def _beyond(side: str, better: Decimal, worse: Decimal) -> bool:
+    return better > worse if side == "BUY" else better < worse
+
+
+def _misplaced(field: str, message: str) -> FieldError:
+    return FieldError(field, message, "misplaced")

@@ -1,0 +1,239 @@
+"""The orders that a batch touches: loaded under the portfolios' locks, changed in memory, written back at
+once.
+"""
+
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection
+
+from app.database.bulk import Row as EventRow
+from app.database.bulk import Write
+from app.events.service import new_events
+from app.orders.errors import NoSuchOrder
+from app.orders.queries import book as queries
+from app.orders.rules.rows import ExecutionRow, Move
+from app.orders.rules.states import checked_move
+from app.orders.rules.values import FINAL, Order, Status
+
+MOST_REMEMBERED = 200_000  # orders
+
+OrderKey = tuple[int, str]
+Place = tuple[int, int]
+BookKey = tuple[int, int, str, str]  # tenant id, portfolio id, symbol, product
+
+
+@dataclass(slots=True)
+class OpenOrders:
+    """The open orders of a portfolio by id and by symbol, true for the stamp that its row bears."""
+
+    stamp: str
+    orders: dict[str, Order] = field(default_factory=dict)
+    by_symbol: dict[str, dict[str, None]] = field(default_factory=dict)
+
+    def copied(self) -> "OpenOrders":
+        """Return the same, to be changed by itself."""
+        by_symbol = {symbol: dict(ids) for symbol, ids in self.by_symbol.items()}
+        return OpenOrders(self.stamp, dict(self.orders), by_symbol)
+
+    def put(self, order: Order) -> None:
+        """Take the order in as it stands now; what is over goes."""
+        if order.status not in FINAL:
+            self.orders[order.id] = order
+            self.by_symbol.setdefault(order.symbol, {})[order.id] = None
+        elif self.orders.pop(order.id, None) is not None:
+            self.by_symbol[order.symbol].pop(order.id)
+
+
+class Memory:
+    """Open orders as this process saw them last.
+
+    A portfolio's row tells by its stamp whether they still hold: the stamp changes with every transaction
+    that changes an order, in whatever process, and one that was not committed left its stamp nowhere.
+    """
+
+    def __init__(self) -> None:
+        self._places: dict[Place, OpenOrders] = {}
+        self._count = 0
+
+    def recall(self, place: Place, stamp: str) -> OpenOrders | None:
+        """Return what is remembered of the portfolio if it still holds."""
+        known = self._places.get(place)
+        return known if known is not None and known.stamp == stamp else None
+
+    def keep(self, place: Place, known: OpenOrders) -> None:
+        """Remember."""
+        before = self._places.get(place)
+        self._count += len(known.orders) - (len(before.orders) if before else 0)
+        if self._count > MOST_REMEMBERED:
+            self._places.clear()
+            self._count = len(known.orders)
+        self._places[place] = known
+
+
+class Blotter:
+    """The open orders of the locked portfolios, others as they are asked for, and what became of all."""
+
+    def __init__(self, connection: Connection, memory: Memory) -> None:
+        self._connection = connection
+        self._memory = memory
+        self._open: dict[Place, OpenOrders] = {}
+        self._orders: dict[OrderKey, Order] = {}
+        self._new: dict[OrderKey, None] = {}
+        self._changed: dict[OrderKey, None] = {}
+        self._moves: list[Move] = []
+        self._executions: list[ExecutionRow] = []
+        self._events: list[EventRow] = []
+        self.dirty: set[BookKey] = set()  # where orders changed since the exposures were last looked at
+
+    def load(self, stamps: dict[Place, str]) -> None:
+        """Load the open orders of the locked portfolios, by their stamps from memory where that holds."""
+        missing = []
+        for place, stamp in stamps.items():
+            known = self._memory.recall(place, stamp)
+            self._open[place] = known.copied() if known else OpenOrders(stamp)
+            if known is None and stamp:
+                missing.append(place)
+        for order in queries.open_orders(self._connection, missing):
+            self._open[order.tenant_id, order.portfolio_id].put(order)
+        for place in missing:
+            self._memory.keep(place, self._open[place].copied())
+
+    def open_in(self, place: Place) -> Iterable[Order]:
+        """Return the open orders of a portfolio, oldest first."""
+        return list(self._open[place].orders.values())
+
+    def open_of(self, place: Place, symbol: str) -> list[Order]:
+        """Return the open orders of a portfolio in a symbol."""
+        held = self._open[place]
+        return [held.orders[order_id] for order_id in held.by_symbol.get(symbol, ())]
+
+    def take(self, orders: Iterable[Order]) -> None:
+        """Take orders that were read under the locks."""
+        for order in orders:
+            self._orders.setdefault((order.tenant_id, order.id), order)
+
+    def get(self, tenant_id: int, order_id: str) -> Order:
+        """Return an order of a locked portfolio as the batch sees it. Raises NoSuchOrder."""
+        found = self.find(tenant_id, order_id)
+        if found is None:
+            raise NoSuchOrder(order_id)
+        return found
+
+    def find(self, tenant_id: int, order_id: str) -> Order | None:
+        """Return an order of a locked portfolio, or None."""
+        known = self._orders.get((tenant_id, order_id))
+        if known is not None:
+            return known
+        for place, held in self._open.items():
+            if place[0] == tenant_id and order_id in held.orders:
+                return held.orders[order_id]
+        self.take(queries.orders_by_id(self._connection, [(tenant_id, order_id)]))
+        return self._orders.get((tenant_id, order_id))
+
+    def named(self, column: str, tenant_id: int, name: str) -> list[Order]:
+        """Return the orders of that parent_id or group_id, those of this batch included."""
+        if (tenant_id, name) not in self._new:  # what is new here has no kin but what is new here
+            self.take(queries.orders_by_name(self._connection, column, [(tenant_id, name)]))
+        every: dict[str, Order] = {}
+        for held in self._open.values():
+            every.update(held.orders)
+        every.update({key[1]: order for key, order in self._orders.items() if key[0] == tenant_id})
+        return [order for order in every.values() if getattr(order, column) == name]
+
+    def add(self, order: Order, actor: str, reason: str | None = None) -> Order:
+        """Add a new order and the first row of its history."""
+        return self._put(order, None, order.status, order.created_at, actor, reason=reason, is_new=True)
+
+    def move(self, order: Order, to: Status, at: str, actor: str, **facts: Any) -> Order:
+        """Move an order along the table of states. `facts` are those of a `Move`, and fields that change.
+
+        Raises IllegalMove.
+        """
+        checked_move(order.id, order.status, to)
+        return self._put(order, order.status, to, at, actor, **facts)
+
+    def note(self, order: Order, at: str, actor: str, **facts: Any) -> Order:
+        """Change an order without moving it, and write that down; `facts` as in `move`."""
+        return self._put(order, order.status, order.status, at, actor, **facts)
+
+    def replace(self, order: Order, **fields: Any) -> Order:
+        """Change fields of an order that no history tells of (a trail's level, a link)."""
+        changed = order._replace(**fields)
+        self._store(changed)
+        return changed
+
+    def execute(self, row: ExecutionRow) -> None:
+        """Add an execution."""
+        self._executions.append(row)
+
+    def tell(self, tenant_id: int, kind: str, facts: dict[str, Any], at: str) -> None:
+        """Add an event to the outbox."""
+        self._events.append((tenant_id, kind, orjson.dumps(facts).decode(), at))
+
+    @property
+    def executions(self) -> Sequence[ExecutionRow]:
+        """Executions that are not flushed yet."""
+        return self._executions
+
+    @property
+    def proof(self) -> tuple[int, str, int, str] | None:
+        """Return a row of history that stands if, and only if, this batch was committed."""
+        if not self._moves:
+            return None
+        last = self._moves[-1]
+        return (last.tenant_id, last.order_id, last.sequence, last.at)
+
+    def writes(self) -> list[Write]:
+        """Return what the batch did to orders, and remember the open ones under their new stamp."""
+        changed = [key for key in self._changed if key not in self._new]
+        touched = {(key[0], self._orders[key].portfolio_id) for key in (*self._new, *changed)}
+        stamp = secrets.token_hex(8)
+        for place in touched:
+            known = self._open[place]
+            known.stamp = stamp
+            self._memory.keep(place, known)
+        return [
+            queries.new_orders([self._orders[key] for key in self._new]),
+            queries.changed_orders([self._orders[key] for key in changed]),
+            queries.new_moves(self._moves),
+            queries.new_executions(self._executions),
+            queries.stamped(touched, stamp),
+            new_events(self._events),
+        ]
+
+    def _put(
+        self,
+        order: Order,
+        start: Status | None,
+        end: Status,
+        at: str,
+        actor: str,
+        *,
+        reason: str | None = None,
+        broker_words: str | None = None,
+        execution_id: str | None = None,
+        request_key: str | None = None,
+        is_new: bool = False,
+        **fields: Any,
+    ) -> Order:
+        count = order.event_count + 1
+        moved = order._replace(status=end, event_count=count, updated_at=at, **fields)
+        self._store(moved)
+        if is_new:
+            self._new[moved.tenant_id, moved.id] = None
+        facts = (reason, broker_words, execution_id, request_key)
+        self._moves.append(Move(moved.tenant_id, moved.id, count, start, end, at, actor, *facts))
+        told = {"order_id": moved.id, "portfolio_id": moved.portfolio_id, "sequence": count}
+        self.tell(moved.tenant_id, f"order.{end.lower() if start != end else 'changed'}", told, at)
+        return moved
+
+    def _store(self, order: Order) -> None:
+        key = (order.tenant_id, order.id)
+        self.dirty.add((order.tenant_id, order.portfolio_id, order.symbol, order.product))
+        self._orders[key] = order
+        self._changed[key] = None
+        self._open[order.tenant_id, order.portfolio_id].put(order)

@@ -1,0 +1,158 @@
+"""Cancelling, replacing and expiring orders."""
+
+from app.clock import iso
+from app.errors import Invalid
+from app.money import ZERO
+from app.orders.errors import OrderIsFinal, OrderIsPending
+from app.orders.rules.making import end_of
+from app.orders.rules.tickets import shape_errors
+from app.orders.rules.values import FINAL, Order, Role, Status, Ticket, TimeInForce
+from app.orders.service.commands import CancelAll, CancelOrder, Changes, Done, ReplaceOrder
+from app.orders.service.groups import after_fill, cancel, end
+from app.orders.service.placing import add, denied, repeated_request, send, shown
+from app.orders.service.scene import Place, Scene
+
+_CARRIED = ("filled_quantity", "filled_value", "carried_quantity", "carried_value")
+_PENDING = frozenset({Status.PENDING_CANCEL, Status.PENDING_REPLACE})
+
+
+def cancel_one(scene: Scene, command: CancelOrder) -> Done:
+    """End an order; what filled before stands. Raises NoSuchOrder or OrderIsFinal."""
+    origin = command.origin
+    order = scene.blotter.get(origin.tenant_id, command.order_id)
+    key = origin.idempotency_key
+    if order.status in FINAL:
+        if key and scene.was_asked(order, key):
+            return shown(scene, order.tenant_id, [order.id])._replace(replayed=True)
+        raise OrderIsFinal(order.id, order.status)
+    cancel(scene, order, iso(origin.at), origin.source, reason=command.reason, request_key=key)
+    return shown(scene, order.tenant_id, [order.id])
+
+
+def cancel_all(scene: Scene, command: CancelAll, places: list[Place]) -> Done:
+    """End all open orders of those portfolios that match."""
+    origin = command.origin
+    ended = []
+    for place in places:
+        for known in scene.blotter.open_in(place):
+            order = scene.blotter.get(known.tenant_id, known.id)  # a group may have ended it meanwhile
+            if order.status not in FINAL and _matches(order, command):
+                cancel(scene, order, iso(origin.at), origin.source, reason=command.reason)
+                ended.append(order.id)
+    return shown(scene, origin.tenant_id, sorted(ended))
+
+
+def replace(scene: Scene, command: ReplaceOrder) -> Done:
+    """Put a successor in the order's place. Raises NoSuchOrder, OrderIsFinal, OrderIsPending, Invalid.
+
+    The successor's quantity is the total of the chain: what was filled is carried over. Where risk denies the
+    successor it is kept as DENIED, and the order works on.
+    """
+    origin, changes = command.origin, command.changes
+    known = repeated_request(scene, origin, changes.client_order_id)
+    if known is not None:
+        return known
+    order = scene.blotter.get(origin.tenant_id, command.order_id)
+    if order.status in FINAL:
+        raise OrderIsFinal(order.id, order.status)
+    if order.status in _PENDING:
+        raise OrderIsPending(order.id, order.status)
+    successor = add(scene, _successor(scene, order, command))
+    if denied(scene, successor, order):
+        nothing = dict.fromkeys(_CARRIED, ZERO)
+        scene.blotter.replace(scene.blotter.get(order.tenant_id, successor.id), **nothing)
+        return shown(scene, order.tenant_id, [successor.id])
+    _give_way(scene, order, successor, iso(origin.at), origin.source)
+    return shown(scene, order.tenant_id, [successor.id])
+
+
+def expire(scene: Scene, places: list[Place], at: str) -> None:
+    """End what has come to its end."""
+    for place in places:
+        for known in scene.blotter.open_in(place):
+            order = scene.blotter.get(known.tenant_id, known.id)
+            if order.status not in FINAL and order.ends_at is not None and order.ends_at <= at:
+                end(scene, order, Status.EXPIRED, at, "calendar")
+
+
+def _matches(order: Order, command: CancelAll) -> bool:
+    wanted = (command.symbol, command.side, command.strategy)
+    facts = (order.symbol, order.side, order.strategy)
+    return all(want is None or want == fact for want, fact in zip(wanted, facts, strict=True))
+
+
+def _give_way(scene: Scene, order: Order, successor: Order, at: str, actor: str) -> None:
+    is_held = order.status in {Status.HELD, Status.AWAITING_APPROVAL}
+    if not is_held:
+        order = scene.blotter.move(order, Status.PENDING_REPLACE, at, actor)
+    scene.blotter.move(order, Status.REPLACED, at, order.broker, replaced_by=successor.id)
+    if order.role is Role.ENTRY:
+        for child in scene.blotter.named("parent_id", order.tenant_id, order.id):
+            planned = successor.quantity if child.status is Status.HELD else child.quantity
+            scene.blotter.replace(child, parent_id=successor.id, quantity=planned)
+    if is_held:
+        scene.blotter.move(successor, Status.HELD, at, actor)
+    elif successor.quantity <= successor.filled_quantity:
+        sent = scene.blotter.move(successor, Status.SUBMITTED, at, actor)
+        full = scene.blotter.move(sent, Status.FILLED, at, order.broker, reason="Nothing was left to fill.")
+        after_fill(scene, full, ZERO, at)
+    else:
+        send(scene, successor)
+
+
+def _successor(scene: Scene, order: Order, command: ReplaceOrder) -> Order:
+    origin, changes = command.origin, command.changes
+    at = iso(origin.at)
+    order_id = scene.tools.order_ids.next(origin.at, order.id)
+    fields = {name: value for name, value in changes._asdict().items() if value is not None}
+    if changes.time_in_force is not None:
+        fields["time_in_force"] = TimeInForce(changes.time_in_force)
+        fields.setdefault("expires_at", None)
+    changed = order._replace(
+        **{**fields, "client_order_id": changes.client_order_id or order_id, "notional": None}
+    )
+    _check(changed, at)
+    return changed._replace(
+        id=order_id,
+        ends_at=end_of(changed.time_in_force, changed.expires_at, at) if _times(changes) else order.ends_at,
+        source=origin.source,
+        status=Status.INITIALIZED,
+        carried_quantity=order.filled_quantity,
+        carried_value=order.filled_value,
+        trail_level=None if _trails(changes) else order.trail_level,
+        is_triggered=order.is_triggered and changes.stop_price is None,
+        replaces=order.id,
+        replaced_by=None,
+        idempotency_key=origin.idempotency_key,
+        request_hash=origin.request_hash,
+        event_count=0,
+        created_at=at,
+        updated_at=at,
+        accepted_at=None,
+    )
+
+
+def _times(changes: Changes) -> bool:
+    return changes.time_in_force is not None or changes.expires_at is not None
+
+
+def _trails(changes: Changes) -> bool:
+    return changes.trail_amount is not None or changes.trail_percent is not None
+
+
+def _check(order: Order, at: str) -> None:
+    ticket = Ticket(
+        symbol=order.symbol,
+        side=order.side,
+        type=order.type,
+        quantity=order.quantity,
+        limit_price=order.limit_price,
+        stop_price=order.stop_price,
+        trail_amount=order.trail_amount,
+        trail_percent=order.trail_percent,
+        time_in_force=order.time_in_force,
+        expires_at=order.expires_at,
+    )
+    errors = shape_errors(ticket, at)
+    if errors:
+        raise Invalid("The order cannot be changed so.", errors)

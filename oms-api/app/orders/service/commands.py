@@ -1,0 +1,183 @@
+"""What the writer is asked to do with orders, and what it answers."""
+
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from app.brokers.rules.values import BrokerEvent
+from app.ledger.service.commands import Command as LedgerCommand
+from app.ledger.service.commands import Origin, Recorded
+from app.ledger.service.commands import strand_of as ledger_strand
+from app.market_data.rules.values import Quote
+from app.orders.rules.values import GroupKind, Order, Ticket
+
+
+class PlaceOrder(NamedTuple):
+    """Judge a ticket and send it to its broker, legs and all; the portfolio is made if need be."""
+
+    origin: Origin
+    ticket: Ticket
+    portfolio_name: str
+    portfolio_key: str
+
+
+class PlaceGroup(NamedTuple):
+    """Two tickets of one portfolio, joined: OCO or OTO."""
+
+    origin: Origin
+    kind: GroupKind
+    tickets: tuple[Ticket, ...]
+    portfolio_name: str
+    portfolio_key: str
+
+
+class PreviewOrder(NamedTuple):
+    """Tell what a ticket would do, and do nothing."""
+
+    origin: Origin
+    ticket: Ticket
+    portfolio_name: str
+    portfolio_key: str
+
+
+class CancelOrder(NamedTuple):
+    """End an order."""
+
+    origin: Origin
+    order_id: str
+    reason: str | None
+
+
+class Changes(NamedTuple):
+    """What a replacement asks for; None leaves it as it is."""
+
+    quantity: Decimal | None = None
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    trail_amount: Decimal | None = None
+    trail_percent: Decimal | None = None
+    time_in_force: str | None = None
+    expires_at: str | None = None
+    client_order_id: str | None = None
+    reason: str | None = None
+
+
+class ReplaceOrder(NamedTuple):
+    """Put another order in an order's place."""
+
+    origin: Origin
+    order_id: str
+    changes: Changes
+
+
+class CancelAll(NamedTuple):
+    """End all open orders that match; None matches everything."""
+
+    origin: Origin
+    portfolio_key: str | None
+    portfolio_name: str | None
+    symbol: str | None
+    side: str | None
+    strategy: str | None
+    reason: str | None
+
+
+class ClosePosition(NamedTuple):
+    """Send the market order that closes a position, or `quantity` of it."""
+
+    origin: Origin
+    portfolio_name: str
+    portfolio_key: str
+    symbol: str
+    product: str
+    quantity: Decimal | None
+    reason: str | None
+    in_spite_of_halt: bool = False
+
+
+class QuoteArrived(NamedTuple):
+    """Match what works in the quote's symbol; `is_new` quotes are stored with what they cause."""
+
+    tenant_id: int
+    quote: Quote
+    at: str
+    is_new: bool
+
+
+class ExpireOrders(NamedTuple):
+    """End what has come to its end."""
+
+    at: str
+
+
+class BrokerReport(NamedTuple):
+    """What a broker says of an order, at any time after it was sent."""
+
+    tenant_id: int
+    order_id: str
+    event: BrokerEvent
+    at: str
+
+
+OrderCommand = (
+    PlaceOrder
+    | PlaceGroup
+    | PreviewOrder
+    | CancelOrder
+    | ReplaceOrder
+    | CancelAll
+    | ClosePosition
+    | QuoteArrived
+    | ExpireOrders
+    | BrokerReport
+)
+Command = LedgerCommand | OrderCommand
+
+
+class Shown(NamedTuple):
+    """An order as it stands, with its portfolio's name and, for an entry, its legs."""
+
+    order: Order
+    portfolio_name: str
+    legs: tuple[Order, ...] = ()
+
+
+class Done(NamedTuple):
+    """The orders that a command made or changed; `replayed` when the key's earlier outcome is told again."""
+
+    orders: tuple[Shown, ...]
+    replayed: bool = False
+
+
+class Previewed(NamedTuple):
+    """What a ticket would do: amounts as decimals, None where there is no price."""
+
+    order: Order
+    portfolio_name: str
+    price: Decimal | None
+    value: Decimal | None
+    cash_after: Decimal | None
+    position_after: Decimal
+    denial: Any  # risk's Denial, or None
+    checks: tuple[Any, ...]  # risk's Headroom, one for each check
+
+
+Outcome = Recorded | Done | Previewed
+
+
+def strand_of(command: Command) -> tuple[int, str]:  # noqa: PLR0911  # a table of commands
+    """Return what tells which commands lock the same portfolio, as far as it is known before a look."""
+    match command:
+        case PlaceOrder() | PlaceGroup() | PreviewOrder() | ClosePosition():
+            return (command.origin.tenant_id, command.portfolio_key)
+        case CancelOrder() | ReplaceOrder():
+            return (command.origin.tenant_id, f"/{command.order_id}")
+        case CancelAll():
+            return (command.origin.tenant_id, command.portfolio_key or "")
+        case QuoteArrived():
+            return (command.tenant_id, f"/{command.quote.symbol}")
+        case BrokerReport():
+            return (command.tenant_id, f"/{command.order_id}")
+        case ExpireOrders():
+            return (0, "")
+        case _:
+            return ledger_strand(command)

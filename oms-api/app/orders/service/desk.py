@@ -1,0 +1,142 @@
+"""Where orders are handed in: checked for their shape, queued for the writer, answered once committed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.clock import Now, iso
+from app.errors import FieldError, Invalid
+from app.group_commit import GroupCommit
+from app.identity.rules import Caller
+from app.ledger.rules.chain import fingerprint
+from app.ledger.rules.tickets import name_key
+from app.ledger.service.commands import Origin
+from app.market_data.rules.values import Quote
+from app.market_data.service import Market
+from app.money import fixed
+from app.orders.rules.tickets import shape_errors
+from app.orders.rules.values import GroupKind, Ticket
+from app.orders.service.commands import (
+    CancelAll,
+    CancelOrder,
+    Changes,
+    ClosePosition,
+    Command,
+    Done,
+    Outcome,
+    PlaceGroup,
+    PlaceOrder,
+    Previewed,
+    PreviewOrder,
+    QuoteArrived,
+    ReplaceOrder,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderDesk:
+    """The front of the orders: one for each process."""
+
+    writer: "GroupCommit[Command, Outcome]"
+    market: Market
+    now: Now
+
+    async def place(self, caller: Caller, name: str, ticket: Ticket, key: str | None) -> Done:
+        """Place an order; DENIED or REJECTED is an outcome too. Raises Invalid where its shape is wrong."""
+        origin = self._origin(caller, "place", key, name_key(name), *_facts(ticket))
+        _check(ticket, iso(origin.at))
+        return await self._done(PlaceOrder(origin, ticket, name, name_key(name)))
+
+    async def place_group(
+        self, caller: Caller, kind: GroupKind, name: str, tickets: Sequence[Ticket], key: str | None
+    ) -> Done:
+        """Place two joined orders."""
+        facts = [fact for ticket in tickets for fact in _facts(ticket)]
+        origin = self._origin(caller, "group", key, kind, name_key(name), *facts)
+        for number, ticket in enumerate(tickets):
+            _check(ticket, iso(origin.at), f"orders.{number}.")
+        return await self._done(PlaceGroup(origin, kind, tuple(tickets), name, name_key(name)))
+
+    async def preview(self, caller: Caller, name: str, ticket: Ticket) -> Previewed:
+        """Tell what a ticket would do."""
+        origin = self._origin(caller, "preview", None)
+        _check(ticket, iso(origin.at))
+        outcome = await self.writer.submit(PreviewOrder(origin, ticket, name, name_key(name)))
+        assert isinstance(outcome, Previewed)  # noqa: S101  # for the type checker
+        return outcome
+
+    async def cancel(self, caller: Caller, order_id: str, reason: str | None, key: str | None) -> Done:
+        """End an order."""
+        return await self._done(
+            CancelOrder(self._origin(caller, "cancel", key, order_id, reason), order_id, reason)
+        )
+
+    async def replace(self, caller: Caller, order_id: str, changes: Changes, key: str | None) -> Done:
+        """Put a successor in an order's place."""
+        origin = self._origin(caller, "replace", key, order_id, *map(_text, changes))
+        return await self._done(ReplaceOrder(origin, order_id, changes))
+
+    async def cancel_all(
+        self,
+        caller: Caller,
+        portfolio_name: str | None = None,
+        symbol: str | None = None,
+        side: str | None = None,
+        strategy: str | None = None,
+        reason: str | None = None,
+    ) -> Done:
+        """End all open orders that match."""
+        portfolio_key = None if portfolio_name is None else name_key(portfolio_name)
+        origin = self._origin(caller, "cancel-all", None)
+        return await self._done(
+            CancelAll(origin, portfolio_key, portfolio_name, symbol, side, strategy, reason)
+        )
+
+    async def close(
+        self,
+        caller: Caller,
+        name: str,
+        symbol: str,
+        product: str,
+        quantity: Any,
+        reason: str | None,
+        key: str | None = None,
+        in_spite_of_halt: bool = False,
+    ) -> Done:
+        """Close a position, or `quantity` of it."""
+        origin = self._origin(caller, "close", key, name_key(name), symbol, product, _text(quantity), reason)
+        facts = (symbol, product, quantity, reason, in_spite_of_halt)
+        return await self._done(ClosePosition(origin, name, name_key(name), *facts))
+
+    async def publish(self, tenant_id: int, quote: Quote) -> None:
+        """Store a quote that was given, and fill what it makes match."""
+        await self.writer.submit(QuoteArrived(tenant_id, quote, iso(quote.at), is_new=True))
+        self.market.arrived(tenant_id, quote)
+
+    async def _done(self, command: Command) -> Done:
+        outcome = await self.writer.submit(command)
+        assert isinstance(outcome, Done)  # noqa: S101  # for the type checker
+        return outcome
+
+    def _origin(self, caller: Caller, operation: str, key: str | None, *facts: str | None) -> Origin:
+        """Return who asks. The request's hash stands for what a key or a client order id is bound to."""
+        bound = f"{operation}:{key}" if key else None
+        return Origin(caller.tenant_id, caller.name, None, self.now(), bound, fingerprint(operation, *facts))
+
+
+def _check(ticket: Ticket, now: str, prefix: str = "") -> None:
+    errors = shape_errors(ticket, now)
+    if errors:
+        named = [FieldError(f"{prefix}{bad.field}", bad.message, bad.code) for bad in errors]
+        raise Invalid(errors[0].message, named)
+
+
+def _facts(ticket: Ticket) -> list[str | None]:
+    legs = (ticket.take_profit or (None,)) + (ticket.stop_loss or (None, None))
+    return [_text(fact) for fact in (*ticket[:-2], *legs)]
+
+
+def _text(fact: Any) -> str | None:
+    if fact is None or isinstance(fact, str):
+        return fact
+    return str(fact) if isinstance(fact, bool) else fixed(fact)

@@ -1,0 +1,73 @@
+"""The market duty of an API process: what works is held against the prices as they move, what is over ends.
+
+It brings in what no request does: simulated prices, and orders and quotes that crossed in two processes.
+Correctness never depends on it, nor on how many processes do it.
+"""
+
+import asyncio
+import logging
+
+from sqlalchemy import Connection
+
+from app.clock import Now, iso
+from app.database import Readers
+from app.errors import OmsError
+from app.group_commit import GroupCommit
+from app.market_data.rules.values import Quote
+from app.market_data.service import Market
+from app.orders.queries import book as queries
+from app.orders.service.commands import Command, ExpireOrders, Outcome, QuoteArrived
+
+EVERY_SECONDS = 0.4
+_LOOKS = 2  # an order that crossed its quote is in sight at the second look
+_LOG = logging.getLogger(__name__)
+
+Key = tuple[int, str]
+
+
+class MarketDuty:
+    """One for each process; for one event loop."""
+
+    def __init__(
+        self, readers: Readers, writer: "GroupCommit[Command, Outcome]", market: Market, now: Now
+    ) -> None:
+        self._readers = readers
+        self._writer = writer
+        self._market = market
+        self._now = now
+        self._seen: dict[Key, tuple[Quote, int]] = {}
+
+    async def run(self) -> None:
+        """Look again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(EVERY_SECONDS)
+            try:
+                await self.look()
+            except OmsError as refusal:
+                _LOG.warning("the market was not looked at: %s", refusal.detail)
+
+    async def look(self) -> None:
+        """Send what could match or end to the writer, and wait for it."""
+        at = self._now()
+
+        def read(connection: Connection) -> tuple[dict[Key, Quote], bool]:
+            keys = queries.symbols_with_orders(connection)
+            is_overdue = bool(queries.overdue_places(connection, iso(at)))
+            return self._market.quotes_for(connection, keys, at), is_overdue
+
+        quotes, is_overdue = await self._readers.run(read)
+        works: list[Command] = [ExpireOrders(iso(at))] if is_overdue else []
+        for (tenant_id, _), quote in self._fresh(quotes).items():
+            works.append(QuoteArrived(tenant_id, quote, iso(at), is_new=False))
+        if works:
+            await asyncio.gather(*self._writer.submit_all(works))
+
+    def _fresh(self, quotes: dict[Key, Quote]) -> dict[Key, Quote]:
+        """Return the quotes that were not looked at often enough."""
+        looks = {key: self._looks(key, quote) for key, quote in quotes.items()}
+        self._seen = {key: (quote, looks[key] + 1) for key, quote in quotes.items()}
+        return {key: quote for key, quote in quotes.items() if looks[key] < _LOOKS}
+
+    def _looks(self, key: Key, quote: Quote) -> int:
+        before = self._seen.get(key)
+        return before[1] if before is not None and before[0] == quote else 0

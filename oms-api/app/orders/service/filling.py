@@ -1,0 +1,104 @@
+"""Booking an execution: once, as a trade of the ledger, and as what the order has filled."""
+
+from datetime import datetime
+from typing import Any
+
+from app.brokers.rules.values import Executed
+from app.ledger.rules.accounting import Fill, Side, apply_fill
+from app.ledger.rules.chain import TradeRow
+from app.ledger.service.books import Entry
+from app.ledger.service.commands import Origin
+from app.money import ZERO, fixed
+from app.orders.rules.rows import ExecutionRow
+from app.orders.rules.states import status_after_fill
+from app.orders.rules.values import FINAL, Order, Status
+from app.orders.service.groups import after_fill
+from app.orders.service.scene import Scene
+
+LATE, OVER, STRAY = "late", "over", "stray"  # what the broker did is a fact, and is booked; but looked into
+
+
+def book_fill(scene: Scene, order: Order, event: Executed, at: str) -> Order:
+    """Book an execution of the order and return what the order became.
+
+    What came after the order's end, or beyond its quantity, is booked all the same, and marked. Raises
+    BookIsFull, and nothing is changed then.
+    """
+    heir = _heir(scene, order)
+    mark = _mark(order, heir, event)
+    trade = _record_trade(scene, order, event, at)
+    scene.blotter.execute(_execution(order, event, trade, mark))
+    filled = heir.filled_quantity + event.quantity
+    status = status_after_fill(heir.status, heir.quantity, filled)
+    facts: dict[str, Any] = {
+        "execution_id": event.execution_id,
+        "reason": mark,
+        "filled_quantity": filled,
+        "filled_value": heir.filled_value + event.value,
+    }
+    if status is heir.status and status is not Status.PARTIALLY_FILLED:
+        moved = scene.blotter.note(heir, at, order.broker, **facts)
+    else:
+        moved = scene.blotter.move(heir, status, at, order.broker, **facts)
+    if mark in {OVER, STRAY}:
+        issue = {"order_id": order.id, "execution_id": event.execution_id, "kind": mark}
+        scene.blotter.tell(order.tenant_id, "reconciliation.issue", issue, at)
+    after_fill(scene, moved, event.quantity, at)
+    return moved
+
+
+def _heir(scene: Scene, order: Order) -> Order:
+    """Return the order that the fill counts for: a replaced one's last successor."""
+    while order.status is Status.REPLACED and order.replaced_by:
+        order = scene.blotter.get(order.tenant_id, order.replaced_by)
+    return order
+
+
+def _mark(order: Order, heir: Order, event: Executed) -> str | None:
+    if heir.status in {Status.REJECTED, Status.DENIED}:
+        return STRAY
+    if heir.filled_quantity + event.quantity > heir.quantity:
+        return OVER
+    return LATE if order.status in FINAL else None
+
+
+def _record_trade(scene: Scene, order: Order, event: Executed, at: str) -> TradeRow:
+    side = Side(order.side)
+    after = apply_fill(scene.position(order), Fill(side, event.quantity, event.value))
+    instant = datetime.fromisoformat(at)
+    origin = Origin(order.tenant_id, order.source, order.user_id, instant, None, None)
+    entry = Entry(
+        kind="trade",
+        symbol=order.symbol,
+        product=order.product,
+        side=side.value,
+        quantity=event.quantity,
+        price=event.price,
+        gmv=event.value,
+        charges=ZERO,
+        cash_delta=-side.sign * event.value,
+        trades=1,
+        buys=1 if side is Side.BUY else 0,
+        note=order.reason,
+        reverses=None,
+        order_id=order.id,
+    )
+    return scene.books.append(scene.portfolio(order), origin, entry, after)
+
+
+def _execution(order: Order, event: Executed, trade: TradeRow, mark: str | None) -> ExecutionRow:
+    return ExecutionRow(
+        tenant_id=order.tenant_id,
+        broker=order.broker,
+        execution_id=event.execution_id,
+        order_id=order.id,
+        portfolio_id=order.portfolio_id,
+        symbol=order.symbol,
+        side=order.side,
+        quantity=fixed(event.quantity),
+        price=fixed(event.price),
+        value=fixed(event.value),
+        trade_id=trade.trade_id,
+        note=mark,
+        executed_at=trade.executed_at,
+    )

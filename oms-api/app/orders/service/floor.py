@@ -1,0 +1,146 @@
+"""The writer's handler for trades and orders alike: one batch, one transaction, in the order given."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import cast
+
+from sqlalchemy import Connection
+
+from app.errors import OmsError
+from app.ledger.service.commands import Command as LedgerCommand
+from app.ledger.service.commands import Recorded, RecordTrade, ReverseTrade
+from app.ledger.service.recording import Recording, outcome_of
+from app.market_data.queries import stored_quotes
+from app.orders.queries import book as queries
+from app.orders.service.changing import cancel_all, cancel_one, expire, replace
+from app.orders.service.closing import close
+from app.orders.service.commands import (
+    BrokerReport,
+    CancelAll,
+    CancelOrder,
+    ClosePosition,
+    Command,
+    Done,
+    ExpireOrders,
+    OrderCommand,
+    Outcome,
+    PlaceGroup,
+    PlaceOrder,
+    PreviewOrder,
+    QuoteArrived,
+    ReplaceOrder,
+)
+from app.orders.service.market import quote_arrived
+from app.orders.service.placing import place, place_group
+from app.orders.service.plan import Plan, plan_for
+from app.orders.service.previewing import preview
+from app.orders.service.reporting import broker_said
+from app.orders.service.scene import Scene, Tools
+
+NOTHING = Done(())
+
+
+class Floor:
+    """Handler of group commit for the books and the orders. One instance belongs to one writer thread."""
+
+    def __init__(self, recording: Recording, tools: Tools) -> None:
+        self._recording = recording
+        self._tools = tools
+        self._last: list[Outcome | OmsError] = []
+        self._proof: tuple[int, str, int, str] | None = None
+        self._is_ledger_only = True
+
+    def handle(self, connection: Connection, works: Sequence[Command]) -> list[Outcome | OmsError]:
+        """Do `works` in order; see `group_commit.Handler`."""
+        self._is_ledger_only = all(isinstance(work, (RecordTrade, ReverseTrade)) for work in works)
+        if self._is_ledger_only:
+            recorded = self._recording.handle(connection, cast("Sequence[LedgerCommand]", works))
+            return cast("list[Outcome | OmsError]", recorded)
+        try:
+            self._last = self._mixed(connection, works)
+        except Exception:
+            self._recording.forget()
+            raise
+        return self._last
+
+    def recover(self, connection: Connection, works: Sequence[Command]) -> list[Outcome | OmsError | None]:
+        """Tell what the last batch left; taking the same locks first waits for its lost transaction."""
+        if self._is_ledger_only:
+            found = self._recording.recover(connection, cast("Sequence[LedgerCommand]", works))
+            return cast("list[Outcome | OmsError | None]", found)
+        self._scene(connection, works)
+        stands = self._proof is None or queries.move_stands(connection, *self._proof)
+        return [one if stands or isinstance(one, OmsError) else None for one in self._last]
+
+    def _mixed(self, connection: Connection, works: Sequence[Command]) -> list[Outcome | OmsError]:
+        scene, plan = self._scene(connection, works)
+        outcomes = [_outcome(scene, plan, work) for work in works]
+        arrived = [
+            (work.tenant_id, work.quote) for work in works if isinstance(work, QuoteArrived) and work.is_new
+        ]
+        scene.writes += stored_quotes(connection, arrived) if arrived else []
+        self._proof = scene.proof
+        scene.flush()
+        return outcomes
+
+    def _scene(self, connection: Connection, works: Sequence[Command]) -> tuple[Scene, Plan]:
+        ledger = [work for work in works if isinstance(work, (RecordTrade, ReverseTrade))]
+        orders = [work for work in works if not isinstance(work, (RecordTrade, ReverseTrade))]
+        plan = plan_for(connection, orders)
+        batch = self._recording.batch(connection, ledger, plan.openings, plan.places)
+        batch.load()
+        scene = Scene(batch, self._tools, max(map(_moment, works)))
+        opened = {
+            (opening.tenant_id, batch.portfolio_named(opening.tenant_id, opening.portfolio_key).id)
+            for opening in plan.openings
+        }
+        scene.load(opened | plan.places, plan.symbols)
+        scene.bind(plan.client_order_ids, plan.request_keys)
+        return scene, plan
+
+
+def _outcome(scene: Scene, plan: Plan, work: Command) -> Outcome | OmsError:
+    """Return what becomes of one command; a refusal is a value here, so that it harms no other."""
+    if isinstance(work, (RecordTrade, ReverseTrade)):
+        recorded = outcome_of(scene.batch, work)
+        if isinstance(recorded, Recorded):
+            scene.exposures.pop((recorded.row.tenant_id, recorded.row.portfolio_id), None)
+        return recorded
+    try:
+        return _done(scene, plan, work)
+    except OmsError as refusal:
+        return refusal
+
+
+def _done(scene: Scene, plan: Plan, work: OrderCommand) -> Outcome:  # noqa: C901, PLR0911  # a table of commands
+    match work:
+        case PlaceOrder():
+            return place(scene, work)
+        case PlaceGroup():
+            return place_group(scene, work)
+        case CancelOrder():
+            plan.require(work)
+            return cancel_one(scene, work)
+        case ReplaceOrder():
+            plan.require(work)
+            return replace(scene, work)
+        case CancelAll():
+            return cancel_all(scene, work, plan.portfolios(work))
+        case ClosePosition():
+            return close(scene, work, plan.portfolio(work))
+        case PreviewOrder():
+            return preview(scene, work, plan.portfolio(work))
+        case BrokerReport():
+            plan.require(work)
+            return broker_said(scene, work)
+        case QuoteArrived():
+            quote_arrived(scene, work, plan.by_symbol.get((work.tenant_id, work.quote.symbol), []))
+        case ExpireOrders():
+            expire(scene, plan.overdue, work.at)
+    return NOTHING
+
+
+def _moment(work: Command) -> datetime:
+    if isinstance(work, (QuoteArrived, ExpireOrders, BrokerReport)):
+        return datetime.fromisoformat(work.at)
+    return work.origin.at

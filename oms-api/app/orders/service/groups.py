@@ -1,0 +1,111 @@
+"""Contingent orders: what the fill or the end of one does to the others of its group."""
+
+from decimal import Decimal
+from typing import Any
+
+from app.orders.rules.families import EXITS, exit_quantity, siblings
+from app.orders.rules.values import FINAL, GroupKind, Order, Role, Status
+from app.orders.service.judging import denial_text, judged
+from app.orders.service.scene import Scene, shortest
+from app.risk.rules.values import TradingState
+
+GROUPS = "group"  # who moves an order because another one moved
+
+
+def end(scene: Scene, order: Order, to: Status, at: str, actor: str, **facts: Any) -> Order:
+    """End an order, and do what that does to its group; `facts` are those of a move."""
+    ended = scene.blotter.move(order, to, at, actor, **facts)
+    after_end(scene, ended, at)
+    return ended
+
+
+def cancel(scene: Scene, order: Order, at: str, actor: str, **facts: Any) -> Order:
+    """Cancel an open order: at the market through its broker, which on paper confirms at once."""
+    if order.status in {Status.INITIALIZED, Status.HELD, Status.AWAITING_APPROVAL}:
+        return end(scene, order, Status.CANCELED, at, actor, **facts)
+    if order.status is not Status.PENDING_CANCEL:
+        order = scene.blotter.move(order, Status.PENDING_CANCEL, at, actor, **facts)
+    return end(scene, order, Status.CANCELED, at, order.broker)
+
+
+def after_fill(scene: Scene, order: Order, quantity: Decimal, at: str) -> None:
+    """Do what a fill of `quantity` does to the order's group."""
+    if order.group_kind is None:
+        return
+    if order.role is Role.ENTRY:
+        _entry_filled(scene, order, quantity, at)
+    else:
+        _share_filled(scene, order, quantity, at)
+
+
+def after_end(scene: Scene, order: Order, at: str) -> None:
+    """Do what the end of an order without completion does to its group."""
+    if order.role is Role.ENTRY and (order.group_kind is GroupKind.OTO or not order.filled_quantity):
+        for child in _children(scene, order):
+            if child.status not in FINAL:
+                cancel(scene, child, at, GROUPS, reason=f"{order.id} ended")
+    if order.role is Role.EITHER and order.status in {Status.CANCELED, Status.EXPIRED}:
+        for sibling in _open_siblings(scene, order):
+            cancel(scene, sibling, at, GROUPS, reason=f"{order.id} ended")
+
+
+def release(scene: Scene, order: Order, at: str, **fields: Any) -> Order:
+    """Send a held order to the market after risk has looked at it; a halted one stays held until it is let.
+
+    An exit meets the market from the next quote on.
+    """
+    wanted = order._replace(**fields)
+    denial = judged(scene, wanted)
+    if denial is not None and scene.state(order)[0] is not TradingState.ACTIVE:
+        if wanted == order:
+            return order
+        return scene.blotter.note(order, at, GROUPS, reason=denial.message, **fields)
+    if denial is not None:
+        text = denial_text(denial)
+        return end(scene, order, Status.DENIED, at, GROUPS, reason=denial.message, denial=text, **fields)
+    sent = scene.blotter.move(order, Status.SUBMITTED, at, GROUPS, **fields)
+    return scene.blotter.move(sent, Status.ACCEPTED, at, sent.broker, accepted_at=at)
+
+
+def _entry_filled(scene: Scene, entry: Order, quantity: Decimal, at: str) -> None:
+    children = _children(scene, entry)
+    if entry.group_kind is GroupKind.OTO:
+        held = [child for child in children if child.status is Status.HELD]
+        for child in held if entry.status is Status.FILLED else []:
+            scene.arrivals.append(release(scene, child, at))
+        return
+    grown = exit_quantity(entry, children)
+    for child in children:
+        if child.status is Status.HELD:
+            if grown:
+                release(scene, child, at, quantity=grown)
+        elif quantity and child.status not in FINAL:
+            size = child.quantity + quantity
+            scene.blotter.note(child, at, GROUPS, quantity=size, reason=f"Grew to {shortest(size)}")
+
+
+def _share_filled(scene: Scene, order: Order, quantity: Decimal, at: str) -> None:
+    """A fill of one of two that share a quantity: an exit ends the entry's rest, and the sibling loses as
+    much.
+    """
+    if order.role in EXITS and order.parent_id:
+        entry = scene.blotter.find(order.tenant_id, order.parent_id)
+        if entry is not None and entry.status not in FINAL:
+            cancel(scene, entry, at, GROUPS, reason=f"{order.id} filled")
+    for sibling in _open_siblings(scene, order):
+        is_over = order.status is Status.FILLED and order.role is Role.EITHER
+        if sibling.leaves_quantity <= quantity or is_over:
+            cancel(scene, sibling, at, GROUPS, reason=f"{order.id} filled")
+        else:
+            size = sibling.quantity - quantity
+            scene.blotter.note(sibling, at, GROUPS, quantity=size, reason=f"Cut to {shortest(size)}")
+
+
+def _open_siblings(scene: Scene, order: Order) -> list[Order]:
+    place = (order.tenant_id, order.portfolio_id)
+    return siblings(order, scene.blotter.open_of(place, order.symbol))
+
+
+def _children(scene: Scene, entry: Order) -> list[Order]:
+    """Return the orders that wait for the entry, the ended ones included."""
+    return scene.blotter.named("parent_id", entry.tenant_id, entry.id)

@@ -1,0 +1,173 @@
+"""Asking risk: from what stands in the books to a `RiskInput`, and from its no to a denied order."""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import orjson
+
+from app.instruments.rules import Instrument
+from app.market_data.rules.values import Quote, mark
+from app.orders.rules.families import exclusive_id
+from app.orders.rules.values import WORKING, Order
+from app.orders.service.scene import Place, Scene, shortest
+from app.risk.rules.exposure import book_of, minus, plus, totals_of
+from app.risk.rules.judging import judge
+from app.risk.rules.limits import Subject
+from app.risk.rules.values import (
+    NOTHING,
+    Candidate,
+    Denial,
+    Prices,
+    RiskInput,
+    SymbolBook,
+    Totals,
+    Tradable,
+    WorkingOrder,
+)
+
+Corner = tuple[str, str]  # symbol, product
+
+
+@dataclass(slots=True)
+class Exposure:
+    """A portfolio's books, symbol by symbol, and their sum."""
+
+    books: dict[Corner, SymbolBook] = field(default_factory=dict)
+    total: Totals = NOTHING
+
+
+def judged(scene: Scene, order: Order, replaced: Order | None = None) -> Denial | None:
+    """Return risk's denial of the order, or None; `replaced` would give way to it."""
+    return judge(risk_input(scene, order, replaced))
+
+
+def risk_input(scene: Scene, order: Order, replaced: Order | None = None) -> RiskInput:
+    """Return all that the checks look at; `replaced` and the order itself do not count."""
+    portfolio = scene.portfolio(order)
+    instrument = scene.instrument(order.tenant_id, order.symbol)
+    state, scope = scene.state(order)
+    prices = _prices(scene.quote(order.tenant_id, order.symbol))
+    candidate = _candidate(order)
+    corner = (order.symbol, order.product)
+    exposure = _exposure(scene, (order.tenant_id, order.portfolio_id))
+    whole = exposure.books.get(corner)
+    without = {order.id, replaced.id if replaced else ""}
+    return RiskInput(
+        order=candidate,
+        instrument=_tradable(instrument),
+        prices=prices,
+        book=_book(scene, order, without, candidate),
+        limits=scene.tools.controls.limits(order.tenant_id, _subject(scene, order, instrument)),
+        cash=portfolio.cash,
+        elsewhere=minus(exposure.total, totals_of([whole])) if whole else exposure.total,
+        portfolio_key=portfolio.name_key,
+        state=state,
+        state_scope=scope,
+    )
+
+
+def _subject(scene: Scene, order: Order, instrument: Instrument) -> Subject:
+    portfolio = scene.portfolio(order)
+    return Subject(
+        portfolio_key=portfolio.name_key,
+        symbol=order.symbol,
+        user=order.user_id,
+        strategy=order.strategy,
+        asset_class=instrument.asset_class,
+        is_live=portfolio.kind == "live",
+    )
+
+
+def denial_text(denial: Denial) -> str:
+    """Return a denial as it is kept and shown, in JSON."""
+    told = {name: _told(value) for name, value in denial._asdict().items()}
+    return orjson.dumps(told).decode()
+
+
+def _told(value: Decimal | str | None) -> str | None:
+    return shortest(value) if isinstance(value, Decimal) else value
+
+
+def _exposure(scene: Scene, place: Place) -> Exposure:
+    """Return the portfolio's exposure; what orders changed since the last look is valued anew."""
+    exposure: Exposure | None = scene.exposures.get(place)
+    if exposure is None:
+        exposure = scene.exposures[place] = Exposure()
+        due = {(key[2], key[3]) for key, held in scene.books.positions(place).items() if held.quantity}
+        due |= {(order.symbol, order.product) for order in scene.blotter.open_in(place)}
+    else:
+        due = {(key[2], key[3]) for key in scene.blotter.dirty if key[:2] == place}
+    scene.blotter.dirty = {key for key in scene.blotter.dirty if key[:2] != place}
+    for corner in due:
+        _revalue(scene, place, exposure, corner)
+    return exposure
+
+
+def _revalue(scene: Scene, place: Place, exposure: Exposure, corner: Corner) -> None:
+    before = exposure.books.get(corner)
+    if before is not None:
+        exposure.total = minus(exposure.total, totals_of([before]))
+    working = [one for one in scene.blotter.open_of(place, corner[0]) if one.product == corner[1]]
+    held = scene.books.position((*place, *corner)).quantity
+    quote = scene.quote(place[0], corner[0])
+    after = book_of(held, mark(quote) if quote else None, _working(working), _prices(quote))
+    exposure.books[corner] = after
+    exposure.total = plus(exposure.total, totals_of([after]))
+
+
+def _book(scene: Scene, order: Order, without: set[str], candidate: Candidate) -> SymbolBook:
+    others = [
+        one
+        for one in scene.blotter.open_of((order.tenant_id, order.portfolio_id), order.symbol)
+        if one.product == order.product and one.id not in without
+    ]
+    quote = scene.quote(order.tenant_id, order.symbol)
+    held = scene.position(order).quantity
+    return book_of(held, mark(quote) if quote else None, _working(others), _prices(quote), candidate)
+
+
+def _working(orders: list[Order]) -> list[WorkingOrder]:
+    return [
+        WorkingOrder(
+            side=order.side,
+            type=order.type.value,
+            leaves=order.leaves_quantity,
+            limit_price=order.limit_price,
+            stop_price=order.stop_price if order.trail_level is None else order.trail_level,
+            is_triggered=order.is_triggered,
+            group_id=order.group_id,
+            exclusive_id=exclusive_id(order),
+        )
+        for order in orders
+        if order.status in WORKING
+    ]
+
+
+def _candidate(order: Order) -> Candidate:
+    return Candidate(
+        symbol=order.symbol,
+        side=order.side,
+        type=order.type.value,
+        quantity=order.leaves_quantity,
+        product=order.product,
+        limit_price=order.limit_price,
+        stop_price=order.stop_price if order.trail_level is None else order.trail_level,
+        is_triggered=order.is_triggered,
+        extended_hours=order.extended_hours,
+        group_id=order.group_id,
+        exclusive_id=exclusive_id(order),
+    )
+
+
+def _prices(quote: Quote | None) -> Prices:
+    return Prices(quote.bid, quote.ask, quote.last) if quote else Prices()
+
+
+def _tradable(instrument: Instrument) -> Tradable:
+    return Tradable(
+        tick_size=instrument.tick_size,
+        lot_size=instrument.lot_size,
+        is_tradable=instrument.is_tradable,
+        is_restricted=instrument.is_restricted,
+        asset_class=instrument.asset_class,
+    )

@@ -1,0 +1,45 @@
+"""A quote has arrived: what ends, what is released, what matches."""
+
+from decimal import Decimal
+
+from app.market_data.rules.values import Quote
+from app.money import ZERO
+from app.orders.rules.families import EXITS, exit_quantity
+from app.orders.rules.values import Order, Status
+from app.orders.service.changing import expire
+from app.orders.service.commands import QuoteArrived
+from app.orders.service.groups import release
+from app.orders.service.scene import Place, Scene
+from app.orders.service.trading import due_at, match
+
+
+def quote_arrived(scene: Scene, command: QuoteArrived, places: list[Place]) -> None:
+    """Match what works in the quote's symbol in those portfolios: at the quote if it is new, else at the one
+    that stands by now.
+    """
+    quote = command.quote if command.is_new else scene.quote(command.tenant_id, command.quote.symbol)
+    expire(scene, places, command.at)
+    if quote is None:
+        return
+    scene.learn(command.tenant_id, quote)
+    for place in places:
+        _release_halted(scene, place, quote, command.at)
+        here = scene.blotter.open_of(place, quote.symbol)
+        match(scene, [order for order in here if due_at(order, quote)], quote, command.at)
+
+
+def _release_halted(scene: Scene, place: Place, quote: Quote, at: str) -> None:
+    """Exits that a kill switch kept back are tried again."""
+    for order in scene.blotter.open_of(place, quote.symbol):
+        if order.status is not Status.HELD or order.role not in EXITS:
+            continue
+        quantity = _uncovered(scene, order)
+        if quantity:
+            release(scene, order, at, quantity=quantity)
+
+
+def _uncovered(scene: Scene, order: Order) -> Decimal:
+    entry = scene.blotter.find(order.tenant_id, order.parent_id or "")
+    if entry is None or not entry.filled_quantity:
+        return ZERO
+    return exit_quantity(entry, scene.blotter.named("parent_id", order.tenant_id, entry.id))

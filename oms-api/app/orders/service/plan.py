@@ -1,0 +1,131 @@
+"""What a batch of commands will touch: found out before the locks are taken, in a few statements."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from app.ledger.errors import NoSuchPortfolio
+from app.ledger.queries.books import portfolio_ids
+from app.ledger.service.batch import Opening
+from app.orders.errors import NoSuchOrder
+from app.orders.queries import book as queries
+from app.orders.queries.book import Place
+from app.orders.rules.values import Ticket
+from app.orders.service.commands import (
+    BrokerReport,
+    CancelAll,
+    CancelOrder,
+    ClosePosition,
+    ExpireOrders,
+    OrderCommand,
+    PlaceGroup,
+    PlaceOrder,
+    PreviewOrder,
+    QuoteArrived,
+    ReplaceOrder,
+)
+
+Key = tuple[int, str]
+
+
+@dataclass(slots=True)
+class Plan:
+    """Portfolios to make and to lock, symbols to price, and the names that requests may have bound before."""
+
+    openings: list[Opening] = field(default_factory=list)
+    places: set[Place] = field(default_factory=set)
+    symbols: set[Key] = field(default_factory=set)
+    client_order_ids: set[Key] = field(default_factory=set)
+    request_keys: set[Key] = field(default_factory=set)
+    by_order: dict[Key, Place] = field(default_factory=dict)
+    by_name: dict[Key, int] = field(default_factory=dict)
+    by_symbol: dict[Key, list[Place]] = field(default_factory=dict)
+    overdue: list[Place] = field(default_factory=list)
+
+    def portfolio(self, work: PreviewOrder | ClosePosition) -> Place | None:
+        """Return the portfolio that a command names, None where there is none of that name."""
+        tenant_id = work.origin.tenant_id
+        portfolio_id = self.by_name.get((tenant_id, work.portfolio_key))
+        return None if portfolio_id is None else (tenant_id, portfolio_id)
+
+    def portfolios(self, work: CancelAll) -> list[Place]:
+        """Return the portfolios that a command is about. Raises NoSuchPortfolio."""
+        tenant_id = work.origin.tenant_id
+        if work.portfolio_key is None:
+            return sorted(place for place in self.places if place[0] == tenant_id)
+        if (tenant_id, work.portfolio_key) not in self.by_name:
+            raise NoSuchPortfolio(work.portfolio_name or "")
+        return [(tenant_id, self.by_name[tenant_id, work.portfolio_key])]
+
+    def require(self, work: CancelOrder | ReplaceOrder | BrokerReport) -> None:
+        """Raise NoSuchOrder where the order was not found."""
+        tenant_id = work.tenant_id if isinstance(work, BrokerReport) else work.origin.tenant_id
+        if (tenant_id, work.order_id) not in self.by_order:
+            raise NoSuchOrder(work.order_id)
+
+
+def plan_for(connection: Connection, works: Sequence[OrderCommand]) -> Plan:
+    """Return what the commands touch."""
+    plan = Plan()
+    _note_names(plan, works)
+    _find_orders(connection, plan, works)
+    _find_portfolios(connection, plan, works)
+    _find_symbols(connection, plan, works)
+    for work in works:
+        if isinstance(work, ExpireOrders):
+            plan.overdue = sorted(queries.overdue_places(connection, work.at))
+            plan.places |= set(plan.overdue)
+    return plan
+
+
+def _note_names(plan: Plan, works: Sequence[OrderCommand]) -> None:
+    for work in works:
+        if isinstance(work, (QuoteArrived, ExpireOrders, BrokerReport)):
+            continue
+        origin = work.origin
+        if origin.idempotency_key:
+            plan.request_keys.add((origin.tenant_id, origin.idempotency_key))
+        if isinstance(work, (PlaceOrder, PlaceGroup)):
+            name = (origin.tenant_id, work.portfolio_name, work.portfolio_key, origin.at)
+            plan.openings.append(Opening(*name))
+        tickets = _tickets(work)
+        plan.symbols |= {(origin.tenant_id, ticket.symbol) for ticket in tickets}
+        names = [ticket.client_order_id for ticket in tickets]
+        if isinstance(work, ReplaceOrder):
+            names.append(work.changes.client_order_id)
+        plan.client_order_ids |= {(origin.tenant_id, name) for name in names if name}
+
+
+def _tickets(work: OrderCommand) -> Sequence[Ticket]:
+    if isinstance(work, PlaceGroup):
+        return work.tickets
+    return (work.ticket,) if isinstance(work, (PlaceOrder, PreviewOrder)) else ()
+
+
+def _find_orders(connection: Connection, plan: Plan, works: Sequence[OrderCommand]) -> None:
+    wanted = {
+        (work.tenant_id if isinstance(work, BrokerReport) else work.origin.tenant_id, work.order_id)
+        for work in works
+        if isinstance(work, (CancelOrder, ReplaceOrder, BrokerReport))
+    }
+    plan.by_order = queries.places_of(connection, sorted(wanted))
+    plan.places |= set(plan.by_order.values())
+
+
+def _find_portfolios(connection: Connection, plan: Plan, works: Sequence[OrderCommand]) -> None:
+    """Find those that are looked for, and not made."""
+    wanted: set[Key] = set()
+    for work in works:
+        if isinstance(work, (PreviewOrder, ClosePosition, CancelAll)) and work.portfolio_key is not None:
+            wanted.add((work.origin.tenant_id, work.portfolio_key))
+        elif isinstance(work, CancelAll):
+            plan.places |= queries.places_with_any(connection, work.origin.tenant_id)
+    plan.by_name = portfolio_ids(connection, sorted(wanted))
+    plan.places |= {(key[0], portfolio_id) for key, portfolio_id in plan.by_name.items()}
+
+
+def _find_symbols(connection: Connection, plan: Plan, works: Sequence[OrderCommand]) -> None:
+    arrived = {(work.tenant_id, work.quote.symbol) for work in works if isinstance(work, QuoteArrived)}
+    plan.by_symbol = queries.places_with_orders(connection, sorted(arrived))
+    plan.places |= {place for places in plan.by_symbol.values() for place in places}

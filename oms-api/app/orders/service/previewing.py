@@ -1,0 +1,41 @@
+"""What a ticket would do: the same look at books, prices and limits, and nothing done."""
+
+from app.clock import iso
+from app.ledger.service.batch import OPENING_CASH
+from app.money import product
+from app.orders.rules.making import Home, new_order
+from app.orders.rules.values import OrderType
+from app.orders.service.commands import Previewed, PreviewOrder
+from app.orders.service.judging import risk_input
+from app.orders.service.placing import sized
+from app.orders.service.scene import Place, Scene
+from app.risk.rules.exposure import price_of
+from app.risk.rules.judging import headrooms, judge
+
+
+def preview(scene: Scene, command: PreviewOrder, place: Place | None) -> Previewed:
+    """Return the expected price, cash and position after, and how every check stands to the ticket."""
+    origin, ticket = command.origin, command.ticket
+    home = Home(origin.tenant_id, place[1] if place else 0, origin.source, origin.user_id, iso(origin.at))
+    quantity = sized(scene, origin.tenant_id, ticket)
+    order = new_order(scene.tools.order_ids.next(origin.at), home, ticket, quantity)
+    if place is None:
+        scene.imagine(origin.tenant_id, command.portfolio_name, command.portfolio_key, OPENING_CASH)
+    risk = risk_input(scene, order)
+    price = price_of(risk.order, risk.prices)
+    if price is not None and order.type is OrderType.LIMIT:
+        touched = risk.prices.ask if order.side == "BUY" else risk.prices.bid
+        if touched is not None:
+            price = min(price, touched) if order.side == "BUY" else max(price, touched)
+    sign = 1 if order.side == "BUY" else -1
+    value = None if price is None else product(quantity, price)
+    return Previewed(
+        order=order,
+        portfolio_name=scene.portfolio(order).name,
+        price=price,
+        value=value,
+        cash_after=None if value is None else scene.portfolio(order).cash - sign * value,
+        position_after=scene.position(order).quantity + sign * quantity,
+        denial=judge(risk),
+        checks=tuple(headrooms(risk)),
+    )

@@ -1,0 +1,171 @@
+"""What a batch of order commands works on: books, orders, prices and limits, as they are under the locks."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection
+
+from app.brokers.rules.settings import KIND, PaperSettings
+from app.database.bulk import Write
+from app.ids import TradeIds
+from app.instruments.queries import instruments_for
+from app.instruments.rules import Instrument
+from app.ledger.rules.accounting import Position
+from app.ledger.service.batch import Batch
+from app.ledger.service.books import Books, PortfolioState
+from app.market_data.rules.values import Quote
+from app.market_data.service import Market
+from app.money import ZERO
+from app.orders.queries import book as queries
+from app.orders.rules.values import FINAL, Order
+from app.orders.service.blotter import Blotter, Memory
+from app.risk.queries.switches import switches_of
+from app.risk.rules.switches import ALL_ACTIVE, Switches
+from app.risk.rules.values import TradingState
+from app.risk.service.controls import Controls
+
+Key = tuple[int, str]  # tenant id, symbol
+Place = tuple[int, int]  # tenant id, portfolio id
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What every batch of a process uses."""
+
+    market: Market
+    controls: Controls
+    paper: PaperSettings = KIND
+    order_ids: TradeIds = field(default_factory=lambda: TradeIds("O"))
+    memory: Memory = field(default_factory=Memory)
+
+
+class Scene:
+    """One batch."""
+
+    def __init__(self, batch: Batch, tools: Tools, now: datetime) -> None:
+        self.batch = batch
+        self.now = now  # the newest instant at which something of the batch was asked for
+        self.tools = tools
+        self.books: Books = batch.books
+        self.connection: Connection = batch.books.connection
+        self.blotter = Blotter(self.connection, tools.memory)
+        self.arrivals: list[Order] = []  # released orders that have yet to meet the market
+        self.writes: list[Write] = []  # what else this batch writes
+        self.bound: dict[tuple[int, str], Order] = {}  # orders by client order id, or by idempotency key
+        self.exposures: dict[Place, Any] = {}  # see `judging`
+        self._quotes: dict[Key, Quote | None] = {}
+        self._instruments: dict[Key, Instrument] = {}
+        self._switches: dict[int, Switches] = {}
+
+    def load(self, places: Iterable[Place], symbols: Iterable[Key]) -> None:
+        """Load what stands in the locked portfolios, and the prices that judging it needs."""
+        wanted = sorted(set(places))
+        stamps = {place: self.books.portfolio(*place).orders_stamp for place in wanted}
+        self.blotter.load(stamps)
+        self.books.load_all_positions(wanted)
+        needed = {*symbols}
+        for place in wanted:
+            held = self.books.positions(place).items()
+            needed |= {(key[0], key[2]) for key, position in held if position.quantity}
+            needed |= {(order.tenant_id, order.symbol) for order in self.blotter.open_in(place)}
+        self.look_up(sorted(needed))
+        tenants = sorted({tenant_id for tenant_id, _ in wanted})
+        self._know(*tenants)
+
+    def look_up(self, keys: Sequence[Key]) -> None:
+        """Read quotes and instruments that are not known yet."""
+        missing = [key for key in keys if key not in self._quotes]
+        if missing:
+            found = self.tools.market.quotes_for(self.connection, missing, self.now)
+            self._quotes.update((key, found.get(key)) for key in missing)
+            self._instruments.update(instruments_for(self.connection, missing))
+
+    def _know(self, *tenants: int) -> None:
+        missing = [tenant_id for tenant_id in tenants if tenant_id not in self._switches]
+        if missing:
+            self._switches.update(switches_of(self.connection, missing))
+            self.tools.controls.refresh(self.connection, missing, self.now)
+
+    def quote(self, tenant_id: int, symbol: str) -> Quote | None:
+        """Return the symbol's quote, None where there is none."""
+        self.look_up([(tenant_id, symbol)])
+        return self._quotes[tenant_id, symbol]
+
+    def learn(self, tenant_id: int, quote: Quote) -> None:
+        """Take a quote that has just arrived."""
+        self.look_up([(tenant_id, quote.symbol)])
+        if self._quotes[tenant_id, quote.symbol] != quote:
+            self._quotes[tenant_id, quote.symbol] = quote
+            self.exposures.clear()
+
+    def instrument(self, tenant_id: int, symbol: str) -> Instrument:
+        """Return the instrument; an unlisted one is as its rules say."""
+        self.look_up([(tenant_id, symbol)])
+        return self._instruments[tenant_id, symbol]
+
+    def imagine(self, tenant_id: int, name: str, name_key: str, cash: Decimal) -> None:
+        """Let there be an empty portfolio of number 0, for a look at what an order would do in it."""
+        state = PortfolioState(
+            id=0,
+            tenant_id=tenant_id,
+            name=name,
+            name_key=name_key,
+            cash=cash,
+            realized_pnl=ZERO,
+            total_trades=0,
+            total_buys=0,
+            last_sequence=0,
+            last_hash="",
+            last_trade_id=None,
+            last_created_at=None,
+            kind="paper",
+            trading_state="ACTIVE",
+            orders_stamp="",
+        )
+        self.books.imagine(state)
+        self.blotter.load({(tenant_id, 0): ""})
+        self.exposures.pop((tenant_id, 0), None)
+        self._know(tenant_id)
+
+    def portfolio(self, order: Order) -> PortfolioState:
+        """Return the order's portfolio."""
+        return self.books.portfolio(order.tenant_id, order.portfolio_id)
+
+    def position(self, order: Order) -> Position:
+        """Return what is held of the order's symbol and product."""
+        return self.books.position((order.tenant_id, order.portfolio_id, order.symbol, order.product))
+
+    def state(self, order: Order) -> tuple[TradingState, str]:
+        """Return the strictest kill switch that holds for the order, and its scope."""
+        switches = self._switches.get(order.tenant_id, ALL_ACTIVE)
+        return switches.state(self.portfolio(order).name_key, order.strategy)
+
+    def was_asked(self, order: Order, request_key: str) -> bool:
+        """Tell whether something was done to the order under that idempotency key."""
+        return queries.request_of(self.connection, order.tenant_id, order.id, request_key)
+
+    def bind(self, client_order_ids: Iterable[Key], request_keys: Iterable[Key]) -> None:
+        """Read the orders that stand under those names already."""
+        found = queries.orders_by_name(self.connection, "client_order_id", sorted(client_order_ids))
+        self.bound.update(((order.tenant_id, f"/{order.client_order_id}"), order) for order in found)
+        keyed = queries.orders_by_name(self.connection, "idempotency_key", sorted(request_keys))
+        self.bound.update(((order.tenant_id, order.idempotency_key or ""), order) for order in keyed)
+        self.blotter.take(order for order in (*found, *keyed) if order.status in FINAL)
+
+    @property
+    def proof(self) -> tuple[int, str, int, str] | None:
+        """Return a row of an order's history that stands if, and only if, this batch was committed."""
+        return self.blotter.proof
+
+    def flush(self) -> None:
+        """Write all that the batch did."""
+        self.books.flush(*self.blotter.writes(), *self.writes)
+
+
+def shortest(amount: Decimal) -> str:
+    """Return an amount without trailing zeros, for words."""
+    text = f"{amount:.8f}"
+    return text.rstrip("0").rstrip(".")

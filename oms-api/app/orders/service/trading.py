@@ -1,0 +1,130 @@
+"""Orders at the market: what the broker says of them, and what that does to the books and to their groups."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from app.brokers.rules.matching import match_quote, without_price
+from app.brokers.rules.values import BrokerOrder, Executed, Lapsed, MarketEvent, TrailMoved, Triggered
+from app.ledger.errors import BookIsFull
+from app.ledger.rules.accounting import Side
+from app.market_data.rules.values import Quote
+from app.money import ZERO
+from app.orders.queries import book as queries
+from app.orders.rules.families import EXITS, exclusive_id
+from app.orders.rules.values import FINAL, WORKING, Order, Status
+from app.orders.service.filling import book_fill
+from app.orders.service.groups import end
+from app.orders.service.scene import Scene
+
+
+def meet(scene: Scene, order: Order, at: str) -> None:
+    """Let an order that has just arrived meet the quote that stands; what it does is done."""
+    quote = scene.quote(order.tenant_id, order.symbol)
+    if quote is None:
+        settle(scene, order.tenant_id, without_price([as_broker_order(scene, order)], _instant(at)), at)
+    else:
+        match(scene, [order], quote, at)
+
+
+def match(scene: Scene, orders: Sequence[Order], quote: Quote, at: str) -> None:
+    """Match orders of one symbol at a quote, and do what that does."""
+    if not orders:
+        return
+    tenant_id = orders[0].tenant_id
+    views = [as_broker_order(scene, order) for order in orders]
+    used = _used(scene, tenant_id, quote)
+    settle(scene, tenant_id, match_quote(views, quote, _instant(at), scene.tools.paper, used), at)
+
+
+def settle(scene: Scene, tenant_id: int, events: Sequence[MarketEvent], at: str) -> None:
+    """Do what the broker's events say, in their order."""
+    for event in events:
+        order = scene.blotter.get(tenant_id, event.order_id)
+        match event:
+            case Executed():
+                _execute(scene, order, event, at)
+            case Triggered():
+                _trigger(scene, order, at)
+            case TrailMoved():
+                scene.blotter.replace(order, trail_level=event.level)
+            case Lapsed() if order.status not in FINAL:
+                end(scene, order, Status.CANCELED, at, order.broker, broker_words=event.reason)
+            case _:
+                pass
+    while scene.arrivals:
+        arrived = scene.arrivals.pop()
+        if arrived.status in WORKING:
+            meet(scene, arrived, at)
+
+
+def as_broker_order(scene: Scene, order: Order) -> BrokerOrder:
+    """Return the order as its broker sees it."""
+    instrument = scene.instrument(order.tenant_id, order.symbol)
+    return BrokerOrder(
+        id=order.id,
+        portfolio_id=order.portfolio_id,
+        symbol=order.symbol,
+        side=Side(order.side),
+        kind=order.type,
+        quantity=order.quantity,
+        leaves=order.leaves_quantity,
+        accepted_at=_instant(order.accepted_at or order.created_at),
+        limit_price=order.limit_price,
+        stop_price=order.stop_price,
+        trail_amount=order.trail_amount,
+        trail_percent=order.trail_percent,
+        trail_level=order.trail_level,
+        triggered=order.is_triggered,
+        time_in_force=order.time_in_force,
+        tick=instrument.tick_size,
+        lot=instrument.lot_size,
+        group=exclusive_id(order),
+        parent_id=order.parent_id if order.role in EXITS else None,
+    )
+
+
+def due_at(order: Order, quote: Quote) -> bool:
+    """Tell whether an order is at the market for this quote; an exit waits for the one after its release."""
+    if order.status not in WORKING:
+        return False
+    if order.role not in EXITS or order.accepted_at is None:
+        return True
+    return _instant(order.accepted_at) < quote.at
+
+
+def _execute(scene: Scene, order: Order, event: Executed, at: str) -> None:
+    try:
+        book_fill(scene, order, event, at)
+    except BookIsFull as refusal:
+        to = Status.CANCELED if order.filled_quantity else Status.REJECTED
+        end(scene, order, to, at, order.broker, broker_words=refusal.detail)
+
+
+def _trigger(scene: Scene, order: Order, at: str) -> None:
+    if order.status in {Status.SUBMITTED, Status.ACCEPTED}:
+        scene.blotter.move(order, Status.TRIGGERED, at, order.broker, is_triggered=True)
+    else:
+        scene.blotter.replace(order, is_triggered=True)
+
+
+def _used(scene: Scene, tenant_id: int, quote: Quote) -> dict[tuple[int, Side], Decimal]:
+    """Return what each portfolio and side took of this quote before, where its sizes bound what fills."""
+    if quote.bid_size is None and quote.ask_size is None:
+        return {}
+    since = quote.at.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    rows = queries.used_since(scene.connection, tenant_id, quote.symbol, since)
+    rows += [
+        (row.portfolio_id, row.side, Decimal(row.quantity))
+        for row in scene.blotter.executions
+        if row.symbol == quote.symbol and row.tenant_id == tenant_id and row.executed_at >= since
+    ]
+    used: dict[tuple[int, Side], Decimal] = {}
+    for portfolio_id, side, quantity in rows:
+        key = (portfolio_id, Side(side))
+        used[key] = used.get(key, ZERO) + quantity
+    return used
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text)
