@@ -1,0 +1,143 @@
+"""What every broker keeps to. A broker's tests inherit from `BrokerContract` and bring it and its market.
+
+`stage` has the broker, an order that it takes and works without filling, one that it fills at once, and a way
+to let the first one fill.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+import pytest
+
+from app.brokers.protocol import Broker
+from app.brokers.rules.values import (
+    Accepted,
+    BrokerOrder,
+    Canceled,
+    Executed,
+    Refused,
+    Replaced,
+)  # fmt: skip
+
+
+class Stage(NamedTuple):
+    """`fill(order)` makes the market fill a working order whole."""
+
+    broker: Broker
+    now: datetime
+    resting: BrokerOrder
+    filling: BrokerOrder
+    fill: Callable[[BrokerOrder], None]
+
+
+def said(stage: Stage, order_id: str) -> list[type]:
+    """Return the kinds of what the broker said of an order, in order."""
+    return [type(told.event) for told in stage.broker.events() if told.event.order_id == order_id]
+
+
+class BrokerContract:
+    """Inherit, and give a fixture `stage`."""
+
+    @pytest.fixture
+    def stage(self) -> Stage:
+        raise NotImplementedError
+
+    def test_it_has_a_name_that_fits_the_books(self, stage):
+        assert 0 < len(stage.broker.name) <= 20
+        assert isinstance(stage.broker.answers_inside, bool)
+
+    def test_an_order_is_accepted_and_works(self, stage):
+        stage.broker.submit(stage.resting, stage.now)
+        assert said(stage, stage.resting.id) == [Accepted]
+        assert [order.id for order in stage.broker.open_orders()] == [stage.resting.id]
+        found = stage.broker.find(stage.resting.id)
+        assert found is not None
+        assert found.is_open
+        assert found.order.leaves == stage.resting.quantity
+
+    def test_an_order_it_never_got_is_not_found(self, stage):
+        assert stage.broker.find("never sent") is None
+
+    def test_the_same_id_is_the_same_order(self, stage):
+        for _ in range(2):
+            stage.broker.submit(stage.filling, stage.now)
+        assert said(stage, stage.filling.id).count(Accepted) == 1
+        assert len(stage.broker.executions(stage.filling.id)) == 1
+
+    def test_a_fill_is_told_counted_and_held(self, stage):
+        stage.broker.submit(stage.filling, stage.now)
+        (fill,) = stage.broker.executions(stage.filling.id)
+        assert said(stage, stage.filling.id) == [Accepted, Executed]
+        assert fill.quantity == stage.filling.quantity
+        assert fill.value == fill.quantity * fill.price
+        assert stage.broker.open_orders() == []
+        (held,) = stage.broker.positions()
+        assert held.quantity == stage.filling.side.sign * fill.quantity
+        assert held.cost == stage.filling.side.sign * fill.value
+
+    def test_a_fill_moves_the_cash(self, stage):
+        before = stage.broker.account().cash
+        stage.broker.submit(stage.filling, stage.now)
+        (fill,) = stage.broker.executions()
+        assert stage.broker.account().cash == before - stage.filling.side.sign * fill.value
+
+    def test_execution_ids_are_never_used_twice(self, stage):
+        stage.broker.submit(stage.filling, stage.now)
+        stage.broker.submit(stage.resting, stage.now)
+        stage.fill(stage.resting)
+        ids = [fill.execution_id for fill in stage.broker.executions()]
+        assert len(ids) == len(set(ids)) == 2
+
+    def test_a_cancelled_order_fills_no_more(self, stage):
+        stage.broker.submit(stage.resting, stage.now)
+        stage.broker.cancel(stage.resting.id, stage.now)
+        stage.fill(stage.resting)
+        assert said(stage, stage.resting.id) == [Accepted, Canceled]
+        found = stage.broker.find(stage.resting.id)
+        assert found is not None
+        assert not found.is_open
+
+    @pytest.mark.parametrize("which", ["unknown", "filled"])
+    def test_what_does_not_work_is_not_cancelled(self, stage, which):
+        stage.broker.submit(stage.filling, stage.now)
+        order_id = stage.filling.id if which == "filled" else "unknown"
+        stage.broker.cancel(order_id, stage.now)
+        assert said(stage, order_id)[-1] is Refused
+
+    def test_a_replacement_takes_the_orders_place(self, stage):
+        stage.broker.submit(stage.resting, stage.now)
+        successor = stage.resting._replace(id="successor", quantity=stage.resting.quantity * 2)
+        stage.broker.replace(stage.resting.id, successor, stage.now)
+        assert said(stage, stage.resting.id) == [Accepted, Replaced]
+        assert [order.id for order in stage.broker.open_orders()] == ["successor"]
+        stage.fill(successor)
+        (fill,) = stage.broker.executions()
+        assert (fill.order_id, fill.quantity) == ("successor", stage.resting.quantity * 2)
+
+    def test_what_does_not_work_is_not_replaced(self, stage):
+        stage.broker.submit(stage.filling, stage.now)
+        successor = stage.filling._replace(id="successor")
+        stage.broker.replace(stage.filling.id, successor, stage.now)
+        assert said(stage, stage.filling.id)[-1] is Refused
+        assert stage.broker.find("successor") is None
+
+    def test_the_stream_goes_on_where_it_was_left(self, stage):
+        stage.broker.submit(stage.resting, stage.now)
+        first = stage.broker.events()
+        stage.broker.submit(stage.filling, stage.now)
+        rest = stage.broker.events(first[-1].cursor)
+        assert [*first, *rest] == list(stage.broker.events())
+        assert {told.event.order_id for told in rest} == {stage.filling.id}
+        assert stage.broker.events(rest[-1].cursor) == []
+
+    def test_what_calls_return_stands_in_the_stream(self, stage):
+        returned = list(stage.broker.submit(stage.filling, stage.now))
+        told = [one.event for one in stage.broker.events()]
+        assert all(event in told for event in returned)
+
+    def test_amounts_are_exact(self, stage):
+        stage.broker.submit(stage.filling, stage.now)
+        for fill in stage.broker.executions():
+            assert all(isinstance(amount, Decimal) for amount in (fill.quantity, fill.price, fill.value))

@@ -1,0 +1,258 @@
+"""What fills at a quote: hand-made tables, and the worked examples of the trading rules."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from app.brokers.rules.matching import match_quote, without_price
+from app.brokers.rules.settings import PaperSettings, Slippage
+from app.ledger.rules.accounting import Side
+from tests.brokers.market import NOON, order, quote, told
+
+
+@pytest.mark.parametrize(
+    ("ticket", "prices", "fills"),
+    [
+        ("BUY 10 MARKET", ("99", "101"), ["A 10 @ 101"]),
+        ("SELL 10 MARKET", ("99", "101"), ["A 10 @ 99"]),
+        ("BUY 10 MARKET", ("99", None), []),
+        ("BUY 10 LIMIT limit 100.99", ("99", "101"), []),
+        ("BUY 10 LIMIT limit 101", ("99", "101"), ["A 10 @ 101"]),
+        ("BUY 10 LIMIT limit 110", ("99", "101"), ["A 10 @ 101"]),
+        ("SELL 10 LIMIT limit 99.01", ("99", "101"), []),
+        ("SELL 10 LIMIT limit 99", ("99", "101"), ["A 10 @ 99"]),
+        ("SELL 10 LIMIT limit 90", ("99", "101"), ["A 10 @ 99"]),
+    ],
+)
+def test_market_and_limit_orders_take_the_other_side(ticket, prices, fills):
+    assert told(match_quote([order(ticket)], quote(*prices), NOON)) == fills
+
+
+@pytest.mark.parametrize(
+    ("ticket", "fills"),
+    [
+        ("BUY 10 MARKET", ["A 10 @ 100.05"]),
+        ("SELL 10 MARKET", ["A 10 @ 99.95"]),
+        ("BUY 10 LIMIT limit 100.04", []),
+        ("BUY 10 LIMIT limit 100.05", ["A 10 @ 100.05"]),
+    ],
+)
+def test_where_only_a_last_price_is_known_half_the_spread_set_lies_around_it(ticket, fills):
+    settings = PaperSettings(spread=Decimal("0.10"))
+    assert told(match_quote([order(ticket)], quote(None, None, "100"), NOON, settings)) == fills
+
+
+@pytest.mark.parametrize(
+    ("ticket", "prices", "events"),
+    [
+        ("BUY 10 STOP stop 105", ("104", "104.50", "104.99"), []),
+        ("BUY 10 STOP stop 105", ("104", "104.50", "105"), ["A triggered", "A 10 @ 104.5"]),
+        ("BUY 10 STOP stop 105", ("106", "107", "104"), []),  # the last price is watched where there is one
+        ("BUY 10 STOP stop 105", ("104", "105"), ["A triggered", "A 10 @ 105"]),
+        ("SELL 10 STOP stop 95", ("95", "96"), ["A triggered", "A 10 @ 95"]),
+        ("SELL 10 STOP stop 95", ("95.01", "96"), []),
+        ("SELL 10 STOP stop 95", ("90", "91", "95"), ["A triggered", "A 10 @ 90"]),
+        ("SELL 10 STOP stop 95", (None, "96"), []),
+        ("SELL 10 STOP stop 95", (None, "96", "95"), ["A triggered", "A 10 @ 95"]),
+        ("BUY 10 STOP stop 105 triggered", ("99", "100"), ["A 10 @ 100"]),
+        ("BUY 10 STOP_LIMIT stop 105 limit 106", ("104", "107", "105"), ["A triggered"]),
+        ("BUY 10 STOP_LIMIT stop 105 limit 106", ("104", "106", "105"), ["A triggered", "A 10 @ 106"]),
+        ("BUY 10 STOP_LIMIT stop 105 limit 106 triggered", ("103", "106", "103"), ["A 10 @ 106"]),
+        ("BUY 10 STOP_LIMIT stop 105 limit 106 triggered", ("103", "106.01", "103"), []),
+        ("SELL 10 STOP_LIMIT stop 95 limit 94", ("93", "96", "95"), ["A triggered"]),
+        ("SELL 10 STOP_LIMIT stop 95 limit 94", ("94", "96", "95"), ["A triggered", "A 10 @ 94"]),
+    ],
+)
+def test_stops_watch_the_last_price_else_their_own_side_and_fill_at_bid_or_ask(ticket, prices, events):
+    assert told(match_quote([order(ticket)], quote(*prices), NOON)) == events
+
+
+def following(trail, lasts):
+    """Show a trail one last price after the other; return what it said to each."""
+    said = []
+    for last in lasts:
+        events = match_quote([trail], quote(None, None, last), NOON)
+        said.append(told(events))
+        for event in events:
+            trail = trail._replace(trail_level=getattr(event, "level", trail.trail_level))
+    return said
+
+
+def test_a_sell_trail_ratchets_up_with_the_price_and_fires_when_it_is_touched():
+    said = following(
+        order("SELL 10 TRAILING_STOP trail 2"), ["100", "101", "100.5", "103.25", "101.30", "101.25"]
+    )
+    assert said == [
+        ["A trails at 98"],
+        ["A trails at 99"],
+        [],
+        ["A trails at 101.25"],
+        [],
+        ["A triggered", "A 10 @ 101.25"],
+    ]
+
+
+def test_a_buy_trail_ratchets_down():
+    said = following(order("BUY 10 TRAILING_STOP trail 2"), ["100", "99", "99.5", "101"])
+    assert said == [["A trails at 102"], ["A trails at 101"], [], ["A triggered", "A 10 @ 101"]]
+
+
+@pytest.mark.parametrize(
+    ("ticket", "last", "level"),
+    [
+        ("SELL 10 TRAILING_STOP percent 1", "103.25", "102.22"),  # 102.2175
+        ("SELL 10 TRAILING_STOP percent 1", "103.5", "102.47"),  # 102.465 is half way: up
+        ("BUY 10 TRAILING_STOP percent 1", "103.5", "104.54"),  # 104.535
+    ],
+)
+def test_a_trail_in_percent_is_rounded_half_up_to_the_tick(ticket, last, level):
+    assert following(order(ticket), [last]) == [[f"A trails at {level}"]]
+
+
+def test_a_trail_wider_than_the_price_has_no_level_yet():
+    assert following(order("SELL 10 TRAILING_STOP trail 200"), ["100", "250"]) == [[], ["A trails at 50"]]
+
+
+@pytest.mark.parametrize(
+    ("ticket", "events"),
+    [
+        ("BUY 100 MARKET", ["A 30 @ 101"]),
+        ("BUY 100 LIMIT limit 101", ["A 30 @ 101"]),
+        ("BUY 100 MARKET IOC", ["A 30 @ 101", "A lapsed"]),
+        ("BUY 100 MARKET FOK", ["A lapsed"]),
+        ("BUY 30 MARKET FOK", ["A 30 @ 101"]),
+        ("SELL 100 MARKET FOK", ["A 100 @ 99"]),  # the bid has no size: anything fills
+        ("BUY 100 LIMIT limit 100 IOC", ["A lapsed"]),
+        ("BUY 100 STOP stop 105 IOC", []),  # counts from its trigger
+        ("BUY 100 STOP stop 105 triggered IOC", ["A 30 @ 101", "A lapsed"]),
+        ("BUY 100 STOP_LIMIT stop 101 limit 100 FOK", ["A triggered", "A lapsed"]),
+        ("BUY 10 MARKET OPG", []),  # opening and closing prices come with the sessions
+        ("BUY 10 MARKET CLS", []),
+    ],
+)
+def test_a_size_is_what_may_fill_and_the_time_in_force_decides_on_the_rest(ticket, events):
+    assert told(match_quote([order(ticket)], quote("99", "101", ask_size="30"), NOON)) == events
+
+
+def test_a_size_is_used_up_in_the_order_of_price_then_time():
+    orders = [
+        order("BUY 40 LIMIT limit 102", "late", accepted_at=NOON),
+        order("BUY 40 LIMIT limit 102", "early", accepted_at=NOON - timedelta(seconds=1)),
+        order("BUY 40 LIMIT limit 103", "dearer", accepted_at=NOON),
+        order("BUY 40 MARKET", "market", accepted_at=NOON),
+    ]
+    events = match_quote(orders, quote("99", "101", ask_size="130"), NOON)
+    assert told(events) == ["market 40 @ 101", "dearer 40 @ 101", "early 40 @ 101", "late 10 @ 101"]
+
+
+def test_each_portfolio_and_side_has_a_budget_of_its_own():
+    orders = [
+        order("BUY 40 MARKET", "A"),
+        order("BUY 40 MARKET", "B", portfolio_id=2),
+        order("SELL 40 MARKET", "C"),
+    ]
+    events = match_quote(orders, quote("99", "101", bid_size="20", ask_size="30"), NOON)
+    assert told(events) == ["A 30 @ 101", "B 30 @ 101", "C 20 @ 99"]
+
+
+def test_what_was_taken_of_a_quote_before_is_gone():
+    used = {(1, Side.BUY): Decimal(25)}
+    sized = quote("99", "101", ask_size="30")
+    assert told(match_quote([order("BUY 40 MARKET")], sized, NOON, used=used)) == ["A 5 @ 101"]
+    assert told(match_quote([order("BUY 40 MARKET")], sized, NOON, used={(1, Side.BUY): Decimal(30)})) == []
+
+
+def test_participation_takes_a_share_of_the_size_floored_to_the_lot():
+    settings = PaperSettings(participation=Decimal("0.25"))
+    sized = quote("99", "101", ask_size="130")
+    assert told(match_quote([order("BUY 100 MARKET")], sized, NOON, settings)) == ["A 32 @ 101"]
+    lots = order("BUY 100 MARKET", lot=Decimal(5))
+    assert told(match_quote([lots], sized, NOON, settings)) == ["A 30 @ 101"]
+
+
+def test_legs_of_one_group_share_their_quantity_and_the_worse_comes_first():
+    """The last price is past the target while the bid is at the stop."""
+    legs = [
+        order("SELL 60 LIMIT limit 48", "target", group="G"),
+        order("SELL 60 STOP stop 50", "stop", group="G"),
+    ]
+    assert told(match_quote(legs, quote("48", "49", "50"), NOON)) == ["stop triggered", "stop 60 @ 48"]
+
+
+def test_what_one_leg_leaves_the_other_may_fill():
+    legs = [
+        order("SELL 60 LIMIT limit 48", "target", group="G"),
+        order("SELL 20 LIMIT limit 47", "other", group="G"),
+    ]
+    assert told(match_quote(legs, quote("48", "49"), NOON)) == ["other 20 @ 48", "target 40 @ 48"]
+
+
+def test_a_fill_of_a_leg_ends_what_is_left_of_the_parent():
+    orders = [
+        order("BUY 40 LIMIT limit 50", "parent"),
+        order("SELL 60 STOP stop 50", "leg", parent_id="parent"),
+    ]
+    assert told(match_quote(orders, quote("49", "50", "50"), NOON)) == ["leg triggered", "leg 60 @ 49"]
+
+
+def test_nothing_matches_before_the_latency_is_over():
+    settings = PaperSettings(latency=timedelta(seconds=1))
+    waiting = [order("BUY 10 MARKET")]
+    assert match_quote(waiting, quote("99", "101"), NOON + timedelta(milliseconds=999), settings) == []
+    assert told(match_quote(waiting, quote("99", "101"), NOON + timedelta(seconds=1), settings)) == [
+        "A 10 @ 101"
+    ]
+
+
+HALF_SPREAD = PaperSettings(slippage=Slippage.HALF_SPREAD)
+FIVE_POINTS = PaperSettings(slippage=Slippage.BASIS_POINTS, basis_points=Decimal(5))
+NEARLY_ALL = PaperSettings(slippage=Slippage.BASIS_POINTS, basis_points=Decimal(9999))
+VOLUME_SHARE = PaperSettings(slippage=Slippage.VOLUME_SHARE)
+
+
+@pytest.mark.parametrize(
+    ("settings", "ticket", "fill"),
+    [
+        (HALF_SPREAD, "BUY 10 MARKET", "A 10 @ 102"),
+        (HALF_SPREAD, "SELL 10 MARKET", "A 10 @ 98"),
+        (HALF_SPREAD, "BUY 10 LIMIT limit 101", "A 10 @ 101"),
+        (FIVE_POINTS, "BUY 10 MARKET", "A 10 @ 101.06"),  # 101.0505
+        (FIVE_POINTS, "SELL 10 MARKET", "A 10 @ 98.95"),  # 98.9505
+        (NEARLY_ALL, "SELL 10 STOP stop 99 triggered", "A 10 @ 0.01"),  # never below a tick
+        (VOLUME_SHARE, "BUY 50 MARKET", "A 50 @ 103.53"),  # half of the size: 101 + 101 × 0.1 × 0.25
+        (VOLUME_SHARE, "SELL 50 MARKET", "A 50 @ 99"),  # no size, no share
+    ],
+)
+def test_slippage_worsens_market_orders_and_stops_to_the_next_tick_but_never_limits(settings, ticket, fill):
+    assert told(match_quote([order(ticket)], quote("99", "101", ask_size="100"), NOON, settings)) == [fill]
+
+
+def test_half_the_spread_set_is_the_slippage_where_a_side_is_missing():
+    settings = PaperSettings(slippage=Slippage.HALF_SPREAD, spread=Decimal("0.5"))
+    assert told(match_quote([order("BUY 10 MARKET")], quote(None, "101"), NOON, settings)) == [
+        "A 10 @ 101.25"
+    ]
+
+
+def test_what_is_worth_less_than_the_books_can_hold_is_not_filled():
+    dust = order("BUY 1 MARKET", quantity=Decimal("0.00000001"), leaves=Decimal("0.00000001"))
+    assert match_quote([dust], quote(None, "0.01"), NOON) == []
+
+
+def test_a_fill_says_its_value_and_an_id_that_is_the_same_when_it_is_matched_again():
+    partly = order("BUY 3 MARKET", leaves=Decimal(2))
+    (fill,) = match_quote([partly], quote(None, "33.33333333"), NOON)
+    assert (fill.value, fill.execution_id, fill.at) == (Decimal("66.66666666"), "A:1", NOON)
+    assert match_quote([partly], quote(None, "33.33333333"), NOON) == [fill]
+
+
+def test_without_any_price_ioc_and_fok_lapse_and_others_wait():
+    orders = [order(f"BUY 1 MARKET {tif}", tif) for tif in ("DAY", "GTC", "GTD", "IOC", "FOK")]
+    assert told(without_price(orders, NOON)) == ["IOC lapsed", "FOK lapsed"]
+
+
+@pytest.mark.parametrize(("kind", "missing"), [("LIMIT", "limit"), ("STOP", "stop")])
+def test_an_order_without_the_price_that_its_type_needs_is_a_defect(kind, missing):
+    with pytest.raises(ValueError, match=f"no {missing} price"):
+        match_quote([order(f"BUY 1 {kind}")], quote("99", "101"), NOON)

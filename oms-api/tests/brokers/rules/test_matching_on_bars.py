@@ -1,0 +1,157 @@
+"""What fills on a bar: hand-made tables, and the worked examples of the trading rules."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from app.brokers.rules.matching import match_bar
+from app.brokers.rules.settings import PaperSettings, Slippage
+from tests.brokers.market import LATER, bar, order, told
+
+
+@pytest.mark.parametrize(
+    ("ticket", "prices", "events"),
+    [
+        # market orders: the next open
+        ("BUY 10 MARKET", "100/105/95/102", ["A 10 @ 100"]),
+        ("SELL 10 MARKET", "100/105/95/102", ["A 10 @ 100"]),
+        # limits: crossed, not touched; a better open is taken
+        ("BUY 10 LIMIT limit 95", "100/105/95/102", []),
+        ("BUY 10 LIMIT limit 95.01", "100/105/95/102", ["A 10 @ 95.01"]),
+        ("BUY 10 LIMIT limit 101", "100/105/95/102", ["A 10 @ 100"]),
+        ("BUY 10 LIMIT limit 100", "100/105/100/102", []),
+        ("SELL 10 LIMIT limit 105", "100/105/95/102", []),
+        ("SELL 10 LIMIT limit 104.99", "100/105/95/102", ["A 10 @ 104.99"]),
+        ("SELL 10 LIMIT limit 99", "100/105/95/102", ["A 10 @ 100"]),
+        # stops: touched; a gap fills at the open
+        ("BUY 10 STOP stop 105", "100/105/95/102", ["A triggered", "A 10 @ 105"]),
+        ("BUY 10 STOP stop 105.01", "100/105/95/102", []),
+        ("BUY 10 STOP stop 98", "100/105/95/102", ["A triggered", "A 10 @ 100"]),
+        ("SELL 10 STOP stop 95", "100/105/95/102", ["A triggered", "A 10 @ 95"]),
+        ("SELL 10 STOP stop 94.99", "100/105/95/102", []),
+        ("SELL 10 STOP stop 103", "100/105/95/102", ["A triggered", "A 10 @ 100"]),
+        ("SELL 10 STOP stop 103 triggered", "100/105/95/102", ["A 10 @ 100"]),
+        # stop-limits: at the stop within the limit …
+        ("BUY 10 STOP_LIMIT stop 103 limit 104", "100/105/95/102", ["A triggered", "A 10 @ 103"]),
+        ("BUY 10 STOP_LIMIT stop 103 limit 103", "100/105/95/102", ["A triggered", "A 10 @ 103"]),
+        ("SELL 10 STOP_LIMIT stop 97 limit 96", "100/105/95/102", ["A triggered", "A 10 @ 97"]),
+        # … after a gapped open at the limit, if the bar comes back beyond it …
+        ("BUY 10 STOP_LIMIT stop 98 limit 99", "100/105/95/102", ["A triggered", "A 10 @ 99"]),
+        ("BUY 10 STOP_LIMIT stop 98 limit 99", "100/105/99/102", ["A triggered"]),
+        ("BUY 10 STOP_LIMIT stop 98 limit 101", "100/105/95/102", ["A triggered", "A 10 @ 100"]),
+        ("SELL 10 STOP_LIMIT stop 102 limit 101", "100/105/95/102", ["A triggered", "A 10 @ 101"]),
+        ("SELL 10 STOP_LIMIT stop 102 limit 101", "100/101/95/98", ["A triggered"]),
+        # … else it is a limit from the next bar on
+        ("BUY 10 STOP_LIMIT stop 103 limit 102", "100/105/95/102", ["A triggered"]),
+        ("BUY 10 STOP_LIMIT stop 103 limit 102 triggered", "103/105/101/104", ["A 10 @ 102"]),
+        ("BUY 10 STOP_LIMIT stop 103 limit 102 triggered", "103/105/102/104", []),
+        ("BUY 10 STOP_LIMIT stop 110 limit 111", "100/105/95/102", []),
+    ],
+)
+def test_each_type_on_one_bar(ticket, prices, events):
+    assert told(match_bar([order(ticket)], bar(prices))) == events
+
+
+@pytest.mark.parametrize(
+    ("ticket", "prices", "events"),
+    [
+        ("SELL 10 TRAILING_STOP trail 2 level 102", "103/105/101.5/104", ["A triggered", "A 10 @ 102"]),
+        ("SELL 10 TRAILING_STOP trail 2 level 102", "101/105/100/104", ["A triggered", "A 10 @ 101"]),
+        ("SELL 10 TRAILING_STOP trail 2 level 102", "103/105/102.01/104", ["A trails at 103"]),
+        ("SELL 10 TRAILING_STOP trail 2 level 102", "103/104/102.5/104", []),
+        ("SELL 10 TRAILING_STOP trail 2", "103/105/101.5/104", ["A trails at 103"]),
+        ("BUY 10 TRAILING_STOP trail 2 level 98", "97/98/95/96", ["A triggered", "A 10 @ 98"]),
+        ("BUY 10 TRAILING_STOP trail 2 level 98", "99/99.5/95/96", ["A triggered", "A 10 @ 99"]),
+        ("BUY 10 TRAILING_STOP trail 2 level 98", "97/97.5/95/96", ["A trails at 97"]),
+        ("SELL 10 TRAILING_STOP trail 2 level 102 triggered", "103/105/101.5/104", ["A 10 @ 103"]),
+    ],
+)
+def test_a_trail_is_tested_at_its_old_level_and_then_ratcheted(ticket, prices, events):
+    assert told(match_bar([order(ticket)], bar(prices))) == events
+
+
+def test_stop_and_target_in_one_bar_the_worse_comes_first():
+    legs = [
+        order("SELL 100 LIMIT limit 104", "target", group="G"),
+        order("SELL 100 STOP stop 96", "stop", group="G"),
+    ]
+    assert told(match_bar(legs, bar("100/105/95/102"))) == ["stop triggered", "stop 100 @ 96"]
+
+
+def test_a_stop_half_filled_by_volume_leaves_its_target_the_other_half():
+    settings = PaperSettings(participation=Decimal("0.1"))
+    legs = [
+        order("SELL 100 LIMIT limit 104", "target", group="G"),
+        order("SELL 100 STOP stop 96", "stop", group="G"),
+    ]
+    events = match_bar(legs, bar("100/105/95/102", volume="500"), settings)
+    assert told(events) == ["stop triggered", "stop 50 @ 96"]
+
+
+def test_both_sides_of_a_portfolio_draw_on_one_budget():
+    settings = PaperSettings(participation=Decimal("0.1"))
+    orders = [
+        order("BUY 40 MARKET", "A"),
+        order("SELL 40 MARKET", "B"),
+        order("SELL 40 MARKET", "C", portfolio_id=2),
+    ]
+    events = match_bar(orders, bar("100/105/95/102", volume="505"), settings)
+    assert told(events) == ["A 40 @ 100", "B 10 @ 100", "C 40 @ 100"]
+
+
+def test_stops_are_served_as_the_price_reaches_them_and_limits_best_first():
+    settings = PaperSettings(participation=Decimal("0.1"))
+    orders = [
+        order("BUY 10 LIMIT limit 97", "low"),
+        order("BUY 10 LIMIT limit 98", "high"),
+        order("BUY 10 STOP stop 104", "far"),
+        order("BUY 10 STOP stop 103", "near"),
+    ]
+    events = match_bar(orders, bar("100/105/95/102", volume="350"), settings)
+    assert told(events) == [
+        "near triggered",
+        "near 10 @ 103",
+        "far triggered",
+        "far 10 @ 104",
+        "high 10 @ 98",
+        "low 5 @ 97",
+    ]
+
+
+def test_without_a_volume_there_is_nothing_to_take_a_share_of():
+    settings = PaperSettings(participation=Decimal("0.1"))
+    assert told(match_bar([order("BUY 40 MARKET")], bar("100/105/95/102"), settings)) == ["A 40 @ 100"]
+
+
+def test_an_order_matches_from_the_next_bar_on():
+    late = order("BUY 10 MARKET", accepted_at=LATER + timedelta(microseconds=1))
+    assert match_bar([late], bar("100/105/95/102")) == []
+    just = order("BUY 10 MARKET", accepted_at=LATER)
+    assert told(match_bar([just], bar("100/105/95/102"))) == ["A 10 @ 100"]
+
+
+@pytest.mark.parametrize(
+    ("ticket", "events"),
+    [
+        ("BUY 10 MARKET IOC", ["A 10 @ 100"]),
+        ("BUY 10 LIMIT limit 95 IOC", ["A lapsed"]),
+        ("BUY 10 LIMIT limit 95 FOK", ["A lapsed"]),
+        ("SELL 10 STOP stop 90 IOC", []),
+        ("BUY 10 MARKET OPG", []),
+    ],
+)
+def test_ioc_and_fok_live_for_one_bar(ticket, events):
+    assert told(match_bar([order(ticket)], bar("100/105/95/102"))) == events
+
+
+def test_a_market_order_pays_half_the_spread_on_a_tick_that_is_no_better():
+    settings = PaperSettings(spread=Decimal("0.05"))
+    assert told(match_bar([order("BUY 10 MARKET")], bar("100/105/95/102"), settings)) == ["A 10 @ 100.03"]
+    assert told(match_bar([order("SELL 10 MARKET")], bar("100/105/95/102"), settings)) == ["A 10 @ 99.97"]
+
+
+def test_slippage_follows_the_share_of_the_bars_volume():
+    settings = PaperSettings(slippage=Slippage.VOLUME_SHARE, impact=Decimal(1))
+    events = match_bar([order("BUY 10 MARKET")], bar("100/105/95/102", volume="100"), settings)
+    assert told(events) == ["A 10 @ 101"]

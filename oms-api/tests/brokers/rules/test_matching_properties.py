@@ -1,0 +1,155 @@
+"""What holds of matching whatever orders meet whatever quotes and bars."""
+
+from collections import Counter
+from datetime import timedelta
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.brokers.rules.matching import match_bar, match_quote
+from app.brokers.rules.settings import PaperSettings, Slippage
+from app.brokers.rules.values import BrokerOrder, Executed, OrderType, TimeInForce
+from app.ledger.rules.accounting import Side
+from app.market_data.rules.values import Bar, Quote
+from tests.brokers.market import CENT, LATER, NOON
+
+prices = st.integers(9_500, 10_500).map(lambda cents: cents * CENT)
+sizes = st.integers(1, 200).map(Decimal)
+maybe_sizes = st.none() | st.integers(0, 300).map(Decimal)
+
+
+@st.composite
+def orders(draw):
+    kind = draw(st.sampled_from(OrderType))
+    quantity = draw(sizes)
+    trails = kind is OrderType.TRAILING_STOP
+    return BrokerOrder(
+        str(draw(st.integers(0, 10**6))),
+        draw(st.integers(1, 2)),
+        "X",
+        draw(st.sampled_from(Side)),
+        kind,
+        quantity,
+        draw(st.integers(1, int(quantity)).map(Decimal)),
+        NOON - timedelta(seconds=draw(st.integers(0, 3))),
+        limit_price=draw(prices) if kind in {OrderType.LIMIT, OrderType.STOP_LIMIT} else None,
+        stop_price=draw(prices) if kind in {OrderType.STOP, OrderType.STOP_LIMIT} else None,
+        trail_amount=draw(st.integers(1, 500).map(lambda cents: cents * CENT)) if trails else None,
+        trail_level=draw(st.none() | prices) if trails else None,
+        triggered=draw(st.booleans()) if kind not in {OrderType.MARKET, OrderType.LIMIT} else False,
+        time_in_force=draw(st.sampled_from(TimeInForce)),
+        tick=CENT,
+        lot=Decimal(1),
+        group=draw(st.none() | st.just("G")),
+    )
+
+
+books = st.lists(orders(), max_size=8, unique_by=lambda order: order.id)
+quotes = st.builds(
+    lambda bid, width, last, bid_size, ask_size: Quote(
+        "X", bid, bid + width * CENT, last, bid_size, ask_size, NOON, "test"
+    ),
+    prices,
+    st.integers(0, 50),
+    st.none() | prices,
+    maybe_sizes,
+    maybe_sizes,
+)
+bars = st.builds(
+    lambda path, volume: Bar("X", LATER, path[0], max(path), min(path), path[-1], volume),
+    st.lists(prices, min_size=4, max_size=4),
+    maybe_sizes,
+)
+settings = st.tuples(
+    st.integers(0, 10).map(lambda cents: cents * CENT),
+    st.none() | st.sampled_from([Decimal("0.1"), Decimal("0.5"), Decimal(1)]),
+    st.sampled_from(Slippage),
+    st.integers(0, 100).map(Decimal),
+).map(lambda how: PaperSettings(*how))
+
+
+def fills(events):
+    return [event for event in events if isinstance(event, Executed)]
+
+
+@given(books, quotes, settings)
+def test_no_order_fills_beyond_what_it_has_left_nor_beyond_its_limit(book, quote, how):
+    by_id = {order.id: order for order in book}
+    for fill in fills(match_quote(book, quote, NOON, how)):
+        order = by_id[fill.order_id]
+        assert 0 < fill.quantity <= order.leaves
+        assert fill.price > 0
+        if order.limit_price is not None:
+            assert (order.limit_price - fill.price) * order.side.sign >= 0
+
+
+@given(books, quotes, settings)
+def test_an_order_fills_once_at_a_quote_and_a_group_no_more_than_one_of_it(book, quote, how):
+    filled = fills(match_quote(book, quote, NOON, how))
+    assert max(Counter(fill.order_id for fill in filled).values(), default=1) == 1
+    members = {order.id: order for order in book if order.group}
+    shared = sum((fill.quantity for fill in filled if fill.order_id in members), Decimal(0))
+    assert shared <= max((order.leaves for order in members.values()), default=Decimal(0))
+
+
+@given(books, quotes, settings)
+def test_a_portfolio_takes_no_more_than_the_size_of_a_side(book, quote, how):
+    by_id = {order.id: order for order in book}
+    taken: Counter[tuple[int, Side]] = Counter()
+    for fill in fills(match_quote(book, quote, NOON, how)):
+        order = by_id[fill.order_id]
+        taken[order.portfolio_id, order.side] += fill.quantity
+    for (_, side), quantity in taken.items():
+        size = quote.ask_size if side is Side.BUY else quote.bid_size
+        if size is not None:
+            assert quantity <= size * (how.participation or 1)
+
+
+@given(books, quotes, settings, st.randoms(use_true_random=False))
+def test_the_order_in_which_orders_are_handed_in_does_not_matter(book, quote, how, random):
+    shuffled = random.sample(book, len(book))
+    assert set(match_quote(book, quote, NOON, how)) == set(match_quote(shuffled, quote, NOON, how))
+
+
+@given(books, bars, settings)
+def test_on_a_bar_nothing_fills_outside_its_range_but_by_spread_and_slippage(book, bar, how):
+    plain = how._replace(spread=Decimal(0), slippage=Slippage.NONE)
+    for fill in fills(match_bar(book, bar, plain)):
+        assert bar.low <= fill.price <= bar.high
+
+
+@given(books, bars, settings)
+def test_on_a_bar_a_portfolio_takes_no_more_than_its_share_of_the_volume(book, bar, how):
+    if bar.volume is None or how.participation is None:
+        return
+    by_id = {order.id: order for order in book}
+    taken: Counter[int] = Counter()
+    for fill in fills(match_bar(book, bar, how)):
+        taken[by_id[fill.order_id].portfolio_id] += fill.quantity
+    assert all(quantity <= bar.volume * how.participation for quantity in taken.values())
+
+
+@given(books, quotes, settings)
+def test_slippage_is_never_a_gift(book, quote, how):
+    by_id = {order.id: order for order in book}
+    straight = how._replace(slippage=Slippage.NONE)
+    unslipped = {fill.order_id: fill for fill in fills(match_quote(book, quote, NOON, straight))}
+    for fill in fills(match_quote(book, quote, NOON, how)):
+        better = (unslipped[fill.order_id].price - fill.price) * by_id[fill.order_id].side.sign
+        assert better <= 0
+
+
+@given(books, quotes)
+def test_what_is_left_of_ioc_and_fok_never_outlives_the_quote(book, quote):
+    events = match_quote([order._replace(group=None) for order in book], quote, NOON)
+    told_of = {(type(event).__name__, event.order_id): event for event in events}
+    for order in book:
+        active = order.triggered or order.kind in {OrderType.MARKET, OrderType.LIMIT}
+        if not active or order.time_in_force not in {TimeInForce.IOC, TimeInForce.FOK}:
+            continue
+        fill = told_of.get(("Executed", order.id))
+        done = isinstance(fill, Executed) and fill.quantity == order.leaves
+        assert done != (("Lapsed", order.id) in told_of)
+        if order.time_in_force is TimeInForce.FOK:
+            assert fill is None or done

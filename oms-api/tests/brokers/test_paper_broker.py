@@ -1,0 +1,176 @@
+"""The paper broker keeps the contract, and does to groups, parents and trails what the market asks."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from app.brokers.paper.book import Book
+from app.brokers.paper.broker import PaperBroker
+from app.brokers.paper.configured import paper_settings
+from app.brokers.paper.replay import replay
+from app.brokers.rules.drills import rejection
+from app.brokers.rules.settings import PaperSettings, Slippage
+from app.brokers.rules.values import Accepted
+from tests.brokers.contract import BrokerContract, Stage
+from tests.brokers.market import LATER, NOON, bar, order, quote, told
+from tests.support.service import settings_for
+
+
+class TestPaperBrokerKeepsTheContract(BrokerContract):
+    @pytest.fixture
+    def stage(self):
+        broker = PaperBroker()
+        broker.quote(quote("99", "101"), NOON)
+
+        def fill(resting):
+            broker.quote(quote("89", "90"), LATER)
+
+        resting, filling = order("BUY 10 LIMIT limit 95", "rests"), order("BUY 10 MARKET", "fills")
+        return Stage(broker, NOON, resting, filling, fill)
+
+
+@pytest.fixture
+def broker():
+    broker = PaperBroker()
+    broker.quote(quote("49", "50"), NOON)
+    return broker
+
+
+def test_it_says_that_it_answers_within_a_transaction(broker):
+    assert (broker.name, broker.answers_inside) == ("paper", True)
+
+
+def test_an_order_rests_until_a_quote_reaches_it(broker):
+    assert told(broker.submit(order("BUY 10 LIMIT limit 48"), NOON)) == ["A accepted"]
+    assert told(broker.quote(quote("47", "48.01"), LATER)) == []
+    assert told(broker.quote(quote("47", "48"), LATER)) == ["A 10 @ 48"]
+
+
+def test_a_size_is_used_up_by_all_orders_that_meet_the_same_quote(broker):
+    broker.quote(quote("49", "50", ask_size="15"), NOON)
+    assert told(broker.submit(order("BUY 10 MARKET", "A"), NOON)) == ["A accepted", "A 10 @ 50"]
+    assert told(broker.submit(order("BUY 10 MARKET", "B"), NOON)) == ["B accepted", "B 5 @ 50"]
+    assert told(broker.quote(quote("49", "50", ask_size="15"), LATER)) == ["B 5 @ 50"]
+
+
+def test_the_bracket_of_the_trading_rules():
+    """100 @ 50, target 55, stop 48: fills 40, 20; the target fills 25; the stop has 35 left, and fills."""
+    broker = PaperBroker()
+    broker.quote(quote("49", "50", ask_size="40"), NOON)
+    broker.submit(order("BUY 100 LIMIT limit 50", "parent"), NOON)
+    broker.quote(quote("49", "49.90", ask_size="20"), NOON)
+    for kind, name in (("LIMIT limit 55", "target"), ("STOP stop 48", "stop")):
+        broker.submit(order(f"SELL 60 {kind}", name, group="G", parent_id="parent"), NOON)
+    assert told(broker.quote(quote("55", "56", bid_size="25"), LATER)) == [
+        "target 25 @ 55",
+        "parent canceled",
+    ]
+    assert {one.id: one.leaves for one in broker.open_orders()} == {"stop": 35, "target": 35}
+    assert told(broker.quote(quote("47.50", "48", "48"), LATER)) == [
+        "stop triggered",
+        "stop 35 @ 47.5",
+        "target canceled",
+    ]
+    assert broker.positions() == []
+    assert broker.account().cash - 1_000_000 == Decimal("125.83333333") - Decimal("86.33333333")
+
+
+def test_a_replacement_keeps_what_was_filled(broker):
+    broker.quote(quote("49", "50", ask_size="4"), NOON)
+    broker.submit(order("BUY 10 LIMIT limit 50"), NOON)
+    larger = order("BUY 12 LIMIT limit 50", "B")
+    assert told(broker.replace("A", larger, NOON)) == ["A replaced"]
+    assert broker.open_orders()[0].leaves == 8
+    assert told(broker.replace("B", order("BUY 4 LIMIT limit 50", "C"), NOON)) == ["B replaced"]
+    assert broker.open_orders() == []
+    assert broker.find("C").order.leaves == 0
+
+
+def test_a_trail_begins_at_the_price_there_is(broker):
+    said = broker.submit(order("SELL 10 TRAILING_STOP trail 2"), NOON)
+    assert told(said) == ["A accepted", "A trails at 47"]
+    assert told(broker.quote(quote("53", "54"), LATER)) == ["A trails at 51"]
+    assert told(broker.quote(quote("51", "52"), LATER)) == ["A triggered", "A 10 @ 51"]
+
+
+def test_ioc_that_finds_nothing_lapses(broker):
+    assert told(broker.submit(order("BUY 10 LIMIT limit 40 IOC"), NOON)) == ["A accepted", "A lapsed"]
+    assert not broker.find("A").is_open
+
+
+def test_orders_that_worked_before_a_restart_work_on():
+    broker = PaperBroker(orders=[order("BUY 10 LIMIT limit 50", leaves=Decimal(6))])
+    assert told(broker.quote(quote("49", "50"), LATER)) == ["A 6 @ 50"]
+
+
+@pytest.mark.parametrize(("share", "rejected"), [("0", 0), ("0.1", 87), ("1", 1000)])
+def test_the_drill_rejects_its_share_and_always_the_same(share, rejected):
+    how = PaperSettings(reject_share=Decimal(share), seed="drill")
+    reasons = [rejection(how, f"O{number}") for number in range(1000)]
+    assert sum(reason is not None for reason in reasons) == rejected
+    assert reasons == [rejection(how, f"O{number}") for number in range(1000)]
+
+
+def test_a_rejected_order_never_works():
+    broker = PaperBroker(PaperSettings(reject_share=Decimal(1)))
+    broker.quote(quote("49", "50"), NOON)
+    assert told(broker.submit(order("BUY 10 MARKET"), NOON)) == ["A rejected"]
+    assert not broker.find("A").is_open
+    assert broker.submit(order("BUY 10 MARKET"), NOON) == ()
+
+
+def test_the_book_takes_nothing_from_the_market_but_what_is_the_markets():
+    with pytest.raises(ValueError, match="Accepted is not the market's to say"):
+        Book([order("BUY 10 MARKET")]).apply(Accepted("A", NOON), "X", NOON)
+
+
+def test_a_replay_fills_from_the_next_bar_on_and_trails_from_the_close():
+    broker = PaperBroker()
+    minute = timedelta(minutes=1)
+    bars = [
+        bar("100/105/95/102", start=LATER),
+        bar("101/104/100.5/103", start=LATER + minute),
+        bar("101/104/100.5/103", start=LATER + 2 * minute),
+    ]
+    tickets = {
+        bars[0].start: order("BUY 10 MARKET"),
+        bars[1].start: order("SELL 10 TRAILING_STOP trail 2", "T"),
+    }
+
+    def decide(seen, _):
+        ticket = tickets.get(seen.start)
+        return [] if ticket is None else [ticket._replace(accepted_at=seen.start)]
+
+    replay(bars, broker, decide)
+    assert told([one.event for one in broker.events()]) == [
+        "A accepted",
+        "A 10 @ 101",
+        "T accepted",
+        "T trails at 101",
+        "T triggered",
+        "T 10 @ 101",
+    ]
+    assert broker.account().cash == 1_000_000
+
+
+def test_the_environment_sets_how_kind_the_market_is():
+    settings = settings_for(
+        "sqlite:///x.db",
+        paper_spread="0.02",
+        paper_participation="0.1",
+        paper_slippage="basis_points",
+        paper_basis_points="5",
+        paper_latency_milliseconds=250,
+        paper_reject_share="0.01",
+        simulation_seed="drill",
+    )
+    assert paper_settings(settings) == PaperSettings(
+        spread=Decimal("0.02"),
+        participation=Decimal("0.1"),
+        slippage=Slippage.BASIS_POINTS,
+        basis_points=Decimal(5),
+        latency=timedelta(milliseconds=250),
+        reject_share=Decimal("0.01"),
+        seed="drill",
+    )
