@@ -9,9 +9,11 @@ from sqlalchemy import Connection, Select, func, or_, select, text
 from app.events.models import Event
 from app.events.rules import Sighting
 
-_SNAPSHOT = text(
-    "SELECT CAST(CAST(pg_snapshot_xmin(s) AS text) AS bigint), "
-    "CAST(CAST(pg_snapshot_xmax(s) AS text) AS bigint) FROM pg_current_snapshot() s"
+# A number of its own is above those of all who were there before. The snapshot's xmax is not: it is one above
+# the highest that has ended.
+_NUMBERS = text(
+    "SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint), "
+    "CAST(CAST(pg_current_xact_id() AS text) AS bigint)"
 )
 
 
@@ -41,15 +43,16 @@ def events_of(tenant_id: int) -> Select[Any]:
     return select(*columns).where(Event.tenant_id == tenant_id)
 
 
-def sight(connection: Connection, tenant_id: int) -> Sighting:
-    """Look at the end of the tenant's events, and then at the transactions: whoever holds a lower id that
-    cannot be seen yet has begun by then.
+def sight(connection: Connection, tenant_id: int, known: int = 0) -> Sighting | None:
+    """Look at the end of the tenant's events, and then at the transactions; None where nothing is beyond
+    `known`. Outside a transaction: each statement sees what is there when it begins.
     """
     highest = connection.execute(select(func.max(Event.id)).where(Event.tenant_id == tenant_id)).scalar_one()
-    xmin, xmax = 0, 0  # on SQLite one writes at a time, so that ids are in the order of commits
-    if connection.dialect.name == "postgresql":
-        xmin, xmax = connection.execute(_SNAPSHOT).one()
-    return Sighting(highest or 0, xmin, xmax)
+    if (highest or 0) <= known:
+        return None
+    if connection.dialect.name == "sqlite":  # one writes at a time: ids are in the order of commits
+        return Sighting(highest, 0, 0)
+    return Sighting(highest, *connection.execute(_NUMBERS).one())
 
 
 def events_after(

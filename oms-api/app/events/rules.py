@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 
 class Sighting(NamedTuple):
-    """The highest id that was seen, and the transactions a moment later: those below `xmin` had all ended,
-    those from `xmax` on had not begun.
+    """The highest id that was seen. A moment later, all transactions below `ended_below` had ended, and all
+    that had begun were below `begun_below`.
     """
 
     highest: int
-    xmin: int
-    xmax: int
+    ended_below: int
+    begun_below: int
 
 
 class Horizon(NamedTuple):
@@ -29,8 +29,8 @@ class Horizon(NamedTuple):
 def advanced(horizon: Horizon, seen: Sighting) -> Horizon:
     """Return the horizon after another sighting."""
     safe, pending = horizon
-    if seen.xmin >= seen.xmax:  # nothing is under way
+    if seen.ended_below >= seen.begun_below:  # nothing is under way
         return Horizon(max(safe, seen.highest))
-    if pending is not None and seen.xmin >= pending.xmax:
+    if pending is not None and seen.ended_below >= pending.begun_below:
         return Horizon(max(safe, pending.highest), seen)
     return Horizon(safe, pending or seen)

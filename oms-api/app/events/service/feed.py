@@ -10,7 +10,7 @@ from app.database import Readers
 from app.errors import TooMany, Unavailable
 from app.events import queries
 from app.events.queries import EventFilter, StoredEvent
-from app.events.rules import Horizon, advanced
+from app.events.rules import Horizon, Sighting, advanced
 
 LOOK_SECONDS = 0.2
 IDLE_SECONDS = 1.0  # after so long without an event a follower is given an empty page
@@ -47,17 +47,22 @@ class Feed:
         sight; or an earlier one where a transaction takes its time. Raises Unavailable where none is known.
         """
         horizon = self._watches[tenant_id].horizon if tenant_id in self._watches else Horizon()
-        first = None
+        wanted = None
         for _ in range(_TRIES):
-            seen = await self._readers.run_single(lambda connection: queries.sight(connection, tenant_id))
-            first = first or seen
+            seen = await self._sight(tenant_id, horizon.safe)
+            if seen is None:
+                return horizon.safe
+            wanted = wanted or seen.highest
             horizon = advanced(horizon, seen)
-            if horizon.safe >= first.highest:
+            if horizon.safe >= wanted:
                 return horizon.safe
             await self._pause(_TRY_SECONDS)
         if not horizon.safe:
             raise Unavailable("A transaction is under way for long; try again in a moment.")
         return horizon.safe
+
+    async def _sight(self, tenant_id: int, known: int) -> Sighting | None:
+        return await self._readers.run_single(lambda connection: queries.sight(connection, tenant_id, known))
 
     async def follow(
         self, tenant_id: int, wanted: EventFilter, after: int | None
@@ -104,15 +109,17 @@ class Feed:
 
     async def _look(self, tenant_id: int, watch: _Watch) -> None:
         while True:
+            before = watch.horizon.safe
             try:
-                seen = await self._readers.run_single(lambda connection: queries.sight(connection, tenant_id))
+                seen = await self._sight(tenant_id, before)
             except Exception:  # noqa: BLE001  # the task's edge: whatever it was, the next look may see more
                 _LOG.warning("the end of the events was not seen", exc_info=True)
-            else:
-                before, watch.horizon = watch.horizon.safe, advanced(watch.horizon, seen)
-                if watch.horizon.safe > before:
-                    watch.moved.set()
-                    watch.moved = asyncio.Event()
+                seen = None
+            if seen is not None:
+                watch.horizon = advanced(watch.horizon, seen)
+            if watch.horizon.safe > before:
+                watch.moved.set()
+                watch.moved = asyncio.Event()
             await self._pause(LOOK_SECONDS)
 
 

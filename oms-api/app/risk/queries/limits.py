@@ -55,10 +55,11 @@ def stored_limit(tenant_id: int, limit: SetLimit) -> Write:
     return upsertion(LIMITS, _KEY + names, _KEY, [(*row, *rest)])
 
 
-def remove_limit(connection: Connection, tenant_id: int, limit: SetLimit) -> None:
-    """Take a limit away, the one that ends as well as the other."""
+def remove_limit(connection: Connection, tenant_id: int, limit: SetLimit) -> bool:
+    """Take a limit away, the one that ends as well as the other; False where there is none."""
     place = (LimitRow.scope == limit.scope, LimitRow.name_key == limit.key, LimitRow.code == limit.code)
-    connection.execute(delete(LimitRow).where(LimitRow.tenant_id == tenant_id, *place))
+    removed = connection.execute(delete(LimitRow).where(LimitRow.tenant_id == tenant_id, *place))
+    return removed.rowcount > 0
 
 
 def _place(limit: SetLimit) -> tuple[Any, ...]:

@@ -31,9 +31,9 @@ def set_limit(connection: Connection, tenant_id: int, limit: SetLimit) -> LimitC
 def drop_limit(connection: Connection, tenant_id: int, place: SetLimit) -> LimitChange:
     """Take a limit away, so that the next less specific one holds; `place` says which, by whom and when."""
     before = queries.find_limit(connection, tenant_id, place._replace(until=None))
-    queries.remove_limit(connection, tenant_id, place)
     change = LimitChange(before, None)
-    write(connection, _event(tenant_id, place, change))
+    if queries.remove_limit(connection, tenant_id, place):
+        write(connection, _event(tenant_id, place, change))
     return change
 
 

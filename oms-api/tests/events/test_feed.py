@@ -1,0 +1,184 @@
+"""Following the outbox on both databases, with transactions that commit late, fail, or end in between."""
+
+import asyncio
+from contextlib import aclosing
+
+import pytest
+from sqlalchemy import text
+
+from app.clock import iso
+from app.database import Readers, unit_of_work, write
+from app.errors import TooMany, Unavailable
+from app.events.queries import EventFilter
+from app.events.service import feed as feeds
+from app.events.service import new_events
+from app.events.service.feed import Feed
+from tests.factories import NOON
+
+EVERYTHING = EventFilter()
+
+
+@pytest.fixture
+def readers(engine):
+    readers = Readers(engine, 2)
+    yield readers
+    readers.close()
+
+
+def tell(connection, number, tenant_id=1, kind="trade.recorded"):
+    write(connection, new_events([(tenant_id, kind, f'{{"number":{number}}}', iso(NOON))]))
+
+
+def tell_now(engine, *numbers, **where):
+    with unit_of_work(engine) as connection:
+        for number in numbers:
+            tell(connection, number, **where)
+
+
+async def taken(pages, count):
+    """The payloads of the next `count` events."""
+    found = []
+    async for page in pages:
+        found += [event.payload for event in page]
+        if len(found) >= count:
+            return found
+    raise AssertionError("the stream ended")
+
+
+def payloads(*numbers):
+    return [f'{{"number":{number}}}' for number in numbers]
+
+
+def run(work):
+    async def bounded():
+        async with asyncio.timeout(20):
+            await work
+
+    asyncio.run(bounded())
+
+
+def test_a_follower_sees_what_comes_after_it_began_in_order(engine, readers):
+    async def work():
+        tell_now(engine, 1)
+        async with aclosing(Feed(readers).follow(1, EVERYTHING, None)) as pages:
+            assert await anext(pages) == []
+            tell_now(engine, 2, 3)
+            assert await taken(pages, 2) == payloads(2, 3)
+            tell_now(engine, 4)
+            assert await taken(pages, 1) == payloads(4)
+
+    run(work())
+
+
+def test_a_follower_goes_on_after_the_last_event_it_saw(engine, readers, monkeypatch):
+    monkeypatch.setattr(feeds, "PAGE", 2)
+
+    async def work():
+        tell_now(engine, 1, 2, 3, 4, 5)
+        async with aclosing(Feed(readers).follow(1, EVERYTHING, 1)) as pages:
+            assert await taken(pages, 4) == payloads(2, 3, 4, 5)
+
+    run(work())
+
+
+def test_followers_of_one_tenant_and_of_some_types_see_those_alone(engine, readers):
+    async def work():
+        tell_now(engine, 1, kind="order.filled")
+        tell_now(engine, 2, tenant_id=2, kind="order.filled")
+        tell_now(engine, 3, kind="trade.recorded")
+        tell_now(engine, 4, kind="limit.changed")
+        tell_now(engine, 5, kind="ordering.done")
+        wanted = EventFilter(types=("order.*", "limit.changed"))
+        async with aclosing(Feed(readers).follow(1, wanted, 0)) as pages:
+            assert await taken(pages, 2) == payloads(1, 4)
+
+    run(work())
+
+
+def test_what_commits_late_is_not_skipped(engine, readers, backend):
+    if backend == "sqlite":
+        return  # one writes at a time there
+
+    async def work():
+        async with aclosing(Feed(readers).follow(1, EVERYTHING, 0)) as pages:
+            assert await anext(pages) == []
+            with engine.connect() as slow, slow.begin():
+                slow.execute(text("UPDATE tenants SET name = 'Late' WHERE id = 1"))
+                tell(slow, 1)
+                tell_now(engine, 2)
+                for _ in range(2):
+                    assert await anext(pages) == []  # a second each: 2 is committed, and waits for 1
+            assert await taken(pages, 2) == payloads(1, 2)
+
+    run(work())
+
+
+def test_ids_that_were_rolled_back_hold_nobody_up(engine, readers):
+    async def work():
+        with engine.connect().execution_options(writes=True) as connection, connection.begin() as failing:
+            tell(connection, 1)
+            failing.rollback()
+        tell_now(engine, 2)
+        async with aclosing(Feed(readers).follow(1, EVERYTHING, 0)) as pages:
+            assert await taken(pages, 1) == payloads(2)
+
+    run(work())
+
+
+def test_the_horizon_waits_for_what_is_under_way_but_not_for_ever(engine, readers, backend):
+    if backend == "sqlite":
+        return  # as above
+
+    async def work():
+        paused = []
+
+        async def pause(seconds):
+            paused.append(seconds)
+
+        feed = Feed(readers, pause)
+        tell_now(engine, 1)
+        with engine.connect() as slow, slow.begin():
+            slow.execute(text("UPDATE tenants SET name = 'Late' WHERE id = 1"))
+            with pytest.raises(Unavailable):
+                await feed.horizon(1)
+        assert len(paused) == 100
+        assert await feed.horizon(1) > 0
+
+    run(work())
+
+
+def test_too_many_followers_are_told_so_and_make_room_by_leaving(readers, monkeypatch):
+    monkeypatch.setattr(feeds, "MOST_FOLLOWERS_OF_TENANT", 1)
+
+    async def work():
+        feed = Feed(readers)
+        async with aclosing(feed.follow(1, EVERYTHING, 0)) as first:
+            await anext(first)
+            with pytest.raises(TooMany):
+                await anext(feed.follow(1, EVERYTHING, 0))
+            async with aclosing(feed.follow(2, EVERYTHING, 0)) as other:
+                assert await anext(other) == []
+        async with aclosing(feed.follow(1, EVERYTHING, 0)) as again:
+            assert await anext(again) == []
+
+    run(work())
+
+
+def test_a_database_that_is_away_for_a_moment_ends_no_stream(engine, readers, monkeypatch):
+    async def work():
+        feed = Feed(readers)
+        whole, failures = readers.run_single, []
+
+        async def sometimes(read):
+            if len(failures) < 2:
+                failures.append(1)
+                raise Unavailable("away")
+            return await whole(read)
+
+        monkeypatch.setattr(readers, "run_single", sometimes)
+        tell_now(engine, 1)
+        async with aclosing(feed.follow(1, EVERYTHING, 0)) as pages:
+            assert await taken(pages, 1) == payloads(1)
+        assert len(failures) == 2
+
+    run(work())

@@ -1,0 +1,53 @@
+"""Events are read up to where they are final, so that none is skipped."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.events.rules import Horizon, Sighting, advanced
+
+
+def after(*sightings):
+    horizon = Horizon()
+    for seen in sightings:
+        horizon = advanced(horizon, Sighting(*seen))
+    return horizon.safe
+
+
+def test_with_nothing_under_way_all_that_is_seen_is_final():
+    assert after((7, 100, 100)) == 7
+
+
+def test_what_is_under_way_holds_the_horizon():
+    assert after((7, 99, 100)) == 0
+    assert after((7, 99, 100), (9, 99, 102)) == 0
+
+
+def test_once_all_have_ended_that_were_under_way_the_sighting_is_final():
+    assert after((7, 99, 100), (9, 100, 102)) == 7
+    assert after((7, 99, 100), (9, 101, 102)) == 7
+    assert after((7, 99, 100), (9, 101, 102), (12, 102, 103)) == 9
+
+
+def test_the_horizon_never_goes_back():
+    assert after((7, 100, 100), (6, 100, 100)) == 7
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 30), st.booleans()), max_size=60))
+def test_no_event_appears_below_the_horizon_whatever_the_order_of_commits(moves):
+    """Transactions take numbers and ids, and end in any order; the horizon is looked at in between."""
+    numbers, ids, active, committed = 100, 0, {}, set()
+    horizon, shown = Horizon(), set()
+    for slot, _, commits in moves:
+        if slot in active:
+            _, drawn = active.pop(slot)
+            if commits:
+                committed |= drawn
+                assert min(drawn) > horizon.safe
+        elif slot < 4:
+            ids += 1
+            active[slot] = (numbers, {ids})
+            numbers += 1
+        xmin = min((number for number, _ in active.values()), default=numbers)
+        horizon = advanced(horizon, Sighting(max(committed, default=0), xmin, numbers))
+        shown |= {one for one in committed if one <= horizon.safe}
+    assert shown == {one for one in committed if one <= horizon.safe}
