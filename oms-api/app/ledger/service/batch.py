@@ -25,7 +25,7 @@ TradeKey = tuple[int, str]  # tenant id, trade id
 RequestKey = tuple[int, str, str]  # tenant id, kind, idempotency key
 
 
-OpeningState = Callable[[Connection, int], str]  # a tenant's trading state, for a new portfolio of it
+OpeningState = Callable[[Connection, int, str], str]  # tenant id and name key to the state of a new portfolio
 
 
 class Opening(NamedTuple):
@@ -37,7 +37,7 @@ class Opening(NamedTuple):
     at: datetime
 
 
-def always_active(_: Connection, __: int) -> str:
+def always_active(*_: object) -> str:
     """Return the state of a new portfolio where nobody can halt anything."""
     return "ACTIVE"
 
@@ -121,8 +121,10 @@ class Batch:
                 taken.add(key)
         fresh = [first[name] for name in missing if name in first]
         connection = self.books.connection
-        states = {tenant_id: self._opening_state(connection, tenant_id) for tenant_id, _ in missing}
-        rows = [_new_portfolio(opening, states[opening.tenant_id]) for opening in fresh]
+        rows = [
+            _new_portfolio(one, self._opening_state(connection, one.tenant_id, one.portfolio_key))
+            for one in fresh
+        ]
         queries.insert_portfolios(connection, rows)
         return queries.portfolio_ids(self.books.connection, missing)
 

@@ -64,9 +64,14 @@ def switches_of(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, 
     return {one: Switches(states[one]) if one in states else ALL_ACTIVE for one in wanted}
 
 
-def opening_state(connection: Connection, tenant_id: int) -> str:
-    """Return the trading state of a new portfolio: what the tenant's own switch says."""
-    return switches_of(connection, [tenant_id])[tenant_id].state("")[0].value
+def opening_state(connection: Connection, tenant_id: int, name_key: str) -> str:
+    """Return the trading state of a portfolio that is about to be made.
+
+    A share of the tenant's row comes first: who turns a switch waits for it, and sees the new portfolio.
+    """
+    tenant = select(Tenant.id).where(Tenant.id == tenant_id)
+    connection.execute(tenant.with_for_update(read=True, key_share=True))
+    return switches_of(connection, [tenant_id])[tenant_id].state(name_key)[0].value
 
 
 def turned_switch(tenant_id: int, change: SwitchChange) -> list[Write]:

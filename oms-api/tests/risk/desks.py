@@ -1,0 +1,45 @@
+"""What a risk desk does over REST."""
+
+from typing import Any
+
+from tests.support.service import Desk
+
+
+def put_limit(
+    desk: Desk, code: str, value: str | None, scope: str = "tenant", name: str | None = None, **more: Any
+) -> Any:
+    """PUT a limit."""
+    return desk.put("/limits", {"scope": scope, "name": name, "code": code, "value": value, **more})
+
+
+def turn(
+    desk: Desk,
+    state: str,
+    scope: str = "tenant",
+    name: str | None = None,
+    key: str | None = None,
+    **more: Any,
+) -> Any:
+    """POST a turn of a kill switch."""
+    headers = {"Idempotency-Key": key} if key else None
+    return desk.post("/kill-switch", {"scope": scope, "name": name, "state": state, **more}, headers)
+
+
+def put_quote(desk: Desk, symbol: str = "AAPL", **changes: Any) -> None:
+    """Say what the symbol can be bought and sold at: 99 and 101 unless changed."""
+    answer = desk.put(f"/quotes/{symbol}", {"bid": "99", "ask": "101", "last": "100"} | changes)
+    assert answer.status_code == 200, answer.text
+
+
+def try_order(desk: Desk, **changes: Any) -> Any:
+    """POST an order: a BUY of 10 AAPL at the market unless changed."""
+    ticket = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10", "type": "MARKET"}
+    return desk.post("/orders", ticket | changes)
+
+
+def events(desk: Desk, kind: str, **params: Any) -> list[dict[str, Any]]:
+    """Return the newest events of a type."""
+    answer = desk.get("/events", type=kind, **params)
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()
+    return found

@@ -1,0 +1,175 @@
+"""The kill switch over REST: what it stops, for whom, how soon, and what it tells."""
+
+import threading
+import time
+
+import pytest
+
+from tests.risk.desks import events, put_quote, try_order, turn
+
+
+@pytest.fixture
+def quoted(desk):
+    put_quote(desk)
+    return desk
+
+
+def test_nothing_was_turned_yet(desk):
+    told = desk.get("/kill-switch").json()
+    assert told == [
+        {"scope": "tenant", "name": None, "state": "ACTIVE", "reason": None, "set_by": None, "set_at": None}
+    ]
+
+
+def test_a_halt_of_the_tenant_stops_orders_and_reports(quoted):
+    answer = turn(quoted, "HALTED", reason="Bad prices")
+    assert answer.status_code == 200, answer.text
+    told = answer.json()
+    assert (told["scope"], told["state"], told["reason"]) == ("tenant", "HALTED", "Bad prices")
+    denied = try_order(quoted)
+    assert (denied.status_code, denied.json()["denial"]["code"]) == (422, "HALTED")
+    assert quoted.report().status_code == 422
+    assert turn(quoted, "ACTIVE").status_code == 200
+    assert try_order(quoted).status_code == 201
+    assert quoted.report().status_code == 201
+
+
+def test_a_halt_of_a_portfolio_leaves_the_others(quoted):
+    quoted.trade()
+    turn(quoted, "HALTED", "portfolio", "growth")
+    assert try_order(quoted).json()["denial"]["code"] == "HALTED"
+    assert quoted.report().status_code == 422
+    assert try_order(quoted, portfolio_name="Income").status_code == 201
+    assert quoted.report(portfolio_name="Income").status_code == 201
+
+
+def test_a_portfolio_that_is_made_later_is_halted_too(quoted):
+    turn(quoted, "HALTED")
+    assert quoted.report(portfolio_name="New").status_code == 422
+    assert try_order(quoted, portfolio_name="Newer").status_code == 422
+    turn(quoted, "ACTIVE")
+    turn(quoted, "HALTED", "portfolio", "Newest")
+    assert quoted.report(portfolio_name="Newest").status_code == 422
+    assert try_order(quoted, portfolio_name="Newest").status_code == 422
+
+
+def test_a_halt_of_a_strategy_leaves_the_others(quoted):
+    turn(quoted, "HALTED", "strategy", "momentum")
+    assert try_order(quoted, strategy="momentum").json()["denial"]["code"] == "HALTED"
+    assert try_order(quoted, strategy="carry").status_code == 201
+    assert try_order(quoted).status_code == 201
+
+
+def test_reducing_lets_pass_what_makes_a_position_smaller(quoted):
+    assert try_order(quoted, quantity="10").status_code == 201
+    turn(quoted, "REDUCING", "portfolio", "Growth")
+    denied = try_order(quoted, side="SELL", quantity="11").json()["denial"]
+    assert (denied["code"], denied["largest_passing"]) == ("REDUCING", "10")
+    resting = try_order(quoted, side="SELL", quantity="4", type="LIMIT", limit_price="105")
+    assert resting.status_code == 201, resting.text
+    denied = try_order(quoted, side="SELL", quantity="7").json()["denial"]
+    assert (denied["limit"], denied["largest_passing"]) == ("6", "6")
+    assert try_order(quoted, side="SELL", quantity="6").status_code == 201
+
+
+def test_cancels_pass_while_halted(quoted):
+    order = try_order(quoted, type="LIMIT", limit_price="50").json()
+    turn(quoted, "HALTED")
+    cancelled = quoted.post(f"/orders/{order['id']}/cancel", {})
+    assert (cancelled.status_code, cancelled.json()["status"]) == (200, "CANCELED"), cancelled.text
+
+
+def test_every_turn_is_listed_and_told(desk):
+    turn(desk, "HALTED", "portfolio", "Growth", reason="Bad prices")
+    turn(desk, "REDUCING")
+    turn(desk, "ACTIVE", "portfolio", "Growth")
+    listed = desk.get("/kill-switch").json()
+    assert [(row["scope"], row["name"], row["state"]) for row in listed] == [
+        ("tenant", None, "REDUCING"),
+        ("portfolio", "Growth", "ACTIVE"),
+    ]
+    told = events(desk, "kill_switch.*")
+    assert [(one["type"], one["data"]["name"]) for one in told] == [
+        ("kill_switch.activated", "Growth"),
+        ("kill_switch.reducing", None),
+        ("kill_switch.halted", "Growth"),
+    ]
+    assert told[2]["data"]["reason"] == "Bad prices"
+
+
+def test_a_repeat_under_the_same_key_turns_nothing(desk):
+    first = turn(desk, "HALTED", key="K1")
+    turn(desk, "ACTIVE")
+    again = turn(desk, "HALTED", key="K1")
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert again.json()["set_at"] == first.json()["set_at"]
+    assert desk.get("/kill-switch").json()[0]["state"] == "ACTIVE"
+    assert turn(desk, "REDUCING", key="K1").status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"scope": "tenant", "name": "Growth", "state": "HALTED"}, "name"),
+        ({"scope": "portfolio", "state": "HALTED"}, "name"),
+        ({"scope": "user", "name": "U1", "state": "HALTED"}, "scope"),
+        ({"scope": "tenant", "state": "PAUSED"}, "state"),
+        ({"scope": "tenant", "state": "HALTED", "flatten": "yes"}, "flatten"),
+        ({"scope": "tenant", "state": "HALTED", "reason": "a\u0000b"}, "reason"),
+    ],
+)
+def test_what_is_no_turn_is_refused_by_its_field(desk, body, field):
+    answer = desk.post("/kill-switch", body)
+    assert answer.status_code == 422, answer.text
+    assert [one["field"] for one in answer.json()["errors"]] == [field]
+
+
+def test_the_switch_is_the_risk_desks_to_turn_and_stops_one_tenant_alone(service, desk):
+    trader = service.desk("trade")
+    assert turn(trader, "HALTED").status_code == 403
+    turn(desk, "HALTED")
+    assert trader.report().status_code == 201
+    assert trader.get("/kill-switch").json()[0]["state"] == "ACTIVE"
+
+
+def test_a_halt_acts_at_once_in_another_process(service, desk, serve_another):
+    """The other process has read the switches a moment ago, and obeys the halt on the very next order."""
+    put_quote(desk)
+    other = serve_another(desk)
+    assert try_order(other).status_code == 201
+    assert other.report().status_code == 201
+    assert turn(desk, "HALTED").status_code == 200
+    assert try_order(other).status_code == 422
+    assert other.report().status_code == 422
+
+
+def test_a_halt_holds_under_load(desk):
+    """Nothing that reached the books was accepted after the halt was answered."""
+    desk.trade()
+    stop, answers = threading.Event(), []
+
+    def trade():
+        while not stop.is_set():
+            begun = time.monotonic()
+            status = desk.report(quantity="1", gmv="1").status_code
+            answers.append((begun, time.monotonic(), status))
+
+    threads = [threading.Thread(target=trade) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        while len(answers) < 40:
+            threading.Event().wait(0.005)
+        asked = time.monotonic()
+        assert turn(desk, "HALTED", "portfolio", "Growth").status_code == 200
+        halted = time.monotonic()
+        settled = desk.portfolio()["last_sequence"]
+        while not any(begun > halted for begun, _, _ in answers):
+            threading.Event().wait(0.005)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(10)
+    assert halted - asked < 1
+    assert {status for begun, _, status in answers if begun > halted} == {422}
+    assert desk.portfolio()["last_sequence"] == settled

@@ -1,0 +1,103 @@
+"""Limits over REST: set, listed, taken away, ended, and acting within a second."""
+
+from datetime import timedelta
+
+import pytest
+
+from app.clock import iso, utc_now
+from tests.risk.desks import events, put_limit, put_quote, try_order
+
+
+def test_a_limit_is_set_and_listed(desk):
+    answer = put_limit(desk, "max_order_value", "25000", "portfolio", "Growth")
+    assert answer.status_code == 200, answer.text
+    told = answer.json()
+    assert {name: told[name] for name in ("scope", "name", "code", "value", "until", "in_force")} == {
+        "scope": "portfolio",
+        "name": "Growth",
+        "code": "MAX_ORDER_VALUE",
+        "value": "25000.00",
+        "until": None,
+        "in_force": True,
+    }
+    assert told["set_by"].startswith("key-")
+    assert desk.get("/limits").json() == [told]
+
+
+def test_a_limit_that_is_set_anew_replaces_the_old_one_and_tells_both(desk):
+    put_limit(desk, "MAX_ORDER_QUANTITY", "5")
+    put_limit(desk, "MAX_ORDER_QUANTITY", "7")
+    assert [row["value"] for row in desk.get("/limits").json()] == ["7.00"]
+    newest = events(desk, "limit.changed")[0]["data"]
+    assert (newest["before"]["value"], newest["after"]["value"]) == ("5.00000000", "7.00000000")
+    assert (newest["scope"], newest["name"], newest["code"]) == ("tenant", None, "MAX_ORDER_QUANTITY")
+
+
+def test_a_limit_that_is_taken_away_is_gone(desk):
+    put_limit(desk, "MAX_ORDER_QUANTITY", "5", "user", "U1")
+    answer = put_limit(desk, "MAX_ORDER_QUANTITY", None, "user", "U1")
+    assert (answer.status_code, answer.json()["value"], answer.json()["in_force"]) == (200, None, False)
+    assert desk.get("/limits").json() == []
+    assert events(desk, "limit.changed")[0]["data"]["after"] is None
+    assert put_limit(desk, "MAX_ORDER_QUANTITY", None, "user", "U1").status_code == 200
+    assert len(events(desk, "limit.changed")) == 2
+
+
+def test_one_that_ends_stands_beside_one_that_does_not(desk):
+    put_limit(desk, "MAX_ORDER_QUANTITY", "5", "portfolio", "Growth")
+    until = iso(utc_now() + timedelta(hours=1))
+    assert put_limit(desk, "MAX_ORDER_QUANTITY", "50", "portfolio", "GROWTH", until=until).status_code == 200
+    rows = desk.get("/limits").json()
+    assert [(row["value"], row["until"], row["in_force"]) for row in rows] == [
+        ("5.00", None, False),
+        ("50.00", until, True),
+    ]
+
+
+def test_a_limit_acts_on_the_next_order_and_the_denial_tells_it(desk):
+    put_quote(desk)
+    assert try_order(desk, quantity="100").status_code == 201
+    put_limit(desk, "MAX_ORDER_QUANTITY", "60", "portfolio", "Growth")
+    answer = try_order(desk, quantity="100")
+    assert answer.status_code == 422, answer.text
+    denial = answer.json()["denial"]
+    assert (denial["code"], denial["limit"], denial["asked"], denial["largest_passing"]) == (
+        *("MAX_ORDER_QUANTITY", "60", "100", "60"),
+    )
+    assert try_order(desk, quantity="60").status_code == 201
+    put_limit(desk, "MAX_ORDER_QUANTITY", "200", "instrument", "aapl")
+    assert try_order(desk, quantity="100").status_code == 201  # the most specific wins
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"scope": "tenant", "name": "Growth", "code": "MAX_PRICE", "value": "1"}, "name"),
+        ({"scope": "portfolio", "code": "MAX_PRICE", "value": "1"}, "name"),
+        ({"scope": "portfolio", "name": "a/b", "code": "MAX_PRICE", "value": "1"}, "name"),
+        ({"scope": "instrument", "name": "?", "code": "MAX_PRICE", "value": "1"}, "name"),
+        ({"scope": "user", "name": "", "code": "MAX_PRICE", "value": "1"}, "name"),
+        ({"scope": "everybody", "code": "MAX_PRICE", "value": "1"}, "scope"),
+        ({"scope": "tenant", "code": "MAX_FUN", "value": "1"}, "code"),
+        ({"scope": "tenant", "code": "MAX_PRICE"}, "value"),
+        ({"scope": "tenant", "code": "MAX_PRICE", "value": "-1"}, "value"),
+        ({"scope": "tenant", "code": "MAX_PRICE", "value": "0.000000001"}, "value"),
+        ({"scope": "tenant", "code": "SHORT_SELLING", "value": "2"}, "value"),
+        ({"scope": "tenant", "code": "MAX_PRICE", "value": "1", "until": "2026-01-01"}, "until"),
+        ({"scope": "tenant", "code": "MAX_PRICE", "value": "1", "until": "2020-01-01T00:00:00Z"}, "until"),
+        ({"scope": "tenant", "code": "MAX_PRICE", "value": "1", "set_by": "me"}, "set_by"),
+    ],
+)
+def test_what_is_no_limit_is_refused_by_its_field(desk, body, field):
+    answer = desk.put("/limits", body)
+    assert answer.status_code == 422, answer.text
+    assert [one["field"] for one in answer.json()["errors"]] == [field]
+    assert desk.get("/limits").json() == []
+
+
+def test_limits_are_the_risk_desks_to_set_and_everybodys_to_read(service, desk):
+    trader = service.desk("trade")
+    assert put_limit(trader, "MAX_PRICE", "1").status_code == 403
+    assert trader.get("/limits").json() == []
+    put_limit(desk, "MAX_PRICE", "1")
+    assert trader.get("/limits").json() == []
