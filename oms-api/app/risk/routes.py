@@ -114,7 +114,7 @@ async def turn_switch(
     change = body.change(caller.name, now(), key, request_hash)
     stopped = await board.turn(caller, change, body.flatten)
     headers = {REPLAYED: "true"} if stopped.turned.replayed else {}
-    told = turned_out(stopped.turned.change, stopped.portfolios, stopped.flattened)
+    told = turned_out(stopped.turned.change, *stopped[1:])
     return answer(told, headers=headers)
 
 

@@ -129,7 +129,8 @@ class SwitchOut(BaseModel):
 class TurnedOut(SwitchOut):
     """A turn that holds: nothing that began before it is under way any more."""
 
-    portfolios: int = Field(description="How many portfolios of the tenant were asked and have settled")
+    portfolios: int = Field(description="How many portfolios of the tenant were asked and obey for certain")
+    unsettled: list[str] = Field(description="Portfolios that another session holds; tried until it lets go")
     flattened: dict[str, Any] | None = Field(description="What was cancelled and closed, if asked for")
 
 
@@ -159,6 +160,9 @@ def switch_out(change: SwitchChange) -> dict[str, Any]:
     }
 
 
-def turned_out(change: SwitchChange, portfolios: int, flattened: dict[str, Any] | None) -> dict[str, Any]:
+def turned_out(
+    change: SwitchChange, settled: int, unsettled: list[str], flattened: dict[str, Any] | None
+) -> dict[str, Any]:
     """Return a turn as `TurnedOut` describes it."""
-    return {**switch_out(change), "portfolios": portfolios, "flattened": flattened}
+    facts = {"portfolios": settled, "unsettled": unsettled, "flattened": flattened}
+    return {**switch_out(change), **facts}

@@ -4,6 +4,7 @@ import threading
 import time
 
 import pytest
+from sqlalchemy import text
 
 from tests.risk.desks import events, put_quote, try_order, turn
 
@@ -173,3 +174,36 @@ def test_a_halt_holds_under_load(desk):
     assert halted - asked < 1
     assert {status for begun, _, status in answers if begun > halted} == {422}
     assert desk.portfolio()["last_sequence"] == settled
+
+
+def test_a_halt_is_answered_within_a_second_or_two_while_somebody_holds_a_portfolio(service, desk, backend):
+    """It acts on all the others, names the one that is held, and reaches that one as soon as it is let go."""
+    if backend == "sqlite":
+        return  # there is one lock there, and nobody can trade while it is held
+    desk.trade(portfolio_name="Held")
+    desk.trade(portfolio_name="Free")
+    with service.engine.connect() as foreign, foreign.begin() as holding:
+        foreign.execute(
+            text("SELECT 1 FROM portfolios WHERE tenant_id = :t AND name = 'Held' FOR UPDATE"),
+            {"t": desk.tenant_id},
+        )
+        asked = time.monotonic()
+        answer = turn(desk, "HALTED")
+        assert time.monotonic() - asked < 2
+        assert (answer.status_code, answer.json()["unsettled"], answer.json()["portfolios"]) == (
+            200,
+            ["Held"],
+            1,
+        )
+        assert desk.report(portfolio_name="Free").status_code == 422
+        holding.rollback()
+    deadline = time.monotonic() + 10
+    while state_of(service, desk, "Held") != "HALTED":
+        assert time.monotonic() < deadline
+    assert desk.report(portfolio_name="Held").status_code == 422
+
+
+def state_of(service, desk, name):
+    with service.reading() as connection:
+        statement = text("SELECT trading_state FROM portfolios WHERE tenant_id = :t AND name = :name")
+        return connection.execute(statement, {"t": desk.tenant_id, "name": name}).scalar_one()

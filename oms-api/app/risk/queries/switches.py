@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Select, Table, select
 from app.clock import iso
 from app.database import alteration, insertion, matching_rows, upsertion
 from app.database.bulk import Write
+from app.database.locks import wait_briefly
 from app.identity.models import Tenant
 from app.ledger.models import Portfolio
 from app.risk.models import KillSwitchChangeRow, KillSwitchRow
@@ -95,20 +96,30 @@ def change_by_key(connection: Connection, tenant_id: int, idempotency_key: str) 
     return _change((row[1], row[0], *row[2:])) if row else None
 
 
-def lock_portfolios_of(connection: Connection, tenant_id: int) -> list[tuple[int, str, str]]:
-    """Return id, name key and trading state of the tenant's portfolios, locked in the order of their ids.
+def lock_portfolios_of(
+    connection: Connection, tenant_id: int, only: int | None = None
+) -> list[tuple[int, str, str]]:
+    """Return id, name key and trading state of the tenant's portfolios, or of one, locked in the order of
+    their ids; nobody waits for a lock that is held for long.
 
     After it, no transaction that began before is still under way with them. The tenant's own row comes first:
     who makes a portfolio holds a share of it by the foreign key, so this waits for those too.
     """
-    connection.execute(select(Tenant.id).where(Tenant.id == tenant_id).with_for_update())
-    statement = (
-        select(Portfolio.id, Portfolio.name_key, Portfolio.trading_state)
-        .where(Portfolio.tenant_id == tenant_id)
-        .order_by(Portfolio.id)
-        .with_for_update()
-    )
-    return [(row[0], row[1], row[2]) for row in connection.execute(statement)]
+    wait_briefly(connection)
+    if only is None:
+        connection.execute(select(Tenant.id).where(Tenant.id == tenant_id).with_for_update())
+    columns = (Portfolio.id, Portfolio.name_key, Portfolio.trading_state)
+    statement = select(*columns).where(Portfolio.tenant_id == tenant_id)
+    if only is not None:
+        statement = statement.where(Portfolio.id == only)
+    locked = connection.execute(statement.order_by(Portfolio.id).with_for_update())
+    return [(row[0], row[1], row[2]) for row in locked]
+
+
+def portfolios_of(connection: Connection, tenant_id: int) -> list[tuple[int, str]]:
+    """Return id and name of the tenant's portfolios."""
+    statement = select(Portfolio.id, Portfolio.name).where(Portfolio.tenant_id == tenant_id)
+    return [(row[0], row[1]) for row in connection.execute(statement.order_by(Portfolio.id))]
 
 
 def trading_states(

@@ -43,13 +43,13 @@ def turn(connection: Connection, tenant_id: int, change: SwitchChange) -> Turned
     return Turned(change)
 
 
-def settle(connection: Connection, tenant_id: int) -> int:
-    """Write what the switches say into the tenant's portfolios, and return how many there are.
+def settle(connection: Connection, tenant_id: int, only: int | None = None) -> int:
+    """Write what the switches say into the tenant's portfolios, or into one, and return how many they are.
 
     Taking their locks in order waits for every batch that began before the turn: after the commit nothing of
     these is under way, in any process.
     """
-    portfolios = queries.lock_portfolios_of(connection, tenant_id)
+    portfolios = queries.lock_portfolios_of(connection, tenant_id, only)
     switches = queries.switches_of(connection, [tenant_id])[tenant_id]
     write(connection, *queries.trading_states(tenant_id, portfolios, switches))
     return len(portfolios)
