@@ -14,6 +14,7 @@ from app.clock import iso
 from app.instruments.schemas import Symbol
 from app.ledger.schemas import Label, Note, PortfolioName
 from app.money import fixed, money_text, quantity_text, ratio
+from app.orders.rules.outcomes import Changes, Previewed, Shown
 from app.orders.rules.tickets import order_type
 from app.orders.rules.values import (
     GroupKind,
@@ -25,7 +26,6 @@ from app.orders.rules.values import (
     Ticket,
     TimeInForce,
 )
-from app.orders.service.commands import Changes, Previewed, Shown
 from app.wire.fields import PositiveAmount
 from app.wire.query import instant
 
@@ -173,9 +173,8 @@ class ChangesIn(BaseModel):
 
     def changes(self) -> Changes:
         """Return what the desk takes."""
-        facts = self.model_dump()
-        if self.expires_at is not None:
-            facts["expires_at"] = iso(self.expires_at)
+        facts = {name: getattr(self, name) for name in Changes._fields}
+        facts["expires_at"] = None if self.expires_at is None else iso(self.expires_at)
         return Changes(**facts)
 
 

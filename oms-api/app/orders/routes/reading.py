@@ -14,10 +14,10 @@ from app.money import money_text, quantity_text
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import reading as queries
 from app.orders.queries.reading import Listed, OrderFilter
+from app.orders.rules.outcomes import Shown
 from app.orders.rules.rows import ExecutionRow, Move
 from app.orders.rules.values import Status
 from app.orders.schemas import OrderDetailOut, OrderOut, order_out
-from app.orders.service.commands import Shown
 from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.given import TheCursors, TheReaders
 from app.wire.pages import DEFAULT_LIMIT

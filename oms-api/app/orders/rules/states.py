@@ -90,8 +90,10 @@ def status_after_fill(status: Status, quantity: Decimal, filled: Decimal) -> Sta
     return Status.PARTIALLY_FILLED
 
 
-def status_after_refusal(filled: Decimal, *, is_triggered: bool) -> Status:
-    """Return where an order stands again after its cancel or replacement was refused."""
+def resting_status(filled: Decimal, *, is_triggered: bool) -> Status:
+    """Return where an open order stands at the market while nothing is pending: again after a refused
+    request, or from the start where it carries on what another one began.
+    """
     if filled:
         return Status.PARTIALLY_FILLED
     return Status.TRIGGERED if is_triggered else Status.ACCEPTED

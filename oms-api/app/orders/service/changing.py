@@ -5,9 +5,10 @@ from app.errors import Invalid
 from app.money import ZERO
 from app.orders.errors import OrderIsFinal, OrderIsPending
 from app.orders.rules.making import end_of
+from app.orders.rules.outcomes import Changes
 from app.orders.rules.tickets import shape_errors
 from app.orders.rules.values import FINAL, Order, Role, Status, Ticket, TimeInForce
-from app.orders.service.commands import CancelAll, CancelOrder, Changes, Done, ReplaceOrder
+from app.orders.service.commands import CancelAll, CancelOrder, Done, ReplaceOrder
 from app.orders.service.groups import after_fill, cancel, end
 from app.orders.service.placing import add, denied, repeated_request, send, shown
 from app.orders.service.scene import Place, Scene
@@ -58,7 +59,7 @@ def replace(scene: Scene, command: ReplaceOrder) -> Done:
     if order.status in _PENDING:
         raise OrderIsPending(order.id, order.status)
     successor = add(scene, _successor(scene, order, command))
-    if denied(scene, successor, order):
+    if successor.leaves_quantity and denied(scene, successor, order):
         nothing = dict.fromkeys(_CARRIED, ZERO)
         scene.blotter.replace(scene.blotter.get(order.tenant_id, successor.id), **nothing)
         return shown(scene, order.tenant_id, [successor.id])

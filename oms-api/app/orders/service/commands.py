@@ -1,14 +1,15 @@
 """What the writer is asked to do with orders, and what it answers."""
 
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from app.brokers.rules.values import BrokerEvent
 from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import Origin, Recorded
 from app.ledger.service.commands import strand_of as ledger_strand
 from app.market_data.rules.values import Quote
-from app.orders.rules.values import GroupKind, Order, Ticket
+from app.orders.rules.outcomes import Changes, Previewed, Shown
+from app.orders.rules.values import GroupKind, Ticket
 
 
 class PlaceOrder(NamedTuple):
@@ -45,20 +46,6 @@ class CancelOrder(NamedTuple):
     origin: Origin
     order_id: str
     reason: str | None
-
-
-class Changes(NamedTuple):
-    """What a replacement asks for; None leaves it as it is."""
-
-    quantity: Decimal | None = None
-    limit_price: Decimal | None = None
-    stop_price: Decimal | None = None
-    trail_amount: Decimal | None = None
-    trail_percent: Decimal | None = None
-    time_in_force: str | None = None
-    expires_at: str | None = None
-    client_order_id: str | None = None
-    reason: str | None = None
 
 
 class ReplaceOrder(NamedTuple):
@@ -133,32 +120,11 @@ OrderCommand = (
 Command = LedgerCommand | OrderCommand
 
 
-class Shown(NamedTuple):
-    """An order as it stands, with its portfolio's name and, for an entry, its legs."""
-
-    order: Order
-    portfolio_name: str
-    legs: tuple[Order, ...] = ()
-
-
 class Done(NamedTuple):
     """The orders that a command made or changed; `replayed` when the key's earlier outcome is told again."""
 
     orders: tuple[Shown, ...]
     replayed: bool = False
-
-
-class Previewed(NamedTuple):
-    """What a ticket would do: amounts as decimals, None where there is no price."""
-
-    order: Order
-    portfolio_name: str
-    price: Decimal | None
-    value: Decimal | None
-    cash_after: Decimal | None
-    position_after: Decimal
-    denial: Any  # risk's Denial, or None
-    checks: tuple[Any, ...]  # risk's Headroom, one for each check
 
 
 Outcome = Recorded | Done | Previewed

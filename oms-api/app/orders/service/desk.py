@@ -14,19 +14,18 @@ from app.ledger.service.commands import Origin
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.money import fixed
+from app.orders.rules.outcomes import Changes, Previewed
 from app.orders.rules.tickets import shape_errors
 from app.orders.rules.values import GroupKind, Ticket
 from app.orders.service.commands import (
     CancelAll,
     CancelOrder,
-    Changes,
     ClosePosition,
     Command,
     Done,
     Outcome,
     PlaceGroup,
     PlaceOrder,
-    Previewed,
     PreviewOrder,
     QuoteArrived,
     ReplaceOrder,

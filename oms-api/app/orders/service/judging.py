@@ -25,17 +25,6 @@ from app.risk.rules.values import (
     WorkingOrder,
 )
 
-Corner = tuple[str, str]  # symbol, product
-
-
-@dataclass(slots=True)
-class Exposure:
-    """A portfolio's books, symbol by symbol, and their sum."""
-
-    books: dict[Corner, SymbolBook] = field(default_factory=dict)
-    total: Totals = NOTHING
-
-
 def judged(scene: Scene, order: Order, replaced: Order | None = None) -> Denial | None:
     """Return risk's denial of the order, or None; `replaced` would give way to it."""
     return judge(risk_input(scene, order, replaced))
@@ -46,10 +35,10 @@ def risk_input(scene: Scene, order: Order, replaced: Order | None = None) -> Ris
     portfolio = scene.portfolio(order)
     instrument = scene.instrument(order.tenant_id, order.symbol)
     state, scope = scene.state(order)
-    prices = _prices(scene.quote(order.tenant_id, order.symbol))
+    prices = prices_of(scene.quote(order.tenant_id, order.symbol))
     candidate = _candidate(order)
     corner = (order.symbol, order.product)
-    exposure = _exposure(scene, (order.tenant_id, order.portfolio_id))
+    exposure = exposure_in(scene, (order.tenant_id, order.portfolio_id))
     whole = exposure.books.get(corner)
     without = {order.id, replaced.id if replaced else ""}
     return RiskInput(
@@ -88,33 +77,6 @@ def _told(value: Decimal | str | None) -> str | None:
     return shortest(value) if isinstance(value, Decimal) else value
 
 
-def _exposure(scene: Scene, place: Place) -> Exposure:
-    """Return the portfolio's exposure; what orders changed since the last look is valued anew."""
-    exposure: Exposure | None = scene.exposures.get(place)
-    if exposure is None:
-        exposure = scene.exposures[place] = Exposure()
-        due = {(key[2], key[3]) for key, held in scene.books.positions(place).items() if held.quantity}
-        due |= {(order.symbol, order.product) for order in scene.blotter.open_in(place)}
-    else:
-        due = {(key[2], key[3]) for key in scene.blotter.dirty if key[:2] == place}
-    scene.blotter.dirty = {key for key in scene.blotter.dirty if key[:2] != place}
-    for corner in due:
-        _revalue(scene, place, exposure, corner)
-    return exposure
-
-
-def _revalue(scene: Scene, place: Place, exposure: Exposure, corner: Corner) -> None:
-    before = exposure.books.get(corner)
-    if before is not None:
-        exposure.total = minus(exposure.total, totals_of([before]))
-    working = [one for one in scene.blotter.open_of(place, corner[0]) if one.product == corner[1]]
-    held = scene.books.position((*place, *corner)).quantity
-    quote = scene.quote(place[0], corner[0])
-    after = book_of(held, mark(quote) if quote else None, _working(working), _prices(quote))
-    exposure.books[corner] = after
-    exposure.total = plus(exposure.total, totals_of([after]))
-
-
 def _book(scene: Scene, order: Order, without: set[str], candidate: Candidate) -> SymbolBook:
     others = [
         one
@@ -123,24 +85,7 @@ def _book(scene: Scene, order: Order, without: set[str], candidate: Candidate) -
     ]
     quote = scene.quote(order.tenant_id, order.symbol)
     held = scene.position(order).quantity
-    return book_of(held, mark(quote) if quote else None, _working(others), _prices(quote), candidate)
-
-
-def _working(orders: list[Order]) -> list[WorkingOrder]:
-    return [
-        WorkingOrder(
-            side=order.side,
-            type=order.type.value,
-            leaves=order.leaves_quantity,
-            limit_price=order.limit_price,
-            stop_price=order.stop_price if order.trail_level is None else order.trail_level,
-            is_triggered=order.is_triggered,
-            group_id=order.group_id,
-            exclusive_id=exclusive_id(order),
-        )
-        for order in orders
-        if order.status in WORKING
-    ]
+    return book_of(held, mark(quote) if quote else None, working_of(others), prices_of(quote), candidate)
 
 
 def _candidate(order: Order) -> Candidate:
@@ -157,10 +102,6 @@ def _candidate(order: Order) -> Candidate:
         group_id=order.group_id,
         exclusive_id=exclusive_id(order),
     )
-
-
-def _prices(quote: Quote | None) -> Prices:
-    return Prices(quote.bid, quote.ask, quote.last) if quote else Prices()
 
 
 def _tradable(instrument: Instrument) -> Tradable:

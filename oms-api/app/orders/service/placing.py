@@ -9,8 +9,10 @@ from app.ledger.service.commands import Origin
 from app.money import ZERO, floor_to, ratio
 from app.orders.errors import ClientOrderIdReused, OrderKeyReused
 from app.orders.rules.making import ALONE, Family, Home, exits, new_order
+from app.orders.rules.outcomes import Shown
+from app.orders.rules.states import resting_status
 from app.orders.rules.values import GroupKind, Order, Role, Status, Ticket
-from app.orders.service.commands import Done, PlaceGroup, PlaceOrder, Shown
+from app.orders.service.commands import Done, PlaceGroup, PlaceOrder
 from app.orders.service.groups import end
 from app.orders.service.judging import denial_text, judged
 from app.orders.service.scene import Scene
@@ -127,7 +129,8 @@ def send(scene: Scene, order: Order) -> None:
     if refusal is not None:
         end(scene, sent, Status.REJECTED, at, sent.broker, broker_words=refusal)
         return
-    accepted = scene.blotter.move(sent, Status.ACCEPTED, at, sent.broker, accepted_at=at)
+    resting = resting_status(order.filled_quantity, is_triggered=order.is_triggered)
+    accepted = scene.blotter.move(sent, resting, at, sent.broker, accepted_at=at)
     meet(scene, accepted, at)
 
 

@@ -4,8 +4,9 @@ from app.clock import iso
 from app.ledger.service.batch import OPENING_CASH
 from app.money import product
 from app.orders.rules.making import Home, new_order
+from app.orders.rules.outcomes import Previewed
 from app.orders.rules.values import OrderType
-from app.orders.service.commands import Previewed, PreviewOrder
+from app.orders.service.commands import PreviewOrder
 from app.orders.service.judging import risk_input
 from app.orders.service.placing import sized
 from app.orders.service.scene import Place, Scene

@@ -14,7 +14,7 @@ from app.brokers.rules.values import (
 from app.ledger.errors import BookIsFull
 from app.orders.errors import IllegalMove
 from app.orders.queries import book as queries
-from app.orders.rules.states import status_after_refusal
+from app.orders.rules.states import resting_status
 from app.orders.rules.values import Order, Status
 from app.orders.service.commands import BrokerReport, Done
 from app.orders.service.filling import book_fill
@@ -57,7 +57,7 @@ def _apply(scene: Scene, order: Order, command: BrokerReport) -> None:  # noqa: 
         case Rejected():
             end(scene, order, Status.REJECTED, at, order.broker, broker_words=event.reason)
         case Refused() if order.status in _PENDING:
-            back = status_after_refusal(order.filled_quantity, is_triggered=order.is_triggered)
+            back = resting_status(order.filled_quantity, is_triggered=order.is_triggered)
             blotter.move(order, back, at, order.broker, broker_words=event.reason)
         case Refused():
             raise IllegalMove(order.id, order.status, "a refused request")

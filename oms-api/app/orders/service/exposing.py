@@ -1,0 +1,80 @@
+"""What locked portfolios hold and have at the market, valued once for a batch and kept up with it."""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from app.ledger.rules.accounting import Position, average_cost
+from app.market_data.rules.values import Quote, mark
+from app.orders.rules.families import exclusive_id
+from app.orders.rules.values import WORKING, Order
+from app.orders.service.scene import Place, Scene
+from app.risk.rules.exposure import book_of, minus, plus, totals_of
+from app.risk.rules.values import NOTHING, Prices, SymbolBook, Totals, WorkingOrder
+
+Corner = tuple[str, str]  # symbol, product
+
+
+@dataclass(slots=True)
+class Exposure:
+    """A portfolio's books, symbol by symbol, and their sum."""
+
+    books: dict[Corner, SymbolBook] = field(default_factory=dict)
+    total: Totals = NOTHING
+
+
+def exposure_in(scene: Scene, place: Place) -> Exposure:
+    """Return the portfolio's exposure; what orders changed since the last look is valued anew."""
+    exposure: Exposure | None = scene.exposures.get(place)
+    if exposure is None:
+        exposure = scene.exposures[place] = Exposure()
+        due = {(key[2], key[3]) for key, held in scene.books.positions(place).items() if held.quantity}
+        due |= {(order.symbol, order.product) for order in scene.blotter.open_in(place)}
+    else:
+        due = {(key[2], key[3]) for key in scene.blotter.dirty if key[:2] == place}
+    scene.blotter.dirty = {key for key in scene.blotter.dirty if key[:2] != place}
+    for corner in due:
+        _revalue(scene, place, exposure, corner)
+    return exposure
+
+
+def _revalue(scene: Scene, place: Place, exposure: Exposure, corner: Corner) -> None:
+    before = exposure.books.get(corner)
+    if before is not None:
+        exposure.total = minus(exposure.total, totals_of([before]))
+    working = [one for one in scene.blotter.open_of(place, corner[0]) if one.product == corner[1]]
+    held = scene.books.position((*place, *corner)).quantity
+    quote = scene.quote(place[0], corner[0])
+    after = book_of(held, mark(quote) if quote else None, working_of(working), prices_of(quote))
+    exposure.books[corner] = after
+    exposure.total = plus(exposure.total, totals_of([after]))
+
+
+def working_of(orders: list[Order]) -> list[WorkingOrder]:
+    return [
+        WorkingOrder(
+            side=order.side,
+            type=order.type.value,
+            leaves=order.leaves_quantity,
+            limit_price=order.limit_price,
+            stop_price=order.stop_price if order.trail_level is None else order.trail_level,
+            is_triggered=order.is_triggered,
+            group_id=order.group_id,
+            exclusive_id=exclusive_id(order),
+        )
+        for order in orders
+        if order.status in WORKING
+    ]
+
+
+def mark_of(quote: Quote | None, held: Position) -> Decimal | None:
+    """Return what a position is valued at: mid, else last, else its own average cost."""
+    price = mark(quote) if quote else None
+    if price is None and held.quantity:
+        return average_cost(held.quantity, held.cost)
+    return price
+
+
+def prices_of(quote: Quote | None) -> Prices:
+    return Prices(quote.bid, quote.ask, quote.last) if quote else Prices()
+
+

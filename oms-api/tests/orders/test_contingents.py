@@ -1,0 +1,213 @@
+"""Bracket, OCO and OTO: what the fill or the end of one order does to the others."""
+
+import pytest
+
+GTC = {"time_in_force": "GTC"}
+
+
+def bracket(desk, **changes):
+    legs = {"take_profit": {"limit_price": "55"}, "stop_loss": {"stop_price": "48"}}
+    ticket = {"symbol": "BRK", "quantity": "100", "type": "LIMIT", "limit_price": "50", **GTC, **legs}
+    return desk.order(**(ticket | changes))
+
+
+@pytest.fixture
+def quiet(desk):
+    """A desk at which BRK is quoted above the entry of the bracket."""
+    desk.quote("BRK", "51", "52", "51")
+    return desk
+
+
+def fill_entry(desk, quantity, price):
+    desk.quote("BRK", price, price, price, ask_size=quantity)
+
+
+def leg(desk, order, role):
+    return next(one for one in desk.found(order["id"])["legs"] if one["role"] == role)
+
+
+def test_the_legs_of_a_bracket_are_whole_orders_held_until_the_entry_fills(quiet):
+    order = bracket(quiet)
+    assert (order["status"], order["role"]) == ("ACCEPTED", "entry")
+    assert [(one["type"], one["side"], one["status"]) for one in order["legs"]] == [
+        ("LIMIT", "SELL", "HELD"),
+        ("STOP", "SELL", "HELD"),
+    ]
+    assert {one["parent_id"] for one in order["legs"]} == {order["id"]}
+    assert quiet.found(order["legs"][0]["id"])["status"] == "HELD"
+
+
+def test_the_worked_example_of_a_bracket(quiet):
+    order = bracket(quiet)
+    fill_entry(quiet, "40", "50")
+    assert leg(quiet, order, "take_profit")["quantity"] == "40"
+    fill_entry(quiet, "20", "49.90")
+    target, stop = leg(quiet, order, "take_profit"), leg(quiet, order, "stop_loss")
+    assert (target["status"], target["quantity"], stop["quantity"]) == ("ACCEPTED", "60", "60")
+    quiet.quote("BRK", "55", "55", "55", bid_size="25")
+    entry = quiet.found(order["id"])
+    assert (entry["status"], entry["filled_quantity"], entry["leaves_quantity"]) == ("CANCELED", "60", "0")
+    assert leg(quiet, order, "take_profit")["filled_quantity"] == "25"
+    assert leg(quiet, order, "stop_loss")["leaves_quantity"] == "35"
+    assert quiet.portfolio()["realized_pnl"] == "125.83333333"
+    quiet.quote("BRK", "47.50", "47.60", "47.50")
+    stopped = leg(quiet, order, "stop_loss")
+    assert (stopped["status"], stopped["filled_quantity"], stopped["average_price"]) == (
+        "FILLED",
+        "35",
+        "47.50",
+    )
+    assert leg(quiet, order, "take_profit")["status"] == "CANCELED"
+    book = quiet.portfolio()
+    assert (book["realized_pnl"], book["positions"]["BRK"]["quantity"]) == ("39.50", "0")
+    assert [trade["realized_pnl"] for trade in quiet.trades()][:2] == ["-86.33333333", "125.83333333"]
+
+
+def test_legs_match_from_the_next_quote_on(quiet):
+    order = bracket(quiet, type="MARKET", limit_price=None, take_profit={"limit_price": "51"})
+    assert order["status"] == "FILLED"
+    assert {one["status"] for one in order["legs"]} == {"ACCEPTED"}
+    quiet.quote("BRK", "51", "52", "51")
+    assert leg(quiet, order, "take_profit")["status"] == "FILLED"
+    assert leg(quiet, order, "stop_loss")["status"] == "CANCELED"
+
+
+def test_cancelling_the_entry_ends_legs_that_have_nothing_to_take_off(quiet):
+    order = bracket(quiet)
+    quiet.post(f"/orders/{order['id']}/cancel", {})
+    assert {one["status"] for one in quiet.found(order["id"])["legs"]} == {"CANCELED"}
+
+
+def test_cancelling_the_entry_leaves_the_legs_of_what_filled_working(quiet):
+    order = bracket(quiet)
+    fill_entry(quiet, "40", "50")
+    quiet.post(f"/orders/{order['id']}/cancel", {})
+    legs = quiet.found(order["id"])["legs"]
+    assert [(one["status"], one["leaves_quantity"]) for one in legs] == [("ACCEPTED", "40")] * 2
+
+
+def test_cancelling_one_leg_leaves_the_other(quiet):
+    order = bracket(quiet)
+    fill_entry(quiet, "100", "50")
+    target = leg(quiet, order, "take_profit")
+    assert quiet.post(f"/orders/{target['id']}/cancel", {}).status_code == 200
+    assert leg(quiet, order, "stop_loss")["status"] == "ACCEPTED"
+
+
+def test_a_denied_entry_has_no_legs(quiet):
+    answer = quiet.place(
+        symbol="BRK", quantity="2000000", take_profit={"limit_price": "60"}, stop_loss={"stop_price": "40"}
+    )
+    assert quiet.found(answer.json()["order_id"])["legs"] == []
+
+
+def test_the_legs_follow_a_replaced_entry(quiet):
+    order = bracket(quiet)
+    successor = quiet.patch(f"/orders/{order['id']}", {"quantity": "50"}).json()
+    assert [(one["status"], one["quantity"]) for one in successor["legs"]] == [("HELD", "50")] * 2
+    fill_entry(quiet, "50", "50")
+    legs = quiet.found(successor["id"])["legs"]
+    assert [(one["status"], one["quantity"]) for one in legs] == [("ACCEPTED", "50")] * 2
+
+
+def test_a_replaced_leg_still_cuts_its_sibling(quiet):
+    order = bracket(quiet)
+    fill_entry(quiet, "100", "50")
+    target = leg(quiet, order, "take_profit")
+    better = quiet.patch(f"/orders/{target['id']}", {"limit_price": "60"}).json()
+    assert better["parent_id"] == order["id"]
+    quiet.quote("BRK", "60", "61", "60", bid_size="30")
+    assert leg(quiet, order, "stop_loss")["leaves_quantity"] == "70"
+
+
+def pair(desk, kind, first, second):
+    base = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "SELL", "quantity": "10", **GTC}
+    return desk.post("/orders:group", {"kind": kind, "orders": [{**base, **first}, {**base, **second}]})
+
+
+TARGET = {"type": "LIMIT", "limit_price": "110"}
+STOP = {"type": "STOP", "stop_price": "90"}
+
+
+def oco(desk):
+    desk.order(quantity="10")
+    answer = pair(desk, "OCO", TARGET, STOP)
+    assert answer.status_code == 201, answer.text
+    return answer.json()["orders"]
+
+
+def both(desk, orders):
+    return [desk.found(order["id"])["status"] for order in orders]
+
+
+def test_a_fill_of_one_cancels_the_other(market):
+    orders = oco(market)
+    assert both(market, orders) == ["ACCEPTED", "ACCEPTED"]
+    market.quote("AAPL", "110", "111", "110")
+    assert both(market, orders) == ["FILLED", "CANCELED"]
+
+
+def test_a_part_of_one_cuts_the_other_by_as_much(market):
+    orders = oco(market)
+    market.quote("AAPL", "110", "111", "110", bid_size="4")
+    assert market.found(orders[1]["id"])["leaves_quantity"] == "6"
+    market.quote("AAPL", "89", "90", "89")
+    assert both(market, orders) == ["CANCELED", "FILLED"]
+    assert market.portfolio()["positions"]["AAPL"]["quantity"] == "0"
+
+
+def test_cancelling_one_of_a_pair_cancels_the_other(market):
+    orders = oco(market)
+    market.post(f"/orders/{orders[0]['id']}/cancel", {})
+    assert both(market, orders) == ["CANCELED", "CANCELED"]
+
+
+def test_one_that_fills_on_arrival_keeps_the_other_from_being_sent(market):
+    market.order(quantity="10")
+    first, second = pair(market, "OCO", {"type": "LIMIT", "limit_price": "99"}, STOP).json()["orders"]
+    assert (first["status"], second["status"]) == ("FILLED", "CANCELED")
+
+
+def test_of_a_pair_of_which_one_is_denied_none_is_sent(market):
+    answer = pair(market, "OCO", TARGET, {**STOP, "quantity": "2000000"})
+    assert (answer.status_code, answer.json()["denial"]["code"]) == (422, "MAX_ORDER_QUANTITY")
+    assert sorted(one["status"] for one in market.get("/orders").json()) == ["CANCELED", "DENIED"]
+
+
+def test_the_second_waits_for_the_first_ones_completion(market):
+    entry = {"type": "LIMIT", "limit_price": "95", "side": "BUY"}
+    orders = pair(market, "OTO", entry, TARGET).json()["orders"]
+    assert both(market, orders) == ["ACCEPTED", "HELD"]
+    market.quote("AAPL", "94", "95", "95", ask_size="4")
+    assert both(market, orders) == ["PARTIALLY_FILLED", "HELD"]
+    market.quote("AAPL", "94", "95", "95")
+    assert both(market, orders) == ["FILLED", "ACCEPTED"]
+    market.quote("AAPL", "110", "111", "110")
+    assert both(market, orders) == ["FILLED", "FILLED"]
+
+
+def test_the_second_may_fill_as_soon_as_it_is_sent(market):
+    orders = pair(market, "OTO", {"type": "MARKET", "side": "BUY"}, {"type": "MARKET"}).json()["orders"]
+    assert [order["status"] for order in orders] == ["FILLED", "FILLED"]
+
+
+def test_the_second_is_not_sent_where_the_first_ends_before(market):
+    entry = {"type": "LIMIT", "limit_price": "95", "side": "BUY"}
+    orders = pair(market, "OTO", entry, TARGET).json()["orders"]
+    market.post(f"/orders/{orders[0]['id']}/cancel", {})
+    assert both(market, orders) == ["CANCELED", "CANCELED"]
+
+
+def test_a_group_repeated_under_its_key_gives_the_same_orders(market):
+    market.order(quantity="10")
+    base = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "SELL", "quantity": "10", **GTC}
+    body = {"kind": "OCO", "orders": [{**base, **TARGET}, {**base, **STOP}]}
+    first, again = (market.post("/orders:group", body, {"Idempotency-Key": "G"}) for _ in range(2))
+    assert first.json() == again.json()
+    assert again.headers["Idempotent-Replayed"] == "true"
+
+
+def test_a_pair_belongs_to_one_portfolio_and_has_no_legs(market):
+    assert pair(market, "OCO", TARGET, {**STOP, "portfolio_name": "Other"}).status_code == 422
+    assert pair(market, "OCO", TARGET, {**STOP, "take_profit": {"limit_price": "1"}}).status_code == 422
+    assert market.get("/orders").json() == []

@@ -1,0 +1,257 @@
+"""Orders that wait: limits, stops, trails, times in force; and how they are cancelled and replaced."""
+
+import pytest
+
+
+def status(desk, order):
+    return desk.found(order["id"])["status"]
+
+
+def test_a_limit_waits_until_it_is_touched_by_the_ask(market):
+    order = market.order(type="LIMIT", limit_price="95", time_in_force="GTC")
+    assert (order["status"], order["leaves_quantity"]) == ("ACCEPTED", "10")
+    market.quote("AAPL", "94", "95.01", "95")
+    assert status(market, order) == "ACCEPTED"
+    market.quote("AAPL", "94", "95", "95")
+    filled = market.found(order["id"])
+    assert (filled["status"], filled["average_price"]) == ("FILLED", "95.00")
+
+
+def test_a_limit_that_is_good_already_fills_on_arrival_at_the_better_price(market):
+    assert market.order(type="LIMIT", limit_price="105")["average_price"] == "101.00"
+
+
+def test_what_the_quotes_size_fills_is_a_part(market):
+    order = market.order(type="LIMIT", limit_price="95", time_in_force="GTC")
+    market.quote("AAPL", "94", "95", "95", ask_size="4")
+    part = market.found(order["id"])
+    assert (part["status"], part["filled_quantity"], part["leaves_quantity"]) == (
+        "PARTIALLY_FILLED",
+        "4",
+        "6",
+    )
+    market.quote("AAPL", "93", "94", "94", ask_size="100")
+    whole = market.found(order["id"])
+    assert (whole["status"], whole["average_price"]) == ("FILLED", "94.40")
+    assert len(whole["fills"]) == 2
+
+
+def test_a_quotes_size_is_used_once(market):
+    market.quote("AAPL", "99", "101", "100", ask_size="15")
+    first = market.order(type="LIMIT", limit_price="101", time_in_force="GTC")
+    second = market.order(type="LIMIT", limit_price="101", time_in_force="GTC")
+    assert (first["filled_quantity"], second["filled_quantity"]) == ("10", "5")
+
+
+def test_a_stop_waits_for_the_last_price_and_fills_at_the_side(market):
+    market.order()
+    stop = market.order(side="SELL", type="STOP", stop_price="95", time_in_force="GTC")
+    market.quote("AAPL", "94.9", "96", "95.5")
+    assert status(market, stop) == "ACCEPTED"
+    market.quote("AAPL", "94.5", "96", "95")
+    sold = market.found(stop["id"])
+    assert (sold["status"], sold["average_price"]) == ("FILLED", "94.50")
+    assert "TRIGGERED" in [event["to_status"] for event in sold["events"]]
+
+
+def test_a_stop_limit_rests_at_its_limit_once_triggered(market):
+    market.order()
+    order = market.order(
+        side="SELL", type="STOP_LIMIT", stop_price="95", limit_price="94", time_in_force="GTC"
+    )
+    market.quote("AAPL", "90", "91", "90.5")
+    assert status(market, order) == "TRIGGERED"
+    market.quote("AAPL", "94.2", "95", "94.5")
+    assert market.found(order["id"])["average_price"] == "94.20"
+
+
+def test_a_trail_follows_the_price_and_fires(market):
+    market.order(symbol="TRL")
+    market.quote("TRL", "99.5", "100.5", "100")
+    order = market.order(
+        symbol="TRL", side="SELL", type="TRAILING_STOP", trail_amount="2", time_in_force="GTC"
+    )
+    for last in ("101", "100.5", "103.25", "101.30"):
+        market.quote("TRL", last, last, last)
+    waiting = market.found(order["id"])
+    assert (waiting["status"], waiting["trail_level"]) == ("ACCEPTED", "101.25")
+    market.quote("TRL", "101.25", "101.25", "101.25")
+    assert market.found(order["id"])["status"] == "FILLED"
+
+
+def test_ioc_fills_what_there_is_and_cancels_the_rest(market):
+    market.quote("AAPL", "99", "101", "100", ask_size="4")
+    order = market.order(type="LIMIT", limit_price="101", time_in_force="IOC")
+    assert (order["status"], order["filled_quantity"], order["leaves_quantity"]) == ("CANCELED", "4", "0")
+
+
+def test_fok_fills_all_or_nothing(market):
+    market.quote("AAPL", "99", "101", "100", ask_size="4")
+    order = market.order(type="LIMIT", limit_price="101", time_in_force="FOK")
+    assert (order["status"], order["filled_quantity"]) == ("CANCELED", "0")
+
+
+def test_an_order_is_cancelled_once(market):
+    order = market.order(type="LIMIT", limit_price="90", time_in_force="GTC")
+    answer = market.post(f"/orders/{order['id']}/cancel", {"reason": "Not today"})
+    assert (answer.status_code, answer.json()["status"]) == (200, "CANCELED")
+    moves = [event["to_status"] for event in market.found(order["id"])["events"]]
+    assert moves == ["INITIALIZED", "SUBMITTED", "ACCEPTED", "PENDING_CANCEL", "CANCELED"]
+    again = market.post(f"/orders/{order['id']}/cancel", {})
+    assert (again.status_code, again.json()["type"]) == (409, "urn:slackoms:problem/order-is-final")
+
+
+def test_a_cancel_needs_no_body(market):
+    order = market.order(type="LIMIT", limit_price="90", time_in_force="GTC")
+    answer = market.service.client.post(
+        f"/api/v1/orders/{order['id']}/cancel", headers={"X-API-Key": market.key}
+    )
+    assert answer.status_code == 200
+
+
+def test_a_cancel_repeated_under_its_key_gives_the_same_answer(market):
+    order = market.order(type="LIMIT", limit_price="90", time_in_force="GTC")
+    answers = [market.post(f"/orders/{order['id']}/cancel", {}, {"Idempotency-Key": "C"}) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].json() == answers[1].json()
+    assert answers[1].headers["Idempotent-Replayed"] == "true"
+
+
+def test_a_filled_order_is_not_cancelled(market):
+    order = market.order()
+    assert market.post(f"/orders/{order['id']}/cancel", {}).status_code == 409
+
+
+def test_a_replacement_takes_the_orders_place(market):
+    order = market.order(type="LIMIT", limit_price="90", time_in_force="GTC", client_order_id="first")
+    answer = market.patch(f"/orders/{order['id']}", {"limit_price": "91", "quantity": "20"})
+    assert answer.status_code == 200, answer.text
+    successor = answer.json()
+    assert (successor["status"], successor["replaces"]) == ("ACCEPTED", order["id"])
+    assert (successor["limit_price"], successor["quantity"]) == ("91.00", "20")
+    old = market.found(order["id"])
+    assert (old["status"], old["replaced_by"]) == ("REPLACED", successor["id"])
+    assert [event["to_status"] for event in old["events"]][-2:] == ["PENDING_REPLACE", "REPLACED"]
+    assert [one["id"] for one in market.get("/orders", open="true").json()] == [successor["id"]]
+    assert market.patch(f"/orders/{order['id']}", {"quantity": "5"}).status_code == 409
+
+
+def partly_filled(market):
+    order = market.order(type="LIMIT", limit_price="95", time_in_force="GTC")
+    market.quote("AAPL", "94", "95", "95", ask_size="4")
+    market.quote("AAPL", "99", "101", "100")
+    return order
+
+
+def test_what_was_filled_is_carried_over(market):
+    order = partly_filled(market)
+    successor = market.patch(f"/orders/{order['id']}", {"quantity": "6"}).json()
+    assert (successor["filled_quantity"], successor["leaves_quantity"]) == ("4", "2")
+    assert successor["status"] == "PARTIALLY_FILLED"
+    market.quote("AAPL", "94", "95", "95")
+    whole = market.found(successor["id"])
+    assert (whole["status"], whole["filled_quantity"], whole["average_price"]) == ("FILLED", "6", "95.00")
+    assert market.portfolio()["positions"]["AAPL"]["quantity"] == "6"
+
+
+@pytest.mark.parametrize("quantity", ["4", "3"])
+def test_a_replacement_of_no_more_than_was_filled_is_filled(market, quantity):
+    order = partly_filled(market)
+    successor = market.patch(f"/orders/{order['id']}", {"quantity": quantity}).json()
+    assert (successor["status"], successor["filled_quantity"], successor["leaves_quantity"]) == (
+        "FILLED",
+        "4",
+        "0",
+    )
+    assert market.get("/orders", open="true").json() == []
+
+
+def test_a_replacement_that_risk_denies_leaves_the_order_working(market):
+    order = market.order(type="LIMIT", limit_price="90", time_in_force="GTC")
+    answer = market.patch(f"/orders/{order['id']}", {"quantity": "2000000"})
+    assert (answer.status_code, answer.json()["denial"]["code"]) == (422, "MAX_ORDER_QUANTITY")
+    assert status(market, order) == "ACCEPTED"
+    assert market.found(answer.json()["order_id"])["status"] == "DENIED"
+
+
+def test_a_replacement_may_fill_at_once(market):
+    order = market.order(type="LIMIT", limit_price="90", time_in_force="GTC")
+    assert market.patch(f"/orders/{order['id']}", {"limit_price": "101"}).json()["status"] == "FILLED"
+
+
+def test_a_replacement_of_the_wrong_shape_changes_nothing(market):
+    order = market.order(type="LIMIT", limit_price="90", time_in_force="GTC")
+    for changes in ({}, {"stop_price": "5"}, {"time_in_force": "GTD"}):
+        assert market.patch(f"/orders/{order['id']}", changes).status_code == 422
+    assert status(market, order) == "ACCEPTED"
+
+
+def test_cancel_all_ends_what_matches(market):
+    kept = market.order(type="LIMIT", limit_price="90", time_in_force="GTC", portfolio_name="Income")
+    ended = [market.order(type="LIMIT", limit_price="90", time_in_force="GTC")["id"] for _ in range(3)]
+    answer = market.post("/orders:cancel-all", {"portfolio_name": "growth"})
+    assert [one["id"] for one in answer.json()["orders"]] == ended
+    assert {one["status"] for one in answer.json()["orders"]} == {"CANCELED"}
+    assert status(market, kept) == "ACCEPTED"
+    assert len(market.post("/orders:cancel-all", {}).json()["orders"]) == 1
+    assert market.post("/orders:cancel-all", {"portfolio_name": "Nowhere"}).status_code == 404
+
+
+def test_orders_are_listed_newest_first_and_page_by_page(market):
+    ids = [market.order(type="LIMIT", limit_price="90", time_in_force="GTC")["id"] for _ in range(5)]
+    first = market.get("/orders", limit=2)
+    assert [one["id"] for one in first.json()] == ids[:2:-1]
+    cursor = first.links["next"]["url"].partition("cursor=")[2]
+    assert [one["id"] for one in market.get("/orders", limit=2, cursor=cursor).json()] == ids[2:0:-1]
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({"status": "FILLED"}, 1),
+        ({"open": "true"}, 1),
+        ({"open": "false"}, 1),
+        ({"side": "SELL"}, 0),
+        ({"symbol": "aapl"}, 2),
+        ({"portfolio": "GROWTH"}, 2),
+        ({"strategy": "S"}, 1),
+        ({"user": "U1"}, 1),
+        ({"client_order_id": "mine"}, 1),
+        ({"to_": "2020-01-01T00:00:00Z"}, 0),
+        ({"from_": "2020-01-01T00:00:00Z"}, 2),
+    ],
+)
+def test_orders_are_found_by_what_they_are(market, asked, found):
+    market.order(strategy="S", user_id="U1")
+    market.order(type="LIMIT", limit_price="90", client_order_id="mine")
+    assert len(market.get("/orders", **asked).json()) == found
+
+
+def test_a_position_is_closed_at_market(market):
+    market.order(quantity="10")
+    part = market.post("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL", "quantity": "4"})
+    assert (part.status_code, part.json()["side"], part.json()["filled_quantity"]) == (201, "SELL", "4")
+    rest = market.post("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL"})
+    assert rest.json()["filled_quantity"] == "6"
+    assert market.portfolio()["positions"]["AAPL"]["quantity"] == "0"
+    again = market.post("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL"})
+    assert (again.status_code, again.json()["type"]) == (422, "urn:slackoms:problem/nothing-to-close")
+
+
+def test_a_preview_does_nothing(market):
+    told = market.post("/orders:preview", {"portfolio_name": "New", "symbol": "AAPL", "side": "BUY",
+                                           "quantity": "10", "type": "MARKET"})  # fmt: skip
+    assert told.status_code == 200, told.text
+    preview = told.json()
+    assert (preview["expected_price"], preview["expected_value"]) == ("101.00", "1010.00")
+    assert (preview["cash_after"], preview["position_after"]) == ("998990.00", "10")
+    assert (preview["would_pass"], preview["denial"]) == (True, None)
+    assert {check["check"] for check in preview["checks"]} >= {"kill_switch", "buying_power", "price_collar"}
+    assert market.get("/orders").json() == []
+    assert market.get("/portfolio/New").status_code == 404
+
+
+def test_a_preview_tells_what_would_be_denied(market):
+    body = {"portfolio_name": "New", "symbol": "AAPL", "side": "BUY", "quantity": "2000000", "type": "MARKET"}
+    preview = market.post("/orders:preview", body).json()
+    assert (preview["would_pass"], preview["denial"]["code"]) == (False, "MAX_ORDER_QUANTITY")
