@@ -1,7 +1,7 @@
 """The market as this process sees it: what was given first, then what the source says."""
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Lock
 
 from sqlalchemy import Connection
@@ -15,6 +15,7 @@ from app.market_data.rules.values import Bar, Quote
 from app.market_data.sources import PriceSource
 
 Listener = Callable[[int, Quote], None]
+_INSTANT = timedelta(microseconds=1)
 _MOST_MINUTES = 50_000  # read for one answer; what goes beyond is cut off at its older end
 _MOST_CACHED = 100_000
 
@@ -60,7 +61,9 @@ class Market:
         self, tenant_id: int, symbol: str, interval: Interval, start: datetime, end: datetime, most: int
     ) -> list[Bar]:
         """Return the newest bars that begin in [start, end), at most so many, in the order of time."""
-        first = max(start, start_of(end, interval) - (most - 1) * interval.length)
+        if end <= start:
+            return []
+        first = max(start, start_of(end - _INSTANT, interval) - (most - 1) * interval.length)
 
         def read(connection: Connection) -> list[Bar]:
             given = self._given(connection, (tenant_id, symbol), interval, start, end)

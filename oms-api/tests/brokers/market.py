@@ -1,5 +1,6 @@
 """Orders, quotes and bars in a few letters, and what the market said as plain text."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -49,8 +50,8 @@ def order(words: str, order_id: str = "A", **changes: Any) -> BrokerOrder:
 def quote(bid: str | None, ask: str | None, last: str | None = None, **sizes: str) -> Quote:
     """Return a quote; sizes by `bid_size` and `ask_size`."""
     prices = (None if price is None else Decimal(price) for price in (bid, ask, last))
-    said = Quote("X", *prices, None, None, NOON, "test")
-    return said._replace(**{name: Decimal(size) for name, size in sizes.items()})
+    said = (Decimal(sizes[name]) if name in sizes else None for name in ("bid_size", "ask_size"))
+    return Quote._make(("X", *prices, *said, NOON, "test"))
 
 
 def bar(prices: str, volume: str | None = None, start: datetime = LATER) -> Bar:
@@ -59,7 +60,7 @@ def bar(prices: str, volume: str | None = None, start: datetime = LATER) -> Bar:
     return Bar("X", start, first, high, low, close, None if volume is None else Decimal(volume))
 
 
-def told(events: list[BrokerEvent]) -> list[str]:
+def told(events: Sequence[BrokerEvent]) -> list[str]:
     """Return the events as text: "A 100 @ 99.5"."""
     return [_told(event) for event in events]
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from typing_extensions import override
 
 from app.brokers.paper.book import Book
 from app.brokers.paper.broker import PaperBroker
@@ -19,6 +20,7 @@ from tests.support.service import settings_for
 
 class TestPaperBrokerKeepsTheContract(BrokerContract):
     @pytest.fixture
+    @override
     def stage(self):
         broker = PaperBroker()
         broker.quote(quote("99", "101"), NOON)

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from app.brokers.rules.looks import NOTHING, Look, at_quote, on_bar
 from app.brokers.rules.prices import half_spread, offer, slipped
-from app.brokers.rules.settings import KIND, PaperSettings, Slippage
+from app.brokers.rules.settings import KIND, PaperSettings
 from app.brokers.rules.supply import Supply, Used
 from app.brokers.rules.values import (
     BrokerOrder,
@@ -31,7 +31,6 @@ _FOK = TimeInForce.FOK
 _AT_ONCE = frozenset({TimeInForce.IOC, _FOK})
 _AT_AUCTION = frozenset({TimeInForce.OPG, TimeInForce.CLS})
 _WITHOUT_STOP = frozenset({OrderType.MARKET, OrderType.LIMIT})
-_STRAIGHT = Slippage.NONE
 _UNFILLED = "There was no more to be had at once."
 _ALL = Decimal(1)
 _TWO = Decimal(2)
@@ -145,7 +144,7 @@ class _Run:
             self._events.append(Lapsed(order.id, _UNFILLED, self._at))
 
     def _price(self, order: BrokerOrder, look: Look, price: Decimal, quantity: Decimal) -> Decimal:
-        if not look.slips or self._settings.slippage is _STRAIGHT:
+        if not look.slips:
             return price
         volume = self._supply.volume(order.side)
         return slipped(order, price, quantity, self._settings, self._half, volume)

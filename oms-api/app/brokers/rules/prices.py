@@ -58,16 +58,16 @@ def slipped(
 
     `half` is half the spread, `volume` what the market has to give, in units.
     """
-    match settings.slippage:
-        case Slippage.NONE:
-            return price
-        case Slippage.HALF_SPREAD:
-            distance = half
-        case Slippage.BASIS_POINTS:
-            distance = price * settings.basis_points / _BASIS
-        case Slippage.VOLUME_SHARE:
-            share = min(quantity / volume, Decimal(1)) if volume else ZERO
-            distance = price * settings.impact * share * share
+    how = settings.slippage
+    if how is Slippage.NONE:
+        return price
+    if how is Slippage.HALF_SPREAD:
+        distance = half
+    elif how is Slippage.BASIS_POINTS:
+        distance = price * settings.basis_points / _BASIS
+    else:
+        share = min(quantity / volume, Decimal(1)) if volume else ZERO
+        distance = price * settings.impact * share * share
     return worse_tick(away(price, distance, order.side), order)
 
 

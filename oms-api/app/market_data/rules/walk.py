@@ -43,7 +43,8 @@ def deviations(key: bytes, start: int, end: int, step: int) -> list[int]:
     found: list[int] = []
     for span in range(start >> SPAN_BITS << SPAN_BITS, end, SPAN_SECONDS):
         first, last = max(start, span), min(end, span + SPAN_SECONDS)
-        found += _within_span(key, span, first, last, step)[: -((first - last) // step)]
+        count = -((first - last) // step)
+        found += _within_span(key, span, first, last, step)[:count] if count > 0 else ()
     return found
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from app.brokers.rules.matching import match_quote, without_price
 from app.brokers.rules.settings import PaperSettings, Slippage
+from app.brokers.rules.values import Executed
 from app.ledger.rules.accounting import Side
 from tests.brokers.market import NOON, order, quote, told
 
@@ -243,6 +244,7 @@ def test_what_is_worth_less_than_the_books_can_hold_is_not_filled():
 def test_a_fill_says_its_value_and_an_id_that_is_the_same_when_it_is_matched_again():
     partly = order("BUY 3 MARKET", leaves=Decimal(2))
     (fill,) = match_quote([partly], quote(None, "33.33333333"), NOON)
+    assert isinstance(fill, Executed)
     assert (fill.value, fill.execution_id, fill.at) == (Decimal("66.66666666"), "A:1", NOON)
     assert match_quote([partly], quote(None, "33.33333333"), NOON) == [fill]
 

@@ -1,0 +1,112 @@
+"""Instruments over REST: terms are set by whoever may, and read by all of the tenant."""
+
+from decimal import Decimal
+
+import pytest
+
+from app.instruments.queries import instruments_for
+from app.instruments.rules import Instrument, unlisted
+
+RELIANCE = {
+    "exchange": "NSE",
+    "asset_class": "equity",
+    "currency": "INR",
+    "tick_size": "0.05",
+    "lot_size": "1",
+}
+
+
+def test_terms_are_set_and_read_back(desk):
+    answer = desk.put("/instruments/RELIANCE", RELIANCE)
+    told = {"symbol": "RELIANCE", **RELIANCE, "tradable": True, "restricted": False, "listed": True}
+    assert (answer.status_code, answer.json()) == (200, told)
+    assert desk.get("/instruments/reliance").json() == told
+    assert desk.get("/instruments").json() == [told]
+
+
+def test_terms_are_replaced_as_a_whole(desk):
+    desk.put("/instruments/RELIANCE", {**RELIANCE, "restricted": True})
+    changed = desk.put("/instruments/RELIANCE", {"tick_size": "0.10", "lot_size": "5", "tradable": False})
+    assert changed.json() == {
+        "symbol": "RELIANCE",
+        "exchange": "",
+        "asset_class": "equity",
+        "currency": "USD",
+        "tick_size": "0.1",
+        "lot_size": "5",
+        "tradable": False,
+        "restricted": False,
+        "listed": True,
+    }
+    assert desk.get("/instruments/RELIANCE").json() == changed.json()
+
+
+@pytest.mark.parametrize(("symbol", "asset_class"), [("NOBODY", "equity"), ("BTC/EUR", "crypto")])
+def test_a_symbol_that_nobody_described_may_be_traded_in_the_finest_steps(desk, symbol, asset_class):
+    told = desk.get(f"/instruments/{symbol}").json()
+    assert told["listed"] is False
+    assert told["tradable"] is True
+    assert told["asset_class"] == asset_class
+    assert told["tick_size"] == told["lot_size"] == "0.00000001"
+    assert desk.get("/instruments").json() == []
+
+
+def test_a_symbol_may_hold_a_slash(desk):
+    desk.put("/instruments/BTC/USD", {"asset_class": "crypto", "tick_size": "0.01", "lot_size": "0.0001"})
+    assert desk.get("/instruments/btc%2Fusd").json()["lot_size"] == "0.0001"
+
+
+def test_the_list_is_in_the_order_of_symbols_and_paged(desk):
+    for symbol in ("TCS", "INFY", "RELIANCE"):
+        desk.put(f"/instruments/{symbol}", RELIANCE)
+    first = desk.get("/instruments", limit=2)
+    assert [one["symbol"] for one in first.json()] == ["INFY", "RELIANCE"]
+    path = first.links["next"]["url"].removeprefix("/api/v1")
+    assert [one["symbol"] for one in desk.get(path).json()] == ["TCS"]
+    assert [one["symbol"] for one in desk.get("/instruments", q="i").json()] == ["INFY", "RELIANCE"]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"tick_size": "0"}, "tick_size"),
+        ({"lot_size": None}, "lot_size"),
+        ({"lot_size": "0.000000001"}, "lot_size"),
+        ({"currency": "rupees"}, "currency"),
+        ({"asset_class": "house"}, "asset_class"),
+        ({"exchange": "New York"}, "exchange"),
+        ({"tradable": "yes"}, "tradable"),
+        ({"tenant_id": 1}, "tenant_id"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_by_its_field(desk, change, field):
+    answer = desk.put("/instruments/RELIANCE", RELIANCE | change)
+    assert answer.status_code == 422
+    assert [bad["field"] for bad in answer.json()["errors"]] == [field]
+
+
+def test_what_is_no_symbol_is_refused(desk):
+    assert desk.put("/instruments/-", RELIANCE).status_code == 422
+    assert desk.get("/instruments/%D9%A1").status_code == 422
+
+
+def test_only_an_admins_key_sets_terms(service):
+    trader = service.desk("trade")
+    assert trader.put("/instruments/RELIANCE", RELIANCE).status_code == 403
+    assert trader.get("/instruments/RELIANCE").status_code == 200
+
+
+def test_each_tenant_has_its_own_terms(service):
+    first, second = service.desk(), service.desk()
+    first.put("/instruments/RELIANCE", RELIANCE)
+    assert second.get("/instruments").json() == []
+    assert second.get("/instruments/RELIANCE").json()["listed"] is False
+
+
+def test_many_are_looked_up_at_once(service, desk):
+    desk.put("/instruments/RELIANCE", RELIANCE)
+    keys = [(desk.tenant_id, "RELIANCE"), (desk.tenant_id, "AAPL"), (desk.tenant_id + 10**6, "RELIANCE")]
+    with service.reading() as connection:
+        found = instruments_for(connection, keys)
+    listed = Instrument("RELIANCE", "NSE", "equity", "INR", Decimal("0.05"), Decimal(1), is_listed=True)
+    assert list(found.values()) == [listed, unlisted("AAPL"), unlisted("RELIANCE")]

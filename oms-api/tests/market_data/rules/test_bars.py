@@ -1,0 +1,96 @@
+"""Bars are made of quotes, and of shorter bars."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.market_data.rules.bars import Interval, extended, joined, start_of, traded_price
+from app.market_data.rules.values import Bar, Quote
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+def quote(last, at=NOON, bid=None, ask=None):
+    prices = (None if price is None else Decimal(price) for price in (bid, ask, last))
+    return Quote._make(("X", *prices, None, None, at, "test"))
+
+
+def bar(prices, minute=0, volume=None):
+    amounts = map(Decimal, prices.split("/"))
+    start = NOON + timedelta(minutes=minute)
+    return Bar._make(("X", start, *amounts, None if volume is None else Decimal(volume)))
+
+
+@pytest.mark.parametrize(
+    ("interval", "start"),
+    [
+        (Interval.MINUTE, "2026-11-20T13:47:00Z"),
+        (Interval.FIVE_MINUTES, "2026-11-20T13:45:00Z"),
+        (Interval.QUARTER, "2026-11-20T13:45:00Z"),
+        (Interval.HOUR, "2026-11-20T13:00:00Z"),
+        (Interval.DAY, "2026-11-20T00:00:00Z"),
+    ],
+)
+def test_bars_begin_at_multiples_of_their_length(interval, start):
+    within = datetime(2026, 11, 20, 13, 47, 59, 999_999, tzinfo=UTC)
+    assert start_of(within, interval) == datetime.fromisoformat(start)
+    assert start_of(start_of(within, interval), interval) == datetime.fromisoformat(start)
+
+
+def test_quotes_make_a_bar():
+    made = None
+    for second, last in enumerate(("100", "103", "98", "101")):
+        made = extended(made, quote(last, NOON + timedelta(seconds=second)))
+    assert made == bar("100/103/98/101")
+
+
+@pytest.mark.parametrize(
+    ("said", "price"),
+    [
+        (quote("100", bid="90", ask="91"), "100"),
+        (quote(None, bid="90", ask="91"), "90.5"),
+        (quote(None, bid="90"), "90"),
+        (quote(None, ask="91"), "91"),
+    ],
+)
+def test_a_bar_takes_the_last_price_else_the_mid_else_the_side_there_is(said, price):
+    assert traded_price(said) == Decimal(price)
+
+
+def test_a_quote_without_a_price_is_a_defect():
+    with pytest.raises(ValueError, match="at least one price"):
+        traded_price(quote(None))
+
+
+def test_minutes_join_to_longer_bars_and_gaps_stay_gaps():
+    minutes = [bar("100/103/99/101", 0, "5"), bar("101/102/97/98", 4), bar("98/99/98/99", 15, "7")]
+    assert joined(minutes, Interval.FIVE_MINUTES) == [
+        bar("100/103/97/98", 0, "5"),
+        bar("98/99/98/99", 15, "7"),
+    ]
+
+
+def test_a_volume_that_nobody_knows_stays_unknown():
+    assert joined([bar("1/1/1/1"), bar("1/1/1/1", 1)], Interval.HOUR) == [bar("1/1/1/1")]
+
+
+paths = st.lists(st.integers(1, 500), min_size=1, max_size=120)
+
+
+@given(paths)
+def test_joining_keeps_the_ends_the_extremes_and_the_volume(path):
+    minutes = [bar(f"{price}/{price + 1}/{price}/{price + 1}", at, "2") for at, price in enumerate(path)]
+    hours = joined(minutes, Interval.HOUR)
+    assert (hours[0].open, hours[-1].close) == (minutes[0].open, minutes[-1].close)
+    assert max(one.high for one in hours) == max(one.high for one in minutes)
+    assert min(one.low for one in hours) == min(one.low for one in minutes)
+    assert sum(one.volume for one in hours if one.volume) == 2 * len(path)
+
+
+@given(paths)
+def test_joining_by_steps_is_joining_at_once(path):
+    minutes = [bar(f"{price}/{price}/{price}/{price}", at) for at, price in enumerate(path)]
+    assert joined(joined(minutes, Interval.QUARTER), Interval.HOUR) == joined(minutes, Interval.HOUR)

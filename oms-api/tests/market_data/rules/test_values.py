@@ -1,0 +1,38 @@
+"""What a quote stands for."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from app.market_data.rules.values import Quote, age, mark, mid
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+def quote(bid, ask, last):
+    prices = (None if price is None else Decimal(price) for price in (bid, ask, last))
+    return Quote._make(("X", *prices, None, None, NOON, "test"))
+
+
+@pytest.mark.parametrize(
+    ("prices", "middle", "marked"),
+    [
+        (("99", "102", "100"), "100.5", "100.5"),
+        (("99", None, "100"), None, "100"),
+        ((None, "102", "100"), None, "100"),
+        ((None, None, "100"), None, "100"),
+        (("99", None, None), None, None),
+        (("0.00000001", "0.00000002", None), "0.00000002", "0.00000002"),  # half-even to 8 places
+        (("0.00000002", "0.00000003", None), "0.00000002", "0.00000002"),
+    ],
+)
+def test_a_position_is_marked_at_the_mid_else_the_last(prices, middle, marked):
+    assert mid(quote(*prices)) == (None if middle is None else Decimal(middle))
+    assert mark(quote(*prices)) == (None if marked is None else Decimal(marked))
+
+
+def test_a_quote_grows_old_and_is_never_younger_than_now():
+    said = quote("99", "102", None)
+    assert age(said, NOON + timedelta(seconds=3)) == timedelta(seconds=3)
+    assert age(said, NOON - timedelta(seconds=3)) == timedelta(0)

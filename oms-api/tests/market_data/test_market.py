@@ -1,0 +1,122 @@
+"""The market of a process: what was given wins, what was seen is kept with its age, listeners are told."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from typing_extensions import override
+
+from app.database import Readers, unit_of_work, write
+from app.market_data import queries
+from app.market_data.rules.values import Bar, Quote
+from app.market_data.service import Market
+from app.market_data.sources.simulated import SimulatedSource
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+
+class Followed(SimulatedSource):
+    """Remembers what it is to follow."""
+
+    def __init__(self):
+        super().__init__("seed")
+        self.followed = []
+
+    @override
+    def follow(self, symbols):
+        self.followed.append(sorted(symbols))
+
+
+def given(last, at=NOON, symbol="AAPL"):
+    return Quote(symbol, None, None, Decimal(last), None, None, at, "manual")
+
+
+def store(engine, *quotes):
+    with unit_of_work(engine) as connection:
+        write(connection, *queries.stored_quotes(connection, [(1, quote) for quote in quotes]))
+
+
+@pytest.fixture
+def source():
+    return Followed()
+
+
+@pytest.fixture
+def market(engine, source):
+    readers = Readers(engine, 1)
+    yield Market(source, readers)
+    readers.close()
+
+
+def test_a_given_quote_wins_over_the_source(engine, market, source):
+    store(engine, given("5"))
+    keys = [(1, "AAPL"), (1, "MSFT")]
+    with engine.connect() as connection:
+        found = market.quotes_for(connection, keys, NOON)
+    assert found == {(1, "AAPL"): given("5"), (1, "MSFT"): source.quote("MSFT", NOON)}
+
+
+def test_what_was_seen_last_is_kept(engine, market):
+    assert market.last(1, "AAPL") is None
+    with engine.connect() as connection:
+        market.quotes_for(connection, [(1, "AAPL")], NOON)
+    assert market.last(1, "AAPL").at == NOON
+    market.arrived(1, given("7", NOON + SECOND))
+    assert market.last(1, "AAPL") == given("7", NOON + SECOND)
+    assert market.last(2, "AAPL") is None
+
+
+def test_what_is_kept_is_bounded(engine, market, monkeypatch):
+    monkeypatch.setattr("app.market_data.service._MOST_CACHED", 2)
+    for symbol in ("A", "B", "C"):
+        market.arrived(1, given("7", symbol=symbol))
+    assert [market.last(1, symbol) is None for symbol in ("A", "B", "C")] == [True, True, False]
+
+
+def test_who_subscribes_is_told_of_every_new_quote_once(engine, market, source):
+    told = []
+    end = market.subscribe([(1, "AAPL")], lambda tenant_id, quote: told.append((tenant_id, quote)))
+    with engine.connect() as connection:
+        for at in (NOON, NOON, NOON + SECOND):
+            market.poll(connection, at)
+        market.arrived(1, given("7"))
+        market.arrived(1, given("7", symbol="MSFT"))
+        market.arrived(2, given("7"))
+        end()
+        end()
+        market.poll(connection, NOON + 2 * SECOND)
+    market.arrived(1, given("8"))
+    assert told == [
+        (1, source.quote("AAPL", NOON)),
+        (1, source.quote("AAPL", NOON + SECOND)),
+        (1, given("7")),
+    ]
+
+
+def test_the_source_follows_what_anybody_subscribes_to(market, source):
+    first = market.subscribe([(1, "AAPL"), (2, "AAPL")], lambda *_: None)
+    second = market.subscribe([(1, "MSFT")], lambda *_: None)
+    first()
+    second()
+    assert source.followed == [["AAPL"], ["AAPL", "MSFT"], ["MSFT"], []]
+
+
+def test_the_quotes_of_a_batch_are_stored_in_their_order(engine):
+    path = [given("100"), given("103", NOON + SECOND), given("98", NOON + 2 * SECOND)]
+    store(engine, *path, given("50", symbol="MSFT"))
+    store(engine, given("99", NOON + 3 * SECOND), given("97", NOON + 60 * SECOND))
+    hour = timedelta(hours=1)
+    with engine.connect() as connection:
+        found = queries.quotes_of(connection, [(1, "AAPL"), (1, "MSFT"), (2, "AAPL")])
+        minutes = queries.minute_bars(connection, 1, "AAPL", NOON - hour, NOON + hour, 10)
+        newest = queries.minute_bars(connection, 1, "AAPL", NOON - hour, NOON + hour, 1)
+    assert found == {
+        (1, "AAPL"): given("97", NOON + 60 * SECOND),
+        (1, "MSFT"): given("50", symbol="MSFT"),
+    }
+    assert minutes == [
+        Bar("AAPL", NOON, *map(Decimal, ("100", "103", "98", "99"))),
+        Bar("AAPL", NOON + 60 * SECOND, *map(Decimal, ("97", "97", "97", "97"))),
+    ]
+    assert newest == minutes[-1:]

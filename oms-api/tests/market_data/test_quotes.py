@@ -1,0 +1,103 @@
+"""Quotes over REST: given ones stand for their symbol, others are the source's."""
+
+import json
+from datetime import datetime
+
+import pytest
+
+from app.clock import utc_now
+from app.config import ConfigurationError
+from app.main import create_app
+from tests.support.service import settings_for
+
+AAPL = {"bid": "99", "ask": "101", "last": "100", "bid_size": "5", "ask_size": None}
+
+
+def test_a_quote_that_was_given_is_read_back_with_its_age(desk):
+    given = desk.put("/quotes/AAPL", AAPL)
+    assert given.status_code == 200
+    told = desk.get("/quotes/aapl").json()
+    assert told == given.json() | {"age_seconds": told["age_seconds"]}
+    assert 0 <= told.pop("age_seconds") < 60
+    assert datetime.fromisoformat(told.pop("at")) <= utc_now()
+    assert told == {
+        "symbol": "AAPL",
+        "bid": "99.00",
+        "ask": "101.00",
+        "last": "100.00",
+        "mid": "100.00",
+        "bid_size": "5",
+        "ask_size": None,
+        "source": "manual",
+    }
+
+
+def test_the_newest_quote_stands(desk):
+    desk.put("/quotes/AAPL", AAPL)
+    desk.put("/quotes/AAPL", {"last": "105.5"})
+    told = desk.get("/quotes/AAPL").json()
+    assert (told["bid"], told["ask"], told["last"], told["mid"]) == (None, None, "105.50", None)
+
+
+def test_any_other_symbol_has_the_sources_quote(desk):
+    told = desk.get("/quotes/BTC/USD").json()
+    assert told["source"] == "simulated"
+    assert told["age_seconds"] < 60
+    assert desk.get("/quotes/BTC%2FUSD").status_code == 200
+
+
+def test_a_manual_market_has_only_what_was_given(serve):
+    with serve(price_source="manual") as service:
+        desk = service.desk()
+        answer = desk.get("/quotes/AAPL")
+        assert answer.status_code == 404
+        assert "AAPL" in answer.json()["detail"]
+        desk.put("/quotes/AAPL", AAPL)
+        assert desk.get("/quotes/AAPL").status_code == 200
+        assert desk.get("/bars/MSFT").json() == []
+
+
+def test_what_one_tenant_gives_is_not_what_another_sees(service):
+    first, second = service.desk(), service.desk()
+    first.put("/quotes/AAPL", AAPL)
+    assert second.get("/quotes/AAPL").json()["source"] == "simulated"
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"bid": "102"}, "bid"),
+        ({"bid": None, "ask": None, "last": None}, "last"),
+        ({"last": "0"}, "last"),
+        ({"last": "-1"}, "last"),
+        ({"ask": "1e3"}, "ask"),
+        ({"bid_size": "-1"}, "bid_size"),
+        ({"bid_size": "0.123456789"}, "bid_size"),
+        ({"at": "2026-01-01T00:00:00Z"}, "at"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_by_its_field(desk, change, field):
+    answer = desk.put("/quotes/AAPL", AAPL | change)
+    assert answer.status_code == 422
+    assert [bad["field"] for bad in answer.json()["errors"]] == [field]
+
+
+def test_a_size_of_nothing_is_a_size(desk):
+    assert desk.put("/quotes/AAPL", AAPL | {"bid_size": "0"}).json()["bid_size"] == "0"
+
+
+def test_a_body_that_is_no_json_is_refused(desk):
+    sent = {"X-API-Key": desk.key, "Content-Type": "text/plain"}
+    put = desk.service.client.put
+    assert put("/api/v1/quotes/AAPL", content=json.dumps(AAPL).encode(), headers=sent).status_code == 415
+
+
+def test_only_an_admins_key_gives_quotes(service):
+    trader = service.desk("trade")
+    assert trader.put("/quotes/AAPL", AAPL).status_code == 403
+    assert trader.get("/quotes/AAPL").status_code == 200
+
+
+def test_an_unknown_source_of_prices_is_named(database_url):
+    with pytest.raises(ConfigurationError, match="PRICE_SOURCE must be one of manual, simulated"):
+        create_app(settings_for(database_url, price_source="x"))

@@ -1,0 +1,106 @@
+"""The simulated source: any symbol, any time, the same everywhere."""
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from app.market_data.rules.bars import Interval
+from app.market_data.sources import SOURCES
+from app.market_data.sources.manual import ManualSource
+from app.market_data.sources.simulated import SimulatedSource
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+ASK_ELSEWHERE = """
+from datetime import datetime, UTC
+from app.market_data.sources.simulated import SimulatedSource
+print(SimulatedSource("seed").quote("AAPL", datetime(2026, 11, 20, 12, tzinfo=UTC)))
+"""
+
+
+@pytest.fixture
+def source():
+    return SimulatedSource("seed")
+
+
+def test_another_process_sees_the_same_price(source):
+    program = [sys.executable, "-c", ASK_ELSEWHERE]
+    elsewhere = subprocess.run(program, capture_output=True, text=True, check=True, timeout=60)
+    assert elsewhere.stdout.strip() == str(source.quote("AAPL", NOON))
+
+
+def test_another_seed_gives_other_prices(source):
+    assert SimulatedSource("other").quote("AAPL", NOON) != source.quote("AAPL", NOON)
+
+
+@pytest.mark.parametrize("symbol", ["AAPL", "BTC/USD", "RELIANCE", "DOGE/USD", "NOBODY", "M&M"])
+def test_any_symbol_has_a_sane_quote(source, symbol):
+    for hour in range(48):
+        quote = source.quote(symbol, NOON + timedelta(hours=hour))
+        assert 0 < quote.bid < quote.last < quote.ask
+        assert quote.ask - quote.bid < quote.last * Decimal("0.01")
+        assert (quote.bid_size, quote.ask_size, quote.source) == (None, None, "simulated")
+
+
+def test_well_known_symbols_stay_around_their_levels(source):
+    for day in range(30):
+        assert 200 < source.quote("AAPL", NOON + timedelta(days=day)).last < 350
+
+
+def test_a_quote_stands_for_its_second(source):
+    within = source.quote("AAPL", NOON + timedelta(milliseconds=999))
+    assert within == source.quote("AAPL", NOON)
+    assert within.at == NOON
+    seen = {source.quote("AAPL", NOON + timedelta(seconds=second)).last for second in range(60)}
+    assert len(seen) > 5
+
+
+@pytest.mark.parametrize("interval", Interval)
+def test_bars_hold_what_the_walk_did(source, interval):
+    bars = source.bars("AAPL", interval, NOON - 3 * interval.length, NOON + timedelta(hours=12))
+    assert bars[0].start == NOON - 3 * interval.length or interval is Interval.DAY
+    for one in bars:
+        assert one.low <= min(one.open, one.close) <= max(one.open, one.close) <= one.high
+        assert one.open == source.quote("AAPL", one.start).last
+        assert one.volume > 0
+
+
+def test_a_minutes_bar_has_every_price_of_its_seconds(source):
+    (one,) = source.bars("AAPL", Interval.MINUTE, NOON, NOON + timedelta(minutes=1))
+    lasts = [source.quote("AAPL", NOON + timedelta(seconds=second)).last for second in range(60)]
+    assert (one.open, one.high, one.low, one.close) == (lasts[0], max(lasts), min(lasts), lasts[-1])
+
+
+def test_the_newest_bar_grows(source):
+    (young,) = source.bars("AAPL", Interval.HOUR, NOON, NOON + timedelta(minutes=5))
+    (whole,) = source.bars("AAPL", Interval.HOUR, NOON, NOON + timedelta(hours=1))
+    assert (young.start, young.open) == (whole.start, whole.open)
+    assert young.high <= whole.high
+
+
+def test_no_bar_goes_past_its_end_or_before_time(source):
+    assert source.bars("AAPL", Interval.DAY, NOON, NOON + timedelta(hours=1)) == []
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    early = source.bars("AAPL", Interval.MINUTE, epoch - timedelta(hours=1), epoch + timedelta(minutes=2))
+    assert [one.start for one in early] == [epoch, epoch + timedelta(minutes=1)]
+
+
+def test_only_so_many_symbols_are_remembered(source, monkeypatch):
+    monkeypatch.setattr("app.market_data.sources.simulated._MOST_WALKS", 1)
+    first = [source.quote(symbol, NOON) for symbol in ("AAPL", "MSFT")]
+    assert [source.quote(symbol, NOON) for symbol in ("AAPL", "MSFT")] == first
+
+
+def test_sources_are_found_by_the_names_they_bear():
+    for name, make in SOURCES.items():
+        source = make("seed")
+        assert source.name == name
+        source.follow(frozenset({"AAPL"}))
+
+
+def test_the_manual_source_knows_nothing_by_itself():
+    source = ManualSource()
+    assert source.quote("AAPL", NOON) is None
+    assert source.bars("AAPL", Interval.DAY, NOON, NOON) is None
