@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import footprint, reads, trades, verify
+from bench import footprint, orders, reads, trades, verify
 from bench.disk import scratch
 from bench.ledger import filled
 from bench.postgres import postgres
@@ -21,6 +21,10 @@ from bench.service import OMS_API, ROOT
 
 def _trades() -> list[Line]:
     return trades.measure(trades.ROUNDS, trades.SECONDS)
+
+
+def _orders() -> list[Line]:
+    return orders.measure(orders.ROUNDS, orders.SECONDS)
 
 
 def _scale() -> list[Line]:
@@ -46,6 +50,7 @@ def _acknowledgement() -> list[Line]:
 BUSY = 0.5  # processes that run or wait, on average over the last minute
 BENCHMARKS: dict[str, Callable[[], list[Line]]] = {
     "trades": _trades,
+    "orders": _orders,
     "scale": _scale,
     "matching": _matching,
     "footprint": footprint.measure,

@@ -14,7 +14,7 @@ import secrets
 import select
 import socket
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from time import perf_counter, process_time
 
@@ -78,7 +78,9 @@ def trades(key: str, seed: int = 1) -> Iterator[bytes]:
 def _trade(key: str, chance: random.Random) -> tuple[bytes, bytes]:
     quantity = chance.randint(1, 1000)
     cents = quantity * chance.randint(1_000, 50_000)
-    body = json.dumps(
+    return _posted(
+        key,
+        "/api/v1/trade",
         {
             "symbol": f"SYM{chance.randrange(SYMBOLS):02d}",
             "quantity": quantity,
@@ -86,11 +88,38 @@ def _trade(key: str, chance: random.Random) -> tuple[bytes, bytes]:
             "side": chance.choice(("BUY", "SELL")),
             "portfolio_name": f"Book {chance.randrange(PORTFOLIOS):02d}",
             "user_id": f"U{chance.randrange(100):04d}",
-        }
-    ).encode()
-    head = f"POST /api/v1/trade HTTP/1.1\r\nHost: bench\r\nX-API-Key: {key}\r\n"
-    head += "Content-Type: application/json\r\n"
-    head += f"Content-Length: {len(body)}\r\nIdempotency-Key: "
+        },
+    )
+
+
+def orders(key: str, seed: int = 1) -> Iterator[bytes]:
+    """Yield requests for market orders of a unit or two, for ever: books stay within every limit."""
+    chance = random.Random(seed)
+    templates = [_order(key, chance) for _ in range(_DRAWS)]
+    run = secrets.token_hex(6).encode()
+    for number, (head, tail) in enumerate(itertools.cycle(templates)):
+        yield b"%b%b-%d%b" % (head, run, number, tail)
+
+
+def _order(key: str, chance: random.Random) -> tuple[bytes, bytes]:
+    return _posted(
+        key,
+        "/api/v1/orders",
+        {
+            "portfolio_name": f"Book {chance.randrange(PORTFOLIOS):02d}",
+            "symbol": f"SYM{chance.randrange(SYMBOLS):02d}",
+            "side": chance.choice(("BUY", "SELL")),
+            "quantity": str(chance.randint(1, 2)),
+            "type": "MARKET",
+        },
+    )
+
+
+def _posted(key: str, path: str, content: dict[str, object]) -> tuple[bytes, bytes]:
+    """Return a POST in two parts: between them goes the idempotency key."""
+    body = json.dumps(content).encode()
+    head = f"POST {path} HTTP/1.1\r\nHost: bench\r\nX-API-Key: {key}\r\n"
+    head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nIdempotency-Key: "
     return head.encode(), b"\r\n\r\n" + body
 
 
@@ -104,6 +133,9 @@ def reads(key: str, path: str) -> Iterator[bytes]:
     return itertools.cycle(
         [f"GET {one} HTTP/1.1\r\nHost: bench\r\nX-API-Key: {key}\r\n\r\n".encode() for one in paths]
     )
+
+
+POSTED: dict[str, Callable[[str], Iterator[bytes]]] = {"trades": trades, "orders": orders}
 
 
 def drive(
@@ -171,18 +203,18 @@ def _received(line: Connection) -> bool:
 def main() -> None:
     """Run as the command line says."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("path", help="what to GET, or `trades` to POST trades")
+    parser.add_argument("path", help="what to GET, or `trades` or `orders` to POST these")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--warm", type=float, default=1.0, help="seconds before counting")
     parser.add_argument("--seconds", type=float, default=8.0)
     asked = parser.parse_args()
     key = os.environ["OMS_API_KEY"]
-    posts = asked.path == "trades"
-    requests = trades(key) if posts else reads(key, asked.path)
+    posted = POSTED.get(asked.path)
+    requests = posted(key) if posted else reads(key, asked.path)
     gc.disable()
     tally = drive(
-        asked.port, requests, asked.connections, asked.warm, asked.seconds, b"201" if posts else b"200"
+        asked.port, requests, asked.connections, asked.warm, asked.seconds, b"201" if posted else b"200"
     )
     print(json.dumps(tally.summary(asked.seconds)))
 

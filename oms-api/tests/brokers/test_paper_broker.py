@@ -98,7 +98,9 @@ def test_a_trail_begins_at_the_price_there_is(broker):
 
 def test_ioc_that_finds_nothing_lapses(broker):
     assert told(broker.submit(order("BUY 10 LIMIT limit 40 IOC"), NOON)) == ["A accepted", "A lapsed"]
-    assert not broker.find("A").is_open
+    found = broker.find("A")
+    assert found is not None
+    assert not found.is_open
 
 
 def test_orders_that_worked_before_a_restart_work_on():
@@ -118,7 +120,9 @@ def test_a_rejected_order_never_works():
     broker = PaperBroker(PaperSettings(reject_share=Decimal(1)))
     broker.quote(quote("49", "50"), NOON)
     assert told(broker.submit(order("BUY 10 MARKET"), NOON)) == ["A rejected"]
-    assert not broker.find("A").is_open
+    found = broker.find("A")
+    assert found is not None
+    assert not found.is_open
     assert broker.submit(order("BUY 10 MARKET"), NOON) == ()
 
 

@@ -4,12 +4,15 @@ import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import TypeVar
 
 from app.market_data.rules.bars import Interval
 from app.market_data.rules.levels import Level, level_of
 from app.market_data.rules.values import Bar, Quote
 from app.market_data.rules.walk import UNIT, deviation, deviations, number
 from app.money import nearest_to
+
+T = TypeVar("T")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
@@ -22,7 +25,7 @@ _STEPS = {
     Interval.HOUR: 16,
     Interval.DAY: 128,
 }
-_MOST_WALKS = 10_000  # symbols remembered; others are worked out anew
+_MOST_SYMBOLS = 10_000  # symbols remembered; others are worked out anew
 _LEAST_VOLUME, _MORE_VOLUME = 20, 180  # units a second
 
 
@@ -36,11 +39,20 @@ class SimulatedSource:
     def __init__(self, seed: str) -> None:
         self._seed = seed
         self._walks: dict[str, tuple[bytes, Level]] = {}
+        self._said: dict[str, tuple[int, Quote]] = {}
 
     def quote(self, symbol: str, at: datetime) -> Quote | None:
         """Return the quote of the second that `at` falls into; there always is one."""
-        key, level = self._walk(symbol)
         second = _seconds(at)
+        said = self._said.get(symbol)
+        if said is not None and said[0] == second:
+            return said[1]
+        quote = self._quote(symbol, second)
+        self._keep(self._said, symbol, (second, quote))
+        return quote
+
+    def _quote(self, symbol: str, second: int) -> Quote:
+        key, level = self._walk(symbol)
         last = _price(level, deviation(key, second))
         half = nearest_to(max(last * _HALF_SPREAD, level.tick), level.tick)
         bid = max(last - half, level.tick)
@@ -65,9 +77,13 @@ class SimulatedSource:
         if walk is None:
             key = hashlib.blake2b(f"{self._seed}|{symbol}".encode(), digest_size=32).digest()
             walk = key, level_of(symbol, number(key, b"level"))
-            if len(self._walks) < _MOST_WALKS:
-                self._walks[symbol] = walk
+            self._keep(self._walks, symbol, walk)
         return walk
+
+    @staticmethod
+    def _keep(kept: dict[str, T], symbol: str, value: T) -> None:
+        if symbol in kept or len(kept) < _MOST_SYMBOLS:
+            kept[symbol] = value
 
 
 def _seconds(instant: datetime) -> int:

@@ -1,0 +1,62 @@
+"""`POST /orders` at market, filled at the simulated quote, on PostgreSQL, against pgbench in the same run.
+
+pgbench writes one trade a transaction; an order writes its row, its events, the execution, the trade, the
+position, the portfolio and the outbox.
+"""
+
+import argparse
+from itertools import count
+
+from bench.disk import scratch
+from bench.limit import CLIENTS, Limit, Script, open_books, pgbench
+from bench.postgres import postgres
+from bench.report import Line, at_least, median, show
+from bench.service import Load, api, fresh_key, migrate
+
+MUST, REACH = 0.2, 0.5
+ROUNDS, SECONDS = 5, 5.0
+
+
+def measure(rounds: int, seconds: float) -> list[Line]:
+    """Return the lines of the table: medians over the rounds."""
+    done: list[tuple[float, Load]] = []
+    with scratch() as folder, postgres(folder) as server:
+        migrate(server.fresh_database("pgbench"), fresh_key())
+        open_books(server, "pgbench")
+        turns = count()
+
+        def limit() -> Limit:
+            return pgbench(server, "pgbench", folder, Script.BARE, next(turns), int(seconds))
+
+        before = limit()
+        for _ in range(rounds):
+            key, url = fresh_key(), server.fresh_database("orders")
+            migrate(url, key)
+            with api(url, folder / "api.log", key) as service:
+                load = service.load("orders", seconds)
+            after = limit()
+            bare = (before.rate + after.rate) / 2
+            print(
+                f"  {load.rate:,.0f}/s, {load.rate / bare:.2f} of pgbench ({bare:,.0f}/s); {load}", flush=True
+            )
+            done.append((load.rate / bare, load))
+            before = after
+    return _lines(done)
+
+
+def _lines(done: list[tuple[float, Load]]) -> list[Line]:
+    ratio, rate = median([ratio for ratio, _ in done]), median([load.rate for _, load in done])
+    p99 = median([load.p99 for _, load in done])
+    what = f"POST /orders MARKET on PostgreSQL, {rate:,.0f}/s, of pgbench with {CLIENTS} clients"
+    return [
+        Line(what, f"{ratio:.2f}", at_least(ratio, MUST, REACH)),
+        Line("its p99 at 64 connections", f"{p99:.1f} ms"),
+    ]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--seconds", type=float, default=SECONDS)
+    asked = parser.parse_args()
+    show(measure(asked.rounds, asked.seconds))
