@@ -101,3 +101,37 @@ def test_limits_are_the_risk_desks_to_set_and_everybodys_to_read(service, desk):
     assert trader.get("/limits").json() == []
     put_limit(desk, "MAX_PRICE", "1")
     assert trader.get("/limits").json() == []
+
+
+@pytest.mark.parametrize(
+    ("code", "value", "denied"),
+    [
+        ("MAX_GROSS_EXPOSURE", "2500", "FIRM_GROSS_EXPOSURE"),
+        ("MAX_NET_EXPOSURE", "2500", "FIRM_NET_EXPOSURE"),
+        ("MAX_OPEN_ORDERS", "2", "FIRM_OPEN_ORDERS"),
+    ],
+)
+def test_a_limit_of_the_tenant_holds_for_the_sum_of_its_portfolios(desk, code, value, denied):
+    put_quote(desk)
+    resting = {"type": "LIMIT", "limit_price": "100"}
+    put_limit(desk, code, value)
+    put_limit(desk, code, "1000000", "portfolio", "Growth")
+    assert try_order(desk, **resting).status_code == 201
+    assert try_order(desk, portfolio_name="Income", **resting).status_code == 201
+    answer = try_order(desk, portfolio_name="Third", **resting)
+    assert (answer.status_code, answer.json()["denial"]["code"]) == (422, denied), answer.text
+    left = "5" if code != "MAX_OPEN_ORDERS" else "0"
+    assert answer.json()["denial"]["largest_passing"] == left
+
+
+def test_positions_count_towards_the_firm_whoever_trades(desk):
+    put_quote(desk)
+    put_limit(desk, "MAX_GROSS_EXPOSURE", "3000")
+    desk.buy("20", "100", portfolio_name="Income")
+    denial = try_order(desk, quantity="11").json()["denial"]
+    assert (denial["code"], denial["asked"], denial["largest_passing"]) == (
+        "FIRM_GROSS_EXPOSURE",
+        "3111",
+        "9.90099009",
+    )
+    assert try_order(desk, quantity="9").status_code == 201

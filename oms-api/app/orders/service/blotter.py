@@ -102,6 +102,11 @@ class Blotter:
         for place in missing:
             self._memory.keep(place, self._open[place].copied())
 
+    @property
+    def places(self) -> set[Place]:
+        """The locked portfolios."""
+        return set(self._open)
+
     def open_in(self, place: Place) -> Iterable[Order]:
         """Return the open orders of a portfolio, oldest first."""
         return list(self._open[place].orders.values())

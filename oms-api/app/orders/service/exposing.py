@@ -42,14 +42,15 @@ def _revalue(scene: Scene, place: Place, exposure: Exposure, corner: Corner) -> 
     if before is not None:
         exposure.total = minus(exposure.total, totals_of([before]))
     working = [one for one in scene.blotter.open_of(place, corner[0]) if one.product == corner[1]]
-    held = scene.books.position((*place, *corner)).quantity
+    held = scene.books.position((*place, *corner))
     quote = scene.quote(place[0], corner[0])
-    after = book_of(held, mark(quote) if quote else None, working_of(working), prices_of(quote))
+    after = book_of(held.quantity, mark_of(quote, held), working_of(working), prices_of(quote))
     exposure.books[corner] = after
     exposure.total = plus(exposure.total, totals_of([after]))
 
 
 def working_of(orders: list[Order]) -> list[WorkingOrder]:
+    """Return those of the orders that are at the market, as risk sees them."""
     return [
         WorkingOrder(
             side=order.side,
@@ -75,6 +76,5 @@ def mark_of(quote: Quote | None, held: Position) -> Decimal | None:
 
 
 def prices_of(quote: Quote | None) -> Prices:
+    """Return a quote as risk sees it."""
     return Prices(quote.bid, quote.ask, quote.last) if quote else Prices()
-
-

@@ -1,29 +1,20 @@
 """Asking risk: from what stands in the books to a `RiskInput`, and from its no to a denied order."""
 
-from dataclasses import dataclass, field
 from decimal import Decimal
 
 import orjson
 
 from app.instruments.rules import Instrument
-from app.market_data.rules.values import Quote, mark
 from app.orders.rules.families import exclusive_id
-from app.orders.rules.values import WORKING, Order
-from app.orders.service.scene import Place, Scene, shortest
-from app.risk.rules.exposure import book_of, minus, plus, totals_of
+from app.orders.rules.values import Order
+from app.orders.service.aggregates import firm_totals, needs_the_firm
+from app.orders.service.exposing import exposure_in, mark_of, prices_of, working_of
+from app.orders.service.scene import Scene, shortest
+from app.risk.rules.exposure import book_of, minus, totals_of
 from app.risk.rules.judging import judge
 from app.risk.rules.limits import Subject
-from app.risk.rules.values import (
-    NOTHING,
-    Candidate,
-    Denial,
-    Prices,
-    RiskInput,
-    SymbolBook,
-    Totals,
-    Tradable,
-    WorkingOrder,
-)
+from app.risk.rules.values import NOTHING, Candidate, Denial, RiskInput, SymbolBook, Tradable
+
 
 def judged(scene: Scene, order: Order, replaced: Order | None = None) -> Denial | None:
     """Return risk's denial of the order, or None; `replaced` would give way to it."""
@@ -41,14 +32,16 @@ def risk_input(scene: Scene, order: Order, replaced: Order | None = None) -> Ris
     exposure = exposure_in(scene, (order.tenant_id, order.portfolio_id))
     whole = exposure.books.get(corner)
     without = {order.id, replaced.id if replaced else ""}
+    limits = scene.tools.controls.limits(order.tenant_id, _subject(scene, order, instrument))
     return RiskInput(
         order=candidate,
         instrument=_tradable(instrument),
         prices=prices,
         book=_book(scene, order, without, candidate),
-        limits=scene.tools.controls.limits(order.tenant_id, _subject(scene, order, instrument)),
+        limits=limits,
         cash=portfolio.cash,
         elsewhere=minus(exposure.total, totals_of([whole])) if whole else exposure.total,
+        firm=firm_totals(scene, order) if needs_the_firm(limits) else NOTHING,
         portfolio_key=portfolio.name_key,
         state=state,
         state_scope=scope,
@@ -84,8 +77,9 @@ def _book(scene: Scene, order: Order, without: set[str], candidate: Candidate) -
         if one.product == order.product and one.id not in without
     ]
     quote = scene.quote(order.tenant_id, order.symbol)
-    held = scene.position(order).quantity
-    return book_of(held, mark(quote) if quote else None, working_of(others), prices_of(quote), candidate)
+    held = scene.position(order)
+    mark = mark_of(quote, held)
+    return book_of(held.quantity, mark, working_of(others), prices_of(quote), candidate)
 
 
 def _candidate(order: Order) -> Candidate:

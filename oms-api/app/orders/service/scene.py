@@ -55,7 +55,8 @@ class Scene:
         self.arrivals: list[Order] = []  # released orders that have yet to meet the market
         self.writes: list[Write] = []  # what else this batch writes
         self.bound: dict[tuple[int, str], Order] = {}  # orders by client order id, or by idempotency key
-        self.exposures: dict[Place, Any] = {}  # see `judging`
+        self.exposures: dict[Place, Any] = {}  # see `exposing`
+        self.elsewhere: dict[int, Any] = {}  # by tenant: see `aggregates`
         self._quotes: dict[Key, Quote | None] = {}
         self._instruments: dict[Key, Instrument] = {}
         self._switches: dict[int, Switches] = {}
