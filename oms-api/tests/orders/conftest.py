@@ -2,9 +2,19 @@
 
 import pytest
 
+from tests.orders.rig import Rig
+
 
 @pytest.fixture
 def market(desk):
     """A desk at which AAPL is quoted 99 to 101, last 100."""
     desk.quote("AAPL", "99", "101", "100")
     return desk
+
+
+@pytest.fixture
+def rig(engine):
+    """The handler by itself, with AAPL quoted 99 to 101."""
+    made = Rig(engine)
+    made.quote("99", "101", "100")
+    return made

@@ -1,0 +1,165 @@
+"""The writer's handler by itself: commands at instants that the test names, each batch in a transaction."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Engine, text
+
+from app.brokers.rules.settings import KIND, PaperSettings
+from app.clock import iso
+from app.database import unit_of_work
+from app.ledger.rules.chain import fingerprint
+from app.ledger.rules.tickets import name_key
+from app.ledger.service.commands import Origin
+from app.ledger.service.recording import Recording
+from app.market_data.rules.values import Quote
+from app.market_data.service import Market
+from app.market_data.sources.manual import ManualSource
+from app.orders.queries.book import orders_by_id
+from app.orders.rules.outcomes import Changes
+from app.orders.rules.values import GroupKind, Order, OrderType, Ticket, TimeInForce
+from app.orders.service.commands import (
+    BrokerReport,
+    CancelOrder,
+    ClosePosition,
+    Command,
+    Done,
+    ExpireOrders,
+    PlaceGroup,
+    PlaceOrder,
+    QuoteArrived,
+    ReplaceOrder,
+)
+from app.orders.service.floor import Floor
+from app.orders.service.scene import Tools
+from app.risk.queries.switches import opening_state
+from app.risk.service.controls import Controls
+
+TENANT = 1
+START = datetime(2026, 11, 20, 12, tzinfo=UTC)
+_ENUMS = {"type": OrderType, "time_in_force": TimeInForce}
+_AMOUNTS = {"quantity", "notional", "limit_price", "stop_price", "trail_amount", "trail_percent"}
+
+
+def ticket(**changes: Any) -> Ticket:
+    """Return a ticket; amounts may be text."""
+    facts: dict[str, Any] = {"symbol": "AAPL", "side": "BUY", "type": "MARKET", "quantity": "10"} | changes
+    for name, value in facts.items():
+        if name in _AMOUNTS and value is not None:
+            facts[name] = Decimal(value)
+        if name in _ENUMS:
+            facts[name] = _ENUMS[name](value)
+    return Ticket(**facts)
+
+
+@dataclass
+class Rig:
+    """One process's handler on a database, and its clock."""
+
+    engine: Engine
+    paper: PaperSettings = KIND
+    now: datetime = START
+    tenant: int = TENANT
+    floor: Floor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin anew, with nothing in memory."""
+        market = Market(ManualSource(), None)  # type: ignore[arg-type]  # only routes read by it
+        tools = Tools(market, Controls(), self.paper)
+        self.floor = Floor(Recording(opening_state=opening_state), tools)
+
+    def tick(self, **spans: float) -> None:
+        """Let time pass: a second, or as given."""
+        self.now += timedelta(**(spans or {"seconds": 1}))
+
+    def run(self, *works: Command) -> list[Any]:
+        """Do the commands in one transaction and return their outcomes."""
+        with unit_of_work(self.engine) as connection:
+            return list(self.floor.handle(connection, works))
+
+    def origin(self, key: str | None = None, facts: str = "") -> Origin:
+        """Return who asks, now."""
+        return Origin(self.tenant, "key", None, self.now, key, fingerprint(facts))
+
+    def place(self, portfolio: str = "Growth", **changes: Any) -> Order:
+        """Place an order and return it as it stands."""
+        asked = ticket(**changes)
+        origin = self.origin(facts=repr(asked))
+        return self.one(PlaceOrder(origin, asked, portfolio, name_key(portfolio)))
+
+    def pair(self, kind: str, *tickets: Ticket) -> list[Order]:
+        """Place two joined orders."""
+        command = PlaceGroup(self.origin(), GroupKind(kind), tickets, "Growth", "growth")
+        return [shown.order for shown in self.done(command).orders]
+
+    def quote(self, bid: str, ask: str, last: str, symbol: str = "AAPL", **sizes: str) -> None:
+        """Let a quote arrive, a second later."""
+        self.tick()
+        prices = [Decimal(price) for price in (bid, ask, last)]
+        said = {name: Decimal(size) for name, size in sizes.items()}
+        quote = Quote(symbol, *prices, said.get("bid_size"), said.get("ask_size"), self.now, "manual")
+        self.run(QuoteArrived(self.tenant, quote, iso(self.now), is_new=True))
+
+    def look_again(self, bid: str, ask: str, last: str, symbol: str = "AAPL") -> None:
+        """Look at the quote that stands, as the market duty does."""
+        prices = [Decimal(price) for price in (bid, ask, last)]
+        quote = Quote(symbol, *prices, None, None, self.now, "manual")
+        self.run(QuoteArrived(self.tenant, quote, iso(self.now), is_new=False))
+
+    def cancel(self, order: Order) -> Any:
+        """Cancel an order and return the outcome."""
+        (outcome,) = self.run(CancelOrder(self.origin(), order.id, None))
+        return outcome
+
+    def replace(self, order: Order, **changes: Any) -> Any:
+        """Replace an order and return the outcome."""
+        asked = {name: Decimal(value) if name in _AMOUNTS else value for name, value in changes.items()}
+        (outcome,) = self.run(ReplaceOrder(self.origin(), order.id, Changes(**asked)))
+        return outcome
+
+    def report(self, order: Order, event: Any) -> Order:
+        """Let the broker say something of an order."""
+        return self.one(BrokerReport(self.tenant, order.id, event, iso(self.now)))
+
+    def expire(self) -> None:
+        """End what is over by now."""
+        self.run(ExpireOrders(iso(self.now)))
+
+    def close(self, symbol: str = "AAPL", quantity: str | None = None, **facts: Any) -> Any:
+        """Close a position and return the outcome."""
+        size = None if quantity is None else Decimal(quantity)
+        (outcome,) = self.run(
+            ClosePosition(self.origin(), "Growth", "growth", symbol, "", size, None, **facts)
+        )
+        return outcome
+
+    def one(self, command: Command) -> Order:
+        """Do a command that is about one order."""
+        return self.done(command).orders[0].order
+
+    def done(self, command: Command) -> Done:
+        """Do a command that is not refused."""
+        (outcome,) = self.run(command)
+        assert isinstance(outcome, Done), outcome
+        return outcome
+
+    def order(self, order: Order) -> Order:
+        """Return the order as the database has it."""
+        with self.engine.connect() as connection:
+            return orders_by_id(connection, [(self.tenant, order.id)])[0]
+
+    def rows(self, statement: str) -> list[Any]:
+        """Return what a statement finds; `:tenant` in it is this rig's."""
+        given = {"tenant": self.tenant} if ":tenant" in statement else {}
+        with self.engine.connect() as connection:
+            return [tuple(row) for row in connection.execute(text(statement), given)]
+
+
+def amount(value: Any) -> Decimal:
+    """Return an amount that either database gave."""
+    return Decimal(str(value))

@@ -1,0 +1,110 @@
+"""The table of states, whole: every pair of states either moves or is refused."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from app.orders.errors import IllegalMove
+from app.orders.rules.states import (
+    FIX_PRECEDENCE,
+    NEXT,
+    checked_move,
+    diagram,
+    resting_status,
+    status_after_fill,
+)
+from app.orders.rules.values import FINAL, OPEN, Status
+
+# As trading.md has it, row by row; in the two pending rows, "refused → back" is spelled out.
+TABLE = {
+    "INITIALIZED": "AWAITING_APPROVAL HELD SUBMITTED DENIED CANCELED EXPIRED",
+    "AWAITING_APPROVAL": "SUBMITTED HELD DENIED REPLACED EXPIRED CANCELED",
+    "HELD": "SUBMITTED AWAITING_APPROVAL REPLACED CANCELED EXPIRED DENIED",
+    "SUBMITTED": (
+        "ACCEPTED TRIGGERED REJECTED PARTIALLY_FILLED FILLED CANCELED EXPIRED PENDING_CANCEL PENDING_REPLACE"
+    ),
+    "ACCEPTED": "TRIGGERED PARTIALLY_FILLED FILLED CANCELED EXPIRED REJECTED PENDING_CANCEL PENDING_REPLACE",
+    "TRIGGERED": "PARTIALLY_FILLED FILLED CANCELED EXPIRED REJECTED PENDING_CANCEL PENDING_REPLACE",
+    "PARTIALLY_FILLED": "PARTIALLY_FILLED FILLED CANCELED EXPIRED PENDING_CANCEL PENDING_REPLACE",
+    "PENDING_CANCEL": "CANCELED EXPIRED REJECTED FILLED ACCEPTED TRIGGERED PARTIALLY_FILLED",
+    "PENDING_REPLACE": (
+        "REPLACED PENDING_CANCEL CANCELED EXPIRED REJECTED FILLED ACCEPTED TRIGGERED PARTIALLY_FILLED"
+    ),
+    "CANCELED": "FILLED",
+    "EXPIRED": "FILLED",
+    "REPLACED": "",
+    "FILLED": "",
+    "DENIED": "",
+    "REJECTED": "",
+}
+PAIRS = [(start, end) for start in Status for end in Status]
+ALLOWED = {(start, end) for start, ends in TABLE.items() for end in ends.split()}
+
+
+@pytest.mark.parametrize(("start", "end"), PAIRS)
+def test_every_pair_either_moves_or_is_refused(start, end):
+    if (start, end) in ALLOWED:
+        assert checked_move("O1", start, end) is end
+    else:
+        with pytest.raises(IllegalMove, match=f"from {start} to {end}"):
+            checked_move("O1", start, end)
+
+
+def test_every_state_has_its_row():
+    assert set(NEXT) == set(Status)
+    assert set(Status) == FINAL | OPEN
+    assert not FINAL & OPEN
+
+
+@pytest.mark.parametrize("status", sorted(OPEN))
+def test_every_open_order_can_end(status):
+    assert NEXT[status] & FINAL
+
+
+@pytest.mark.parametrize(
+    ("status", "filled", "after"),
+    [
+        ("ACCEPTED", 4, "PARTIALLY_FILLED"),
+        ("TRIGGERED", 10, "FILLED"),
+        ("PARTIALLY_FILLED", 9, "PARTIALLY_FILLED"),
+        ("PENDING_CANCEL", 4, "PENDING_CANCEL"),
+        ("PENDING_REPLACE", 4, "PENDING_REPLACE"),
+        ("PENDING_CANCEL", 10, "FILLED"),
+        ("PENDING_REPLACE", 10, "FILLED"),
+        ("CANCELED", 4, "CANCELED"),
+        ("CANCELED", 10, "FILLED"),
+        ("EXPIRED", 4, "EXPIRED"),
+        ("EXPIRED", 10, "FILLED"),
+        ("REPLACED", 10, "REPLACED"),
+        ("REJECTED", 10, "REJECTED"),
+        ("FILLED", 11, "FILLED"),
+    ],
+)
+def test_where_a_fill_leads(status, filled, after):
+    assert status_after_fill(Status(status), Decimal(10), Decimal(filled)) == after
+
+
+@pytest.mark.parametrize(
+    ("filled", "is_triggered", "status"),
+    [
+        (0, False, "ACCEPTED"),
+        (0, True, "TRIGGERED"),
+        (1, True, "PARTIALLY_FILLED"),
+        (1, False, "PARTIALLY_FILLED"),
+    ],
+)
+def test_where_an_order_rests_while_nothing_is_pending(filled, is_triggered, status):
+    assert resting_status(Decimal(filled), is_triggered=is_triggered) == status
+
+
+def test_fix_reports_the_highest_of_what_overlaps():
+    ranked = sorted(FIX_PRECEDENCE, key=FIX_PRECEDENCE.__getitem__, reverse=True)
+    assert ranked == [
+        "PENDING_CANCEL", "PENDING_REPLACE", "FILLED", "CANCELED", "PARTIALLY_FILLED", "ACCEPTED",
+    ]  # fmt: skip
+
+
+def test_the_diagram_in_the_documents_is_the_tables():
+    page = Path(__file__).parents[4] / "docs" / "order-states.md"
+    assert diagram() in page.read_text()

@@ -1,0 +1,256 @@
+"""Random tickets, quotes, cancels, replaces, late fills, in any order: what must hold, holds after each."""
+
+from collections import defaultdict
+from decimal import Decimal
+from itertools import count
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy import text
+
+from app.brokers.rules.values import Executed
+from app.orders.queries.book import open_orders
+from app.orders.rules.families import EXITS
+from app.orders.rules.rows import order_of
+from app.orders.rules.states import NEXT
+from app.orders.rules.values import FINAL, OPEN, Protection, Status, Target
+from tests.orders.rig import Rig, ticket
+
+SYMBOLS = st.sampled_from(["AAPL", "MSFT"])
+SIDES = st.sampled_from(["BUY", "SELL"])
+PRICES = st.integers(90, 110).map(str)
+SIZES = st.sampled_from(["1", "5", "10", "0.5"])
+TIMES = st.sampled_from(["DAY", "GTC", "IOC", "FOK"])
+PICKS = st.integers(0, 10_000)
+_tenants = count(1000)
+OPENING_CASH = Decimal(1_000_000)
+
+
+def prices_for(kind, price):
+    other = str(int(price) + 2)
+    return {
+        "MARKET": {},
+        "LIMIT": {"limit_price": price},
+        "STOP": {"stop_price": price},
+        "STOP_LIMIT": {"stop_price": price, "limit_price": other},
+        "TRAILING_STOP": {"trail_amount": "3"},
+    }[kind]
+
+
+def naive_position(fills):
+    """Average cost by the page's words, written anew: (quantity, cost, realised)."""
+    quantity = cost = realised = Decimal(0)
+    unit = Decimal("0.00000001")
+    for side, size, value in fills:
+        sign = 1 if side == "BUY" else -1
+        closing = min(abs(quantity), size) if quantity * sign < 0 else Decimal(0)
+        if closing:
+            released = cost if closing == abs(quantity) else (cost * closing / abs(quantity)).quantize(unit)
+            worth = value if closing == size else (value * closing / size).quantize(unit)
+            realised += -sign * worth - released
+            cost += sign * (value - worth) - released
+        else:
+            cost += sign * value
+        quantity += sign * size
+    return quantity, cost, realised
+
+
+class Lives(RuleBasedStateMachine):
+    """Two symbols, one portfolio, and everything that can happen to its orders."""
+
+    engine = None
+
+    def __init__(self):
+        super().__init__()
+        tenant = next(_tenants)
+        with self.engine.begin() as connection:
+            connection.execute(
+                text("INSERT INTO tenants (id, slug, name, created_at) VALUES (:id, :slug, 'A desk', :at)"),
+                {"id": tenant, "slug": f"lives-{tenant}", "at": "2026-01-01T00:00:00.000000Z"},
+            )
+        self.rig = Rig(self.engine, tenant=tenant)
+        self.rig.quote("99", "101", "100")
+        self.rig.quote("99", "101", "100", "MSFT")
+        self.strays = count(1)
+
+    @rule(symbol=SYMBOLS, side=SIDES, size=SIZES, price=PRICES, time=TIMES,
+          kind=st.sampled_from(["MARKET", "LIMIT", "STOP", "STOP_LIMIT", "TRAILING_STOP"]))  # fmt: skip
+    def place(self, symbol, side, size, price, time, kind):
+        facts = prices_for(kind, price)
+        self.rig.place(symbol=symbol, side=side, quantity=size, type=kind, time_in_force=time, **facts)
+
+    @rule(size=SIZES, price=PRICES, side=SIDES)
+    def place_a_bracket(self, size, price, side):
+        away = 5 if side == "BUY" else -5
+        legs = {
+            "take_profit": Target(Decimal(price) + away),
+            "stop_loss": Protection(Decimal(price) - away),
+        }
+        self.rig.place(side=side, quantity=size, type="LIMIT", limit_price=price, time_in_force="GTC", **legs)
+
+    @rule(kind=st.sampled_from(["OCO", "OTO"]), size=SIZES, low=PRICES, high=PRICES, side=SIDES)
+    def place_a_pair(self, kind, size, low, high, side):
+        common = {"side": side, "quantity": size, "time_in_force": "GTC"}
+        first = ticket(type="LIMIT", limit_price=high, **common)
+        second = ticket(type="STOP", stop_price=low, **common)
+        self.rig.pair(kind, first, second)
+
+    @rule(symbol=SYMBOLS, price=PRICES, bid_size=SIZES, ask_size=SIZES, is_sized=st.booleans())
+    def quote(self, symbol, price, bid_size, ask_size, is_sized):
+        sizes = {"bid_size": bid_size, "ask_size": ask_size} if is_sized else {}
+        self.rig.quote(price, str(int(price) + 1), price, symbol, **sizes)
+
+    @rule(symbol=SYMBOLS)
+    def look_again(self, symbol):
+        before = len(self.executions())
+        self.rig.look_again("1", "1", "1", symbol)
+        again = len(self.executions())
+        self.rig.look_again("1", "1", "1", symbol)
+        assert len(self.executions()) == again >= before
+
+    @precondition(lambda self: self.open())
+    @rule(pick=PICKS)
+    def cancel(self, pick):
+        self.rig.cancel(self.picked(pick))
+
+    @precondition(lambda self: self.open())
+    @rule(pick=PICKS, size=SIZES)
+    def replace(self, pick, size):
+        self.rig.tick()
+        self.rig.replace(self.picked(pick), quantity=size)
+
+    @rule(hours=st.integers(1, 30))
+    def let_time_pass(self, hours):
+        self.rig.tick(hours=hours)
+        self.rig.expire()
+
+    @rule(symbol=SYMBOLS)
+    def close(self, symbol):
+        self.rig.close(symbol)
+
+    @precondition(lambda self: self.sent())
+    @rule(pick=PICKS, size=SIZES)
+    def a_fill_comes_late(self, pick, size):
+        sent = self.sent()
+        order = sent[pick % len(sent)]
+        quantity = Decimal(size)
+        name = f"stray-{next(self.strays)}"
+        self.rig.report(order, Executed(order.id, name, quantity, Decimal(100), quantity * 100, self.rig.now))
+
+    @rule()
+    def restart(self):
+        self.rig.restart()
+
+    def orders(self):
+        rows = self.rig.rows("SELECT * FROM orders WHERE tenant_id = :tenant ORDER BY id")
+        return [order_of(row) for row in rows]
+
+    def open(self):
+        return [order for order in self.orders() if order.status in OPEN]
+
+    def sent(self):
+        """Orders that reached the broker; what was never sent cannot fill."""
+        return [order for order in self.orders() if order.accepted_at is not None]
+
+    def picked(self, pick):
+        found = self.open()
+        return found[pick % len(found)]
+
+    def executions(self):
+        return self.rig.rows(
+            "SELECT e.order_id, e.symbol, e.side, e.quantity, e.value, t.sequence FROM executions e "
+            "JOIN trades t ON t.tenant_id = e.tenant_id AND t.trade_id = e.trade_id "
+            "WHERE e.tenant_id = :tenant ORDER BY t.sequence"
+        )
+
+    @invariant()
+    def filled_and_leaves_make_the_quantity(self):
+        for order in self.orders():
+            if order.status in OPEN:
+                assert order.filled_quantity + order.leaves_quantity == order.quantity, order
+                assert order.leaves_quantity > 0, order
+            else:
+                assert order.leaves_quantity == 0
+
+    @invariant()
+    def every_history_is_whole_and_follows_the_table(self):
+        moves = defaultdict(list)
+        for row in self.rig.rows(
+            "SELECT order_id, sequence, from_status, to_status FROM order_events "
+            "WHERE tenant_id = :tenant ORDER BY order_id, sequence"
+        ):
+            moves[row[0]].append(row[1:])
+        for order in self.orders():
+            history = moves[order.id]
+            assert [sequence for sequence, _, _ in history] == list(range(1, order.event_count + 1))
+            assert history[-1][2] == order.status
+            before = None
+            for _, start, end in history:
+                assert start == before
+                assert start is None or start == end or end in NEXT[Status(start)]
+                before = end
+
+    @invariant()
+    def a_chain_has_filled_what_its_executions_say(self):
+        orders = {order.id: order for order in self.orders()}
+        filled, value = defaultdict(Decimal), defaultdict(Decimal)
+        for order_id, _, _, quantity, worth, _ in self.executions():
+            last = orders[order_id]
+            while last.replaced_by:
+                last = orders[last.replaced_by]
+            filled[last.id] += Decimal(str(quantity))
+            value[last.id] += Decimal(str(worth))
+        for order in orders.values():
+            if order.replaced_by is None:
+                assert (order.filled_quantity, order.filled_value) == (filled[order.id], value[order.id])
+
+    @invariant()
+    def books_are_what_a_naive_reader_of_the_fills_gets(self):
+        fills, cash = defaultdict(list), OPENING_CASH
+        for _, symbol, side, quantity, worth, _ in self.executions():
+            fills[symbol].append((side, Decimal(str(quantity)), Decimal(str(worth))))
+            cash += Decimal(str(worth)) * (-1 if side == "BUY" else 1)
+        for symbol, quantity, cost, realised in self.rig.rows(
+            "SELECT symbol, quantity, cost, realized_pnl FROM positions WHERE tenant_id = :tenant"
+        ):
+            held = tuple(Decimal(str(one)) for one in (quantity, cost, realised))
+            assert held == naive_position(fills[symbol])
+        for (kept,) in self.rig.rows("SELECT cash FROM portfolios WHERE tenant_id = :tenant"):
+            assert Decimal(str(kept)) == cash
+
+    @invariant()
+    def exits_never_work_on_more_than_their_entry_filled(self):
+        orders = self.orders()
+        for entry in orders:
+            legs = [order for order in orders if order.parent_id == entry.id and order.role in EXITS]
+            for leg in legs:
+                if leg.status in OPEN and leg.status is not Status.HELD and leg.replaces is None:
+                    assert leg.leaves_quantity <= entry.filled_quantity
+
+    @invariant()
+    def what_is_remembered_is_what_the_database_says(self):
+        with self.engine.connect() as connection:
+            for portfolio_id, stamp in self.rig.rows(
+                "SELECT id, orders_stamp FROM portfolios WHERE tenant_id = :tenant"
+            ):
+                place = (self.rig.tenant, portfolio_id)
+                known = self.rig.floor._tools.memory.recall(place, stamp)
+                if known is not None and stamp:
+                    kept = {order.id: order for order in open_orders(connection, [place])}
+                    assert known.orders == kept
+                    assert not FINAL & {order.status for order in known.orders.values()}
+
+
+def test_whatever_happens_to_orders_the_books_and_their_histories_hold(engine):
+    Lives.engine = engine
+    given = settings(
+        max_examples=20, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    )
+    run_state_machine_as_test(Lives, settings=given)
