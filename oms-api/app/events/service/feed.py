@@ -42,6 +42,11 @@ class Feed:
         self._watches: dict[int, _Watch] = {}
         self._followers = 0
 
+    @property
+    def followers(self) -> int:
+        """How many follow just now."""
+        return self._followers
+
     async def horizon(self, tenant_id: int) -> int:
         """Return the id up to which the tenant's events are final and all that was told before the call is in
         sight; or an earlier one where a transaction takes its time. Raises Unavailable where none is known.

@@ -1,0 +1,58 @@
+"""Events over REST, as a list."""
+
+import pytest
+
+
+def listed(desk, **params):
+    answer = desk.get("/events", **params)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_a_trade_is_told_with_what_changed(desk):
+    trade = desk.trade()
+    told = {one["type"]: one for one in listed(desk)}
+    event = told["trade.recorded"]
+    assert event["data"]["trade_id"] == trade["trade_id"]
+    assert event["created_at"] == trade["created_at"]
+    assert told["position.changed"]["data"]["symbol"] == "AAPL"
+
+
+def test_the_newest_come_first_and_the_list_goes_on(desk):
+    trades = [desk.trade()["trade_id"] for _ in range(5)]
+    found, link = [], "/events?type=trade.recorded&limit=2"
+    while link:
+        answer = desk.get(link.removeprefix("/api/v1"))
+        found += [one["data"]["trade_id"] for one in answer.json()]
+        link = answer.links.get("next", {}).get("url")
+    assert found == trades[::-1]
+
+
+def test_events_are_found_by_type_and_time(desk):
+    first, second = desk.trade(), desk.trade()
+    assert {one["type"] for one in listed(desk, type="trade.recorded")} == {"trade.recorded"}
+    both = {one["type"] for one in listed(desk, type="trade.*,position.changed")}
+    assert both == {"trade.recorded", "position.changed"}
+    assert listed(desk, type="limit.changed") == []
+    later = listed(desk, type="trade.*", from_=second["created_at"])
+    assert [one["data"]["trade_id"] for one in later] == [second["trade_id"]]
+    earlier = listed(desk, type="trade.*", to_=second["created_at"])
+    assert [one["data"]["trade_id"] for one in earlier] == [first["trade_id"]]
+
+
+@pytest.mark.parametrize("type_", ["trade", "Trade.recorded", "trade.*.x", "%", "trade.recorded,", "a.b c"])
+def test_what_is_no_type_is_refused(desk, type_):
+    answer = desk.get("/events", type=type_)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "type")
+
+
+@pytest.mark.parametrize("last", ["x", "-1", "1.5", "9" * 30])
+def test_a_stream_does_not_go_on_from_what_is_no_event(desk, last):
+    answer = desk.get("/events/stream", headers={"Last-Event-ID": last})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "Last-Event-ID")
+
+
+def test_nothing_of_another_tenant_is_told(service, desk):
+    desk.trade()
+    assert listed(service.desk()) == []
+    assert desk.service.desk("read").get("/events").status_code == 200

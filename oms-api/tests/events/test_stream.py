@@ -1,0 +1,132 @@
+"""Events as they happen, over a real connection to the service as a process of its own."""
+
+import json
+import threading
+import time
+from contextlib import contextmanager
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from app.clock import utc_now
+from app.database import unit_of_work
+from app.identity.service import revoke_key
+from tests.factories import BOOTSTRAP_KEY, trade_body
+from tests.support.processes import running
+
+HEADERS = {"X-API-Key": BOOTSTRAP_KEY}
+PATIENCE_SECONDS = 15.0
+
+
+@pytest.fixture(scope="module")
+def process(backend, new_database):
+    with running(DATABASE_URL=new_database(backend), ENVIRONMENT="production", LOG_LEVEL="WARNING") as found:
+        yield found
+
+
+@contextmanager
+def stream(process, headers=None, **params):
+    """Yield an iterator of the events' ids, types and data."""
+    timeout = httpx.Timeout(PATIENCE_SECONDS)
+    with httpx.stream(
+        "GET",
+        f"{process.url}/api/v1/events/stream",
+        params=params,
+        headers=HEADERS | (headers or {}),
+        timeout=timeout,
+    ) as answer:
+        assert answer.status_code == 200, answer.read()
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        yield parsed(answer.iter_lines())
+
+
+def parsed(lines):
+    event = {}
+    for line in lines:
+        if line and not line.startswith(":"):
+            name, _, value = line.partition(": ")
+            event[name] = value
+        elif event:
+            if "data" in event:
+                yield int(event["id"]), event["event"], json.loads(event["data"])
+            event = {}
+
+
+def trade(process, **changes):
+    answer = httpx.post(
+        f"{process.url}/api/v1/trade", json=trade_body(**changes), headers=HEADERS, timeout=15
+    )
+    assert answer.status_code == 201, answer.text
+    return answer.json()["trade"]["trade_id"]
+
+
+def test_a_change_is_told_within_a_second_or_so(process):
+    with stream(process, type="trade.recorded") as events:
+        sent = time.monotonic()
+        trade_id = trade(process)
+        number, kind, told = next(events)
+        assert time.monotonic() - sent < 3
+    assert (kind, told["id"], told["data"]["trade_id"]) == ("trade.recorded", number, trade_id)
+
+
+def test_who_comes_again_misses_nothing_and_sees_nothing_twice(process):
+    with stream(process, type="trade.*") as events:
+        before = trade(process)
+        number, _, told = next(events)
+        assert told["data"]["trade_id"] == before
+    missed = [trade(process) for _ in range(3)]
+    with stream(process, {"Last-Event-ID": str(number)}, type="trade.*") as events:
+        assert [next(events)[2]["data"]["trade_id"] for _ in missed] == missed
+
+
+def test_under_load_every_trade_is_told_once(process):
+    with stream(process, type="trade.recorded") as events:
+        made = [[] for _ in range(4)]
+
+        def work(into):
+            into += [trade(process, quantity="1", gmv="1") for _ in range(25)]
+
+        threads = [threading.Thread(target=work, args=(into,)) for into in made]
+        for thread in threads:
+            thread.start()
+        told = [next(events)[2] for _ in range(100)]
+        for thread in threads:
+            thread.join(PATIENCE_SECONDS)
+    assert sorted(one["data"]["trade_id"] for one in told) == sorted(sum(made, []))
+    assert [one["id"] for one in told] == sorted(one["id"] for one in told)
+
+
+def test_a_stop_ends_the_streams_and_the_service_at_once(backend, new_database):
+    with running(
+        DATABASE_URL=new_database(backend), ENVIRONMENT="production", LOG_LEVEL="WARNING"
+    ) as process:
+        with stream(process) as events:
+            sent = time.monotonic()
+            assert process.stop() in {0, -15}
+            assert time.monotonic() - sent < 10
+            with pytest.raises((StopIteration, httpx.TransportError)):
+                next(events)
+        assert "Traceback" not in process.log(), process.log()
+
+
+def test_a_stream_ends_when_its_key_is_revoked(service, desk):
+    key, name, answers = service.mint("read", desk.tenant_id), None, []
+    with service.reading() as connection:
+        statement = text("SELECT name FROM api_keys WHERE tenant_id = :tenant ORDER BY created_at DESC")
+        name = connection.execute(statement, {"tenant": desk.tenant_id}).scalars().first()
+
+    def listen():
+        answers.append(service.client.get("/api/v1/events/stream", headers={"X-API-Key": key}))
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not service.app.state.feed.followers:
+        assert time.monotonic() < deadline
+    with unit_of_work(service.engine) as connection:
+        revoke_key(connection, name, utc_now(), desk.tenant_id)
+    thread.join(PATIENCE_SECONDS)
+    assert not thread.is_alive()
+    assert (answers[0].status_code, answers[0].text) == (200, "retry: 1000\n\n")
+    assert not service.app.state.feed.followers
