@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from contextlib import contextmanager
+from itertools import chain
 
 import httpx
 import pytest
@@ -93,7 +94,7 @@ def test_under_load_every_trade_is_told_once(process):
         told = [next(events)[2] for _ in range(100)]
         for thread in threads:
             thread.join(PATIENCE_SECONDS)
-    assert sorted(one["data"]["trade_id"] for one in told) == sorted(sum(made, []))
+    assert sorted(one["data"]["trade_id"] for one in told) == sorted(chain.from_iterable(made))
     assert [one["id"] for one in told] == sorted(one["id"] for one in told)
 
 

@@ -19,7 +19,7 @@ def test_a_position_at_the_middle_of_its_quote(desk):
     bought = desk.buy("100", "90")
     put_quote(desk, bid="99", ask="102", last="100")
     [told] = positions(desk)
-    assert {name: told[name] for name in told if name not in {"mark_age_seconds"}} == {
+    assert {name: told[name] for name in told if name != "mark_age_seconds"} == {
         "portfolio_name": "Growth",
         "symbol": "AAPL",
         "product": None,
