@@ -92,16 +92,30 @@ def _first_denial(risk: RiskInput, quantity: Decimal, checks: Sequence[Check]) -
 
 
 def _largest(risk: RiskInput, checks: Sequence[Check], most: Decimal) -> Decimal:
-    """Bisect over whole lots: what passes for a quantity passes for every smaller one."""
+    """Ask the check that denies how much it lets pass, until none denies: what passes for a quantity passes
+    for every smaller one.
+    """
     lot = _lot(risk)
-    low, high = 0, int(most // lot)
+    lots = int(most // lot)
+    while lots:
+        quantity = lots * lot
+        denying = next((one for one in checks if _first_denial(risk, quantity, (one,))), None)
+        if denying is None:
+            return quantity
+        lots = _bisected(risk, (denying,), lot, lots - 1)
+    return ZERO
+
+
+def _bisected(risk: RiskInput, checks: Sequence[Check], lot: Decimal, high: int) -> int:
+    """Return the largest number of lots, at most `high`, that the checks let pass."""
+    low = 0
     while low < high:
         middle = (low + high + 1) // 2
         if _first_denial(risk, middle * lot, checks) is None:
             low = middle
         else:
             high = middle - 1
-    return low * lot if low else ZERO
+    return low
 
 
 def _lot(risk: RiskInput) -> Decimal:

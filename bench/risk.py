@@ -1,0 +1,122 @@
+"""The pre-trade checks alone: an order that passes them all with every limit set, and one that is denied;
+beside them what it costs to make their input of positions and working orders.
+
+Needs the service's package on its path: `PYTHONPATH=oms-api python -m bench.risk`; with `--profile` it shows
+where the time goes.
+"""
+
+import argparse
+import cProfile
+import pstats
+import sys
+from collections.abc import Callable
+from decimal import Decimal
+from time import perf_counter
+
+from app.risk.rules.exposure import book_of, totals_of
+from app.risk.rules.judging import headrooms, judge
+from app.risk.rules.limits import LimitCode, LimitScope, SetLimit, Subject, limits_for, rows_of
+from app.risk.rules.values import Candidate, Prices, RiskInput, SymbolBook, Tradable, WorkingOrder
+from bench.report import Line, at_most, show
+
+ROUNDS, CALLS = 7, 5_000
+POSITIONS, ORDERS = 10, 6
+PRICES = Prices(Decimal("99.95"), Decimal("100.05"), Decimal(100))
+SHARE = Tradable(Decimal("0.01"), Decimal(1))
+_MANY = Decimal(10) ** 9
+
+
+def situation(quantity: str = "100") -> RiskInput:
+    """Return a BUY at the ask in a portfolio of POSITIONS positions and ORDERS working orders."""
+    orders = [
+        WorkingOrder(
+            "BUY" if number % 2 else "SELL", "LIMIT", Decimal(10), Decimal(95 if number % 2 else 105)
+        )
+        for number in range(ORDERS)
+    ]
+    others = [SymbolBook(Decimal(100), Decimal(50))] * (POSITIONS - 1)
+    return RiskInput(
+        order=Candidate("AAPL", "BUY", "LIMIT", Decimal(quantity), limit_price=PRICES.ask),
+        instrument=SHARE,
+        prices=PRICES,
+        book=book_of(Decimal(100), PRICES.last, orders, PRICES),
+        limits=limits_for(Subject("growth", "AAPL", "U1"), rows_of(_every_limit())),
+        cash=Decimal(1_000_000),
+        elsewhere=totals_of(others),
+    )
+
+
+def _every_limit() -> list[SetLimit]:
+    """Return a limit on everything, for the tenant and for the portfolio, so that no check is let off."""
+    wide = {LimitCode.PRICE_COLLAR_PERCENT: Decimal(10), LimitCode.SHORT_SELLING: Decimal(1)}
+    none = {LimitCode.STARTER_PROFILE, LimitCode.MIN_PRICE}
+    places = ((LimitScope.TENANT, ""), (LimitScope.PORTFOLIO, "growth"))
+    return [
+        SetLimit(scope, key, key, code, wide.get(code, _MANY))
+        for code in LimitCode
+        for scope, key in places
+        if code not in none
+    ]
+
+
+def measure() -> list[Line]:
+    """Return the table's lines."""
+    passing, denied = situation(), situation("50000")
+    if judge(passing) is not None or judge(denied) is None:
+        raise AssertionError("the orders are not what they are measured as")
+    checks = _microseconds(lambda: judge(passing))
+    return [
+        Line("the risk checks alone, every limit set", f"{checks:.1f} µs", at_most(checks, 50, 20)),
+        Line(
+            f"  their input: limits, {POSITIONS} positions, {ORDERS} orders",
+            f"{_microseconds(situation):.0f} µs",
+        ),
+        Line(
+            "  a denial with the largest quantity that passes",
+            f"{_microseconds(lambda: judge(denied)):.0f} µs",
+        ),
+        Line(
+            "  a preview with every check's headroom", f"{_microseconds(lambda: headrooms(passing)):.0f} µs"
+        ),
+    ]
+
+
+def _microseconds(work: Callable[[], object]) -> float:
+    """Return the time of a call, the best of several rounds."""
+    calls = CALLS
+    best = float("inf")
+    for _ in range(ROUNDS):
+        started = perf_counter()
+        for _ in range(calls):
+            work()
+        taken = perf_counter() - started
+        best = min(best, taken / calls)
+        calls = max(20, min(CALLS, int(0.1 / best)))
+    return best * 1e6
+
+
+def _profile() -> None:
+    passing, profile = situation(), cProfile.Profile()
+    profile.enable()
+    for _ in range(CALLS):
+        judge(passing)
+    profile.disable()
+    pstats.Stats(profile).sort_stats("tottime").print_stats(20)
+
+
+def main() -> int:
+    """Print the table."""
+    parser = argparse.ArgumentParser(prog="python -m bench.risk", description=__doc__)
+    parser.add_argument(
+        "--profile", action="store_true", help="show where the time goes, and measure nothing"
+    )
+    if parser.parse_args().profile:
+        _profile()
+        return 0
+    lines = measure()
+    show(lines)
+    return int(any(line.verdict.startswith("MISSED") for line in lines))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
