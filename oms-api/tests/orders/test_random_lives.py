@@ -146,6 +146,7 @@ class Lives(RuleBasedStateMachine):
 
     @rule()
     def restart(self):
+        self.rig.tick()  # ids of one millisecond are in order within a process only
         self.rig.restart()
 
     def orders(self):

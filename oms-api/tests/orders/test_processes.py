@@ -1,0 +1,163 @@
+"""kill -9, restarts, and several processes on one database: no order stuck, doubled or lost."""
+
+import asyncio
+import time
+from collections import Counter
+from decimal import Decimal
+
+import httpx
+import pytest
+
+from tests.factories import BOOTSTRAP_KEY, ticket_body
+from tests.support.processes import running
+
+KEY = {"X-API-Key": BOOTSTRAP_KEY}
+CLIENTS, ROUNDS = 8, 15
+
+
+def settings(url):
+    return {"DATABASE_URL": url, "LOG_LEVEL": "ERROR", "ENVIRONMENT": "production", "PRICE_SOURCE": "manual"}
+
+
+def client(process):
+    return httpx.Client(base_url=f"{process.url}/api/v1", headers=KEY, timeout=30)
+
+
+def quote(http, symbol, price):
+    body = {"bid": price, "ask": price, "last": price}
+    assert http.put(f"/quotes/{symbol}", json=body).status_code == 200
+
+
+def resting(number):
+    """A ticket that waits for 90, some in brackets."""
+    body = ticket_body(
+        type="LIMIT", limit_price="90", quantity="1", time_in_force="GTC", client_order_id=f"order-{number}"
+    )
+    return body | ({"take_profit": {"limit_price": "120"}} if number % 3 == 0 else {})
+
+
+async def send(urls, numbers):
+    """Place the orders from many connections; an answer that never came counts as none."""
+    async with httpx.AsyncClient(headers=KEY, timeout=30) as http:
+
+        async def place(number):
+            try:
+                return await http.post(f"{urls[number % len(urls)]}/api/v1/orders", json=resting(number))
+            except httpx.TransportError:
+                return None
+
+        return await asyncio.gather(*map(place, numbers))
+
+
+def everything(http):
+    orders, cursor = [], None
+    while True:
+        page = http.get("/orders", params={"limit": 1000} | ({"cursor": cursor} if cursor else {}))
+        orders += page.json()
+        if "next" not in page.links:
+            return orders
+        cursor = httpx.URL(page.links["next"]["url"]).params["cursor"]
+
+
+def test_working_orders_work_on_after_a_kill(database_url):
+    numbers = range(60)
+    with running(**settings(database_url)) as first:
+        with client(first) as http:
+            quote(http, "AAPL", "100")
+        asyncio.run(send([first.url], numbers))
+        first.process.kill()
+        first.process.wait(10)
+    with running(**settings(database_url)) as second, client(second) as http:
+        assert [order["status"] for order in everything(http) if not order["parent_id"]] == ["ACCEPTED"] * 60
+        quote(http, "AAPL", "90")
+        entries = [order for order in everything(http) if not order["parent_id"]]
+        assert {order["status"] for order in entries} == {"FILLED"}
+        legs = [order for order in everything(http) if order["parent_id"]]
+        assert Counter(leg["status"] for leg in legs) == {"ACCEPTED": 20}
+        assert http.get("/portfolio/Growth").json()["positions"]["AAPL"]["quantity"] == "60"
+
+
+def test_what_a_kill_cut_off_resolves_by_its_client_order_id(database_url):
+    numbers = list(range(200))
+    with running(**settings(database_url)) as first:
+        with client(first) as http:
+            quote(http, "AAPL", "100")
+
+        async def until_killed():
+            sending = asyncio.create_task(send([first.url], numbers))
+            await asyncio.sleep(0.15)  # some are answered, some under way, some not begun
+            first.process.kill()
+            return await sending
+
+        answers = asyncio.run(until_killed())
+        first.process.wait(10)
+    acknowledged = {answer.json()["id"] for answer in answers if answer is not None}
+    with running(**settings(database_url)) as second, client(second) as http:
+        assert acknowledged <= {order["id"] for order in everything(http)}
+        again = asyncio.run(send([second.url], numbers))
+        assert {answer.status_code for answer in again} == {201}
+        entries = [order for order in everything(http) if not order["parent_id"]]
+        assert len(entries) == len({order["client_order_id"] for order in entries}) == 200
+        quote(http, "AAPL", "90")
+        assert http.get("/portfolio/Growth").json()["positions"]["AAPL"]["quantity"] == "200"
+
+
+@pytest.fixture(scope="module")
+def pair(new_database):
+    """Two processes on one PostgreSQL."""
+    given = settings(new_database("postgresql"))
+    with running(**given) as one, running(**given) as two:
+        yield one, two
+
+
+def test_of_two_processes_each_order_is_matched_once(pair):
+    one, two = pair
+    numbers = range(1000, 1000 + CLIENTS * ROUNDS)
+    with client(one) as http, client(two) as other:
+        quote(http, "AAPL", "100")
+        answers = asyncio.run(send([one.url, two.url], numbers))
+        assert {answer.status_code for answer in answers} == {201}
+
+        async def both_quote():
+            async with httpx.AsyncClient(headers=KEY, timeout=30) as both:
+                body = {"bid": "89", "ask": "90", "last": "90"}
+                sent = (both.put(f"{url}/api/v1/quotes/AAPL", json=body) for url in (one.url, two.url))
+                return await asyncio.gather(*sent)
+
+        assert {answer.status_code for answer in asyncio.run(both_quote())} == {200}
+        entries = [order for order in everything(http) if not order["parent_id"]]
+        assert {order["status"] for order in entries} == {"FILLED"}
+        assert len(http.get("/trades", params={"limit": 1000}).json()) == len(numbers)
+        assert everything(http) == everything(other)
+        held = other.get("/portfolio/Growth").json()["positions"]["AAPL"]["quantity"]
+        assert Decimal(held) == len(numbers)
+
+
+def test_a_kill_switch_holds_in_the_other_process_once_it_is_answered(pair):
+    one, two = pair
+    with client(one) as http, client(two) as other:
+        quote(http, "AAPL", "100")
+        halt = {"scope": "portfolio", "name": "Stopped", "state": "HALTED", "reason": "Drill"}
+        assert other.post("/orders", json=ticket_body(portfolio_name="Stopped")).status_code == 201
+        assert http.post("/kill-switch", json=halt).status_code == 200
+        refused = other.post("/orders", json=ticket_body(portfolio_name="Stopped"))
+        assert (refused.status_code, refused.json()["denial"]["code"]) == (422, "HALTED")
+        trade = {"symbol": "AAPL", "quantity": "1", "gmv": "1", "side": "BUY", "portfolio_name": "Stopped"}
+        assert other.post("/trade", json=trade).status_code == 422
+        assert other.post("/orders", json=ticket_body(portfolio_name="Going on")).status_code == 201
+
+
+def test_a_quote_of_the_source_fills_what_it_makes_match_without_a_request(database_url):
+    given = settings(database_url) | {"PRICE_SOURCE": "simulated"}
+    with running(**given) as process, client(process) as http:
+        price = Decimal(http.get("/quotes/AAPL").json()["last"])
+        stop = ticket_body(
+            side="SELL", type="TRAILING_STOP", trail_amount=str((price / 10000).quantize(Decimal("0.01"))),
+            time_in_force="GTC",
+        )  # fmt: skip
+        order = http.post("/orders", json=stop).json()
+        deadline = time.monotonic() + 30
+        while order["status"] != "FILLED" and time.monotonic() < deadline:
+            time.sleep(0.2)  # until the walk has gone down by a hundredth of a percent
+            order = http.get(f"/orders/{order['id']}").json()
+        assert order["status"] == "FILLED"
