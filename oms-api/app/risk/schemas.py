@@ -4,7 +4,15 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from app.clock import iso
@@ -16,7 +24,7 @@ from app.risk.queries.switches import SwitchChange
 from app.risk.rules.limits import SWITCHES, LimitCode, LimitScope, SetLimit
 from app.risk.rules.switches import SwitchScope
 from app.risk.rules.values import TradingState
-from app.wire.fields import Amount
+from app.wire.fields import Amount, amount_schema
 from app.wire.query import When
 
 _KEYS: dict[str, Callable[[str], str]] = {
@@ -34,6 +42,9 @@ def _storable(amount: Any) -> Any:  # pydantic hands it through
     if not fits(amount):
         raise PydanticCustomError("amount", "At most 8 decimals, and 16 digits before the point.")
     return amount
+
+
+LimitValue = Annotated[Amount, AfterValidator(_storable), WithJsonSchema(amount_schema(zero=True))]
 
 
 def _key(scope: str, name: str | None) -> str:
@@ -61,7 +72,7 @@ class LimitIn(BaseModel):
     scope: Literal["tenant", "portfolio", "user", "strategy", "instrument"]
     name: ScopeName | None = Field(None, description="Of the portfolio, user, strategy or instrument")
     code: Annotated[LimitCode, BeforeValidator(_capitals)]
-    value: Annotated[Amount, AfterValidator(_storable)] | None
+    value: LimitValue | None
     until: When | None = None
 
     @model_validator(mode="after")

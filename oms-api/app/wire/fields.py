@@ -47,15 +47,17 @@ def _from_number(text: str) -> Decimal:
     return amount
 
 
-def _amount_schema(most: float) -> dict[str, Any]:
-    number = {"type": "number", "exclusiveMinimum": 0, "maximum": most}
+def amount_schema(*, zero: bool = False) -> dict[str, Any]:
+    """Return what the OpenAPI document says of an amount; a JSON number of 15 digits stays below 10^15."""
+    least = {"minimum": 0} if zero else {"exclusiveMinimum": 0}
+    number = {"type": "number", **least, "exclusiveMaximum": 10**JSON_NUMBER_DIGITS}
     return {"anyOf": [{"type": "string", "pattern": _AMOUNT_PATTERN}, number]}
 
 
 Amount = Annotated[
     Decimal,
     BeforeValidator(exact_amount),
-    WithJsonSchema(_amount_schema(1e12), mode="validation"),
+    WithJsonSchema(amount_schema(), mode="validation"),
     WithJsonSchema({"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}, mode="serialization"),
     PlainSerializer(str),
 ]

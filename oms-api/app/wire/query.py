@@ -19,6 +19,12 @@ def _plain_integer(value: object) -> object:
     return value
 
 
+def _said_instant(value: object) -> datetime:
+    if not isinstance(value, str):
+        raise ValueError("must be a string with an instant and its offset")  # noqa: TRY004  # pydantic takes this
+    return instant(value)
+
+
 def instant(text: str) -> datetime:
     """Return the instant, in UTC, that RFC 3339 text with an offset names. Raises ValueError."""
     try:
@@ -33,7 +39,7 @@ def instant(text: str) -> datetime:
 Count = Annotated[int, BeforeValidator(_plain_integer)]
 Limit = Annotated[Count, Field(ge=1, le=MOST_LIMIT)]
 Cursor = Annotated[str, Field(max_length=2000, description="From the `Link` header of the page before")]
-When = Annotated[datetime, BeforeValidator(instant)]
+When = Annotated[datetime, BeforeValidator(_said_instant)]
 
 
 def next_link(request: Request, cursor: str | None) -> dict[str, str]:

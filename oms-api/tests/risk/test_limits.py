@@ -84,6 +84,7 @@ def test_a_limit_acts_on_the_next_order_and_the_denial_tells_it(desk):
         ({"scope": "tenant", "code": "MAX_PRICE", "value": "0.000000001"}, "value"),
         ({"scope": "tenant", "code": "SHORT_SELLING", "value": "2"}, "value"),
         ({"scope": "tenant", "code": "MAX_PRICE", "value": "1", "until": "2026-01-01"}, "until"),
+        ({"scope": "tenant", "code": "MAX_PRICE", "value": "1", "until": {}}, "until"),
         ({"scope": "tenant", "code": "MAX_PRICE", "value": "1", "until": "2020-01-01T00:00:00Z"}, "until"),
         ({"scope": "tenant", "code": "MAX_PRICE", "value": "1", "set_by": "me"}, "set_by"),
     ],
