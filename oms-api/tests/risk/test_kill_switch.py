@@ -6,7 +6,7 @@ import time
 import pytest
 from sqlalchemy import text
 
-from tests.risk.desks import events, put_quote, try_order, turn
+from tests.risk.desks import events, put_limit, put_quote, try_order, turn
 
 
 @pytest.fixture
@@ -207,3 +207,25 @@ def state_of(service, desk, name):
     with service.reading() as connection:
         statement = text("SELECT trading_state FROM portfolios WHERE tenant_id = :t AND name = :name")
         return connection.execute(statement, {"t": desk.tenant_id, "name": name}).scalar_one()
+
+
+def test_a_limit_acts_within_a_second_in_another_process(desk, serve_another):
+    put_quote(desk)
+    other = serve_another(desk)
+    assert try_order(other).status_code == 201
+    put_limit(desk, "MAX_ORDER_QUANTITY", "5")
+    asked = time.monotonic()
+    while try_order(other).status_code == 201:
+        assert time.monotonic() - asked < 1.5
+
+
+def test_flatten_cancels_what_rests_and_closes_what_is_held_in_spite_of_the_halt(quoted):
+    assert try_order(quoted, quantity="10").status_code == 201
+    assert try_order(quoted, side="SELL", quantity="3", symbol="MSFT").status_code == 201
+    resting = try_order(quoted, type="LIMIT", limit_price="50").json()
+    answer = turn(quoted, "HALTED", flatten=True, reason="Out")
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["flattened"]
+    assert quoted.get(f"/orders/{resting['id']}").json()["status"] == "CANCELED"
+    assert quoted.get("/positions").json() == []
+    assert try_order(quoted).status_code == 422
