@@ -7,6 +7,7 @@ Exit status: 0 all is well, 1 something lies, 2 the database cannot be checked.
 
 import sys
 from collections.abc import Iterator
+from enum import StrEnum
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,10 +20,12 @@ from app.database.waits import patience
 from app.ledger.rules.verification import Check
 from app.ledger.service.verification import Verdict, verify
 from app.migrate import is_current
+from app.orders.rules.verification import OrderCheck
+from app.orders.service.verification import verify_orders
 
 SCAN_SECONDS = 3600.0  # one answer of the server, a sort of the whole ledger included
 CLEAN, LIES, CANNOT = 0, 1, 2
-_MEANING = {
+_MEANING: dict[StrEnum, str] = {
     Check.FORM: "amounts, instants and words are in their canonical form",
     Check.SEQUENCE: "sequence numbers run from 1 without gaps",
     Check.TIME: "created_at never precedes its predecessor's",
@@ -38,6 +41,10 @@ _MEANING = {
     Check.HOLDING: "positions are what the ledger gives",
     Check.HOME: "rows belong to a portfolio of their tenant",
     Check.EVENT: "each row has its one event",
+    OrderCheck.HISTORY: "orders moved along the table of states, and stand where their histories end",
+    OrderCheck.QUANTITY: "filled and remaining quantity make the quantity of open orders",
+    OrderCheck.FILLS: "orders filled what their executions add up to",
+    OrderCheck.TRADE: "each execution is one trade of its order",
 }
 
 
@@ -50,15 +57,17 @@ def verify_database(engine: Engine) -> Verdict:
     with patience(SCAN_SECONDS), snapshot(engine) as connection:
         if not is_current(connection):
             raise CannotVerify("The database is not at this version's revision: run `python -m app.migrate`.")
-        return verify(connection)
+        verdict = verify(connection)
+        verify_orders(connection, verdict)
+        return verdict
 
 
 def report(verdict: Verdict, seconds: float) -> Iterator[str]:
     """Yield the lines that tell the verdict."""
-    for check in Check:
+    for check, meaning in _MEANING.items():
         failed = verdict.failed[check]
         state = f"FAILED {failed:,}" if failed else "ok"
-        yield f"{state:<10} {verdict.checked[check]:>11,}  {check.value}: {_MEANING[check]}"
+        yield f"{state:<10} {verdict.checked[check]:>11,}  {check.value}: {meaning}"
         if failed:
             yield f"{'':<24}first: {verdict.first_of[check]}"
     if verdict.first is None:

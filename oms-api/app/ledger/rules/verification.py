@@ -38,9 +38,9 @@ class Check(StrEnum):
 
 
 class Finding(NamedTuple):
-    """One field that is not what it must be."""
+    """One field that is not what it must be; `check` is a `Check`, or one of another room."""
 
-    check: Check
+    check: StrEnum
     field: str
     stored: Stored
     expected: Stored

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
+from enum import StrEnum
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
@@ -55,10 +56,10 @@ class Lie:
 class Verdict:
     """What was checked, how often each check failed, and the first lie, of all and of each check."""
 
-    checked: Counter[Check] = field(default_factory=Counter)
-    failed: Counter[Check] = field(default_factory=Counter)
+    checked: Counter[StrEnum] = field(default_factory=Counter)
+    failed: Counter[StrEnum] = field(default_factory=Counter)
     first: Lie | None = None
-    first_of: dict[Check, str] = field(default_factory=dict)
+    first_of: dict[StrEnum, str] = field(default_factory=dict)
 
     @property
     def clean(self) -> bool:
