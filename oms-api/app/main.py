@@ -60,6 +60,7 @@ from app.wire.docs import OPENAPI_URL, add_docs
 from app.wire.handlers import add_error_handlers
 from app.wire.openapi import openapi_document
 from app.wire.pages import Cursors
+from app.wire.seals import Seals
 
 ROUTERS = (
     *(recording.router, reading.router, positions.router),
@@ -128,7 +129,7 @@ def create_app(settings: Settings | None = None, now: Now = utc_now) -> FastAPI:
     app.state.market, app.state.controls, app.state.changes = market, controls, changes
     flatten = Flattening(order_desk, readers).flatten
     app.state.switch_board = SwitchBoard(changes, controls, flatten=flatten)
-    app.state.feed, app.state.now = Feed(readers), now
+    app.state.feed, app.state.seals, app.state.now = Feed(readers), Seals(settings.oms_api_key), now
     app.state.cursors = Cursors(settings.oms_api_key)
     app.state.vitals = Vitals(readers, is_current, lambda: writer.alive, metrics, now)
     _add_routes(app)

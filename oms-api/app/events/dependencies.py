@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from app.errors import OmsError
 from app.events.service.feed import Feed
 from app.identity.dependencies import Gate
+from app.wire.seals import Seals
 
 StillCounts = Callable[[], Awaitable[bool]]
 
@@ -15,6 +16,11 @@ StillCounts = Callable[[], Awaitable[bool]]
 async def _feed(request: Request) -> Feed:
     feed: Feed = request.app.state.feed
     return feed
+
+
+async def _seals(request: Request) -> Seals:
+    seals: Seals = request.app.state.seals
+    return seals
 
 
 async def _still_counts(request: Request) -> StillCounts:
@@ -33,3 +39,4 @@ async def _still_counts(request: Request) -> StillCounts:
 
 TheFeed = Annotated[Feed, Depends(_feed)]
 WhetherItCounts = Annotated[StillCounts, Depends(_still_counts)]
+TheSeals = Annotated[Seals, Depends(_seals)]

@@ -1,7 +1,7 @@
 """What changed: a list, and a stream."""
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Annotated
 
@@ -10,21 +10,21 @@ from fastapi.responses import StreamingResponse
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from app.errors import FieldError, Invalid, Unavailable
-from app.events.dependencies import StillCounts, TheFeed, WhetherItCounts
+from app.events.dependencies import StillCounts, TheFeed, TheSeals, WhetherItCounts
 from app.events.queries import EventFilter, StoredEvent
 from app.events.queries import list_events as read_events
 from app.events.schemas import EventOut, event_out, server_sent
 from app.identity.dependencies import Reader
 from app.wire.answers import NEXT_HEADER, answer, responses
-from app.wire.given import TheCursors, TheReaders
+from app.wire.given import TheReaders
 from app.wire.pages import DEFAULT_LIMIT
 from app.wire.query import Cursor, Limit, When, next_link
+from app.wire.seals import Seals
 
 router = APIRouter(tags=["events"])
 
-_LISTED = "events"
+_EVENT = "event"  # the kind of its sealed numbers
 _TYPE = re.compile(r"[a-z][a-z_]*(\.[a-z_]+|\.\*)", re.ASCII)
-_ID = re.compile(r"[0-9]{1,18}", re.ASCII)
 _COMMENT_AFTER = 15  # idle seconds: proxies close what is silent for longer
 _STREAM_HEADERS = {"X-Accel-Buffering": "no"}  # nginx would collect the events
 STREAM = {
@@ -69,40 +69,49 @@ class StreamQuery(BaseModel):
 @router.get("/events", responses=responses(200, {"model": list[EventOut]}, headers=NEXT_HEADER))
 async def list_events(
     caller: Reader, query: Annotated[EventQuery, Query()], feed: TheFeed, readers: TheReaders,
-    cursors: TheCursors, request: Request,
+    seals: TheSeals, request: Request,
 ) -> Response:  # fmt: skip
     """Events, newest first."""
     tenant_id, wanted = caller.tenant_id, EventFilter(_split(query.type), query.since, query.until)
     if query.cursor:
-        below = int(cursors.read(tenant_id, _LISTED, query.cursor))
+        below = _opened(seals, tenant_id, query.cursor, "cursor")
     else:
         below = await feed.horizon(tenant_id) + 1
     found = await readers.run_single(
         lambda connection: read_events(connection, tenant_id, wanted, below, query.limit + 1)
     )
-    page = found[: query.limit]
-    more = len(found) > query.limit
-    cursor = cursors.make(tenant_id, _LISTED, str(page[-1].id)) if more else None
-    return answer(list(map(event_out, page)), headers=next_link(request, cursor))
+    page = [(event, seals.seal(tenant_id, _EVENT, event.id)) for event in found[: query.limit]]
+    cursor = page[-1][1] if len(found) > query.limit else None
+    told = [event_out(event, seal) for event, seal in page]
+    return answer(told, headers=next_link(request, cursor))
 
 
 @router.get("/events/stream", response_class=StreamingResponse, responses=responses(200, STREAM))
 async def stream_events(
-    caller: Reader, query: Annotated[StreamQuery, Query()], feed: TheFeed, still_counts: WhetherItCounts,
+    caller: Reader, query: Annotated[StreamQuery, Query()], feed: TheFeed, seals: TheSeals,
+    still_counts: WhetherItCounts,
     last_seen: Annotated[
         str | None, Header(alias="Last-Event-ID", description="Go on after this event; without it, from now")
     ] = None,
 ) -> Response:  # fmt: skip
     """Events as they happen, as server-sent events. None is skipped: reconnect with `Last-Event-ID`."""
-    pages = feed.follow(caller.tenant_id, EventFilter(_split(query.type)), _event_id(last_seen))
+    tenant_id = caller.tenant_id
+    after = None if last_seen is None else _opened(seals, tenant_id, last_seen, "Last-Event-ID")
+    pages = feed.follow(tenant_id, EventFilter(_split(query.type)), after)
     await anext(pages)  # an empty one: too many streams, or no database: told before the answer begins
+
+    def written(event: StoredEvent) -> bytes:
+        return server_sent(event, seals.seal(tenant_id, _EVENT, event.id))
+
     return StreamingResponse(
-        _sent(pages, still_counts), media_type="text/event-stream", headers=_STREAM_HEADERS
+        _sent(pages, still_counts, written), media_type="text/event-stream", headers=_STREAM_HEADERS
     )
 
 
 async def _sent(
-    pages: AsyncGenerator[list[StoredEvent], None], still_counts: StillCounts
+    pages: AsyncGenerator[list[StoredEvent], None],
+    still_counts: StillCounts,
+    written: Callable[[StoredEvent], bytes],
 ) -> AsyncIterator[bytes]:
     idle = 0
     async with aclosing(pages):
@@ -113,7 +122,7 @@ async def _sent(
                     return
                 idle = 0 if page else idle + 1
                 if page:
-                    yield b"".join(map(server_sent, page))
+                    yield b"".join(map(written, page))
                 elif idle % _COMMENT_AFTER == 0:
                     yield b": nothing new\n\n"
         except Unavailable:
@@ -124,10 +133,9 @@ def _split(types: str | None) -> tuple[str, ...] | None:
     return None if types is None else tuple(types.split(","))
 
 
-def _event_id(text: str | None) -> int | None:
-    if text is None:
-        return None
-    if not _ID.fullmatch(text):
-        error = FieldError("Last-Event-ID", "Must be the id of an event of this stream.", "event_id")
-        raise Invalid("The stream cannot go on from there.", [error])
-    return int(text)
+def _opened(seals: Seals, tenant_id: int, text: str, field: str) -> int:
+    number = seals.open(tenant_id, _EVENT, text)
+    if number is None:
+        error = FieldError(field, "Must be what this list or stream has told.", "event_id")
+        raise Invalid("The events cannot go on from there.", [error])
+    return number

@@ -12,23 +12,23 @@ from app.events.queries import StoredEvent
 class EventOut(BaseModel):
     """A change, told once it is committed."""
 
-    id: int = Field(examples=[4711], description="Ascends; what to send as `Last-Event-ID`")
+    id: str = Field(examples=["q83vEjRWeJCrze8SNFZ4kKvN7xI"], description="What to send as `Last-Event-ID`")
     type: str = Field(examples=["trade.recorded"])
     created_at: str = Field(examples=["2026-11-20T15:04:05.123456Z"])
     data: dict[str, Any] = Field(description="The ids of what changed, and the change")
 
 
-def event_out(event: StoredEvent) -> dict[str, Any]:
-    """Return an event as `EventOut` describes it."""
+def event_out(event: StoredEvent, seal: str) -> dict[str, Any]:
+    """Return an event as `EventOut` describes it; `seal` is its number, sealed."""
     return {
-        "id": event.id,
+        "id": seal,
         "type": event.type,
         "created_at": iso(event.created_at),
         "data": orjson.loads(event.payload),
     }
 
 
-def server_sent(event: StoredEvent) -> bytes:
+def server_sent(event: StoredEvent, seal: str) -> bytes:
     """Return an event as the HTML standard's event stream has it."""
-    head = f"id: {event.id}\nevent: {event.type}\ndata: ".encode()
-    return head + orjson.dumps(event_out(event)) + b"\n\n"
+    head = f"id: {seal}\nevent: {event.type}\ndata: ".encode()
+    return head + orjson.dumps(event_out(event, seal)) + b"\n\n"

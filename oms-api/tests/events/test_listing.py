@@ -46,9 +46,9 @@ def test_what_is_no_type_is_refused(desk, type_):
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "type")
 
 
-@pytest.mark.parametrize("last", ["x", "-1", "1.5", "9" * 30])
+@pytest.mark.parametrize("last", ["x", "-1", "1", "9" * 27, "9" * 30, "é"])
 def test_a_stream_does_not_go_on_from_what_is_no_event(desk, last):
-    answer = desk.get("/events/stream", headers={"Last-Event-ID": last})
+    answer = desk.get("/events/stream", headers={"Last-Event-ID": last.encode()})
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "Last-Event-ID")
 
 
@@ -56,3 +56,16 @@ def test_nothing_of_another_tenant_is_told(service, desk):
     desk.trade()
     assert listed(service.desk()) == []
     assert desk.service.desk("read").get("/events").status_code == 200
+
+
+def test_the_number_of_an_event_is_sealed_for_its_tenant(service, desk):
+    """Events are counted across tenants: a number would tell of the others' activity."""
+    desk.trade()
+    other = service.desk()
+    other.trade()
+    told = listed(desk, type="trade.*")[0]["id"]
+    assert len(told) == 27
+    assert listed(desk, type="trade.*")[0]["id"] == told
+    assert desk.get("/events", cursor=told).status_code == 200
+    assert other.get("/events", cursor=told).status_code == 422
+    assert other.get("/events/stream", headers={"Last-Event-ID": told}).status_code == 422

@@ -50,7 +50,7 @@ def parsed(lines):
             event[name] = value
         elif event:
             if "data" in event:
-                yield int(event["id"]), event["event"], json.loads(event["data"])
+                yield event["id"], event["event"], json.loads(event["data"])
             event = {}
 
 
@@ -77,7 +77,7 @@ def test_who_comes_again_misses_nothing_and_sees_nothing_twice(process):
         number, _, told = next(events)
         assert told["data"]["trade_id"] == before
     missed = [trade(process) for _ in range(3)]
-    with stream(process, {"Last-Event-ID": str(number)}, type="trade.*") as events:
+    with stream(process, {"Last-Event-ID": number}, type="trade.*") as events:
         assert [next(events)[2]["data"]["trade_id"] for _ in missed] == missed
 
 
@@ -95,7 +95,7 @@ def test_under_load_every_trade_is_told_once(process):
         for thread in threads:
             thread.join(PATIENCE_SECONDS)
     assert sorted(one["data"]["trade_id"] for one in told) == sorted(chain.from_iterable(made))
-    assert [one["id"] for one in told] == sorted(one["id"] for one in told)
+    assert len({one["id"] for one in told}) == 100
 
 
 def test_a_stop_ends_the_streams_and_the_service_at_once(backend, new_database):
