@@ -2,7 +2,7 @@
 statements.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -69,6 +69,9 @@ class Entry(NamedTuple):
     order_id: str | None = None
 
 
+Held = dict[PositionKey, Position]
+
+
 class Books:
     """The portfolios and positions of one batch, inside its transaction."""
 
@@ -77,6 +80,7 @@ class Books:
         self._ids = ids
         self._portfolios: dict[tuple[int, int], PortfolioState] = {}
         self._positions: dict[PositionKey, Position] = {}
+        self._whole: dict[tuple[int, int], Held] = {}  # portfolios all of whose positions are loaded
         self._rows: list[TradeRow] = []
         self._events: list[Row] = []
         self._moved: dict[PositionKey, int] = {}
@@ -97,18 +101,21 @@ class Books:
         for row in queries.positions_at(self.connection, list(set(keys) - self._positions.keys())):
             self._positions[row[:4]] = Position(*map(_decimal, row[4:7]))
 
-    def load_all_positions(self, places: Iterable[tuple[int, int]]) -> None:
+    def load_all_positions(self, places: Sequence[tuple[int, int]]) -> None:
         """Load every position of the portfolios (tenant id, id)."""
+        self._whole.update((place, {}) for place in places)
         for row in queries.positions_in(self.connection, list(places)):
-            self._positions[row[:4]] = Position(*map(_decimal, row[4:7]))
+            position = Position(*map(_decimal, row[4:7]))
+            self._positions[row[:4]] = self._whole[row[:2]][row[:4]] = position
 
-    def take_positions(self, positions: Mapping[PositionKey, Position]) -> None:
-        """Take positions that are known to be true under the locks held."""
-        self._positions.update(positions)
+    def take_positions(self, place: tuple[int, int], held: Held) -> None:
+        """Take every position of a portfolio; they are known to be true under the locks held."""
+        self._whole[place] = held
+        self._positions.update(held)
 
-    def positions(self, place: tuple[int, int]) -> dict[PositionKey, Position]:
-        """Return the positions of a portfolio that are loaded."""
-        return {key: held for key, held in self._positions.items() if key[:2] == place}
+    def positions(self, place: tuple[int, int]) -> Held:
+        """Return the positions of a portfolio that was loaded whole."""
+        return self._whole.get(place, {})
 
     @property
     def appended(self) -> Sequence[TradeRow]:
@@ -139,6 +146,8 @@ class Books:
         row = _row(portfolio, origin, entry, before, after)
         portfolio.last_hash = row.hash
         self._positions[key] = after
+        if key[:2] in self._whole:
+            self._whole[key[:2]][key] = after
         self._moved[key] = row.sequence
         self._touched.add((portfolio.tenant_id, portfolio.id))
         self._rows.append(row)

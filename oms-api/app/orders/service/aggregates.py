@@ -9,8 +9,8 @@ from app.ledger.queries.books import positions_in
 from app.ledger.rules.accounting import FLAT, Position
 from app.orders.queries.book import open_orders, portfolios_of
 from app.orders.rules.values import Order
-from app.orders.service.exposing import Corner, exposure_in, mark_of, prices_of, working_of
-from app.orders.service.scene import Place, Scene
+from app.orders.service.exposing import exposure_in, mark_of, prices_of, working_of
+from app.orders.service.scene import Corner, Place, Scene
 from app.risk.rules.exposure import book_of, plus, totals_of
 from app.risk.rules.values import NOTHING, Limits, SymbolBook, Totals
 

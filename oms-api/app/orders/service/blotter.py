@@ -107,6 +107,10 @@ class Blotter:
         """The locked portfolios."""
         return set(self._open)
 
+    def stamp_of(self, place: Place) -> str:
+        """Return the stamp of a portfolio's orders as they are now, flushed ones included."""
+        return self._open[place].stamp
+
     def open_in(self, place: Place) -> Iterable[Order]:
         """Return the open orders of a portfolio, oldest first."""
         return list(self._open[place].orders.values())

@@ -1,30 +1,19 @@
 """What locked portfolios hold and have at the market, valued once for a batch and kept up with it."""
 
-from dataclasses import dataclass, field
 from decimal import Decimal
 
 from app.ledger.rules.accounting import Position, average_cost
 from app.market_data.rules.values import Quote, mark
 from app.orders.rules.families import exclusive_id
 from app.orders.rules.values import WORKING, Order
-from app.orders.service.scene import Place, Scene
+from app.orders.service.scene import Corner, Exposure, Place, Scene
 from app.risk.rules.exposure import book_of, minus, plus, totals_of
-from app.risk.rules.values import NOTHING, Prices, SymbolBook, Totals, WorkingOrder
-
-Corner = tuple[str, str]  # symbol, product
-
-
-@dataclass(slots=True)
-class Exposure:
-    """A portfolio's books, symbol by symbol, and their sum."""
-
-    books: dict[Corner, SymbolBook] = field(default_factory=dict)
-    total: Totals = NOTHING
+from app.risk.rules.values import Prices, WorkingOrder
 
 
 def exposure_in(scene: Scene, place: Place) -> Exposure:
     """Return the portfolio's exposure; what orders changed since the last look is valued anew."""
-    exposure: Exposure | None = scene.exposures.get(place)
+    exposure = scene.exposures.get(place)
     if exposure is None:
         exposure = scene.exposures[place] = Exposure()
         due = {(key[2], key[3]) for key, held in scene.books.positions(place).items() if held.quantity}
@@ -46,6 +35,7 @@ def _revalue(scene: Scene, place: Place, exposure: Exposure, corner: Corner) -> 
     quote = scene.quote(place[0], corner[0])
     after = book_of(held.quantity, mark_of(quote, held), working_of(working), prices_of(quote))
     exposure.books[corner] = after
+    exposure.quotes[corner] = quote
     exposure.total = plus(exposure.total, totals_of([after]))
 
 

@@ -81,6 +81,7 @@ class Floor:
         scene.writes += stored_quotes(connection, arrived) if arrived else []
         self._proof = scene.proof
         scene.flush()
+        scene.remember()
         return outcomes
 
     def _scene(self, connection: Connection, works: Sequence[Command]) -> tuple[Scene, Plan]:

@@ -15,20 +15,35 @@ from app.instruments.queries import instruments_for
 from app.instruments.rules import Instrument
 from app.ledger.rules.accounting import Position
 from app.ledger.service.batch import Batch
-from app.ledger.service.books import Books, PortfolioState
+from app.ledger.service.books import Books, Held, PortfolioState
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.money import ZERO
 from app.orders.queries import book as queries
 from app.orders.rules.values import FINAL, Order
 from app.orders.service.blotter import Blotter, Memory
+from app.orders.service.remembered import Remembered
 from app.risk.queries.switches import switches_of
 from app.risk.rules.switches import ALL_ACTIVE, Switches
-from app.risk.rules.values import TradingState
+from app.risk.rules.values import NOTHING, SymbolBook, Totals, TradingState
 from app.risk.service.controls import Controls
 
 Key = tuple[int, str]  # tenant id, symbol
 Place = tuple[int, int]  # tenant id, portfolio id
+Corner = tuple[str, str]  # symbol, product
+
+
+@dataclass(slots=True)
+class Exposure:
+    """A portfolio's books, symbol by symbol, with the quotes that they are valued at, and their sum.
+
+    `stale` are those that changed after a batch looked at them last.
+    """
+
+    books: dict[Corner, SymbolBook] = field(default_factory=dict)
+    quotes: dict[Corner, Quote | None] = field(default_factory=dict)
+    stale: set[Corner] = field(default_factory=set)
+    total: Totals = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +55,8 @@ class Tools:
     paper: PaperSettings = KIND
     order_ids: TradeIds = field(default_factory=lambda: TradeIds("O"))
     memory: Memory = field(default_factory=Memory)
+    positions: Remembered[Held] = field(default_factory=Remembered)
+    exposures: Remembered[Exposure] = field(default_factory=Remembered)
 
 
 class Scene:
@@ -55,7 +72,7 @@ class Scene:
         self.arrivals: list[Order] = []  # released orders that have yet to meet the market
         self.writes: list[Write] = []  # what else this batch writes
         self.bound: dict[tuple[int, str], Order] = {}  # orders by client order id, or by idempotency key
-        self.exposures: dict[Place, Any] = {}  # see `exposing`
+        self.exposures: dict[Place, Exposure] = {}  # see `exposing`
         self.elsewhere: dict[int, Any] = {}  # by tenant: see `aggregates`
         self._quotes: dict[Key, Quote | None] = {}
         self._instruments: dict[Key, Instrument] = {}
@@ -66,15 +83,57 @@ class Scene:
         wanted = sorted(set(places))
         stamps = {place: self.books.portfolio(*place).orders_stamp for place in wanted}
         self.blotter.load(stamps)
-        self.books.load_all_positions(wanted)
+        self._load_positions(wanted)
         needed = {*symbols}
         for place in wanted:
             held = self.books.positions(place).items()
             needed |= {(key[0], key[2]) for key, position in held if position.quantity}
             needed |= {(order.tenant_id, order.symbol) for order in self.blotter.open_in(place)}
         self.look_up(sorted(needed))
+        for place in wanted:
+            self._recall_exposure(place, stamps[place])
         tenants = sorted({tenant_id for tenant_id, _ in wanted})
         self._know(*tenants)
+
+    def _load_positions(self, places: Sequence[Place]) -> None:
+        missing = []
+        for place in places:
+            held = self.tools.positions.take(place, self.books.portfolio(*place).last_hash)
+            if held is None:
+                missing.append(place)
+            else:
+                self.books.take_positions(place, held)
+        self.books.load_all_positions(missing)
+
+    def _recall_exposure(self, place: Place, stamp: str) -> None:
+        """Take up what the portfolio was valued at last; what has another quote by now is valued anew."""
+        exposure = self.tools.exposures.take(place, self._proof_of(place, stamp))
+        if exposure is None:
+            return
+        self.exposures[place] = exposure
+        requoted = {
+            corner
+            for corner, quote in exposure.quotes.items()
+            if self._quotes.get((place[0], corner[0]), quote) != quote
+        }
+        self.blotter.dirty.update((*place, *corner) for corner in exposure.stale | requoted)
+
+    def _proof_of(self, place: Place, stamp: str) -> str:
+        """Return what no two states of a portfolio share: the last hash of its ledger, its orders' stamp."""
+        return f"{self.books.portfolio(*place).last_hash} {stamp}"
+
+    def remember(self) -> None:
+        """Keep what the next batch can use, once this one is flushed."""
+        for place in self.blotter.places:
+            if place[1]:
+                self.tools.positions.keep(
+                    place, self.books.portfolio(*place).last_hash, self.books.positions(place)
+                )
+        for place, exposure in self.exposures.items():
+            exposure.stale = {(key[2], key[3]) for key in self.blotter.dirty if key[:2] == place}
+            if place[1]:
+                proof = self._proof_of(place, self.blotter.stamp_of(place))
+                self.tools.exposures.keep(place, proof, exposure)
 
     def look_up(self, keys: Sequence[Key]) -> None:
         """Read quotes and instruments that are not known yet."""
@@ -100,7 +159,12 @@ class Scene:
         self.look_up([(tenant_id, quote.symbol)])
         if self._quotes[tenant_id, quote.symbol] != quote:
             self._quotes[tenant_id, quote.symbol] = quote
-            self.exposures.clear()
+            self.blotter.dirty.update(
+                (*place, *corner)
+                for place, exposure in self.exposures.items()
+                for corner in exposure.books
+                if (place[0], corner[0]) == (tenant_id, quote.symbol)
+            )
 
     def instrument(self, tenant_id: int, symbol: str) -> Instrument:
         """Return the instrument; an unlisted one is as its rules say."""
