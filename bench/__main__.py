@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import footprint, reads, trades, verify
+from bench import access, footprint, reads, trades, verify
 from bench.disk import scratch
 from bench.ledger import filled
 from bench.postgres import postgres
@@ -40,6 +40,7 @@ BENCHMARKS: dict[str, Callable[[], list[Line]]] = {
     "trades": _trades,
     "scale": _scale,
     "footprint": footprint.measure,
+    "access": access.measure,
     "slack_ack": _acknowledgement,
 }
 

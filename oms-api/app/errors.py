@@ -1,7 +1,8 @@
 """The facts that can stand against a request; the kind of a fact gives its HTTP status."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,13 +17,14 @@ class FieldError:
 class OmsError(Exception):
     """An expected failure that the caller is told about.
 
-    `kind` is the last part of the problem's `type` URI, `status` its HTTP status.
+    `kind` is the last part of the problem's `type` URI, `status` its HTTP status; `headers` go with it.
     """
 
     status = 500
     kind = "internal"
     title = "Something went wrong here"
     retry_after_seconds: int | None = None
+    headers: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, detail: str, errors: Sequence[FieldError] = ()) -> None:
         super().__init__(detail)
@@ -65,6 +67,12 @@ class Conflict(OmsError):
     """The request contradicts what is recorded."""
 
     status, kind, title = 409, "conflict", "Conflicts with what is recorded"
+
+
+class TooSlow(OmsError):
+    """The body did not arrive in time."""
+
+    status, kind, title = 408, "too-slow", "The body took too long"
 
 
 class TooLarge(OmsError):

@@ -5,7 +5,7 @@ end.
 import gc
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import __version__
+from app.audit.service import Trail
 from app.config import Settings
 from app.database import Readers, connect_engine, refuse_unsafe_durability
 from app.database.engine import UnsafeDatabase
@@ -21,6 +22,7 @@ from app.group_commit import GroupCommit
 from app.ledger.service.commands import Command, Recorded
 from app.logs import AccessLog
 from app.migrate import migrate, migration_url
+from app.rate_limit import Sharing
 
 # The writer waits this long for the interpreter's lock after each answer of the database; 5 ms would add up.
 SWITCH_SECONDS = 0.0005
@@ -38,7 +40,10 @@ class Parts:
     engine: Engine
     readers: Readers
     writer: GroupCommit[Command, Recorded]
+    trail: Trail
     access_log: AccessLog
+    first_to_close: Sequence[Callable[[], None]] = ()
+    sharing: Sharing | None = None
 
 
 def lifespan(settings: Settings, parts: Parts) -> Callable[[object], AbstractAsyncContextManager[None]]:
@@ -49,9 +54,17 @@ def lifespan(settings: Settings, parts: Parts) -> Callable[[object], AbstractAsy
         _prepare_database(settings, parts.engine)
         _tune_interpreter()
         parts.writer.start()
+        if parts.sharing is not None:
+            parts.sharing.start()
+        parts.trail.start()
         _LOG.info("ready", extra={"database": parts.engine.dialect.name, "version": __version__})
         yield
+        if parts.sharing is not None:
+            await parts.sharing.close()
+        for close in parts.first_to_close:
+            close()
         parts.writer.close()
+        parts.trail.close()
         parts.readers.close()
         parts.access_log.flush()
         parts.engine.dispose()

@@ -47,3 +47,10 @@ class BookIsFull(Conflict):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"The portfolio {name!r} cannot hold amounts of that size.")
+
+
+class PortfolioExists(Conflict):
+    """Names are unique, whatever their case."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is a portfolio {name!r} already.")

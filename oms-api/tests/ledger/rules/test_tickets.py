@@ -11,12 +11,11 @@ from app.ledger.rules.tickets import (
     TradeLimits,
     Valued,
     amount_error,
-    clean_text,
-    name_key,
     portfolio_name_error,
     trade_errors,
     value_trade,
 )
+from app.text import clean_text, name_key
 
 LIMITS = TradeLimits(Decimal(1_000_000), Decimal(100_000_000), Decimal("0.00000001"), Decimal(1_000_000))
 

@@ -1,0 +1,52 @@
+"""What lists share on the wire: the words of their queries, and the way to the next page."""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import Request
+from pydantic import BeforeValidator, Field
+
+from app.wire.pages import MOST_LIMIT
+
+_DIGITS = re.compile(r"[0-9]{1,15}", re.ASCII)
+
+
+def _plain_integer(value: object) -> object:
+    if isinstance(value, str) and not is_plain_integer(value):
+        raise ValueError("must be written with the digits 0-9 alone")
+    return value
+
+
+def is_plain_integer(text: str) -> bool:
+    """Tell whether the text is a whole number of at most 15 ASCII digits."""
+    return _DIGITS.fullmatch(text) is not None
+
+
+def parse_instant(text: str) -> datetime:
+    """Return the instant that a query writes. Raises ValueError where it has no offset or is none."""
+    try:
+        instant = datetime.fromisoformat(text.replace(" ", "+"))  # a plus sign in a query reads as a blank
+        if instant.tzinfo is not None:
+            return instant.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError("must be an instant with its offset, such as 2026-11-20T16:00:00Z")
+
+
+Count = Annotated[int, BeforeValidator(_plain_integer)]
+Limit = Annotated[Count, Field(ge=1, le=MOST_LIMIT)]
+Cursor = Annotated[str, Field(max_length=2000, description="From the `Link` header of the page before")]
+When = Annotated[datetime, BeforeValidator(parse_instant)]
+
+
+def link(request: Request, cursor: str | None) -> dict[str, str]:
+    """Return the header that leads to the next page: the same question from `cursor` on."""
+    if cursor is None:
+        return {}
+    kept = [
+        (name, value) for name, value in request.query_params.multi_items() if name not in {"cursor", "skip"}
+    ]
+    query = urlencode([*kept, ("cursor", cursor)])
+    return {"Link": f'<{request.url.path}?{query}>; rel="next"'}
