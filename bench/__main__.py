@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import footprint, orders, reads, trades, verify
+from bench import access, footprint, orders, reads, trades, verify
 from bench.disk import scratch
 from bench.ledger import filled
 from bench.postgres import postgres
@@ -64,6 +64,7 @@ BENCHMARKS: dict[str, Callable[[], list[Line]]] = {
     "matching": _matching,
     "risk": _risk,
     "footprint": footprint.measure,
+    "access": access.measure,
     "slack_ack": _acknowledgement,
 }
 

@@ -76,6 +76,7 @@ def api_environment(database_url: str, key: str, port: int = 8001) -> Environmen
     """Return the environment in which the API and its commands run."""
     settings = {
         "OMS_API_KEY": key,
+        "JWT_KEYS": f"bench:{key[::-1]}",
         "DATABASE_URL": database_url,
         "PORT": str(port),
         "ENVIRONMENT": "production",
@@ -99,19 +100,19 @@ def bot_environment(api_port: int, key: str, port: int) -> Environment:
     return os.environ | settings
 
 
-def migrate(database_url: str, key: str) -> None:
-    """Make the tables."""
+def migrate(database_url: str, key: str, folder: Path = OMS_API) -> None:
+    """Make the tables; `folder` holds the code of the service."""
     command = [sys.executable, "-m", "app.migrate"]
     environment = api_environment(database_url, key)
-    subprocess.run(command, cwd=OMS_API, env=environment, stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, check=True)
 
 
 @contextmanager
-def api(database_url: str, log: Path, key: str) -> Iterator[Service]:
-    """Run the API on a migrated database until the block ends."""
+def api(database_url: str, log: Path, key: str, folder: Path = OMS_API) -> Iterator[Service]:
+    """Run the API on a migrated database until the block ends; `folder` holds its code."""
     port = free_port()
     command = [sys.executable, "-m", "app.main"]
-    with _running(command, OMS_API, api_environment(database_url, key, port), log) as process:
+    with _running(command, folder, api_environment(database_url, key, port), log) as process:
         _await(f"http://127.0.0.1:{port}/health/ready", process, log)
         yield Service(port, key, process.pid)
 

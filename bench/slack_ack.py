@@ -22,7 +22,8 @@ BOT = Path(__file__).resolve().parents[1] / "slack-bot"
 sys.path.insert(0, str(BOT))
 
 from tests import factories  # noqa: E402 - after the path to it
-from tests.fakes import Answer, FakeOms, FakeSlack  # noqa: E402 - after the path to it
+from tests.fake_oms import FakeOms  # noqa: E402 - after the path to it
+from tests.fakes import Answer, FakeSlack  # noqa: E402 - after the path to it
 
 CLIENTS = 4
 REQUESTS = 150  # each client

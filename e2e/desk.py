@@ -52,6 +52,50 @@ class Desk:
         positions = self.get(f"/portfolio/{portfolio}")["positions"]
         return Decimal(positions[symbol]["quantity"]) if symbol in positions else Decimal(0)
 
+    def asked_for(self, actor: str, path: str) -> httpx.Response:
+        """Return the answer to a GET of the bot's kind: with the key, on behalf of somebody."""
+        headers = {"X-API-Key": self.key, "X-On-Behalf-Of": actor}
+        return httpx.get(f"{self.url('oms-api')}/api/v1{path}", headers=headers, timeout=10, trust_env=False)
+
+    def people(self) -> dict[str, Json]:
+        """Return the users that came by Slack, by how the ledger names them."""
+        return {user["person"]: user for user in self.get("/users") if user.get("person")}
+
+    def administer(self, method: str, path: str, **body: Any) -> Json:
+        """Do something below /api/v1 as an administrator; raises httpx.HTTPStatusError unless it succeeds."""
+        url = f"{self.url('oms-api')}/api/v1{path}"
+        headers = {"X-API-Key": self.key, "Idempotency-Key": secrets.token_hex(8)}
+        answer = httpx.request(method, url, json=body, headers=headers, timeout=10, trust_env=False)
+        done: Json = answer.raise_for_status().json()
+        return done
+
+    def change_person(self, actor: str, **changes: Any) -> None:
+        """Change a user."""
+        self.administer("PATCH", f"/users/{self.people()[actor]['id']}", **changes)
+
+    def act(self, user: str, verb: str, **body: Any) -> Json:
+        """Let somebody act in the simulator, past its page; raises httpx.HTTPStatusError if it cannot be."""
+        url = f"{self.url('simulator')}/control/{verb}"
+        answer = httpx.post(url, json={"user": user} | body, timeout=10, trust_env=False)
+        done: Json = answer.raise_for_status().json()
+        return done
+
+    def form_of(self, user: str) -> Json | None:
+        """Return the form that is open before somebody in the simulator."""
+        url = f"{self.url('simulator')}/control/state"
+        views = httpx.get(url, timeout=10, trust_env=False).raise_for_status().json()["views"][user]
+        return views[-1] if views else None
+
+    def give_bot(self, key: str) -> None:
+        """Start the bot again, with another key of the OMS."""
+        bot = self.programs["slack-bot"]
+        bot.signal(signal.SIGTERM)
+        assert bot.process is not None
+        bot.process.wait(timeout=20)
+        bot.environment = {**bot.environment, "OMS_API_KEY": key}
+        bot.start()
+        run.wait_until_well([bot])
+
     def kill_oms(self) -> None:
         """Kill the OMS without a warning."""
         self._end_oms(signal.SIGKILL)
@@ -95,8 +139,8 @@ def plain_environment() -> dict[str, str]:
 
 
 @contextmanager
-def running_desk(database_url: str) -> Iterator[Desk]:
-    """Start OMS, simulator and bot on a database of their own; stop them at the end."""
+def running_desk(database_url: str, **settings: str) -> Iterator[Desk]:
+    """Start OMS, simulator and bot on a database of their own, and stop them at the end."""
     key = secrets.token_urlsafe(48)
     environment = plain_environment() | {
         "OMS_API_KEY": key,
@@ -105,6 +149,7 @@ def running_desk(database_url: str) -> Iterator[Desk]:
         "ENVIRONMENT": "development",
         "LOG_FORMAT": "console",
         "HOST": "127.0.0.1",
+        **settings,
     }
     ports = dict(zip(run.PORTS, free_ports(len(run.PORTS)), strict=True))
     programs = run.programs_for(environment, {}, ports)

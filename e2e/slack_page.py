@@ -2,6 +2,12 @@
 
 from playwright.sync_api import Locator, Page, expect
 
+IDS = {
+    "Ava Chen": "T0DESK00001 · U0AVACHEN01",
+    "Ben Okafor": "T0DESK00001 · U0BENOKAF02",
+    "Kim Park": "T0PARTNER02 · U0KIMPARK05",
+}
+
 
 class SlackPage:
     """Type, fill in, read."""
@@ -14,6 +20,16 @@ class SlackPage:
         composer = self.page.get_by_test_id("composer")
         composer.fill(text)
         composer.press("Enter")
+
+    def be(self, person: str) -> None:
+        """Go on as somebody else, by full name."""
+        self.page.get_by_test_id("person").select_option(label=person)
+        expect(self.page.get_by_test_id("signed-as")).to_contain_text(IDS[person])
+
+    def enter(self, channel: str) -> None:
+        """Go to another channel."""
+        self.page.get_by_test_id(f"channel-{channel}").click()
+        expect(self.page.get_by_role("heading", name=channel)).to_be_visible()
 
     @property
     def form(self) -> Locator:

@@ -147,7 +147,13 @@ def test_compose_has_no_default_passwords(compose):
     text = (ROOT / "docker-compose.yml").read_text()
     required = {name for name, rest in VARIABLE.findall(text) if rest.startswith(":?")}
     optional = {name for name, rest in VARIABLE.findall(text) if not rest.startswith(":?")}
-    assert required == {"POSTGRES_PASSWORD", "OMS_API_KEY", "SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET"}
+    assert required == {
+        "POSTGRES_PASSWORD",
+        "OMS_API_KEY",
+        "JWT_KEYS",
+        "SLACK_BOT_TOKEN",
+        "SLACK_SIGNING_SECRET",
+    }
     assert optional == {"SLACK_APP_TOKEN"}
 
 
@@ -229,7 +235,8 @@ def test_render_sets_only_variables_that_the_service_reads(render, settings):
 def test_render_generates_the_key_and_the_bot_takes_it_from_the_api(render):
     api, bot = (env_of_render(service) for service in render["services"])
     source = {"type": "web", "name": "slackoms-api"}
-    assert api["OMS_API_KEY"] == {"key": "OMS_API_KEY", "generateValue": True}
+    for secret in ("OMS_API_KEY", "JWT_KEYS"):
+        assert api[secret] == {"key": secret, "generateValue": True}
     assert bot["OMS_API_KEY"]["fromService"] == source | {"envVarKey": "OMS_API_KEY"}
     assert bot["OMS_API_URL"]["fromService"] == source | {"property": "hostport"}
 
@@ -272,7 +279,9 @@ def test_a_template_names_only_variables_that_the_service_reads(service, setting
 def test_no_template_holds_a_secret():
     for service in SERVICES:
         lines = (ROOT / service / ".env.template").read_text().splitlines()
-        secret = [line for line in lines if re.match(r"(OMS_API_KEY|SLACK_\w*(TOKEN|SECRET))=.", line)]
+        secret = [
+            line for line in lines if re.match(r"(OMS_API_KEY\w*|JWT_KEYS|SLACK_\w*(TOKEN|SECRET))=.", line)
+        ]
         assert secret == []
 
 

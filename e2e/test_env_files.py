@@ -1,5 +1,6 @@
 """The settings files of a first start."""
 
+import re
 import stat
 
 import pytest
@@ -7,7 +8,7 @@ from dotenv import dotenv_values
 
 import env_files
 
-OMS_TEMPLATE = "# the key\nOMS_API_KEY=\nPORT=8001\n"
+OMS_TEMPLATE = "# the key\nOMS_API_KEY=\nJWT_KEYS=\nPORT=8001\n"
 BOT_TEMPLATE = "OMS_API_KEY=\nOMS_API_URL=\nSLACK_BOT_TOKEN=\n"
 
 
@@ -28,6 +29,9 @@ def test_a_first_start_gives_both_services_the_same_fresh_key(root):
     oms, bot = (values_of(path) for path in written)
     assert oms["OMS_API_KEY"] == bot["OMS_API_KEY"]
     assert len(oms["OMS_API_KEY"]) >= 32
+    assert oms["OMS_API_KEY"] not in oms["JWT_KEYS"]
+    assert re.fullmatch(r"first:[\w-]{32,}", oms["JWT_KEYS"])
+    assert "JWT_KEYS" not in bot
     assert bot["OMS_API_URL"] == "http://127.0.0.1:8001"
 
 
@@ -71,7 +75,8 @@ def test_compose_takes_the_slack_values_of_the_bot_and_makes_its_own_secrets(roo
     values = values_of(path)
     assert (values["SLACK_BOT_TOKEN"], values["SLACK_SIGNING_SECRET"]) == ("xoxb-here", "there")
     assert len(values["POSTGRES_PASSWORD"]) >= 32
-    assert values["POSTGRES_PASSWORD"] != values["OMS_API_KEY"]
+    made = {values["POSTGRES_PASSWORD"], values["OMS_API_KEY"], values["JWT_KEYS"].removeprefix("first:")}
+    assert len(made) == 3
 
 
 def test_a_password_fits_into_a_database_url(root):

@@ -17,6 +17,7 @@ from test_deployment import ROOT, SERVICES, image_environment, instruction
 pytestmark = pytest.mark.e2e
 REQUIRED = {
     "OMS_API_KEY": "k" * 48,
+    "JWT_KEYS": "j" * 44,
     "OMS_API_URL": "http://127.0.0.1:9",
     "SLACK_BOT_TOKEN": "xoxb-not-a-real-one",
     "SLACK_SIGNING_SECRET": "0" * 32,

@@ -23,9 +23,10 @@ from app.database import connect_engine, snapshot, unit_of_work
 from app.database.failures import reason
 from app.errors import OmsError
 from app.identity.models import FIRST_TENANT
-from app.identity.queries import list_keys
-from app.identity.rules import ListedKey, Scope, expand_scopes, make_key
-from app.identity.service import mint_key, revoke_key
+from app.identity.queries.keys import list_keys
+from app.identity.rules.access import Scope, expand_scopes
+from app.identity.rules.keys import NAME_LENGTH, ListedKey, make_key
+from app.identity.service.keys import mint_key, revoke_key
 from app.migrate import is_current
 
 DONE, REFUSED, CANNOT = 0, 1, 2
@@ -130,7 +131,7 @@ def _name(text: str) -> str:
 def _scopes(text: str) -> str:
     words = text.replace(",", " ")
     try:
-        expand_scopes(words)
+        expand_scopes(words.split())
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{error}; {_scopes_help()}") from None
     return words

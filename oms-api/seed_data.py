@@ -24,11 +24,12 @@ from app.database.failures import reason
 from app.identity.models import FIRST_TENANT
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import fingerprint
-from app.ledger.rules.tickets import name_key, value_trade
+from app.ledger.rules.tickets import value_trade
 from app.ledger.service.commands import Command, Origin, Recorded, RecordTrade, ReverseTrade
 from app.ledger.service.recording import Recording
 from app.migrate import is_current
 from app.money import fixed, to_cents
+from app.text import name_key
 
 DONE, REFUSED, CANNOT = 0, 1, 2
 SEED = 20_261_120

@@ -17,6 +17,7 @@ COMPOSE_TEMPLATE = """\
 # What docker compose fills in. The secrets were made for this folder; the Slack values are yours to add.
 POSTGRES_PASSWORD={password}
 OMS_API_KEY={key}
+JWT_KEYS={jwt_keys}
 SLACK_BOT_TOKEN={slack_bot_token}
 SLACK_SIGNING_SECRET={slack_signing_secret}
 """
@@ -25,7 +26,7 @@ SLACK_SIGNING_SECRET={slack_signing_secret}
 def ensure_service_files(root: Path = ROOT) -> list[Path]:
     """Make what is missing of the services' `.env` files, sharing one API key; return what was written."""
     key = _key_of(root / "oms-api" / ".env") or secrets.token_urlsafe(48)
-    values = {"OMS_API_KEY": key, "OMS_API_URL": API_URL}
+    values = {"OMS_API_KEY": key, "OMS_API_URL": API_URL, "JWT_KEYS": _fresh_jwt_keys()}
     return [
         path
         for service in ("oms-api", "slack-bot")
@@ -39,6 +40,7 @@ def ensure_compose_file(root: Path = ROOT) -> list[Path]:
     text = COMPOSE_TEMPLATE.format(
         password=secrets.token_urlsafe(32),
         key=secrets.token_urlsafe(48),
+        jwt_keys=_fresh_jwt_keys(),
         slack_bot_token=slack.get("SLACK_BOT_TOKEN") or "",
         slack_signing_secret=slack.get("SLACK_SIGNING_SECRET") or "",
     )
@@ -58,6 +60,10 @@ def filled(template: str, values: dict[str, str]) -> str:
 
 def _template(root: Path, service: str) -> str:
     return (root / service / ".env.template").read_text(encoding="utf-8")
+
+
+def _fresh_jwt_keys() -> str:
+    return f"first:{secrets.token_urlsafe(48)}"
 
 
 def _key_of(path: Path) -> str | None:

@@ -3,20 +3,25 @@ sentence.
 """
 
 import ipaddress
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 MIN_KEY_LENGTH = 32
 LIMIT_CEILING = Decimal("1e12")
 PLACEHOLDER = "change-me"
+_JWT_KEY = re.compile(rf"(?:[A-Za-z0-9_-]{{1,32}}:)?[!-+\--9;-~]{{{MIN_KEY_LENGTH},512}}")
 _ENV_FILE = Path(__file__).resolve().parent.parent / ".env"
+
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class ConfigurationError(Exception):
@@ -33,6 +38,11 @@ class Settings(BaseSettings):
     )
 
     oms_api_key: str = Field(repr=False)
+    oms_api_key_previous: str | None = Field(default=None, repr=False)
+    jwt_keys: str | None = Field(default=None, repr=False)
+    access_token_minutes: Annotated[int, Field(ge=1, le=60)] = 15
+    session_days: Annotated[int, Field(ge=1, le=365)] = 30
+    session_idle_days: Annotated[int, Field(ge=1, le=365)] = 7
     database_url: str = Field(default="sqlite:///./slackoms.db", repr=False)
     migration_database_url: str | None = Field(default=None, repr=False)
     host: str = "127.0.0.1"
@@ -41,6 +51,12 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     rate_limit_per_minute: Annotated[int, Field(ge=0, le=1_000_000_000)] = 600
+    rate_limit_tenant_per_minute: Annotated[int, Field(ge=0, le=1_000_000_000)] | None = None
+    rate_limit_address_per_minute: Annotated[int, Field(ge=0, le=1_000_000_000)] | None = None
+    redis_url: str | None = Field(default=None, repr=False)
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = ()
+    header_timeout_seconds: Annotated[float, Field(gt=0, le=300)] = 10.0
+    body_timeout_seconds: Annotated[float, Field(gt=0, le=300)] = 10.0
     docs_enabled: bool = True
     max_quantity: Decimal = Decimal(1_000_000)
     max_gmv: Decimal = Decimal(100_000_000)
@@ -59,16 +75,41 @@ class Settings(BaseSettings):
     paper_basis_points: Annotated[Decimal, Field(ge=0, lt=10_000)] = Decimal(0)
     paper_latency_milliseconds: Annotated[int, Field(ge=0, le=60_000)] = 0
     paper_reject_share: Annotated[Decimal, Field(ge=0, le=1)] = Decimal(0)
+    enforce_sessions: bool = False  # for the sessions to come
 
-    @field_validator("oms_api_key")
+    @field_validator("oms_api_key_previous", "jwt_keys", "redis_url", mode="before")
     @classmethod
-    def _strong_key(cls, value: str) -> str:
+    def _set_to_something(cls, value: str | None) -> str | None:
+        return value or None  # compose hands an unset variable on as an empty one
+
+    @field_validator("oms_api_key", "oms_api_key_previous")
+    @classmethod
+    def _strong_key(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None:
+            return None
         printable = all("!" <= character <= "~" for character in value)
         if len(value) < MIN_KEY_LENGTH or not printable or PLACEHOLDER in value.lower():
             raise ValueError(
-                f"OMS_API_KEY must be at least {MIN_KEY_LENGTH} printable ASCII characters, kept secret: "
-                "run `python generate_api_key.py` and set it to what is printed"
+                f"{str(info.field_name).upper()} must be at least {MIN_KEY_LENGTH} printable ASCII "
+                "characters, kept secret: run `python generate_api_key.py` and set it to what is printed"
             )
+        return value
+
+    @field_validator("jwt_keys")
+    @classmethod
+    def _signing_keys(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        keys = [key.strip() for key in value.split(",")]
+        names = [key.partition(":")[0] for key in keys if ":" in key]
+        if PLACEHOLDER in value.lower() or not all(map(_JWT_KEY.fullmatch, keys)):
+            raise ValueError(
+                "JWT_KEYS must be name:secret pairs parted by commas, each secret at least "
+                f"{MIN_KEY_LENGTH} printable ASCII characters without comma or colon: `openssl rand -hex 32` "
+                "prints one"
+            )
+        if len(set(names)) != len(names):
+            raise ValueError("JWT_KEYS must not give two keys the same name")
         return value
 
     @field_validator("database_url", "migration_database_url")
@@ -83,6 +124,23 @@ class Settings(BaseSettings):
             )
         return value
 
+    @field_validator("redis_url")
+    @classmethod
+    def _known_redis(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("REDIS_URL must start with redis://, rediss:// or unix://")
+        return value
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _networks(cls, value: object) -> object:
+        try:
+            return parse_networks(value) if isinstance(value, str) else value
+        except ValueError:
+            raise ValueError(
+                "TRUSTED_PROXIES must be networks parted by commas, such as 10.0.0.0/8, and never everyone"
+            ) from None
+
     @field_validator("max_quantity", "max_gmv", "min_price", "max_price")
     @classmethod
     def _sane_limit(cls, value: Decimal) -> Decimal:
@@ -94,6 +152,15 @@ class Settings(BaseSettings):
     def _safe_together(self) -> "Settings":
         if self.min_price > self.max_price:
             raise ValueError("MIN_PRICE must not be above MAX_PRICE")
+        if self.environment == "production" and not self.jwt_keys:
+            raise ValueError(
+                "JWT_KEYS is not set, and production needs it: set it to name:secret, with a secret of its "
+                "own (`openssl rand -hex 32` prints one)"
+            )
+        if self.jwt_keys and self.oms_api_key in self.jwt_keys:
+            raise ValueError(
+                "JWT_KEYS must not hold OMS_API_KEY: whoever has that key could make up sessions"
+            )
         return self
 
     @property
@@ -113,6 +180,16 @@ class Settings(BaseSettings):
             return not ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return self.host != "localhost"
+
+
+def parse_networks(text: str) -> tuple[Network, ...]:
+    """Return the networks in `text`, parted by commas. Raises ValueError for anything else, and for a network
+    that is the whole internet.
+    """
+    networks = tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
+    if not all(network.prefixlen for network in networks):
+        raise ValueError("a network of everyone")
+    return networks
 
 
 def _names_a_database(url: str) -> bool:

@@ -14,11 +14,14 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
+from app.addresses import AddressBook
 from app.clock import Now
-from app.errors import Malformed, OmsError, TooLarge, Unexpected, UnsupportedMediaType
+from app.deadline import Deadline
+from app.errors import Malformed, OmsError, TooLarge, TooSlow, Unexpected, UnsupportedMediaType
 from app.ids import new_request_id
 from app.logs import AccessLog
 from app.metrics import Metrics
+from app.rate_limit import RateState
 from app.wire.problems import problem_body, problem_headers
 
 Scope = MutableMapping[str, Any]
@@ -30,6 +33,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 API_PREFIX = "/api/v1"
 TAIL = "{name}"
 BODY_LIMIT = 1_000_000
+BODY_SECONDS = 10.0
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,100}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 COMMON_HEADERS = [
@@ -37,7 +41,10 @@ COMMON_HEADERS = [
     (b"cache-control", b"no-store"),
     (b"referrer-policy", b"no-referrer"),
 ]
-_ONCE = (b"x-api-key", b"idempotency-key", b"content-type", b"content-encoding", b"x-request-id")
+_ONCE = (
+    *(b"x-api-key", b"authorization", b"x-on-behalf-of", b"idempotency-key", b"content-type"),
+    *(b"content-encoding", b"x-request-id"),
+)
 # Whoever serves production serves it behind TLS; over plain HTTP browsers ignore this one.
 PRODUCTION_HEADERS = [*COMMON_HEADERS, (b"strict-transport-security", b"max-age=31536000")]
 _LOG = logging.getLogger(__name__)
@@ -45,7 +52,10 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class FastRequest:
-    """What a fast route sees. Header names are lower case; those that decide something stand once."""
+    """What a fast route sees. Header names are lower case; those that decide something stand once.
+
+    `address` is whose the request counts for; the gate sets `caller` and `rate`, which the answer tells.
+    """
 
     headers: dict[bytes, bytes]
     body: bytes
@@ -53,6 +63,8 @@ class FastRequest:
     request_id: str
     caller: str = "-"
     tail: str = ""
+    address: str = "-"
+    rate: RateState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +94,12 @@ class Edge:
         now: Now,
         fast: dict[tuple[str, str], FastRoute],
         headers: Sequence[tuple[bytes, bytes]] = COMMON_HEADERS,
+        addresses: AddressBook | None = None,
+        body_seconds: float = BODY_SECONDS,
     ) -> None:
         self._app = app
+        self._addresses = addresses or AddressBook()
+        self._body_deadline = Deadline(body_seconds)
         self._headers = headers
         self._metrics = metrics
         self._access_log = access_log
@@ -97,22 +113,26 @@ class Edge:
             return
         started = time.perf_counter()
         headers = dict(scope["headers"])
-        request = FastRequest(headers, b"", scope["path"], _request_id(headers))
-        answer = _Answer(send, self._headers, request.request_id.encode())
+        request = FastRequest(headers, b"", scope["path"], _request_id(headers), address=self._address(scope))
+        answer = _Answer(send, self._headers, request)
         try:
             _refuse_repeats(scope, headers)
-            request.body = await _read_body(headers, receive)
-            await self._serve(scope, request, answer, receive)
+            request.body = await _read_body(headers, receive, self._body_deadline)
+            await self._serve(scope, receive, request, answer)
         except Disconnected:
             return
         except OmsError as error:
-            await answer.problem(error, request)
+            await answer.problem(error)
         except Exception:  # noqa: BLE001  # the request's edge: logged, and answered with the request id
             _LOG.exception("unexpected error", extra={"request_id": request.request_id})
-            await answer.problem(Unexpected(), request)
+            await answer.problem(Unexpected())
         self._note(scope, request, answer.status, time.perf_counter() - started)
 
-    async def _serve(self, scope: Scope, request: FastRequest, answer: "_Answer", receive: Receive) -> None:
+    def _address(self, scope: Scope) -> str:
+        client = scope.get("client")
+        return self._addresses.resolve(client[0] if client else None, scope["headers"])
+
+    async def _serve(self, scope: Scope, receive: Receive, request: FastRequest, answer: "_Answer") -> None:
         fast = self._fast_route(scope, request)
         if fast is not None:
             await answer.send_fast(await fast(request))
@@ -146,16 +166,19 @@ class Edge:
 class _Answer:
     """The client's side: adds the common headers, and remembers what was sent."""
 
-    def __init__(self, send: Send, headers: Sequence[tuple[bytes, bytes]], request_id: bytes) -> None:
+    def __init__(self, send: Send, headers: Sequence[tuple[bytes, bytes]], request: FastRequest) -> None:
         self._send = send
-        self._headers = [*headers, (b"x-request-id", request_id)]
+        self._request = request
+        self._headers = [*headers, (b"x-request-id", request.request_id.encode())]
         self.status = 0
         self._is_whole = False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message["headers"] = [*message.get("headers", ()), *self._headers]
+            rate = self._request.rate
+            told = rate.headers if rate is not None else ()
+            message["headers"] = [*message.get("headers", ()), *self._headers, *told]
         self._is_whole = message["type"] == "http.response.body" and not message.get("more_body")
         await self._send(message)
 
@@ -165,12 +188,12 @@ class _Answer:
         await self({"type": "http.response.start", "status": answer.status, "headers": headers})
         await self({"type": "http.response.body", "body": answer.body})
 
-    async def problem(self, error: OmsError, request: FastRequest) -> None:
+    async def problem(self, error: OmsError) -> None:
         if self._is_whole:
             return  # the framework has answered
         if self.status:
             raise error  # half an answer is out: let the server cut the connection
-        body = problem_body(error, request.path, request.request_id)
+        body = problem_body(error, self._request.path, self._request.request_id)
         headers = [(name.encode(), value.encode()) for name, value in problem_headers(error).items()]
         headers.append((b"content-length", str(len(body)).encode()))
         await self({"type": "http.response.start", "status": error.status, "headers": headers})
@@ -197,8 +220,8 @@ def _refuse_repeats(scope: Scope, headers: dict[bytes, bytes]) -> None:
             raise Malformed("A query parameter stands twice.")
 
 
-async def _read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
-    """Read the body whole, up to the cap; what is longer is refused without reading on."""
+async def _read_body(headers: dict[bytes, bytes], receive: Receive, deadline: Deadline) -> bytes:
+    """Read the body whole, up to the cap; what is longer is refused without reading on, what is late too."""
     declared = headers.get(b"content-length", b"0")
     if declared.isdigit() and int(declared[:20]) > BODY_LIMIT:
         raise _too_large()
@@ -206,6 +229,16 @@ async def _read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
         return b""
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise UnsupportedMediaType("Send the body as it is, without Content-Encoding.")
+    try:
+        body = await deadline.bound(_whole_body(receive))
+    except TimeoutError:
+        raise _too_slow(deadline.seconds) from None
+    if len(body) > BODY_LIMIT:
+        raise _too_large()
+    return body
+
+
+async def _whole_body(receive: Receive) -> bytes:
     message = await receive()
     body: bytes = message.get("body", b"")
     while message["type"] == "http.request" and message.get("more_body") and len(body) <= BODY_LIMIT:
@@ -213,9 +246,13 @@ async def _read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
         body += message.get("body", b"")
     if message["type"] == "http.disconnect":
         raise Disconnected
-    if len(body) > BODY_LIMIT:
-        raise _too_large()
     return body
+
+
+def _too_slow(seconds: float) -> TooSlow:
+    error = TooSlow(f"Send the whole body within {seconds:g} seconds.")
+    error.headers = {"connection": "close"}
+    return error
 
 
 def _too_large() -> TooLarge:
@@ -226,14 +263,14 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     """Give the body once, and after it the news that the client went away: a stream ends by that."""
     messages = [{"type": "http.request", "body": body, "more_body": False}]
 
-    async def again() -> Message:
+    async def replay() -> Message:
         if messages:
             return messages.pop()
         while (message := await receive())["type"] != "http.disconnect":
             pass  # the end of a body that was read, or was not worth reading
         return message
 
-    return again
+    return replay
 
 
 def _route_template(scope: Scope) -> str:

@@ -17,7 +17,7 @@ class FieldError:
 class OmsError(Exception):
     """An expected failure that the caller is told about.
 
-    `kind` is the last part of the problem's `type` URI, `status` its HTTP status.
+    `kind` is the last part of the problem's `type` URI, `status` its HTTP status; `headers` go with it.
     """
 
     status = 500
@@ -25,6 +25,7 @@ class OmsError(Exception):
     title = "Something went wrong here"
     retry_after_seconds: int | None = None
     extensions: Mapping[str, object] = MappingProxyType({})  # members of the problem beyond the usual ones
+    headers: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, detail: str, errors: Sequence[FieldError] = ()) -> None:
         super().__init__(detail)
@@ -67,6 +68,12 @@ class Conflict(OmsError):
     """The request contradicts what is recorded."""
 
     status, kind, title = 409, "conflict", "Conflicts with what is recorded"
+
+
+class TooSlow(OmsError):
+    """The body did not arrive in time."""
+
+    status, kind, title = 408, "too-slow", "The body took too long"
 
 
 class TooLarge(OmsError):

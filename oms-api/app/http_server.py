@@ -1,21 +1,56 @@
-"""uvicorn, with a cap on the head of a request, for its own parser reads headers without end; and streams
-that end when the server is told to.
+"""uvicorn, with bounds on what a client may send before its request counts: its own parser reads headers
+without end, and waits for them for ever. And streams that end when the server is told to.
 """
+
+import asyncio
+from contextlib import suppress
+from typing import Any
 
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_LIMIT = 64 * 1024
 STREAMS = "/stream"  # what ends so never ends by itself
-_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+HEAD_SECONDS = 10.0
+MOST_FILES = 65_536
+_EMPTY_AND_CLOSE = b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large" + _EMPTY_AND_CLOSE
+_TOO_SLOW = b"HTTP/1.1 408 Request Timeout" + _EMPTY_AND_CLOSE
+
+
+class _Ignored(list[Any]):
+    """Where the fields after a body go: nobody here reads them, and they must not join those of the head."""
+
+    @override
+    def append(self, _: object) -> None:
+        pass
+
+
+_IGNORED = _Ignored()
 
 
 class CappedHttp(HttpToolsProtocol):
-    """Close a connection whose request line and headers exceed HEAD_LIMIT bytes before they end."""
+    """Close a connection whose request line and headers exceed HEAD_LIMIT bytes, or are not there
+    `head_seconds` after it was opened or they began; or whose body goes on `rest_seconds` after its answer.
+    """
 
+    head_seconds = HEAD_SECONDS
+    rest_seconds = HEAD_SECONDS
     _head_bytes = 0
     _in_head = True
+    _in_message = False
     _messages = 0
+    _deadline: asyncio.TimerHandle | None = None
+
+    @override
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        self._expect(self.head_seconds)
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._expect(None)
+        super().connection_lost(exc)
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -27,10 +62,15 @@ class CappedHttp(HttpToolsProtocol):
         if self._head_bytes > HEAD_LIMIT and not self.transport.is_closing():
             self.transport.write(_TOO_LARGE)
             self.transport.close()
+        if self._in_head or self._is_idle:
+            if self._deadline is None:
+                self._expect(self.head_seconds)
+        elif self._deadline is not None and not self._is_answered:
+            self._expect(None)
 
     @override
     def on_message_begin(self) -> None:
-        self._in_head = True
+        self._in_head = self._in_message = True
         self._messages += 1
         super().on_message_begin()
 
@@ -38,9 +78,64 @@ class CappedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         super().on_headers_complete()
+        if not self.parser.should_upgrade():  # there uvicorn reads the headers again
+            self.headers = _IGNORED
+
+    @override
+    def on_message_complete(self) -> None:
+        self._in_message = False
+        super().on_message_complete()
+
+    @override
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._is_answered and not self._in_head:
+            self._expect(self.rest_seconds)
 
     @override
     def shutdown(self) -> None:
         super().shutdown()
         if self.cycle is not None and self.cycle.scope["path"].endswith(STREAMS):
             self.transport.close()  # who follows comes again, to a server that stays
+
+    @property
+    def _is_answered(self) -> bool:
+        """Whether the answer is out while the body goes on."""
+        return self._in_message and self._is_free
+
+    @property
+    def _is_idle(self) -> bool:
+        """Whether no request is here: uvicorn's own patience ends with the first byte, be it a blank line."""
+        return not self._in_message and self._is_free
+
+    @property
+    def _is_free(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _expect(self, seconds: float | None) -> None:
+        """Close the connection after so many seconds, or not any more."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = None if seconds is None else self.loop.call_later(seconds, self._too_late)
+
+    def _too_late(self) -> None:
+        if not self.transport.is_closing():
+            if self._in_head and self._in_message:
+                self.transport.write(_TOO_SLOW)
+            self.transport.close()
+
+
+def allow_many_connections() -> None:
+    """Let this process open as many files as the system lets it, up to MOST_FILES: connections are files."""
+    with suppress(ImportError, ValueError, OSError):
+        import resource  # noqa: PLC0415  # Windows has none
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def capped_http(head_seconds: float, rest_seconds: float) -> type[CappedHttp]:
+    """Return the protocol with these deadlines."""
+    return type("CappedHttp", (CappedHttp,), {"head_seconds": head_seconds, "rest_seconds": rest_seconds})

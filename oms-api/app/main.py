@@ -1,36 +1,39 @@
 """Wiring: `create_app()` puts the parts together. Start by `uvicorn app.main:app` or `python -m app.main`."""
 
-import asyncio
-import logging
 import sys
-from datetime import datetime
 from typing import cast
 
 import uvicorn
 from fastapi import FastAPI
-from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
 from typing_extensions import override
 
 from app import __version__
+from app.addresses import AddressBook
+from app.audit.service import Trail
 from app.brokers.paper.configured import paper_settings
 from app.clock import Now, utc_now
 from app.config import ConfigurationError, Settings, load_settings
-from app.database import Readers, connect_engine, unit_of_work
+from app.database import Readers, connect_engine
 from app.database.changes import Changes
+from app.database.tenants import describe_wall
 from app.edge import API_PREFIX, COMMON_HEADERS, PRODUCTION_HEADERS, Edge, Message, Receive, Scope, Send
 from app.events import routes as event_routes
 from app.events.service.feed import Feed
+from app.gatekeeping import make_gate, make_limiter, make_sessions
 from app.group_commit import GroupCommit
 from app.health import routes as health_routes
 from app.health.dependencies import Vitals
-from app.http_server import CappedHttp
-from app.identity import queries as identity_queries
-from app.identity.dependencies import Gate
-from app.identity.rules import StoredKey
-from app.identity.service import Authenticator
+from app.http_server import allow_many_connections, capped_http
+from app.identity.routes import api_keys, roles, tenants, users
+from app.identity.routes import audit as audit_routes
+from app.identity.routes import auth as auth_routes
+from app.identity.service.logins import LogIns
+from app.identity.service.once import Administration
+from app.identity.service.passwords import Passwords
+from app.identity.service.threads import Transactions
+from app.identity.service.throttle import Throttle
 from app.instruments import routes as instrument_routes
-from app.ledger.routes import positions, reading, recording
+from app.ledger.routes import export, managing, positions, reading, recording
 from app.ledger.rules.tickets import TradeLimits
 from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import Recorded
@@ -50,7 +53,7 @@ from app.orders.service.duty import MarketDuty
 from app.orders.service.flattening import Flattening
 from app.orders.service.floor import Floor
 from app.orders.service.scene import Tools
-from app.rate_limit import RateLimiter
+from app.rate_limit import shared_state
 from app.risk import routes as risk_routes
 from app.risk.queries.switches import opening_state
 from app.risk.service.board import SwitchBoard
@@ -63,12 +66,12 @@ from app.wire.pages import Cursors
 from app.wire.seals import Seals
 
 ROUTERS = (
-    *(recording.router, reading.router, positions.router),
-    *(placing.router, order_reading.router),
+    *(recording.router, export.router, reading.router),  # `/trades/export` before `/trades/{trade_id}`
+    *(managing.router, positions.router, placing.router, order_reading.router),
     *(instrument_routes.router, market_data_routes.router, risk_routes.router, event_routes.router),
+    *(tenants.router, users.router, roles.router, api_keys.router, audit_routes.router, auth_routes.router),
     health_routes.router,
 )
-_LOG = logging.getLogger(__name__)
 _DESCRIPTION = """
 Trades, portfolios and positions of a trading desk. Send your key in `X-API-Key`.
 
@@ -99,7 +102,9 @@ def create_app(settings: Settings | None = None, now: Now = utc_now) -> FastAPI:
     settings = settings or load_settings()
     configure_logging(settings.logs_as_json, settings.log_level)
     metrics, access_log = Metrics(), AccessLog(settings.logs_as_json)
-    engine = connect_engine(settings.database_url, settings.reader_threads, settings.database_timeout_seconds)
+    engine = connect_engine(
+        settings.database_url, settings.reader_threads, settings.database_timeout_seconds, walled=True
+    )
     readers = Readers(engine, settings.reader_threads)
     market, controls = Market(_price_source(settings), readers), Controls()
     tools = Tools(market, controls, paper_settings(settings))
@@ -108,17 +113,29 @@ def create_app(settings: Settings | None = None, now: Now = utc_now) -> FastAPI:
         engine, floor, settings.write_queue_limit, settings.write_batch_limit, metrics, strand_of
     )
     metrics.watch_queue(lambda: writer.depth)
-    gate = Gate(_authenticator(settings, engine, readers, now), RateLimiter(settings.rate_limit_per_minute))
     desk = Desk(cast("GroupCommit[LedgerCommand, Recorded]", writer), _limits(settings), now)
     order_desk = OrderDesk(writer, market, now)
     changes = Changes(engine)
     duty = MarketDuty(readers, writer, market, now)
+    transactions, passwords = Transactions(engine), Passwords()
+    trail = Trail(engine, now, metrics.audit_dropped)
+    sessions = make_sessions(settings, readers, transactions, now)
+    limiter, sharing = make_limiter(settings)
+    gate = make_gate(settings, engine, readers, sessions, limiter, trail, now)
 
     app = Application(
         title="SlackOMS OMS API",
         version=__version__,
         description=_DESCRIPTION,
-        lifespan=lifespan(settings, Parts(engine, readers, writer, changes, access_log, (duty.run,))),
+        lifespan=lifespan(
+            settings,
+            Parts(
+                *(engine, readers, writer, trail, access_log),
+                (passwords.close, transactions.close, changes.close),
+                sharing,
+                (duty.run,),
+            ),
+        ),
         docs_url=None,
         redoc_url=None,
         openapi_url=OPENAPI_URL if settings.docs_enabled else None,
@@ -129,9 +146,16 @@ def create_app(settings: Settings | None = None, now: Now = utc_now) -> FastAPI:
     app.state.market, app.state.controls, app.state.changes = market, controls, changes
     flatten = Flattening(order_desk, readers).flatten
     app.state.switch_board = SwitchBoard(changes, controls, flatten=flatten)
-    app.state.feed, app.state.seals, app.state.now = Feed(readers), Seals(settings.oms_api_key), now
-    app.state.cursors = Cursors(settings.oms_api_key)
-    app.state.vitals = Vitals(readers, is_current, lambda: writer.alive, metrics, now)
+    app.state.feed, app.state.seals = Feed(readers), Seals(settings.oms_api_key)
+    app.state.sessions, app.state.passwords = sessions, passwords
+    app.state.log_ins = LogIns(sessions, passwords, Throttle(), trail, readers, transactions, now)
+    secrets = tuple(filter(None, (settings.oms_api_key, settings.oms_api_key_previous)))
+    app.state.administration = Administration(transactions, passwords, secrets, now)
+    app.state.cursors, app.state.now = Cursors(settings.oms_api_key), now
+    app.state.vitals = Vitals(
+        *(readers, is_current, describe_wall, lambda: writer.alive, metrics, now),
+        lambda: shared_state(limiter, sharing),
+    )
     _add_routes(app)
     add_error_handlers(app)
     if settings.docs_enabled:
@@ -142,7 +166,10 @@ def create_app(settings: Settings | None = None, now: Now = utc_now) -> FastAPI:
         ("GET", reading.PORTFOLIO_PATH): reading.fast_portfolio(gate, readers),
     }
     headers = PRODUCTION_HEADERS if settings.environment == "production" else COMMON_HEADERS
-    app.edge = Edge(app.framework, metrics, access_log, now, fast, headers)
+    addresses = AddressBook(settings.trusted_proxies)
+    app.edge = Edge(
+        app.framework, metrics, access_log, now, fast, headers, addresses, settings.body_timeout_seconds
+    )
     app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]  # the documented way to extend it
     return app
 
@@ -173,23 +200,6 @@ def _price_source(settings: Settings) -> PriceSource:
     return make(settings.simulation_seed)
 
 
-def _authenticator(settings: Settings, engine: Engine, readers: Readers, now: Now) -> Authenticator:
-    async def find(key_id: str) -> StoredKey | None:
-        return await readers.run(lambda connection: identity_queries.find_key(connection, key_id))
-
-    def note_use(key_id: str, at: datetime) -> None:
-        asyncio.get_running_loop().run_in_executor(None, write_use, key_id, at)
-
-    def write_use(key_id: str, at: datetime) -> None:
-        try:
-            with unit_of_work(engine) as connection:
-                identity_queries.mark_used(connection, key_id, at)
-        except SQLAlchemyError:
-            _LOG.warning("the use of a key was not noted", exc_info=True, extra={"key_id": key_id})
-
-    return Authenticator(settings.oms_api_key, find, note_use, now)
-
-
 def _limits(settings: Settings) -> TradeLimits:
     return TradeLimits(settings.max_quantity, settings.max_gmv, settings.min_price, settings.max_price)
 
@@ -202,11 +212,12 @@ def run() -> int:
     except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    allow_many_connections()
     uvicorn.run(
         app,
         host=settings.host,
         port=settings.port,
-        http=CappedHttp,
+        http=capped_http(settings.header_timeout_seconds, settings.body_timeout_seconds),
         access_log=False,
         log_config=None,
         server_header=False,

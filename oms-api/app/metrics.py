@@ -30,6 +30,9 @@ class Metrics:
             "oms_commit_seconds", "Time per batch", buckets=_SECONDS, registry=self.registry
         )
         self._depth = Gauge("oms_write_queue_depth", "Items that wait for the writer", registry=self.registry)
+        self._audit_drops = Counter(
+            "oms_audit_acts_dropped", "Acts that found no way into the audit trail", registry=self.registry
+        )
         self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -49,6 +52,10 @@ class Metrics:
         """Count a batch of the writer."""
         self._batches.observe(size)
         self._commits.observe(seconds)
+
+    def audit_dropped(self, acts: int) -> None:
+        """Count acts that are not in the audit trail."""
+        self._audit_drops.inc(acts)
 
     def watch_queue(self, depth: Callable[[], int]) -> None:
         """Report the writer's queue from now on."""

@@ -1,7 +1,17 @@
 """Table of contents: every table, so that `Base.metadata` is whole."""
 
+from app.audit.models import AuditHead, AuditRow
 from app.events.models import Event
-from app.identity.models import ApiKey, Tenant
+from app.identity.models import (
+    AdminRequest,
+    ApiKey,
+    Login,
+    PortfolioGrant,
+    Session,
+    SlackWorkspace,
+    Tenant,
+    User,
+)
 from app.instruments.models import InstrumentRow
 from app.ledger.models import Portfolio, PositionRow, Trade
 from app.market_data.models import BarRow, QuoteRow
@@ -9,7 +19,10 @@ from app.orders.models import Execution, OrderEvent, OrderRecord
 from app.risk.models import KillSwitchChangeRow, KillSwitchRow, LimitRow
 
 __all__ = [
+    "AdminRequest",
     "ApiKey",
+    "AuditHead",
+    "AuditRow",
     "BarRow",
     "Event",
     "Execution",
@@ -17,11 +30,16 @@ __all__ = [
     "KillSwitchChangeRow",
     "KillSwitchRow",
     "LimitRow",
+    "Login",
     "OrderEvent",
     "OrderRecord",
     "Portfolio",
+    "PortfolioGrant",
     "PositionRow",
     "QuoteRow",
+    "Session",
+    "SlackWorkspace",
     "Tenant",
     "Trade",
+    "User",
 ]

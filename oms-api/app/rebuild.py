@@ -10,13 +10,13 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.config import ConfigurationError, load_settings
-from app.database import connect_engine, snapshot, unit_of_work
+from app.database import connect_engine, declare_every_tenant, snapshot, unit_of_work
 from app.database.failures import reason
 from app.database.waits import patience
 from app.ledger.queries.audit import book_keys
 from app.ledger.service.rebuilding import LedgerLies, Rebuilt, read_ahead, settle
 from app.ledger.service.verification import BookKey
-from app.migrate import is_current
+from app.migrate import is_current, migration_url
 
 SCAN_SECONDS = 3600.0  # one answer of the server, a sort of a whole ledger included
 REBUILT, LIES, CANNOT = 0, 1, 2
@@ -29,9 +29,9 @@ class CannotRebuild(Exception):
 def rebuild_book(engine: Engine, key: BookKey) -> Rebuilt:
     """Rebuild one portfolio. Raises LedgerLies."""
     with snapshot(engine) as connection:
-        state = read_ahead(connection, key)
+        state = read_ahead(declare_every_tenant(connection), key)
     with unit_of_work(engine) as connection:
-        return settle(connection, key, state)
+        return settle(declare_every_tenant(connection), key, state)
 
 
 def rebuild_all(engine: Engine) -> int:
@@ -41,7 +41,7 @@ def rebuild_all(engine: Engine) -> int:
             raise CannotRebuild(
                 "The database is not at this version's revision: run `python -m app.migrate`."
             )
-        keys = book_keys(connection)
+        keys = book_keys(declare_every_tenant(connection))
     differed = lied = rows = 0
     for key in keys:
         try:
@@ -62,7 +62,7 @@ def rebuild_all(engine: Engine) -> int:
 def main() -> int:
     """Rebuild the configured database."""
     try:
-        engine = connect_engine(load_settings().database_url, readers=1)
+        engine = connect_engine(migration_url(load_settings()), readers=1)
         with patience(SCAN_SECONDS):
             status = rebuild_all(engine)
     except (ConfigurationError, CannotRebuild) as error:

@@ -15,15 +15,16 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import __version__
+from app.audit.service import Trail
 from app.config import Settings
 from app.database import Readers, connect_engine, refuse_unsafe_durability
-from app.database.changes import Changes
 from app.database.engine import UnsafeDatabase
 from app.database.failures import reason
 from app.group_commit import GroupCommit
 from app.logs import AccessLog
 from app.migrate import migrate, migration_url
 from app.orders.service.commands import Command, Outcome
+from app.rate_limit import Sharing
 
 # The writer waits this long for the interpreter's lock after each answer of the database; 5 ms would add up.
 SWITCH_SECONDS = 0.0005
@@ -41,8 +42,10 @@ class Parts:
     engine: Engine
     readers: Readers
     writer: GroupCommit[Command, Outcome]
-    changes: Changes
+    trail: Trail
     access_log: AccessLog
+    first_to_close: Sequence[Callable[[], None]] = ()
+    sharing: Sharing | None = None
     duties: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()  # each runs until it is cancelled
 
 
@@ -54,12 +57,19 @@ def lifespan(settings: Settings, parts: Parts) -> Callable[[object], AbstractAsy
         _prepare_database(settings, parts.engine)
         _tune_interpreter()
         parts.writer.start()
+        if parts.sharing is not None:
+            parts.sharing.start()
+        parts.trail.start()
         duties = [asyncio.create_task(duty()) for duty in parts.duties]
         _LOG.info("ready", extra={"database": parts.engine.dialect.name, "version": __version__})
         yield
         await _cancel(duties)
+        if parts.sharing is not None:
+            await parts.sharing.close()
+        for close in parts.first_to_close:
+            close()
         parts.writer.close()
-        parts.changes.close()
+        parts.trail.close()
         parts.readers.close()
         parts.access_log.flush()
         parts.engine.dispose()

@@ -7,6 +7,7 @@ from typing import Any
 from app.ledger.rules.accounting import Fill, Side
 from app.ledger.rules.chain import HASH_VERSION, TradeRow
 
+JWT_KEYS = "test:" + "j" * 32
 BOOTSTRAP_KEY = "test-bootstrap-key-0123456789abcdef"
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -69,6 +70,8 @@ def trade_row(**changes: Any) -> TradeRow:
         "trades_after": 1,
         "buys_after": 1,
         "cash_after": "982500.00000000",
+        "actor": None,
+        "request_id": None,
         "hash_version": HASH_VERSION,
         "hash": "",
     }

@@ -11,7 +11,7 @@ from app import config
 from app.config import ConfigurationError, Settings, load_settings
 from app.database import normalise_url
 from app.migrate import migration_url
-from tests.factories import BOOTSTRAP_KEY
+from tests.factories import BOOTSTRAP_KEY, JWT_KEYS
 from tests.support.processes import environment
 from tests.support.service import settings_for
 
@@ -47,9 +47,34 @@ def test_the_defaults_are_those_of_the_manual(load):
 
 
 def test_production_logs_json_and_leaves_migrations_to_a_step(load):
-    settings = load(ENVIRONMENT="production")
+    settings = load(ENVIRONMENT="production", JWT_KEYS=JWT_KEYS)
     assert (settings.logs_as_json, settings.migrates_at_start) == (True, False)
-    assert not load(ENVIRONMENT="production", LOG_FORMAT="console").logs_as_json
+    assert not load(LOG_FORMAT="console").logs_as_json
+
+
+def test_production_needs_keys_for_sessions_and_nothing_else_does(load):
+    with pytest.raises(ConfigurationError, match=r"^JWT_KEYS is not set, and production needs it"):
+        load(ENVIRONMENT="production")
+    with pytest.raises(ConfigurationError, match=r"^JWT_KEYS is not set"):
+        load(ENVIRONMENT="production", JWT_KEYS="")
+    for name in ("development", "test"):
+        assert load(ENVIRONMENT=name, JWT_KEYS=None).jwt_keys is None
+
+
+@pytest.mark.parametrize(
+    "keys", ["k" * 32, "a:" + "k" * 32, "a:" + "k" * 32 + ", b:" + "l" * 40, "A+/=" * 11]
+)
+def test_keys_of_sessions_are_secrets_with_names_or_without(load, keys):
+    assert load(JWT_KEYS=keys).jwt_keys == keys
+
+
+def test_the_key_of_sessions_is_not_the_master_key(load):
+    with pytest.raises(ConfigurationError, match="JWT_KEYS must not hold OMS_API_KEY"):
+        load(JWT_KEYS=f"a:{BOOTSTRAP_KEY}")
+
+
+def test_an_empty_variable_is_one_that_is_not_set(load):
+    assert load(JWT_KEYS="", OMS_API_KEY_PREVIOUS="").oms_api_key_previous is None
 
 
 @pytest.mark.parametrize(
@@ -69,6 +94,18 @@ def test_it_knows_whether_others_can_reach_it(load, host, beyond):
         ("OMS_API_KEY", "é" * 40),
         ("OMS_API_KEY", "please-Change-Me-please-change-me-please"),
         ("OMS_API_KEY", ""),
+        ("OMS_API_KEY_PREVIOUS", "short"),
+        ("JWT_KEYS", "short"),
+        ("JWT_KEYS", "a:" + "k" * 31),
+        ("JWT_KEYS", "k" * 32 + "é"),
+        ("JWT_KEYS", "k" * 40 + ","),
+        ("JWT_KEYS", "k" * 40 + ",b:short-canary"),
+        ("JWT_KEYS", "a.b:" + "k" * 32),
+        ("JWT_KEYS", "a:b:" + "k" * 32),
+        ("JWT_KEYS", "a:" + "k" * 32 + ",a:" + "canary" * 6),
+        ("JWT_KEYS", "change-me-" * 4),
+        ("ACCESS_TOKEN_MINUTES", "0"),
+        ("SESSION_DAYS", "366"),
         ("DATABASE_URL", "mysql://user:canary@host/db"),
         ("DATABASE_URL", "canary"),
         ("DATABASE_URL", ""),
@@ -80,6 +117,13 @@ def test_it_knows_whether_others_can_reach_it(load, host, beyond):
         ("LOG_FORMAT", "canary"),
         ("LOG_LEVEL", "canary"),
         ("RATE_LIMIT_PER_MINUTE", "-1"),
+        ("RATE_LIMIT_TENANT_PER_MINUTE", "-1"),
+        ("RATE_LIMIT_ADDRESS_PER_MINUTE", "canary"),
+        ("REDIS_URL", "http://canary"),
+        ("TRUSTED_PROXIES", "canary"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8, 0.0.0.0/0"),
+        ("HEADER_TIMEOUT_SECONDS", "0"),
+        ("BODY_TIMEOUT_SECONDS", "301"),
         ("MAX_GMV", "0"),
         ("MAX_QUANTITY", "NaN"),
         ("MAX_PRICE", "Infinity"),
@@ -111,6 +155,16 @@ def test_all_troubles_are_told_at_once(load):
 def test_settings_that_contradict_each_other_are_refused(load):
     with pytest.raises(ConfigurationError, match="MIN_PRICE must not be above MAX_PRICE"):
         load(MIN_PRICE="2", MAX_PRICE="1")
+
+
+def test_rates_and_proxies_are_read_as_they_are_meant(load):
+    settings = load()
+    assert (settings.rate_limit_tenant_per_minute, settings.rate_limit_address_per_minute) == (None, None)
+    assert (settings.redis_url, settings.trusted_proxies) == (None, ())
+    assert load(REDIS_URL="").redis_url is None
+    settings = load(REDIS_URL="redis://:canary@host/0", TRUSTED_PROXIES="10.0.0.0/8, ::1")
+    assert [str(network) for network in settings.trusted_proxies] == ["10.0.0.0/8", "::1/128"]
+    assert "canary" not in repr(settings)
 
 
 @pytest.mark.parametrize(

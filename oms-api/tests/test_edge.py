@@ -2,10 +2,13 @@
 
 import gzip
 import json
+import random
 import re
 
 import pytest
 
+from app.identity.queries import credentials
+from app.identity.rules.keys import make_key
 from tests.factories import BOOTSTRAP_KEY, trade_body
 
 READS = ["/trades", "/trades/T1", "/portfolio/x", "/portfolios"]
@@ -100,7 +103,7 @@ def test_there_is_nothing_at_other_addresses(desk, path):
         ("DELETE", "trades"),
         ("PUT", "trade"),
         ("PATCH", "trades/T1"),
-        ("POST", "portfolios"),
+        ("PUT", "portfolios"),
         ("TRACE", "trades"),
     ],
 )
@@ -206,6 +209,96 @@ def test_every_answer_carries_the_safe_headers(service, method, path):
     assert len(headers.get_list("x-request-id")) == 1
 
 
+@pytest.mark.parametrize("environment", ["production", "development"])
+def test_production_is_served_behind_tls_and_says_so(serve, environment):
+    with serve(environment=environment) as service:
+        for path in ("/health", "/nothing", "/api/v1/portfolios", "/docs"):
+            told = service.client.get(path).headers.get("strict-transport-security")
+            assert told == ("max-age=31536000" if environment == "production" else None)
+
+
+@pytest.mark.parametrize("path", ["/api/v1/trade", "/api/v1/portfolios", "/health", "/nothing"])
+def test_no_page_of_another_origin_is_let_in(desk, path):
+    origin = {"Origin": "https://elsewhere.example"}
+    preflight = origin | {
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "x-api-key",
+    }
+    for method, headers in (("OPTIONS", preflight), ("GET", origin), ("POST", origin)):
+        answer = call(desk.service, method, path, desk.key, headers=headers)
+        assert not [name for name in answer.headers if name.startswith("access-control-")]
+        assert method != "OPTIONS" or answer.status_code in {404, 405}
+
+
+@pytest.mark.parametrize("path", ["/", "/health", "/api/v1/trade", "/api/v1/portfolio/x", "/metrics"])
+def test_nothing_is_traced(desk, path):
+    answer = call(desk.service, "TRACE", path, desk.key, headers={"X-Canary": "canary"})
+    assert answer.status_code in {404, 405}
+    assert "canary" not in answer.text
+    assert desk.key not in answer.text
+
+
+def rate_of(answer):
+    return answer.headers.get_list("ratelimit-policy"), answer.headers.get_list("ratelimit")
+
+
+def test_every_answer_of_a_limited_route_tells_what_is_left(serve):
+    with serve(rate_limit_per_minute=60) as service:
+        desk, reader = service.desk(), service.desk("read")
+        answers = [
+            desk.get("/portfolio/none"),
+            desk.get("/portfolio/none", as_of=1),
+            desk.report(),
+            desk.post("/trade", {}),
+            desk.post("/trades:batch", {"trades": []}),
+            desk.get("/portfolios"),
+            desk.get("/portfolios", limit=0),
+        ]
+        assert [answer.status_code for answer in answers] == [404, 404, 201, 422, 422, 200, 422]
+        for answer in answers:
+            (policy,), (state,) = rate_of(answer)
+            assert policy == '"default";q=60;w=60'
+            assert re.fullmatch(r'"default";r=5\d;t=1', state)
+        denied = reader.post("/trade", trade_body())
+        assert (denied.status_code, rate_of(denied)[1]) == (403, ['"default";r=59;t=1'])
+        for path in ("/health", "/nothing", "/docs"):
+            assert rate_of(service.client.get(path)) == ([], [])
+
+
+@pytest.mark.parametrize("path", ["/portfolio/none", "/portfolios"])
+def test_a_refusal_tells_which_limit_and_when_there_is_more(serve, path):
+    with serve(rate_limit_per_minute=5, rate_limit_tenant_per_minute=2) as service:
+        desk = service.desk()
+        for _ in range(2):
+            assert desk.get(path).status_code in {200, 404}
+        refused = desk.get(path)
+        assert refused.status_code == 429
+        assert rate_of(refused) == (
+            ['"tenant";q=2;w=60'],
+            [f'"tenant";r=0;t={refused.headers["retry-after"]}'],
+        )
+        assert "tenant" in problem_of(refused)["detail"]
+
+
+@pytest.mark.parametrize("path", ["/portfolio/none", "/portfolios"])
+def test_who_guesses_keys_is_stopped_by_address_before_any_look_up(serve, monkeypatch, path):
+    with serve(rate_limit_per_minute=100, rate_limit_address_per_minute=5) as service:
+        desk, looked_up, find = service.desk(), [], credentials.find_key
+
+        def counted(connection, key_id):
+            looked_up.append(key_id)
+            return find(connection, key_id)
+
+        monkeypatch.setattr(credentials, "find_key", counted)
+        guesses = [make_key(random.Random(number).choice) for number in range(8)]
+        answers = [call(service, "GET", f"/api/v1{path}", guess) for guess in guesses]
+        assert [answer.status_code for answer in answers] == [401] * 5 + [429] * 3
+        assert len(looked_up) == 5
+        assert "address" in problem_of(answers[-1])["detail"]
+        assert rate_of(answers[0]) == ([], [])
+        assert desk.get(path).status_code == 429
+
+
 def test_beyond_the_rate_a_key_waits_and_others_do_not(serve):
     with serve(rate_limit_per_minute=3) as service:
         desk, other = service.desk(), service.desk()
@@ -244,3 +337,17 @@ def test_an_unexpected_error_tells_only_its_request_id(serve, monkeypatch, asked
         assert answer.status_code == 500
         assert "canary" not in answer.text
         assert problem_of(answer)["detail"] == "The error was logged under this request id."
+
+
+def test_who_logs_in_or_refreshes_counts_for_the_address(serve):
+    with serve(rate_limit_per_minute=100, rate_limit_address_per_minute=3) as service:
+        bodies = {
+            "login": {"tenant": "none", "email": "a@example.com", "password": "wrong words"},
+            "refresh": {"refresh_token": "none"},
+        }
+        asked = ["refresh", "login", "refresh", "refresh", "login"]
+        answers = [
+            call(service, "POST", f"/api/v1/auth/{name}", content=json.dumps(bodies[name])) for name in asked
+        ]
+        assert [answer.status_code for answer in answers] == [401] * 3 + [429] * 2
+        assert "address" in problem_of(answers[-1])["detail"]

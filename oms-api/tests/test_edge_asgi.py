@@ -8,15 +8,28 @@ from app.edge import BODY_LIMIT, Edge, FastAnswer
 from app.errors import Conflict
 from app.logs import AccessLog
 from app.metrics import Metrics
+from app.rate_limit import Quotas, RateLimiter
 from tests.factories import NOON
 
+STALLED = b"the client sends no more"
 
-def serve(app, pieces, fast=None, headers=((b"transfer-encoding", b"chunked"),), kind="http", method="POST"):
+
+def serve(
+    app,
+    pieces,
+    fast=None,
+    headers=((b"transfer-encoding", b"chunked"),),
+    kind="http",
+    method="POST",
+    **of_edge,
+):
     """Send a body in `pieces` (None: the client leaves) and return the messages that were answered."""
     sent, asked = [], []
 
     async def receive():
         asked.append(1)
+        if pieces[len(asked) - 1 :] == [STALLED]:
+            await asyncio.Event().wait()
         if len(asked) > len(pieces):
             raise AssertionError("read past the end")
         piece = pieces[len(asked) - 1]
@@ -29,7 +42,7 @@ def serve(app, pieces, fast=None, headers=((b"transfer-encoding", b"chunked"),),
 
     async def run():
         metrics = Metrics()
-        edge = Edge(app, metrics, AccessLog(True, lambda _: None), lambda: NOON, fast or {})
+        edge = Edge(app, metrics, AccessLog(True, lambda _: None), lambda: NOON, fast or {}, **of_edge)
         await edge(
             {"type": kind, "method": method, "path": "/x", "query_string": b"", "headers": list(headers)},
             receive,
@@ -89,6 +102,26 @@ def test_a_declared_length_over_the_cap_is_refused_unread(length):
 @pytest.mark.parametrize("pieces", [[None], [b"a", None]])
 def test_a_client_that_leaves_is_not_served(pieces):
     assert serve(never, pieces)[0] == []
+
+
+@pytest.mark.parametrize("pieces", [[STALLED], [b"a", STALLED]])
+def test_a_body_that_does_not_arrive_in_time_is_refused_and_the_connection_closed(pieces):
+    sent, _ = serve(never, pieces, body_seconds=0.01)
+    assert sent[0]["status"] == 408
+    assert (b"connection", b"close") in sent[0]["headers"]
+    assert b"urn:slackoms:problem/too-slow" in sent[1]["body"]
+
+
+def test_a_fast_route_tells_the_rate_that_the_gate_noted_and_sees_the_address():
+    limiter = RateLimiter(Quotas(10))
+
+    async def fast(request):
+        request.rate = limiter.take("a", 1, request.address)
+        return FastAnswer(200, request.address.encode())
+
+    sent, _ = serve(never, [b""], {("POST", "/x"): fast})
+    assert sent[1]["body"] == b"-"
+    assert dict(sent[0]["headers"])[b"ratelimit"] == b'"default";r=9;t=6'
 
 
 def test_a_fast_route_is_served_at_the_edge_and_its_errors_are_problems():

@@ -20,10 +20,19 @@ def test_the_service_says_who_it_is(service, path):
 
 
 @pytest.mark.parametrize("prefix", ["", "/api/v1"])
-def test_it_is_ready_when_all_is_there(service, prefix):
+def test_it_is_ready_when_all_is_there(service, prefix, backend):
     answer = service.client.get(f"{prefix}/health/ready")
     assert answer.status_code == 200
-    assert answer.json() == {"status": "ready", "database": "ok", "migrations": "ok", "writer": "ok"}
+    wall = "enforced" if backend == "postgresql" else "none"
+    checks = {"database": "ok", "migrations": "ok", "writer": "ok"}
+    assert answer.json().items() >= ({"status": "ready", "row_level_security": wall} | checks).items()
+
+
+@pytest.mark.parametrize(("per_minute", "told"), [(0, "off"), (1, "per process")])
+def test_it_says_how_limits_are_counted_and_is_ready_all_the_same(serve, per_minute, told):
+    with serve(rate_limit_per_minute=per_minute) as service:
+        answer = service.client.get("/health/ready")
+        assert (answer.status_code, answer.json()["rate_limits"]) == (200, told)
 
 
 def test_it_is_not_ready_without_its_migrations(serve):

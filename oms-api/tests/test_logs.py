@@ -85,13 +85,18 @@ def test_a_planted_canary_is_found_nowhere(log_format, new_database):
         client.post("/api/v1/trades:batch", json={"trades": [{CANARY: CANARY}]}, headers=good)
         client.post("/api/v1/trades/T1:reverse", json={"reason": CANARY}, headers=good)
         client.get("/api/v1/trades", params={"user": CANARY, "cursor": CANARY}, headers=good)
-        client.get("/api/v1/trades", headers={"X-API-Key": CANARY, "Cookie": CANARY, "Authorization": CANARY})
+        client.get("/api/v1/trades", headers={"X-API-Key": CANARY, "Cookie": CANARY})
+        client.get("/api/v1/trades", headers={"Authorization": f"Bearer {CANARY}"})
+        client.get("/api/v1/trades", headers=good | {"X-On-Behalf-Of": CANARY})
+        logging_in = {"tenant": "default", "email": f"{CANARY}@example.com", "password": CANARY}
+        client.post("/api/v1/auth/login", json=logging_in)
+        client.post("/api/v1/auth/refresh", json={"refresh_token": CANARY})
         assert service.stop() in {0, -signal.SIGTERM}  # uvicorn ends by the signal that it was told to
         log = service.log()
     assert CANARY not in log
     assert BOOTSTRAP_KEY not in log
-    assert log.count("req-of-the-canary") == 6
+    assert log.count("req-of-the-canary") == 7
     lines = [line for line in log.splitlines() if "/api/v1/trade" in line]
-    assert len(lines) == 7
+    assert len(lines) == 9
     if log_format == "json":
-        assert {json.loads(line)["status"] for line in lines} == {201, 422, 404, 200, 401, 415}
+        assert {json.loads(line)["status"] for line in lines} == {201, 422, 404, 200, 401, 403, 415}

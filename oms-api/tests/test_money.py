@@ -8,9 +8,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from app.money import (
+    ceiling_to,
     fits,
     fixed,
+    floor_to,
     money_text,
+    nearest_to,
     parse_plain,
     product,
     quantity_text,
@@ -138,3 +141,27 @@ def test_anything_else_is_not(text):
 def test_no_text_at_all_breaks_the_reading(text):
     read = parse_plain(text)
     assert read is None or fixed(read)
+
+
+LARGEST = "9999999999999999.99999999"
+
+
+@pytest.mark.parametrize(
+    ("amount", "step", "floor", "ceiling", "nearest"),
+    [
+        ("101.0505", "0.01", "101.05", "101.06", "101.05"),
+        ("102.465", "0.01", "102.46", "102.47", "102.47"),
+        ("100", "0.05", "100", "100", "100"),
+        ("100.03", "0.05", "100", "100.05", "100.05"),
+        ("100.02", "0.05", "100", "100.05", "100"),
+        ("0.04", "0.05", "0", "0.05", "0.05"),
+        ("17", "5", "15", "20", "15"),
+        ("-0.03", "0.05", "-0.05", "0", "-0.05"),
+        (LARGEST, "0.00000003", LARGEST, LARGEST, LARGEST),
+    ],
+)
+def test_amounts_go_in_steps(amount, step, floor, ceiling, nearest):
+    given, unit = Decimal(amount), Decimal(step)
+    assert (floor_to(given, unit), ceiling_to(given, unit), nearest_to(given, unit)) == tuple(
+        map(Decimal, (floor, ceiling, nearest))
+    )

@@ -1,11 +1,12 @@
-"""A minute's worth of requests at once, then a steady rate, for each caller by itself."""
+"""A minute's worth of requests at once, then a steady rate: for each key and person, tenant and address."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import TooMany
-from app.rate_limit import RateLimiter
+from app.rate_limit import Quotas, RateLimiter
+from app.rate_limit import buckets as buckets_module
 
 
 class Clock:
@@ -16,22 +17,36 @@ class Clock:
         return self.now
 
 
-def passes(limiter, caller="a"):
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+def limiter_of(clock, caller, tenant=0, address=0):
+    return RateLimiter(Quotas(caller, tenant, address), clock)
+
+
+def passes(limiter, caller="a", tenant_id=1, address="192.0.2.1"):
     try:
-        limiter.take(caller)
+        limiter.take(caller, tenant_id, address)
     except TooMany:
         return False
     return True
 
 
-def test_a_minutes_worth_passes_at_once_and_no_more():
-    limiter = RateLimiter(60, Clock())
+def refusal(limiter, *who):
+    with pytest.raises(TooMany) as refused:
+        limiter.take(*(who or ("a", 1, "192.0.2.1")))
+    return refused.value
+
+
+def test_a_minutes_worth_passes_at_once_and_no_more(clock):
+    limiter = limiter_of(clock, 60)
     assert [passes(limiter) for _ in range(62)] == [True] * 60 + [False] * 2
 
 
-def test_then_one_passes_for_each_share_of_a_minute():
-    clock = Clock()
-    limiter = RateLimiter(60, clock)
+def test_then_one_passes_for_each_share_of_a_minute(clock):
+    limiter = limiter_of(clock, 60)
     while passes(limiter):
         pass
     for _ in range(5):
@@ -39,21 +54,17 @@ def test_then_one_passes_for_each_share_of_a_minute():
         assert [passes(limiter), passes(limiter)] == [True, False]
 
 
-def test_it_tells_how_long_to_wait_and_that_is_enough():
-    clock = Clock()
-    limiter = RateLimiter(2, clock)
+def test_it_tells_how_long_to_wait_and_that_is_enough(clock):
+    limiter = limiter_of(clock, 2)
     assert passes(limiter)
     assert passes(limiter)
-    with pytest.raises(TooMany) as refused:
-        limiter.take("a")
-    assert refused.value.retry_after_seconds == 30
-    clock.now += refused.value.retry_after_seconds
+    assert refusal(limiter).retry_after_seconds == 30
+    clock.now += 30
     assert passes(limiter)
 
 
-def test_a_refusal_costs_nothing():
-    clock = Clock()
-    limiter = RateLimiter(1, clock)
+def test_a_refusal_costs_nothing(clock):
+    limiter = limiter_of(clock, 1)
     assert passes(limiter)
     for _ in range(100):
         assert not passes(limiter)
@@ -61,36 +72,175 @@ def test_a_refusal_costs_nothing():
     assert passes(limiter)
 
 
-def test_callers_do_not_share():
-    limiter = RateLimiter(1, Clock())
+def test_callers_do_not_share(clock):
+    limiter = limiter_of(clock, 1)
     assert [passes(limiter, caller) for caller in "aabb"] == [True, False, True, False]
 
 
-def test_zero_means_no_limit():
-    limiter = RateLimiter(0, Clock())
-    assert all(passes(limiter) for _ in range(10_000))
+def test_zero_means_no_limit_at_all(clock):
+    limiter = limiter_of(clock, 0, 1, 1)
+    assert not limiter.is_on
+    assert [limiter.take("a", 1, "b") for _ in range(10_000)] == [None] * 10_000
+    limiter.charge_address("b")
+    limiter.check_address("b")
 
 
-def test_idle_time_earns_no_more_than_a_minutes_worth():
-    clock = Clock()
-    limiter = RateLimiter(3, clock)
+def test_idle_time_earns_no_more_than_a_minutes_worth(clock):
+    limiter = limiter_of(clock, 3)
     assert passes(limiter)
     clock.now += 86_400
     assert [passes(limiter) for _ in range(4)] == [True] * 3 + [False]
 
 
-def test_callers_beyond_count_do_not_fill_the_memory(monkeypatch):
-    monkeypatch.setattr("app.rate_limit._MOST_BUCKETS", 10)
-    limiter = RateLimiter(1, Clock())
-    assert all(passes(limiter, str(number)) for number in range(100))
+def test_a_tenants_callers_share_its_limit(clock):
+    limiter = limiter_of(clock, 10, tenant=3)
+    assert [passes(limiter, caller) for caller in "abcd"] == [True] * 3 + [False]
+    assert passes(limiter, "e", tenant_id=2)
+
+
+def test_callers_at_one_address_share_its_limit(clock):
+    limiter = limiter_of(clock, 10, address=3)
+    assert [passes(limiter, str(one), one) for one in range(4)] == [True] * 3 + [False]
+    assert passes(limiter, "e", 9, "192.0.2.2")
+
+
+def test_tenants_and_addresses_have_ten_and_twenty_times_as_much_unless_told(clock):
+    limiter = RateLimiter(Quotas(1), clock)
+    assert [passes(limiter, str(one)) for one in range(11)] == [True] * 10 + [False]
+    others = [passes(limiter, str(one), tenant_id=one) for one in range(100, 111)]
+    assert others == [True] * 10 + [False]  # twenty from this address
+
+
+def test_a_refusal_by_one_limit_takes_from_none(clock):
+    limiter = limiter_of(clock, 2, tenant=10, address=10)
+    for _ in range(100):
+        passes(limiter)
+    assert [passes(limiter, str(one)) for one in range(9)] == [True] * 8 + [False]
+
+
+@pytest.mark.parametrize(
+    ("quotas", "name", "words"),
+    [
+        ((1, 9, 9), "default", "with this key"),
+        ((9, 1, 9), "tenant", "this tenant"),
+        ((9, 9, 1), "address", "this network address"),
+        ((2, 1, 2), "tenant", "this tenant"),
+    ],
+)
+def test_the_refusal_names_the_limit(clock, quotas, name, words):
+    limiter = RateLimiter(Quotas(*quotas), clock)
+    assert passes(limiter)
+    refused = refusal(limiter)
+    assert words in refused.detail
+    assert refused.headers["ratelimit-policy"] == f'"{name}";q=1;w=60'
+    assert refused.headers["ratelimit"] == f'"{name}";r=0;t=60'
+    assert refused.retry_after_seconds == 60
+
+
+def test_of_several_limits_the_refusal_names_the_longest(clock):
+    limiter = limiter_of(clock, 60, tenant=1)
+    assert passes(limiter)
+    while passes(limiter, tenant_id=2):
+        pass
+    assert "tenant" in refusal(limiter).detail
+
+
+def test_the_header_tells_what_is_left_and_when_there_is_more(clock):
+    limiter = RateLimiter(Quotas(600), clock)
+    rate = limiter.take("a", 1, "192.0.2.1")
+    assert rate is not None
+    assert rate.headers == (
+        (b"ratelimit-policy", b'"default";q=600;w=60'),
+        (b"ratelimit", b'"default";r=599;t=1'),
+    )
+
+
+def test_the_header_tells_of_the_tenant_where_that_allows_less(clock):
+    limiter = limiter_of(clock, 10, tenant=12)
+    told = [dict(limiter.take(caller, 1, "192.0.2.1").headers)[b"ratelimit"] for caller in "aaab"]
+    assert told[2:] == [b'"default";r=7;t=6', b'"tenant";r=8;t=5']
+
+
+def test_what_others_do_at_the_same_address_is_not_told(clock):
+    limiter = limiter_of(clock, 10, tenant=20, address=11)
+    for _ in range(9):
+        limiter.take("a", 1, "192.0.2.1")
+    assert dict(limiter.take("b", 2, "192.0.2.1").headers) == {
+        b"ratelimit-policy": b'"default";q=10;w=60',
+        b"ratelimit": b'"default";r=9;t=6',
+    }
+
+
+def test_failures_to_authenticate_count_for_the_address(clock):
+    limiter = limiter_of(clock, 10, address=3)
+    for _ in range(3):
+        limiter.check_address("192.0.2.1")
+        limiter.charge_address("192.0.2.1")
+    with pytest.raises(TooMany) as refused:
+        limiter.check_address("192.0.2.1")
+    assert refused.value.retry_after_seconds == 20
+    assert not passes(limiter)
+    limiter.check_address("192.0.2.2")
+    clock.now += 20
+    limiter.check_address("192.0.2.1")
+
+
+def test_failures_under_way_at_once_are_paid_back_and_the_debt_is_bounded(clock):
+    limiter = limiter_of(clock, 10, address=3)
+    for _ in range(1000):
+        limiter.charge_address("192.0.2.1")
+    clock.now += 79
+    with pytest.raises(TooMany) as refused:
+        limiter.check_address("192.0.2.1")
+    assert refused.value.retry_after_seconds == 1
+    clock.now += 1
+    limiter.check_address("192.0.2.1")
+
+
+def test_an_ipv6_site_counts_as_one_address(clock):
+    limiter = limiter_of(clock, 10, address=2)
+    sent = [passes(limiter, "a", 1, f"2001:db8:0:1::{one:x}") for one in range(3)]
+    assert sent == [True, True, False]
+    assert passes(limiter, "a", 1, "2001:db8:0:2::1")
+    assert passes(limiter, "a", 1, "not:an:address")
+
+
+def test_callers_beyond_count_neither_fill_the_memory_nor_free_the_busy(clock, monkeypatch):
+    monkeypatch.setattr(buckets_module, "MOST_BUCKETS", 10)
+    limiter = limiter_of(clock, 1)
+    assert passes(limiter, "busy")
+    clock.now += 10
+    for number in range(9):
+        assert passes(limiter, str(number))
+    clock.now += 50
+    assert passes(limiter, "busy")
+    clock.now += 10  # the others are full again: they are forgotten first
+    assert all(passes(limiter, f"new {number}") for number in range(5))
+    assert not passes(limiter, "busy")
+    assert all(passes(limiter, f"flood {number}") for number in range(100))
+    assert len(limiter._callers._buckets) <= 10
 
 
 @given(st.integers(1, 1000), st.lists(st.floats(0, 10), max_size=200))
 def test_never_more_pass_than_the_capacity_and_the_time_allow(per_minute, pauses):
     clock = Clock()
-    limiter = RateLimiter(per_minute, clock)
+    limiter = limiter_of(clock, per_minute)
     began, passed = clock.now, 0
     for pause in pauses:
         clock.now += pause
         passed += passes(limiter)
         assert passed <= per_minute + (clock.now - began) * per_minute / 60 + 1e-6
+
+
+@given(st.integers(1, 100), st.lists(st.floats(0, 10), min_size=1, max_size=50))
+def test_what_is_told_to_be_left_does_pass_and_more_after_the_time_told(per_minute, pauses):
+    clock = Clock()
+    limiter = limiter_of(clock, per_minute)
+    for pause in pauses:
+        clock.now += pause
+        passes(limiter)
+    clock.now += 60 / per_minute + 1e-6
+    rate = limiter.take("a", 1, "192.0.2.1")
+    assert [passes(limiter) for _ in range(rate.remaining + 1)] == [True] * rate.remaining + [False]
+    clock.now += rate.more_after_seconds + 1e-6
+    assert passes(limiter)

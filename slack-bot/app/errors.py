@@ -2,10 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 
 
 class BotError(Exception):
     """Root of the expected failures."""
+
+
+class Stranger(BotError):
+    """Somebody of another workspace than the app's, as in a shared channel; or nobody that was named."""
 
 
 class Saturated(BotError):
@@ -40,6 +45,14 @@ class NotPlaced(OmsError):
     """Nothing was recorded, for certain: never sent, or refused before it could count."""
 
 
+class TooManyRequests(NotPlaced):
+    """429: over the rate of the person, the key or the desk; `retry_after_seconds` is None if not said."""
+
+    def __init__(self, retry_after_seconds: int | None):
+        super().__init__("The OMS answered 429.")
+        self.retry_after_seconds = retry_after_seconds
+
+
 class OutcomeUnknown(OmsError):
     """Sent, but no answer that settles it: ask by the idempotency key, never send again blindly."""
 
@@ -57,12 +70,29 @@ class KeyTaken(OmsError):
     """409: this idempotency key holds a trade already, made from other entries than these."""
 
 
-class NotAllowed(OmsError):
-    """401 or 403: the key of the bot is wrong, revoked or too weak."""
+class Bar(Enum):
+    """What stands in the way of somebody."""
 
-    def __init__(self, status: int):
-        super().__init__(f"The OMS answered {status}.")
-        self.status = status
+    KEY = auto()  # the bot's key is wrong, expired or revoked: a mistake of its operator
+    ACTING = auto()  # the key is good, and may not act for people: another one
+    NOT_A_MEMBER = auto()  # the desk lets this person in no more, or not yet
+    ROLE = auto()  # a member, whose role does not include this
+    WORKSPACE = auto()  # the Slack workspace belongs to another desk
+    SUSPENDED = auto()  # the whole desk is
+
+
+class NotAllowed(OmsError):
+    """401 or 403: nothing was looked at, because of the key or of the person."""
+
+    def __init__(self, bar: Bar):
+        super().__init__(f"Not allowed: {bar.name.lower()}.")
+        self.bar = bar
+
+
+def named(fault: BotError) -> str:
+    """Name a fault for logs: its kind and what barred somebody, never the words of the OMS or of people."""
+    kind = type(fault).__name__
+    return f"{kind} {fault.bar.name.lower()}" if isinstance(fault, NotAllowed) else kind
 
 
 class SlackError(BotError):

@@ -43,7 +43,7 @@ class Message:
         body: dict[str, Any] = {"type": "message", "user": self.user, "ts": self.ts, "text": self.text}
         if self.from_bot:
             body |= {"bot_id": workspace.BOT_ID, "app_id": workspace.APP_ID}
-        body["team"] = workspace.TEAM_ID
+        body["team"] = workspace.team_of(self.user).id
         if self.blocks:
             body["blocks"] = self.blocks
         if self.thread_ts:

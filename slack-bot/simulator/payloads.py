@@ -11,7 +11,6 @@ from simulator.views import View
 from simulator.workspace import Channel, Person
 
 VERIFICATION_TOKEN = "deprecated"  # noqa: S105 - Slack still sends one, for apps that do not check signatures
-TEAM = {"id": workspace.TEAM_ID, "domain": workspace.TEAM_DOMAIN}
 Payload = dict[str, Any]
 
 
@@ -20,8 +19,8 @@ def command(person: Person, channel: Channel, words: str, trigger_id: str, respo
     name, _, text = words.partition(" ")
     fields = {
         "token": VERIFICATION_TOKEN,
-        "team_id": workspace.TEAM_ID,
-        "team_domain": workspace.TEAM_DOMAIN,
+        "team_id": person.team.id,
+        "team_domain": person.team.domain,
         "channel_id": channel.id,
         "channel_name": channel_name(channel),
         "user_id": person.id,
@@ -122,10 +121,10 @@ def channel_name(channel: Channel) -> str:
 
 
 def _base(kind: str, person: Person) -> Payload:
-    user = {"id": person.id, "username": person.name, "name": person.name, "team_id": workspace.TEAM_ID}
+    user = {"id": person.id, "username": person.name, "name": person.name, "team_id": person.team.id}
     return {
         "type": kind,
-        "team": TEAM,
+        "team": {"id": person.team.id, "domain": person.team.domain},
         "user": user,
         "api_app_id": workspace.APP_ID,
         "token": VERIFICATION_TOKEN,

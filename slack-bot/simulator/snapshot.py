@@ -55,7 +55,9 @@ def _about(world: World) -> Json:
 
 
 def _person(person: Person) -> Json:
-    return {"id": person.id, "name": person.name, "real_name": person.real_name, "title": person.title}
+    team = {"id": person.team.id, "name": person.team.name}
+    about = {"id": person.id, "name": person.name, "real_name": person.real_name, "title": person.title}
+    return about | {"team": team}
 
 
 def _channel(channel: Channel) -> Json:

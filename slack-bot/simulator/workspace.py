@@ -1,10 +1,11 @@
-"""The workspace that everybody starts in: people, channels, and the app with its bot."""
+"""The workspace that everybody starts in, and a neighbour: people, channels, and the app with its bot."""
 
 from dataclasses import dataclass, field
 
 TEAM_ID = "T0DESK00001"
 TEAM_NAME = "Trading Desk"
 TEAM_DOMAIN = "trading-desk"
+SHARED = "C0PARTNER01"
 APP_ID = "A0SLACKOMS1"
 BOT_ID = "B0SLACKOMS1"
 BOT_USER_ID = "U0SLACKOMS1"
@@ -12,13 +13,27 @@ SYSTEM_USER_ID = "USLACKBOT"
 
 
 @dataclass(frozen=True)
+class Team:
+    """A workspace: the app's own, or one that shares a channel with it."""
+
+    id: str
+    name: str
+    domain: str
+
+
+HOME = Team(TEAM_ID, TEAM_NAME, TEAM_DOMAIN)
+NEIGHBOUR = Team("T0PARTNER02", "Partner Fund", "partner-fund")
+
+
+@dataclass(frozen=True)
 class Person:
-    """Somebody to act as."""
+    """Somebody to act as, with the workspace that they belong to."""
 
     id: str
     name: str
     real_name: str
     title: str
+    team: Team = HOME
 
 
 @dataclass
@@ -43,8 +58,10 @@ PEOPLE = (
     Person("U0BENOKAF02", "ben", "Ben Okafor", "Trader"),
     Person("U0ZOENUNE03", "zoe", "Zoë Núñez", "Risk"),
     Person("U0DEVPATE04", "dev", "Dev Patel", "Operations"),
+    Person("U0KIMPARK05", "kim", "Kim Park", "A stranger here", NEIGHBOUR),
 )
-EVERYBODY = {person.id for person in PEOPLE}
+TEAMS = {person.id: person.team for person in PEOPLE}
+EVERYBODY = {person.id for person in PEOPLE if person.team is HOME}
 
 
 def channels() -> dict[str, Channel]:
@@ -59,7 +76,14 @@ def channels() -> dict[str, Channel]:
         ),
         Channel("C0OLDDESK01", "old-desk", topic="Archived", archived=True, members=set(with_bot)),
     ]
+    everywhere = {person.id for person in PEOPLE} | {BOT_USER_ID}
+    rooms.append(Channel(SHARED, "partners", topic="Shared with Partner Fund", members=everywhere))
     return {room.id: room for room in rooms + [direct_message(person.id) for person in PEOPLE]}
+
+
+def team_of(user: str) -> Team:
+    """Return the workspace of somebody; the app and Slack itself belong to the first one."""
+    return TEAMS.get(user, HOME)
 
 
 def direct_message(user: str) -> Channel:

@@ -13,7 +13,8 @@ from app.oms_client import OmsClient
 from app.replies.desk import Desk, Waits
 from app.server.build import Bot, create_bot
 from tests import factories
-from tests.fakes import FakeOms, FakeSlack
+from tests.fake_oms import FakeOms
+from tests.fakes import FakeSlack
 
 SHORT = Waits(submission=0.25, suggestions=0.3, redraw_after=0.0, lookup_every=0.02, lookup_for=0.4)
 
@@ -35,8 +36,11 @@ class Workspace:
     def type(self, text: str, name: str = "/trade", **changes: Any) -> TestResponse:
         return self.deliver(factories.command(text, name, self.slack.response_url, **changes))
 
-    def submit(self, values: dict[str, Any] | None = None, **view_changes: Any) -> Any:
-        return self.deliver(factories.submission(values, **view_changes)).get_json(silent=True)
+    def submit(
+        self, values: dict[str, Any] | None = None, by: str = "U1", team: str = "T1", **view_changes: Any
+    ) -> Any:
+        payload = factories.submission(values, **view_changes) | {"user": {"id": by, "team_id": team}}
+        return self.deliver(payload).get_json(silent=True)
 
     def restarted(self) -> "Workspace":
         """The same surroundings with a bot that remembers nothing."""

@@ -150,62 +150,6 @@ class FakeSlack(Server):
         return {"id": view_id, "root_view_id": view_id, "hash": f"h{self.hashes}"}
 
 
-class FakeOms(Server):
-    """The REST contract as far as the bot uses it: trades once per key, lists, portfolios."""
-
-    def __init__(self) -> None:
-        self.trades: dict[str, dict[str, Any]] = {}
-        self.bodies: dict[str, Any] = {}
-        self.portfolios: list[str] = ["Growth", "Income"]
-        super().__init__()
-
-    @override
-    def name_of(self, call: Call) -> str:
-        path = call.path.removeprefix("/api/v1")
-        if path == "/trades":
-            asked = {"idempotency_key": "find", "portfolio": "portfolio_named", "symbol": "last_price"}
-            return next(name for parameter, name in asked.items() if parameter in call.query)
-        return {"/trade": "place", "/portfolios": "portfolios"}.get(path, path)
-
-    @override
-    def usual(self, call: Call) -> Answer:
-        name = self.name_of(call)
-        if name == "place":
-            return self.place(call)
-        if name == "find":
-            trade = self.trades.get(call.query["idempotency_key"])
-            return Answer(body=[trade] if trade else [])
-        if name == "last_price":
-            found = [each for each in self.trades.values() if each["symbol"] == call.query["symbol"]]
-            return Answer(body=found[-1:])
-        if name == "portfolio_named":
-            return Answer(body=self.one_trade_in(call.query["portfolio"]))
-        if name == "portfolios":
-            typed = call.query.get("q", "").casefold()
-            return Answer(body=[each for each in self.portfolios if typed in each.casefold()])
-        return Answer(body={"status": "ok"})
-
-    def place(self, call: Call) -> Answer:
-        key = call.headers["idempotency-key"]
-        if key in self.trades and self.bodies[key] != call.body:
-            return problem(409, "This key was used for another request.", kind="idempotency-key-reused")
-        replayed = {"Idempotent-Replayed": "true"} if key in self.trades else {}
-        self.bodies[key] = call.body
-        trade = self.trades.setdefault(key, trade_json(call.body, f"T{1697234567000 + len(self.trades)}X"))
-        return Answer(201, {"success": True, "trade_id": trade["trade_id"], "trade": trade}, replayed)
-
-    def one_trade_in(self, portfolio: str) -> list[dict[str, Any]]:
-        known = [*self.portfolios, *(each["portfolio_name"] for each in self.trades.values())]
-        named = [each for each in known if each.casefold() == portfolio.casefold()]
-        body = {"symbol": "X", "quantity": "1", "gmv": "1", "side": "BUY"}
-        return [trade_json(body | {"portfolio_name": name}, "T1") for name in named[:1]]
-
-    def record(self, key: str, body: dict[str, Any]) -> None:
-        """Put a trade into the books behind the bot's back."""
-        self.bodies[key] = body
-        self.trades[key] = trade_json(body, f"T{1697234567000 + len(self.trades)}Z")
-
-
 def trade_json(body: dict[str, Any], trade_id: str) -> dict[str, Any]:
     quantity, gmv = Decimal(body["quantity"]), Decimal(body["gmv"])
     return {

@@ -11,7 +11,8 @@ from app.database.bulk import (
 )
 from app.database.engine import connect_engine, normalise_url, refuse_unsafe_durability
 from app.database.readers import Readers
-from app.database.types import Amount, Instant
+from app.database.tenants import declare_every_tenant, declare_tenants
+from app.database.types import Amount, Instant, Serial
 from app.database.unit_of_work import snapshot, unit_of_work
 
 __all__ = [
@@ -20,8 +21,11 @@ __all__ = [
     "Base",
     "Instant",
     "Readers",
+    "Serial",
     "alteration",
     "connect_engine",
+    "declare_every_tenant",
+    "declare_tenants",
     "insertion",
     "insertion_of_missing",
     "matching_rows",

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
+from app.database.tenants import carry_declarations, wall_off
 from app.database.waits import install
 
 CONNECT_TIMEOUT_SECONDS = 3
@@ -26,11 +27,15 @@ def normalise_url(url: str) -> URL:
     return parsed
 
 
-def connect_engine(url: str, readers: int = 8, timeout_seconds: float = 5.0) -> Engine:
+def connect_engine(
+    url: str, readers: int = 8, timeout_seconds: float = 5.0, *, walled: bool = False
+) -> Engine:
     """Return an engine for `url` with a connection for each reader and a few to spare.
 
-    No statement waits longer than `timeout_seconds` for the server, nor a fifth of that for a lock: told
-    apart, for a lock that is held is no server that is gone.
+    With `walled`, as the service works: on PostgreSQL as a role that sees declared tenants alone (see
+    `database.tenants`); without, as the operator's commands do. No statement waits longer than
+    `timeout_seconds` for the server, nor a fifth of that for a lock: told apart, for a lock that is held is
+    no server that is gone.
     """
     parsed = normalise_url(url)
     pool = {"pool_size": readers + _SPARE_CONNECTIONS, "max_overflow": 0, "pool_timeout": 2.0}
@@ -41,7 +46,7 @@ def connect_engine(url: str, readers: int = 8, timeout_seconds: float = 5.0) -> 
     options = (
         f"-c timezone=UTC -c lock_timeout={lock_milliseconds} -c idle_in_transaction_session_timeout=15000"
     )
-    return create_engine(
+    engine = create_engine(
         parsed,
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
@@ -51,6 +56,8 @@ def connect_engine(url: str, readers: int = 8, timeout_seconds: float = 5.0) -> 
         pool_recycle=1800,
         **pool,
     )
+    (wall_off if walled else carry_declarations)(engine)
+    return engine
 
 
 def refuse_unsafe_durability(connection: Connection) -> None:

@@ -6,12 +6,15 @@ SQLite's own NUMERIC is binary floating point, and its date types forget the tim
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from sqlalchemy import DateTime, Dialect, Numeric, Text
+from sqlalchemy import BigInteger, DateTime, Dialect, Integer, Numeric, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from typing_extensions import override
 
 from app.clock import iso
 from app.money import DIGITS, PLACES, fixed
+
+# Keys that the database numbers.
+Serial = BigInteger().with_variant(Integer, "sqlite")
 
 
 class Amount(TypeDecorator[Decimal]):

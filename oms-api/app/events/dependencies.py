@@ -5,9 +5,10 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from app.errors import OmsError
+from app.edge import FastRequest
 from app.events.service.feed import Feed
 from app.identity.dependencies import Gate
+from app.identity.rules.access import Operation
 from app.wire.seals import Seals
 
 StillCounts = Callable[[], Awaitable[bool]]
@@ -25,14 +26,10 @@ async def _seals(request: Request) -> Seals:
 
 async def _still_counts(request: Request) -> StillCounts:
     gate: Gate = request.app.state.gate
-    key = request.headers.get("x-api-key")
+    edge: FastRequest = request.state.edge
 
     async def ask() -> bool:
-        try:
-            await gate.authenticator.authenticate(key)
-        except OmsError:
-            return False
-        return True
+        return await gate.still_counts(edge, Operation.READ_EVENTS)
 
     return ask
 

@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Index, Integer, String, Text
+from sqlalchemy import Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.database import Base, Instant
+from app.database import Base, Instant, Serial
 
 
 class Event(Base):
@@ -14,9 +14,7 @@ class Event(Base):
     __tablename__ = "events"
     __table_args__ = (Index(None, "tenant_id", "id"),)
 
-    id: Mapped[int] = mapped_column(
-        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
-    )
+    id: Mapped[int] = mapped_column(Serial, primary_key=True)
     tenant_id: Mapped[int] = mapped_column(Integer)  # no foreign key: it would be checked for every trade
     type: Mapped[str] = mapped_column(String(60))
     payload: Mapped[str] = mapped_column(Text)

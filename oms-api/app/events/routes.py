@@ -5,23 +5,27 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from app.database import declare_tenants
 from app.errors import FieldError, Invalid, Unavailable
 from app.events.dependencies import StillCounts, TheFeed, TheSeals, WhetherItCounts
 from app.events.queries import EventFilter, StoredEvent
 from app.events.queries import list_events as read_events
 from app.events.schemas import EventOut, event_out, server_sent
-from app.identity.dependencies import Reader
+from app.identity.dependencies import allowed
+from app.identity.rules.access import Caller, Operation
 from app.wire.answers import NEXT_HEADER, answer, responses
-from app.wire.given import TheReaders
+from app.wire.dependencies import TheReaders
+from app.wire.lists import Cursor, Limit, When, link
 from app.wire.pages import DEFAULT_LIMIT
-from app.wire.query import Cursor, Limit, When, next_link
 from app.wire.seals import Seals
 
 router = APIRouter(tags=["events"])
+
+Watcher = Annotated[Caller, Depends(allowed(Operation.READ_EVENTS))]
 
 _EVENT = "event"  # the kind of its sealed numbers
 _TYPE = re.compile(r"[a-z][a-z_]*(\.[a-z_]+|\.\*)", re.ASCII)
@@ -68,7 +72,7 @@ class StreamQuery(BaseModel):
 
 @router.get("/events", responses=responses(200, {"model": list[EventOut]}, headers=NEXT_HEADER))
 async def list_events(
-    caller: Reader, query: Annotated[EventQuery, Query()], feed: TheFeed, readers: TheReaders,
+    caller: Watcher, query: Annotated[EventQuery, Query()], feed: TheFeed, readers: TheReaders,
     seals: TheSeals, request: Request,
 ) -> Response:  # fmt: skip
     """Events, newest first."""
@@ -78,17 +82,19 @@ async def list_events(
     else:
         below = await feed.horizon(tenant_id) + 1
     found = await readers.run_single(
-        lambda connection: read_events(connection, tenant_id, wanted, below, query.limit + 1)
+        lambda connection: read_events(
+            declare_tenants(connection, [tenant_id]), tenant_id, wanted, below, query.limit + 1
+        )
     )
     page = [(event, seals.seal(tenant_id, _EVENT, event.id)) for event in found[: query.limit]]
     cursor = page[-1][1] if len(found) > query.limit else None
     told = [event_out(event, seal) for event, seal in page]
-    return answer(told, headers=next_link(request, cursor))
+    return answer(told, headers=link(request, cursor))
 
 
 @router.get("/events/stream", response_class=StreamingResponse, responses=responses(200, STREAM))
 async def stream_events(
-    caller: Reader, query: Annotated[StreamQuery, Query()], feed: TheFeed, seals: TheSeals,
+    caller: Watcher, query: Annotated[StreamQuery, Query()], feed: TheFeed, seals: TheSeals,
     still_counts: WhetherItCounts,
     last_seen: Annotated[
         str | None, Header(alias="Last-Event-ID", description="Go on after this event; without it, from now")

@@ -10,17 +10,22 @@ from sqlalchemy import Connection
 from app.clock import Now
 from app.database import Readers
 from app.metrics import Metrics
+from app.rate_limit import RateLimits
 
 
 @dataclass(frozen=True, slots=True)
 class Vitals:
-    """The parts whose state is health. `is_current` tells whether a database has this version's tables."""
+    """The parts whose state is health. `is_current` tells whether a database has this version's tables,
+    `wall` what row-level security is worth on it.
+    """
 
     readers: Readers
     is_current: Callable[[Connection], bool]
+    wall: Callable[[Connection], str]
     writer_is_alive: Callable[[], bool]
     metrics: Metrics
     now: Now
+    rate_limits: Callable[[], RateLimits]
 
 
 async def _vitals(request: Request) -> Vitals:

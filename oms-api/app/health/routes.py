@@ -1,16 +1,17 @@
 """Health needs no key; metrics do."""
 
 import asyncio
-from typing import Any
+from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 
 from app import __version__
 from app.clock import iso
 from app.errors import Unavailable
 from app.health.dependencies import TheVitals, Vitals
 from app.health.schemas import HealthOut, ReadinessOut
-from app.identity.dependencies import Reader
+from app.identity.dependencies import allowed
+from app.identity.rules.access import Caller, Operation
 from app.metrics import CONTENT_TYPE
 from app.wire.answers import answer, responses
 
@@ -41,10 +42,13 @@ async def live(vitals: TheVitals) -> Response:
 @router.get("/health/ready", responses={200: {"model": ReadinessOut}, 503: {"model": ReadinessOut}})
 async def ready(vitals: TheVitals) -> Response:
     """Tell whether trades can be taken: 503 while the database, its tables or the writer are not there."""
-    state = await _readiness(vitals)
-    is_ready = all(state.values())
-    checks = {name: "ok" if state[name] else "failed" for name in _CHECKS}
-    return answer({"status": "ready" if is_ready else "not ready", **checks}, 200 if is_ready else 503)
+    current, wall = await _look(vitals)
+    state = (current is not None, bool(current), vitals.writer_is_alive())
+    is_ready = all(state)
+    checks = {name: "ok" if holds else "failed" for name, holds in zip(_CHECKS, state, strict=True)}
+    facts = {"status": "ready" if is_ready else "not ready", **checks, "row_level_security": wall}
+    facts["rate_limits"] = vitals.rate_limits()
+    return answer(facts, 200 if is_ready else 503)
 
 
 @metrics_router.get(
@@ -52,15 +56,19 @@ async def ready(vitals: TheVitals) -> Response:
     response_class=Response,
     responses=responses(200, {"content": {"text/plain": {"schema": {"type": "string"}}}}),
 )
-async def metrics(_: Reader, vitals: TheVitals) -> Response:
+async def metrics(
+    _: Annotated[Caller, Depends(allowed(Operation.READ_METRICS))], vitals: TheVitals
+) -> Response:
     """Counts and timings for Prometheus, with a key of scope `read`."""
     return Response(vitals.metrics.render(), media_type=CONTENT_TYPE)
 
 
-async def _readiness(vitals: Vitals) -> dict[str, Any]:
+async def _look(vitals: Vitals) -> tuple[bool | None, str]:
+    """Return whether the tables are this version's, None where the database is away, and what its wall is."""
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            current = await vitals.readers.run(vitals.is_current)
+            return await vitals.readers.run(
+                lambda connection: (vitals.is_current(connection), vitals.wall(connection))
+            )
     except (Unavailable, TimeoutError):
-        return {"database": False, "migrations": False, "writer": vitals.writer_is_alive()}
-    return {"database": True, "migrations": current, "writer": vitals.writer_is_alive()}
+        return None, "unknown"

@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from app.rate_limit import RateLimits
+
 Check = Literal["ok", "failed"]
 
 
@@ -23,3 +25,9 @@ class ReadinessOut(BaseModel):
     database: Check
     migrations: Check
     writer: Check
+    row_level_security: Literal["enforced", "enforced on the owner", "bypassed", "none", "unknown"] = Field(
+        description="The second wall between tenants: PostgreSQL's, where the database has one"
+    )
+    rate_limits: RateLimits = Field(
+        description="Whether processes share their rate limits; `per process` also while Redis is away"
+    )

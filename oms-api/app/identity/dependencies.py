@@ -1,19 +1,30 @@
-"""The gate that every request but health passes: key, scope, rate."""
+"""The gate that every request but health passes: key or token, person, rate, and the table of operations."""
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Security
-from fastapi.security import APIKeyHeader
+from fastapi.security import APIKeyHeader, HTTPBearer
 
+from app.audit.service import AuditEntry, Trail
+from app.clock import Now
 from app.edge import FastRequest
-from app.errors import NotPlaced, Unavailable
-from app.identity.rules import Caller, Scope
-from app.identity.service import Authenticator, require
+from app.errors import Malformed, NotPlaced, OmsError, Unavailable
+from app.identity.errors import NotAllowed, NoValidKey
+from app.identity.rules.access import TABLE, Caller, Operation
+from app.identity.service.authenticator import Authenticator, People, Where
+from app.identity.service.sessions import Sessions
 from app.rate_limit import RateLimiter
 
 API_KEY_HEADER = APIKeyHeader(name="X-API-Key", scheme_name="ApiKey", auto_error=False)
+BEARER = HTTPBearer(scheme_name="Bearer", description="An access token of POST /auth/login", auto_error=False)
+_WRITES = frozenset(
+    {
+        *(Operation.REPORT_TRADE, Operation.REVERSE_TRADE),
+        *(Operation.PLACE_ORDER, Operation.CHANGE_ORDER, Operation.CANCEL_ORDER, Operation.CLOSE_POSITION),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,38 +32,94 @@ class Gate:
     """Who may pass, and how often."""
 
     authenticator: Authenticator
+    people: People
+    sessions: Sessions
     limiter: RateLimiter
+    trail: Trail
+    now: Now
 
-    async def admit(self, key: str | None, scope: Scope) -> Caller:
-        """Return the caller. Raises NoValidKey, MissingScope or TooMany."""
+    async def admit(self, request: FastRequest, operation: Operation) -> Caller:
+        """Return the caller, and note it for the log. Raises an OmsError where it may not pass."""
+        self.limiter.check_address(request.address)
         try:
-            caller = await self.authenticator.authenticate(key)
+            caller = await self._who(request)
         except Unavailable as error:
-            raise NotPlaced(error.detail) if scope is Scope.TRADE else error from None
-        self.limiter.take(caller.key_id)
-        require(caller, scope)
+            raise NotPlaced(error.detail) if operation in _WRITES else error from None
+        except OmsError:
+            self.limiter.charge_address(request.address)
+            raise
+        request.caller = caller.name if caller.person is None else f"{caller.person} via {caller.name}"
+        request.rate = self.limiter.take(_rated(caller), caller.tenant_id, request.address)
+        if not caller.may(operation):
+            self._tell_of_denial(request, caller, operation)
+            raise NotAllowed(TABLE[operation].any_of, caller.role, is_narrowed=caller.portfolios is not None)
         return caller
 
-    async def admit_fast(self, request: FastRequest, scope: Scope) -> Caller:
-        """Return the caller of a fast route, and note it for the log."""
-        key = request.headers.get(b"x-api-key")
-        caller = await self.admit(key.decode("latin-1") if key else None, scope)
-        request.caller = caller.name
-        return caller
+    async def still_counts(self, request: FastRequest, operation: Operation) -> bool:
+        """Tell whether who was admitted would be admitted again, without counting the request."""
+        try:
+            return (await self._who(request)).may(operation)
+        except OmsError:
+            return False
+
+    def count_stranger(self, request: FastRequest) -> None:
+        """Take a request of nobody yet from its address. Raises TooMany."""
+        self.limiter.check_address(request.address)
+        self.limiter.charge_address(request.address)
+
+    def _tell_of_denial(self, request: FastRequest, caller: Caller, operation: Operation) -> None:
+        who = (caller.tenant_id, self.now(), caller.actor, caller.name)
+        self.trail.note(AuditEntry(*who, "denied", operation.value, request.address, request.request_id))
+
+    async def _who(self, request: FastRequest) -> Caller:
+        headers = request.headers
+        key, bearer = headers.get(b"x-api-key"), headers.get(b"authorization")
+        person = headers.get(b"x-on-behalf-of")
+        if bearer is not None and key is not None:
+            raise Malformed("Send either X-API-Key or Authorization, not both.")
+        if bearer is not None:
+            caller = await self.sessions.authenticate(_token(bearer))
+        else:
+            caller = await self.authenticator.authenticate(key.decode("latin-1") if key else None)
+        if person is None:
+            return caller
+        where = Where(request.address, request.request_id)
+        return await self.people.acting(caller, person.decode("latin-1"), where)
 
 
-def caller_with(scope: Scope) -> Callable[..., Coroutine[Any, Any, Caller]]:
-    """Return a FastAPI dependency: the caller, whose key has `scope`."""
+def _rated(caller: Caller) -> str:
+    """Return whose rate counts: a key's own, or each person's with it; all sessions of a person are one."""
+    if caller.person is None:
+        return caller.key_id
+    return f"{caller.key_id.partition(':')[0]}|{caller.tenant_id}|{caller.person}"
 
-    async def admit(request: Request, key: Annotated[str | None, Security(API_KEY_HEADER)]) -> Caller:
+
+def _token(header: bytes) -> str:
+    scheme, _, token = header.decode("latin-1").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise NoValidKey
+    return token.strip()
+
+
+async def count_stranger(request: Request) -> None:
+    """A FastAPI dependency for routes that anybody may ask: the address has a rate."""
+    gate: Gate = request.app.state.gate
+    gate.count_stranger(request.state.edge)
+
+
+def allowed(operation: Operation) -> Callable[..., Coroutine[Any, Any, Caller]]:
+    """Return a FastAPI dependency: the caller, whom the table lets do this."""
+
+    async def admit(
+        request: Request, _key: Annotated[str | None, Security(API_KEY_HEADER)],
+        _bearer: Annotated[object, Security(BEARER)],
+    ) -> Caller:  # fmt: skip
         gate: Gate = request.app.state.gate
-        caller = await gate.admit(key, scope)
-        request.state.edge.caller = caller.name
-        return caller
+        return await gate.admit(request.state.edge, operation)
 
+    roles = [role.value for role in TABLE[operation].roles()]
+    admit.describes = {"x-operation": operation.value, "x-roles": roles}  # type: ignore[attr-defined]  # for OpenAPI
     return admit
 
 
-Reader = Annotated[Caller, Depends(caller_with(Scope.READ))]
-Trader = Annotated[Caller, Depends(caller_with(Scope.TRADE))]
-Administrator = Annotated[Caller, Depends(caller_with(Scope.ADMIN))]
+Reader = Annotated[Caller, Depends(allowed(Operation.READ_BOOKS))]

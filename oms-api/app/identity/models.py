@@ -1,24 +1,50 @@
-"""Tenants and their API keys."""
+"""Tenants, people, and what they come in with.
+
+What is looked up before the tenant is known (keys, log-ins, sessions, workspaces) is read by exact key in
+`queries.credentials` alone, and carries no row-level policy; neither does the directory of tenants.
+"""
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Integer, LargeBinary, String, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+    false,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.database import Base, Instant
+from app.database import Base, Instant, Serial
 
 FIRST_TENANT = 1
+_ROLES = "'viewer', 'trader', 'approver', 'risk', 'admin'"
 
 
 class Tenant(Base):
-    """A team whose books nobody else sees."""
+    """A team whose books nobody else sees. `slack_default_role` is what newcomers from Slack become; NULL
+    refuses them.
+    """
 
     __tablename__ = "tenants"
+    __table_args__ = (
+        CheckConstraint("status IN ('active', 'suspended')", name="status_is_known"),
+        CheckConstraint(f"slack_default_role IN ({_ROLES})", name="slack_default_role_is_known"),
+    )
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     slug: Mapped[str] = mapped_column(String(60), unique=True)
     name: Mapped[str] = mapped_column(String(100))
     created_at: Mapped[datetime] = mapped_column(Instant)
+    status: Mapped[str] = mapped_column(String(9), server_default="active")
+    slack_default_role: Mapped[str | None] = mapped_column(String(8), server_default="trader")
 
 
 class ApiKey(Base):
@@ -27,6 +53,7 @@ class ApiKey(Base):
     __tablename__ = "api_keys"
     __table_args__ = (
         UniqueConstraint("tenant_id", "name"),
+        Index("uq_api_keys_tenant_id_key_id", "tenant_id", "key_id", unique=True),
         CheckConstraint("length(secret_hash) = 32", name="secret_hash_is_sha256"),
     )
 
@@ -39,3 +66,118 @@ class ApiKey(Base):
     expires_at: Mapped[datetime | None] = mapped_column(Instant)
     revoked_at: Mapped[datetime | None] = mapped_column(Instant)
     last_used_at: Mapped[datetime | None] = mapped_column(Instant)
+    is_narrowed: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    rotated_from: Mapped[str | None] = mapped_column(String(12))
+    created_by: Mapped[str | None] = mapped_column(String(200))
+
+
+class User(Base):
+    """A person of a tenant. `person` is how Slack's people are known: "slack:T1:U1"."""
+
+    __tablename__ = "users"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "id"),
+        UniqueConstraint("tenant_id", "person"),
+        UniqueConstraint("tenant_id", "email"),
+        CheckConstraint(f"role IN ({_ROLES})", name="role_is_known"),
+        CheckConstraint("status IN ('active', 'disabled')", name="status_is_known"),
+        CheckConstraint("person IS NOT NULL OR email IS NOT NULL", name="is_somebody"),
+    )
+
+    id: Mapped[int] = mapped_column(Serial, primary_key=True)
+    tenant_id: Mapped[int] = mapped_column(Integer, ForeignKey("tenants.id"))
+    person: Mapped[str | None] = mapped_column(String(60))
+    email: Mapped[str | None] = mapped_column(String(254))
+    name: Mapped[str] = mapped_column(String(100))
+    role: Mapped[str] = mapped_column(String(8))
+    status: Mapped[str] = mapped_column(String(8), server_default="active")
+    is_narrowed: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    updated_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class Login(Base):
+    """A user's e-mail address and password, by its argon2id hash."""
+
+    __tablename__ = "logins"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "user_id"], ["users.tenant_id", "users.id"]),
+        UniqueConstraint("tenant_id", "user_id"),
+    )
+
+    tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    email: Mapped[str] = mapped_column(String(254), primary_key=True)
+    user_id: Mapped[int] = mapped_column(BigInteger)
+    password_hash: Mapped[str] = mapped_column(String(300))
+    changed_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class Session(Base):
+    """A log-in and the chain of refresh tokens that came of it; `generation` numbers the one that counts."""
+
+    __tablename__ = "sessions"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "user_id"], ["users.tenant_id", "users.id"]),
+        Index("ix_sessions_tenant_id_user_id", "tenant_id", "user_id"),
+    )
+
+    session_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    tenant_id: Mapped[int] = mapped_column(Integer)
+    user_id: Mapped[int] = mapped_column(BigInteger)
+    generation: Mapped[int] = mapped_column(Integer)
+    client_hash: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    rotated_at: Mapped[datetime] = mapped_column(Instant)
+    expires_at: Mapped[datetime] = mapped_column(Instant)
+    revoked_at: Mapped[datetime | None] = mapped_column(Instant)
+    revoked_because: Mapped[str | None] = mapped_column(String(60))
+
+
+class SlackWorkspace(Base):
+    """Which tenant a Slack workspace belongs to: that of the key that first brought it."""
+
+    __tablename__ = "slack_workspaces"
+
+    team_id: Mapped[str] = mapped_column(String(20), primary_key=True)
+    tenant_id: Mapped[int] = mapped_column(Integer, ForeignKey("tenants.id"))
+    bound_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class PortfolioGrant(Base):
+    """A portfolio that a narrowed user, or key, may see."""
+
+    __tablename__ = "portfolio_grants"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "user_id"], ["users.tenant_id", "users.id"]),
+        ForeignKeyConstraint(["tenant_id", "key_id"], ["api_keys.tenant_id", "api_keys.key_id"]),
+        ForeignKeyConstraint(
+            ["tenant_id", "portfolio_key"],
+            ["portfolios.tenant_id", "portfolios.name_key"],
+            onupdate="CASCADE",
+        ),
+        UniqueConstraint("tenant_id", "user_id", "portfolio_key"),
+        UniqueConstraint("tenant_id", "key_id", "portfolio_key"),
+        CheckConstraint("(user_id IS NULL) <> (key_id IS NULL)", name="is_for_one"),
+    )
+
+    id: Mapped[int] = mapped_column(Serial, primary_key=True)
+    tenant_id: Mapped[int] = mapped_column(Integer)
+    user_id: Mapped[int | None] = mapped_column(BigInteger)
+    key_id: Mapped[str | None] = mapped_column(String(12))
+    portfolio_key: Mapped[str] = mapped_column(String(300))
+
+
+class AdminRequest(Base):
+    """What an idempotency key of an administrator's request is bound to; `answer` is NULL where it showed a
+    secret.
+    """
+
+    __tablename__ = "admin_requests"
+
+    tenant_id: Mapped[int] = mapped_column(Integer, ForeignKey("tenants.id"), primary_key=True)
+    operation: Mapped[str] = mapped_column(String(60), primary_key=True)
+    idempotency_key: Mapped[str] = mapped_column(String(200), primary_key=True)
+    request_hash: Mapped[str] = mapped_column(String(64))
+    status: Mapped[int] = mapped_column(Integer)
+    answer: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(Instant)

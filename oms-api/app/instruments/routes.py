@@ -5,14 +5,17 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.identity.dependencies import Administrator, Reader
+from app.identity.dependencies import Reader, allowed
+from app.identity.rules.access import Caller, Operation
 from app.instruments import queries
 from app.instruments.schemas import InstrumentIn, InstrumentOut, Symbol, instrument_out
 from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
-from app.wire.given import TheChanges, TheClock, TheCursors, TheReaders
+from app.wire.dependencies import TheChanges, TheClock, TheCursors, TheReaders
+from app.wire.lists import Cursor, Limit, link
 from app.wire.pages import DEFAULT_LIMIT
-from app.wire.query import Cursor, Limit, next_link
+
+Lister = Annotated[Caller, Depends(allowed(Operation.LIST_INSTRUMENT))]
 
 router = APIRouter(tags=["instruments"])
 
@@ -45,18 +48,19 @@ async def list_instruments(
     tenant_id, part = caller.tenant_id, query.q.upper()
     after = cursors.read(tenant_id, _LISTED, query.cursor) if query.cursor else None
     found = await readers.run(
-        lambda connection: queries.list_instruments(connection, tenant_id, part, query.limit + 1, after)
+        lambda connection: queries.list_instruments(connection, tenant_id, part, query.limit + 1, after),
+        tenant_id,
     )
     page = found[: query.limit]
     cursor = cursors.make(tenant_id, _LISTED, page[-1].symbol) if len(found) > query.limit else None
-    return answer(list(map(instrument_out, page)), headers=next_link(request, cursor))
+    return answer(list(map(instrument_out, page)), headers=link(request, cursor))
 
 
 @router.get("/instruments/{symbol:path}", responses=responses(200, {"model": InstrumentOut}, 404))
 async def get_instrument(caller: Reader, symbol: Annotated[Symbol, Path()], readers: TheReaders) -> Response:
     """One instrument; a symbol that nobody described has the finest steps and may be traded."""
     key = (caller.tenant_id, symbol)
-    found = await readers.run(lambda connection: queries.instruments_for(connection, [key]))
+    found = await readers.run(lambda connection: queries.instruments_for(connection, [key]), caller.tenant_id)
     return answer(instrument_out(found[key]))
 
 
@@ -66,10 +70,12 @@ async def get_instrument(caller: Reader, symbol: Annotated[Symbol, Path()], read
     openapi_extra=documented_body(InstrumentIn, EXAMPLE),
 )
 async def put_instrument(
-    caller: Administrator, symbol: Annotated[Symbol, Path()],
+    caller: Lister, symbol: Annotated[Symbol, Path()],
     body: Annotated[InstrumentIn, Depends(json_body(InstrumentIn))], changes: TheChanges, now: TheClock,
 ) -> Response:  # fmt: skip
     """Set the terms of a symbol; what is left out takes its default."""
     terms = body.terms(symbol)
-    await changes.run(lambda connection: queries.set_terms(connection, caller.tenant_id, terms, now()))
+    await changes.run(
+        lambda connection: queries.set_terms(connection, caller.tenant_id, terms, now()), caller.tenant_id
+    )
     return answer(instrument_out(terms))

@@ -63,3 +63,10 @@ class NoSuchPosition(NotFound):
 
     def __init__(self, portfolio: str, symbol: str) -> None:
         super().__init__(f"There is no position in {symbol} in a portfolio {portfolio!r}.")
+
+
+class PortfolioExists(Conflict):
+    """Names are unique, whatever their case."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is a portfolio {name!r} already.")

@@ -17,9 +17,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.database import Amount, Base, Instant
+from app.database import Amount, Base, Instant, Serial
 
-_BIG_KEY = BigInteger().with_variant(Integer, "sqlite")
 _IS_REVERSAL = text("reverses IS NOT NULL")
 _POSITIVE = "CAST({0} AS NUMERIC) > 0"
 
@@ -44,7 +43,7 @@ class Portfolio(Base):
         CheckConstraint("trading_state IN ('ACTIVE', 'REDUCING', 'HALTED')", name="trading_state_is_known"),
     )
 
-    id: Mapped[int] = mapped_column(_BIG_KEY, primary_key=True, autoincrement=True)
+    id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
     tenant_id: Mapped[int] = mapped_column(Integer, ForeignKey("tenants.id"))
     name: Mapped[str] = mapped_column(String(100))
     name_key: Mapped[str] = mapped_column(String(300))
@@ -127,6 +126,8 @@ class Trade(Base):
     buys_after: Mapped[int] = mapped_column(BigInteger)
     portfolio_realized_pnl: Mapped[Decimal] = mapped_column(Amount)
     cash_after: Mapped[Decimal] = mapped_column(Amount)
+    actor: Mapped[str | None] = mapped_column(String(300))
+    request_id: Mapped[str | None] = mapped_column(String(100))
     hash_version: Mapped[int] = mapped_column(Integer)
     hash: Mapped[str] = mapped_column(String(64))
 

@@ -2,7 +2,7 @@
 models).
 """
 
-from collections.abc import Callable
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -21,30 +21,15 @@ from app.instruments.schemas import Symbol
 from app.ledger.rules.accounting import average_cost
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.marks import MarkedPosition
-from app.ledger.rules.tickets import Report, clean_text, portfolio_name_error
-from app.money import ZERO, fixed, money_text, parse_plain, quantity_text
-from app.wire.fields import PositiveAmount
+from app.ledger.rules.tickets import Report, portfolio_name_error
+from app.money import ZERO, fits, fixed, money_text, parse_plain, quantity_text
+from app.wire.fields import Amount, PositiveAmount, at_most, clean
 from app.wire.problems import Problem
 
 USER_LENGTH = 100
 NOTE_LENGTH = 500
 MOST_TRADES = 1000
-
-
-def _clean(value: str) -> str:
-    text = clean_text(value)
-    if text is None:
-        raise PydanticCustomError("text", "Must not hold control, formatting or unpaired characters.")
-    return text
-
-
-def _at_most(length: int) -> Callable[[str], str]:
-    def check(value: str) -> str:  # NFC may be longer than what was sent
-        if len(value) > length:
-            raise PydanticCustomError("string_too_long", "At most {length} characters.", {"length": length})
-        return value
-
-    return check
+MOST_OPENING_CASH = 10**12
 
 
 def _portfolio_name(value: str) -> str:
@@ -58,17 +43,35 @@ def _empty_is_none(value: str | None) -> str | None:
     return value or None
 
 
+def _opening_cash(amount: Decimal) -> Decimal:
+    if amount > MOST_OPENING_CASH or not fits(amount):
+        message = "At most {most}, with at most 8 decimals."
+        raise PydanticCustomError("amount", message, {"most": f"{MOST_OPENING_CASH:,}"})
+    return amount
+
+
+OpeningCash = Annotated[
+    Amount, AfterValidator(_opening_cash),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,8})?$"},
+                {"type": "number", "minimum": 0, "maximum": MOST_OPENING_CASH},
+            ],
+            "default": "1000000",
+        }
+    ),
+]  # fmt: skip
 PortfolioName = Annotated[
-    str, AfterValidator(_clean), AfterValidator(_portfolio_name), Field(max_length=400),
+    str, AfterValidator(clean), AfterValidator(_portfolio_name), Field(max_length=400),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 100, "pattern": "^[^/]+$"}),
 ]  # fmt: skip
 Label = Annotated[
-    str, Field(max_length=USER_LENGTH), AfterValidator(_clean), AfterValidator(_at_most(USER_LENGTH))
+    str, Field(max_length=USER_LENGTH), AfterValidator(clean), AfterValidator(at_most(USER_LENGTH))
 ]
 Note = Annotated[
-    str, Field(max_length=NOTE_LENGTH), AfterValidator(_clean), AfterValidator(_at_most(NOTE_LENGTH))
+    str, Field(max_length=NOTE_LENGTH), AfterValidator(clean), AfterValidator(at_most(NOTE_LENGTH))
 ]
-Wanted = Annotated[str, Field(max_length=400), AfterValidator(_clean)]  # what a path or query looks for
 
 
 class TradeIn(BaseModel):
@@ -122,6 +125,24 @@ class ReversalIn(BaseModel):
     reason: Annotated[Note, Field(min_length=1)]
 
 
+class PortfolioIn(BaseModel):
+    """A paper portfolio to be made; `opening_cash` is in its base currency."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: PortfolioName
+    base_currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "USD"
+    opening_cash: OpeningCash = Decimal(1_000_000)
+
+
+class PortfolioPatch(BaseModel):
+    """Another name. A trade reported under the old one makes a new portfolio."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: PortfolioName
+
+
 class PositionOut(BaseModel):
     """What is held of one symbol; `cost` is signed like `quantity`, `realized_pnl` is before charges."""
 
@@ -147,6 +168,10 @@ class TradeOut(BaseModel):
     portfolio_name: str = Field(examples=["Tech Portfolio"])
     user_id: str | None = Field(examples=["U123"])
     source: str = Field(examples=["bootstrap"], description="Name of the key that recorded it")
+    actor: str | None = Field(
+        examples=["slack:T0123:U0123"], description="The person who recorded it, where the key acted for one"
+    )
+    request_id: str | None = Field(description="The request that recorded it, as logs and messages name it")
     note: str | None
     timestamp: str = Field(examples=["2026-11-20T15:04:05.123456Z"], description="When it was executed")
     created_at: str = Field(examples=["2026-11-20T15:04:05.123456Z"], description="When it was recorded")
@@ -233,6 +258,8 @@ def trade_out(row: TradeRow, portfolio_name: str, reversed_by: str | None = None
         "portfolio_name": portfolio_name,
         "user_id": row.user_id,
         "source": row.source,
+        "actor": row.actor,
+        "request_id": row.request_id,
         "note": row.note,
         "timestamp": row.executed_at,
         "created_at": row.created_at,

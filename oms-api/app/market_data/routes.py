@@ -7,16 +7,19 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.clock import EPOCH, iso
-from app.identity.dependencies import Administrator, Reader
+from app.identity.dependencies import Reader, allowed
+from app.identity.rules.access import Caller, Operation
 from app.instruments.schemas import Symbol
 from app.market_data.dependencies import TheMarket, ThePublisher
 from app.market_data.rules.bars import Interval
 from app.market_data.schemas import BarOut, QuoteIn, QuoteOut, bar_out, quote_out
 from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
-from app.wire.given import TheClock, TheCursors
+from app.wire.dependencies import TheClock, TheCursors
+from app.wire.lists import Cursor, Limit, When, link
 from app.wire.pages import DEFAULT_LIMIT
-from app.wire.query import Cursor, Limit, When, next_link
+
+Quoter = Annotated[Caller, Depends(allowed(Operation.GIVE_QUOTE))]
 
 router = APIRouter(tags=["market data"])
 
@@ -50,7 +53,7 @@ async def get_quote(
     openapi_extra=documented_body(QuoteIn, EXAMPLE),
 )
 async def put_quote(
-    caller: Administrator, symbol: Annotated[Symbol, Path()],
+    caller: Quoter, symbol: Annotated[Symbol, Path()],
     body: Annotated[QuoteIn, Depends(json_body(QuoteIn))], publish: ThePublisher, now: TheClock,
 ) -> Response:  # fmt: skip
     """Give a quote. It stands until the next one, and what it makes match is filled before this answers."""
@@ -77,4 +80,4 @@ async def list_bars(
     found = await market.bars(tenant_id, symbol, query.interval, start, end, query.limit + 1)
     page = found[-query.limit :]
     cursor = cursors.make(tenant_id, listed, iso(page[0].start)) if len(found) > query.limit else None
-    return answer([bar_out(bar) for bar in reversed(page)], headers=next_link(request, cursor))
+    return answer([bar_out(bar) for bar in reversed(page)], headers=link(request, cursor))

@@ -6,7 +6,7 @@ from threading import Lock
 
 from sqlalchemy import Connection
 
-from app.database import Readers
+from app.database import Readers, declare_tenants
 from app.market_data import queries
 from app.market_data.errors import NoQuote
 from app.market_data.queries import Key
@@ -48,7 +48,9 @@ class Market:
     async def quote(self, tenant_id: int, symbol: str, at: datetime) -> Quote:
         """Return the newest quote. Raises NoQuote where there is none."""
         key = (tenant_id, symbol)
-        found = await self._readers.run_single(lambda connection: self.quotes_for(connection, [key], at))
+        found = await self._readers.run_single(
+            lambda connection: self.quotes_for(declare_tenants(connection, [tenant_id]), [key], at)
+        )
         if key not in found:
             raise NoQuote(symbol)
         return found[key]
@@ -69,7 +71,7 @@ class Market:
             given = self._given(connection, (tenant_id, symbol), interval, start, end)
             return list(self._source.bars(symbol, interval, first, end) or ()) if given is None else given
 
-        return (await self._readers.run(read))[-most:]
+        return (await self._readers.run(read, tenant_id))[-most:]
 
     def subscribe(self, keys: Iterable[Key], listener: Listener) -> Callable[[], None]:
         """Call `listener(tenant id, quote)` for every new quote of these (tenant id, symbol) that this

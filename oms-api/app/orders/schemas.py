@@ -27,7 +27,7 @@ from app.orders.rules.values import (
     TimeInForce,
 )
 from app.wire.fields import PositiveAmount
-from app.wire.query import instant
+from app.wire.lists import parse_instant
 
 ID_LENGTH = 100
 _TYPES = [*OrderType, "SL", "SL-M"]
@@ -44,7 +44,7 @@ def _type(value: Any) -> OrderType:  # whatever JSON held
 def _moment(value: Any) -> datetime:  # whatever JSON held
     if not isinstance(value, str):
         raise PydanticCustomError("instant", "Must be an instant with its offset, as a string.")
-    return instant(value)
+    return parse_instant(value)
 
 
 def _printable(value: str) -> str:
@@ -245,6 +245,7 @@ class OrderOut(BaseModel):
     strategy: str | None
     user_id: str | None
     source: str = Field(description="Name of the key that placed it")
+    actor: str | None = Field(description="The person behind it")
     filled_quantity: str
     leaves_quantity: str = Field(description="What may still fill: quantity - filled while it is open")
     average_price: str | None = Field(description="Of all that filled; null before the first fill")
@@ -355,6 +356,7 @@ def _order(order: Order, portfolio_name: str, legs: list[dict[str, Any]]) -> dic
         "strategy": order.strategy,
         "user_id": order.user_id,
         "source": order.source,
+        "actor": order.actor,
         "filled_quantity": _quantity(order.filled_quantity),
         "leaves_quantity": _quantity(order.leaves_quantity),
         "average_price": _average(order),

@@ -36,7 +36,7 @@ class LimitRow(Base):
     name: Mapped[str] = mapped_column(String(100))
     value: Mapped[Decimal] = mapped_column(Amount)
     until: Mapped[datetime | None] = mapped_column(Instant)
-    set_by: Mapped[str] = mapped_column(String(100))
+    set_by: Mapped[str] = mapped_column(String(300))
     set_at: Mapped[datetime] = mapped_column(Instant)
 
 
@@ -56,7 +56,7 @@ class KillSwitchRow(Base):
     name: Mapped[str] = mapped_column(String(100))
     state: Mapped[str] = mapped_column(String(8))
     reason: Mapped[str | None] = mapped_column(Text)
-    set_by: Mapped[str] = mapped_column(String(100))
+    set_by: Mapped[str] = mapped_column(String(300))
     set_at: Mapped[datetime] = mapped_column(Instant)
 
 
@@ -81,7 +81,7 @@ class KillSwitchChangeRow(Base):
     name: Mapped[str] = mapped_column(String(100))
     state: Mapped[str] = mapped_column(String(8))
     reason: Mapped[str | None] = mapped_column(Text)
-    set_by: Mapped[str] = mapped_column(String(100))
+    set_by: Mapped[str] = mapped_column(String(300))
     set_at: Mapped[datetime] = mapped_column(Instant)
     idempotency_key: Mapped[str | None] = mapped_column(String(200))
     request_hash: Mapped[str | None] = mapped_column(String(64))

@@ -17,15 +17,16 @@ from pydantic_core import PydanticCustomError
 
 from app.clock import iso
 from app.instruments.rules import normalise_symbol
-from app.ledger.rules.tickets import name_key, portfolio_name_error
+from app.ledger.rules.tickets import portfolio_name_error
 from app.ledger.schemas import Label, Note
 from app.money import ZERO, fits, fixed, money_text
 from app.risk.queries.switches import SwitchChange
 from app.risk.rules.limits import SWITCHES, LimitCode, LimitScope, SetLimit
 from app.risk.rules.switches import SwitchScope
 from app.risk.rules.values import TradingState
+from app.text import name_key
 from app.wire.fields import Amount, amount_schema
-from app.wire.query import When
+from app.wire.lists import When
 
 _KEYS: dict[str, Callable[[str], str]] = {
     "portfolio": name_key,

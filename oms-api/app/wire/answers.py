@@ -11,11 +11,16 @@ from app.wire.problems import MEDIA_TYPE, Problem
 
 REPLAYED = "Idempotent-Replayed"
 REPLAYED_HEADER = {REPLAYED: "`true` where an earlier answer is repeated"}
+RATE_HEADERS = {
+    "RateLimit-Policy": '`"default";q=600;w=60`: so many requests in so many seconds, where limits are on',
+    "RateLimit": '`"default";r=599;t=1`: so many may be sent at once, more in so many seconds',
+}
 NEXT_HEADER = {"Link": '`<…>; rel="next"`: the next page'}
 _REASONS = {
     401: "No valid API key",
     403: "The key lacks the scope",
     404: "Not found",
+    408: "The body took too long",
     409: "Conflicts with what is recorded",
     413: "The body is over 1 MB",
     415: "Not JSON",
@@ -35,14 +40,16 @@ def responses(
 ) -> dict[int | str, dict[str, Any]]:
     """Return a route's `responses=`: the good answer with its headers, and the problems it may meet.
 
-    401, 403, 422, 429 and 503 are always among them; `refusals` are the others.
+    401, 403, 422, 429 and 503 are always among them, and 408 wherever 413 is; `refusals` are the others.
     """
-    told = {
-        name: {"description": text, "schema": {"type": "string"}} for name, text in (headers or {}).items()
-    }
-    good = {**described, "headers": told} if told else dict(described)
-    met = sorted({*refusals, 401, 403, 422, 429, 503})
+    told = {**RATE_HEADERS, **(headers or {})}
+    good = {**described, "headers": _described_headers(told)}
+    met = sorted({*refusals, 401, 403, 422, 429, 503} | ({408} if 413 in refusals else set()))
     return {status: good, **{refusal: _described(refusal) for refusal in met}}
+
+
+def _described_headers(told: Mapping[str, str]) -> dict[str, Any]:
+    return {name: {"description": text, "schema": {"type": "string"}} for name, text in told.items()}
 
 
 def _described(status: int) -> dict[str, Any]:
@@ -64,4 +71,6 @@ def _described(status: int) -> dict[str, Any]:
         described["headers"] = {
             "Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer"}}
         }
+    if status == 429:
+        described["headers"] |= _described_headers(RATE_HEADERS)
     return described

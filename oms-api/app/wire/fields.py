@@ -1,17 +1,20 @@
-"""Types of fields: exact amounts, cleaned text."""
+"""Types of fields: exact amounts, whole numbers, cleaned text."""
 
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from app.money import DIGITS, PLACES, amount_error, parse_plain
+from app.text import clean_text
 from app.wire.json import JsonNumber
 
 JSON_NUMBER_DIGITS = 15  # what every JSON library carries through a binary float unharmed
 _AMOUNT_PATTERN = rf"^[0-9]{{1,{DIGITS - PLACES}}}(\.[0-9]{{1,{PLACES}}})?$"
+_WHOLE = re.compile(r"[0-9]{1,18}", re.ASCII)
 _PADDING = re.compile(r"^-?0*\.?0*|\.")
 
 
@@ -71,3 +74,35 @@ def _positive(amount: Any) -> Any:  # pydantic hands it through
 
 
 PositiveAmount = Annotated[Amount, AfterValidator(_positive)]
+
+
+def clean(value: str) -> str:
+    """Return the text trimmed and in NFC; a pydantic error tells what it must not hold."""
+    text = clean_text(value)
+    if text is None:
+        raise PydanticCustomError("text", "Must not hold control, formatting or unpaired characters.")
+    return text
+
+
+def at_most(length: int) -> Callable[[str], str]:
+    """Return the check that cleaned text is no longer: NFC may be longer than what was sent."""
+
+    def check(value: str) -> str:
+        if len(value) > length:
+            raise PydanticCustomError("string_too_long", "At most {length} characters.", {"length": length})
+        return value
+
+    return check
+
+
+def whole_number(value: Any) -> int:  # whatever JSON held
+    """Return the whole number that a JSON number writes plainly."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if not isinstance(value, JsonNumber) or not _WHOLE.fullmatch(value.text):
+        raise PydanticCustomError("whole_number", "Must be a whole number, as a JSON number.")
+    return int(value.text)
+
+
+WholeNumber = Annotated[int, BeforeValidator(whole_number)]
+Wanted = Annotated[str, Field(max_length=400), AfterValidator(clean)]  # what a path or query looks for

@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel
 
 from app.wire.body import BODY_MODELS
@@ -29,7 +30,18 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
             described = model.model_json_schema(ref_template=_REF, mode="validation")
             schemas.update(described.pop("$defs", {}))
             schemas[model.__name__] = described
+        _describe_operations(app, document)
         for name in _FRAMEWORK_ERRORS:
             schemas.pop(name, None)
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _describe_operations(app: FastAPI, document: dict[str, Any]) -> None:
+    """Add to each operation what its dependencies say of it (their attribute `describes`)."""
+    for route in iter_route_contexts(app.routes):
+        dependant, methods = getattr(route, "dependant", None), getattr(route, "methods", None) or ()
+        item = document["paths"].get(getattr(route, "path_format", None), {})
+        for method in {name.lower() for name in methods} & item.keys():
+            for asked in dependant.dependencies if dependant else ():
+                item[method].update(getattr(asked.call, "describes", {}))

@@ -63,7 +63,7 @@ def problem_body(error: OmsError, instance: str, request_id: str) -> bytes:
 
 def problem_headers(error: OmsError) -> dict[str, str]:
     """Return the headers that go with the error's status."""
-    headers = {"content-type": MEDIA_TYPE}
+    headers = {"content-type": MEDIA_TYPE, **error.headers}
     if error.retry_after_seconds is not None:
         headers["retry-after"] = str(error.retry_after_seconds)
     if error.status == 401:

@@ -4,9 +4,10 @@ import sqlalchemy as sa
 from alembic import op
 
 from app.database import Amount, Instant
+from app.database.policies import prepare_role, protect
 
 revision = "0003"
-down_revision = "0001"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 
@@ -57,7 +58,7 @@ def _make_orders() -> None:
         sa.Column("from_status", sa.String(length=20), nullable=True),
         sa.Column("to_status", sa.String(length=20), nullable=False),
         sa.Column("at", Instant(), nullable=False),
-        sa.Column("actor", sa.String(length=60), nullable=False),
+        sa.Column("actor", sa.String(length=300), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("broker_words", sa.Text(), nullable=True),
         sa.Column("execution_id", sa.String(length=100), nullable=True),
@@ -88,6 +89,7 @@ def _make_orders() -> None:
         sa.Column("strategy", sa.String(length=100), nullable=True),
         sa.Column("user_id", sa.String(length=100), nullable=True),
         sa.Column("source", sa.String(length=60), nullable=False),
+        sa.Column("actor", sa.String(length=300), nullable=True),
         sa.Column("status", sa.String(length=20), nullable=False),
         sa.Column("filled_quantity", Amount(), nullable=False),
         sa.Column("filled_value", Amount(), nullable=False),
@@ -178,6 +180,16 @@ def _make_orders() -> None:
     for table in _APPEND_ONLY:
         for statement in _guards(table):
             op.execute(statement)
+    _wall_off("orders", "SELECT, INSERT, UPDATE")
+    _wall_off("order_events", "SELECT, INSERT")
+    _wall_off("executions", "SELECT, INSERT")
+
+
+def _wall_off(table: str, verbs: str) -> None:
+    """Put a table behind the wall between tenants (PostgreSQL)."""
+    if op.get_bind().dialect.name != "sqlite":
+        for statement in protect(table, verbs, with_role=prepare_role(op.get_bind())):
+            op.execute(statement)
 
 
 def _guards(table: str) -> list[str]:
@@ -253,6 +265,9 @@ def _make_market() -> None:
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_bars_tenant_id_tenants")),
         sa.PrimaryKeyConstraint("tenant_id", "symbol", "start", name=op.f("pk_bars")),
     )
+    _wall_off("instruments", "SELECT, INSERT, UPDATE")
+    _wall_off("quotes", "SELECT, INSERT, UPDATE")
+    _wall_off("bars", "SELECT, INSERT, UPDATE")
 
 
 def _drop_market() -> None:
@@ -274,7 +289,7 @@ def _make_risk() -> None:
         sa.Column("name", sa.String(length=100), nullable=False),
         sa.Column("value", Amount(), nullable=False),
         sa.Column("until", Instant(), nullable=True),
-        sa.Column("set_by", sa.String(length=100), nullable=False),
+        sa.Column("set_by", sa.String(length=300), nullable=False),
         sa.Column("set_at", Instant(), nullable=False),
         sa.CheckConstraint(
             "scope IN ('tenant', 'portfolio', 'user', 'strategy', 'instrument')",
@@ -297,7 +312,7 @@ def _make_risk() -> None:
         sa.Column("name", sa.String(length=100), nullable=False),
         sa.Column("state", sa.String(length=8), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
-        sa.Column("set_by", sa.String(length=100), nullable=False),
+        sa.Column("set_by", sa.String(length=300), nullable=False),
         sa.Column("set_at", Instant(), nullable=False),
         sa.CheckConstraint(named, name=op.f("ck_kill_switches_all_but_the_tenant_have_a_name")),
         sa.CheckConstraint(scopes, name=op.f("ck_kill_switches_scope_is_known")),
@@ -315,7 +330,7 @@ def _make_risk() -> None:
         sa.Column("name", sa.String(length=100), nullable=False),
         sa.Column("state", sa.String(length=8), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
-        sa.Column("set_by", sa.String(length=100), nullable=False),
+        sa.Column("set_by", sa.String(length=300), nullable=False),
         sa.Column("set_at", Instant(), nullable=False),
         sa.Column("idempotency_key", sa.String(length=200), nullable=True),
         sa.Column("request_hash", sa.String(length=64), nullable=True),
@@ -335,6 +350,9 @@ def _make_risk() -> None:
     )
     for statement in _guards("kill_switch_changes"):
         op.execute(statement)
+    _wall_off("limits", "SELECT, INSERT, UPDATE, DELETE")
+    _wall_off("kill_switches", "SELECT, INSERT, UPDATE")
+    _wall_off("kill_switch_changes", "SELECT, INSERT")
 
 
 def _drop_risk() -> None:

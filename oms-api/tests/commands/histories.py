@@ -13,10 +13,11 @@ from app.ledger.models import Portfolio, Trade
 from app.ledger.queries import audit
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import GENESIS, TradeRow, fingerprint, hash_of
-from app.ledger.rules.tickets import name_key, value_trade
+from app.ledger.rules.tickets import value_trade
 from app.ledger.service.commands import Command, Origin, Recorded, RecordTrade, ReverseTrade
 from app.ledger.service.recording import Recording
 from app.money import to_places
+from app.text import name_key
 from tests.factories import NOON
 
 BOOKS = ("Growth", "Income", "Crypto")
@@ -64,7 +65,10 @@ def tampering(engine: Engine) -> Iterator[Connection]:
     with engine.connect().execution_options(writes=True) as connection, connection.begin() as transaction:
         _unguard(connection)
         connection.execute(
-            text("INSERT INTO tenants VALUES (2, 'other', 'Other', '2026-01-01T00:00:00.000000Z')")
+            text(
+                "INSERT INTO tenants (id, slug, name, created_at) "
+                "VALUES (2, 'other', 'Other', '2026-01-01T00:00:00.000000Z')"
+            )
         )
         yield connection
         transaction.rollback()

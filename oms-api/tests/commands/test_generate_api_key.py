@@ -10,8 +10,9 @@ import pytest
 import generate_api_key as command
 from app.clock import utc_now
 from app.config import Settings
-from app.identity.queries import find_key
-from app.identity.rules import Scope, accepts, expand_scopes, key_id_of
+from app.identity.queries.credentials import find_key
+from app.identity.rules.access import Scope, expand_scopes
+from app.identity.rules.keys import accepts, key_id_of
 from tests.factories import BOOTSTRAP_KEY
 
 HOME = Path(command.__file__).parent
@@ -52,7 +53,7 @@ def test_a_minted_key_is_shown_once_and_stored_hashed(configured, engine, capsys
         stored = find_key(connection, key_id_of(key) or "")
     assert stored
     assert accepts(stored, key, utc_now() + timedelta(days=1))
-    assert expand_scopes(stored.scopes) == {Scope.TRADE, Scope.READ}
+    assert expand_scopes(stored.scopes.split()) == {Scope.TRADE, Scope.READ}
     assert key.encode() not in stored.secret_hash
     command.main(["--list"])
     out = capsys.readouterr().out

@@ -10,7 +10,7 @@ import seed_data as command
 from app.database import snapshot
 from app.ledger.queries import audit
 from app.verify import verify_database
-from tests.factories import BOOTSTRAP_KEY, NOON
+from tests.factories import BOOTSTRAP_KEY, JWT_KEYS, NOON
 
 
 @pytest.fixture
@@ -77,6 +77,7 @@ def test_trades_that_stood_before_are_kept(configured, desk, engine):
 
 def test_production_is_refused(configured, monkeypatch, engine, capsys):
     monkeypatch.setenv("ENVIRONMENT", "production")
+    monkeypatch.setenv("JWT_KEYS", JWT_KEYS)
     assert command.main() == command.REFUSED
     assert "production" in capsys.readouterr().err
     with snapshot(engine) as connection:

@@ -18,7 +18,7 @@ from typing_extensions import override
 import test_api as command
 from app.database import connect_engine
 from app.verify import verify_database
-from tests.factories import BOOTSTRAP_KEY
+from tests.factories import BOOTSTRAP_KEY, JWT_KEYS
 from tests.support.postgres import free_port
 
 HOME = Path(command.__file__).parent
@@ -39,6 +39,7 @@ def live(database: str) -> Iterator[str]:
         "DATABASE_URL": database,
         "PORT": str(port),
         "ENVIRONMENT": "production",
+        "JWT_KEYS": JWT_KEYS,
     }
     program = [sys.executable, "-m", "app.main"]
     service = subprocess.Popen(program, cwd=HOME, env=os.environ | settings, stdout=subprocess.DEVNULL)

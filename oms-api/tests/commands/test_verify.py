@@ -76,10 +76,10 @@ CHANGED = {
     "trade_id": "'T17637264000000000ffffffff'", "kind": "'reversal', reverses = 'T0'", "symbol": "'MSFT'",
     "product": "'MIS'", "user_id": "'U2'", "source": "'somebody'", "order_id": "'O1'",
     "note": "'Nothing to see'",
-    "idempotency_key": "'another'", "request_hash": f"'{'0' * 64}'", "hash_version": "2",
+    "idempotency_key": "'another'", "request_hash": f"'{'0' * 64}'", "hash_version": "3",
     "hash": f"'{'f' * 64}'",
     "executed_at": "'2026-11-19T12:00:00.000000Z'", "created_at": "'2026-11-19T12:00:00.000000Z'",
-    "trades_after": "1000", "buys_after": "0", "sequence": "1000",
+    "trades_after": "1000", "buys_after": "0", "sequence": "1000", "actor": "'slack:T1:U1'",
 }  # fmt: skip
 ELSEWHERE = {"tenant_id", "portfolio_id", "reverses", "side"}  # have tests of their own below
 
@@ -119,7 +119,8 @@ FORGED = [
     ("product", "'MIS'", Check.POSITION),
     ("side", "CASE side WHEN 'BUY' THEN 'SELL' ELSE 'BUY' END", Check.POSITION),
     ("request_hash", "'short'", Check.KEY),
-    ("hash_version", "2", Check.CHAIN),
+    ("hash_version", "3", Check.CHAIN),
+    ("hash_version", "1, actor = 'slack:T1:U1'", Check.CHAIN),
     ("cost_delta", "'NaN'", Check.FORM),
 ]
 

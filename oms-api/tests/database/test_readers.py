@@ -59,7 +59,10 @@ def test_a_snapshot_sees_one_moment(serve):
 
 
 def test_a_unit_of_work_that_raises_leaves_nothing(engine):
-    statement = text("INSERT INTO tenants VALUES (9, 'nine', 'Nine', '2026-01-01T00:00:00.000000Z')")
+    statement = text(
+        "INSERT INTO tenants (id, slug, name, created_at) "
+        "VALUES (9, 'nine', 'Nine', '2026-01-01T00:00:00.000000Z')"
+    )
 
     def fail_half_way():
         with unit_of_work(engine) as connection:

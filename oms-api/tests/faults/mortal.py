@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from app.database import connect_engine
 from app.verify import report, verify_database
-from tests.factories import BOOTSTRAP_KEY
+from tests.factories import BOOTSTRAP_KEY, JWT_KEYS
 from tests.faults.load import Connection
 from tests.support.postgres import PostgresServer, free_port
 
@@ -116,7 +116,8 @@ class Oms:
         self.fault = fault
         self._logs = logs / f"oms-{self.port}.log"
         self._process: subprocess.Popen[bytes] | None = None
-        given = {"OMS_API_KEY": BOOTSTRAP_KEY, "DATABASE_URL": database_url, "PORT": str(self.port)}
+        given = {"OMS_API_KEY": BOOTSTRAP_KEY, "JWT_KEYS": JWT_KEYS, "DATABASE_URL": database_url}
+        given["PORT"] = str(self.port)
         given |= {"ENVIRONMENT": "production", "RATE_LIMIT_PER_MINUTE": "0", "LOG_LEVEL": "WARNING"}
         self._environment = {"PATH": os.environ.get("PATH", ""), "HOST": "127.0.0.1"} | given | environment
 

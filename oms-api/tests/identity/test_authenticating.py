@@ -9,9 +9,11 @@ import pytest
 from sqlalchemy import text
 
 from app.database import unit_of_work
-from app.identity.errors import KeyNameTaken, MissingScope, NoSuchKey, NoValidKey
-from app.identity.rules import Scope, StoredKey, hash_of, key_id_of, make_key
-from app.identity.service import BOOTSTRAP, Authenticator, mint_key, require, revoke_key
+from app.identity.errors import KeyNameTaken, NoSuchKey, NoValidKey
+from app.identity.rules.access import Scope
+from app.identity.rules.keys import StoredKey, hash_of, key_id_of, make_key
+from app.identity.service.authenticator import BOOTSTRAP, Authenticator
+from app.identity.service.keys import mint_key, revoke_key
 from tests.factories import BOOTSTRAP_KEY, NOON
 from tests.support.service import Desk, serving
 
@@ -29,9 +31,9 @@ class Rig:
         self.uses: list[object] = []
         self.now = NOON
         self.seconds = 100.0
-        monkeypatch.setattr("app.identity.service.monotonic_seconds", lambda: self.seconds)
+        monkeypatch.setattr("app.identity.service.authenticator.monotonic_seconds", lambda: self.seconds)
         self.authenticator = Authenticator(
-            BOOTSTRAP_KEY, self.find, lambda *use: self.uses.append(use), lambda: self.now
+            (BOOTSTRAP_KEY,), self.find, lambda *use: self.uses.append(use), lambda: self.now
         )
 
     async def find(self, key_id: str) -> StoredKey | None:
@@ -115,18 +117,11 @@ def test_use_is_noted_once_a_minute(rig):
 
 
 def test_what_is_remembered_is_bounded(rig, monkeypatch):
-    monkeypatch.setattr("app.identity.service._MOST_CACHED", 1)
+    monkeypatch.setattr("app.identity.service.authenticator._MOST_CACHED", 1)
     other = make_key(random.Random(2).choice)
     rig.call(KEY)
     rig.found = StoredKey(key_id_of(other) or "", 4, "other", hash_of(other), "read", None, None)
     assert rig.call(other).name == "other"
-
-
-def test_a_scope_is_required(rig):
-    caller = rig.call(KEY)
-    require(caller, Scope.READ)
-    with pytest.raises(MissingScope):
-        require(caller, Scope.ADMIN)
 
 
 def test_names_are_taken_for_good(engine):
@@ -151,7 +146,7 @@ def test_the_secret_is_stored_as_its_hash_alone(engine):
 
 def test_a_key_revoked_in_one_process_is_dead_in_the_others(serve, monkeypatch):
     seconds = [0.0]
-    monkeypatch.setattr("app.identity.service.monotonic_seconds", lambda: seconds[0])
+    monkeypatch.setattr("app.identity.service.authenticator.monotonic_seconds", lambda: seconds[0])
     with serve() as one, serving(one.database_url) as two:
         desk = one.desk()
         there = Desk(two, desk.tenant_id, desk.key)

@@ -10,10 +10,11 @@ from app.database import unit_of_work
 from app.ledger.errors import KeyReused
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import fingerprint
-from app.ledger.rules.tickets import name_key, value_trade
+from app.ledger.rules.tickets import value_trade
 from app.ledger.service.batch import StaleNames
 from app.ledger.service.commands import Origin, Recorded, RecordTrade
 from app.ledger.service.recording import Recording
+from app.text import name_key
 
 
 def trade(book: str, key: str | None = None) -> RecordTrade:

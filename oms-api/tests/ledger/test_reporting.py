@@ -43,6 +43,8 @@ def test_the_answer_tells_everything_about_the_trade(desk):
             "portfolio_name": "Tech Portfolio",
             "user_id": "U123",
             "source": trade["source"],
+            "actor": None,
+            "request_id": answer.headers["X-Request-ID"],
             "note": None,
             "timestamp": trade["timestamp"],
             "created_at": trade["created_at"],
@@ -147,7 +149,19 @@ def test_the_source_is_the_keys_name_and_never_the_bodys_label(service):
 
 
 @pytest.mark.parametrize(
-    "field", ["tenant_id", "trade_id", "sequence", "source", "realized_pnl", "kind", "hash", "id"]
+    "field",
+    [
+        "tenant_id",
+        "trade_id",
+        "sequence",
+        "source",
+        "actor",
+        "request_id",
+        "realized_pnl",
+        "kind",
+        "hash",
+        "id",
+    ],
 )
 def test_a_field_that_is_not_the_callers_to_set_is_refused(desk, field):
     answer = desk.post("/trade", trade_body() | {field: 1})

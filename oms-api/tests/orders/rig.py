@@ -11,7 +11,6 @@ from app.brokers.rules.settings import KIND, PaperSettings
 from app.clock import iso
 from app.database import unit_of_work
 from app.ledger.rules.chain import fingerprint
-from app.ledger.rules.tickets import name_key
 from app.ledger.service.commands import Origin
 from app.ledger.service.recording import Recording
 from app.market_data.rules.values import Quote
@@ -36,6 +35,7 @@ from app.orders.service.floor import Floor
 from app.orders.service.scene import Tools
 from app.risk.queries.switches import opening_state
 from app.risk.service.controls import Controls
+from app.text import name_key
 
 TENANT = 1
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -128,7 +128,7 @@ class Rig:
 
     def expire(self) -> None:
         """End what is over by now."""
-        self.run(ExpireOrders(iso(self.now)))
+        self.run(ExpireOrders(self.tenant, iso(self.now)))
 
     def close(self, symbol: str = "AAPL", quantity: str | None = None, **facts: Any) -> Any:
         """Close a position and return the outcome."""

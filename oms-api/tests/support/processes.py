@@ -13,7 +13,7 @@ from typing import IO
 
 import httpx
 
-from tests.factories import BOOTSTRAP_KEY
+from tests.factories import BOOTSTRAP_KEY, JWT_KEYS
 from tests.support.postgres import free_port
 
 HOME = Path(__file__).parents[2]
@@ -26,7 +26,12 @@ def environment(**settings: str) -> dict[str, str]:
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return (
         inherited
-        | {"OMS_API_KEY": BOOTSTRAP_KEY, "RATE_LIMIT_PER_MINUTE": "0", "PYTHONUNBUFFERED": "1"}
+        | {
+            "OMS_API_KEY": BOOTSTRAP_KEY,
+            "JWT_KEYS": JWT_KEYS,
+            "RATE_LIMIT_PER_MINUTE": "0",
+            "PYTHONUNBUFFERED": "1",
+        }
         | settings
     )
 

@@ -5,7 +5,6 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
 from typing import Any
 
 from fastapi import FastAPI
@@ -15,11 +14,14 @@ from starlette.testclient import TestClient
 from app.clock import utc_now
 from app.config import Settings
 from app.database import connect_engine, unit_of_work
-from app.identity.service import mint_key
+from app.identity.service.keys import mint_key
 from app.main import create_app
-from tests.factories import BOOTSTRAP_KEY, ticket_body, trade_body
+from tests.factories import BOOTSTRAP_KEY, JWT_KEYS, ticket_body, trade_body
 
-_numbers = count(2)
+_NEW_TENANT = """
+    INSERT INTO tenants (id, slug, name, created_at)
+    SELECT max(id) + 1, 'desk-' || (max(id) + 1), 'A desk', :at FROM tenants RETURNING id
+"""
 
 
 def settings_for(database_url: str, **changes: Any) -> Settings:
@@ -27,6 +29,7 @@ def settings_for(database_url: str, **changes: Any) -> Settings:
     values: dict[str, Any] = {"oms_api_key": BOOTSTRAP_KEY, "database_url": database_url}
     values |= {
         "environment": "production",
+        "jwt_keys": JWT_KEYS,
         "rate_limit_per_minute": 0,
         "log_level": "ERROR",
         "reader_threads": 4,
@@ -45,12 +48,10 @@ class Service:
 
     def desk(self, scopes: str = "admin") -> "Desk":
         """Return a desk of a new tenant."""
-        tenant_id = next(_numbers)
         with unit_of_work(self.engine) as connection:
-            connection.execute(
-                text("INSERT INTO tenants (id, slug, name, created_at) VALUES (:id, :slug, 'A desk', :at)"),
-                {"id": tenant_id, "slug": f"desk-{tenant_id}", "at": "2026-01-01T00:00:00.000000Z"},
-            )
+            tenant_id = connection.execute(
+                text(_NEW_TENANT), {"at": "2026-01-01T00:00:00.000000Z"}
+            ).scalar_one()
         return Desk(self, tenant_id, self.mint(scopes, tenant_id))
 
     def mint(self, scopes: str, tenant_id: int = 1) -> str:
@@ -117,6 +118,10 @@ class Desk:
         assert answer.status_code == 200, answer.text
         order: dict[str, Any] = answer.json()
         return order
+
+    def with_key(self, key: str) -> "Desk":
+        """Return the same desk as it is seen with another key."""
+        return Desk(self.service, self.tenant_id, key)
 
     def report(self, key: str | None = None, **changes: Any) -> Any:
         """POST a trade; `key` is its idempotency key."""

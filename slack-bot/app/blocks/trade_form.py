@@ -110,25 +110,29 @@ def doubts_text(ticket: Ticket, doubt: str | None, *, new_portfolio: bool) -> st
 
 def _entries(draft: Draft) -> list[Json]:
     return [
-        _input(fields.SYMBOL, "Symbol", _text(draft.symbol, "AAPL", 30)),
-        _input(
+        _entry(fields.SYMBOL, _text(draft.symbol, "AAPL", 30)),
+        _entry(
             fields.QUANTITY,
-            "Quantity",
             _number(fields.QUANTITY_ACTION, draft.quantity, MAX_QUANTITY),
             live=True,
         ),
-        _input(
+        _entry(
             fields.GMV,
-            "GMV",
             _number(fields.GMV_ACTION, draft.gmv, MAX_GMV),
             live=True,
             hint="Gross market value: quantity × price per share",
         ),
         price_block(draft),
-        _input(fields.SIDE, "Side", _sides(draft.side)),
-        _input(fields.PORTFOLIO, "Portfolio", _portfolios(draft)),
-        _input(fields.NOTE, "Note", _text(draft.note, "", MAX_NOTE_CHARACTERS), optional=True),
+        _entry(fields.SIDE, _sides(draft.side)),
+        _entry(fields.PORTFOLIO, _portfolios(draft)),
+        _entry(fields.NOTE, _text(draft.note, "", MAX_NOTE_CHARACTERS), optional=True),
     ]
+
+
+def _entry(
+    block_id: str, element: Json, *, live: bool = False, optional: bool = False, hint: str = ""
+) -> Json:
+    return _input(block_id, fields.LABELS[block_id], element, live=live, optional=optional, hint=hint)
 
 
 def _input(

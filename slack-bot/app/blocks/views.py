@@ -39,6 +39,11 @@ def failed(text: str) -> Json:
     return _notice("Not known", text, FormContext(""), close="Back")
 
 
+def refused(text: str) -> Json:
+    """Return the view that takes a form's place, or is laid over it, when the person may not trade."""
+    return _notice("Not allowed", text, FormContext(""))
+
+
 def _notice(title: str, text: str, context: FormContext, close: str = "Close") -> Json:
     return {
         "type": "modal",

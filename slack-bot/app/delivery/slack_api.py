@@ -2,6 +2,7 @@
 
 import http.client
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from slack_sdk import WebClient
@@ -19,6 +20,14 @@ NO_ANSWER = (OSError, http.client.HTTPException, SlackClientError, ValueError)
 LONGEST_TEXT = 3000
 
 
+@dataclass(frozen=True)
+class Opened:
+    """A form that Slack shows; `team` is the workspace of the app, empty if Slack did not say."""
+
+    view_id: str
+    team: str
+
+
 class SlackApi:
     """The methods that the bot uses. Each raises `SlackRefused`, `SlackRateLimited` or `SlackUnreachable`."""
 
@@ -33,10 +42,11 @@ class SlackApi:
         if is_loopback(settings.slack_api_url):
             self.client.proxy = None
 
-    def open_view(self, trigger_id: str, view: Json) -> str:
-        """Open a form and return its view id."""
+    def open_view(self, trigger_id: str, view: Json) -> Opened:
+        """Open a form."""
         answer = _call("views.open", lambda: self.client.views_open(trigger_id=trigger_id, view=view))
-        return str(answer["view"]["id"])
+        shown = answer["view"]
+        return Opened(str(shown["id"]), str(shown.get("app_installed_team_id") or ""))
 
     def update_view(self, view_id: str, view: Json, view_hash: str | None = None) -> str:
         """Redraw an open view, if `view_hash` is still its hash where one is given; return its new hash."""

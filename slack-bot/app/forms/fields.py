@@ -17,6 +17,15 @@ PORTFOLIO_ACTION = "portfolio_entry"
 QUANTITY_ACTION = "quantity_entry"
 GMV_ACTION = "gmv_entry"
 
+LABELS = {
+    SYMBOL: "Symbol",
+    QUANTITY: "Quantity",
+    GMV: "GMV",
+    SIDE: "Side",
+    PORTFOLIO: "Portfolio",
+    NOTE: "Note",
+}
+
 # The OMS's names of what these fields say, in its problem documents.
 OF_OMS = {
     "symbol": SYMBOL,
@@ -27,3 +36,8 @@ OF_OMS = {
     "portfolio_name": PORTFOLIO,
     "note": NOTE,
 }
+
+
+def of_oms(path: str) -> str | None:
+    """Return the block that shows what the OMS says of a field (`quantity`, `body.quantity`), if one does."""
+    return OF_OMS.get(path.rpartition(".")[2])

@@ -6,29 +6,36 @@ from typing import Any
 
 from slack_bolt import Ack, BoltContext
 
+from app.errors import Stranger
+from app.handlers.person import person_of
+from app.replies import sentences
 from app.replies.origin import Origin
 
 log = logging.getLogger(__name__)
 
 Body = dict[str, Any]
 Handler = Callable[[Ack, Body, BoltContext], None]
-Apology = Callable[[str], Body]
+Saying = Callable[[str], Body]
 
 
-def nothing_said(_request_id: str) -> Body:
+def nothing_said(_: str) -> Body:
     """Return the answer to a delivery that nobody waits for."""
     return {}
 
 
-def guarded(handle: Handler, apology: Apology = nothing_said) -> Handler:
+def guarded(handle: Handler, apology: Saying = nothing_said, refusal: Saying = nothing_said) -> Handler:
     """Log what a handler raises and acknowledge anyway: Slack would show a 404 or repeat the delivery.
 
-    The person gets the `apology` that is made of the request id; it takes the place of an earlier answer.
+    The person gets the `apology` that is made of the request id, a stranger the `refusal` that is made of a
+    sentence; it takes the place of an earlier answer.
     """
 
     def safe(ack: Ack, body: Body, context: BoltContext) -> None:
         try:
             handle(ack, body, context)
+        except Stranger as fault:
+            log.warning("Stranger refused", extra={"request_id": request_id_of(context), "fault": str(fault)})
+            ack(**refusal(sentences.STRANGER))
         except Exception:  # the edge of a request
             log.exception("Handler failed", extra={"request_id": request_id_of(context)})
             ack(**apology(request_id_of(context)))
@@ -43,14 +50,10 @@ def request_id_of(context: BoltContext) -> str:
 
 
 def origin_of(body: Body, context: BoltContext) -> Origin:
-    """Return where a delivery comes from, for commands and interactions alike."""
-    team = (
-        body.get("team_id") or (body.get("team") or {}).get("id") or context.team_id or context.enterprise_id
-    )
+    """Return where a delivery comes from, for commands and interactions alike; raises `Stranger`."""
     return Origin(
         request_id=request_id_of(context),
-        team=str(team or ""),
-        user=str(body.get("user_id") or (body.get("user") or {}).get("id", "")),
+        person=person_of(body),
         trigger_id=str(body.get("trigger_id", "")),
         channel=str(body.get("channel_id", "")),
         response_url=str(body.get("response_url", "")),

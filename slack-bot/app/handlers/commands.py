@@ -24,8 +24,8 @@ def register(app: App, desk: Desk) -> None:
         if isinstance(wanted, HelpWanted):
             _say(ack, HELP)
             return
-        ack()
         origin = origin_of(body, context)
+        ack()
         if not desk.seen.first(origin.trigger_id):
             return
         try:
@@ -37,7 +37,7 @@ def register(app: App, desk: Desk) -> None:
     def trade_help(ack: Ack, _body: Body, _context: BoltContext) -> None:
         _say(ack, HELP)
 
-    app.command("/trade")(guarded(trade, _apology))
+    app.command("/trade")(guarded(trade, _apology, _private))
     app.command("/trade-help")(trade_help)
 
 

@@ -37,10 +37,14 @@ def register(app: App, desk: Desk) -> None:
     def nothing_to_do(ack: Ack, _body: Body, _context: BoltContext) -> None:
         ack()
 
-    app.view(fields.TRADE_FORM)(guarded(submitted, _laid_over_the_form))
+    app.view(fields.TRADE_FORM)(guarded(submitted, _laid_over_the_form, _refusal))
     app.action(fields.QUANTITY_ACTION)(amount_typed)
     app.action(fields.GMV_ACTION)(amount_typed)
     app.action(ANY)(nothing_to_do)
+
+
+def _refusal(sentence: str) -> Body:
+    return {"response_action": "push", "view": views.refused(sentence)}
 
 
 def _laid_over_the_form(request_id: str) -> Body:

@@ -14,8 +14,8 @@ def register(app: App, desk: Desk) -> None:
     def portfolios(ack: Ack, body: Body, context: BoltContext) -> None:
         ack(suggest_portfolios(desk, origin_of(body, context), str(body.get("value", ""))))
 
-    app.options(fields.PORTFOLIO_ACTION)(guarded(portfolios, _no_choices))
+    app.options(fields.PORTFOLIO_ACTION)(guarded(portfolios, _no_choices, _no_choices))
 
 
-def _no_choices(_request_id: str) -> Body:
+def _no_choices(_: str) -> Body:
     return {"options": []}

@@ -9,14 +9,16 @@ from typing import Any
 import httpx
 
 from app.config import Settings, is_loopback
-from app.errors import NotAllowed, NotPlaced, OmsError, OutcomeUnknown
+from app.errors import NotPlaced, OmsError, OutcomeUnknown
 from app.forms.ticket import Ticket, Trade
-from app.oms_client.wire import error_from, ticket_to_json, trade_from_json
+from app.oms_client.person import Person
+from app.oms_client.wire import error_from, may_trade, ticket_to_json, trade_from_json, turned_away
 
 NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 WRITE_SECONDS = 16.0  # the OMS answers or refuses a write within 15
 READ_SECONDS = 2.0
 CONNECT_SECONDS = 1.0
+ON_BEHALF_OF = "X-On-Behalf-Of"
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Placed:
 
 
 class OmsClient:
-    """One connection pool, shared by all threads."""
+    """One connection pool, shared by all threads. Whatever is done for somebody says for whom."""
 
     def __init__(
         self, settings: Settings, *, write_seconds: float = WRITE_SECONDS, read_seconds: float = READ_SECONDS
@@ -42,49 +44,52 @@ class OmsClient:
             trust_env=not is_loopback(settings.oms_api_url),
         )
 
-    def place(self, ticket: Ticket, user: str, *, key: str, request_id: str) -> Placed:
-        """Record a trade once per `key`.
+    def place(self, person: Person, ticket: Ticket, *, key: str, request_id: str) -> Placed:
+        """Record a trade of this person once per `key`.
 
         Raises `NotPlaced`, `OutcomeUnknown`, `Refused`, `KeyTaken` or `NotAllowed`.
         """
-        headers = {"Idempotency-Key": key, "X-Request-ID": request_id}
+        headers = _headers(person, request_id) | {"Idempotency-Key": key}
+        body = ticket_to_json(ticket, person.user)
         try:
-            answer = self._http.post(
-                "/api/v1/trade", json=ticket_to_json(ticket, user), headers=headers, timeout=self._write
-            )
+            answer = self._http.post("/api/v1/trade", json=body, headers=headers, timeout=self._write)
         except NOTHING_SENT:
             raise NotPlaced("The trading system cannot be reached.") from None
         except httpx.HTTPError as fault:
             raise OutcomeUnknown(f"Sent, and then {type(fault).__name__}.") from None
         if answer.status_code != 201:
-            raise error_from(answer.status_code, answer.content)
+            raise error_from(answer.status_code, answer.content, answer.headers.get("Retry-After", ""))
         return Placed(_trade(answer), answer.headers.get("Idempotent-Replayed", "").lower() == "true")
 
-    def find(self, key: str, *, request_id: str) -> Trade | None:
+    def find(self, person: Person, key: str, *, request_id: str) -> Trade | None:
         """Return the trade that was recorded under an idempotency key, None if there is none (yet)."""
-        trades = self._get("/api/v1/trades", {"idempotency_key": key, "limit": "1"}, request_id)
+        trades = self._get(person, "/api/v1/trades", {"idempotency_key": key, "limit": "1"}, request_id)
         return _first_trade(trades)
 
-    def last_price(self, symbol: str, *, request_id: str) -> Decimal | None:
-        """Return the price per share of the symbol's latest trade, None if it was never traded."""
-        trades = self._get("/api/v1/trades", {"symbol": symbol, "limit": "1"}, request_id)
+    def last_price(self, person: Person, symbol: str, *, request_id: str) -> Decimal | None:
+        """Return the price per share of the symbol's latest trade that the person sees, None without one."""
+        trades = self._get(person, "/api/v1/trades", {"symbol": symbol, "limit": "1"}, request_id)
         trade = _first_trade(trades)
         return trade.price if trade else None
 
-    def portfolio_named(self, name: str, *, request_id: str) -> str | None:
-        """Return the name as the books have it, None if nobody ever traded in such a portfolio."""
-        trades = self._get("/api/v1/trades", {"portfolio": name, "limit": "1"}, request_id)
+    def portfolio_named(self, person: Person, name: str, *, request_id: str) -> str | None:
+        """Return the name as the books have it, None if the person sees no trade in such a portfolio."""
+        trades = self._get(person, "/api/v1/trades", {"portfolio": name, "limit": "1"}, request_id)
         trade = _first_trade(trades)
         return trade.portfolio if trade else None
 
-    def portfolios(self, query: str, *, limit: int, request_id: str) -> list[str]:
-        """Return names of portfolios that match what was typed."""
+    def portfolios(self, person: Person, query: str, *, limit: int, request_id: str) -> list[str]:
+        """Return names of portfolios that the person may see and that match what was typed."""
         wanted = {"limit": str(limit)} | ({"q": query} if query else {})
-        names = self._get("/api/v1/portfolios", wanted, request_id)
+        names = self._get(person, "/api/v1/portfolios", wanted, request_id)
         return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
 
+    def may_trade(self, person: Person, *, request_id: str) -> bool:
+        """Whether the person's role lets them trade; raises `NotAllowed` if they are not let in at all."""
+        return may_trade(self._get(person, "/api/v1/auth/me", {}, request_id))
+
     def healthy(self) -> bool:
-        """Whether the OMS says that it can work."""
+        """Whether the OMS says that it can work: the one question that is asked for nobody."""
         try:
             return self._http.get("/health/ready").status_code == 200
         except httpx.HTTPError:
@@ -94,19 +99,23 @@ class OmsClient:
         """Give the connections back."""
         self._http.close()
 
-    def _get(self, path: str, params: Mapping[str, str], request_id: str) -> Any:
+    def _get(self, person: Person, path: str, params: Mapping[str, str], request_id: str) -> Any:
         try:
-            answer = self._http.get(path, params=dict(params), headers={"X-Request-ID": request_id})
+            answer = self._http.get(path, params=dict(params), headers=_headers(person, request_id))
         except httpx.HTTPError as fault:
             raise OmsError(f"No answer: {type(fault).__name__}.") from None
-        if answer.status_code in (401, 403):
-            raise NotAllowed(answer.status_code)
+        if refusal := turned_away(answer.status_code, answer.content, answer.headers.get("Retry-After", "")):
+            raise refusal
         if answer.status_code != 200:
             raise OmsError(f"The OMS answered {answer.status_code}.")
         try:
             return answer.json()
         except ValueError:
             raise OmsError("The OMS answered something that is no JSON.") from None
+
+
+def _headers(person: Person, request_id: str) -> dict[str, str]:
+    return {"X-Request-ID": request_id, ON_BEHALF_OF: person.actor}
 
 
 def _trade(answer: httpx.Response) -> Trade:

@@ -4,13 +4,34 @@ import json
 from decimal import Decimal
 from typing import Any
 
-from app.errors import FieldProblem, KeyTaken, NotAllowed, NotPlaced, OmsError, OutcomeUnknown, Refused
+from app.errors import (
+    Bar,
+    FieldProblem,
+    KeyTaken,
+    NotAllowed,
+    NotPlaced,
+    OmsError,
+    OutcomeUnknown,
+    Refused,
+    TooManyRequests,
+)
 from app.forms.numbers import plain
 from app.forms.ticket import Ticket, Trade
 
 Json = dict[str, Any]
 NOTHING_RECORDED = ("/not-placed", "/unavailable")  # kinds of 503 that say so
 KEY_TAKEN = "/idempotency-key-reused"
+LONGEST_WAIT_SECONDS = 3600
+
+# Kinds of 403. One that is not of the OMS, or that it has no kind for, is a matter of the bot's key.
+BARS = {
+    "forbidden": Bar.ROLE,  # every call names a person, and then the person's role decides
+    "may-not-act-as": Bar.ACTING,
+    "person-refused": Bar.NOT_A_MEMBER,
+    "workspace-elsewhere": Bar.WORKSPACE,
+    "tenant-suspended": Bar.SUSPENDED,
+}
+OTHERS_PORTFOLIO = "not-your-portfolio"
 
 
 def ticket_to_json(ticket: Ticket, user: str) -> Json:
@@ -56,14 +77,35 @@ def amount(value: Any) -> Decimal:
     return number
 
 
-def error_from(status: int, body: bytes) -> OmsError:
+def may_trade(about: Any) -> bool:
+    """Whether what the OMS says about somebody includes trading; what it does not say bars nobody here."""
+    scopes = about.get("scopes") if isinstance(about, dict) else None
+    return "trade" in scopes if isinstance(scopes, list) else True
+
+
+def turned_away(status: int, body: bytes, retry_after: str) -> OmsError | None:
+    """Return why somebody was turned away (401, 403, 429), None for every other answer."""
+    if status == 401:
+        return NotAllowed(Bar.KEY)
+    if status == 403:
+        return _barred(_problem(body))
+    return TooManyRequests(_seconds(retry_after)) if status == 429 else None
+
+
+def _barred(problem: Json) -> OmsError:
+    kind = str(problem.get("type", "")).rpartition("/")[2]
+    if kind == OTHERS_PORTFOLIO:
+        detail = str(problem.get("detail", ""))
+        return Refused(detail, (FieldProblem("portfolio_name", detail),), 403)
+    return NotAllowed(BARS.get(kind, Bar.KEY))
+
+
+def error_from(status: int, body: bytes, retry_after: str = "") -> OmsError:
     """Return what an answer other than 2xx to a write means for the trade."""
     problem = _problem(body)
     detail = str(problem.get("detail") or problem.get("title") or "The trading system refused it.")
-    if status in (401, 403):
-        return NotAllowed(status)
-    if status == 429:
-        return NotPlaced("The trading system is taking no more requests for the moment.")
+    if refusal := turned_away(status, body, retry_after):
+        return refusal
     kind = str(problem.get("type", ""))
     if status == 503 and kind.endswith(NOTHING_RECORDED):
         return NotPlaced("The trading system cannot record anything at the moment.")
@@ -72,6 +114,13 @@ def error_from(status: int, body: bytes) -> OmsError:
     if 400 <= status < 500:
         return Refused(detail, _field_problems(problem), status)
     return OutcomeUnknown(f"The OMS answered {status}.")
+
+
+def _seconds(retry_after: str) -> int | None:
+    """Return the seconds of a Retry-After; its other form, a date, is not said to people."""
+    if not (retry_after.isascii() and retry_after.isdigit()):
+        return None
+    return min(max(int(retry_after[:9]), 1), LONGEST_WAIT_SECONDS)
 
 
 def _problem(body: bytes) -> Json:

@@ -34,10 +34,11 @@ class Desk:
     urls: ResponseUrls = field(default_factory=ResponseUrls)
     claims: Claims = field(default_factory=Claims)
     seen: Seen = field(default_factory=Seen)
-    known_portfolios: Seen = field(default_factory=Seen)  # by name key; one that traded never goes away
+    known_portfolios: Seen = field(default_factory=Seen)  # by person and name key
     opening: Workers = field(default_factory=lambda: Workers("opening", threads=16, waiting=64))
     placing: Workers = field(default_factory=lambda: Workers("placing", threads=64, waiting=0))
     suggesting: Workers = field(default_factory=lambda: Workers("suggesting", threads=16, waiting=16))
+    admitting: Workers = field(default_factory=lambda: Workers("admitting", threads=8, waiting=32))
     pricing: Workers = field(default_factory=lambda: Workers("pricing", threads=8, waiting=64))
     stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -50,6 +51,6 @@ class Desk:
         """Begin nothing new, send the messages that wait, and give up what else takes longer."""
         self.stopping.set()
         self.outbox.close(within_seconds)
-        for workers in (self.opening, self.placing, self.suggesting, self.pricing):
+        for workers in (self.opening, self.admitting, self.placing, self.suggesting, self.pricing):
             workers.stop()
         self.oms.close()

@@ -25,7 +25,7 @@ class Order:
     @property
     def key(self) -> str:
         """The idempotency key: team, root view and attempt."""
-        return f"{self.origin.team}:{self.root_view_id}:{self.context.attempt}"
+        return f"{self.origin.person.team}:{self.root_view_id}:{self.context.attempt}"
 
     def became(self, trade: Trade) -> bool:
         """Whether a trade of the ledger is what was ordered here, and not what stood in the form before."""

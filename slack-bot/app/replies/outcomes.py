@@ -12,8 +12,6 @@ from app.replies import sentences
 from app.replies.claims import Outcome
 from app.replies.doubts import Doubts
 
-NO_REASON = "The trading system does not accept this."
-
 
 def placed(trade: Trade, user: str, context: FormContext) -> Outcome:
     """The trade stands: the form closes."""
@@ -72,8 +70,8 @@ def _blamed_fields(fault: OmsError) -> dict[str, str]:
         return {}
     blamed: dict[str, str] = {}
     for problem in fault.problems:
-        block_id = fields.OF_OMS.get(problem.field.rpartition(".")[2])
+        block_id = fields.of_oms(problem.field)
         if block_id is None:
             return {}
-        blamed[block_id] = f"{blamed.get(block_id, '')} {problem.message or NO_REASON}".strip()
+        blamed[block_id] = f"{blamed.get(block_id, '')} {problem.message or sentences.NO_REASON}".strip()
     return blamed

@@ -7,7 +7,7 @@ from dataclasses import replace
 from app.blocks import views
 from app.blocks.messages import confirmation, confirmation_lines, notice
 from app.blocks.text import Json
-from app.errors import KeyTaken, OmsError, OutcomeUnknown, Refused, SlackError, SlackRateLimited
+from app.errors import KeyTaken, OmsError, OutcomeUnknown, Refused, SlackError, SlackRateLimited, named
 from app.forms.ticket import Trade
 from app.replies import outcomes, sentences
 from app.replies.claims import Outcome, Submission
@@ -22,7 +22,7 @@ LONGEST_PAUSE_SECONDS = 5.0  # that a redraw waits out a 429
 
 def carry_out(desk: Desk, order: Order, submission: Submission) -> None:
     """Place the order once and see that it is told, whatever happens on the way."""
-    extra = {"request_id": order.origin.request_id, "key": order.key, "user": order.origin.user}
+    extra = {"request_id": order.origin.request_id, "key": order.key, "person": order.origin.person.actor}
     try:
         outcome = _place(desk, order, submission)
     except Exception:  # the edge of a thread: somebody waits for an outcome
@@ -41,12 +41,12 @@ def _place(desk: Desk, order: Order, submission: Submission) -> Outcome:
             return _told_again(desk, order, trade)
         if doubts:
             return outcomes.asked(order.ticket, order.context, doubts)
-        result = desk.oms.place(order.ticket, order.origin.user, key=order.key, request_id=request_id)
+        result = desk.oms.place(order.origin.person, order.ticket, key=order.key, request_id=request_id)
     except OutcomeUnknown as fault:
         log.warning("Outcome not known", extra={"request_id": request_id, "fault": str(fault)})
         return _look_up(desk, order, submission)
     except OmsError as fault:
-        log.warning("Not placed", extra={"request_id": request_id, "fault": type(fault).__name__})
+        log.warning("Not placed", extra={"request_id": request_id, "fault": named(fault)})
         if isinstance(fault, (Refused, KeyTaken)):
             return _denied(desk, order, fault)
         return outcomes.failed(fault, order.ticket, order.context, request_id)
@@ -60,7 +60,7 @@ def _denied(desk: Desk, order: Order, fault: OmsError) -> Outcome:
     """
     request_id, after = order.origin.request_id, order.context
     try:
-        trade = desk.oms.find(order.key, request_id=request_id)
+        trade = desk.oms.find(order.origin.person, order.key, request_id=request_id)
     except OmsError as silence:
         log.info("Key not looked up", extra={"request_id": request_id, "fault": str(silence)})
     else:
@@ -86,7 +86,7 @@ def _look_up(desk: Desk, order: Order, submission: Submission) -> Outcome:
 
 def _find(desk: Desk, order: Order) -> Trade | None:
     try:
-        return desk.oms.find(order.key, request_id=order.origin.request_id)
+        return desk.oms.find(order.origin.person, order.key, request_id=order.origin.request_id)
     except OmsError as fault:
         log.info("Still not known", extra={"request_id": order.origin.request_id, "fault": str(fault)})
         return None

@@ -2,8 +2,10 @@
 
 from app.blocks.messages import with_reference
 from app.blocks.text import escape
-from app.errors import NotAllowed, NotPlaced, OmsError, Refused
+from app.errors import Bar, FieldProblem, NotAllowed, NotPlaced, OmsError, Refused, TooManyRequests
+from app.forms import fields
 
+NO_REASON = "The trading system does not accept this."
 AGAIN = "Please run `/trade` again."
 TRIGGER_TOO_OLD = f"The form could not be opened in time. {AGAIN}"
 FORM_NOT_OPENED = f"Slack did not open the form. {AGAIN}"
@@ -11,6 +13,15 @@ BUSY = "The desk is busy at the moment, and nothing was begun. Please try again 
 NOT_KNOWN = "*Still not known whether this was placed.* The trading system could not tell."
 SAME_FORM_IS_SAFE = "Placing it again from this form is safe: it can trade only once."
 OTHER_FORMS_ARE_NOT = "Please look into the portfolio first: placed from a new form, it could trade twice."
+STRANGER = "Only members of the workspace that this app belongs to can trade with it. Nothing was sent."
+BARRED = {
+    Bar.KEY: "The trading system does not accept this app's key. Please tell whoever runs it.",
+    Bar.ACTING: "This app's key may not act for people. Please tell whoever runs it.",
+    Bar.NOT_A_MEMBER: "You are not a member of this desk; please ask one of its administrators.",
+    Bar.ROLE: "Your role at this desk does not include trading; please ask one of its administrators.",
+    Bar.WORKSPACE: "This Slack workspace belongs to another desk. Please tell whoever runs this app.",
+    Bar.SUSPENDED: "This desk is suspended; please ask whoever runs the trading system.",
+}
 TRIGGER_CODES = frozenset({
     "expired_trigger_id", "exchanged_trigger_id", "invalid_trigger_id",
     "trigger_expired", "trigger_exchanged", "invalid_trigger",
@@ -20,6 +31,11 @@ TRIGGER_CODES = frozenset({
 def not_opened(code: str, request_id: str) -> str:
     """Say that a form did not open, and what to do."""
     return TRIGGER_TOO_OLD if code in TRIGGER_CODES else with_reference(FORM_NOT_OPENED, request_id)
+
+
+def barred(fault: NotAllowed, request_id: str) -> str:
+    """Say why somebody cannot trade here, before anything was filled in."""
+    return with_reference(f"*You cannot trade here.* {BARRED[fault.bar]}", request_id)
 
 
 def not_placed(fault: OmsError, request_id: str, *, earlier_unknown: bool = False) -> str:
@@ -64,14 +80,29 @@ def form_went_wrong(request_id: str) -> str:
 
 def _why(fault: OmsError) -> str:
     match fault:
-        case NotAllowed():
-            return "The trading system does not accept this app's key. Please tell whoever runs it."
+        case NotAllowed(bar=bar):
+            return BARRED[bar]
+        case TooManyRequests(retry_after_seconds=seconds):
+            return f"The trading system takes no more requests of yours for the moment. {_again_in(seconds)}"
         case Refused(problems=problems) if problems:
-            return " ".join(escape(problem.message) for problem in problems)
+            return " ".join(_blaming(problem) for problem in problems)
         case Refused() | NotPlaced():
             return escape(str(fault))
         case _:
             return "The trading system does not answer. Nothing was sent; please try again."
+
+
+def _again_in(seconds: int | None) -> str:
+    if seconds is None:
+        return "Please try again in a while."
+    return f"Please try again in {seconds} second{'' if seconds == 1 else 's'}."
+
+
+def _blaming(problem: FieldProblem) -> str:
+    """Return a field's fault with the name that the form has for the field, as where no field can show it."""
+    label = fields.LABELS.get(fields.of_oms(problem.field) or "")
+    message = escape(problem.message or NO_REASON)
+    return f"{label}: {message}" if label else message
 
 
 def _nothing_traded(fault: OmsError) -> str:

@@ -11,7 +11,7 @@ export function showSidebar({ state }) {
     el("section", {}, el("h2", {}, title),
       el("ul", {}, rooms.filter((room) => kinds.includes(room.kind)).map((room) => row(room, state))));
   const fresh = [
-    el("div", { class: "team" }, el("strong", {}, state.team.name), el("small", {}, "Slack simulator")),
+    el("div", { class: "team" }, el("strong", {}, state.me.team.name), el("small", {}, "Slack simulator")),
     list("Channels", ["channel", "private"]),
     list("Direct messages", ["im"]),
     persons(state),
@@ -47,14 +47,18 @@ function row(room, state) {
 }
 
 function persons(state) {
-  const options = state.people.map((person) => el("option", { value: person.id }, person.real_name));
+  const teams = [...new Map(state.people.map((person) => [person.team.id, person.team])).values()];
+  const options = teams.map((team) => el("optgroup", { label: team.name },
+    state.people.filter((person) => person.team.id === team.id)
+      .map((person) => el("option", { value: person.id }, person.real_name))));
   const select = el("select", {
     id: "person", "data-key": "person", "data-testid": "person", onchange: (event) => actAs(event.target.value),
   }, options);
   select.value = state.me.id;
   return el("div", { class: "me" },
     el("div", { class: `avatar ${colour(state.me.id)}`, "aria-hidden": "true" }, initials(state.me.real_name)),
-    el("div", {}, el("label", { for: "person" }, "Acting as"), select, el("small", {}, state.me.title)));
+    el("div", {}, el("label", { for: "person" }, "Acting as"), select, el("small", {}, state.me.title),
+      el("small", { class: "ids", "data-testid": "signed-as" }, `${state.me.team.id} · ${state.me.id}`)));
 }
 
 export function toggleSidebar(open) {

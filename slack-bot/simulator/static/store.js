@@ -58,9 +58,15 @@ export function actAs(user) {
   store.user = user;
   sessionStorage.setItem("user", user);
   store.read = {};
-  const room = store.state.channels.find((channel) => channel.id === store.channel);
-  if (room && room.kind === "im") store.channel = "dm";
+  const room = store.state.channel;
+  if (room.kind === "im") store.channel = "dm";
+  else if (!room.members.includes(user)) store.channel = roomOf(user);
   return refresh();
+}
+
+function roomOf(user) {
+  const room = store.state.channels.find((channel) => channel.kind !== "im" && channel.members.includes(user));
+  return room ? room.id : "dm";
 }
 
 export function openChannel(channel) {

@@ -80,7 +80,7 @@ def _channel(channel: Channel) -> dict[str, Any]:
 def _person(person: Person) -> dict[str, Any]:
     return {
         "id": person.id,
-        "team_id": workspace.TEAM_ID,
+        "team_id": person.team.id,
         "name": person.name,
         "real_name": person.real_name,
         "deleted": False,
@@ -97,6 +97,6 @@ def _person(person: Person) -> dict[str, Any]:
             "display_name": person.name,
             "display_name_normalized": person.name,
             "title": person.title,
-            "team": workspace.TEAM_ID,
+            "team": person.team.id,
         },
     }

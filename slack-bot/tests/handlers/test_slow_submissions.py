@@ -32,6 +32,14 @@ def test_a_slow_refusal_gives_the_form_back_with_its_entries(desk: Workspace):
     assert json.loads(view["private_metadata"])["attempt"] == 1
 
 
+def test_a_slow_refusal_of_fields_says_which_they_are(desk: Workspace):
+    errors = [{"field": "quantity", "message": "Too many."}, {"field": "gmv", "message": "Too much."}]
+    desk.oms.script("place", Answer(422, problem(422, "No.", errors).body, slow=0.45))
+    desk.submit()
+    view = desk.slack.wait_for("views.update")[0].body["view"]
+    assert "*Not placed.* Quantity: Too many. GMV: Too much." in banner_of(view)
+
+
 def test_a_form_that_was_closed_meanwhile_tells_the_failure_privately(desk: Workspace):
     desk.slack.refuse("views.update", "not_found")
     desk.oms.script("place", Answer(422, problem(422, "No.").body, slow=0.45))

@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from app.blocks.trade_form import trade_form
+from app.forms.context import FormContext
+from app.forms.ticket import Draft
 from tests import factories
 from tests.conftest import Workspace
 from tests.fakes import problem
@@ -54,6 +57,44 @@ def test_two_problems_of_one_field_are_both_said_there(desk: Workspace):
     errors = [{"field": "price", "message": "Too low."}, {"field": "gmv", "message": ""}]
     desk.oms.script("place", problem(422, "Refused.", errors))
     assert desk.submit()["errors"] == {"gmv": "Too low. The trading system does not accept this."}
+
+
+# What the OMS says of limits that are narrower than the form's, word for word: field by field.
+LIMITS = [
+    ({"field": "quantity", "message": "Quantity must be at most 50.", "code": "too_large"}, "quantity"),
+    ({"field": "gmv", "message": "The gross market value must be at most 10.", "code": "too_large"}, "gmv"),
+    (
+        {
+            "field": "gmv",
+            "message": "The price per unit must be between 1 and 100.",
+            "code": "price_out_of_range",
+        },
+        "gmv",
+    ),
+    ({"field": "portfolio_name", "message": "At most 100 characters.", "code": "value_error"}, "portfolio"),
+    ({"field": "symbol", "message": "Not traded here.", "code": "value_error"}, "symbol"),
+    ({"field": "side", "message": "No short sales.", "code": "value_error"}, "side"),
+    ({"field": "note", "message": "At most 10 characters.", "code": "string_too_long"}, "note"),
+]
+
+
+@pytest.mark.parametrize(("error", "block_id"), LIMITS)
+def test_limits_of_the_oms_are_said_at_the_fields_of_the_form(desk: Workspace, error, block_id):
+    desk.oms.script("place", problem(422, "1 field is not acceptable.", [error]))
+    shown = {block["block_id"] for block in trade_form(Draft(), FormContext("C1"))["blocks"]}
+    assert block_id in shown
+    assert desk.submit() == {"response_action": "errors", "errors": {block_id: error["message"]}}
+
+
+def test_all_limits_that_are_passed_are_said_at_once(desk: Workspace):
+    desk.oms.script("place", problem(422, "7 fields are not acceptable.", [error for error, _ in LIMITS]))
+    assert set(desk.submit()["errors"]) == {block_id for _, block_id in LIMITS}
+
+
+def test_beside_a_fault_that_is_no_field_of_the_form_the_fields_are_named(desk: Workspace):
+    errors = [{"field": "quantity", "message": "Too many."}, {"field": "user_id", "message": "Unknown."}]
+    desk.oms.script("place", problem(422, "2 fields are not acceptable.", errors))
+    assert "*Not placed.* Quantity: Too many. Unknown." in banner_of(desk.submit()["view"])
 
 
 def test_a_corrected_form_can_be_sent_again_with_the_same_key(desk: Workspace):
@@ -148,11 +189,6 @@ def test_a_tick_for_one_price_does_not_confirm_another(desk: Workspace):
     answer = desk.submit(factories.state(quantity="1000", gmv="2") | factories.ticked("0.001"))
     assert "price_ok:0.002" in blocks_of(answer)
     assert desk.oms.named("place") == []
-
-
-def test_a_key_that_may_not_read_still_trades(desk: Workspace):
-    desk.oms.always["last_price"] = desk.oms.always["portfolio_named"] = problem(403, "no")
-    assert desk.submit() == {"response_action": "clear"}
 
 
 # Portfolios

@@ -1,10 +1,13 @@
+import inspect
+
 import pytest
 
 from app.errors import NotAllowed, NotPlaced, OmsError, OutcomeUnknown
-from app.oms_client import OmsClient
+from app.oms_client import OmsClient, Person
 from tests import factories
 from tests.fakes import Answer
 
+AVA = Person("T1", "U1")
 OTHER_TRADES = [
     Answer(body={"a": 1}),
     Answer(body=[{"no": "trade"}]),
@@ -23,20 +26,20 @@ def client(oms):
 
 
 def place(client):
-    return client.place(factories.ticket(), "U1", key="T1:V1:0", request_id="req-1")
+    return client.place(AVA, factories.ticket(), key="T1:V1:0", request_id="req-1")
 
 
 def test_a_trade_is_placed_once_and_a_repeat_says_so(client, oms):
     first, second = place(client), place(client)
     assert (first.replayed, second.replayed) == (False, True)
     assert first.trade == second.trade
-    assert client.find("T1:V1:0", request_id="req-1") == first.trade
-    assert client.last_price("AAPL", request_id="req-1") == first.trade.price
+    assert client.find(AVA, "T1:V1:0", request_id="req-1") == first.trade
+    assert client.last_price(AVA, "AAPL", request_id="req-1") == first.trade.price
 
 
 def test_what_was_never_traded_has_no_price_and_no_trade(client):
-    assert client.last_price("AAPL", request_id="req-1") is None
-    assert client.find("T1:V1:0", request_id="req-1") is None
+    assert client.last_price(AVA, "AAPL", request_id="req-1") is None
+    assert client.find(AVA, "T1:V1:0", request_id="req-1") is None
 
 
 def test_a_refused_connection_is_not_placed(client, oms):
@@ -57,10 +60,28 @@ def test_a_lost_answer_is_unknown_and_not_sent_again(client, oms, trouble):
 def test_a_list_that_cannot_be_read_is_no_trade(client, oms, answer):
     oms.script("last_price", answer)
     with pytest.raises(OmsError):
-        client.last_price("AAPL", request_id="req-1")
+        client.last_price(AVA, "AAPL", request_id="req-1")
 
 
-def test_a_key_that_may_not_read_is_said(client, oms):
-    oms.script("last_price", Answer(403))
-    with pytest.raises(NotAllowed):
-        client.last_price("AAPL", request_id="req-1")
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_key_that_is_not_accepted_is_said(client, oms, status):
+    oms.script("last_price", Answer(status))
+    with pytest.raises(NotAllowed, match="key"):
+        client.last_price(AVA, "AAPL", request_id="req-1")
+
+
+def test_no_question_can_be_asked_without_saying_for_whom():
+    questions = {name: inspect.signature(each) for name, each in vars(OmsClient).items() if name[0] != "_"}
+    for_nobody = {name for name, said in questions.items() if "person" not in said.parameters}
+    assert for_nobody == {"healthy", "close"}
+    persons = [said.parameters["person"] for name, said in questions.items() if name not in for_nobody]
+    assert all(each.annotation is Person and each.default is inspect.Parameter.empty for each in persons)
+
+
+NO_IDS = [("", "U1"), ("T1", ""), ("T1", "u1"), ("T1:U2", "U1"), ("T1", "Ü1")]
+
+
+@pytest.mark.parametrize(("team", "user"), NO_IDS)
+def test_only_ids_of_slack_name_a_person(team, user):
+    with pytest.raises(ValueError, match="id"):
+        Person(team, user)

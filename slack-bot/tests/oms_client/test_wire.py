@@ -2,7 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.errors import KeyTaken, NotAllowed, NotPlaced, OutcomeUnknown, Refused
+from app.errors import KeyTaken, NotAllowed, NotPlaced, OutcomeUnknown, Refused, TooManyRequests
 from app.oms_client.wire import amount, error_from, ticket_to_json, trade_from_json
 from tests import factories
 from tests.fakes import trade_json
@@ -43,7 +43,7 @@ def test_a_trade_is_read_with_the_position_after_it():
         (413, b"<html>", Refused),
         (422, b'{"errors": 3}', Refused),
         (422, b'{"errors": [3]}', Refused),
-        (429, b"", NotPlaced),
+        (429, b"", TooManyRequests),
         (500, b"", OutcomeUnknown),
         (502, b"<html>", OutcomeUnknown),
         (503, b"", OutcomeUnknown),

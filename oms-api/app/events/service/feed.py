@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from app.database import Readers
+from app.database import Readers, declare_tenants
 from app.errors import TooMany, Unavailable
 from app.events import queries
 from app.events.queries import EventFilter, StoredEvent
@@ -67,7 +67,9 @@ class Feed:
         return horizon.safe
 
     async def _sight(self, tenant_id: int, known: int) -> Sighting | None:
-        return await self._readers.run_single(lambda connection: queries.sight(connection, tenant_id, known))
+        return await self._readers.run_single(
+            lambda connection: queries.sight(declare_tenants(connection, [tenant_id]), tenant_id, known)
+        )
 
     async def follow(
         self, tenant_id: int, wanted: EventFilter, after: int | None
@@ -90,7 +92,9 @@ class Feed:
         if horizon <= after:
             return []
         return await self._readers.run_single(
-            lambda connection: queries.events_after(connection, tenant_id, wanted, after, horizon, PAGE)
+            lambda connection: queries.events_after(
+                declare_tenants(connection, [tenant_id]), tenant_id, wanted, after, horizon, PAGE
+            )
         )
 
     @asynccontextmanager

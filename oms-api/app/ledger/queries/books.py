@@ -49,6 +49,11 @@ def lock_portfolios(connection: Connection, ids: Sequence[Row]) -> list[tuple[An
     return matching_rows(connection, PORTFOLIOS, STATE, ("tenant_id", "id"), ids, lock_by="id")
 
 
+def portfolio_states(connection: Connection, ids: Sequence[Row]) -> list[tuple[Any, ...]]:
+    """Return `STATE` of the portfolios (tenant id, id), as they stand."""
+    return matching_rows(connection, PORTFOLIOS, STATE, ("tenant_id", "id"), ids)
+
+
 def trades_by_id(connection: Connection, ids: Sequence[Row]) -> list[tuple[Any, ...]]:
     """Return the trades (tenant id, trade id), each as `COLUMNS`."""
     return matching_rows(connection, TRADES, COLUMNS, ("tenant_id", "trade_id"), ids)

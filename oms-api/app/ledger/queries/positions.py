@@ -13,13 +13,16 @@ from app.money import ZERO
 
 @dataclass(frozen=True, slots=True)
 class PositionFilter:
-    """Which positions: None means all; `side` is "long" or "short"."""
+    """Which positions: None means all; `side` is "long" or "short". `portfolios` are the name keys of those
+    that the asker may see.
+    """
 
     portfolio_key: str | None = None
     symbol: str | None = None
     product: str | None = None
     side: str | None = None
     include_closed: bool = False
+    portfolios: frozenset[str] | None = None
 
 
 def list_positions(
@@ -69,6 +72,8 @@ def _conditions(wanted: PositionFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = [
         column == value for column, value in exact.items() if value is not None
     ]
+    if wanted.portfolios is not None:
+        conditions.append(Portfolio.name_key.in_(sorted(wanted.portfolios)))
     if wanted.side is not None:
         quantity = cast(PositionRow.quantity, Numeric)  # SQLite holds text
         conditions.append(quantity > 0 if wanted.side == "long" else quantity < 0)

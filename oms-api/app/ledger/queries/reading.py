@@ -60,7 +60,9 @@ class ListedTrade:
 
 @dataclass(frozen=True, slots=True)
 class TradeFilter:
-    """Which trades: `None` means all. `since` is inclusive, `until` exclusive."""
+    """Which trades: `None` means all. `since` is inclusive, `until` exclusive; `portfolios` are the name keys
+    that the caller is narrowed to.
+    """
 
     symbol: str | None = None
     portfolio_key: str | None = None
@@ -69,6 +71,7 @@ class TradeFilter:
     since: datetime | None = None
     until: datetime | None = None
     idempotency_key: str | None = None
+    portfolios: frozenset[str] | None = None
 
 
 def trades_of(tenant_id: int) -> Select[Any]:
@@ -85,9 +88,12 @@ def trades_of(tenant_id: int) -> Select[Any]:
     )
 
 
-def find_trade(connection: Connection, tenant_id: int, trade_id: str) -> ListedTrade | None:
-    """Return one trade, or None."""
-    row = connection.execute(trades_of(tenant_id).where(Trade.trade_id == trade_id)).one_or_none()
+def find_trade(
+    connection: Connection, tenant_id: int, trade_id: str, portfolios: frozenset[str] | None
+) -> ListedTrade | None:
+    """Return one trade of the portfolios (name keys; None: all), or None."""
+    statement = trades_of(tenant_id).where(Trade.trade_id == trade_id, *_within(portfolios))
+    row = connection.execute(statement).one_or_none()
     return _listed(row) if row else None
 
 
@@ -193,12 +199,17 @@ def holdings_at(connection: Connection, tenant_id: int, book: Book, sequence: in
 
 
 def list_books(
-    connection: Connection, tenant_id: int, part: str | None, limit: int, after: str | None
+    connection: Connection,
+    tenant_id: int,
+    part: str | None,
+    limit: int,
+    after: str | None,
+    portfolios: frozenset[str] | None,
 ) -> list[Book]:
     """Return portfolios by name; `part` filters by a part of the name key, `after` is the name key of the
-    last seen.
+    last seen, `portfolios` are the name keys that the caller is narrowed to.
     """
-    statement = select(*_BOOK_COLUMNS).where(Portfolio.tenant_id == tenant_id)
+    statement = select(*_BOOK_COLUMNS).where(Portfolio.tenant_id == tenant_id, *_within(portfolios))
     if part:
         statement = statement.where(Portfolio.name_key.contains(part, autoescape=True))
     if after is not None:
@@ -216,6 +227,7 @@ def _conditions(wanted: TradeFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = [
         column == value for column, value in exact.items() if value is not None
     ]
+    conditions += _within(wanted.portfolios)
     if wanted.since is not None:  # ids hold the time of recording, in order: their index narrows the search
         conditions += [Trade.created_at >= wanted.since, Trade.trade_id >= first_trade_id_at(wanted.since)]
     if wanted.until is not None:
@@ -223,6 +235,10 @@ def _conditions(wanted: TradeFilter) -> list[ColumnElement[bool]]:
     if wanted.idempotency_key is not None:
         conditions.append(Trade.kind.in_(("trade", "reversal")))  # the unique index leads with it
     return conditions
+
+
+def _within(portfolios: frozenset[str] | None) -> list[ColumnElement[bool]]:
+    return [] if portfolios is None else [Portfolio.name_key.in_(sorted(portfolios))]
 
 
 def _portfolio_id(connection: Connection, tenant_id: int, name_key: str) -> int | None:

@@ -6,16 +6,18 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.identity.dependencies import Reader
+from app.identity.rules.access import Caller
 from app.instruments.schemas import Symbol
 from app.ledger.queries.positions import PositionFilter
-from app.ledger.rules.tickets import name_key
-from app.ledger.schemas import HeldPositionOut, Wanted, held_position_out
+from app.ledger.schemas import HeldPositionOut, held_position_out
 from app.ledger.service.positions import one_position, page_of_positions
 from app.market_data.dependencies import TheMarket
+from app.text import name_key
 from app.wire.answers import NEXT_HEADER, answer, responses
-from app.wire.given import TheClock, TheCursors, TheReaders
+from app.wire.dependencies import TheClock, TheCursors, TheReaders
+from app.wire.fields import Wanted
+from app.wire.lists import Cursor, Limit, link
 from app.wire.pages import DEFAULT_LIMIT
-from app.wire.query import Cursor, Limit, next_link
 
 router = APIRouter(tags=["positions"])
 
@@ -37,10 +39,11 @@ class PositionsQuery(BaseModel):
     limit: Limit = DEFAULT_LIMIT
     cursor: Cursor | None = None
 
-    def filter(self) -> PositionFilter:
-        """Return the conditions, without the page."""
+    def filter(self, caller: Caller) -> PositionFilter:
+        """Return the conditions, without the page; what the caller may not see is not among them."""
         portfolio_key = None if self.portfolio is None else name_key(self.portfolio.strip())
-        return PositionFilter(portfolio_key, self.symbol, self.product, self.side, self.include_closed)
+        asked = (portfolio_key, self.symbol, self.product, self.side, self.include_closed)
+        return PositionFilter(*asked, caller.portfolios)
 
 
 class ProductQuery(BaseModel):
@@ -57,17 +60,18 @@ async def list_positions(
     cursors: TheCursors, now: TheClock, request: Request,
 ) -> Response:  # fmt: skip
     """Positions of all portfolios at their marks, by portfolio and symbol."""
-    tenant_id, at, wanted = caller.tenant_id, now(), query.filter()
+    tenant_id, at, wanted = caller.tenant_id, now(), query.filter(caller)
     after = _place(cursors.read(tenant_id, _LISTED, query.cursor)) if query.cursor else None
     found = await readers.run(
         lambda connection: page_of_positions(
             connection, market, tenant_id, wanted, at, query.limit + 1, after
-        )
+        ),
+        tenant_id,
     )
     page = found[: query.limit]
     place = _BETWEEN.join(page[-1].held.place) if len(found) > query.limit else None
     cursor = cursors.make(tenant_id, _LISTED, place) if place is not None else None
-    return answer(list(map(held_position_out, page)), headers=next_link(request, cursor))
+    return answer(list(map(held_position_out, page)), headers=link(request, cursor))
 
 
 @router.get("/positions/{portfolio}/{symbol:path}", responses=responses(200, {"model": HeldPositionOut}, 404))
@@ -78,7 +82,10 @@ async def get_position(
     """One position at its mark; a closed one is flat."""
     at, name = now(), portfolio.strip()
     found = await readers.run(
-        lambda connection: one_position(connection, market, caller.tenant_id, name, symbol, query.product, at)
+        lambda connection: one_position(
+            connection, market, caller.tenant_id, name, symbol, query.product, at
+        ),
+        caller.tenant_id,
     )
     return answer(held_position_out(found))
 

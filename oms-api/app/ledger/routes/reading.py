@@ -1,6 +1,5 @@
 """Trades and portfolios, read."""
 
-import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Annotated, Any, Literal
@@ -15,26 +14,25 @@ from app.database.group_read import GroupRead
 from app.edge import TAIL, FastAnswer, FastRequest, FastRoute
 from app.errors import FieldError, Invalid
 from app.identity.dependencies import Gate, Reader
-from app.identity.rules import Scope
+from app.identity.rules.access import Caller, Operation
 from app.instruments.schemas import Symbol
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.queries import reading as queries
-from app.ledger.queries.reading import Book, ListedTrade, TradeFilter
-from app.ledger.rules.tickets import clean_text, name_key
-from app.ledger.schemas import PortfolioOut, SummaryOut, TradeOut, Wanted, position_out, trade_out
+from app.ledger.queries.reading import ListedTrade, TradeFilter
+from app.ledger.schemas import PortfolioOut, SummaryOut, TradeOut, position_out, trade_out
 from app.ledger.service import reading
 from app.ledger.service.reading import AsOf, Statement
-from app.money import money_text
+from app.text import clean_text, name_key
 from app.wire.answers import NEXT_HEADER, answer, responses
-from app.wire.given import TheCursors, TheReaders
+from app.wire.dependencies import TheCursors, TheReaders
+from app.wire.fields import Wanted
+from app.wire.lists import Count, Cursor, Limit, When, is_plain_integer, link, parse_instant
 from app.wire.pages import DEFAULT_LIMIT, MOST_SKIP
-from app.wire.query import Count, Cursor, Limit, When, instant, next_link
 
 router = APIRouter()
 
 PORTFOLIO_PATH = f"/api/v1/portfolio/{TAIL}"
 MOST_NAME = 400
-_SEQUENCE = re.compile(r"[0-9]{1,15}", re.ASCII)
 # The lists that a cursor goes on with; within a portfolio, trades are listed by sequence.
 _BY_TRADE_ID, _BY_SEQUENCE, _PORTFOLIOS = "trades", "trades of a portfolio", "portfolios"
 
@@ -57,9 +55,10 @@ class TradeQuery(BaseModel):
     until: When | None = Field(None, alias="to", description="Recorded before this instant")
     idempotency_key: Wanted | None = None
 
-    def filter(self) -> TradeFilter:
-        """Return the conditions, without the page."""
+    def filter(self, caller: Caller) -> TradeFilter:
+        """Return the conditions, without the page; what the caller may not see is not among them."""
         return TradeFilter(
+            portfolios=caller.portfolios,
             symbol=self.symbol,
             portfolio_key=None if self.portfolio is None else name_key(self.portfolio.strip()),
             side=self.side,
@@ -104,26 +103,29 @@ async def list_trades(
     request: Request,
 ) -> Response:
     """Trades, newest first."""
-    tenant_id, wanted = caller.tenant_id, query.filter()
+    tenant_id, wanted = caller.tenant_id, query.filter(caller)
     listed = _BY_SEQUENCE if query.portfolio is not None else _BY_TRADE_ID
     after = cursors.read(tenant_id, listed, query.cursor) if query.cursor else None
     found = await readers.run(
         lambda connection: queries.list_trades(
             connection, tenant_id, wanted, query.limit + 1, query.skip, after
-        )
+        ),
+        tenant_id,
     )
     page = found[: query.limit]
     position = queries.position_of(page[-1], wanted) if len(found) > query.limit else None
     cursor = cursors.make(tenant_id, listed, position) if position is not None else None
-    return answer(list(map(_listed, page)), headers=next_link(request, cursor))
+    return answer(list(map(_listed, page)), headers=link(request, cursor))
 
 
 @router.get("/trades/{trade_id}", tags=["trades"], responses=responses(200, {"model": TradeOut}, 404))
 async def get_trade(caller: Reader, trade_id: Annotated[Wanted, Path()], readers: TheReaders) -> Response:
     """One trade."""
-    return answer(
-        _listed(await readers.run(lambda connection: reading.trade(connection, caller.tenant_id, trade_id)))
+    found = await readers.run(
+        lambda connection: reading.trade(connection, caller.tenant_id, trade_id, caller.portfolios),
+        caller.tenant_id,
     )
+    return answer(_listed(found))
 
 
 @router.get("/portfolio/{name}", tags=["portfolios"], responses=responses(200, {"model": PortfolioOut}, 404))
@@ -134,10 +136,12 @@ async def get_portfolio(
     query: Annotated[MomentQuery, Query()],
 ) -> Response:
     """A portfolio with its positions, now or exactly as it stood."""
-    wanted, moment = _wanted_name(name), _as_of(query.as_of)
+    wanted, moment = wanted_name(name), _as_of(query.as_of)
     found = await readers.run(
-        lambda connection: reading.statement(connection, caller.tenant_id, wanted, moment)
+        lambda connection: reading.statement(connection, caller.tenant_id, wanted, moment), caller.tenant_id
     )
+    if not caller.sees(name_key(wanted)):
+        raise NoSuchPortfolio(wanted)
     return answer(_statement(found))
 
 
@@ -154,13 +158,16 @@ async def list_portfolios(
     tenant_id, part = caller.tenant_id, name_key(query.q.strip()) if query.q else None
     after = cursors.read(tenant_id, _PORTFOLIOS, query.cursor) if query.cursor else None
     found = await readers.run(
-        lambda connection: queries.list_books(connection, tenant_id, part, query.limit + 1, after)
+        lambda connection: queries.list_books(
+            connection, tenant_id, part, query.limit + 1, after, caller.portfolios
+        ),
+        tenant_id,
     )
     page = found[: query.limit]
     more = len(found) > query.limit
     cursor = cursors.make(tenant_id, _PORTFOLIOS, name_key(page[-1].name)) if more else None
-    content = [_summary(book) if query.detail else book.name for book in page]
-    return answer(content, headers=next_link(request, cursor))
+    content = [reading.summary(book) if query.detail else book.name for book in page]
+    return answer(content, headers=link(request, cursor))
 
 
 def fast_portfolio(gate: Gate, readers: Readers) -> FastRoute:
@@ -169,10 +176,10 @@ def fast_portfolio(gate: Gate, readers: Readers) -> FastRoute:
     bodies: GroupRead[tuple[int, str], bytes] = GroupRead(readers, _bodies)
 
     async def serve(request: FastRequest) -> FastAnswer:
-        caller = await gate.admit_fast(request, Scope.READ)
-        name = _wanted_name(request.tail)
+        caller = await gate.admit(request, Operation.READ_BOOKS)
+        name = wanted_name(request.tail)
         body = await bodies.ask((caller.tenant_id, name_key(name)))
-        if body is None:
+        if body is None or not caller.sees(name_key(name)):
             raise NoSuchPortfolio(name)
         return FastAnswer(200, body)
 
@@ -184,7 +191,8 @@ def _bodies(connection: Connection, keys: Sequence[tuple[int, str]]) -> dict[tup
     return {key: orjson.dumps(_statement(statement)) for key, statement in found.items()}
 
 
-def _wanted_name(text: str) -> str:
+def wanted_name(text: str) -> str:
+    """Return the name that a path looks for. Raises Invalid where it can be no portfolio's."""
     name = clean_text(text[: MOST_NAME + 1])
     if name is None or len(name) > MOST_NAME:
         message = f"At most {MOST_NAME} characters, none of them control or formatting characters."
@@ -196,25 +204,12 @@ def _listed(trade: ListedTrade) -> dict[str, Any]:
     return trade_out(trade.row, trade.portfolio_name, trade.reversed_by)
 
 
-def _summary(book: Book) -> dict[str, Any]:
-    return {
-        "portfolio_name": book.name,
-        "base_currency": book.base_currency,
-        "total_trades": book.total_trades,
-        "total_buys": book.total_buys,
-        "total_sells": book.total_trades - book.total_buys,
-        "realized_pnl": money_text(book.realized_pnl),
-        "cash": money_text(book.cash),
-        "last_sequence": book.last_sequence,
-    }
-
-
 def _statement(statement: Statement) -> dict[str, Any]:
     positions = {
         _position_name(held.symbol, held.product): _shown(held.quantity, held.cost, held.realized_pnl)
         for held in statement.holdings
     }
-    return {**_summary(statement.book), "positions": positions}
+    return {**reading.summary(statement.book), "positions": positions}
 
 
 @lru_cache(maxsize=8192)
@@ -230,10 +225,10 @@ def _position_name(symbol: str, product: str) -> str:
 def _as_of(text: str | None) -> AsOf | None:
     if text is None:
         return None
-    if _SEQUENCE.fullmatch(text):
+    if is_plain_integer(text):
         return int(text)
     try:
-        return instant(text)
+        return parse_instant(text)
     except ValueError:
         message = "Give a sequence number, or an instant with its offset such as 2026-11-20T16:00:00Z."
         raise Invalid("as_of cannot be read.", [FieldError("as_of", message, "as_of")]) from None

@@ -7,26 +7,30 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 
 from app.edge import FastAnswer, FastRequest, FastRoute
 from app.errors import OmsError
-from app.identity.dependencies import Gate, Trader
-from app.identity.rules import Caller, Scope
-from app.ledger.dependencies import IdempotencyKey, TheDesk, check_key
+from app.identity.dependencies import Gate, allowed
+from app.identity.rules.access import Caller, Operation
+from app.ledger.dependencies import TheDesk
 from app.ledger.schemas import (
     BatchIn,
     OutcomesOut,
     RecordedOut,
     ReversalIn,
     TradeIn,
-    Wanted,
     recorded_out,
     trade_out,
 )  # fmt: skip
 from app.ledger.service.commands import Recorded, RecordTrade
-from app.ledger.service.desk import Desk
+from app.ledger.service.desk import Asking, Desk
 from app.wire.answers import REPLAYED, REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body, read_json, validated
+from app.wire.fields import Wanted
+from app.wire.idempotency import IdempotencyKey, check_key
 from app.wire.problems import problem
 
 router = APIRouter(tags=["trades"])
+
+Reporter = Annotated[Caller, Depends(allowed(Operation.REPORT_TRADE))]
+Reverser = Annotated[Caller, Depends(allowed(Operation.REVERSE_TRADE))]
 
 TRADE_PATH = "/api/v1/trade"
 TRADE_EXAMPLE: dict[str, Any] = {
@@ -46,7 +50,7 @@ _REPLAY = ((REPLAYED.lower().encode(), b"true"),)
     responses=responses(201, {"model": RecordedOut}, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(TradeIn, TRADE_EXAMPLE),
 )
-async def report_trade(caller: Trader, desk: TheDesk, key: IdempotencyKey, request: Request) -> Response:
+async def report_trade(caller: Reporter, desk: TheDesk, key: IdempotencyKey, request: Request) -> Response:
     """Record an execution that happened. It is durable when 201 is answered."""
     fast = await _report(desk, caller, request.state.edge, key)
     return Response(fast.body, fast.status, {name.decode(): value.decode() for name, value in fast.headers})
@@ -59,11 +63,12 @@ async def report_trade(caller: Trader, desk: TheDesk, key: IdempotencyKey, reque
     openapi_extra=documented_body(BatchIn, {"trades": [TRADE_EXAMPLE]}),
 )
 async def report_trades(
-    caller: Trader, body: Annotated[BatchIn, Depends(json_body(BatchIn))], desk: TheDesk, key: IdempotencyKey,
-    request: Request,
+    caller: Reporter, body: Annotated[BatchIn, Depends(json_body(BatchIn))], desk: TheDesk,
+    key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
     """Record up to 1,000 executions, in order; the good ones stand whatever becomes of the others."""
-    drafts = [_draft(desk, caller, item, index, key) for index, item in enumerate(body.trades)]
+    asking = Asking(caller, request.state.edge.request_id, key)
+    drafts = [_draft(desk, asking, item, index) for index, item in enumerate(body.trades)]
     recorded = iter(await desk.record_all([draft for draft in drafts if isinstance(draft, RecordTrade)]))
     outcomes = [next(recorded) if isinstance(draft, RecordTrade) else draft for draft in drafts]
     written = [one for one in outcomes if isinstance(one, Recorded)]
@@ -78,13 +83,15 @@ async def report_trades(
     openapi_extra=documented_body(ReversalIn, {"reason": "Reported twice"}),
 )
 async def reverse_trade(
-    caller: Trader, trade_id: Annotated[Wanted, Path(max_length=32)],
+    caller: Reverser, trade_id: Annotated[Wanted, Path(max_length=32)],
     body: Annotated[ReversalIn, Depends(json_body(ReversalIn))], desk: TheDesk, key: IdempotencyKey,
+    request: Request,
 ) -> Response:  # fmt: skip
     """Undo a trade, once, by a row that stores the difference: the position becomes what the other trades
     give.
     """
-    recorded = await desk.reverse(caller, trade_id, body.reason, key)
+    asking = Asking(caller, request.state.edge.request_id, key)
+    recorded = await desk.reverse(asking, trade_id, body.reason)
     headers = {REPLAYED: "true"} if recorded.replayed else {}
     return answer(recorded_out(trade_out(recorded.row, recorded.portfolio_name)), 201, headers)
 
@@ -95,7 +102,7 @@ def fast_report(gate: Gate, desk: Desk) -> FastRoute:
     """
 
     async def serve(request: FastRequest) -> FastAnswer:
-        caller = await gate.admit_fast(request, Scope.TRADE)
+        caller = await gate.admit(request, Operation.REPORT_TRADE)
         key = request.headers.get(b"idempotency-key")
         return await _report(desk, caller, request, check_key(None if key is None else key.decode("latin-1")))
 
@@ -104,16 +111,17 @@ def fast_report(gate: Gate, desk: Desk) -> FastRoute:
 
 async def _report(desk: Desk, caller: Caller, request: FastRequest, key: str | None) -> FastAnswer:
     trade = validated(TradeIn, read_json(request.headers.get(b"content-type", b""), request.body))
-    recorded = await desk.record(caller, trade.report(), key)
+    recorded = await desk.record(Asking(caller, request.request_id, key), trade.report())
     body = orjson.dumps(recorded_out(trade_out(recorded.row, recorded.portfolio_name)))
     return FastAnswer(201, body, _REPLAY if recorded.replayed else ())
 
 
-def _draft(desk: Desk, caller: Caller, item: object, index: int, key: str | None) -> RecordTrade | OmsError:
+def _draft(desk: Desk, asking: Asking, item: object, index: int) -> RecordTrade | OmsError:
     at = ("trades", str(index))
+    own = asking._replace(key=f"{asking.key}:{index}" if asking.key else None)
     try:
         trade = validated(TradeIn, item, at)
-        return desk.command(caller, trade.report(), f"{key}:{index}" if key else None, ".".join(at) + ".")
+        return desk.command(own, trade.report(), ".".join(at) + ".")
     except OmsError as refusal:
         return refusal
 

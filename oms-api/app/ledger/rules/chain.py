@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import orjson
 
-HASH_VERSION = 1
+HASH_VERSION = 2
 GENESIS = "0" * 64
 
 
@@ -13,7 +13,8 @@ class TradeRow(NamedTuple):
     """A row of the ledger as both databases take it and as it is hashed.
 
     Amounts are text with 8 decimals (`money.fixed`), instants RFC 3339 text in UTC with 6 (`clock.iso`),
-    hashes hexadecimal. The order of the fields is part of hash version 1.
+    hashes hexadecimal. The order of the fields is part of the hash versions; version 1 knew neither
+    `actor` nor `request_id`.
     """
 
     tenant_id: int
@@ -48,17 +49,22 @@ class TradeRow(NamedTuple):
     buys_after: int
     portfolio_realized_pnl: str
     cash_after: str
+    actor: str | None
+    request_id: str | None
     hash_version: int
     hash: str
 
 
 COLUMNS = TradeRow._fields
+_LATER = slice(COLUMNS.index("actor"), COLUMNS.index("request_id") + 1)
 
 
 def hash_of(fields: tuple[str | int | None, ...], predecessor: str) -> str:
     """Return the hash of a row: SHA-256 of its predecessor's hash and, as a JSON array, all fields before
-    `hash`.
+    `hash` that its version knows.
     """
+    if fields[-1] == 1:
+        fields = fields[: _LATER.start] + fields[_LATER.stop :]
     return hashlib.sha256(predecessor.encode() + orjson.dumps(fields)).hexdigest()
 
 

@@ -1,19 +1,14 @@
 """What a report of a trade may say: its price and gross market value, its limits, the form of names."""
 
-import unicodedata
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
 from app.errors import FieldError
 from app.money import ZERO, product, ratio
+from app.text import without_joiners
 
 NAME_LENGTH = 100
-_FORBIDDEN_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}  # controls, format (bidi) characters, surrogates
-_JOINERS = (
-    "\u200c\u200d"  # format characters that some scripts and emoji are written with; the bot takes them too
-)
-_WITHOUT_JOINERS = str.maketrans("", "", _JOINERS)
 _PATHS = {".", ".."}  # clients resolve these away before a request is sent
 
 
@@ -73,37 +68,13 @@ def trade_errors(trade: Valued, limits: TradeLimits, priced_by: str) -> list[Fie
     return errors
 
 
-def clean_text(text: str) -> str | None:
-    """Return `text` trimmed and in NFC, or None where it holds control, format (bidi) or unpaired
-    characters.
-    """
-    if text.isascii():
-        return text.strip() if text.isprintable() else None
-    if any(map(_is_forbidden, text.translate(_WITHOUT_JOINERS))):
-        return None
-    return unicodedata.normalize("NFC", text).strip()
-
-
-def _is_forbidden(character: str) -> bool:
-    code = ord(character)
-    is_noncharacter = code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
-    return is_noncharacter or unicodedata.category(character) in _FORBIDDEN_CATEGORIES
-
-
 def portfolio_name_error(name: str) -> str | None:
     """Return the sentence against a cleaned portfolio name, or None."""
-    if not name.translate(_WITHOUT_JOINERS).strip() or name in _PATHS:
+    if not without_joiners(name).strip() or name in _PATHS:
         return "Give the portfolio a name."
     if len(name) > NAME_LENGTH:
         return f"At most {NAME_LENGTH} characters."
     return "A slash cannot stand in a portfolio's name." if "/" in name else None
-
-
-def name_key(name: str) -> str:
-    """Return the form under which names are unique: case and joiners, which nobody sees, do not count."""
-    if name.isascii():
-        return name.lower()
-    return unicodedata.normalize("NFC", name.translate(_WITHOUT_JOINERS).casefold())
 
 
 def _too_much(field: str, what: str, most: Decimal) -> FieldError:

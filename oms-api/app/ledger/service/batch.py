@@ -8,6 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from app.clock import iso
+from app.database import declare_tenants
 from app.ledger.queries import books as queries
 from app.ledger.queries.canonical import canonical_trade
 from app.ledger.rules.chain import GENESIS, TradeRow
@@ -56,12 +57,14 @@ class Batch:
         known: dict[NameKey, int],
         openings: Sequence[Opening] = (),
         places: Iterable[Place] = (),
+        tenants: Iterable[int] = (),
         opening_state: OpeningState = always_active,
     ) -> None:
         self.books = books
         self._openings = openings
         self._places = set(places)
         self._opening_state = opening_state
+        self._tenants = {work.origin.tenant_id for work in works}.union(tenants)
         self._records = [work for work in works if isinstance(work, RecordTrade)]
         self._reversals = [work for work in works if isinstance(work, ReverseTrade)]
         self._known = known
@@ -73,6 +76,7 @@ class Batch:
     def load(self) -> None:
         """Lock the portfolios, then read: what is read under the locks cannot change before the commit."""
         connection = self.books.connection
+        declare_tenants(connection, self._tenants)
         targets = [(work.origin.tenant_id, work.trade_id) for work in self._reversals]
         originals = map(canonical_trade, queries.trades_by_id(connection, targets))
         self.originals = {(row.tenant_id, row.trade_id): row for row in originals}
@@ -82,6 +86,7 @@ class Batch:
         self.books.lock(touched | {(row.tenant_id, row.portfolio_id) for row in self.originals.values()})
         self.reversed = queries.reversals_of(connection, targets)
         self._bind([*self._records, *self._reversals])
+        self.books.look_at((row.tenant_id, row.portfolio_id) for row in self.bound.values())
         self.books.load_positions(self._position_keys())
 
     def portfolio_of(self, work: RecordTrade) -> PortfolioState:

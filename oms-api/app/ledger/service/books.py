@@ -88,8 +88,16 @@ class Books:
 
     def lock(self, ids: Iterable[tuple[int, int]]) -> None:
         """Lock and load the portfolios (tenant id, id)."""
-        for row in queries.lock_portfolios(self.connection, sorted(set(ids))):
-            state = _state(row)
+        self._keep(queries.lock_portfolios(self.connection, sorted(set(ids))))
+
+    def look_at(self, ids: Iterable[tuple[int, int]]) -> None:
+        """Load those of the portfolios that are not locked: told of, not written to. A repeated request may
+        be for one that has another name by now.
+        """
+        self._keep(queries.portfolio_states(self.connection, sorted(set(ids) - self._portfolios.keys())))
+
+    def _keep(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        for state in map(_state, rows):
             self._portfolios[state.tenant_id, state.id] = state
 
     def imagine(self, state: PortfolioState) -> None:
@@ -218,6 +226,8 @@ def _row(state: PortfolioState, origin: Origin, entry: Entry, before: Position, 
         state.total_buys,
         fixed(state.realized_pnl),
         fixed(state.cash),
+        origin.actor,
+        origin.request_id,
         HASH_VERSION,
     )
     return TradeRow._make((*fields, hash_of(fields, state.last_hash)))

@@ -9,7 +9,11 @@ from app.ledger.rules.tickets import Valued
 
 
 class Origin(NamedTuple):
-    """Who asks, and under which idempotency key; `request_hash` tells two bodies under one key apart."""
+    """Who asks, and under which idempotency key; `request_hash` tells two bodies under one key apart.
+
+    `source` is the key's name, `actor` the person behind it, `user_id` a label of the request's own.
+    `portfolios` are the name keys that the caller is narrowed to, None for all.
+    """
 
     tenant_id: int
     source: str
@@ -17,6 +21,9 @@ class Origin(NamedTuple):
     at: datetime
     idempotency_key: str | None
     request_hash: str | None
+    actor: str | None = None
+    request_id: str | None = None
+    portfolios: frozenset[str] | None = None
 
 
 class RecordTrade(NamedTuple):

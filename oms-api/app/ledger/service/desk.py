@@ -3,18 +3,29 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from app.clock import Now
 from app.errors import FieldError, Invalid, OmsError
 from app.group_commit import GroupCommit
-from app.identity.rules import Caller
+from app.identity.errors import NotYourPortfolio
+from app.identity.rules.access import Caller
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import fingerprint
-from app.ledger.rules.tickets import Report, TradeLimits, Valued, name_key, trade_errors, value_trade
+from app.ledger.rules.tickets import Report, TradeLimits, Valued, trade_errors, value_trade
 from app.ledger.service.commands import Command, Origin, Recorded, RecordTrade, ReverseTrade
 from app.money import fixed
+from app.text import name_key
 
 NO_PRODUCT = ""
+
+
+class Asking(NamedTuple):
+    """Who asks, in which request, under which idempotency key."""
+
+    caller: Caller
+    request_id: str
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,22 +36,22 @@ class Desk:
     limits: TradeLimits
     now: Now
 
-    async def record(self, caller: Caller, report: Report, key: str | None) -> Recorded:
+    async def record(self, asking: Asking, report: Report) -> Recorded:
         """Record one trade and return it once it is committed."""
-        return await self.writer.submit(self.command(caller, report, key))
+        return await self.writer.submit(self.command(asking, report))
 
     async def record_all(self, commands: Sequence[Command]) -> list[Recorded | OmsError]:
         """Record many, in order; what is refused is returned in its place."""
         return [await _outcome(future) for future in self.writer.submit_all(commands)]
 
-    async def reverse(self, caller: Caller, trade_id: str, reason: str, key: str | None) -> Recorded:
+    async def reverse(self, asking: Asking, trade_id: str, reason: str) -> Recorded:
         """Undo a trade and return the reversal once it is committed."""
-        request_hash = fingerprint(trade_id, reason) if key else None
-        origin = Origin(caller.tenant_id, caller.name, None, self.now(), key, request_hash)
+        origin = self._origin(asking, None, fingerprint(trade_id, reason) if asking.key else None)
         return await self.writer.submit(ReverseTrade(origin, trade_id, reason))
 
-    def command(self, caller: Caller, report: Report, key: str | None, prefix: str = "") -> RecordTrade:
-        """Return the order to record a report. Raises Invalid where the limits are against it.
+    def command(self, asking: Asking, report: Report, prefix: str = "") -> RecordTrade:
+        """Return the order to record a report. Raises Invalid where the limits are against it, and
+        NotYourPortfolio.
 
         `prefix` goes before the names of bad fields ("trades.3.").
         """
@@ -50,9 +61,11 @@ class Desk:
             named = [FieldError(f"{prefix}{bad.field}", bad.message, bad.code) for bad in errors]
             raise Invalid(errors[0].message, named)
         folded = name_key(report.portfolio_name)
-        request_hash = _request_hash(report, valued, folded) if key else None
+        if not asking.caller.sees(folded):
+            raise NotYourPortfolio
+        request_hash = _request_hash(report, valued, folded) if asking.key else None
         return RecordTrade(
-            origin=Origin(caller.tenant_id, caller.name, report.user_id, self.now(), key, request_hash),
+            origin=self._origin(asking, report.user_id, request_hash),
             symbol=report.symbol,
             product=NO_PRODUCT,
             side=Side(report.side),
@@ -60,6 +73,20 @@ class Desk:
             portfolio_name=report.portfolio_name,
             portfolio_key=folded,
             note=report.note,
+        )
+
+    def _origin(self, asking: Asking, user_id: str | None, request_hash: str | None) -> Origin:
+        caller = asking.caller
+        return Origin(
+            tenant_id=caller.tenant_id,
+            source=caller.name,
+            user_id=user_id,
+            at=self.now(),
+            idempotency_key=asking.key,
+            request_hash=request_hash,
+            actor=caller.person,
+            request_id=asking.request_id,
+            portfolios=caller.portfolios,
         )
 
 

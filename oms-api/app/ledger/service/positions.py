@@ -6,12 +6,13 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from app.errors import FieldError, Invalid
+from app.identity.rules.access import Caller
 from app.ledger.errors import NoSuchPosition
 from app.ledger.queries.positions import PositionFilter, list_positions
 from app.ledger.rules.marks import HeldPosition, Mark, MarkedPosition, value_at
-from app.ledger.rules.tickets import name_key
 from app.market_data.rules.values import mark as mark_of
 from app.market_data.service import Market
+from app.text import name_key
 
 _MOST_PRODUCTS = 100  # of one symbol
 
@@ -35,7 +36,7 @@ def page_of_positions(
 def one_position(
     connection: Connection,
     market: Market,
-    tenant_id: int,
+    caller: Caller,
     portfolio: str,
     symbol: str,
     product: str | None,
@@ -45,14 +46,16 @@ def one_position(
 
     Raises NoSuchPosition, and Invalid where the product is not said and not plain.
     """
-    wanted = PositionFilter(name_key(portfolio), symbol, product, include_closed=True)
-    found = list_positions(connection, tenant_id, wanted, _MOST_PRODUCTS)
+    wanted = PositionFilter(
+        name_key(portfolio), symbol, product, include_closed=True, portfolios=caller.portfolios
+    )
+    found = list_positions(connection, caller.tenant_id, wanted, _MOST_PRODUCTS)
     if not found:
         raise NoSuchPosition(portfolio, symbol)
     if len(found) > 1 and found[0].product:
         message = f"Say which: {', '.join(one.product for one in found)}."
         raise Invalid(f"{symbol} is held as several products.", [FieldError("product", message, "product")])
-    return _marked(connection, market, tenant_id, found[:1], now)[0]
+    return _marked(connection, market, caller.tenant_id, found[:1], now)[0]
 
 
 def _marked(

@@ -3,15 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection
 
+from app.database import declare_tenants
 from app.errors import FieldError, Invalid
 from app.ledger.errors import NoSuchPortfolio, NoSuchTrade
 from app.ledger.queries import reading as queries
 from app.ledger.queries.reading import Book, Holding, ListedTrade
-from app.ledger.rules.tickets import name_key
-from app.money import ZERO, fixed
+from app.money import ZERO, fixed, money_text
+from app.text import name_key
 
 AsOf = int | datetime  # a sequence number or an instant
 
@@ -24,9 +26,11 @@ class Statement:
     holdings: list[Holding]
 
 
-def trade(connection: Connection, tenant_id: int, trade_id: str) -> ListedTrade:
-    """Return one trade. Raises NoSuchTrade."""
-    found = queries.find_trade(connection, tenant_id, trade_id)
+def trade(
+    connection: Connection, tenant_id: int, trade_id: str, portfolios: frozenset[str] | None
+) -> ListedTrade:
+    """Return one trade of the portfolios (name keys; None: all). Raises NoSuchTrade."""
+    found = queries.find_trade(connection, tenant_id, trade_id, portfolios)
     if found is None:
         raise NoSuchTrade(trade_id)
     return found
@@ -54,7 +58,23 @@ def statements(connection: Connection, keys: Sequence[tuple[int, str]]) -> dict[
     return {
         (tenant_id, found): Statement(*state)
         for tenant_id, wanted in names.items()
-        for found, state in queries.find_books(connection, tenant_id, wanted).items()
+        for found, state in queries.find_books(
+            declare_tenants(connection, [tenant_id]), tenant_id, wanted
+        ).items()
+    }
+
+
+def summary(book: Book) -> dict[str, Any]:
+    """Return a portfolio without its positions."""
+    return {
+        "portfolio_name": book.name,
+        "base_currency": book.base_currency,
+        "total_trades": book.total_trades,
+        "total_buys": book.total_buys,
+        "total_sells": book.total_trades - book.total_buys,
+        "realized_pnl": money_text(book.realized_pnl),
+        "cash": money_text(book.cash),
+        "last_sequence": book.last_sequence,
     }
 
 

@@ -54,10 +54,11 @@ class Recording:
         works: Sequence[Command],
         openings: Sequence[Opening] = (),
         places: Iterable[Place] = (),
+        tenants: Iterable[int] = (),
     ) -> Batch:
         """Return a batch of `works`, with portfolios to be made or locked for what else is done in it."""
         books = Books(connection, self._ids)
-        return Batch(books, works, self._known, openings, places, self._opening_state)
+        return Batch(books, works, self._known, openings, places, tenants, self._opening_state)
 
     def forget(self) -> None:
         """Forget the numbers of portfolios: a restored database may number them anew."""
@@ -98,7 +99,16 @@ def _repeated(batch: Batch, work: Command) -> Recorded | None:
         return None
     if row.request_hash != work.origin.request_hash:
         raise KeyReused(row.idempotency_key or "")
-    return Recorded(row, batch.books.portfolio(row.tenant_id, row.portfolio_id).name, replayed=True)
+    portfolio = batch.books.portfolio(row.tenant_id, row.portfolio_id)
+    _require_sight(work, portfolio)
+    return Recorded(row, portfolio.name, replayed=True)
+
+
+def _require_sight(work: Command, portfolio: PortfolioState) -> None:
+    """A reversal names its portfolio by a trade alone: of others' portfolios it finds none."""
+    seen = work.origin.portfolios
+    if isinstance(work, ReverseTrade) and seen is not None and portfolio.name_key not in seen:
+        raise NoSuchTrade(work.trade_id)
 
 
 def _record(batch: Batch, work: RecordTrade) -> Recorded:
@@ -144,6 +154,7 @@ def _reverse(batch: Batch, work: ReverseTrade) -> Recorded:
     original = batch.originals.get(key)
     if original is None:
         raise NoSuchTrade(work.trade_id)
+    _require_sight(work, batch.books.portfolio(original.tenant_id, original.portfolio_id))
     if original.kind == "reversal":
         raise ReversalOfReversal(work.trade_id)
     if key in batch.reversed:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import ColumnElement, Connection, Table, select
 
 from app.database import alteration, insertion, matching_rows
 from app.database.bulk import Row, Write
@@ -78,16 +78,25 @@ def portfolios_of(connection: Connection, tenant_id: int) -> list[tuple[int, str
 
 
 def symbols_with_orders(connection: Connection) -> list[OrderKey]:
-    """Return (tenant id, symbol) of all open orders, of every tenant."""
+    """Return (tenant id, symbol) of all open orders, of every tenant that `connection` sees."""
     statement = select(ORDERS.c.tenant_id, ORDERS.c.symbol).where(IS_OPEN).distinct()
     return [(row[0], row[1]) for row in connection.execute(statement)]
 
 
-def overdue_places(connection: Connection, now: str) -> set[Place]:
-    """Return the portfolios with open orders whose end has come."""
-    ends = ORDERS.c.ends_at.isnot(None) & (ORDERS.c.ends_at <= datetime.fromisoformat(now))
-    statement = select(ORDERS.c.tenant_id, ORDERS.c.portfolio_id).where(IS_OPEN, ends).distinct()
-    return {(row[0], row[1]) for row in connection.execute(statement)}
+def overdue_places(connection: Connection, tenant_id: int, now: str) -> set[Place]:
+    """Return the tenant's portfolios with open orders whose end has come."""
+    statement = select(ORDERS.c.portfolio_id).where(ORDERS.c.tenant_id == tenant_id, IS_OPEN, _ended(now))
+    return {(tenant_id, row[0]) for row in connection.execute(statement.distinct())}
+
+
+def overdue_tenants(connection: Connection, now: str) -> list[int]:
+    """Return the tenants, of those that `connection` sees, that have open orders whose end has come."""
+    statement = select(ORDERS.c.tenant_id).where(IS_OPEN, _ended(now)).distinct()
+    return [row[0] for row in connection.execute(statement)]
+
+
+def _ended(now: str) -> ColumnElement[bool]:
+    return ORDERS.c.ends_at.isnot(None) & (ORDERS.c.ends_at <= datetime.fromisoformat(now))
 
 
 def known_executions(connection: Connection, keys: Sequence[Row]) -> set[tuple[Any, ...]]:

@@ -41,6 +41,7 @@ class OrderFilter(NamedTuple):
     client_order_id: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    portfolios: frozenset[str] | None = None
 
 
 def orders_of(tenant_id: int) -> Select[Any]:
@@ -64,9 +65,12 @@ def list_orders(
     return _listed(connection, tenant_id, statement)
 
 
-def find_order(connection: Connection, tenant_id: int, order_id: str) -> Listed | None:
-    """Return one order."""
-    found = _listed(connection, tenant_id, orders_of(tenant_id).where(ORDERS.c.id == order_id))
+def find_order(
+    connection: Connection, tenant_id: int, order_id: str, portfolios: frozenset[str] | None
+) -> Listed | None:
+    """Return one order of the portfolios (name keys; None: all), or None."""
+    statement = orders_of(tenant_id).where(ORDERS.c.id == order_id, *_within(portfolios))
+    found = _listed(connection, tenant_id, statement)
     return found[0] if found else None
 
 
@@ -97,6 +101,7 @@ def _conditions(wanted: OrderFilter) -> list[Any]:
         ORDERS.c.client_order_id: wanted.client_order_id,
     }
     conditions: list[Any] = [column == value for column, value in equal.items() if value is not None]
+    conditions += _within(wanted.portfolios)
     if wanted.is_open is not None:
         conditions.append(IS_OPEN if wanted.is_open else IS_FINAL)
     if wanted.since is not None:  # ids begin with the time
@@ -104,6 +109,10 @@ def _conditions(wanted: OrderFilter) -> list[Any]:
     if wanted.until is not None:
         conditions.append(ORDERS.c.id < _first_id_at(wanted.until))
     return conditions
+
+
+def _within(portfolios: frozenset[str] | None) -> list[Any]:
+    return [] if portfolios is None else [PORTFOLIOS.c.name_key.in_(sorted(portfolios))]
 
 
 def _first_id_at(instant: datetime) -> str:

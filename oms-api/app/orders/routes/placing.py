@@ -7,10 +7,9 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 
 from app.edge import FastAnswer, FastRequest, FastRoute
 from app.errors import FieldError, Invalid
-from app.identity.dependencies import Gate, Trader
-from app.identity.rules import Caller, Scope
-from app.ledger.dependencies import IdempotencyKey, check_key
-from app.ledger.schemas import Wanted
+from app.identity.dependencies import Gate, allowed
+from app.identity.rules.access import Caller, Operation
+from app.ledger.service.desk import Asking
 from app.orders.dependencies import TheOrderDesk
 from app.orders.errors import OrderDenied
 from app.orders.rules.values import GroupKind, Status
@@ -32,8 +31,16 @@ from app.orders.service.desk import OrderDesk
 from app.orders.service.judging import denial_text
 from app.wire.answers import REPLAYED, REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body, read_json, validated
+from app.wire.fields import Wanted
+from app.wire.idempotency import IdempotencyKey, check_key
 
 router = APIRouter(tags=["orders"])
+
+Placer = Annotated[Caller, Depends(allowed(Operation.PLACE_ORDER))]
+Previewer = Annotated[Caller, Depends(allowed(Operation.PREVIEW_ORDER))]
+Changer = Annotated[Caller, Depends(allowed(Operation.CHANGE_ORDER))]
+Canceler = Annotated[Caller, Depends(allowed(Operation.CANCEL_ORDER))]
+Closer = Annotated[Caller, Depends(allowed(Operation.CLOSE_POSITION))]
 
 ORDERS_PATH = "/api/v1/orders"
 TICKET_EXAMPLE: dict[str, Any] = {
@@ -61,7 +68,7 @@ OrderId = Annotated[Wanted, Path(max_length=32)]
     responses=responses(201, {"model": OrderOut}, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(TicketIn, TICKET_EXAMPLE),
 )
-async def place_order(caller: Trader, desk: TheOrderDesk, key: IdempotencyKey, request: Request) -> Response:
+async def place_order(caller: Placer, desk: TheOrderDesk, key: IdempotencyKey, request: Request) -> Response:
     """Place an order. What the market makes of it at once is in the answer; what our own checks deny is kept
     as DENIED and told as a problem with its numbers.
     """
@@ -77,8 +84,8 @@ async def place_order(caller: Trader, desk: TheOrderDesk, key: IdempotencyKey, r
     openapi_extra=documented_body(GroupIn, _PAIR),
 )
 async def place_group(
-    caller: Trader, body: Annotated[GroupIn, Depends(json_body(GroupIn))], desk: TheOrderDesk,
-    key: IdempotencyKey,
+    caller: Placer, body: Annotated[GroupIn, Depends(json_body(GroupIn))], desk: TheOrderDesk,
+    key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
     """Place two joined orders: OCO, of which only one can fill, or OTO, of which one waits for the other."""
     first, second = body.orders
@@ -89,7 +96,8 @@ async def place_group(
         message = "An order of a group has no legs of its own."
         raise Invalid(message, [FieldError("orders", message, "legs_in_a_group")])
     tickets = [one.ticket() for one in body.orders]
-    done = await desk.place_group(caller, GroupKind(body.kind), first.portfolio_name, tickets, key)
+    asking = Asking(caller, request.state.edge.request_id, key)
+    done = await desk.place_group(asking, GroupKind(body.kind), first.portfolio_name, tickets)
     return _orders(_accepted(done), 201)
 
 
@@ -100,14 +108,14 @@ async def place_group(
     openapi_extra=documented_body(TicketIn, TICKET_EXAMPLE),
 )
 async def preview_order(
-    caller: Trader, body: Annotated[TicketIn, Depends(json_body(TicketIn))], desk: TheOrderDesk,
-    key: IdempotencyKey,
+    caller: Previewer, body: Annotated[TicketIn, Depends(json_body(TicketIn))], desk: TheOrderDesk,
+    key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
     """What the ticket would do: expected price, cash and position after, and how every check stands to it.
     Nothing is sent.
     """
-    del key  # nothing is recorded that it could name
-    previewed = await desk.preview(caller, body.portfolio_name, body.ticket())
+    asking = Asking(caller, request.state.edge.request_id, key)
+    previewed = await desk.preview(asking, body.portfolio_name, body.ticket())
     denial = orjson.loads(denial_text(previewed.denial)) if previewed.denial else None
     return answer(preview_out(previewed, denial))
 
@@ -119,12 +127,12 @@ async def preview_order(
     openapi_extra=documented_body(CancelAllIn, {"symbol": "AAPL"}),
 )
 async def cancel_all(
-    caller: Trader, body: Annotated[CancelAllIn, Depends(json_body(CancelAllIn))], desk: TheOrderDesk,
-    key: IdempotencyKey,
+    caller: Canceler, body: Annotated[CancelAllIn, Depends(json_body(CancelAllIn))], desk: TheOrderDesk,
+    key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
     """End all open orders that match."""
-    del key  # to end what is open is the same however often it is asked
-    done = await desk.cancel_all(caller, **body.model_dump())
+    asking = Asking(caller, request.state.edge.request_id, key)
+    done = await desk.cancel_all(asking, **body.model_dump())
     return _orders(done, 200)
 
 
@@ -135,13 +143,14 @@ async def cancel_all(
     openapi_extra=documented_body(CancelIn, {"reason": "Changed my mind"}),
 )
 async def cancel_order(
-    caller: Trader, order_id: OrderId, desk: TheOrderDesk, key: IdempotencyKey, request: Request
+    caller: Canceler, order_id: OrderId, desk: TheOrderDesk, key: IdempotencyKey, request: Request
 ) -> Response:
     """End an order; what filled before stands. A body is not needed."""
     body = CancelIn()
     if request.state.edge.body:
         body = validated(CancelIn, _json(request.state.edge))
-    done = await desk.cancel(caller, order_id, body.reason, key)
+    asking = Asking(caller, request.state.edge.request_id, key)
+    done = await desk.cancel(asking, order_id, body.reason)
     return _order(done, 200)
 
 
@@ -152,8 +161,8 @@ async def cancel_order(
     openapi_extra=documented_body(ChangesIn, {"quantity": "20"}),
 )
 async def replace_order(
-    caller: Trader, order_id: OrderId, body: Annotated[ChangesIn, Depends(json_body(ChangesIn))],
-    desk: TheOrderDesk, key: IdempotencyKey,
+    caller: Changer, order_id: OrderId, body: Annotated[ChangesIn, Depends(json_body(ChangesIn))],
+    desk: TheOrderDesk, key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
     """Put another order in an order's place; the answer is the new one. Its quantity is the chain's total:
     what was filled is carried over.
@@ -161,7 +170,8 @@ async def replace_order(
     changes = body.changes()
     if not any(value is not None for value in changes[:-2]):
         raise Invalid("Nothing is changed.", [FieldError("body", "Name what is to change.", "empty")])
-    return _order(_accepted(await desk.replace(caller, order_id, changes, key)), 200)
+    asking = Asking(caller, request.state.edge.request_id, key)
+    return _order(_accepted(await desk.replace(asking, order_id, changes)), 200)
 
 
 @router.post(
@@ -172,12 +182,13 @@ async def replace_order(
     tags=["positions"],
 )
 async def close_position(
-    caller: Trader, body: Annotated[CloseIn, Depends(json_body(CloseIn))], desk: TheOrderDesk,
-    key: IdempotencyKey,
+    caller: Closer, body: Annotated[CloseIn, Depends(json_body(CloseIn))], desk: TheOrderDesk,
+    key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
     """Close a position, or a part of it, at market."""
     facts = (body.symbol, body.product or "", body.quantity, body.reason)
-    return _order(_accepted(await desk.close(caller, body.portfolio_name, *facts, key)), 201)
+    asking = Asking(caller, request.state.edge.request_id, key)
+    return _order(_accepted(await desk.close(asking, body.portfolio_name, *facts)), 201)
 
 
 def fast_place(gate: Gate, desk: OrderDesk) -> FastRoute:
@@ -186,7 +197,7 @@ def fast_place(gate: Gate, desk: OrderDesk) -> FastRoute:
     """
 
     async def serve(request: FastRequest) -> FastAnswer:
-        caller = await gate.admit_fast(request, Scope.TRADE)
+        caller = await gate.admit(request, Operation.PLACE_ORDER)
         key = request.headers.get(b"idempotency-key")
         return await _place(desk, caller, request, check_key(None if key is None else key.decode("latin-1")))
 
@@ -195,7 +206,8 @@ def fast_place(gate: Gate, desk: OrderDesk) -> FastRoute:
 
 async def _place(desk: OrderDesk, caller: Caller, request: FastRequest, key: str | None) -> FastAnswer:
     body = validated(TicketIn, _json(request))
-    done = _accepted(await desk.place(caller, body.portfolio_name, body.ticket(), key))
+    asking = Asking(caller, request.request_id, key)
+    done = _accepted(await desk.place(asking, body.portfolio_name, body.ticket()))
     headers = ((REPLAYED.lower().encode(), b"true"),) if done.replayed else ()
     return FastAnswer(201, orjson.dumps(order_out(done.orders[0])), headers)
 

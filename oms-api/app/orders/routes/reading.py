@@ -8,8 +8,6 @@ from sqlalchemy import Connection
 
 from app.identity.dependencies import Reader
 from app.instruments.schemas import Symbol
-from app.ledger.rules.tickets import name_key
-from app.ledger.schemas import Wanted
 from app.money import money_text, quantity_text
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import reading as queries
@@ -18,10 +16,12 @@ from app.orders.rules.outcomes import Shown
 from app.orders.rules.rows import ExecutionRow, Move
 from app.orders.rules.values import Status
 from app.orders.schemas import OrderDetailOut, OrderOut, order_out
+from app.text import name_key
 from app.wire.answers import NEXT_HEADER, answer, responses
-from app.wire.given import TheCursors, TheReaders
+from app.wire.dependencies import TheCursors, TheReaders
+from app.wire.fields import Wanted
+from app.wire.lists import Cursor, Limit, When, link
 from app.wire.pages import DEFAULT_LIMIT
-from app.wire.query import Cursor, Limit, When, next_link
 
 router = APIRouter(tags=["orders"])
 
@@ -46,8 +46,8 @@ class OrderQuery(BaseModel):
     since: When | None = Field(None, alias="from", description="Placed at this instant or later")
     until: When | None = Field(None, alias="to", description="Placed before this instant")
 
-    def filter(self) -> OrderFilter:
-        """Return the conditions, without the page."""
+    def filter(self, portfolios: frozenset[str] | None) -> OrderFilter:
+        """Return the conditions, without the page; `portfolios` is what the caller is narrowed to."""
         return OrderFilter(
             status=self.status,
             is_open=self.open,
@@ -59,6 +59,7 @@ class OrderQuery(BaseModel):
             client_order_id=self.client_order_id,
             since=self.since,
             until=self.until,
+            portfolios=portfolios,
         )
 
 
@@ -68,15 +69,16 @@ async def list_orders(
     request: Request,
 ) -> Response:  # fmt: skip
     """Orders, newest first."""
-    tenant_id, wanted = caller.tenant_id, query.filter()
+    tenant_id, wanted = caller.tenant_id, query.filter(caller.portfolios)
     after = cursors.read(tenant_id, _LIST, query.cursor) if query.cursor else None
     found = await readers.run(
-        lambda connection: queries.list_orders(connection, tenant_id, wanted, query.limit + 1, after)
+        lambda connection: queries.list_orders(connection, tenant_id, wanted, query.limit + 1, after),
+        tenant_id,
     )
     page = found[: query.limit]
     more = len(found) > query.limit
     cursor = cursors.make(tenant_id, _LIST, page[-1].order.id) if more else None
-    return answer([_told(one) for one in page], headers=next_link(request, cursor))
+    return answer([_told(one) for one in page], headers=link(request, cursor))
 
 
 @router.get("/orders/{order_id}", responses=responses(200, {"model": OrderDetailOut}, 404))
@@ -87,14 +89,14 @@ async def get_order(
     tenant_id = caller.tenant_id
 
     def read(connection: Connection) -> dict[str, Any]:
-        found = queries.find_order(connection, tenant_id, order_id)
+        found = queries.find_order(connection, tenant_id, order_id, caller.portfolios)
         if found is None:
             raise NoSuchOrder(order_id)
         moves = queries.moves_of(connection, tenant_id, order_id)
         fills = queries.fills_of(connection, tenant_id, order_id)
         return {**_told(found), "events": list(map(_move, moves)), "fills": list(map(_fill, fills))}
 
-    return answer(await readers.run(read))
+    return answer(await readers.run(read, tenant_id))
 
 
 def _told(listed: Listed) -> dict[str, Any]:

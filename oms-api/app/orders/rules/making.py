@@ -19,6 +19,7 @@ class Home(NamedTuple):
     source: str
     user_id: str | None
     at: str
+    actor: str | None = None
 
 
 class Family(NamedTuple):
@@ -58,6 +59,7 @@ def new_order(order_id: str, home: Home, ticket: Ticket, quantity: Decimal, fami
         strategy=ticket.strategy,
         user_id=ticket.user_id or home.user_id,
         source=home.source,
+        actor=home.actor,
         status=Status.INITIALIZED,
         filled_quantity=ZERO,
         filled_value=ZERO,

@@ -105,6 +105,7 @@ class Order(NamedTuple):
 
     `quantity` is the total of the chain of replacements; `filled_quantity` and `filled_value` include what
     the predecessors had filled (`carried_…`). `ends_at` is when DAY and GTD expire. `denial` is JSON text.
+    `source` is the name of the key that placed it, `actor` the person behind it.
     `event_count` numbers its moves.
     """
 
@@ -130,6 +131,7 @@ class Order(NamedTuple):
     strategy: str | None
     user_id: str | None
     source: str
+    actor: str | None
     status: Status
     filled_quantity: Decimal
     filled_value: Decimal
@@ -152,6 +154,11 @@ class Order(NamedTuple):
     created_at: str
     updated_at: str
     accepted_at: str | None
+
+    @property
+    def placed_by(self) -> str:
+        """Who placed it: the person, else the key."""
+        return self.actor or self.source
 
     @property
     def leaves_quantity(self) -> Decimal:

@@ -2,6 +2,7 @@
 
 from app.clock import iso
 from app.errors import Invalid
+from app.ledger.service.commands import Origin
 from app.money import ZERO
 from app.orders.errors import OrderIsFinal, OrderIsPending
 from app.orders.rules.making import end_of
@@ -20,13 +21,13 @@ _PENDING = frozenset({Status.PENDING_CANCEL, Status.PENDING_REPLACE})
 def cancel_one(scene: Scene, command: CancelOrder) -> Done:
     """End an order; what filled before stands. Raises NoSuchOrder or OrderIsFinal."""
     origin = command.origin
-    order = scene.blotter.get(origin.tenant_id, command.order_id)
+    order = scene.order_for(origin, command.order_id)
     key = origin.idempotency_key
     if order.status in FINAL:
         if key and scene.was_asked(order, key):
             return shown(scene, order.tenant_id, [order.id])._replace(replayed=True)
         raise OrderIsFinal(order.id, order.status)
-    cancel(scene, order, iso(origin.at), origin.source, reason=command.reason, request_key=key)
+    cancel(scene, order, iso(origin.at), who(origin), reason=command.reason, request_key=key)
     return shown(scene, order.tenant_id, [order.id])
 
 
@@ -35,10 +36,12 @@ def cancel_all(scene: Scene, command: CancelAll, places: list[Place]) -> Done:
     origin = command.origin
     ended = []
     for place in places:
+        if not scene.sees(origin, place):
+            continue
         for known in scene.blotter.open_in(place):
             order = scene.blotter.get(known.tenant_id, known.id)  # a group may have ended it meanwhile
             if order.status not in FINAL and _matches(order, command):
-                cancel(scene, order, iso(origin.at), origin.source, reason=command.reason)
+                cancel(scene, order, iso(origin.at), who(origin), reason=command.reason)
                 ended.append(order.id)
     return shown(scene, origin.tenant_id, sorted(ended))
 
@@ -53,7 +56,7 @@ def replace(scene: Scene, command: ReplaceOrder) -> Done:
     known = repeated_request(scene, origin, changes.client_order_id)
     if known is not None:
         return known
-    order = scene.blotter.get(origin.tenant_id, command.order_id)
+    order = scene.order_for(origin, command.order_id)
     if order.status in FINAL:
         raise OrderIsFinal(order.id, order.status)
     if order.status in _PENDING:
@@ -63,7 +66,7 @@ def replace(scene: Scene, command: ReplaceOrder) -> Done:
         nothing = dict.fromkeys(_CARRIED, ZERO)
         scene.blotter.replace(scene.blotter.get(order.tenant_id, successor.id), **nothing)
         return shown(scene, order.tenant_id, [successor.id])
-    _give_way(scene, order, successor, iso(origin.at), origin.source)
+    _give_way(scene, order, successor, iso(origin.at), who(origin))
     return shown(scene, order.tenant_id, [successor.id])
 
 
@@ -74,6 +77,11 @@ def expire(scene: Scene, places: list[Place], at: str) -> None:
             order = scene.blotter.get(known.tenant_id, known.id)
             if order.status not in FINAL and order.ends_at is not None and order.ends_at <= at:
                 end(scene, order, Status.EXPIRED, at, "calendar")
+
+
+def who(origin: Origin) -> str:
+    """Return who asks: the person, else the key."""
+    return origin.actor or origin.source
 
 
 def _matches(order: Order, command: CancelAll) -> bool:
@@ -117,6 +125,7 @@ def _successor(scene: Scene, order: Order, command: ReplaceOrder) -> Order:
         id=order_id,
         ends_at=end_of(changed.time_in_force, changed.expires_at, at) if _times(changes) else order.ends_at,
         source=origin.source,
+        actor=origin.actor,
         status=Status.INITIALIZED,
         carried_quantity=order.filled_quantity,
         carried_value=order.filled_value,

@@ -4,6 +4,7 @@ from app.clock import iso
 from app.orders.errors import NothingToClose
 from app.orders.rules.making import Home, new_order
 from app.orders.rules.values import FINAL, Order, OrderType, Role, Status, Ticket, TimeInForce
+from app.orders.service.changing import who
 from app.orders.service.commands import ClosePosition, Done
 from app.orders.service.groups import cancel
 from app.orders.service.placing import add, denied, repeated_request, send, shown
@@ -36,7 +37,7 @@ def close(scene: Scene, command: ClosePosition, place: Place | None) -> Done:
         product=command.product,
         reason=command.reason,
     )
-    home = Home(origin.tenant_id, place[1], origin.source, origin.user_id, iso(origin.at))
+    home = Home(origin.tenant_id, place[1], origin.source, origin.user_id, iso(origin.at), origin.actor)
     order = new_order(scene.tools.order_ids.next(origin.at), home, ticket, quantity)
     keyed = order._replace(idempotency_key=origin.idempotency_key, request_hash=origin.request_hash)
     order = add(scene, keyed)
@@ -51,7 +52,7 @@ def _clear(scene: Scene, command: ClosePosition, place: Place, side: str) -> Non
         order = scene.blotter.get(known.tenant_id, known.id)
         if _closes(order, command, side):
             at = iso(command.origin.at)
-            cancel(scene, order, at, command.origin.source, reason="The position is closed.")
+            cancel(scene, order, at, who(command.origin), reason="The position is closed.")
 
 
 def _closes(order: Order, command: ClosePosition, side: str) -> bool:

@@ -93,6 +93,7 @@ class QuoteArrived(NamedTuple):
 class ExpireOrders(NamedTuple):
     """End what has come to its end."""
 
+    tenant_id: int
     at: str
 
 
@@ -144,6 +145,6 @@ def strand_of(command: Command) -> tuple[int, str]:  # noqa: PLR0911  # a table 
         case BrokerReport():
             return (command.tenant_id, f"/{command.order_id}")
         case ExpireOrders():
-            return (0, "")
+            return (command.tenant_id, "")
         case _:
             return ledger_strand(command)

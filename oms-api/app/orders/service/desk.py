@@ -7,10 +7,10 @@ from typing import Any
 from app.clock import Now, iso
 from app.errors import FieldError, Invalid
 from app.group_commit import GroupCommit
-from app.identity.rules import Caller
+from app.identity.errors import NotYourPortfolio
 from app.ledger.rules.chain import fingerprint
-from app.ledger.rules.tickets import name_key
 from app.ledger.service.commands import Origin
+from app.ledger.service.desk import Asking
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.money import fixed
@@ -30,6 +30,7 @@ from app.orders.service.commands import (
     QuoteArrived,
     ReplaceOrder,
 )
+from app.text import name_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,44 +41,44 @@ class OrderDesk:
     market: Market
     now: Now
 
-    async def place(self, caller: Caller, name: str, ticket: Ticket, key: str | None) -> Done:
+    async def place(self, asking: Asking, name: str, ticket: Ticket) -> Done:
         """Place an order; DENIED or REJECTED is an outcome too. Raises Invalid where its shape is wrong."""
-        origin = self._origin(caller, "place", key, name_key(name), *_facts(ticket))
+        origin = self._origin(asking, "place", _seen(asking, name), *_facts(ticket))
         _check(ticket, iso(origin.at))
-        return await self._done(PlaceOrder(origin, ticket, name, name_key(name)))
+        return await self._done(PlaceOrder(origin, ticket, name, _seen(asking, name)))
 
     async def place_group(
-        self, caller: Caller, kind: GroupKind, name: str, tickets: Sequence[Ticket], key: str | None
+        self, asking: Asking, kind: GroupKind, name: str, tickets: Sequence[Ticket]
     ) -> Done:
         """Place two joined orders."""
         facts = [fact for ticket in tickets for fact in _facts(ticket)]
-        origin = self._origin(caller, "group", key, kind, name_key(name), *facts)
+        origin = self._origin(asking, "group", kind, _seen(asking, name), *facts)
         for number, ticket in enumerate(tickets):
             _check(ticket, iso(origin.at), f"orders.{number}.")
-        return await self._done(PlaceGroup(origin, kind, tuple(tickets), name, name_key(name)))
+        return await self._done(PlaceGroup(origin, kind, tuple(tickets), name, _seen(asking, name)))
 
-    async def preview(self, caller: Caller, name: str, ticket: Ticket) -> Previewed:
+    async def preview(self, asking: Asking, name: str, ticket: Ticket) -> Previewed:
         """Tell what a ticket would do."""
-        origin = self._origin(caller, "preview", None)
+        origin = self._origin(asking, "preview")
         _check(ticket, iso(origin.at))
-        outcome = await self.writer.submit(PreviewOrder(origin, ticket, name, name_key(name)))
+        outcome = await self.writer.submit(PreviewOrder(origin, ticket, name, _seen(asking, name)))
         assert isinstance(outcome, Previewed)  # noqa: S101  # for the type checker
         return outcome
 
-    async def cancel(self, caller: Caller, order_id: str, reason: str | None, key: str | None) -> Done:
+    async def cancel(self, asking: Asking, order_id: str, reason: str | None) -> Done:
         """End an order."""
         return await self._done(
-            CancelOrder(self._origin(caller, "cancel", key, order_id, reason), order_id, reason)
+            CancelOrder(self._origin(asking, "cancel", order_id, reason), order_id, reason)
         )
 
-    async def replace(self, caller: Caller, order_id: str, changes: Changes, key: str | None) -> Done:
+    async def replace(self, asking: Asking, order_id: str, changes: Changes) -> Done:
         """Put a successor in an order's place."""
-        origin = self._origin(caller, "replace", key, order_id, *map(_text, changes))
+        origin = self._origin(asking, "replace", order_id, *map(_text, changes))
         return await self._done(ReplaceOrder(origin, order_id, changes))
 
     async def cancel_all(
         self,
-        caller: Caller,
+        asking: Asking,
         portfolio_name: str | None = None,
         symbol: str | None = None,
         side: str | None = None,
@@ -85,27 +86,26 @@ class OrderDesk:
         reason: str | None = None,
     ) -> Done:
         """End all open orders that match."""
-        portfolio_key = None if portfolio_name is None else name_key(portfolio_name)
-        origin = self._origin(caller, "cancel-all", None)
+        portfolio_key = None if portfolio_name is None else _seen(asking, portfolio_name)
+        origin = self._origin(asking, "cancel-all")
         return await self._done(
             CancelAll(origin, portfolio_key, portfolio_name, symbol, side, strategy, reason)
         )
 
     async def close(
         self,
-        caller: Caller,
+        asking: Asking,
         name: str,
         symbol: str,
         product: str,
         quantity: Any,
         reason: str | None,
-        key: str | None = None,
         in_spite_of_halt: bool = False,
     ) -> Done:
         """Close a position, or `quantity` of it."""
-        origin = self._origin(caller, "close", key, name_key(name), symbol, product, _text(quantity), reason)
+        origin = self._origin(asking, "close", _seen(asking, name), symbol, product, _text(quantity), reason)
         facts = (symbol, product, quantity, reason, in_spite_of_halt)
-        return await self._done(ClosePosition(origin, name, name_key(name), *facts))
+        return await self._done(ClosePosition(origin, name, _seen(asking, name), *facts))
 
     async def publish(self, tenant_id: int, quote: Quote) -> None:
         """Store a quote that was given, and fill what it makes match."""
@@ -117,10 +117,28 @@ class OrderDesk:
         assert isinstance(outcome, Done)  # noqa: S101  # for the type checker
         return outcome
 
-    def _origin(self, caller: Caller, operation: str, key: str | None, *facts: str | None) -> Origin:
+    def _origin(self, asking: Asking, operation: str, *facts: str | None) -> Origin:
         """Return who asks. The request's hash stands for what a key or a client order id is bound to."""
-        bound = f"{operation}:{key}" if key else None
-        return Origin(caller.tenant_id, caller.name, None, self.now(), bound, fingerprint(operation, *facts))
+        caller = asking.caller
+        return Origin(
+            tenant_id=caller.tenant_id,
+            source=caller.name,
+            user_id=None,
+            at=self.now(),
+            idempotency_key=f"{operation}:{asking.key}" if asking.key else None,
+            request_hash=fingerprint(operation, *facts),
+            actor=caller.person,
+            request_id=asking.request_id,
+            portfolios=caller.portfolios,
+        )
+
+
+def _seen(asking: Asking, name: str) -> str:
+    """Return the key of the portfolio's name. Raises NotYourPortfolio where it is not the caller's to see."""
+    folded = name_key(name)
+    if not asking.caller.sees(folded):
+        raise NotYourPortfolio
+    return folded
 
 
 def _check(ticket: Ticket, now: str, prefix: str = "") -> None:

@@ -10,7 +10,7 @@ import logging
 from sqlalchemy import Connection
 
 from app.clock import Now, iso
-from app.database import Readers
+from app.database import Readers, declare_every_tenant
 from app.errors import OmsError
 from app.group_commit import GroupCommit
 from app.market_data.rules.values import Quote
@@ -50,13 +50,14 @@ class MarketDuty:
         """Send what could match or end to the writer, and wait for it."""
         at = self._now()
 
-        def read(connection: Connection) -> tuple[dict[Key, Quote], bool]:
+        def read(connection: Connection) -> tuple[dict[Key, Quote], list[int]]:
+            declare_every_tenant(connection)
             keys = queries.symbols_with_orders(connection)
-            is_overdue = bool(queries.overdue_places(connection, iso(at)))
-            return self._market.quotes_for(connection, keys, at), is_overdue
+            overdue = queries.overdue_tenants(connection, iso(at))
+            return self._market.quotes_for(connection, keys, at), overdue
 
-        quotes, is_overdue = await self._readers.run(read)
-        works: list[Command] = [ExpireOrders(iso(at))] if is_overdue else []
+        quotes, overdue = await self._readers.run(read)
+        works: list[Command] = [ExpireOrders(tenant_id, iso(at)) for tenant_id in overdue]
         for (tenant_id, _), quote in self._fresh(quotes).items():
             works.append(QuoteArrived(tenant_id, quote, iso(at), is_new=False))
         if works:

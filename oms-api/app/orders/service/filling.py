@@ -66,7 +66,7 @@ def _record_trade(scene: Scene, order: Order, event: Executed, at: str) -> Trade
     side = Side(order.side)
     after = apply_fill(scene.position(order), Fill(side, event.quantity, event.value))
     instant = datetime.fromisoformat(at)
-    origin = Origin(order.tenant_id, order.source, order.user_id, instant, None, None)
+    origin = Origin(order.tenant_id, order.source, order.user_id, instant, None, None, order.actor)
     entry = Entry(
         kind="trade",
         symbol=order.symbol,

@@ -6,6 +6,7 @@ from typing import cast
 
 from sqlalchemy import Connection
 
+from app.database import declare_tenants
 from app.errors import OmsError
 from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import Recorded, RecordTrade, ReverseTrade
@@ -87,8 +88,9 @@ class Floor:
     def _scene(self, connection: Connection, works: Sequence[Command]) -> tuple[Scene, Plan]:
         ledger = [work for work in works if isinstance(work, (RecordTrade, ReverseTrade))]
         orders = [work for work in works if not isinstance(work, (RecordTrade, ReverseTrade))]
-        plan = plan_for(connection, orders)
-        batch = self._recording.batch(connection, ledger, plan.openings, plan.places)
+        tenants = set(map(_tenant, works))
+        plan = plan_for(declare_tenants(connection, tenants), orders)
+        batch = self._recording.batch(connection, ledger, plan.openings, plan.places, tenants)
         batch.load()
         scene = Scene(batch, self._tools, max(map(_moment, works)))
         opened = {
@@ -137,8 +139,14 @@ def _done(scene: Scene, plan: Plan, work: OrderCommand) -> Outcome:  # noqa: C90
         case QuoteArrived():
             quote_arrived(scene, work, plan.by_symbol.get((work.tenant_id, work.quote.symbol), []))
         case ExpireOrders():
-            expire(scene, plan.overdue, work.at)
+            expire(scene, plan.overdue.get(work.tenant_id, []), work.at)
     return NOTHING
+
+
+def _tenant(work: Command) -> int:
+    if isinstance(work, (QuoteArrived, ExpireOrders, BrokerReport)):
+        return work.tenant_id
+    return work.origin.tenant_id
 
 
 def _moment(work: Command) -> datetime:

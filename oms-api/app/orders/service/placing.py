@@ -63,7 +63,7 @@ def place_group(scene: Scene, command: PlaceGroup) -> Done:
     elif is_pair:
         _send_pair(scene, first, second)
     else:
-        scene.blotter.move(second, Status.HELD, second.created_at, second.source)
+        scene.blotter.move(second, Status.HELD, second.created_at, second.placed_by)
         send(scene, first)
     return shown(scene, first.tenant_id, [first.id, second.id])
 
@@ -102,7 +102,7 @@ def _made_with(scene: Scene, order: Order) -> list[str]:
 
 def add(scene: Scene, order: Order) -> Order:
     """Write a new order down, and bind its names."""
-    added = scene.blotter.add(order, order.source)
+    added = scene.blotter.add(order, order.placed_by)
     scene.bound[order.tenant_id, f"/{order.client_order_id}"] = added
     if order.idempotency_key:
         scene.bound[order.tenant_id, order.idempotency_key] = added
@@ -124,7 +124,7 @@ def denied(scene: Scene, order: Order, replaced: Order | None = None) -> bool:
 def send(scene: Scene, order: Order) -> None:
     """Hand a judged order to its broker; on paper it is accepted, and meets the market, at once."""
     at = order.created_at
-    sent = scene.blotter.move(order, Status.SUBMITTED, at, order.source)
+    sent = scene.blotter.move(order, Status.SUBMITTED, at, order.placed_by)
     refusal = rejection(scene.tools.paper, order.id)
     if refusal is not None:
         end(scene, sent, Status.REJECTED, at, sent.broker, broker_words=refusal)
@@ -153,14 +153,15 @@ def _age(order: Order) -> str:
 def _make(scene: Scene, command: PlaceOrder | PlaceGroup, ticket: Ticket, family: Family) -> Order:
     origin = command.origin
     portfolio = scene.batch.portfolio_named(origin.tenant_id, command.portfolio_key)
-    home = Home(origin.tenant_id, portfolio.id, origin.source, origin.user_id, iso(origin.at))
+    home = Home(origin.tenant_id, portfolio.id, origin.source, origin.user_id, iso(origin.at), origin.actor)
     order_id = scene.tools.order_ids.next(origin.at)
     return new_order(order_id, home, ticket, sized(scene, origin.tenant_id, ticket), family)
 
 
 def _hold(scene: Scene, command: PlaceOrder, ticket: Ticket, family: Family) -> None:
-    leg = scene.blotter.add(_make(scene, command, ticket, family), command.origin.source)
-    scene.blotter.move(leg, Status.HELD, leg.created_at, leg.source)
+    made = _make(scene, command, ticket, family)
+    leg = scene.blotter.add(made, made.placed_by)
+    scene.blotter.move(leg, Status.HELD, leg.created_at, leg.placed_by)
 
 
 def sized(scene: Scene, tenant_id: int, ticket: Ticket) -> Decimal:

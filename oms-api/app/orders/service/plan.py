@@ -41,7 +41,7 @@ class Plan:
     by_order: dict[Key, Place] = field(default_factory=dict)
     by_name: dict[Key, int] = field(default_factory=dict)
     by_symbol: dict[Key, list[Place]] = field(default_factory=dict)
-    overdue: list[Place] = field(default_factory=list)
+    overdue: dict[int, list[Place]] = field(default_factory=dict)
 
     def portfolio(self, work: PreviewOrder | ClosePosition) -> Place | None:
         """Return the portfolio that a command names, None where there is none of that name."""
@@ -74,8 +74,9 @@ def plan_for(connection: Connection, works: Sequence[OrderCommand]) -> Plan:
     _find_symbols(connection, plan, works)
     for work in works:
         if isinstance(work, ExpireOrders):
-            plan.overdue = sorted(queries.overdue_places(connection, work.at))
-            plan.places |= set(plan.overdue)
+            found = queries.overdue_places(connection, work.tenant_id, work.at)
+            plan.overdue[work.tenant_id] = sorted(found)
+            plan.places |= found
     return plan
 
 

@@ -17,7 +17,14 @@ from app.risk.rules.judging import headrooms, judge
 def preview(scene: Scene, command: PreviewOrder, place: Place | None) -> Previewed:
     """Return the expected price, cash and position after, and how every check stands to the ticket."""
     origin, ticket = command.origin, command.ticket
-    home = Home(origin.tenant_id, place[1] if place else 0, origin.source, origin.user_id, iso(origin.at))
+    home = Home(
+        origin.tenant_id,
+        place[1] if place else 0,
+        origin.source,
+        origin.user_id,
+        iso(origin.at),
+        origin.actor,
+    )
     quantity = sized(scene, origin.tenant_id, ticket)
     order = new_order(scene.tools.order_ids.next(origin.at), home, ticket, quantity)
     if place is None:

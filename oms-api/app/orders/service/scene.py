@@ -16,9 +16,11 @@ from app.instruments.rules import Instrument
 from app.ledger.rules.accounting import Position
 from app.ledger.service.batch import Batch
 from app.ledger.service.books import Books, Held, PortfolioState
+from app.ledger.service.commands import Origin
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.money import ZERO
+from app.orders.errors import NoSuchOrder
 from app.orders.queries import book as queries
 from app.orders.rules.values import FINAL, Order
 from app.orders.service.blotter import Blotter, Memory
@@ -202,6 +204,17 @@ class Scene:
     def position(self, order: Order) -> Position:
         """Return what is held of the order's symbol and product."""
         return self.books.position((order.tenant_id, order.portfolio_id, order.symbol, order.product))
+
+    def sees(self, origin: Origin, place: Place) -> bool:
+        """Tell whether the portfolio is the caller's to see."""
+        return origin.portfolios is None or self.books.portfolio(*place).name_key in origin.portfolios
+
+    def order_for(self, origin: Origin, order_id: str) -> Order:
+        """Return an order of the caller's. Raises NoSuchOrder, also for those of portfolios not theirs."""
+        order = self.blotter.get(origin.tenant_id, order_id)
+        if not self.sees(origin, (order.tenant_id, order.portfolio_id)):
+            raise NoSuchOrder(order_id)
+        return order
 
     def state(self, order: Order) -> tuple[TradingState, str]:
         """Return the strictest kill switch that holds for the order, and its scope."""

@@ -1,17 +1,18 @@
 """The board of kill switches: turned at once, settled, and then answered."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from app.audit.service import AuditEntry, record
 from app.clock import monotonic_seconds
 from app.database.changes import Changes
 from app.errors import NotPlaced
-from app.identity.rules import Caller
+from app.ledger.service.desk import Asking
 from app.risk.queries.switches import SwitchChange, portfolios_of
 from app.risk.rules.switches import SwitchScope
 from app.risk.service.controls import Controls
@@ -22,12 +23,13 @@ RETRY_SECONDS = 1.0
 MOST_RETRIES = 600
 
 Place = tuple[int, str]  # id and name of a portfolio
+T = TypeVar("T")
 
 
 class Flatten(Protocol):
     """Cancel all orders of a scope, wait for the confirmations, and close its positions at market."""
 
-    async def __call__(self, caller: Caller, scope: SwitchScope, key: str) -> dict[str, Any]:
+    async def __call__(self, asking: Asking, scope: SwitchScope, key: str) -> dict[str, Any]:
         """Return the proof: what was cancelled, what was closed, what is left."""
         ...
 
@@ -52,40 +54,58 @@ class SwitchBoard:
     flatten: Flatten | None = None
     _retries: set[asyncio.Task[None]] = field(default_factory=set)
 
-    async def turn(self, caller: Caller, change: SwitchChange, flattens: bool = False) -> Stopped:
+    async def turn(
+        self, asking: Asking, change: SwitchChange, entry: AuditEntry, *, flattens: bool = False
+    ) -> Stopped:
         """Turn a switch and return when nothing that began before is under way.
 
-        The turn is committed first, so that it acts even while some portfolio is locked by somebody else.
+        It acts even while some portfolio is locked by somebody else.
         """
-        turned = await self._turn(caller.tenant_id, change)
-        self.controls.forget(caller.tenant_id)
-        settled, held = await self._settle(caller.tenant_id)
+        tenant_id = asking.caller.tenant_id
+        turned, settled, held = await self._turn(tenant_id, change, entry)
+        self.controls.forget(tenant_id)
         if held:
-            retry = asyncio.create_task(self._retry(caller.tenant_id, held))
+            retry = asyncio.create_task(self._retry(tenant_id, held))
             self._retries.add(retry)
             retry.add_done_callback(self._retries.discard)
         proof = None
         if flattens and self.flatten and not turned.replayed:
-            proof = await self.flatten(caller, change.scope, change.key)
+            proof = await self.flatten(asking, change.scope, change.key)
         return Stopped(turned, settled, [name for _, name in held], proof)
 
-    async def _turn(self, tenant_id: int, change: SwitchChange) -> Turned:
-        def write(connection: Connection) -> Turned:
-            return turn(connection, tenant_id, change)
+    async def _turn(
+        self, tenant_id: int, change: SwitchChange, entry: AuditEntry
+    ) -> tuple[Turned, int, list[Place]]:
+        """Turn and settle in one transaction; where somebody holds a portfolio, turn first and settle each by
+        itself.
+        """
+
+        def at_once(connection: Connection) -> tuple[Turned, int]:
+            turned = turn(connection, tenant_id, change)
+            settled = settle(connection, tenant_id)
+            record(connection, [] if turned.replayed else [entry])
+            return turned, settled
+
+        def first(connection: Connection) -> Turned:
+            turned = turn(connection, tenant_id, change)
+            record(connection, [] if turned.replayed else [entry])
+            return turned
 
         try:
-            return await self.changes.run(write)
-        except IntegrityError:  # another process bound the key meanwhile: now it can be told
-            return await self.changes.run(write)
-
-    async def _settle(self, tenant_id: int) -> tuple[int, list[Place]]:
-        """Settle all at once; where somebody holds one, each by itself."""
-        try:
-            return await self.changes.run(lambda connection: settle(connection, tenant_id)), []
+            return *await self._told_again(at_once, tenant_id), []
         except NotPlaced:
-            portfolios = await self.changes.run(lambda connection: portfolios_of(connection, tenant_id))
+            turned = await self._told_again(first, tenant_id)
+            portfolios = await self.changes.run(
+                lambda connection: portfolios_of(connection, tenant_id), tenant_id
+            )
             held = await self._one_by_one(tenant_id, portfolios)
-            return len(portfolios) - len(held), held
+            return turned, len(portfolios) - len(held), held
+
+    async def _told_again(self, write: Callable[[Connection], T], tenant_id: int) -> T:
+        try:
+            return await self.changes.run(write, tenant_id)
+        except IntegrityError:  # another process bound the key meanwhile: now it can be told
+            return await self.changes.run(write, tenant_id)
 
     async def _one_by_one(self, tenant_id: int, portfolios: Sequence[Place]) -> list[Place]:
         """Return those that could not be settled."""
@@ -99,7 +119,7 @@ class SwitchBoard:
 
     async def _is_settled(self, tenant_id: int, portfolio_id: int) -> bool:
         try:
-            await self.changes.run(lambda connection: settle(connection, tenant_id, portfolio_id))
+            await self.changes.run(lambda connection: settle(connection, tenant_id, portfolio_id), tenant_id)
         except NotPlaced:
             return False
         return True

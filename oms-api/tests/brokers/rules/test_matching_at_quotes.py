@@ -138,13 +138,13 @@ def test_a_size_is_what_may_fill_and_the_time_in_force_decides_on_the_rest(ticke
 
 def test_a_size_is_used_up_in_the_order_of_price_then_time():
     orders = [
-        order("BUY 40 LIMIT limit 102", "late", accepted_at=NOON),
-        order("BUY 40 LIMIT limit 102", "early", accepted_at=NOON - timedelta(seconds=1)),
+        order("BUY 40 LIMIT limit 102", "B", accepted_at=NOON),
+        order("BUY 40 LIMIT limit 102", "C", accepted_at=NOON - timedelta(seconds=1)),
         order("BUY 40 LIMIT limit 103", "dearer", accepted_at=NOON),
         order("BUY 40 MARKET", "market", accepted_at=NOON),
     ]
     events = match_quote(orders, quote("99", "101", ask_size="130"), NOON)
-    assert told(events) == ["market 40 @ 101", "dearer 40 @ 101", "early 40 @ 101", "late 10 @ 101"]
+    assert told(events) == ["market 40 @ 101", "dearer 40 @ 101", "C 40 @ 101", "B 10 @ 101"]
 
 
 def test_each_portfolio_and_side_has_a_budget_of_its_own():

@@ -131,6 +131,15 @@ def test_an_order_matches_from_the_next_bar_on():
     assert told(match_bar([just], bar("100/105/95/102"))) == ["A 10 @ 100"]
 
 
+def test_nothing_matches_on_a_bar_that_began_before_the_latency_was_over():
+    settings = PaperSettings(latency=timedelta(minutes=1, microseconds=1))
+    assert match_bar([order("BUY 10 MARKET")], bar("100/105/95/102"), settings) == []
+    events = match_bar(
+        [order("BUY 10 MARKET")], bar("100/105/95/102", start=LATER + timedelta(minutes=1)), settings
+    )
+    assert told(events) == ["A 10 @ 100"]
+
+
 @pytest.mark.parametrize(
     ("ticket", "events"),
     [

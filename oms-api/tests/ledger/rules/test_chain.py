@@ -18,6 +18,13 @@ def test_a_hash_is_over_the_predecessor_and_the_row_as_a_json_array():
     assert hash_of(fields, GENESIS) == hashlib.sha256((GENESIS + text).encode()).hexdigest()
 
 
+def test_version_1_knew_neither_actor_nor_request_id():
+    row = trade_row(actor="slack:T1:U1", request_id="r-1", hash_version=1)
+    known = [value for name, value in row._asdict().items() if name not in {"actor", "request_id", "hash"}]
+    text = json.dumps(known, separators=(",", ":"), ensure_ascii=False)
+    assert hash_of(row[:-1], GENESIS) == hashlib.sha256((GENESIS + text).encode()).hexdigest()
+
+
 @pytest.mark.parametrize("field", COLUMNS[:-1])
 def test_any_changed_field_changes_the_hash(field):
     row = trade_row()

@@ -10,13 +10,12 @@ from hypothesis import strategies as st
 from app.ledger.rules.tickets import (
     TradeLimits,
     Valued,
-    clean_text,
-    name_key,
     portfolio_name_error,
     trade_errors,
     value_trade,
 )
 from app.money import amount_error
+from app.text import clean_text, name_key
 
 LIMITS = TradeLimits(Decimal(1_000_000), Decimal(100_000_000), Decimal("0.00000001"), Decimal(1_000_000))
 

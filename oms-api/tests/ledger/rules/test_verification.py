@@ -36,7 +36,10 @@ def test_texts_have_their_form(name, value):
 
 
 def test_a_hash_of_another_version_is_not_taken_on_trust():
-    assert (Check.CHAIN, "hash_version") in found(rechained(hash_version=2))
+    assert (Check.CHAIN, "hash_version") in found(rechained(hash_version=3))
+    assert (Check.CHAIN, "hash_version") in found(rechained(hash_version=0))
+    assert found(rechained(hash_version=1)) == []
+    assert (Check.CHAIN, "actor") in found(rechained(hash_version=1, actor="slack:T1:U1"))
 
 
 def test_what_no_row_can_hold_has_no_hash():

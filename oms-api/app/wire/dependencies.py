@@ -1,4 +1,4 @@
-"""What routes of every room are given by the application: readers, cursors, writes of their own, the time."""
+"""What routes of any room are given: readers of the database, cursors, the time."""
 
 from typing import Annotated
 
@@ -20,17 +20,17 @@ async def _cursors(request: Request) -> Cursors:
     return cursors
 
 
+async def _now(request: Request) -> Now:
+    now: Now = request.app.state.now
+    return now
+
+
 async def _changes(request: Request) -> Changes:
     changes: Changes = request.app.state.changes
     return changes
 
 
-async def _clock(request: Request) -> Now:
-    now: Now = request.app.state.now
-    return now
-
-
 TheReaders = Annotated[Readers, Depends(_readers)]
 TheCursors = Annotated[Cursors, Depends(_cursors)]
+TheClock = Annotated[Now, Depends(_now)]
 TheChanges = Annotated[Changes, Depends(_changes)]
-TheClock = Annotated[Now, Depends(_clock)]

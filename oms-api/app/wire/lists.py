@@ -1,4 +1,4 @@
-"""Types of query parameters, and the link to a list's next page."""
+"""What lists share on the wire: the words of their queries, and the way to the next page."""
 
 import re
 from datetime import UTC, datetime
@@ -14,23 +14,22 @@ _DIGITS = re.compile(r"[0-9]{1,15}", re.ASCII)
 
 
 def _plain_integer(value: object) -> object:
-    if isinstance(value, str) and not _DIGITS.fullmatch(value):
+    if isinstance(value, str) and not is_plain_integer(value):
         raise ValueError("must be written with the digits 0-9 alone")
     return value
 
 
-def _said_instant(value: object) -> datetime:
-    if not isinstance(value, str):
-        raise ValueError("must be a string with an instant and its offset")  # noqa: TRY004  # pydantic takes this
-    return instant(value)
+def is_plain_integer(text: str) -> bool:
+    """Tell whether the text is a whole number of at most 15 ASCII digits."""
+    return _DIGITS.fullmatch(text) is not None
 
 
-def instant(text: str) -> datetime:
-    """Return the instant, in UTC, that RFC 3339 text with an offset names. Raises ValueError."""
+def parse_instant(text: str) -> datetime:
+    """Return the instant that a query writes. Raises ValueError where it has no offset or is none."""
     try:
-        named = datetime.fromisoformat(text.replace(" ", "+"))  # a plus sign in a query reads as a blank
-        if named.tzinfo is not None:
-            return named.astimezone(UTC)
+        instant = datetime.fromisoformat(text.replace(" ", "+"))  # a plus sign in a query reads as a blank
+        if instant.tzinfo is not None:
+            return instant.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
     raise ValueError("must be an instant with its offset, such as 2026-11-20T16:00:00Z")
@@ -39,11 +38,11 @@ def instant(text: str) -> datetime:
 Count = Annotated[int, BeforeValidator(_plain_integer)]
 Limit = Annotated[Count, Field(ge=1, le=MOST_LIMIT)]
 Cursor = Annotated[str, Field(max_length=2000, description="From the `Link` header of the page before")]
-When = Annotated[datetime, BeforeValidator(_said_instant)]
+When = Annotated[datetime, BeforeValidator(parse_instant)]
 
 
-def next_link(request: Request, cursor: str | None) -> dict[str, str]:
-    """Return the header that leads to the next page: the same question from `cursor` on; none without."""
+def link(request: Request, cursor: str | None) -> dict[str, str]:
+    """Return the header that leads to the next page: the same question from `cursor` on."""
     if cursor is None:
         return {}
     kept = [

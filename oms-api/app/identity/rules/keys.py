@@ -1,4 +1,4 @@
-"""The form of API keys and what their scopes allow.
+"""The form of API keys.
 
 A key is `oms_` + an id of 12 characters + `_` + 35 random characters (base 36: 180 bits) + 6 of checksum. The
 checksum refuses mistyped and made-up keys without a look at the database.
@@ -9,42 +9,20 @@ import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import NamedTuple
 
 ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 PREFIX = "oms_"
 ID_LENGTH = 12
 SECRET_LENGTH = 35
+NAME_LENGTH = 60
 CHECKSUM_LENGTH = 6
 KEY_LENGTH = len(PREFIX) + ID_LENGTH + 1 + SECRET_LENGTH + CHECKSUM_LENGTH
 
 
-class Scope(StrEnum):
-    """What a key may do."""
-
-    READ = "read"
-    TRADE = "trade"
-    ADMIN = "admin"
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who is calling, and for whom: a tenant's key. `limit_key` names the bucket of its rate limit."""
-
-    tenant_id: int
-    key_id: str
-    name: str
-    scopes: frozenset[Scope]
-
-    def may(self, scope: Scope) -> bool:
-        """Admin may do everything, trade includes read."""
-        return scope in self.scopes
-
-
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """A key as the database knows it."""
+    """A key as the database knows it, with the name keys of the portfolios it is narrowed to (None: all)."""
 
     key_id: str
     tenant_id: int
@@ -53,11 +31,15 @@ class StoredKey:
     scopes: str
     expires_at: datetime | None
     revoked_at: datetime | None
+    is_narrowed: bool = False
+    tenant_is_active: bool = True
+    portfolios: frozenset[str] | None = None
 
 
 class ListedKey(NamedTuple):
     """What is told of a key: never the key, nor its hash."""
 
+    key_id: str
     name: str
     scopes: str
     created_at: datetime
@@ -67,9 +49,14 @@ class ListedKey(NamedTuple):
 
     def state(self, now: datetime) -> str:
         """Return "live", "expired" or "revoked"."""
-        if self.revoked_at is not None:
-            return "revoked"
-        return "expired" if self.expires_at is not None and self.expires_at <= now else "live"
+        return state_of(self.expires_at, self.revoked_at, now)
+
+
+def state_of(expires_at: datetime | None, revoked_at: datetime | None, now: datetime) -> str:
+    """Return "live", "expired" or "revoked"."""
+    if revoked_at is not None:
+        return "revoked"
+    return "expired" if expires_at is not None and expires_at <= now else "live"
 
 
 def make_key(draw: Callable[[str], str]) -> str:
@@ -92,18 +79,6 @@ def key_id_of(key: str) -> str | None:
 def hash_of(key: str) -> bytes:
     """Return the hash that is stored. Keys carry 180 random bits, so a fast hash is enough."""
     return hashlib.sha256(key.encode()).digest()
-
-
-def expand_scopes(words: str) -> frozenset[Scope]:
-    """Return all scopes that `words` grant. Raises ValueError for an unknown one, or none."""
-    granted = {Scope(word) for word in words.split()}
-    if not granted:
-        raise ValueError("a key needs at least one scope")
-    if Scope.ADMIN in granted:
-        granted |= {Scope.TRADE, Scope.READ}
-    if Scope.TRADE in granted:
-        granted.add(Scope.READ)
-    return frozenset(granted)
 
 
 def accepts(stored: StoredKey, key: str, now: datetime) -> bool:

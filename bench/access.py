@@ -1,0 +1,123 @@
+"""What the gate costs a request, and `POST /trade` against the same service of an earlier revision, in pairs.
+
+python -m bench.access                         the gate alone
+python -m bench.access --against v0.1.0        and trades, beside that revision of this repository
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from bench.disk import scratch
+from bench.postgres import Server, postgres
+from bench.report import Line, at_least, at_most, median, show
+from bench.service import OMS_API, ROOT, Load, api, fresh_key, migrate
+
+GATE_MUST, GATE_REACH = 60.0, 20.0  # microseconds
+KEPT_MUST, KEPT_REACH = 0.95, 1.0
+ROUNDS, SECONDS = 5, 5.0
+# Run inside the service's own folder: it times the gate as routes call it, with a warm cache.
+_PROBE = """
+import asyncio, json, sys
+from time import perf_counter
+from sqlalchemy import text
+from app.clock import iso, utc_now
+from app.config import load_settings
+from app.database import connect_engine, unit_of_work
+from app.edge import FastRequest
+from app.identity.rules.access import Operation
+from app.identity.service.keys import mint_key
+from app.main import create_app
+
+settings = load_settings()
+with unit_of_work(connect_engine(settings.database_url)) as connection:
+    key = mint_key(connection, "bench", "act_as trade", utc_now()).encode()
+gate = create_app(settings).state.gate
+asked = {"key": {b"x-api-key": key}, "person": {b"x-api-key": key, b"x-on-behalf-of": b"slack:T1:U1"}}
+
+async def best(headers, rounds=50, calls=200):
+    request, times = FastRequest(headers, b"", "/api/v1/trade", "bench"), []
+    await gate.admit(request, Operation.REPORT_TRADE)
+    for _ in range(rounds):
+        begin = perf_counter()
+        for _ in range(calls):
+            await gate.admit(request, Operation.REPORT_TRADE)
+        times.append((perf_counter() - begin) / calls)
+    return sorted(times)[rounds // 2] * 1e6
+
+async def main():
+    return {name: await best(headers) for name, headers in asked.items()}
+
+print(json.dumps(asyncio.run(main())))
+"""
+
+
+def measure() -> list[Line]:
+    """Return the lines of the gate: microseconds for each request, the median of fifty times two hundred."""
+    with scratch() as folder:
+        key, url = fresh_key(), f"sqlite:///{folder}/gate.db"
+        migrate(url, key)
+        settings = {"OMS_API_KEY": key, "DATABASE_URL": url, "RATE_LIMIT_PER_MINUTE": "1000000000"}
+        done = subprocess.run(
+            [sys.executable, "-c", _PROBE],
+            cwd=OMS_API,
+            env=os.environ | settings,
+            stdout=subprocess.PIPE,
+            check=True,
+            timeout=120,
+        )
+    spent = json.loads(done.stdout.splitlines()[-1])
+    named = {"key": "a key", "person": "a key that acts for a person"}
+    return [
+        Line(
+            f"authentication, limits and authorisation of {what}",
+            f"{spent[name]:.1f} µs",
+            at_most(spent[name], GATE_MUST, GATE_REACH),
+        )
+        for name, what in named.items()
+    ]
+
+
+def compare(revision: str, rounds: int, seconds: float) -> list[Line]:
+    """Return the line of trades: this tree's rate over that of `revision`, on PostgreSQL, turn by turn."""
+    with scratch() as folder, postgres(folder) as server:
+        earlier = folder / "earlier"
+        earlier.mkdir()
+        packed = subprocess.run(
+            ["git", "archive", revision, "oms-api"], cwd=ROOT, stdout=subprocess.PIPE, check=True
+        )
+        subprocess.run(["tar", "-x", "-C", earlier], input=packed.stdout, check=True)
+        codes = {"now": OMS_API, "then": earlier / "oms-api"}
+        ratios = [_turn(server, codes, folder, seconds, turn) for turn in range(rounds)]
+    kept = median(ratios)
+    what = f"POST /trade on PostgreSQL, of its rate at {revision}"
+    return [Line(what, f"{kept:.2f}", at_least(kept, KEPT_MUST, KEPT_REACH))]
+
+
+def _turn(server: Server, codes: dict[str, Path], folder: Path, seconds: float, turn: int) -> float:
+    order = list(codes) if turn % 2 else list(reversed(codes))
+    loads = {name: _drive(server, codes[name], folder, seconds) for name in order}
+    ratio = loads["now"].rate / loads["then"].rate
+    print(f"now {loads['now'].rate:,.0f}/s, then {loads['then'].rate:,.0f}/s: {ratio:.2f}", flush=True)
+    return ratio
+
+
+def _drive(server: Server, code: Path, folder: Path, seconds: float) -> Load:
+    key, url = fresh_key(), server.fresh_database("trades")
+    migrate(url, key, code)
+    with api(url, folder / "api.log", key, code) as service:
+        return service.load("trades", seconds)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--against", metavar="REVISION")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--seconds", type=float, default=SECONDS)
+    asked = parser.parse_args()
+    show(measure() + (compare(asked.against, asked.rounds, asked.seconds) if asked.against else []))

@@ -1,0 +1,182 @@
+"""Everything done in Slack names the person: from the signed request to the ledger's row."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from desk import until
+
+pytestmark = pytest.mark.e2e
+
+AVA = "slack:T0DESK00001:U0AVACHEN01"
+BEN = "slack:T0DESK00001:U0BENOKAF02"
+KIM = "slack:T0PARTNER02:U0KIMPARK05"
+FROM_BOT = re.compile(r"\breq-[0-9a-f]{16}\b")  # the form of the request ids that the bot makes
+NOBODYS = ("/health", "/health/ready")
+
+
+@pytest.fixture
+def bens_role(desk, slack):
+    """Set what Ben is at the desk; he is a trader again afterwards."""
+    slack.be("Ben Okafor")
+    slack.type("/trade")
+    expect(slack.form).to_be_visible()
+    until(lambda: BEN in desk.people(), seconds=10)  # made known on first sight
+    slack.form.get_by_role("button", name="Cancel").click()
+    slack.sees_no_form()
+    yield lambda role: become(desk, role)
+    become(desk, "trader")
+
+
+def become(desk, role):
+    desk.change_person(BEN, role=role)
+    until(lambda: desk.asked_for(BEN, "/auth/me").json()["role"] == role, seconds=5)
+
+
+def narrow(desk, portfolios):
+    desk.change_person(BEN, portfolios=portfolios)
+    narrowed = portfolios is not None
+    until(lambda: (desk.asked_for(BEN, "/auth/me").json()["portfolios"] is not None) == narrowed, seconds=5)
+
+
+def trade(slack, line, portfolio):
+    slack.type(f"/trade {line}")
+    slack.choose_portfolio(portfolio)
+    slack.place()
+    slack.sees_no_form()
+
+
+def lines_of(desk, service, since):
+    return [line for line in desk.log[since:] if line.startswith(service)]
+
+
+# The ledger
+
+
+def test_two_people_trade_and_each_row_names_who_did_it(slack, desk):
+    trade(slack, "buy 10 AAPL @ 175", "Two people")
+    expect(slack.message("BUY 10 AAPL").filter(has_text="Ava Chen")).to_have_count(1)
+    slack.be("Ben Okafor")
+    trade(slack, "sell 4 AAPL @ 176", "Two people")
+    expect(slack.message("SELL 4 AAPL").filter(has_text="Ben Okafor")).to_have_count(1)
+    rows = {row["side"]: row for row in desk.trades(portfolio="Two people")}
+    assert {side: row["actor"] for side, row in rows.items()} == {"BUY": AVA, "SELL": BEN}
+    assert {side: row["user_id"] for side, row in rows.items()} == {
+        "BUY": "U0AVACHEN01",
+        "SELL": "U0BENOKAF02",
+    }
+    assert {row["source"] for row in rows.values()} == {"bootstrap"}
+
+
+def test_a_row_can_be_followed_to_the_messages_of_both_services(slack, desk):
+    since = len(desk.log)
+    trade(slack, "buy 3 IBM @ 200", "Followed")
+    (row,) = desk.trades(portfolio="Followed")
+    until(lambda: any(row["request_id"] in line for line in lines_of(desk, "oms-api", since)), seconds=10)
+    for service in ("slack-bot", "oms-api"):
+        lines = [line for line in lines_of(desk, service, since) if row["request_id"] in line]
+        assert any(AVA in line for line in lines), f"{service} does not say who it was"
+
+
+def test_what_is_written_in_a_form_names_nobody(slack, desk):
+    slack.type("/trade buy 2 IBM @ 200")
+    slack.choose_portfolio("Written names")
+    slack.entry("Note (optional)", BEN)
+    slack.place()
+    slack.sees_no_form()
+    (row,) = desk.trades(portfolio="Written names")
+    assert (row["actor"], row["note"]) == (AVA, BEN)
+
+
+# Every call
+
+
+def test_every_call_of_the_bot_says_for_whom_but_for_health(slack, desk):
+    since = len(desk.log)
+    trade(slack, "buy 1 ORCL @ 100", "Every call")
+    asked = {"/api/v1/auth/me", "/api/v1/portfolios", "/api/v1/trades", "/api/v1/trade"}
+
+    def calls():
+        return [line for line in lines_of(desk, "oms-api", since) if FROM_BOT.search(line)]
+
+    until(lambda: all(any(f"{path} " in line for line in calls()) for path in asked), seconds=10)
+    for line in calls():
+        assert AVA in line, "this call was made for nobody"
+    probes = [
+        line for line in lines_of(desk, "oms-api", since) if any(f"{each} " in line for each in NOBODYS)
+    ]
+    assert not any("slack:" in line for line in probes)
+
+
+# Who may not
+
+
+def test_a_viewer_is_told_when_the_form_opens(slack, desk, bens_role):
+    bens_role("viewer")
+    slack.type("/trade buy 5 AAPL @ 175")
+    expect(slack.form).to_contain_text("You cannot trade here.")
+    expect(slack.form).to_contain_text("Your role at this desk does not include trading")
+    expect(slack.form.get_by_role("button", name="Place trade")).to_have_count(0)
+
+
+def test_who_becomes_a_viewer_while_the_form_is_open_is_refused_and_keeps_the_entries(slack, desk, bens_role):
+    slack.type("/trade buy 5 AAPL @ 175")
+    slack.choose_portfolio("Refused")
+    bens_role("viewer")
+    refused = slack.form.get_by_text("Your role at this desk does not include trading")
+    slack.place()
+    expect(refused).to_be_visible()
+    expect(slack.form.get_by_role("textbox", name="Quantity")).to_have_value("5")
+    assert desk.trades(portfolio="Refused") == []
+    bens_role("trader")
+    slack.place()
+    slack.sees_no_form()
+    assert [row["actor"] for row in desk.trades(portfolio="Refused")] == [BEN]
+
+
+def test_who_is_narrowed_to_some_portfolios_is_offered_those_and_trades_in_no_other(slack, desk, bens_role):
+    slack.be("Ava Chen")
+    trade(slack, "buy 1 ORCL @ 100", "Open to Ben")
+    trade(slack, "buy 1 ORCL @ 100", "Open to Ava")
+    slack.be("Ben Okafor")
+    narrow(desk, ["Open to Ben"])
+    try:
+        slack.type("/trade buy 2 ORCL @ 100")
+        field = slack.form.get_by_role("combobox", name="Portfolio")
+        field.fill("Open to")
+        offered = slack.form.get_by_role("option")
+        expect(offered.filter(has_text="Open to Ben")).to_have_count(1)
+        expect(offered.filter(has_text="Open to Ava")).to_have_count(0)
+        slack.choose_portfolio("Open to Ava")
+        slack.place()
+        expect(slack.field_errors).to_have_count(1)
+        expect(slack.field_errors).to_contain_text("not one of the portfolios that you may trade")
+        assert len(desk.trades(portfolio="Open to Ava")) == 1
+        slack.choose_portfolio("Open to Ben")
+        slack.place()
+        slack.sees_no_form()
+        assert [row["actor"] for row in desk.trades(portfolio="Open to Ben")] == [BEN, AVA]
+    finally:
+        narrow(desk, None)
+
+
+def test_a_disabled_person_is_no_member(slack, desk, bens_role):
+    desk.change_person(BEN, status="disabled")
+    until(lambda: desk.asked_for(BEN, "/auth/me").status_code == 403, seconds=5)
+    try:
+        slack.type("/trade buy 5 AAPL @ 175")
+        expect(slack.form).to_contain_text("You are not a member of this desk")
+    finally:
+        desk.change_person(BEN, status="active")
+        until(lambda: desk.asked_for(BEN, "/auth/me").status_code == 200, seconds=5)
+
+
+def test_a_stranger_of_a_shared_channel_trades_nothing_and_becomes_nobody(slack, desk):
+    slack.enter("partners")
+    slack.be("Kim Park")
+    slack.type("/trade buy 5 AAPL @ 175 in Strangers")
+    expect(slack.form).to_contain_text("Only members of the workspace")
+    expect(slack.form.get_by_role("button", name="Place trade")).to_have_count(0)
+    assert desk.trades(portfolio="Strangers") == []
+    assert KIM not in desk.people()

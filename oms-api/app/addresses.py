@@ -1,0 +1,86 @@
+"""Whose address a request counts for: the peer's, unless the peer is a proxy of ours that tells another."""
+
+import ipaddress
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+NOBODY = "-"  # a socket of the file system has no address
+_FORWARDED_FOR = b"x-forwarded-for"
+_MAPPED = "::ffff:"  # IPv4 on a socket that takes IPv6 too
+_MOST_HOPS = 20
+
+
+class AddressBook:
+    """Tells the address of a request. Entries of X-Forwarded-For count from the right, each as long as the
+    one that wrote it is a trusted proxy.
+    """
+
+    def __init__(self, trusted: Sequence[Network] = ()) -> None:
+        self._trusted = tuple(trusted)
+        self._is_trusted = lru_cache(maxsize=4096)(self._look_up)
+
+    def resolve(self, peer: str | None, headers: Iterable[tuple[bytes, bytes]]) -> str:
+        """Return the address that a request from `peer` with these headers counts for."""
+        if peer is None:
+            return NOBODY
+        if peer.startswith(_MAPPED):
+            peer = _plain(peer)
+        if not self._trusted or not self._is_trusted(peer):
+            return peer
+        sent = [value for name, value in headers if name == _FORWARDED_FOR]
+        hops = b",".join(sent).decode("latin-1").rsplit(",", _MOST_HOPS)
+        return self._last_untrusted(peer, hops[-_MOST_HOPS:])
+
+    def _last_untrusted(self, address: str, hops: Sequence[str]) -> str:
+        for hop in reversed(hops):
+            told = _address_in(hop)
+            if told is None:
+                break  # what stands further left was not written by anyone we trust
+            address = told
+            if not self._is_trusted(address):
+                break
+        return address
+
+    def _look_up(self, text: str) -> bool:
+        try:
+            address = ipaddress.ip_address(_plain(text))
+        except ValueError:
+            return False
+        return any(address in network for network in self._trusted)
+
+
+@lru_cache(maxsize=4096)
+def network_of(address: str) -> str:
+    """Return what one client can hardly leave: an IPv4 address, or the /64 network of an IPv6 one."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((parsed, 64), strict=False))
+
+
+@lru_cache(maxsize=4096)
+def _address_in(hop: str) -> str | None:
+    """Return the address in an entry, with or without a port; None where there is none."""
+    text = hop.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        return _plain(str(ipaddress.ip_address(text)))
+    except ValueError:
+        return None
+
+
+def _plain(text: str) -> str:
+    """Return an IPv4 address that is written as IPv6 in its own form."""
+    address = ipaddress.ip_address(text)
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address)

@@ -1,0 +1,117 @@
+"""`python -m app.admin`: see `arguments` for what it takes."""
+
+import asyncio
+import getpass
+import os
+import pwd
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.admin.arguments import make_parser
+from app.admin.commands import COMMANDS, Done, Shell
+from app.admin.master_key import NoMasterKey
+from app.clock import utc_now
+from app.config import ConfigurationError, load_settings
+from app.database import connect_engine
+from app.database.failures import reason
+from app.errors import FieldError, OmsError, Unavailable
+from app.identity.service.once import Administration
+from app.identity.service.passwords import Passwords
+from app.identity.service.threads import Transactions
+from app.migrate import is_current, migration_url
+
+DONE, REFUSED, CANNOT = 0, 1, 2
+
+
+class NotMigrated(Exception):
+    """The database has not this version's tables."""
+
+
+class NoPassword(Exception):
+    """Two entries differ, or there is none."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the arguments say."""
+    given = make_parser().parse_args(arguments)
+    try:
+        return _tell(_run(given))
+    except (ConfigurationError, NotMigrated, NoMasterKey, Unavailable) as error:
+        return _say(str(error), CANNOT)
+    except OSError as error:
+        return _say(f"{error.filename} cannot be written: {error.strerror}.", CANNOT)
+    except SQLAlchemyError as error:
+        return _say(f"The database cannot be used: {reason(error)}", CANNOT)
+    except OmsError as error:
+        return _say("\n  ".join([error.detail, *map(_blame, error.errors)]), REFUSED)
+    except NoPassword as error:
+        return _say(str(error), REFUSED)
+
+
+def _run(given: Namespace) -> Done:
+    settings = load_settings()
+    engine = connect_engine(migration_url(settings), readers=1)
+    try:
+        _require_tables(engine)
+        transactions, passwords = Transactions(engine), Passwords()
+        administration = Administration(transactions, passwords, [settings.oms_api_key], utc_now)
+        try:
+            shell = Shell(engine, administration, utc_now, _account(), ask_password)
+            return asyncio.run(COMMANDS[given.command](shell, given))
+        finally:
+            passwords.close()
+            transactions.close()
+    finally:
+        engine.dispose()
+
+
+def ask_password() -> str:
+    """Return a new password: asked for twice at a terminal, else the first line of standard input."""
+    if not sys.stdin.isatty():
+        password = sys.stdin.readline().rstrip("\r\n")
+    else:
+        password = getpass.getpass("New password: ")
+        if getpass.getpass("Once more: ") != password:
+            raise NoPassword("The two differ; nothing was changed.")
+    if not password:
+        raise NoPassword("There is no password; nothing was changed.")
+    return password
+
+
+def _require_tables(engine: Engine) -> None:
+    with engine.connect() as connection:
+        if not is_current(connection):
+            raise NotMigrated(
+                "The database is not at this version's revision: run `python -m app.migrate` first."
+            )
+
+
+def _account() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # containers run as numbers
+        return str(os.getuid())
+
+
+def _blame(bad: FieldError) -> str:
+    return f"{bad.field}: {bad.message}"
+
+
+def _tell(done: Done) -> int:
+    sys.stdout.writelines(f"{line}\n" for line in done.lines)
+    if done.secret:
+        sys.stdout.write(f"{done.secret}\n")
+    return _say(done.sentence, DONE) if done.sentence else DONE
+
+
+def _say(sentence: str, status: int) -> int:
+    sys.stderr.write(f"{sentence}\n")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,30 @@
+"""A new OMS_API_KEY in a `.env` file, beside the old one."""
+
+from pathlib import Path
+
+from dotenv import dotenv_values, set_key
+
+CURRENT, PREVIOUS = "OMS_API_KEY", "OMS_API_KEY_PREVIOUS"
+
+
+class NoMasterKey(Exception):
+    """The file holds no key that could be replaced."""
+
+
+def current_key(file: Path) -> str:
+    """Return the key in the file. Raises NoMasterKey."""
+    try:
+        key = dotenv_values(file, interpolate=False).get(CURRENT) if file.is_file() else None
+    except (OSError, UnicodeDecodeError):
+        key = None
+    if not key:
+        raise NoMasterKey(f"{file} holds no {CURRENT}.")
+    return key
+
+
+def replace_key(file: Path, new: str) -> None:
+    """Let the file's key become the previous one, and `new` the current. Whenever this is cut short, the file
+    holds a key that works. Raises OSError.
+    """
+    set_key(file, PREVIOUS, current_key(file), quote_mode="auto", follow_symlinks=True)
+    set_key(file, CURRENT, new, quote_mode="never", follow_symlinks=True)

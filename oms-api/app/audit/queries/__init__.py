@@ -1,0 +1,1 @@
+"""The trail's statements; every one begins with the tenant."""

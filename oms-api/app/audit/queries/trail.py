@@ -1,0 +1,99 @@
+"""Reading the trail, and appending to it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, Connection, Select, Table, select
+
+from app.audit.models import AuditHead, AuditRow
+from app.audit.rules.chain import COLUMNS, START, ChainedEntry, Head
+from app.clock import iso
+from app.database import alteration, insertion, insertion_of_missing, matching_rows, write
+
+_LOG, _HEADS = cast("Table", AuditRow.__table__), cast("Table", AuditHead.__table__)
+_END = ("last_sequence", "last_hash")
+
+
+@dataclass(frozen=True, slots=True)
+class TrailFilter:
+    """Which entries: None means all. `since` is inclusive, `until` exclusive."""
+
+    action: str | None = None
+    actor: str | None = None
+    target: str | None = None
+    request_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+def entries_of(tenant_id: int) -> Select[Any]:
+    """Return the tenant's entries, each as `COLUMNS`."""
+    return select(*(getattr(AuditRow, name) for name in COLUMNS)).where(AuditRow.tenant_id == tenant_id)
+
+
+def list_entries(
+    connection: Connection, tenant_id: int, wanted: TrailFilter, limit: int, before: int | None
+) -> list[ChainedEntry]:
+    """Return entries newest first; `before` is the sequence of the last one seen."""
+    statement = entries_of(tenant_id).where(*_conditions(wanted))
+    if before is not None:
+        statement = statement.where(AuditRow.sequence < before)
+    found = connection.execute(statement.order_by(AuditRow.sequence.desc()).limit(limit))
+    return [ChainedEntry._make(row) for row in found]
+
+
+def entries_between(
+    connection: Connection, tenant_id: int, after: int, until: int, limit: int
+) -> list[ChainedEntry]:
+    """Return entries oldest first whose sequence is above `after`, and `until` at most."""
+    place = (AuditRow.sequence > after, AuditRow.sequence <= until)
+    statement = entries_of(tenant_id).where(*place).order_by(AuditRow.sequence).limit(limit)
+    return [ChainedEntry._make(row) for row in connection.execute(statement)]
+
+
+def head_of(connection: Connection, tenant_id: int) -> Head:
+    """Return where the tenant's trail ends."""
+    statement = select(AuditHead.last_sequence, AuditHead.last_hash).where(AuditHead.tenant_id == tenant_id)
+    found = connection.execute(statement).one_or_none()
+    return Head._make(found) if found else START
+
+
+def lock_heads(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, Head]:
+    """Return where the tenants' trails end; nobody else appends to them until the transaction is over.
+
+    Missing heads are made first, and all are locked in the order of their tenants: two that append to
+    several trails never wait for each other.
+    """
+    tenants = sorted(set(tenant_ids))
+    write(
+        connection,
+        insertion_of_missing(_HEADS, ("tenant_id", *_END), [(tenant_id, *START) for tenant_id in tenants]),
+    )
+    keys = [(tenant_id,) for tenant_id in tenants]
+    found = matching_rows(connection, _HEADS, ("tenant_id", *_END), ("tenant_id",), keys, lock_by="tenant_id")
+    return {tenant_id: Head(*head) for tenant_id, *head in found}
+
+
+def append(connection: Connection, rows: Sequence[ChainedEntry], heads: dict[int, Head]) -> None:
+    """Write rows, and where each tenant's trail ends now; one round trip."""
+    ends = [(*head, tenant_id) for tenant_id, head in heads.items()]
+    write(connection, insertion(_LOG, COLUMNS, rows), alteration(_HEADS, _END, ("tenant_id",), ends))
+
+
+def _conditions(wanted: TrailFilter) -> list[ColumnElement[bool]]:
+    exact = {
+        AuditRow.action: wanted.action,
+        AuditRow.actor: wanted.actor,
+        AuditRow.target: wanted.target,
+        AuditRow.request_id: wanted.request_id,
+    }
+    conditions: list[ColumnElement[bool]] = [
+        column == value for column, value in exact.items() if value is not None
+    ]
+    if wanted.since is not None:  # instants are canonical text, whose order is that of time
+        conditions.append(AuditRow.at >= iso(wanted.since))
+    if wanted.until is not None:
+        conditions.append(AuditRow.at < iso(wanted.until))
+    return conditions

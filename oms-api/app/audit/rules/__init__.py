@@ -1,0 +1,1 @@
+"""What an entry of the trail may hold, how entries are chained, gathered and proven."""

@@ -1,0 +1,112 @@
+"""What is told of an act: who did what to what, from where, with the facts before and after."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+Facts = dict[str, Any]  # what JSON holds, save fractions: amounts are text
+
+MOST_FACTS = 20_000  # characters
+_MOST = {"actor": 300, "via": 100, "action": 60, "target": 400, "address": 60, "request_id": 100}
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", re.ASCII)
+_SECRET_WORD = re.compile(
+    r".*(?:password|passphrase|secret|token|credential|signature|cookie).*|.*keys?|.*hash(?:es)?", re.ASCII
+)
+_TOLD_OF_SECRETS = {"id", "ids", "at", "name", "names"}  # key_id and password_changed_at give nothing away
+_SECRET_VALUE = re.compile(r"oms_[0-9A-Za-z_-]{30}|eyJ[0-9A-Za-z_-]+\.eyJ|\$argon2|-----BEGIN ", re.ASCII)
+
+
+class TellsTooMuch(ValueError):
+    """Something would stand in the trail that must not: a defect of whoever wrote the entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One act. `actor` is the person or key, `via` what they came through; `at` is aware, in UTC.
+
+    `before` and `after` are the facts that changed. Raises TellsTooMuch where they hold a secret.
+    """
+
+    tenant_id: int
+    at: datetime
+    actor: str
+    via: str
+    action: str
+    target: str
+    address: str | None = None
+    request_id: str | None = None
+    before: Facts | None = None
+    after: Facts | None = None
+
+    def __post_init__(self) -> None:
+        for facts in (self.before, self.after):
+            facts_text(facts)
+
+
+def facts_text(facts: Facts | None) -> str | None:
+    """Return the facts as canonical JSON: names sorted, no blanks. Raises TellsTooMuch."""
+    if facts is None:
+        return None
+    for path, value in _leaves(facts, ""):
+        _check(path, value)
+    try:
+        text = orjson.dumps(facts, option=orjson.OPT_SORT_KEYS).decode()
+    except TypeError as error:  # half a character, a number past 64 bits
+        raise TellsTooMuch(f"The facts are no JSON: {error}.") from None
+    if len(text) > MOST_FACTS:
+        raise TellsTooMuch(f"The facts take {len(text):,} characters, more than {MOST_FACTS:,}.")
+    return text
+
+
+def bounded(entry: AuditEntry) -> AuditEntry:
+    """Return the entry with its texts as a row takes them: printable, and cut where they are too long."""
+    changed: dict[str, Any] = {
+        name: _plain(text, most)
+        for name, most in _MOST.items()
+        if (text := getattr(entry, name)) and (len(text) > most or not text.isprintable())
+    }
+    return replace(entry, **changed) if changed else entry
+
+
+def _plain(text: str, most: int) -> str:
+    """Return `text` with a sign for each character that no screen shows, and for what is past `most`."""
+    shown = "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text[: most + 1])
+    return shown if len(shown) <= most else shown[: most - 1] + "…"
+
+
+def _check(path: str, value: object) -> None:
+    if not isinstance(value, str | int | None):  # a bool is an int
+        kind = type(value).__name__
+        raise TellsTooMuch(f"{path} is a {kind}; the trail holds text, whole numbers, true, false and null.")
+    if isinstance(value, str) and _SECRET_VALUE.search(value):
+        raise TellsTooMuch(f"{path} holds what reads like a secret.")
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, object]]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _leaves(inner, _below(path, name))
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(value):
+            yield from _leaves(inner, f"{path}[{index}]")
+    else:
+        yield path, value
+
+
+def _below(path: str, name: object) -> str:
+    if not isinstance(name, str):
+        raise TellsTooMuch(f"{name!r} is no name: names are text.")
+    if _names_a_secret(name):
+        raise TellsTooMuch(f"{name!r} is the name of a secret.")
+    return f"{path}.{name}" if path else name
+
+
+def _names_a_secret(name: str) -> bool:
+    words = [word.lower() for word in _WORD.findall(name)]
+    if not words or words[-1] in _TOLD_OF_SECRETS:
+        return False
+    return any(map(_SECRET_WORD.fullmatch, words))

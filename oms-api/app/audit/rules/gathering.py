@@ -1,0 +1,138 @@
+"""Acts alike put together, so that nobody can flood the trail with denials or failed log-ins.
+
+Of one tenant, actor, action and target, each minute gives two rows at most: the first act at once, the others
+when the minute is over. Of one tenant and action, a minute tells MOST_DISTINCT apart; the rest are counted
+together.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from app.audit.rules.entries import AuditEntry, bounded
+
+MOST_DISTINCT = 30
+MOST_HELD = 10_000
+OTHERS = "(others)"
+_MINUTE = 60
+
+
+class Key(NamedTuple):
+    """What acts alike share."""
+
+    tenant_id: int
+    action: str
+    minute: int
+    actor: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """An act, and how many like it."""
+
+    entry: AuditEntry
+    count: int
+
+
+@dataclass(slots=True)
+class _Held:
+    """`waiting` is what came since the last row, `leaving` what a row is being written of."""
+
+    waiting: Counted | None = None
+    leaving: Counted | None = None
+    is_told: bool = False
+
+    @property
+    def is_done(self) -> bool:
+        return self.waiting is None and self.leaving is None
+
+    def leave(self) -> Counted:
+        assert self.waiting is not None, "only what waits is taken"  # noqa: S101  # for the type checker
+        self.leaving, self.waiting = self.waiting, None
+        return self.leaving
+
+
+class Gathering:
+    """What was noted and not written yet, in bounded memory. Not for several threads at once."""
+
+    def __init__(self, most_held: int = MOST_HELD) -> None:
+        self._most_held = most_held
+        self._held: dict[Key, _Held] = {}
+        self._distinct: Counter[tuple[int, str, int]] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def add(self, entry: AuditEntry) -> bool:
+        """Gather an act; False where there is no room for it."""
+        entry = bounded(entry)
+        key = self._key(entry)
+        held = self._held.get(key)
+        if held is None:
+            if len(self._held) >= self._most_held:
+                return False
+            held = self._held[key] = _Held()
+            self._distinct[key[:3]] += 1
+        if key.actor == OTHERS:
+            entry = _anybodys(entry)
+        held.waiting = _together(held.waiting, Counted(entry, 1))
+        return True
+
+    def take(self, now: datetime, *, everything: bool = False) -> dict[Key, Counted]:
+        """Return what is due, until `settle` or `give_back` says what became of it."""
+        minute = _minute_of(now)
+        for key in [key for key, held in self._held.items() if key.minute != minute and held.is_done]:
+            self._forget(key)
+        return {
+            key: held.leave()
+            for key, held in self._held.items()
+            if held.waiting and (everything or not held.is_told or key.minute != minute)
+        }
+
+    def settle(self, key: Key) -> None:
+        """What was taken under this key is written, or given up."""
+        self._held[key].leaving = None
+        self._held[key].is_told = True
+
+    def give_back(self, key: Key) -> None:
+        """What was taken under this key was not written: it is due again."""
+        held = self._held[key]
+        held.waiting = _together(held.leaving, held.waiting)
+        held.leaving = None
+
+    def waiting(self) -> int:
+        """Return how many acts no row tells of yet."""
+        parts = (part for held in self._held.values() for part in (held.waiting, held.leaving))
+        return sum(part.count for part in parts if part)
+
+    def _key(self, entry: AuditEntry) -> Key:
+        kind = (entry.tenant_id, entry.action, _minute_of(entry.at))
+        key = Key(*kind, entry.actor, entry.target)
+        if key in self._held or self._distinct[kind] < MOST_DISTINCT:
+            return key
+        return Key(*kind, OTHERS, OTHERS)
+
+    def _forget(self, key: Key) -> None:
+        del self._held[key]
+        kind = key[:3]
+        self._distinct[kind] -= 1
+        if not self._distinct[kind]:
+            del self._distinct[kind]
+
+
+def _minute_of(instant: datetime) -> int:
+    return int(instant.timestamp()) // _MINUTE
+
+
+def _anybodys(entry: AuditEntry) -> AuditEntry:
+    """Return the entry without what tells one act from another."""
+    return AuditEntry(entry.tenant_id, entry.at, OTHERS, OTHERS, entry.action, OTHERS)
+
+
+def _together(earlier: Counted | None, later: Counted | None) -> Counted | None:
+    """Return both as one, which tells the particulars of the earlier."""
+    if earlier is None or later is None:
+        return earlier or later
+    return Counted(earlier.entry, earlier.count + later.count)

@@ -1,0 +1,176 @@
+"""An export proven by itself: lines of JSON, chained by their hashes, against detached heads where given."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import orjson
+from typing_extensions import override
+
+from app.audit.rules.chain import COLUMNS, HASH_VERSION, START, ChainedEntry, Head, hash_of
+
+LONGEST_LINE = 1_000_000  # bytes
+_WHOLE = ("tenant_id", "portfolio_id", "sequence")
+
+
+class Form(NamedTuple):
+    """How the lines of one kind of export are written.
+
+    `refuse` says why a line's values (all of them) cannot be, None where they can; `hash_of` gives the hash
+    that they must have after a predecessor's.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    refuse: Callable[[Sequence[Any]], str | None]
+    hash_of: Callable[[Sequence[Any], str], str]
+
+
+class Chain(NamedTuple):
+    """What is chained: a tenant's trail (portfolio 0), or the ledger of one of its portfolios."""
+
+    tenant: int
+    portfolio: int = 0
+
+    @override
+    def __str__(self) -> str:
+        return f"tenant {self.tenant}" + (f", portfolio {self.portfolio}" if self.portfolio else "")
+
+
+class Finding(NamedTuple):
+    """What is wrong with a line, counted from 1."""
+
+    line: int
+    what: str
+
+
+Heads = Mapping[Chain, Head]
+
+
+def refuse_entry(values: Sequence[Any]) -> str | None:
+    """Return why the values cannot be an entry of the trail, None where they can."""
+    version = ChainedEntry._make(values).hash_version
+    return None if version == HASH_VERSION else f"hash_version is {version}, must be {HASH_VERSION}"
+
+
+def covering(values: Sequence[Any], predecessor: str) -> str:
+    """Return the hash that an entry with these values (all of them) must have."""
+    return hash_of(values[:-1], predecessor)
+
+
+TRAIL = Form("entries of the audit trail", COLUMNS, refuse_entry, covering)
+
+
+def line_of(columns: Sequence[str], row: Sequence[Any]) -> bytes:
+    """Return a row as a line of an export."""
+    return orjson.dumps(dict(zip(columns, row, strict=True)), option=orjson.OPT_APPEND_NEWLINE)
+
+
+@dataclass(slots=True)
+class Proof:
+    """Where the reading of an export stands: `take` each line, then `end`; the first finding ends it.
+
+    `unproven` counts lines of which no head speaks: newer ones, and those of chains without a head.
+    """
+
+    forms: Sequence[Form]
+    heads: Heads = field(default_factory=dict)
+    form: Form | None = None
+    lines: int = 0
+    chains: int = 0
+    chain: Chain | None = None
+    head: Head = START
+    met: set[Chain] = field(default_factory=set)
+    unproven: int = 0
+
+    def take(self, line: bytes) -> Finding | None:
+        """Return what is wrong with the next line, if anything."""
+        self.lines += 1
+        try:
+            form, row = self._parse(line)
+            self._place(row)
+            self._link(form, tuple(row.values()))
+        except _BadLine as bad:
+            return Finding(self.lines, str(bad))
+        return None
+
+    def end(self) -> Finding | None:
+        """Return what is missing after the last line, if anything."""
+        try:
+            for chain in self.heads:
+                self._require_met(chain)
+        except _BadLine as bad:
+            return Finding(self.lines + 1, str(bad))
+        return None
+
+    def _parse(self, line: bytes) -> tuple[Form, dict[str, Any]]:
+        if not line.endswith(b"\n"):
+            raise _BadLine("the line does not end: the file was cut, or this is no line of an export")
+        row = _object(line)
+        form = self.form or next((form for form in self.forms if form.columns == tuple(row)), None)
+        if form is None or form.columns != tuple(row) or line_of(form.columns, tuple(row.values())) != line:
+            raise _BadLine(f"this is not how an export writes {form.name if form else 'a line'}")
+        self.form = form
+        return form, row
+
+    def _place(self, row: dict[str, Any]) -> None:
+        for name in _WHOLE:
+            if type(row.get(name, 0)) is not int:
+                raise _BadLine(f"{name} is {row[name]!r}, must be a whole number")
+        chain = Chain(row["tenant_id"], row.get("portfolio_id", 0))
+        if chain != self.chain:
+            self._begin(chain)
+        if row["sequence"] != self.head.sequence + 1:
+            raise _BadLine(f"sequence is {row['sequence']}, must be {self.head.sequence + 1} ({chain})")
+
+    def _begin(self, chain: Chain) -> None:
+        if self.chain is not None:
+            if chain.tenant != self.chain.tenant or chain < self.chain:
+                raise _BadLine(f"{chain} cannot follow on {self.chain}")
+            self._require_met(self.chain)
+        self.chain, self.head = chain, START
+        self.chains += 1
+
+    def _link(self, form: Form, row: tuple[Any, ...]) -> None:
+        refusal = form.refuse(row)
+        if refusal:
+            raise _BadLine(refusal)
+        expected, stored = form.hash_of(row, self.head.hash), row[-1]
+        if stored != expected:
+            blame = "this line, or one before it, was changed or is missing"
+            raise _BadLine(f"hash is {stored}, must be {expected}: {blame}")
+        self.head = Head(self.head.sequence + 1, expected)
+        self._compare()
+
+    def _compare(self) -> None:
+        """Hold the line just taken against the detached head of its chain."""
+        assert self.chain is not None, "a line belongs to a chain"  # noqa: S101  # for the type checker
+        stated = self.heads.get(self.chain, START)
+        if stated.sequence == self.head.sequence:
+            if stated.hash != self.head.hash:
+                told = f"hash is {self.head.hash}, the head says {stated.hash}"
+                raise _BadLine(f"{told}: the history was written anew")
+            self.met.add(self.chain)
+        self.unproven += self.head.sequence > stated.sequence
+
+    def _require_met(self, chain: Chain) -> None:
+        stated = self.heads.get(chain, START)
+        if stated.sequence and chain not in self.met:
+            reached = self.head.sequence if chain == self.chain else 0
+            raise _BadLine(
+                f"sequence {reached + 1} is missing here: the head of {chain} is at {stated.sequence}"
+            )
+
+
+class _BadLine(Exception):
+    """What is wrong with a line."""
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        value = None
+    if not isinstance(value, dict):
+        raise _BadLine("this is no JSON object")
+    return value

@@ -1,0 +1,26 @@
+"""A tenant's trail as JSON Lines, oldest first."""
+
+from sqlalchemy import Connection
+
+from app.audit.queries import trail as queries
+from app.audit.rules.chain import COLUMNS, Head
+from app.audit.rules.proving import line_of
+
+CHUNK = 1_000  # entries read at once, some 400 KB
+
+
+class TrailExport:
+    """Reads a trail piece by piece up to `head`. Rows are never changed, so the pieces are one snapshot."""
+
+    def __init__(self, tenant_id: int, head: Head, chunk: int = CHUNK) -> None:
+        self._tenant_id = tenant_id
+        self._until = head.sequence
+        self._chunk = chunk
+        self._after = 0
+
+    def read(self, connection: Connection) -> bytes:
+        """Return the next lines; nothing after the last one."""
+        rows = queries.entries_between(connection, self._tenant_id, self._after, self._until, self._chunk)
+        lines = b"".join(line_of(COLUMNS, row) for row in rows)
+        self._after = rows[-1].sequence if rows else self._after
+        return lines

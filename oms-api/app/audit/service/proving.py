@@ -1,0 +1,56 @@
+"""Proving an export offline: a file of lines, and perhaps a file of detached heads."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import BinaryIO, NamedTuple
+
+import orjson
+
+from app.audit.rules.chain import Head
+from app.audit.rules.proving import LONGEST_LINE, Chain, Finding, Form, Heads, Proof
+
+
+class NoHead(Exception):
+    """The file of heads is none."""
+
+
+class Proven(NamedTuple):
+    """What was read, and what is wrong with it, if anything."""
+
+    proof: Proof
+    finding: Finding | None
+
+
+def prove(export: BinaryIO, forms: Sequence[Form], heads: Heads) -> Proven:
+    """Read the export up to the first bad line, in bounded memory."""
+    proof = Proof(forms, heads)
+    for line in _lines(export):
+        finding = proof.take(line)
+        if finding:
+            return Proven(proof, finding)
+    return Proven(proof, proof.end())
+
+
+def read_heads(file: BinaryIO) -> Heads:
+    """Return the detached heads in a file, one in a line. Raises NoHead."""
+    heads = dict(map(_head, _lines(file)))
+    if not heads:
+        raise NoHead("there is no head in it")
+    return heads
+
+
+def _head(line: bytes) -> tuple[Chain, Head]:
+    try:
+        stated = orjson.loads(line)
+        chain = Chain(stated["tenant"], stated.get("portfolio", 0))
+        head = Head(stated["sequence"], stated["hash"])
+    except (ValueError, TypeError, KeyError, AttributeError):
+        shape = '{"tenant": …, "sequence": …, "hash": …, "at": …}'
+        raise NoHead(f"each line must be {shape}") from None
+    if not all(type(number) is int for number in (*chain, head.sequence)):
+        raise NoHead("tenant, portfolio and sequence of a head are whole numbers")
+    return chain, head
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    return iter(partial(file.readline, LONGEST_LINE), b"")

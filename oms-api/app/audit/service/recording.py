@@ -1,0 +1,49 @@
+"""Acts are recorded in the transaction of what they did: both stand, or neither."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from app.audit.queries import trail as queries
+from app.audit.rules.chain import ChainedEntry, Head, Told, follow_on
+from app.audit.rules.entries import AuditEntry, bounded, facts_text
+from app.audit.rules.gathering import Counted
+from app.clock import iso
+
+
+def record(connection: Connection, entries: Sequence[AuditEntry]) -> None:
+    """Append to the trails of the entries' tenants, in the order given.
+
+    The trails stay locked until the transaction is over: record last. Tenants must have been declared.
+    """
+    append(connection, [Counted(entry, 1) for entry in entries])
+
+
+def append(connection: Connection, acts: Sequence[Counted]) -> None:
+    """As `record`, for acts that stand for several."""
+    if not acts:
+        return
+    heads = queries.lock_heads(connection, [act.entry.tenant_id for act in acts])
+    rows: list[ChainedEntry] = []
+    for act in acts:
+        tenant_id = act.entry.tenant_id
+        row = follow_on(heads[tenant_id], tenant_id, _told(act))
+        heads[tenant_id] = Head(row.sequence, row.hash)
+        rows.append(row)
+    queries.append(connection, rows, heads)
+
+
+def _told(act: Counted) -> Told:
+    entry = bounded(act.entry)
+    return Told(
+        iso(entry.at),
+        entry.actor,
+        entry.via,
+        entry.action,
+        entry.target,
+        entry.address,
+        entry.request_id,
+        facts_text(entry.before),
+        facts_text(entry.after),
+        act.count,
+    )

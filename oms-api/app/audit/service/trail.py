@@ -1,0 +1,116 @@
+"""Acts that no transaction carries (denials, failed log-ins) on their way to the trail, off the hot path."""
+
+import logging
+import threading
+from collections.abc import Callable
+from itertools import groupby
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from app.audit.rules.entries import AuditEntry
+from app.audit.rules.gathering import MOST_HELD, Counted, Gathering, Key
+from app.audit.service.recording import append
+from app.clock import Now
+from app.database import declare_tenants, unit_of_work
+
+FLUSH_SECONDS = 1.0
+CLOSE_SECONDS = 15.0
+_LATER = (OperationalError, InterfaceError, PoolTimeout)
+_LOG = logging.getLogger(__name__)
+
+Batch = list[tuple[Key, Counted]]
+
+
+class Trail:
+    """Gather acts, and write them each second by a thread of its own.
+
+    What cannot be written waits for a better moment, in bounded memory; what finds no room is dropped and
+    told to `dropped`, by how many.
+    """
+
+    def __init__(
+        self, engine: Engine, now: Now, dropped: Callable[[int], None], most_held: int = MOST_HELD
+    ) -> None:
+        self._engine = engine
+        self._now = now
+        self._dropped = dropped
+        self._gathering = Gathering(most_held)
+        self._lock = threading.Lock()  # around moments in memory, never around the database
+        self._flushing = threading.Lock()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="audit-trail", daemon=True)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its thread is alive."""
+        return self._thread.is_alive()
+
+    def note(self, entry: AuditEntry) -> None:
+        """Take an act; waits for nothing."""
+        with self._lock:
+            has_room = self._gathering.add(entry)
+        if not has_room:
+            self._dropped(1)
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Write all there is, if the database lets it; end."""
+        self._closing.set()
+        if self.is_running:
+            self._thread.join(CLOSE_SECONDS)
+        if not self.is_running:
+            self.flush(everything=True)
+        with self._lock:
+            lost = self._gathering.waiting()
+        if lost:
+            _LOG.error("acts were not written to the audit trail", extra={"acts": lost})
+            self._dropped(lost)
+
+    def flush(self, *, everything: bool = False) -> None:
+        """Write what is due, tenant by tenant."""
+        with self._flushing:
+            with self._lock:
+                due = self._gathering.take(self._now(), everything=everything)
+            batches = [
+                (tenant_id, list(batch))
+                for tenant_id, batch in groupby(sorted(due.items(), key=_tenant), _tenant)
+            ]
+            for index, (tenant_id, batch) in enumerate(batches):
+                if not self._write(tenant_id, batch):
+                    self._give_back(batches[index:])
+                    return
+
+    def _run(self) -> None:
+        while not self._closing.wait(FLUSH_SECONDS):
+            self.flush()
+
+    def _write(self, tenant_id: int, batch: Batch) -> bool:
+        """Write a tenant's acts; False where the database must be asked later."""
+        try:
+            with unit_of_work(self._engine) as connection:
+                append(declare_tenants(connection, [tenant_id]), [act for _, act in batch])
+        except _LATER:
+            _LOG.warning("the audit trail waits for the database", exc_info=True)
+            return False
+        except Exception:  # noqa: BLE001  # the thread's edge: logged, told as dropped; it would fail for ever
+            _LOG.exception("acts cannot be written to the audit trail", extra={"tenant_id": tenant_id})
+            self._dropped(sum(act.count for _, act in batch))
+        with self._lock:
+            for key, _ in batch:
+                self._gathering.settle(key)
+        return True
+
+    def _give_back(self, batches: list[tuple[int, Batch]]) -> None:
+        with self._lock:
+            for _, batch in batches:
+                for key, _ in batch:
+                    self._gathering.give_back(key)
+
+
+def _tenant(noted: tuple[Key, Counted]) -> int:
+    return noted[0].tenant_id

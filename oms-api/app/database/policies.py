@@ -1,0 +1,77 @@
+"""Row-level security for migrations: how a table is put behind the wall between tenants (PostgreSQL).
+
+Where the migrating user may make the role `slackoms_app`, or is a member of it, the service works as that
+role, and the owner sees everything: migrations and backups need it. Where it may not, the policy binds the
+owner itself.
+"""
+
+from sqlalchemy import Connection, text
+
+from app.database.tenants import APP_ROLE
+
+# A subquery, so that the setting is read and parsed once for a statement and not for every row it looks at.
+_MINE = "tenant_id = any((SELECT nullif(current_setting('app.tenants', true), '')::int[])::int[])"
+_MAKE_ROLE = f"""
+    DO $$ BEGIN
+        CREATE ROLE {APP_ROLE} NOLOGIN;
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+    END $$
+"""
+_STANDING = text(
+    """
+    SELECT (SELECT rolcreaterole OR rolsuper FROM pg_roles WHERE rolname = current_user),
+        count(*) > 0, coalesce(bool_or(pg_has_role(current_user, oid, 'MEMBER')), false)
+    FROM pg_roles WHERE rolname = :role
+    """
+).bindparams(role=APP_ROLE)
+
+
+def prepare_role(connection: Connection) -> bool:
+    """Make the role of the service and join it, where that is allowed; return whether it can be used."""
+    may_create, exists, is_member = connection.execute(_STANDING).one()
+    if not exists and may_create:
+        connection.execute(text(_MAKE_ROLE))
+        exists = True
+    if exists and may_create and not is_member:
+        connection.execute(text(f"GRANT {APP_ROLE} TO CURRENT_USER"))
+        is_member = True
+    return bool(exists and is_member)
+
+
+def protect(table: str, verbs: str, *, with_role: bool) -> list[str]:
+    """Return the statements that let tenants see their own rows of `table` alone, and use `verbs` on them."""
+    statements = [
+        f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
+        f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY",
+        f"CREATE POLICY tenant_rows ON {table} TO {APP_ROLE if with_role else 'PUBLIC'} "
+        f"USING ({_MINE}) WITH CHECK ({_MINE})",
+    ]
+    if with_role:
+        statements.append(
+            f"CREATE POLICY owner_rows ON {table} TO CURRENT_USER USING (true) WITH CHECK (true)"
+        )
+        statements += allow(table, verbs)
+    return statements
+
+
+def unprotect(table: str) -> list[str]:
+    """Return the statements that undo `protect`."""
+    return [
+        f"DROP POLICY tenant_rows ON {table}",
+        f"DROP POLICY IF EXISTS owner_rows ON {table}",
+        f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY",
+        f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY",
+    ]
+
+
+def allow(table: str, verbs: str) -> list[str]:
+    """Return the statements that let the service use `verbs` on a table, and number its rows."""
+    grant_sequence = f"""
+        DO $$ DECLARE owned record; BEGIN
+            FOR owned IN SELECT quote_ident(s.relname) AS name FROM pg_class s
+                JOIN pg_depend d ON d.objid = s.oid AND d.deptype = 'a'
+                WHERE s.relkind = 'S' AND d.refobjid = '{table}'::regclass
+            LOOP EXECUTE 'GRANT USAGE ON SEQUENCE ' || owned.name || ' TO {APP_ROLE}'; END LOOP;
+        END $$
+    """  # noqa: S608  # a table of ours
+    return [f"GRANT {verbs} ON {table} TO {APP_ROLE}", grant_sequence]

@@ -1,0 +1,91 @@
+"""The second wall between tenants, on PostgreSQL: which tenants a transaction is for.
+
+Row-level security shows a statement the rows of the tenants in the setting `app.tenants`, local to the
+transaction; none set means no rows. The declaration travels in front of the first statement of each
+transaction, in one round trip. SQLite has no such wall, and ignores the declaration.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event, text
+
+APP_ROLE = "slackoms_app"
+_DECLARED, _SENT = "tenants", "tenants_sent"
+_MAY_ACT = "SELECT 1 FROM pg_roles WHERE rolname = %s AND pg_has_role(current_user, oid, 'MEMBER')"
+
+_STANDING = """
+    SELECT current_user, rolsuper OR rolbypassrls OR EXISTS (
+        SELECT FROM pg_policies WHERE schemaname = current_schema() AND policyname = 'owner_rows'
+    ) FROM pg_roles WHERE rolname = current_user
+"""
+
+
+def declare_tenants(connection: Connection, tenant_ids: Iterable[int]) -> Connection:
+    """Let the transactions of `connection` see these tenants, from the next statement on; return it."""
+    numbers = ",".join(str(int(tenant_id)) for tenant_id in sorted(set(tenant_ids)))
+    return connection.execution_options(**{_DECLARED: numbers})
+
+
+def wall_off(engine: Engine) -> None:
+    """Make every connection of `engine` act as a role that owns nothing, and carry what is declared.
+
+    Where the database knows no such role, or the user may not act as it, connections stay who they are.
+    """
+    event.listen(engine, "connect", _act_as_app)
+    carry_declarations(engine)
+
+
+def carry_declarations(engine: Engine) -> None:
+    """Send declared tenants ahead of the first statement of each transaction."""
+    event.listen(engine, "begin", _forget)
+    event.listen(engine, "before_cursor_execute", _carry, retval=True)
+
+
+def declare_every_tenant(connection: Connection) -> Connection:
+    """Let an operator's command see all tenants, also where the policies bind the owner itself."""
+    return declare_tenants(connection, connection.execute(text("SELECT id FROM tenants")).scalars())
+
+
+def describe_wall(connection: Connection) -> str:
+    """Say what row-level security is worth on this connection, for readiness.
+
+    "enforced": it works as a role that owns nothing. "enforced on the owner": that role could not be made,
+    and the policies bind the service's own user. "bypassed": the user is above policies. "none": SQLite.
+    """
+    if connection.dialect.name == "sqlite":
+        return "none"
+    user, bypasses = connection.execute(text(_STANDING)).one()
+    if user == APP_ROLE:
+        return "enforced"
+    return "bypassed" if bypasses else "enforced on the owner"
+
+
+def _act_as_app(dbapi_connection: Any, _: object) -> None:  # a connection of psycopg2
+    with dbapi_connection.cursor() as cursor:
+        cursor.execute(_MAY_ACT, (APP_ROLE,))
+        if cursor.fetchone():
+            cursor.execute(f"SET ROLE {APP_ROLE}")
+    dbapi_connection.commit()
+
+
+def _forget(connection: Connection) -> None:
+    connection.info.pop(_SENT, None)
+
+
+def _carry(
+    connection: Connection, _: Any, statement: str, parameters: Any, context: Any, __: bool
+) -> tuple[str, Any]:  # as SQLAlchemy's event has it
+    options = connection.get_execution_options()
+    declared = options.get(_DECLARED)
+    if declared is None or connection.info.get(_SENT) == declared:
+        return statement, parameters
+    if options.get("isolation_level") != "AUTOCOMMIT":  # there each statement is a transaction of its own
+        connection.info[_SENT] = declared
+    declaration = f"SELECT set_config('app.tenants', '{{{declared}}}', true)"
+    if getattr(context, "_is_server_side", False):  # DECLARE CURSOR takes one statement
+        plain = connection.connection.cursor()
+        plain.execute(declaration)
+        plain.close()
+        return statement, parameters
+    return f"{declaration}; {statement}", parameters

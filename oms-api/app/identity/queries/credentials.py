@@ -1,0 +1,61 @@
+"""What is read before the tenant is known, each by its exact key: nothing here carries a row-level policy."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from app.database import declare_tenants
+from app.identity.models import ApiKey, PortfolioGrant, SlackWorkspace, Tenant
+from app.identity.rules.keys import StoredKey
+
+
+def find_key(connection: Connection, key_id: str) -> StoredKey | None:
+    """Return the key by its id, whatever its tenant: it is what tells the tenant."""
+    row = connection.execute(_FIND, {"key_id": key_id}).one_or_none()
+    if row is None:
+        return None
+    facts = dict(row._mapping)
+    key = StoredKey(tenant_is_active=facts.pop("status") == "active", **facts)
+    if not key.is_narrowed:
+        return key
+    declare_tenants(connection, [key.tenant_id])
+    granted = connection.execute(_GRANTS, {"tenant_id": key.tenant_id, "key_id": key_id}).scalars()
+    return replace(key, portfolios=frozenset(granted))
+
+
+def mark_used(connection: Connection, key_id: str, now: datetime) -> None:
+    """Note when a key was last seen."""
+    connection.execute(update(ApiKey).where(ApiKey.key_id == key_id).values(last_used_at=now))
+
+
+def find_tenant_by_slug(connection: Connection, slug: str) -> tuple[int, str] | None:
+    """Return the id and the status of the tenant of that slug."""
+    row = connection.execute(select(Tenant.id, Tenant.status).where(Tenant.slug == slug)).one_or_none()
+    return (row.id, row.status) if row else None
+
+
+def tenant_of_workspace(connection: Connection, team_id: str) -> int | None:
+    """Return the tenant that a Slack workspace belongs to, None where nobody brought it yet."""
+    statement = select(SlackWorkspace.tenant_id).where(SlackWorkspace.team_id == team_id)
+    return connection.execute(statement).scalar_one_or_none()
+
+
+_FIND = (
+    select(
+        ApiKey.key_id,
+        ApiKey.tenant_id,
+        ApiKey.name,
+        ApiKey.secret_hash,
+        ApiKey.scopes,
+        ApiKey.expires_at,
+        ApiKey.revoked_at,
+        ApiKey.is_narrowed,
+        Tenant.status,
+    )
+    .join(Tenant, Tenant.id == ApiKey.tenant_id)
+    .where(ApiKey.key_id == bindparam("key_id"))
+)
+_GRANTS = select(PortfolioGrant.portfolio_key).where(
+    PortfolioGrant.tenant_id == bindparam("tenant_id"), PortfolioGrant.key_id == bindparam("key_id")
+)

@@ -1,0 +1,65 @@
+"""A tenant's people."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, Select, bindparam, select
+
+from app.clock import iso
+from app.database import insertion_of_missing, write
+from app.identity.models import PortfolioGrant, SlackWorkspace, Tenant, User
+from app.identity.rules.access import Person, Role
+
+
+class Newcomers(NamedTuple):
+    """What a tenant does with people it sees for the first time; `role` is None where it refuses them."""
+
+    active: bool
+    role: str | None
+
+
+def find_person(connection: Connection, tenant_id: int, person: str) -> Person | None:
+    """Return a tenant's user by the name that Slack's people have."""
+    row = connection.execute(_FIND, {"tenant_id": tenant_id, "person": person}).one_or_none()
+    if row is None:
+        return None
+    granted = granted_to(connection, tenant_id, row.id) if row.is_narrowed else None
+    return Person(row.id, person, Role(row.role), row.status == "active", granted)
+
+
+def granted_to(connection: Connection, tenant_id: int, user_id: int) -> frozenset[str]:
+    """Return the name keys of the portfolios that a narrowed user may see."""
+    return frozenset(connection.execute(_GRANTS, {"tenant_id": tenant_id, "user_id": user_id}).scalars())
+
+
+def newcomers_of(connection: Connection, tenant_id: int) -> Newcomers:
+    """Return how the tenant takes newcomers from Slack."""
+    statement = select(Tenant.status, Tenant.slack_default_role).where(Tenant.id == tenant_id)
+    status, role = connection.execute(statement).one()
+    return Newcomers(status == "active", role)
+
+
+def add_person(connection: Connection, tenant_id: int, person: str, role: str, now: datetime) -> None:
+    """Insert a person from Slack, unless another process just did."""
+    row = (tenant_id, person, person, role, iso(now), iso(now))
+    columns = ("tenant_id", "person", "name", "role", "created_at", "updated_at")
+    write(connection, insertion_of_missing(_USERS, columns, [row]))
+
+
+def bind_workspace(connection: Connection, tenant_id: int, team_id: str, now: datetime) -> None:
+    """Let a Slack workspace belong to the tenant, unless it belongs to one already."""
+    row = (team_id, tenant_id, iso(now))
+    write(connection, insertion_of_missing(_WORKSPACES, ("team_id", "tenant_id", "bound_at"), [row]))
+
+
+def _user_of(columns: Sequence[str]) -> Select[tuple[object, ...]]:
+    chosen = (getattr(User, name) for name in columns)
+    return select(*chosen).where(User.tenant_id == bindparam("tenant_id"), User.person == bindparam("person"))
+
+
+_USERS, _WORKSPACES = User.metadata.tables["users"], SlackWorkspace.metadata.tables["slack_workspaces"]
+_FIND = _user_of(("id", "role", "status", "is_narrowed"))
+_GRANTS = select(PortfolioGrant.portfolio_key).where(
+    PortfolioGrant.tenant_id == bindparam("tenant_id"), PortfolioGrant.user_id == bindparam("user_id")
+)

@@ -1,0 +1,34 @@
+"""What idempotency keys of administrators' requests are bound to."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, insert, select
+
+from app.identity.models import AdminRequest
+
+
+class Bound(NamedTuple):
+    """What was carried out under a key; `answer` is None where it held a secret."""
+
+    request_hash: str
+    status: int
+    answer: str | None
+    created_at: datetime
+
+
+def find_request(connection: Connection, tenant_id: int, operation: str, key: str) -> Bound | None:
+    """Return what the key is bound to."""
+    statement = select(*(getattr(AdminRequest, name) for name in Bound._fields)).where(
+        AdminRequest.tenant_id == tenant_id,
+        AdminRequest.operation == operation,
+        AdminRequest.idempotency_key == key,
+    )
+    row = connection.execute(statement).one_or_none()
+    return Bound._make(row) if row else None
+
+
+def bind_request(connection: Connection, tenant_id: int, operation: str, key: str, bound: Bound) -> None:
+    """Bind the key."""
+    place = {"tenant_id": tenant_id, "operation": operation, "idempotency_key": key}
+    connection.execute(insert(AdminRequest).values(**place, **bound._asdict()))

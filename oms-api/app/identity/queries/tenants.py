@@ -1,0 +1,59 @@
+"""The directory of tenants, and the lock under which one is administered."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from app.identity.models import Tenant
+
+
+class TenantRow(NamedTuple):
+    """A tenant; `slack_default_role` is None where newcomers from Slack are refused."""
+
+    id: int
+    slug: str
+    name: str
+    status: str
+    slack_default_role: str | None
+    created_at: datetime
+
+
+def lock_tenant(connection: Connection, tenant_id: int) -> None:
+    """Let nobody else administer the tenant until the transaction is over; trading goes on."""
+    mine = select(Tenant.id).where(Tenant.id == tenant_id)
+    connection.execute(mine.with_for_update(key_share=True))  # ignored by SQLite, which has one writer anyhow
+
+
+def find_tenant(connection: Connection, slug: str) -> TenantRow | None:
+    """Return the tenant of that slug, whosever it is."""
+    row = connection.execute(_TENANTS.where(Tenant.slug == slug)).one_or_none()
+    return TenantRow._make(row) if row else None
+
+
+def get_tenant(connection: Connection, tenant_id: int) -> TenantRow:
+    """Return a tenant by its id."""
+    return TenantRow._make(connection.execute(_TENANTS.where(Tenant.id == tenant_id)).one())
+
+
+def list_tenants(connection: Connection, limit: int, before: int | None) -> list[TenantRow]:
+    """Return all tenants, newest first; `before` is the id of the last one seen."""
+    statement = _TENANTS.order_by(Tenant.id.desc()).limit(limit)
+    if before is not None:
+        statement = statement.where(Tenant.id < before)
+    return [TenantRow._make(row) for row in connection.execute(statement)]
+
+
+def store_tenant(connection: Connection, slug: str, name: str, now: datetime) -> int:
+    """Insert a tenant and return its id. The first tenant must be locked: it keeps the numbers apart."""
+    tenant_id = connection.execute(select(func.max(Tenant.id) + 1)).scalar_one()
+    connection.execute(insert(Tenant).values(id=tenant_id, slug=slug, name=name, created_at=now))
+    return int(tenant_id)
+
+
+def change_tenant(connection: Connection, tenant_id: int, changes: dict[str, Any]) -> None:
+    """Set columns of a tenant."""
+    connection.execute(update(Tenant).where(Tenant.id == tenant_id).values(**changes))
+
+
+_TENANTS = select(*(getattr(Tenant, name) for name in TenantRow._fields))

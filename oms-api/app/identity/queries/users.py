@@ -1,0 +1,110 @@
+"""A tenant's users, for those who administer them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Select, func, insert, or_, select, update
+
+from app.identity.models import Login, User
+
+
+class UserRow(NamedTuple):
+    """A user; `can_log_in` where there is a password."""
+
+    id: int
+    email: str | None
+    person: str | None
+    name: str
+    role: str
+    status: str
+    is_narrowed: bool
+    created_at: datetime
+    updated_at: datetime
+    can_log_in: bool
+
+    @property
+    def called(self) -> str:
+        """What trails call the person."""
+        return self.email or self.person or self.name
+
+
+@dataclass(frozen=True, slots=True)
+class UserFilter:
+    """Which users: None means all. `part` is looked for in name, address and person, in any case."""
+
+    part: str | None = None
+    role: str | None = None
+    status: str | None = None
+
+
+def users_of(tenant_id: int) -> Select[Any]:
+    """Return the tenant's users, each as the fields of `UserRow`."""
+    return select(*_COLUMNS, _HAS_LOGIN).where(User.tenant_id == tenant_id)
+
+
+def find_user(connection: Connection, tenant_id: int, user_id: int) -> UserRow | None:
+    """Return the tenant's user of that id."""
+    row = connection.execute(users_of(tenant_id).where(User.id == user_id)).one_or_none()
+    return UserRow._make(row) if row else None
+
+
+def list_users(
+    connection: Connection, tenant_id: int, wanted: UserFilter, limit: int, before: int | None
+) -> list[UserRow]:
+    """Return users newest first; `before` is the id of the last one seen."""
+    statement = users_of(tenant_id).where(*_conditions(wanted)).order_by(User.id.desc()).limit(limit)
+    if before is not None:
+        statement = statement.where(User.id < before)
+    return [UserRow._make(row) for row in connection.execute(statement)]
+
+
+def is_known(connection: Connection, tenant_id: int, *, email: str | None, person: str | None) -> bool:
+    """Tell whether the tenant has a user of that e-mail address, or that person from Slack."""
+    same = [
+        column == value for column, value in ((User.email, email), (User.person, person)) if value is not None
+    ]
+    return connection.execute(users_of(tenant_id).where(or_(*same))).first() is not None
+
+
+def store_user(connection: Connection, tenant_id: int, values: dict[str, Any], now: datetime) -> int:
+    """Insert a user and return the id."""
+    statement = insert(User).values(tenant_id=tenant_id, created_at=now, updated_at=now, **values)
+    return connection.execute(statement.returning(User.id)).scalar_one()
+
+
+def change_user(
+    connection: Connection, tenant_id: int, user_id: int, changes: dict[str, Any], now: datetime
+) -> None:
+    """Set columns of a user."""
+    mine = (User.tenant_id == tenant_id, User.id == user_id)
+    connection.execute(update(User).where(*mine).values(**changes, updated_at=now))
+
+
+def has_admin_user(connection: Connection, tenant_id: int) -> bool:
+    """Tell whether somebody active, for all portfolios and with a password is admin of the tenant."""
+    able = (User.role == "admin", User.status == "active", User.is_narrowed.is_(False), _HAS_LOGIN)
+    return connection.execute(users_of(tenant_id).where(*able)).first() is not None
+
+
+def _conditions(wanted: UserFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.role is not None:
+        conditions.append(User.role == wanted.role)
+    if wanted.status is not None:
+        conditions.append(User.status == wanted.status)
+    if wanted.part:
+        part = wanted.part.lower()
+        named = (func.lower(column) for column in (User.name, User.email, User.person))
+        conditions.append(or_(*(column.contains(part, autoescape=True) for column in named)))
+    return conditions
+
+
+_COLUMNS = tuple(getattr(User, name) for name in UserRow._fields[:-1])
+_HAS_LOGIN = (
+    select(Login.user_id)
+    .where(Login.tenant_id == User.tenant_id, Login.user_id == User.id)
+    .correlate(User)
+    .exists()
+    .label("can_log_in")
+)

@@ -1,0 +1,1 @@
+"""Tenants, people, keys and sessions over REST."""

@@ -1,0 +1,127 @@
+"""API keys."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from sqlalchemy import Connection
+
+from app.identity.dependencies import allowed
+from app.identity.queries import keys as queries
+from app.identity.routes.asking import TheAdministration, TheRequest, answered
+from app.identity.rules.access import Caller, Operation
+from app.identity.schemas.fields import KEY_ID
+from app.identity.schemas.keys import (
+    KeyIn,
+    KeyMadeOut,
+    KeyOut,
+    KeyPatch,
+    KeyQuery,
+    RotationIn,
+    place,
+    place_text,
+)
+from app.identity.service import api_keys as service
+from app.wire.answers import NEXT_HEADER, REPLAYED_HEADER, answer, responses
+from app.wire.body import documented_body, json_body
+from app.wire.dependencies import TheClock, TheCursors, TheReaders
+from app.wire.lists import link
+
+router = APIRouter(prefix="/api-keys", tags=["keys"])
+
+Manager = Annotated[Caller, Depends(allowed(Operation.MANAGE_KEYS))]
+TheKeyId = Annotated[str, Path(pattern=KEY_ID)]
+_KEYS = "keys"  # the list that a cursor goes on with
+_EXAMPLE = {"name": "desk-bot", "scopes": ["read", "act_as"], "expires_at": None, "portfolios": None}
+
+
+@router.post(
+    "",
+    status_code=201,
+    responses=responses(201, {"model": KeyMadeOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(KeyIn, _EXAMPLE),
+)
+async def make_key(
+    caller: Manager, body: Annotated[KeyIn, Depends(json_body(KeyIn))], administration: TheAdministration,
+    sent: TheRequest,
+) -> Response:  # fmt: skip
+    """Make a key, which is shown once: with no more scopes, portfolios or time than one has oneself."""
+    asking, wanted = sent.asking(caller, body), body.wanted()
+    return answered(
+        await administration.change(
+            asking, lambda connection, now: service.create_key(connection, asking, wanted, now)
+        )
+    )
+
+
+@router.get("", responses=responses(200, {"model": list[KeyOut]}, headers=NEXT_HEADER))
+async def list_keys(
+    caller: Manager, query: Annotated[KeyQuery, Query()], readers: TheReaders, cursors: TheCursors,
+    clock: TheClock, request: Request,
+) -> Response:  # fmt: skip
+    """Keys, newest first, without the keys themselves."""
+    tenant_id, now = caller.tenant_id, clock()
+    before = place(cursors.read(tenant_id, _KEYS, query.cursor)) if query.cursor else None
+
+    def read(connection: Connection) -> tuple[list[dict[str, object]], str | None]:
+        found = queries.list_key_rows(connection, tenant_id, query.limit + 1, before)
+        page = found[: query.limit]
+        last = place_text(page[-1].created_at, page[-1].key_id) if len(found) > query.limit else None
+        return service.keys_facts(connection, tenant_id, page, now), last
+
+    page, last = await readers.run(read, tenant_id)
+    return answer(page, headers=link(request, cursors.make(tenant_id, _KEYS, last) if last else None))
+
+
+@router.get("/{key_id}", responses=responses(200, {"model": KeyOut}, 404))
+async def get_key(caller: Manager, key_id: TheKeyId, readers: TheReaders, clock: TheClock) -> Response:
+    """One key, without the key itself."""
+    now = clock()
+
+    def read(connection: Connection) -> dict[str, object]:
+        found = service.get_key(connection, caller.tenant_id, key_id)
+        [facts] = service.keys_facts(connection, caller.tenant_id, [found], now)
+        return facts
+
+    return answer(await readers.run(read, caller.tenant_id))
+
+
+@router.patch(
+    "/{key_id}",
+    responses=responses(200, {"model": KeyOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(KeyPatch, {"revoked": True}),
+)
+async def change_key(
+    caller: Manager, key_id: TheKeyId, body: Annotated[KeyPatch, Depends(json_body(KeyPatch))],
+    administration: TheAdministration, sent: TheRequest,
+) -> Response:  # fmt: skip
+    """Rename a key, or end it: within a second it opens nothing, in any process."""
+    asking, name, revoked = sent.asking(caller, body, key_id), body.new_name(), body.ends()
+    return answered(
+        await administration.change(
+            asking,
+            lambda connection, now: service.change_key(
+                connection, asking, key_id, name, now, revoked=revoked
+            ),
+        )
+    )
+
+
+@router.post(
+    "/{key_id}:rotate",
+    status_code=201,
+    responses=responses(201, {"model": KeyMadeOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(RotationIn, {"overlap_seconds": 3600}),
+)
+async def rotate_key(
+    caller: Manager, key_id: TheKeyId, body: Annotated[RotationIn, Depends(json_body(RotationIn))],
+    administration: TheAdministration, sent: TheRequest,
+) -> Response:  # fmt: skip
+    """Let a fresh key, which is shown once, take this one's name and rights. The old one, renamed, works on
+    for the overlap: time to bring the fresh one to where it is used.
+    """
+    asking, wanted = sent.asking(caller, body, key_id), body.wanted()
+    return answered(
+        await administration.change(
+            asking, lambda connection, now: service.rotate_key(connection, asking, key_id, wanted, now)
+        )
+    )

@@ -1,0 +1,67 @@
+"""The audit trail, read and exported."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from app.audit.queries import trail as queries
+from app.audit.service.exporting import TrailExport
+from app.clock import iso
+from app.identity.dependencies import allowed
+from app.identity.rules.access import Caller, Operation
+from app.identity.schemas.audit import AuditQuery, EntryOut, HeadOut, entry_out
+from app.wire.answers import NEXT_HEADER, answer, responses
+from app.wire.dependencies import TheClock, TheCursors, TheReaders
+from app.wire.exports import exported, lines_described
+from app.wire.lists import link
+
+router = APIRouter(prefix="/audit", tags=["audit"])
+
+Auditor = Annotated[Caller, Depends(allowed(Operation.READ_AUDIT))]
+_ENTRIES = "audit"  # the list that a cursor goes on with
+
+
+@router.get("", responses=responses(200, {"model": list[EntryOut]}, headers=NEXT_HEADER))
+async def list_entries(
+    caller: Auditor,
+    query: Annotated[AuditQuery, Query()],
+    readers: TheReaders,
+    cursors: TheCursors,
+    request: Request,
+) -> Response:
+    """Who did what, newest first."""
+    tenant_id, wanted = caller.tenant_id, query.filter()
+    before = int(cursors.read(tenant_id, _ENTRIES, query.cursor)) if query.cursor else None
+    found = await readers.run(
+        lambda connection: queries.list_entries(connection, tenant_id, wanted, query.limit + 1, before),
+        tenant_id,
+    )
+    page = found[: query.limit]
+    more = len(found) > query.limit
+    cursor = cursors.make(tenant_id, _ENTRIES, str(page[-1].sequence)) if more else None
+    return answer(list(map(entry_out, page)), headers=link(request, cursor))
+
+
+@router.get(
+    "/export",
+    response_class=Response,
+    responses=responses(200, lines_described("The trail as JSON Lines", '{"tenant_id":1,"sequence":1,…}')),
+)
+async def export_entries(caller: Auditor, readers: TheReaders) -> Response:
+    """The whole trail, oldest first, each entry just as it is hashed: `python -m app.verify --audit FILE`
+    proves it offline.
+    """
+    tenant_id = caller.tenant_id
+    head = await readers.run(lambda connection: queries.head_of(connection, tenant_id), tenant_id)
+    export = TrailExport(tenant_id, head)
+    return exported(lambda: readers.run(export.read, tenant_id), "audit.jsonl")
+
+
+@router.get("/head", responses=responses(200, {"model": HeadOut}))
+async def tell_head(caller: Auditor, readers: TheReaders, now: TheClock) -> Response:
+    """Where the trail stands now, to be kept out of this service's reach: `python -m app.verify --audit FILE
+    --head FILE` finds whatever was rewritten, or cut off the end, since.
+    """
+    tenant_id, at = caller.tenant_id, now()
+    head = await readers.run(lambda connection: queries.head_of(connection, tenant_id), tenant_id)
+    return answer({"tenant": tenant_id, "sequence": head.sequence, "hash": head.hash, "at": iso(at)})

@@ -1,0 +1,84 @@
+"""Logging in and out."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from app.identity.dependencies import allowed, count_stranger
+from app.identity.rules.access import Caller, Operation
+from app.identity.rules.clients import Client
+from app.identity.schemas.auth import LoginIn, MeOut, RefreshIn, TokensOut, me_out, tokens_out
+from app.identity.service.logins import LogIns
+from app.identity.service.sessions import Sessions
+from app.wire.answers import answer, responses
+from app.wire.body import documented_body, json_body
+
+router = APIRouter(prefix="/auth", tags=["sessions"])
+
+_FOR_ANYBODY: dict[str, Any] = {"x-operation": "anybody", "x-roles": []}  # who logs in is nobody yet
+_LOGIN_EXAMPLE = {"tenant": "alpha", "email": "alice@example.com", "password": "four words of your own"}
+_REFRESH_EXAMPLE = {"refresh_token": "oms-refresh.…"}
+
+
+async def _client(request: Request) -> Client:
+    edge = request.state.edge
+    return Client(edge.address, request.headers.get("user-agent", ""), edge.request_id)
+
+
+async def _sessions(request: Request) -> Sessions:
+    sessions: Sessions = request.app.state.sessions
+    return sessions
+
+
+async def _log_ins(request: Request) -> LogIns:
+    log_ins: LogIns = request.app.state.log_ins
+    return log_ins
+
+
+Me = Annotated[Caller, Depends(allowed(Operation.READ_SELF))]
+TheClient = Annotated[Client, Depends(_client)]
+TheSessions = Annotated[Sessions, Depends(_sessions)]
+TheLogIns = Annotated[LogIns, Depends(_log_ins)]
+
+
+@router.post(
+    "/login",
+    dependencies=[Depends(count_stranger)],
+    responses=responses(200, {"model": TokensOut}, 413, 415),
+    openapi_extra=documented_body(LoginIn, _LOGIN_EXAMPLE) | _FOR_ANYBODY,
+)
+async def log_in(
+    body: Annotated[LoginIn, Depends(json_body(LoginIn))], log_ins: TheLogIns, client: TheClient
+) -> Response:
+    """Begin a session. A wrong tenant, address or password are told by the same words."""
+    return answer(tokens_out(await log_ins.log_in(body.credentials(), client)))
+
+
+@router.post(
+    "/refresh",
+    dependencies=[Depends(count_stranger)],
+    responses=responses(200, {"model": TokensOut}, 413, 415),
+    openapi_extra=documented_body(RefreshIn, _REFRESH_EXAMPLE) | _FOR_ANYBODY,
+)
+async def refresh(
+    body: Annotated[RefreshIn, Depends(json_body(RefreshIn))], sessions: TheSessions, client: TheClient
+) -> Response:
+    """Exchange a refresh token, which works once. An answer that was lost can be asked for again within
+    10 seconds; a token that was exchanged before ends its session.
+    """
+    return answer(tokens_out(await sessions.refresh(body.refresh_token, client)))
+
+
+@router.post(
+    "/logout", status_code=204, responses=responses(204, {"description": "The session is over"}, 413, 415)
+)
+async def log_out(me: Me, sessions: TheSessions, client: TheClient) -> Response:
+    """End the session of the access token that is sent: within a second its tokens open nothing."""
+    await sessions.log_out(me, client)
+    return Response(status_code=204)
+
+
+@router.get("/me", responses=responses(200, {"model": MeOut}))
+async def tell_me(me: Me, sessions: TheSessions) -> Response:
+    """Tell who the caller is, and what it may."""
+    return answer(me_out(me, await sessions.me(me)))

@@ -1,0 +1,94 @@
+"""Tenants."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+
+from app.identity.dependencies import allowed
+from app.identity.queries import tenants as queries
+from app.identity.routes.asking import TheAdministration, TheRequest, answered
+from app.identity.rules.access import Caller, Operation, Scope
+from app.identity.schemas.fields import SLUG
+from app.identity.schemas.keys import KeyQuery
+from app.identity.schemas.tenants import TenantIn, TenantListed, TenantMadeOut, TenantOut, TenantPatch
+from app.identity.service import tenants as service
+from app.wire.answers import NEXT_HEADER, REPLAYED_HEADER, answer, responses
+from app.wire.body import documented_body, json_body
+from app.wire.dependencies import TheCursors, TheReaders
+from app.wire.lists import link
+
+router = APIRouter(prefix="/tenants", tags=["tenants"])
+
+Operator = Annotated[Caller, Depends(allowed(Operation.MAKE_TENANT))]
+Reader = Annotated[Caller, Depends(allowed(Operation.READ_TENANTS))]
+Manager = Annotated[Caller, Depends(allowed(Operation.MANAGE_TENANT))]
+TheSlug = Annotated[str, Path(pattern=SLUG, max_length=60)]
+_TENANTS = "tenants"  # the list that a cursor goes on with
+_EXAMPLE = {"name": "Alpha Capital", "slug": "alpha"}
+
+
+@router.post(
+    "",
+    status_code=201,
+    responses=responses(201, {"model": TenantMadeOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(TenantIn, _EXAMPLE),
+)
+async def make_tenant(
+    caller: Operator, body: Annotated[TenantIn, Depends(json_body(TenantIn))],
+    administration: TheAdministration, sent: TheRequest,
+) -> Response:  # fmt: skip
+    """Make a tenant, with a first admin key that is shown once. For the installation's own key alone."""
+    asking, wanted = sent.asking(caller, body), body.wanted()
+    return answered(
+        await administration.change(
+            asking, lambda connection, now: service.create_tenant(connection, asking, wanted, now)
+        )
+    )
+
+
+@router.get("", responses=responses(200, {"model": list[TenantListed]}, headers=NEXT_HEADER))
+async def list_tenants(
+    caller: Reader,
+    query: Annotated[KeyQuery, Query()],
+    readers: TheReaders,
+    cursors: TheCursors,
+    request: Request,
+) -> Response:
+    """One's own tenant; for the installation's own key, the directory of all, newest first."""
+    if Scope.TENANTS not in caller.scopes:
+        own = await readers.run(lambda connection: queries.get_tenant(connection, caller.tenant_id))
+        return answer([service.listed_facts(own)])
+    before = int(cursors.read(caller.tenant_id, _TENANTS, query.cursor)) if query.cursor else None
+    found = await readers.run(lambda connection: queries.list_tenants(connection, query.limit + 1, before))
+    page, more = found[: query.limit], len(found) > query.limit
+    cursor = cursors.make(caller.tenant_id, _TENANTS, str(page[-1].id)) if more else None
+    return answer(list(map(service.listed_facts, page)), headers=link(request, cursor))
+
+
+@router.get("/{slug}", responses=responses(200, {"model": TenantOut | TenantListed}, 404))
+async def get_tenant(caller: Reader, slug: TheSlug, readers: TheReaders) -> Response:
+    """One's own tenant, or for the installation's own key what the directory shows of another."""
+    found = await readers.run(lambda connection: service.seen_tenant(connection, caller, slug))
+    return answer(service.told(caller, found))
+
+
+@router.patch(
+    "/{slug}",
+    responses=responses(
+        200, {"model": TenantOut | TenantListed}, 404, 409, 413, 415, headers=REPLAYED_HEADER
+    ),
+    openapi_extra=documented_body(TenantPatch, {"name": "Alpha Capital Partners"}),
+)
+async def change_tenant(
+    caller: Manager, slug: TheSlug, body: Annotated[TenantPatch, Depends(json_body(TenantPatch))],
+    administration: TheAdministration, sent: TheRequest,
+) -> Response:  # fmt: skip
+    """Change a tenant: its admins its name and `slack_default_role`, the installation's own key its
+    `status`.
+    """
+    asking, changes = sent.asking(caller, body, slug), body.changes()
+    return answered(
+        await administration.change(
+            asking, lambda connection, now: service.change_tenant(connection, asking, slug, changes, now)
+        )
+    )

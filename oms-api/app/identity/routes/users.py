@@ -1,0 +1,96 @@
+"""Users."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from sqlalchemy import Connection
+
+from app.identity.dependencies import allowed
+from app.identity.queries import users as queries
+from app.identity.routes.asking import TheAdministration, TheRequest, answered
+from app.identity.rules.access import Caller, Operation
+from app.identity.schemas.fields import UserId
+from app.identity.schemas.users import UserIn, UserOut, UserPatch, UserQuery
+from app.identity.service import users as service
+from app.wire.answers import NEXT_HEADER, REPLAYED_HEADER, answer, responses
+from app.wire.body import documented_body, json_body
+from app.wire.dependencies import TheCursors, TheReaders
+from app.wire.lists import link
+
+router = APIRouter(prefix="/users", tags=["people"])
+
+Reader = Annotated[Caller, Depends(allowed(Operation.READ_PEOPLE))]
+Manager = Annotated[Caller, Depends(allowed(Operation.MANAGE_PEOPLE))]
+TheUser = Annotated[UserId, Path()]
+_USERS = "users"  # the list that a cursor goes on with
+_EXAMPLE = {
+    "email": "alice@example.com",
+    "name": "Alice",
+    "password": "four words of your own",
+    "role": "trader",
+    "portfolios": None,
+}
+
+
+@router.post(
+    "",
+    status_code=201,
+    responses=responses(201, {"model": UserOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(UserIn, _EXAMPLE),
+)
+async def make_user(
+    caller: Manager, body: Annotated[UserIn, Depends(json_body(UserIn))], administration: TheAdministration,
+    sent: TheRequest,
+) -> Response:  # fmt: skip
+    """Make a user who logs in by e-mail address and password, or comes from Slack, or both."""
+    return answered(await service.create_user(administration, sent.asking(caller, body), body.wanted()))
+
+
+@router.get("", responses=responses(200, {"model": list[UserOut]}, headers=NEXT_HEADER))
+async def list_users(
+    caller: Reader,
+    query: Annotated[UserQuery, Query()],
+    readers: TheReaders,
+    cursors: TheCursors,
+    request: Request,
+) -> Response:
+    """Users, newest first."""
+    tenant_id, wanted = caller.tenant_id, query.filter()
+    before = int(cursors.read(tenant_id, _USERS, query.cursor)) if query.cursor else None
+
+    def read(connection: Connection) -> tuple[list[dict[str, object]], bool]:
+        found = queries.list_users(connection, tenant_id, wanted, query.limit + 1, before)
+        return service.users_facts(connection, tenant_id, found[: query.limit]), len(found) > query.limit
+
+    page, more = await readers.run(read, tenant_id)
+    cursor = cursors.make(tenant_id, _USERS, str(page[-1]["id"])) if more else None
+    return answer(page, headers=link(request, cursor))
+
+
+@router.get("/{user_id}", responses=responses(200, {"model": UserOut}, 404))
+async def get_user(caller: Reader, user_id: TheUser, readers: TheReaders) -> Response:
+    """One user."""
+
+    def read(connection: Connection) -> dict[str, object]:
+        found = service.get_user(connection, caller.tenant_id, user_id)
+        [facts] = service.users_facts(connection, caller.tenant_id, [found])
+        return facts
+
+    return answer(await readers.run(read, caller.tenant_id))
+
+
+@router.patch(
+    "/{user_id}",
+    responses=responses(200, {"model": UserOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(UserPatch, {"role": "approver"}),
+)
+async def change_user(
+    caller: Manager, user_id: TheUser, body: Annotated[UserPatch, Depends(json_body(UserPatch))],
+    readers: TheReaders, administration: TheAdministration, sent: TheRequest,
+) -> Response:  # fmt: skip
+    """Change a user. It counts within a second; who is disabled or has another password is logged out."""
+    user = await readers.run(
+        lambda connection: service.get_user(connection, caller.tenant_id, user_id), caller.tenant_id
+    )
+    asking = sent.asking(caller, body, user_id)
+    return answered(await service.change_user(administration, asking, user, body.changes()))

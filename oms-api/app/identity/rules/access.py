@@ -1,0 +1,205 @@
+"""Roles, scopes, and the one table of what each may do."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+
+class Scope(StrEnum):
+    """What a key may do. TENANTS, making and ending tenants, is the installation's own key's alone."""
+
+    READ = "read"
+    TRADE = "trade"
+    APPROVE = "approve"
+    RISK = "risk"
+    ADMIN = "admin"
+    ACT_AS = "act_as"
+    TENANTS = "tenants"
+
+
+class Role(StrEnum):
+    """What a person is to a tenant."""
+
+    VIEWER = "viewer"
+    TRADER = "trader"
+    APPROVER = "approver"
+    RISK = "risk"
+    ADMIN = "admin"
+
+
+_READ, _TRADE, _RISK, _ADMIN = Scope.READ, Scope.TRADE, Scope.RISK, Scope.ADMIN
+
+SCOPES_OF_ROLE: dict[Role, frozenset[Scope]] = {
+    Role.VIEWER: frozenset({Scope.READ}),
+    Role.TRADER: frozenset({Scope.READ, Scope.TRADE}),
+    Role.APPROVER: frozenset({Scope.READ, Scope.TRADE, Scope.APPROVE}),
+    Role.RISK: frozenset({Scope.READ, Scope.RISK}),
+    Role.ADMIN: frozenset(Scope) - {Scope.TENANTS},
+}
+
+# A key's scope brings those below it; `act_as` alone does nothing but speak for people.
+_BRINGS: dict[Scope, frozenset[Scope]] = {
+    Scope.READ: frozenset(),
+    Scope.TRADE: frozenset({Scope.READ}),
+    Scope.APPROVE: frozenset({Scope.READ}),
+    Scope.RISK: frozenset({Scope.READ}),
+    Scope.ADMIN: frozenset(Scope) - {Scope.TENANTS},
+    Scope.ACT_AS: frozenset(),
+    Scope.TENANTS: frozenset(),
+}
+# What a key that speaks for a person never gains by it, unless it has it by itself.
+_BY_ITSELF = frozenset({Scope.ADMIN, Scope.ACT_AS, Scope.TENANTS})
+
+
+class Operation(StrEnum):
+    """What can be asked of the service."""
+
+    READ_BOOKS = "read_books"
+    READ_EVENTS = "read_events"
+    REPORT_TRADE = "report_trade"
+    REVERSE_TRADE = "reverse_trade"
+    PREVIEW_ORDER = "preview_order"
+    PLACE_ORDER = "place_order"
+    CHANGE_ORDER = "change_order"
+    CANCEL_ORDER = "cancel_order"
+    CLOSE_POSITION = "close_position"
+    SET_LIMIT = "set_limit"
+    TURN_SWITCH = "turn_switch"
+    LIST_INSTRUMENT = "list_instrument"
+    GIVE_QUOTE = "give_quote"
+    EXPORT_LEDGER = "export_ledger"
+    MANAGE_PORTFOLIOS = "manage_portfolios"
+    READ_METRICS = "read_metrics"
+    READ_SELF = "read_self"
+    READ_ROLES = "read_roles"
+    READ_AUDIT = "read_audit"
+    READ_PEOPLE = "read_people"
+    MANAGE_PEOPLE = "manage_people"
+    MANAGE_KEYS = "manage_keys"
+    READ_TENANTS = "read_tenants"
+    MANAGE_TENANT = "manage_tenant"
+    MAKE_TENANT = "make_tenant"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One row of the table: the scopes of which any one will do, and whether a caller who is narrowed to some
+    portfolios may ask at all.
+    """
+
+    any_of: frozenset[Scope]
+    narrowed: bool = True
+
+    def roles(self) -> list[Role]:
+        """Return the roles that may, in the order of their definition."""
+        return [role for role in Role if SCOPES_OF_ROLE[role] & self.any_of]
+
+
+def _rule(*scopes: Scope, narrowed: bool = True) -> Rule:
+    return Rule(frozenset(scopes), narrowed)
+
+
+#                                    any of these scopes    roles that have one of them
+TABLE: dict[Operation, Rule] = {
+    Operation.READ_SELF: _rule(_READ),                      # everybody
+    Operation.READ_BOOKS: _rule(_READ),                     # everybody
+    Operation.READ_EVENTS: _rule(_READ, narrowed=False),    # everybody: they tell of all portfolios
+    Operation.READ_ROLES: _rule(_READ),                     # everybody
+    Operation.READ_METRICS: _rule(_READ),                   # everybody
+    Operation.REPORT_TRADE: _rule(_TRADE),                  # trader, approver, admin
+    Operation.REVERSE_TRADE: _rule(_TRADE),                 # trader, approver, admin
+    Operation.PREVIEW_ORDER: _rule(_TRADE),                 # trader, approver, admin
+    Operation.PLACE_ORDER: _rule(_TRADE),                   # trader, approver, admin
+    Operation.CHANGE_ORDER: _rule(_TRADE),                  # trader, approver, admin
+    Operation.CANCEL_ORDER: _rule(_TRADE, _RISK),           # trader, approver, risk, admin
+    Operation.CLOSE_POSITION: _rule(_TRADE),                # trader, approver, admin
+    Operation.SET_LIMIT: _rule(_RISK, _ADMIN, narrowed=False),          # risk, admin
+    Operation.TURN_SWITCH: _rule(_RISK, _ADMIN, narrowed=False),        # risk, admin
+    Operation.LIST_INSTRUMENT: _rule(_ADMIN, narrowed=False),           # admin
+    Operation.GIVE_QUOTE: _rule(_ADMIN, narrowed=False),                # admin
+    Operation.EXPORT_LEDGER: _rule(_RISK, _ADMIN, narrowed=False),      # risk, admin
+    Operation.READ_AUDIT: _rule(_RISK, _ADMIN, narrowed=False),         # risk, admin
+    Operation.READ_PEOPLE: _rule(_RISK, _ADMIN, narrowed=False),        # risk, admin
+    Operation.READ_TENANTS: _rule(_ADMIN, narrowed=False),              # admin
+    Operation.MANAGE_PORTFOLIOS: _rule(_ADMIN, narrowed=False),         # admin
+    Operation.MANAGE_PEOPLE: _rule(_ADMIN, narrowed=False),             # admin
+    Operation.MANAGE_KEYS: _rule(_ADMIN, narrowed=False),               # admin
+    Operation.MANAGE_TENANT: _rule(_ADMIN, narrowed=False),             # admin
+    Operation.MAKE_TENANT: _rule(Scope.TENANTS, narrowed=False),        # nobody: the installation's own key
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is calling, and what they may.
+
+    `key_id` is the key's id or "session:…", `name` the key's name or "session". `person` is the human
+    behind it, as "slack:T1:U1" or an e-mail address; `portfolios` the name keys of the portfolios that the
+    caller is narrowed to, None for all.
+    """
+
+    tenant_id: int
+    key_id: str
+    name: str
+    scopes: frozenset[Scope]
+    role: Role | None = None
+    user_id: int | None = None
+    person: str | None = None
+    portfolios: frozenset[str] | None = None
+    expires_at: datetime | None = None
+
+    @property
+    def actor(self) -> str:
+        """Who acts, for trails: the person, else the key."""
+        return self.person or f"key:{self.name}"
+
+    def may(self, operation: Operation) -> bool:
+        """Tell whether the table lets the caller do this."""
+        rule = TABLE[operation]
+        return bool(self.scopes & rule.any_of) and (rule.narrowed or self.portfolios is None)
+
+    def sees(self, portfolio_key: str) -> bool:
+        """Tell whether the portfolio of that name key is the caller's to see."""
+        return self.portfolios is None or portfolio_key in self.portfolios
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A user of a tenant, as authentication knows them."""
+
+    user_id: int
+    person: str
+    role: Role
+    active: bool
+    portfolios: frozenset[str] | None
+
+
+def acting_for(caller: Caller, person: Person) -> Caller:
+    """Return the caller who speaks for `person`: with the person's rights, and never more than the key may
+    itself where people, keys and the tenant are managed.
+    """
+    scopes = SCOPES_OF_ROLE[person.role] - (_BY_ITSELF - caller.scopes)
+    return replace(
+        caller,
+        scopes=scopes,
+        role=person.role,
+        user_id=person.user_id,
+        person=person.person,
+        portfolios=both_narrowed(caller.portfolios, person.portfolios),
+    )
+
+
+def both_narrowed(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
+    """Return what is left of two narrowings; None narrows nothing."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one & other
+
+
+def expand_scopes(words: Iterable[str]) -> frozenset[Scope]:
+    """Return all scopes that `words` grant. Raises ValueError for an unknown one, or none."""
+    named = {Scope(word) for word in words}
+    if not named:
+        raise ValueError("a key needs at least one scope")
+    return frozenset(named.union(*(_BRINGS[scope] for scope in named)))

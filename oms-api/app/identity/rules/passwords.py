@@ -1,0 +1,96 @@
+"""What a password must be: long enough, not one of those that are tried first, and not one's own name.
+
+There are no rules of composition, and none expire (NIST SP 800-63B, OWASP ASVS 5.0 chapter 6.2).
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+
+from app.errors import FieldError
+
+MIN_LENGTH, RECOMMENDED_LENGTH, MOST_LENGTH = 8, 15, 1024
+ADVICE = f"{RECOMMENDED_LENGTH} or more, several words that have nothing to do with each other, are better."
+_ADDED_AT_MOST = 4  # "dragon2024" is "dragon"
+_DIGITS_OF_A_NUMBER = 10  # of a day or a telephone
+_OWN_WORD = re.compile(r"[^\W_]{3,}")
+_REPEATED = re.compile(r"(.{1,4}?)\1+.{0,3}", re.DOTALL)
+_ALIKE = str.maketrans("013457@$!", "oieastasi")
+_ROWS = ("abcdefghijklmnopqrstuvwxyz", "01234567890", "qwertyuiop", "qwertzuiop", "azertyuiop", "asdfghjkl")
+_RUNS = tuple(run for row in (*_ROWS, "zxcvbnm", "1qaz2wsx3edc4rfv5tgb6yhn7ujm") for run in (row, row[::-1]))
+_RUN_LENGTH = 4
+
+
+def normalise(password: str) -> str:
+    """Return the password as it is hashed: in NFC (as RFC 8265), for the same keys give composed letters on
+    one machine and decomposed ones on another. Nothing is trimmed, folded or cut.
+    """
+    return unicodedata.normalize("NFC", password)
+
+
+def password_error(password: str, own: Iterable[str], common: frozenset[str]) -> FieldError | None:
+    """Return what is wrong with a password to be, in one sentence, or None.
+
+    `own` are the person's name, e-mail address and the like; `common` the words that are tried first, lower
+    case. Lengths are in characters after normalising.
+    """
+    written = normalise(password)
+    if len(written) < MIN_LENGTH:
+        return _error(f"Must have at least {MIN_LENGTH} characters; {ADVICE}", "password_too_short")
+    if len(written) > MOST_LENGTH:
+        return _error(f"At most {MOST_LENGTH:,} characters.", "password_too_long")
+    folded = written.casefold()
+    if is_common(folded, common):
+        return _error(f"Is among the passwords that are tried first; {ADVICE}", "password_common")
+    if len(_without_own(folded, own)) < MIN_LENGTH:
+        return _error(f"Must not be made of your own name or address; {ADVICE}", "password_own")
+    return None
+
+
+def is_common(folded: str, common: frozenset[str]) -> bool:
+    """Tell whether a folded password is a common word, dressed up a little, or a pattern of the keyboard."""
+    if folded.isdigit() and len(folded) <= _DIGITS_OF_A_NUMBER:
+        return True
+    if _REPEATED.fullmatch(folded) or _is_runs(folded):
+        return True
+    return any(core in common or core.translate(_ALIKE) in common for core in _cores(folded))
+
+
+def _cores(text: str) -> Iterator[str]:
+    """Yield what the text may be a dressed up form of: itself, its half, what stands between signs."""
+    half = text[: len(text) // 2]
+    yield half if text == half + half else text
+    for before in range(_ADDED_AT_MOST + 1):
+        for after in range(_ADDED_AT_MOST + 1 - before):
+            end = len(text) - after
+            if not any(map(str.isalpha, text[:before] + text[end:])):
+                yield text[before:end]
+
+
+def _is_runs(folded: str) -> bool:
+    """Tell whether the text is made of runs along the keyboard, alphabet or digits, but for a few signs."""
+    rest = folded
+    while len(rest) >= _RUN_LENGTH:
+        run = _longest_run(rest)
+        if not run:
+            return False
+        rest = rest[run:]
+    return True
+
+
+def _longest_run(text: str) -> int:
+    for length in range(min(len(text), 28), _RUN_LENGTH - 1, -1):
+        if any(text[:length] in row for row in _RUNS):
+            return length
+    return 0
+
+
+def _without_own(folded: str, own: Iterable[str]) -> str:
+    words = {word for text in own for word in _OWN_WORD.findall(normalise(text).casefold())}
+    for word in sorted(words, key=len, reverse=True):
+        folded = folded.replace(word, "")
+    return folded
+
+
+def _error(message: str, code: str) -> FieldError:
+    return FieldError("password", message, code)

@@ -1,0 +1,24 @@
+"""How people from Slack are named: `slack:<team>:<user>`, by keys that may act for them."""
+
+import re
+from typing import NamedTuple
+
+_SLACK = re.compile(r"slack:([A-Z0-9]{1,20}):([A-Z0-9]{1,20})", re.ASCII)
+
+
+class SlackPerson(NamedTuple):
+    """A member of a Slack workspace."""
+
+    team_id: str
+    slack_user_id: str
+
+    @property
+    def text(self) -> str:
+        """The name by which the OMS knows the person."""
+        return f"slack:{self.team_id}:{self.slack_user_id}"
+
+
+def slack_person(text: str) -> SlackPerson | None:
+    """Return whom `text` names, None where it names nobody."""
+    found = _SLACK.fullmatch(text)
+    return SlackPerson(*found.groups()) if found else None

@@ -1,0 +1,225 @@
+"""Tokens of sessions: signed access tokens (JWT, RFC 7519 and 9068), and refresh tokens that work once.
+
+A refresh token is `oms-refresh.<session>.<generation>.<key>.<mac>`. The mac is derived from session and
+generation, so that the successor of a token can be told again, and stored nowhere.
+"""
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from typing import Any
+
+ISSUER, AUDIENCE = "slackoms", "slackoms-api"
+ALGORITHM, TYPE = "HS256", "at+jwt"
+MOST_TOKEN_LENGTH = 1500
+CLOCKS_DIFFER_BY = timedelta(seconds=5)
+GRACE = timedelta(seconds=10)  # for an answer that was lost on its way
+_MOST_NUMBER = 2**37  # as seconds since 1970, the year 6325
+_CLAIMS = ["iss", "aud", "sub", "tid", "sid", "iat", "nbf", "exp", "jti"]
+_ACCESS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+_REFRESH = re.compile(
+    r"oms-refresh\.([0-9a-f]{32})\.(0|[1-9][0-9]{0,8})\.([A-Za-z0-9_-]{1,32})\.([A-Za-z0-9_-]{43})"
+)
+_SESSION_ID = re.compile(r"[0-9a-f]{32}")
+
+
+class BadToken(ValueError):
+    """What was sent is no token of ours that counts; there is nothing more to be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A secret by its name; `refresh_secret` is derived from it for refresh tokens alone."""
+
+    kid: str
+    secret: bytes = field(repr=False)
+    refresh_secret: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRing:
+    """The first key signs, all verify: so that keys can be rotated without logging anybody out."""
+
+    keys: tuple[SigningKey, ...]
+
+    def signer(self) -> SigningKey:
+        """Return the key that signs."""
+        return self.keys[0]
+
+    def find(self, kid: object) -> SigningKey:
+        """Return the key of that name. Raises BadToken where there is none."""
+        for key in self.keys:
+            if key.kid == kid:
+                return key
+        raise BadToken
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What an access token says: whose session it is, and until when it counts."""
+
+    tenant_id: int
+    user_id: int
+    session_id: str
+    expires_at: datetime
+
+
+def key_ring(jwt_keys: str | None, master_key: str, previous_master_key: str | None = None) -> KeyRing:
+    """Return the keys of `jwt_keys` ("name:secret,…", a name may be left out), or without any, keys derived
+    from the master key and the one before it.
+    """
+    if jwt_keys:
+        return KeyRing(tuple(_written_keys(jwt_keys)))
+    masters = [master_key, *([previous_master_key] if previous_master_key else [])]
+    return KeyRing(tuple(_key("", derive(master.encode(), b"slackoms jwt v1")) for master in masters))
+
+
+def derive(secret: bytes, purpose: bytes, salt: bytes = b"", length: int = 32) -> bytes:
+    """Return key material for a purpose by HKDF with SHA-256 (RFC 5869)."""
+    pseudorandom = hmac.digest(salt or bytes(32), secret, hashlib.sha256)
+    material, block = b"", b""
+    for counter in range(1, -(-length // 32) + 1):
+        block = hmac.digest(pseudorandom, block + purpose + bytes([counter]), hashlib.sha256)
+        material += block
+    return material[:length]
+
+
+def make_access(access: Access, ring: KeyRing, now: datetime, token_id: str) -> str:
+    """Return the signed access token."""
+    import jwt  # noqa: PLC0415  # costs the start of a process 30 ms that most never need
+
+    key = ring.signer()
+    claims = {
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "sub": str(access.user_id),
+        "tid": access.tenant_id,
+        "sid": access.session_id,
+        "iat": int(now.timestamp()),
+        "nbf": int(now.timestamp()),
+        "exp": int(access.expires_at.timestamp()),
+        "jti": token_id,
+    }
+    return jwt.encode(claims, key.secret, ALGORITHM, {"typ": TYPE, "kid": key.kid})
+
+
+def read_access(token: str, ring: KeyRing, now: datetime) -> Access:
+    """Return what a token says that one of the keys signed, and that counts now. Raises BadToken."""
+    import jwt  # noqa: PLC0415  # as above
+
+    if len(token) > MOST_TOKEN_LENGTH or not _ACCESS.fullmatch(token):
+        raise BadToken
+    try:
+        header = jwt.get_unverified_header(token)
+        if header != {"alg": ALGORITHM, "typ": TYPE, "kid": header.get("kid")}:
+            raise BadToken  # another algorithm or type, or a key that the token brings along itself
+        secret = ring.find(header["kid"]).secret
+        claims = jwt.decode(
+            token,
+            secret,
+            algorithms=[ALGORITHM],
+            audience=AUDIENCE,
+            issuer=ISSUER,
+            options={"require": _CLAIMS, "verify_exp": False, "verify_nbf": False, "verify_iat": False},
+        )
+    except (jwt.PyJWTError, ValueError, RecursionError):
+        raise BadToken from None
+    return _access(claims, now)
+
+
+def make_refresh(session_id: str, generation: int, ring: KeyRing) -> str:
+    """Return the session's refresh token of that generation; the same each time."""
+    key = ring.signer()
+    return f"oms-refresh.{session_id}.{generation}.{key.kid}.{_mac(key, session_id, generation)}"
+
+
+def read_refresh(token: str, ring: KeyRing) -> tuple[str, int]:
+    """Return the session and generation of a refresh token that one of the keys made. Raises BadToken."""
+    parts = _REFRESH.fullmatch(token) if len(token) <= MOST_TOKEN_LENGTH else None
+    if parts is None:
+        raise BadToken
+    session_id, generation, kid, mac = parts.groups()
+    if not hmac.compare_digest(mac, _mac(ring.find(kid), session_id, int(generation))):
+        raise BadToken
+    return session_id, int(generation)
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What a person goes on with; `expires_in` are seconds of the access token."""
+
+    access: str = field(repr=False)
+    refresh: str = field(repr=False)
+    expires_in: int
+
+
+class Presented(Enum):
+    """What it means that a refresh token is presented now."""
+
+    CURRENT = "exchange it for its successor"
+    REPEATED = "the answer was lost: tell the same successor again"
+    REUSED = "it was exchanged before, maybe by somebody else: end the session"
+    ENDED = "the session is over"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionState:
+    """How a session stands."""
+
+    generation: int
+    client_hash: str
+    rotated_at: datetime
+    expires_at: datetime
+    revoked: bool
+
+
+def judge(
+    session: SessionState, generation: int, client_hash: str, now: datetime, idle: timedelta
+) -> Presented:
+    """Tell what the refresh token of `generation` means, presented by that client."""
+    since = now - session.rotated_at
+    if session.revoked or session.expires_at <= now or since >= idle:
+        return Presented.ENDED
+    if generation == session.generation:
+        return Presented.CURRENT
+    is_last = generation == session.generation - 1
+    if is_last and since <= GRACE and hmac.compare_digest(client_hash, session.client_hash):
+        return Presented.REPEATED
+    return Presented.REUSED
+
+
+def _written_keys(jwt_keys: str) -> Iterator[SigningKey]:
+    for written in jwt_keys.split(","):
+        name, colon, secret = written.strip().partition(":")
+        yield _key(name, secret.encode()) if colon else _key("", name.encode())
+
+
+def _key(name: str, secret: bytes) -> SigningKey:
+    kid = name or derive(secret, b"slackoms key name v1", length=6).hex()
+    return SigningKey(kid, secret, derive(secret, b"slackoms refresh v1"))
+
+
+def _mac(key: SigningKey, session_id: str, generation: int) -> str:
+    mac = hmac.digest(key.refresh_secret, f"{session_id}.{generation}".encode(), hashlib.sha256)
+    return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
+
+
+def _access(claims: dict[str, Any], now: datetime) -> Access:
+    numbers = [claims[name] for name in ("tid", "iat", "nbf", "exp")]
+    if not all(type(number) is int and 0 < number < _MOST_NUMBER for number in numbers):
+        raise BadToken
+    subject, session_id = claims["sub"], claims["sid"]
+    if not (isinstance(session_id, str) and _SESSION_ID.fullmatch(session_id)):
+        raise BadToken
+    if not (subject.isascii() and subject.isdigit() and len(subject) < 19 and isinstance(claims["aud"], str)):
+        raise BadToken
+    tenant_id, _, not_before, expires = numbers
+    expires_at = datetime.fromtimestamp(expires, UTC)
+    if not_before > (now + CLOCKS_DIFFER_BY).timestamp() or expires_at <= now:
+        raise BadToken
+    return Access(tenant_id, int(subject), session_id, expires_at)

@@ -1,0 +1,74 @@
+"""The audit trail on the wire."""
+
+from typing import Annotated, Any
+
+import orjson
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from app.audit.queries.trail import TrailFilter
+from app.audit.rules.chain import ChainedEntry
+from app.wire.lists import Cursor, Limit, When
+from app.wire.pages import DEFAULT_LIMIT
+
+
+def _printable(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("must not hold control or formatting characters")
+    return value
+
+
+Sought = Annotated[str, Field(min_length=1, max_length=400), AfterValidator(_printable)]
+
+
+class AuditQuery(BaseModel):
+    """Which entries, and where the page begins."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: Limit = DEFAULT_LIMIT
+    cursor: Cursor | None = None
+    action: Sought | None = Field(None, examples=["user.changed"])
+    actor: Sought | None = Field(None, examples=["slack:T1:U1"])
+    target: Sought | None = None
+    request_id: Sought | None = None
+    since: When | None = Field(None, alias="from", description="At this instant or later")
+    until: When | None = Field(None, alias="to", description="Before this instant")
+
+    def filter(self) -> TrailFilter:
+        """Return the conditions, without the page."""
+        return TrailFilter(self.action, self.actor, self.target, self.request_id, self.since, self.until)
+
+
+class EntryOut(BaseModel):
+    """One act, or several alike that were put together."""
+
+    sequence: int = Field(examples=[1], description="Place in the trail, from 1, without gaps")
+    at: str = Field(examples=["2026-11-20T15:04:05.123456Z"], description="When; of several, the first")
+    actor: str = Field(examples=["slack:T1:U1"], description="The person, or `key:` and the key's name")
+    via: str = Field(examples=["desk-bot"], description="The key or session that the actor came through")
+    action: str = Field(examples=["user.changed"])
+    target: str = Field(description="What it was done to")
+    address: str | None = Field(examples=["192.0.2.7"])
+    request_id: str | None
+    before: dict[str, Any] | None = Field(examples=[{"role": "viewer"}])
+    after: dict[str, Any] | None = Field(examples=[{"role": "trader"}])
+    count: int = Field(examples=[1], description="How many acts alike")
+    hash: str = Field(description="SHA-256 over the predecessor's hash and this entry's canonical form")
+
+
+class HeadOut(BaseModel):
+    """Where the trail stands: kept elsewhere, it tells later whether the trail was rewritten or cut."""
+
+    tenant: int = Field(examples=[1])
+    sequence: int = Field(examples=[311], description="Entries in the trail")
+    hash: str = Field(description="The last one's; zeros where there is none")
+    at: str = Field(examples=["2026-11-20T15:04:05.123456Z"], description="When this was asked")
+
+
+def entry_out(row: ChainedEntry) -> dict[str, Any]:
+    """Return an entry as `EntryOut` describes it."""
+    shown = row._asdict()
+    del shown["tenant_id"], shown["hash_version"]
+    for side in ("before", "after"):
+        shown[side] = None if shown[side] is None else orjson.loads(shown[side])
+    return shown

@@ -1,0 +1,99 @@
+"""Logging in on the wire."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from app.identity.queries.sessions import Me
+from app.identity.rules.access import Caller
+from app.identity.rules.clients import Credentials
+from app.identity.rules.emails import MOST_LENGTH as EMAIL_LENGTH
+from app.identity.rules.emails import normalise_email
+from app.identity.rules.passwords import MOST_LENGTH as PASSWORD_LENGTH
+from app.identity.rules.tokens import MOST_TOKEN_LENGTH, Tokens
+
+
+def _email(value: str) -> str:
+    address = normalise_email(value)
+    if address is None:
+        raise PydanticCustomError("email", "Must be an e-mail address.")
+    return address
+
+
+Email = Annotated[
+    str,
+    Field(max_length=EMAIL_LENGTH),
+    AfterValidator(_email),
+    WithJsonSchema({"type": "string", "pattern": "^[^@\\s]{1,64}@[^@\\s]{1,189}$"}),
+]
+
+
+class LoginIn(BaseModel):
+    """Who wants to log in. Lengths are in characters."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    tenant: str = Field(min_length=1, max_length=60, pattern="^[ -~]+$", description="The tenant's slug")
+    email: Email
+    password: str = Field(min_length=1, max_length=PASSWORD_LENGTH, repr=False)
+
+    def credentials(self) -> Credentials:
+        """Return what the service is asked."""
+        return Credentials(self.tenant.strip().lower(), self.email, self.password)
+
+
+class RefreshIn(BaseModel):
+    """A refresh token, which works once."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    refresh_token: str = Field(min_length=1, max_length=MOST_TOKEN_LENGTH, repr=False)
+
+
+class TokensOut(BaseModel):
+    """What a session goes on with."""
+
+    access_token: str = Field(repr=False, description="For `Authorization: Bearer …`")
+    refresh_token: str = Field(repr=False, description="For one `POST /auth/refresh`")
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105  # the name of a kind
+    expires_in: int = Field(description="Seconds until the access token expires", examples=[900])
+
+
+class MeOut(BaseModel):
+    """Who is calling."""
+
+    actor: str = Field(examples=["alice@example.com"], description="As the audit trail names the caller")
+    tenant: str = Field(examples=["alpha"])
+    tenant_name: str = Field(examples=["Alpha Capital"])
+    name: str | None = Field(examples=["Alice"], description="null for a key that speaks for nobody")
+    email: str | None = Field(examples=["alice@example.com"])
+    role: str | None = Field(examples=["trader"], description="null for a key that speaks for nobody")
+    scopes: list[str] = Field(examples=[["read", "trade"]])
+    portfolios: list[str] | None = Field(description="The portfolios that one is narrowed to, null for all")
+    via: str = Field(examples=["session"], description="`session`, or the name of the key")
+
+
+def tokens_out(tokens: Tokens) -> dict[str, object]:
+    """Return the answer to a log-in."""
+    return {
+        "access_token": tokens.access,
+        "refresh_token": tokens.refresh,
+        "token_type": "bearer",
+        "expires_in": tokens.expires_in,
+    }
+
+
+def me_out(caller: Caller, me: Me) -> dict[str, object]:
+    """Return who the caller is."""
+    return {
+        "actor": caller.actor,
+        "tenant": me.tenant_slug,
+        "tenant_name": me.tenant_name,
+        "name": me.name,
+        "email": me.email,
+        "role": caller.role,
+        "scopes": sorted(caller.scopes),
+        "portfolios": None if caller.portfolios is None else sorted(caller.portfolios),
+        "via": caller.name,
+    }

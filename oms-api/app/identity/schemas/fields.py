@@ -1,0 +1,136 @@
+"""Fields that administrators' requests share."""
+
+import re
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from app.identity.rules.access import Scope
+from app.identity.rules.administration import MOST_PORTFOLIOS
+from app.identity.rules.keys import NAME_LENGTH
+from app.identity.rules.people import slack_person
+from app.text import name_key
+from app.wire.fields import Wanted, at_most, clean
+from app.wire.lists import is_plain_integer, parse_instant
+
+KEY_ID = "^[0-9a-z]{12}$"
+SLUG = "^[a-z0-9](-?[a-z0-9]){0,59}$"
+_MOST_NAME = 100
+_SLUG = re.compile(r"[a-z0-9](?:-?[a-z0-9])*", re.ASCII)
+_GIVEABLE = frozenset(Scope) - {Scope.TENANTS}
+
+
+class Requested(BaseModel):
+    """What is asked for; unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Patch(Requested):
+    """What is to change; what is not there stays."""
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> "Patch":
+        if not self.model_fields_set:
+            raise PydanticCustomError("nothing_to_change", "Give at least one field to change.")
+        return self
+
+
+def left_out(*, shown: bool = True) -> Any:  # pydantic's own
+    """Return the default of a field that may be left out, but not be null; it is never read."""
+    return Field(default_factory=lambda: None, repr=shown)
+
+
+def _not_empty(value: str) -> str:
+    if not value:
+        raise PydanticCustomError("string_too_short", "Must not be empty.")
+    return value
+
+
+def _slug(value: str) -> str:
+    slug = value.strip().lower()
+    if len(slug) > NAME_LENGTH or not _SLUG.fullmatch(slug):
+        message = "Must be letters a-z and digits, in groups parted by single hyphens; at most 60 characters."
+        raise PydanticCustomError("slug", message)
+    return slug
+
+
+def _key_name(value: str) -> str:
+    name = value.strip()
+    if not (0 < len(name) <= NAME_LENGTH and name.isascii() and name.isprintable()):
+        raise PydanticCustomError("key_name", "Must be 1 to 60 printable ASCII characters.")
+    if name.lower() in RESERVED or "~" in name:
+        raise PydanticCustomError("key_name", "This name would be taken for something else in the books.")
+    return name
+
+
+def _person(value: str) -> str:
+    if slack_person(value) is None:
+        raise PydanticCustomError("person", "Must be slack:<team>:<user>, both as Slack writes them.")
+    return value
+
+
+def _scopes(scopes: list[str]) -> list[Scope]:
+    unknown = [word for word in scopes if word not in _GIVEABLE]
+    if unknown:
+        known = " ".join(scope for scope in Scope if scope in _GIVEABLE)
+        raise PydanticCustomError("scope", "Each must be one of: {known}.", {"known": known})
+    return sorted(map(Scope, set(scopes)))
+
+
+def _each_once(names: list[str]) -> list[str]:
+    if len({name_key(name) for name in names}) != len(names):
+        raise PydanticCustomError("twice", "A portfolio stands twice in it.")
+    return names
+
+
+def _instant(value: Any) -> Any:  # whatever JSON held
+    try:
+        return parse_instant(value)
+    except (TypeError, AttributeError, ValueError):
+        message = "Must be an instant with its offset, such as 2026-12-31T16:00:00Z."
+        raise PydanticCustomError("instant", message) from None
+
+
+def _user_id(value: Any) -> Any:  # from a path
+    if isinstance(value, str) and not is_plain_integer(value):
+        raise PydanticCustomError("user_id", "Must be written with the digits 0-9 alone.")
+    return value
+
+
+RESERVED = frozenset({"bootstrap", "session", "shell"})  # what `source` and trails call callers without a key
+Name = Annotated[
+    str, Field(max_length=400), AfterValidator(clean), AfterValidator(_not_empty),
+    AfterValidator(at_most(_MOST_NAME)),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": _MOST_NAME}),
+]  # fmt: skip
+Slug = Annotated[
+    str, Field(max_length=200), AfterValidator(_slug),
+    WithJsonSchema({"type": "string", "pattern": SLUG, "maxLength": 60}),
+]  # fmt: skip
+KeyName = Annotated[
+    str, Field(max_length=200), AfterValidator(_key_name),
+    WithJsonSchema({"type": "string", "pattern": "^[!-}]([ -}]{0,58}[!-}])?$"}),
+]  # fmt: skip
+SlackPerson = Annotated[
+    str, AfterValidator(_person),
+    WithJsonSchema({"type": "string", "pattern": "^slack:[A-Z0-9]{1,20}:[A-Z0-9]{1,20}$"}),
+]  # fmt: skip
+Scopes = Annotated[
+    list[str], Field(min_length=1, max_length=20), AfterValidator(_scopes),
+    WithJsonSchema({"type": "array", "minItems": 1, "maxItems": 20, "items": {"enum": sorted(_GIVEABLE)}}),
+]  # fmt: skip
+Portfolios = Annotated[list[Wanted], Field(max_length=MOST_PORTFOLIOS), AfterValidator(_each_once)]
+Expiry = Annotated[
+    Any, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})
+]  # fmt: skip
+UserId = Annotated[int, BeforeValidator(_user_id), Field(ge=1)]

@@ -1,0 +1,55 @@
+"""Tenants on the wire."""
+
+from typing import Literal, cast
+
+from pydantic import BaseModel, Field
+
+from app.identity.rules.administration import NewTenant, TenantChanges
+from app.identity.schemas.fields import Name, Patch, Requested, Slug, left_out
+
+
+class TenantIn(Requested):
+    """A tenant to be made."""
+
+    name: Name
+    slug: Slug
+
+    def wanted(self) -> NewTenant:
+        """Return what the service is asked."""
+        return NewTenant(self.slug, self.name)
+
+
+class TenantPatch(Patch):
+    """What is to change of a tenant: `status` by the operator alone, the rest by the tenant itself."""
+
+    name: Name = left_out()
+    slack_default_role: Literal["viewer", "trader", "approver", "risk"] | None = Field(
+        None, description="What newcomers from Slack become; null refuses them"
+    )
+    status: Literal["active", "suspended"] = left_out()
+
+    def changes(self) -> TenantChanges:
+        """Return what the service is asked."""
+        return cast("TenantChanges", self.model_dump(exclude_unset=True))
+
+
+class TenantListed(BaseModel):
+    """A tenant as the directory shows it."""
+
+    slug: str = Field(examples=["alpha"])
+    name: str = Field(examples=["Alpha Capital"])
+    status: Literal["active", "suspended"]
+
+
+class TenantOut(TenantListed):
+    """A tenant as its own people see it."""
+
+    id: int = Field(examples=[2])
+    slack_default_role: str | None = Field(examples=["trader"])
+    created_at: str = Field(examples=["2026-11-20T15:04:05.123456Z"])
+
+
+class TenantMadeOut(TenantOut):
+    """A fresh tenant."""
+
+    api_key: str = Field(description="Its first admin key, shown once")

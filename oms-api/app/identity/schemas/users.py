@@ -1,0 +1,89 @@
+"""Users on the wire."""
+
+from typing import Annotated, Literal, cast
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from app.identity.queries.users import UserFilter
+from app.identity.rules.access import Role
+from app.identity.rules.administration import NewUser, UserChanges
+from app.identity.rules.passwords import MOST_LENGTH as PASSWORD_LENGTH
+from app.identity.schemas.auth import Email
+from app.identity.schemas.fields import Name, Patch, Portfolios, Requested, SlackPerson, left_out
+from app.wire.fields import Wanted
+from app.wire.lists import Cursor, Limit
+from app.wire.pages import DEFAULT_LIMIT
+
+Password = Annotated[str, Field(min_length=1, max_length=PASSWORD_LENGTH)]
+Status = Literal["active", "disabled"]
+NARROWED = "The names of the portfolios that one is narrowed to; null for all"
+
+
+class UserIn(Requested):
+    """A user to be made: with an e-mail address and a password, or a person from Slack, or both."""
+
+    name: Name
+    role: Role
+    email: Email | None = None
+    password: Password | None = Field(None, repr=False)
+    person: SlackPerson | None = None
+    portfolios: Portfolios | None = Field(None, description=NARROWED)
+
+    @model_validator(mode="after")
+    def _can_come_in(self) -> "UserIn":
+        if self.email is None and (self.person is None or self.password is not None):
+            raise PydanticCustomError("missing", "This field is needed.", {"field": "email"})
+        if self.password is None and self.person is None:
+            raise PydanticCustomError("missing", "This field is needed.", {"field": "password"})
+        return self
+
+    def wanted(self) -> NewUser:
+        """Return what the service is asked."""
+        portfolios = None if self.portfolios is None else tuple(self.portfolios)
+        return NewUser(self.name, self.role, self.email, self.person, self.password, portfolios)
+
+
+class UserPatch(Patch):
+    """What is to change of a user. Who is disabled, or has another password, is logged out."""
+
+    name: Name = left_out()
+    role: Role = left_out()
+    status: Status = left_out()
+    password: Password = left_out(shown=False)
+    portfolios: Portfolios | None = Field(None, description=NARROWED)
+
+    def changes(self) -> UserChanges:
+        """Return what the service is asked."""
+        return cast("UserChanges", self.model_dump(exclude_unset=True))
+
+
+class UserQuery(BaseModel):
+    """Which users, and where the page begins."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    q: Wanted | None = Field(None, description="A part of the name, the address or the person")
+    role: Role | None = None
+    status: Status | None = None
+    limit: Limit = DEFAULT_LIMIT
+    cursor: Cursor | None = None
+
+    def filter(self) -> UserFilter:
+        """Return the conditions, without the page."""
+        return UserFilter(self.q, self.role, self.status)
+
+
+class UserOut(BaseModel):
+    """A user."""
+
+    id: int = Field(examples=[7])
+    email: str | None = Field(examples=["alice@example.com"])
+    person: str | None = Field(examples=["slack:T1:U1"])
+    name: str = Field(examples=["Alice"])
+    role: Role
+    status: Status
+    portfolios: list[str] | None = Field(description=NARROWED)
+    can_log_in: bool = Field(description="Whether there is a password")
+    created_at: str = Field(examples=["2026-11-20T15:04:05.123456Z"])
+    updated_at: str = Field(examples=["2026-11-20T15:04:05.123456Z"])

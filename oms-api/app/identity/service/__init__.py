@@ -1,0 +1,1 @@
+"""Authenticating callers, and keeping tenants, users, keys and sessions."""

@@ -1,0 +1,145 @@
+"""Authenticating keys, and the people they speak for."""
+
+import hmac
+from collections.abc import Awaitable, Callable, Hashable
+from datetime import datetime, timedelta
+from typing import Generic, NamedTuple, TypeVar
+
+from app.clock import Now, monotonic_seconds
+from app.identity.errors import MayNotActAs, NotAPerson, NoValidKey, PersonRefused, TenantSuspended
+from app.identity.models import FIRST_TENANT
+from app.identity.rules.access import Caller, Person, Scope, acting_for, expand_scopes
+from app.identity.rules.keys import StoredKey, accepts, hash_of, key_id_of
+from app.identity.rules.people import SlackPerson, slack_person
+
+CACHE_SECONDS = 0.5  # a revoked key is dead within 1 s: half for the cache, half for a slow look-up
+USE_NOTED_EVERY = timedelta(minutes=1)
+_MOST_CACHED = 10_000
+
+BOOTSTRAP = Caller(FIRST_TENANT, "bootstrap", "bootstrap", frozenset(Scope))
+
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
+
+
+class ShortMemory(Generic[Key, Value]):
+    """What was found a moment ago, for CACHE_SECONDS from when it was asked for."""
+
+    def __init__(self) -> None:
+        self._found: dict[Key, tuple[Value, float]] = {}
+
+    def get(self, key: Key) -> Value | None:
+        """Return what is remembered, None where nothing is."""
+        known = self._found.get(key)
+        return known[0] if known and known[1] > monotonic_seconds() else None
+
+    def put(self, key: Key, value: Value, asked_at: float) -> None:
+        """Remember `value`, as it stood when it was asked for (monotonic seconds)."""
+        if len(self._found) >= _MOST_CACHED:
+            self.clear()
+        self._found[key] = (value, asked_at + CACHE_SECONDS)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._found.clear()
+
+    def forget(self, key: Key) -> None:
+        """Forget it now."""
+        self._found.pop(key, None)
+
+
+class Authenticator:
+    """Tell who sends a key. Keys that counted a moment ago are remembered, by their hash."""
+
+    def __init__(
+        self,
+        bootstrap_keys: tuple[str, ...],
+        find: Callable[[str], Awaitable[StoredKey | None]],
+        note_use: Callable[[str, datetime], None],
+        now: Now,
+    ) -> None:
+        self._bootstrap_hashes = tuple(map(hash_of, bootstrap_keys))
+        self._find = find
+        self._note_use = note_use
+        self._now = now
+        self._cache: ShortMemory[bytes, Caller] = ShortMemory()
+        self._noted: dict[str, datetime] = {}
+
+    async def authenticate(self, key: str | None) -> Caller:
+        """Return the caller whose key this is; NoValidKey for anything else."""
+        if not key:
+            raise NoValidKey
+        digest = hash_of(key)
+        known = self._cache.get(digest)
+        if known is not None:
+            return known
+        if sum(hmac.compare_digest(digest, own) for own in self._bootstrap_hashes):
+            return BOOTSTRAP
+        return await self._look_up(key, digest)
+
+    async def _look_up(self, key: str, digest: bytes) -> Caller:
+        asked_at = monotonic_seconds()
+        key_id = key_id_of(key)
+        stored = await self._find(key_id) if key_id else None
+        now = self._now()
+        if stored is None or not accepts(stored, key, now):
+            self._cache.forget(digest)
+            raise NoValidKey
+        if not stored.tenant_is_active:
+            raise TenantSuspended
+        caller = _caller(stored)
+        self._cache.put(digest, caller, asked_at)
+        self._note(stored.key_id, now)
+        return caller
+
+    def _note(self, key_id: str, now: datetime) -> None:
+        noted = self._noted.get(key_id)
+        if noted is None or now - noted >= USE_NOTED_EVERY:
+            self._noted[key_id] = now
+            self._note_use(key_id, now)
+
+
+def _caller(stored: StoredKey) -> Caller:
+    scopes = expand_scopes(stored.scopes.split())
+    return Caller(
+        stored.tenant_id,
+        stored.key_id,
+        stored.name,
+        scopes,
+        portfolios=stored.portfolios,
+        expires_at=stored.expires_at,
+    )
+
+
+class Where(NamedTuple):
+    """Where a request comes from, and what it is called."""
+
+    address: str
+    request_id: str
+
+
+class People:
+    """Tell for whom a key speaks. `meet` finds a person of the tenant, making them known on first sight."""
+
+    def __init__(self, meet: Callable[[Caller, SlackPerson, Where], Awaitable[Person]]) -> None:
+        self._meet = meet
+        self._cache: ShortMemory[tuple[int, str], Person] = ShortMemory()
+
+    async def acting(self, caller: Caller, text: str, where: Where) -> Caller:
+        """Return the caller as the person that the header `text` names.
+
+        Raises MayNotActAs, NotAPerson, PersonRefused, WorkspaceElsewhere or TenantSuspended.
+        """
+        if Scope.ACT_AS not in caller.scopes:
+            raise MayNotActAs
+        person = self._cache.get((caller.tenant_id, text))
+        if person is None:
+            named = slack_person(text)
+            if named is None:
+                raise NotAPerson
+            asked_at = monotonic_seconds()
+            person = await self._meet(caller, named, where)
+            self._cache.put((caller.tenant_id, text), person, asked_at)
+        if not person.active:
+            raise PersonRefused
+        return acting_for(caller, person)

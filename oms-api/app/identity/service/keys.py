@@ -1,0 +1,57 @@
+"""Minting and revoking keys."""
+
+import logging
+import secrets
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from app.identity.errors import KeyNameTaken, NoSuchKey
+from app.identity.models import FIRST_TENANT
+from app.identity.queries import keys as queries
+from app.identity.rules.access import Scope, expand_scopes
+from app.identity.rules.keys import StoredKey, hash_of, key_id_of, make_key
+
+_LOG = logging.getLogger(__name__)
+
+
+def mint_key(
+    connection: Connection,
+    name: str,
+    scopes: str,
+    now: datetime,
+    tenant_id: int = FIRST_TENANT,
+    expires_at: datetime | None = None,
+    *,
+    is_narrowed: bool = False,
+    created_by: str | None = None,
+    rotated_from: str | None = None,
+) -> str:
+    """Store a fresh key and return it; it is never shown again.
+
+    `scopes` are words parted by blanks. Raises KeyNameTaken, and ValueError for unknown scopes.
+    """
+    granted = expand_scopes(scopes.split())
+    if Scope.TENANTS in granted:
+        raise ValueError("the scope 'tenants' is the installation's own key's alone")
+    if queries.name_is_taken(connection, tenant_id, name):
+        raise KeyNameTaken(name)
+    key = make_key(secrets.choice)
+    words = " ".join(sorted(granted))
+    stored = StoredKey(id_in(key), tenant_id, name, hash_of(key), words, expires_at, None, is_narrowed)
+    queries.store_key(connection, stored, now, created_by, rotated_from)
+    return key
+
+
+def id_in(key: str) -> str:
+    """Return the id in a key of our own making."""
+    key_id = key_id_of(key)
+    assert key_id is not None, "a fresh key is well-formed"  # noqa: S101  # for the type checker
+    return key_id
+
+
+def revoke_key(connection: Connection, name: str, now: datetime, tenant_id: int = FIRST_TENANT) -> None:
+    """End the key of that name at once; the processes that remember it forget it within half a second."""
+    if not queries.mark_revoked(connection, tenant_id, name, now):
+        raise NoSuchKey(name)
+    _LOG.info("key revoked", extra={"key_name": name})

@@ -1,0 +1,119 @@
+"""Logging in by tenant, e-mail address and password. Nothing tells which of them was wrong."""
+
+import logging
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from app.audit.service import AuditEntry, Trail, record
+from app.clock import Now
+from app.database import Readers, declare_tenants
+from app.errors import Unauthenticated, Unavailable
+from app.identity.errors import TenantSuspended
+from app.identity.queries import sessions as queries
+from app.identity.queries.sessions import FoundLogin
+from app.identity.rules.clients import Client, Credentials, address_hash
+from app.identity.rules.tokens import Tokens
+from app.identity.service.passwords import Passwords, Verdict
+from app.identity.service.sessions import Sessions, session_entry
+from app.identity.service.threads import Transactions
+from app.identity.service.throttle import Attempt, Throttle
+
+_LOG = logging.getLogger(__name__)
+
+
+class WrongLogin(Unauthenticated):
+    """The same words whatever was wrong."""
+
+    kind, title = "wrong-login", "Not logged in"
+
+    def __init__(self) -> None:
+        super().__init__("The tenant, the e-mail address or the password is wrong.")
+
+
+class LogIns:
+    """Where people log in."""
+
+    def __init__(
+        self, sessions: Sessions, passwords: Passwords, throttle: Throttle, trail: Trail, readers: Readers,
+        transactions: Transactions, now: Now,
+    ) -> None:  # fmt: skip
+        self._sessions, self._passwords, self._throttle, self._trail = sessions, passwords, throttle, trail
+        self._readers, self._transactions, self._now = readers, transactions, now
+
+    async def log_in(self, said: Credentials, client: Client) -> Tokens:
+        """Return the tokens of a new session.
+
+        Raises WrongLogin, TooManyLogIns, TenantSuspended, or Unavailable where too many log in at once.
+        """
+        attempt = self._throttle.begin(said.account, client.address)
+        try:
+            if attempt.stranger_waits and not await self._is_known(said, attempt):
+                raise self._throttle.refuse_stranger(attempt)
+            tokens = await self._try(said, client)
+        except Unavailable:
+            self._throttle.undo(attempt)
+            raise
+        self._throttle.succeeded(attempt)
+        return tokens
+
+    async def _try(self, said: Credentials, client: Client) -> Tokens:
+        login = await self._readers.run(
+            lambda connection: queries.find_login(connection, said.tenant, said.email)
+        )
+        verdict = await self._passwords.verify(login.password_hash if login else None, said.password)
+        tokens = await self._open(login, verdict, client) if login and verdict.matches else None
+        if tokens is None:
+            self._note_failure(said, login, client)
+            raise WrongLogin
+        return tokens
+
+    async def _is_known(self, said: Credentials, attempt: Attempt) -> bool:
+        here = address_hash(attempt.address)
+        return await self._readers.run(
+            lambda connection: queries.has_come_from(connection, said.tenant, said.email, here)
+        )
+
+    async def _open(self, login: FoundLogin, verdict: Verdict, client: Client) -> Tokens | None:
+        now = self._now()
+        owner = (login.tenant_id, login.user_id or 0)  # a password that matches is somebody's
+        session_id = await self._transactions.run(
+            lambda connection: self._write(connection, owner, login, verdict, client, now)
+        )
+        return self._sessions.tokens(owner, session_id, 0, now) if session_id else None
+
+    def _write(
+        self, connection: Connection, owner: tuple[int, int], login: FoundLogin, verdict: Verdict,
+        client: Client, now: datetime,
+    ) -> str | None:  # fmt: skip
+        declare_tenants(connection, [login.tenant_id])
+        user = queries.find_user(connection, *owner)
+        if user is None or not user.is_active:
+            return None
+        if not user.tenant_is_active:
+            raise TenantSuspended
+        if verdict.rehashed:
+            queries.change_password_hash(connection, *owner, verdict.rehashed, now, login.password_hash)
+        session_id = self._sessions.open(connection, owner, client, now)
+        who = (login.tenant_id, user.called)
+        record(connection, [session_entry(who, "login.succeeded", session_id, client, now)])
+        return session_id
+
+    def _note_failure(self, said: Credentials, login: FoundLogin | None, client: Client) -> None:
+        _LOG.info("log-in refused", extra={"tenant": said.tenant, "address": client.address})
+        if login is None:
+            return  # no tenant whose trail it would be
+        # What is no account may be a password typed into the wrong field: it is not repeated.
+        named = said.email if login.user_id is not None else "an unknown account"
+        self._trail.note(
+            AuditEntry(
+                login.tenant_id,
+                self._now(),
+                named,
+                "password",
+                "login.failed",
+                f"user:{named}",
+                client.address,
+                client.request_id,
+            )
+        )

@@ -1,0 +1,86 @@
+"""Hashing passwords with argon2id, off the event loop, two at a time."""
+
+import logging
+from collections.abc import Iterable
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, NamedTuple
+
+from app.errors import Invalid
+from app.identity.rules.passwords import normalise, password_error
+from app.identity.service.threads import FewThreads
+
+if TYPE_CHECKING:
+    from argon2 import PasswordHasher
+
+# The first choice of OWASP's cheat sheet on password storage: 19 MiB, two passes, one lane.
+MEMORY_KIB, PASSES, LANES = 19_456, 2, 1
+THREADS = 2
+MOST_WAITING = 40  # at 25 to 50 ms a hash, whoever is last in line waits about a second
+# Nobody's: what is compared with where there is nobody of that name, so that it takes the same work.
+NOBODYS_HASH = f"$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}${'A' * 22}${'A' * 43}"
+_LOG = logging.getLogger(__name__)
+
+
+class Verdict(NamedTuple):
+    """Whether a password is the one; `rehashed` where its hash was made with other parameters."""
+
+    matches: bool
+    rehashed: str | None = None
+
+
+class Passwords:
+    """The only place that hashes passwords. Its line is bounded: Unavailable beyond."""
+
+    def __init__(self, threads: int = THREADS, most_waiting: int = MOST_WAITING) -> None:
+        too_many = "Too many people are logging in at this moment; try again in a second."
+        self._threads = FewThreads(threads, most_waiting, "passwords", too_many)
+
+    async def hash(self, password: str) -> str:
+        """Return the hash of a password that was found to be good (`require_good`)."""
+        return await self._threads.run(lambda: _hasher().hash(normalise(password)))
+
+    async def verify(self, stored: str | None, password: str) -> Verdict:
+        """Compare a password with a stored hash; None, for nobody's, takes as long and never matches."""
+        return await self._threads.run(lambda: _verify(stored, password))
+
+    def close(self) -> None:
+        """Let end what is under way, and stop."""
+        self._threads.close()
+
+
+def require_good(password: str, own: Iterable[str]) -> None:
+    """Raise Invalid unless the password will do for the person of these names and addresses."""
+    error = password_error(password, own, common_passwords())
+    if error:
+        raise Invalid("This password will not do.", [error])
+
+
+@cache
+def common_passwords() -> frozenset[str]:
+    """Return the words that are tried first, in lower case."""
+    text = resources.files("app.identity").joinpath("common_passwords.txt").read_text("utf-8")
+    return frozenset(text.split())
+
+
+def _verify(stored: str | None, password: str) -> Verdict:
+    from argon2.exceptions import InvalidHashError, VerificationError  # noqa: PLC0415  # see _hasher
+
+    written = normalise(password)
+    try:
+        _hasher().verify(stored or NOBODYS_HASH, written)
+    except VerificationError:
+        return Verdict(False)
+    except InvalidHashError:
+        _LOG.error("a stored password hash is none of argon2id")
+        return Verdict(False)
+    if stored is None:
+        return Verdict(False)
+    return Verdict(True, _hasher().hash(written) if _hasher().check_needs_rehash(stored) else None)
+
+
+@cache
+def _hasher() -> "PasswordHasher":
+    from argon2 import PasswordHasher  # noqa: PLC0415  # a service that nobody logs in to does without
+
+    return PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES)

@@ -1,0 +1,234 @@
+"""Sessions: opened by a log-in, carried on by refresh tokens that work once, ended within a second."""
+
+import hashlib
+import logging
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from app.audit.service import AuditEntry, record
+from app.clock import Now, monotonic_seconds
+from app.database import Readers, declare_tenants
+from app.errors import Forbidden, Unauthenticated
+from app.identity.errors import NoValidKey, TenantSuspended
+from app.identity.queries import sessions as queries
+from app.identity.queries.sessions import FoundSession, FoundUser, Me
+from app.identity.rules.access import SCOPES_OF_ROLE, Caller
+from app.identity.rules.clients import Client
+from app.identity.rules.tokens import (
+    Access,
+    BadToken,
+    KeyRing,
+    Presented,
+    Tokens,
+    judge,
+    make_access,
+    make_refresh,
+    read_access,
+    read_refresh,
+)  # fmt: skip
+from app.identity.service.authenticator import ShortMemory
+from app.identity.service.threads import Transactions
+
+SESSION = "session"
+_PREFIX = f"{SESSION}:"
+_MOST_REMEMBERED = 10_000
+_LOG = logging.getLogger(__name__)
+
+
+class NotRefreshed(Unauthenticated):
+    """The same words for a token that was never one, one that was used, and one whose session is over."""
+
+    title = "Log in again"
+
+    def __init__(self) -> None:
+        super().__init__("This refresh token does not count; log in again.")
+
+
+class NoSession(Forbidden):
+    """An API key has nothing to log out of."""
+
+    kind, title = "no-session", "Not a session"
+
+    def __init__(self) -> None:
+        super().__init__("Only a session can be logged out; an API key is revoked.")
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How long tokens and sessions last: a session ends at `session`, or when it was not used for `idle`."""
+
+    access: timedelta
+    session: timedelta
+    idle: timedelta
+
+
+class Sessions:
+    """The sessions of a process's callers; for one event loop."""
+
+    def __init__(
+        self, ring: KeyRing, terms: Terms, readers: Readers, transactions: Transactions, now: Now
+    ) -> None:
+        self._ring, self._terms, self._now = ring, terms, now
+        self._readers, self._transactions = readers, transactions
+        self._read: dict[bytes, Access] = {}
+        self._live: ShortMemory[str, Caller] = ShortMemory()
+
+    async def authenticate(self, token: str) -> Caller:
+        """Return the caller whose access token this is. Raises NoValidKey, or TenantSuspended."""
+        access = self._access(token)
+        caller = self._live.get(access.session_id)
+        if caller is None:
+            asked_at = monotonic_seconds()
+            caller = await self._readers.run(
+                lambda connection: self._find(connection, access), access.tenant_id
+            )
+            self._live.put(access.session_id, caller, asked_at)
+        return caller
+
+    def open(self, connection: Connection, owner: tuple[int, int], client: Client, now: datetime) -> str:
+        """Begin a session of a declared tenant's user, in the caller's transaction; return its id."""
+        session_id = secrets.token_hex(16)
+        queries.add_session(connection, session_id, owner, client.hash, now, now + self._terms.session)
+        return session_id
+
+    def tokens(self, owner: tuple[int, int], session_id: str, generation: int, now: datetime) -> Tokens:
+        """Return the tokens of a generation: a fresh access token, and always the same refresh token."""
+        whole_seconds = now.replace(microsecond=0)  # tokens count in these
+        access = Access(*owner, session_id, whole_seconds + self._terms.access)
+        signed = make_access(access, self._ring, now, secrets.token_hex(8))
+        refresh = make_refresh(session_id, generation, self._ring)
+        return Tokens(signed, refresh, int(self._terms.access.total_seconds()))
+
+    async def refresh(self, token: str, client: Client) -> Tokens:
+        """Return the successors of a refresh token, which works once. Raises NotRefreshed, TenantSuspended.
+
+        The client that exchanged it is told the same again for a few seconds. Whoever else presents it, or
+        later, ends the session: one of the two has stolen it.
+        """
+        try:
+            session_id, generation = read_refresh(token, self._ring)
+        except BadToken:
+            raise NotRefreshed from None
+        now = self._now()
+        session = await self._transactions.run(
+            lambda connection: self._exchange(connection, session_id, generation, client, now)
+        )
+        if session is None:
+            self._live.forget(session_id)
+            raise NotRefreshed
+        return self.tokens((session.tenant_id, session.user_id), session_id, generation + 1, now)
+
+    async def log_out(self, caller: Caller, client: Client) -> None:
+        """End the caller's session, in this process at once. Raises NoSession for an API key."""
+        if not caller.key_id.startswith(_PREFIX):
+            raise NoSession
+        session_id = caller.key_id.removeprefix(_PREFIX)
+        now = self._now()
+
+        def end(connection: Connection) -> None:
+            declare_tenants(connection, [caller.tenant_id])
+            if queries.revoke_session(connection, caller.tenant_id, session_id, "logged out", now):
+                who = (caller.tenant_id, caller.actor)
+                record(connection, [session_entry(who, "session.ended", session_id, client, now)])
+
+        await self._transactions.run(end)
+        self._live.forget(session_id)
+
+    async def me(self, caller: Caller) -> Me:
+        """Return what the caller's tenant and, where there is one, the person are called."""
+        tenant_id, user_id = caller.tenant_id, caller.user_id
+        return await self._readers.run(
+            lambda connection: queries.find_me(connection, tenant_id, user_id), tenant_id
+        )
+
+    def _access(self, token: str) -> Access:
+        now = self._now()
+        digest = hashlib.sha256(token.encode(errors="replace")).digest()
+        access = self._read.get(digest)
+        if access is None:
+            try:
+                access = read_access(token, self._ring, now)
+            except BadToken:
+                raise NoValidKey from None
+            if len(self._read) >= _MOST_REMEMBERED:
+                self._read.clear()
+            self._read[digest] = access
+        if access.expires_at <= now:
+            del self._read[digest]
+            raise NoValidKey
+        return access
+
+    def _find(self, connection: Connection, access: Access) -> Caller:
+        session = queries.find_session(connection, access.session_id)
+        if session is None or (session.tenant_id, session.user_id) != (access.tenant_id, access.user_id):
+            raise NoValidKey
+        if session.state.revoked or session.state.expires_at <= self._now():
+            raise NoValidKey
+        user = queries.find_user(connection, access.tenant_id, access.user_id)
+        if user is None or not user.is_active:
+            raise NoValidKey
+        if not user.tenant_is_active:
+            raise TenantSuspended
+        return _caller(access, session, user)
+
+    def _exchange(
+        self, connection: Connection, session_id: str, generation: int, client: Client, now: datetime
+    ) -> FoundSession | None:
+        session = queries.find_session(connection, session_id)
+        if session is None:
+            return None
+        declare_tenants(connection, [session.tenant_id])
+        user = queries.find_user(connection, session.tenant_id, session.user_id)
+        if user is None or not user.is_active:
+            return None
+        if not user.tenant_is_active:
+            raise TenantSuspended
+        presented = judge(session.state, generation, client.hash, now, self._terms.idle)
+        if presented is Presented.CURRENT:
+            if queries.advance(connection, session_id, generation, client.hash, now):
+                return session
+            left = queries.find_session(connection, session_id) or session  # by whoever was faster
+            presented = judge(left.state, generation, client.hash, now, self._terms.idle)
+        if presented is Presented.REUSED:
+            _end_reused(connection, session, session_id, user, client, now)
+        return session if presented is Presented.REPEATED else None
+
+
+def session_entry(
+    who: tuple[int, str], action: str, session_id: str, client: Client, now: datetime
+) -> AuditEntry:
+    """Return what the trail is told of a session; `who` are the tenant and the person."""
+    tenant_id, actor = who
+    target = f"{_PREFIX}{session_id}"
+    return AuditEntry(tenant_id, now, actor, SESSION, action, target, client.address, client.request_id)
+
+
+def _end_reused(
+    connection: Connection,
+    session: FoundSession,
+    session_id: str,
+    user: FoundUser,
+    client: Client,
+    now: datetime,
+) -> None:
+    if queries.revoke_session(connection, session.tenant_id, session_id, "refresh token used twice", now):
+        who = (session.tenant_id, user.called)
+        record(connection, [session_entry(who, "session.reused", session_id, client, now)])
+        _LOG.warning("a refresh token was used twice; its session is over", extra={"session_id": session_id})
+
+
+def _caller(access: Access, session: FoundSession, user: FoundUser) -> Caller:
+    return Caller(
+        access.tenant_id,
+        f"{_PREFIX}{access.session_id}",
+        SESSION,
+        SCOPES_OF_ROLE[user.role],
+        user.role,
+        access.user_id,
+        user.called,
+        user.portfolios,
+        session.state.expires_at,
+    )

@@ -1,0 +1,104 @@
+"""Tenants: made, renamed, suspended."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from app.audit.service import AuditEntry
+from app.clock import iso
+from app.database import declare_tenants
+from app.errors import Forbidden
+from app.identity.errors import FirstTenantStays, NoSuchTenant, NotAllowed, SlugTaken
+from app.identity.models import FIRST_TENANT
+from app.identity.queries import tenants as queries
+from app.identity.queries.tenants import TenantRow
+from app.identity.rules.access import Caller, Role, Scope
+from app.identity.rules.administration import NewTenant, TenantChanges, require_role
+from app.identity.service.keys import mint_key
+from app.identity.service.once import Asking, Change
+
+FIRST_KEY = "admin"
+
+
+def create_tenant(connection: Connection, asking: Asking, wanted: NewTenant, now: datetime) -> Change:
+    """Make a tenant and its first key, which is shown once. Raises SlugTaken."""
+    if queries.find_tenant(connection, wanted.slug):
+        raise SlugTaken(wanted.slug)
+    tenant_id = queries.store_tenant(connection, wanted.slug, wanted.name, now)
+    declare_tenants(connection, [asking.caller.tenant_id, tenant_id])
+    key = mint_key(connection, FIRST_KEY, Scope.ADMIN, now, tenant_id, created_by=asking.caller.actor)
+    made = queries.get_tenant(connection, tenant_id)
+    facts = {"slug": made.slug, "name": made.name, "status": made.status}
+    entries = _both_trails(asking, asking.entry(now, "tenant.created", _target(made), None, facts), made)
+    return Change(tenant_facts(made) | {"api_key": key}, entries, 201, shows_secret=True)
+
+
+def seen_tenant(connection: Connection, caller: Caller, slug: str) -> TenantRow:
+    """Return the tenant if it is the caller's, or the caller keeps the directory. Raises NoSuchTenant."""
+    found = queries.find_tenant(connection, slug)
+    if found is None or not (found.id == caller.tenant_id or Scope.TENANTS in caller.scopes):
+        raise NoSuchTenant(slug)
+    return found
+
+
+def change_tenant(
+    connection: Connection, asking: Asking, slug: str, changes: TenantChanges, now: datetime
+) -> Change:
+    """Change a tenant: its admins its name and what newcomers become, the operator whether it is active.
+
+    Raises NoSuchTenant, NotAllowed, FirstTenantStays.
+    """
+    caller = asking.caller
+    before = seen_tenant(connection, caller, slug)
+    _require_right(caller, before, changes)
+    changed = {name: value for name, value in changes.items() if value != getattr(before, name)}
+    if not changed:
+        return Change(told(caller, before), ())
+    declare_tenants(connection, [caller.tenant_id, before.id])
+    queries.lock_tenant(connection, before.id)
+    queries.change_tenant(connection, before.id, changed)
+    was = {name: getattr(before, name) for name in changed}
+    entry = asking.entry(now, "tenant.changed", _target(before), was, changed)
+    after = queries.get_tenant(connection, before.id)
+    return Change(told(caller, after), _both_trails(asking, entry, after))
+
+
+def tenant_facts(tenant: TenantRow) -> dict[str, Any]:
+    """Return a tenant as its own people see it."""
+    facts = tenant._asdict()
+    return facts | {"created_at": iso(tenant.created_at)}
+
+
+def listed_facts(tenant: TenantRow) -> dict[str, Any]:
+    """Return a tenant as the directory shows it."""
+    return {"slug": tenant.slug, "name": tenant.name, "status": tenant.status}
+
+
+def told(caller: Caller, tenant: TenantRow) -> dict[str, Any]:
+    """Return what the caller is shown of a tenant."""
+    return tenant_facts(tenant) if tenant.id == caller.tenant_id else listed_facts(tenant)
+
+
+def _require_right(caller: Caller, tenant: TenantRow, changes: TenantChanges) -> None:
+    if "status" in changes and Scope.TENANTS not in caller.scopes:
+        raise NotAllowed([Scope.TENANTS], caller.role)
+    if tenant.id != caller.tenant_id and set(changes) - {"status"}:
+        raise Forbidden("Only an admin of this tenant may change its name, and what newcomers become.")
+    if tenant.id == FIRST_TENANT and changes.get("status") == "suspended":
+        raise FirstTenantStays
+    newcomers = changes.get("slack_default_role")
+    if newcomers is not None:
+        require_role(caller, Role(newcomers))
+
+
+def _both_trails(asking: Asking, entry: AuditEntry, tenant: TenantRow) -> list[AuditEntry]:
+    """What the operator does to a tenant stands in its trail too."""
+    if tenant.id == asking.caller.tenant_id:
+        return [entry]
+    return [entry, replace(entry, tenant_id=tenant.id)]
+
+
+def _target(tenant: TenantRow) -> str:
+    return f"tenant:{tenant.slug}"

@@ -1,0 +1,76 @@
+"""A few threads with a bounded line before them, for what must not hold up the event loop."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from app.database import unit_of_work
+from app.errors import Unavailable
+
+T = TypeVar("T")
+
+
+class FewThreads:
+    """Run functions in `threads` threads; `most_waiting` more may be in line, others are told `too_many`."""
+
+    def __init__(self, threads: int, most_waiting: int, name: str, too_many: str) -> None:
+        self._too_many = too_many
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._room = threading.BoundedSemaphore(threads + most_waiting)
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Return what `work` returns. Raises Unavailable at once where the line is full."""
+        if not self._room.acquire(blocking=False):
+            raise Unavailable(self._too_many)
+        try:
+            future = self._pool.submit(work)
+        except RuntimeError:
+            self._room.release()
+            raise Unavailable("The service is stopping.") from None
+        future.add_done_callback(lambda _: self._room.release())  # whether or not the caller still waits
+        return await asyncio.wrap_future(future)
+
+    def close(self) -> None:
+        """Let end what is under way, and stop."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+class Transactions:
+    """Transactions of an engine, a few at a time, off the event loop."""
+
+    def __init__(self, engine: Engine, threads: int = 2, most_waiting: int = 128) -> None:
+        self._engine = engine
+        too_many = "Too many changes are waiting; try again in a moment."
+        self._threads = FewThreads(threads, most_waiting, "transactions", too_many)
+
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        """Return what `work` returns, once committed. Raises Unavailable where the database does not answer.
+
+        Where a connection was from before a restart of the database, `work` is run again.
+        """
+        return await self._threads.run(lambda: self._transact(work))
+
+    def close(self) -> None:
+        """Let end what is under way, and stop."""
+        self._threads.close()
+
+    def _transact(self, work: Callable[[Connection], T]) -> T:
+        try:
+            try:
+                return self._once(work)
+            except DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+                return self._once(work)
+        except (OperationalError, InterfaceError, PoolTimeout) as error:
+            raise Unavailable("The database does not answer; try again in a moment.") from error
+
+    def _once(self, work: Callable[[Connection], T]) -> T:
+        with unit_of_work(self._engine) as connection:
+            return work(connection)

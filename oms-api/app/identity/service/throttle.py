@@ -1,0 +1,123 @@
+"""Slowing down who guesses passwords, without locking out whom they guess at.
+
+Three buckets fill slowly and lose a token with each attempt; one that succeeds is given back. An account and
+address together stop the plain guesser. An address alone stops one who tries many accounts, an account alone
+those who come from many addresses; these two do not bind an address that has logged into the account before.
+Per process, and in bounded memory.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+from app.addresses import network_of
+from app.clock import monotonic_seconds
+from app.errors import TooMany
+
+MOST_BUCKETS = 20_000
+_ROUNDING = 1e-6
+
+
+class Allowance(NamedTuple):
+    """Attempts at once, and seconds until another one is due."""
+
+    attempts: int
+    seconds_each: float
+
+
+PAIR = Allowance(10, 60)
+ADDRESS = Allowance(100, 6)
+ACCOUNT = Allowance(50, 60)
+
+
+class TooManyLogIns(TooMany):
+    """Wait before the next guess; the same words for accounts that exist and those that do not."""
+
+    title = "Too many failed log-ins"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__("Too many failed log-ins; wait before the next one.", max(1, math.ceil(seconds)))
+
+
+class Buckets:
+    """Buckets by name; the ones that were not used for longest make room for others."""
+
+    def __init__(self, allowance: Allowance, clock: Callable[[], float], most: int) -> None:
+        self._allowance, self._clock, self._most = allowance, clock, most
+        self._full_at: dict[str, float] = {}  # in the order of use
+
+    def take(self, name: str) -> float:
+        """Take a token and return 0, or return the seconds until there is one."""
+        now, each = self._clock(), self._allowance.seconds_each
+        full_at = max(self._full_at.pop(name, now), now) + each
+        wait = full_at - now - self._allowance.attempts * each
+        is_there = wait <= _ROUNDING
+        if len(self._full_at) >= self._most:
+            del self._full_at[next(iter(self._full_at))]
+        self._full_at[name] = full_at if is_there else full_at - each
+        return 0.0 if is_there else wait
+
+    def give_back(self, name: str, tokens: float = 1) -> None:
+        """Put tokens back."""
+        if name in self._full_at:
+            self._full_at[name] -= tokens * self._allowance.seconds_each
+
+    def __len__(self) -> int:
+        return len(self._full_at)
+
+
+class Attempt(NamedTuple):
+    """A log-in that is under way; `stranger_waits` are the seconds that an unknown address would wait."""
+
+    account: str
+    address: str
+    stranger_waits: float
+    taken: tuple[bool, bool]
+
+
+class Throttle:
+    """Count attempts to log in. `account` is any text that names one, existing or not."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic_seconds, most: int = MOST_BUCKETS) -> None:
+        self._pairs = Buckets(PAIR, clock, most)
+        self._addresses = Buckets(ADDRESS, clock, most)
+        self._accounts = Buckets(ACCOUNT, clock, most)
+
+    def begin(self, account: str, address: str) -> Attempt:
+        """Take from the buckets before anything is looked up. Raises TooManyLogIns.
+
+        Where `stranger_waits` is above 0, the caller finds out whether the address is known to the account,
+        and refuses by `refuse_stranger` if not.
+        """
+        network = network_of(address)
+        wait = self._pairs.take(_pair(account, network))
+        if wait:
+            raise TooManyLogIns(wait)
+        by_address, by_account = self._addresses.take(network), self._accounts.take(account)
+        return Attempt(account, network, max(by_address, by_account), (not by_address, not by_account))
+
+    def refuse_stranger(self, attempt: Attempt) -> TooManyLogIns:
+        """Give back what was taken, for nothing was tried; return the error to raise."""
+        self.undo(attempt)
+        return TooManyLogIns(attempt.stranger_waits)
+
+    def undo(self, attempt: Attempt) -> None:
+        """Give back what was taken: the password was not tried."""
+        self._pairs.give_back(_pair(attempt.account, attempt.address))
+        self._give_back_shared(attempt)
+
+    def succeeded(self, attempt: Attempt) -> None:
+        """Forget the failures of that account and address; give back what the attempt took elsewhere."""
+        self._pairs.give_back(_pair(attempt.account, attempt.address), PAIR.attempts)
+        self._give_back_shared(attempt)
+
+    def _give_back_shared(self, attempt: Attempt) -> None:
+        by_address, by_account = attempt.taken
+        if by_address:
+            self._addresses.give_back(attempt.address)
+        if by_account:
+            self._accounts.give_back(attempt.account)
+
+
+def _pair(account: str, network: str) -> str:
+    return f"{account}\0{network}"

@@ -1,0 +1,166 @@
+"""Users: made, changed, disabled; what they may is their role, and the portfolios they are narrowed to."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from app.audit.rules.entries import Facts
+from app.clock import iso
+from app.errors import FieldError, Invalid
+from app.identity.errors import NoSuchUser, UserExists
+from app.identity.queries import sessions as credentials
+from app.identity.queries import users as queries
+from app.identity.queries.users import UserRow
+from app.identity.rules.access import Caller, Role
+from app.identity.rules.administration import NewUser, UserChanges, require_role
+from app.identity.service.grants import granted, narrow, require_an_admin
+from app.identity.service.once import Administration, Answer, Asking, Change
+
+_GRANTED = ("role", "status", "portfolios")
+
+
+async def create_user(administration: Administration, asking: Asking, wanted: NewUser) -> Answer:
+    """Make a user. Raises UserExists, TooBroad, Invalid."""
+    hashed = None
+    if wanted.password is not None:
+        hashed = await administration.hash_password(wanted.password, (wanted.email, wanted.name))
+
+    def create(connection: Connection, now: datetime) -> Change:
+        return _create(connection, asking, wanted, hashed, now)
+
+    return await administration.change(asking, create)
+
+
+async def change_user(
+    administration: Administration, asking: Asking, user: UserRow, changes: UserChanges, status: int = 200
+) -> Answer:
+    """Change a user as it was found. Raises NoSuchUser, TooBroad, LastAdmin, Invalid."""
+    hashed = None
+    if "password" in changes:
+        hashed = await administration.hash_password(changes["password"], (user.email, user.name))
+
+    def change(connection: Connection, now: datetime) -> Change:
+        return _change(connection, asking, user.id, changes, hashed, now)._replace(status=status)
+
+    return await administration.change(asking, change)
+
+
+def get_user(connection: Connection, tenant_id: int, user_id: int) -> UserRow:
+    """Return a user. Raises NoSuchUser."""
+    found = queries.find_user(connection, tenant_id, user_id)
+    if found is None:
+        raise NoSuchUser(user_id)
+    return found
+
+
+def users_facts(connection: Connection, tenant_id: int, users: list[UserRow]) -> list[dict[str, Any]]:
+    """Return users as administrators see them, with their portfolios by name."""
+    narrowed = granted(connection, tenant_id, "user_id", [user.id for user in users if user.is_narrowed])
+    return [_facts(user, narrowed.get(user.id)) for user in users]
+
+
+def _create(
+    connection: Connection, asking: Asking, wanted: NewUser, hashed: str | None, now: datetime
+) -> Change:
+    caller, tenant_id = asking.caller, asking.caller.tenant_id
+    require_role(caller, wanted.role)
+    if queries.is_known(connection, tenant_id, email=wanted.email, person=wanted.person):
+        raise UserExists(wanted.email or wanted.person or "")
+    values: dict[str, Any] = {
+        "email": wanted.email,
+        "person": wanted.person,
+        "name": wanted.name,
+        "role": wanted.role.value,
+    }
+    values["is_narrowed"] = wanted.portfolios is not None
+    user_id = queries.store_user(connection, tenant_id, values, now)
+    portfolios = narrow(connection, caller, "user_id", user_id, wanted.portfolios)
+    if hashed is not None and wanted.email is not None:
+        credentials.store_login(connection, tenant_id, wanted.email, user_id, hashed, now)
+    user = get_user(connection, tenant_id, user_id)
+    entry = asking.entry(now, "user.created", _target(user), None, _told(user, portfolios))
+    return Change(_facts(user, portfolios), [entry], 201)
+
+
+def _change(
+    connection: Connection,
+    asking: Asking,
+    user_id: int,
+    changes: UserChanges,
+    hashed: str | None,
+    now: datetime,
+) -> Change:
+    caller, tenant_id = asking.caller, asking.caller.tenant_id
+    user = get_user(connection, tenant_id, user_id)
+    [before] = users_facts(connection, tenant_id, [user])
+    _require_right(caller, user, changes)
+    columns: dict[str, Any] = {name: changes[name] for name in ("name", "role", "status") if name in changes}
+    if "portfolios" in changes:
+        narrow(connection, caller, "user_id", user_id, changes["portfolios"])
+        columns["is_narrowed"] = changes["portfolios"] is not None
+    if hashed is not None:
+        _set_password(connection, tenant_id, user, hashed, now)
+    queries.change_user(connection, tenant_id, user_id, columns, now)
+    if set(changes).intersection(_GRANTED):
+        require_an_admin(connection, caller, now)
+    [after] = users_facts(connection, tenant_id, [get_user(connection, tenant_id, user_id)])
+    _end_sessions(connection, tenant_id, after, now, password_changed=hashed is not None)
+    return _told_change(asking, user, before, after, now, password_changed=hashed is not None)
+
+
+def _require_right(caller: Caller, user: UserRow, changes: UserChanges) -> None:
+    """Nobody gives, takes or overrules what is above them."""
+    require_role(caller, Role(user.role), Role(changes.get("role", user.role)))
+
+
+def _set_password(connection: Connection, tenant_id: int, user: UserRow, hashed: str, now: datetime) -> None:
+    if user.email is None:
+        message = "This person has no e-mail address to log in with."
+        raise Invalid(message, [FieldError("password", message, "no_email")])
+    if not credentials.change_password_hash(connection, tenant_id, user.id, hashed, now):
+        credentials.store_login(connection, tenant_id, user.email, user.id, hashed, now)
+
+
+def _end_sessions(
+    connection: Connection, tenant_id: int, after: dict[str, Any], now: datetime, *, password_changed: bool
+) -> None:
+    because = "password changed" if password_changed else "user disabled"
+    if password_changed or after["status"] == "disabled":
+        credentials.revoke_sessions_of(connection, tenant_id, after["id"], because, now)
+
+
+def _told_change(
+    asking: Asking, user: UserRow, before: dict[str, Any], after: dict[str, Any], now: datetime, *,
+    password_changed: bool,
+) -> Change:  # fmt: skip
+    told = ("name", "role", "status", "portfolios")
+    changed = [name for name in told if before[name] != after[name]]
+    entries = []
+    if changed:
+        was, became = ({name: facts[name] for name in changed} for facts in (before, after))
+        entries.append(asking.entry(now, "user.changed", _target(user), was, became))
+    if password_changed:
+        entries.append(asking.entry(now, "user.password_changed", _target(user)))
+    return Change(after, entries)
+
+
+def _facts(user: UserRow, portfolios: list[str] | None) -> dict[str, Any]:
+    facts = user._asdict()
+    del facts["is_narrowed"]
+    times = {"created_at": iso(user.created_at), "updated_at": iso(user.updated_at)}
+    return facts | times | {"can_log_in": bool(user.can_log_in), "portfolios": portfolios}
+
+
+def _told(user: UserRow, portfolios: list[str] | None) -> Facts:
+    return {
+        "email": user.email,
+        "person": user.person,
+        "name": user.name,
+        "role": user.role,
+        "portfolios": portfolios,
+    }
+
+
+def _target(user: UserRow) -> str:
+    return f"user:{user.called}"

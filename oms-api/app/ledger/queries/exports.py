@@ -1,0 +1,40 @@
+"""The ledger of one tenant, portfolio by portfolio, in pieces."""
+
+from typing import NamedTuple
+
+from sqlalchemy import Connection, select
+
+from app.ledger.models import Portfolio, Trade
+from app.ledger.queries.canonical import canonical_trade
+from app.ledger.rules.chain import COLUMNS, TradeRow
+
+
+class LedgerHead(NamedTuple):
+    """Where a portfolio's ledger ends."""
+
+    portfolio_id: int
+    sequence: int
+    hash: str
+
+
+def ledger_heads(connection: Connection, tenant_id: int) -> list[LedgerHead]:
+    """Return where the tenant's ledgers end, by portfolio id; those without a row are left out."""
+    columns = (Portfolio.id, Portfolio.last_sequence, Portfolio.last_hash)
+    where = (Portfolio.tenant_id == tenant_id, Portfolio.last_sequence > 0)
+    found = connection.execute(select(*columns).where(*where).order_by(Portfolio.id))
+    return [LedgerHead._make(row) for row in found]
+
+
+def rows_between(
+    connection: Connection, tenant_id: int, portfolio_id: int, after: int, until: int, limit: int
+) -> list[TradeRow]:
+    """Return a portfolio's rows in order whose sequence is above `after`, and `until` at most."""
+    where = (
+        Trade.tenant_id == tenant_id,
+        Trade.portfolio_id == portfolio_id,
+        Trade.sequence > after,
+        Trade.sequence <= until,
+    )
+    columns = (getattr(Trade, name) for name in COLUMNS)
+    found = connection.execute(select(*columns).where(*where).order_by(Trade.sequence).limit(limit))
+    return [canonical_trade(row) for row in found]

@@ -1,0 +1,63 @@
+"""The ledger, exported for an auditor."""
+
+from typing import Annotated
+
+import orjson
+from fastapi import APIRouter, Depends, Response
+
+from app.clock import iso
+from app.identity.dependencies import allowed
+from app.identity.rules.access import Caller, Operation
+from app.ledger.queries.exports import ledger_heads
+from app.ledger.service.exporting import LedgerExport
+from app.wire.answers import responses
+from app.wire.dependencies import TheClock, TheReaders
+from app.wire.exports import JSON_LINES, exported, lines_described
+
+router = APIRouter(prefix="/trades", tags=["audit"])
+
+Auditor = Annotated[Caller, Depends(allowed(Operation.EXPORT_LEDGER))]
+
+
+@router.get(
+    "/export",
+    response_class=Response,
+    responses=responses(
+        200, lines_described("The ledger as JSON Lines", '{"tenant_id":1,"trade_id":"T…",…}')
+    ),
+)
+async def export_ledger(caller: Auditor, readers: TheReaders) -> Response:
+    """The whole ledger, portfolio by portfolio in sequence, each row just as it is hashed:
+    `python -m app.verify --audit FILE` proves it offline.
+    """
+    tenant_id = caller.tenant_id
+    heads = await readers.run(lambda connection: ledger_heads(connection, tenant_id), tenant_id)
+    export = LedgerExport(tenant_id, heads)
+    return exported(lambda: readers.run(export.read, tenant_id), "trades.jsonl")
+
+
+@router.get(
+    "/heads",
+    response_class=Response,
+    responses=responses(
+        200, lines_described("Heads as JSON Lines", '{"tenant":1,"portfolio":7,"sequence":3,…}')
+    ),
+)
+async def tell_heads(caller: Auditor, readers: TheReaders, now: TheClock) -> Response:
+    """Where each portfolio's ledger stands now, one in a line, to be kept out of this service's reach: with
+    `--head FILE` the verifier finds whatever was rewritten, or cut off, since.
+    """
+    tenant_id, at = caller.tenant_id, iso(now())
+    heads = await readers.run(lambda connection: ledger_heads(connection, tenant_id), tenant_id)
+    stated = (
+        {
+            "tenant": tenant_id,
+            "portfolio": head.portfolio_id,
+            "sequence": head.sequence,
+            "hash": head.hash,
+            "at": at,
+        }
+        for head in heads
+    )
+    lines = b"".join(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in stated)
+    return Response(lines, media_type=JSON_LINES)

@@ -1,0 +1,61 @@
+"""Portfolios, made and renamed."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Response
+
+from app.identity.dependencies import allowed
+from app.identity.routes.asking import TheAdministration, TheRequest, answered
+from app.identity.rules.access import Caller, Operation
+from app.ledger.routes.reading import MOST_NAME, wanted_name
+from app.ledger.schemas import PortfolioIn, PortfolioPatch, SummaryOut
+from app.ledger.service import managing as service
+from app.ledger.service.managing import NewPortfolio
+from app.wire.answers import REPLAYED_HEADER, responses
+from app.wire.body import documented_body, json_body
+
+router = APIRouter(prefix="/portfolios", tags=["portfolios"])
+
+Manager = Annotated[Caller, Depends(allowed(Operation.MANAGE_PORTFOLIOS))]
+_EXAMPLE = {"name": "Growth", "base_currency": "USD", "opening_cash": "1000000.00"}
+
+
+@router.post(
+    "",
+    status_code=201,
+    responses=responses(201, {"model": SummaryOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(PortfolioIn, _EXAMPLE),
+)
+async def make_portfolio(
+    caller: Manager, body: Annotated[PortfolioIn, Depends(json_body(PortfolioIn))],
+    administration: TheAdministration, sent: TheRequest,
+) -> Response:  # fmt: skip
+    """Make a paper portfolio before its first trade."""
+    asking = sent.asking(caller, body)
+    wanted = NewPortfolio(body.name, body.base_currency, body.opening_cash)
+    return answered(
+        await administration.change(
+            asking, lambda connection, now: service.create_portfolio(connection, asking, wanted, now)
+        )
+    )
+
+
+@router.patch(
+    "/{name}",
+    responses=responses(200, {"model": SummaryOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(PortfolioPatch, {"name": "Growth and Income"}),
+)
+async def rename_portfolio(
+    caller: Manager, name: Annotated[str, Path(json_schema_extra={"maxLength": MOST_NAME})],
+    body: Annotated[PortfolioPatch, Depends(json_body(PortfolioPatch))], administration: TheAdministration,
+    sent: TheRequest,
+) -> Response:  # fmt: skip
+    """Give a portfolio another name. Its trades, positions and grants stay with it."""
+    wanted = wanted_name(name)
+    asking = sent.asking(caller, body, wanted)
+    return answered(
+        await administration.change(
+            asking,
+            lambda connection, now: service.rename_portfolio(connection, asking, wanted, body.name, now),
+        )
+    )

@@ -1,0 +1,25 @@
+"""The ledger's rows as lines of an export, for the verifier that works without the database."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from app.audit.rules.proving import Form
+from app.ledger.rules.chain import COLUMNS, HASH_VERSION, TradeRow, hash_of
+
+
+def refuse_trade(values: Sequence[Any]) -> str | None:
+    """Return why the values cannot be a row of the ledger, None where they can."""
+    row = TradeRow._make(values)
+    if row.hash_version not in range(1, HASH_VERSION + 1):
+        return f"hash_version is {row.hash_version}, must be 1 to {HASH_VERSION}"
+    if row.hash_version == 1 and (row.actor, row.request_id) != (None, None):
+        return "actor and request_id must be null: a hash of version 1 does not cover them"
+    return None
+
+
+def covering(values: Sequence[Any], predecessor: str) -> str:
+    """Return the hash that a row with these values (all of them) must have."""
+    return hash_of(tuple(values[:-1]), predecessor)
+
+
+LEDGER = Form("rows of the ledger", COLUMNS, refuse_trade, covering)

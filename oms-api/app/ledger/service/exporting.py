@@ -1,0 +1,40 @@
+"""A tenant's ledger as JSON Lines, portfolio by portfolio, each in its order."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from app.audit.rules.proving import line_of
+from app.ledger.queries import exports as queries
+from app.ledger.queries.exports import LedgerHead
+from app.ledger.rules.chain import COLUMNS, TradeRow
+
+CHUNK = 500  # rows read at once, some 500 KB
+
+
+class LedgerExport:
+    """Reads ledgers piece by piece up to `heads`. Rows are never changed, so the pieces are one snapshot."""
+
+    def __init__(self, tenant_id: int, heads: Sequence[LedgerHead], chunk: int = CHUNK) -> None:
+        self._tenant_id = tenant_id
+        self._heads = heads
+        self._chunk = chunk
+        self._portfolio = 0  # the place in `heads`
+        self._after = 0
+
+    def read(self, connection: Connection) -> bytes:
+        """Return the next lines; nothing after the last one."""
+        rows: list[TradeRow] = []
+        portfolio, after = self._portfolio, self._after
+        while portfolio < len(self._heads) and len(rows) < self._chunk:
+            head = self._heads[portfolio]
+            room = self._chunk - len(rows)
+            rows += queries.rows_between(
+                connection, self._tenant_id, head.portfolio_id, after, head.sequence, room
+            )
+            after += room
+            if after >= head.sequence:
+                portfolio, after = portfolio + 1, 0
+        lines = b"".join(line_of(COLUMNS, row) for row in rows)
+        self._portfolio, self._after = portfolio, after  # not before all is read: a read may be tried again
+        return lines

@@ -1,0 +1,125 @@
+"""Token buckets: a minute's worth of requests at once, then a steady rate; and what is told of them.
+
+The header fields are those of draft-ietf-httpapi-ratelimit-headers: q is the quota of w seconds, r what is
+left of it, t in how many seconds there is more.
+"""
+
+import math
+from collections.abc import Callable, Hashable
+from typing import NamedTuple
+
+from typing_extensions import override
+
+from app.errors import TooMany
+
+WINDOW_SECONDS = 60
+MOST_BUCKETS = 100_000
+
+
+class Bucket:
+    """What may still be sent: `level` requests as of `at`. `taken` is what no other process knows of yet."""
+
+    __slots__ = ("at", "key", "level", "limit", "taken")
+
+    def __init__(self, limit: "Limit", key: Hashable, at: float) -> None:
+        self.limit = limit
+        self.key = key
+        self.level = limit.capacity
+        self.at = at
+        self.taken = 0
+
+    def refill(self, now: float) -> None:
+        """Add what the time since `at` earned."""
+        limit = self.limit
+        level = self.level + (now - self.at) * limit.per_second
+        self.level = level if level < limit.capacity else limit.capacity  # noqa: FURB136  # min() takes longer
+        self.at = now
+
+
+class Limit:
+    """Buckets of one kind: `per_minute` requests for each. `name` goes into the header, `refusal` is told."""
+
+    def __init__(self, name: str, refusal: str, per_minute: int) -> None:
+        self.name = name
+        self.refusal = refusal
+        self.capacity = float(per_minute)
+        self.per_second = per_minute / WINDOW_SECONDS
+        self.policy = f'"{name}";q={per_minute};w={WINDOW_SECONDS}'.encode()
+        self._label = f'"{name}"'.encode()
+        self._buckets: dict[Hashable, Bucket] = {}
+
+    def bucket(self, key: Hashable, now: float) -> Bucket:
+        """Return the bucket of `key`, refilled."""
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            return self._fresh(key, now)
+        bucket.refill(now)
+        return bucket
+
+    def field(self, remaining: int, seconds: int) -> bytes:
+        """Return the value of the header field RateLimit."""
+        return b"%b;r=%d;t=%d" % (self._label, remaining, seconds)
+
+    def _fresh(self, key: Hashable, now: float) -> Bucket:
+        if len(self._buckets) >= MOST_BUCKETS:
+            self._make_room(now)
+        bucket = self._buckets[key] = Bucket(self, key, now)
+        return bucket
+
+    def _make_room(self, now: float) -> None:
+        """Forget full buckets, which say nothing; where all are in use, the tenth that is here longest."""
+        kept = {}
+        for key, bucket in self._buckets.items():
+            bucket.refill(now)
+            if bucket.level < self.capacity:
+                kept[key] = bucket
+        for key in list(kept)[: max(0, len(kept) - MOST_BUCKETS * 9 // 10)]:
+            del kept[key]
+        self._buckets = kept
+
+
+class Unlimited(Limit):
+    """A limit that is switched off: one bucket for all, which never empties."""
+
+    def __init__(self) -> None:
+        super().__init__("", "", 0)
+        self.capacity = math.inf
+        self._endless = Bucket(self, "", 0.0)
+
+    @override
+    def bucket(self, key: Hashable, now: float) -> Bucket:
+        return self._endless
+
+
+class RateState(NamedTuple):
+    """What is told of a bucket after a request."""
+
+    limit: Limit
+    level: float
+
+    @property
+    def remaining(self) -> int:
+        """Requests that may be sent at once."""
+        return max(0, int(self.level))
+
+    @property
+    def more_after_seconds(self) -> int:
+        """In how many seconds one more may be sent than now."""
+        return math.ceil((self.remaining + 1 - self.level) / self.limit.per_second)
+
+    @property
+    def headers(self) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
+        """The two header fields."""
+        field = self.limit.field(self.remaining, self.more_after_seconds)
+        return (b"ratelimit-policy", self.limit.policy), (b"ratelimit", field)
+
+
+class OverLimit(TooMany):
+    """A bucket is empty; the sentence and the header fields say which."""
+
+    def __init__(self, rate: RateState) -> None:
+        super().__init__(rate.limit.refusal, rate.more_after_seconds)
+        self.headers = {name.decode(): value.decode() for name, value in rate.headers}
+
+
+Clock = Callable[[], float]

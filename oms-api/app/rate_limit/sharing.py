@@ -1,0 +1,137 @@
+"""Buckets that processes share through Redis, with no wait for it on any request.
+
+Each process takes from its own buckets at once. Every EXCHANGE_SECONDS it tells Redis what it took, and hears
+what all of them left: one bucket there for each here, kept by a script. Between two exchanges a process may
+let pass what another has given away already; the shared bucket then runs into debt, which all of them pay
+back. Where Redis is away each process goes on with its own buckets.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Literal
+
+from app.clock import monotonic_seconds
+from app.rate_limit.buckets import WINDOW_SECONDS, Bucket
+from app.rate_limit.limiter import RateLimiter
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+EXCHANGE_SECONDS = 0.1
+RETRY_SECONDS = 1.0
+PATIENCE_SECONDS = 0.5
+_QUIET_SECONDS = 1.0  # how long Redis is not asked whether it is there
+_MOST_A_CALL = 200  # so that neither Redis nor the event loop is held up
+_KEY_PREFIX = "{slackoms-rates}"  # the braces keep all keys of a call on one node of a cluster
+_SCRIPT = f"""
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1000000
+local levels = {{}}
+for i, key in ipairs(KEYS) do
+  local capacity, taken = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
+  local held = redis.call('HMGET', key, 'level', 'at')
+  local level = capacity
+  if held[1] then
+    local earned = math.max(0, now - tonumber(held[2])) * capacity / {WINDOW_SECONDS}
+    level = math.min(capacity, tonumber(held[1]) + earned)
+  end
+  levels[i] = string.format('%.6f', math.max(level - taken, -capacity))
+  redis.call('HSET', key, 'level', levels[i], 'at', string.format('%.6f', now))
+  redis.call('EXPIRE', key, {2 * WINDOW_SECONDS})
+end
+return levels
+"""
+RateLimits = Literal["shared", "per process", "off"]
+_LOG = logging.getLogger(__name__)
+
+
+class Sharing:
+    """Exchanges a limiter's buckets with the other processes at `redis_url`, as a task of the event loop."""
+
+    def __init__(self, limiter: RateLimiter, redis_url: str) -> None:
+        self._limiter = limiter
+        self._url = redis_url
+        self._redis: Redis | None = None
+        self._script: Any = None  # redis types its scripts for both its clients at once
+        self._task: asyncio.Task[None] | None = None
+        self.is_shared = False
+
+    def connect(self) -> None:
+        """Be ready to exchange; the connection is made when it is needed."""
+        # Here, because most installations have no Redis, and its client takes long to import.
+        from redis.asyncio import Redis  # noqa: PLC0415  # as above
+        from redis.asyncio.retry import Retry  # noqa: PLC0415  # as above
+        from redis.backoff import NoBackoff  # noqa: PLC0415  # as above
+
+        self._redis = Redis.from_url(
+            self._url,
+            socket_timeout=PATIENCE_SECONDS,
+            socket_connect_timeout=PATIENCE_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+            max_connections=1,
+            protocol=2,
+        )
+        self._script = self._redis.register_script(_SCRIPT)
+        self._limiter.share()
+
+    def start(self) -> None:
+        """Exchange from now on; Redis need not be there."""
+        self.connect()
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def close(self) -> None:
+        """End the exchange, and the connection."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        if self._redis is not None:
+            await self._redis.aclose()
+
+    async def exchange(self) -> None:
+        """Tell what was taken and hear what is left; with nothing to tell, hear that Redis is there.
+
+        What a failed exchange told is forgotten: the own buckets stand for it, and it may have arrived.
+        """
+        touched = self._limiter.touched()
+        told = [(bucket, bucket.taken) for bucket in touched]
+        for bucket in touched:
+            bucket.taken = 0
+        for start in range(0, max(1, len(told)), _MOST_A_CALL):
+            await self._exchange(told[start : start + _MOST_A_CALL])
+
+    async def _exchange(self, told: Sequence[tuple[Bucket, int]]) -> None:
+        keys = [f"{_KEY_PREFIX}:{bucket.limit.name}:{bucket.key}" for bucket, _ in told]
+        numbers = [number for bucket, taken in told for number in (int(bucket.limit.capacity), taken)]
+        for (bucket, _), level in zip(told, await self._script(keys=keys, args=numbers), strict=True):
+            self._limiter.settle(bucket, float(level))
+
+    async def _run(self) -> None:
+        asked_at = -_QUIET_SECONDS
+        while True:
+            try:
+                if self._limiter.has_touched or monotonic_seconds() - asked_at >= _QUIET_SECONDS:
+                    asked_at = monotonic_seconds()
+                    async with asyncio.timeout(4 * PATIENCE_SECONDS):
+                        await self.exchange()
+            except Exception as error:  # noqa: BLE001  # the task's edge: whatever Redis does, limits go on
+                self._tell(is_shared=False, reason=type(error).__name__)
+            else:
+                self._tell(is_shared=True)
+            await asyncio.sleep(EXCHANGE_SECONDS if self.is_shared else RETRY_SECONDS)
+
+    def _tell(self, *, is_shared: bool, reason: str = "") -> None:
+        if is_shared and not self.is_shared:
+            _LOG.info("rate limits are shared")
+        if self.is_shared and not is_shared:
+            _LOG.warning("rate limits are per process: Redis is away", extra={"reason": reason})
+        self.is_shared = is_shared
+
+
+def shared_state(limiter: RateLimiter, sharing: Sharing | None) -> RateLimits:
+    """Return what readiness tells of the limits."""
+    if not limiter.is_on:
+        return "off"
+    return "shared" if sharing is not None and sharing.is_shared else "per process"

@@ -1,0 +1,35 @@
+"""What the audit trail is told of limits and kill switches."""
+
+from datetime import datetime
+
+from app.audit.service import AuditEntry
+from app.edge import FastRequest
+from app.identity.rules.access import Caller
+from app.money import fixed
+from app.risk.queries.switches import SwitchChange
+from app.risk.rules.limits import SetLimit
+from app.risk.service.limiting import LimitChange
+
+
+def limit_entry(
+    caller: Caller, request: FastRequest, at: datetime, limit: SetLimit, change: LimitChange
+) -> AuditEntry:
+    """Return the entry of a limit that was set or taken away."""
+    action = "limit.set" if change.after else "limit.removed"
+    target = f"{limit.code}:{limit.scope}:{limit.name}"
+    who = (caller.tenant_id, at, caller.actor, caller.name)
+    where = (request.address, request.request_id)
+    return AuditEntry(*who, action, target, *where, _facts(change.before), _facts(change.after))
+
+
+def switch_entry(caller: Caller, request: FastRequest, at: datetime, change: SwitchChange) -> AuditEntry:
+    """Return the entry of a kill switch that was turned."""
+    who = (caller.tenant_id, at, caller.actor, caller.name)
+    target = f"{change.scope}:{change.name}"
+    where = (request.address, request.request_id)
+    after = {"state": change.state.value, "reason": change.reason}
+    return AuditEntry(*who, "kill_switch.turned", target, *where, None, after)
+
+
+def _facts(limit: SetLimit | None) -> dict[str, str | None] | None:
+    return None if limit is None else {"value": fixed(limit.value), "until": limit.until}

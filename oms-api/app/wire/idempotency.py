@@ -1,0 +1,34 @@
+"""The idempotency key of a request."""
+
+from typing import Annotated
+
+from fastapi import Depends, Header
+
+from app.errors import FieldError, Invalid
+
+KEY_LENGTH = 200
+
+
+def check_key(key: str | None) -> str | None:
+    """Return the idempotency key as sent. Raises Invalid unless it is 1 to 200 printable ASCII characters."""
+    if key is None or (0 < len(key) <= KEY_LENGTH and key.isascii() and key.isprintable()):
+        return key
+    message = f"Must be 1 to {KEY_LENGTH} printable ASCII characters."
+    raise Invalid(
+        "The Idempotency-Key is not valid.", [FieldError("Idempotency-Key", message, "idempotency_key")]
+    )
+
+
+async def _idempotency_key(
+    key: Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            description="The same key and body give the same answer, however often sent",
+        ),
+    ] = None,
+) -> str | None:
+    return check_key(key)
+
+
+IdempotencyKey = Annotated[str | None, Depends(_idempotency_key)]

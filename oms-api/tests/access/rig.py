@@ -1,0 +1,113 @@
+"""Every operation of the OpenAPI document, called by everybody."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Engine, event, text
+
+from app.clock import iso
+from app.database import unit_of_work
+from app.identity.rules.access import Role
+from tests.factories import NOON
+from tests.support.service import Desk, Service
+
+OPEN = {"health", "live", "ready"}
+UNGUARDED = {"/api/v1/auth/login", "/api/v1/auth/refresh"}  # they are how one comes in
+METHODS = ("get", "post", "put", "patch", "delete")
+
+
+@dataclass(frozen=True)
+class Call:
+    """An operation: how it is asked, and what the document says of it."""
+
+    method: str
+    path: str
+    facts: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """How tests name it."""
+        return f"{self.method.upper()} {self.path.removeprefix('/api/v1')}"
+
+    @property
+    def parameters(self) -> list[str]:
+        """The names of its path's parameters."""
+        return [part[1:].partition("}")[0] for part in self.path.split("/") if part.startswith("{")]
+
+    def path_with(self, *values: str) -> str:
+        """Return the path with its parameters filled in, in order."""
+        parts, given = [], iter(values)
+        for part in self.path.split("/"):
+            head, brace, tail = part.partition("{")
+            parts.append(f"{head}{next(given)}{tail.partition('}')[2]}" if brace else part)
+        return "/".join(parts)
+
+
+def guarded(document: dict[str, Any]) -> list[Call]:
+    """Return the operations that ask who is calling."""
+    calls = [
+        Call(method, path, facts)
+        for path, item in document["paths"].items()
+        for method, facts in item.items()
+        if method in METHODS
+    ]
+    return [call for call in calls if call.path not in UNGUARDED and call.path.rpartition("/")[2] not in OPEN]
+
+
+class Members:
+    """A tenant with a person of each role, spoken for by the bot's key."""
+
+    def __init__(self, service: Service, desk: Desk) -> None:
+        self.service, self.desk = service, desk
+        self.team = f"T{desk.tenant_id}"
+        self.key = service.mint("admin", desk.tenant_id)
+        with unit_of_work(service.engine) as connection:
+            at = {"at": iso(NOON), "tenant": desk.tenant_id}
+            workspace = (
+                "INSERT INTO slack_workspaces (team_id, tenant_id, bound_at) VALUES (:team, :tenant, :at)"
+            )
+            connection.execute(text(workspace), {"team": self.team, **at})
+            for role in Role:
+                person = (
+                    "INSERT INTO users (tenant_id, person, name, role, created_at, updated_at) "
+                    "VALUES (:tenant, :person, :person, :role, :at, :at)"
+                )
+                connection.execute(text(person), {"person": self.person(role), "role": role.value, **at})
+
+    def person(self, role: Role) -> str:
+        """Return the name of the person with that role."""
+        return f"slack:{self.team}:U{role.value.upper()}"
+
+    def headers(self, role: Role) -> dict[str, str]:
+        """Return what the bot sends for that person."""
+        return {"X-API-Key": self.key, "X-On-Behalf-Of": self.person(role)}
+
+
+def ask(service: Service, call: Call, path: str, headers: dict[str, str], body: object = None) -> Any:
+    """Call an operation; where it takes a body and none is given, with an empty object."""
+    sent = dict(headers)
+    content = None
+    if "requestBody" in call.facts:
+        sent["Content-Type"] = "application/json"
+        content = json.dumps({} if body is None else body).encode()
+    return service.client.request(call.method.upper(), path, headers=sent, content=content)
+
+
+class Work:
+    """The statements that run while the block lasts, but for those of the audit trail's own thread."""
+
+    def __init__(self) -> None:
+        self.statements: list[str] = []
+
+    def __enter__(self) -> "Work":
+        event.listen(Engine, "before_cursor_execute", self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        event.remove(Engine, "before_cursor_execute", self._note)
+
+    def _note(self, *facts: Any) -> None:
+        statement = str(facts[2])
+        if "audit_" not in statement:
+            self.statements.append(statement.partition("; ")[2] or statement)

@@ -1,0 +1,130 @@
+"""What belongs to another tenant is not there: the same answer and the same work as for what never was."""
+
+import json
+import re
+
+import pytest
+
+from app.identity.rules.access import Role
+from tests.access.rig import Members, Work, ask, guarded
+
+NEVER = {
+    "trade_id": "T17000000000000000ffffffff",
+    "name": "Never Heard Of",
+    "user_id": "999999999",
+    "key_id": "zzzzzzzzzzzz",
+    "slug": "never-heard-of",
+}
+BODIES = {
+    "POST /trades/{trade_id}:reverse": {"reason": "Not mine"},
+    "PATCH /users/{user_id}": {"name": "Another"},
+    "PATCH /roles/{user_id}": {"role": "viewer"},
+    "PATCH /api-keys/{key_id}": {"revoked": True},
+    "POST /api-keys/{key_id}:rotate": {"overlap_seconds": 0},
+    "PATCH /portfolios/{name}": {"name": "Renamed"},
+    "PATCH /tenants/{slug}": {"name": "Another"},
+}
+
+
+@pytest.fixture(scope="module")
+def stage(service):
+    """Two desks that name everything alike; the second has something of every kind."""
+    own, other = Members(service, service.desk()), Members(service, service.desk())
+    for members in (own, other):
+        members.desk.trade(portfolio_name="Growth")
+    foreign = {
+        "trade_id": other.desk.trade(portfolio_name="Secret Book")["trade_id"],
+        "name": "Secret Book",
+        "user_id": str(other.desk.get("/users").json()[0]["id"]),
+        "key_id": other.desk.get("/api-keys").json()[0]["key_id"],
+        "slug": f"desk-{other.desk.tenant_id}",
+    }
+    return own, other, foreign
+
+
+def with_ids(service):
+    return [call for call in guarded(service.app.openapi()) if call.parameters]
+
+
+def told(answer, value: str) -> tuple[int, dict[str, str], str]:
+    """Return what a caller could learn, without the id itself and the request's."""
+    headers = {
+        name: text for name, text in answer.headers.items() if name not in {"x-request-id", "ratelimit"}
+    }
+    body = re.sub(
+        r'"request_id":"[^"]*"', "", answer.text.replace(value, "ID").replace(value.replace(" ", "%20"), "ID")
+    )
+    headers.pop("content-length", None)
+    return answer.status_code, headers, body
+
+
+def test_every_kind_of_id_is_known_here(service):
+    named = {parameter for call in with_ids(service) for parameter in call.parameters}
+    assert named == set(NEVER)
+    assert {call.name for call in with_ids(service) if "requestBody" in call.facts} == set(BODIES)
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_a_foreign_id_is_answered_as_one_that_never_was_and_costs_the_same(service, stage, role, monkeypatch):
+    own, _, foreign = stage
+    monkeypatch.setattr("app.identity.service.authenticator.CACHE_SECONDS", 600)  # who asks is known by now
+    own.desk.service.client.get("/api/v1/trades", headers=own.headers(role))
+    for call in with_ids(service):
+        (parameter,) = call.parameters
+        answers, works = [], []
+        for value in (NEVER[parameter], foreign[parameter]):
+            with Work() as work:
+                answer = ask(service, call, call.path_with(value), own.headers(role), BODIES.get(call.name))
+            answers.append(told(answer, value))
+            works.append(work.statements)
+        assert answers[0] == answers[1], call.name
+        assert answers[0][0] in {403, 404}, call.name
+        assert works[0] == works[1], call.name
+
+
+def test_nothing_of_the_other_desk_was_changed_by_all_that(service, stage):
+    _, other, foreign = stage
+    assert other.desk.get(f"/trades/{foreign['trade_id']}").json()["reversed_by"] is None
+    assert other.desk.portfolio("Secret Book")["portfolio_name"] == "Secret Book"
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_lists_hold_nothing_of_the_other_desk(service, stage, role):
+    own, other, foreign = stage
+    secrets = {foreign["trade_id"], "Secret Book", foreign["key_id"], other.team, foreign["slug"]}
+    for call in guarded(service.app.openapi()):
+        if call.method == "get" and not call.parameters:
+            text = ask(service, call, call.path, own.headers(role)).text
+            assert not [secret for secret in secrets if secret in text], call.name
+
+
+@pytest.mark.parametrize("query", ["portfolio=Secret Book", "user=U999", "symbol=ZZZ"])
+def test_a_search_for_what_is_the_others_finds_nothing(service, stage, query):
+    own, _, _ = stage
+    assert own.desk.get(f"/trades?{query}").json() == []
+
+
+def test_an_idempotency_key_of_the_other_desk_binds_nothing_here(stage):
+    own, other, _ = stage
+    theirs = other.desk.trade(key="one-and-the-same", quantity="1")
+    ours = own.desk.trade(key="one-and-the-same", quantity="2")
+    assert ours["trade_id"] != theirs["trade_id"]
+    assert own.desk.get("/trades", idempotency_key="one-and-the-same").json()[0]["quantity"] == "2"
+
+
+def test_a_cursor_of_the_other_desk_is_refused(stage):
+    own, other, _ = stage
+    other.desk.trade()
+    link = other.desk.get("/trades", limit=1).headers["link"]
+    cursor = re.search(r"cursor=([^&>]+)", link)
+    assert cursor
+    refused = own.desk.get("/trades", cursor=cursor[1])
+    assert refused.status_code == 422
+    assert other.team not in json.dumps(refused.json())
+
+
+def test_a_person_of_the_other_desk_is_a_stranger(service, stage):
+    own, other, _ = stage
+    sent = {"X-API-Key": own.key, "X-On-Behalf-Of": other.person(Role.ADMIN)}
+    refused = service.client.get("/api/v1/trades", headers=sent)
+    assert (refused.status_code, refused.json()["type"]) == (403, "urn:slackoms:problem/workspace-elsewhere")

@@ -1,0 +1,118 @@
+"""Role × operation: every operation of the document, asked by every role, scope and stranger."""
+
+import pytest
+
+from app.identity.rules.access import TABLE, Operation, Role
+from tests.access.rig import Members, ask, guarded
+
+EVERYBODY = "viewer trader approver risk admin"
+TRADERS = "trader approver admin"
+WATCHERS = "risk admin"
+# Written out anew, so that a slip of the table in the code is seen here: who may ask for what.
+EXPECTED = {
+    "GET /auth/me": EVERYBODY,
+    "POST /auth/logout": EVERYBODY,
+    "GET /portfolio/{name}": EVERYBODY,
+    "GET /portfolios": EVERYBODY,
+    "GET /trades": EVERYBODY,
+    "GET /trades/{trade_id}": EVERYBODY,
+    "GET /metrics": EVERYBODY,
+    "GET /roles": EVERYBODY,
+    "POST /trade": TRADERS,
+    "POST /trades:batch": TRADERS,
+    "POST /trades/{trade_id}:reverse": TRADERS,
+    "GET /audit": WATCHERS,
+    "GET /audit/export": WATCHERS,
+    "GET /audit/head": WATCHERS,
+    "GET /trades/export": WATCHERS,
+    "GET /trades/heads": WATCHERS,
+    "GET /users": WATCHERS,
+    "GET /users/{user_id}": WATCHERS,
+    "POST /users": "admin",
+    "PATCH /users/{user_id}": "admin",
+    "POST /roles": "admin",
+    "PATCH /roles/{user_id}": "admin",
+    "GET /api-keys": "admin",
+    "GET /api-keys/{key_id}": "admin",
+    "POST /api-keys": "admin",
+    "PATCH /api-keys/{key_id}": "admin",
+    "POST /api-keys/{key_id}:rotate": "admin",
+    "POST /portfolios": "admin",
+    "PATCH /portfolios/{name}": "admin",
+    "GET /tenants": "admin",
+    "GET /tenants/{slug}": "admin",
+    "PATCH /tenants/{slug}": "admin",
+    "POST /tenants": "",
+}
+
+
+@pytest.fixture(scope="module")
+def members(service):
+    desk = service.desk()
+    return Members(service, desk)
+
+
+@pytest.fixture(scope="module")
+def calls(service):
+    return guarded(service.app.openapi())
+
+
+def test_every_operation_has_its_decision_here(calls):
+    assert {call.name for call in calls} == set(EXPECTED)
+
+
+def test_every_operation_says_which_row_of_the_table_it_is_and_every_row_is_used(calls):
+    asked = {call.facts.get("x-operation") for call in calls}
+    assert asked == {operation.value for operation in Operation} == {one.value for one in TABLE}
+
+
+def test_the_document_tells_the_roles(calls):
+    for call in calls:
+        assert call.facts["x-roles"] == EXPECTED[call.name].split(), call.name
+
+
+@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_role_may_ask_for_what_the_table_says_and_for_nothing_else(service, members, calls, name, role):
+    call = next(call for call in calls if call.name == name)
+    path = call.path_with(*["none-of-that"] * len(call.parameters))
+    answer = ask(service, call, path, members.headers(role))
+    if role.value in EXPECTED[name].split():
+        own_refusals = {"no-session"}  # a key has nothing to log out of
+        assert answer.status_code not in {401, 403} or _kind(answer) in own_refusals, answer.text
+    else:
+        assert (answer.status_code, _kind(answer)) == (403, "forbidden"), answer.text
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_nobody_gets_in_without_a_key_and_before_anything_is_read(service, calls, name):
+    call = next(call for call in calls if call.name == name)
+    path = call.path_with(*["none-of-that"] * len(call.parameters))
+    assert ask(service, call, path, {}).status_code == 401
+    assert ask(service, call, path, {"X-API-Key": "oms_wrong"}).status_code == 401
+    assert ask(service, call, path, {"Authorization": "Bearer wrong"}).status_code == 401
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_key_that_only_acts_for_people_does_nothing_by_itself(service, members, calls, name):
+    bot = service.mint("act_as", members.desk.tenant_id)
+    call = next(call for call in calls if call.name == name)
+    path = call.path_with(*["none-of-that"] * len(call.parameters))
+    assert ask(service, call, path, {"X-API-Key": bot}).status_code == 403
+
+
+ADMINISTRATION = [name for name, roles in EXPECTED.items() if roles == "admin"]
+
+
+@pytest.mark.parametrize("name", ADMINISTRATION)
+def test_a_bots_key_administers_nothing_though_an_administrator_uses_it(service, members, calls, name):
+    bot = service.mint("act_as", members.desk.tenant_id)
+    call = next(call for call in calls if call.name == name)
+    path = call.path_with(*["none-of-that"] * len(call.parameters))
+    sent = {"X-API-Key": bot, "X-On-Behalf-Of": members.person(Role.ADMIN)}
+    assert ask(service, call, path, sent).status_code == 403
+
+
+def _kind(answer) -> str:
+    problem = answer.json()
+    return str(problem["type"]).rpartition("/")[2] if isinstance(problem, dict) else ""

@@ -1,0 +1,15 @@
+"""Databases with trails in them."""
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Engine
+
+from tests.audit.databases import ready
+
+
+@pytest.fixture
+def trail_engine(database_url: str) -> Iterator[Engine]:
+    """The service's own kind of engine, behind the wall, on a database with three tenants."""
+    with ready(database_url) as engine:
+        yield engine

@@ -1,0 +1,22 @@
+"""Databases with three tenants, seen as the service sees them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine, text
+
+from app.database import connect_engine, unit_of_work
+
+_TENANT = text("INSERT INTO tenants (id, slug, name, created_at) VALUES (:id, :slug, 'A desk', :at)")
+
+
+@contextmanager
+def ready(url: str) -> Iterator[Engine]:
+    """Yield an engine behind the wall between tenants; beside the first tenant it makes two more."""
+    engine = connect_engine(url, walled=True)
+    with unit_of_work(engine) as connection:
+        for tenant_id in (2, 3):
+            made = {"id": tenant_id, "slug": f"desk-{tenant_id}", "at": "2026-01-01T00:00:00.000000Z"}
+            connection.execute(_TENANT, made)
+    yield engine
+    engine.dispose()

@@ -1,0 +1,74 @@
+"""What the tests tell the trail: an entry that is good unless a test changes it, and chains of them; and how
+they look at it.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Engine
+
+from app.audit.queries import trail as queries
+from app.audit.rules.chain import COLUMNS, START, ChainedEntry, Head, Told, follow_on
+from app.audit.rules.entries import AuditEntry
+from app.audit.rules.proving import TRAIL, Chain, Proof, line_of
+from app.clock import iso
+from app.database import declare_tenants
+from tests.factories import NOON
+
+
+def entry(**changes: Any) -> AuditEntry:
+    """Return an entry: an admin changes a person's role."""
+    facts: dict[str, Any] = {
+        "tenant_id": 1,
+        "at": NOON,
+        "actor": "slack:T1:U1",
+        "via": "desk-bot",
+        "action": "user.changed",
+        "target": "user 7",
+        "address": "192.0.2.7",
+        "request_id": "r1",
+        "before": {"role": "viewer"},
+        "after": {"role": "trader"},
+    }
+    return AuditEntry(**(facts | changes))
+
+
+def chained(count: int, tenant_id: int = 1) -> list[ChainedEntry]:
+    """Return a trail of that many rows."""
+    head, rows = START, []
+    for number in range(count):
+        told = Told(
+            at=iso(NOON + timedelta(seconds=number)),
+            actor="alice@desk.example",
+            via="session",
+            action="user.changed",
+            target=f"user {number}",
+            address=None,
+            request_id=f"r{number}",
+            before=None,
+            after='{"role":"trader"}',
+            count=1,
+        )
+        rows.append(follow_on(head, tenant_id, told))
+        head = Head(rows[-1].sequence, rows[-1].hash)
+    return rows
+
+
+def lines(rows: list[ChainedEntry]) -> list[bytes]:
+    """Return the rows as the lines of an export."""
+    return [line_of(COLUMNS, row) for row in rows]
+
+
+def trail_of(engine: Engine, tenant_id: int = 1) -> tuple[list[ChainedEntry], Head]:
+    """Return a tenant's trail, and its head."""
+    with engine.connect() as connection:
+        declare_tenants(connection, [tenant_id])
+        head = queries.head_of(connection, tenant_id)
+        return queries.entries_between(connection, tenant_id, 0, head.sequence, 100_000), head
+
+
+def assert_unbroken(rows: list[ChainedEntry], head: Head) -> None:
+    """Check that the rows prove themselves, up to that head."""
+    proof = Proof([TRAIL], {Chain(rows[0].tenant_id): head})
+    assert [proof.take(line_of(COLUMNS, row)) for row in rows] == [None] * len(rows)
+    assert proof.end() is None

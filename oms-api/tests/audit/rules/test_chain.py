@@ -1,0 +1,40 @@
+"""The chain of the trail: a hash covers its row and, by its predecessor's, all before it."""
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+
+from app.audit.rules.chain import COLUMNS, GENESIS, START, Head, Told, follow_on, hash_of
+from tests.audit.entries import chained
+
+
+def test_a_hash_is_over_the_predecessor_and_the_row_as_a_json_array():
+    first, second = chained(2)
+    text = json.dumps(second[:-1], separators=(",", ":"), ensure_ascii=False)
+    assert second.hash == hashlib.sha256((first.hash + text).encode()).hexdigest()
+
+
+def test_a_chain_begins_at_one_after_zeros():
+    (first,) = chained(1)
+    assert (first.sequence, START) == (1, Head(0, GENESIS))
+    assert first.hash == hash_of(first[:-1], "0" * 64)
+
+
+@pytest.mark.parametrize("field", COLUMNS[:-1])
+def test_any_changed_field_changes_the_hash(field):
+    (row,) = chained(1)
+    value = getattr(row, field)
+    change: dict[str, Any] = {field: value + 1 if isinstance(value, int) else (value or "") + "x"}
+    assert hash_of(row._replace(**change)[:-1], GENESIS) != row.hash
+
+
+def test_the_same_words_of_two_tenants_have_different_hashes():
+    mine, theirs = chained(1, tenant_id=1)[0], chained(1, tenant_id=2)[0]
+    assert mine.hash != theirs.hash
+    assert follow_on(START, 1, _told(mine)) == mine
+
+
+def _told(row):
+    return Told(*row[2:-2])

@@ -1,0 +1,191 @@
+"""Acts alike become one row with a count: however many come, rows and memory are bounded, and no act goes
+uncounted.
+"""
+
+import tracemalloc
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.audit.rules.gathering import MOST_DISTINCT, OTHERS, Gathering
+from tests.audit.entries import entry
+from tests.factories import NOON
+
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+
+
+def denial(number=0, **changes):
+    return entry(action="denied", target=f"operation {number}", before=None, after=None, **changes)
+
+
+def written(gathering, now, **how):
+    """Take what is due as if it were written at once; return (entry, count) of each row."""
+    taken = gathering.take(now, **how)
+    for key in taken:
+        gathering.settle(key)
+    return [(counted.entry, counted.count) for counted in taken.values()]
+
+
+def test_the_first_act_is_told_at_once_and_the_others_when_the_minute_is_over():
+    gathering = Gathering()
+    first, second = denial(request_id="first"), denial(request_id="second", at=NOON + 2 * SECOND)
+    gathering.add(first)
+    assert written(gathering, NOON + SECOND) == [(first, 1)]
+    for _ in range(998):
+        gathering.add(second)
+    assert written(gathering, NOON + 59 * SECOND) == []
+    assert written(gathering, NOON + MINUTE) == [(second, 998)]
+    assert written(gathering, NOON + MINUTE + SECOND) == []
+
+
+def test_the_next_minute_is_told_anew():
+    gathering = Gathering()
+    gathering.add(denial())
+    written(gathering, NOON)
+    later = denial(at=NOON + MINUTE)
+    gathering.add(later)
+    assert written(gathering, NOON + MINUTE) == [(later, 1)]
+
+
+@pytest.mark.parametrize(
+    "change", [{"actor": "slack:T1:U2"}, {"tenant_id": 2}, {"action": "login.failed"}, {"number": 1}]
+)
+def test_acts_that_differ_are_told_apart(change):
+    gathering = Gathering()
+    gathering.add(denial())
+    gathering.add(denial(**({"number": 0} | change)) if "action" not in change else entry(**change))
+    assert [count for _, count in written(gathering, NOON)] == [1, 1]
+
+
+def test_all_there_is_can_be_taken_at_the_end():
+    gathering = Gathering()
+    gathering.add(denial())
+    written(gathering, NOON)
+    gathering.add(denial())
+    assert [count for _, count in written(gathering, NOON, everything=True)] == [1]
+
+
+def test_past_the_most_distinct_acts_of_a_minute_the_rest_are_counted_together():
+    gathering = Gathering()
+    for number in range(MOST_DISTINCT + 500):
+        gathering.add(denial(number))
+    rows = written(gathering, NOON)
+    others, count = rows[-1]
+    assert (len(rows), count) == (MOST_DISTINCT + 1, 500)
+    assert (others.actor, others.via, others.target, others.request_id) == (OTHERS, OTHERS, OTHERS, None)
+    assert others.action == "denied"
+
+
+def test_one_kind_of_act_takes_no_room_from_another_nor_one_tenant_from_another():
+    gathering = Gathering()
+    for number in range(MOST_DISTINCT + 500):
+        gathering.add(denial(number))
+    for lone in (entry(action="login.failed"), denial(tenant_id=2)):
+        gathering.add(lone)
+        assert (lone, 1) in written(gathering, NOON)
+
+
+def test_what_was_not_written_is_due_again_with_what_came_meanwhile():
+    gathering = Gathering()
+    first = denial(request_id="first")
+    gathering.add(first)
+    (key,) = gathering.take(NOON)
+    gathering.add(denial(request_id="second"))
+    gathering.give_back(key)
+    assert gathering.waiting() == 2
+    assert written(gathering, NOON + SECOND) == [(first, 2)]
+    assert gathering.waiting() == 0
+
+
+def test_what_is_being_written_is_not_taken_twice():
+    gathering = Gathering()
+    gathering.add(denial())
+    assert len(gathering.take(NOON)) == 1
+    assert gathering.take(NOON + MINUTE) == {}
+    assert gathering.waiting() == 1
+
+
+def test_what_finds_no_room_is_refused_and_room_comes_back_with_time():
+    gathering = Gathering(most_held=2)
+    assert gathering.add(denial(1))
+    assert gathering.add(denial(2))
+    assert not gathering.add(denial(3))
+    assert gathering.add(denial(1))
+    written(gathering, NOON, everything=True)
+    assert len(gathering) == 2
+    assert written(gathering, NOON + MINUTE) == []
+    assert len(gathering) == 0
+    assert gathering.add(denial(3, at=NOON + MINUTE))
+
+
+def test_texts_without_end_take_bounded_memory():
+    gathering = Gathering()
+    gathering.add(denial(actor="x" * 100_000))
+    gathering.add(denial(actor="x" * 100_001))
+    ((told, count),) = written(gathering, NOON)
+    assert (len(told.actor), count) == (300, 2)
+
+
+def test_a_flood_of_100_000_acts_in_a_minute_makes_few_rows_and_takes_little_memory():
+    acts = [denial(number) for number in range(500)]
+    tracemalloc.start()
+    gathering = Gathering()
+    rows = []
+    for number in range(100_000):
+        gathering.add(acts[number % 500])
+        if number % 2_000 == 0:
+            rows += written(gathering, NOON + number * timedelta(microseconds=590))
+        assert len(gathering) <= MOST_DISTINCT + 1
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    rows += written(gathering, NOON + MINUTE)
+    assert most < 1_000_000
+    assert len(rows) <= 2 * (MOST_DISTINCT + 1)
+    assert sum(count for _, count in rows) == 100_000
+
+
+def test_minutes_that_are_over_leave_nothing_behind():
+    tracemalloc.start()
+    gathering = Gathering()
+    for minute in range(5_000):
+        gathering.add(denial(at=NOON + minute * MINUTE))
+        assert len(written(gathering, NOON + minute * MINUTE)) == 1
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 200_000
+
+
+steps = st.lists(
+    st.tuples(
+        st.integers(1, 2),  # tenant
+        st.integers(0, 40),  # operation
+        st.integers(0, 20),  # seconds that pass
+        st.sampled_from(["nothing", "written", "failed"]),
+    ),
+    max_size=60,
+)
+
+
+@given(steps)
+def test_every_act_is_counted_once_whatever_fails_on_the_way(steps):
+    gathering, now = Gathering(most_held=30), NOON
+    told: Counter[int] = Counter()
+    noted: Counter[int] = Counter()
+    for tenant_id, number, seconds, flush in steps:
+        now += seconds * SECOND
+        if gathering.add(denial(number, tenant_id=tenant_id, at=now)):
+            noted[tenant_id] += 1
+        assert len(gathering) <= 30
+        if flush == "written":
+            for act, count in written(gathering, now):
+                told[act.tenant_id] += count
+        elif flush == "failed":
+            for key in gathering.take(now):
+                gathering.give_back(key)
+        assert gathering.waiting() == noted.total() - told.total()
+    for act, count in written(gathering, now, everything=True):
+        told[act.tenant_id] += count
+    assert told == noted

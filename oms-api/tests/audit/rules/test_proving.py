@@ -1,0 +1,225 @@
+"""An export proves itself: whatever is changed, removed, inserted or swapped in it is found, and the first
+bad line is named; what is cut off its end is found by the detached head.
+"""
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.audit.rules.chain import COLUMNS, START, ChainedEntry, Head, hash_of
+from app.audit.rules.proving import TRAIL, Chain, Proof, line_of
+from app.ledger.rules import chain as ledger
+from app.ledger.rules.exports import LEDGER
+from tests.audit.entries import chained, lines
+from tests.factories import trade_row
+
+ROWS = chained(12)
+LINES = lines(ROWS)
+FIXED = {"tenant_id", "sequence", "hash_version", "hash"}  # have tests of their own
+HEAD = {Chain(1): Head(12, ROWS[-1].hash)}
+places = st.integers(0, len(LINES) - 1)
+
+
+def proven(export, heads=None):
+    """Return the first finding, None where the export is clean."""
+    proof = Proof((TRAIL, LEDGER), heads or {})
+    for line in export:
+        finding = proof.take(line)
+        if finding:
+            return finding
+    return proof.end()
+
+
+def read(export, heads=None):
+    proof = Proof((TRAIL, LEDGER), heads or {})
+    assert [proof.take(line) for line in export] == [None] * len(export)
+    assert proof.end() is None
+    return proof
+
+
+def test_a_trail_in_order_is_clean_with_and_without_its_head():
+    assert (read(LINES).lines, read(LINES).chains) == (12, 1)
+    assert read(LINES, HEAD).unproven == 0
+
+
+def test_nothing_is_clean_and_proves_nothing():
+    assert (read([]).lines, read([], {Chain(1): START}).lines) == (0, 0)
+
+
+def test_a_head_taken_earlier_proves_the_lines_up_to_it():
+    earlier = {Chain(1): Head(5, ROWS[4].hash)}
+    assert read(LINES, earlier).unproven == 7
+    assert proven(LINES[:5], earlier) is None
+
+
+@given(places, st.data())
+def test_any_changed_byte_is_found_at_its_line(place, data):
+    line = LINES[place]
+    at = data.draw(st.integers(0, len(line) - 1))
+    byte = data.draw(st.integers(0, 255).filter(lambda byte: byte != line[at]))
+    finding = proven([*LINES[:place], line[:at] + bytes([byte]) + line[at + 1 :], *LINES[place + 1 :]])
+    assert finding is not None
+    assert finding.line == place + 1
+
+
+@given(places, st.data())
+def test_any_missing_or_added_byte_is_found_at_its_line(place, data):
+    line = LINES[place]
+    at = data.draw(st.integers(0, len(line) - 1))
+    added = data.draw(st.binary(max_size=3))
+    changed = line[:at] + added + line[at + (not added) :]
+    finding = proven([*LINES[:place], changed, *LINES[place + 1 :]])
+    assert finding is not None
+    assert finding.line == place + 1
+
+
+@given(st.integers(0, len(LINES) - 2))
+def test_a_line_that_is_missing_is_found_where_it_stood(place):
+    finding = proven([*LINES[:place], *LINES[place + 1 :]])
+    assert finding is not None
+    assert (finding.line, finding.what.split(",")[0]) == (place + 1, f"sequence is {place + 2}")
+
+
+@given(places, places)
+def test_a_line_that_was_inserted_is_found(place, copied):
+    finding = proven([*LINES[:place], LINES[copied], *LINES[place:]])
+    assert finding is not None
+    assert finding.line in {place + 1, place + 2}
+
+
+@given(st.tuples(places, places).filter(lambda pair: pair[0] < pair[1]))
+def test_two_lines_that_changed_places_are_found_at_the_first(pair):
+    one, other = pair
+    swapped = list(LINES)
+    swapped[one], swapped[other] = swapped[other], swapped[one]
+    finding = proven(swapped)
+    assert finding is not None
+    assert finding.line == one + 1
+
+
+@given(st.integers(0, len(LINES) - 1))
+def test_lines_cut_off_the_end_are_found_with_the_head_alone(kept):
+    assert proven(LINES[:kept]) is None
+    finding = proven(LINES[:kept], HEAD)
+    assert finding is not None
+    assert finding.line == kept + 1
+    assert f"sequence {kept + 1} is missing" in finding.what
+    assert "tenant 1 is at 12" in finding.what
+
+
+@given(places, st.sampled_from([name for name in COLUMNS if name not in FIXED]))
+def test_a_forger_who_mends_every_hash_is_found_with_the_head_alone(place, field):
+    rows, last = [*ROWS[:place]], ROWS[place - 1].hash if place else START.hash
+    for index, row in enumerate(ROWS[place:]):
+        forged = ChainedEntry(**(row._asdict() | {field: "forged"})) if index == 0 else row
+        rows.append(forged._replace(hash=hash_of(forged[:-1], last)))
+        last = rows[-1].hash
+    assert proven(lines(rows)) is None
+    finding = proven(lines(rows), HEAD)
+    assert finding is not None
+    assert finding.line == 12
+    assert "the head says" in finding.what
+
+
+def mended(row):
+    return line_of(COLUMNS, row._replace(hash=hash_of(row[:-1], START.hash)))
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (b"", "does not end"),
+        (LINES[0].rstrip(b"\n"), "does not end"),
+        (b"\n", "no JSON object"),
+        (b"{}\n", "writes a line"),
+        (b"[]\n", "no JSON object"),
+        (b'{"a":1}\n', "writes a line"),
+        (b"\xff\n", "no JSON"),
+        (LINES[0].replace(b'"count":1', b'"count":1,"count":1'), "writes entries of the audit trail"),
+        (LINES[0].replace(b'":', b'": ', 1), "writes entries of the audit trail"),
+        (mended(ROWS[0]._replace(sequence=True)), "must be a whole number"),
+        (mended(ChainedEntry(**(ROWS[0]._asdict() | {"tenant_id": "1"}))), "must be a whole number"),
+        (mended(ROWS[0]._replace(sequence=2)), "sequence is 2, must be 1 (tenant 1)"),
+        (mended(ROWS[0]._replace(hash_version=2)), "hash_version is 2, must be 1"),
+        (LINES[0].replace(b'"action":"user.changed"', b'"action":"user.chanted"'), "must be"),
+    ],
+)
+def test_a_line_that_is_none_is_told_why(line, told):
+    finding = proven([line])
+    assert finding is not None
+    assert finding.line == 1
+    assert told in finding.what
+
+
+def test_another_tenants_trail_cannot_follow():
+    finding = proven([*LINES, *lines(chained(3, tenant_id=2))])
+    assert finding == (13, "tenant 2 cannot follow on tenant 1")
+
+
+def test_another_kind_of_line_cannot_follow():
+    finding = proven([*LINES, *BOOKS])
+    assert finding is not None
+    assert finding.line == 13
+
+
+def books(*portfolios, version=2):
+    """Return lines of ledgers: (portfolio id, rows)."""
+    written = []
+    for portfolio_id, count in portfolios:
+        last = ledger.GENESIS
+        for sequence in range(1, count + 1):
+            row = trade_row(portfolio_id=portfolio_id, sequence=sequence, hash_version=version)
+            row = row._replace(hash=ledger.hash_of(row[:-1], last))
+            last = row.hash
+            written.append(line_of(ledger.COLUMNS, row))
+    return written
+
+
+BOOKS = books((7, 3), (9, 2))
+
+
+def head_of(line):
+    row = orjson.loads(line)
+    return {Chain(row["tenant_id"], row["portfolio_id"]): Head(row["sequence"], row["hash"])}
+
+
+def test_ledgers_are_proven_portfolio_by_portfolio():
+    proof = read(BOOKS, head_of(BOOKS[2]) | head_of(BOOKS[4]))
+    assert (proof.lines, proof.chains, proof.unproven) == (5, 2, 0)
+    assert read(BOOKS, head_of(BOOKS[2])).unproven == 2
+
+
+def test_rows_of_an_older_hash_version_are_proven_too():
+    assert read(books((7, 3), version=1)).lines == 3
+
+
+@pytest.mark.parametrize("change", [{"actor": "alice@desk.example"}, {"request_id": "r1"}])
+def test_what_the_older_version_did_not_cover_cannot_be_added_to_its_rows(change):
+    (line,) = books((7, 1), version=1)
+    finding = proven([line_of(ledger.COLUMNS, list((orjson.loads(line) | change).values()))])
+    assert finding == (1, "actor and request_id must be null: a hash of version 1 does not cover them")
+
+
+def test_a_hash_version_to_come_is_told():
+    finding = proven(books((7, 1), version=3))
+    assert finding == (1, "hash_version is 3, must be 1 to 2")
+
+
+@pytest.mark.parametrize(
+    ("export", "line", "told"),
+    [
+        (BOOKS[:2] + BOOKS[3:], 3, "sequence 3 is missing here: the head of tenant 1, portfolio 7 is at 3"),
+        (BOOKS[:4], 5, "sequence 2 is missing here: the head of tenant 1, portfolio 9 is at 2"),
+        (BOOKS[:3], 4, "sequence 1 is missing here: the head of tenant 1, portfolio 9 is at 2"),
+        (BOOKS[3:], 3, "sequence 1 is missing here: the head of tenant 1, portfolio 7 is at 3"),
+        (BOOKS[3:] + BOOKS[:3], 3, "tenant 1, portfolio 7 cannot follow on tenant 1, portfolio 9"),
+        (BOOKS[:3] + BOOKS[:1], 4, "sequence is 1, must be 4 (tenant 1, portfolio 7)"),
+        (BOOKS[:2] + BOOKS[3:4] + BOOKS[2:3] + BOOKS[4:], 3, "sequence 3 is missing here"),
+    ],
+)
+def test_what_is_missing_of_a_ledger_is_told_by_the_heads(export, line, told):
+    finding = proven(export, head_of(BOOKS[2]) | head_of(BOOKS[4]))
+    assert finding is not None
+    assert finding.line == line
+    assert told in finding.what

@@ -1,0 +1,197 @@
+"""Acts in the transaction of what they did: both stand or neither, in one unbroken chain a tenant."""
+
+import threading
+import time
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from app.audit.queries import trail as queries
+from app.audit.rules.chain import START, Head
+from app.audit.service import record
+from app.database import connect_engine, declare_tenants, unit_of_work
+from tests.audit.databases import ready
+from tests.audit.entries import assert_unbroken, entry, trail_of
+
+WAIT_SECONDS = 30
+
+
+def written(engine, *entries):
+    with unit_of_work(engine) as connection:
+        record(declare_tenants(connection, {one.tenant_id for one in entries}), entries)
+
+
+def test_an_act_is_told_as_it_was(trail_engine):
+    written(trail_engine, entry())
+    (row,), head = trail_of(trail_engine)
+    assert row[:-2] == (
+        *(
+            1,
+            1,
+            "2026-11-20T12:00:00.000000Z",
+            "slack:T1:U1",
+            "desk-bot",
+            "user.changed",
+            "user 7",
+            "192.0.2.7",
+        ),
+        *("r1", '{"role":"viewer"}', '{"role":"trader"}', 1),
+    )
+    assert head == Head(1, row.hash)
+
+
+def test_what_is_not_known_is_not_told(trail_engine):
+    written(trail_engine, entry(address=None, request_id=None, before=None, after=None))
+    (row,), head = trail_of(trail_engine)
+    assert (row.address, row.request_id, row.before, row.after) == (None, None, None, None)
+    assert_unbroken([row], head)
+
+
+def test_acts_of_several_transactions_make_one_chain(trail_engine):
+    for number in range(3):
+        written(trail_engine, entry(target=f"user {number}"), entry(target=f"key {number}"))
+    rows, head = trail_of(trail_engine)
+    assert [row.target for row in rows] == ["user 0", "key 0", "user 1", "key 1", "user 2", "key 2"]
+    assert_unbroken(rows, head)
+
+
+def test_tenants_have_chains_of_their_own(trail_engine):
+    written(trail_engine, *(entry(tenant_id=tenant_id) for tenant_id in (3, 1, 2, 3)))
+    assert [len(trail_of(trail_engine, tenant_id)[0]) for tenant_id in (1, 2, 3)] == [1, 1, 2]
+    for tenant_id in (1, 2, 3):
+        assert_unbroken(*trail_of(trail_engine, tenant_id))
+
+
+def test_an_empty_trail_ends_at_zero(trail_engine):
+    assert trail_of(trail_engine) == ([], START)
+    written(trail_engine)
+    assert trail_of(trail_engine) == ([], START)
+
+
+def change_and_fail(engine):
+    with unit_of_work(engine) as connection:
+        record(declare_tenants(connection, [1]), [entry()])
+        connection.execute(text("SELECT nothing FROM nowhere"))
+
+
+def test_an_act_whose_change_fails_is_not_told(trail_engine):
+    with pytest.raises(DBAPIError):
+        change_and_fail(trail_engine)
+    assert trail_of(trail_engine) == ([], START)
+    written(trail_engine, entry())
+    assert_unbroken(*trail_of(trail_engine))
+
+
+def test_words_that_are_too_long_or_cannot_be_shown_are_told_all_the_same(trail_engine):
+    long = "\0" + "é" * 1000
+    written(
+        trail_engine, entry(actor=long, via=long, action=long, target=long, address=long, request_id=long)
+    )
+    assert_unbroken(*trail_of(trail_engine))
+
+
+def test_without_a_declaration_a_trail_is_not_to_be_seen_nor_written(trail_engine, backend):
+    if backend == "sqlite":
+        return  # it has no second wall
+    written(trail_engine, entry())
+    with trail_engine.connect() as connection:
+        assert queries.head_of(connection, 1) == START
+        assert queries.entries_between(connection, 1, 0, 10, 10) == []
+        assert queries.head_of(declare_tenants(connection, [2]), 1) == START
+    with pytest.raises(DBAPIError, match="row-level security"), unit_of_work(trail_engine) as connection:
+        record(declare_tenants(connection, [2]), [entry(tenant_id=1)])
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit_log SET actor = 'nobody'",
+        "UPDATE audit_log SET hash = hash",
+        "DELETE FROM audit_log",
+        "TRUNCATE audit_log",
+        "TRUNCATE tenants CASCADE",
+        "REPLACE INTO audit_log SELECT * FROM audit_log",
+        "INSERT INTO audit_log SELECT * FROM audit_log WHERE true"
+        " ON CONFLICT (tenant_id, sequence) DO UPDATE SET actor = 'nobody'",
+    ],
+)
+def test_the_trail_is_append_only_even_to_the_databases_owner(trail_engine, engine, backend, statement):
+    if statement.startswith("TRUNCATE" if backend == "sqlite" else "REPLACE"):
+        statement = "DELETE FROM audit_log"  # the other database has no such statement
+    written(trail_engine, entry(), entry())
+    before = trail_of(trail_engine)
+    with pytest.raises(DBAPIError, match="append-only"), unit_of_work(engine) as connection:
+        connection.execute(text(statement))
+    assert trail_of(trail_engine) == before
+
+
+def test_writers_in_parallel_make_one_chain_without_gaps(trail_engine):
+    failures = run_together(
+        *[lambda: written(trail_engine, entry(), entry(target="user 8")) for _ in range(4)], times=25
+    )
+    rows, head = trail_of(trail_engine)
+    assert failures == []
+    assert len(rows) == 200
+    assert_unbroken(rows, head)
+
+
+def test_writers_of_several_trails_in_any_order_never_wait_for_each_other_in_a_circle(trail_engine):
+    orders = [(1, 2, 3), (3, 2, 1), (2, 3, 1)]
+    failures = run_together(
+        *[
+            lambda order=order: written(trail_engine, *(entry(tenant_id=tenant_id) for tenant_id in order))
+            for order in orders
+        ],
+        times=20,
+    )
+    assert failures == []
+    for tenant_id in (1, 2, 3):
+        rows, head = trail_of(trail_engine, tenant_id)
+        assert len(rows) == 60
+        assert_unbroken(rows, head)
+
+
+def test_heads_are_made_in_one_order_too(new_database):
+    url = new_database("postgresql")
+    with ready(url) as engine:
+        second = threading.Thread(target=written, args=(engine, entry(tenant_id=3), entry(tenant_id=2)))
+        with unit_of_work(engine) as connection:
+            record(declare_tenants(connection, [2, 3]), [entry(tenant_id=2)])
+            second.start()
+            wait_until_blocked(url)  # on the head of tenant 2: it must not hold that of tenant 3 by now
+            record(connection, [entry(tenant_id=3)])
+        second.join(WAIT_SECONDS)
+        assert [len(trail_of(engine, tenant_id)[0]) for tenant_id in (2, 3)] == [2, 2]
+
+
+def wait_until_blocked(url):
+    here = "datname = current_database() AND wait_event_type = 'Lock'"
+    blocked = text(f"SELECT count(*) FROM pg_stat_activity WHERE {here}")  # noqa: S608  # a literal of the test
+    deadline = time.monotonic() + WAIT_SECONDS
+    owner = connect_engine(url)  # the service's role is not shown what others wait for
+    with owner.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        while not connection.execute(blocked).scalar_one():
+            assert time.monotonic() < deadline, "nobody is blocked"
+    owner.dispose()
+
+
+def run_together(*works, times):
+    """Run each work so many times in a thread of its own; return what they raised."""
+    failures, begin = [], threading.Barrier(len(works))
+
+    def repeat(work):
+        try:
+            begin.wait(WAIT_SECONDS)
+            for _ in range(times):
+                work()
+        except Exception as error:  # noqa: BLE001  # told to the test, which expects none
+            failures.append(error)
+
+    threads = [threading.Thread(target=repeat, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(WAIT_SECONDS)
+    assert not any(thread.is_alive() for thread in threads)
+    return failures

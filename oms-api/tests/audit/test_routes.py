@@ -1,0 +1,261 @@
+"""The trail over REST: who may read it, how it is searched and paged, and exports that prove themselves."""
+
+from datetime import timedelta
+
+import orjson
+import pytest
+
+from app.audit.queries import trail as queries
+from app.audit.rules.chain import COLUMNS, GENESIS, Head
+from app.audit.rules.proving import TRAIL, Chain, Proof
+from app.audit.service import record
+from app.audit.service.exporting import CHUNK, TrailExport
+from app.clock import iso, utc_now
+from app.database import declare_tenants, unit_of_work
+from app.ledger.rules import chain as ledger
+from app.ledger.rules.exports import LEDGER
+from tests.audit.entries import entry
+from tests.factories import NOON
+from tests.support.service import Desk
+
+PATHS = ("/audit", "/audit/export", "/audit/head", "/trades/export", "/trades/heads")
+
+
+def tell(desk, *entries):
+    with unit_of_work(desk.service.engine) as connection:
+        record(declare_tenants(connection, [desk.tenant_id]), entries)
+
+
+@pytest.fixture
+def told(desk):
+    """A desk with five entries in its trail, a minute apart."""
+    acts = [
+        entry(
+            tenant_id=desk.tenant_id,
+            at=NOON + number * timedelta(minutes=1),
+            actor=f"slack:T1:U{number % 2}",
+            action="user.changed" if number < 3 else "key.revoked",
+            target=f"user {number}",
+            request_id=f"r{number}",
+        )
+        for number in range(5)
+    ]
+    tell(desk, *acts)
+    return desk
+
+
+def listed(desk, **params):
+    answer = desk.get("/audit", **params)
+    assert answer.status_code == 200, answer.text
+    return [one["target"] for one in answer.json()]
+
+
+def lines_of(answer):
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    return answer.content.splitlines(keepends=True)
+
+
+def assert_proven(lines, heads):
+    proof = Proof((TRAIL, LEDGER), heads)
+    assert [proof.take(line) for line in lines] == [None] * len(lines)
+    assert (proof.end(), proof.unproven) == (None, 0)
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    ("scopes", "status"),
+    [("read", 403), ("trade read", 403), ("approve", 403), ("risk", 200), ("admin", 200)],
+)
+def test_the_trail_is_for_risk_and_admins(desk, path, scopes, status):
+    other = Desk(desk.service, desk.tenant_id, desk.service.mint(scopes, desk.tenant_id))
+    assert other.get(path).status_code == status
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_nobody_reads_it_without_a_key(service, path):
+    assert service.client.get(f"/api/v1{path}").status_code == 401
+
+
+def test_entries_are_listed_newest_first_with_their_facts(told):
+    newest = told.get("/audit").json()[0]
+    assert newest.pop("hash") != GENESIS
+    assert newest == {
+        "sequence": 5,
+        "at": "2026-11-20T12:04:00.000000Z",
+        "actor": "slack:T1:U0",
+        "via": "desk-bot",
+        "action": "key.revoked",
+        "target": "user 4",
+        "address": "192.0.2.7",
+        "request_id": "r4",
+        "before": {"role": "viewer"},
+        "after": {"role": "trader"},
+        "count": 1,
+    }
+    assert listed(told) == ["user 4", "user 3", "user 2", "user 1", "user 0"]
+
+
+@pytest.mark.parametrize(
+    ("params", "found"),
+    [
+        ({"action": "key.revoked"}, ["user 4", "user 3"]),
+        ({"actor": "slack:T1:U1"}, ["user 3", "user 1"]),
+        ({"target": "user 2"}, ["user 2"]),
+        ({"request_id": "r3"}, ["user 3"]),
+        ({"actor": "slack:T1:U1", "action": "user.changed"}, ["user 1"]),
+        ({"from_": "2026-11-20T12:03:00Z"}, ["user 4", "user 3"]),
+        ({"to_": "2026-11-20T13:01:00+01:00"}, ["user 0"]),
+        ({"from_": "2026-11-20T12:01:00Z", "to_": "2026-11-20T12:02:00Z"}, ["user 1"]),
+        ({"action": "nothing"}, []),
+    ],
+)
+def test_entries_are_found_by_what_they_tell(told, params, found):
+    assert listed(told, **params) == found
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"limit": "0"},
+        {"limit": "1001"},
+        {"limit": "١"},
+        {"skip": "1"},
+        {"actor": ""},
+        {"actor": "a\0b"},
+        {"target": "a\u202eb"},
+        {"action": "x" * 401},
+        {"from_": "yesterday"},
+        {"from_": "2026-11-20T12:00:00"},
+        {"cursor": "AAAA"},
+    ],
+)
+def test_a_question_that_is_none_is_refused(told, params):
+    answer = told.get("/audit", **params)
+    assert (answer.status_code, answer.json()["status"]) == (422, 422)
+
+
+def test_pages_follow_on_each_other_and_keep_the_question(told):
+    answer = told.get("/audit?limit=2&action=user.changed")
+    found = [one["target"] for one in answer.json()]
+    while "next" in answer.links:
+        answer = told.get(answer.links["next"]["url"].removeprefix("/api/v1"))
+        found += [one["target"] for one in answer.json()]
+    assert found == ["user 2", "user 1", "user 0"]
+
+
+def test_a_cursor_leads_nowhere_in_another_list_or_for_another_tenant(told):
+    told.trade()
+    told.trade()
+    other = told.service.desk()
+    for path, elsewhere in (("/trades", told), ("/audit", other)):
+        mine = told.get("/audit", limit=1).links["next"]["url"].split("cursor=")[1]
+        assert elsewhere.get(path, cursor=mine).status_code == 422
+    theirs = told.get("/trades", limit=1).links["next"]["url"].split("cursor=")[1]
+    assert told.get("/audit", cursor=theirs).status_code == 422
+
+
+def test_another_tenant_sees_nothing_of_it(told):
+    other = told.service.desk()
+    told.trade()
+    assert listed(other) == []
+    assert [lines_of(other.get(path)) for path in ("/audit/export", "/trades/export", "/trades/heads")] == [
+        []
+    ] * 3
+    head = other.get("/audit/head").json()
+    assert (head["tenant"], head["sequence"], head["hash"]) == (other.tenant_id, 0, GENESIS)
+
+
+def test_an_export_is_the_trail_oldest_first_and_proven_by_its_head(told):
+    head, export = told.get("/audit/head").json(), told.get("/audit/export")
+    lines = lines_of(export)
+    assert [orjson.loads(line)["target"] for line in lines] == [f"user {number}" for number in range(5)]
+    assert tuple(orjson.loads(lines[0])) == COLUMNS
+    assert orjson.loads(lines[0])["before"] == '{"role":"viewer"}'
+    assert 'filename="audit.jsonl"' in export.headers["content-disposition"]
+    assert_proven(lines, {Chain(head["tenant"]): Head(head["sequence"], head["hash"])})
+
+
+def test_a_head_says_when_it_was_asked_for(told):
+    before = iso(utc_now())
+    assert before <= told.get("/audit/head").json()["at"] <= iso(utc_now())
+
+
+def test_an_export_larger_than_a_piece_is_whole(desk):
+    tell(
+        desk, *(entry(tenant_id=desk.tenant_id, target=f"user {number}") for number in range(2 * CHUNK + 345))
+    )
+    lines = lines_of(desk.get("/audit/export"))
+    head = desk.get("/audit/head").json()
+    assert len(lines) == 2 * CHUNK + 345
+    assert_proven(lines, {Chain(head["tenant"]): Head(head["sequence"], head["hash"])})
+
+
+def heads_of(desk):
+    stated = map(orjson.loads, lines_of(desk.get("/trades/heads")))
+    return {Chain(one["tenant"], one["portfolio"]): Head(one["sequence"], one["hash"]) for one in stated}
+
+
+def test_the_ledger_is_exported_portfolio_by_portfolio_and_proven_by_its_heads(desk):
+    for number in range(3):
+        for name in ("Growth", "Income"):
+            desk.trade(portfolio_name=name, user_id=f"U{number}")
+    desk.reverse(desk.trade()["trade_id"])
+    export = desk.get("/trades/export")
+    rows = [orjson.loads(line) for line in lines_of(export)]
+    places = [(row["portfolio_id"], row["sequence"]) for row in rows]
+    assert places == sorted(places)
+    assert len(rows) == 8
+    assert 'filename="trades.jsonl"' in export.headers["content-disposition"]
+    assert len(heads_of(desk)) == 2
+    assert_proven(lines_of(export), heads_of(desk))
+
+
+def test_a_ledger_larger_than_a_piece_is_whole(desk):
+    for name in ("Growth", "Income", "Crypto"):
+        trades = [{"symbol": "AAPL", "quantity": "1", "price": "7", "side": "BUY", "portfolio_name": name}]
+        assert desk.post("/trades:batch", {"trades": trades * 700}).status_code == 200
+    lines = lines_of(desk.get("/trades/export"))
+    assert len(lines) == 2_100
+    assert_proven(lines, heads_of(desk))
+
+
+def test_a_trade_can_be_followed_from_the_message_to_its_row_offline(desk):
+    answer = desk.post(
+        "/trade",
+        {"symbol": "AAPL", "quantity": "1", "price": "7", "side": "BUY", "portfolio_name": "Growth"},
+        {"Idempotency-Key": "slack-view-1", "X-Request-ID": "the-message-names-me"},
+    )
+    trade = answer.json()["trade"]
+    (line,) = lines_of(desk.get("/trades/export"))
+    row = orjson.loads(line)
+    assert tuple(row) == ledger.COLUMNS
+    assert row["trade_id"] == trade["trade_id"]
+    assert (row["request_id"], row["idempotency_key"]) == ("the-message-names-me", "slack-view-1")
+    assert row["hash"] == trade["hash"]
+
+
+def test_what_is_recorded_while_an_export_is_read_is_not_in_it(desk):
+    tell(desk, *(entry(tenant_id=desk.tenant_id) for _ in range(5)))
+    with desk.service.engine.connect() as connection:
+        declare_tenants(connection, [desk.tenant_id])
+        export = TrailExport(desk.tenant_id, queries.head_of(connection, desk.tenant_id), chunk=2)
+        pieces = [export.read(connection)]
+    tell(desk, entry(tenant_id=desk.tenant_id))
+    with desk.service.engine.connect() as connection:
+        declare_tenants(connection, [desk.tenant_id])
+        while pieces[-1]:
+            pieces.append(export.read(connection))
+    assert [piece.count(b"\n") for piece in pieces] == [2, 2, 1, 0]
+
+
+def test_a_denial_stands_in_the_trail(desk):
+    reader = Desk(desk.service, desk.tenant_id, desk.service.mint("read", desk.tenant_id))
+    refused = reader.get("/audit/export", {"X-Request-ID": "the-first-denial"})
+    for _ in range(20):
+        assert reader.get("/audit/export").status_code == 403
+    desk.service.app.state.gate.trail.flush()
+    (entry_told,) = desk.get("/audit", request_id="the-first-denial").json()
+    assert refused.status_code == 403
+    assert (entry_told["action"], entry_told["target"]) == ("denied", "read_audit")
+    assert entry_told["actor"].startswith("key:")

@@ -1,0 +1,234 @@
+"""Denials and failed log-ins on their way to the trail: off the hot path, put together, in bounded memory,
+and not lost while the database is away.
+"""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import event, text
+from sqlalchemy.exc import OperationalError
+
+from app.audit.rules.gathering import MOST_DISTINCT
+from app.audit.service import Trail
+from app.database import unit_of_work
+from tests.audit.entries import assert_unbroken, entry, trail_of
+from tests.factories import NOON
+
+WAIT_SECONDS = 30
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+
+
+class Clock:
+    def __init__(self):
+        self.now = NOON
+
+    def __call__(self):
+        return self.now
+
+
+class Noted:
+    """A trail with its clock, its database, and what it dropped."""
+
+    def __init__(self, engine, **how):
+        self.engine, self.clock = engine, Clock()
+        self.drops: list[int] = []
+        self.trail = Trail(engine, self.clock, self.drops.append, **how)
+
+    def note(self, number=0, **changes):
+        self.trail.note(
+            entry(**({"at": self.clock.now, "action": "denied", "target": f"operation {number}"} | changes))
+        )
+
+    def flush(self, after=timedelta(0)):
+        self.clock.now += after
+        self.trail.flush()
+
+    def counts(self, tenant_id=1):
+        rows, head = trail_of(self.engine, tenant_id)
+        if rows:
+            assert_unbroken(rows, head)
+        return [row.count for row in rows]
+
+
+@pytest.fixture
+def noted(trail_engine):
+    return Noted(trail_engine)
+
+
+def test_acts_alike_become_one_row_at_once_and_one_when_the_minute_is_over(noted):
+    noted.note()
+    noted.flush()
+    for _ in range(998):
+        noted.note()
+    noted.flush(59 * SECOND)
+    assert noted.counts() == [1]
+    noted.flush(SECOND)
+    assert noted.counts() == [1, 998]
+    noted.flush(MINUTE)
+    assert noted.counts() == [1, 998]
+
+
+def test_each_tenant_has_its_own_trail(noted):
+    for tenant_id in (1, 2, 3, 2):
+        noted.note(tenant_id=tenant_id)
+    noted.flush()
+    assert [noted.counts(tenant_id) for tenant_id in (1, 2, 3)] == [[1], [2], [1]]
+
+
+def test_a_flood_of_100_000_acts_is_few_rows(noted):
+    noted.note()
+    noted.flush()
+    for number in range(100_000):
+        noted.note(number, actor=f"slack:T1:U{number}")
+    noted.flush(MINUTE)
+    assert len(noted.counts()) <= 2 * (MOST_DISTINCT + 1)
+    assert sum(noted.counts()) == 100_001
+    assert noted.drops == []
+
+
+def fail(engine):
+    """Let every statement of the engine fail as if the database were away; return how to end it."""
+
+    def away(*_):
+        raise OperationalError("", None, Exception("the database is away"))
+
+    event.listen(engine, "before_cursor_execute", away)
+    return lambda: event.remove(engine, "before_cursor_execute", away)
+
+
+def test_while_the_database_is_away_acts_wait_and_none_is_lost(noted):
+    come_back = fail(noted.engine)
+    for tenant_id in (1, 2):
+        noted.note(tenant_id=tenant_id)
+    noted.flush()
+    noted.note()
+    noted.flush(MINUTE)
+    come_back()
+    assert noted.counts() == []
+    noted.flush()
+    assert (noted.counts(), noted.counts(2)) == ([2], [1])
+    assert noted.drops == []
+
+
+def test_what_finds_no_room_is_told_as_dropped_and_room_comes_back(trail_engine):
+    noted = Noted(trail_engine, most_held=3)
+    come_back = fail(trail_engine)
+    for _ in range(10):
+        for number in range(2):
+            noted.note(number)
+        noted.flush(MINUTE)
+    come_back()
+    assert sum(noted.drops) == 17
+    noted.flush()
+    assert noted.counts() == [1, 1, 1]
+    noted.flush(MINUTE)
+    noted.note()
+    noted.flush()
+    assert noted.counts() == [1, 1, 1, 1]
+    assert sum(noted.drops) == 17
+
+
+def test_acts_that_can_never_be_written_stand_in_nobodys_way(noted):
+    noted.note(tenant_id=99)  # there is no such tenant
+    noted.note(tenant_id=1)
+    noted.note(tenant_id=2)
+    noted.flush()
+    assert (noted.counts(1), noted.counts(2), noted.drops) == ([1], [1], [1])
+    noted.flush(MINUTE)
+    assert noted.drops == [1]
+
+
+def test_a_note_does_not_wait_for_a_flush_that_hangs(trail_engine):
+    noted, reached, go_on = Noted(trail_engine), threading.Event(), threading.Event()
+
+    def hang(*_):
+        reached.set()
+        assert go_on.wait(WAIT_SECONDS)
+
+    event.listen(trail_engine, "commit", hang)
+    noted.note()
+    flushing = threading.Thread(target=noted.flush)
+    flushing.start()
+    assert reached.wait(WAIT_SECONDS)
+    noted.note()  # would wait for ever if it waited for the flush
+    go_on.set()
+    flushing.join(WAIT_SECONDS)
+    event.remove(trail_engine, "commit", hang)
+    noted.flush(MINUTE)
+    assert noted.counts() == [1, 1]
+
+
+def test_the_thread_writes_by_itself_and_the_end_writes_all_there_is(noted):
+    committed = threading.Event()
+    event.listen(noted.engine, "commit", lambda _: committed.set())
+    noted.trail.start()
+    noted.note()
+    assert committed.wait(WAIT_SECONDS)
+    noted.note()
+    noted.note(1)
+    noted.trail.close()
+    assert sorted(noted.counts()) == [1, 1, 1]
+    assert not noted.trail.is_running
+
+
+def test_what_cannot_be_written_at_the_end_is_told_as_dropped(noted):
+    come_back = fail(noted.engine)
+    noted.trail.start()
+    for number in range(3):
+        noted.note(number)
+    noted.trail.close()
+    come_back()
+    assert (noted.counts(), sum(noted.drops)) == ([], 3)
+
+
+def test_the_end_does_not_wait_for_ever_for_a_database_that_hangs(trail_engine, monkeypatch):
+    noted, reached, go_on = Noted(trail_engine), threading.Event(), threading.Event()
+
+    def hang(*_):
+        reached.set()
+        assert go_on.wait(WAIT_SECONDS)
+
+    monkeypatch.setattr("app.audit.service.trail.CLOSE_SECONDS", 0.01)
+    event.listen(trail_engine, "commit", hang)
+    noted.trail.start()
+    noted.note()
+    assert reached.wait(WAIT_SECONDS)
+    noted.note(1)
+    noted.trail.close()
+    assert sum(noted.drops) == 2  # whether the one under way is written is not known
+    monkeypatch.undo()
+    go_on.set()
+    noted.trail.close()
+    assert not noted.trail.is_running
+
+
+def test_a_trail_that_never_began_can_end(noted):
+    noted.note()
+    noted.trail.close()
+    assert noted.counts() == [1]
+
+
+def test_two_processes_that_flush_at_once_make_one_chain(trail_engine):
+    processes = [Noted(trail_engine) for _ in range(3)]
+    for process in processes:
+        for number in range(10):
+            process.note(number)
+    threads = [threading.Thread(target=process.flush) for process in processes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(WAIT_SECONDS)
+    assert processes[0].counts() == [1] * 30
+
+
+def test_a_lock_that_another_holds_costs_time_and_no_act(noted, engine, backend):
+    noted.note()
+    noted.flush()
+    noted.note(1)
+    with unit_of_work(engine) as connection:
+        connection.execute(text("UPDATE audit_heads SET last_sequence = last_sequence"))
+        noted.flush()
+    assert noted.counts() == [1]
+    noted.flush()
+    assert noted.counts() == [1, 1]

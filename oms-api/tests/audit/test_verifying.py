@@ -1,0 +1,132 @@
+"""`python -m app.verify --audit FILE [--head FILE]`: offline, without the database and without settings."""
+
+import subprocess
+import sys
+
+import orjson
+import pytest
+
+from app import verify as command
+from tests.audit.entries import chained, lines
+from tests.support.processes import HOME
+
+ROWS = chained(12)
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch):
+    def never(*_, **__):
+        raise AssertionError("the verifier of exports needs neither settings nor a database")
+
+    monkeypatch.setattr(command, "load_settings", never)
+    monkeypatch.setattr(command, "connect_engine", never)
+
+
+@pytest.fixture
+def export(tmp_path):
+    path = tmp_path / "audit.jsonl"
+    path.write_bytes(b"".join(lines(ROWS)))
+    return path
+
+
+@pytest.fixture
+def head(tmp_path):
+    path = tmp_path / "head.json"
+    path.write_bytes(orjson.dumps(stated(ROWS[-1])))
+    return path
+
+
+def stated(row):
+    return {"tenant": row.tenant_id, "sequence": row.sequence, "hash": row.hash, "at": row.at}
+
+
+def cut(export, keep):
+    export.write_bytes(b"".join(lines(ROWS)[:keep]))
+
+
+def test_a_clean_export_ends_with_0_and_says_what_it_does_not_prove(export, capsys):
+    assert command.main(["--audit", str(export)]) == command.CLEAN
+    out = capsys.readouterr().out
+    assert "Clean: 12 entries of the audit trail, 1 unbroken chain." in out
+    assert "does not show whether lines are missing at the end" in out
+
+
+def test_with_its_head_the_end_is_proven_too(export, head, capsys):
+    assert command.main(["--audit", str(export), "--head", str(head)]) == command.CLEAN
+    assert capsys.readouterr().out == "Clean: 12 entries of the audit trail, 1 unbroken chain.\n"
+
+
+def test_lines_past_an_earlier_head_are_counted(export, head, capsys):
+    head.write_bytes(orjson.dumps(stated(ROWS[6])) + b"\n")
+    assert command.main(["--audit", str(export), "--head", str(head)]) == command.CLEAN
+    assert "No head speaks of 5 of the lines" in capsys.readouterr().out
+
+
+def test_the_first_bad_line_is_named_and_the_status_is_1(export, capsys):
+    export.write_bytes(export.read_bytes().replace(b"user 4", b"user 5"))
+    assert command.main(["--audit", str(export)]) == command.LIES
+    assert capsys.readouterr().out.startswith("The first bad line is 5: hash is ")
+
+
+def test_a_cut_export_is_told_by_the_head(export, head, capsys):
+    cut(export, 7)
+    assert command.main(["--audit", str(export), "--head", str(head)]) == command.LIES
+    assert capsys.readouterr().out.startswith("The first bad line is 8: sequence 8 is missing")
+
+
+def test_a_line_without_end_is_read_in_bounded_memory(export, capsys):
+    with export.open("ab") as file:
+        file.write(b"x" * 3_000_000)
+    assert command.main(["--audit", str(export)]) == command.LIES
+    assert "The first bad line is 13: the line does not end" in capsys.readouterr().out
+
+
+def test_an_empty_export_is_told_as_such(export, capsys):
+    cut(export, 0)
+    assert command.main(["--audit", str(export)]) == command.CLEAN
+    assert "Clean: 0 lines, 0 unbroken chains." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (b"", "there is no head in it"),
+        (b"no JSON", "each line must be"),
+        (b"[]", "each line must be"),
+        (b"7", "each line must be"),
+        (b'{"tenant":1,"sequence":2}', "each line must be"),
+        (b'{"tenant":"1","sequence":2,"hash":"x"}', "whole numbers"),
+        (b'{"tenant":1,"sequence":2.5,"hash":"x"}', "whole numbers"),
+    ],
+)
+def test_a_head_that_is_none_is_told_and_the_status_is_2(export, head, text, told, capsys):
+    head.write_bytes(text)
+    assert command.main(["--audit", str(export), "--head", str(head)]) == command.CANNOT
+    assert told in capsys.readouterr().err
+
+
+def test_a_file_that_is_not_there_is_told_and_the_status_is_2(export, tmp_path, capsys):
+    missing = str(tmp_path / "missing")
+    assert command.main(["--audit", missing]) == command.CANNOT
+    assert command.main(["--audit", str(export), "--head", missing]) == command.CANNOT
+    assert capsys.readouterr().err.count("missing cannot be read: No such file or directory.") == 2
+
+
+def test_a_head_alone_is_no_question(head, capsys):
+    with pytest.raises(SystemExit) as caught:
+        command.main(["--head", str(head)])
+    assert caught.value.code == command.CANNOT
+    assert "--head needs --audit" in capsys.readouterr().err
+
+
+def test_the_command_needs_no_environment(export, head, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "app.verify", "--audit", str(export), "--head", str(head)],
+        cwd=HOME,
+        env={"PATH": "", "OMS_API_KEY": "short", "DATABASE_URL": "nowhere"},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (command.CLEAN, b"")
+    assert done.stdout.startswith(b"Clean: 12 entries")

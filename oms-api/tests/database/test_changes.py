@@ -1,0 +1,50 @@
+"""Writes beside the writer: committed when answered, undone when they fail, refused without a database."""
+
+import asyncio
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+
+from app.database.changes import Changes
+from app.database.engine import connect_engine
+from app.errors import NotPlaced
+
+RENAME = text("UPDATE tenants SET name = 'Renamed' WHERE id = 1")
+NAMES = text("SELECT name FROM tenants WHERE id = 1")
+
+
+@pytest.fixture
+def changes(engine):
+    changes = Changes(engine)
+    yield changes
+    changes.close()
+
+
+def name(engine):
+    with engine.connect() as connection:
+        return connection.execute(NAMES).scalar_one()
+
+
+def test_what_was_changed_is_committed_when_it_is_answered(engine, changes):
+    counted = asyncio.run(changes.run(lambda connection: connection.execute(RENAME).rowcount))
+    assert (counted, name(engine)) == (1, "Renamed")
+
+
+def test_what_fails_leaves_nothing(engine, changes):
+    def change(connection):
+        connection.execute(RENAME)
+        connection.execute(text("INSERT INTO tenants SELECT * FROM tenants"))
+
+    with pytest.raises(IntegrityError):
+        asyncio.run(changes.run(change))
+    assert name(engine) != "Renamed"
+
+
+def test_a_database_that_is_away_places_nothing(tmp_path):
+    engine = connect_engine(f"sqlite:///{tmp_path}/no/such/folder.db")
+    changes = Changes(engine)
+    with pytest.raises(NotPlaced):
+        asyncio.run(changes.run(lambda connection: connection.execute(RENAME)))
+    changes.close()
+    engine.dispose()

@@ -1,0 +1,183 @@
+"""Clients that are slow, idle or endless: they are cut off in time, and others are served meanwhile."""
+
+import json
+import resource
+import select
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import httpx
+import pytest
+
+from tests.factories import BOOTSTRAP_KEY, trade_body
+from tests.support.processes import Process, running
+
+PATIENCE_SECONDS = 20.0
+BODY = json.dumps(trade_body()).encode()
+HEAD = (
+    f"POST /api/v1/trade HTTP/1.1\r\nHost: x\r\nX-API-Key: {BOOTSTRAP_KEY}\r\n"
+    "Content-Type: application/json\r\n"
+).encode()
+LENGTH = b"Content-Length: %d\r\n\r\n" % len(BODY)
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
+SHORT, LONG = "0.4", "60"
+
+
+@contextmanager
+def soft_limit_of_files(files: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.fixture(scope="module")
+def impatient(new_database) -> Iterator[Process]:
+    """A service that waits for a head or a body only a moment."""
+    settings = {"DATABASE_URL": new_database("sqlite"), "LOG_LEVEL": "WARNING"}
+    with running(**settings, HEADER_TIMEOUT_SECONDS=SHORT, BODY_TIMEOUT_SECONDS=SHORT) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def patient(new_database) -> Iterator[Process]:
+    """A service that waits longer than any test, started where few files may be open."""
+    settings = {"DATABASE_URL": new_database("sqlite"), "LOG_LEVEL": "WARNING"}
+    with ExitStack() as stack:
+        with soft_limit_of_files(256):
+            service = stack.enter_context(
+                running(**settings, HEADER_TIMEOUT_SECONDS=LONG, BODY_TIMEOUT_SECONDS=LONG)
+            )
+        yield service
+
+
+def connect(service: Process, sent: bytes = b"") -> socket.socket:
+    host, port = service.url.removeprefix("http://").split(":")
+    client = socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS)
+    client.sendall(sent)
+    return client
+
+
+def rest_of(client: socket.socket) -> bytes:
+    """Return what comes until the server closes the connection."""
+    received = b""
+    while piece := client.recv(65536):
+        received += piece
+    return received
+
+
+def trickle(client: socket.socket, piece: bytes) -> bytes:
+    """Send the same piece again and again until the server answers or hangs up; return what it said."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    try:
+        while not select.select([client], [], [], 0.02)[0]:
+            assert time.monotonic() < deadline, "never cut off"
+            client.sendall(piece)
+        return rest_of(client)
+    except ConnectionError:
+        return b""
+
+
+def is_open(client: socket.socket) -> bool:
+    return not select.select([client], [], [], 0)[0]
+
+
+def test_a_thousand_idle_and_half_said_requests_keep_nobody_waiting(patient):
+    said = [b"", b"GET /health HTT", HEAD, HEAD + LENGTH + BODY[:10]]
+    with ExitStack() as stack, httpx.Client(base_url=patient.url, timeout=PATIENCE_SECONDS) as client:
+        crowd = [stack.enter_context(connect(patient, said[one % 4])) for one in range(1000)]
+        slowest = 0.0
+        for number in range(50):
+            began = time.monotonic()
+            headers = {"X-API-Key": BOOTSTRAP_KEY, "Idempotency-Key": str(number)}
+            assert client.post("/api/v1/trade", json=trade_body(), headers=headers).status_code == 201
+            assert client.get("/api/v1/portfolio/Growth", headers=headers).status_code == 200
+            slowest = max(slowest, time.monotonic() - began)
+        assert all(map(is_open, crowd))
+        assert slowest < 5
+        late = next(one for number, one in enumerate(crowd) if number % 4 == 3)
+        late.sendall(BODY[10:])  # who was slow, yet in time, is served too
+        assert late.recv(65536).startswith(b"HTTP/1.1 201")
+
+
+@pytest.mark.parametrize("said", [b"", b"\r\n"])
+def test_a_connection_that_asks_nothing_is_closed(impatient, said):
+    with connect(impatient, said) as client:
+        assert rest_of(client) == b""
+
+
+@pytest.mark.parametrize("said", [b"GET /hea", HEAD])
+def test_a_head_that_stops_is_told_so_and_closed(impatient, said):
+    with connect(impatient, said) as client:
+        assert rest_of(client).startswith(b"HTTP/1.1 408")
+
+
+@pytest.mark.parametrize(("said", "piece"), [(b"GET /", b"x"), (HEAD, b"X-More: 1\r\n"), (b"\r\n", b"\r\n")])
+def test_a_head_that_trickles_gains_no_time(impatient, said, piece):
+    with connect(impatient, said) as client:
+        assert trickle(client, piece)[:12] in {b"HTTP/1.1 408", b""}
+
+
+@pytest.mark.parametrize("piece", [b"\r\n", b"GET /health HTTP/1.1\r\nHo"])
+def test_a_second_head_has_no_more_time_than_the_first(impatient, piece):
+    whole = b"HEAD /health HTTP/1.1\r\nHost: x\r\n\r\n"
+    with connect(impatient, whole) as client:
+        assert client.recv(65536).startswith(b"HTTP/1.1 200")
+        client.sendall(piece)
+        assert rest_of(client)[:12] in {b"HTTP/1.1 408", b""}
+
+
+@pytest.mark.parametrize(
+    "said", [HEAD + LENGTH, HEAD + LENGTH + BODY[:-1], HEAD + CHUNKED, HEAD + CHUNKED + b"5\r\nab"]
+)
+def test_a_body_that_stops_is_a_problem_and_the_connection_is_closed(impatient, said):
+    with connect(impatient, said) as client:
+        head, _, body = rest_of(client).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 408")
+    assert b"\r\nconnection: close" in head
+    problem = json.loads(body)
+    assert problem["type"] == "urn:slackoms:problem/too-slow"
+    assert problem["request_id"].encode() in head
+
+
+@pytest.mark.parametrize(("said", "piece"), [(HEAD + LENGTH, b" "), (HEAD + CHUNKED, b"1\r\n \r\n")])
+def test_a_body_that_trickles_gains_no_time(impatient, said, piece):
+    with connect(impatient, said) as client:
+        assert trickle(client, piece)[:12] in {b"HTTP/1.1 408", b""}
+
+
+def test_a_body_that_goes_on_after_its_refusal_is_cut_off(impatient):
+    chunk = b"186a0\r\n" + b" " * 100_000 + b"\r\n"
+    with connect(impatient, HEAD + CHUNKED) as client:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        received = b""
+        try:
+            while True:
+                assert time.monotonic() < deadline, "never cut off"
+                client.sendall(chunk)
+                if not is_open(client):
+                    received += client.recv(65536)
+        except ConnectionError:
+            pass
+    assert received.startswith(b"HTTP/1.1 413")
+
+
+def test_a_large_body_with_its_length_hears_why_before_it_is_cut_off(impatient):
+    with connect(impatient, HEAD + b"Content-Length: 60000000\r\n\r\n") as client:
+        assert client.recv(65536).startswith(b"HTTP/1.1 413")
+        trickle(client, b" " * 1000)
+
+
+def test_fields_after_a_body_count_for_nothing_and_fill_no_memory(patient):
+    nobody = HEAD.replace(b"X-API-Key", b"X-Other")
+    trailers = f"X-API-Key: {BOOTSTRAP_KEY}\r\nIdempotency-Key: late\r\nX-Request-ID: late\r\n\r\n".encode()
+    for path in (b"/api/v1/trade", b"/api/v1/trades:batch"):
+        said = nobody.replace(b"/api/v1/trade", path) + CHUNKED
+        with connect(patient, said + b"%x\r\n%b\r\n0\r\n" % (len(BODY), BODY) + trailers) as client:
+            answer = client.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 401")
+        assert b"x-request-id: late" not in answer

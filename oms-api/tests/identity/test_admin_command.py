@@ -1,0 +1,284 @@
+"""`python -m app.admin`: the same changes from the shell, secrets alone on standard output, passwords never among
+the arguments.
+"""
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from dotenv import dotenv_values, set_key
+from sqlalchemy import text
+
+from app.admin import __main__ as command
+from app.admin.arguments import make_parser
+from app.admin.commands import COMMANDS
+from app.config import Settings
+from tests.factories import BOOTSTRAP_KEY
+from tests.identity.administering import PASSWORD, bearer, good, log_in, operator, trail
+from tests.support.service import Desk, serving
+
+HOME = Path(command.__file__).parents[2]
+
+
+class Typed(io.StringIO):
+    """What is typed at a terminal, or comes through a pipe."""
+
+    def __init__(self, words: str, *, terminal: bool = False) -> None:
+        super().__init__(words)
+        self.terminal = terminal
+
+    def isatty(self) -> bool:
+        return self.terminal
+
+
+@pytest.fixture
+def run(database_url, monkeypatch, capsys):
+    """`run("list", "tenants", typed="…")` returns exit status, standard output and standard error."""
+    monkeypatch.setenv("OMS_API_KEY", BOOTSTRAP_KEY)
+    monkeypatch.setenv("DATABASE_URL", database_url)
+
+    def go(*arguments, typed=""):
+        monkeypatch.setattr(sys, "stdin", Typed(typed))
+        capsys.readouterr()  # what services in the same test have logged
+        status = command.main(arguments)
+        told = capsys.readouterr()
+        return status, told.out, told.err
+
+    return go
+
+
+@pytest.fixture
+def done(run):
+    """As `run`, for what must succeed: returns standard output without its last line break."""
+
+    def go(*arguments, typed=""):
+        status, out, err = run(*arguments, typed=typed)
+        assert status == command.DONE, err
+        return out.removesuffix("\n")
+
+    return go
+
+
+def test_every_command_is_there():
+    names = {
+        "create-tenant",
+        "create-user",
+        "create-key",
+        "list",
+        "revoke-key",
+        "rotate-key",
+        "rotate-master-key",
+    }
+    assert names | {"reset-password", "reset", "suspend", "resume"} <= set(COMMANDS)
+
+
+def test_a_tenant_with_people_and_keys_is_made_from_the_shell(done, database_url):
+    admin_key = done("create-tenant", "alpha", "Alpha Capital")
+    done(
+        "create-user",
+        "Alice",
+        "trader",
+        "--email",
+        "alice@example.com",
+        "--tenant",
+        "alpha",
+        typed=f"{PASSWORD}\n",
+    )
+    bot_key = done("create-key", "bot", "read", "act_as", "--tenant", "alpha", "--expires-in-days", "30")
+    with serving(database_url) as service:
+        alpha = Desk(service, 2, admin_key)
+        assert good(alpha.get("/tenants/alpha"))["name"] == "Alpha Capital"
+        assert log_in(alpha).status_code == 200
+        assert alpha.with_key(bot_key).get("/portfolios").status_code == 200
+        told = {entry["action"]: entry for entry in trail(alpha)}
+    assert {"key.created", "user.created", "tenant.created"} <= set(told)
+    entry = told["key.created"]
+    assert entry["actor"].startswith("shell:")
+    assert (entry["via"], entry["address"], entry["request_id"]) == ("shell", None, None)
+
+
+def test_secrets_stand_alone_on_standard_output_and_passwords_nowhere(run):
+    status, out, err = run("create-key", "bot", "trade")
+    assert (status, out.count("\n"), out[:4]) == (command.DONE, 1, "oms_")
+    assert out.strip() not in err
+    said = run("create-user", "Alice", "admin", "--email", "alice@example.com", typed=f"{PASSWORD}\n")
+    assert PASSWORD not in str(said)
+    assert "password" not in {action.dest for action in make_parser()._actions}
+
+
+def test_a_password_is_asked_for_twice_at_a_terminal(run, monkeypatch):
+    answers = iter([PASSWORD, PASSWORD, PASSWORD, "another lantern orbit"])
+    monkeypatch.setattr("getpass.getpass", lambda _: next(answers))
+    monkeypatch.setattr(Typed, "isatty", lambda _: True)
+    assert run("create-user", "Alice", "trader", "--email", "alice@example.com")[0] == command.DONE
+    status, _, err = run("reset-password", "alice@example.com")
+    assert (status, "differ" in err) == (command.REFUSED, True)
+
+
+def test_no_password_and_a_bad_one_are_refused(run):
+    for typed in ("", "\n", "short\n"):
+        status, out, _ = run("create-user", "A", "trader", "--email", "a@example.com", typed=typed)
+        assert (status, out) == (command.REFUSED, "")
+
+
+@pytest.mark.parametrize("word", ["reset", "reset-password"])
+def test_a_reset_ends_the_sessions(done, database_url, word):
+    with serving(database_url) as service:
+        first = operator(service)
+        done("create-user", "Alice", "trader", "--email", "alice@example.com", typed=f"{PASSWORD}\n")
+        bearer(log_in(first))
+        done(word, "Alice@example.com", typed="another lantern orbit\n")
+        assert log_in(first).status_code == 401
+        assert log_in(first, password="another lantern orbit").status_code == 200
+        with service.reading() as connection:
+            ended = connection.execute(text("SELECT revoked_because FROM sessions")).scalars().all()
+    assert sorted(ended, key=str) == sorted([None, "password changed"], key=str)
+
+
+def test_people_and_tenants_are_shut_out_and_let_in(done, database_url):
+    key = done("create-tenant", "alpha", "Alpha")
+    done("create-user", "Uma", "trader", "--person", "slack:T1:U1", "--tenant", "alpha")
+    states = []
+    for words in (
+        ("disable-user", "slack:T1:U1", "--tenant", "alpha"),
+        ("enable-user", "slack:T1:U1", "--tenant", "alpha"),
+        ("suspend", "alpha"),
+        ("resume", "alpha"),
+    ):
+        done(*words)
+        with serving(database_url) as service:
+            answer = Desk(service, 2, key).get("/portfolios", {"X-On-Behalf-Of": "slack:T1:U1"})
+            states.append(answer.status_code)
+    assert states == [403, 200, 403, 200]
+
+
+def test_keys_are_rotated_and_revoked_by_name_or_id(done, database_url):
+    old = done("create-key", "bot", "trade")
+    new = done("rotate-key", "bot", "--overlap-seconds", "600")
+    with serving(database_url) as service:
+        for key, status in ((old, 200), (new, 200)):
+            assert operator(service).with_key(key).get("/portfolios").status_code == status
+        old_id, new_id = old[4:16], new[4:16]
+    done("revoke-key", old_id)
+    done("revoke-key", "bot")
+    with serving(database_url) as service:
+        for key in (old, new):
+            assert operator(service).with_key(key).get("/portfolios").status_code == 401
+    assert [line.split()[0] for line in done("list", "keys").splitlines()] == [new_id, old_id]
+
+
+def test_an_operator_may_end_the_last_admin_key(done):
+    done("create-tenant", "alpha", "Alpha")
+    done("revoke-key", "admin", "--tenant", "alpha")
+    assert done("create-key", "admin-2", "admin", "--tenant", "alpha").startswith("oms_")
+
+
+def test_lists_tell_one_line_each(done):
+    done("create-tenant", "alpha", "Alpha Capital")
+    done("create-user", "Uma", "risk", "--person", "slack:T1:U1", "--tenant", "alpha")
+    assert [line.split()[:2] for line in done("list", "tenants").splitlines()] == [
+        ["alpha", "active"],
+        ["default", "active"],
+    ]
+    [line] = done("list", "users", "--tenant", "alpha").splitlines()
+    assert line.split()[1:4] == ["risk", "active", "slack:T1:U1"]
+    assert done("list", "users") == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (("suspend", "default"), 1),
+        (("suspend", "nope"), 1),
+        (("create-tenant", "default", "Again"), 1),
+        (("create-tenant", "no good", "Name"), 1),
+        (("create-key", "bot", "write"), 1),
+        (("create-key", "bot", "tenants"), 1),
+        (("create-key", "bot", "read", "--portfolio", "Nowhere"), 1),
+        (("create-key", "bot", "read", "--tenant", "nope"), 1),
+        (("revoke-key", "nobody"), 1),
+        (("reset", "nobody@example.com"), 1),
+        (("create-user", "A", "trader"), 1),
+        (("rotate-master-key", "--env-file", "/nowhere/.env"), 2),
+    ],
+)
+def test_what_cannot_be_done_is_told_by_exit_status(run, words, status):
+    told = run(*words, typed=f"{PASSWORD}\n")
+    assert (told[0], told[1]) == (status, "")
+    assert told[2]
+
+
+@pytest.mark.parametrize(
+    "words", [(), ("create-user", "A", "king"), ("create-key", "b", "read", "--expires-in-days", "0")]
+)
+def test_wrong_arguments_are_told(run, words):
+    with pytest.raises(SystemExit) as refusal:
+        run(*words)
+    assert refusal.value.code == 2
+
+
+def test_a_database_without_tables_or_away_is_told(run, monkeypatch, tmp_path):
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/empty.db")
+    assert run("list", "tenants")[0] == command.CANNOT
+    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nothing")
+    status, _, err = run("list", "tenants")
+    assert (status, "cannot be used" in err) == (command.CANNOT, True)
+    monkeypatch.setenv("DATABASE_URL", "mysql://x")
+    assert run("list", "tenants")[0] == command.CANNOT
+
+
+def test_the_master_key_is_replaced_in_the_file_and_nobody_is_logged_out(done, database_url, tmp_path):
+    file = tmp_path / ".env"
+    file.write_text(f"# Settings\nOMS_API_KEY={BOOTSTRAP_KEY}\nPORT=8001\n")
+    file.chmod(0o600)
+    settings = {"environment": "development", "jwt_keys": None}
+    with serving(database_url, **settings) as service:
+        done("create-user", "Alice", "trader", "--email", "alice@example.com", typed=f"{PASSWORD}\n")
+        session = bearer(log_in(operator(service)))
+    assert done("rotate-master-key", "--env-file", str(file)) == ""
+    kept = dotenv_values(file)
+    new = kept["OMS_API_KEY"]
+    assert (kept["OMS_API_KEY_PREVIOUS"], kept["PORT"]) == (BOOTSTRAP_KEY, "8001")
+    assert file.read_text().startswith(f"# Settings\nOMS_API_KEY={new}\nPORT=8001\n")
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert new not in (None, BOOTSTRAP_KEY)
+    assert Settings(_env_file=None, oms_api_key=str(new)).oms_api_key == new
+    rotated = {"oms_api_key": new, "oms_api_key_previous": BOOTSTRAP_KEY, **settings}
+    with serving(database_url, **rotated) as service:
+        for key in (new, BOOTSTRAP_KEY):
+            assert Desk(service, 1, str(key)).get("/portfolios").status_code == 200
+        assert service.client.get("/api/v1/portfolios", headers=session).status_code == 200
+        told = [entry for entry in trail(operator(service)) if entry["action"] == "installation.rotated"]
+    assert [entry["target"] for entry in told] == ["OMS_API_KEY"]
+
+
+def test_without_a_file_the_master_key_is_printed(run):
+    status, out, err = run("rotate-master-key")
+    assert (status, len(out.strip()) >= 32, "OMS_API_KEY_PREVIOUS" in err) == (command.DONE, True, True)
+
+
+def test_an_odd_key_survives_as_the_previous_one(done, tmp_path):
+    odd = "a'b\"c#d$e\\f" + "g" * 32
+    file = tmp_path / ".env"
+    file.write_text("OMS_API_KEY_PREVIOUS=older\n")
+    assert command.main(["rotate-master-key", "--env-file", str(file)]) == command.CANNOT
+    set_key(file, "OMS_API_KEY", odd)
+    done("rotate-master-key", "--env-file", str(file))
+    assert dotenv_values(file, interpolate=False)["OMS_API_KEY_PREVIOUS"] == odd
+
+
+def test_it_is_a_program(database_url, tmp_path):
+    environment = {
+        "HOME": str(tmp_path),
+        "PATH": "",
+        "OMS_API_KEY": BOOTSTRAP_KEY,
+        "DATABASE_URL": database_url,
+    }
+    ended = subprocess.run(
+        [sys.executable, "-m", "app.admin", "create-tenant", "alpha", "Alpha"],
+        cwd=HOME, env=environment, capture_output=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith(b"oms_")

@@ -1,0 +1,326 @@
+"""API keys over REST: shown once, never broader than whoever makes them, rotated with an overlap."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import text
+
+from app.database import unit_of_work
+from tests.factories import NOON
+from tests.identity.administering import (
+    SOON,
+    as_session,
+    bearer,
+    good,
+    key,
+    log_in,
+    operator,
+    refused,
+    trail,
+    user,
+)
+from tests.support import service as support
+
+SHOWN = {
+    *("key_id", "name", "scopes", "state", "created_at", "expires_at", "revoked_at", "last_used_at"),
+    *("portfolios", "rotated_from", "created_by"),
+}
+
+
+class Clock:
+    """The service's wall clock and its memory's, moved together by hand."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+        self.seconds = 0.0
+
+    def pass_by(self, **time: float) -> None:
+        self.now += timedelta(**time)
+        self.seconds += timedelta(**time).total_seconds()
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    moved = Clock()
+    for module in ("authenticator", "sessions"):
+        monkeypatch.setattr(f"app.identity.service.{module}.monotonic_seconds", lambda: moved.seconds)
+    return moved
+
+
+@pytest.fixture
+def timed(clock, database_url, monkeypatch):
+    """A desk whose service keeps the clock's time."""
+    made = support.create_app
+    monkeypatch.setattr(support, "create_app", lambda settings: made(settings, lambda: clock.now))
+    with support.serving(database_url) as service:
+        yield service.desk()
+
+
+def test_a_key_is_shown_once_and_works(desk):
+    made = key(desk)
+    assert set(made) == SHOWN | {"key"}
+    assert (made["name"], made["scopes"], made["state"]) == ("bot", ["read", "trade"], "live")
+    assert desk.with_key(made["key"]).trade()["source"] == "bot"
+    listed = good(desk.get("/api-keys"))
+    assert [one["name"] for one in listed][:1] == ["bot"]
+    assert set(listed[0]) == SHOWN == set(good(desk.get(f"/api-keys/{made['key_id']}")))
+    assert made["key"][17:] not in desk.get("/api-keys").text
+
+
+def test_making_a_key_is_in_the_trail_without_the_key(desk):
+    made = key(desk, expires_at=SOON)
+    [entry] = trail(desk)
+    assert (entry["action"], entry["target"]) == ("key.created", "key:bot")
+    assert entry["after"] == {
+        "key_id": made["key_id"],
+        "name": "bot",
+        "scopes": ["read", "trade"],
+        "expires_at": "2036-01-01T00:00:00.000000Z",
+        "portfolios": None,
+    }
+    assert made["created_by"] == entry["actor"]
+    assert made["key"][17:] not in str(trail(desk))
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"name": None}, "name"),
+        ({"name": ""}, "name"),
+        ({"name": "é"}, "name"),
+        ({"name": "x" * 61}, "name"),
+        ({"name": "Bootstrap"}, "name"),
+        ({"name": "session"}, "name"),
+        ({"name": "a~b"}, "name"),
+        ({"scopes": []}, "scopes"),
+        ({"scopes": ["write"]}, "scopes"),
+        ({"scopes": ["tenants"]}, "scopes"),
+        ({"scopes": "read"}, "scopes"),
+        ({"expires_at": "tomorrow"}, "expires_at"),
+        ({"expires_at": "2036-01-01T00:00:00"}, "expires_at"),
+        ({"expires_at": "2020-01-01T00:00:00Z"}, "expires_at"),
+        ({"expires_at": 5}, "expires_at"),
+        ({"portfolios": ["Nowhere"]}, "portfolios.0"),
+        ({"portfolios": ["A", "a"]}, "portfolios"),
+        ({"portfolios": ["x"] * 91}, "portfolios"),
+        ({"key_id": "a" * 12}, "key_id"),
+        ({"tenant_id": 1}, "tenant_id"),
+        ({"created_by": "me"}, "created_by"),
+        ({"is_narrowed": False}, "is_narrowed"),
+        ({"rotated_from": "a" * 12}, "rotated_from"),
+        ({"secret_hash": "x"}, "secret_hash"),
+    ],
+)
+def test_what_is_not_acceptable_is_refused_by_field(desk, changes, field):
+    body = {"name": "bot", "scopes": ["read"]} | changes
+    refused(
+        desk.post("/api-keys", {name: value for name, value in body.items() if value is not None}), 422, field
+    )
+    assert len(good(desk.get("/api-keys"))) == 1
+
+
+def test_names_of_keys_are_taken_for_good(desk):
+    made = key(desk)
+    good(desk.patch(f"/api-keys/{made['key_id']}", {"revoked": True}))
+    assert refused(desk.post("/api-keys", {"name": "bot", "scopes": ["read"]}), 409) == "conflict"
+
+
+def test_a_narrowed_key_sees_its_portfolios_alone(desk):
+    for name in ("Growth", "Macro"):
+        desk.trade(portfolio_name=name)
+    made = key(desk, "bot", ("trade",), portfolios=["growth"])
+    assert made["portfolios"] == ["Growth"]
+    narrow = desk.with_key(made["key"])
+    assert good(narrow.get("/portfolios")) == ["Growth"]
+    assert narrow.report(portfolio_name="Macro").status_code == 403
+    assert narrow.report(portfolio_name="Growth").status_code == 201
+    assert good(desk.get("/api-keys"))[0]["portfolios"] == ["Growth"]
+
+
+def test_only_admins_keep_keys(desk):
+    for scopes in ("read", "trade", "approve", "risk", "act_as"):
+        other = desk.with_key(desk.service.mint(scopes, desk.tenant_id))
+        assert other.get("/api-keys").status_code == 403
+        assert other.post("/api-keys", {"name": "k", "scopes": ["read"]}).status_code == 403
+
+
+def test_a_key_that_expires_gives_no_longer_time_than_its_own(desk):
+    limited = desk.with_key(key(desk, "limited", ("admin",), expires_at=SOON)["key"])
+    assert key(limited, "one")["expires_at"] == "2036-01-01T00:00:00.000000Z"
+    assert (
+        key(limited, "two", expires_at="2035-06-01T00:00:00Z")["expires_at"] == "2035-06-01T00:00:00.000000Z"
+    )
+    for expires_at in (None, "2036-01-01T00:00:01Z"):
+        body = {"name": "three", "scopes": ["read"], "expires_at": expires_at}
+        assert refused(limited.post("/api-keys", body), 403) == "too-broad"
+
+
+def test_a_session_gives_no_longer_time_than_its_own(desk):
+    user(desk, role="admin")
+    session = bearer(log_in(desk))
+    made = good(as_session(desk, "POST", "/api-keys", session, {"name": "k", "scopes": ["read"]}), 201)
+    assert datetime.fromisoformat(made["expires_at"]) <= datetime.now(UTC) + timedelta(days=30)
+    body = {"name": "eternal", "scopes": ["read"], "expires_at": None}
+    assert refused(as_session(desk, "POST", "/api-keys", session, body), 403) == "too-broad"
+    assert made["created_by"] == "alice@example.com"
+    assert trail(desk)[0]["via"] == "session"
+
+
+def test_a_revoked_key_is_dead_within_a_second(desk, clock):
+    made = key(desk)
+    bot = desk.with_key(made["key"])
+    assert bot.get("/portfolios").status_code == 200
+    changed = good(desk.patch(f"/api-keys/{made['key_id']}", {"revoked": True}))
+    assert changed["state"] == "revoked"
+    clock.pass_by(seconds=0.99)
+    assert bot.get("/portfolios").status_code == 401
+    assert good(desk.patch(f"/api-keys/{made['key_id']}", {"revoked": True})) == changed
+    assert [one["action"] for one in trail(desk)] == ["key.revoked", "key.created"]
+
+
+def test_a_key_is_renamed(desk):
+    made = key(desk)
+    key(desk, "other")
+    path = f"/api-keys/{made['key_id']}"
+    assert refused(desk.patch(path, {"name": "other"}), 409) == "conflict"
+    assert good(desk.patch(path, {"name": "desk-bot"}))["name"] == "desk-bot"
+    assert (trail(desk)[0]["before"], trail(desk)[0]["after"]) == ({"name": "bot"}, {"name": "desk-bot"})
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "body"),
+        ({"revoked": False}, "revoked"),
+        ({"revoked": 1}, "revoked"),
+        ({"name": None}, "name"),
+        ({"scopes": ["admin"]}, "scopes"),
+        ({"expires_at": None}, "expires_at"),
+        ({"portfolios": None}, "portfolios"),
+    ],
+)
+def test_changes_that_are_none_are_refused(desk, body, field):
+    refused(desk.patch(f"/api-keys/{key(desk)['key_id']}", body), 422, field)
+
+
+def test_the_last_admin_key_stays(desk):
+    [own] = good(desk.get("/api-keys"))
+    assert refused(desk.patch(f"/api-keys/{own['key_id']}", {"revoked": True}), 409) == "last-admin"
+    key(desk, "narrow", ("admin",), portfolios=[])
+    assert refused(desk.patch(f"/api-keys/{own['key_id']}", {"revoked": True}), 409) == "last-admin"
+    key(desk, "second", ("admin",))
+    good(desk.patch(f"/api-keys/{own['key_id']}", {"revoked": True}))
+
+
+def test_rotation_gives_a_fresh_key_with_the_same_name_and_rights(timed, clock):
+    timed.trade(portfolio_name="Growth")
+    old = key(timed, "bot", ("trade",), portfolios=["Growth"])
+    new = good(timed.post(f"/api-keys/{old['key_id']}:rotate", {"overlap_seconds": 60}), 201)
+    assert new["key"] != old["key"]
+    same = ("name", "scopes", "portfolios", "expires_at", "state")
+    assert [new[name] for name in same] == [old[name] for name in same]
+    assert new["rotated_from"] == old["key_id"]
+    retired = good(timed.get(f"/api-keys/{old['key_id']}"))
+    assert retired["name"] == f"bot~{old['key_id']}"
+    assert retired["expires_at"] == "2026-11-20T12:01:00.000000Z"
+    clock.pass_by(seconds=59)
+    assert timed.with_key(old["key"]).get("/portfolios").status_code == 200
+    clock.pass_by(seconds=1)
+    assert timed.with_key(old["key"]).get("/portfolios").status_code == 401
+    assert good(timed.with_key(new["key"]).get("/portfolios")) == ["Growth"]
+    assert timed.with_key(new["key"]).trade(portfolio_name="Growth")["source"] == "bot"
+
+
+def test_rotation_is_in_the_trail_without_the_key(desk):
+    old = key(desk)
+    new = good(desk.post(f"/api-keys/{old['key_id']}:rotate", {}), 201)
+    entry = trail(desk)[0]
+    assert (entry["action"], entry["target"], entry["before"]) == (
+        *("key.rotated", "key:bot", {"key_id": old["key_id"]}),
+    )
+    assert (entry["after"]["key_id"], new["key"][17:] in str(trail(desk))) == (new["key_id"], False)
+
+
+def test_an_old_key_never_gains_time_by_rotation(timed):
+    old = key(timed, expires_at="2026-11-20T12:10:00Z")
+    new = good(timed.post(f"/api-keys/{old['key_id']}:rotate", {"expires_at": SOON}), 201)
+    assert good(timed.get(f"/api-keys/{old['key_id']}"))["expires_at"] == "2026-11-20T12:10:00.000000Z"
+    assert new["expires_at"] == "2036-01-01T00:00:00.000000Z"
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"overlap_seconds": -1}, "overlap_seconds"),
+        ({"overlap_seconds": 604_801}, "overlap_seconds"),
+        ({"overlap_seconds": 1.5}, "overlap_seconds"),
+        ({"overlap_seconds": True}, "overlap_seconds"),
+        ({"overlap_seconds": "60"}, "overlap_seconds"),
+        ({"scopes": ["admin"]}, "scopes"),
+        ({"expires_at": "2020-01-01T00:00:00Z"}, "expires_at"),
+    ],
+)
+def test_rotations_that_are_none_are_refused(desk, body, field):
+    refused(desk.post(f"/api-keys/{key(desk)['key_id']}:rotate", body), 422, field)
+
+
+def test_a_key_that_is_over_or_was_rotated_is_not_rotated(timed, clock):
+    old = key(timed)
+    good(timed.post(f"/api-keys/{old['key_id']}:rotate", {"overlap_seconds": 604_800}), 201)
+    assert refused(timed.post(f"/api-keys/{old['key_id']}:rotate", {}), 409) == "conflict"
+    brief = key(timed, "brief", expires_at="2026-11-20T12:10:00Z")
+    clock.pass_by(minutes=10)
+    assert refused(timed.post(f"/api-keys/{brief['key_id']}:rotate", {}), 409) == "conflict"
+    gone = key(timed, "gone")
+    good(timed.patch(f"/api-keys/{gone['key_id']}", {"revoked": True}))
+    assert refused(timed.post(f"/api-keys/{gone['key_id']}:rotate", {}), 409) == "conflict"
+
+
+def test_who_expires_gives_no_more_time_by_rotation(desk):
+    eternal = key(desk)
+    limited = desk.with_key(key(desk, "limited", ("admin",), expires_at=SOON)["key"])
+    assert refused(limited.post(f"/api-keys/{eternal['key_id']}:rotate", {}), 403) == "too-broad"
+    body = {"expires_at": "2035-01-01T00:00:00Z"}
+    good(limited.post(f"/api-keys/{eternal['key_id']}:rotate", body), 201)
+
+
+def test_keys_are_listed_newest_first_in_pages(desk):
+    names = [key(desk, name)["name"] for name in ("a", "b", "c")]
+    with unit_of_work(desk.service.engine) as connection:  # made at the same moment, two of them
+        connection.execute(
+            text("UPDATE api_keys SET created_at = (SELECT max(created_at) FROM api_keys WHERE name = 'b') "
+                 "WHERE name = 'c' AND tenant_id = :id"), {"id": desk.tenant_id},
+        )  # fmt: skip
+    seen, path = [], "/api/v1/api-keys?limit=1"
+    while path:
+        page = desk.service.client.get(path, headers={"X-API-Key": desk.key})
+        seen += [one["name"] for one in good(page)]
+        path = page.links.get("next", {}).get("url")
+    assert len(seen) == 4
+    assert set(seen) > set(names)
+    assert (set(seen[:2]), seen[2]) == ({"b", "c"}, "a")
+
+
+def test_keys_of_others_are_none(service):
+    one, two = service.desk(), service.desk()
+    mine, theirs = key(one, "bot"), key(two, "bot")
+    for ask in (
+        lambda key_id: one.get(f"/api-keys/{key_id}"),
+        lambda key_id: one.patch(f"/api-keys/{key_id}", {"revoked": True}),
+        lambda key_id: one.post(f"/api-keys/{key_id}:rotate", {}),
+    ):
+        foreign, absent = ask(theirs["key_id"]), ask("0" * 12)
+        assert (foreign.status_code, absent.status_code) == (404, 404)
+        assert foreign.json()["detail"].replace(theirs["key_id"], "0" * 12) == absent.json()["detail"]
+    assert one.get("/api-keys/x").status_code == 422
+    assert mine["key_id"] != theirs["key_id"]
+    assert two.with_key(theirs["key"]).get("/portfolios").status_code == 200
+
+
+def test_the_installations_own_key_mints_for_its_own_tenant_alone(service, desk):
+    made = key(operator(service), f"first-{desk.tenant_id}", ("admin",))
+    assert (
+        operator(service).with_key(made["key"]).post("/tenants", {"name": "x", "slug": "x"}).status_code
+        == 403
+    )
+    assert made["key_id"] not in desk.get("/api-keys").text

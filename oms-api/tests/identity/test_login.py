@@ -1,0 +1,403 @@
+"""Logging in: the same answer and the same work whatever is wrong, and everything of it audited."""
+
+import asyncio
+import json
+
+import pytest
+from sqlalchemy import event, text
+from sqlalchemy.engine import Engine
+
+from app.audit.service import AuditEntry
+from app.database import unit_of_work
+from app.errors import Unavailable
+from app.identity.errors import TenantSuspended
+from app.identity.rules.clients import Client
+from app.identity.service import passwords as passwords_service
+from app.identity.service.logins import WrongLogin
+from app.identity.service.throttle import ACCOUNT, PAIR, TooManyLogIns
+from tests.support.people import LAPTOP, PASSWORD, THIEF, House, houses, settle
+
+WRONG = "another kettle marches south"
+
+
+@pytest.fixture
+def house(database_url):
+    with houses(database_url) as (one,):
+        yield one
+
+
+@pytest.fixture
+def alice(engine):
+    return settle(engine)
+
+
+def run(engine, statement, **facts):
+    with unit_of_work(engine) as connection:
+        connection.execute(text(statement), facts)
+
+
+def asked(engine, statement):
+    with engine.connect() as connection:
+        return connection.execute(text(statement)).all()
+
+
+def trail(house, engine):
+    house.trail.flush(everything=True)
+    return asked(engine, "SELECT * FROM audit_log ORDER BY tenant_id, sequence")
+
+
+def refused(house: House, said, client=LAPTOP):
+    with pytest.raises(WrongLogin) as told:
+        house.log_in(said, client)
+    return told.value
+
+
+def wrong_in_every_way(alice):
+    return {
+        "password": alice.says(WRONG),
+        "person": alice.says(email="nobody@x"),
+        "person and password": alice.says(WRONG, email="nobody@x"),
+        "tenant": alice.says(tenant="no-such-tenant"),
+        "everything": alice.says(WRONG, tenant="no-such-tenant", email="nobody@x"),
+    }
+
+
+def test_the_right_words_begin_a_session(house, alice):
+    tokens = house.log_in(alice.says())
+    assert house.caller(tokens.access).person == alice.email
+
+
+def test_the_same_address_in_two_tenants_is_two_people(house, alice, engine):
+    other = settle(engine)
+    run(engine, "UPDATE logins SET password_hash = 'x' WHERE tenant_id = :id", id=other.tenant_id)
+    assert house.caller(house.log_in(alice.says()).access).tenant_id == alice.tenant_id
+    refused(house, other.says())
+
+
+@pytest.mark.parametrize("what", ["password", "person", "person and password", "tenant", "everything"])
+def test_whatever_is_wrong_the_answer_and_the_work_are_the_same(house, alice, monkeypatch, what):
+    queries, hashes = [], []
+    hasher = passwords_service._hasher()
+
+    class Counting:
+        def verify(self, stored, password):
+            hashes.append(stored.rsplit("$", 2)[0])
+            return hasher.verify(stored, password)
+
+    monkeypatch.setattr(passwords_service, "_hasher", Counting)
+    event.listen(house.engine, "before_cursor_execute", lambda *facts: queries.append(facts[2]))
+    error = refused(house, wrong_in_every_way(alice)[what])
+    assert (error.status, error.kind) == (401, "wrong-login")
+    assert error.detail == "The tenant, the e-mail address or the password is wrong."
+    assert hashes == ["$argon2id$v=19$m=19456,t=2,p=1"]
+    assert len([query for query in queries if query != "BEGIN"]) == 1
+
+
+def test_a_disabled_person_is_told_the_same(house, alice, engine):
+    run(engine, "UPDATE users SET status = 'disabled'")
+    assert refused(house, alice.says()).detail == refused(house, alice.says(WRONG)).detail
+    assert asked(engine, "SELECT * FROM sessions") == []
+
+
+def test_who_knows_the_password_is_told_of_a_suspended_tenant_and_nobody_else(house, alice, engine):
+    run(engine, "UPDATE tenants SET status = 'suspended'")
+    with pytest.raises(TenantSuspended):
+        house.log_in(alice.says())
+    refused(house, alice.says(WRONG))
+
+
+def test_a_hash_with_older_parameters_is_replaced_at_the_next_log_in(house, alice, engine):
+    from argon2 import PasswordHasher  # noqa: PLC0415  # as the service does
+
+    weak = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash(PASSWORD)
+    run(engine, "UPDATE logins SET password_hash = :weak", weak=weak)
+    refused(house, alice.says(WRONG))
+    assert asked(engine, "SELECT password_hash FROM logins")[0][0] == weak
+    house.log_in(alice.says())
+    assert "m=19456,t=2,p=1" in asked(engine, "SELECT password_hash FROM logins")[0][0]
+    assert house.log_in(alice.says())
+
+
+# The trail
+
+
+def test_success_is_in_the_trail_with_its_session(house, alice, engine):
+    tokens = house.log_in(alice.says())
+    (row,) = trail(house, engine)
+    assert (row.tenant_id, row.actor, row.action) == (alice.tenant_id, "alice@x", "login.succeeded")
+    assert (row.address, row.request_id) == (LAPTOP.address, LAPTOP.request_id)
+    assert row.target == house.caller(tokens.access).key_id
+
+
+def test_failures_at_an_account_coalesce(house, alice, engine):
+    for _ in range(PAIR.attempts):
+        refused(house, alice.says(WRONG))
+    rows = trail(house, engine)
+    assert {(row.actor, row.action, row.target) for row in rows} == {
+        ("alice@x", "login.failed", "user:alice@x")
+    }
+    assert sum(row.count for row in rows) == PAIR.attempts
+    assert len(rows) <= 2
+
+
+def test_made_up_accounts_make_one_line_and_are_not_repeated(house, alice, engine):
+    for number in range(PAIR.attempts + 5):
+        refused(house, alice.says(email=f"{PASSWORD.replace(' ', '')}{number}@x"))
+    rows = trail(house, engine)
+    assert len(rows) <= 2
+    assert sum(row.count for row in rows) == PAIR.attempts + 5
+    assert "kettle" not in str(rows)
+
+
+def test_an_unknown_tenant_has_no_trail(house, alice, engine):
+    refused(house, alice.says(tenant="no-such-tenant"))
+    assert trail(house, engine) == []
+
+
+def test_no_password_and_no_token_is_kept_anywhere(house, alice, engine, caplog):
+    caplog.set_level("DEBUG")
+    tokens = house.log_in(alice.says())
+    refused(house, alice.says(WRONG))
+    trail(house, engine)
+    everything = (
+        caplog.text + repr(alice.says()) + repr(tokens) + str([record.__dict__ for record in caplog.records])
+    )
+    for table in ("logins", "sessions", "users", "audit_log"):
+        everything += str(asked(engine, f"SELECT * FROM {table}"))  # noqa: S608  # names of our own
+    for secret in (PASSWORD, WRONG, tokens.access, tokens.refresh, tokens.refresh.rpartition(".")[2]):
+        assert secret not in everything
+
+
+# The throttle
+
+
+def test_ten_failures_and_then_even_the_right_password_waits(house, alice):
+    for _ in range(PAIR.attempts):
+        refused(house, alice.says(WRONG))
+    with pytest.raises(TooManyLogIns) as told:
+        house.log_in(alice.says())
+    assert told.value.retry_after_seconds in range(1, int(PAIR.seconds_each) + 1)
+
+
+def test_the_throttled_cost_nothing(house, alice, monkeypatch):
+    for _ in range(PAIR.attempts):
+        refused(house, alice.says(WRONG))
+
+    async def verify(*_):
+        raise AssertionError("hashed")
+
+    monkeypatch.setattr(house.passwords, "verify", verify)
+    queries: list[str] = []
+    event.listen(house.engine, "before_cursor_execute", lambda *facts: queries.append(facts[2]))
+    with pytest.raises(TooManyLogIns):
+        house.log_in(alice.says())
+    assert queries == []
+
+
+@pytest.fixture
+def quick(house, monkeypatch):
+    """The house with a hasher that only compares, so that attacks take no time."""
+
+    class Comparing:
+        def verify(self, stored, password):
+            from argon2.exceptions import VerifyMismatchError  # noqa: PLC0415  # as the service does
+
+            if password != PASSWORD or "AAAA" in stored:
+                raise VerifyMismatchError
+
+        def check_needs_rehash(self, _):
+            return False
+
+    monkeypatch.setattr(passwords_service, "_hasher", Comparing)
+    return house
+
+
+def attack(house, said, addresses):
+    for number in range(addresses):
+        refused(house, said, Client(f"198.51.100.{number}", "bot", "r"))
+
+
+def test_an_attack_from_many_addresses_does_not_lock_out_the_victim_at_home(quick, alice):
+    quick.log_in(alice.says())
+    attack(quick, alice.says(WRONG), ACCOUNT.attempts)
+    with pytest.raises(TooManyLogIns):
+        quick.log_in(alice.says(WRONG), Client("198.51.100.200", "bot", "r"))
+    with pytest.raises(TooManyLogIns):
+        quick.log_in(alice.says(), THIEF)  # even the right password, from where it never came
+    assert quick.log_in(alice.says())
+
+
+def test_where_one_logged_in_before_is_known_after_a_restart_and_to_other_processes(
+    database_url, quick, alice
+):
+    quick.log_in(alice.says())
+    with houses(database_url) as (restarted,):
+        attack(restarted, alice.says(WRONG), ACCOUNT.attempts)
+        assert restarted.log_in(alice.says())
+
+
+def test_the_throttle_does_not_tell_who_exists(quick, alice):
+    nobody = alice.says(WRONG, email="nobody@x")
+    told = []
+    for said in (alice.says(WRONG), nobody):
+        attack(quick, said, ACCOUNT.attempts)
+        queries: list[str] = []
+        listen = lambda *facts, seen=queries: seen.append(facts[2])  # noqa: E731  # to be taken off again
+        event.listen(Engine, "before_cursor_execute", listen)
+        with pytest.raises(TooManyLogIns) as refusal:
+            quick.log_in(said, Client("198.51.100.200", "bot", "r"))
+        event.remove(Engine, "before_cursor_execute", listen)
+        told.append((refusal.value.detail, refusal.value.retry_after_seconds, len(queries)))
+    assert told[0] == told[1]
+
+
+def test_what_could_not_be_tried_is_not_counted(quick, alice, monkeypatch):
+    verify = quick.passwords.verify
+
+    async def full(*_):
+        raise Unavailable("full")
+
+    monkeypatch.setattr(quick.passwords, "verify", full)
+    for _ in range(3 * PAIR.attempts):
+        with pytest.raises(Unavailable):
+            quick.log_in(alice.says())
+    monkeypatch.setattr(quick.passwords, "verify", verify)
+    assert quick.log_in(alice.says())
+
+
+def test_a_crowd_is_told_to_come_again_in_a_moment(house, alice):
+    async def crowd():
+        attempts = [
+            house.log_ins.log_in(alice.says(email=f"{number}@x"), Client(f"203.0.113.{number}", "bot", "r"))
+            for number in range(200)
+        ]
+        return await asyncio.gather(*attempts, return_exceptions=True)
+
+    told = asyncio.run(crowd())
+    refusals = [one for one in told if isinstance(one, Unavailable)]
+    assert refusals
+    assert {one.retry_after_seconds for one in refusals} == {1}
+    assert sum(isinstance(one, WrongLogin) for one in told) == 200 - len(refusals)
+
+
+# On the wire
+
+
+@pytest.fixture
+def client(serve, engine):
+    with serve() as service:
+        yield service.client
+
+
+def post(client, path, body, **headers):
+    sent = {"Content-Type": "application/json"} | headers
+    return client.post(f"/api/v1/auth/{path}", content=json.dumps(body).encode(), headers=sent)
+
+
+def said(person, **changes):
+    return {"tenant": person.tenant, "email": person.email, "password": PASSWORD} | changes
+
+
+def bearer(tokens):
+    return {"Authorization": f"Bearer {tokens['access_token']}"}
+
+
+def test_a_session_from_log_in_to_log_out(client, alice):
+    answer = post(client, "login", said(alice, email=" Alice@X "))
+    assert answer.status_code == 200, answer.text
+    tokens = answer.json()
+    assert set(tokens) == {"access_token", "refresh_token", "token_type", "expires_in"}
+    assert (tokens["token_type"], tokens["expires_in"]) == ("bearer", 900)
+    assert answer.headers["cache-control"] == "no-store"
+
+    me = client.get("/api/v1/auth/me", headers=bearer(tokens)).json()
+    assert me == {
+        "actor": "alice@x",
+        "tenant": alice.tenant,
+        "tenant_name": "A desk",
+        "name": "Alice",
+        "email": "alice@x",
+        "role": "trader",
+        "scopes": ["read", "trade"],
+        "portfolios": None,
+        "via": "session",
+    }
+    fresh = post(client, "refresh", {"refresh_token": tokens["refresh_token"]}).json()
+    assert fresh["refresh_token"] != tokens["refresh_token"]
+    assert post(client, "logout", {}, **bearer(fresh)).status_code == 204
+    for sent in (tokens, fresh):
+        assert client.get("/api/v1/auth/me", headers=bearer(sent)).status_code == 401
+    assert post(client, "refresh", {"refresh_token": fresh["refresh_token"]}).status_code == 401
+
+
+def test_all_that_is_wrong_looks_the_same_on_the_wire(client, alice):
+    answers = [
+        post(client, "login", said(alice, **changes))
+        for changes in ({"password": WRONG}, {"email": "nobody@x"}, {"tenant": "nowhere"})
+    ]
+    told = [{**answer.json(), "request_id": ""} for answer in answers]
+    assert [answer.status_code for answer in answers] == [401] * 3
+    assert told[0] == told[1] == told[2]
+
+
+def test_after_ten_failures_it_is_429_with_the_seconds_to_wait(client, alice):
+    for _ in range(PAIR.attempts):
+        assert post(client, "login", said(alice, password=WRONG)).status_code == 401
+    answer = post(client, "login", said(alice))
+    assert answer.status_code == 429
+    assert 0 < int(answer.headers["retry-after"]) <= PAIR.seconds_each
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"password": ""},
+        {"password": "x" * 1025},
+        {"password": 5},
+        {"password": None},
+        {"email": "alice"},
+        {"email": "a@b@c"},
+        {"email": "a b@c"},
+        {"email": "a\u202eb@c"},
+        {"email": "x" * 250 + "@y.z"},
+        {"tenant": ""},
+        {"tenant": "x" * 61},
+        {"role": "admin"},
+        {"tenant_id": 1},
+    ],
+)
+def test_what_is_no_log_in_is_422_and_not_repeated(client, alice, changes):
+    answer = post(client, "login", said(alice, **changes))
+    assert answer.status_code == 422, answer.text
+    assert PASSWORD not in answer.text
+    assert [error["field"] for error in answer.json()["errors"]] == list(changes)
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"refresh_token": ""}, {"refresh_token": 5}, {"refresh_token": "x" * 1501}]
+)
+def test_what_is_no_refresh_is_422(client, body):
+    assert post(client, "refresh", body).status_code == 422
+
+
+def test_a_refresh_token_that_does_not_count_is_401(client):
+    assert post(client, "refresh", {"refresh_token": "oms-refresh.x"}).status_code == 401
+
+
+def test_an_api_key_is_told_who_it_is_and_has_nothing_to_log_out_of(desk):
+    me = desk.get("/auth/me").json()
+    assert (me["tenant"], me["name"], me["email"], me["role"]) == (f"desk-{desk.tenant_id}", None, None, None)
+    assert me["via"].startswith("key-")
+    assert desk.post("/auth/logout", {}).status_code == 403
+
+
+def test_a_session_trades_by_its_persons_name(client, alice, engine):
+    tokens = post(client, "login", said(alice)).json()
+    body = {"symbol": "AAPL", "quantity": "1", "gmv": "10", "side": "BUY", "portfolio_name": "Growth"}
+    answer = client.post("/api/v1/trade", json=body, headers=bearer(tokens))
+    assert answer.status_code == 201, answer.text
+    assert asked(engine, "SELECT actor, source FROM trades") == [("alice@x", "session")]
+
+
+def test_the_trail_takes_what_a_log_in_writes():
+    assert AuditEntry.__dataclass_fields__.keys() >= {"tenant_id", "actor", "via", "action", "target"}

@@ -1,0 +1,316 @@
+"""Passwords: which will do, and how they are hashed: as argon2id, two at a time, in a line that ends."""
+
+import asyncio
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.errors import Invalid, Unavailable
+from app.identity.rules.passwords import (
+    MIN_LENGTH,
+    MOST_LENGTH,
+    RECOMMENDED_LENGTH,
+    is_common,
+    normalise,
+    password_error,
+)
+from app.identity.service import passwords as service
+from app.identity.service.passwords import NOBODYS_HASH, Passwords, common_passwords, require_good
+from app.identity.service.threads import FewThreads
+
+GOOD = "violet kettle marches north"
+COMMON = frozenset({"dragon", "letmein", "password", "sunshine"})
+ALICE = ("Alice Wonderley", "alice.w@example.com")
+
+
+def code(password, own=()):
+    error = password_error(password, own, COMMON)
+    return error.code if error else None
+
+
+@pytest.fixture
+def passwords():
+    made = Passwords()
+    yield made
+    made.close()
+
+
+# Which will do
+
+
+@pytest.mark.parametrize(
+    "password", [GOOD, "Tr0mb7ne", "пароль-от-двери", "x7 q", "🐢" * 3 + "orbit", "vK3 9-_/"]
+)
+def test_what_is_long_and_unheard_of_will_do(password):
+    assert code(password) == (None if len(password) >= MIN_LENGTH else "password_too_short")
+
+
+def test_there_are_eight_to_1024_characters():
+    long = "".join(chr(0x4E00 + index * 7) for index in range(MOST_LENGTH + 1))
+    assert (MIN_LENGTH, MOST_LENGTH) == (8, 1024)
+    assert code(long[:7]) == "password_too_short"
+    assert code(long[:8]) is None
+    assert code(long[:MOST_LENGTH]) is None
+    assert code(long) == "password_too_long"
+
+
+def test_what_is_refused_is_told_with_the_length_that_is_recommended():
+    for password in ("short", "password", "alice-wonderley"):
+        error = password_error(password, ALICE, COMMON)
+        assert error is not None
+        assert error.field == "password"
+        assert str(RECOMMENDED_LENGTH) in error.message
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "password",
+        "PASSWORD",
+        "Password1",
+        "p@ssw0rd",
+        "P@55w0rd!",
+        "dragon2024",
+        "2024dragon",
+        "12dragon!!",
+        "dragondragon",
+        "letmein!",
+        "sunsh1ne",
+        "aaaaaaaa",
+        "abcabcabc",
+        "12121212",
+        "12345678",
+        "123456789012",
+        "87654321",
+        "qwertyuiop",
+        "qwerty123",
+        "poiuytrewq",
+        "abcdefgh1",
+        "1qaz2wsx",
+        "asdfghjkl",
+        "19841231",
+        "5551234567",
+    ],
+)
+def test_what_is_tried_first_is_refused(password):
+    assert code(password) == "password_common"
+
+
+@pytest.mark.parametrize(
+    "password", ["dragonfruit-lamp", "a dragon I knew", "dragon20245", "abcd-then-zebra", "dragons4me"]
+)
+def test_a_common_word_among_others_will_do(password):
+    assert code(password) is None
+
+
+@pytest.mark.parametrize(
+    "password", ["alice.w@example.com", "AliceWonderley", "wonderley99", "Alice!2024", "example-alice"]
+)
+def test_ones_own_name_and_address_are_refused(password):
+    assert code(password, ALICE) == "password_own"
+    assert code(password, ("Bob", "bob@elsewhere.org")) is None
+
+
+def test_a_name_within_a_longer_password_will_do():
+    assert code("alice rides the tram", ALICE) is None
+
+
+@given(st.text(max_size=40))
+def test_every_text_gets_an_answer(text):
+    assert is_common(text.casefold(), COMMON) in {True, False}
+    password_error(text, [text], COMMON)
+
+
+def test_composed_and_decomposed_letters_are_the_same_password():
+    assert normalise("cafe\u0301 au lait") == normalise("caf\u00e9 au lait")
+    assert normalise(" \ufb01ne print ") == " \ufb01ne print "  # nothing else is folded or trimmed
+
+
+def test_the_list_is_of_lower_case_words_of_some_length():
+    words = common_passwords()
+    assert {"password", "iloveyou", "liverpool", "slackoms"} <= words
+    assert len(words) > 2000
+    assert all(word == word.casefold() and len(word) >= 4 for word in words)
+
+
+def test_the_service_names_the_field_and_the_reason():
+    require_good(GOOD, ALICE)
+    with pytest.raises(Invalid) as refused:
+        require_good("iloveyou2", ALICE)
+    assert [error.field for error in refused.value.errors] == ["password"]
+    assert "iloveyou2" not in str(refused.value)
+
+
+# How they are hashed
+
+
+def test_a_password_matches_its_hash_alone(passwords):
+    async def run():
+        stored = await passwords.hash(GOOD)
+        same = await passwords.verify(stored, GOOD)
+        others = [await passwords.verify(stored, other) for other in (GOOD + " ", GOOD.upper(), "")]
+        return stored, same, others
+
+    stored, same, others = asyncio.run(run())
+    assert stored.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert GOOD not in stored
+    assert (same.matches, same.rehashed) == (True, None)
+    assert [verdict.matches for verdict in others] == [False] * 3
+
+
+def test_two_hashes_of_a_password_differ(passwords):
+    async def run():
+        return await passwords.hash(GOOD), await passwords.hash(GOOD)
+
+    one, other = asyncio.run(run())
+    assert one != other
+
+
+def test_no_character_is_cut_off(passwords):
+    async def run():
+        long = "é" * (MOST_LENGTH - 1)
+        return await passwords.verify(await passwords.hash(long + "a"), long + "b")
+
+    assert not asyncio.run(run()).matches
+
+
+def test_a_nul_ends_nothing(passwords):
+    async def run():
+        return await passwords.verify(await passwords.hash("left\0right-one"), "left\0right-two")
+
+    assert not asyncio.run(run()).matches
+
+
+def test_both_ways_of_writing_a_letter_open(passwords):
+    async def run():
+        return await passwords.verify(await passwords.hash("cafe\u0301 au lait"), "caf\u00e9 au lait")
+
+    assert asyncio.run(run()).matches
+
+
+def test_nobodys_hash_is_verified_with_the_same_parameters_and_never_matches(passwords, monkeypatch):
+    verified = []
+    hasher = service._hasher()
+
+    class Counting:
+        def verify(self, stored, password):
+            verified.append(stored)
+            return hasher.verify(stored, password)
+
+    monkeypatch.setattr(service, "_hasher", Counting)
+    assert not asyncio.run(passwords.verify(None, GOOD)).matches
+    assert verified == [NOBODYS_HASH]
+    assert not hasher.check_needs_rehash(NOBODYS_HASH)
+
+
+def test_nobody_gets_in_even_by_the_password_of_nobodys_hash(passwords, monkeypatch):
+    monkeypatch.setattr(service, "NOBODYS_HASH", asyncio.run(passwords.hash(GOOD)))
+    assert not asyncio.run(passwords.verify(None, GOOD)).matches
+
+
+def test_a_hash_of_older_parameters_is_made_anew_when_it_matches(passwords):
+    from argon2 import PasswordHasher  # noqa: PLC0415  # as the service does
+
+    weak = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash(GOOD)
+    matched = asyncio.run(passwords.verify(weak, GOOD))
+    assert matched.rehashed is not None
+    assert asyncio.run(passwords.verify(matched.rehashed, GOOD)) == (True, None)
+    assert asyncio.run(passwords.verify(weak, "another")) == (False, None)
+
+
+def test_what_is_no_hash_matches_nothing(passwords):
+    assert not asyncio.run(passwords.verify("not a hash", GOOD)).matches
+
+
+def test_it_runs_off_the_event_loop(passwords, monkeypatch):
+    where = []
+
+    class Noting:
+        def hash(self, _):
+            where.append(threading.current_thread())
+            return "hash"
+
+    monkeypatch.setattr(service, "_hasher", Noting)
+    asyncio.run(passwords.hash(GOOD))
+    assert where[0] is not threading.main_thread()
+
+
+# The line
+
+
+class Door:
+    """Work that waits for the door to open, and counts who is inside."""
+
+    def __init__(self) -> None:
+        self.opened, self.entered = threading.Event(), threading.Event()
+        self.inside, self.most = 0, 0
+        self.lock = threading.Lock()
+
+    def work(self):
+        with self.lock:
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+        self.entered.set()
+        self.opened.wait(10)
+        with self.lock:
+            self.inside -= 1
+        return True
+
+
+def test_two_work_at_once_others_wait_and_beyond_the_line_it_is_503():
+    door, threads = Door(), FewThreads(2, 3, "test", "too many")
+
+    async def run():
+        tasks = [asyncio.create_task(threads.run(door.work)) for _ in range(9)]
+        refused, _ = await asyncio.wait(tasks, timeout=5, return_when=asyncio.FIRST_EXCEPTION)
+        assert all(isinstance(task.exception(), Unavailable) for task in refused)
+        door.opened.set()
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    results = asyncio.run(run())
+    threads.close()
+    assert results.count(True) == 5
+    refusals = [result for result in results if isinstance(result, Unavailable)]
+    assert [refusal.retry_after_seconds for refusal in refusals] == [1] * 4
+    assert door.most == 2
+
+
+def test_who_leaves_the_line_makes_no_room_before_the_work_is_done():
+    door, threads = Door(), FewThreads(1, 0, "test", "too many")
+
+    async def run():
+        task = asyncio.create_task(threads.run(door.work))
+        await asyncio.to_thread(door.entered.wait, 10)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        with pytest.raises(Unavailable):
+            await threads.run(door.work)
+
+    asyncio.run(run())
+    door.opened.set()
+    threads.close()
+
+
+def test_a_failure_is_told_and_makes_room():
+    threads = FewThreads(1, 0, "test", "too many")
+
+    def fail():
+        raise KeyError("what")
+
+    async def run():
+        for _ in range(3):
+            with pytest.raises(KeyError):
+                await threads.run(fail)
+
+    asyncio.run(run())
+    threads.close()
+
+
+def test_what_is_closed_takes_nothing_more():
+    threads = FewThreads(1, 1, "test", "too many")
+    threads.close()
+    with pytest.raises(Unavailable):
+        asyncio.run(threads.run(lambda: 1))

@@ -1,0 +1,242 @@
+"""Refresh tokens: each works once, a lost answer is told again, a stolen one ends the session for both."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+
+from app.database import unit_of_work
+from app.identity.errors import NoValidKey, TenantSuspended
+from app.identity.queries import sessions as queries
+from app.identity.rules.clients import Client
+from app.identity.rules.tokens import Tokens, make_refresh, read_refresh
+from app.identity.service.sessions import NotRefreshed
+from tests.support.people import LAPTOP, RING, THIEF, houses, settle
+
+RACERS = 50
+
+
+@pytest.fixture
+def house(database_url):
+    with houses(database_url) as (one,):
+        yield one
+
+
+@pytest.fixture
+def alice(engine):
+    return settle(engine)
+
+
+def run(engine, statement, **facts):
+    with unit_of_work(engine) as connection:
+        connection.execute(text(statement), facts)
+
+
+def asked(engine, statement):
+    with engine.connect() as connection:
+        return connection.execute(text(statement)).all()
+
+
+def ended_because(engine):
+    return [row.revoked_because for row in asked(engine, "SELECT revoked_because FROM sessions")]
+
+
+def trail(engine):
+    return [row.action for row in asked(engine, "SELECT action FROM audit_log ORDER BY sequence")]
+
+
+def race(house_list, token, clients):
+    """Present the token for all clients at once, spread over the houses; return what each was told."""
+
+    async def present():
+        tasks = [
+            house_list[index % len(house_list)].sessions.refresh(token, client)
+            for index, client in enumerate(clients)
+        ]
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    return asyncio.run(present())
+
+
+def test_a_token_is_exchanged_for_the_next_and_the_session_goes_on(house, alice):
+    tokens = house.log_in(alice.says())
+    for generation in range(1, 4):
+        house.now += timedelta(minutes=14)
+        tokens = house.refresh(tokens.refresh)
+        assert read_refresh(tokens.refresh, RING)[1] == generation
+        caller = house.caller(tokens.access)
+        assert (caller.tenant_id, caller.user_id) == (alice.tenant_id, alice.user_id)
+
+
+def test_a_lost_answer_is_told_again_to_the_same_client(house, alice, engine):
+    first = house.log_in(alice.says())
+    second = house.refresh(first.refresh)
+    house.now += timedelta(seconds=10)
+    again = house.refresh(first.refresh)
+    assert again.refresh == second.refresh
+    assert house.caller(again.access)
+    assert house.refresh(second.refresh)
+    assert ended_because(engine) == [None]
+
+
+def test_after_ten_seconds_it_is_taken_for_stolen(house, alice, engine):
+    first = house.log_in(alice.says())
+    second = house.refresh(first.refresh)
+    house.now += timedelta(seconds=11)
+    with pytest.raises(NotRefreshed):
+        house.refresh(first.refresh)
+    with pytest.raises(NotRefreshed):
+        house.refresh(second.refresh)
+    assert ended_because(engine) == ["refresh token used twice"]
+
+
+@pytest.mark.parametrize(
+    "other", [THIEF, Client(LAPTOP.address, "curl", "r"), Client(THIEF.address, LAPTOP.user_agent, "r")]
+)
+def test_another_client_with_a_used_token_ends_the_session_at_once(house, alice, engine, other):
+    first = house.log_in(alice.says())
+    second = house.refresh(first.refresh)
+    with pytest.raises(NotRefreshed):
+        house.refresh(first.refresh, other)
+    for token, client in ((second.refresh, LAPTOP), (first.refresh, LAPTOP), (second.refresh, other)):
+        with pytest.raises(NotRefreshed):
+            house.refresh(token, client)
+    with pytest.raises(NoValidKey):
+        house.caller(second.access)
+    assert trail(engine) == ["login.succeeded", "session.reused"]
+
+
+def test_a_thief_who_is_first_is_found_out_by_the_owner(house, alice, engine):
+    first = house.log_in(alice.says())
+    stolen = house.refresh(first.refresh, THIEF)
+    with pytest.raises(NotRefreshed):
+        house.refresh(first.refresh)
+    with pytest.raises(NotRefreshed):
+        house.refresh(stolen.refresh, THIEF)
+    with pytest.raises(NoValidKey):
+        house.caller(stolen.access)
+
+
+def test_the_trail_says_who_presented_it_from_where(house, alice, engine):
+    first = house.log_in(alice.says())
+    house.refresh(first.refresh)
+    with pytest.raises(NotRefreshed):
+        house.refresh(first.refresh, THIEF)
+    session_id, _ = read_refresh(first.refresh, RING)
+    rows = asked(engine, "SELECT * FROM audit_log ORDER BY sequence")
+    assert (rows[1].tenant_id, rows[1].actor, rows[1].target) == (
+        alice.tenant_id,
+        "alice@x",
+        f"session:{session_id}",
+    )
+    assert (rows[1].address, rows[1].request_id) == (THIEF.address, THIEF.request_id)
+    assert not [row for row in rows if first.refresh in str(row) or first.access in str(row)]
+
+
+def test_other_sessions_of_the_person_stand(house, alice):
+    here, there = house.log_in(alice.says()), house.log_in(alice.says(), THIEF)
+    house.refresh(here.refresh)
+    with pytest.raises(NotRefreshed):
+        house.refresh(here.refresh, THIEF)
+    assert house.refresh(there.refresh, THIEF)
+
+
+def test_of_fifty_racers_of_one_client_all_are_told_the_one_successor(database_url, alice, engine):
+    with houses(database_url, 2) as both:
+        first = both[0].log_in(alice.says())
+        told = race(both, first.refresh, [LAPTOP] * RACERS)
+    assert all(isinstance(one, Tokens) for one in told), told
+    assert {one.refresh for one in told} == {make_refresh(read_refresh(first.refresh, RING)[0], 1, RING)}
+    assert [row.generation for row in asked(engine, "SELECT generation FROM sessions")] == [1]
+    assert ended_because(engine) == [None]
+
+
+def test_of_fifty_racing_clients_at_most_one_wins_and_the_session_is_over(database_url, alice, engine):
+    racers = [Client(f"198.51.100.{number}", "browser", "r") for number in range(RACERS)]
+    with houses(database_url, 2) as both:
+        first = both[0].log_in(alice.says())
+        told = race(both, first.refresh, racers)
+        winners = [one for one in told if isinstance(one, Tokens)]
+        assert len(winners) == 1
+        assert sum(isinstance(one, NotRefreshed) for one in told) == RACERS - 1
+        with pytest.raises(NotRefreshed):
+            both[1].refresh(winners[0].refresh, racers[0])
+    assert [row.generation for row in asked(engine, "SELECT generation FROM sessions")] == [1]
+    assert trail(engine) == ["login.succeeded", "session.reused"]
+
+
+def test_a_session_ends_after_a_month_however_busy(house, alice):
+    tokens = house.log_in(alice.says())
+    for _ in range(5):
+        house.now += timedelta(days=5)
+        tokens = house.refresh(tokens.refresh)
+    house.now += timedelta(days=5)
+    with pytest.raises(NotRefreshed):
+        house.refresh(tokens.refresh)
+
+
+def test_a_session_that_nobody_used_for_a_week_is_over(house, alice, engine):
+    tokens = house.log_in(alice.says())
+    house.now += timedelta(days=7)
+    with pytest.raises(NotRefreshed):
+        house.refresh(tokens.refresh)
+    assert trail(engine) == ["login.succeeded"]  # nothing was stolen
+
+
+def test_a_disabled_person_gets_no_more_tokens(house, alice, engine):
+    tokens = house.log_in(alice.says())
+    run(engine, "UPDATE users SET status = 'disabled' WHERE id = :id", id=alice.user_id)
+    with pytest.raises(NotRefreshed):
+        house.refresh(tokens.refresh)
+    run(engine, "UPDATE users SET status = 'active' WHERE id = :id", id=alice.user_id)
+    assert house.refresh(tokens.refresh)
+
+
+def test_a_suspended_tenant_is_told_so(house, alice, engine):
+    tokens = house.log_in(alice.says())
+    run(engine, "UPDATE tenants SET status = 'suspended' WHERE id = :id", id=alice.tenant_id)
+    with pytest.raises(TenantSuspended):
+        house.refresh(tokens.refresh)
+
+
+def test_what_is_no_token_never_reaches_the_database(house, alice, monkeypatch):
+    async def run_nothing(_):
+        raise AssertionError("asked the database")
+
+    tokens = house.log_in(alice.says())
+    monkeypatch.setattr(house.transactions, "run", run_nothing)
+    for token in (tokens.access, tokens.refresh[:-1], tokens.refresh + "x", "", "x" * 100_000):
+        with pytest.raises(NotRefreshed):
+            house.refresh(token)
+
+
+def test_a_token_of_a_session_that_is_not_there_is_refused(house):
+    with pytest.raises(NotRefreshed):
+        house.refresh(make_refresh("0" * 32, 0, RING))
+
+
+def test_a_generation_that_was_never_given_out_ends_the_session(house, alice, engine):
+    tokens = house.log_in(alice.says())
+    with pytest.raises(NotRefreshed):
+        house.refresh(make_refresh(read_refresh(tokens.refresh, RING)[0], 9, RING))
+    assert ended_because(engine) == ["refresh token used twice"]
+
+
+@pytest.mark.parametrize("winner", [LAPTOP, THIEF])
+def test_who_loses_a_race_is_judged_by_what_the_winner_left(house, alice, engine, monkeypatch, winner):
+    tokens = house.log_in(alice.says())
+    advance = queries.advance
+
+    def be_late(connection, session_id, generation, _, now):
+        advance(connection, session_id, generation, winner.hash, now)
+        return advance(connection, session_id, generation, LAPTOP.hash, now)
+
+    monkeypatch.setattr(queries, "advance", be_late)
+    if winner is LAPTOP:
+        assert read_refresh(house.refresh(tokens.refresh).refresh, RING)[1] == 1
+        assert ended_because(engine) == [None]
+    else:
+        with pytest.raises(NotRefreshed):
+            house.refresh(tokens.refresh)
+        assert ended_because(engine) == ["refresh token used twice"]

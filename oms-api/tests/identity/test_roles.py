@@ -1,0 +1,77 @@
+"""Roles over REST: told from the table, given and changed like any other fact of a user."""
+
+import pytest
+
+from app.identity.rules.access import SCOPES_OF_ROLE, TABLE, Operation, Role
+from tests.identity.administering import good, refused, trail, user
+
+
+def test_the_five_roles_are_told_from_the_table(desk):
+    roles = {one["role"]: one for one in good(desk.get("/roles"))}
+    assert list(roles) == ["viewer", "trader", "approver", "risk", "admin"]
+    for role in Role:
+        assert set(roles[role]["scopes"]) == SCOPES_OF_ROLE[role]
+        may = {operation for operation in Operation if SCOPES_OF_ROLE[role] & TABLE[operation].any_of}
+        assert set(roles[role]["operations"]) == may
+    assert "make_tenant" not in str(roles)
+
+
+def test_everybody_may_read_the_roles_but_not_who_has_which(desk):
+    viewer = desk.with_key(desk.service.mint("read", desk.tenant_id))
+    assert viewer.get("/roles").status_code == 200
+    assert viewer.get("/users").status_code == 403
+
+
+def test_a_role_is_given_for_some_portfolios_and_for_all_again(desk):
+    desk.trade(portfolio_name="Growth")
+    made = user(desk)
+    body = {"user_id": made["id"], "role": "approver", "portfolios": ["growth"]}
+    given = good(desk.post("/roles", body), 201)
+    assert (given["role"], given["portfolios"]) == ("approver", ["Growth"])
+    entry = trail(desk)[0]
+    assert (entry["action"], entry["before"], entry["after"]) == (
+        "user.changed",
+        {"role": "trader", "portfolios": None},
+        {"role": "approver", "portfolios": ["Growth"]},
+    )
+    whole = good(desk.post("/roles", {"user_id": made["id"], "role": "trader"}), 201)
+    assert (whole["role"], whole["portfolios"]) == ("trader", None)
+
+
+def test_a_role_is_changed_and_its_portfolios_stay(desk):
+    desk.trade(portfolio_name="Growth")
+    made = user(desk, portfolios=["Growth"])
+    changed = good(desk.patch(f"/roles/{made['id']}", {"role": "risk"}))
+    assert (changed["role"], changed["portfolios"]) == ("risk", ["Growth"])
+    changed = good(desk.patch(f"/roles/{made['id']}", {"portfolios": []}))
+    assert (changed["role"], changed["portfolios"]) == ("risk", [])
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"role": "trader"}, "user_id"),
+        ({"user_id": 1}, "role"),
+        ({"user_id": "1", "role": "trader"}, "user_id"),
+        ({"user_id": True, "role": "trader"}, "user_id"),
+        ({"user_id": 1.0, "role": "trader"}, "user_id"),
+        ({"user_id": 0, "role": "trader"}, "user_id"),
+        ({"user_id": 1, "role": "king"}, "role"),
+        ({"user_id": 1, "role": "trader", "tenant_id": 1}, "tenant_id"),
+        ({"user_id": 1, "role": "trader", "status": "active"}, "status"),
+    ],
+)
+def test_what_is_no_grant_is_refused_by_field(desk, body, field):
+    refused(desk.post("/roles", body), 422, field)
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"role": None}, {"status": "disabled"}, {"name": "x"}, {"password": "x" * 20}]
+)
+def test_changes_that_are_no_role_are_refused(desk, body):
+    made = user(desk)
+    assert desk.patch(f"/roles/{made['id']}", body).status_code == 422
+
+
+def test_nobody_gets_a_role_who_is_not_there(desk):
+    assert desk.post("/roles", {"user_id": 999_999_999_999_999_999, "role": "trader"}).status_code == 404

@@ -1,0 +1,317 @@
+"""Sessions: a token opens what its person's role opens, and nothing within a second after the end."""
+
+import asyncio
+import time
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import event, insert, text
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from app.database import connect_engine, declare_tenants, unit_of_work
+from app.errors import Unavailable
+from app.identity.errors import NoValidKey, TenantSuspended
+from app.identity.models import PortfolioGrant
+from app.identity.queries import sessions as queries
+from app.identity.rules.access import SCOPES_OF_ROLE, Caller, Role, Scope
+from app.identity.rules.tokens import make_access, read_access
+from app.identity.service.sessions import NoSession, NotRefreshed
+from app.identity.service.threads import Transactions
+from app.ledger.models import Portfolio
+from app.money import ZERO
+from tests.factories import NOON
+from tests.support.people import LAPTOP, RING, THIEF, houses, settle
+
+
+@pytest.fixture
+def seconds(monkeypatch):
+    """The monotonic clock, set by hand."""
+    clock = [100.0]
+    for module in ("sessions", "authenticator"):
+        monkeypatch.setattr(f"app.identity.service.{module}.monotonic_seconds", lambda: clock[0])
+    return clock
+
+
+@pytest.fixture
+def house(database_url):
+    with houses(database_url) as (one,):
+        yield one
+
+
+@pytest.fixture
+def alice(engine):
+    return settle(engine)
+
+
+def run(engine, statement, **facts):
+    with unit_of_work(engine) as connection:
+        connection.execute(text(statement), facts)
+
+
+def log_out(house, caller, client=LAPTOP):
+    asyncio.run(house.sessions.log_out(caller, client))
+
+
+def statements(house, work):
+    """Return how many statements the work takes, and what it gives."""
+    seen = []
+
+    def listen(*facts):
+        seen.append(facts[2])
+
+    event.listen(house.engine, "before_cursor_execute", listen)
+    try:
+        return work(), len([statement for statement in seen if statement != "BEGIN"])
+    finally:
+        event.remove(house.engine, "before_cursor_execute", listen)
+
+
+@pytest.mark.parametrize("role", Role)
+def test_a_token_brings_what_the_role_brings(house, engine, role):
+    person = settle(engine, role=role.value, email=f"{role}@x")
+    caller = house.caller(house.log_in(person.says()).access)
+    assert (caller.tenant_id, caller.user_id, caller.person) == (
+        person.tenant_id,
+        person.user_id,
+        person.email,
+    )
+    assert (caller.role, caller.scopes) == (role, SCOPES_OF_ROLE[role])
+    assert (caller.name, caller.actor, caller.portfolios) == ("session", person.email, None)
+    assert caller.key_id.startswith("session:")
+
+
+def test_a_narrowed_person_sees_the_portfolios_that_were_granted(house, alice, engine, seconds):
+    token = house.log_in(alice.says()).access
+    run(engine, "UPDATE users SET is_narrowed = true WHERE id = :id", id=alice.user_id)
+    assert house.caller(token).portfolios == frozenset()
+    with unit_of_work(engine) as connection:
+        add_portfolio(connection, alice.tenant_id, "growth")
+        grant = insert(PortfolioGrant).values(
+            tenant_id=alice.tenant_id, user_id=alice.user_id, portfolio_key="growth"
+        )
+        connection.execute(grant)
+    seconds[0] += 0.5
+    assert house.caller(token).portfolios == {"growth"}
+
+
+def add_portfolio(connection, tenant_id, name):
+    amounts = dict.fromkeys(("opening_cash", "cash", "realized_pnl"), ZERO)
+    counts = dict.fromkeys(("total_trades", "total_buys", "last_sequence"), 0)
+    facts = {
+        "base_currency": "USD",
+        "kind": "paper",
+        "last_hash": "0" * 64,
+        "created_at": NOON,
+        **amounts,
+        **counts,
+    }
+    connection.execute(insert(Portfolio).values(tenant_id=tenant_id, name=name, name_key=name, **facts))
+
+
+def test_a_token_counts_for_fifteen_minutes(house, alice):
+    tokens = house.log_in(alice.says())
+    assert tokens.expires_in == 900
+    house.now += timedelta(minutes=14, seconds=59)
+    assert house.caller(tokens.access)
+    house.now += timedelta(seconds=1)
+    for _ in range(2):
+        with pytest.raises(NoValidKey):
+            house.caller(tokens.access)
+
+
+def test_a_token_of_half_a_second_past_counts_no_longer_than_it_says(house, alice):
+    house.now += timedelta(milliseconds=700)
+    tokens = house.log_in(alice.says())
+    expires_at = read_access(tokens.access, RING, house.now).expires_at
+    assert expires_at == NOON + timedelta(minutes=15)
+
+
+def test_a_session_is_looked_up_twice_a_second_at_most(house, alice, seconds):
+    token = house.log_in(alice.says()).access
+    assert statements(house, lambda: house.caller(token))[1] == 2
+    assert statements(house, lambda: [house.caller(token) for _ in range(100)])[1] == 0
+    seconds[0] += 0.5
+    assert statements(house, lambda: house.caller(token))[1] == 2
+
+
+def test_two_tokens_of_a_session_share_what_is_remembered(house, alice, seconds):
+    first = house.log_in(alice.says())
+    second = house.refresh(first.refresh)
+    house.caller(first.access)
+    assert statements(house, lambda: house.caller(second.access))[1] == 0
+
+
+def test_logging_out_takes_effect_here_at_once_and_elsewhere_within_a_second(database_url, alice, seconds):
+    with houses(database_url, 2) as (here, there):
+        tokens = here.log_in(alice.says())
+        assert here.caller(tokens.access)
+        assert there.caller(tokens.access)
+        log_out(here, here.caller(tokens.access))
+        with pytest.raises(NoValidKey):
+            here.caller(tokens.access)
+        seconds[0] += 0.5
+        with pytest.raises(NoValidKey):
+            there.caller(tokens.access)
+        with pytest.raises(NotRefreshed):
+            there.refresh(tokens.refresh)
+
+
+def test_logging_out_twice_is_audited_once(house, alice, engine):
+    tokens = house.log_in(alice.says())
+    caller = house.caller(tokens.access)
+    log_out(house, caller)
+    log_out(house, caller, THIEF)
+    with engine.connect() as connection:
+        rows = connection.execute(
+            text("SELECT action, actor, address FROM audit_log ORDER BY sequence")
+        ).all()
+    assert [tuple(row) for row in rows] == [
+        ("login.succeeded", "alice@x", LAPTOP.address),
+        ("session.ended", "alice@x", LAPTOP.address),
+    ]
+
+
+def test_an_api_key_has_no_session_to_end(house):
+    with pytest.raises(NoSession):
+        log_out(house, Caller(1, "0" * 12, "bot", frozenset({Scope.READ})))
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ("UPDATE users SET status = 'disabled'", NoValidKey),
+        ("UPDATE sessions SET revoked_at = created_at", NoValidKey),
+        ("UPDATE sessions SET expires_at = created_at", NoValidKey),
+        ("UPDATE tenants SET status = 'suspended'", TenantSuspended),
+    ],
+)
+def test_whatever_ends_a_session_takes_effect_within_a_second(house, alice, engine, seconds, change, error):
+    token = house.log_in(alice.says()).access
+    assert house.caller(token)
+    run(engine, change)
+    seconds[0] += 0.5
+    with pytest.raises(error):
+        house.caller(token)
+
+
+def test_a_new_role_counts_within_a_second(house, alice, engine, seconds):
+    token = house.log_in(alice.says()).access
+    assert Scope.TRADE in house.caller(token).scopes
+    run(engine, "UPDATE users SET role = 'viewer'")
+    seconds[0] += 0.5
+    assert house.caller(token).scopes == {Scope.READ}
+
+
+def test_all_sessions_of_a_person_end_together(house, alice, engine):
+    bob = settle(engine, alice.tenant_id, email="bob@x")
+    mine = [house.log_in(alice.says()) for _ in range(3)]
+    his = house.log_in(bob.says())
+    with unit_of_work(engine) as connection:
+        declare_tenants(connection, [alice.tenant_id])
+        ended = queries.revoke_sessions_of(connection, alice.tenant_id, alice.user_id, "new password", NOON)
+    assert ended == 3
+    for tokens in mine:
+        with pytest.raises(NotRefreshed):
+            house.refresh(tokens.refresh)
+    assert house.refresh(his.refresh)
+
+
+def test_a_session_is_not_ended_for_another_tenant(house, alice, engine):
+    other = settle(engine)
+    tokens = house.log_in(alice.says())
+    session_id = house.caller(tokens.access).key_id.removeprefix("session:")
+    with unit_of_work(engine) as connection:
+        declare_tenants(connection, [other.tenant_id])
+        assert not queries.revoke_session(connection, other.tenant_id, session_id, "why not", NOON)
+        assert queries.revoke_sessions_of(connection, other.tenant_id, alice.user_id, "why not", NOON) == 0
+    assert house.caller(tokens.access)
+
+
+def test_a_token_for_one_person_with_a_session_of_another_is_refused(house, alice, engine):
+    mallory, bob = settle(engine), settle(engine, alice.tenant_id, email="bob@x")
+    access = read_access(house.log_in(alice.says()).access, RING, NOON)
+    others = [
+        (mallory.tenant_id, alice.user_id),
+        (alice.tenant_id, mallory.user_id),
+        (bob.tenant_id, bob.user_id),
+    ]
+    for tenant_id, user_id in others:
+        forged = type(access)(tenant_id, user_id, access.session_id, access.expires_at)
+        with pytest.raises(NoValidKey):
+            house.caller(make_access(forged, RING, NOON, "j"))
+
+
+def test_a_token_of_a_session_that_is_not_there_is_refused(house, alice):
+    access = read_access(house.log_in(alice.says()).access, RING, NOON)
+    gone = type(access)(access.tenant_id, access.user_id, "0" * 32, access.expires_at)
+    with pytest.raises(NoValidKey):
+        house.caller(make_access(gone, RING, NOON, "j"))
+
+
+def test_what_is_no_token_never_reaches_the_database(house, alice):
+    tokens = house.log_in(alice.says())
+    seen = []
+    event.listen(house.engine, "before_cursor_execute", lambda *facts: seen.append(facts[2]))
+    for token in ("", "x", "a.b.c", tokens.refresh, tokens.access + "x", "x" * 1_000_000, "\ud800"):
+        with pytest.raises(NoValidKey):
+            house.caller(token)
+    assert seen == []
+
+
+def test_what_is_remembered_of_tokens_is_bounded(house, alice, monkeypatch):
+    monkeypatch.setattr("app.identity.service.sessions._MOST_REMEMBERED", 2)
+    tokens = [house.log_in(alice.says()).access for _ in range(5)]
+    assert len({house.caller(token).key_id for token in tokens}) == 5
+    assert len(house.sessions._read) <= 2
+
+
+def test_authenticating_a_known_token_costs_little(house, alice):
+    token = house.log_in(alice.says()).access
+
+    async def many():
+        await house.sessions.authenticate(token)
+        started = time.perf_counter()
+        for _ in range(2000):
+            await house.sessions.authenticate(token)
+        return (time.perf_counter() - started) / 2000
+
+    best = min(asyncio.run(many()) for _ in range(3))
+    assert best < 60e-6, best
+
+
+# Transactions
+
+
+def test_a_database_that_is_away_is_503():
+    engine = connect_engine("postgresql://nobody@127.0.0.1:1/nothing", readers=1)
+    transactions = Transactions(engine)
+    with pytest.raises(Unavailable):
+        asyncio.run(transactions.run(lambda connection: connection.execute(text("SELECT 1"))))
+    transactions.close()
+
+
+@pytest.mark.parametrize(("times", "answered"), [(1, True), (2, False)])
+def test_a_connection_from_before_a_restart_is_replaced_once(house, times, answered):
+    losses = [OperationalError("SELECT", {}, Exception("gone"), connection_invalidated=True)] * times
+
+    def work(connection):
+        if losses:
+            raise losses.pop()
+        return connection.execute(text("SELECT 1")).scalar_one()
+
+    if answered:
+        assert asyncio.run(house.transactions.run(work)) == 1
+    else:
+        with pytest.raises(Unavailable):
+            asyncio.run(house.transactions.run(work))
+
+
+def test_a_row_that_is_twice_there_is_no_matter_of_waiting(house, alice):
+    def begin_twice(connection):
+        declare_tenants(connection, [alice.tenant_id])
+        for _ in range(2):
+            owner = (alice.tenant_id, alice.user_id)
+            queries.add_session(connection, "a" * 32, owner, LAPTOP.hash, NOON, NOON)
+
+    with pytest.raises(IntegrityError):
+        asyncio.run(house.transactions.run(begin_twice))

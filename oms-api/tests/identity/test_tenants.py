@@ -1,0 +1,213 @@
+"""Tenants: made by the operator, administered by their own people, and unknown to all others."""
+
+import pytest
+from sqlalchemy import text
+
+from tests.identity.administering import (
+    as_session,
+    bearer,
+    good,
+    key,
+    log_in,
+    operator,
+    refused,
+    team,
+    trail,
+    user,
+)
+from tests.support.service import serving
+
+LISTED = {"slug", "name", "status"}
+SHOWN = LISTED | {"id", "slack_default_role", "created_at"}
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Seconds of what is remembered, to be moved by hand."""
+    seconds = [0.0]
+    monkeypatch.setattr("app.identity.service.authenticator.monotonic_seconds", lambda: seconds[0])
+    monkeypatch.setattr("app.identity.service.sessions.monotonic_seconds", lambda: seconds[0])
+    return seconds
+
+
+@pytest.fixture
+def fresh(database_url):
+    """A service on a database of the test's own."""
+    with serving(database_url) as service:
+        yield service
+
+
+def test_the_operator_makes_a_tenant_whose_first_key_is_shown_once(fresh):
+    made = good(operator(fresh).post("/tenants", {"name": " Alpha Capital ", "slug": "Alpha"}), 201)
+    assert set(made) == SHOWN | {"api_key"}
+    assert (made["slug"], made["name"], made["status"]) == ("alpha", "Alpha Capital", "active")
+    assert made["slack_default_role"] == "trader"
+    alpha = operator(fresh).with_key(made["api_key"])
+    assert good(alpha.get("/api-keys"))[0]["name"] == "admin"
+    assert good(alpha.get("/tenants/alpha")) == {name: made[name] for name in SHOWN}
+    with fresh.reading() as connection:
+        stored = str(connection.execute(text("SELECT * FROM audit_log")).all())
+    assert made["api_key"][17:] not in stored
+
+
+def test_making_a_tenant_stands_in_both_trails(fresh):
+    alpha = team(fresh, "alpha")
+    [mine], [operators] = trail(alpha), trail(operator(fresh))
+    assert (mine["action"], mine["actor"], mine["target"]) == (
+        *("tenant.created", "key:bootstrap", "tenant:alpha"),
+    )
+    assert operators["after"] == mine["after"] == {"slug": "alpha", "name": "A team", "status": "active"}
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"slug": "alpha"}, "name"),
+        ({"name": "Alpha"}, "slug"),
+        ({"name": "Alpha", "slug": "-a"}, "slug"),
+        ({"name": "Alpha", "slug": "a--b"}, "slug"),
+        ({"name": "Alpha", "slug": "a b"}, "slug"),
+        ({"name": "Alpha", "slug": "é"}, "slug"),
+        ({"name": "Alpha", "slug": "a" * 61}, "slug"),
+        ({"name": "", "slug": "alpha"}, "name"),
+        ({"name": "a\u0000b", "slug": "alpha"}, "name"),
+        ({"name": "Alpha", "slug": "alpha", "id": 7}, "id"),
+        ({"name": "Alpha", "slug": "alpha", "status": "suspended"}, "status"),
+        ({"name": "Alpha", "slug": "alpha", "api_key": "x"}, "api_key"),
+    ],
+)
+def test_what_is_no_tenant_is_refused_by_field(service, body, field):
+    refused(operator(service).post("/tenants", body), 422, field)
+
+
+def test_a_slug_is_taken_once_whatever_its_case(fresh):
+    team(fresh, "alpha")
+    assert refused(operator(fresh).post("/tenants", {"name": "B", "slug": "ALPHA"}), 409) == "conflict"
+
+
+def test_nobody_but_the_operator_makes_tenants(service, desk):
+    assert desk.post("/tenants", {"name": "B", "slug": "beta"}).status_code == 403
+    user(desk, role="admin")
+    session = bearer(log_in(desk))
+    assert as_session(desk, "POST", "/tenants", session, {"name": "B", "slug": "beta"}).status_code == 403
+    assert refused(desk.post("/api-keys", {"name": "k", "scopes": ["tenants"]}), 422, "scopes") == "invalid"
+
+
+def test_a_person_through_the_operators_key_is_no_operator(fresh):
+    first = operator(fresh)
+    user(first, email=None, password=None, person="slack:T1:U1", role="admin")
+    good(first.get("/tenants"))
+    person = {"X-On-Behalf-Of": "slack:T1:U1"}
+    assert first.post("/tenants", {"name": "B", "slug": "beta"}, person).status_code == 403
+
+
+def test_the_directory_is_the_operators_and_holds_nothing_of_the_tenants(fresh):
+    for slug in ("alpha", "beta", "gamma"):
+        team(fresh, slug)
+    first = operator(fresh).get("/tenants", limit=3)
+    assert [one["slug"] for one in good(first)] == ["gamma", "beta", "alpha"]
+    assert all(set(one) == LISTED for one in first.json())
+    rest = fresh.client.get(first.links["next"]["url"], headers={"X-API-Key": operator(fresh).key})
+    assert [one["slug"] for one in good(rest)] == ["default"]
+    assert set(good(operator(fresh).get("/tenants/alpha"))) == LISTED
+    assert set(good(operator(fresh).get("/tenants/default"))) == SHOWN
+
+
+def test_an_admin_sees_their_own_tenant_alone(fresh):
+    alpha, _ = team(fresh, "alpha"), team(fresh, "beta")
+    assert good(alpha.get("/tenants")) == [{"slug": "alpha", "name": "A team", "status": "active"}]
+    for ask in (
+        lambda slug: alpha.get(f"/tenants/{slug}"),
+        lambda slug: alpha.patch(f"/tenants/{slug}", {"name": "X"}),
+    ):
+        foreign, absent = ask("beta"), ask("nope")
+        assert (foreign.status_code, absent.status_code) == (404, 404)
+        assert foreign.json()["detail"].replace("beta", "nope") == absent.json()["detail"]
+
+
+def test_an_admin_renames_the_tenant_and_says_what_newcomers_become(fresh):
+    alpha = team(fresh, "alpha")
+    changed = good(alpha.patch("/tenants/alpha", {"name": "Alpha II", "slack_default_role": None}))
+    assert (changed["name"], changed["slack_default_role"]) == ("Alpha II", None)
+    assert alpha.get("/portfolios", {"X-On-Behalf-Of": "slack:T9:U9"}).status_code == 403
+    good(alpha.patch("/tenants/alpha", {"slack_default_role": "viewer"}))
+    assert good(alpha.get("/portfolios", {"X-On-Behalf-Of": "slack:T9:U9"})) == []
+    entry = next(one for one in trail(alpha) if one["before"] and "name" in one["before"])
+    assert (entry["before"], entry["after"]) == (
+        {"name": "A team", "slack_default_role": "trader"},
+        {"name": "Alpha II", "slack_default_role": None},
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "body"),
+        ({"slug": "b"}, "slug"),
+        ({"name": None}, "name"),
+        ({"slack_default_role": "admin"}, "slack_default_role"),
+        ({"status": "gone"}, "status"),
+        ({"id": 1}, "id"),
+    ],
+)
+def test_changes_that_are_none_are_refused(service, body, field):
+    refused(operator(service).patch("/tenants/default", body), 422, field)
+
+
+def test_a_known_person_comes_in_where_newcomers_do_not(fresh):
+    alpha = team(fresh, "alpha")
+    good(alpha.patch("/tenants/alpha", {"slack_default_role": None}))
+    user(alpha, email=None, password=None, person="slack:T7:U1")
+    assert good(alpha.get("/portfolios", {"X-On-Behalf-Of": "slack:T7:U1"})) == []
+    assert alpha.get("/portfolios", {"X-On-Behalf-Of": "slack:T7:U2"}).status_code == 403
+
+
+def test_a_suspended_tenant_is_shut_within_a_second_until_resumed(fresh, clock):
+    alpha, beta = team(fresh, "alpha"), team(fresh, "beta")
+    user(alpha)
+    session = bearer(log_in(alpha))
+    good(operator(fresh).patch("/tenants/alpha", {"status": "suspended"}))
+    clock[0] += 0.99
+    assert refused(alpha.get("/portfolios"), 403) == "tenant-suspended"
+    assert refused(as_session(alpha, "GET", "/portfolios", session), 403) == "tenant-suspended"
+    assert log_in(alpha).status_code == 403
+    assert beta.get("/portfolios").status_code == 200
+    good(operator(fresh).patch("/tenants/alpha", {"status": "active"}))
+    clock[0] += 0.99
+    assert alpha.get("/portfolios").status_code == 200
+    assert [one["after"] for one in trail(alpha) if one["action"] == "tenant.changed"] == [
+        {"status": "active"},
+        {"status": "suspended"},
+    ]
+
+
+def test_the_first_tenant_cannot_be_suspended(service):
+    assert refused(operator(service).patch("/tenants/default", {"status": "suspended"}), 409) == "conflict"
+
+
+def test_an_admin_cannot_suspend_and_the_operator_changes_nothing_else(fresh):
+    alpha = team(fresh, "alpha")
+    assert refused(alpha.patch("/tenants/alpha", {"status": "active"}), 403) == "forbidden"
+    assert refused(operator(fresh).patch("/tenants/alpha", {"name": "Mine"}), 403) == "forbidden"
+    assert refused(operator(fresh).patch("/tenants/nope", {"status": "suspended"}), 404) == "not-found"
+
+
+def test_two_tenants_with_the_same_names_for_everything(fresh):
+    teams = [team(fresh, slug, "Same name") for slug in ("alpha", "beta")]
+    seen = []
+    for one in teams:
+        good(one.post("/portfolios", {"name": "Growth", "opening_cash": "500"}), 201)
+        person = user(one, person="slack:T1:U1", portfolios=["Growth"])
+        made = key(one, "bot", ("trade",), portfolios=["Growth"])
+        traded = one.with_key(made["key"]).trade("same-idempotency-key", portfolio_name="growth")
+        seen.append((person["id"], made["key_id"], traded["trade_id"]))
+    for one, other in ((0, 1), (1, 0)):
+        user_id, key_id, trade_id = seen[other]
+        mine = teams[one]
+        for path in (f"/users/{user_id}", f"/api-keys/{key_id}", f"/trades/{trade_id}"):
+            assert mine.get(path).status_code == 404
+        assert [one["id"] for one in good(mine.get("/users"))] == [seen[one][0]]
+        assert seen[one][1] in {listed["key_id"] for listed in good(mine.get("/api-keys"))}
+        assert key_id not in mine.get("/api-keys").text
+        assert len(mine.trades()) == 1
+        assert {entry["tenant_id"] for entry in trail(mine)} == {mine.tenant_id}

@@ -1,0 +1,161 @@
+"""Slowing down who guesses: by account and address, by address, by account; never the victim at home."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.addresses import network_of
+from app.identity.rules.clients import Client, address_hash
+from app.identity.service.throttle import ACCOUNT, ADDRESS, PAIR, Allowance, Buckets, Throttle, TooManyLogIns
+
+HOME, ALICE = "192.0.2.1", "alpha\0alice@x"
+
+
+class Clock:
+    seconds = 1000.0
+
+    def __call__(self):
+        return self.seconds
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def throttle(clock):
+    return Throttle(clock)
+
+
+def elsewhere(number):
+    return f"198.51.{number // 250}.{number % 250}"
+
+
+def test_an_account_and_address_have_ten_attempts_and_then_one_a_minute(throttle, clock):
+    for _ in range(PAIR.attempts):
+        throttle.begin(ALICE, HOME)
+    with pytest.raises(TooManyLogIns) as refused:
+        throttle.begin(ALICE, HOME)
+    assert (refused.value.status, refused.value.retry_after_seconds) == (429, 60)
+    clock.seconds += 59
+    with pytest.raises(TooManyLogIns) as refused:
+        throttle.begin(ALICE, HOME)
+    assert refused.value.retry_after_seconds == 1
+    clock.seconds += 1
+    throttle.begin(ALICE, HOME)
+    with pytest.raises(TooManyLogIns):
+        throttle.begin(ALICE, HOME)
+
+
+def test_guessing_elsewhere_does_not_lock_out_the_victim_at_home(throttle):
+    for number in range(ACCOUNT.attempts):
+        assert throttle.begin(ALICE, elsewhere(number)).stranger_waits == 0
+    stranger = throttle.begin(ALICE, elsewhere(9000))
+    at_home = throttle.begin(ALICE, HOME)
+    assert stranger.stranger_waits == at_home.stranger_waits == 60  # and the caller knows who is a stranger
+
+
+def test_an_address_that_tries_many_accounts_is_a_stranger_to_all(throttle):
+    for number in range(ADDRESS.attempts):
+        assert throttle.begin(f"alpha\0{number}@x", HOME).stranger_waits == 0
+    assert throttle.begin("alpha\0another@x", HOME).stranger_waits == ADDRESS.seconds_each
+    assert throttle.begin("alpha\0another@x", elsewhere(1)).stranger_waits == 0
+
+
+def test_a_success_forgets_the_failures_there_and_takes_nothing(throttle):
+    for _ in range(PAIR.attempts - 1):
+        throttle.begin(ALICE, HOME)
+    throttle.succeeded(throttle.begin(ALICE, HOME))
+    for _ in range(PAIR.attempts):
+        throttle.begin(ALICE, HOME)
+
+
+def test_ones_own_success_does_not_pay_for_guesses_at_others(throttle):
+    for number in range(ADDRESS.attempts):
+        throttle.begin(f"alpha\0{number}@x", HOME)
+        throttle.succeeded(throttle.begin("alpha\0mallory@x", HOME))
+    assert throttle.begin("alpha\0another@x", HOME).stranger_waits
+
+
+def test_what_was_not_tried_is_given_back(throttle):
+    for _ in range(5 * PAIR.attempts):
+        throttle.undo(throttle.begin(ALICE, HOME))
+    assert throttle.begin(ALICE, HOME).stranger_waits == 0
+
+
+def test_a_stranger_who_is_refused_has_tried_nothing(throttle):
+    for number in range(ACCOUNT.attempts):
+        throttle.begin(ALICE, elsewhere(number))
+    for _ in range(2 * PAIR.attempts):
+        refusal = throttle.refuse_stranger(throttle.begin(ALICE, HOME))
+        assert refusal.retry_after_seconds == 60
+
+
+def test_the_words_are_the_same_whichever_bucket_is_empty(throttle):
+    for _ in range(PAIR.attempts):
+        attempt = throttle.begin(ALICE, HOME)
+    with pytest.raises(TooManyLogIns) as refused:
+        throttle.begin(ALICE, HOME)
+    assert refused.value.detail == throttle.refuse_stranger(attempt).detail
+
+
+def test_attempts_that_run_at_once_are_counted_before_they_fail(throttle):
+    begun = [throttle.begin(ALICE, HOME) for _ in range(PAIR.attempts)]
+    with pytest.raises(TooManyLogIns):
+        throttle.begin(ALICE, HOME)
+    assert len(begun) == PAIR.attempts
+
+
+def test_memory_is_bounded_and_who_was_not_seen_for_longest_is_forgotten(clock):
+    buckets = Buckets(Allowance(1, 60), clock, 100)
+    assert buckets.take("victim") == 0
+    for number in range(1000):
+        buckets.take(str(number))
+        buckets.take("victim")
+    assert len(buckets) == 100
+    assert buckets.take("victim") > 0
+
+
+@given(st.lists(st.tuples(st.floats(0, 200), st.booleans()), max_size=60))
+def test_no_more_is_ever_taken_than_the_allowance(steps):
+    clock, taken = Clock(), []
+    buckets = Buckets(Allowance(3, 60), clock, 10)
+    for pause, again in steps:
+        clock.seconds += pause
+        taken += [clock.seconds for _ in range(1 + again) if buckets.take("name") == 0]
+    for index, at in enumerate(taken):
+        within = [other for other in taken[index:] if other - at < 600]
+        assert len(within) <= 3 + 10 + 1
+
+
+def test_giving_back_to_a_bucket_that_is_not_there_makes_none(clock):
+    buckets = Buckets(PAIR, clock, 10)
+    buckets.give_back("name")
+    assert len(buckets) == 0
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::1", "::/64"),
+        ("testclient", "testclient"),
+        ("", ""),
+    ],
+)
+def test_a_client_is_known_by_what_it_can_hardly_leave(address, network):
+    assert network_of(address) == network
+
+
+def test_clients_are_told_apart_by_network_and_user_agent():
+    one, same = (Client(f"2001:db8::{number}", "curl", "r") for number in (1, 2))
+    other = Client("2001:db8::1", "firefox", "r")
+    assert one.hash == same.hash != other.hash
+    assert len(one.hash) == 64
+    assert one.hash.startswith(address_hash("2001:db8::9"))
+    assert other.hash.startswith(address_hash("2001:db8::9"))
+    assert not Client("2001:db9::1", "curl", "r").hash.startswith(address_hash("2001:db8::1"))

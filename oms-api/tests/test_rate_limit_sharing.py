@@ -1,0 +1,324 @@
+"""Limits shared through a real Redis: what one process lets pass, the others know; Redis may die any time."""
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+from functools import wraps
+
+import httpx
+import pytest
+
+from app.errors import TooMany
+from app.rate_limit import Quotas, RateLimiter, Sharing
+from tests.factories import BOOTSTRAP_KEY
+from tests.support.processes import running
+from tests.support.redis import RedisServer
+
+PATIENCE_SECONDS = 20.0
+ADDRESS = "192.0.2.1"
+
+
+@pytest.fixture(scope="module")
+def server():
+    server = RedisServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def redis_server(server):
+    """An empty server."""
+    with server.client() as client:
+        client.flushall()
+    return server
+
+
+@pytest.fixture
+def mortal_redis():
+    server = RedisServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+class Peer:
+    """What one process has: a limiter and its sharing, exchanged when the test says so."""
+
+    def __init__(self, url, per_minute, tenant=0, address=0) -> None:
+        self.limiter = RateLimiter(Quotas(per_minute, tenant, address))
+        self.sharing = Sharing(self.limiter, url)
+
+    def passes(self, caller="a", tenant_id=1):
+        try:
+            self.limiter.take(caller, tenant_id, ADDRESS)
+        except TooMany:
+            return False
+        return True
+
+    def burst(self, most=10_000):
+        return next((number for number in range(most) if not self.passes()), most)
+
+
+async def until(done):
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not done():  # noqa: ASYNC110  # what is waited for has no event; the timeout ends this
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def peers_at(server, count, per_minute, **quotas):
+    """Yield processes that exchange only when the test says so."""
+    peers = [Peer(server.url, per_minute, **quotas) for _ in range(count)]
+    for peer in peers:
+        peer.sharing.connect()
+    yield peers
+    for peer in peers:
+        await peer.sharing.close()
+
+
+def play(scene):
+    """Run a scene of a test."""
+
+    @wraps(scene)
+    def run(redis_server):
+        asyncio.run(scene(redis_server))
+
+    return run
+
+
+@play
+async def test_what_passed_in_one_process_is_gone_in_the_others(redis_server):
+    async with peers_at(redis_server, 2, 20) as (one, two):
+        assert one.burst() == 20
+        await one.sharing.exchange()
+        assert two.passes()  # it has not heard of them
+        await two.sharing.exchange()
+        assert not two.passes()
+
+
+@play
+async def test_what_passes_before_processes_hear_of_each_other_is_paid_back(redis_server):
+    async with peers_at(redis_server, 3, 60) as peers:
+        assert [peer.burst() for peer in peers] == [60] * 3
+        for peer in peers:
+            await peer.sharing.exchange()
+        with pytest.raises(TooMany) as refused:
+            peers[2].limiter.take("a", 1, ADDRESS)
+        assert 55 < (refused.value.retry_after_seconds or 0) <= 61  # no more than a minute's worth of debt
+
+
+@play
+async def test_a_tenants_limit_is_shared(redis_server):
+    async with peers_at(redis_server, 2, 100, tenant=5) as (one, two):
+        assert [one.passes(caller) for caller in "abcdef"] == [True] * 5 + [False]
+        await one.sharing.exchange()
+        assert two.passes("y")
+        await two.sharing.exchange()
+        assert not two.passes("z")
+
+
+@play
+async def test_failures_to_authenticate_are_shared(redis_server):
+    async with peers_at(redis_server, 2, 100, address=5) as (one, two):
+        for _ in range(5):
+            one.limiter.charge_address(ADDRESS)
+        await one.sharing.exchange()
+        two.limiter.charge_address(ADDRESS)
+        await two.sharing.exchange()
+        with pytest.raises(TooMany):
+            two.limiter.check_address(ADDRESS)
+
+
+@play
+async def test_a_thousand_buckets_are_exchanged_and_none_stays_in_redis_for_long(redis_server):
+    async with peers_at(redis_server, 2, 2) as (one, two):
+        for number in range(1000):
+            assert one.passes(str(number))
+            assert two.passes(str(number))
+        await one.sharing.exchange()
+        await two.sharing.exchange()
+        assert not any(two.passes(str(number)) for number in range(1000))
+    with redis_server.client() as client:
+        keys = list(client.scan_iter(count=10_000))
+        assert len(keys) == 1000
+        assert all(0 < client.ttl(key) <= 120 for key in keys)
+
+
+@play
+async def test_what_is_taken_during_an_exchange_is_told_by_the_next(redis_server):
+    async with peers_at(redis_server, 2, 10) as (one, two):
+        assert [two.passes() for _ in range(5)] == [True] * 5
+        await two.sharing.exchange()
+        assert one.passes()
+        exchange = asyncio.create_task(one.sharing.exchange())
+        await asyncio.sleep(0)  # it has told of the first, and waits for the answer
+        assert [one.passes() for _ in range(4)] == [True] * 4
+        await exchange
+        assert one.burst() == 0  # five there, one and four here
+        await one.sharing.exchange()
+    with redis_server.client() as client:
+        (key,) = client.keys()
+        assert float(client.hget(key, "level")) < 1
+
+
+@play
+async def test_what_redis_forgot_the_process_did_not(redis_server):
+    async with peers_at(redis_server, 1, 600) as (one,):
+        assert one.burst() >= 600
+        await one.sharing.exchange()
+        with redis_server.client() as client:
+            client.flushall()
+        await until(one.passes)  # a tenth of a second earns a request
+        await one.sharing.exchange()
+        assert one.burst() < 300
+
+
+@play
+async def test_time_refills_what_is_shared(redis_server):
+    async with peers_at(redis_server, 2, 6000) as (one, two):
+        assert one.burst() >= 6000
+        await one.sharing.exchange()
+        with redis_server.client() as client:
+            (key,) = client.keys()
+            client.hincrbyfloat(key, "at", -30)  # half a minute passes
+        assert two.passes()
+        await two.sharing.exchange()
+        assert 2990 < two.burst() < 3500
+
+
+def test_a_redis_that_dies_and_comes_back_is_told_and_costs_nobody_a_thing(mortal_redis, caplog):
+    caplog.set_level("INFO", logger="app.rate_limit")
+
+    async def scene():
+        one, two = Peer(mortal_redis.url, 600), Peer(mortal_redis.url, 600)
+        one.sharing.start()
+        two.sharing.start()
+        await until(lambda: one.sharing.is_shared and two.sharing.is_shared)
+        mortal_redis.kill()
+        assert one.passes()
+        await until(lambda: not one.sharing.is_shared and not two.sharing.is_shared)
+        assert one.burst() >= 598
+        assert two.passes()  # each by itself
+        mortal_redis.start()
+        await until(lambda: one.sharing.is_shared and two.sharing.is_shared)
+        await one.sharing.close()
+        await two.sharing.close()
+
+    asyncio.run(scene())
+    told = [record.getMessage() for record in caplog.records]
+    assert told.count("rate limits are per process: Redis is away") == 2
+    assert told.count("rate limits are shared") == 4
+
+
+def test_a_redis_that_freezes_keeps_nobody_waiting(mortal_redis):
+    async def scene():
+        one, two = Peer(mortal_redis.url, 600), Peer(mortal_redis.url, 600)
+        for peer in (one, two):
+            peer.sharing.start()
+        await until(lambda: one.sharing.is_shared)
+        mortal_redis.freeze()
+        try:
+            assert one.passes()
+            began = time.monotonic()
+            await until(lambda: not one.sharing.is_shared)
+            assert time.monotonic() - began < 5
+            assert one.burst() > 500
+        finally:
+            mortal_redis.thaw()
+        await until(lambda: one.sharing.is_shared and two.sharing.is_shared)
+        assert one.passes() or one.burst() == 0  # answers belong to their questions: nothing raised
+        await one.sharing.exchange()
+        await one.sharing.close()
+        await two.sharing.close()
+
+    asyncio.run(scene())
+
+
+def test_a_redis_that_is_not_there_at_the_start_is_waited_for_in_the_background(mortal_redis):
+    mortal_redis.kill()
+
+    async def scene():
+        one = Peer(mortal_redis.url, 600)
+        one.sharing.start()
+        assert one.passes()
+        mortal_redis.start()
+        await until(lambda: one.sharing.is_shared)
+        await one.sharing.close()
+
+    asyncio.run(scene())
+
+
+def test_a_redis_that_refuses_is_told_without_its_password(mortal_redis, caplog):
+    caplog.set_level("INFO", logger="app.rate_limit")
+
+    async def scene():
+        one = Peer(mortal_redis.url, 600)
+        one.sharing.start()
+        await until(lambda: one.sharing.is_shared)
+        with mortal_redis.client() as client:
+            client.config_set("requirepass", "another")
+            client.client_kill_filter(_type="normal", skipme=False)
+        await until(lambda: not one.sharing.is_shared)
+        assert one.passes()
+        await one.sharing.close()
+        two = Peer(mortal_redis.url.replace("//", "//:canary@"), 600)
+        two.sharing.connect()
+        with pytest.raises(Exception, match=r"WRONGPASS|invalid"):
+            await two.sharing.exchange()
+        await two.sharing.close()
+
+    asyncio.run(scene())
+    assert "canary" not in caplog.text
+    assert "another" not in caplog.text
+
+
+def readiness(service):
+    return httpx.get(f"{service.url}/health/ready", timeout=10).json()
+
+
+def wait_for(service, state):
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while (found := readiness(service))["rate_limits"] != state:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.02)  # the background exchange works meanwhile; the deadline ends this
+    assert found["status"] == "ready"
+
+
+def test_two_processes_share_one_limit_through_death_and_return_of_redis(new_database, mortal_redis):
+    settings = {
+        "DATABASE_URL": new_database("sqlite"),
+        "LOG_LEVEL": "WARNING",
+        "REDIS_URL": mortal_redis.url,
+        "RATE_LIMIT_PER_MINUTE": "30",
+    }
+    key = {"X-API-Key": BOOTSTRAP_KEY}
+
+    def ask(service, times):
+        answers = [client.get(f"{service.url}/api/v1/portfolios", headers=key) for _ in range(times)]
+        return [answer.status_code for answer in answers]
+
+    with running(**settings) as one, running(**settings) as two, httpx.Client(timeout=10) as client:
+        wait_for(one, "shared")
+        wait_for(two, "shared")
+        assert ask(one, 30) == [200] * 30
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while ask(two, 1) == [200]:
+            assert time.monotonic() < deadline, "the other process goes on"
+        mortal_redis.kill()
+        assert set(ask(one, 3)) <= {200, 429}
+        wait_for(one, "per process")
+        mortal_redis.start()
+        wait_for(one, "shared")
+        wait_for(two, "shared")
+        assert "redis://" not in one.log() + two.log()
+
+
+def test_without_redis_limits_are_told_to_be_per_process(new_database):
+    settings = {"DATABASE_URL": new_database("sqlite"), "RATE_LIMIT_PER_MINUTE": "30"}
+    with running(**settings) as service:
+        assert readiness(service)["rate_limits"] == "per process"

@@ -1,0 +1,38 @@
+"""Whether somebody may trade is asked behind the form that opens; the submission is checked all the same."""
+
+import logging
+
+from app.blocks import views
+from app.errors import Bar, BotError, NotAllowed, OmsError, SlackError, named
+from app.replies import sentences
+from app.replies.desk import Desk
+from app.replies.origin import Origin
+
+log = logging.getLogger(__name__)
+
+
+def check_admission(desk: Desk, origin: Origin, view_id: str) -> None:
+    """Turn a form that was just opened into a sentence if the person may not trade.
+
+    Without an answer the form stays: the OMS decides when it is submitted, and nothing typed is lost then.
+    """
+    try:
+        if desk.oms.may_trade(origin.person, request_id=origin.request_id):
+            return
+        bar = NotAllowed(Bar.ROLE)
+    except NotAllowed as fault:
+        bar = fault
+    except OmsError as fault:
+        log.info("Role not known", extra={"request_id": origin.request_id, "fault": str(fault)})
+        return
+    turn_away(desk, origin, view_id, bar, sentences.barred(bar, origin.request_id))
+
+
+def turn_away(desk: Desk, origin: Origin, view_id: str, why: BotError, sentence: str) -> None:
+    """Put a sentence in the place of an open form."""
+    extra = {"request_id": origin.request_id, "person": origin.person.actor}
+    log.warning("Form taken back", extra=extra | {"fault": named(why)})
+    try:
+        desk.slack.update_view(view_id, views.refused(sentence))
+    except SlackError as fault:
+        log.info("Form not redrawn", extra=extra | {"fault": str(fault)})

@@ -1,0 +1,103 @@
+"""The OMS's REST contract as far as the bot uses it, on loopback."""
+
+import re
+from typing import Any
+
+from typing_extensions import override
+
+from tests.fakes import Answer, Call, Server, problem, trade_json
+
+PERSON = re.compile(r"slack:[A-Z0-9]{1,20}:[A-Z0-9]{1,20}", re.ASCII)
+FOR_NOBODY = ("/health/ready",)
+SCOPES = {"trader": ["read", "trade"], "viewer": ["read"]}
+
+
+class FakeOms(Server):
+    """Trades once per key, lists, portfolios. Whatever is asked for nobody is refused, but for health."""
+
+    def __init__(self) -> None:
+        self.trades: dict[str, dict[str, Any]] = {}
+        self.bodies: dict[str, Any] = {}
+        self.portfolios: list[str] = ["Growth", "Income"]
+        self.roles: dict[str, str] = {}  # by person, trader unless set
+        self.narrowed: dict[str, list[str]] = {}  # by person, the portfolios they may see
+        self.barred: dict[str, Answer] = {}  # by person, what they are answered whatever they ask
+        super().__init__()
+
+    @override
+    def name_of(self, call: Call) -> str:
+        path = call.path.removeprefix("/api/v1")
+        if path == "/trades":
+            asked = {"idempotency_key": "find", "portfolio": "portfolio_named", "symbol": "last_price"}
+            return next(name for parameter, name in asked.items() if parameter in call.query)
+        return {"/trade": "place", "/portfolios": "portfolios", "/auth/me": "me"}.get(path, path)
+
+    @property
+    def people(self) -> list[str]:
+        """For whom something was asked, in order."""
+        return [person_of(call) for call in self.calls if call.path not in FOR_NOBODY]
+
+    @override
+    def usual(self, call: Call) -> Answer:
+        if call.path in FOR_NOBODY:
+            return Answer(body={"status": "ok"})
+        person = person_of(call)
+        if not PERSON.fullmatch(person):
+            return problem(403, "The header X-On-Behalf-Of is missing.", kind="not-a-person")
+        return self.barred.get(person) or self._answer(call, person)
+
+    def _answer(self, call: Call, person: str) -> Answer:
+        name = self.name_of(call)
+        if name == "place":
+            return self.place(call, person)
+        if name == "me":
+            role = self.roles.get(person, "trader")
+            return Answer(body={"actor": person, "role": role, "scopes": SCOPES[role]})
+        if name == "portfolios":
+            typed = call.query.get("q", "").casefold()
+            return Answer(body=[each for each in self._seen_by(person) if typed in each.casefold()])
+        return Answer(body=self._trades(name, call, person))
+
+    def _trades(self, name: str, call: Call, person: str) -> list[dict[str, Any]]:
+        if name == "find":
+            trade = self.trades.get(call.query["idempotency_key"])
+            return [trade] if trade else []
+        if name == "last_price":
+            return [each for each in self.trades.values() if each["symbol"] == call.query["symbol"]][-1:]
+        return self._one_trade_in(call.query["portfolio"], person)
+
+    def place(self, call: Call, person: str) -> Answer:
+        if (role := self.roles.get(person, "trader")) != "trader":
+            detail = f"The role {role!r} does not allow this (report_trade)."
+            return problem(403, detail, kind="forbidden")
+        if call.body["portfolio_name"] not in self.narrowed.get(person, [call.body["portfolio_name"]]):
+            detail = "This is not one of the portfolios that you may trade."
+            return problem(403, detail, kind="not-your-portfolio")
+        key = call.headers["idempotency-key"]
+        if key in self.trades and self.bodies[key] != call.body:
+            return problem(409, "This key was used for another request.", kind="idempotency-key-reused")
+        replayed = {"Idempotent-Replayed": "true"} if key in self.trades else {}
+        self.bodies[key] = call.body
+        trade_id = f"T{1697234567000 + len(self.trades)}X"
+        trade = self.trades.setdefault(key, trade_json(call.body, trade_id) | {"actor": person})
+        return Answer(201, {"success": True, "trade_id": trade["trade_id"], "trade": trade}, replayed)
+
+    def record(self, key: str, body: dict[str, Any]) -> None:
+        """Put a trade into the books behind the bot's back."""
+        self.bodies[key] = body
+        self.trades[key] = trade_json(body, f"T{1697234567000 + len(self.trades)}Z")
+
+    def _seen_by(self, person: str) -> list[str]:
+        return [name for name in self.portfolios if name in self.narrowed.get(person, self.portfolios)]
+
+    def _one_trade_in(self, portfolio: str, person: str) -> list[dict[str, Any]]:
+        traded = [each["portfolio_name"] for each in self.trades.values()]
+        known = [*self._seen_by(person), *(name for name in traded if person not in self.narrowed)]
+        named = [each for each in known if each.casefold() == portfolio.casefold()]
+        body = {"symbol": "X", "quantity": "1", "gmv": "1", "side": "BUY"}
+        return [trade_json(body | {"portfolio_name": name}, "T1") for name in named[:1]]
+
+
+def person_of(call: Call) -> str:
+    """On whose behalf something was asked, empty for nobody."""
+    return call.headers.get("x-on-behalf-of", "")

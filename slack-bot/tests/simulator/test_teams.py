@@ -1,0 +1,64 @@
+"""Somebody of another workspace, in a channel that is shared with it."""
+
+import pytest
+
+from simulator import workspace
+from tests.simulator.doubles import AVA, option
+
+KIM, THEIRS, OURS = "U0KIMPARK05", workspace.NEIGHBOUR.id, workspace.HOME.id
+SELECT = {"type": "external_select", "action_id": "a", "min_query_length": 0}
+
+
+@pytest.fixture
+def kims_form(slack, page, bot):
+    """A form that is open before Kim."""
+    page.say("/trade", channel="partners", user="kim")
+    element = {"type": "plain_text_input", "action_id": "a"}
+    label = {"type": "plain_text", "text": "x"}
+    blocks = [
+        {"type": "input", "block_id": "symbol", "label": label, "element": element},
+        {"type": "input", "block_id": "book", "label": label, "element": SELECT, "optional": True},
+    ]
+    title, submit = ({"type": "plain_text", "text": text} for text in ("Trade", "Place"))
+    view = {"type": "modal", "title": title, "submit": submit, "callback_id": "trade", "blocks": blocks}
+    return slack.views_open(trigger_id=bot.last.fields["trigger_id"], view=view)["view"]
+
+
+@pytest.mark.parametrize(("user", "team"), [("ava", OURS), ("kim", THEIRS)])
+def test_a_command_names_the_team_of_whoever_typed_it(page, bot, user, team):
+    page.say("/trade", channel="partners", user=user)
+    assert bot.last.fields["team_id"] == team
+
+
+def test_a_form_names_the_strangers_team_and_the_apps(page, bot, kims_form):
+    assert kims_form["app_installed_team_id"] == OURS
+    page.do("submit", "kim", values={"symbol": {"a": "AAPL"}})
+    payload = bot.last.fields
+    assert payload["type"] == "view_submission"
+    assert (payload["user"]["id"], payload["user"]["team_id"], payload["team"]["id"]) == (KIM, THEIRS, THEIRS)
+    assert payload["view"]["app_installed_team_id"] == OURS
+
+
+def test_a_question_for_options_names_them_too(page, bot, kims_form):
+    bot.will({"options": [option("Growth")]})
+    page.do("options", "kim", block_id="book", action_id="a", query="")
+    assert bot.last.fields["user"]["team_id"] == THEIRS
+
+
+def test_a_stranger_is_in_the_shared_channel_alone(page):
+    channels = [each["name"] for each in page.screen("kim", "partners")["channels"] if each["kind"] != "im"]
+    assert channels == ["partners"]
+    assert page.post("/control/say", user="kim", channel="trading", text="hello")[0] == 403
+
+
+def test_what_a_stranger_says_has_their_team(page, slack):
+    page.say("hello", channel="partners", user="kim")
+    assert page.messages("ava", "partners")[-1]["team"] == THEIRS
+    assert slack.users_info(user=KIM)["user"]["team_id"] == THEIRS
+    assert slack.users_info(user=AVA)["user"]["team_id"] == OURS
+
+
+def test_the_page_is_told_everybodys_team(page):
+    people = {each["name"]: each["team"]["id"] for each in page.screen()["people"]}
+    assert people["ben"] == OURS
+    assert people["kim"] == THEIRS
