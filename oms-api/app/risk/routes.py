@@ -42,9 +42,6 @@ router = APIRouter(tags=["risk"])
 LimitSetter = Annotated[Caller, Depends(allowed(Operation.SET_LIMIT))]
 SwitchTurner = Annotated[Caller, Depends(allowed(Operation.TURN_SWITCH))]
 
-LimitSetter = Annotated[Caller, Depends(allowed(Operation.SET_LIMIT))]
-SwitchTurner = Annotated[Caller, Depends(allowed(Operation.TURN_SWITCH))]
-
 LIMIT_EXAMPLE: dict[str, Any] = {
     "scope": "portfolio",
     "name": "Growth",
@@ -81,17 +78,19 @@ async def list_limits(caller: Reader, readers: TheReaders, now: TheClock) -> Res
 )
 async def put_limit(
     caller: LimitSetter, body: Annotated[LimitIn, Depends(json_body(LimitIn))], changes: TheChanges,
-    controls: TheControls, now: TheClock,
+    controls: TheControls, now: TheClock, request: Request,
 ) -> Response:  # fmt: skip
     """Set a limit, or take it away. It holds within a second, in every process."""
     at = now()
     if body.until is not None and body.until <= at:
         message = "Must be an instant that is still to come."
         raise Invalid("The limit would have ended before it began.", [FieldError("until", message, "past")])
-    limit, takes_away = body.limit(caller.person or caller.name, at), body.value is None
+    limit, takes_away = body.limit(caller.actor, at), body.value is None
+    edge: FastRequest = request.state.edge
 
-    def write(connection: Connection) -> LimitChange:
-        return (drop_limit if takes_away else set_limit)(connection, caller.tenant_id, limit)
+    def write(connection: Connection) -> None:
+        change = (drop_limit if takes_away else set_limit)(connection, caller.tenant_id, limit)
+        record(connection, [limit_entry(caller, edge, at, limit, change)])
 
     await changes.run(write, caller.tenant_id)
     controls.forget(caller.tenant_id)

@@ -20,7 +20,7 @@ def test_a_limit_is_set_and_listed(desk):
         "until": None,
         "in_force": True,
     }
-    assert told["set_by"].startswith("key-")
+    assert told["set_by"].startswith("key:key-")
     assert desk.get("/limits").json() == [told]
 
 

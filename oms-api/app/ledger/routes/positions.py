@@ -82,9 +82,7 @@ async def get_position(
     """One position at its mark; a closed one is flat."""
     at, name = now(), portfolio.strip()
     found = await readers.run(
-        lambda connection: one_position(
-            connection, market, caller.tenant_id, name, symbol, query.product, at
-        ),
+        lambda connection: one_position(connection, market, caller, name, symbol, query.product, at),
         caller.tenant_id,
     )
     return answer(held_position_out(found))
