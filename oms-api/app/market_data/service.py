@@ -94,7 +94,8 @@ class Market:
         """Look for new quotes of all that is subscribed to."""
         wanted = self._wanted()
         if wanted:
-            self.quotes_for(connection, sorted(wanted), at)
+            tenants = {tenant_id for tenant_id, _ in wanted}
+            self.quotes_for(declare_tenants(connection, tenants), sorted(wanted), at)
 
     def arrived(self, tenant_id: int, quote: Quote) -> None:
         """Tell of a quote that was given to this process, once it is stored."""

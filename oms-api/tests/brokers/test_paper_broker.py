@@ -68,8 +68,8 @@ def test_the_bracket_of_the_trading_rules():
         "target 25 @ 55",
         "parent canceled",
     ]
-    left = {one.id: (one.quantity, one.leaves) for one in broker.open_orders()}
-    assert left == {"stop": (35, 35), "target": (60, 35)}
+    left = {(one.id, int(one.quantity), int(one.leaves)) for one in broker.open_orders()}
+    assert left == {("stop", 35, 35), ("target", 60, 35)}
     assert told(broker.quote(quote("47.50", "48", "48"), LATER)) == [
         "stop triggered",
         "stop 35 @ 47.5",

@@ -27,7 +27,7 @@ def name(engine):
 
 
 def test_what_was_changed_is_committed_when_it_is_answered(engine, changes):
-    counted = asyncio.run(changes.run(lambda connection: connection.execute(RENAME).rowcount))
+    counted = asyncio.run(changes.run(lambda connection: connection.execute(RENAME).rowcount, 1))
     assert (counted, name(engine)) == (1, "Renamed")
 
 
@@ -37,7 +37,7 @@ def test_what_fails_leaves_nothing(engine, changes):
         connection.execute(text("INSERT INTO tenants SELECT * FROM tenants"))
 
     with pytest.raises(IntegrityError):
-        asyncio.run(changes.run(change))
+        asyncio.run(changes.run(change, 1))
     assert name(engine) != "Renamed"
 
 
@@ -45,6 +45,6 @@ def test_a_database_that_is_away_places_nothing(tmp_path):
     engine = connect_engine(f"sqlite:///{tmp_path}/no/such/folder.db")
     changes = Changes(engine)
     with pytest.raises(NotPlaced):
-        asyncio.run(changes.run(lambda connection: connection.execute(RENAME)))
+        asyncio.run(changes.run(lambda connection: connection.execute(RENAME), 1))
     changes.close()
     engine.dispose()

@@ -80,6 +80,12 @@ def test_the_newest_bar_grows(source):
     assert young.high <= whole.high
 
 
+def test_a_bar_is_there_from_its_first_instant_on(source):
+    (one,) = source.bars("AAPL", Interval.MINUTE, NOON, NOON + timedelta(microseconds=1))
+    assert one.open == one.high == one.low == one.close == source.quote("AAPL", NOON).last
+    assert source.bars("AAPL", Interval.MINUTE, NOON, NOON) == []
+
+
 def test_no_bar_goes_past_its_end_or_before_time(source):
     assert source.bars("AAPL", Interval.DAY, NOON, NOON + timedelta(hours=1)) == []
     epoch = datetime(1970, 1, 1, tzinfo=UTC)

@@ -85,7 +85,7 @@ def test_nor_what_the_other_has_at_the_market(serve):
             here.quote(symbol, "10000", "10000", "10000")
         resting = {"symbol": "MSFT", "side": "BUY", "quantity": "20", "type": "LIMIT", "limit_price": "9500"}
         for desk in (here, there, here, there):
-            assert buy(desk, "1").status_code == 201
             assert desk.place(**resting).status_code == 201
+            assert buy(desk, "1").status_code == 201
         for desk in (there, here):
             assert denied(buy(desk, "30")) == ("BUYING_POWER", "20")

@@ -63,7 +63,7 @@ class SimulatedSource:
         key, level = self._walk(symbol)
         length, step = interval.length // _SECOND, _STEPS[interval]
         first = -(-max(_seconds(start), 0) // length) * length
-        points = deviations(key, first, _seconds(end), step)
+        points = deviations(key, first, -((end - _EPOCH) // -_SECOND), step)
         return [
             _bar(symbol, key, level, first + place * length, length, seen)
             for place, seen in enumerate(_cut(points, length // step))
