@@ -14,7 +14,13 @@ NEVER = {
     "user_id": "999999999",
     "key_id": "zzzzzzzzzzzz",
     "slug": "never-heard-of",
+    "order_id": "O17000000000000000ffffffff",
+    "portfolio": "Never Heard Of",
+    "symbol": "AAPL",
 }
+TRIES = (
+    5  # the market's duty asks the database in between; what the request itself does is the same each time
+)
 BODIES = {
     "POST /trades/{trade_id}:reverse": {"reason": "Not mine"},
     "PATCH /users/{user_id}": {"name": "Another"},
@@ -23,6 +29,8 @@ BODIES = {
     "POST /api-keys/{key_id}:rotate": {"overlap_seconds": 0},
     "PATCH /portfolios/{name}": {"name": "Renamed"},
     "PATCH /tenants/{slug}": {"name": "Another"},
+    "PATCH /orders/{order_id}": {"quantity": "1"},
+    "POST /orders/{order_id}/cancel": {},
 }
 
 
@@ -38,12 +46,16 @@ def stage(service):
         "user_id": str(other.desk.get("/users").json()[0]["id"]),
         "key_id": other.desk.get("/api-keys").json()[0]["key_id"],
         "slug": f"desk-{other.desk.tenant_id}",
+        "order_id": other.desk.order(portfolio_name="Secret Book", type="LIMIT", limit_price="1")["id"],
+        "portfolio": "Secret Book",
+        "symbol": "AAPL",
     }
     return own, other, foreign
 
 
 def with_ids(service):
-    return [call for call in guarded(service.app.openapi()) if call.parameters]
+    """The operations that name something of a tenant; symbols are everybody's."""
+    return [call for call in guarded(service.app.openapi()) if set(call.parameters) - {"symbol"}]
 
 
 def told(answer, value: str) -> tuple[int, dict[str, str], str]:
@@ -70,22 +82,41 @@ def test_a_foreign_id_is_answered_as_one_that_never_was_and_costs_the_same(servi
     monkeypatch.setattr("app.identity.service.authenticator.CACHE_SECONDS", 600)  # who asks is known by now
     own.desk.service.client.get("/api/v1/trades", headers=own.headers(role))
     for call in with_ids(service):
-        (parameter,) = call.parameters
-        answers, works = [], []
-        for value in (NEVER[parameter], foreign[parameter]):
-            with Work() as work:
-                answer = ask(service, call, call.path_with(value), own.headers(role), BODIES.get(call.name))
-            answers.append(told(answer, value))
-            works.append(work.statements)
+        for _ in range(TRIES):
+            answers, works = asked_twice(service, call, foreign, own.headers(role))
+            if works[0] == works[1]:
+                break
         assert answers[0] == answers[1], call.name
         assert answers[0][0] in {403, 404}, call.name
         assert works[0] == works[1], call.name
+
+
+def asked_twice(service, call, foreign, headers):
+    """Return answers and statements for an id that never was, and for one of another tenant."""
+    answers, works = [], []
+    for known in (NEVER, foreign):
+        values = [known[parameter] for parameter in call.parameters]
+        with Work() as work:
+            answer = ask(service, call, call.path_with(*values), headers, BODIES.get(call.name))
+        answers.append(told(answer, values[0]))
+        works.append(work.statements)
+    return answers, works
+
+
+def test_a_quote_and_the_terms_of_a_symbol_are_their_tenants_own(stage):
+    own, other, _ = stage
+    given = {"bid": "3.14", "ask": "3.15", "last": "3.14"}
+    assert other.desk.put("/quotes/SECRET", given).status_code == 200
+    assert other.desk.put("/instruments/SECRET", {"tick_size": "0.05", "lot_size": "7"}).status_code == 200
+    assert own.desk.get("/quotes/SECRET").json()["bid"] != "3.14"
+    assert own.desk.get("/instruments/SECRET").json()["lot_size"] != "7"
 
 
 def test_nothing_of_the_other_desk_was_changed_by_all_that(service, stage):
     _, other, foreign = stage
     assert other.desk.get(f"/trades/{foreign['trade_id']}").json()["reversed_by"] is None
     assert other.desk.portfolio("Secret Book")["portfolio_name"] == "Secret Book"
+    assert other.desk.get(f"/orders/{foreign['order_id']}").json()["status"] == "ACCEPTED"
 
 
 @pytest.mark.parametrize("role", list(Role))
