@@ -224,3 +224,35 @@ def test_a_program_that_cannot_start_says_why_in_a_sentence(module, tmp_path):
     assert ended.stderr.startswith("OMS_API_KEY")
     assert "Traceback" not in ended.stderr
     assert "too-short" not in ended.stderr
+
+
+def test_the_paper_market_is_kind_unless_told_otherwise(load):
+    settings = load()
+    assert (settings.price_source, settings.paper_slippage, settings.paper_participation) == (
+        "simulated",
+        "none",
+        None,
+    )
+    assert (settings.paper_spread, settings.paper_latency_milliseconds, settings.paper_reject_share) == (
+        0,
+        0,
+        0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PAPER_SPREAD", "-1"),
+        ("PAPER_SPREAD", "NaN"),
+        ("PAPER_PARTICIPATION", "0"),
+        ("PAPER_PARTICIPATION", "1.1"),
+        ("PAPER_SLIPPAGE", "some"),
+        ("PAPER_BASIS_POINTS", "10000"),
+        ("PAPER_LATENCY_MILLISECONDS", "60001"),
+        ("PAPER_REJECT_SHARE", "2"),
+    ],
+)
+def test_a_paper_market_that_makes_no_sense_is_refused(load, variable, value):
+    with pytest.raises(ConfigurationError, match=variable):
+        load(**{variable: value})
