@@ -11,6 +11,7 @@ from app.orders.rules.tickets import shape_errors
 from app.orders.rules.values import FINAL, Order, Role, Status, Ticket, TimeInForce
 from app.orders.service.commands import CancelAll, CancelOrder, Done, ReplaceOrder
 from app.orders.service.groups import after_fill, cancel, end
+from app.orders.service.judging import count_message
 from app.orders.service.placing import add, denied, repeated_request, send, shown
 from app.orders.service.scene import Place, Scene
 
@@ -27,6 +28,7 @@ def cancel_one(scene: Scene, command: CancelOrder) -> Done:
         if key and scene.was_asked(order, key):
             return shown(scene, order.tenant_id, [order.id])._replace(replayed=True)
         raise OrderIsFinal(order.id, order.status)
+    count_message(scene, origin, order)
     cancel(scene, order, iso(origin.at), who(origin), reason=command.reason, request_key=key)
     return shown(scene, order.tenant_id, [order.id])
 
@@ -61,6 +63,7 @@ def replace(scene: Scene, command: ReplaceOrder) -> Done:
         raise OrderIsFinal(order.id, order.status)
     if order.status in _PENDING:
         raise OrderIsPending(order.id, order.status)
+    count_message(scene, origin, order)
     successor = add(scene, _successor(scene, order, command))
     if successor.leaves_quantity and denied(scene, successor, order):
         nothing = dict.fromkeys(_CARRIED, ZERO)

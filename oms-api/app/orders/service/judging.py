@@ -5,6 +5,7 @@ from decimal import Decimal
 import orjson
 
 from app.instruments.rules import Instrument
+from app.ledger.service.commands import Origin
 from app.orders.rules.families import exclusive_id
 from app.orders.rules.values import Order
 from app.orders.service.aggregates import firm_totals, needs_the_firm
@@ -58,6 +59,14 @@ def _subject(scene: Scene, order: Order, instrument: Instrument) -> Subject:
         asset_class=instrument.asset_class,
         is_live=portfolio.kind == "live",
     )
+
+
+def count_message(scene: Scene, origin: Origin, order: Order) -> None:
+    """Count an order, a change or a cancel of the caller. Raises TooManyMessages beyond the limit."""
+    instrument = scene.instrument(order.tenant_id, order.symbol)
+    limits = scene.tools.controls.limits(order.tenant_id, _subject(scene, order, instrument))
+    sender = (origin.tenant_id, origin.source, origin.actor)
+    scene.tools.rate.take(sender, limits.messages_per_minute)
 
 
 def denial_text(denial: Denial) -> str:

@@ -14,7 +14,7 @@ from app.orders.rules.states import resting_status
 from app.orders.rules.values import GroupKind, Order, Role, Status, Ticket
 from app.orders.service.commands import Done, PlaceGroup, PlaceOrder
 from app.orders.service.groups import end
-from app.orders.service.judging import denial_text, judged
+from app.orders.service.judging import count_message, denial_text, judged
 from app.orders.service.scene import Scene
 from app.orders.service.trading import meet
 from app.risk.rules.exposure import touch
@@ -29,6 +29,7 @@ def place(scene: Scene, command: PlaceOrder) -> Done:
     if known is not None:
         return known
     order = _make(scene, command, command.ticket, ALONE)
+    count_message(scene, command.origin, order)
     order = order._replace(
         idempotency_key=command.origin.idempotency_key, request_hash=command.origin.request_hash
     )
@@ -49,6 +50,8 @@ def place_group(scene: Scene, command: PlaceGroup) -> Done:
     if known is not None:
         return known
     first, second = (_make(scene, command, ticket, ALONE) for ticket in command.tickets)
+    for order in (first, second):
+        count_message(scene, command.origin, order)
     key, request_hash = command.origin.idempotency_key, command.origin.request_hash
     first = first._replace(idempotency_key=key, request_hash=request_hash)
     second = second._replace(request_hash=request_hash)

@@ -29,6 +29,7 @@ from app.risk.queries.switches import switches_of
 from app.risk.rules.switches import ALL_ACTIVE, Switches
 from app.risk.rules.values import NOTHING, SymbolBook, Totals, TradingState
 from app.risk.service.controls import Controls
+from app.risk.service.messages import MessageRate
 
 Key = tuple[int, str]  # tenant id, symbol
 Place = tuple[int, int]  # tenant id, portfolio id
@@ -55,6 +56,7 @@ class Tools:
     market: Market
     controls: Controls
     paper: PaperSettings = KIND
+    rate: MessageRate = field(default_factory=MessageRate)
     order_ids: TradeIds = field(default_factory=lambda: TradeIds("O"))
     memory: Memory = field(default_factory=Memory)
     positions: Remembered[Held] = field(default_factory=Remembered)

@@ -1,0 +1,54 @@
+"""Who may do what with orders: roles, people who are narrowed to some portfolios, and how many messages."""
+
+WAITING = {"type": "LIMIT", "limit_price": "90", "time_in_force": "GTC"}
+
+
+def test_a_reader_places_changes_and_ends_nothing(market):
+    order = market.order(**WAITING)
+    reader = market.with_key(market.service.mint("read", market.tenant_id))
+    path = f"/orders/{order['id']}"
+    assert reader.place().status_code == 403
+    assert reader.post(f"{path}/cancel", {}).status_code == 403
+    assert reader.patch(path, {"quantity": "5"}).status_code == 403
+    assert reader.found(order["id"])["status"] == "ACCEPTED"
+
+
+def test_risk_may_end_orders_but_place_none(market):
+    order = market.order(**WAITING)
+    risk = market.with_key(market.service.mint("risk", market.tenant_id))
+    assert risk.place().status_code == 403
+    assert risk.post(f"/orders/{order['id']}/cancel", {}).status_code == 200
+
+
+def narrowed(market, *names):
+    answer = market.post(
+        "/api-keys", {"name": f"narrow-{len(names)}", "scopes": ["trade"], "portfolios": names}
+    )
+    assert answer.status_code == 201, answer.text
+    return market.with_key(answer.json()["key"])
+
+
+def test_who_is_narrowed_to_some_portfolios_knows_no_others_orders(market):
+    theirs = market.order(**WAITING, portfolio_name="Theirs")
+    market.order(**WAITING, portfolio_name="Mine")
+    me = narrowed(market, "Mine")
+    path = f"/orders/{theirs['id']}"
+    assert [order["portfolio_name"] for order in me.get("/orders").json()] == ["Mine"]
+    assert me.get("/orders", portfolio="Theirs").json() == []
+    assert me.get(path).status_code == 404
+    assert me.post(f"{path}/cancel", {}).status_code == 404
+    assert me.patch(path, {"quantity": "5"}).status_code == 404
+    assert me.place(portfolio_name="Theirs").status_code == 403
+    assert me.post("/orders:cancel-all", {"portfolio_name": "Theirs"}).status_code == 403
+    assert me.post("/positions:close", {"portfolio_name": "Theirs", "symbol": "AAPL"}).status_code == 403
+    ended = me.post("/orders:cancel-all", {}).json()["orders"]
+    assert [order["portfolio_name"] for order in ended] == ["Mine"]
+    assert market.found(theirs["id"])["status"] == "ACCEPTED"
+
+
+def test_beyond_the_message_rate_no_order_is_made(market):
+    limit = {"scope": "tenant", "name": None, "code": "MESSAGES_PER_MINUTE", "value": "3", "until": None}
+    assert market.put("/limits", limit).status_code == 200
+    statuses = [market.place().status_code for _ in range(5)]
+    assert statuses == [201, 201, 201, 429, 429]
+    assert len(market.get("/orders").json()) == 3
