@@ -132,5 +132,7 @@ def test_a_headroom_tells_the_nearest_bound():
     denied = {one.check: one for one in headrooms(risk(max_order_quantity="5"))}["order_quantity"]
     assert (denied.passes, denied.largest_passing) == (False, 5)
     assert denied.message == "An order may have at most 5 units."
+    unknown = {one.check: one for one in headrooms(risk(instrument=None))}
+    assert (unknown["instrument"].largest_passing, unknown["increments"].passes) == (0, True)
     off_lot = {one.check: one for one in headrooms(risk(order=order(quantity="1.5")))}["increments"]
     assert (off_lot.passes, off_lot.code, off_lot.largest_passing) == (False, "LOT_SIZE", None)

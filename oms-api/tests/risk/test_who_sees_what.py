@@ -1,0 +1,66 @@
+"""Who is narrowed to some portfolios sees nothing of the others; what was changed stands in the trail."""
+
+import pytest
+
+from tests.risk.desks import put_limit, put_quote, try_order, turn
+from tests.support.service import Desk
+
+
+@pytest.fixture
+def narrowed(service, desk):
+    """A key of the same tenant that is narrowed to the portfolio Growth."""
+    desk.trade(portfolio_name="Growth")
+    desk.trade(portfolio_name="Secret")
+    made = desk.post("/api-keys", {"name": "narrow", "scopes": ["trade"], "portfolios": ["Growth"]})
+    assert made.status_code == 201, made.text
+    return Desk(service, desk.tenant_id, made.json()["key"])
+
+
+def test_positions_of_other_portfolios_are_not_there(narrowed):
+    assert [one["portfolio_name"] for one in narrowed.get("/positions").json()] == ["Growth"]
+    assert narrowed.get("/positions", portfolio="Secret").json() == []
+    assert narrowed.get("/positions/Growth/AAPL").status_code == 200
+    hidden, never = narrowed.get("/positions/Secret/AAPL"), narrowed.get("/positions/Never/AAPL")
+    assert hidden.status_code == never.status_code == 404
+    assert hidden.json()["detail"].replace("Secret", "Never") == never.json()["detail"]
+
+
+def test_limits_and_switches_of_other_portfolios_are_not_there(desk, narrowed):
+    for name in ("Growth", "Secret"):
+        put_limit(desk, "MAX_ORDER_VALUE", "5000", "portfolio", name)
+        turn(desk, "REDUCING", "portfolio", name)
+    put_limit(desk, "MAX_ORDER_VALUE", "6000")
+    assert {row["name"] for row in narrowed.get("/limits").json()} == {"Growth", None}
+    assert {row["name"] for row in narrowed.get("/kill-switch").json()} == {"Growth", None}
+
+
+@pytest.mark.parametrize("path", ["/events", "/events/stream"])
+def test_events_tell_of_all_portfolios_and_so_not_to_whom_is_narrowed(narrowed, path):
+    assert narrowed.get(path).status_code == 403
+
+
+def test_changes_of_limits_and_turns_of_switches_stand_in_the_audit_trail(desk):
+    put_limit(desk, "MAX_ORDER_VALUE", "5000", "portfolio", "Growth")
+    put_limit(desk, "MAX_ORDER_VALUE", "7000", "portfolio", "Growth")
+    put_limit(desk, "MAX_ORDER_VALUE", None, "portfolio", "Growth")
+    turn(desk, "HALTED", reason="Bad prices", key="K1")
+    turn(desk, "HALTED", reason="Bad prices", key="K1")
+    entries = [one for one in desk.get("/audit").json() if one["action"].startswith(("limit", "kill"))]
+    assert [(one["action"], one["target"]) for one in entries] == [
+        ("kill_switch.turned", "tenant:"),
+        ("limit.removed", "MAX_ORDER_VALUE:portfolio:Growth"),
+        ("limit.set", "MAX_ORDER_VALUE:portfolio:Growth"),
+        ("limit.set", "MAX_ORDER_VALUE:portfolio:Growth"),
+    ]
+    assert entries[0]["after"] == {"state": "HALTED", "reason": "Bad prices"}
+    changed = entries[2]
+    assert (changed["before"]["value"], changed["after"]["value"]) == ("5000.00000000", "7000.00000000")
+    assert changed["actor"].startswith("key:")
+
+
+def test_a_risk_officer_turns_the_switch_and_may_not_trade(service, desk):
+    officer = Desk(service, desk.tenant_id, service.mint("risk", desk.tenant_id))
+    put_quote(desk)
+    assert turn(officer, "HALTED").status_code == 200
+    assert put_limit(officer, "MAX_ORDER_VALUE", "5000").status_code == 200
+    assert try_order(officer).status_code == 403
