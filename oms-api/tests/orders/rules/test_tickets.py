@@ -1,0 +1,86 @@
+"""What a ticket of each type must and may say."""
+
+from decimal import Decimal
+
+import pytest
+
+from app.orders.rules.tickets import order_type, shape_errors
+from app.orders.rules.values import Protection, Target
+from tests.orders.rig import ticket
+
+NOW = "2026-11-20T12:00:00.000000Z"
+
+
+def codes(**changes):
+    return [(error.field, error.code) for error in shape_errors(ticket(**changes), NOW)]
+
+
+@pytest.mark.parametrize(
+    ("word", "kind"), [("SL", "STOP_LIMIT"), ("SL-M", "STOP"), ("MARKET", "MARKET"), ("LIMIT", "LIMIT")]
+)
+def test_the_words_for_types(word, kind):
+    assert order_type(word) == kind
+
+
+def test_an_unknown_word_is_no_type():
+    with pytest.raises(ValueError, match="FUNNY"):
+        order_type("FUNNY")
+
+
+@pytest.mark.parametrize(
+    "good",
+    [
+        {},
+        {"type": "LIMIT", "limit_price": "1"},
+        {"type": "STOP", "stop_price": "1"},
+        {"type": "STOP_LIMIT", "stop_price": "1", "limit_price": "1"},
+        {"type": "TRAILING_STOP", "trail_amount": "1"},
+        {"type": "TRAILING_STOP", "trail_percent": "99"},
+        {"quantity": None, "notional": "100"},
+        {"time_in_force": "GTD", "expires_at": "2026-11-20T12:00:00.000001Z"},
+        {"time_in_force": "OPG"},
+        {"take_profit": Target(Decimal(2)), "stop_loss": Protection(Decimal(1))},
+        {"side": "SELL", "take_profit": Target(Decimal(1)), "stop_loss": Protection(Decimal(2))},
+    ],
+)
+def test_what_is_complete_has_no_errors(good):
+    assert codes(**good) == []
+
+
+STOP = {"type": "STOP", "stop_price": "1"}
+LIMIT = {"type": "LIMIT", "limit_price": "10"}
+
+
+@pytest.mark.parametrize(
+    ("bad", "errors"),
+    [
+        ({"type": "STOP_LIMIT", "stop_price": "1"}, [("limit_price", "missing")]),
+        ({"limit_price": "1"}, [("limit_price", "not_of_this_type")]),
+        ({"type": "TRAILING_STOP"}, [("trail_amount", "one_trail")]),
+        ({"type": "TRAILING_STOP", "trail_percent": "100"}, [("trail_percent", "too_large")]),
+        ({"quantity": None}, [("quantity", "sized_once")]),
+        (
+            {"type": "STOP", "stop_price": "1", "quantity": None, "notional": "1"},
+            [("notional", "not_of_this_type")],
+        ),
+        ({"time_in_force": "GTD"}, [("expires_at", "expires_at")]),
+        ({"expires_at": "2027-01-01T00:00:00.000000Z"}, [("expires_at", "expires_at")]),
+        ({"time_in_force": "GTD", "expires_at": NOW}, [("expires_at", "in_the_past")]),
+        (
+            {"type": "STOP", "stop_price": "1", "time_in_force": "CLS"},
+            [("time_in_force", "not_of_this_type")],
+        ),
+        (LIMIT | {"take_profit": Target(Decimal(10))}, [("take_profit.limit_price", "misplaced")]),
+        (LIMIT | {"stop_loss": Protection(Decimal(10))}, [("stop_loss.stop_price", "misplaced")]),
+        (
+            {"take_profit": Target(Decimal(1)), "stop_loss": Protection(Decimal(1))},
+            [("stop_loss.stop_price", "misplaced")],
+        ),
+        (
+            LIMIT | {"side": "SELL", "take_profit": Target(Decimal(11))},
+            [("take_profit.limit_price", "misplaced")],
+        ),
+    ],
+)
+def test_what_is_wrong_is_named(bad, errors):
+    assert codes(**bad) == errors

@@ -1,0 +1,159 @@
+"""Trades and orders in one batch, a commit whose answer was lost, and what is no ordinary fill."""
+
+from decimal import Decimal
+
+import pytest
+
+from app.brokers.rules.settings import PaperSettings
+from app.brokers.rules.values import Accepted
+from app.database import unit_of_work
+from app.errors import OmsError
+from app.ledger.rules.accounting import Side
+from app.ledger.rules.tickets import Valued
+from app.ledger.service.commands import Recorded, RecordTrade, ReverseTrade
+from app.market_data.rules.values import Quote
+from app.orders.errors import NoSuchOrder
+from app.orders.rules.outcomes import Changes
+from app.orders.rules.values import Status
+from app.orders.service.commands import (
+    BrokerReport,
+    CancelAll,
+    CancelOrder,
+    ClosePosition,
+    ExpireOrders,
+    PlaceOrder,
+    QuoteArrived,
+    ReplaceOrder,
+    strand_of,
+)
+from tests.orders.rig import Rig, ticket
+
+WAITING = {"type": "LIMIT", "limit_price": "90", "time_in_force": "GTC"}
+
+
+def plain(rig):
+    """Who asks without a key."""
+    return rig.origin()._replace(request_hash=None)
+
+
+def trade(rig, side="BUY", quantity="10"):
+    size = Decimal(quantity)
+    valued = Valued(size, size * 100, Decimal(100))
+    return RecordTrade(plain(rig), "AAPL", "", Side(side), valued, "Growth", "growth", None)
+
+
+def order(rig, **changes):
+    asked = ticket(**changes)
+    return PlaceOrder(rig.origin(facts=repr(asked)), asked, "Growth", "growth")
+
+
+def test_trades_and_orders_are_done_in_the_order_given(rig):
+    bought, sold, reversed_ = rig.run(
+        trade(rig), order(rig, side="SELL", quantity="10"), trade(rig, "SELL", "5")
+    )
+    assert isinstance(bought, Recorded)
+    assert sold.orders[0].order.status is Status.FILLED
+    assert reversed_.row.position_quantity == "-5.00000000"
+    (undone,) = rig.run(ReverseTrade(plain(rig), bought.row.trade_id, "Twice"))
+    assert undone.row.position_quantity == "-15.00000000"
+    both = rig.run(ReverseTrade(plain(rig), reversed_.row.trade_id, "Twice"), order(rig))
+    assert [one.row.position_quantity for one in both[:1]] == ["-10.00000000"]
+    assert both[1].orders[0].order.filled_quantity == 10
+
+
+def test_one_that_is_refused_harms_no_other(rig):
+    refused, placed = rig.run(CancelOrder(rig.origin(), "O0", None), order(rig))
+    assert isinstance(refused, NoSuchOrder)
+    assert placed.orders[0].order.status is Status.FILLED
+
+
+BATCHES = pytest.mark.parametrize(
+    "makes",
+    [lambda rig: [order(rig)], lambda rig: [trade(rig)], lambda rig: [trade(rig), order(rig)]],
+    ids=["an order", "a trade", "both"],
+)
+
+
+def attempt(rig, works, *, commits):
+    with rig.engine.connect().execution_options(writes=True) as connection, connection.begin() as transaction:
+        outcomes = rig.floor.handle(connection, works)
+        transaction.commit() if commits else transaction.rollback()
+    with unit_of_work(rig.engine) as connection:
+        return outcomes, rig.floor.recover(connection, works)
+
+
+@pytest.mark.parametrize(
+    "makes", [lambda rig: [order(rig)], lambda rig: [trade(rig)], lambda rig: [trade(rig), order(rig)]]
+)
+def test_after_a_lost_answer_what_was_committed_is_told(rig, makes):
+    outcomes, found = attempt(rig, makes(rig), commits=True)
+    assert found == outcomes
+
+
+@pytest.mark.parametrize(
+    "makes", [lambda rig: [order(rig)], lambda rig: [trade(rig)], lambda rig: [trade(rig), order(rig)]]
+)
+def test_after_a_lost_answer_what_was_not_committed_is_nothing(rig, makes):
+    works = makes(rig)
+    outcomes, found = attempt(rig, works, commits=False)
+    assert found == [None] * len(outcomes)
+    assert not any(isinstance(outcome, OmsError) for outcome in rig.run(*works))
+
+
+def test_a_refusal_stays_one_whatever_became_of_the_commit(rig):
+    _, (refusal, placed) = attempt(rig, [CancelOrder(rig.origin(), "O0", None), order(rig)], commits=False)
+    assert isinstance(refusal, NoSuchOrder)
+    assert placed is None
+
+
+def test_a_restored_portfolio_is_not_taken_for_the_remembered_one(rig):
+    waiting = rig.place(**WAITING)
+    with rig.engine.connect().execution_options(writes=True) as connection, connection.begin() as transaction:
+        rig.floor.handle(connection, [CancelOrder(rig.origin(), waiting.id, None)])
+        transaction.rollback()
+    assert rig.cancel(waiting).orders[0].order.status is Status.CANCELED
+
+
+def test_what_locks_the_same_portfolio_is_told_as_far_as_it_is_known(rig):
+    quote = Quote("AAPL", None, None, None, None, None, rig.now, "manual")
+    strands = {
+        order(rig): (1, "growth"),
+        trade(rig): (1, "growth"),
+        CancelOrder(rig.origin(), "O1", None): (1, "/O1"),
+        ReplaceOrder(rig.origin(), "O1", Changes()): (1, "/O1"),
+        CancelAll(rig.origin(), None, None, None, None, None, None): (1, ""),
+        ClosePosition(rig.origin(), "Growth", "growth", "AAPL", "", None, None): (1, "growth"),
+        QuoteArrived(1, quote, "", False): (1, "/AAPL"),
+        ExpireOrders(1, ""): (1, ""),
+        BrokerReport(1, "O1", Accepted("O1", rig.now), ""): (1, "/O1"),
+    }
+    assert {command: strand_of(command) for command in strands} == strands
+
+
+def test_what_the_books_cannot_hold_is_rejected_by_the_paper_market(rig):
+    rig.run(
+        RecordTrade(
+            plain(rig), "AAPL", "", Side.SELL, Valued(Decimal(1), Decimal(999999998999950), Decimal(1)),
+            "Growth", "growth", None,
+        )
+    )  # fmt: skip
+    rejected = rig.place(side="SELL", quantity="1")
+    assert rejected.status is Status.REJECTED
+
+
+def test_the_drill_rejects_with_its_words(engine):
+    rig = Rig(engine, PaperSettings(reject_share=Decimal(1)))
+    rig.quote("99", "101", "100")
+    rejected = rig.place()
+    assert rejected.status is Status.REJECTED
+    assert rig.rows("SELECT broker_words FROM order_events WHERE to_status = 'REJECTED'") == [
+        ("Rejected by the drill.",)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("time_in_force", "status"), [("IOC", "CANCELED"), ("FOK", "CANCELED"), ("GTC", "ACCEPTED")]
+)
+def test_where_there_is_no_price_only_what_may_wait_waits(rig, time_in_force, status):
+    placed = rig.place(symbol="NEW", type="STOP", stop_price="50", time_in_force=time_in_force)
+    assert placed.status == status
