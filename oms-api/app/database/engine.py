@@ -11,7 +11,7 @@ from app.database.tenants import carry_declarations, wall_off
 from app.database.waits import install
 
 CONNECT_TIMEOUT_SECONDS = 3
-_SPARE_CONNECTIONS = 4  # beside the readers: the writer, key look-ups, readiness
+_SPARE_CONNECTIONS = 8  # beside the readers: the writer, log-ins, administration, the audit trail, newcomers
 _MUST_BE_ON = ("fsync", "full_page_writes", "synchronous_commit")
 
 

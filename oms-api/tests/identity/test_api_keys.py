@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from app.database import unit_of_work
+from app.main import create_app
 from tests.factories import NOON
 from tests.identity.administering import (
     SOON,
@@ -50,7 +51,7 @@ def clock(monkeypatch):
 @pytest.fixture
 def timed(clock, database_url, monkeypatch):
     """A desk whose service keeps the clock's time."""
-    made = support.create_app
+    made = create_app
     monkeypatch.setattr(support, "create_app", lambda settings: made(settings, lambda: clock.now))
     with support.serving(database_url) as service:
         yield service.desk()

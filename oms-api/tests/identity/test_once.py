@@ -73,7 +73,7 @@ def test_a_refused_request_binds_nothing(desk):
 
 
 def test_a_secret_is_never_told_again(fresh):
-    ask = {
+    ask: dict[str, tuple[Desk, dict[str, object]]] = {
         "/tenants": (operator(fresh), {"name": "A", "slug": "alpha"}),
         "/api-keys": (fresh.desk(), {"name": "bot", "scopes": ["read"]}),
     }

@@ -105,10 +105,10 @@ def test_the_directory_is_the_operators_and_holds_nothing_of_the_tenants(fresh):
     for slug in ("alpha", "beta", "gamma"):
         team(fresh, slug)
     first = operator(fresh).get("/tenants", limit=3)
-    assert [one["slug"] for one in good(first)] == ["gamma", "beta", "alpha"]
+    assert [one["slug"] for one in good(first)] == ["alpha", "beta", "default"]
     assert all(set(one) == LISTED for one in first.json())
     rest = fresh.client.get(first.links["next"]["url"], headers={"X-API-Key": operator(fresh).key})
-    assert [one["slug"] for one in good(rest)] == ["default"]
+    assert [one["slug"] for one in good(rest)] == ["gamma"]
     assert set(good(operator(fresh).get("/tenants/alpha"))) == LISTED
     assert set(good(operator(fresh).get("/tenants/default"))) == SHOWN
 
@@ -195,18 +195,18 @@ def test_an_admin_cannot_suspend_and_the_operator_changes_nothing_else(fresh):
 def test_two_tenants_with_the_same_names_for_everything(fresh):
     teams = [team(fresh, slug, "Same name") for slug in ("alpha", "beta")]
     seen = []
-    for one in teams:
-        good(one.post("/portfolios", {"name": "Growth", "opening_cash": "500"}), 201)
-        person = user(one, person="slack:T1:U1", portfolios=["Growth"])
-        made = key(one, "bot", ("trade",), portfolios=["Growth"])
-        traded = one.with_key(made["key"]).trade("same-idempotency-key", portfolio_name="growth")
+    for desk in teams:
+        good(desk.post("/portfolios", {"name": "Growth", "opening_cash": "500"}), 201)
+        person = user(desk, person="slack:T1:U1", portfolios=["Growth"])
+        made = key(desk, "bot", ("trade",), portfolios=["Growth"])
+        traded = desk.with_key(made["key"]).trade("same-idempotency-key", portfolio_name="growth")
         seen.append((person["id"], made["key_id"], traded["trade_id"]))
     for one, other in ((0, 1), (1, 0)):
         user_id, key_id, trade_id = seen[other]
         mine = teams[one]
         for path in (f"/users/{user_id}", f"/api-keys/{key_id}", f"/trades/{trade_id}"):
             assert mine.get(path).status_code == 404
-        assert [one["id"] for one in good(mine.get("/users"))] == [seen[one][0]]
+        assert [listed["id"] for listed in good(mine.get("/users"))] == [seen[one][0]]
         assert seen[one][1] in {listed["key_id"] for listed in good(mine.get("/api-keys"))}
         assert key_id not in mine.get("/api-keys").text
         assert len(mine.trades()) == 1

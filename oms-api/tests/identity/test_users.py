@@ -1,7 +1,12 @@
 """Users: made, found, changed, disabled; all of it stands in the trail, and nothing of it next door."""
 
-import pytest
+from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+from sqlalchemy import text
+
+from app.database import unit_of_work
+from app.identity.queries.tenants import lock_tenant
 from tests.identity.administering import (
     PASSWORD,
     as_session,
@@ -14,6 +19,7 @@ from tests.identity.administering import (
     trail,
     user,
 )
+from tests.support.service import serving
 
 FIELDS = {
     *(
@@ -281,7 +287,8 @@ def test_the_last_admin_stays(desk):
     session = bearer(log_in(desk))
     keys = good(desk.get("/api-keys"))
     good(as_session(desk, "PATCH", f"/api-keys/{keys[0]['key_id']}", session, {"revoked": True}))
-    for change in ({"role": "viewer"}, {"status": "disabled"}, {"portfolios": []}):
+    changes: list[dict[str, object]] = [{"role": "viewer"}, {"status": "disabled"}, {"portfolios": []}]
+    for change in changes:
         answer = as_session(desk, "PATCH", f"/users/{made['id']}", session, change)
         assert refused(answer, 409) == "last-admin"
     assert good(as_session(desk, "GET", f"/users/{made['id']}", session))["status"] == "active"
@@ -322,3 +329,32 @@ def test_two_tenants_have_the_same_people_and_never_meet(service):
     user(one, email="b@example.com", name="B")
     following = one.get("/users", limit=1).links["next"]["url"]
     assert cursor(following, headers={"X-API-Key": two.key}).status_code == 422
+
+
+def test_two_admins_cannot_end_each_other_at_the_same_moment(database_url):
+    with serving(database_url) as service:
+        desk = service.desk()
+        ids = [user(desk, email=f"{name}@example.com", role="admin")["id"] for name in "ab"]
+        sessions = [bearer(log_in(desk, f"{name}@example.com")) for name in "ab"]
+        [own] = good(desk.get("/api-keys"))
+        good(desk.patch(f"/api-keys/{own['key_id']}", {"revoked": True}))
+
+        def end_the_other(number):
+            path = f"/users/{ids[1 - number]}"
+            return as_session(desk, "PATCH", path, sessions[number], {"status": "disabled"}).status_code
+
+        with ThreadPoolExecutor(2) as pool:
+            answers = sorted(pool.map(end_the_other, range(2)))
+        with service.reading() as connection:
+            left = connection.execute(text("SELECT count(*) FROM users WHERE status = 'active'")).scalar_one()
+    assert (answers, left) in (([200, 409], 1), ([200, 401], 1))
+
+
+def test_administration_waits_for_no_trade_and_trades_for_no_administration(service, desk, backend):
+    if backend == "sqlite":
+        return  # one writer at a time, whoever it is
+    with unit_of_work(service.engine) as connection:
+        lock_tenant(connection, desk.tenant_id)
+        assert desk.report(portfolio_name="Fresh").status_code == 201  # a new portfolio refers to its tenant
+        assert desk.post("/portfolios", {"name": "Other"}).status_code == 503
+    assert desk.post("/portfolios", {"name": "Other"}).status_code == 201

@@ -22,7 +22,7 @@ STATE = (
 )
 _PROJECTED = ("cash", "realized_pnl", "total_trades", "total_buys", *STATE[-4:])
 _NEW = (
-    *("tenant_id", "name", "name_key", "base_currency", "kind", "opening_cash", "cash", "realized_pnl"),
+    *("id", "tenant_id", "name", "name_key", "base_currency", "kind", "opening_cash", "cash", "realized_pnl"),
     *("total_trades", "total_buys", "last_sequence", "last_hash", "created_at"),
 )
 _POSITION_KEY = ("tenant_id", "portfolio_id", "symbol", "product")

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from app.clock import iso
 from app.database import declare_tenants
+from app.ids import new_row_id
 from app.ledger.queries import books as queries
 from app.ledger.queries.canonical import canonical_trade
 from app.ledger.rules.chain import GENESIS, TradeRow
@@ -124,4 +125,4 @@ def _name(work: RecordTrade) -> NameKey:
 def _new_portfolio(work: RecordTrade) -> tuple[str | int, ...]:
     cash = fixed(OPENING_CASH)
     naming = (work.origin.tenant_id, work.portfolio_name, work.portfolio_key, BASE_CURRENCY, "paper")
-    return (*naming, cash, cash, fixed(Decimal(0)), 0, 0, 0, GENESIS, iso(work.origin.at))
+    return (new_row_id(), *naming, cash, cash, fixed(Decimal(0)), 0, 0, 0, GENESIS, iso(work.origin.at))
