@@ -30,7 +30,7 @@ Manager = Annotated[Caller, Depends(allowed(Operation.MANAGE_KEYS))]
 TheKeyId = Annotated[str, Path(pattern=KEY_ID)]
 _ONE = f"/{{key_id:{ID}}}"
 _KEYS = "keys"  # the list that a cursor goes on with
-_EXAMPLE = {"name": "desk-bot", "scopes": ["read", "act_as"], "expires_at": None, "portfolios": None}
+_EXAMPLE = {"name": "desk-bot", "scopes": ["act_as"], "expires_at": None, "portfolios": None}
 
 
 @router.post(
