@@ -1,4 +1,4 @@
-"""Whoever came to administer with less than all of it gives no more than that: services ask, not routes alone."""
+"""Whoever administers with less than everything gives no more than that: services ask, not routes alone."""
 
 import asyncio
 from dataclasses import replace
@@ -85,9 +85,9 @@ def test_who_has_less_neither_raises_others_nor_touches_those_above(engine, admi
     refused: list[tuple[str, UserChanges]] = [
         ("trader", {"role": "admin"}), ("admin", {"status": "disabled"}), ("admin", {"role": "viewer"}),
     ]  # fmt: skip
-    for role, changes in refused:
+    for held, changes in refused:
         with pytest.raises(TooBroad):
-            asyncio.run(users.change_user(administration, Asking(LESSER, "t"), found[role], changes))
+            asyncio.run(users.change_user(administration, Asking(LESSER, "t"), found[held], changes))
     asyncio.run(users.change_user(administration, Asking(LESSER, "t"), found["trader"], {"role": "viewer"}))
 
 
