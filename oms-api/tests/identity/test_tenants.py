@@ -15,26 +15,9 @@ from tests.identity.administering import (
     trail,
     user,
 )
-from tests.support.service import serving
 
 LISTED = {"slug", "name", "status"}
 SHOWN = LISTED | {"id", "slack_default_role", "created_at"}
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    """Seconds of what is remembered, to be moved by hand."""
-    seconds = [0.0]
-    monkeypatch.setattr("app.identity.service.authenticator.monotonic_seconds", lambda: seconds[0])
-    monkeypatch.setattr("app.identity.service.sessions.monotonic_seconds", lambda: seconds[0])
-    return seconds
-
-
-@pytest.fixture
-def fresh(database_url):
-    """A service on a database of the test's own."""
-    with serving(database_url) as service:
-        yield service
 
 
 def test_the_operator_makes_a_tenant_whose_first_key_is_shown_once(fresh):
@@ -167,13 +150,13 @@ def test_a_suspended_tenant_is_shut_within_a_second_until_resumed(fresh, clock):
     user(alpha)
     session = bearer(log_in(alpha))
     good(operator(fresh).patch("/tenants/alpha", {"status": "suspended"}))
-    clock[0] += 0.99
+    clock.pass_by(seconds=0.99)
     assert refused(alpha.get("/portfolios"), 403) == "tenant-suspended"
     assert refused(as_session(alpha, "GET", "/portfolios", session), 403) == "tenant-suspended"
     assert log_in(alpha).status_code == 403
     assert beta.get("/portfolios").status_code == 200
     good(operator(fresh).patch("/tenants/alpha", {"status": "active"}))
-    clock[0] += 0.99
+    clock.pass_by(seconds=0.99)
     assert alpha.get("/portfolios").status_code == 200
     assert [one["after"] for one in trail(alpha) if one["action"] == "tenant.changed"] == [
         {"status": "active"},
@@ -211,3 +194,9 @@ def test_two_tenants_with_the_same_names_for_everything(fresh):
         assert key_id not in mine.get("/api-keys").text
         assert len(mine.trades()) == 1
         assert {entry["tenant_id"] for entry in trail(mine)} == {mine.tenant_id}
+
+
+def test_what_stays_the_same_is_not_in_the_trail(fresh):
+    alpha = team(fresh, "alpha")
+    assert good(alpha.patch("/tenants/alpha", {"name": "A team"}))["name"] == "A team"
+    assert [one["action"] for one in trail(alpha)] == ["tenant.created"]
