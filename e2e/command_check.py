@@ -9,7 +9,7 @@ from documents import ROOT
 # Programs that a document may call without more being checked of them here.
 PLAIN = {"git", "docker", "ngrok", "cloudflared", "openssl", "psql", "pg_dump", "pg_restore", "createdb"}
 PLAIN |= {"export", "source", ".", "kill", "sudo", "apt-get", "brew", "tar", "cat", "less", "open", "sed"}
-PLAIN |= {"grep", "ls", "jq", "curl", "pip", "pytest", "sqlite3"}
+PLAIN |= {"grep", "ls", "jq", "curl", "pip", "pytest", "sqlite3", "printf", "head", "sha256sum"}
 MODULES = {"venv", "pip", "pytest", "json.tool", "coverage", "mypy", "playwright"}
 # &&, ||, ; and | where they stand outside of quotes.
 SEPARATOR = re.compile(r"\s*(?:&&|\|\||;|\|)\s*(?=(?:[^'\"]|'[^']*'|\"[^\"]*\")*$)")
@@ -21,7 +21,7 @@ def examined(command: str, folder: Path) -> tuple[Path, str]:
     """Return the folder after a command given in `folder`, and what is wrong with it, or ""."""
     problem = ""
     for part in SEPARATOR.split(SUBSTITUTION.sub(r"\1", command)):
-        words = _without_assignments(shlex.split(part, comments=True))
+        words = _without_assignments(shlex.split(part.strip("(){} "), comments=True))
         if not words:
             continue
         if words[0] == "cd":

@@ -30,7 +30,6 @@ from app.identity.service.keys import mint_key, revoke_key
 from app.migrate import is_current
 
 DONE, REFUSED, CANNOT = 0, 1, 2
-NAME_LENGTH = 60
 MOST_DAYS = 3650
 
 

@@ -274,7 +274,8 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 
 
 def _route_template(scope: Scope) -> str:
-    path = getattr(scope.get("route"), "path", None)
+    route = scope.get("route")
+    path = getattr(route, "path_format", None) or getattr(route, "path", None)
     if not isinstance(path, str):
         return "unmatched"
     is_prefixed = scope["path"].startswith(API_PREFIX) and not path.startswith(API_PREFIX)

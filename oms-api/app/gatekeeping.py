@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.audit.service import Trail
-from app.clock import Now
+from app.clock import Now, monotonic_seconds
 from app.config import Settings
 from app.database import Readers, unit_of_work
 from app.identity.dependencies import Gate
@@ -21,8 +21,9 @@ from app.identity.service.authenticator import Authenticator, People, Where
 from app.identity.service.people import known_person, welcome
 from app.identity.service.sessions import Sessions, Terms
 from app.identity.service.threads import Transactions
-from app.rate_limit import Quotas, RateLimiter, Sharing
+from app.rate_limit import Limit, Quotas, RateLimiter, Sharing
 
+NEWCOMERS_PER_MINUTE = 60  # for each tenant: a stolen key of a bot makes up no thousands of people
 _LOG = logging.getLogger(__name__)
 
 
@@ -81,9 +82,14 @@ def _authenticator(settings: Settings, engine: Engine, readers: Readers, now: No
 
 
 def _people(engine: Engine, readers: Readers, now: Now) -> People:
+    newcomers = Limit("newcomers", "Too many people are new at this desk just now.", NEWCOMERS_PER_MINUTE)
+
     async def meet(caller: Caller, named: SlackPerson, where: Where) -> Person:
         person = await readers.run(lambda connection: known_person(connection, caller.tenant_id, named))
-        return await asyncio.to_thread(make_known, caller, named, where) if person is None else person
+        if person is not None:
+            return person
+        newcomers.take(caller.tenant_id, monotonic_seconds())
+        return await asyncio.to_thread(make_known, caller, named, where)
 
     def make_known(caller: Caller, named: SlackPerson, where: Where) -> Person:
         with unit_of_work(engine) as connection:

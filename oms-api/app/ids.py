@@ -16,33 +16,52 @@ class TradeIds:
     """Make trade ids, or by another prefix others of the kind: `T`, 13 digits of milliseconds, 4 of a
     counter, 8 random (hexadecimal).
 
-    Ids of one process ascend; with `after` they also ascend past what another process wrote, so
-    that the order of ids within a portfolio is the order of its sequence numbers.
+    Ids that one process makes for a tenant ascend; with `after` they also ascend past what another process
+    wrote, so that the order of ids within a portfolio is the order of its sequence numbers. Each tenant is
+    counted by itself: a counter tells nothing of others' trades.
     """
 
     def __init__(self, prefix: str = "T") -> None:
         self._prefix = prefix
         self._lock = threading.Lock()
-        self._last = (0, 0)
+        self._last: dict[int, tuple[int, int]] = {}
 
-    def next(self, now: datetime, after: str | None = None) -> str:
-        """Return an id later than all before it and, where given, later than the id `after`."""
+    def next(self, tenant_id: int, now: datetime, after: str | None = None) -> str:
+        """Return an id later than all of the tenant's before it and, where given, later than the id
+        `after`.
+        """
         with self._lock:
-            floor = max(self._last, _time_and_counter(after)) if after else self._last
+            last = self._last.get(tenant_id, (0, 0))
+            floor = max(last, _time_and_counter(after)) if after else last
             moment = milliseconds(now)
             if moment > floor[0]:
-                self._last = (moment, 0)
+                made, counter = moment, 0
             elif floor[1] < _COUNTER_LIMIT:
-                self._last = (floor[0], floor[1] + 1)
+                made, counter = floor[0], floor[1] + 1
             else:
-                self._last = (floor[0] + 1, 0)
-            made, counter = self._last
+                made, counter = floor[0] + 1, 0
+            self._last[tenant_id] = (made, counter)
         return f"{self._prefix}{made:013d}{counter:04x}{os.urandom(4).hex()}"
 
 
 def first_trade_id_at(instant: datetime) -> str:
     """Return a text that sorts before every trade id made at `instant` or later, after all earlier ones."""
     return f"T{milliseconds(instant):013d}"
+
+
+def new_row_id() -> int:
+    """Return a fresh id of a row: 52 random bits, which every JSON reader keeps and which count nothing."""
+    return (int.from_bytes(os.urandom(7), "big") >> 4) or 1
+
+
+def new_timed_id(now: datetime) -> int:
+    """Return a fresh id of a row, later than those of earlier milliseconds: 41 bits of time, 12 at random."""
+    return milliseconds(now) << 12 | int.from_bytes(os.urandom(2), "big") >> 4
+
+
+def new_tenant_id() -> int:
+    """Return a fresh id of a tenant: 31 random bits."""
+    return (int.from_bytes(os.urandom(4), "big") >> 1) or 1
 
 
 def new_request_id() -> str:

@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.audit.rules.proving import TRAIL
+from app.audit.service.examining import Examined, examine
 from app.audit.service.proving import NoHead, Proven, prove, read_heads
 from app.clock import monotonic_seconds
 from app.config import ConfigurationError, load_settings
@@ -68,6 +69,12 @@ def verify_database(engine: Engine) -> Verdict:
         return verdict
 
 
+def verify_trails(engine: Engine) -> Examined:
+    """Check the audit trails of the database at one moment."""
+    with patience(SCAN_SECONDS), snapshot(engine) as connection:
+        return examine(declare_every_tenant(connection))
+
+
 def report(verdict: Verdict, seconds: float) -> Iterator[str]:
     """Yield the lines that tell the verdict."""
     for check, meaning in _MEANING.items():
@@ -82,6 +89,14 @@ def report(verdict: Verdict, seconds: float) -> Iterator[str]:
     yield f"The first that lies: {verdict.first.place}"
     for finding in verdict.first.findings:
         yield f"  {finding.check.value}: {finding.field} is {finding.stored}, must be {finding.expected}"
+
+
+def report_trails(examined: Examined) -> Iterator[str]:
+    """Yield the lines that tell of the audit trails."""
+    state = "ok" if examined.lie is None else "FAILED"
+    yield f"{state:<10} {examined.entries:>11,}  audit trail: entries are chained, as far as each trail goes"
+    if examined.lie:
+        yield f"{'':<24}first: {examined.lie}"
 
 
 def report_export(proven: Proven, *, with_heads: bool) -> Iterator[str]:
@@ -134,7 +149,7 @@ def _verify_configured() -> int:
     started = monotonic_seconds()
     try:
         engine = connect_engine(migration_url(load_settings()), readers=1)
-        verdict = verify_database(engine)
+        verdict, examined = verify_database(engine), verify_trails(engine)
     except (ConfigurationError, CannotVerify) as error:
         sys.stderr.write(f"{error}\n")
         return CANNOT
@@ -142,8 +157,9 @@ def _verify_configured() -> int:
         sys.stderr.write(f"The database cannot be read: {reason(error)}\n")
         return CANNOT
     engine.dispose()
+    sys.stdout.writelines(f"{line}\n" for line in report_trails(examined))
     sys.stdout.writelines(f"{line}\n" for line in report(verdict, monotonic_seconds() - started))
-    return CLEAN if verdict.clean else LIES
+    return CLEAN if verdict.clean and examined.lie is None else LIES
 
 
 if __name__ == "__main__":

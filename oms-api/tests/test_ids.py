@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.clock import EPOCH, iso, milliseconds
-from app.ids import TRADE_ID_LENGTH, TradeIds, first_trade_id_at, new_request_id
+from app.ids import (
+    TRADE_ID_LENGTH,
+    TradeIds,
+    first_trade_id_at,
+    new_request_id,
+    new_row_id,
+    new_tenant_id,
+    new_timed_id,
+)
 from tests.factories import NOON
 
 FIRST, LAST = datetime.fromisoformat("2001-09-09T02:00"), datetime.fromisoformat("2286-11-20T00:00")
@@ -16,7 +24,7 @@ instants = st.datetimes(FIRST, LAST, timezones=st.just(UTC))
 
 
 def test_an_id_is_t_and_thirteen_digits_of_milliseconds_and_a_suffix():
-    trade_id = TradeIds().next(NOON)
+    trade_id = TradeIds().next(1, NOON)
     assert re.fullmatch(r"T\d{13}[0-9a-f]{12}", trade_id)
     assert len(trade_id) == TRADE_ID_LENGTH
     assert int(trade_id[1:14]) == milliseconds(NOON)
@@ -25,25 +33,25 @@ def test_an_id_is_t_and_thirteen_digits_of_milliseconds_and_a_suffix():
 @given(st.lists(instants, min_size=1, max_size=50))
 def test_ids_ascend_even_when_the_clock_does_not(moments):
     ids = TradeIds()
-    made = [ids.next(moment) for moment in moments]
+    made = [ids.next(1, moment) for moment in moments]
     assert made == sorted(set(made))
 
 
 @given(instants, instants)
 def test_an_id_comes_after_the_one_that_it_must_follow(here, elsewhere):
-    theirs = TradeIds().next(elsewhere)
-    assert TradeIds().next(here, after=theirs) > theirs
+    theirs = TradeIds().next(1, elsewhere)
+    assert TradeIds().next(1, here, after=theirs) > theirs
 
 
 @given(instants, instants)
 def test_the_first_id_of_an_instant_parts_earlier_from_later(at, other):
-    trade_id = TradeIds().next(other)
+    trade_id = TradeIds().next(1, other)
     assert (trade_id >= first_trade_id_at(at)) == (milliseconds(other) >= milliseconds(at))
 
 
 def test_the_counter_runs_over_into_the_next_millisecond():
     ids = TradeIds()
-    made = [ids.next(NOON) for _ in range(0x10000 + 2)]
+    made = [ids.next(1, NOON) for _ in range(0x10000 + 2)]
     assert made == sorted(set(made))
     assert int(made[-1][1:14]) == milliseconds(NOON) + 1
 
@@ -51,12 +59,12 @@ def test_the_counter_runs_over_into_the_next_millisecond():
 def test_threads_never_get_the_same_id():
     ids = TradeIds()
     with ThreadPoolExecutor(8) as threads:
-        made = list(threads.map(lambda _: ids.next(NOON), range(2000)))
+        made = list(threads.map(lambda _: ids.next(1, NOON), range(2000)))
     assert len({trade_id[:18] for trade_id in made}) == 2000
 
 
 def test_processes_at_the_same_instant_differ_by_chance_alone():
-    assert len({TradeIds().next(NOON) for _ in range(1000)}) == 1000
+    assert len({TradeIds().next(1, NOON) for _ in range(1000)}) == 1000
 
 
 def test_request_ids_are_fresh():
@@ -73,3 +81,23 @@ def test_instants_are_written_so_that_text_order_is_time_order(instant):
 def test_milliseconds_are_rounded_down():
     assert milliseconds(EPOCH + timedelta(microseconds=1999)) == 1
     assert milliseconds(EPOCH - timedelta(microseconds=1)) == -1
+
+
+def test_a_tenants_ids_tell_nothing_of_anothers():
+    ids = TradeIds()
+    for _ in range(5):
+        ids.next(1, NOON)
+    assert ids.next(2, NOON)[14:18] == "0000"
+
+
+def test_ids_of_rows_count_nothing_and_survive_json():
+    made = [new_row_id() for _ in range(1000)]
+    assert len(set(made)) == 1000
+    assert all(0 < one < 2**53 for one in made)
+    assert all(0 < new_tenant_id() < 2**31 for _ in range(1000))
+
+
+def test_a_timed_id_is_later_than_those_of_earlier_milliseconds_for_centuries():
+    later = NOON + timedelta(milliseconds=1)
+    assert max(new_timed_id(NOON) for _ in range(100)) < min(new_timed_id(later) for _ in range(100))
+    assert new_timed_id(NOON + timedelta(days=365 * 12)) < 2**53

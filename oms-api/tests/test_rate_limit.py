@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import TooMany
-from app.rate_limit import Quotas, RateLimiter
+from app.rate_limit import Limit, OverLimit, Quotas, RateLimiter
 from app.rate_limit import buckets as buckets_module
 
 
@@ -244,3 +244,13 @@ def test_what_is_told_to_be_left_does_pass_and_more_after_the_time_told(per_minu
     assert [passes(limiter) for _ in range(rate.remaining + 1)] == [True] * rate.remaining + [False]
     clock.now += rate.more_after_seconds + 1e-6
     assert passes(limiter)
+
+
+def test_one_limit_by_itself_counts_each_key_apart():
+    limit = Limit("newcomers", "Too many are new.", 2)
+    for _ in range(2):
+        limit.take("one", 0.0)
+    limit.take("another", 0.0)
+    with pytest.raises(OverLimit, match="Too many are new"):
+        limit.take("one", 1.0)
+    limit.take("one", 30.0)

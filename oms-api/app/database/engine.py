@@ -11,7 +11,8 @@ from app.database.tenants import carry_declarations, wall_off
 from app.database.waits import install
 
 CONNECT_TIMEOUT_SECONDS = 3
-_SPARE_CONNECTIONS = 5  # beside the readers: the writer, changes, key look-ups, readiness
+# Beside the readers: the writer, changes, log-ins, administration, the audit trail, newcomers.
+_SPARE_CONNECTIONS = 9
 _MUST_BE_ON = ("fsync", "full_page_writes", "synchronous_commit")
 
 

@@ -11,7 +11,7 @@ from app.audit.service import AuditEntry, Trail
 from app.clock import Now
 from app.edge import FastRequest
 from app.errors import Malformed, NotPlaced, OmsError, Unavailable
-from app.identity.errors import NotAllowed, NoValidKey
+from app.identity.errors import MayNotActAs, NotAllowed, NoValidKey
 from app.identity.rules.access import TABLE, Caller, Operation
 from app.identity.service.authenticator import Authenticator, People, Where
 from app.identity.service.sessions import Sessions
@@ -83,6 +83,8 @@ class Gate:
             caller = await self.authenticator.authenticate(key.decode("latin-1") if key else None)
         if person is None:
             return caller
+        if bearer is not None:
+            raise MayNotActAs  # people speak for themselves; keys that act for others are named in every row
         where = Where(request.address, request.request_id)
         return await self.people.acting(caller, person.decode("latin-1"), where)
 

@@ -37,7 +37,7 @@ class MayNotActAs(Forbidden):
     kind, title = "may-not-act-as", "The key may not act for people"
 
     def __init__(self) -> None:
-        super().__init__("This key lacks the scope 'act_as'; X-On-Behalf-Of is refused.")
+        super().__init__("X-On-Behalf-Of is for keys with the scope 'act_as' alone.")
 
 
 class NotAPerson(Forbidden):

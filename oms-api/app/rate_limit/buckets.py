@@ -56,6 +56,13 @@ class Limit:
         bucket.refill(now)
         return bucket
 
+    def take(self, key: Hashable, now: float) -> None:
+        """Take one from the bucket of `key`. Raises OverLimit where it is empty."""
+        bucket = self.bucket(key, now)
+        if bucket.level < 1:
+            raise OverLimit(RateState(self, bucket.level))
+        bucket.level -= 1
+
     def field(self, remaining: int, seconds: int) -> bytes:
         """Return the value of the header field RateLimit."""
         return b"%b;r=%d;t=%d" % (self._label, remaining, seconds)

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 
 from app.wire.pages import MOST_LIMIT
 
-_DIGITS = re.compile(r"[0-9]{1,15}", re.ASCII)
+_DIGITS = re.compile(r"[0-9]{1,16}", re.ASCII)
 
 
 def _plain_integer(value: object) -> object:

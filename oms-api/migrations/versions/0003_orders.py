@@ -120,7 +120,9 @@ def _make_orders() -> None:
         ),
         sa.CheckConstraint("side IN ('BUY', 'SELL')", name=op.f("ck_orders_side_is_known")),
         sa.CheckConstraint(
-            "status IN ('INITIALIZED', 'AWAITING_APPROVAL', 'HELD', 'SUBMITTED', 'ACCEPTED', 'TRIGGERED', 'PARTIALLY_FILLED', 'PENDING_CANCEL', 'PENDING_REPLACE', 'FILLED', 'CANCELED', 'EXPIRED', 'REPLACED', 'DENIED', 'REJECTED')",
+            "status IN ('INITIALIZED', 'AWAITING_APPROVAL', 'HELD', "
+            "'SUBMITTED', 'ACCEPTED', 'TRIGGERED', "
+            "'PARTIALLY_FILLED', 'PENDING_CANCEL', 'PENDING_REPLACE', 'FILLED', 'CANCELED', 'EXPIRED', 'REPLACED', 'DENIED', 'REJECTED')",
             name=op.f("ck_orders_status_is_known"),
         ),
         sa.CheckConstraint(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 
 import pytest
 from sqlalchemy import Engine, text
@@ -55,7 +56,7 @@ def lie_of(verdict: Verdict) -> Lie:
     return verdict.first
 
 
-def checks_of(verdict: Verdict) -> set[Check]:
+def checks_of(verdict: Verdict) -> set[StrEnum]:
     return {finding.check for finding in lie_of(verdict).findings}
 
 

@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
 import app.models  # noqa: F401  # fills the metadata
 from app.database import METADATA, connect_engine, refuse_unsafe_durability
 from app.database.engine import UnsafeDatabase
-from app.migrate import alembic_config, is_current, migrate
+from app.migrate import MIGRATIONS, alembic_config, is_current, migrate, superseded
 from tests.factories import BOOTSTRAP_KEY
 from tests.support.postgres import Databases, PostgresServer
 from tests.support.processes import environment
@@ -160,3 +162,16 @@ def test_sqlite_flushes_every_commit(new_database):
             for name in ("journal_mode", "synchronous", "foreign_keys")
         }
     assert told == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+
+
+def test_the_names_of_the_files_tell_what_alembic_tells():
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    scripts = ScriptDirectory.from_config(config)
+    known = {step.revision for step in scripts.walk_revisions()}
+    assert superseded() == known - {scripts.get_current_head()}
+
+
+def test_a_service_that_needs_no_migration_loads_no_alembic(new_database):
+    program = "import sys, app.main; sys.exit('alembic' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], cwd=HOME, check=False).returncode == 0

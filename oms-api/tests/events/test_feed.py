@@ -167,7 +167,7 @@ def test_too_many_followers_are_told_so_and_make_room_by_leaving(readers, monkey
 def test_a_database_that_is_away_for_a_moment_ends_no_stream(engine, readers, monkeypatch):
     async def work():
         feed = Feed(readers)
-        whole, failures = readers.run_single, []
+        whole, failures = readers.run_single, list[int]()
 
         async def sometimes(read):
             if len(failures) < 2:

@@ -35,8 +35,10 @@ def test_the_horizon_never_goes_back():
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 30), st.booleans()), max_size=60))
 def test_no_event_appears_below_the_horizon_whatever_the_order_of_commits(moves):
     """Transactions take numbers and ids, and end in any order; the horizon is looked at in between."""
-    numbers, ids, active, committed = 100, 0, {}, set()
-    horizon, shown = Horizon(), set()
+    numbers, ids = 100, 0
+    active: dict[int, tuple[int, set[int]]] = {}
+    committed: set[int] = set()
+    horizon, shown = Horizon(), set[int]()
     for slot, _, commits in moves:
         if slot in active:
             _, drawn = active.pop(slot)

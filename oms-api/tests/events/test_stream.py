@@ -79,7 +79,7 @@ def test_who_comes_again_misses_nothing_and_sees_nothing_twice(process):
 
 def test_under_load_every_trade_is_told_once(process):
     with stream(process, type="trade.recorded") as events:
-        made = [[] for _ in range(4)]
+        made: list[list[str]] = [[] for _ in range(4)]
 
         def work(into):
             into += [trade(process, quantity="1", gmv="1") for _ in range(25)]

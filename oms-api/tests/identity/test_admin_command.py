@@ -1,5 +1,5 @@
-"""`python -m app.admin`: the same changes from the shell, secrets alone on standard output, passwords never among
-the arguments.
+"""`python -m app.admin`: the same changes from the shell; secrets alone on standard output, passwords never
+among the arguments.
 """
 
 import io
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values, set_key
 from sqlalchemy import text
+from typing_extensions import override
 
 from app.admin import __main__ as command
 from app.admin.arguments import make_parser
@@ -29,6 +30,7 @@ class Typed(io.StringIO):
         super().__init__(words)
         self.terminal = terminal
 
+    @override
     def isatty(self) -> bool:
         return self.terminal
 
@@ -61,6 +63,12 @@ def done(run):
     return go
 
 
+def _tenant(service, slug, key):
+    with service.reading() as connection:
+        found = connection.execute(text("SELECT id FROM tenants WHERE slug = :slug"), {"slug": slug})
+        return Desk(service, found.scalar_one(), key)
+
+
 def test_every_command_is_there():
     names = {
         "create-tenant",
@@ -88,7 +96,7 @@ def test_a_tenant_with_people_and_keys_is_made_from_the_shell(done, database_url
     )
     bot_key = done("create-key", "bot", "read", "act_as", "--tenant", "alpha", "--expires-in-days", "30")
     with serving(database_url) as service:
-        alpha = Desk(service, 2, admin_key)
+        alpha = _tenant(service, "alpha", admin_key)
         assert good(alpha.get("/tenants/alpha"))["name"] == "Alpha Capital"
         assert log_in(alpha).status_code == 200
         assert alpha.with_key(bot_key).get("/portfolios").status_code == 200
@@ -149,7 +157,7 @@ def test_people_and_tenants_are_shut_out_and_let_in(done, database_url):
     ):
         done(*words)
         with serving(database_url) as service:
-            answer = Desk(service, 2, key).get("/portfolios", {"X-On-Behalf-Of": "slack:T1:U1"})
+            answer = _tenant(service, "alpha", key).get("/portfolios", {"X-On-Behalf-Of": "slack:T1:U1"})
             states.append(answer.status_code)
     assert states == [403, 200, 403, 200]
 

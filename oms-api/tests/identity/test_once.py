@@ -73,7 +73,7 @@ def test_a_refused_request_binds_nothing(desk):
 
 
 def test_a_secret_is_never_told_again(fresh):
-    ask = {
+    ask: dict[str, tuple[Desk, dict[str, object]]] = {
         "/tenants": (operator(fresh), {"name": "A", "slug": "alpha"}),
         "/api-keys": (fresh.desk(), {"name": "bot", "scopes": ["read"]}),
     }
@@ -162,12 +162,6 @@ class LosesAnswers:
 
 
 @pytest.fixture
-def fresh(database_url):
-    with serving(database_url) as service:
-        yield service
-
-
-@pytest.fixture
 def losing(fresh, monkeypatch):
     def lose(*, commits):
         administration = fresh.app.state.administration
@@ -205,3 +199,14 @@ def test_nothing_stands_where_the_trail_cannot_be_written(fresh, monkeypatch):
     monkeypatch.undo()
     assert good(desk.get("/users")) == []
     good(desk.post("/users", ALICE, under("k1")), 201)
+
+
+@pytest.mark.parametrize(("looks", "says"), [([False, True], "already"), ([False, False], "same moment")])
+def test_whoever_no_lock_keeps_out_is_met_by_looking_again(desk, monkeypatch, looks, says):
+    user(desk)
+    answers = iter(looks)
+    monkeypatch.setattr("app.identity.queries.users.is_known", lambda *_, **__: next(answers))
+    answer = desk.post("/users", ALICE)
+    assert refused(answer, 409) == "conflict"
+    assert says in answer.json()["detail"]
+    assert len(good(desk.get("/users"))) == 1

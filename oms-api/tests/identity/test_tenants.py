@@ -15,26 +15,9 @@ from tests.identity.administering import (
     trail,
     user,
 )
-from tests.support.service import serving
 
 LISTED = {"slug", "name", "status"}
 SHOWN = LISTED | {"id", "slack_default_role", "created_at"}
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    """Seconds of what is remembered, to be moved by hand."""
-    seconds = [0.0]
-    monkeypatch.setattr("app.identity.service.authenticator.monotonic_seconds", lambda: seconds[0])
-    monkeypatch.setattr("app.identity.service.sessions.monotonic_seconds", lambda: seconds[0])
-    return seconds
-
-
-@pytest.fixture
-def fresh(database_url):
-    """A service on a database of the test's own."""
-    with serving(database_url) as service:
-        yield service
 
 
 def test_the_operator_makes_a_tenant_whose_first_key_is_shown_once(fresh):
@@ -105,10 +88,10 @@ def test_the_directory_is_the_operators_and_holds_nothing_of_the_tenants(fresh):
     for slug in ("alpha", "beta", "gamma"):
         team(fresh, slug)
     first = operator(fresh).get("/tenants", limit=3)
-    assert [one["slug"] for one in good(first)] == ["gamma", "beta", "alpha"]
+    assert [one["slug"] for one in good(first)] == ["alpha", "beta", "default"]
     assert all(set(one) == LISTED for one in first.json())
     rest = fresh.client.get(first.links["next"]["url"], headers={"X-API-Key": operator(fresh).key})
-    assert [one["slug"] for one in good(rest)] == ["default"]
+    assert [one["slug"] for one in good(rest)] == ["gamma"]
     assert set(good(operator(fresh).get("/tenants/alpha"))) == LISTED
     assert set(good(operator(fresh).get("/tenants/default"))) == SHOWN
 
@@ -167,13 +150,13 @@ def test_a_suspended_tenant_is_shut_within_a_second_until_resumed(fresh, clock):
     user(alpha)
     session = bearer(log_in(alpha))
     good(operator(fresh).patch("/tenants/alpha", {"status": "suspended"}))
-    clock[0] += 0.99
+    clock.pass_by(seconds=0.99)
     assert refused(alpha.get("/portfolios"), 403) == "tenant-suspended"
     assert refused(as_session(alpha, "GET", "/portfolios", session), 403) == "tenant-suspended"
     assert log_in(alpha).status_code == 403
     assert beta.get("/portfolios").status_code == 200
     good(operator(fresh).patch("/tenants/alpha", {"status": "active"}))
-    clock[0] += 0.99
+    clock.pass_by(seconds=0.99)
     assert alpha.get("/portfolios").status_code == 200
     assert [one["after"] for one in trail(alpha) if one["action"] == "tenant.changed"] == [
         {"status": "active"},
@@ -195,19 +178,25 @@ def test_an_admin_cannot_suspend_and_the_operator_changes_nothing_else(fresh):
 def test_two_tenants_with_the_same_names_for_everything(fresh):
     teams = [team(fresh, slug, "Same name") for slug in ("alpha", "beta")]
     seen = []
-    for one in teams:
-        good(one.post("/portfolios", {"name": "Growth", "opening_cash": "500"}), 201)
-        person = user(one, person="slack:T1:U1", portfolios=["Growth"])
-        made = key(one, "bot", ("trade",), portfolios=["Growth"])
-        traded = one.with_key(made["key"]).trade("same-idempotency-key", portfolio_name="growth")
+    for desk in teams:
+        good(desk.post("/portfolios", {"name": "Growth", "opening_cash": "500"}), 201)
+        person = user(desk, person="slack:T1:U1", portfolios=["Growth"])
+        made = key(desk, "bot", ("trade",), portfolios=["Growth"])
+        traded = desk.with_key(made["key"]).trade("same-idempotency-key", portfolio_name="growth")
         seen.append((person["id"], made["key_id"], traded["trade_id"]))
     for one, other in ((0, 1), (1, 0)):
         user_id, key_id, trade_id = seen[other]
         mine = teams[one]
         for path in (f"/users/{user_id}", f"/api-keys/{key_id}", f"/trades/{trade_id}"):
             assert mine.get(path).status_code == 404
-        assert [one["id"] for one in good(mine.get("/users"))] == [seen[one][0]]
+        assert [listed["id"] for listed in good(mine.get("/users"))] == [seen[one][0]]
         assert seen[one][1] in {listed["key_id"] for listed in good(mine.get("/api-keys"))}
         assert key_id not in mine.get("/api-keys").text
         assert len(mine.trades()) == 1
         assert {entry["tenant_id"] for entry in trail(mine)} == {mine.tenant_id}
+
+
+def test_what_stays_the_same_is_not_in_the_trail(fresh):
+    alpha = team(fresh, "alpha")
+    assert good(alpha.patch("/tenants/alpha", {"name": "A team"}))["name"] == "A team"
+    assert [one["action"] for one in trail(alpha)] == ["tenant.created"]

@@ -2,14 +2,13 @@
 
 import pytest
 
+from app.database import unit_of_work
+from app.identity.queries.tenants import lock_tenant
 from tests.identity.administering import (
     PASSWORD,
-    as_session,
-    bearer,
     good,
     key,
     log_in,
-    operator,
     refused,
     trail,
     user,
@@ -29,15 +28,6 @@ FIELDS = {
         "updated_at",
     ),
 }
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    """Seconds of what is remembered, to be moved by hand."""
-    seconds = [0.0]
-    monkeypatch.setattr("app.identity.service.authenticator.monotonic_seconds", lambda: seconds[0])
-    monkeypatch.setattr("app.identity.service.sessions.monotonic_seconds", lambda: seconds[0])
-    return seconds
 
 
 def test_a_user_is_made_and_can_log_in(desk):
@@ -190,33 +180,6 @@ def test_an_id_is_digits(desk, user_id):
     assert desk.get(f"/users/{user_id}").status_code == 422
 
 
-def test_disabling_ends_sessions_within_a_second_and_log_ins(desk, clock):
-    made = user(desk)
-    session = bearer(log_in(desk))
-    assert as_session(desk, "GET", "/portfolios", session).status_code == 200
-    good(desk.patch(f"/users/{made['id']}", {"status": "disabled"}))
-    clock[0] += 0.99
-    assert as_session(desk, "GET", "/portfolios", session).status_code == 401
-    assert log_in(desk).status_code == 401
-    good(desk.patch(f"/users/{made['id']}", {"status": "active"}))
-    clock[0] += 0.99
-    assert as_session(desk, "GET", "/portfolios", session).status_code == 401
-    assert log_in(desk).status_code == 200
-
-
-def test_a_new_password_ends_sessions_and_the_old_password(desk, clock):
-    made = user(desk)
-    session = bearer(log_in(desk))
-    good(desk.patch(f"/users/{made['id']}", {"password": "another lantern orbit"}))
-    clock[0] += 0.99
-    assert as_session(desk, "GET", "/portfolios", session).status_code == 401
-    assert log_in(desk).status_code == 401
-    assert log_in(desk, password="another lantern orbit").status_code == 200
-    entry = next(one for one in trail(desk) if one["action"] == "user.password_changed")
-    assert (entry["before"], entry["after"]) == (None, None)
-    assert "lantern" not in str(trail(desk))
-
-
 def test_a_person_with_an_address_can_be_given_a_password_later(desk):
     made = user(desk, password=None, person="slack:T1:U1")
     assert made["can_log_in"] is False
@@ -229,44 +192,6 @@ def test_who_has_no_address_has_no_password(desk):
     refused(desk.patch(f"/users/{made['id']}", {"password": PASSWORD}), 422, "password")
 
 
-def test_a_role_counts_within_a_second(desk, clock):
-    made = user(desk)
-    session = bearer(log_in(desk))
-    body = {"symbol": "AAPL", "quantity": "1", "gmv": "1", "side": "BUY", "portfolio_name": "Growth"}
-    assert as_session(desk, "POST", "/trade", session, body).status_code == 201
-    good(desk.patch(f"/users/{made['id']}", {"role": "viewer"}))
-    clock[0] += 0.99
-    assert as_session(desk, "POST", "/trade", session, body).status_code == 403
-    assert as_session(desk, "GET", "/portfolios", session).status_code == 200
-
-
-def test_a_narrowed_user_sees_their_portfolios_alone(desk, clock):
-    for name in ("Growth", "Macro"):
-        desk.trade(portfolio_name=name)
-    made = user(desk, portfolios=["gROWTH"])
-    assert made["portfolios"] == ["Growth"]
-    session = bearer(log_in(desk))
-    assert as_session(desk, "GET", "/portfolios", session).json() == ["Growth"]
-    assert as_session(desk, "GET", "/portfolio/Macro", session).status_code == 404
-    changed = good(desk.patch(f"/users/{made['id']}", {"portfolios": ["Macro"]}))
-    assert changed["portfolios"] == ["Macro"]
-    clock[0] += 0.99
-    assert as_session(desk, "GET", "/portfolios", session).json() == ["Macro"]
-    assert good(desk.patch(f"/users/{made['id']}", {"portfolios": None}))["portfolios"] is None
-    clock[0] += 0.99
-    assert as_session(desk, "GET", "/portfolios", session).json() == ["Growth", "Macro"]
-    assert trail(desk)[0]["before"] == {"portfolios": ["Macro"]}
-
-
-def test_a_narrowed_admin_administers_nothing(desk):
-    desk.trade(portfolio_name="Growth")
-    user(desk, role="admin", portfolios=["Growth"])
-    session = bearer(log_in(desk))
-    for path in ("/users", "/api-keys", "/tenants"):
-        assert as_session(desk, "GET", path, session).status_code == 403
-    assert as_session(desk, "POST", "/portfolios", session, {"name": "Mine"}).status_code == 403
-
-
 @pytest.mark.parametrize("scopes", ["read", "trade", "approve", "risk"])
 def test_only_admins_change_users(desk, scopes):
     made = user(desk)
@@ -274,26 +199,6 @@ def test_only_admins_change_users(desk, scopes):
     assert other.patch(f"/users/{made['id']}", {"role": "admin"}).status_code == 403
     assert other.post("/users", {}).status_code == 403
     assert other.get("/users").status_code == (200 if scopes == "risk" else 403)
-
-
-def test_the_last_admin_stays(desk):
-    made = user(desk, role="admin")
-    session = bearer(log_in(desk))
-    keys = good(desk.get("/api-keys"))
-    good(as_session(desk, "PATCH", f"/api-keys/{keys[0]['key_id']}", session, {"revoked": True}))
-    for change in ({"role": "viewer"}, {"status": "disabled"}, {"portfolios": []}):
-        answer = as_session(desk, "PATCH", f"/users/{made['id']}", session, change)
-        assert refused(answer, 409) == "last-admin"
-    assert good(as_session(desk, "GET", f"/users/{made['id']}", session))["status"] == "active"
-    other = {"email": "bob@example.com", "name": "Bob", "password": PASSWORD, "role": "admin"}
-    good(as_session(desk, "POST", "/users", session, other), 201)
-    good(as_session(desk, "PATCH", f"/users/{made['id']}", session, {"status": "disabled"}))
-
-
-def test_the_last_admin_of_the_first_tenant_may_go_for_its_own_key_stays(service):
-    first = operator(service)
-    made = user(first, email="only.admin@example.com", role="admin")
-    assert good(first.patch(f"/users/{made['id']}", {"status": "disabled"}))["status"] == "disabled"
 
 
 def test_a_person_through_the_bot_administers_only_where_the_key_is_an_admins(desk):
@@ -322,3 +227,13 @@ def test_two_tenants_have_the_same_people_and_never_meet(service):
     user(one, email="b@example.com", name="B")
     following = one.get("/users", limit=1).links["next"]["url"]
     assert cursor(following, headers={"X-API-Key": two.key}).status_code == 422
+
+
+def test_administration_waits_for_no_trade_and_trades_for_no_administration(service, desk, backend):
+    if backend == "sqlite":
+        return  # one writer at a time, whoever it is
+    with unit_of_work(service.engine) as connection:
+        lock_tenant(connection, desk.tenant_id)
+        assert desk.report(portfolio_name="Fresh").status_code == 201  # a new portfolio refers to its tenant
+        assert desk.post("/portfolios", {"name": "Other"}).status_code == 503
+    assert desk.post("/portfolios", {"name": "Other"}).status_code == 201

@@ -100,15 +100,18 @@ class Rig:
     def quote(self, bid: str, ask: str, last: str, symbol: str = "AAPL", **sizes: str) -> None:
         """Let a quote arrive, a second later."""
         self.tick()
-        prices = [Decimal(price) for price in (bid, ask, last)]
         said = {name: Decimal(size) for name, size in sizes.items()}
-        quote = Quote(symbol, *prices, said.get("bid_size"), said.get("ask_size"), self.now, "manual")
+        quote = self.said(symbol, bid, ask, last)._replace(**said)  # type: ignore[arg-type]  # sizes alone
         self.run(QuoteArrived(self.tenant, quote, iso(self.now), is_new=True))
+
+    def said(self, symbol: str, bid: str, ask: str, last: str) -> Quote:
+        """Return a quote of now, without sizes."""
+        prices = (Decimal(bid), Decimal(ask), Decimal(last))
+        return Quote(symbol, prices[0], prices[1], prices[2], None, None, self.now, "manual")
 
     def look_again(self, bid: str, ask: str, last: str, symbol: str = "AAPL") -> None:
         """Look at the quote that stands, as the market duty does."""
-        prices = [Decimal(price) for price in (bid, ask, last)]
-        quote = Quote(symbol, *prices, None, None, self.now, "manual")
+        quote = self.said(symbol, bid, ask, last)
         self.run(QuoteArrived(self.tenant, quote, iso(self.now), is_new=False))
 
     def cancel(self, order: Order) -> Any:
@@ -118,7 +121,9 @@ class Rig:
 
     def replace(self, order: Order, **changes: Any) -> Any:
         """Replace an order and return the outcome."""
-        asked = {name: Decimal(value) if name in _AMOUNTS else value for name, value in changes.items()}
+        asked: dict[str, Any] = {
+            name: Decimal(value) if name in _AMOUNTS else value for name, value in changes.items()
+        }
         (outcome,) = self.run(ReplaceOrder(self.origin(), order.id, Changes(**asked)))
         return outcome
 

@@ -13,6 +13,7 @@ Left out, with the reason:
 """
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -35,7 +36,7 @@ FIX_STATUS = {
 }
 # Steps: ("fill", quantity), "cancel", ("replace", quantity), "expire", "reject", "late cancel", "refuse",
 # "pending cancel", "pending replace". Each is followed by what the last order of the chain says.
-SCENARIOS = {
+SCENARIOS: dict[str, list[tuple[Any, tuple[str, int, int]]]] = {
     "D.1.a a filled order": [
         (("fill", 2000), ("PartiallyFilled", 2000, 8000)),
         (("fill", 1000), ("PartiallyFilled", 3000, 7000)),

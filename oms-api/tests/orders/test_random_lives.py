@@ -3,6 +3,7 @@
 from collections import defaultdict
 from decimal import Decimal
 from itertools import count
+from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 
 from app.brokers.rules.values import Executed
 from app.orders.queries.book import open_orders
@@ -65,7 +66,7 @@ def naive_position(fills):
 class Lives(RuleBasedStateMachine):
     """Two symbols, one portfolio, and everything that can happen to its orders."""
 
-    engine = None
+    engine: Engine
 
     def __init__(self):
         super().__init__()
@@ -89,7 +90,7 @@ class Lives(RuleBasedStateMachine):
     @rule(size=SIZES, price=PRICES, side=SIDES)
     def place_a_bracket(self, size, price, side):
         away = 5 if side == "BUY" else -5
-        legs = {
+        legs: dict[str, Any] = {
             "take_profit": Target(Decimal(price) + away),
             "stop_loss": Protection(Decimal(price) - away),
         }
@@ -201,7 +202,7 @@ class Lives(RuleBasedStateMachine):
     @invariant()
     def a_chain_has_filled_what_its_executions_say(self):
         orders = {order.id: order for order in self.orders()}
-        filled, value = defaultdict(Decimal), defaultdict(Decimal)
+        filled, value = defaultdict[str, Decimal](Decimal), defaultdict[str, Decimal](Decimal)
         for order_id, _, _, quantity, worth, _ in self.executions():
             last = orders[order_id]
             while last.replaced_by:

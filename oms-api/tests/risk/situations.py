@@ -4,8 +4,9 @@ from decimal import Decimal
 from typing import Any
 
 from app.risk.rules.exposure import book_of, totals_of
+from app.risk.rules.judging import judge
 from app.risk.rules.limits import Subject, limits_for
-from app.risk.rules.values import Candidate, Prices, RiskInput, SymbolBook, Tradable, WorkingOrder
+from app.risk.rules.values import Candidate, Denial, Prices, RiskInput, SymbolBook, Tradable, WorkingOrder
 
 DEFAULTS = limits_for(Subject("growth", "AAPL"), {})
 PRICES = Prices(Decimal(99), Decimal(101), Decimal(100))
@@ -15,7 +16,8 @@ SHARE = Tradable(Decimal("0.01"), Decimal(1))
 def order(**changes: Any) -> Candidate:
     """Return a BUY of 10 at the market; amounts may be given as text."""
     given = {name: _amount(name, value) for name, value in changes.items()}
-    return Candidate(**({"symbol": "AAPL", "side": "BUY", "type": "MARKET", "quantity": Decimal(10)} | given))
+    usual: dict[str, Any] = {"symbol": "AAPL", "side": "BUY", "type": "MARKET", "quantity": Decimal(10)}
+    return Candidate(**(usual | given))
 
 
 def working(side: str, leaves: str, limit: str | None = None, **changes: Any) -> WorkingOrder:
@@ -34,7 +36,9 @@ def risk(**changes: Any) -> RiskInput:
     position = Decimal(changes.pop("position", 0))
     book = book_of(position, Decimal(100), changes.pop("orders", ()), prices, asked)
     limits = {name: changes.pop(name) for name in list(changes) if name in DEFAULTS._fields}
-    given = {name: Decimal(value) if isinstance(value, str) else value for name, value in limits.items()}
+    given: dict[str, Any] = {
+        name: Decimal(value) if isinstance(value, str) else value for name, value in limits.items()
+    }
     return RiskInput(
         order=asked,
         instrument=changes.pop("instrument", SHARE),
@@ -46,6 +50,13 @@ def risk(**changes: Any) -> RiskInput:
         firm=totals_of(changes.pop("firm", ())),
         **changes,
     )
+
+
+def denial_of(situation: RiskInput) -> Denial:
+    """Return why the order is denied; it has to be."""
+    denial = judge(situation)
+    assert denial is not None
+    return denial
 
 
 def held(quantity: str, mark: str) -> SymbolBook:

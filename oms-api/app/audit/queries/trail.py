@@ -1,6 +1,6 @@
 """Reading the trail, and appending to it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -13,6 +13,7 @@ from app.clock import iso
 from app.database import alteration, insertion, insertion_of_missing, matching_rows, write
 
 _LOG, _HEADS = cast("Table", AuditRow.__table__), cast("Table", AuditHead.__table__)
+_CHUNK = 2_000  # entries fetched at once
 _END = ("last_sequence", "last_hash")
 
 
@@ -58,6 +59,23 @@ def head_of(connection: Connection, tenant_id: int) -> Head:
     statement = select(AuditHead.last_sequence, AuditHead.last_hash).where(AuditHead.tenant_id == tenant_id)
     found = connection.execute(statement).one_or_none()
     return Head._make(found) if found else START
+
+
+def all_heads(connection: Connection) -> dict[int, Head]:
+    """Return where every trail ends; of one that has entries and no head, that it has none."""
+    with_entries = connection.execute(select(AuditRow.tenant_id).distinct()).scalars()
+    found = dict.fromkeys(sorted(with_entries), START)
+    heads = select(AuditHead.tenant_id, AuditHead.last_sequence, AuditHead.last_hash)
+    return found | {
+        row.tenant_id: Head(row.last_sequence, row.last_hash) for row in connection.execute(heads)
+    }
+
+
+def every_entry(connection: Connection, tenant_id: int) -> Iterator[ChainedEntry]:
+    """Yield the tenant's entries oldest first, in bounded memory."""
+    statement = entries_of(tenant_id).order_by(AuditRow.sequence)
+    for row in connection.execute(statement, execution_options={"yield_per": _CHUNK}):
+        yield ChainedEntry._make(row)
 
 
 def lock_heads(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, Head]:

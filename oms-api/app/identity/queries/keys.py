@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Select, and_, insert, literal, or_, select, update
 
 from app.identity.models import ApiKey
+from app.identity.rules.administration import Place
 from app.identity.rules.keys import ListedKey, StoredKey
 
 
@@ -22,13 +23,6 @@ class KeyRow(NamedTuple):
     is_narrowed: bool
     rotated_from: str | None
     created_by: str | None
-
-
-class Place(NamedTuple):
-    """Where a list of keys goes on."""
-
-    created_at: datetime
-    key_id: str
 
 
 def keys_of(tenant_id: int) -> Select[Any]:
@@ -88,7 +82,7 @@ def list_key_rows(connection: Connection, tenant_id: int, limit: int, before: Pl
     """Return keys newest first; `before` is where the last one seen stands."""
     statement = _rows_of(tenant_id).order_by(ApiKey.created_at.desc(), ApiKey.key_id.desc()).limit(limit)
     if before is not None:
-        same_moment = and_(ApiKey.created_at == before.created_at, ApiKey.key_id < before.key_id)
+        same_moment = and_(ApiKey.created_at == before.created_at, ApiKey.key_id < before.id)
         statement = statement.where(or_(ApiKey.created_at < before.created_at, same_moment))
     return [KeyRow._make(row) for row in connection.execute(statement)]
 

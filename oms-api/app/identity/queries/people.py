@@ -10,6 +10,7 @@ from app.clock import iso
 from app.database import insertion_of_missing, write
 from app.identity.models import PortfolioGrant, SlackWorkspace, Tenant, User
 from app.identity.rules.access import Person, Role
+from app.ids import new_timed_id
 
 
 class Newcomers(NamedTuple):
@@ -42,8 +43,8 @@ def newcomers_of(connection: Connection, tenant_id: int) -> Newcomers:
 
 def add_person(connection: Connection, tenant_id: int, person: str, role: str, now: datetime) -> None:
     """Insert a person from Slack, unless another process just did."""
-    row = (tenant_id, person, person, role, iso(now), iso(now))
-    columns = ("tenant_id", "person", "name", "role", "created_at", "updated_at")
+    row = (new_timed_id(now), tenant_id, person, person, role, iso(now), iso(now))
+    columns = ("id", "tenant_id", "person", "name", "role", "created_at", "updated_at")
     write(connection, insertion_of_missing(_USERS, columns, [row]))
 
 

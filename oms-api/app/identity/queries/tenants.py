@@ -3,9 +3,10 @@
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from app.identity.models import Tenant
+from app.ids import new_tenant_id
 
 
 class TenantRow(NamedTuple):
@@ -36,19 +37,19 @@ def get_tenant(connection: Connection, tenant_id: int) -> TenantRow:
     return TenantRow._make(connection.execute(_TENANTS.where(Tenant.id == tenant_id)).one())
 
 
-def list_tenants(connection: Connection, limit: int, before: int | None) -> list[TenantRow]:
-    """Return all tenants, newest first; `before` is the id of the last one seen."""
-    statement = _TENANTS.order_by(Tenant.id.desc()).limit(limit)
-    if before is not None:
-        statement = statement.where(Tenant.id < before)
+def list_tenants(connection: Connection, limit: int, after: str | None) -> list[TenantRow]:
+    """Return all tenants by slug; `after` is the slug of the last one seen."""
+    statement = _TENANTS.order_by(Tenant.slug).limit(limit)
+    if after is not None:
+        statement = statement.where(Tenant.slug > after)
     return [TenantRow._make(row) for row in connection.execute(statement)]
 
 
 def store_tenant(connection: Connection, slug: str, name: str, now: datetime) -> int:
-    """Insert a tenant and return its id. The first tenant must be locked: it keeps the numbers apart."""
-    tenant_id = connection.execute(select(func.max(Tenant.id) + 1)).scalar_one()
+    """Insert a tenant and return its id."""
+    tenant_id = new_tenant_id()
     connection.execute(insert(Tenant).values(id=tenant_id, slug=slug, name=name, created_at=now))
-    return int(tenant_id)
+    return tenant_id
 
 
 def change_tenant(connection: Connection, tenant_id: int, changes: dict[str, Any]) -> None:

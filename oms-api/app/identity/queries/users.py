@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, insert, or_, select, update
 
 from app.identity.models import Login, User
+from app.identity.rules.administration import Place
+from app.ids import new_timed_id
 
 
 class UserRow(NamedTuple):
@@ -50,12 +52,14 @@ def find_user(connection: Connection, tenant_id: int, user_id: int) -> UserRow |
 
 
 def list_users(
-    connection: Connection, tenant_id: int, wanted: UserFilter, limit: int, before: int | None
+    connection: Connection, tenant_id: int, wanted: UserFilter, limit: int, before: Place | None
 ) -> list[UserRow]:
-    """Return users newest first; `before` is the id of the last one seen."""
-    statement = users_of(tenant_id).where(*_conditions(wanted)).order_by(User.id.desc()).limit(limit)
+    """Return users newest first; `before` is where the last one seen stands."""
+    newest = (User.created_at.desc(), User.id.desc())
+    statement = users_of(tenant_id).where(*_conditions(wanted)).order_by(*newest).limit(limit)
     if before is not None:
-        statement = statement.where(User.id < before)
+        same_moment = and_(User.created_at == before.created_at, User.id < int(before.id))
+        statement = statement.where(or_(User.created_at < before.created_at, same_moment))
     return [UserRow._make(row) for row in connection.execute(statement)]
 
 
@@ -69,7 +73,9 @@ def is_known(connection: Connection, tenant_id: int, *, email: str | None, perso
 
 def store_user(connection: Connection, tenant_id: int, values: dict[str, Any], now: datetime) -> int:
     """Insert a user and return the id."""
-    statement = insert(User).values(tenant_id=tenant_id, created_at=now, updated_at=now, **values)
+    statement = insert(User).values(
+        id=new_timed_id(now), tenant_id=tenant_id, created_at=now, updated_at=now, **values
+    )
     return connection.execute(statement.returning(User.id)).scalar_one()
 
 

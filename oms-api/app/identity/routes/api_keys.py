@@ -1,6 +1,6 @@
 """API keys."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from sqlalchemy import Connection
@@ -9,29 +9,28 @@ from app.identity.dependencies import allowed
 from app.identity.queries import keys as queries
 from app.identity.routes.asking import TheAdministration, TheRequest, answered
 from app.identity.rules.access import Caller, Operation
-from app.identity.schemas.fields import KEY_ID
+from app.identity.schemas.fields import KEY_ID, PageQuery, place, place_text
 from app.identity.schemas.keys import (
     KeyIn,
     KeyMadeOut,
     KeyOut,
     KeyPatch,
-    KeyQuery,
     RotationIn,
-    place,
-    place_text,
 )
 from app.identity.service import api_keys as service
 from app.wire.answers import NEXT_HEADER, REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import TheClock, TheCursors, TheReaders
 from app.wire.lists import link
+from app.wire.paths import ID
 
 router = APIRouter(prefix="/api-keys", tags=["keys"])
 
 Manager = Annotated[Caller, Depends(allowed(Operation.MANAGE_KEYS))]
 TheKeyId = Annotated[str, Path(pattern=KEY_ID)]
+_ONE = f"/{{key_id:{ID}}}"
 _KEYS = "keys"  # the list that a cursor goes on with
-_EXAMPLE = {"name": "desk-bot", "scopes": ["read", "act_as"], "expires_at": None, "portfolios": None}
+_EXAMPLE = {"name": "desk-bot", "scopes": ["act_as"], "expires_at": None, "portfolios": None}
 
 
 @router.post(
@@ -55,24 +54,23 @@ async def make_key(
 
 @router.get("", responses=responses(200, {"model": list[KeyOut]}, headers=NEXT_HEADER))
 async def list_keys(
-    caller: Manager, query: Annotated[KeyQuery, Query()], readers: TheReaders, cursors: TheCursors,
+    caller: Manager, query: Annotated[PageQuery, Query()], readers: TheReaders, cursors: TheCursors,
     clock: TheClock, request: Request,
 ) -> Response:  # fmt: skip
     """Keys, newest first, without the keys themselves."""
     tenant_id, now = caller.tenant_id, clock()
     before = place(cursors.read(tenant_id, _KEYS, query.cursor)) if query.cursor else None
 
-    def read(connection: Connection) -> tuple[list[dict[str, object]], str | None]:
+    def read(connection: Connection) -> tuple[list[dict[str, Any]], bool]:
         found = queries.list_key_rows(connection, tenant_id, query.limit + 1, before)
-        page = found[: query.limit]
-        last = place_text(page[-1].created_at, page[-1].key_id) if len(found) > query.limit else None
-        return service.keys_facts(connection, tenant_id, page, now), last
+        return service.keys_facts(connection, tenant_id, found[: query.limit], now), len(found) > query.limit
 
-    page, last = await readers.run(read, tenant_id)
-    return answer(page, headers=link(request, cursors.make(tenant_id, _KEYS, last) if last else None))
+    page, more = await readers.run(read, tenant_id)
+    last = place_text(page[-1]["created_at"], page[-1]["key_id"]) if more else ""
+    return answer(page, headers=link(request, cursors.make(tenant_id, _KEYS, last) if more else None))
 
 
-@router.get("/{key_id}", responses=responses(200, {"model": KeyOut}, 404))
+@router.get(_ONE, responses=responses(200, {"model": KeyOut}, 404))
 async def get_key(caller: Manager, key_id: TheKeyId, readers: TheReaders, clock: TheClock) -> Response:
     """One key, without the key itself."""
     now = clock()
@@ -86,7 +84,7 @@ async def get_key(caller: Manager, key_id: TheKeyId, readers: TheReaders, clock:
 
 
 @router.patch(
-    "/{key_id}",
+    _ONE,
     responses=responses(200, {"model": KeyOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(KeyPatch, {"revoked": True}),
 )

@@ -24,7 +24,7 @@ class Sent:
 
     def asking(self, caller: Caller, body: BaseModel, subject: object = "") -> Asking:
         """Return the request as services take it; `subject` is what its path names."""
-        request, path = self._request, self._request.scope["route"].path
+        request, path = self._request, self._request.scope["route"].path_format
         address = request.state.edge.address or None
         operation = f"{request.method} {path}"
         request_id = request.state.edge.request_id

@@ -8,8 +8,7 @@ from app.identity.dependencies import allowed
 from app.identity.queries import tenants as queries
 from app.identity.routes.asking import TheAdministration, TheRequest, answered
 from app.identity.rules.access import Caller, Operation, Scope
-from app.identity.schemas.fields import SLUG
-from app.identity.schemas.keys import KeyQuery
+from app.identity.schemas.fields import SLUG, PageQuery
 from app.identity.schemas.tenants import TenantIn, TenantListed, TenantMadeOut, TenantOut, TenantPatch
 from app.identity.service import tenants as service
 from app.wire.answers import NEXT_HEADER, REPLAYED_HEADER, answer, responses
@@ -49,19 +48,19 @@ async def make_tenant(
 @router.get("", responses=responses(200, {"model": list[TenantListed]}, headers=NEXT_HEADER))
 async def list_tenants(
     caller: Reader,
-    query: Annotated[KeyQuery, Query()],
+    query: Annotated[PageQuery, Query()],
     readers: TheReaders,
     cursors: TheCursors,
     request: Request,
 ) -> Response:
-    """One's own tenant; for the installation's own key, the directory of all, newest first."""
+    """One's own tenant; for the installation's own key, the directory of all by slug."""
     if Scope.TENANTS not in caller.scopes:
         own = await readers.run(lambda connection: queries.get_tenant(connection, caller.tenant_id))
         return answer([service.listed_facts(own)])
-    before = int(cursors.read(caller.tenant_id, _TENANTS, query.cursor)) if query.cursor else None
-    found = await readers.run(lambda connection: queries.list_tenants(connection, query.limit + 1, before))
+    after = cursors.read(caller.tenant_id, _TENANTS, query.cursor) if query.cursor else None
+    found = await readers.run(lambda connection: queries.list_tenants(connection, query.limit + 1, after))
     page, more = found[: query.limit], len(found) > query.limit
-    cursor = cursors.make(caller.tenant_id, _TENANTS, str(page[-1].id)) if more else None
+    cursor = cursors.make(caller.tenant_id, _TENANTS, page[-1].slug) if more else None
     return answer(list(map(service.listed_facts, page)), headers=link(request, cursor))
 
 

@@ -1,6 +1,6 @@
 """Users."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from sqlalchemy import Connection
@@ -9,7 +9,7 @@ from app.identity.dependencies import allowed
 from app.identity.queries import users as queries
 from app.identity.routes.asking import TheAdministration, TheRequest, answered
 from app.identity.rules.access import Caller, Operation
-from app.identity.schemas.fields import UserId
+from app.identity.schemas.fields import UserId, place, place_text
 from app.identity.schemas.users import UserIn, UserOut, UserPatch, UserQuery
 from app.identity.service import users as service
 from app.wire.answers import NEXT_HEADER, REPLAYED_HEADER, answer, responses
@@ -56,15 +56,15 @@ async def list_users(
 ) -> Response:
     """Users, newest first."""
     tenant_id, wanted = caller.tenant_id, query.filter()
-    before = int(cursors.read(tenant_id, _USERS, query.cursor)) if query.cursor else None
+    before = place(cursors.read(tenant_id, _USERS, query.cursor)) if query.cursor else None
 
-    def read(connection: Connection) -> tuple[list[dict[str, object]], bool]:
+    def read(connection: Connection) -> tuple[list[dict[str, Any]], bool]:
         found = queries.list_users(connection, tenant_id, wanted, query.limit + 1, before)
         return service.users_facts(connection, tenant_id, found[: query.limit]), len(found) > query.limit
 
     page, more = await readers.run(read, tenant_id)
-    cursor = cursors.make(tenant_id, _USERS, str(page[-1]["id"])) if more else None
-    return answer(page, headers=link(request, cursor))
+    last = place_text(page[-1]["created_at"], page[-1]["id"]) if more else ""
+    return answer(page, headers=link(request, cursors.make(tenant_id, _USERS, last) if more else None))
 
 
 @router.get("/{user_id}", responses=responses(200, {"model": UserOut}, 404))

@@ -3,12 +3,19 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 from app.identity.errors import TooBroad
 from app.identity.rules.access import SCOPES_OF_ROLE, Caller, Role, Scope
 
 MOST_PORTFOLIOS = 90  # that one can be narrowed to; their names fit an entry of the audit trail
+
+
+class Place(NamedTuple):
+    """Where a list, newest first, goes on: after what was made then, and has that id."""
+
+    created_at: datetime
+    id: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,17 +15,19 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from app.identity.rules.access import Scope
-from app.identity.rules.administration import MOST_PORTFOLIOS
+from app.identity.rules.administration import MOST_PORTFOLIOS, Place
 from app.identity.rules.keys import NAME_LENGTH
 from app.identity.rules.people import slack_person
 from app.text import name_key
 from app.wire.fields import Wanted, at_most, clean
-from app.wire.lists import is_plain_integer, parse_instant
+from app.wire.lists import Cursor, Limit, parse_instant
+from app.wire.pages import DEFAULT_LIMIT
 
 KEY_ID = "^[0-9a-z]{12}$"
 SLUG = "^[a-z0-9](-?[a-z0-9]){0,59}$"
 _MOST_NAME = 100
 _SLUG = re.compile(r"[a-z0-9](?:-?[a-z0-9])*", re.ASCII)
+_USER_ID = re.compile(r"[0-9]{1,18}", re.ASCII)
 _GIVEABLE = frozenset(Scope) - {Scope.TENANTS}
 
 
@@ -102,7 +104,7 @@ def _instant(value: Any) -> Any:  # whatever JSON held
 
 
 def _user_id(value: Any) -> Any:  # from a path
-    if isinstance(value, str) and not is_plain_integer(value):
+    if isinstance(value, str) and not _USER_ID.fullmatch(value):
         raise PydanticCustomError("user_id", "Must be written with the digits 0-9 alone.")
     return value
 
@@ -134,3 +136,23 @@ Expiry = Annotated[
     Any, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})
 ]  # fmt: skip
 UserId = Annotated[int, BeforeValidator(_user_id), Field(ge=1)]
+
+
+class PageQuery(BaseModel):
+    """Where the page begins."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: Limit = DEFAULT_LIMIT
+    cursor: Cursor | None = None
+
+
+def place_text(created_at: str, row_id: object) -> str:
+    """Return where a list goes on after the row that was made then."""
+    return f"{created_at} {row_id}"
+
+
+def place(text: str) -> Place:
+    """Return what `place_text` wrote."""
+    created_at, row_id = text.split(" ")
+    return Place(parse_instant(created_at), row_id)

@@ -1,18 +1,14 @@
 """API keys on the wire."""
 
-from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from app.identity.queries.keys import Place
 from app.identity.rules.access import Scope
 from app.identity.rules.administration import NewKey, Rotation
 from app.identity.schemas.fields import Expiry, KeyName, Patch, Portfolios, Requested, Scopes, left_out
 from app.identity.schemas.users import NARROWED
 from app.wire.fields import WholeNumber
-from app.wire.lists import Cursor, Limit, parse_instant
-from app.wire.pages import DEFAULT_LIMIT
 
 WEEK_SECONDS = 7 * 24 * 3600
 _EXPIRY = "Without it, a key made by one who expires expires with them; null for never"
@@ -59,15 +55,6 @@ class RotationIn(Requested):
         return Rotation(self.overlap_seconds, self.expires_at, "expires_at" in self.model_fields_set)
 
 
-class KeyQuery(BaseModel):
-    """Where the page begins."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    limit: Limit = DEFAULT_LIMIT
-    cursor: Cursor | None = None
-
-
 class KeyOut(BaseModel):
     """A key, without the key itself."""
 
@@ -88,14 +75,3 @@ class KeyMadeOut(KeyOut):
     """A fresh key."""
 
     key: str = Field(description="Shown once")
-
-
-def place_text(created_at: datetime, key_id: str) -> str:
-    """Return where a list goes on after that key."""
-    return f"{created_at.isoformat()} {key_id}"
-
-
-def place(text: str) -> Place:
-    """Return what `place_text` wrote."""
-    created_at, key_id = text.split(" ")
-    return Place(parse_instant(created_at), key_id)

@@ -23,7 +23,7 @@ STATE = (
 )
 _PROJECTED = STATE[4:12]  # cash to last_created_at
 _NEW = (
-    *("tenant_id", "name", "name_key", "base_currency", "kind", "opening_cash", "cash", "realized_pnl"),
+    *("id", "tenant_id", "name", "name_key", "base_currency", "kind", "opening_cash", "cash", "realized_pnl"),
     *("total_trades", "total_buys", "last_sequence", "last_hash", "created_at", "trading_state"),
 )
 _POSITION_KEY = ("tenant_id", "portfolio_id", "symbol", "product")

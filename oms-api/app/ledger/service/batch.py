@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from app.clock import iso
 from app.database import declare_tenants
+from app.ids import new_row_id
 from app.ledger.queries import books as queries
 from app.ledger.queries.canonical import canonical_trade
 from app.ledger.rules.chain import GENESIS, TradeRow
@@ -173,4 +174,4 @@ def _new_portfolio(opening: Opening, trading_state: str) -> tuple[str | int, ...
     cash = fixed(OPENING_CASH)
     naming = (opening.tenant_id, opening.portfolio_name, opening.portfolio_key, BASE_CURRENCY, "paper")
     counters = (fixed(Decimal(0)), 0, 0, 0, GENESIS)
-    return (*naming, cash, cash, *counters, iso(opening.at), trading_state)
+    return (new_row_id(), *naming, cash, cash, *counters, iso(opening.at), trading_state)

@@ -150,7 +150,7 @@ class Books:
         portfolio.total_buys += entry.buys
         portfolio.last_sequence += 1
         portfolio.last_created_at = max(iso(origin.at), portfolio.last_created_at or "")
-        portfolio.last_trade_id = self._ids.next(origin.at, portfolio.last_trade_id)
+        portfolio.last_trade_id = self._ids.next(portfolio.tenant_id, origin.at, portfolio.last_trade_id)
         row = _row(portfolio, origin, entry, before, after)
         portfolio.last_hash = row.hash
         self._positions[key] = after

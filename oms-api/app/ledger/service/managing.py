@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from app.identity.service.once import Asking, Change
+from app.ids import new_row_id
 from app.ledger.errors import NoSuchPortfolio, PortfolioExists
 from app.ledger.queries import managing as queries
 from app.ledger.queries import reading
@@ -32,7 +33,13 @@ def create_portfolio(connection: Connection, asking: Asking, wanted: NewPortfoli
     queries.store_portfolio(
         connection,
         wanted._asdict()
-        | {"tenant_id": tenant_id, "name_key": key, "kind": "paper", "cash": wanted.opening_cash}
+        | {
+            "id": new_row_id(),
+            "tenant_id": tenant_id,
+            "name_key": key,
+            "kind": "paper",
+            "cash": wanted.opening_cash,
+        }
         | {"realized_pnl": ZERO, "total_trades": 0, "total_buys": 0, "last_sequence": 0}
         | {"last_hash": GENESIS, "created_at": now},
     )

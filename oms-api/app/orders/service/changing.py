@@ -115,7 +115,7 @@ def _give_way(scene: Scene, order: Order, successor: Order, at: str, actor: str)
 def _successor(scene: Scene, order: Order, command: ReplaceOrder) -> Order:
     origin, changes = command.origin, command.changes
     at = iso(origin.at)
-    order_id = scene.tools.order_ids.next(origin.at, order.id)
+    order_id = scene.tools.order_ids.next(origin.tenant_id, origin.at, order.id)
     fields = {name: value for name, value in changes._asdict().items() if value is not None}
     if changes.time_in_force is not None:
         fields["time_in_force"] = TimeInForce(changes.time_in_force)

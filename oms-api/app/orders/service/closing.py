@@ -38,7 +38,7 @@ def close(scene: Scene, command: ClosePosition, place: Place | None) -> Done:
         reason=command.reason,
     )
     home = Home(origin.tenant_id, place[1], origin.source, origin.user_id, iso(origin.at), origin.actor)
-    order = new_order(scene.tools.order_ids.next(origin.at), home, ticket, quantity)
+    order = new_order(scene.tools.order_ids.next(origin.tenant_id, origin.at), home, ticket, quantity)
     keyed = order._replace(idempotency_key=origin.idempotency_key, request_hash=origin.request_hash)
     order = add(scene, keyed)
     if command.in_spite_of_halt or not denied(scene, order):

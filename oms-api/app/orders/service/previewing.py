@@ -26,7 +26,7 @@ def preview(scene: Scene, command: PreviewOrder, place: Place | None) -> Preview
         origin.actor,
     )
     quantity = sized(scene, origin.tenant_id, ticket)
-    order = new_order(scene.tools.order_ids.next(origin.at), home, ticket, quantity)
+    order = new_order(scene.tools.order_ids.next(origin.tenant_id, origin.at), home, ticket, quantity)
     if place is None:
         scene.imagine(origin.tenant_id, command.portfolio_name, command.portfolio_key, OPENING_CASH)
     risk = risk_input(scene, order)

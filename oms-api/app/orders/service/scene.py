@@ -26,7 +26,7 @@ from app.orders.rules.values import FINAL, Order
 from app.orders.service.blotter import Blotter, Memory
 from app.orders.service.remembered import Remembered
 from app.risk.queries.switches import switches_of
-from app.risk.rules.switches import ALL_ACTIVE, Switches
+from app.risk.rules.switches import ALL_ACTIVE, Switches, SwitchScope, strictest
 from app.risk.rules.values import NOTHING, SymbolBook, Totals, TradingState
 from app.risk.service.controls import Controls
 from app.risk.service.messages import MessageRate
@@ -220,8 +220,11 @@ class Scene:
 
     def state(self, order: Order) -> tuple[TradingState, str]:
         """Return the strictest kill switch that holds for the order, and its scope."""
+        portfolio = self.portfolio(order)
         switches = self._switches.get(order.tenant_id, ALL_ACTIVE)
-        return switches.state(self.portfolio(order).name_key, order.strategy)
+        state, scope = switches.state(portfolio.name_key, order.strategy)
+        own = TradingState(portfolio.trading_state)  # a portfolio that was renamed keeps what was said of it
+        return (own, SwitchScope.PORTFOLIO) if strictest(state, own) is not state else (state, scope)
 
     def was_asked(self, order: Order, request_key: str) -> bool:
         """Tell whether something was done to the order under that idempotency key."""

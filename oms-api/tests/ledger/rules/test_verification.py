@@ -1,6 +1,7 @@
 """What verification makes of rows that no service of ours would write; histories are in tests/commands."""
 
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from tests.factories import trade_row
 OPENING = Decimal(1_000_000)
 
 
-def found(row: TradeRow) -> list[tuple[Check, str]]:
+def found(row: TradeRow) -> list[tuple[StrEnum, str]]:
     before = LedgerState(cash=OPENING)
     return [(finding.check, finding.field) for finding in examine(row, amounts_of(row), before)]
 

@@ -6,7 +6,7 @@ import pytest
 
 from app.risk.rules.judging import judge
 from app.risk.rules.values import Permission, Prices, Tradable, TradingState
-from tests.risk.situations import held, order, risk, working
+from tests.risk.situations import denial_of, held, order, risk, working
 
 PASSES = None
 STOP = {"type": "STOP", "side": "SELL", "stop_price": "90"}
@@ -44,7 +44,7 @@ def test_the_kill_switch(state, side, position, quantity, orders, told):
 
 
 def test_a_halt_says_whose_it_is():
-    denial = judge(risk(state=TradingState.HALTED, state_scope="strategy"))
+    denial = denial_of(risk(state=TradingState.HALTED, state_scope="strategy"))
     assert denial.message == "Trading is halted for this strategy."
 
 
@@ -91,12 +91,12 @@ def test_ticks_and_lots(asked, told):
 
 
 def test_a_closed_session_denies_what_does_not_wait():
-    denial = judge(risk(closed_until="2026-11-23T14:30:00.000000Z"))
+    denial = denial_of(risk(closed_until="2026-11-23T14:30:00.000000Z"))
     assert (denial.code, denial.limit) == ("SESSION_CLOSED", "2026-11-23T14:30:00.000000Z")
 
 
 def test_a_live_portfolio_needs_its_limits_set():
-    denial = judge(risk(missing=("MAX_ORDER_VALUE", "MAX_DRAWDOWN")))
+    denial = denial_of(risk(missing=("MAX_ORDER_VALUE", "MAX_DRAWDOWN")))
     assert (denial.code, denial.asked) == ("LIMIT_MISSING", "MAX_ORDER_VALUE, MAX_DRAWDOWN")
 
 
@@ -144,7 +144,7 @@ def test_the_collar_holds_the_aggressive_side_only(asked, code):
 
 
 def test_the_collar_tells_its_bound():
-    denial = judge(risk(order=order(type="LIMIT", limit_price="120")))
+    denial = denial_of(risk(order=order(type="LIMIT", limit_price="120")))
     assert (denial.limit, denial.asked) == (Decimal(110), Decimal(120))
 
 

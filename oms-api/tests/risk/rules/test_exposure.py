@@ -32,8 +32,8 @@ def test_the_reference_is_mid_else_last():
 
 
 def test_what_takes_whatever_there_is_takes_the_other_side_else_last():
-    assert (touch("BUY", QUOTED), touch("SELL", QUOTED)) == (101, 99)
-    assert (touch("BUY", LAST), touch("SELL", LAST), touch("BUY", Prices())) == (100, 100, None)
+    assert [touch("BUY", QUOTED), touch("SELL", QUOTED)] == [101, 99]
+    assert [touch("BUY", LAST), touch("SELL", LAST), touch("BUY", Prices())] == [100, 100, None]
 
 
 def test_an_order_is_valued_at_its_limit_else_its_stop_else_the_other_side():
@@ -74,7 +74,7 @@ def test_of_a_pair_that_excludes_each_other_the_dearer_counts_on_each_side():
     ]
     for orders in (pair, pair[::-1]):
         book = book_of(Decimal(0), Decimal(100), orders, QUOTED)
-        assert (book.sell_quantity, book.sell_value, book.buy_value) == (10, 1200, 700)
+        assert [book.sell_quantity, book.sell_value, book.buy_value] == [10, 1200, 700]
         assert book.shorting_value == 1200
     assert book_of(Decimal(0), Decimal(100), pair, QUOTED, order(exclusive_id="G1")).sell_value == 0
 

@@ -1,0 +1,40 @@
+"""Proving the trails of a live database, each by its chain and against the head that stands beside it."""
+
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from app.audit.queries import trail as queries
+from app.audit.rules.chain import COLUMNS, Head
+from app.audit.rules.proving import TRAIL, Chain, Proof, line_of
+
+
+class Examined(NamedTuple):
+    """How much was read, and the first lie if there is one."""
+
+    trails: int
+    entries: int
+    lie: str | None
+
+
+def examine(connection: Connection) -> Examined:
+    """Read all trails that the connection may see, in bounded memory, up to the first lie."""
+    trails = entries = 0
+    for tenant_id, head in queries.all_heads(connection).items():
+        proof, lie = _prove(connection, tenant_id, head)
+        trails, entries = trails + 1, entries + proof.lines
+        if lie:
+            return Examined(trails, entries, f"tenant {tenant_id}, entry {proof.lines}: {lie}")
+    return Examined(trails, entries, None)
+
+
+def _prove(connection: Connection, tenant_id: int, head: Head) -> tuple[Proof, str | None]:
+    proof = Proof((TRAIL,), {Chain(tenant_id): head})
+    for row in queries.every_entry(connection, tenant_id):
+        finding = proof.take(line_of(COLUMNS, row))
+        if finding:
+            return proof, finding.what
+    missing = proof.end()
+    if missing:
+        return proof, missing.what
+    return proof, "the trail's head knows nothing of it" if proof.unproven else None

@@ -1,0 +1,14 @@
+"""Path parameters that end at a colon: `/api-keys/{key_id:id}` is not `/api-keys/{key_id}:rotate`."""
+
+from starlette.convertors import StringConvertor, register_url_convertor
+
+ID = "id"
+
+
+class IdConvertor(StringConvertor):
+    """What stands between slashes and colons."""
+
+    regex = "[^/:]+"
+
+
+register_url_convertor(ID, IdConvertor())

@@ -1,0 +1,72 @@
+"""People from Slack: known from then on, named in the ledger, and not made up by the thousand."""
+
+import pytest
+
+from app import gatekeeping
+from tests.support.service import serving
+
+
+class Bot:
+    """A desk, and what its bot asks for people."""
+
+    def __init__(self, service) -> None:
+        self.service, self.desk = service, service.desk()
+        self.key = service.mint("act_as", self.desk.tenant_id)
+
+    def __call__(self, person: str, **more: str):
+        headers = {"X-API-Key": self.key, "X-On-Behalf-Of": person, **more}
+        return self.service.client.get("/api/v1/auth/me", headers=headers)
+
+
+@pytest.fixture
+def bot(service):
+    return Bot(service)
+
+
+def test_a_newcomer_becomes_a_trader_and_stands_in_the_trail(bot):
+    team = f"T{bot.desk.tenant_id}"
+    me = bot(f"slack:{team}:U1", **{"X-Request-ID": "first-sight"}).json()
+    assert (me["actor"], me["role"]) == (f"slack:{team}:U1", "trader")
+    seen = bot.desk.get("/audit", action="user.first_seen").json()
+    assert [(one["actor"], one["request_id"]) for one in seen] == [(f"slack:{team}:U1", "first-sight")]
+    bot(f"slack:{team}:U1")
+    assert len(bot.desk.get("/audit", action="user.first_seen").json()) == 1
+
+
+@pytest.mark.parametrize(
+    "person", ["slack:T1", "T1:U1", "slack:t1:u1", "slack:T1:U1 ", "slack::U1", "slack:T1:U1:x"]
+)
+def test_who_is_not_named_as_slack_names_people_is_nobody(bot, person):
+    refused = bot(person)
+    assert (refused.status_code, refused.json()["type"]) == (403, "urn:slackoms:problem/not-a-person")
+
+
+def test_a_desk_that_takes_no_newcomers_refuses_them_and_keeps_its_own(bot):
+    team = f"T{bot.desk.tenant_id}"
+    bot(f"slack:{team}:U1")
+    bot.desk.patch(f"/tenants/desk-{bot.desk.tenant_id}", {"slack_default_role": None})
+    assert bot(f"slack:{team}:U1").status_code == 200
+    refused = bot(f"slack:{team}:U2")
+    assert (refused.status_code, refused.json()["type"]) == (403, "urn:slackoms:problem/person-refused")
+
+
+def test_a_session_speaks_for_nobody_else(bot, service):
+    refused = service.client.get(
+        "/api/v1/auth/me", headers={"Authorization": "Bearer x.y.z", "X-On-Behalf-Of": "slack:T1:U1"}
+    )
+    assert refused.status_code == 401
+
+
+def test_people_are_not_made_up_by_the_thousand(new_database, monkeypatch):
+    monkeypatch.setattr(gatekeeping, "NEWCOMERS_PER_MINUTE", 3)
+    with serving(new_database("sqlite")) as service:
+        desk = service.desk()
+        key = service.mint("act_as", desk.tenant_id)
+        answers = [
+            service.client.get(
+                "/api/v1/trades", headers={"X-API-Key": key, "X-On-Behalf-Of": f"slack:T1:U{number}"}
+            )
+            for number in range(5)
+        ]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
+    assert "new at this desk" in answers[3].json()["detail"]

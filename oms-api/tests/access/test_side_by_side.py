@@ -1,0 +1,80 @@
+"""Two desks that name everything alike, at work at the same time: each finds its own, and all of it."""
+
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+
+import httpx
+import pytest
+
+from app.database import connect_engine
+from app.verify import verify_database, verify_trails
+from tests.factories import BOOTSTRAP_KEY, trade_body
+from tests.support.processes import running
+
+ROUNDS, MEMBERS = 40, 6
+BOOKS = ("Growth", "Income")
+
+
+def made(client: httpx.Client, slug: str) -> str:
+    """Return the first key of a new tenant."""
+    answer = client.post(
+        "/api/v1/tenants", json={"name": "A Desk", "slug": slug}, headers={"X-API-Key": BOOTSTRAP_KEY}
+    )
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["api_key"])
+
+
+class Member:
+    """Somebody at a desk, who looks and trades in turn; `quantity` is the desk's mark."""
+
+    def __init__(self, url: str, key: str, quantity: str, number: int) -> None:
+        headers = {"X-API-Key": key, "X-On-Behalf-Of": f"slack:T{quantity}:U{number}"}
+        self.client = httpx.Client(base_url=f"{url}/api/v1", headers=headers, timeout=30)
+        self.quantity, self.number = quantity, number
+
+    def work(self) -> list[str]:
+        """Return what was seen that is not the desk's own."""
+        with self.client:
+            return [strange for turn in range(ROUNDS) for strange in self._turn(turn)]
+
+    def _turn(self, turn: int) -> list[str]:
+        key = f"member-{self.number}-turn-{turn}"
+        body = trade_body(
+            quantity=self.quantity, gmv=None, price="10", portfolio_name=BOOKS[turn % 2], symbol="AAPL"
+        )
+        recorded = self.client.post("/trade", json=body, headers={"Idempotency-Key": key})
+        assert recorded.status_code == 201, recorded.text
+        seen = [recorded.json()["trade"], *self.client.get("/trades", params={"limit": 20}).json()]
+        seen += self.client.get("/trades", params={"idempotency_key": key}).json()
+        held = self.client.get(f"/portfolio/{BOOKS[turn % 2]}").json()["positions"]["AAPL"]["quantity"]
+        wrong = [trade["trade_id"] for trade in seen if trade["quantity"] != self.quantity]
+        return wrong if Decimal(held) % Decimal(self.quantity) == 0 else [*wrong, f"held {held}"]
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
+def test_each_of_two_desks_finds_its_own_and_all_of_it(backend, new_database):
+    url = new_database(backend)
+    with (
+        running(DATABASE_URL=url, LOG_LEVEL="ERROR") as service,
+        httpx.Client(base_url=service.url) as client,
+    ):
+        marks = {"7": made(client, "one"), "11": made(client, "other")}
+        members = [
+            Member(service.url, key, quantity, number)
+            for number in range(MEMBERS)
+            for quantity, key in marks.items()
+        ]
+        with ThreadPoolExecutor(len(members)) as threads:
+            strange = list(threads.map(Member.work, members))
+        assert strange == [[]] * len(members)
+        for quantity, key in marks.items():
+            for book in BOOKS:
+                found = client.get(f"/api/v1/portfolio/{book}", headers={"X-API-Key": key}).json()
+                assert found["total_trades"] == MEMBERS * ROUNDS // 2
+                assert found["positions"]["AAPL"]["quantity"] == str(int(quantity) * found["total_trades"])
+            people = client.get("/api/v1/users", headers={"X-API-Key": key}).json()
+            assert len(people) == MEMBERS
+    engine = connect_engine(url)
+    assert verify_database(engine).clean
+    assert verify_trails(engine).lie is None
+    engine.dispose()

@@ -1,0 +1,68 @@
+"""`python -m app.verify` proves the audit trails of a live database too."""
+
+import pytest
+from sqlalchemy import text
+
+from app import verify as command
+from app.audit.service import AuditEntry, record
+from app.audit.service.examining import examine
+from app.database import unit_of_work
+from tests.factories import BOOTSTRAP_KEY, NOON
+
+
+@pytest.fixture
+def trail(engine):
+    with unit_of_work(engine) as connection:
+        for number in range(5):
+            entry = AuditEntry(1, NOON, "key:admin", "admin", "user.created", f"user:{number}")
+            record(connection, [entry])
+    return engine
+
+
+def tampered(engine, *statements):
+    """Return what is found after the database's owner has changed the trail; nothing of it stays."""
+    with engine.connect().execution_options(writes=True) as connection, connection.begin() as transaction:
+        if connection.dialect.name == "sqlite":
+            for verb in ("update", "delete"):
+                connection.execute(text(f"DROP TRIGGER audit_log_refuse_{verb}"))
+        else:
+            connection.execute(text("ALTER TABLE audit_log DISABLE TRIGGER USER"))
+        for statement in statements:
+            connection.execute(text(statement))
+        examined = examine(connection)
+        transaction.rollback()
+    return examined
+
+
+def test_a_trail_in_order_is_clean(trail):
+    assert command.verify_trails(trail) == (1, 5, None)
+
+
+def test_a_database_without_a_trail_is_clean(engine):
+    assert command.verify_trails(engine) == (0, 0, None)
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("UPDATE audit_log SET actor = 'nobody' WHERE sequence = 3", "tenant 1, entry 3: hash is"),
+        ("DELETE FROM audit_log WHERE sequence = 3", "tenant 1, entry 3: sequence is 4, must be 3"),
+        ("DELETE FROM audit_log WHERE sequence = 5", "tenant 1, entry 4: "),
+        ("DELETE FROM audit_log", "tenant 1, entry 0: "),
+        ("DELETE FROM audit_heads", "the trail's head knows nothing of it"),
+        ("UPDATE audit_heads SET last_sequence = 4", "tenant 1, entry 4: "),
+    ],
+)
+def test_what_was_changed_is_named(trail, statement, said):
+    assert said in (tampered(trail, statement).lie or "nothing")
+
+
+def test_the_command_tells_it_and_fails(trail, monkeypatch, capsys, database_url):
+    monkeypatch.setenv("OMS_API_KEY", BOOTSTRAP_KEY)
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    assert command.main() == command.CLEAN
+    assert "audit trail" in capsys.readouterr().out
+    with unit_of_work(trail) as connection:
+        connection.execute(text("UPDATE audit_heads SET last_sequence = 4"))
+    assert command.main() == command.LIES
+    assert "FAILED" in capsys.readouterr().out

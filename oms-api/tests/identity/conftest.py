@@ -1,0 +1,45 @@
+"""What tests of administration are given: a service of their own, and clocks that are moved by hand."""
+
+from datetime import timedelta
+
+import pytest
+
+from app.main import create_app
+from tests.factories import NOON
+from tests.support import service as support
+
+
+class Clock:
+    """The service's wall clock and its memory's, moved together."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+        self.seconds = 0.0
+
+    def pass_by(self, **time: float) -> None:
+        self.now += timedelta(**time)
+        self.seconds += timedelta(**time).total_seconds()
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """What is remembered lasts as long as this clock says."""
+    moved = Clock()
+    for module in ("authenticator", "sessions"):
+        monkeypatch.setattr(f"app.identity.service.{module}.monotonic_seconds", lambda: moved.seconds)
+    return moved
+
+
+@pytest.fixture
+def timed(clock, database_url, monkeypatch):
+    """A desk whose service keeps the clock's time."""
+    monkeypatch.setattr(support, "create_app", lambda settings: create_app(settings, lambda: clock.now))
+    with support.serving(database_url) as service:
+        yield service.desk()
+
+
+@pytest.fixture
+def fresh(database_url):
+    """A service on a database of the test's own."""
+    with support.serving(database_url) as service:
+        yield service

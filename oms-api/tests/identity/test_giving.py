@@ -1,0 +1,95 @@
+"""Whoever administers with less than everything gives no more than that: services ask, not routes alone."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from app.clock import utc_now
+from app.database import declare_tenants, unit_of_work
+from app.identity.errors import TooBroad
+from app.identity.queries.users import UserFilter, list_users
+from app.identity.rules.access import Caller, Role, Scope
+from app.identity.rules.administration import NewKey, NewUser, Rotation, UserChanges
+from app.identity.service import api_keys, users
+from app.identity.service.once import Administration, Asking
+from app.identity.service.passwords import Passwords
+from app.identity.service.threads import Transactions
+
+LESSER = Caller(1, "k", "lesser", frozenset({Scope.ADMIN, Scope.READ, Scope.TRADE}))
+NARROW = replace(LESSER, scopes=frozenset(Scope), portfolios=frozenset({"growth"}))
+
+
+def carry_out(engine, work):
+    with unit_of_work(engine) as connection:
+        return work(declare_tenants(connection, [1]))
+
+
+@pytest.fixture
+def administration(engine):
+    transactions, passwords = Transactions(engine), Passwords()
+    yield Administration(transactions, passwords, ["s" * 32], utc_now)
+    passwords.close()
+    transactions.close()
+
+
+@pytest.mark.parametrize(
+    ("caller", "wanted"),
+    [
+        (LESSER, NewKey("k", frozenset({Scope.RISK}))),
+        (LESSER, NewKey("k", frozenset({Scope.ADMIN}))),
+        (NARROW, NewKey("k", frozenset({Scope.READ}))),
+        (NARROW, NewKey("k", frozenset({Scope.READ}), portfolios=("Macro",))),
+    ],
+)
+def test_no_key_is_broader_than_its_maker(engine, caller, wanted):
+    with pytest.raises(TooBroad):
+        carry_out(
+            engine, lambda connection: api_keys.create_key(connection, Asking(caller, "t"), wanted, utc_now())
+        )
+
+
+def test_no_key_is_rotated_by_who_has_less(engine):
+    everything = Caller(1, "k", "all", frozenset(Scope))
+    wanted = NewKey("k", frozenset({Scope.RISK}))
+    made = carry_out(
+        engine, lambda connection: api_keys.create_key(connection, Asking(everything, "t"), wanted, utc_now())
+    ).answer
+    with pytest.raises(TooBroad):
+        carry_out(
+            engine,
+            lambda connection: api_keys.rotate_key(
+                connection, Asking(LESSER, "t"), made["key_id"], Rotation(60), utc_now()
+            ),
+        )
+
+
+@pytest.mark.parametrize(
+    ("caller", "wanted"),
+    [
+        (LESSER, NewUser("A", Role.ADMIN, person="slack:T1:U1")),
+        (LESSER, NewUser("A", Role.RISK, person="slack:T1:U1")),
+        (NARROW, NewUser("A", Role.VIEWER, person="slack:T1:U1")),
+    ],
+)
+def test_no_user_gets_more_than_their_maker_has(administration, caller, wanted):
+    with pytest.raises(TooBroad):
+        asyncio.run(users.create_user(administration, Asking(caller, "t"), wanted))
+
+
+def test_who_has_less_neither_raises_others_nor_touches_those_above(engine, administration):
+    everything = Asking(Caller(1, "k", "all", frozenset(Scope)), "t")
+    for role, person in ((Role.TRADER, "slack:T1:U1"), (Role.ADMIN, "slack:T1:U2")):
+        asyncio.run(users.create_user(administration, everything, NewUser("A", role, person=person)))
+    found = carry_out(engine, _by_role)
+    refused: list[tuple[str, UserChanges]] = [
+        ("trader", {"role": "admin"}), ("admin", {"status": "disabled"}), ("admin", {"role": "viewer"}),
+    ]  # fmt: skip
+    for held, changes in refused:
+        with pytest.raises(TooBroad):
+            asyncio.run(users.change_user(administration, Asking(LESSER, "t"), found[held], changes))
+    asyncio.run(users.change_user(administration, Asking(LESSER, "t"), found["trader"], {"role": "viewer"}))
+
+
+def _by_role(connection):
+    return {row.role: row for row in list_users(connection, 1, UserFilter(), 10, None)}

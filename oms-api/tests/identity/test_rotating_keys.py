@@ -1,0 +1,83 @@
+"""A key and its successor: the same name and rights, and an overlap."""
+
+import pytest
+
+from tests.identity.administering import (
+    SOON,
+    good,
+    key,
+    refused,
+    trail,
+)
+
+
+def test_rotation_gives_a_fresh_key_with_the_same_name_and_rights(timed, clock):
+    timed.trade(portfolio_name="Growth")
+    old = key(timed, "bot", ("trade",), portfolios=["Growth"])
+    new = good(timed.post(f"/api-keys/{old['key_id']}:rotate", {"overlap_seconds": 60}), 201)
+    assert new["key"] != old["key"]
+    same = ("name", "scopes", "portfolios", "expires_at", "state")
+    assert [new[name] for name in same] == [old[name] for name in same]
+    assert new["rotated_from"] == old["key_id"]
+    retired = good(timed.get(f"/api-keys/{old['key_id']}"))
+    assert retired["name"] == f"bot~{old['key_id']}"
+    assert retired["expires_at"] == "2026-11-20T12:01:00.000000Z"
+    clock.pass_by(seconds=59)
+    assert timed.with_key(old["key"]).get("/portfolios").status_code == 200
+    clock.pass_by(seconds=1)
+    assert timed.with_key(old["key"]).get("/portfolios").status_code == 401
+    assert good(timed.with_key(new["key"]).get("/portfolios")) == ["Growth"]
+    assert timed.with_key(new["key"]).trade(portfolio_name="Growth")["source"] == "bot"
+
+
+def test_rotation_is_in_the_trail_without_the_key(desk):
+    old = key(desk)
+    new = good(desk.post(f"/api-keys/{old['key_id']}:rotate", {}), 201)
+    entry = trail(desk)[0]
+    assert (entry["action"], entry["target"], entry["before"]) == (
+        *("key.rotated", "key:bot", {"key_id": old["key_id"]}),
+    )
+    assert (entry["after"]["key_id"], new["key"][17:] in str(trail(desk))) == (new["key_id"], False)
+
+
+def test_an_old_key_never_gains_time_by_rotation(timed):
+    old = key(timed, expires_at="2026-11-20T12:10:00Z")
+    new = good(timed.post(f"/api-keys/{old['key_id']}:rotate", {"expires_at": SOON}), 201)
+    assert good(timed.get(f"/api-keys/{old['key_id']}"))["expires_at"] == "2026-11-20T12:10:00.000000Z"
+    assert new["expires_at"] == "2036-01-01T00:00:00.000000Z"
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"overlap_seconds": -1}, "overlap_seconds"),
+        ({"overlap_seconds": 604_801}, "overlap_seconds"),
+        ({"overlap_seconds": 1.5}, "overlap_seconds"),
+        ({"overlap_seconds": True}, "overlap_seconds"),
+        ({"overlap_seconds": "60"}, "overlap_seconds"),
+        ({"scopes": ["admin"]}, "scopes"),
+        ({"expires_at": "2020-01-01T00:00:00Z"}, "expires_at"),
+    ],
+)
+def test_rotations_that_are_none_are_refused(desk, body, field):
+    refused(desk.post(f"/api-keys/{key(desk)['key_id']}:rotate", body), 422, field)
+
+
+def test_a_key_that_is_over_or_was_rotated_is_not_rotated(timed, clock):
+    old = key(timed)
+    good(timed.post(f"/api-keys/{old['key_id']}:rotate", {"overlap_seconds": 604_800}), 201)
+    assert refused(timed.post(f"/api-keys/{old['key_id']}:rotate", {}), 409) == "conflict"
+    brief = key(timed, "brief", expires_at="2026-11-20T12:10:00Z")
+    clock.pass_by(minutes=10)
+    assert refused(timed.post(f"/api-keys/{brief['key_id']}:rotate", {}), 409) == "conflict"
+    gone = key(timed, "gone")
+    good(timed.patch(f"/api-keys/{gone['key_id']}", {"revoked": True}))
+    assert refused(timed.post(f"/api-keys/{gone['key_id']}:rotate", {}), 409) == "conflict"
+
+
+def test_who_expires_gives_no_more_time_by_rotation(desk):
+    eternal = key(desk)
+    limited = desk.with_key(key(desk, "limited", ("admin",), expires_at=SOON)["key"])
+    assert refused(limited.post(f"/api-keys/{eternal['key_id']}:rotate", {}), 403) == "too-broad"
+    body = {"expires_at": "2035-01-01T00:00:00Z"}
+    good(limited.post(f"/api-keys/{eternal['key_id']}:rotate", body), 201)
