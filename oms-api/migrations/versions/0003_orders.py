@@ -122,7 +122,8 @@ def _make_orders() -> None:
         sa.CheckConstraint(
             "status IN ('INITIALIZED', 'AWAITING_APPROVAL', 'HELD', "
             "'SUBMITTED', 'ACCEPTED', 'TRIGGERED', "
-            "'PARTIALLY_FILLED', 'PENDING_CANCEL', 'PENDING_REPLACE', 'FILLED', 'CANCELED', 'EXPIRED', 'REPLACED', 'DENIED', 'REJECTED')",
+            "'PARTIALLY_FILLED', 'PENDING_CANCEL', 'PENDING_REPLACE', "
+            "'FILLED', 'CANCELED', 'EXPIRED', 'REPLACED', 'DENIED', 'REJECTED')",
             name=op.f("ck_orders_status_is_known"),
         ),
         sa.CheckConstraint(
