@@ -116,7 +116,7 @@ def create_app(settings: Settings | None = None, now: Now = utc_now) -> FastAPI:
     desk = Desk(cast("GroupCommit[LedgerCommand, Recorded]", writer), _limits(settings), now)
     order_desk = OrderDesk(writer, market, now)
     changes = Changes(engine)
-    duty = MarketDuty(readers, writer, market, now)
+    duty = MarketDuty(readers, writer, market, now, is_delayed=settings.paper_latency_milliseconds > 0)
     transactions, passwords = Transactions(engine), Passwords()
     trail = Trail(engine, now, metrics.audit_dropped)
     sessions = make_sessions(settings, readers, transactions, now)

@@ -52,3 +52,27 @@ def test_beyond_the_message_rate_no_order_is_made(market):
     statuses = [market.place().status_code for _ in range(5)]
     assert statuses == [201, 201, 201, 429, 429]
     assert len(market.get("/orders").json()) == 3
+
+
+def test_a_repeat_tells_nothing_of_what_one_may_not_see(market):
+    order = market.order(**WAITING, portfolio_name="Theirs")
+    market.order(portfolio_name="Mine")
+    path, changes, key = f"/orders/{order['id']}", {"quantity": "5"}, {"Idempotency-Key": "K"}
+    assert market.patch(path, changes, key).status_code == 200
+    assert narrowed(market, "Mine").patch(path, changes, key).status_code == 404
+
+
+def test_a_repeat_finds_its_order_under_the_new_name_of_its_portfolio(market):
+    first = market.order("K")
+    assert market.patch("/portfolios/Growth", {"name": "Renamed"}).status_code == 200
+    again = market.place("K")
+    assert (again.status_code, again.json()["id"]) == (201, first["id"])
+    assert again.json()["portfolio_name"] == "Renamed"
+
+
+def test_a_halted_portfolio_that_is_renamed_stays_halted(market):
+    market.order()
+    halt = {"scope": "portfolio", "name": "Growth", "state": "HALTED", "reason": "Drill"}
+    assert market.post("/kill-switch", halt).status_code == 200
+    assert market.patch("/portfolios/Growth", {"name": "Renamed"}).status_code == 200
+    assert market.place(portfolio_name="Renamed").json()["denial"]["code"] == "HALTED"

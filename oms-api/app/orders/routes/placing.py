@@ -13,19 +13,8 @@ from app.ledger.service.desk import Asking
 from app.orders.dependencies import TheOrderDesk
 from app.orders.errors import OrderDenied
 from app.orders.rules.values import GroupKind, Status
-from app.orders.schemas import (
-    CancelAllIn,
-    CancelIn,
-    ChangesIn,
-    CloseIn,
-    GroupIn,
-    OrderOut,
-    OrdersOut,
-    PreviewOut,
-    TicketIn,
-    order_out,
-    preview_out,
-)
+from app.orders.schemas.asked import CancelAllIn, CancelIn, ChangesIn, CloseIn, GroupIn, TicketIn
+from app.orders.schemas.shown import OrderOut, OrdersOut, PreviewOut, order_out, preview_out
 from app.orders.service.commands import Done
 from app.orders.service.desk import OrderDesk
 from app.orders.service.judging import denial_text

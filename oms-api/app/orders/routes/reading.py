@@ -15,7 +15,7 @@ from app.orders.queries.reading import Listed, OrderFilter
 from app.orders.rules.outcomes import Shown
 from app.orders.rules.rows import ExecutionRow, Move
 from app.orders.rules.values import Status
-from app.orders.schemas import OrderDetailOut, OrderOut, order_out
+from app.orders.schemas.shown import OrderDetailOut, OrderOut, order_out
 from app.text import name_key
 from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.dependencies import TheCursors, TheReaders

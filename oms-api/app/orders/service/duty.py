@@ -29,12 +29,20 @@ class MarketDuty:
     """One for each process; for one event loop."""
 
     def __init__(
-        self, readers: Readers, writer: "GroupCommit[Command, Outcome]", market: Market, now: Now
+        self,
+        readers: Readers,
+        writer: "GroupCommit[Command, Outcome]",
+        market: Market,
+        now: Now,
+        is_delayed: bool = False,
     ) -> None:
         self._readers = readers
         self._writer = writer
         self._market = market
         self._now = now
+        self._is_delayed = (
+            is_delayed  # orders take their time to the market: a quote that stands is new to them
+        )
         self._seen: dict[Key, tuple[Quote, int]] = {}
 
     async def run(self) -> None:
@@ -45,6 +53,8 @@ class MarketDuty:
                 await self.look()
             except OmsError as refusal:
                 _LOG.warning("the market was not looked at: %s", refusal.detail)
+            except Exception:  # noqa: BLE001  # the task's edge: whatever it was, the market is looked at again
+                _LOG.exception("the market was not looked at")
 
     async def look(self) -> None:
         """Send what could match or end to the writer, and wait for it."""
@@ -67,7 +77,7 @@ class MarketDuty:
         """Return the quotes that were not looked at often enough."""
         looks = {key: self._looks(key, quote) for key, quote in quotes.items()}
         self._seen = {key: (quote, looks[key] + 1) for key, quote in quotes.items()}
-        return {key: quote for key, quote in quotes.items() if looks[key] < _LOOKS}
+        return {key: quote for key, quote in quotes.items() if self._is_delayed or looks[key] < _LOOKS}
 
     def _looks(self, key: Key, quote: Quote) -> int:
         before = self._seen.get(key)

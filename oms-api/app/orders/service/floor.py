@@ -98,7 +98,7 @@ class Floor:
             for opening in plan.openings
         }
         scene.load(opened | plan.places, plan.symbols)
-        scene.bind(plan.client_order_ids, plan.request_keys)
+        scene.bind(plan.bound)
         return scene, plan
 
 

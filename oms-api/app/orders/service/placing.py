@@ -7,7 +7,7 @@ from app.brokers.rules.drills import rejection
 from app.clock import iso
 from app.ledger.service.commands import Origin
 from app.money import ZERO, floor_to, ratio
-from app.orders.errors import ClientOrderIdReused, OrderKeyReused
+from app.orders.errors import ClientOrderIdReused, NoSuchOrder, OrderKeyReused
 from app.orders.rules.making import ALONE, Family, Home, exits, new_order
 from app.orders.rules.outcomes import Shown
 from app.orders.rules.states import resting_status
@@ -92,6 +92,8 @@ def repeated_request(scene: Scene, origin: Origin, *client_order_ids: str | None
         known = known or order
     if known is None:
         return None
+    if not scene.sees(origin, (known.tenant_id, known.portfolio_id)):
+        raise NoSuchOrder(known.id)
     return shown(scene, known.tenant_id, _made_with(scene, known))._replace(replayed=True)
 
 

@@ -11,7 +11,7 @@ from app.ledger.service.batch import Opening
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import book as queries
 from app.orders.queries.book import Place
-from app.orders.rules.values import Ticket
+from app.orders.rules.values import Order, Ticket
 from app.orders.service.commands import (
     BrokerReport,
     CancelAll,
@@ -31,13 +31,16 @@ Key = tuple[int, str]
 
 @dataclass(slots=True)
 class Plan:
-    """Portfolios to make and to lock, symbols to price, and the names that requests may have bound before."""
+    """Portfolios to make and to lock, symbols to price, the names that requests may have bound before, and
+    the orders that stand under these.
+    """
 
     openings: list[Opening] = field(default_factory=list)
     places: set[Place] = field(default_factory=set)
     symbols: set[Key] = field(default_factory=set)
     client_order_ids: set[Key] = field(default_factory=set)
     request_keys: set[Key] = field(default_factory=set)
+    bound: list[Order] = field(default_factory=list)
     by_order: dict[Key, Place] = field(default_factory=dict)
     by_name: dict[Key, int] = field(default_factory=dict)
     by_symbol: dict[Key, list[Place]] = field(default_factory=dict)
@@ -69,6 +72,7 @@ def plan_for(connection: Connection, works: Sequence[OrderCommand]) -> Plan:
     """Return what the commands touch."""
     plan = Plan()
     _note_names(plan, works)
+    _find_bound(connection, plan)
     _find_orders(connection, plan, works)
     _find_portfolios(connection, plan, works)
     _find_symbols(connection, plan, works)
@@ -102,6 +106,18 @@ def _tickets(work: OrderCommand) -> Sequence[Ticket]:
     if isinstance(work, PlaceGroup):
         return work.tickets
     return (work.ticket,) if isinstance(work, (PlaceOrder, PreviewOrder)) else ()
+
+
+def _find_bound(connection: Connection, plan: Plan) -> None:
+    """Find the orders that stand under the requests' names; their portfolios are locked too, for what they
+    are now is told again.
+    """
+    for column, names in (
+        ("client_order_id", plan.client_order_ids),
+        ("idempotency_key", plan.request_keys),
+    ):
+        plan.bound += queries.orders_by_name(connection, column, sorted(names))
+    plan.places |= {(order.tenant_id, order.portfolio_id) for order in plan.bound}
 
 
 def _find_orders(connection: Connection, plan: Plan, works: Sequence[OrderCommand]) -> None:

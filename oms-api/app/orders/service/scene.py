@@ -22,7 +22,7 @@ from app.market_data.service import Market
 from app.money import ZERO
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import book as queries
-from app.orders.rules.values import FINAL, Order
+from app.orders.rules.values import Order
 from app.orders.service.blotter import Blotter, Memory
 from app.orders.service.remembered import Remembered
 from app.risk.queries.switches import switches_of
@@ -230,13 +230,12 @@ class Scene:
         """Tell whether something was done to the order under that idempotency key."""
         return queries.request_of(self.connection, order.tenant_id, order.id, request_key)
 
-    def bind(self, client_order_ids: Iterable[Key], request_keys: Iterable[Key]) -> None:
-        """Read the orders that stand under those names already."""
-        found = queries.orders_by_name(self.connection, "client_order_id", sorted(client_order_ids))
-        self.bound.update(((order.tenant_id, f"/{order.client_order_id}"), order) for order in found)
-        keyed = queries.orders_by_name(self.connection, "idempotency_key", sorted(request_keys))
-        self.bound.update(((order.tenant_id, order.idempotency_key or ""), order) for order in keyed)
-        self.blotter.take(order for order in (*found, *keyed) if order.status in FINAL)
+    def bind(self, orders: Iterable[Order]) -> None:
+        """Bind the names of orders that stand already: what they are called, and which request made them."""
+        for order in orders:
+            self.bound[order.tenant_id, f"/{order.client_order_id}"] = order
+            if order.idempotency_key:
+                self.bound[order.tenant_id, order.idempotency_key] = order
 
     @property
     def proof(self) -> tuple[int, str, int, str] | None:

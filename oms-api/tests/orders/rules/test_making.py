@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -108,7 +109,7 @@ def test_an_order_filled_what_its_executions_add_up_to():
 
 
 def test_instants_come_from_postgresql_as_such_and_from_sqlite_as_text():
-    row = list(row_of(order()))
+    row: list[Any] = list(row_of(order()))
     row[COLUMNS.index("created_at")] = datetime.fromisoformat(AT)
     assert order_of(row).created_at == AT
 
