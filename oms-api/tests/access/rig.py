@@ -109,5 +109,5 @@ class Work:
 
     def _note(self, *facts: Any) -> None:
         statement = str(facts[2])
-        if "audit_" not in statement:
+        if "audit_" not in statement and "last_used_at" not in statement:  # what threads of their own write
             self.statements.append(statement.partition("; ")[2] or statement)
