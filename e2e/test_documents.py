@@ -119,7 +119,7 @@ def curls_of(document):
 
 @pytest.mark.e2e
 @pytest.mark.parametrize("document", [each for each in documents() if curls_of(each)], ids=name_of)
-def test_its_curl_examples_work(document, desk):
+def test_its_curl_examples_work(document, desk, tmp_path):
     if not shutil.which("curl"):
         pytest.skip("curl is not installed here: its examples cannot be run")
     script = "\n".join(curls_of(document))
@@ -128,7 +128,7 @@ def test_its_curl_examples_work(document, desk):
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", wrapper + script],
         env={"PATH": os.environ["PATH"], "OMS_API_KEY": desk.key},
-        cwd=ROOT,
+        cwd=tmp_path,
         capture_output=True,
         text=True,
         timeout=120,

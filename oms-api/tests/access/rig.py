@@ -109,5 +109,6 @@ class Work:
 
     def _note(self, *facts: Any) -> None:
         statement = str(facts[2])
-        if "audit_" not in statement:
+        others = ("BEGIN", "audit_", "last_used_at")  # what threads of their own write
+        if not any(word in statement for word in others):
             self.statements.append(statement.partition("; ")[2] or statement)

@@ -203,7 +203,7 @@ def test_a_row_that_vanished_is_told_by_the_one_after_it(books):
 
 
 def test_a_last_row_that_vanished_is_told_by_the_projections(books):
-    last = max((row for row in books.rows if row.portfolio_id == 1), key=lambda row: row.sequence)
+    last = max(books.rows, key=lambda row: (row.portfolio_id, row.sequence))
     with tampering(books.engine) as connection:
         remove(connection, trade_id=last.trade_id)
         verdict = verify(connection)
@@ -250,10 +250,19 @@ def test_a_portfolios_projection_that_lies_is_named(books, column):
 
 def test_a_changed_opening_cash_is_told_by_the_first_row(books):
     with tampering(books.engine) as connection:
-        connection.execute(text("UPDATE portfolios SET opening_cash = '7.00000000' WHERE id = 1"))
+        connection.execute(
+            text(
+                connection.execute(
+                    text("UPDATE portfolios SET opening_cash = '7.00000000' WHERE name = 'Growth'")
+                )
+            )
+        )
         verdict = verify(connection)
     assert checks_of(verdict) == {Check.CASH}
     assert "sequence 1" in lie_of(verdict).place
+
+
+TREASURIES = "symbol = 'TLT' AND portfolio_id = (SELECT min(id) FROM portfolios)"
 
 
 @pytest.mark.parametrize("column", HoldingRow._fields[4:])
@@ -261,7 +270,7 @@ def test_a_position_that_lies_is_named(books, column):
     with tampering(books.engine) as connection:
         literal = "1000" if column == "last_sequence" else "'7.77000000'"
         connection.execute(
-            text(f"UPDATE positions SET {column} = {literal} WHERE portfolio_id = 1 AND symbol = 'TLT'")  # noqa: S608  # literals of the tests
+            text(f"UPDATE positions SET {column} = {literal} WHERE {TREASURIES}")  # noqa: S608  # literals of the tests
         )
         verdict = verify(connection)
     assert [(finding.check, finding.field) for finding in lie_of(verdict).findings] == [
@@ -270,12 +279,18 @@ def test_a_position_that_lies_is_named(books, column):
     assert "position TLT" in lie_of(verdict).place
 
 
+GHOST = """
+    INSERT INTO positions SELECT {tenant}, min(id), 'GHOST', '', 0.00000000, 0.00000000, 0.00000000, 1
+    FROM portfolios
+"""
+
+
 @pytest.mark.parametrize(
     "statement",
     [
-        "DELETE FROM positions WHERE portfolio_id = 1 AND symbol = 'TLT'",
-        "INSERT INTO positions VALUES (1, 1, 'GHOST', '', '0.00000000', '0.00000000', '0.00000000', 1)",
-        "INSERT INTO positions VALUES (2, 1, 'GHOST', '', '0.00000000', '0.00000000', '0.00000000', 1)",
+        f"DELETE FROM positions WHERE {TREASURIES}",  # noqa: S608  # literals of the tests
+        GHOST.format(tenant=1),
+        GHOST.format(tenant=2),
     ],
 )
 def test_a_position_too_few_or_too_many_is_named(books, statement):

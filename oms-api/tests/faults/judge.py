@@ -51,6 +51,8 @@ HASHED = [
     "buys_after",
     "portfolio_realized_pnl",
     "cash_after",
+    "actor",
+    "request_id",
     "hash_version",
 ]
 Row = dict[str, Any]

@@ -57,13 +57,14 @@ def honest(sqlite_stage: Stage, journal: Journal) -> Stage:
     return sqlite_stage
 
 
+THIRD = "sequence = 3 AND portfolio_id = (SELECT min(id) FROM portfolios)"
 LIES: dict[str, tuple[str, Callable[[str], bool]]] = {
     "a row lost": (
-        "DELETE FROM trades WHERE sequence = 3 AND portfolio_id = 1",
+        f"DELETE FROM trades WHERE {THIRD}",  # noqa: S608  # literals of the tests
         lambda verdict: "acknowledged and lost" in verdict and "sequence is 4, must be 3" in verdict,
     ),
     "an amount changed": (
-        "UPDATE trades SET gmv = '1.00000000' WHERE sequence = 3 AND portfolio_id = 1",
+        f"UPDATE trades SET gmv = '1.00000000' WHERE {THIRD}",  # noqa: S608  # literals of the tests
         lambda verdict: "hash of row 3" in verdict and "cash of row 3" in verdict,
     ),
     "a position changed": (

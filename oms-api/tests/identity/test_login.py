@@ -99,6 +99,19 @@ def test_a_disabled_person_is_told_the_same(house, alice, engine):
     assert asked(engine, "SELECT * FROM sessions") == []
 
 
+def test_a_password_that_is_reset_while_it_is_verified_opens_nothing(house, alice, engine, monkeypatch):
+    verify = passwords_service.Passwords.verify
+
+    async def verify_and_be_late(self, *facts):
+        verdict = await verify(self, *facts)
+        run(engine, "UPDATE logins SET password_hash = 'another'")
+        return verdict
+
+    monkeypatch.setattr(passwords_service.Passwords, "verify", verify_and_be_late)
+    refused(house, alice.says())
+    assert asked(engine, "SELECT * FROM sessions") == []
+
+
 def test_who_knows_the_password_is_told_of_a_suspended_tenant_and_nobody_else(house, alice, engine):
     run(engine, "UPDATE tenants SET status = 'suspended'")
     with pytest.raises(TenantSuspended):

@@ -73,6 +73,12 @@ def store_login(
     connection.execute(insert(Login).values(**values, password_hash=password_hash, changed_at=now))
 
 
+def is_still_password(connection: Connection, tenant_id: int, user_id: int, password_hash: str) -> bool:
+    """Tell whether the hash is the user's, and keep it so until the transaction is over."""
+    mine = (Login.tenant_id == tenant_id, Login.user_id == user_id, Login.password_hash == password_hash)
+    return connection.execute(select(Login.user_id).where(*mine).with_for_update()).first() is not None
+
+
 def change_password_hash(
     connection: Connection, tenant_id: int, user_id: int, password_hash: str, now: datetime,
     instead_of: str | None = None,

@@ -90,6 +90,8 @@ class LogIns:
         user = queries.find_user(connection, *owner)
         if user is None or not user.is_active:
             return None
+        if not queries.is_still_password(connection, *owner, login.password_hash or ""):
+            return None  # it was reset while this one was being verified, and the sessions ended
         if not user.tenant_is_active:
             raise TenantSuspended
         if verdict.rehashed:

@@ -172,7 +172,7 @@ class Sessions:
             raise NoValidKey
         if not user.tenant_is_active:
             raise TenantSuspended
-        return _caller(access, session, user)
+        return _caller(access, user)
 
     def _exchange(
         self, connection: Connection, session_id: str, generation: int, client: Client, now: datetime
@@ -220,7 +220,7 @@ def _end_reused(
         _LOG.warning("a refresh token was used twice; its session is over", extra={"session_id": session_id})
 
 
-def _caller(access: Access, session: FoundSession, user: FoundUser) -> Caller:
+def _caller(access: Access, user: FoundUser) -> Caller:
     return Caller(
         access.tenant_id,
         f"{_PREFIX}{access.session_id}",
@@ -230,5 +230,4 @@ def _caller(access: Access, session: FoundSession, user: FoundUser) -> Caller:
         access.user_id,
         user.called,
         user.portfolios,
-        session.state.expires_at,
-    )
+    )  # without an end: what a person may give away does not end with the session it is given from
