@@ -37,8 +37,17 @@ def test_the_secrets_of_a_start_are_new_ones():
     assert run.simulated_slack() != run.simulated_slack()
 
 
-def test_the_simulator_never_sees_the_api_key_of_the_bots_file():
-    assert "OMS_API_KEY" not in by_name({}, {"OMS_API_KEY": "k" * 40})["simulator"].environment
+@pytest.mark.parametrize("where", ["environment", "file"])
+def test_the_simulator_asks_the_bots_oms_with_the_bots_key(where):
+    values = {"OMS_API_KEY": "k" * 40, "OMS_API_URL": "https://oms.example.com"}
+    programs = by_name(values) if where == "environment" else by_name({}, values)
+    asked = programs["simulator"].environment
+    assert {name: asked[name] for name in values} == values
+
+
+def test_an_oms_of_this_start_is_the_simulators_too():
+    programs = by_name({}, {"OMS_API_KEY": "k" * 40}, PORTS | {"OMS_PORT": 8002})
+    assert programs["simulator"].environment["OMS_API_URL"] == "http://127.0.0.1:8002"
 
 
 def test_each_program_is_told_where_the_others_are():

@@ -54,8 +54,8 @@ def chosen_ports(environment: Values, oms: Values, bot: Values) -> dict[str, int
 def programs_for(environment: Values, bot: Values, ports: Mapping[str, int]) -> list[Program]:
     """Return the programs to run, the OMS first, each with its whole environment.
 
-    `bot` holds the values of the bot's `.env`. Without a Slack token the simulator comes along, and it and
-    the bot get the same random secrets, which are written nowhere.
+    `bot` holds the values of the bot's `.env`. Without a Slack token the simulator comes along; it and the
+    bot get the same random secrets, which are written nowhere, and the same key of the OMS.
     """
     base = {name: value for name, value in environment.items() if name not in PORTS}
     oms_environment = base | {"PORT": str(ports["OMS_PORT"])}
@@ -71,6 +71,7 @@ def programs_for(environment: Values, bot: Values, ports: Mapping[str, int]) -> 
         }
         simulator = base | shared | {"BOT_URL": _url(ports["BOT_PORT"]), "PORT": str(ports["SIMULATOR_PORT"])}
         simulator["HOST"] = LOOPBACK
+        simulator |= _desk_of(bot_environment, bot)
         programs.append(
             _program("simulator", ["-m", "simulator"], "slack-bot", simulator, ports["SIMULATOR_PORT"])
         )
@@ -230,6 +231,12 @@ def _start_if_due(program: Program, now: float) -> None:
     else:
         program.start()
         say(program.name, "started again.")
+
+
+def _desk_of(bot_environment: Values, bot: Values) -> dict[str, str]:
+    """Return the OMS and the key that the bot uses: the simulator shows its people their desk by them."""
+    names = ("OMS_API_URL", "OMS_API_KEY")
+    return {name: value for name in names if (value := bot_environment.get(name) or bot.get(name))}
 
 
 def _program(

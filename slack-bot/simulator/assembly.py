@@ -1,9 +1,10 @@
-"""All parts together: the world, the courier, the queue of events."""
+"""All parts together: the world, the courier, the queue of events, the view of the desk."""
 
 from simulator import manifest
 from simulator.acting.actor import Actor
 from simulator.config import Settings
 from simulator.courier import Courier
+from simulator.desk import Desk
 from simulator.errors import ActError
 from simulator.event_queue import EventQueue
 from simulator.world import World
@@ -17,6 +18,7 @@ class Simulator:
         self.world = World(manifest.read(settings.manifest))
         self.courier = Courier(settings, self.world)
         self.events = EventQueue(self.world, self.courier)
+        self.desk = Desk(settings)
 
     def actor(self, name: str) -> Actor:
         """Return the person with that id or name, ready to act."""
@@ -34,3 +36,4 @@ class Simulator:
         """Stop waiting and sending."""
         self.courier.closing.set()
         self.events.close()
+        self.desk.close()

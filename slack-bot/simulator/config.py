@@ -15,13 +15,17 @@ HIGHEST_PORT = 65_535
 
 @dataclass(frozen=True)
 class Settings:
-    """Where the simulator listens, where the bot is, and the two secrets that they share."""
+    """Where the simulator listens, where the bot is, the two secrets that they share, and the OMS whose desk
+    is shown, where there is one.
+    """
 
     bot_token: str = field(repr=False)
     signing_secret: str = field(repr=False)
     bot_url: str
     host: str = "127.0.0.1"
     port: int = 3010
+    oms_api_url: str = ""
+    oms_api_key: str = field(default="", repr=False)
     manifest: Path = Path(__file__).parent.parent / "manifest.json"
 
 
@@ -31,12 +35,15 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     missing = [name for name in REQUIRED if not env.get(name, "").strip()]
     if missing:
         raise ConfigError(f"Set {', '.join(missing)}: the simulator and the bot have to share them.")
+    oms_api_url, oms_api_key = _oms(env.get("OMS_API_URL", "").strip(), env.get("OMS_API_KEY", "").strip())
     return Settings(
         bot_token=env["SLACK_BOT_TOKEN"].strip(),
         signing_secret=env["SLACK_SIGNING_SECRET"].strip(),
-        bot_url=_bot_url(env["BOT_URL"].strip()),
+        bot_url=_url("BOT_URL", env["BOT_URL"].strip()),
         host=_loopback_host(env.get("HOST", "").strip() or "127.0.0.1"),
         port=_port(env.get("PORT", "").strip() or "3010"),
+        oms_api_url=oms_api_url,
+        oms_api_key=oms_api_key,
     )
 
 
@@ -66,8 +73,20 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _bot_url(text: str) -> str:
+def _oms(url: str, key: str) -> tuple[str, str]:
+    """Return the OMS's address and key, neither unless both are there."""
+    return (_url("OMS_API_URL", _with_scheme(url)), key) if url and key else ("", "")
+
+
+def _with_scheme(text: str) -> str:
+    # As the bot reads it: `host:port` names a private network, a bare public name is behind TLS.
+    if "://" in text:
+        return text
+    return f"http://{text}" if urlsplit(f"//{text}").port or is_loopback(text) else f"https://{text}"
+
+
+def _url(name: str, text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ConfigError(f"BOT_URL={text} is not an http address such as http://127.0.0.1:3000.")
+        raise ConfigError(f"{name}={text} is not an http address such as http://127.0.0.1:3000.")
     return text.rstrip("/")

@@ -58,7 +58,14 @@ def blueprint(simulator: Simulator) -> Blueprint:
             if user is None:
                 return snapshot.everything(world)
             actor = simulator.actor(user)
-            return snapshot.screen(world, actor.person, actor.channel(channel or "trading"))
+            screen = snapshot.screen(world, actor.person, actor.channel(channel or "trading"))
+        return screen | {"has_desk": simulator.desk.is_configured}
+
+    @routes.get("/desk")
+    def desk() -> dict[str, Any]:
+        if not simulator.desk.is_configured:
+            raise ActError("No OMS is configured: set OMS_API_URL and OMS_API_KEY.", 404)
+        return simulator.desk.of(simulator.actor(request.args.get("user", "ava")).person)
 
     @routes.get("/log")
     def log() -> dict[str, Any]:

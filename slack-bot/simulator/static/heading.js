@@ -2,6 +2,7 @@
 
 import { tell } from "./api.js";
 import { drawBlocks } from "./blocks.js";
+import { deskButton } from "./desk.js";
 import { byId, el, fill } from "./dom.js";
 import { togglePanel } from "./panel.js";
 import { toggleSidebar } from "./sidebar.js";
@@ -14,7 +15,7 @@ export function showHeading({ state }) {
   const name = room.kind === "im" ? state.bot.name : room.name;
   const home = room.kind === "im" ? state.home : null;
   if (!home) tab = "messages";
-  const signature = JSON.stringify([room, state.me.id, home?.hash, tab]);
+  const signature = JSON.stringify([room, state.me.id, home?.hash, tab, state.has_desk]);
   const heading = byId("heading");
   if (heading.dataset.signature === signature) return;
   heading.dataset.signature = signature;
@@ -28,6 +29,7 @@ export function showHeading({ state }) {
       el("h1", {}, room.kind === "im" ? name : `# ${name}`),
       el("p", { class: "faint" }, topic(room, state))),
     home && tabs(),
+    deskButton(state),
     el("button", {
       type: "button", id: "panel-button", class: "button quiet", "aria-controls": "panel", "data-testid": "controls",
       "aria-expanded": String(!byId("panel").hidden), onclick: togglePanel,

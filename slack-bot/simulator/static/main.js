@@ -1,6 +1,7 @@
 // Start here: draw what the store holds, whenever it changes.
 
 import { showComposer } from "./composer.js";
+import { showDesk } from "./desk.js";
 import { byId } from "./dom.js";
 import { showForm } from "./forms.js";
 import { showHeading } from "./heading.js";
@@ -12,7 +13,7 @@ import { listen, onChange } from "./store.js";
 function show(store) {
   byId("connection").hidden = store.connected;
   if (!store.state) return;
-  for (const part of [showSidebar, showHeading, showMessages, showComposer, showForm, showPanel]) part(store);
+  for (const part of [showSidebar, showHeading, showMessages, showComposer, showForm, showDesk, showPanel]) part(store);
 }
 
 byId("veil").addEventListener("click", () => toggleSidebar(false));

@@ -1,0 +1,120 @@
+// The desk: working orders and positions as the OMS tells them to whoever one is, fresh while one looks.
+
+import { ask } from "./api.js";
+import { byId, el, fill } from "./dom.js";
+import { store } from "./store.js";
+
+const FRESH_MILLISECONDS = 2000;
+const TRAIL_SIGN = { trail_amount: "", trail_percent: "%" };
+let timer = 0;
+let asked = 0;
+
+export function deskButton(state) {
+  return state.has_desk && el("button", {
+    type: "button", id: "desk-button", class: "button quiet", "aria-controls": "desk", "data-testid": "desk-button",
+    "aria-expanded": String(!byId("desk").hidden), onclick: toggleDesk,
+  }, "Desk");
+}
+
+export function toggleDesk() {
+  const desk = byId("desk");
+  desk.hidden = !desk.hidden;
+  byId("desk-button").setAttribute("aria-expanded", String(!desk.hidden));
+  clearTimeout(timer);
+  asked += 1;
+  if (desk.hidden) return void byId("desk-button").focus();
+  fill(desk,
+    el("header", { class: "panel-head" }, el("h2", {}, "Desk"),
+      el("button", { type: "button", class: "icon", "aria-label": "Close desk", onclick: toggleDesk }, "×")),
+    el("p", { id: "desk-problem", class: "bad", role: "status" }),
+    el("section", { id: "desk-orders", "data-testid": "desk-orders" }),
+    el("section", { id: "desk-positions", "data-testid": "desk-positions" }));
+  desk.querySelector("button").focus();
+  look();
+}
+
+// Whoever one is now sees what is theirs at once.
+let shownFor = store.user;
+export function showDesk({ user }) {
+  if (byId("desk").hidden || user === shownFor) return;
+  clearTimeout(timer);
+  look();
+}
+
+async function look() {
+  asked += 1;
+  const question = asked;
+  shownFor = store.user;
+  if (!document.hidden) {
+    const told = await ask("desk", { user: shownFor }).catch((error) => ({ orders: [], positions: [], problem: error.message }));
+    if (question !== asked) return;
+    show(told);
+  }
+  timer = setTimeout(look, FRESH_MILLISECONDS);
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden || byId("desk").hidden) return;
+  clearTimeout(timer);
+  look();
+});
+
+function show({ orders, positions, problem }) {
+  byId("desk-problem").textContent = problem;
+  fill(byId("desk-orders"), el("h3", {}, "Working orders"),
+    orders.length ? orderTable(orders) : nothing(problem, "None."));
+  fill(byId("desk-positions"), el("h3", {}, "Positions"),
+    positions.length ? positionTable(positions) : nothing(problem, "None."));
+}
+
+const nothing = (problem, text) => el("p", { class: "faint" }, problem ? "Not known." : text);
+
+function orderTable(orders) {
+  const known = new Set(orders.map((order) => order.id));
+  return table(["Symbol", "Side", "Quantity", "Filled", "Type", "Price", "Status"], [2, 3, 5], byPortfolio(orders).map(([name, rows]) => [
+    name, rows.map((order) => ({
+      class: known.has(order.parent_id) ? "leg" : null,
+      cells: [order.symbol, side(order.side), order.quantity, order.filled_quantity,
+        [words(order.type), el("small", {}, `${order.time_in_force}${order.role ? ` · ${words(order.role)}` : ""}`)],
+        price(order), words(order.status)],
+    })),
+  ]));
+}
+
+function positionTable(positions) {
+  return table(["Symbol", "Quantity", "Average cost", "Mark", "Unrealised"], [1, 2, 3, 4], byPortfolio(positions).map(([name, rows]) => [
+    name, rows.map((row) => ({
+      cells: [row.product ? `${row.symbol} ${row.product}` : row.symbol, row.quantity, row.avg_cost,
+        row.mark === null ? "none" : [row.mark, row.mark_is_stale && el("small", {}, "stale")],
+        row.unrealized_pnl === null ? "not known"
+          : el("span", { class: row.unrealized_pnl.startsWith("-") ? "bad" : "good" }, signed(row.unrealized_pnl))],
+    })),
+  ]));
+}
+
+function byPortfolio(rows) {
+  const groups = new Map();
+  for (const row of rows) groups.set(row.portfolio_name, [...(groups.get(row.portfolio_name) || []), row]);
+  return [...groups].sort(([one], [other]) => one.localeCompare(other));
+}
+
+function table(heads, numeric, groups) {
+  const kind = (column) => (numeric.includes(column) ? "number" : null);
+  return el("table", { class: "desk-table" },
+    el("thead", {}, el("tr", {}, heads.map((head, column) => el("th", { scope: "col", class: kind(column) }, head)))),
+    groups.map(([name, rows]) => el("tbody", {},
+      el("tr", {}, el("th", { scope: "rowgroup", colspan: heads.length, class: "group-name" }, name)),
+      rows.map((row) => el("tr", { class: row.class },
+        row.cells.map((cell, column) => el("td", { class: kind(column) }, cell)))))));
+}
+
+const side = (text) => el("span", { class: text === "BUY" ? "good" : "bad" }, text);
+const signed = (amount) => (amount.startsWith("-") || /^[0.]*$/.test(amount) ? amount : `+${amount}`);
+const words = (text) => text.replaceAll("_", " ").toLowerCase().replace(/^./, (letter) => letter.toUpperCase());
+
+function price(order) {
+  const trail = Object.keys(TRAIL_SIGN).find((name) => order[name] !== null);
+  if (trail) return [order.trail_level || "no level yet", el("small", {}, `trails by ${order[trail]}${TRAIL_SIGN[trail]}`)];
+  if (order.stop_price && order.limit_price) return [order.limit_price, el("small", {}, `stop ${order.stop_price}`)];
+  return order.limit_price || order.stop_price || "market";
+}

@@ -1,0 +1,147 @@
+"""The desk's view: what the OMS says of working orders and positions, asked for whoever looks."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from typing_extensions import override
+
+from simulator import config
+from simulator.config import Settings
+from simulator.desk import ORDER_FACTS, POSITION_FACTS, families
+from simulator.errors import ConfigError
+from simulator.server import Server
+from tests.fakes import Answer, Call
+from tests.fakes import Server as Fake
+from tests.simulator.doubles import SECRET, TOKEN, Page
+
+KEY = "desk-key-for-tests-0123456789abcdef"
+GOOD = {"SLACK_BOT_TOKEN": TOKEN, "SLACK_SIGNING_SECRET": SECRET, "BOT_URL": "http://127.0.0.1:9"}
+
+
+def order(order_id, parent_id=None, **more):
+    facts = dict.fromkeys(ORDER_FACTS) | {"symbol": "AAPL", "side": "BUY", "status": "ACCEPTED"}
+    return facts | {"id": order_id, "parent_id": parent_id, "portfolio_name": "Growth"} | more
+
+
+class FakeOms(Fake):
+    """Answers with the orders and positions that it is given."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, list[dict[str, object]]] = {"orders": [], "positions": []}
+        super().__init__()
+
+    @override
+    def name_of(self, call: Call) -> str:
+        return call.path.removeprefix("/api/v1/")
+
+    @override
+    def usual(self, call: Call) -> Answer:
+        return Answer(body=self.rows[self.name_of(call)])
+
+
+@pytest.fixture
+def oms() -> Iterator[FakeOms]:
+    fake = FakeOms()
+    yield fake
+    fake.stop()
+
+
+@pytest.fixture
+def desk(oms, bot, tmp_path) -> Iterator[Page]:
+    settings = Settings(TOKEN, SECRET, bot.url, port=0, oms_api_url=oms.url, oms_api_key=KEY)
+    server = Server(replace(settings, manifest=tmp_path / "none.json"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    yield Page(server.url)
+    server.close()
+    thread.join(timeout=5)
+
+
+def look(desk, user="ava"):
+    status, answer = desk.get(f"/control/desk?user={user}")
+    assert status == 200, answer
+    return answer
+
+
+def test_it_shows_working_orders_and_positions(desk, oms):
+    oms.rows["orders"] = [order("O1", type="LIMIT", limit_price="170.00", filled_quantity="3")]
+    oms.rows["positions"] = [{"symbol": "AAPL", "mark": "171.00", "unrealized_pnl": "3.00"}]
+    shown = look(desk)
+    assert shown["problem"] == ""
+    assert shown["orders"] == oms.rows["orders"]
+    assert shown["positions"] == [dict.fromkeys(POSITION_FACTS) | oms.rows["positions"][0]]
+    assert desk.screen()["has_desk"]
+
+
+def test_it_asks_for_whoever_looks(desk, oms):
+    look(desk, "ava"), look(desk, "kim")
+    asked = [call.headers["x-on-behalf-of"] for call in oms.calls]
+    assert asked == ["slack:T0DESK00001:U0AVACHEN01"] * 2 + ["slack:T0PARTNER02:U0KIMPARK05"] * 2
+    assert {call.headers["x-api-key"] for call in oms.calls} == {KEY}
+    assert oms.named("orders")[0].query["open"] == "true"
+
+
+def test_the_page_never_gets_the_key(desk, oms):
+    for problem in (Answer(), Answer(403, {"detail": "Not yours."}), Answer(drop=True)):
+        oms.script("orders", problem)
+        for path in ("/control/desk?user=ava", "/control/state", "/control/state?user=ava", "/control/log"):
+            assert KEY not in str(desk.get(path))
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        (Answer(drop=True), "The OMS does not answer."),
+        (Answer(403, {"detail": "Disabled."}), "The OMS answered 403: Disabled."),
+        (Answer(500, ["?"]), "The OMS answered 500."),
+        (Answer(200, {"detail": None}), "The OMS answered 200."),
+    ],
+)
+def test_what_cannot_be_read_is_a_sentence_and_shows_nothing_half(desk, oms, answer, problem):
+    oms.rows["orders"] = [order("O1")]
+    oms.script("positions", answer)
+    assert look(desk) == {"orders": [], "positions": [], "problem": problem}
+
+
+def test_nobody_unknown_looks(desk):
+    assert desk.get("/control/desk?user=mallory")[0] == 404
+
+
+def test_without_an_oms_there_is_no_desk(page):
+    assert page.get("/control/desk?user=ava")[0] == 404
+    assert not page.screen()["has_desk"]
+
+
+def test_legs_stand_behind_their_order_and_strays_for_themselves():
+    newest_first = [
+        order("L2", "P"), order("L1", "P"), order("P"), order("stray", "gone"), order("old"),
+    ]  # fmt: skip
+    assert [one["id"] for one in families(newest_first)] == ["P", "L1", "L2", "stray", "old"]
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ("http://127.0.0.1:8001/", "http://127.0.0.1:8001"),
+        ("oms:8001", "http://oms:8001"),
+        ("localhost", "http://localhost"),
+        ("oms.example.com", "https://oms.example.com"),
+    ],
+)
+def test_the_address_is_read_as_the_bot_reads_it(given, url):
+    settings = config.load(GOOD | {"OMS_API_URL": given, "OMS_API_KEY": KEY})
+    assert settings.oms_api_url == url
+    assert KEY not in repr(settings)
+
+
+@pytest.mark.parametrize("alone", [{"OMS_API_URL": "http://127.0.0.1:1"}, {"OMS_API_KEY": KEY}])
+def test_one_of_the_two_is_as_none(alone):
+    settings = config.load(GOOD | alone)
+    assert (settings.oms_api_url, settings.oms_api_key) == ("", "")
+
+
+def test_an_address_that_makes_no_sense_is_named():
+    with pytest.raises(ConfigError, match="OMS_API_URL"):
+        config.load(GOOD | {"OMS_API_URL": "ftp://oms", "OMS_API_KEY": KEY})
