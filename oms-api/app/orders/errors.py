@@ -1,6 +1,8 @@
 """What can stand against an order."""
 
-from app.errors import Conflict, Invalid, NotFound, OmsError
+from collections.abc import Mapping
+
+from app.errors import Conflict, FieldError, Invalid, NotFound, OmsError
 
 
 class NoSuchOrder(NotFound):
@@ -62,8 +64,11 @@ class OrderDenied(OmsError):
 
     status, kind, title = 422, "order-denied", "The order was denied"
 
-    def __init__(self, sentence: str, order_id: str | None, denial: dict[str, object]) -> None:
+    def __init__(
+        self, sentence: str, order_id: str, denial: Mapping[str, object], headers: Mapping[str, str]
+    ) -> None:
         super().__init__(sentence)
+        self.headers = headers
         self.extensions = {"order_id": order_id, "denial": denial}
 
 
@@ -74,3 +79,13 @@ class NothingToClose(Invalid):
 
     def __init__(self, symbol: str) -> None:
         super().__init__(f"Nothing is held of {symbol} here.")
+
+
+class MoreThanHeld(Invalid):
+    """What is closed never goes through zero."""
+
+    kind, title = "more-than-held", "There is less to close"
+
+    def __init__(self, symbol: str, held: str) -> None:
+        message = f"Only {held} {symbol} can be closed here."
+        super().__init__(message, [FieldError("quantity", message, "more_than_held")])

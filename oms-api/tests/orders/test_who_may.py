@@ -1,5 +1,7 @@
 """Who may do what with orders: roles, people who are narrowed to some portfolios, and how many messages."""
 
+from tests.factories import ticket_body
+
 WAITING = {"type": "LIMIT", "limit_price": "90", "time_in_force": "GTC"}
 
 
@@ -76,3 +78,37 @@ def test_a_halted_portfolio_that_is_renamed_stays_halted(market):
     assert market.post("/kill-switch", halt).status_code == 200
     assert market.patch("/portfolios/Growth", {"name": "Renamed"}).status_code == 200
     assert market.place(portfolio_name="Renamed").json()["denial"]["code"] == "HALTED"
+
+
+def person_at(market):
+    """A person of the desk's own Slack workspace: one workspace is one tenant's."""
+    return f"slack:T{market.tenant_id}:U1"
+
+
+def acting(market):
+    """The desk as a person sees it through the key of a bot."""
+    bot = market.with_key(market.service.mint("trade act_as", market.tenant_id))
+    person = {"X-On-Behalf-Of": person_at(market)}
+
+    def place(**changes):
+        return bot.post("/orders", ticket_body(**changes), person)
+
+    return place
+
+
+def test_a_person_who_sends_the_same_order_twice_is_asked_whether_it_is_meant(market):
+    place = acting(market)
+    first = place()
+    assert (first.status_code, first.json()["actor"]) == (201, person_at(market))
+    again = place()
+    assert (again.status_code, again.json()["denial"]["code"]) == (422, "REPEAT_ORDER")
+    assert place(confirm_repeat=True).status_code == 201
+    assert place(quantity="11").status_code == 201
+    assert [market.place().status_code for _ in range(2)] == [201, 201]
+
+
+def test_everything_done_for_a_person_names_the_person(market):
+    order = acting(market)(reason="Earnings").json()
+    assert {event["actor"] for event in market.found(order["id"])["events"]} == {person_at(market), "paper"}
+    (trade,) = market.trades()
+    assert trade["actor"] == person_at(market)

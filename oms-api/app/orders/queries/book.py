@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Table, select
 
 from app.database import alteration, insertion, matching_rows
 from app.database.bulk import Row, Write
+from app.ids import first_trade_id_at
 from app.ledger.models import Portfolio
 from app.orders.models import IS_OPEN, Execution, OrderEvent, OrderRecord
 from app.orders.rules.rows import COLUMNS, MUTABLE, ExecutionRow, Move, order_of, row_of
@@ -69,6 +70,18 @@ def places_with_any(connection: Connection, tenant_id: int) -> set[Place]:
     """Return the tenant's portfolios that have open orders."""
     statement = select(ORDERS.c.portfolio_id).where(ORDERS.c.tenant_id == tenant_id, IS_OPEN).distinct()
     return {(tenant_id, row[0]) for row in connection.execute(statement)}
+
+
+def recent_orders(connection: Connection, order: Order, since: datetime) -> list[Order]:
+    """Return the orders of the order's portfolio, symbol and person that were placed at `since` or later."""
+    statement = select(ORDERS).where(
+        ORDERS.c.tenant_id == order.tenant_id,
+        ORDERS.c.symbol == order.symbol,
+        ORDERS.c.id >= f"O{first_trade_id_at(since)[1:]}",  # ids begin with the time
+        ORDERS.c.portfolio_id == order.portfolio_id,
+        ORDERS.c.actor == order.actor,
+    )
+    return [order_of(row) for row in connection.execute(statement)]
 
 
 def portfolios_of(connection: Connection, tenant_id: int) -> list[tuple[int, str]]:

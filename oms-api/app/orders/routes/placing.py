@@ -210,7 +210,7 @@ def _accepted(done: Done) -> Done:
     for shown in done.orders:
         if shown.order.status is Status.DENIED and shown.order.denial:
             denial = orjson.loads(shown.order.denial)
-            raise OrderDenied(denial["message"], shown.order.id, denial)
+            raise OrderDenied(denial["message"], shown.order.id, denial, _REPLAY if done.replayed else {})
     return done
 
 

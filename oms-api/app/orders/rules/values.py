@@ -85,6 +85,7 @@ class Ticket(NamedTuple):
     user_id: str | None = None
     take_profit: "Target | None" = None
     stop_loss: "Protection | None" = None
+    confirm_repeat: bool = False
 
 
 class Target(NamedTuple):

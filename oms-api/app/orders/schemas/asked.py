@@ -105,6 +105,9 @@ class TicketIn(BaseModel):
     reason: Why = None
     strategy: Optional = None
     user_id: Optional = None
+    confirm_repeat: bool = Field(
+        False, strict=True, description="That a person means the same order a second time within seconds"
+    )
 
     def ticket(self) -> Ticket:
         """Return what the desk takes."""
@@ -128,6 +131,7 @@ class TicketIn(BaseModel):
             user_id=self.user_id,
             take_profit=Target(self.take_profit.limit_price) if self.take_profit else None,
             stop_loss=_protection(self.stop_loss) if self.stop_loss else None,
+            confirm_repeat=self.confirm_repeat,
         )
 
 

@@ -184,6 +184,11 @@ class Blotter:
         self._events.append((tenant_id, kind, orjson.dumps(facts).decode(), at))
 
     @property
+    def made(self) -> list[Order]:
+        """Orders that were made in this batch, as they stand."""
+        return [self._orders[key] for key in self._new]
+
+    @property
     def executions(self) -> Sequence[ExecutionRow]:
         """Executions that are not flushed yet."""
         return self._executions

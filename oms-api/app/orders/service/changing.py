@@ -5,6 +5,7 @@ from app.errors import Invalid
 from app.ledger.service.commands import Origin
 from app.money import ZERO
 from app.orders.errors import OrderIsFinal, OrderIsPending
+from app.orders.rules.families import EXITS
 from app.orders.rules.making import end_of
 from app.orders.rules.outcomes import Changes
 from app.orders.rules.tickets import shape_errors
@@ -14,6 +15,7 @@ from app.orders.service.groups import after_fill, cancel, end
 from app.orders.service.judging import count_message
 from app.orders.service.placing import add, denied, repeated_request, send, shown
 from app.orders.service.scene import Place, Scene
+from app.orders.service.trading import meet_arrivals
 
 _CARRIED = ("filled_quantity", "filled_value", "carried_quantity", "carried_value")
 _PENDING = frozenset({Status.PENDING_CANCEL, Status.PENDING_REPLACE})
@@ -22,7 +24,7 @@ _PENDING = frozenset({Status.PENDING_CANCEL, Status.PENDING_REPLACE})
 def cancel_one(scene: Scene, command: CancelOrder) -> Done:
     """End an order; what filled before stands. Raises NoSuchOrder or OrderIsFinal."""
     origin = command.origin
-    order = scene.order_for(origin, command.order_id)
+    order = _as_of_now(scene, scene.order_for(origin, command.order_id), iso(origin.at))
     key = origin.idempotency_key
     if order.status in FINAL:
         if key and scene.was_asked(order, key):
@@ -58,7 +60,7 @@ def replace(scene: Scene, command: ReplaceOrder) -> Done:
     known = repeated_request(scene, origin, changes.client_order_id)
     if known is not None:
         return known
-    order = scene.order_for(origin, command.order_id)
+    order = _as_of_now(scene, scene.order_for(origin, command.order_id), iso(origin.at))
     if order.status in FINAL:
         raise OrderIsFinal(order.id, order.status)
     if order.status in _PENDING:
@@ -77,9 +79,14 @@ def expire(scene: Scene, places: list[Place], at: str) -> None:
     """End what has come to its end."""
     for place in places:
         for known in scene.blotter.open_in(place):
-            order = scene.blotter.get(known.tenant_id, known.id)
-            if order.status not in FINAL and order.ends_at is not None and order.ends_at <= at:
-                end(scene, order, Status.EXPIRED, at, "calendar")
+            _as_of_now(scene, scene.blotter.get(known.tenant_id, known.id), at)
+
+
+def _as_of_now(scene: Scene, order: Order, at: str) -> Order:
+    """Return the order, ended if its time is over by `at`."""
+    if order.status in FINAL or order.ends_at is None or order.ends_at > at:
+        return order
+    return end(scene, order, Status.EXPIRED, at, "calendar")
 
 
 def who(origin: Origin) -> str:
@@ -100,14 +107,16 @@ def _give_way(scene: Scene, order: Order, successor: Order, at: str, actor: str)
     scene.blotter.move(order, Status.REPLACED, at, order.broker, replaced_by=successor.id)
     if order.role is Role.ENTRY:
         for child in scene.blotter.named("parent_id", order.tenant_id, order.id):
-            planned = successor.quantity if child.status is Status.HELD else child.quantity
-            scene.blotter.replace(child, parent_id=successor.id, quantity=planned)
+            is_planned = child.role in EXITS and child.status is Status.HELD
+            quantity = successor.quantity if is_planned else child.quantity
+            scene.blotter.replace(child, parent_id=successor.id, quantity=quantity)
     if is_held:
         scene.blotter.move(successor, Status.HELD, at, actor)
     elif successor.quantity <= successor.filled_quantity:
         sent = scene.blotter.move(successor, Status.SUBMITTED, at, actor)
         full = scene.blotter.move(sent, Status.FILLED, at, order.broker, reason="Nothing was left to fill.")
         after_fill(scene, full, ZERO, at)
+        meet_arrivals(scene, at)
     else:
         send(scene, successor)
 

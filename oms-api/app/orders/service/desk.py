@@ -55,6 +55,10 @@ class OrderDesk:
         origin = self._origin(asking, "group", kind, _seen(asking, name), *facts)
         for number, ticket in enumerate(tickets):
             _check(ticket, iso(origin.at), f"orders.{number}.")
+        names = [ticket.client_order_id for ticket in tickets if ticket.client_order_id]
+        if len(set(names)) < len(names):
+            message = "Each order of a group needs a client_order_id of its own."
+            raise Invalid(message, [FieldError("orders.1.client_order_id", message, "not_unique")])
         return await self._done(PlaceGroup(origin, kind, tuple(tickets), name, _seen(asking, name)))
 
     async def preview(self, asking: Asking, name: str, ticket: Ticket) -> Previewed:
@@ -150,7 +154,7 @@ def _check(ticket: Ticket, now: str, prefix: str = "") -> None:
 
 def _facts(ticket: Ticket) -> list[str | None]:
     legs = (ticket.take_profit or (None,)) + (ticket.stop_loss or (None, None))
-    return [_text(fact) for fact in (*ticket[:-2], *legs)]
+    return [_text(fact) for fact in (*ticket[:-3], *legs)]
 
 
 def _text(fact: Any) -> str | None:

@@ -16,6 +16,7 @@ from app.group_commit import GroupCommit
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.orders.queries import book as queries
+from app.orders.queries.waiting import symbols_kept_back
 from app.orders.service.commands import Command, ExpireOrders, Outcome, QuoteArrived
 
 EVERY_SECONDS = 0.4
@@ -60,24 +61,25 @@ class MarketDuty:
         """Send what could match or end to the writer, and wait for it."""
         at = self._now()
 
-        def read(connection: Connection) -> tuple[dict[Key, Quote], list[int]]:
+        def read(connection: Connection) -> tuple[dict[Key, Quote], set[Key], list[int]]:
             declare_every_tenant(connection)
             keys = queries.symbols_with_orders(connection)
             overdue = queries.overdue_tenants(connection, iso(at))
-            return self._market.quotes_for(connection, keys, at), overdue
+            return self._market.quotes_for(connection, keys, at), symbols_kept_back(connection), overdue
 
-        quotes, overdue = await self._readers.run(read)
+        quotes, kept_back, overdue = await self._readers.run(read)
         works: list[Command] = [ExpireOrders(tenant_id, iso(at)) for tenant_id in overdue]
-        for (tenant_id, _), quote in self._fresh(quotes).items():
+        for (tenant_id, _), quote in self._due(quotes, kept_back).items():
             works.append(QuoteArrived(tenant_id, quote, iso(at), is_new=False))
         if works:
             await asyncio.gather(*self._writer.submit_all(works))
 
-    def _fresh(self, quotes: dict[Key, Quote]) -> dict[Key, Quote]:
-        """Return the quotes that were not looked at often enough."""
+    def _due(self, quotes: dict[Key, Quote], kept_back: set[Key]) -> dict[Key, Quote]:
+        """Return the quotes that were not looked at often enough, and those that kept back orders wait for."""
         looks = {key: self._looks(key, quote) for key, quote in quotes.items()}
         self._seen = {key: (quote, looks[key] + 1) for key, quote in quotes.items()}
-        return {key: quote for key, quote in quotes.items() if self._is_delayed or looks[key] < _LOOKS}
+        again = quotes.keys() if self._is_delayed else kept_back
+        return {key: quote for key, quote in quotes.items() if key in again or looks[key] < _LOOKS}
 
     def _looks(self, key: Key, quote: Quote) -> int:
         before = self._seen.get(key)

@@ -10,6 +10,7 @@ from app.orders.rules.families import exclusive_id
 from app.orders.rules.values import Order
 from app.orders.service.aggregates import firm_totals, needs_the_firm
 from app.orders.service.exposing import exposure_in, mark_of, prices_of, working_of
+from app.orders.service.repeats import same_order_seconds
 from app.orders.service.scene import Scene, shortest
 from app.risk.rules.exposure import book_of, minus, totals_of
 from app.risk.rules.judging import judge
@@ -17,12 +18,18 @@ from app.risk.rules.limits import Subject
 from app.risk.rules.values import NOTHING, Candidate, Denial, RiskInput, SymbolBook, Tradable
 
 
-def judged(scene: Scene, order: Order, replaced: Order | None = None) -> Denial | None:
-    """Return risk's denial of the order, or None; `replaced` would give way to it."""
-    return judge(risk_input(scene, order, replaced))
+def judged(
+    scene: Scene, order: Order, replaced: Order | None = None, *, confirms: bool = False
+) -> Denial | None:
+    """Return risk's denial of the order, or None; `replaced` would give way to it, and `confirms` says that a
+    repeat is meant.
+    """
+    return judge(risk_input(scene, order, replaced, confirms=confirms))
 
 
-def risk_input(scene: Scene, order: Order, replaced: Order | None = None) -> RiskInput:
+def risk_input(
+    scene: Scene, order: Order, replaced: Order | None = None, *, confirms: bool = False
+) -> RiskInput:
     """Return all that the checks look at; `replaced` and the order itself do not count."""
     portfolio = scene.portfolio(order)
     instrument = scene.instrument(order.tenant_id, order.symbol)
@@ -46,6 +53,9 @@ def risk_input(scene: Scene, order: Order, replaced: Order | None = None) -> Ris
         portfolio_key=portfolio.name_key,
         state=state,
         state_scope=scope,
+        is_person=order.actor is not None,
+        confirms_repeat=confirms,
+        same_order_seconds=same_order_seconds(scene, order, limits.repeat_order_seconds),
     )
 
 
@@ -54,7 +64,7 @@ def _subject(scene: Scene, order: Order, instrument: Instrument) -> Subject:
     return Subject(
         portfolio_key=portfolio.name_key,
         symbol=order.symbol,
-        user=order.user_id,
+        user=order.actor or order.user_id,
         strategy=order.strategy,
         asset_class=instrument.asset_class,
         is_live=portfolio.kind == "live",

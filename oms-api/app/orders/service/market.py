@@ -5,7 +5,7 @@ from decimal import Decimal
 from app.market_data.rules.values import Quote
 from app.money import ZERO
 from app.orders.rules.families import EXITS, exit_quantity
-from app.orders.rules.values import Order, Status
+from app.orders.rules.values import Order, Role, Status
 from app.orders.service.changing import expire
 from app.orders.service.commands import QuoteArrived
 from app.orders.service.groups import release
@@ -23,23 +23,26 @@ def quote_arrived(scene: Scene, command: QuoteArrived, places: list[Place]) -> N
         return
     scene.learn(command.tenant_id, quote)
     for place in places:
-        _release_halted(scene, place, quote, command.at)
+        _release_kept(scene, place, quote, command.at)
         here = scene.blotter.open_of(place, quote.symbol)
         match(scene, [order for order in here if due_at(order, quote)], quote, command.at)
 
 
-def _release_halted(scene: Scene, place: Place, quote: Quote, at: str) -> None:
-    """Exits that a kill switch kept back are tried again."""
+def _release_kept(scene: Scene, place: Place, quote: Quote, at: str) -> None:
+    """Exits and followers that a kill switch kept back are tried again."""
     for order in scene.blotter.open_of(place, quote.symbol):
-        if order.status is not Status.HELD or order.role not in EXITS:
-            continue
-        quantity = _uncovered(scene, order)
-        if quantity:
-            release(scene, order, at, quantity=quantity)
+        if order.status is Status.HELD:
+            quantity = _due_quantity(scene, order)
+            if quantity:
+                release(scene, order, at, quantity=quantity)
 
 
-def _uncovered(scene: Scene, order: Order) -> Decimal:
+def _due_quantity(scene: Scene, order: Order) -> Decimal:
+    """Return what a held order may work on: an exit what its entry filled, a follower all of its own."""
     entry = scene.blotter.find(order.tenant_id, order.parent_id or "")
     if entry is None or not entry.filled_quantity:
         return ZERO
-    return exit_quantity(entry, scene.blotter.named("parent_id", order.tenant_id, entry.id))
+    if order.role in EXITS:
+        return exit_quantity(entry, scene.blotter.named("parent_id", order.tenant_id, entry.id))
+    is_due = order.role is Role.FOLLOWER and entry.status is Status.FILLED
+    return order.quantity if is_due else ZERO

@@ -37,7 +37,7 @@ def place(scene: Scene, command: PlaceOrder) -> Done:
     if legs:
         order = order._replace(group_id=order.id, group_kind=GroupKind.BRACKET, role=Role.ENTRY)
     order = add(scene, order)
-    if not denied(scene, order):
+    if not denied(scene, order, confirms=command.ticket.confirm_repeat):
         for role, ticket in legs:
             _hold(scene, command, ticket, Family(order.id, order.id, GroupKind.BRACKET, role))
         send(scene, scene.blotter.get(order.tenant_id, order.id))
@@ -114,9 +114,9 @@ def add(scene: Scene, order: Order) -> Order:
     return added
 
 
-def denied(scene: Scene, order: Order, replaced: Order | None = None) -> bool:
+def denied(scene: Scene, order: Order, replaced: Order | None = None, *, confirms: bool = False) -> bool:
     """Let risk judge the order, and deny it where risk says no."""
-    denial = _unsized(order) or judged(scene, order, replaced)
+    denial = unsized(order) or judged(scene, order, replaced, confirms=confirms)
     if denial is None:
         return False
     at, text = order.created_at, denial_text(denial)
@@ -187,7 +187,8 @@ def _floor(notional: Decimal, price: Decimal) -> Decimal:
     return nearest if nearest * price <= notional else nearest - Decimal("0.00000001")
 
 
-def _unsized(order: Order) -> Denial | None:
+def unsized(order: Order) -> Denial | None:
+    """Return the denial of an order that a notional gave no quantity, None for any other."""
     if order.quantity:
         return None
     message = "The notional buys not even one lot, or there is no price to tell how much it buys."

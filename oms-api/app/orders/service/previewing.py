@@ -8,7 +8,7 @@ from app.orders.rules.outcomes import Previewed
 from app.orders.rules.values import OrderType
 from app.orders.service.commands import PreviewOrder
 from app.orders.service.judging import risk_input
-from app.orders.service.placing import sized
+from app.orders.service.placing import sized, unsized
 from app.orders.service.scene import Place, Scene
 from app.risk.rules.exposure import price_of
 from app.risk.rules.judging import headrooms, judge
@@ -29,7 +29,7 @@ def preview(scene: Scene, command: PreviewOrder, place: Place | None) -> Preview
     order = new_order(scene.tools.order_ids.next(origin.tenant_id, origin.at), home, ticket, quantity)
     if place is None:
         scene.imagine(origin.tenant_id, command.portfolio_name, command.portfolio_key, OPENING_CASH)
-    risk = risk_input(scene, order)
+    risk = risk_input(scene, order, confirms=ticket.confirm_repeat)
     price = price_of(risk.order, risk.prices)
     if price is not None and order.type is OrderType.LIMIT:
         touched = risk.prices.ask if order.side == "BUY" else risk.prices.bid
@@ -44,6 +44,6 @@ def preview(scene: Scene, command: PreviewOrder, place: Place | None) -> Preview
         value=value,
         cash_after=None if value is None else scene.portfolio(order).cash - sign * value,
         position_after=scene.position(order).quantity + sign * quantity,
-        denial=judge(risk),
+        denial=unsized(order) or judge(risk),
         checks=tuple(headrooms(risk)),
     )

@@ -21,6 +21,7 @@ from app.orders.service.filling import book_fill
 from app.orders.service.groups import end
 from app.orders.service.placing import shown
 from app.orders.service.scene import Scene
+from app.orders.service.trading import meet_arrivals
 
 _PENDING = frozenset({Status.PENDING_CANCEL, Status.PENDING_REPLACE})
 
@@ -32,6 +33,7 @@ def broker_said(scene: Scene, command: BrokerReport) -> Done:
     order = scene.blotter.get(command.tenant_id, command.order_id)
     try:
         _apply(scene, order, command)
+        meet_arrivals(scene, command.at)
     except (IllegalMove, BookIsFull) as refusal:
         words = f"{type(command.event).__name__}: {refusal.detail}"
         scene.blotter.note(order, command.at, order.broker, reason="not applied", broker_words=words)

@@ -52,6 +52,11 @@ def settle(scene: Scene, tenant_id: int, events: Sequence[MarketEvent], at: str)
                 end(scene, order, Status.CANCELED, at, order.broker, broker_words=event.reason)
             case _:
                 pass
+    meet_arrivals(scene, at)
+
+
+def meet_arrivals(scene: Scene, at: str) -> None:
+    """Let those that others of their group released meet the quote that stands."""
     while scene.arrivals:
         arrived = scene.arrivals.pop()
         if arrived.status in WORKING:

@@ -1,0 +1,37 @@
+"""The same order again: how long ago the same person sent just this."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from app.orders.queries import book as queries
+from app.orders.rules.values import Order, Status
+from app.orders.service.scene import Scene
+
+_SAME = (
+    *("tenant_id", "portfolio_id", "actor", "symbol", "product", "side", "type", "quantity"),
+    *("limit_price", "stop_price", "trail_amount", "trail_percent"),
+)
+_PASSED_OVER = frozenset({Status.DENIED, Status.REJECTED})
+
+
+def same_order_seconds(scene: Scene, order: Order, within: Decimal) -> Decimal | None:
+    """Return the age of the person's newest order that says the same, None where there is none within so many
+    seconds. What was denied or rejected was not sent, and an order of a group stands for itself.
+    """
+    if order.actor is None or not within or order.replaces or order.parent_id:
+        return None
+    at = datetime.fromisoformat(order.created_at)
+    since = at - timedelta(seconds=float(within))
+    recent = [*queries.recent_orders(scene.connection, order, since), *scene.blotter.made]
+    ages = [_age(one, at) for one in recent if _is_same(one, order)]
+    return min(ages, default=None)
+
+
+def _is_same(one: Order, order: Order) -> bool:
+    if one.id == order.id or one.status in _PASSED_OVER or one.replaces:
+        return False
+    return all(getattr(one, name) == getattr(order, name) for name in _SAME)
+
+
+def _age(one: Order, at: datetime) -> Decimal:
+    return Decimal(str(max((at - datetime.fromisoformat(one.created_at)).total_seconds(), 0.0)))

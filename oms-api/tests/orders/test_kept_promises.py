@@ -1,0 +1,90 @@
+"""Orders that others' moves let go, and requests that ask for what cannot be."""
+
+import time
+from datetime import timedelta
+
+from app.clock import iso
+from app.orders.errors import OrderIsFinal
+from app.orders.rules.values import Status
+from tests.factories import ticket_body
+from tests.orders.rig import START, ticket
+from tests.orders.test_stopping import WAITING, turn
+
+AT_LIMIT = {"type": "LIMIT", "limit_price": "95", "time_in_force": "GTC"}
+
+
+def pair(desk, kind, *tickets):
+    orders = [ticket_body(**changes) for changes in tickets]
+    return desk.post("/orders:group", {"kind": kind, "orders": orders})
+
+
+def test_the_follower_of_an_entry_that_filled_under_a_halt_is_sent_once_it_ends(market):
+    entry, follower = pair(market, "OTO", AT_LIMIT, {**WAITING, "limit_price": "80"}).json()["orders"]
+    turn(market, "HALTED")
+    market.quote("AAPL", "94", "95", "95")
+    assert market.found(entry["id"])["status"] == "FILLED"
+    assert market.found(follower["id"])["status"] == "HELD"
+    turn(market, "ACTIVE")
+    deadline = time.monotonic() + 30
+    while market.found(follower["id"])["status"] == "HELD":
+        assert time.monotonic() < deadline, "the market duty never came back to it"
+        time.sleep(0.05)
+    assert market.found(follower["id"])["status"] == "ACCEPTED"
+
+
+def test_a_follower_keeps_its_own_quantity_when_its_entry_is_replaced(market):
+    entry, follower = pair(market, "OTO", AT_LIMIT, {**WAITING, "quantity": "4"}).json()["orders"]
+    changed = market.patch(f"/orders/{entry['id']}", {"quantity": "7"}).json()
+    assert market.found(follower["id"])["quantity"] == "4"
+    assert market.found(follower["id"])["parent_id"] == changed["id"]
+
+
+def test_a_follower_that_a_replacement_releases_meets_the_quote_that_stands(rig):
+    rig.quote("99", "101", "100", ask_size="4")
+    entry, follower = rig.pair(
+        "OTO", ticket(type="LIMIT", limit_price="101"), ticket(quantity="2", side="SELL")
+    )
+    assert rig.order(entry).status is Status.PARTIALLY_FILLED
+    rig.replace(entry, quantity="4")
+    assert rig.order(follower).status is Status.FILLED
+
+
+def test_a_position_is_never_closed_through_zero(market):
+    market.order(quantity="10")
+    asked = {"portfolio_name": "Growth", "symbol": "AAPL", "quantity": "10.5"}
+    answer = market.post("/positions:close", asked)
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:slackoms:problem/more-than-held")
+    assert answer.json()["errors"][0]["field"] == "quantity"
+    assert market.post("/positions:close", {**asked, "quantity": "10"}).status_code == 201
+
+
+def test_two_orders_of_a_group_cannot_share_their_client_order_id(market):
+    answer = pair(
+        market, "OCO", {**AT_LIMIT, "client_order_id": "one"}, {**WAITING, "client_order_id": "one"}
+    )
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["errors"][0]["field"] == "orders.1.client_order_id"
+
+
+def test_a_preview_denies_a_notional_that_buys_nothing_as_the_order_would_be(market):
+    asked = ticket_body(quantity=None, notional="0.0000001")
+    previewed = market.post("/orders:preview", asked).json()
+    placed = market.post("/orders", asked).json()
+    assert previewed["denial"] == placed["denial"]
+
+
+def test_a_denied_order_that_is_asked_for_again_says_so(market):
+    asked = ticket_body(quantity="2000000", client_order_id="large")
+    first, second = market.post("/orders", asked), market.post("/orders", asked)
+    assert first.json()["order_id"] == second.json()["order_id"]
+    assert "idempotent-replayed" not in first.headers
+    assert second.headers["idempotent-replayed"] == "true"
+
+
+def test_what_is_over_by_the_clock_is_neither_replaced_nor_cancelled(rig):
+    until = iso(START + timedelta(minutes=5))
+    orders = [rig.place(**AT_LIMIT | {"time_in_force": "GTD"}, expires_at=until) for _ in range(2)]
+    rig.now = START + timedelta(minutes=5)
+    outcomes = [rig.replace(orders[0], limit_price="101"), rig.cancel(orders[1])]
+    assert all(isinstance(outcome, OrderIsFinal) for outcome in outcomes)
+    assert [rig.order(order).status for order in orders] == [Status.EXPIRED] * 2
