@@ -1,10 +1,11 @@
-"""Fill the configured database with a demo desk: portfolios, people, a working week of plausible trades.
+"""Fill the configured database with a demo desk: portfolios, people, a working week of plausible trades, and
+orders of today (see `seed_orders`).
 
     python seed_data.py        (or `make seed-data`)
 
 It writes through the service's own recording, not over REST, so that the trades can stand in the days before
-today; a running OMS may go on meanwhile. Every trade has an idempotency key: a second run adds nothing.
-Refused in production.
+today; a running OMS may go on meanwhile. Every trade and order has an idempotency key: a second run adds
+nothing. Refused in production.
 """
 
 import random
@@ -30,6 +31,7 @@ from app.ledger.service.recording import Recording
 from app.migrate import is_current
 from app.money import fixed, to_cents
 from app.text import name_key
+from seed_orders import PORTFOLIO, seed_orders
 
 DONE, REFUSED, CANNOT = 0, 1, 2
 SEED = 20_261_120
@@ -216,6 +218,7 @@ def main() -> int:
                 "The database is not at this version's revision: run `python -m app.migrate`.", CANNOT
             )
         fresh, total = seed(engine, utc_now())
+        orders = seed_orders(engine, settings, utc_now())
     except ConfigurationError as error:
         return _say(str(error), CANNOT)
     except SQLAlchemyError as error:
@@ -223,6 +226,8 @@ def main() -> int:
     engine.dispose()
     books = ", ".join(style.name for style in DESK)
     print(f"{fresh} of {total} demo trades are new, in {books}.")
+    print(f"New beside them: {orders.orders} orders in {PORTFOLIO}, {orders.instruments} instruments, "
+          f"{orders.limits} limits.")  # fmt: skip
     return DONE
 
 

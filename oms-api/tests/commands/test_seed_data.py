@@ -2,13 +2,20 @@
 
 import time
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 from sqlalchemy import text
 
 import seed_data as command
-from app.database import snapshot
+from app.clock import iso
+from app.database import snapshot, unit_of_work
+from app.instruments.queries import instruments_for, set_terms
+from app.instruments.rules import Instrument
 from app.ledger.queries import audit
+from app.risk.queries.limits import find_limit
+from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
+from app.risk.service.limiting import set_limit
 from app.verify import verify_database
 from tests.factories import BOOTSTRAP_KEY, JWT_KEYS, NOON
 
@@ -27,7 +34,7 @@ def test_a_desk_of_several_portfolios_and_people_comes_to_life(configured, engin
     with snapshot(engine) as connection:
         rows = list(audit.ledger_rows(connection))
         names = {row.name for row in audit.portfolio_rows(connection)}
-    assert names == {"Growth", "Tech Portfolio", "Income", "Macro Hedge", "Crypto"}
+    assert names == {"Growth", "Tech Portfolio", "Income", "Macro Hedge", "Crypto", "Swing"}
     assert len(rows) > 300
     assert {row.user_id for row in rows if row.kind == "trade"} == set(command.PEOPLE)
     assert [row.kind for row in rows].count("reversal") == 1
@@ -40,6 +47,49 @@ def test_again_adds_nothing_whatever_the_day(configured, engine, capsys):
     assert first[0] == first[1]
     assert command.main() == command.DONE
     assert capsys.readouterr().out.startswith(f"0 of {first[1]} demo trades are new")
+    assert command.main() == command.DONE
+    assert "0 orders in Swing, 0 instruments, 0 limits" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("price_source", ["simulated", "manual"])
+def test_orders_of_several_kinds_work_and_some_are_over(
+    configured, engine, monkeypatch, price_source, capsys
+):
+    monkeypatch.setenv("PRICE_SOURCE", price_source)
+    assert command.main() == command.DONE
+    with engine.connect() as connection:
+        query = "SELECT client_order_id, type, status, role, denial FROM orders"
+        found = connection.execute(text(query)).all()
+        limits = connection.execute(text("SELECT count(*) FROM limits")).scalar_one()
+        instruments = connection.execute(text("SELECT count(*) FROM instruments")).scalar_one()
+    ends = {row.client_order_id: row.status for row in found if row.client_order_id.startswith("seed-data-")}
+    assert ends == {
+        **dict.fromkeys(("seed-data-bought", "seed-data-bought-more", "seed-data-bracket"), "FILLED"),
+        **dict.fromkeys(("seed-data-either-target", "seed-data-either-stop", "seed-data-trail"), "ACCEPTED"),
+        **dict.fromkeys(("seed-data-dip", "seed-data-breakout", "seed-data-month"), "ACCEPTED"),
+        "seed-data-cancelled": "CANCELED",
+        "seed-data-too-many": "DENIED",
+    }
+    assert sorted(row.role for row in found if row.role in {"take_profit", "stop_loss"}) == (
+        ["stop_loss"] * 2 + ["take_profit"] * 2
+    )
+    assert ["MAX_ORDER_QUANTITY" in row.denial for row in found if row.denial] == [True]
+    assert (limits, instruments) == (4, 12)
+    assert verify_database(engine).clean
+
+
+def test_terms_and_limits_that_somebody_set_are_kept(configured, engine):
+    terms = Instrument("TCS", tick_size=Decimal(1), lot_size=Decimal(5))
+    kept = SetLimit(LimitScope.PORTFOLIO, "swing", "Swing", LimitCode.MAX_OPEN_ORDERS, Decimal(60))
+    with unit_of_work(engine) as connection:
+        set_terms(connection, 1, terms, NOON)
+        set_limit(connection, 1, kept._replace(set_by="somebody", set_at=iso(NOON)))
+    assert command.main() == command.DONE
+    with engine.connect() as connection:
+        assert instruments_for(connection, [(1, "TCS")])[1, "TCS"].lot_size == 5
+        found = find_limit(connection, 1, kept)
+    assert found
+    assert (found.value, found.set_by) == (60, "somebody")
 
 
 def test_positions_go_long_short_and_through_zero(configured, engine):

@@ -1,0 +1,194 @@
+"""The orders of the demo desk: working, filled, denied and cancelled ones; its instruments and limits.
+
+`seed_data.py` calls it. Orders go through the writer's own handler, priced off the quotes of the moment.
+Where the price source has none (`manual`), quotes are given first. What stands already is left alone.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+
+from app.audit.service import AuditEntry, record
+from app.brokers.paper.configured import paper_settings
+from app.clock import iso
+from app.config import Settings
+from app.database import Readers, declare_tenants, unit_of_work
+from app.identity.models import FIRST_TENANT
+from app.instruments import queries as instruments
+from app.instruments.rules import Instrument
+from app.ledger.rules.chain import fingerprint
+from app.ledger.service.commands import Origin
+from app.ledger.service.recording import Recording
+from app.market_data.rules.levels import KNOWN
+from app.market_data.rules.values import Quote, mark
+from app.market_data.service import Market
+from app.market_data.sources import SOURCES
+from app.money import fixed, to_cents
+from app.orders.rules.values import GroupKind, OrderType, Protection, Target, Ticket, TimeInForce
+from app.orders.service.commands import CancelOrder, Command, Done, PlaceGroup, PlaceOrder, QuoteArrived
+from app.orders.service.floor import Floor
+from app.orders.service.scene import Tools
+from app.risk.queries.limits import find_limit
+from app.risk.queries.switches import opening_state
+from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
+from app.risk.service.controls import Controls
+from app.risk.service.limiting import set_limit
+from app.text import name_key
+
+PORTFOLIO = "Swing"
+SOURCE = "seed-data"
+AVA, BEN = "U0AVACHEN01", "U0BENOKAF02"
+CANCELLED = "seed-data-cancelled"
+GOOD_FOR = timedelta(days=30)
+_CENT, _PAISE, _FINE = Decimal("0.01"), Decimal("0.05"), Decimal("0.0001")
+_WHOLE, _FINEST = Decimal(1), Decimal("0.00000001")
+INSTRUMENTS = (
+    *(
+        Instrument(symbol, "NASDAQ", "equity", "USD", _CENT, _FINE)
+        for symbol in ("AAPL", "AMZN", "GOOGL", "META", "MSFT", "NVDA")
+    ),
+    Instrument("KO", "NYSE", "equity", "USD", _CENT, _FINE),
+    *(Instrument(symbol, "NSE", "equity", "INR", _PAISE, _WHOLE) for symbol in ("INFY", "RELIANCE", "TCS")),
+    *(Instrument(symbol, "", "crypto", "USD", _CENT, _FINEST) for symbol in ("BTC/USD", "ETH/USD")),
+)
+LIMITS = (
+    (LimitScope.PORTFOLIO, PORTFOLIO, LimitCode.MAX_ORDER_QUANTITY, "5000"),
+    (LimitScope.PORTFOLIO, PORTFOLIO, LimitCode.MAX_POSITION_VALUE, "250000"),
+    (LimitScope.PORTFOLIO, PORTFOLIO, LimitCode.MAX_OPEN_ORDERS, "50"),
+    (LimitScope.INSTRUMENT, "BTC/USD", LimitCode.MAX_ORDER_QUANTITY, "5"),
+)
+SYMBOLS = ("AAPL", "MSFT", "NVDA", "AMZN", "META", "GOOGL", "KO", "BTC/USD")
+Prices = Mapping[str, Decimal]
+
+
+@dataclass(frozen=True)
+class Seeded:
+    """How much of it is new: orders that were placed, instruments and limits that were set."""
+
+    orders: int
+    instruments: int
+    limits: int
+
+
+def seed_orders(engine: Engine, settings: Settings, now: datetime) -> Seeded:
+    """Describe instruments, set limits and place the orders, as far as they are not there yet."""
+    described, limited = _describe(engine, now), _set_limits(engine, now)
+    readers = Readers(engine, 1)
+    market = Market(SOURCES[settings.price_source](settings.simulation_seed), readers)
+    tools = Tools(market, Controls(), paper_settings(settings))
+    floor = Floor(Recording(opening_state=opening_state), tools)
+    with unit_of_work(engine) as connection:
+        prices = _prices(connection, floor, market, now)
+        placed = [_done(floor, connection, command) for command in placements(prices, now)]
+        fresh = [done for done in placed if not done.replayed]
+        for done in fresh:
+            if done.orders[0].order.client_order_id == CANCELLED:
+                _done(floor, connection, _cancel(done, now))
+    readers.close()
+    return Seeded(sum(len(done.orders) for done in fresh), described, limited)
+
+
+def placements(prices: Prices, now: datetime) -> Iterator[Command]:
+    """Return the commands that place the orders, around these prices. A name stands for one order, whatever
+    its price was: another day's run finds it placed.
+    """
+    market, limit, stop = OrderType.MARKET, OrderType.LIMIT, OrderType.STOP
+
+    def off(symbol: str, percent: int) -> Decimal:
+        return to_cents(prices[symbol] * (100 + percent) / 100)
+
+    def one(name: str, side: str, quantity: str, symbol: str, kind: OrderType, **more: Any) -> PlaceOrder:
+        ticket = _ticket(name, side, quantity, symbol, kind, **more)
+        return PlaceOrder(_origin(name, now), ticket, PORTFOLIO, name_key(PORTFOLIO))
+
+    yield one("bought", "BUY", "40", "AAPL", market, reason="Momentum turned")
+    yield one("bought-more", "BUY", "25", "MSFT", market, user_id=BEN)
+    exits = (
+        _ticket("either-target", "SELL", "40", "AAPL", limit, limit_price=off("AAPL", 6)),
+        _ticket("either-stop", "SELL", "40", "AAPL", stop, stop_price=off("AAPL", -5)),
+    )
+    yield PlaceGroup(_origin("either", now), GroupKind.OCO, exits, PORTFOLIO, name_key(PORTFOLIO))
+    yield one("trail", "SELL", "25", "MSFT", OrderType.TRAILING_STOP, trail_percent=Decimal(6), user_id=BEN)
+    legs = {"take_profit": Target(off("AMZN", 7)), "stop_loss": Protection(off("AMZN", -4))}
+    yield one("bracket", "BUY", "30", "AMZN", market, **legs)
+    waiting = {"take_profit": Target(off("NVDA", 6)), "stop_loss": Protection(off("NVDA", -10))}
+    yield one("dip", "BUY", "60", "NVDA", limit, limit_price=off("NVDA", -4), **waiting)
+    breakout = {"stop_price": off("META", 4), "limit_price": off("META", 5)}
+    yield one("breakout", "BUY", "10", "META", OrderType.STOP_LIMIT, user_id=BEN, **breakout)
+    month = {"time_in_force": TimeInForce.GTD, "expires_at": iso(now + GOOD_FOR)}
+    yield one("month", "BUY", "0.1", "BTC/USD", limit, limit_price=off("BTC/USD", -8), **month)
+    yield one(CANCELLED, "BUY", "15", "GOOGL", limit, limit_price=off("GOOGL", -9))
+    yield one("too-many", "BUY", "60000", "KO", market, reason="A slip of the finger")
+
+
+def _ticket(name: str, side: str, quantity: str, symbol: str, kind: OrderType, **more: Any) -> Ticket:
+    usual = {"time_in_force": TimeInForce.GTC, "client_order_id": _named(name), "user_id": AVA}
+    return Ticket(symbol, side, kind, Decimal(quantity), **usual | more)
+
+
+def _named(name: str) -> str:
+    return name if name.startswith(SOURCE) else f"{SOURCE}-{name}"
+
+
+def _origin(name: str, now: datetime) -> Origin:
+    return Origin(FIRST_TENANT, SOURCE, None, now, _named(name), fingerprint(SOURCE, _named(name)))
+
+
+def _cancel(done: Done, now: datetime) -> CancelOrder:
+    origin = _origin(f"{CANCELLED}-away", now)
+    return CancelOrder(origin, done.orders[0].order.id, "Found a better price elsewhere")
+
+
+def _done(floor: Floor, connection: Connection, command: Command) -> Done:
+    (outcome,) = floor.handle(connection, [command])
+    if not isinstance(outcome, Done):
+        raise RuntimeError(f"the demo desk was refused: {outcome}")  # noqa: TRY004  # an outcome, no argument
+    return outcome
+
+
+def _prices(connection: Connection, floor: Floor, market: Market, now: datetime) -> Prices:
+    """Return each symbol's mark. Where the price source says nothing, a quote is given first."""
+    keys = [(FIRST_TENANT, symbol) for symbol in SYMBOLS]
+    found = market.quotes_for(declare_tenants(connection, [FIRST_TENANT]), keys, now)
+    for key in keys:
+        if key not in found:
+            level = KNOWN[key[1]]
+            quote = Quote(key[1], level.price - level.tick, level.price + level.tick, level.price, None, None,
+                          now, SOURCE)  # fmt: skip
+            _done(floor, connection, QuoteArrived(FIRST_TENANT, quote, iso(now), is_new=True))
+            found[key] = quote
+    return {symbol: mark(found[FIRST_TENANT, symbol]) for symbol in SYMBOLS}
+
+
+def _describe(engine: Engine, now: datetime) -> int:
+    """Set the terms of the symbols that nobody has described; return of how many."""
+    with unit_of_work(engine) as connection:
+        declare_tenants(connection, [FIRST_TENANT])
+        keys = [(FIRST_TENANT, instrument.symbol) for instrument in INSTRUMENTS]
+        known = instruments.instruments_for(connection, keys)
+        missing = [one for one in INSTRUMENTS if not known[FIRST_TENANT, one.symbol].is_listed]
+        for instrument in missing:
+            instruments.set_terms(connection, FIRST_TENANT, instrument, now)
+    return len(missing)
+
+
+def _set_limits(engine: Engine, now: datetime) -> int:
+    """Set the limits that nobody has set, and tell the audit trail; return how many."""
+    entries = []
+    with unit_of_work(engine) as connection:
+        declare_tenants(connection, [FIRST_TENANT])
+        for scope, name, code, value in LIMITS:
+            key = name_key(name) if scope is LimitScope.PORTFOLIO else name
+            limit = SetLimit(scope, key, name, code, Decimal(value), None, SOURCE, iso(now))
+            if find_limit(connection, FIRST_TENANT, limit) is None:
+                set_limit(connection, FIRST_TENANT, limit)
+                who, target = (FIRST_TENANT, now, SOURCE, SOURCE), f"{code}:{scope}:{name}"
+                entries.append(
+                    AuditEntry(*who, "limit.set", target, after={"value": fixed(limit.value), "until": None})
+                )
+        record(connection, entries)
+    return len(entries)
