@@ -75,7 +75,7 @@ class MarketDuty:
             await asyncio.gather(*self._writer.submit_all(works))
 
     def _due(self, quotes: dict[Key, Quote], kept_back: set[Key]) -> dict[Key, Quote]:
-        """Return the quotes that were not looked at often enough, and those that kept back orders wait for."""
+        """Return quotes that were not looked at often enough, and those that orders kept back wait for."""
         looks = {key: self._looks(key, quote) for key, quote in quotes.items()}
         self._seen = {key: (quote, looks[key] + 1) for key, quote in quotes.items()}
         again = quotes.keys() if self._is_delayed else kept_back
