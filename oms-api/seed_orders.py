@@ -161,7 +161,8 @@ def _prices(connection: Connection, floor: Floor, market: Market, now: datetime)
                           now, SOURCE)  # fmt: skip
             _done(floor, connection, QuoteArrived(FIRST_TENANT, quote, iso(now), is_new=True))
             found[key] = quote
-    return {symbol: mark(found[FIRST_TENANT, symbol]) for symbol in SYMBOLS}
+    marks = {symbol: mark(found[FIRST_TENANT, symbol]) for symbol in SYMBOLS}
+    return {symbol: price for symbol, price in marks.items() if price is not None}
 
 
 def _describe(engine: Engine, now: datetime) -> int:

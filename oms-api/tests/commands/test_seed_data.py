@@ -89,7 +89,7 @@ def test_terms_and_limits_that_somebody_set_are_kept(configured, engine):
         assert instruments_for(connection, [(1, "TCS")])[1, "TCS"].lot_size == 5
         found = find_limit(connection, 1, kept)
     assert found
-    assert (found.value, found.set_by) == (60, "somebody")
+    assert (found.value, found.set_by) == (Decimal(60), "somebody")
 
 
 def test_positions_go_long_short_and_through_zero(configured, engine):
