@@ -1,0 +1,248 @@
+"""The clients of a day: they ask until they are told, and write down what they meant and what they heard."""
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from random import Random
+from typing import Any
+
+from typing_extensions import override
+
+from tests.day.draws import PORTFOLIOS, SYMBOLS, Prices, a_change, a_pair, a_quote, a_ticket
+from tests.faults.load import Connection
+
+PATIENCE_SECONDS = 60.0
+_PAUSE_SECONDS = 0.05
+_OPEN = {"ACCEPTED", "TRIGGERED", "PARTIALLY_FILLED", "HELD"}
+# What the service may say to each kind of request; a 422 is a denial, and bears the order's id.
+EXPECTED = {
+    "order": {201, 422}, "pair": {201, 422}, "cancel": {200, 409}, "replace": {200, 409, 422},
+    "close": {201, 404, 409, 422}, "switch": {200}, "quote": {200}, "sweep": {200}, "read": {200},
+}  # fmt: skip
+
+
+@dataclass
+class Intent:
+    """A request, written down before it is sent, and what was said to it in the end."""
+
+    kind: str
+    path: str
+    body: Any
+    status: int = 0
+    told: Any = None
+    link: str | None = None  # to the next page
+    sent_at: str = ""  # for the first time
+    told_at: str = ""
+
+
+@dataclass
+class Halt:
+    """A time during which nothing was let in: from the answer to HALTED until ACTIVE is asked for."""
+
+    scope: str
+    name: str | None
+    since: str
+    until: str = "9999"
+
+    def is_for(self, body: Any) -> bool:
+        """Tell whether it stops the ticket, or the first of two."""
+        ticket = body["orders"][0] if "orders" in body else body
+        own: dict[str, Any] = {
+            "tenant": None,
+            "portfolio": ticket["portfolio_name"],
+            "strategy": ticket.get("strategy"),
+        }
+        return bool(own[self.scope] == self.name)
+
+
+@dataclass
+class Journal:
+    """What was meant and heard, by all clients."""
+
+    intents: list[Intent] = field(default_factory=list)
+    halts: list[Halt] = field(default_factory=list)
+    unexpected: list[str] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    stands: Counter[str] = field(default_factory=Counter)  # orders by status, as the judge found them
+    slowest: float = 0.0
+    broken: int = 0  # requests whose connection broke, and that were sent again
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def tickets(self) -> int:
+        """How many tickets were handed in."""
+        return self.counts["tickets"]
+
+
+class Client:
+    """One connection at a time, to any process that runs; a request is repeated under its key until told."""
+
+    def __init__(self, journal: Journal, ports: Callable[[], Sequence[int]], random: Random) -> None:
+        self.journal = journal
+        self.random = random
+        self._ports = ports
+        self._connections: dict[int, Connection] = {}
+
+    def close(self) -> None:
+        """Hang up."""
+        for connection in self._connections.values():
+            connection.close()
+
+    def ask(self, kind: str, method: str, path: str, body: Any = None, key: str | None = None) -> Intent:
+        """Send it, again where nobody answered or it was not placed, and note what was said."""
+        intent = Intent(kind, path, body, sent_at=now())
+        with self.journal.lock:
+            self.journal.intents += [] if kind in {"quote", "read"} else [intent]
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not self._told(intent, method, key):
+            if time.monotonic() > deadline:
+                self._complain(f"{kind} {path}: not answered within {PATIENCE_SECONDS:g} s, last {intent}")
+                break
+            time.sleep(_PAUSE_SECONDS)
+        intent.told_at = now()
+        if intent.status not in EXPECTED[kind]:
+            self._complain(f"{kind} {path} {body}: {intent.status} {intent.told}")
+        return intent
+
+    def page(self, path: str) -> tuple[list[dict[str, Any]], str | None]:
+        """Return a page of a list, and the address of the next one if there is more."""
+        told = self.ask("read", "GET", path)
+        return told.told, told.link
+
+    def _told(self, intent: Intent, method: str, key: str | None) -> bool:
+        started = time.monotonic()
+        port = self.random.choice(list(self._ports()))
+        line = self._connections.setdefault(port, Connection(port))
+        try:
+            intent.status, headers, intent.told = line.call(method, intent.path, intent.body, key)
+        except ConnectionError:
+            with self.journal.lock:
+                self.journal.broken += 1
+            return False
+        self.journal.slowest = max(self.journal.slowest, time.monotonic() - started)
+        intent.link = headers.get("link", "").partition(">")[0].lstrip("<") or None
+        return intent.status != 503
+
+    def _complain(self, what: str) -> None:
+        with self.journal.lock:
+            self.journal.unexpected.append(what[:2000])
+
+
+class Actor(threading.Thread):
+    """A client's thread: `act` again and again until `stop` is set."""
+
+    def __init__(self, client: Client, stop: threading.Event, name: str) -> None:
+        super().__init__(name=name, daemon=True)
+        self.client = client
+        self.random = client.random
+        self.stop = stop
+        self.failure: Exception | None = None
+
+    @override
+    def run(self) -> None:
+        try:
+            while not self.stop.is_set():
+                self.act()
+        except Exception as error:  # noqa: BLE001  # the thread's edge: the test raises it
+            self.failure = error
+        self.client.close()
+
+    def act(self) -> None:
+        """Do one thing."""
+        raise NotImplementedError
+
+
+class Trader(Actor):
+    """Hands in tickets until the day has had `goal` of them; cancels, changes and closes in between."""
+
+    def __init__(self, client: Client, stop: threading.Event, name: str, prices: Prices, goal: int) -> None:
+        super().__init__(client, stop, name)
+        self._prices = prices
+        self._goal = goal
+        self._resting: deque[dict[str, Any]] = deque(maxlen=100)
+        self._count = 0
+
+    @override
+    def act(self) -> None:
+        self._count += 1
+        name, draw = f"{self.name}-{self._count}", self.random.random()
+        if draw < 0.12 and self._resting:
+            order = self._resting.popleft() if draw < 0.06 else self._resting.pop()
+            self._ask("cancel", "POST", f"/orders/{order['id']}/cancel", {"reason": "Drawn"}, name)
+        elif draw < 0.18 and self._resting:
+            order = self._resting.pop()
+            self._ask("replace", "PATCH", f"/orders/{order['id']}", a_change(self.random, order), name)
+        elif draw < 0.20:
+            place = {"portfolio_name": self.random.choice(PORTFOLIOS), "symbol": self.random.choice(SYMBOLS)}
+            self._ask("close", "POST", "/positions:close", place, name)
+        else:
+            self._hand_in(name, is_pair=draw > 0.96)
+
+    def _hand_in(self, name: str, *, is_pair: bool) -> None:
+        with self.client.journal.lock:
+            if self.client.journal.tickets >= self._goal:
+                self.stop.set()
+                return
+            self.client.journal.counts["tickets"] += 2 if is_pair else 1
+        if is_pair:
+            self._ask("pair", "POST", "/orders:group", a_pair(self.random, self._prices, name), name)
+        else:
+            key = name if self.random.random() < 0.5 else None  # else the client order id alone
+            self._ask("order", "POST", "/orders", a_ticket(self.random, self._prices, name), key)
+
+    def _ask(self, kind: str, method: str, path: str, body: Any, key: str | None) -> None:
+        intent = self.client.ask(kind, method, f"/api/v1{path}", body, key)
+        if intent.status in {200, 201} and kind in {"order", "replace", "pair"}:
+            made = intent.told["orders"] if kind == "pair" else [intent.told]
+            self._resting.extend(order for order in made if order["status"] in _OPEN)
+
+
+class Quoter(Actor):
+    """Moves prices."""
+
+    def __init__(self, client: Client, stop: threading.Event, name: str, prices: Prices) -> None:
+        super().__init__(client, stop, name)
+        self._prices = prices
+
+    @override
+    def act(self) -> None:
+        symbol = self.random.choice(SYMBOLS)
+        self.client.ask(
+            "quote", "PUT", f"/api/v1/quotes/{symbol}", a_quote(self.random, self._prices, symbol)
+        )
+        self.stop.wait(self.random.uniform(0, 0.03))
+
+
+class Switcher(Actor):
+    """Turns kill switches, and back; what it leaves in the end is ACTIVE."""
+
+    @override
+    def act(self) -> None:
+        draw = self.random.random()
+        scope, name = (
+            ("portfolio", self.random.choice(PORTFOLIOS)) if draw < 0.8 else ("strategy", "Momentum")
+        )
+        if draw > 0.95:
+            scope, name = "tenant", None  # type: ignore[assignment]  # the tenant's own switch bears no name
+        state = "HALTED" if self.random.random() < 0.7 else "REDUCING"
+        self._turn(scope, name, state, flatten=scope == "portfolio" and draw < 0.1)
+        halt = Halt(scope, name, now())
+        self.stop.wait(self.random.uniform(0.05, 0.3))
+        halt.until = now()
+        if state == "HALTED":
+            self.client.journal.halts.append(halt)
+        self._turn(scope, name, "ACTIVE")
+        self.stop.wait(self.random.uniform(0.1, 1.0))
+
+    def _turn(self, scope: str, name: str | None, state: str, *, flatten: bool = False) -> None:
+        body = {"scope": scope, "name": name, "state": state, "flatten": flatten, "reason": "Drill"}
+        key = f"{self.name}-{self.random.getrandbits(64):016x}"
+        self.client.ask("switch", "POST", "/api/v1/kill-switch", body, key)
+
+
+def now() -> str:
+    """Return this instant as the service writes it."""
+    return datetime.now(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"

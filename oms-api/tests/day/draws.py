@@ -1,0 +1,132 @@
+"""What a day's clients ask for, drawn by a seed: tickets of every type and time in force, pairs, changes."""
+
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+PORTFOLIOS = [f"Desk {number:02d}" for number in range(40)]
+SYMBOLS = [f"SYM{number:02d}" for number in range(24)]
+STRATEGIES = (None, None, None, "Momentum", "Pairs")
+TYPES = (
+    "MARKET",
+    "MARKET",
+    "MARKET",
+    "LIMIT",
+    "LIMIT",
+    "LIMIT",
+    "STOP",
+    "SL",
+    "TRAILING_STOP",
+    "NOTIONAL",
+    "BRACKET",
+)
+_TIMES = {
+    "MARKET": ("DAY", "DAY", "DAY", "GTC", "GTD", "IOC", "FOK", "CLS"),
+    "LIMIT": ("DAY", "GTC", "GTC", "GTD", "IOC", "FOK", "OPG"),
+    "STOP": ("DAY", "GTC", "GTD", "IOC"),
+}
+
+Prices = dict[str, int]  # last prices by symbol, in cents
+Body = dict[str, Any]
+
+
+def opening_prices() -> Prices:
+    """Return where the day begins."""
+    return {symbol: 5_000 + 700 * number for number, symbol in enumerate(SYMBOLS)}
+
+
+def a_quote(random: Random, prices: Prices, symbol: str) -> Body:
+    """Move a symbol by up to half a percent and return its new quote, some with sizes."""
+    last = prices[symbol] = max(1_000, round(prices[symbol] * random.uniform(0.995, 1.005)))
+    sizes = [str(random.randint(1, 30)) if random.random() < 0.2 else None for _ in range(2)]
+    return _quoted(last, *sizes)
+
+
+def an_extreme(price: int, percent: int) -> Body:
+    """Return the quote of a symbol that jumped by so many percent."""
+    return _quoted(price * (100 + percent) // 100, None, None)
+
+
+def a_ticket(random: Random, prices: Prices, name: str) -> Body:
+    """Return a ticket; `name` is its client order id."""
+    kind, symbol = random.choice(TYPES), random.choice(SYMBOLS)
+    side, price = random.choice(("BUY", "SELL")), prices[symbol]
+    body = {
+        "portfolio_name": random.choice(PORTFOLIOS), "symbol": symbol, "side": side, "client_order_id": name,
+        "strategy": random.choice(STRATEGIES), "quantity": random.choice(("1", "2", "5", "10", "0.5")),
+    }  # fmt: skip
+    body |= _terms(random, kind, 1 if side == "BUY" else -1, price)
+    if kind == "NOTIONAL":
+        del body["quantity"]
+    if body["time_in_force"] == "GTD":
+        body["expires_at"] = _soon(random)
+    return body
+
+
+def a_pair(random: Random, prices: Prices, name: str) -> Body:
+    """Return two joined orders: an exit at a profit or a loss (OCO), or an order and its follower (OTO)."""
+    base = {"portfolio_name": random.choice(PORTFOLIOS), "symbol": random.choice(SYMBOLS), "quantity": "2"}
+    price = prices[base["symbol"]]
+    if random.random() < 0.5:
+        target = {"side": "SELL", "type": "LIMIT", "limit_price": _near(random, price, 0, 2)}
+        stop = {"side": "SELL", "type": "STOP", "stop_price": _near(random, price, -2, 0)}
+        orders, kind = [target, stop], "OCO"
+    else:
+        first = {"side": "BUY", "type": "LIMIT", "limit_price": _near(random, price, -1, 1)}
+        orders, kind = [first, {"side": "SELL", "type": "TRAILING_STOP", "trail_percent": "1"}], "OTO"
+    named = [base | order | {"client_order_id": f"{name}.{place}"} for place, order in enumerate(orders)]
+    return {"kind": kind, "orders": [order | {"time_in_force": "GTC"} for order in named]}
+
+
+def a_change(random: Random, order: Body) -> Body:
+    """Return what replaces an order: another quantity, and where it has one another limit."""
+    changes: Body = {"quantity": random.choice(("1", "3", "7"))}
+    if order.get("limit_price") and random.random() < 0.7:
+        cents = round(float(order["limit_price"]) * 100)
+        changes["limit_price"] = _near(random, cents, -1, 1)
+    return changes
+
+
+def _terms(random: Random, kind: str, sign: int, price: int) -> Body:
+    times = _TIMES.get(kind, _TIMES["STOP"])
+    terms: Body = {"type": kind, "time_in_force": random.choice(times)}
+    if kind == "LIMIT":
+        terms["limit_price"] = _near(random, price, -2 * sign, sign)
+    elif kind == "STOP":
+        terms["stop_price"] = _near(random, price, 0, 2 * sign)
+    elif kind == "SL":
+        terms |= {
+            "stop_price": _near(random, price, 0, sign),
+            "limit_price": _near(random, price, sign, 3 * sign),
+        }
+    elif kind == "TRAILING_STOP":
+        terms |= random.choice(({"trail_percent": "0.5"}, {"trail_amount": "1.25"}))
+    elif kind == "NOTIONAL":
+        terms |= {"type": "MARKET", "time_in_force": "DAY", "notional": str(random.randint(100, 1500))}
+    elif kind == "BRACKET":
+        entry = price - sign * price // 200
+        terms |= {"type": "LIMIT", "time_in_force": "GTC", "limit_price": _text(entry)}
+        terms["take_profit"] = {"limit_price": _near(random, entry, sign, 2 * sign)}
+        terms["stop_loss"] = {"stop_price": _near(random, entry, -2 * sign, -sign)}
+    return terms
+
+
+def _near(random: Random, cents: int, low: int, high: int) -> str:
+    """Return a price between `low` and `high` percent away, as text."""
+    return _text(max(1, round(cents * (1 + random.uniform(low, high) / 100))))
+
+
+def _quoted(last: int, bid_size: str | None, ask_size: str | None) -> Body:
+    half = max(1, last // 2000)
+    return {
+        "bid": _text(last - half), "ask": _text(last + half), "last": _text(last),
+        "bid_size": bid_size, "ask_size": ask_size,
+    }  # fmt: skip
+
+
+def _text(cents: int) -> str:
+    return f"{cents // 100}.{cents % 100:02d}"
+
+
+def _soon(random: Random) -> str:
+    return (datetime.now(UTC) + timedelta(seconds=random.uniform(0.5, 15))).isoformat()

@@ -1,0 +1,198 @@
+"""The judge of a day: holds what stands, read over REST, against the journal and naive arithmetic."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from tests.day.clients import Client, Journal
+
+_EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
+_UNIT = Decimal("0.00000001")
+_OPENING_CASH = Decimal(1_000_000)
+_SAMPLE = 100
+_MADE_NO_ORDER = "/nothing-to-close"
+FINAL = {"FILLED", "CANCELED", "EXPIRED", "REPLACED", "DENIED", "REJECTED"}
+
+Row = dict[str, Any]
+Corner = tuple[str, str]  # portfolio, symbol
+
+
+def judge(client: Client, journal: Journal) -> list[str]:
+    """Return what is wrong, nothing when all is well."""
+    orders = {order["id"]: order for order in _every(client, "/orders")}
+    journal.stands.update(order["status"] for order in orders.values())
+    trades = list(_every(client, "/trades"))
+    faults = [f"unexpected: {answer}" for answer in journal.unexpected]
+    faults += _judge_journal(journal, orders)
+    faults += _judge_halts(journal)
+    for order in orders.values():
+        faults += [f"{order['id']}: {fault}" for fault in _judge_order(order, orders)]
+    faults += _judge_fills(orders, trades)
+    faults += _judge_books(client, trades)
+    return faults + _judge_sample(client, orders)
+
+
+def _every(client: Client, path: str, **conditions: str) -> Iterator[Row]:
+    """Yield all rows of a list, page by page."""
+    cursor: str | None = ""
+    while cursor is not None:
+        asked = "&".join(f"{name}={value}" for name, value in conditions.items())
+        page = f"/api/v1{path}?limit=1000&{asked}" + (f"&cursor={cursor}" if cursor else "")
+        rows, link = client.page(page)
+        yield from rows
+        cursor = parse_qs(urlsplit(link).query)["cursor"][0] if link else None
+
+
+def open_orders(client: Client) -> list[Row]:
+    """Return the orders that are open."""
+    return list(_every(client, "/orders", open="true"))
+
+
+def _judge_journal(journal: Journal, orders: dict[str, Row]) -> list[str]:
+    named = defaultdict(list)
+    for order in orders.values():
+        named[order["client_order_id"]].append(order["id"])
+    faults = [f"{name}: stands {len(ids)} times" for name, ids in named.items() if len(ids) > 1]
+    meant = set()
+    for intent in journal.intents:
+        if intent.kind in {"order", "pair"}:
+            bodies = intent.body["orders"] if intent.kind == "pair" else [intent.body]
+            meant |= {body["client_order_id"] for body in bodies}
+        faults += _judge_intent(intent, orders, named)
+    strangers = {name for name, ids in named.items() if name not in ids} - meant
+    return faults + [f"{name}: stands, and nobody asked for it" for name in strangers]
+
+
+def _judge_intent(intent: Any, orders: dict[str, Row], named: dict[str, list[str]]) -> list[str]:
+    said = f"{intent.kind} {intent.path} {intent.status}"
+    if intent.status == 422 and not intent.told["type"].endswith(_MADE_NO_ORDER):
+        denied = orders.get(intent.told.get("order_id", ""))
+        return [] if denied and denied["status"] in {"DENIED", "CANCELED"} else [f"{said}: {intent.told}"]
+    if intent.kind in {"order", "pair"} and intent.status == 201:
+        bodies = intent.body["orders"] if intent.kind == "pair" else [intent.body]
+        told = intent.told["orders"] if intent.kind == "pair" else [intent.told]
+        pairs = zip(bodies, told, strict=True)
+        lost = [body for body, order in pairs if named.get(body["client_order_id"]) != [order["id"]]]
+        return [f"{said}: acknowledged and lost: {body}" for body in lost]
+    if intent.kind == "cancel" and intent.status == 200:
+        stands = orders[intent.told["id"]]["status"]
+        return [] if stands == "CANCELED" else [f"{said}: cancelled, and stands as {stands}"]
+    if intent.kind == "replace" and intent.status == 200:
+        before = orders[intent.told["replaces"]]
+        link = (before["status"], before["replaced_by"], intent.told["id"] in orders)
+        return [] if link == ("REPLACED", intent.told["id"], True) else [f"{said}: {link}"]
+    return []
+
+
+def _judge_halts(journal: Journal) -> list[str]:
+    """What was asked and answered while a HALTED stood answered was denied."""
+    return [
+        f"{intent.body} came through {halt}"
+        for halt in journal.halts
+        for intent in journal.intents
+        if intent.status == 201 and halt.since < intent.sent_at and intent.told_at < halt.until
+        if intent.kind in {"order", "pair"} and halt.is_for(intent.body)
+    ]
+
+
+def _judge_order(order: Row, orders: dict[str, Row]) -> Iterator[str]:
+    quantity, filled = Decimal(order["quantity"]), Decimal(order["filled_quantity"])
+    if order["status"] not in FINAL:
+        yield f"is still {order['status']}"
+    if Decimal(order["leaves_quantity"]):
+        yield f"is {order['status']} and leaves {order['leaves_quantity']}"
+    if (order["status"] == "FILLED") != (filled >= quantity and filled > 0):
+        yield f"is {order['status']} with {filled} of {quantity} filled"
+    if order["status"] in {"DENIED", "REJECTED"} and filled:
+        yield f"is {order['status']} and filled {filled}"
+    if _carried(order, orders) > filled:
+        yield "lost what its predecessor had filled"
+
+
+def _carried(order: Row, orders: dict[str, Row]) -> Decimal:
+    """Return what an order's predecessors had filled; a replacement that was denied replaces nothing."""
+    before = orders.get(order["replaces"] or "")
+    return (
+        Decimal(before["filled_quantity"]) if before and before["replaced_by"] == order["id"] else Decimal(0)
+    )
+
+
+def _judge_fills(orders: dict[str, Row], trades: list[Row]) -> list[str]:
+    """What orders say they filled is what the ledger holds, by portfolio, symbol and side."""
+    filled: dict[tuple[str, ...], Decimal] = defaultdict(Decimal)
+    for order in orders.values():
+        place = (order["portfolio_name"], order["symbol"], order["side"])
+        filled[place] += Decimal(order["filled_quantity"]) - _carried(order, orders)
+    for trade in trades:
+        filled[trade["portfolio_name"], trade["symbol"], trade["side"]] -= Decimal(trade["quantity"])
+    return [f"{place}: orders and trades differ by {left}" for place, left in filled.items() if left]
+
+
+def _judge_books(client: Client, trades: list[Row]) -> list[str]:
+    held, cash = recomputed(trades)
+    told = {
+        (row["portfolio_name"], row["symbol"]): tuple(
+            map(Decimal, (row["quantity"], row["cost"], row["realized_pnl"]))
+        )
+        for row in _every(client, "/positions", include_closed="true")
+    }
+    faults = [
+        f"{corner}: holds {told.get(corner)}, its fills make {held.get(corner)}"
+        for corner in held.keys() | told.keys()
+        if held.get(corner) != told.get(corner)
+    ]
+    stands = {
+        row["portfolio_name"]: Decimal(row["cash"]) for row in _every(client, "/portfolios", detail="true")
+    }
+    true = {name: _OPENING_CASH + cash[name] for name in stands}
+    return faults + [
+        f"{name}: cash {stands[name]}, its fills make {true[name]}"
+        for name in true
+        if stands[name] != true[name]
+    ]
+
+
+def recomputed(trades: list[Row]) -> tuple[dict[Corner, tuple[Decimal, ...]], dict[str, Decimal]]:
+    """Return quantity, cost and realised P&L by portfolio and symbol, and what moved each portfolio's cash: by
+    average cost, as anybody would work it out from the fills.
+    """
+    held: dict[Corner, tuple[Decimal, ...]] = {}
+    cash: dict[str, Decimal] = defaultdict(Decimal)
+    for trade in sorted(trades, key=lambda one: (one["portfolio_name"], one["sequence"])):
+        corner = (trade["portfolio_name"], trade["symbol"])
+        sign = 1 if trade["side"] == "BUY" else -1
+        fill, value = sign * Decimal(trade["quantity"]), sign * Decimal(trade["gmv"])
+        held[corner] = _after(held.get(corner, (Decimal(0),) * 3), fill, value)
+        cash[trade["portfolio_name"]] -= value
+    return held, cash
+
+
+def _after(before: tuple[Decimal, ...], fill: Decimal, value: Decimal) -> tuple[Decimal, ...]:
+    quantity, cost, realized = before
+    if quantity * fill >= 0:
+        return quantity + fill, cost + value, realized
+    closed = min(abs(quantity), abs(fill))
+    released = _rounded(cost * closed / abs(quantity)) if closed < abs(quantity) else cost
+    closing = _rounded(_EXACT.divide(value * closed, abs(fill)))
+    return quantity + fill, cost - released + value - closing, realized - closing - released
+
+
+def _rounded(amount: Decimal) -> Decimal:
+    return amount.quantize(_UNIT, context=_EXACT)
+
+
+def _judge_sample(client: Client, orders: dict[str, Row]) -> list[str]:
+    """Some orders, one by one: their histories lead where they stand, their fills add up."""
+    faults = []
+    for order_id in client.random.sample(sorted(orders), min(_SAMPLE, len(orders))):
+        order = client.ask("read", "GET", f"/api/v1/orders/{order_id}").told
+        own = (Decimal(fill["quantity"]) for fill in order["fills"])
+        filled = sum(own, _carried(order, orders))
+        if filled != Decimal(order["filled_quantity"]):
+            faults.append(f"{order_id}: fills add up to {filled}, it says {order['filled_quantity']}")
+        moves = [event["to_status"] for event in order["events"]]
+        if moves[0] != "INITIALIZED" or moves[-1] != order["status"]:
+            faults.append(f"{order_id}: is {order['status']}, its history is {moves}")
+    return faults

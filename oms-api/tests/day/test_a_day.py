@@ -1,0 +1,42 @@
+"""A day at speed: orders of every kind, prices that move, deaths and restarts; all of it adds up."""
+
+from decimal import Decimal
+
+import pytest
+
+from tests.day.judge import recomputed
+from tests.day.simulation import simulate
+
+
+@pytest.mark.timeout(180)
+def test_a_short_day_adds_up(database_url, tmp_path):
+    day = simulate(database_url, tmp_path, tickets=3_000, seed=1, kills=2, seconds=90)
+    print(day)
+    assert not day.faults, "\n".join(day.faults[:20])
+    assert day.journal.slowest < 15
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("seed", [11])
+def test_a_whole_day_adds_up(new_database, tmp_path, seed):
+    day = simulate(new_database("postgresql"), tmp_path, tickets=100_000, seed=seed, kills=8, seconds=1200)
+    print(day)
+    assert not day.faults, "\n".join(day.faults[:20])
+    assert day.journal.slowest < 15
+
+
+def trade(sequence, side, quantity, gmv):
+    facts = {"portfolio_name": "Growth", "symbol": "AAPL", "sequence": sequence, "side": side}
+    return facts | {"quantity": quantity, "gmv": gmv}
+
+
+def test_the_judge_works_a_position_out_through_zero():
+    rows = [
+        trade(2, "BUY", "100", "1200"),
+        trade(1, "BUY", "100", "1000"),
+        trade(3, "SELL", "250", "3250"),
+    ]
+    held, cash = recomputed(rows)
+    assert held["Growth", "AAPL"] == (Decimal(-50), Decimal(-650), Decimal(400))
+    assert cash["Growth"] == Decimal(1050)
