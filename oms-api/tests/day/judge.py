@@ -155,8 +155,8 @@ def _judge_books(client: Client, trades: list[Row]) -> list[str]:
 
 
 def recomputed(trades: list[Row]) -> tuple[dict[Corner, tuple[Decimal, ...]], dict[str, Decimal]]:
-    """Return quantity, cost and realised P&L by portfolio and symbol, and what moved each portfolio's cash: by
-    average cost, as anybody would work it out from the fills.
+    """Return quantity, cost and realised P&L by portfolio and symbol, and what moved each portfolio's cash:
+    by average cost, as anybody would work it out from the fills.
     """
     held: dict[Corner, tuple[Decimal, ...]] = {}
     cash: dict[str, Decimal] = defaultdict(Decimal)

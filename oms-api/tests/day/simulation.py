@@ -42,9 +42,9 @@ class Day:
     def __str__(self) -> str:
         told = self.journal
         return (
-            f"{dict(told.stands)}\n"
-            f"{self.tickets} tickets in {self.seconds:.0f} s, {self.rate:,.0f}/s; "
-            f"{len(told.intents)} requests, {told.broken} broken connections, {len(told.halts)} halts, slowest answer {told.slowest:.1f} s"
+            f"{self.tickets} tickets in {self.seconds:.0f} s, {self.rate:,.0f}/s: {dict(told.stands)}\n"
+            f"{len(told.intents)} requests, {told.broken} broken connections, {len(told.halts)} halts, "
+            f"slowest answer {told.slowest:.1f} s"
         )
 
 
