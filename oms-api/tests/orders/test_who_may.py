@@ -112,3 +112,10 @@ def test_everything_done_for_a_person_names_the_person(market):
     assert {event["actor"] for event in market.found(order["id"])["events"]} == {person_at(market), "paper"}
     (trade,) = market.trades()
     assert trade["actor"] == person_at(market)
+
+
+def test_orders_are_found_by_the_person_who_placed_them_and_by_the_user_they_name(market):
+    mine = acting(market)().json()["id"]
+    named = market.order(user_id="U123")["id"]
+    assert [one["id"] for one in market.get("/orders", user=person_at(market)).json()] == [mine]
+    assert [one["id"] for one in market.get("/orders", user="U123").json()] == [named]

@@ -29,7 +29,7 @@ class Listed(NamedTuple):
 
 
 class OrderFilter(NamedTuple):
-    """Which orders; None is any."""
+    """Which orders; None is any. `user` is whom the ticket names, or the person who placed it."""
 
     status: Status | None = None
     is_open: bool | None = None
@@ -37,7 +37,7 @@ class OrderFilter(NamedTuple):
     portfolio_key: str | None = None
     side: str | None = None
     strategy: str | None = None
-    user_id: str | None = None
+    user: str | None = None
     client_order_id: str | None = None
     since: datetime | None = None
     until: datetime | None = None
@@ -97,11 +97,12 @@ def _conditions(wanted: OrderFilter) -> list[Any]:
         PORTFOLIOS.c.name_key: wanted.portfolio_key,
         ORDERS.c.side: wanted.side,
         ORDERS.c.strategy: wanted.strategy,
-        ORDERS.c.user_id: wanted.user_id,
         ORDERS.c.client_order_id: wanted.client_order_id,
     }
     conditions: list[Any] = [column == value for column, value in equal.items() if value is not None]
     conditions += _within(wanted.portfolios)
+    if wanted.user is not None:
+        conditions.append((ORDERS.c.user_id == wanted.user) | (ORDERS.c.actor == wanted.user))
     if wanted.is_open is not None:
         conditions.append(IS_OPEN if wanted.is_open else IS_FINAL)
     if wanted.since is not None:  # ids begin with the time

@@ -41,7 +41,7 @@ class OrderQuery(BaseModel):
     portfolio: Wanted | None = None
     side: Literal["BUY", "SELL"] | None = None
     strategy: Wanted | None = None
-    user: Wanted | None = None
+    user: Wanted | None = Field(None, description="Whom the ticket names, or the person who placed it")
     client_order_id: Wanted | None = None
     since: When | None = Field(None, alias="from", description="Placed at this instant or later")
     until: When | None = Field(None, alias="to", description="Placed before this instant")
@@ -55,7 +55,7 @@ class OrderQuery(BaseModel):
             portfolio_key=None if self.portfolio is None else name_key(self.portfolio.strip()),
             side=self.side,
             strategy=self.strategy,
-            user_id=self.user,
+            user=self.user,
             client_order_id=self.client_order_id,
             since=self.since,
             until=self.until,

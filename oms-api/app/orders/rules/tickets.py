@@ -87,7 +87,7 @@ def _leg_errors(ticket: Ticket) -> list[FieldError]:
     """The target lies on the profitable side of the entry, the stop on the other."""
     target = ticket.take_profit.limit_price if ticket.take_profit else None
     stop = ticket.stop_loss.stop_price if ticket.stop_loss else None
-    entry = ticket.limit_price if ticket.type is OrderType.LIMIT else None
+    entry = ticket.stop_price if ticket.limit_price is None else ticket.limit_price
     errors = []
     if target is not None and stop is not None and not _beyond(ticket.side, target, stop):
         errors.append(_misplaced("stop_loss.stop_price", "The stop-loss must lie beyond the take-profit."))

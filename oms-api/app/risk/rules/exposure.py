@@ -83,8 +83,23 @@ def totals_of(books: Iterable[SymbolBook]) -> Totals:
     """Return what several books add up to."""
     total = Totals()
     for book in books:
-        total = plus(total, _totals(book))
+        total = plus(total, total_of(book))
     return total
+
+
+def total_of(book: SymbolBook) -> Totals:
+    """Return what one book comes to."""
+    value = market_value(book)
+    high, low = value + book.buy_value, value - book.sell_value
+    return Totals(
+        shorts=max(-value, ZERO),
+        buy_value=book.buy_value,
+        shorting_value=book.shorting_value,
+        gross=max(abs(high), abs(low)),
+        net_high=high,
+        net_low=low,
+        orders=book.orders,
+    )
 
 
 def plus(left: Totals, right: Totals) -> Totals:
@@ -118,20 +133,6 @@ def market_value(book: SymbolBook) -> Decimal:
     if not book.position or book.mark is None:
         return ZERO
     return product(book.position, book.mark)
-
-
-def _totals(book: SymbolBook) -> Totals:
-    value = market_value(book)
-    high, low = value + book.buy_value, value - book.sell_value
-    return Totals(
-        shorts=max(-value, ZERO),
-        buy_value=book.buy_value,
-        shorting_value=book.shorting_value,
-        gross=max(abs(high), abs(low)),
-        net_high=high,
-        net_low=low,
-        orders=book.orders,
-    )
 
 
 def _price_or(mark: Decimal | None, order: WorkingOrder, prices: Prices) -> Decimal:

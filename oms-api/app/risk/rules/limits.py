@@ -113,6 +113,14 @@ def rows_of(limits: Iterable[SetLimit]) -> Rows:
     return {(one.code, one.scope, one.key): one.value for one in limits}
 
 
+def narrowed(subject: Subject, rows: Rows) -> Subject:
+    """Return the subject without the names that no limit is set for: what many orders have in common."""
+    places = {(scope, key) for _, scope, key in rows}
+    return subject._replace(
+        portfolio_key=subject.portfolio_key if (LimitScope.PORTFOLIO, subject.portfolio_key) in places else "",
+    )
+
+
 def limits_for(subject: Subject, rows: Rows) -> Limits:
     """Return the limits of an order. Those that nobody set are the default profile's, or, for a live
     portfolio, missing.

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from app.clock import monotonic_seconds
 from app.risk.errors import TooManyMessages
+from app.risk.rules.words import told
 
 _MOST_BUCKETS = 100_000
 
@@ -28,7 +29,7 @@ class MessageRate:
         level = min(capacity, level + (now - at) * capacity / 60)
         if level < messages:
             wait = math.ceil((messages - level) * 60 / capacity) if capacity else 60
-            raise TooManyMessages(f"At most {per_minute:f} orders, changes and cancels a minute.", wait)
+            raise TooManyMessages(f"At most {told(per_minute)} orders, changes and cancels a minute.", wait)
         if len(self._buckets) >= _MOST_BUCKETS and sender not in self._buckets:
             self._buckets.clear()
         self._buckets[sender] = (level - messages, now)

@@ -73,6 +73,10 @@ LIMIT = {"type": "LIMIT", "limit_price": "10"}
         (LIMIT | {"take_profit": Target(Decimal(10))}, [("take_profit.limit_price", "misplaced")]),
         (LIMIT | {"stop_loss": Protection(Decimal(10))}, [("stop_loss.stop_price", "misplaced")]),
         (
+            {"type": "STOP", "stop_price": "10", "stop_loss": Protection(Decimal(11))},
+            [("stop_loss.stop_price", "misplaced")],
+        ),
+        (
             {"take_profit": Target(Decimal(1)), "stop_loss": Protection(Decimal(1))},
             [("stop_loss.stop_price", "misplaced")],
         ),

@@ -5,6 +5,7 @@ from decimal import Decimal
 from app.money import product
 from app.risk.rules.exposure import market_value, price_of, reducible
 from app.risk.rules.values import Denial, RiskInput
+from app.risk.rules.words import told
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
@@ -17,11 +18,11 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
         return None
     gross = risk.elsewhere.gross + _gross_here(risk, product(quantity, price))
     if most is not None and gross > most:
-        sentence = f"The gross exposure of a portfolio may be at most {most:,f}."
+        sentence = f"The gross exposure of a portfolio may be at most {told(most)}."
         return Denial("MAX_GROSS_EXPOSURE", sentence, most, gross)
     gross += risk.firm.gross
     if firm_most is not None and gross > firm_most:
-        sentence = f"The gross exposure of all portfolios may be at most {firm_most:,f}."
+        sentence = f"The gross exposure of all portfolios may be at most {told(firm_most)}."
         return Denial("FIRM_GROSS_EXPOSURE", sentence, firm_most, gross)
     return None
 

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 from app.money import ZERO
 from app.risk.rules.values import Denial, RiskInput
+from app.risk.rules.words import told
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
@@ -14,8 +15,10 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     for price in (order.limit_price, order.stop_price):
         if price is not None and price % instrument.tick_size:
             tick = instrument.tick_size
-            return Denial("TICK_SIZE", f"Prices of {order.symbol} come in steps of {tick:f}.", tick, price)
+            return Denial(
+                "TICK_SIZE", f"Prices of {order.symbol} come in steps of {told(tick)}.", tick, price
+            )
     if quantity % instrument.lot_size or quantity <= ZERO:
         lot = instrument.lot_size
-        return Denial("LOT_SIZE", f"Quantities of {order.symbol} come in lots of {lot:f}.", lot, quantity)
+        return Denial("LOT_SIZE", f"Quantities of {order.symbol} come in lots of {told(lot)}.", lot, quantity)
     return None

@@ -5,6 +5,7 @@ from decimal import Decimal
 from app.money import product
 from app.risk.rules.exposure import market_value, price_of
 from app.risk.rules.values import Denial, RiskInput
+from app.risk.rules.words import told
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
@@ -17,11 +18,11 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
         return None
     net = _net(risk) + product(quantity, price)
     if most is not None and net > most:
-        sentence = f"The net exposure of a portfolio may be at most {most:,f}."
+        sentence = f"The net exposure of a portfolio may be at most {told(most)}."
         return Denial("MAX_NET_EXPOSURE", sentence, most, net)
     net += risk.firm.net_high if risk.order.side == "BUY" else -risk.firm.net_low
     if firm_most is not None and net > firm_most:
-        sentence = f"The net exposure of all portfolios may be at most {firm_most:,f}."
+        sentence = f"The net exposure of all portfolios may be at most {told(firm_most)}."
         return Denial("FIRM_NET_EXPOSURE", sentence, firm_most, net)
     return None
 

@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 from app.risk.rules.values import Denial, RiskInput
+from app.risk.rules.words import told
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
@@ -10,10 +11,10 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001 
     most, firm_most = risk.limits.max_open_orders, risk.limits.firm_open_orders
     orders = Decimal(risk.elsewhere.orders + risk.book.orders + 1)
     if most is not None and orders > most:
-        sentence = f"A portfolio may have at most {most:,f} open orders."
+        sentence = f"A portfolio may have at most {told(most)} open orders."
         return Denial("MAX_OPEN_ORDERS", sentence, most, orders)
     orders += risk.firm.orders
     if firm_most is not None and orders > firm_most:
-        sentence = f"All portfolios together may have at most {firm_most:,f} open orders."
+        sentence = f"All portfolios together may have at most {told(firm_most)} open orders."
         return Denial("FIRM_OPEN_ORDERS", sentence, firm_most, orders)
     return None

@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 from app.risk.rules.values import Denial, RiskInput
+from app.risk.rules.words import told
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
@@ -10,4 +11,4 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     most = risk.limits.max_order_quantity
     if most is None or quantity <= most:
         return None
-    return Denial("MAX_ORDER_QUANTITY", f"An order may have at most {most:,f} units.", most, quantity)
+    return Denial("MAX_ORDER_QUANTITY", f"An order may have at most {told(most)} units.", most, quantity)

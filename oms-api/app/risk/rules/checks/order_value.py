@@ -5,6 +5,7 @@ from decimal import Decimal
 from app.money import product
 from app.risk.rules.exposure import price_of
 from app.risk.rules.values import Denial, RiskInput
+from app.risk.rules.words import told
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
@@ -18,4 +19,4 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     value = product(quantity, price)
     if value <= most:
         return None
-    return Denial("MAX_ORDER_VALUE", f"An order may be worth at most {most:,f}.", most, value)
+    return Denial("MAX_ORDER_VALUE", f"An order may be worth at most {told(most)}.", most, value)

@@ -5,6 +5,7 @@ from decimal import Decimal
 from app.money import product
 from app.risk.rules.exposure import price_of, reference
 from app.risk.rules.values import Denial, RiskInput
+from app.risk.rules.words import told
 
 _HUNDRED = Decimal(100)
 _COLLARED = frozenset({"MARKET", "LIMIT"})
@@ -22,7 +23,6 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001 
     bound = product(middle, (_HUNDRED + percent if is_buy else _HUNDRED - percent) / _HUNDRED)
     if price <= bound if is_buy else price >= bound:
         return None
-    sentence = (
-        f"{price:f} is more than {percent:f}% {'above' if is_buy else 'below'} the market at {middle:f}."
-    )
+    side = "above" if is_buy else "below"
+    sentence = f"{told(price)} is more than {told(percent)}% {side} the market at {told(middle)}."
     return Denial("PRICE_COLLAR", sentence, bound, price)

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 from app.risk.rules.exposure import reducible
 from app.risk.rules.values import Denial, RiskInput
+from app.risk.rules.words import told
 
 _NEVER_SHORT = "CNC"  # delivery: what is sold is delivered from the holding
 
@@ -15,5 +16,5 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     held = reducible(risk.book, "SELL")
     if quantity <= held:
         return None
-    sentence = f"Only what is held can be sold here: {held:f} {risk.order.symbol}, open sells taken off."
+    sentence = f"Only what is held can be sold here: {told(held)} {risk.order.symbol}, open sells taken off."
     return Denial("SHORT_SELLING", sentence, held, quantity)

@@ -1,0 +1,8 @@
+"""Amounts in the sentences of denials."""
+
+from decimal import Decimal
+
+
+def told(amount: Decimal) -> str:
+    """Return the amount for a reader: thousands parted, without trailing zeros."""
+    return f"{amount.normalize():,f}"

@@ -1,0 +1,15 @@
+"""Amounts in the sentences of denials."""
+
+from decimal import Decimal
+
+import pytest
+
+from app.risk.rules.words import told
+
+
+@pytest.mark.parametrize(
+    ("amount", "words"),
+    [("5.00000000", "5"), ("1000.50", "1,000.5"), ("0.05000000", "0.05"), ("1E+6", "1,000,000"), ("0", "0")],
+)
+def test_a_reader_sees_no_zeros_that_say_nothing(amount, words):
+    assert told(Decimal(amount)) == words
