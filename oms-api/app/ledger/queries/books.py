@@ -99,6 +99,11 @@ def moved_portfolios(rows: Sequence[Row]) -> Write:
     return alteration(PORTFOLIOS, _PROJECTED, ("tenant_id", "id"), rows)
 
 
+def moved_and_stamped_portfolios(rows: Sequence[Row]) -> Write:
+    """Write the projections of portfolios, and the stamps of their orders before tenant id and id."""
+    return alteration(PORTFOLIOS, (*_PROJECTED, "orders_stamp"), ("tenant_id", "id"), rows)
+
+
 def standing_fills(connection: Connection, original: TradeRow) -> Iterator[Fill]:
     """Yield, in order, the fills of the trade's symbol and product that no reversal undid, without the trade
     itself.

@@ -162,14 +162,21 @@ class Books:
         self._events.append((row.tenant_id, "trade.recorded", _payload(row), row.created_at))
         return row
 
-    def flush(self, *others: Write) -> None:
-        """Write what the batch did so far, and `others` with it."""
+    def stamp(self, place: tuple[int, int], stamp: str) -> None:
+        """Mark a locked portfolio: its orders changed."""
+        self._portfolios[place].orders_stamp = stamp
+        self._touched.add(place)
+
+    def flush(self, *others: Write, events: Sequence[Row] = ()) -> None:
+        """Write what the batch did so far, and with it `others` and further `events`."""
         write(
             self.connection,
             queries.new_trades(self._rows),
             queries.moved_positions([self._position_row(key) for key in self._moved]),
-            queries.moved_portfolios([_projection(self._portfolios[key]) for key in self._touched]),
-            new_events([*self._events, *map(self._position_event, self._moved)]),
+            queries.moved_and_stamped_portfolios(
+                [_projection(self._portfolios[key]) for key in self._touched]
+            ),
+            new_events([*self._events, *map(self._position_event, self._moved), *events]),
             *others,
         )
         for written in (self._rows, self._events, self._moved, self._touched):
@@ -246,7 +253,8 @@ def _payload(row: TradeRow) -> str:
 def _projection(state: PortfolioState) -> Row:
     amounts = (fixed(state.cash), fixed(state.realized_pnl))
     chain = (state.last_sequence, state.last_hash, state.last_trade_id, state.last_created_at)
-    return (*amounts, state.total_trades, state.total_buys, *chain, state.tenant_id, state.id)
+    counts = (state.total_trades, state.total_buys)
+    return (*amounts, *counts, *chain, state.orders_stamp, state.tenant_id, state.id)
 
 
 def _state(row: tuple[Any, ...]) -> PortfolioState:

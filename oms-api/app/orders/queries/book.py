@@ -168,12 +168,6 @@ def new_executions(rows: Sequence[ExecutionRow]) -> Write:
     return insertion(EXECUTIONS, ExecutionRow._fields, rows)
 
 
-def stamped(places: Iterable[Place], stamp: str) -> Write:
-    """Mark the portfolios: their orders changed."""
-    rows = [(stamp, *place) for place in places]
-    return alteration(PORTFOLIOS, ("orders_stamp",), ("tenant_id", "id"), rows)
-
-
 def _by_tenant(pairs: Iterable[tuple[int, Any]]) -> dict[int, list[Any]]:
     grouped: dict[int, list[Any]] = {}
     for tenant_id, value in pairs:

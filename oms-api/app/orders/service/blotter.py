@@ -12,18 +12,17 @@ from sqlalchemy import Connection
 
 from app.database.bulk import Row as EventRow
 from app.database.bulk import Write
-from app.events.service import new_events
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import book as queries
 from app.orders.rules.rows import ExecutionRow, Move
 from app.orders.rules.states import checked_move
-from app.orders.rules.values import FINAL, Order, Status
+from app.orders.rules.values import FINAL, WORKING, Order, Status, changed
 
 MOST_REMEMBERED = 200_000  # orders
 
 OrderKey = tuple[int, str]
 Place = tuple[int, int]
-BookKey = tuple[int, int, str, str]  # tenant id, portfolio id, symbol, product
+Corner = tuple[str, str]  # symbol, product
 
 
 @dataclass(slots=True)
@@ -87,7 +86,7 @@ class Blotter:
         self._moves: list[Move] = []
         self._executions: list[ExecutionRow] = []
         self._events: list[EventRow] = []
-        self.dirty: set[BookKey] = set()  # where orders changed since the exposures were last looked at
+        self.dirty: dict[Place, set[Corner]] = {}  # what changed since the exposures were last looked at
 
     def load(self, stamps: dict[Place, str]) -> None:
         """Load the open orders of the locked portfolios, by their stamps from memory where that holds."""
@@ -171,9 +170,9 @@ class Blotter:
 
     def replace(self, order: Order, **fields: Any) -> Order:
         """Change fields of an order that no history tells of (a trail's level, a link)."""
-        changed = order._replace(**fields)
-        self._store(changed)
-        return changed
+        altered = changed(order, **fields)
+        self._store(altered, order)
+        return altered
 
     def execute(self, row: ExecutionRow) -> None:
         """Add an execution."""
@@ -201,22 +200,31 @@ class Blotter:
         last = self._moves[-1]
         return (last.tenant_id, last.order_id, last.sequence, last.at)
 
-    def writes(self) -> list[Write]:
-        """Return what the batch did to orders, and remember the open ones under their new stamp."""
-        changed = [key for key in self._changed if key not in self._new]
-        touched = {(key[0], self._orders[key].portfolio_id) for key in (*self._new, *changed)}
+    @property
+    def events(self) -> Sequence[EventRow]:
+        """What is told of orders."""
+        return self._events
+
+    def stamp(self) -> dict[Place, str]:
+        """Remember the open orders under a new stamp; return the stamps of the portfolios whose orders
+        changed.
+        """
         stamp = secrets.token_hex(8)
+        touched = {(key[0], self._orders[key].portfolio_id) for key in self._changed}
         for place in touched:
             known = self._open[place]
             known.stamp = stamp
             self._memory.keep(place, known)
+        return dict.fromkeys(touched, stamp)
+
+    def writes(self) -> list[Write]:
+        """Return what the batch did to orders."""
+        changed = [key for key in self._changed if key not in self._new]
         return [
             queries.new_orders([self._orders[key] for key in self._new]),
             queries.changed_orders([self._orders[key] for key in changed]),
             queries.new_moves(self._moves),
             queries.new_executions(self._executions),
-            queries.stamped(touched, stamp),
-            new_events(self._events),
         ]
 
     def _put(
@@ -235,8 +243,8 @@ class Blotter:
         **fields: Any,
     ) -> Order:
         count = order.event_count + 1
-        moved = order._replace(status=end, event_count=count, updated_at=at, **fields)
-        self._store(moved)
+        moved = changed(order, status=end, event_count=count, updated_at=at, **fields)
+        self._store(moved, order)
         if is_new:
             self._new[moved.tenant_id, moved.id] = None
         facts = (reason, broker_words, execution_id, request_key)
@@ -245,9 +253,11 @@ class Blotter:
         self.tell(moved.tenant_id, f"order.{end.lower() if start != end else 'changed'}", told, at)
         return moved
 
-    def _store(self, order: Order) -> None:
-        key = (order.tenant_id, order.id)
-        self.dirty.add((order.tenant_id, order.portfolio_id, order.symbol, order.product))
+    def _store(self, order: Order, before: Order) -> None:
+        key, place = (order.tenant_id, order.id), (order.tenant_id, order.portfolio_id)
+        is_at_market = order.status in WORKING or before.status in WORKING
+        if is_at_market or order.filled_quantity != before.filled_quantity:
+            self.dirty.setdefault(place, set()).add((order.symbol, order.product))
         self._orders[key] = order
         self._changed[key] = None
-        self._open[order.tenant_id, order.portfolio_id].put(order)
+        self._open[place].put(order)

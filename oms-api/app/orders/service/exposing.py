@@ -7,7 +7,7 @@ from app.market_data.rules.values import Quote, mark
 from app.orders.rules.families import exclusive_id
 from app.orders.rules.values import WORKING, Order
 from app.orders.service.scene import Corner, Exposure, Place, Scene
-from app.risk.rules.exposure import book_of, minus, plus, totals_of
+from app.risk.rules.exposure import book_of, minus, plus, total_of
 from app.risk.rules.values import Prices, WorkingOrder
 
 
@@ -18,9 +18,9 @@ def exposure_in(scene: Scene, place: Place) -> Exposure:
         exposure = scene.exposures[place] = Exposure()
         due = {(key[2], key[3]) for key, held in scene.books.positions(place).items() if held.quantity}
         due |= {(order.symbol, order.product) for order in scene.blotter.open_in(place)}
+        scene.blotter.dirty.pop(place, None)
     else:
-        due = {(key[2], key[3]) for key in scene.blotter.dirty if key[:2] == place}
-    scene.blotter.dirty = {key for key in scene.blotter.dirty if key[:2] != place}
+        due = scene.blotter.dirty.pop(place, set())
     for corner in due:
         _revalue(scene, place, exposure, corner)
     return exposure
@@ -28,15 +28,15 @@ def exposure_in(scene: Scene, place: Place) -> Exposure:
 
 def _revalue(scene: Scene, place: Place, exposure: Exposure, corner: Corner) -> None:
     before = exposure.books.get(corner)
-    if before is not None:
-        exposure.total = minus(exposure.total, totals_of([before]))
     working = [one for one in scene.blotter.open_of(place, corner[0]) if one.product == corner[1]]
     held = scene.books.position((*place, *corner))
     quote = scene.quote(place[0], corner[0])
     after = book_of(held.quantity, mark_of(quote, held), working_of(working), prices_of(quote))
-    exposure.books[corner] = after
     exposure.quotes[corner] = quote
-    exposure.total = plus(exposure.total, totals_of([after]))
+    if before != after:
+        exposure.books[corner] = after
+        rest = minus(exposure.total, total_of(before)) if before else exposure.total
+        exposure.total = plus(rest, total_of(after))
 
 
 def working_of(orders: list[Order]) -> list[WorkingOrder]:

@@ -12,7 +12,7 @@ from app.orders.service.aggregates import firm_totals, needs_the_firm
 from app.orders.service.exposing import exposure_in, mark_of, prices_of, working_of
 from app.orders.service.repeats import same_order_seconds
 from app.orders.service.scene import Scene, shortest
-from app.risk.rules.exposure import book_of, minus, totals_of
+from app.risk.rules.exposure import book_of, minus, total_of
 from app.risk.rules.judging import judge
 from app.risk.rules.limits import Subject
 from app.risk.rules.values import NOTHING, Candidate, Denial, RiskInput, SymbolBook, Tradable
@@ -48,7 +48,7 @@ def risk_input(
         book=_book(scene, order, without, candidate),
         limits=limits,
         cash=portfolio.cash,
-        elsewhere=minus(exposure.total, totals_of([whole])) if whole else exposure.total,
+        elsewhere=minus(exposure.total, total_of(whole)) if whole else exposure.total,
         firm=firm_totals(scene, order) if needs_the_firm(limits) else NOTHING,
         portfolio_key=portfolio.name_key,
         state=state,

@@ -120,7 +120,7 @@ class Scene:
             for corner, quote in exposure.quotes.items()
             if self._quotes.get((place[0], corner[0]), quote) != quote
         }
-        self.blotter.dirty.update((*place, *corner) for corner in exposure.stale | requoted)
+        self.blotter.dirty[place] = exposure.stale | requoted
 
     def _proof_of(self, place: Place, stamp: str) -> str:
         """Return what no two states of a portfolio share: the last hash of its ledger, its orders' stamp."""
@@ -134,7 +134,7 @@ class Scene:
                     place, self.books.portfolio(*place).last_hash, self.books.positions(place)
                 )
         for place, exposure in self.exposures.items():
-            exposure.stale = {(key[2], key[3]) for key in self.blotter.dirty if key[:2] == place}
+            exposure.stale = self.blotter.dirty.get(place, set())
             if place[1]:
                 proof = self._proof_of(place, self.blotter.stamp_of(place))
                 self.tools.exposures.keep(place, proof, exposure)
@@ -163,12 +163,10 @@ class Scene:
         self.look_up([(tenant_id, quote.symbol)])
         if self._quotes[tenant_id, quote.symbol] != quote:
             self._quotes[tenant_id, quote.symbol] = quote
-            self.blotter.dirty.update(
-                (*place, *corner)
-                for place, exposure in self.exposures.items()
-                for corner in exposure.books
-                if (place[0], corner[0]) == (tenant_id, quote.symbol)
-            )
+            for place, exposure in self.exposures.items():
+                if place[0] == tenant_id:
+                    corners = {corner for corner in exposure.books if corner[0] == quote.symbol}
+                    self.blotter.dirty.setdefault(place, set()).update(corners)
 
     def instrument(self, tenant_id: int, symbol: str) -> Instrument:
         """Return the instrument; an unlisted one is as its rules say."""
@@ -244,7 +242,9 @@ class Scene:
 
     def flush(self) -> None:
         """Write all that the batch did."""
-        self.books.flush(*self.blotter.writes(), *self.writes)
+        for place, stamp in self.blotter.stamp().items():
+            self.books.stamp(place, stamp)
+        self.books.flush(*self.blotter.writes(), *self.writes, events=self.blotter.events)
 
 
 def shortest(amount: Decimal) -> str:

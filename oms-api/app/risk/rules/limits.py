@@ -113,11 +113,21 @@ def rows_of(limits: Iterable[SetLimit]) -> Rows:
     return {(one.code, one.scope, one.key): one.value for one in limits}
 
 
-def narrowed(subject: Subject, rows: Rows) -> Subject:
-    """Return the subject without the names that no limit is set for: what many orders have in common."""
-    places = {(scope, key) for _, scope, key in rows}
-    return subject._replace(
-        portfolio_key=subject.portfolio_key if (LimitScope.PORTFOLIO, subject.portfolio_key) in places else "",
+def places_in(rows: Rows) -> frozenset[Place]:
+    """Return where limits are set."""
+    return frozenset((scope, key) for _, scope, key in rows)
+
+
+def narrowed(subject: Subject, places: frozenset[Place]) -> Subject:
+    """Return the subject without the names that no limit is set for: many orders have the rest in common."""
+    portfolio, symbol, user, strategy, asset_class, is_live = subject
+    return Subject(
+        portfolio if (LimitScope.PORTFOLIO, portfolio) in places else "",
+        symbol if (LimitScope.INSTRUMENT, symbol) in places else "",
+        user if (LimitScope.USER, user) in places else None,
+        strategy if (LimitScope.STRATEGY, strategy) in places else None,
+        asset_class,
+        is_live,
     )
 
 

@@ -1,7 +1,7 @@
 """Limits and kill switches as this process knows them: never older than MOST_AGE_SECONDS when they decide."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -9,7 +9,16 @@ from sqlalchemy import Connection
 from app.clock import iso, monotonic_seconds
 from app.risk.queries.limits import limits_of_tenants
 from app.risk.queries.switches import switches_of
-from app.risk.rules.limits import Rows, Subject, limits_for, rows_of, standing
+from app.risk.rules.limits import (
+    Place,
+    Rows,
+    Subject,
+    limits_for,
+    narrowed,
+    places_in,
+    rows_of,
+    standing,
+)
 from app.risk.rules.switches import ALL_ACTIVE, Switches, SwitchScope
 from app.risk.rules.values import Limits, TradingState
 
@@ -25,7 +34,8 @@ class _Known:
     since: float
     rows: Rows
     switches: Switches
-    resolved: dict[Subject, Limits] = field(default_factory=dict)
+    places: frozenset[Place]  # where there are limits
+    resolved: dict[Subject, Limits]
 
 
 class Controls:
@@ -46,11 +56,14 @@ class Controls:
             self._known.clear()
         for tenant_id in stale:
             rows = rows_of(standing(limits[tenant_id], iso(now)))
-            self._known[tenant_id] = _Known(moment, rows, switches[tenant_id])
+            before = self._known.get(tenant_id)
+            resolved = before.resolved if before is not None and before.rows == rows else {}
+            self._known[tenant_id] = _Known(moment, rows, switches[tenant_id], places_in(rows), resolved)
 
     def limits(self, tenant_id: int, subject: Subject) -> Limits:
         """Return the limits of an order."""
         known = self._known[tenant_id]
+        subject = narrowed(subject, known.places)
         found = known.resolved.get(subject)
         if found is None:
             if len(known.resolved) >= _MOST_SUBJECTS:
