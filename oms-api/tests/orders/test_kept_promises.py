@@ -88,3 +88,28 @@ def test_what_is_over_by_the_clock_is_neither_replaced_nor_cancelled(rig):
     outcomes = [rig.replace(orders[0], limit_price="101"), rig.cancel(orders[1])]
     assert all(isinstance(outcome, OrderIsFinal) for outcome in outcomes)
     assert [rig.order(order).status for order in orders] == [Status.EXPIRED] * 2
+
+
+def half_filled_bracket(market):
+    market.quote("AAPL", "99", "101", "100", ask_size="4")
+    legs = {"take_profit": {"limit_price": "120"}, "stop_loss": {"stop_price": "80"}}
+    order = market.order(**AT_LIMIT | {"limit_price": "101"}, **legs)
+    assert order["status"] == "PARTIALLY_FILLED"
+    return order
+
+
+def test_closing_a_position_ends_the_bracket_that_made_it_its_entry_included(market):
+    order = half_filled_bracket(market)
+    closed = market.post("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL"})
+    assert (closed.status_code, closed.json()["status"]) == (201, "FILLED")
+    ended = market.found(order["id"])
+    assert {ended["status"], *(leg["status"] for leg in ended["legs"])} == {"CANCELED"}
+    assert market.portfolio()["positions"]["AAPL"]["quantity"] == "0"
+
+
+def test_a_close_that_risk_denies_leaves_the_exits_where_they_are(market):
+    order = half_filled_bracket(market)
+    turn(market, "HALTED")
+    closed = market.post("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL"})
+    assert closed.json()["denial"]["code"] == "HALTED"
+    assert [leg["status"] for leg in market.found(order["id"])["legs"]] == ["ACCEPTED"] * 2

@@ -4,9 +4,9 @@ from decimal import Decimal
 
 from app.clock import iso
 from app.orders.errors import MoreThanHeld, NothingToClose
+from app.orders.rules.families import EXITS
 from app.orders.rules.making import Home, new_order
 from app.orders.rules.values import FINAL, Order, OrderType, Role, Status, Ticket, TimeInForce
-from app.orders.service.changing import who
 from app.orders.service.commands import ClosePosition, Done
 from app.orders.service.groups import cancel
 from app.orders.service.judging import count_message
@@ -17,8 +17,8 @@ from app.orders.service.scene import Place, Scene, shortest
 def close(scene: Scene, command: ClosePosition, place: Place | None) -> Done:
     """Send the order that closes the position, or a part of it. Raises NothingToClose, MoreThanHeld.
 
-    Orders that would close the same position are cancelled first where all of it is closed. A flatten acts in
-    spite of a kill switch.
+    Where all of it is closed, orders that would close it too are cancelled first, and the entries whose exits
+    they are. A flatten acts in spite of a kill switch.
     """
     origin = command.origin
     known = repeated_request(scene, origin)
@@ -32,10 +32,10 @@ def close(scene: Scene, command: ClosePosition, place: Place | None) -> Done:
     made = _against(scene, command, place, held)
     if not command.in_spite_of_halt:
         count_message(scene, origin, made)
-    if command.quantity is None:
-        _clear(scene, command, place, made.side)
+    rivals = [] if command.quantity is not None else _rivals(scene, place, made)
     order = add(scene, made)
-    if command.in_spite_of_halt or not denied(scene, order):
+    if command.in_spite_of_halt or not denied(scene, order, *rivals):
+        _clear(scene, rivals, order)
         send(scene, order)
     return shown(scene, order.tenant_id, [order.id])
 
@@ -57,16 +57,27 @@ def _against(scene: Scene, command: ClosePosition, place: Place, held: Decimal) 
     return order._replace(idempotency_key=origin.idempotency_key, request_hash=origin.request_hash)
 
 
-def _clear(scene: Scene, command: ClosePosition, place: Place, side: str) -> None:
-    """Cancel what would close the position a second time."""
-    for known in scene.blotter.open_in(place):
-        order = scene.blotter.get(known.tenant_id, known.id)
-        if _closes(order, command, side):
-            at = iso(command.origin.at)
-            cancel(scene, order, at, who(command.origin), reason="The position is closed.")
+def _rivals(scene: Scene, place: Place, closing: Order) -> list[Order]:
+    """Return what would close the position again, and entries that would go on without their exits."""
+    rivals: dict[str, Order] = {}
+    for order in scene.blotter.open_in(place):
+        if not _closes_too(order, closing):
+            continue
+        rivals[order.id] = order
+        entry = scene.blotter.find(place[0], order.parent_id or "") if order.role in EXITS else None
+        if entry is not None and entry.status not in FINAL:
+            rivals[entry.id] = entry
+    return list(rivals.values())
 
 
-def _closes(order: Order, command: ClosePosition, side: str) -> bool:
-    is_here = (order.symbol, order.product, order.side) == (command.symbol, command.product, side)
+def _closes_too(order: Order, closing: Order) -> bool:
+    is_here = (order.symbol, order.product, order.side) == (closing.symbol, closing.product, closing.side)
     is_leg_to_come = order.status is Status.HELD and order.role is not None and order.role is not Role.EITHER
-    return is_here and order.status not in FINAL and not is_leg_to_come
+    return is_here and not is_leg_to_come
+
+
+def _clear(scene: Scene, rivals: list[Order], closing: Order) -> None:
+    for known in rivals:
+        order = scene.blotter.get(known.tenant_id, known.id)  # one of its group may have ended it
+        if order.status not in FINAL:
+            cancel(scene, order, closing.created_at, closing.placed_by, reason="The position is closed.")

@@ -18,19 +18,13 @@ from app.risk.rules.limits import Subject
 from app.risk.rules.values import NOTHING, Candidate, Denial, RiskInput, SymbolBook, Tradable
 
 
-def judged(
-    scene: Scene, order: Order, replaced: Order | None = None, *, confirms: bool = False
-) -> Denial | None:
-    """Return risk's denial of the order, or None; `replaced` would give way to it, and `confirms` says that a
-    repeat is meant.
-    """
-    return judge(risk_input(scene, order, replaced, confirms=confirms))
+def judged(scene: Scene, order: Order, *gone: Order, confirms: bool = False) -> Denial | None:
+    """Return risk's denial of the order, or None; those `gone` would give way, `confirms` means a repeat."""
+    return judge(risk_input(scene, order, *gone, confirms=confirms))
 
 
-def risk_input(
-    scene: Scene, order: Order, replaced: Order | None = None, *, confirms: bool = False
-) -> RiskInput:
-    """Return all that the checks look at; `replaced` and the order itself do not count."""
+def risk_input(scene: Scene, order: Order, *gone: Order, confirms: bool = False) -> RiskInput:
+    """Return all that the checks look at; those `gone` and the order itself do not count."""
     portfolio = scene.portfolio(order)
     instrument = scene.instrument(order.tenant_id, order.symbol)
     state, scope = scene.state(order)
@@ -39,7 +33,7 @@ def risk_input(
     corner = (order.symbol, order.product)
     exposure = exposure_in(scene, (order.tenant_id, order.portfolio_id))
     whole = exposure.books.get(corner)
-    without = {order.id, replaced.id if replaced else ""}
+    without = {order.id, *(one.id for one in gone)}
     limits = scene.tools.controls.limits(order.tenant_id, _subject(scene, order, instrument))
     return RiskInput(
         order=candidate,

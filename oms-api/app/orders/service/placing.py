@@ -114,9 +114,9 @@ def add(scene: Scene, order: Order) -> Order:
     return added
 
 
-def denied(scene: Scene, order: Order, replaced: Order | None = None, *, confirms: bool = False) -> bool:
-    """Let risk judge the order, and deny it where risk says no."""
-    denial = unsized(order) or judged(scene, order, replaced, confirms=confirms)
+def denied(scene: Scene, order: Order, *gone: Order, confirms: bool = False) -> bool:
+    """Let risk judge the order as if those `gone` were, and deny it where risk says no."""
+    denial = unsized(order) or judged(scene, order, *gone, confirms=confirms)
     if denial is None:
         return False
     at, text = order.created_at, denial_text(denial)
