@@ -16,11 +16,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from app.clock import iso
 from app.instruments.schemas import Symbol
 from app.ledger.rules.accounting import average_cost
 from app.ledger.rules.chain import TradeRow
-from app.ledger.rules.marks import MarkedPosition
 from app.ledger.rules.tickets import Report, portfolio_name_error
 from app.money import ZERO, fits, fixed, money_text, parse_plain, quantity_text
 from app.wire.fields import Amount, PositiveAmount, at_most, clean
@@ -225,23 +223,6 @@ class PortfolioOut(SummaryOut):
     positions: dict[str, PositionOut]
 
 
-class HeldPositionOut(PositionOut):
-    """A position at its mark: mid, else last, else its last trade's price."""
-
-    portfolio_name: str = Field(examples=["Tech Portfolio"])
-    symbol: str = Field(examples=["AAPL"])
-    product: str | None = Field(examples=[None])
-    mark: str = Field(examples=["180.00"])
-    mark_source: Literal["quote", "trade"]
-    mark_age_seconds: float = Field(examples=[0.25])
-    mark_is_stale: bool = Field(description="The mark is older than 60 seconds")
-    market_value: str = Field(examples=["18000.00"])
-    unrealized_pnl: str = Field(examples=["500.00"], description="Market value - cost")
-    currency: str = Field(examples=["USD"], description="Of the portfolio")
-    opened_at: str | None = Field(examples=["2026-11-20T15:04:05.123456Z"], description="Null when flat")
-    updated_at: str = Field(examples=["2026-11-20T15:04:05.123456Z"], description="Its last trade")
-
-
 def trade_out(row: TradeRow, portfolio_name: str, reversed_by: str | None = None) -> dict[str, Any]:
     """Return the row as `TradeOut` describes it."""
     return {
@@ -284,24 +265,4 @@ def position_out(quantity: str, cost: str, realized_pnl: str) -> dict[str, str]:
         "avg_cost": money_text(fixed(average)),
         "cost": money_text(cost),
         "realized_pnl": money_text(realized_pnl),
-    }
-
-
-def held_position_out(found: MarkedPosition) -> dict[str, Any]:
-    """Return a position at its mark as `HeldPositionOut` describes it."""
-    held, mark, valuation = found
-    return {
-        "portfolio_name": held.portfolio_name,
-        "symbol": held.symbol,
-        "product": held.product or None,
-        **position_out(fixed(held.quantity), fixed(held.cost), fixed(held.realized_pnl)),
-        "mark": money_text(fixed(mark.price)),
-        "mark_source": mark.source,
-        "mark_age_seconds": valuation.age_seconds,
-        "mark_is_stale": valuation.is_stale,
-        "market_value": money_text(fixed(valuation.market_value)),
-        "unrealized_pnl": money_text(fixed(valuation.unrealized_pnl)),
-        "currency": held.currency,
-        "opened_at": None if held.opened_at is None else iso(held.opened_at),
-        "updated_at": iso(held.last_at),
     }

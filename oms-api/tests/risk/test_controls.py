@@ -71,6 +71,13 @@ def test_what_this_process_changed_is_known_at_once(engine):
     assert known(controls, engine)[0] == 50
 
 
+def test_a_batch_under_way_goes_on_with_what_it_has_read(engine):
+    controls = Controls(Clock())
+    assert known(controls, engine)[0] == 1_000_000
+    controls.forget(1)  # by the event loop, while the writer's thread judges
+    assert controls.limits(1, Subject("growth", "AAPL")).max_order_quantity == 1_000_000
+
+
 def test_a_limit_that_has_ended_gives_way(engine):
     clock = Clock()
     controls = Controls(clock)

@@ -9,7 +9,7 @@ from app.identity.dependencies import Reader
 from app.identity.rules.access import Caller
 from app.instruments.schemas import Symbol
 from app.ledger.queries.positions import PositionFilter
-from app.ledger.schemas import HeldPositionOut, held_position_out
+from app.ledger.routes.held import HeldPositionOut, held_position_out
 from app.ledger.service.positions import one_position, page_of_positions
 from app.market_data.dependencies import TheMarket
 from app.text import name_key

@@ -1,5 +1,6 @@
 """Limits and kill switches as this process knows them: never older than MOST_AGE_SECONDS when they decide."""
 
+import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -83,8 +84,12 @@ class Controls:
         return (known.switches if known else ALL_ACTIVE).state(portfolio_key, strategy)
 
     def forget(self, tenant_id: int) -> None:
-        """Read the tenant's anew next time: something was changed by this process."""
-        self._known.pop(tenant_id, None)
+        """Read the tenant's anew next time: something was changed by this process. A batch that is under way
+        in the writer's thread goes on with what it has read.
+        """
+        known = self._known.get(tenant_id)
+        if known is not None:
+            known.since = -math.inf
 
     def _is_fresh(self, tenant_id: int, moment: float) -> bool:
         known = self._known.get(tenant_id)
