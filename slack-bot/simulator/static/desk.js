@@ -6,6 +6,7 @@ import { store } from "./store.js";
 
 const FRESH_MILLISECONDS = 2000;
 const TRAIL_SIGN = { trail_amount: "", trail_percent: "%" };
+const ROLES = { either: "OCO", follower: "OTO" };
 let timer = 0;
 let asked = 0;
 
@@ -74,8 +75,8 @@ function orderTable(orders) {
   return table(["Symbol", "Side", "Quantity", "Filled", "Type", "Price", "Status"], [2, 3, 5], byPortfolio(orders).map(([name, rows]) => [
     name, rows.map((order) => ({
       class: known.has(order.parent_id) ? "leg" : null,
-      cells: [order.symbol, side(order.side), order.quantity, order.filled_quantity,
-        [words(order.type), el("small", {}, `${order.time_in_force}${order.role ? ` · ${words(order.role)}` : ""}`)],
+      cells: [order.symbol, side(order.side), grouped(order.quantity), grouped(order.filled_quantity),
+        [words(order.type), el("small", {}, order.role ? `${order.time_in_force} · ${ROLES[order.role] || words(order.role)}` : order.time_in_force)],
         price(order), words(order.status)],
     })),
   ]));
@@ -84,10 +85,9 @@ function orderTable(orders) {
 function positionTable(positions) {
   return table(["Symbol", "Quantity", "Average cost", "Mark", "Unrealised"], [1, 2, 3, 4], byPortfolio(positions).map(([name, rows]) => [
     name, rows.map((row) => ({
-      cells: [row.product ? `${row.symbol} ${row.product}` : row.symbol, row.quantity, row.avg_cost,
-        row.mark === null ? "none" : [row.mark, row.mark_is_stale && el("small", {}, "stale")],
-        row.unrealized_pnl === null ? "not known"
-          : el("span", { class: row.unrealized_pnl.startsWith("-") ? "bad" : "good" }, signed(row.unrealized_pnl))],
+      cells: [row.product ? `${row.symbol} ${row.product}` : row.symbol, grouped(row.quantity), grouped(row.avg_cost),
+        [grouped(row.mark), row.mark_is_stale && el("small", {}, "stale")],
+        el("span", { class: row.unrealized_pnl.startsWith("-") ? "bad" : "good" }, signed(row.unrealized_pnl))],
     })),
   ]));
 }
@@ -109,12 +109,13 @@ function table(heads, numeric, groups) {
 }
 
 const side = (text) => el("span", { class: text === "BUY" ? "good" : "bad" }, text);
-const signed = (amount) => (amount.startsWith("-") || /^[0.]*$/.test(amount) ? amount : `+${amount}`);
+const signed = (amount) => (amount.startsWith("-") || /^[0.]*$/.test(amount) ? grouped(amount) : `+${grouped(amount)}`);
+const grouped = (amount) => amount.replace(/^-?\d+/, (whole) => whole.replace(/\d(?=(\d{3})+$)/g, "$&,"));
 const words = (text) => text.replaceAll("_", " ").toLowerCase().replace(/^./, (letter) => letter.toUpperCase());
 
 function price(order) {
   const trail = Object.keys(TRAIL_SIGN).find((name) => order[name] !== null);
-  if (trail) return [order.trail_level || "no level yet", el("small", {}, `trails by ${order[trail]}${TRAIL_SIGN[trail]}`)];
-  if (order.stop_price && order.limit_price) return [order.limit_price, el("small", {}, `stop ${order.stop_price}`)];
-  return order.limit_price || order.stop_price || "market";
+  if (trail) return [order.trail_level ? grouped(order.trail_level) : "no level yet", el("small", {}, `trails by ${order[trail]}${TRAIL_SIGN[trail]}`)];
+  if (order.stop_price && order.limit_price) return [grouped(order.limit_price), el("small", {}, `stop ${grouped(order.stop_price)}`)];
+  return grouped(order.limit_price || order.stop_price || "market");
 }

@@ -1,0 +1,85 @@
+"""Orders with nothing replaced: placed over REST, seen on the simulator's desk, filled by the market."""
+
+import secrets
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from desk import Desk
+
+pytestmark = pytest.mark.e2e
+BEN = "slack:T0DESK00001:U0BENOKAF02"
+
+
+@pytest.fixture
+def portfolio(desk):
+    """A portfolio of this test's own, left without open orders."""
+    name = f"Desk {secrets.token_hex(3)}"
+    yield name
+    desk.administer("POST", "/orders:cancel-all", reason="The test is over")
+
+
+def place(desk: Desk, portfolio: str, symbol: str, **more: Any) -> None:
+    ticket = {"portfolio_name": portfolio, "symbol": symbol, "side": "BUY", "quantity": "10"}
+    desk.administer("POST", "/orders", **ticket | more)
+
+
+def quote(desk: Desk, symbol: str, bid: str, ask: str) -> None:
+    desk.administer("PUT", f"/quotes/{symbol}", bid=bid, ask=ask, last=bid)
+
+
+def test_the_desk_shows_what_works_and_what_is_held_while_one_looks(slack, desk, portfolio):
+    quote(desk, "DESKA", "1499", "1500")
+    slack.page.get_by_test_id("desk-button").click()
+    orders, positions = (slack.page.get_by_test_id(f"desk-{what}") for what in ("orders", "positions"))
+    expect(orders).to_contain_text("None.")
+
+    legs = {"take_profit": {"limit_price": "1600"}, "stop_loss": {"stop_price": "1300"}}
+    place(desk, portfolio, "DESKA", type="LIMIT", limit_price="1450.5", time_in_force="GTC", **legs)
+    rows = orders.get_by_role("row").filter(has_text="DESKA")
+    expect(rows).to_have_count(3)
+    expect(rows.nth(0)).to_contain_text("BUY100LimitGTC · Entry1,450.50Accepted")
+    expect(rows.filter(has_text="Take profit")).to_contain_text("Held")
+
+    quote(desk, "DESKA", "1440", "1450")  # through the limit: it fills at the ask
+    expect(rows).to_have_count(2)
+    expect(rows.filter(has_text="Stop loss")).to_contain_text("Accepted")
+    held = positions.get_by_role("row").filter(has_text="DESKA")
+    expect(held).to_contain_text("101,450.001,445.00-50.00")
+
+    quote(desk, "DESKA", "1601", "1602")  # the target is reached, and its sibling goes
+    expect(rows).to_have_count(0)
+    expect(held).to_have_count(0)
+    assert desk.get("/portfolios", detail="true", q=portfolio)[0]["realized_pnl"] == "1510.00"
+
+
+def test_the_desk_says_that_the_oms_is_away_and_comes_back_by_itself(slack, desk, portfolio):
+    place(desk, portfolio, "DESKB", type="LIMIT", limit_price="0.01", time_in_force="GTC")
+    slack.page.get_by_test_id("desk-button").click()
+    orders = slack.page.get_by_test_id("desk-orders")
+    expect(orders).to_contain_text("DESKB")
+    desk.kill_oms()
+    try:
+        expect(slack.page.get_by_test_id("desk")).to_contain_text("The OMS does not answer.")
+        expect(orders).to_contain_text("Not known.")
+    finally:
+        desk.start_oms()
+    expect(orders).to_contain_text("DESKB")
+
+
+def test_whoever_is_narrowed_sees_their_own_desk(slack, desk, portfolio):
+    place(desk, portfolio, "DESKC", type="LIMIT", limit_price="0.01", time_in_force="GTC")
+    place(desk, f"{portfolio} two", "DESKD", type="LIMIT", limit_price="0.01", time_in_force="GTC")
+    slack.be("Ben Okafor")
+    slack.page.get_by_test_id("desk-button").click()
+    orders = slack.page.get_by_test_id("desk-orders")
+    expect(orders).to_contain_text("DESKC")
+    desk.change_person(BEN, portfolios=[f"{portfolio} two"])
+    try:
+        expect(orders).not_to_contain_text("DESKC")
+        expect(orders).to_contain_text("DESKD")
+        slack.be("Ava Chen")
+        expect(orders).to_contain_text("DESKC")
+    finally:
+        desk.change_person(BEN, portfolios=None)
