@@ -29,6 +29,11 @@ def _one_of(column: str, values: Iterable[str]) -> str:
 
 _FINAL = [status for status in Status if status in FINAL]
 _LISTED = ", ".join(repr(str(status)) for status in _FINAL)
+_HAS_PARENT, _HAS_GROUP = text("parent_id IS NOT NULL"), text("group_id IS NOT NULL")
+_OF_KIN = (  # most orders stand alone
+    Index(None, "tenant_id", "parent_id", postgresql_where=_HAS_PARENT, sqlite_where=_HAS_PARENT),
+    Index(None, "tenant_id", "group_id", postgresql_where=_HAS_GROUP, sqlite_where=_HAS_GROUP),
+)
 IS_OPEN, IS_FINAL = text(f"status NOT IN ({_LISTED})"), text(f"status IN ({_LISTED})")
 
 
@@ -54,8 +59,7 @@ class OrderRecord(Base):
         ),
         Index(None, "tenant_id", "portfolio_id", "id"),
         Index(None, "tenant_id", "symbol", "id"),
-        Index(None, "tenant_id", "parent_id"),
-        Index(None, "tenant_id", "group_id"),
+        *_OF_KIN,
         CheckConstraint("side IN ('BUY', 'SELL')", name="side_is_known"),
         CheckConstraint(_one_of("type", OrderType), name="type_is_known"),
         CheckConstraint(_one_of("time_in_force", TimeInForce), name="time_in_force_is_known"),

@@ -163,8 +163,16 @@ def _make_orders() -> None:
         postgresql_where=_IS_OPEN,
         sqlite_where=_IS_OPEN,
     )
-    op.create_index(op.f("ix_orders_tenant_id_group_id"), "orders", ["tenant_id", "group_id"], unique=False)
-    op.create_index(op.f("ix_orders_tenant_id_parent_id"), "orders", ["tenant_id", "parent_id"], unique=False)
+    for column in ("group_id", "parent_id"):
+        has_one = sa.text(f"{column} IS NOT NULL")
+        op.create_index(
+            op.f(f"ix_orders_tenant_id_{column}"),
+            "orders",
+            ["tenant_id", column],
+            unique=False,
+            postgresql_where=has_one,
+            sqlite_where=has_one,
+        )
     op.create_index(
         op.f("ix_orders_tenant_id_portfolio_id_id"),
         "orders",

@@ -40,6 +40,12 @@ def orders_by_name(connection: Connection, column: str, names: Sequence[OrderKey
     return [order_of(row) for row in matching_rows(connection, ORDERS, COLUMNS, ("tenant_id", column), names)]
 
 
+def orders_bound(connection: Connection, column: str, names: Sequence[OrderKey]) -> list[Order]:
+    """Return the orders by (tenant id, `column`) where hardly any is expected: their rows are read apart."""
+    found = matching_rows(connection, ORDERS, _KEY, ("tenant_id", column), names)
+    return orders_by_id(connection, found)
+
+
 def open_orders(connection: Connection, places: Sequence[Place]) -> list[Order]:
     """Return the open orders of the portfolios."""
     found = []

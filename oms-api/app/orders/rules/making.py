@@ -87,6 +87,8 @@ def new_order(order_id: str, home: Home, ticket: Ticket, quantity: Decimal, fami
 
 def exits(entry: Order, ticket: Ticket) -> list[tuple[Role, Ticket]]:
     """Return the tickets of the legs that an entry's ticket asks for: they take its position off again."""
+    if ticket.take_profit is None and ticket.stop_loss is None:
+        return []
     base = Ticket(
         symbol=entry.symbol,
         side="SELL" if entry.side == "BUY" else "BUY",

@@ -5,13 +5,15 @@ from typing import Any
 
 from app.brokers.rules.drills import rejection
 from app.clock import iso
+from app.errors import FieldError, Invalid
 from app.ledger.service.commands import Origin
 from app.money import ZERO, floor_to, ratio
 from app.orders.errors import ClientOrderIdReused, NoSuchOrder, OrderKeyReused
 from app.orders.rules.making import ALONE, Family, Home, exits, new_order
 from app.orders.rules.outcomes import Shown
 from app.orders.rules.states import resting_status
-from app.orders.rules.values import GroupKind, Order, Role, Status, Ticket
+from app.orders.rules.tickets import end_errors
+from app.orders.rules.values import GroupKind, Order, Role, Status, Ticket, changed
 from app.orders.service.commands import Done, PlaceGroup, PlaceOrder
 from app.orders.service.groups import end
 from app.orders.service.judging import count_message, denial_text, judged
@@ -28,11 +30,11 @@ def place(scene: Scene, command: PlaceOrder) -> Done:
     known = repeated(scene, command)
     if known is not None:
         return known
+    check_end(command.ticket, iso(command.origin.at))
     order = _make(scene, command, command.ticket, ALONE)
     count_message(scene, command.origin, order)
-    order = order._replace(
-        idempotency_key=command.origin.idempotency_key, request_hash=command.origin.request_hash
-    )
+    origin = command.origin
+    order = changed(order, idempotency_key=origin.idempotency_key, request_hash=origin.request_hash)
     legs = exits(order, command.ticket)
     if legs:
         order = order._replace(group_id=order.id, group_kind=GroupKind.BRACKET, role=Role.ENTRY)
@@ -49,6 +51,8 @@ def place_group(scene: Scene, command: PlaceGroup) -> Done:
     known = repeated(scene, command)
     if known is not None:
         return known
+    for number, ticket in enumerate(command.tickets):
+        check_end(ticket, iso(command.origin.at), f"orders.{number}.")
     first, second = (_make(scene, command, ticket, ALONE) for ticket in command.tickets)
     for order in (first, second):
         count_message(scene, command.origin, order)
@@ -69,6 +73,12 @@ def place_group(scene: Scene, command: PlaceGroup) -> Done:
         scene.blotter.move(second, Status.HELD, second.created_at, second.placed_by)
         send(scene, first)
     return shown(scene, first.tenant_id, [first.id, second.id])
+
+
+def check_end(ticket: Ticket, now: str, prefix: str = "") -> None:
+    """Raise Invalid where the ticket would be over before it began. A repeat may come after its end."""
+    for bad in end_errors(ticket, now):
+        raise Invalid(bad.message, [FieldError(f"{prefix}{bad.field}", bad.message, bad.code)])
 
 
 def repeated(scene: Scene, command: PlaceOrder | PlaceGroup) -> Done | None:

@@ -116,7 +116,7 @@ def _find_bound(connection: Connection, plan: Plan) -> None:
         ("client_order_id", plan.client_order_ids),
         ("idempotency_key", plan.request_keys),
     ):
-        plan.bound += queries.orders_by_name(connection, column, sorted(names))
+        plan.bound += queries.orders_bound(connection, column, sorted(names))
     plan.places |= {(order.tenant_id, order.portfolio_id) for order in plan.bound}
 
 

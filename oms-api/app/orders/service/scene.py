@@ -155,8 +155,10 @@ class Scene:
 
     def quote(self, tenant_id: int, symbol: str) -> Quote | None:
         """Return the symbol's quote, None where there is none."""
-        self.look_up([(tenant_id, symbol)])
-        return self._quotes[tenant_id, symbol]
+        key = (tenant_id, symbol)
+        if key not in self._quotes:
+            self.look_up([key])
+        return self._quotes[key]
 
     def learn(self, tenant_id: int, quote: Quote) -> None:
         """Take a quote that has just arrived."""
@@ -170,8 +172,10 @@ class Scene:
 
     def instrument(self, tenant_id: int, symbol: str) -> Instrument:
         """Return the instrument; an unlisted one is as its rules say."""
-        self.look_up([(tenant_id, symbol)])
-        return self._instruments[tenant_id, symbol]
+        key = (tenant_id, symbol)
+        if key not in self._instruments:
+            self.look_up([key])
+        return self._instruments[key]
 
     def imagine(self, tenant_id: int, name: str, name_key: str, cash: Decimal) -> None:
         """Let there be an empty portfolio of number 0, for a look at what an order would do in it."""
