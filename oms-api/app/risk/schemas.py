@@ -25,7 +25,7 @@ from app.risk.rules.limits import SWITCHES, LimitCode, LimitScope, SetLimit
 from app.risk.rules.switches import SwitchScope
 from app.risk.rules.values import TradingState
 from app.text import name_key
-from app.wire.fields import Amount, amount_schema
+from app.wire.fields import Amount, amount_schema, capitals
 from app.wire.lists import When
 
 _KEYS: dict[str, Callable[[str], str]] = {
@@ -33,10 +33,6 @@ _KEYS: dict[str, Callable[[str], str]] = {
     "instrument": lambda text: normalise_symbol(text) or "",
 }
 ScopeName = Annotated[Label, Field(min_length=1)]
-
-
-def _capitals(value: object) -> object:
-    return value.upper() if isinstance(value, str) else value
 
 
 def _storable(amount: Any) -> Any:  # pydantic hands it through
@@ -72,7 +68,7 @@ class LimitIn(BaseModel):
 
     scope: Literal["tenant", "portfolio", "user", "strategy", "instrument"]
     name: ScopeName | None = Field(None, description="Of the portfolio, user, strategy or instrument")
-    code: Annotated[LimitCode, BeforeValidator(_capitals)]
+    code: Annotated[LimitCode, BeforeValidator(capitals)]
     value: LimitValue | None
     until: When | None = None
 

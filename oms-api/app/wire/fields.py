@@ -18,6 +18,11 @@ _WHOLE = re.compile(r"[0-9]{1,18}", re.ASCII)
 _PADDING = re.compile(r"^-?0*\.?0*|\.")
 
 
+def capitals(value: object) -> object:
+    """Return text in capitals, for words that mean the same in any case, and anything else as it is."""
+    return value.upper() if isinstance(value, str) else value
+
+
 def exact_amount(value: Any) -> Decimal:  # whatever JSON held
     """Return the amount that a JSON string or number writes plainly; a pydantic error says what else to
     send.

@@ -1,7 +1,7 @@
 """Orders that others' moves let go, and requests that ask for what cannot be."""
 
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from app.clock import iso
 from app.orders.errors import OrderIsFinal
@@ -11,6 +11,14 @@ from tests.orders.rig import START, ticket
 from tests.orders.test_stopping import WAITING, turn
 
 AT_LIMIT = {"type": "LIMIT", "limit_price": "95", "time_in_force": "GTC"}
+
+
+def wait_until(is_so):
+    """Wait for what the market duty does by itself."""
+    deadline = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < deadline, "the market duty never came to it"
+        time.sleep(0.05)
 
 
 def pair(desk, kind, *tickets):
@@ -25,11 +33,7 @@ def test_the_follower_of_an_entry_that_filled_under_a_halt_is_sent_once_it_ends(
     assert market.found(entry["id"])["status"] == "FILLED"
     assert market.found(follower["id"])["status"] == "HELD"
     turn(market, "ACTIVE")
-    deadline = time.monotonic() + 30
-    while market.found(follower["id"])["status"] == "HELD":
-        assert time.monotonic() < deadline, "the market duty never came back to it"
-        time.sleep(0.05)
-    assert market.found(follower["id"])["status"] == "ACCEPTED"
+    wait_until(lambda: market.found(follower["id"])["status"] == "ACCEPTED")
 
 
 def test_a_follower_keeps_its_own_quantity_when_its_entry_is_replaced(market):
@@ -113,3 +117,20 @@ def test_a_close_that_risk_denies_leaves_the_exits_where_they_are(market):
     closed = market.post("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL"})
     assert closed.json()["denial"]["code"] == "HALTED"
     assert [leg["status"] for leg in market.found(order["id"])["legs"]] == ["ACCEPTED"] * 2
+
+
+def test_a_dated_order_that_is_asked_for_again_after_its_end_is_told_again(market):
+    begun = market.order()["created_at"]
+    asked = ticket_body(**AT_LIMIT | {"time_in_force": "GTD"}, client_order_id="dated")
+    end = iso(datetime.fromisoformat(begun) + timedelta(seconds=2))
+    first = market.post("/orders", {**asked, "expires_at": end}).json()
+    wait_until(lambda: market.found(first["id"])["status"] == "EXPIRED")
+    again = market.post("/orders", {**asked, "expires_at": end})
+    assert (again.status_code, again.json()["id"], again.json()["status"]) == (201, first["id"], "EXPIRED")
+    late = market.post("/orders", {**asked, "expires_at": end, "client_order_id": "late"})
+    assert [error["code"] for error in late.json()["errors"]] == ["in_the_past"]
+
+
+def test_words_mean_the_same_in_any_case(market):
+    order = market.order(side="buy", type="limit", limit_price="90", time_in_force="gtc")
+    assert (order["side"], order["type"], order["time_in_force"]) == ("BUY", "LIMIT", "GTC")

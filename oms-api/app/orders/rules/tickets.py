@@ -27,13 +27,15 @@ def order_type(word: str) -> OrderType:
     return _ALIASES.get(word) or OrderType(word)
 
 
-def shape_errors(ticket: Ticket, now: str) -> list[FieldError]:
-    """Return what is wrong with the ticket as such; whether it should trade is for risk to judge."""
+def shape_errors(ticket: Ticket) -> list[FieldError]:
+    """Return what is wrong with the ticket as such, at any time; whether it should trade is for risk to
+    judge.
+    """
     return [
         *_price_errors(ticket),
         *_trail_errors(ticket),
         *_size_errors(ticket),
-        *_time_errors(ticket, now),
+        *_time_errors(ticket),
         *_leg_errors(ticket),
     ]
 
@@ -70,13 +72,18 @@ def _size_errors(ticket: Ticket) -> list[FieldError]:
     return []
 
 
-def _time_errors(ticket: Ticket, now: str) -> list[FieldError]:
+def end_errors(ticket: Ticket, now: str) -> list[FieldError]:
+    """Return what is wrong with the ticket's end at `now`."""
+    if ticket.expires_at is not None and ticket.expires_at <= now:
+        return [FieldError("expires_at", "Must be in the future.", "in_the_past")]
+    return []
+
+
+def _time_errors(ticket: Ticket) -> list[FieldError]:
     is_dated = ticket.time_in_force is TimeInForce.GTD
     if is_dated != (ticket.expires_at is not None):
         message = "GTD needs it." if is_dated else "Only GTD has one."
         return [FieldError("expires_at", message, "expires_at")]
-    if ticket.expires_at is not None and ticket.expires_at <= now:
-        return [FieldError("expires_at", "Must be in the future.", "in_the_past")]
     if ticket.time_in_force in _AUCTION and ticket.type not in {OrderType.MARKET, OrderType.LIMIT}:
         message = f"{ticket.time_in_force} is for MARKET and LIMIT orders."
         return [FieldError("time_in_force", message, "not_of_this_type")]

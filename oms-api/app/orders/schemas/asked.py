@@ -18,7 +18,7 @@ from app.orders.rules.values import (
     Ticket,
     TimeInForce,
 )
-from app.wire.fields import PositiveAmount
+from app.wire.fields import PositiveAmount, capitals
 from app.wire.lists import parse_instant
 
 ID_LENGTH = 100
@@ -27,8 +27,8 @@ _TYPES = [*OrderType, "SL", "SL-M"]
 
 def _type(value: Any) -> OrderType:  # whatever JSON held
     try:
-        return order_type(value)
-    except (ValueError, TypeError):
+        return order_type(value.upper())
+    except (ValueError, AttributeError):
         message = f"Must be one of {', '.join(_TYPES)}."
         raise PydanticCustomError("order_type", "{message}", {"message": message}) from None
 
@@ -54,6 +54,8 @@ WrittenType = Annotated[
     BeforeValidator(_type),
     WithJsonSchema({"type": "string", "enum": [str(one) for one in _TYPES]}),
 ]
+Side = Annotated[Literal["BUY", "SELL"], BeforeValidator(capitals)]
+WrittenTime = Annotated[TimeInForce, BeforeValidator(capitals)]
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 ClientOrderId = Annotated[str, Field(min_length=1, max_length=ID_LENGTH), AfterValidator(_printable)]
 Optional = Annotated[Label | None, AfterValidator(_empty_is_none)]
@@ -87,7 +89,7 @@ class TicketIn(BaseModel):
 
     portfolio_name: PortfolioName
     symbol: Symbol
-    side: Literal["BUY", "SELL"]
+    side: Side
     quantity: PositiveAmount | None = None
     type: WrittenType
     limit_price: PositiveAmount | None = None
@@ -95,7 +97,7 @@ class TicketIn(BaseModel):
     trail_amount: PositiveAmount | None = None
     trail_percent: PositiveAmount | None = Field(None, description="5 is 5%")
     notional: PositiveAmount | None = None
-    time_in_force: TimeInForce = TimeInForce.DAY
+    time_in_force: WrittenTime = TimeInForce.DAY
     expires_at: Moment | None = Field(None, description="When a GTD order ends")
     client_order_id: ClientOrderId | None = Field(None, description="Names one order of the tenant")
     product: Literal["CNC", "MIS", "NRML"] | None = None
@@ -162,7 +164,7 @@ class ChangesIn(BaseModel):
     stop_price: PositiveAmount | None = None
     trail_amount: PositiveAmount | None = None
     trail_percent: PositiveAmount | None = None
-    time_in_force: TimeInForce | None = None
+    time_in_force: WrittenTime | None = None
     expires_at: Moment | None = None
     client_order_id: ClientOrderId | None = None
     reason: Why = None
@@ -189,7 +191,7 @@ class CancelAllIn(BaseModel):
 
     portfolio_name: PortfolioName | None = None
     symbol: Symbol | None = None
-    side: Literal["BUY", "SELL"] | None = None
+    side: Side | None = None
     strategy: Optional = None
     reason: Why = None
 

@@ -8,7 +8,7 @@ from app.orders.errors import OrderIsFinal, OrderIsPending
 from app.orders.rules.families import EXITS
 from app.orders.rules.making import end_of
 from app.orders.rules.outcomes import Changes
-from app.orders.rules.tickets import shape_errors
+from app.orders.rules.tickets import end_errors, shape_errors
 from app.orders.rules.values import FINAL, Order, Role, Status, Ticket, TimeInForce
 from app.orders.service.commands import CancelAll, CancelOrder, Done, ReplaceOrder
 from app.orders.service.groups import after_fill, cancel, end
@@ -175,6 +175,6 @@ def _check(order: Order, at: str) -> None:
         time_in_force=order.time_in_force,
         expires_at=order.expires_at,
     )
-    errors = shape_errors(ticket, at)
+    errors = shape_errors(ticket) or end_errors(ticket, at)
     if errors:
         raise Invalid("The order cannot be changed so.", errors)

@@ -44,7 +44,7 @@ class OrderDesk:
     async def place(self, asking: Asking, name: str, ticket: Ticket) -> Done:
         """Place an order; DENIED or REJECTED is an outcome too. Raises Invalid where its shape is wrong."""
         origin = self._origin(asking, "place", _seen(asking, name), *_facts(ticket))
-        _check(ticket, iso(origin.at))
+        _check(ticket)
         return await self._done(PlaceOrder(origin, ticket, name, _seen(asking, name)))
 
     async def place_group(
@@ -54,7 +54,7 @@ class OrderDesk:
         facts = [fact for ticket in tickets for fact in _facts(ticket)]
         origin = self._origin(asking, "group", kind, _seen(asking, name), *facts)
         for number, ticket in enumerate(tickets):
-            _check(ticket, iso(origin.at), f"orders.{number}.")
+            _check(ticket, f"orders.{number}.")
         names = [ticket.client_order_id for ticket in tickets if ticket.client_order_id]
         if len(set(names)) < len(names):
             message = "Each order of a group needs a client_order_id of its own."
@@ -64,7 +64,7 @@ class OrderDesk:
     async def preview(self, asking: Asking, name: str, ticket: Ticket) -> Previewed:
         """Tell what a ticket would do."""
         origin = self._origin(asking, "preview")
-        _check(ticket, iso(origin.at))
+        _check(ticket)
         outcome = await self.writer.submit(PreviewOrder(origin, ticket, name, _seen(asking, name)))
         assert isinstance(outcome, Previewed)  # noqa: S101  # for the type checker
         return outcome
@@ -145,8 +145,8 @@ def _seen(asking: Asking, name: str) -> str:
     return folded
 
 
-def _check(ticket: Ticket, now: str, prefix: str = "") -> None:
-    errors = shape_errors(ticket, now)
+def _check(ticket: Ticket, prefix: str = "") -> None:
+    errors = shape_errors(ticket)
     if errors:
         named = [FieldError(f"{prefix}{bad.field}", bad.message, bad.code) for bad in errors]
         raise Invalid(errors[0].message, named)

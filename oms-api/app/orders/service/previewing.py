@@ -8,7 +8,7 @@ from app.orders.rules.outcomes import Previewed
 from app.orders.rules.values import OrderType
 from app.orders.service.commands import PreviewOrder
 from app.orders.service.judging import risk_input
-from app.orders.service.placing import sized, unsized
+from app.orders.service.placing import check_end, sized, unsized
 from app.orders.service.scene import Place, Scene
 from app.risk.rules.exposure import price_of
 from app.risk.rules.judging import headrooms, judge
@@ -17,6 +17,7 @@ from app.risk.rules.judging import headrooms, judge
 def preview(scene: Scene, command: PreviewOrder, place: Place | None) -> Previewed:
     """Return the expected price, cash and position after, and how every check stands to the ticket."""
     origin, ticket = command.origin, command.ticket
+    check_end(ticket, iso(origin.at))
     home = Home(
         origin.tenant_id,
         place[1] if place else 0,
