@@ -9,12 +9,22 @@ from sqlalchemy import Connection, text
 
 from app.database.tenants import APP_ROLE
 
-# A subquery, so that the setting is read and parsed once for a statement and not for every row it looks at.
-_MINE = "tenant_id = any((SELECT nullif(current_setting('app.tenants', true), '')::int[])::int[])"
+# A subquery, so that the setting is read once for a statement and not for every row it looks at. Not
+# `tenant_id = any(…)`: the planner would take it for a few rows of the tenant's, and read all of them instead of
+# looking up the keys that a statement asks for.
+_DECLARED = "(SELECT nullif(current_setting('app.tenants', true), '')::int[])"
+_MINE = f"array_position({_DECLARED}, tenant_id) IS NOT NULL"
 _MAKE_ROLE = f"""
     DO $$ BEGIN
         CREATE ROLE {APP_ROLE} NOLOGIN;
     EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+    END $$
+"""
+# Where another installation of the server made the role, that one's owner alone may admit others to it.
+_JOIN_ROLE = f"""
+    DO $$ BEGIN
+        GRANT {APP_ROLE} TO CURRENT_USER;
+    EXCEPTION WHEN insufficient_privilege THEN NULL;
     END $$
 """
 _STANDING = text(
@@ -29,13 +39,12 @@ _STANDING = text(
 def prepare_role(connection: Connection) -> bool:
     """Make the role of the service and join it, where that is allowed; return whether it can be used."""
     may_create, exists, is_member = connection.execute(_STANDING).one()
-    if not exists and may_create:
+    if may_create and not exists:
         connection.execute(text(_MAKE_ROLE))
-        exists = True
-    if exists and may_create and not is_member:
-        connection.execute(text(f"GRANT {APP_ROLE} TO CURRENT_USER"))
-        is_member = True
-    return bool(exists and is_member)
+    if may_create and not is_member:
+        connection.execute(text(_JOIN_ROLE))
+        is_member = connection.execute(_STANDING).one()[2]
+    return bool(is_member)
 
 
 def protect(table: str, verbs: str, *, with_role: bool) -> list[str]:
