@@ -9,9 +9,9 @@ from sqlalchemy import Connection, text
 
 from app.database.tenants import APP_ROLE
 
-# A subquery, so that the setting is read once for a statement and not for every row it looks at. Not
-# `tenant_id = any(…)`: the planner would take it for a few rows of the tenant's, and read all of them instead of
-# looking up the keys that a statement asks for.
+# A subquery, so that the setting is read once for a statement and not for every row it looks at. And not
+# `tenant_id = any(…)`: the planner would expect few rows, and read all of the tenant's instead of looking up
+# the keys that a statement asks for.
 _DECLARED = "(SELECT nullif(current_setting('app.tenants', true), '')::int[])"
 _MINE = f"array_position({_DECLARED}, tenant_id) IS NOT NULL"
 _MAKE_ROLE = f"""
