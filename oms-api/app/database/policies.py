@@ -27,6 +27,11 @@ _JOIN_ROLE = f"""
     EXCEPTION WHEN insufficient_privilege THEN NULL;
     END $$
 """
+_ORPHANS = """
+    SELECT quote_ident(tablename) FROM pg_policies JOIN pg_tables USING (schemaname, tablename)
+    WHERE policyname = 'owner_rows' AND schemaname = current_schema()
+        AND tableowner = current_user AND NOT current_user = ANY (roles)
+"""
 _STANDING = text(
     """
     SELECT (SELECT rolcreaterole OR rolsuper FROM pg_roles WHERE rolname = current_user),
@@ -45,6 +50,17 @@ def prepare_role(connection: Connection) -> bool:
         connection.execute(text(_JOIN_ROLE))
         is_member = connection.execute(_STANDING).one()[2]
     return bool(is_member)
+
+
+def adopt(connection: Connection) -> None:
+    """Let whoever owns the tables now see all of their rows: in a database that was restored under another
+    name, the policies speak of the owner of before.
+    """
+    orphans = connection.execute(text(_ORPHANS)).scalars().all()
+    for table in orphans:
+        connection.execute(text(f"ALTER POLICY owner_rows ON {table} TO CURRENT_USER"))
+    if orphans:
+        prepare_role(connection)
 
 
 def protect(table: str, verbs: str, *, with_role: bool) -> list[str]:

@@ -23,7 +23,7 @@ _ADDED = {
     "api_keys": {
         "is_narrowed": "BOOLEAN NOT NULL DEFAULT false",
         "rotated_from": "VARCHAR(12)",
-        "created_by": "VARCHAR(200)",
+        "created_by": "VARCHAR(300)",
     },
     "trades": {"actor": "VARCHAR(300)", "request_id": "VARCHAR(100)"},
 }

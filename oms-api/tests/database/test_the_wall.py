@@ -11,9 +11,12 @@ from app.database import METADATA, connect_engine, declare_tenants, normalise_ur
 from app.database.tenants import APP_ROLE, declare_every_tenant, describe_wall
 from app.database.waits import patience
 from app.ledger.queries.books import trades_by_key
+from app.ledger.rules.verification import Check
 from app.migrate import migrate
+from app.rebuild import main as rebuild_main
+from app.verify import main as verify_main
 from app.verify import verify_database
-from tests.factories import trade_body
+from tests.factories import BOOTSTRAP_KEY, trade_body
 from tests.support.postgres import program
 from tests.support.service import serving
 
@@ -265,6 +268,46 @@ def test_the_wall_does_not_lead_the_planner_past_the_indexes(new_database):
             plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).scalars())
         engine.dispose()
     assert "uq_trades_tenant_id_kind_idempotency_key" in plan, plan
+
+
+def test_a_restored_database_of_another_owner_is_not_taken_for_an_empty_one(
+    servant, databases, monkeypatch, capsys
+):
+    url = servant("heir", "CREATEROLE")
+    databases.run(f"GRANT {APP_ROLE} TO heir WITH ADMIN OPTION")
+    owner = connect_engine(url)
+    migrate(owner)
+    with serving(url) as service:
+        service.desk().trade()
+    databases.run("CREATE ROLE testator")
+    with owner.begin() as connection:  # as pg_restore --no-owner leaves it
+        for table in WALLED:
+            connection.execute(text(f"ALTER POLICY owner_rows ON {table.name} TO testator"))
+    databases.run(f"REVOKE {APP_ROLE} FROM heir")
+    monkeypatch.setenv("OMS_API_KEY", BOOTSTRAP_KEY)
+    monkeypatch.setenv("DATABASE_URL", url)
+    assert (verify_main(), rebuild_main()) == (2, 2)
+    assert "show this user nothing" in capsys.readouterr().err
+    migrate(owner)
+    assert verify_database(owner).checked[Check.CHAIN] == 1
+    with owner.begin() as connection:
+        connection.execute(text("DROP OWNED BY CURRENT_USER"))
+    owner.dispose()
+    databases.run("DROP ROLE testator")
+
+
+def test_a_service_before_its_migration_is_not_ready_and_says_so(servant, databases):
+    url = servant("early", "CREATEROLE")
+    databases.run(f"GRANT {APP_ROLE} TO early WITH ADMIN OPTION")
+    owner = connect_engine(url)
+    migrate(owner, "0001")
+    with serving(url) as service:
+        early = service.client.get("/health/ready")
+        assert (early.status_code, early.json()["migrations"]) == (503, "failed")
+        migrate(owner)
+        assert service.client.get("/health/ready").status_code == 200
+    owner.dispose()
+    databases.run(f"REVOKE {APP_ROLE} FROM early")
 
 
 def test_nothing_is_declared_on_a_connection_from_the_pool(two):
