@@ -203,3 +203,14 @@ def test_the_names_of_the_files_tell_what_alembic_tells():
 def test_a_service_that_needs_no_migration_loads_no_alembic(new_database):
     program = "import sys, app.main; sys.exit('alembic' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], cwd=HOME, check=False).returncode == 0
+
+
+def test_what_cannot_be_proven_afterwards_is_not_taken_down(serve):
+    with serve() as service:
+        service.desk().trade()
+        with (
+            service.engine.connect() as connection,
+            pytest.raises(RuntimeError, match="restore a backup instead"),
+        ):
+            command.downgrade(alembic_config(connection), "0001")
+        assert service.desk().report().status_code == 201
