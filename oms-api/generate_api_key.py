@@ -17,16 +17,19 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.admin.account import account
+from app.audit.rules.entries import Facts, TellsTooMuch
+from app.audit.service import AuditEntry, record
 from app.clock import iso, utc_now
 from app.config import ConfigurationError, load_settings
-from app.database import connect_engine, snapshot, unit_of_work
+from app.database import connect_engine, declare_tenants, snapshot, unit_of_work
 from app.database.failures import reason
-from app.errors import OmsError
-from app.identity.models import FIRST_TENANT
+from app.errors import Invalid, OmsError
 from app.identity.queries.keys import list_keys
-from app.identity.rules.access import Scope, expand_scopes
+from app.identity.rules.access import FIRST_TENANT, Scope, expand_scopes
 from app.identity.rules.keys import NAME_LENGTH, ListedKey, make_key
-from app.identity.service.keys import mint_key, revoke_key
+from app.identity.schemas.fields import RESERVED
+from app.identity.service.keys import id_in, mint_key, revoke_key
 from app.migrate import is_current
 
 DONE, REFUSED, CANNOT = 0, 1, 2
@@ -64,17 +67,37 @@ def _work(engine: Engine, wanted: argparse.Namespace, now: datetime) -> None:
             sys.stdout.writelines(_lines(list_keys(connection, FIRST_TENANT), now))
         return
     with unit_of_work(engine) as connection:
+        key = "" if wanted.revoke else _mint(connection, wanted, now)
         if wanted.revoke:
             revoke_key(connection, wanted.revoke, now)
-            key = ""
-        else:
-            expires_at = now + timedelta(days=wanted.expires_in_days) if wanted.expires_in_days else None
-            key = mint_key(connection, wanted.store, wanted.scopes, now, expires_at=expires_at)
+            _record(connection, "key.revoked", wanted.revoke, {"name": wanted.revoke}, now)
     if key:
         print(key)
         _say(f"This key is shown once. It is stored, hashed, as {wanted.store!r}.", DONE)
     else:
         _say(f"{wanted.revoke!r} is revoked; within a second it opens nothing.", DONE)
+
+
+def _mint(connection: Connection, wanted: argparse.Namespace, now: datetime) -> str:
+    expires_at = now + timedelta(days=wanted.expires_in_days) if wanted.expires_in_days else None
+    words = " ".join(wanted.scopes)
+    key = mint_key(connection, wanted.store, words, now, expires_at=expires_at, created_by=_actor())
+    until = iso(expires_at) if expires_at else None
+    facts = {"key_id": id_in(key), "name": wanted.store, "scopes": wanted.scopes, "expires_at": until}
+    _record(connection, "key.created", wanted.store, facts, now)
+    return key
+
+
+def _record(connection: Connection, action: str, name: str, facts: Facts, now: datetime) -> None:
+    try:
+        entry = AuditEntry(FIRST_TENANT, now, _actor(), "shell", action, f"key:{name}", after=facts)
+    except TellsTooMuch:
+        raise Invalid("The name reads like a secret; the audit trail would hold it for good.") from None
+    record(declare_tenants(connection, [FIRST_TENANT]), [entry])
+
+
+def _actor() -> str:
+    return f"shell:{account()}"
 
 
 def _lines(keys: list[ListedKey], now: datetime) -> list[str]:
@@ -105,7 +128,9 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     task = parser.add_mutually_exclusive_group()
-    task.add_argument("--store", metavar="NAME", type=_name, help="mint a key of that name into the database")
+    task.add_argument(
+        "--store", metavar="NAME", type=_new_name, help="mint a key of that name into the database"
+    )
     task.add_argument("--list", action="store_true", help="list the minted keys, live and revoked")
     task.add_argument("--revoke", metavar="NAME", type=_name, help="end the key of that name")
     parser.add_argument("--scopes", metavar="WORDS", type=_scopes, default="trade", help=_scopes_help())
@@ -127,17 +152,27 @@ def _name(text: str) -> str:
     return name
 
 
-def _scopes(text: str) -> str:
-    words = text.replace(",", " ")
+def _new_name(text: str) -> str:
+    name = _name(text)
+    if name.lower() in RESERVED or "~" in name:
+        raise argparse.ArgumentTypeError("this name would be taken for something else in the books")
+    return name
+
+
+def _scopes(text: str) -> list[str]:
+    words = text.replace(",", " ").split()
     try:
-        expand_scopes(words.split())
+        granted = expand_scopes(words)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{error}; {_scopes_help()}") from None
-    return words
+    if Scope.TENANTS in granted:
+        raise argparse.ArgumentTypeError(f"'tenants' is OMS_API_KEY's alone; {_scopes_help()}")
+    return sorted(granted)
 
 
 def _scopes_help() -> str:
-    return f"one or more of: {' '.join(Scope)} (trade includes read, admin everything; default trade)"
+    words = " ".join(scope for scope in Scope if scope is not Scope.TENANTS)
+    return f"one or more of: {words} (trade includes read, admin everything; default trade)"
 
 
 def _say(sentence: str, status: int) -> int:

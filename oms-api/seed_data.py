@@ -22,7 +22,7 @@ from app.clock import utc_now
 from app.config import ConfigurationError, load_settings
 from app.database import connect_engine, unit_of_work
 from app.database.failures import reason
-from app.identity.models import FIRST_TENANT
+from app.identity.rules.access import FIRST_TENANT
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import fingerprint
 from app.ledger.rules.tickets import value_trade

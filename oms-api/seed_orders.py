@@ -17,7 +17,7 @@ from app.brokers.paper.configured import paper_settings
 from app.clock import iso
 from app.config import Settings
 from app.database import Readers, declare_tenants, unit_of_work
-from app.identity.models import FIRST_TENANT
+from app.identity.rules.access import FIRST_TENANT
 from app.instruments import queries as instruments
 from app.instruments.rules import Instrument
 from app.ledger.rules.chain import fingerprint

@@ -10,14 +10,14 @@ import logging
 import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
 from app.addresses import AddressBook
 from app.clock import Now
 from app.deadline import Deadline
-from app.errors import Malformed, OmsError, TooLarge, TooSlow, Unexpected, UnsupportedMediaType
+from app.errors import Forbidden, Malformed, OmsError, TooLarge, TooSlow, Unexpected, UnsupportedMediaType
 from app.ids import new_request_id
 from app.logs import AccessLog
 from app.metrics import Metrics
@@ -54,17 +54,19 @@ _LOG = logging.getLogger(__name__)
 class FastRequest:
     """What a fast route sees. Header names are lower case; those that decide something stand once.
 
-    `address` is whose the request counts for; the gate sets `caller` and `rate`, which the answer tells.
+    `address` is whose the request counts for; the gate sets `caller` and `rate`, which the answer tells, and
+    `denied`, which is called where a known caller is answered 403.
     """
 
-    headers: dict[bytes, bytes]
-    body: bytes
+    headers: dict[bytes, bytes] = field(repr=False)  # keys and passwords are in these two
+    body: bytes = field(repr=False)
     path: str
     request_id: str
     caller: str = "-"
     tail: str = ""
     address: str = "-"
     rate: RateState | None = None
+    denied: Callable[[], None] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,8 @@ class Edge:
         except Exception:  # noqa: BLE001  # the request's edge: logged, and answered with the request id
             _LOG.exception("unexpected error", extra={"request_id": request.request_id})
             await answer.problem(Unexpected())
+        if answer.status == Forbidden.status and request.denied is not None:
+            request.denied()
         self._note(scope, request, answer.status, time.perf_counter() - started)
 
     def _address(self, scope: Scope) -> str:

@@ -53,13 +53,14 @@ def make_gate(
     settings: Settings,
     engine: Engine,
     readers: Readers,
+    transactions: Transactions,
     sessions: Sessions,
     limiter: RateLimiter,
     trail: Trail,
     now: Now,
 ) -> Gate:
     """Return the gate of a process."""
-    people = _people(engine, readers, now)
+    people = _people(readers, transactions, now)
     return Gate(_authenticator(settings, engine, readers, now), people, sessions, limiter, trail, now)
 
 
@@ -81,7 +82,7 @@ def _authenticator(settings: Settings, engine: Engine, readers: Readers, now: No
     return Authenticator(tuple(filter(None, own)), find, note_use, now)
 
 
-def _people(engine: Engine, readers: Readers, now: Now) -> People:
+def _people(readers: Readers, transactions: Transactions, now: Now) -> People:
     newcomers = Limit("newcomers", "Too many people are new at this desk just now.", NEWCOMERS_PER_MINUTE)
 
     async def meet(caller: Caller, named: SlackPerson, where: Where) -> Person:
@@ -89,10 +90,6 @@ def _people(engine: Engine, readers: Readers, now: Now) -> People:
         if person is not None:
             return person
         newcomers.take(caller.tenant_id, monotonic_seconds())
-        return await asyncio.to_thread(make_known, caller, named, where)
-
-    def make_known(caller: Caller, named: SlackPerson, where: Where) -> Person:
-        with unit_of_work(engine) as connection:
-            return welcome(connection, caller, named, where, now())
+        return await transactions.run(lambda connection: welcome(connection, caller, named, where, now()))
 
     return People(meet)

@@ -121,7 +121,7 @@ def create_app(settings: Settings | None = None, now: Now = utc_now) -> FastAPI:
     trail = Trail(engine, now, metrics.audit_dropped)
     sessions = make_sessions(settings, readers, transactions, now)
     limiter, sharing = make_limiter(settings)
-    gate = make_gate(settings, engine, readers, sessions, limiter, trail, now)
+    gate = make_gate(settings, engine, readers, transactions, sessions, limiter, trail, now)
 
     app = Application(
         title="SlackOMS OMS API",

@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
 from app.config import ConfigurationError, Settings, load_settings
 from app.database import connect_engine
+from app.database.failures import reason
+from app.database.policies import adopt
 from app.database.waits import patience
 
 if TYPE_CHECKING:
@@ -32,6 +35,8 @@ def migrate(engine: Engine, revision: str = "head") -> None:
 
     with _locked(engine) as connection, patience(_LOCK_SECONDS):
         command.upgrade(alembic_config(connection), revision)
+        if engine.dialect.name == "postgresql":
+            adopt(connection)
 
 
 def alembic_config(connection: Connection) -> "Config":
@@ -51,10 +56,14 @@ def is_current(connection: Connection) -> bool:
 
 
 def current_revision(connection: Connection) -> str | None:
-    """Return the revision of the database, None where it was never migrated."""
+    """Return the revision, None where the database was never migrated, or not for this version's role."""
     if not inspect(connection).has_table("alembic_version"):
         return None
-    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    try:
+        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    except ProgrammingError:  # the service's role may not: the tables are from before there was one
+        connection.rollback()
+        return None
 
 
 @cache
@@ -69,7 +78,8 @@ def superseded() -> frozenset[str]:
 @contextmanager
 def _locked(engine: Engine) -> Iterator[Connection]:
     if engine.dialect.name == "sqlite":
-        with _file_locked(engine), engine.connect() as connection:
+        # The write lock at once: a service that goes on trading would be in the way of one taken later.
+        with _file_locked(engine), engine.connect().execution_options(writes=True) as connection:
             yield connection
             connection.commit()
         return
@@ -104,16 +114,18 @@ def migration_url(settings: Settings) -> str:
 
 
 def main() -> int:
-    """Migrate the configured database; 0 when it is up to date."""
+    """Migrate the configured database; 0 when it is up to date, 2 where that cannot be done."""
     try:
-        settings = load_settings()
+        engine = connect_engine(migration_url(load_settings()))
+        migrate(engine)
+        with engine.connect() as connection:
+            revision = current_revision(connection)
     except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    engine = connect_engine(migration_url(settings))
-    migrate(engine)
-    with engine.connect() as connection:
-        revision = current_revision(connection)
+    except SQLAlchemyError as error:
+        sys.stderr.write(f"The database cannot be migrated: {reason(error)}\n")
+        return 2
     sys.stdout.write(f"The database is at revision {revision}.\n")
     return 0
 

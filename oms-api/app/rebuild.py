@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.config import ConfigurationError, load_settings
 from app.database import connect_engine, declare_every_tenant, snapshot, unit_of_work
 from app.database.failures import reason
+from app.database.tenants import SeesNothing
 from app.database.waits import patience
 from app.ledger.queries.audit import book_keys
 from app.ledger.service.rebuilding import LedgerLies, Rebuilt, read_ahead, settle
@@ -65,7 +66,7 @@ def main() -> int:
         engine = connect_engine(migration_url(load_settings()), readers=1)
         with patience(SCAN_SECONDS):
             status = rebuild_all(engine)
-    except (ConfigurationError, CannotRebuild) as error:
+    except (ConfigurationError, CannotRebuild, SeesNothing) as error:
         sys.stderr.write(f"{error}\n")
         return CANNOT
     except SQLAlchemyError as error:

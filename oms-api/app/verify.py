@@ -22,6 +22,7 @@ from app.clock import monotonic_seconds
 from app.config import ConfigurationError, load_settings
 from app.database import connect_engine, declare_every_tenant, snapshot
 from app.database.failures import reason
+from app.database.tenants import SeesNothing
 from app.database.waits import patience
 from app.ledger.rules.exports import LEDGER
 from app.ledger.rules.verification import Check
@@ -150,7 +151,7 @@ def _verify_configured() -> int:
     try:
         engine = connect_engine(migration_url(load_settings()), readers=1)
         verdict, examined = verify_database(engine), verify_trails(engine)
-    except (ConfigurationError, CannotVerify) as error:
+    except (ConfigurationError, CannotVerify, SeesNothing) as error:
         sys.stderr.write(f"{error}\n")
         return CANNOT
     except SQLAlchemyError as error:

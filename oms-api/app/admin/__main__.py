@@ -2,8 +2,6 @@
 
 import asyncio
 import getpass
-import os
-import pwd
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
@@ -11,6 +9,7 @@ from collections.abc import Sequence
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.admin.account import account
 from app.admin.arguments import make_parser
 from app.admin.commands import COMMANDS, Done, Shell
 from app.admin.master_key import NoMasterKey
@@ -60,7 +59,7 @@ def _run(given: Namespace) -> Done:
         transactions, passwords = Transactions(engine), Passwords()
         administration = Administration(transactions, passwords, [settings.oms_api_key], utc_now)
         try:
-            shell = Shell(engine, administration, utc_now, _account(), ask_password)
+            shell = Shell(engine, administration, utc_now, account(), ask_password)
             return asyncio.run(COMMANDS[given.command](shell, given))
         finally:
             passwords.close()
@@ -88,13 +87,6 @@ def _require_tables(engine: Engine) -> None:
             raise NotMigrated(
                 "The database is not at this version's revision: run `python -m app.migrate` first."
             )
-
-
-def _account() -> str:
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # containers run as numbers
-        return str(os.getuid())
 
 
 def _blame(bad: FieldError) -> str:

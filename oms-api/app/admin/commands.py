@@ -17,14 +17,13 @@ from app.clock import Now, iso
 from app.database import declare_tenants, snapshot
 from app.errors import NotFound
 from app.identity.errors import NoSuchKey
-from app.identity.models import FIRST_TENANT
 from app.identity.queries import keys as key_queries
 from app.identity.queries import tenants as tenant_queries
 from app.identity.queries import users as user_queries
 from app.identity.queries.keys import KeyRow
 from app.identity.queries.tenants import TenantRow
 from app.identity.queries.users import UserFilter, UserRow
-from app.identity.rules.access import Caller, Scope
+from app.identity.rules.access import FIRST_TENANT, Caller, Scope
 from app.identity.rules.administration import Rotation, TenantChanges, UserChanges
 from app.identity.rules.keys import make_key
 from app.identity.schemas.keys import KeyIn

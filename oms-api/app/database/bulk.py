@@ -131,5 +131,9 @@ def _match(table: Table, columns: Names, key: Names, lock_by: str, *, sqlite: bo
         on = " AND ".join(f"t.{name} = json_extract(r.value, '$.c{index}')" for index, name in enumerate(key))
         return f"SELECT {picked} FROM json_each(?) r CROSS JOIN {table.name} t ON {on}"  # noqa: S608  # as above
     on = " AND ".join(f"t.{name} = r.c{index}" for index, name in enumerate(key))
-    lock = f" ORDER BY t.{lock_by} FOR UPDATE OF t" if lock_by else ""
-    return f"SELECT {picked} FROM {table.name} t JOIN {_recordset(table, key)} ON {on}{lock}"  # noqa: S608  # as above
+    if lock_by:
+        order = f"ORDER BY t.{lock_by} FOR UPDATE OF t"
+        return f"SELECT {picked} FROM {table.name} t JOIN {_recordset(table, key)} ON {on} {order}"  # noqa: S608  # as above
+    # OFFSET 0 keeps the look-ups apart: one join of all would read a whole table that was not analysed yet.
+    found = f"SELECT {', '.join(columns)} FROM {table.name} t WHERE {on} OFFSET 0"  # noqa: S608  # as above
+    return f"SELECT {picked} FROM {_recordset(table, key)} CROSS JOIN LATERAL ({found}) t"  # noqa: S608  # as above

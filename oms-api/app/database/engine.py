@@ -36,7 +36,7 @@ def connect_engine(
     With `walled`, as the service works: on PostgreSQL as a role that sees declared tenants alone (see
     `database.tenants`); without, as the operator's commands do. No statement waits longer than
     `timeout_seconds` for the server, nor a fifth of that for a lock: told apart, for a lock that is held is
-    no server that is gone.
+    no server that is gone. Errors do not repeat parameters: hashes of passwords and keys are among them.
     """
     parsed = normalise_url(url)
     pool = {"pool_size": readers + _SPARE_CONNECTIONS, "max_overflow": 0, "pool_timeout": 2.0}
@@ -55,6 +55,7 @@ def connect_engine(
             "application_name": "oms-api",
         },
         pool_recycle=1800,
+        hide_parameters=True,
         **pool,
     )
     (wall_off if walled else carry_declarations)(engine)
@@ -81,6 +82,7 @@ def _sqlite_engine(url: URL, pool: dict[str, float], timeout_seconds: float) -> 
         url,
         poolclass=QueuePool,
         connect_args={"timeout": timeout_seconds, "check_same_thread": False},
+        hide_parameters=True,
         **pool,
     )
     event.listen(engine, "connect", _configure_sqlite)

@@ -9,13 +9,28 @@ from sqlalchemy import Connection, text
 
 from app.database.tenants import APP_ROLE
 
-# A subquery, so that the setting is read and parsed once for a statement and not for every row it looks at.
-_MINE = "tenant_id = any((SELECT nullif(current_setting('app.tenants', true), '')::int[])::int[])"
+# A subquery, so that the setting is read once for a statement and not for every row it looks at. And not
+# `tenant_id = any(…)`: the planner would expect few rows, and read all of the tenant's instead of looking up
+# the keys that a statement asks for.
+_DECLARED = "(SELECT nullif(current_setting('app.tenants', true), '')::int[])"
+_MINE = f"array_position({_DECLARED}, tenant_id) IS NOT NULL"
 _MAKE_ROLE = f"""
     DO $$ BEGIN
         CREATE ROLE {APP_ROLE} NOLOGIN;
     EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
     END $$
+"""
+# Where another installation of the server made the role, that one's owner alone may admit others to it.
+_JOIN_ROLE = f"""
+    DO $$ BEGIN
+        GRANT {APP_ROLE} TO CURRENT_USER;
+    EXCEPTION WHEN insufficient_privilege THEN NULL;
+    END $$
+"""
+_ORPHANS = """
+    SELECT quote_ident(tablename) FROM pg_policies JOIN pg_tables USING (schemaname, tablename)
+    WHERE policyname = 'owner_rows' AND schemaname = current_schema()
+        AND tableowner = current_user AND NOT current_user = ANY (roles)
 """
 _STANDING = text(
     """
@@ -29,13 +44,23 @@ _STANDING = text(
 def prepare_role(connection: Connection) -> bool:
     """Make the role of the service and join it, where that is allowed; return whether it can be used."""
     may_create, exists, is_member = connection.execute(_STANDING).one()
-    if not exists and may_create:
+    if may_create and not exists:
         connection.execute(text(_MAKE_ROLE))
-        exists = True
-    if exists and may_create and not is_member:
-        connection.execute(text(f"GRANT {APP_ROLE} TO CURRENT_USER"))
-        is_member = True
-    return bool(exists and is_member)
+    if may_create and not is_member:
+        connection.execute(text(_JOIN_ROLE))
+        is_member = connection.execute(_STANDING).one()[2]
+    return bool(is_member)
+
+
+def adopt(connection: Connection) -> None:
+    """Let whoever owns the tables now see all of their rows: in a database that was restored under another
+    name, the policies speak of the owner of before.
+    """
+    orphans = connection.execute(text(_ORPHANS)).scalars().all()
+    for table in orphans:
+        connection.execute(text(f"ALTER POLICY owner_rows ON {table} TO CURRENT_USER"))
+    if orphans:
+        prepare_role(connection)
 
 
 def protect(table: str, verbs: str, *, with_role: bool) -> list[str]:

@@ -21,6 +21,27 @@ _STANDING = """
 """
 
 
+# Whether a policy lets the user see rows of each table behind the wall.
+_SIGHT = """
+    SELECT bool_and(rolsuper OR rolbypassrls OR EXISTS (
+        SELECT FROM pg_policy any_policy, unnest(any_policy.polroles) role
+        WHERE any_policy.polrelid = wall.polrelid
+            AND CASE WHEN role = 0 THEN true ELSE pg_has_role(current_user, role, 'USAGE') END
+    )) FROM pg_policy wall JOIN pg_class ON pg_class.oid = wall.polrelid, pg_roles
+    WHERE polname = 'tenant_rows' AND relnamespace = current_schema()::regnamespace AND rolname = current_user
+"""
+
+
+class SeesNothing(Exception):
+    """The user of the database stands outside of its policies: every table would look empty."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The policies of the database show this user nothing: work as the owner of the tables, and where "
+            "they were restored under another owner run `python -m app.migrate` first."
+        )
+
+
 def declare_tenants(connection: Connection, tenant_ids: Iterable[int]) -> Connection:
     """Let the transactions of `connection` see these tenants, from the next statement on; return it."""
     numbers = ",".join(str(int(tenant_id)) for tenant_id in sorted(set(tenant_ids)))
@@ -43,7 +64,12 @@ def carry_declarations(engine: Engine) -> None:
 
 
 def declare_every_tenant(connection: Connection) -> Connection:
-    """Let an operator's command see all tenants, also where the policies bind the owner itself."""
+    """Let an operator's command see all tenants, also where the policies bind the owner itself.
+
+    Raises SeesNothing.
+    """
+    if connection.dialect.name == "postgresql" and connection.execute(text(_SIGHT)).scalar_one() is False:
+        raise SeesNothing
     return declare_tenants(connection, connection.execute(text("SELECT id FROM tenants")).scalars())
 
 

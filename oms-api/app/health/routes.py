@@ -59,7 +59,9 @@ async def ready(vitals: TheVitals) -> Response:
 async def metrics(
     _: Annotated[Caller, Depends(allowed(Operation.READ_METRICS))], vitals: TheVitals
 ) -> Response:
-    """Counts and timings for Prometheus, with a key of scope `read`."""
+    """Counts and timings for Prometheus, with a key of scope `read` of the first tenant: they tell of the
+    whole process, all tenants together.
+    """
     return Response(vitals.metrics.render(), media_type=CONTENT_TYPE)
 
 

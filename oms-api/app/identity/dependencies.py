@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Security
@@ -11,8 +12,8 @@ from app.audit.service import AuditEntry, Trail
 from app.clock import Now
 from app.edge import FastRequest
 from app.errors import Malformed, NotPlaced, OmsError, Unavailable
-from app.identity.errors import MayNotActAs, NotAllowed, NoValidKey
-from app.identity.rules.access import TABLE, Caller, Operation
+from app.identity.errors import MayNotActAs, NotAllowed, NoValidKey, OperatorsAlone
+from app.identity.rules.access import TABLE, Caller, Operation, Rule
 from app.identity.service.authenticator import Authenticator, People, Where
 from app.identity.service.sessions import Sessions
 from app.rate_limit import RateLimiter
@@ -42,7 +43,7 @@ class Gate:
         """Return the caller, and note it for the log. Raises an OmsError where it may not pass."""
         self.limiter.check_address(request.address)
         try:
-            caller = await self._who(request)
+            caller = await self._who(request, operation)
         except Unavailable as error:
             raise NotPlaced(error.detail) if operation in _WRITES else error from None
         except OmsError:
@@ -51,14 +52,13 @@ class Gate:
         request.caller = caller.name if caller.person is None else f"{caller.person} via {caller.name}"
         request.rate = self.limiter.take(_rated(caller), caller.tenant_id, request.address)
         if not caller.may(operation):
-            self._tell_of_denial(request, caller, operation)
-            raise NotAllowed(TABLE[operation].any_of, caller.role, is_narrowed=caller.portfolios is not None)
+            raise _refusal(caller, TABLE[operation])
         return caller
 
     async def still_counts(self, request: FastRequest, operation: Operation) -> bool:
         """Tell whether who was admitted would be admitted again, without counting the request."""
         try:
-            return (await self._who(request)).may(operation)
+            return (await self._who(request, operation)).may(operation)
         except OmsError:
             return False
 
@@ -71,7 +71,7 @@ class Gate:
         who = (caller.tenant_id, self.now(), caller.actor, caller.name)
         self.trail.note(AuditEntry(*who, "denied", operation.value, request.address, request.request_id))
 
-    async def _who(self, request: FastRequest) -> Caller:
+    async def _who(self, request: FastRequest, operation: Operation) -> Caller:
         headers = request.headers
         key, bearer = headers.get(b"x-api-key"), headers.get(b"authorization")
         person = headers.get(b"x-on-behalf-of")
@@ -81,12 +81,21 @@ class Gate:
             caller = await self.sessions.authenticate(_token(bearer))
         else:
             caller = await self.authenticator.authenticate(key.decode("latin-1") if key else None)
+        request.denied = partial(self._tell_of_denial, request, caller, operation)
         if person is None:
             return caller
         if bearer is not None:
             raise MayNotActAs  # people speak for themselves; keys that act for others are named in every row
         where = Where(request.address, request.request_id)
-        return await self.people.acting(caller, person.decode("latin-1"), where)
+        caller = await self.people.acting(caller, person.decode("latin-1"), where)
+        request.denied = partial(self._tell_of_denial, request, caller, operation)
+        return caller
+
+
+def _refusal(caller: Caller, rule: Rule) -> OmsError:
+    if rule.operators and caller.scopes & rule.any_of:
+        return OperatorsAlone()
+    return NotAllowed(rule.any_of, caller.role, is_narrowed=caller.portfolios is not None)
 
 
 def _rated(caller: Caller) -> str:

@@ -16,10 +16,17 @@ class NotAllowed(Forbidden):
     """The caller is known, and the table of roles and scopes is against it."""
 
     def __init__(self, needed: Iterable[str], role: str | None, *, is_narrowed: bool = False) -> None:
-        who = f"The role {role!r}" if role else "This key"
-        words = " or ".join(repr(word) for word in sorted(needed))
+        who = f"The role '{role}'" if role else "This key"
+        words = " or ".join(f"'{word}'" for word in sorted(needed))
         everything = " for all portfolios" if is_narrowed else ""
         super().__init__(f"{who} does not allow this: it needs the scope {words}{everything}.")
+
+
+class OperatorsAlone(Forbidden):
+    """It tells of the whole installation, all tenants' work together."""
+
+    def __init__(self) -> None:
+        super().__init__("This is for keys of the first tenant, the installation's own, that act for nobody.")
 
 
 class NotYourPortfolio(Forbidden):

@@ -24,7 +24,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Base, Instant, Serial
 
-FIRST_TENANT = 1
 _ROLES = "'viewer', 'trader', 'approver', 'risk', 'admin'"
 
 
@@ -68,7 +67,7 @@ class ApiKey(Base):
     last_used_at: Mapped[datetime | None] = mapped_column(Instant)
     is_narrowed: Mapped[bool] = mapped_column(Boolean, server_default=false())
     rotated_from: Mapped[str | None] = mapped_column(String(12))
-    created_by: Mapped[str | None] = mapped_column(String(200))
+    created_by: Mapped[str | None] = mapped_column(String(300))
 
 
 class User(Base):

@@ -23,7 +23,7 @@ _ADDED = {
     "api_keys": {
         "is_narrowed": "BOOLEAN NOT NULL DEFAULT false",
         "rotated_from": "VARCHAR(12)",
-        "created_by": "VARCHAR(200)",
+        "created_by": "VARCHAR(300)",
     },
     "trades": {"actor": "VARCHAR(300)", "request_id": "VARCHAR(100)"},
 }
@@ -79,7 +79,15 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take the wall down and drop what was added; the role stays: other databases of the server use it."""
+    """Take the wall down and drop what was added; the role stays: other databases of the server use it.
+
+    Refused once there is a trail, or a trade whose hash covers what would be dropped: neither comes back.
+    """
+    kept = "SELECT (SELECT count(*) FROM audit_log) + (SELECT count(*) FROM trades WHERE hash_version > 1)"
+    if op.get_bind().execute(sa.text(kept)).scalar_one():
+        raise RuntimeError(
+            "There are trades or audit entries that only this version can prove: restore a backup instead."
+        )
     if op.get_bind().dialect.name != "sqlite":
         for table in ("portfolios", "positions", "trades", "events"):
             _run(unprotect(table))

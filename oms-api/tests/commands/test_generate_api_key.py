@@ -1,5 +1,6 @@
 """`python generate_api_key.py`."""
 
+import json
 import subprocess
 import sys
 from datetime import datetime, timedelta
@@ -8,10 +9,11 @@ from pathlib import Path
 import pytest
 
 import generate_api_key as command
+from app.audit.queries.trail import TrailFilter, list_entries
 from app.clock import utc_now
 from app.config import Settings
 from app.identity.queries.credentials import find_key
-from app.identity.rules.access import Scope, expand_scopes
+from app.identity.rules.access import FIRST_TENANT, Scope, expand_scopes
 from app.identity.rules.keys import accepts, key_id_of
 from tests.factories import BOOTSTRAP_KEY
 
@@ -74,6 +76,28 @@ def test_a_minted_key_trades_until_it_is_revoked(service, configured, monkeypatc
     assert service.client.get("/api/v1/portfolios", headers=headers).status_code == 401
 
 
+def test_keys_that_come_and_go_stand_in_the_audit_trail(configured, engine, capsys):
+    command.main(["--store", "desk-bot", "--scopes", "act_as"])
+    key = capsys.readouterr().out.strip()
+    command.main(["--revoke", "desk-bot"])
+    with engine.connect() as connection:
+        revoked, created = list_entries(connection, FIRST_TENANT, TrailFilter(), 10, None)
+    assert [(one.action, one.target, one.via) for one in (created, revoked)] == [
+        ("key.created", "key:desk-bot", "shell"),
+        ("key.revoked", "key:desk-bot", "shell"),
+    ]
+    assert created.actor.startswith("shell:")
+    assert json.loads(created.after or "")["scopes"] == ["act_as"]
+    assert key not in str(created)
+
+
+def test_a_name_that_reads_like_a_secret_is_refused(configured, capsys):
+    assert command.main(["--store", f"oms_{'a' * 40}"]) == command.REFUSED
+    assert "reads like a secret" in capsys.readouterr().err
+    command.main(["--list"])
+    assert "No keys were minted" in capsys.readouterr().out
+
+
 def test_a_name_is_taken_once_and_for_all(configured, capsys):
     command.main(["--store", "desk-bot"])
     assert command.main(["--store", "desk-bot"]) == command.REFUSED
@@ -117,6 +141,9 @@ def test_days_that_are_none_are_refused(days, capsys):
     ("arguments", "sentence"),
     [
         (["--store", "bot", "--scopes", "everything"], "not a valid Scope"),
+        (["--store", "bot", "--scopes", "read tenants"], "OMS_API_KEY's alone"),
+        (["--store", "Bootstrap"], "taken for something else"),
+        (["--store", "old~3k9f0c2m7x1a"], "taken for something else"),
         (["--store", "bot", "--scopes", " "], "at least one scope"),
         (["--store", ""], "1 to 60"),
         (["--store", "x" * 61], "1 to 60"),

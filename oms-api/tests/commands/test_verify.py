@@ -250,9 +250,7 @@ def test_a_portfolios_projection_that_lies_is_named(books, column):
 
 def test_a_changed_opening_cash_is_told_by_the_first_row(books):
     with tampering(books.engine) as connection:
-        connection.execute(
-            text("UPDATE portfolios SET opening_cash = '7.00000000' WHERE name = 'Growth'")
-        )
+        connection.execute(text("UPDATE portfolios SET opening_cash = '7.00000000' WHERE name = 'Growth'"))
         verdict = verify(connection)
     assert checks_of(verdict) == {Check.CASH}
     assert "sequence 1" in lie_of(verdict).place

@@ -1,9 +1,10 @@
 """Up, down, no drift, several at once, on both databases; no start where a crash could lose a trade."""
 
+import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect, text
+from sqlalchemy import event, inspect, text
 
 import app.models  # noqa: F401  # fills the metadata
 from app.database import METADATA, connect_engine, refuse_unsafe_durability
@@ -99,6 +100,33 @@ def migrate_in_a_process(url):
     )
 
 
+def test_sqlite_is_migrated_though_a_service_goes_on_writing(new_database):
+    refused: list[object] = []
+
+    def write_too(_, __, statement, *___):
+        if not statement.startswith("ALTER TABLE") or refused:
+            return
+        with closing(sqlite3.connect(engine.url.database, timeout=0, isolation_level=None)) as other:
+            with pytest.raises(sqlite3.OperationalError, match="locked") as waits:
+                other.execute("UPDATE tenants SET name = 'Another'")
+            refused.append(waits)
+
+    with engine_at(new_database("sqlite", migrated=False)) as engine:
+        migrate(engine, "0001")
+        event.listen(engine, "before_cursor_execute", write_too)
+        migrate(engine)
+        assert refused
+        with engine.connect() as connection:
+            assert is_current(connection)
+
+
+def test_what_stands_against_a_migration_is_a_sentence():
+    ended = migrate_in_a_process("postgresql://nobody@127.0.0.1:1/none")
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("The database cannot be migrated: ")
+    assert "Traceback" not in ended.stderr
+
+
 def test_several_processes_may_migrate_at_once(empty_url):
     with ThreadPoolExecutor(4) as starters:
         ended = list(starters.map(migrate_in_a_process, [empty_url] * 4))
@@ -175,3 +203,18 @@ def test_the_names_of_the_files_tell_what_alembic_tells():
 def test_a_service_that_needs_no_migration_loads_no_alembic(new_database):
     program = "import sys, app.main; sys.exit('alembic' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], cwd=HOME, check=False).returncode == 0
+
+
+def test_what_cannot_be_proven_afterwards_is_not_taken_down(serve):
+    with serve() as service:
+        service.desk().trade()
+        with (
+            service.engine.connect() as connection,
+            pytest.raises(RuntimeError, match="restore a backup instead"),
+        ):
+            command.downgrade(alembic_config(connection), "0001")
+        with service.reading() as connection:
+            assert (
+                connection.execute(text("SELECT count(*) FROM trades WHERE hash_version > 1")).scalar_one()
+                == 1
+            )

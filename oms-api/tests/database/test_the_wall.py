@@ -3,15 +3,20 @@
 import subprocess
 
 import pytest
-from sqlalchemy import Table, create_engine, insert, select, text
+from sqlalchemy import Table, create_engine, event, insert, select, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 import app.models  # noqa: F401  # fills the metadata
 from app.database import METADATA, connect_engine, declare_tenants, normalise_url
 from app.database.tenants import APP_ROLE, declare_every_tenant, describe_wall
 from app.database.waits import patience
+from app.ledger.queries.books import trades_by_key
+from app.ledger.rules.verification import Check
 from app.migrate import migrate
+from app.rebuild import main as rebuild_main
+from app.verify import main as verify_main
 from app.verify import verify_database
+from tests.factories import BOOTSTRAP_KEY, trade_body
 from tests.support.postgres import program
 from tests.support.service import serving
 
@@ -198,6 +203,18 @@ def test_an_owner_who_may_make_roles_needs_no_superuser(servant, databases):
     databases.run(f"REVOKE {APP_ROLE} FROM able")
 
 
+def test_an_owner_whom_another_installation_of_the_server_did_not_admit_is_bound_itself(servant, databases):
+    url = servant("neighbour", "CREATEROLE")  # the template's migration made the role: only it may admit
+    owner = connect_engine(url)
+    migrate(owner)
+    with serving(url) as service:
+        ready = service.client.get("/health/ready").json()
+        assert ready["row_level_security"] == "enforced on the owner"
+        service.desk().trade()
+    assert verify_database(owner).clean
+    owner.dispose()
+
+
 def test_a_user_that_is_no_member_of_the_role_gets_nothing(two, databases):
     url = two[0].database_url
     databases.run("CREATE ROLE stranger LOGIN")
@@ -225,6 +242,72 @@ def test_a_dump_by_the_owner_holds_every_tenants_rows(servant, databases, tmp_pa
     text_of_it = dump.read_text()
     assert all(f"Dumped of {desk.tenant_id}" in text_of_it for desk in desks)
     databases.run(f"REVOKE {APP_ROLE} FROM keeper")
+
+
+def key_look_up(connection, tenant_id) -> tuple[str, tuple]:
+    """Return the writer's look-up of idempotency keys, with its parameters."""
+    seen = []
+    event.listen(connection, "before_cursor_execute", lambda *facts: seen.append(facts[2:4]))
+    trades_by_key(connection, [(tenant_id, "trade", f"page-1:{number}") for number in range(40)])
+    connection.rollback()
+    (statement, parameters) = seen[-1]
+    return statement.rpartition("; ")[2], parameters
+
+
+def test_the_wall_does_not_lead_the_planner_past_the_indexes(new_database):
+    """On a table that was never analysed, as after a restore: keys are looked up, not searched for."""
+    with serving(new_database("postgresql")) as service:
+        desk = service.desk()
+        for page in range(8):
+            trades = [trade_body(symbol=f"S{number % 50}") for number in range(1000)]
+            desk.post("/trades:batch", {"trades": trades}, {"Idempotency-Key": f"page-{page}"})
+        engine = connect_engine(service.database_url, readers=1, walled=True)
+        with engine.connect() as connection:
+            declare_tenants(connection, [desk.tenant_id])
+            statement, parameters = key_look_up(connection, desk.tenant_id)
+            plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).scalars())
+        engine.dispose()
+    assert "uq_trades_tenant_id_kind_idempotency_key" in plan, plan
+
+
+def test_a_restored_database_of_another_owner_is_not_taken_for_an_empty_one(
+    servant, databases, monkeypatch, capsys
+):
+    url = servant("heir", "CREATEROLE")
+    databases.run(f"GRANT {APP_ROLE} TO heir WITH ADMIN OPTION")
+    owner = connect_engine(url)
+    migrate(owner)
+    with serving(url) as service:
+        service.desk().trade()
+    databases.run("CREATE ROLE testator")
+    with owner.begin() as connection:  # as pg_restore --no-owner leaves it
+        for table in WALLED:
+            connection.execute(text(f"ALTER POLICY owner_rows ON {table.name} TO testator"))
+    databases.run(f"REVOKE {APP_ROLE} FROM heir")
+    monkeypatch.setenv("OMS_API_KEY", BOOTSTRAP_KEY)
+    monkeypatch.setenv("DATABASE_URL", url)
+    assert (verify_main(), rebuild_main()) == (2, 2)
+    assert "show this user nothing" in capsys.readouterr().err
+    migrate(owner)
+    assert verify_database(owner).checked[Check.CHAIN] == 1
+    with owner.begin() as connection:
+        connection.execute(text("DROP OWNED BY CURRENT_USER"))
+    owner.dispose()
+    databases.run("DROP ROLE testator")
+
+
+def test_a_service_before_its_migration_is_not_ready_and_says_so(servant, databases):
+    url = servant("early", "CREATEROLE")
+    databases.run(f"GRANT {APP_ROLE} TO early WITH ADMIN OPTION")
+    owner = connect_engine(url)
+    migrate(owner, "0001")
+    with serving(url) as service:
+        early = service.client.get("/health/ready")
+        assert (early.status_code, early.json()["migrations"]) == (503, "failed")
+        migrate(owner)
+        assert service.client.get("/health/ready").status_code == 200
+    owner.dispose()
+    databases.run(f"REVOKE {APP_ROLE} FROM early")
 
 
 def test_nothing_is_declared_on_a_connection_from_the_pool(two):

@@ -29,12 +29,6 @@ def mark_used(connection: Connection, key_id: str, now: datetime) -> None:
     connection.execute(update(ApiKey).where(ApiKey.key_id == key_id).values(last_used_at=now))
 
 
-def find_tenant_by_slug(connection: Connection, slug: str) -> tuple[int, str] | None:
-    """Return the id and the status of the tenant of that slug."""
-    row = connection.execute(select(Tenant.id, Tenant.status).where(Tenant.slug == slug)).one_or_none()
-    return (row.id, row.status) if row else None
-
-
 def tenant_of_workspace(connection: Connection, team_id: str) -> int | None:
     """Return the tenant that a Slack workspace belongs to, None where nobody brought it yet."""
     statement = select(SlackWorkspace.tenant_id).where(SlackWorkspace.team_id == team_id)

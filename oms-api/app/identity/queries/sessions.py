@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, insert, select, update
 
-from app.identity.models import Login, PortfolioGrant, Session, Tenant, User
+from app.identity.models import Login, Session, Tenant, User
+from app.identity.queries.people import granted_to
 from app.identity.rules.access import Role
 from app.identity.rules.tokens import SessionState
 
@@ -103,14 +104,9 @@ def find_user(connection: Connection, tenant_id: int, user_id: int) -> FoundUser
     row = connection.execute(statement).one_or_none()
     if row is None:
         return None
-    granted = _granted_to(connection, tenant_id, user_id) if row.is_narrowed else None
+    granted = granted_to(connection, tenant_id, user_id) if row.is_narrowed else None
     active = (row.status == ACTIVE, row.tenant_status == ACTIVE)
     return FoundUser(row.name, row.email, row.person, Role(row.role), *active, granted)
-
-
-def _granted_to(connection: Connection, tenant_id: int, user_id: int) -> frozenset[str]:
-    mine = (PortfolioGrant.tenant_id == tenant_id, PortfolioGrant.user_id == user_id)
-    return frozenset(connection.execute(select(PortfolioGrant.portfolio_key).where(*mine)).scalars())
 
 
 def add_session(

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+FIRST_TENANT = 1
+
 
 class Scope(StrEnum):
     """What a key may do. TENANTS, making and ending tenants, is the installation's own key's alone."""
@@ -85,19 +87,20 @@ class Operation(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One row of the table: the scopes of which any one will do, and whether a caller who is narrowed to some
-    portfolios may ask at all.
+    portfolios may ask at all. What is `operators` is for keys of the first tenant, the installation's own.
     """
 
     any_of: frozenset[Scope]
     narrowed: bool = True
+    operators: bool = False
 
     def roles(self) -> list[Role]:
         """Return the roles that may, in the order of their definition."""
-        return [role for role in Role if SCOPES_OF_ROLE[role] & self.any_of]
+        return [role for role in Role if SCOPES_OF_ROLE[role] & self.any_of and not self.operators]
 
 
-def _rule(*scopes: Scope, narrowed: bool = True) -> Rule:
-    return Rule(frozenset(scopes), narrowed)
+def _rule(*scopes: Scope, narrowed: bool = True, operators: bool = False) -> Rule:
+    return Rule(frozenset(scopes), narrowed, operators)
 
 
 #                                    any of these scopes    roles that have one of them
@@ -106,7 +109,6 @@ TABLE: dict[Operation, Rule] = {
     Operation.READ_BOOKS: _rule(_READ),                     # everybody
     Operation.READ_EVENTS: _rule(_READ, narrowed=False),    # everybody: they tell of all portfolios
     Operation.READ_ROLES: _rule(_READ),                     # everybody
-    Operation.READ_METRICS: _rule(_READ),                   # everybody
     Operation.REPORT_TRADE: _rule(_TRADE),                  # trader, approver, admin
     Operation.REVERSE_TRADE: _rule(_TRADE),                 # trader, approver, admin
     Operation.PREVIEW_ORDER: _rule(_TRADE),                 # trader, approver, admin
@@ -127,6 +129,7 @@ TABLE: dict[Operation, Rule] = {
     Operation.MANAGE_KEYS: _rule(_ADMIN, narrowed=False),               # admin
     Operation.MANAGE_TENANT: _rule(_ADMIN, narrowed=False),             # admin
     Operation.MAKE_TENANT: _rule(Scope.TENANTS, narrowed=False),        # nobody: the installation's own key
+    Operation.READ_METRICS: _rule(_READ, narrowed=False, operators=True),  # nobody: all tenants' work
 }  # fmt: skip
 
 
@@ -157,6 +160,8 @@ class Caller:
     def may(self, operation: Operation) -> bool:
         """Tell whether the table lets the caller do this."""
         rule = TABLE[operation]
+        if rule.operators and (self.tenant_id != FIRST_TENANT or self.person is not None):
+            return False
         return bool(self.scopes & rule.any_of) and (rule.narrowed or self.portfolios is None)
 
     def sees(self, portfolio_key: str) -> bool:

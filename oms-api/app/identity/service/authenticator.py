@@ -7,8 +7,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from app.clock import Now, monotonic_seconds
 from app.identity.errors import MayNotActAs, NotAPerson, NoValidKey, PersonRefused, TenantSuspended
-from app.identity.models import FIRST_TENANT
-from app.identity.rules.access import Caller, Person, Scope, acting_for, expand_scopes
+from app.identity.rules.access import FIRST_TENANT, Caller, Person, Scope, acting_for, expand_scopes
 from app.identity.rules.keys import StoredKey, accepts, hash_of, key_id_of
 from app.identity.rules.people import SlackPerson, slack_person
 

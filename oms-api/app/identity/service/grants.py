@@ -7,12 +7,11 @@ from sqlalchemy import Connection
 
 from app.errors import FieldError, Invalid
 from app.identity.errors import LastAdmin
-from app.identity.models import FIRST_TENANT
 from app.identity.queries import grants as queries
 from app.identity.queries.grants import Holder
 from app.identity.queries.keys import has_admin_key
 from app.identity.queries.users import has_admin_user
-from app.identity.rules.access import Caller, Scope
+from app.identity.rules.access import FIRST_TENANT, Caller, Scope
 from app.identity.rules.administration import require_portfolios
 from app.text import name_key
 

@@ -7,9 +7,8 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from app.identity.errors import KeyNameTaken, NoSuchKey
-from app.identity.models import FIRST_TENANT
 from app.identity.queries import keys as queries
-from app.identity.rules.access import Scope, expand_scopes
+from app.identity.rules.access import FIRST_TENANT, Scope, expand_scopes
 from app.identity.rules.keys import StoredKey, hash_of, key_id_of, make_key
 
 _LOG = logging.getLogger(__name__)

@@ -9,6 +9,7 @@ from app.database import declare_tenants
 from app.identity.errors import PersonRefused, TenantSuspended, WorkspaceElsewhere
 from app.identity.queries import credentials
 from app.identity.queries import people as queries
+from app.identity.queries.tenants import lock_tenant
 from app.identity.rules.access import Caller, Person
 from app.identity.rules.people import SlackPerson
 from app.identity.service.authenticator import Where
@@ -34,6 +35,10 @@ def welcome(
     """
     tenant_id = caller.tenant_id
     declare_tenants(connection, [tenant_id])
+    lock_tenant(connection, tenant_id)
+    known = known_person(connection, tenant_id, named)  # by one of the same person's other requests
+    if known is not None:
+        return known
     newcomers = queries.newcomers_of(connection, tenant_id)
     if not newcomers.active:
         raise TenantSuspended

@@ -11,10 +11,9 @@ from app.clock import iso
 from app.database import declare_tenants
 from app.errors import Forbidden
 from app.identity.errors import FirstTenantStays, NoSuchTenant, NotAllowed, SlugTaken
-from app.identity.models import FIRST_TENANT
 from app.identity.queries import tenants as queries
 from app.identity.queries.tenants import TenantRow
-from app.identity.rules.access import Caller, Role, Scope
+from app.identity.rules.access import FIRST_TENANT, Caller, Role, Scope
 from app.identity.rules.administration import NewTenant, TenantChanges, require_role
 from app.identity.service.keys import mint_key
 from app.identity.service.once import Asking, Change

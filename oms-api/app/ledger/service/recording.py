@@ -6,6 +6,7 @@ from decimal import Decimal
 from sqlalchemy import Connection
 
 from app.errors import OmsError
+from app.identity.errors import NotYourPortfolio
 from app.ids import TradeIds
 from app.ledger.errors import AlreadyReversed, KeyReused, NoSuchTrade, ReversalOfReversal, TradingHalted
 from app.ledger.queries import books as queries
@@ -105,10 +106,15 @@ def _repeated(batch: Batch, work: Command) -> Recorded | None:
 
 
 def _require_sight(work: Command, portfolio: PortfolioState) -> None:
-    """A reversal names its portfolio by a trade alone: of others' portfolios it finds none."""
+    """A reversal names its portfolio by a trade alone, and an idempotency key may be bound in a portfolio
+    that had another name then: of portfolios that are not the caller's nothing is told.
+    """
     seen = work.origin.portfolios
-    if isinstance(work, ReverseTrade) and seen is not None and portfolio.name_key not in seen:
+    if seen is None or portfolio.name_key in seen:
+        return
+    if isinstance(work, ReverseTrade):
         raise NoSuchTrade(work.trade_id)
+    raise NotYourPortfolio
 
 
 def _record(batch: Batch, work: RecordTrade) -> Recorded:

@@ -1,0 +1,136 @@
+"""What a rival team, or one who sees a part of the books, tries: each once answered otherwise than here."""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from app.database import connect_engine, unit_of_work
+from app.edge import FastRequest
+from tests.factories import BOOTSTRAP_KEY
+
+CANARY = "canary-7c1f-never-to-be-repeated"
+
+
+@pytest.fixture
+def narrowed(desk):
+    """The desk as one sees it who is narrowed to Growth; Private is there too."""
+    for name in ("Growth", "Private"):
+        desk.trade(portfolio_name=name)
+    made = desk.post("/api-keys", {"name": "narrow", "scopes": ["trade"], "portfolios": ["Growth"]})
+    return desk.with_key(made.json()["key"])
+
+
+def test_the_past_of_anothers_portfolio_tells_no_more_than_that_of_none(narrowed):
+    for as_of in ("0", "1", "99", "2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z"):
+        there, nowhere = (narrowed.get(f"/portfolio/{name}", as_of=as_of) for name in ("Private", "Nowhere"))
+        assert (there.status_code, nowhere.status_code) == (404, 404), as_of
+        assert there.json()["detail"].replace("Private", "Nowhere") == nowhere.json()["detail"]
+
+
+def test_an_idempotency_key_tells_nothing_of_a_portfolio_that_had_the_name_before(desk, narrowed):
+    desk.trade(key="same")
+    desk.patch("/portfolios/Growth", {"name": "Renamed"})
+    desk.trade()
+    key = {"name": "new", "scopes": ["trade"], "portfolios": ["Growth"]}
+    newer = desk.with_key(desk.post("/api-keys", key).json()["key"])
+    repeated = newer.report("same")
+    assert (repeated.status_code, repeated.json()["type"]) == (403, "urn:slackoms:problem/not-your-portfolio")
+    assert desk.report("same").headers["idempotent-replayed"] == "true"
+
+
+def test_what_all_tenants_do_together_is_for_keys_of_the_first_one(service, desk):
+    def status(key: str, **headers: str) -> int:
+        return int(service.client.get("/metrics", headers={"X-API-Key": key, **headers}).status_code)
+
+    assert status(desk.key) == 403
+    assert status(BOOTSTRAP_KEY) == status(service.mint("read")) == 200
+    person = {"X-On-Behalf-Of": f"slack:TFIRST{desk.tenant_id}:U1"}
+    assert status(service.mint("act_as"), **person) == 403
+
+
+def test_a_refusal_names_roles_and_scopes_as_people_write_them(service, desk):
+    reader = desk.with_key(service.mint("act_as", desk.tenant_id))
+    assert (
+        reader.get("/trades").json()["detail"] == "This key does not allow this: it needs the scope 'read'."
+    )
+    person = {"X-On-Behalf-Of": f"slack:TNAMED{desk.tenant_id}:U1"}
+    detail = reader.get("/api-keys", headers=person).json()["detail"]
+    assert detail == "The role 'trader' does not allow this: it needs the scope 'admin'."
+
+
+def test_a_person_with_the_longest_address_makes_keys(service, desk):
+    email = f"{'a' * 64}@{'b' * 189}"
+    password = "violet kettle marches north"
+    desk.post("/users", {"name": "Long", "email": email, "password": password, "role": "admin"})
+    with service.reading() as connection:
+        slug = connection.execute(
+            text("SELECT slug FROM tenants WHERE id = :id"), {"id": desk.tenant_id}
+        ).scalar_one()
+    said = {"tenant": slug, "email": email, "password": password}
+    token = service.client.post("/api/v1/auth/login", json=said).json()["access_token"]
+    made = service.client.post(
+        "/api/v1/api-keys",
+        json={"name": "of-the-long-one", "scopes": ["read"]},
+        headers={"Authorization": f"Bearer {token}"},
+    )
+    assert made.status_code == 201, made.text
+    assert made.json()["created_by"] == email
+
+
+def test_a_newcomer_whose_first_requests_come_at_once_is_new_once(service, desk):
+    bot = desk.with_key(service.mint("act_as", desk.tenant_id))
+    person = {"X-On-Behalf-Of": f"slack:TATONCE{desk.tenant_id}:U1"}
+    with ThreadPoolExecutor(12) as crowd:
+        answers = list(crowd.map(lambda _: bot.get("/auth/me", headers=person), range(12)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len(desk.get("/audit", action="user.first_seen").json()) == 1
+
+
+def test_whatever_is_denied_stands_in_the_trail(serve):
+    with serve() as service:
+        desk = service.desk()
+        desk.trade()
+        narrow = {"name": "narrow", "scopes": ["trade"], "portfolios": ["Growth"]}
+        desk.with_key(desk.post("/api-keys", narrow).json()["key"]).report(portfolio_name="Private")
+        desk.get("/trades", headers={"X-On-Behalf-Of": "nobody at all"})
+        desk.patch("/tenants/" + desk.get("/auth/me").json()["tenant"], {"status": "suspended"})
+        desk.with_key(service.mint("read", desk.tenant_id)).get("/audit")
+        service.app.state.gate.trail.flush()
+        denied = {(entry["actor"], entry["target"]) for entry in desk.get("/audit", action="denied").json()}
+    assert {target for _, target in denied} == {"report_trade", "read_books", "manage_tenant", "read_audit"}
+    assert ("key:narrow", "report_trade") in denied
+
+
+@contextmanager
+def nobody_writes(engine):
+    """Another session holds what a newcomer would be written to."""
+    with unit_of_work(engine) as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("LOCK TABLE users IN EXCLUSIVE MODE"))
+        yield
+
+
+def test_a_newcomer_is_told_to_try_again_where_the_database_is_busy(serve):
+    with serve(database_timeout_seconds=0.5) as service:
+        desk = service.desk("act_as")
+        person = {"X-On-Behalf-Of": "slack:TBUSY:U1"}
+        with nobody_writes(service.engine):
+            refused = desk.get("/auth/me", headers=person)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        assert desk.get("/auth/me", headers=person).status_code == 200
+
+
+def test_errors_of_the_database_do_not_repeat_what_was_sent(database_url):
+    engine = connect_engine(database_url, readers=1)
+    with pytest.raises(DBAPIError) as refused, engine.connect() as connection:
+        connection.execute(text("SELECT * FROM no_such_table WHERE secret = :secret"), {"secret": CANARY})
+    assert CANARY not in str(refused.value)
+    engine.dispose()
+
+
+def test_a_request_shows_neither_its_headers_nor_its_body():
+    sent = FastRequest({b"x-api-key": CANARY.encode()}, CANARY.encode(), "/api/v1/trade", "r1")
+    assert CANARY not in repr(sent)
