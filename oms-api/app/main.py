@@ -3,7 +3,6 @@
 import sys
 from typing import cast
 
-import uvicorn
 from fastapi import FastAPI
 from typing_extensions import override
 
@@ -23,7 +22,6 @@ from app.gatekeeping import make_gate, make_limiter, make_sessions
 from app.group_commit import GroupCommit
 from app.health import routes as health_routes
 from app.health.dependencies import Vitals
-from app.http_server import allow_many_connections, capped_http
 from app.identity.routes import api_keys, roles, tenants, users
 from app.identity.routes import audit as audit_routes
 from app.identity.routes import auth as auth_routes
@@ -206,6 +204,11 @@ def _limits(settings: Settings) -> TradeLimits:
 
 def run() -> int:
     """Serve until told to stop."""
+    # Who imports the application may have a server of their own: a tenth of a second that they do without.
+    import uvicorn  # noqa: PLC0415  # as said
+
+    from app.http_server import allow_many_connections, capped_http  # noqa: PLC0415  # as said
+
     try:
         settings = load_settings()
         app = create_app(settings)

@@ -103,4 +103,3 @@ def _tune_interpreter() -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
     gc.collect()
     gc.freeze()  # what the start made stays; the collector need not look at it again
-    gc.set_threshold(50_000, 20, 20)
