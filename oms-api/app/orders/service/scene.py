@@ -78,6 +78,9 @@ class Scene:
         self.bound: dict[tuple[int, str], Order] = {}  # orders by client order id, or by idempotency key
         self.exposures: dict[Place, Exposure] = {}  # see `exposing`
         self.elsewhere: dict[int, Any] = {}  # by tenant: see `aggregates`
+        self.used: dict[
+            tuple[int, str, str], list[tuple[Any, ...]]
+        ] = {}  # what earlier batches took of quotes
         self._quotes: dict[Key, Quote | None] = {}
         self._instruments: dict[Key, Instrument] = {}
         self._switches: dict[int, Switches] = {}
