@@ -134,3 +134,11 @@ def test_a_dated_order_that_is_asked_for_again_after_its_end_is_told_again(marke
 def test_words_mean_the_same_in_any_case(market):
     order = market.order(side="buy", type="limit", limit_price="90", time_in_force="gtc")
     assert (order["side"], order["type"], order["time_in_force"]) == ("BUY", "LIMIT", "GTC")
+
+
+def test_a_follower_that_risk_denies_at_its_release_is_told_as_a_denial(market):
+    follower = pair(market, "OTO", AT_LIMIT, {**WAITING, "quantity": "2000000"}).json()["orders"][1]
+    market.quote("AAPL", "94", "95", "95")
+    assert market.found(follower["id"])["denial"]["code"] == "MAX_ORDER_QUANTITY"
+    told = [event["data"]["order_id"] for event in market.get("/events", type="risk.denied").json()]
+    assert told == [follower["id"]]
