@@ -95,7 +95,7 @@ class Scene:
         for place in wanted:
             held = self.books.positions(place).items()
             needed |= {(key[0], key[2]) for key, position in held if position.quantity}
-            needed |= {(order.tenant_id, order.symbol) for order in self.blotter.open_in(place)}
+            needed |= {(place[0], symbol) for symbol in self.blotter.symbols_in(place)}
         self.look_up(sorted(needed))
         for place in wanted:
             self._recall_exposure(place, stamps[place])
