@@ -143,7 +143,10 @@ class Execution(Base):
     """A fill as its broker told it, once, append-only; `trade_id` is its row of the ledger."""
 
     __tablename__ = "executions"
-    __table_args__ = (Index(None, "tenant_id", "order_id"),)
+    __table_args__ = (
+        Index(None, "tenant_id", "order_id"),
+        Index(None, "tenant_id", "symbol", "executed_at"),  # what was taken of a quote with sizes
+    )
 
     tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)
     broker: Mapped[str] = mapped_column(String(20), primary_key=True)

@@ -50,6 +50,12 @@ def _make_orders() -> None:
     op.create_index(
         op.f("ix_executions_tenant_id_order_id"), "executions", ["tenant_id", "order_id"], unique=False
     )
+    op.create_index(
+        op.f("ix_executions_tenant_id_symbol_executed_at"),
+        "executions",
+        ["tenant_id", "symbol", "executed_at"],
+        unique=False,
+    )
     op.create_table(
         "order_events",
         sa.Column("tenant_id", sa.Integer(), nullable=False),

@@ -134,3 +134,24 @@ def test_a_dated_order_that_is_asked_for_again_after_its_end_is_told_again(marke
 def test_words_mean_the_same_in_any_case(market):
     order = market.order(side="buy", type="limit", limit_price="90", time_in_force="gtc")
     assert (order["side"], order["type"], order["time_in_force"]) == ("BUY", "LIMIT", "GTC")
+
+
+def test_a_follower_that_risk_denies_at_its_release_is_told_as_a_denial(market):
+    follower = pair(market, "OTO", AT_LIMIT, {**WAITING, "quantity": "2000000"}).json()["orders"][1]
+    market.quote("AAPL", "94", "95", "95")
+    assert market.found(follower["id"])["denial"]["code"] == "MAX_ORDER_QUANTITY"
+    told = [event["data"]["order_id"] for event in market.get("/events", type="risk.denied").json()]
+    assert told == [follower["id"]]
+
+
+def test_a_leg_that_waits_for_its_entry_is_judged_at_its_release_when_it_is_changed(market):
+    order = market.order(**AT_LIMIT, product="CNC", take_profit={"limit_price": "120"})
+    path = f"/orders/{order['legs'][0]['id']}"
+    changed = market.patch(path, {"limit_price": "119"})
+    assert (changed.status_code, changed.json()["status"]) == (200, "HELD")
+    turn(market, "HALTED")
+    halted = market.patch(f"/orders/{changed.json()['id']}", {"limit_price": "118"})
+    assert halted.json()["denial"]["code"] == "HALTED"
+    turn(market, "ACTIVE")
+    market.quote("AAPL", "94", "95", "95")
+    assert market.found(changed.json()["id"])["status"] == "ACCEPTED"

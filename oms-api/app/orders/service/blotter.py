@@ -79,7 +79,8 @@ class Blotter:
     def __init__(self, connection: Connection, memory: Memory) -> None:
         self._connection = connection
         self._memory = memory
-        self._open: dict[Place, OpenOrders] = {}
+        self._open: dict[Place, OpenOrders] = {}  # the memory's own, until the batch changes one
+        self._owned: set[Place] = set()
         self._orders: dict[OrderKey, Order] = {}
         self._new: dict[OrderKey, None] = {}
         self._changed: dict[OrderKey, None] = {}
@@ -93,13 +94,13 @@ class Blotter:
         missing = []
         for place, stamp in stamps.items():
             known = self._memory.recall(place, stamp)
-            self._open[place] = known.copied() if known else OpenOrders(stamp)
+            self._open[place] = known or OpenOrders(stamp)
             if known is None and stamp:
                 missing.append(place)
         for order in queries.open_orders(self._connection, missing):
             self._open[order.tenant_id, order.portfolio_id].put(order)
         for place in missing:
-            self._memory.keep(place, self._open[place].copied())
+            self._memory.keep(place, self._open[place])
 
     @property
     def places(self) -> set[Place]:
@@ -113,6 +114,10 @@ class Blotter:
     def open_in(self, place: Place) -> Iterable[Order]:
         """Return the open orders of a portfolio, oldest first."""
         return list(self._open[place].orders.values())
+
+    def symbols_in(self, place: Place) -> Iterable[str]:
+        """Return the symbols in which a portfolio has open orders."""
+        return [symbol for symbol, ids in self._open[place].by_symbol.items() if ids]
 
     def open_of(self, place: Place, symbol: str) -> list[Order]:
         """Return the open orders of a portfolio in a symbol."""
@@ -260,4 +265,11 @@ class Blotter:
             self.dirty.setdefault(place, set()).add((order.symbol, order.product))
         self._orders[key] = order
         self._changed[key] = None
-        self._open[place].put(order)
+        self._own(place).put(order)
+
+    def _own(self, place: Place) -> OpenOrders:
+        """Return a portfolio's open orders to be changed: what the memory has stays as it is committed."""
+        if place not in self._owned:
+            self._owned.add(place)
+            self._open[place] = self._open[place].copied()
+        return self._open[place]

@@ -16,6 +16,7 @@ from app.orders.service.judging import count_message
 from app.orders.service.placing import add, denied, repeated_request, send, shown
 from app.orders.service.scene import Place, Scene
 from app.orders.service.trading import meet_arrivals
+from app.risk.rules.values import TradingState
 
 _CARRIED = ("filled_quantity", "filled_value", "carried_quantity", "carried_value")
 _PENDING = frozenset({Status.PENDING_CANCEL, Status.PENDING_REPLACE})
@@ -67,7 +68,7 @@ def replace(scene: Scene, command: ReplaceOrder) -> Done:
         raise OrderIsPending(order.id, order.status)
     count_message(scene, origin, order)
     successor = add(scene, _successor(scene, order, command))
-    if successor.leaves_quantity and denied(scene, successor, order):
+    if _is_judged_now(scene, order, successor) and denied(scene, successor, order):
         nothing = dict.fromkeys(_CARRIED, ZERO)
         scene.blotter.replace(scene.blotter.get(order.tenant_id, successor.id), **nothing)
         return shown(scene, order.tenant_id, [successor.id])
@@ -92,6 +93,14 @@ def _as_of_now(scene: Scene, order: Order, at: str) -> Order:
 def who(origin: Origin) -> str:
     """Return who asks: the person, else the key."""
     return origin.actor or origin.source
+
+
+def _is_judged_now(scene: Scene, order: Order, successor: Order) -> bool:
+    """Tell whether risk judges the successor: not where nothing of it is left. What waits for its entry is
+    judged at its release; but a halt lets nothing be replaced.
+    """
+    waits = order.status is Status.HELD and scene.state(order)[0] is not TradingState.HALTED
+    return bool(successor.leaves_quantity) and not waits
 
 
 def _matches(order: Order, command: CancelAll) -> bool:

@@ -7,9 +7,10 @@ from app.orders.rules.families import EXITS, exit_quantity, siblings
 from app.orders.rules.values import FINAL, GroupKind, Order, Role, Status
 from app.orders.service.judging import denial_text, judged
 from app.orders.service.scene import Scene, shortest
-from app.risk.rules.values import TradingState
+from app.risk.rules.values import Denial, TradingState
 
 GROUPS = "group"  # who moves an order because another one moved
+RISK = "risk"
 
 
 def end(scene: Scene, order: Order, to: Status, at: str, actor: str, **facts: Any) -> Order:
@@ -26,6 +27,14 @@ def cancel(scene: Scene, order: Order, at: str, actor: str, **facts: Any) -> Ord
     if order.status is not Status.PENDING_CANCEL:
         order = scene.blotter.move(order, Status.PENDING_CANCEL, at, actor, **facts)
     return end(scene, order, Status.CANCELED, at, order.broker)
+
+
+def deny(scene: Scene, order: Order, denial: Denial, at: str, **fields: Any) -> Order:
+    """End an order because risk said no, and say so."""
+    text = denial_text(denial)
+    facts = {"order_id": order.id, "portfolio_id": order.portfolio_id, "code": denial.code}
+    scene.blotter.tell(order.tenant_id, "risk.denied", facts, at)
+    return end(scene, order, Status.DENIED, at, RISK, reason=denial.message, denial=text, **fields)
 
 
 def after_fill(scene: Scene, order: Order, quantity: Decimal, at: str) -> None:
@@ -61,8 +70,7 @@ def release(scene: Scene, order: Order, at: str, **fields: Any) -> Order:
             return order
         return scene.blotter.note(order, at, GROUPS, reason=denial.message, **fields)
     if denial is not None:
-        text = denial_text(denial)
-        return end(scene, order, Status.DENIED, at, GROUPS, reason=denial.message, denial=text, **fields)
+        return deny(scene, order, denial, at, **fields)
     sent = scene.blotter.move(order, Status.SUBMITTED, at, GROUPS, **fields)
     return scene.blotter.move(sent, Status.ACCEPTED, at, sent.broker, accepted_at=at)
 

@@ -15,8 +15,8 @@ from app.orders.rules.states import resting_status
 from app.orders.rules.tickets import end_errors
 from app.orders.rules.values import GroupKind, Order, Role, Status, Ticket, changed
 from app.orders.service.commands import Done, PlaceGroup, PlaceOrder
-from app.orders.service.groups import end
-from app.orders.service.judging import count_message, denial_text, judged
+from app.orders.service.groups import RISK, deny, end
+from app.orders.service.judging import count_message, judged
 from app.orders.service.scene import Scene
 from app.orders.service.trading import meet
 from app.risk.rules.exposure import touch
@@ -129,10 +129,7 @@ def denied(scene: Scene, order: Order, *gone: Order, confirms: bool = False) -> 
     denial = unsized(order) or judged(scene, order, *gone, confirms=confirms)
     if denial is None:
         return False
-    at, text = order.created_at, denial_text(denial)
-    end(scene, order, Status.DENIED, at, "risk", reason=denial.message, denial=text)
-    facts = {"order_id": order.id, "portfolio_id": order.portfolio_id, "code": denial.code}
-    scene.blotter.tell(order.tenant_id, "risk.denied", facts, at)
+    deny(scene, order, denial, order.created_at)
     return True
 
 
@@ -216,4 +213,4 @@ def _withdraw(scene: Scene, orders: list[Order], at: str) -> None:
     for order in orders:
         now = scene.blotter.get(order.tenant_id, order.id)
         if now.status is Status.INITIALIZED:
-            end(scene, now, Status.CANCELED, at, "risk", reason="The other order of the group was denied.")
+            end(scene, now, Status.CANCELED, at, RISK, reason="The other order of the group was denied.")

@@ -78,6 +78,9 @@ class Scene:
         self.bound: dict[tuple[int, str], Order] = {}  # orders by client order id, or by idempotency key
         self.exposures: dict[Place, Exposure] = {}  # see `exposing`
         self.elsewhere: dict[int, Any] = {}  # by tenant: see `aggregates`
+        self.used: dict[
+            tuple[int, str, str], list[tuple[Any, ...]]
+        ] = {}  # what earlier batches took of quotes
         self._quotes: dict[Key, Quote | None] = {}
         self._instruments: dict[Key, Instrument] = {}
         self._switches: dict[int, Switches] = {}
@@ -92,7 +95,7 @@ class Scene:
         for place in wanted:
             held = self.books.positions(place).items()
             needed |= {(key[0], key[2]) for key, position in held if position.quantity}
-            needed |= {(order.tenant_id, order.symbol) for order in self.blotter.open_in(place)}
+            needed |= {(place[0], symbol) for symbol in self.blotter.symbols_in(place)}
         self.look_up(sorted(needed))
         for place in wanted:
             self._recall_exposure(place, stamps[place])

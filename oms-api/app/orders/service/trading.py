@@ -118,8 +118,10 @@ def _used(scene: Scene, tenant_id: int, quote: Quote) -> dict[tuple[int, Side], 
     if quote.bid_size is None and quote.ask_size is None:
         return {}
     since = quote.at.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
-    rows = queries.used_since(scene.connection, tenant_id, quote.symbol, since)
-    rows += [
+    asked = (tenant_id, quote.symbol, since)
+    if asked not in scene.used:
+        scene.used[asked] = queries.used_since(scene.connection, *asked)
+    rows = scene.used[asked] + [
         (row.portfolio_id, row.side, Decimal(row.quantity))
         for row in scene.blotter.executions
         if row.symbol == quote.symbol and row.tenant_id == tenant_id and row.executed_at >= since
