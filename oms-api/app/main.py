@@ -1,67 +1,32 @@
 """Wiring: `create_app()` puts the parts together. Start by `uvicorn app.main:app` or `python -m app.main`."""
 
 import sys
-from typing import cast
 
 from fastapi import FastAPI
 from typing_extensions import override
 
 from app import __version__
 from app.addresses import AddressBook
-from app.audit.service import Trail
-from app.brokers.paper.configured import paper_settings
+from app.assembly import House, assemble
 from app.clock import Now, utc_now
 from app.config import ConfigurationError, Settings, load_settings
-from app.database import Readers, connect_engine
-from app.database.changes import Changes
-from app.database.tenants import describe_wall
 from app.edge import API_PREFIX, COMMON_HEADERS, PRODUCTION_HEADERS, Edge, Message, Receive, Scope, Send
 from app.events import routes as event_routes
-from app.events.service.feed import Feed
-from app.gatekeeping import make_gate, make_limiter, make_sessions
-from app.group_commit import GroupCommit
 from app.health import routes as health_routes
-from app.health.dependencies import Vitals
 from app.identity.routes import api_keys, roles, tenants, users
 from app.identity.routes import audit as audit_routes
 from app.identity.routes import auth as auth_routes
-from app.identity.service.logins import LogIns
-from app.identity.service.once import Administration
-from app.identity.service.passwords import Passwords
-from app.identity.service.threads import Transactions
-from app.identity.service.throttle import Throttle
 from app.instruments import routes as instrument_routes
 from app.ledger.routes import export, managing, positions, reading, recording
-from app.ledger.rules.tickets import TradeLimits
-from app.ledger.service.commands import Command as LedgerCommand
-from app.ledger.service.commands import Recorded
-from app.ledger.service.desk import Desk
-from app.ledger.service.recording import Recording
 from app.logs import AccessLog, configure_logging
 from app.market_data import routes as market_data_routes
-from app.market_data.service import Market
-from app.market_data.sources import SOURCES, PriceSource
-from app.metrics import Metrics
-from app.migrate import is_current
 from app.orders.routes import placing
 from app.orders.routes import reading as order_reading
-from app.orders.service.commands import Command, Outcome, strand_of
-from app.orders.service.desk import OrderDesk
-from app.orders.service.duty import MarketDuty
-from app.orders.service.flattening import Flattening
-from app.orders.service.floor import Floor
-from app.orders.service.scene import Tools
-from app.rate_limit import shared_state
 from app.risk import routes as risk_routes
-from app.risk.queries.switches import opening_state
-from app.risk.service.board import SwitchBoard
-from app.risk.service.controls import Controls
-from app.startup import CannotStart, Parts, lifespan
+from app.startup import CannotStart, lifespan
 from app.wire.docs import OPENAPI_URL, add_docs
 from app.wire.handlers import add_error_handlers
 from app.wire.openapi import openapi_document
-from app.wire.pages import Cursors
-from app.wire.seals import Seals
 
 ROUTERS = (
     *(recording.router, export.router, reading.router),  # `/trades/export` before `/trades/{trade_id}`
@@ -99,77 +64,41 @@ def create_app(settings: Settings | None = None, now: Now = utc_now) -> FastAPI:
     """Return the application. Raises ConfigurationError where the settings do not do."""
     settings = settings or load_settings()
     configure_logging(settings.logs_as_json, settings.log_level)
-    metrics, access_log = Metrics(), AccessLog(settings.logs_as_json)
-    engine = connect_engine(
-        settings.database_url, settings.reader_threads, settings.database_timeout_seconds, walled=True
-    )
-    readers = Readers(engine, settings.reader_threads)
-    market, controls = Market(_price_source(settings), readers), Controls()
-    tools = Tools(market, controls, paper_settings(settings))
-    floor = Floor(Recording(opening_state=opening_state), tools)
-    writer: GroupCommit[Command, Outcome] = GroupCommit(
-        engine, floor, settings.write_queue_limit, settings.write_batch_limit, metrics, strand_of
-    )
-    metrics.watch_queue(lambda: writer.depth)
-    desk = Desk(cast("GroupCommit[LedgerCommand, Recorded]", writer), _limits(settings), now)
-    order_desk = OrderDesk(writer, market, now)
-    changes = Changes(engine)
-    duty = MarketDuty(readers, writer, market, now, is_delayed=settings.paper_latency_milliseconds > 0)
-    transactions, passwords = Transactions(engine), Passwords()
-    trail = Trail(engine, now, metrics.audit_dropped)
-    sessions = make_sessions(settings, readers, transactions, now)
-    limiter, sharing = make_limiter(settings)
-    gate = make_gate(settings, engine, readers, transactions, sessions, limiter, trail, now)
-
+    house = assemble(settings, now, AccessLog(settings.logs_as_json))
     app = Application(
         title="SlackOMS OMS API",
         version=__version__,
         description=_DESCRIPTION,
-        lifespan=lifespan(
-            settings,
-            Parts(
-                *(engine, readers, writer, trail, access_log),
-                (passwords.close, transactions.close, changes.close),
-                sharing,
-                (duty.run,),
-            ),
-        ),
+        lifespan=lifespan(settings, house.parts()),
         docs_url=None,
         redoc_url=None,
         openapi_url=OPENAPI_URL if settings.docs_enabled else None,
         redirect_slashes=False,
     )
-    app.state.gate, app.state.desk, app.state.readers = gate, desk, readers
-    app.state.order_desk, app.state.publish_quote = order_desk, order_desk.publish
-    app.state.market, app.state.controls, app.state.changes = market, controls, changes
-    flatten = Flattening(order_desk, readers).flatten
-    app.state.switch_board = SwitchBoard(changes, controls, flatten=flatten)
-    app.state.feed, app.state.seals = Feed(readers), Seals(settings.oms_api_key)
-    app.state.sessions, app.state.passwords = sessions, passwords
-    app.state.log_ins = LogIns(sessions, passwords, Throttle(), trail, readers, transactions, now)
-    secrets = tuple(filter(None, (settings.oms_api_key, settings.oms_api_key_previous)))
-    app.state.administration = Administration(transactions, passwords, secrets, now)
-    app.state.cursors, app.state.now = Cursors(settings.oms_api_key), now
-    app.state.vitals = Vitals(
-        *(readers, is_current, describe_wall, lambda: writer.alive, metrics, now),
-        lambda: shared_state(limiter, sharing),
-    )
+    for name, part in house.state().items():
+        setattr(app.state, name, part)
     _add_routes(app)
     add_error_handlers(app)
     if settings.docs_enabled:
         add_docs(app)
-    fast = {
-        ("POST", recording.TRADE_PATH): recording.fast_report(gate, desk),
-        ("POST", placing.ORDERS_PATH): placing.fast_place(gate, order_desk),
-        ("GET", reading.PORTFOLIO_PATH): reading.fast_portfolio(gate, readers),
-    }
-    headers = PRODUCTION_HEADERS if settings.environment == "production" else COMMON_HEADERS
-    addresses = AddressBook(settings.trusted_proxies)
-    app.edge = Edge(
-        app.framework, metrics, access_log, now, fast, headers, addresses, settings.body_timeout_seconds
-    )
+    app.edge = _edge(app, house)
     app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]  # the documented way to extend it
     return app
+
+
+def _edge(app: Application, house: House) -> Edge:
+    settings, gate = house.settings, house.gate
+    fast = {
+        ("POST", recording.TRADE_PATH): recording.fast_report(gate, house.desk),
+        ("POST", placing.ORDERS_PATH): placing.fast_place(gate, house.order_desk),
+        ("GET", reading.PORTFOLIO_PATH): reading.fast_portfolio(gate, house.readers),
+    }
+    headers = PRODUCTION_HEADERS if settings.environment == "production" else COMMON_HEADERS
+    return Edge(
+        *(app.framework, house.metrics, house.access_log, house.now, fast, headers),
+        AddressBook(settings.trusted_proxies),
+        settings.body_timeout_seconds,
+    )
 
 
 def _without_traceback(send: Send) -> Send:
@@ -189,17 +118,6 @@ def _add_routes(app: FastAPI) -> None:
         app.include_router(router, prefix=API_PREFIX)
     app.include_router(health_routes.router, include_in_schema=False)
     app.include_router(health_routes.metrics_router)
-
-
-def _price_source(settings: Settings) -> PriceSource:
-    make = SOURCES.get(settings.price_source)
-    if make is None:
-        raise ConfigurationError(f"PRICE_SOURCE must be one of {', '.join(sorted(SOURCES))}")
-    return make(settings.simulation_seed)
-
-
-def _limits(settings: Settings) -> TradeLimits:
-    return TradeLimits(settings.max_quantity, settings.max_gmv, settings.min_price, settings.max_price)
 
 
 def run() -> int:

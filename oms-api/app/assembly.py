@@ -1,0 +1,176 @@
+"""What a process of the service is made of, put together once: `assemble`."""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from sqlalchemy import Engine
+
+from app.audit.service import Trail
+from app.brokers.paper.configured import paper_settings
+from app.clock import Now
+from app.config import ConfigurationError, Settings
+from app.database import Readers, connect_engine
+from app.database.changes import Changes
+from app.database.tenants import describe_wall
+from app.events.service.feed import Feed
+from app.gatekeeping import make_gate, make_limiter, make_sessions
+from app.group_commit import GroupCommit
+from app.health.dependencies import Vitals
+from app.identity.dependencies import Gate
+from app.identity.service.logins import LogIns
+from app.identity.service.once import Administration
+from app.identity.service.passwords import Passwords
+from app.identity.service.sessions import Sessions
+from app.identity.service.threads import Transactions
+from app.identity.service.throttle import Throttle
+from app.ledger.rules.tickets import TradeLimits
+from app.ledger.service.commands import Command as LedgerCommand
+from app.ledger.service.commands import Recorded
+from app.ledger.service.desk import Desk
+from app.ledger.service.recording import Recording
+from app.logs import AccessLog
+from app.market_data.service import Market
+from app.market_data.sources import SOURCES, PriceSource
+from app.metrics import Metrics
+from app.migrate import is_current
+from app.orders.service.commands import Command, Outcome, strand_of
+from app.orders.service.desk import OrderDesk
+from app.orders.service.duty import MarketDuty
+from app.orders.service.flattening import Flattening
+from app.orders.service.floor import Floor
+from app.orders.service.scene import Tools
+from app.rate_limit import RateLimiter, Sharing, shared_state
+from app.risk.queries.switches import opening_state
+from app.risk.service.board import SwitchBoard
+from app.risk.service.controls import Controls
+from app.startup import Parts
+from app.wire.pages import Cursors
+from app.wire.seals import Seals
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """The parts, from the database up to the desks."""
+
+    settings: Settings
+    now: Now
+    metrics: Metrics
+    access_log: AccessLog
+    engine: Engine
+    readers: Readers
+    transactions: Transactions
+    changes: Changes
+    trail: Trail
+    market: Market
+    controls: Controls
+    writer: GroupCommit[Command, Outcome]
+    passwords: Passwords
+    sessions: Sessions
+    limiter: RateLimiter
+    sharing: Sharing | None
+    gate: Gate
+    desk: Desk
+    order_desk: OrderDesk
+
+    def parts(self) -> Parts:
+        """Return what starts with the process, and ends with it."""
+        delayed = self.settings.paper_latency_milliseconds > 0
+        duty = MarketDuty(self.readers, self.writer, self.market, self.now, is_delayed=delayed)
+        return Parts(
+            *(self.engine, self.readers, self.writer, self.trail, self.access_log),
+            first_to_close=(self.passwords.close, self.transactions.close, self.changes.close),
+            sharing=self.sharing,
+            duties=(duty.run,),
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Return by name what the routes' dependencies ask the application for."""
+        own_key, flatten = self.settings.oms_api_key, Flattening(self.order_desk, self.readers).flatten
+        secrets = tuple(filter(None, (own_key, self.settings.oms_api_key_previous)))
+        readers, transactions, now = self.readers, self.transactions, self.now
+        return {
+            "gate": self.gate,
+            "desk": self.desk,
+            "order_desk": self.order_desk,
+            "publish_quote": self.order_desk.publish,
+            "readers": readers,
+            "market": self.market,
+            "controls": self.controls,
+            "changes": self.changes,
+            "switch_board": SwitchBoard(self.changes, self.controls, flatten=flatten),
+            "feed": Feed(readers),
+            "seals": Seals(own_key),
+            "sessions": self.sessions,
+            "passwords": self.passwords,
+            "log_ins": LogIns(
+                self.sessions, self.passwords, Throttle(), self.trail, readers, transactions, now
+            ),
+            "administration": Administration(transactions, self.passwords, secrets, now),
+            "cursors": Cursors(own_key),
+            "now": now,
+            "vitals": self._vitals(),
+        }
+
+    def _vitals(self) -> Vitals:
+        return Vitals(
+            *(self.readers, is_current, describe_wall, lambda: self.writer.alive, self.metrics, self.now),
+            lambda: shared_state(self.limiter, self.sharing),
+        )
+
+
+def assemble(settings: Settings, now: Now, access_log: AccessLog) -> House:
+    """Put the parts of a process together. Raises ConfigurationError where the settings do not do."""
+    metrics = Metrics()
+    engine = connect_engine(
+        settings.database_url, settings.reader_threads, settings.database_timeout_seconds, walled=True
+    )
+    readers, transactions = Readers(engine, settings.reader_threads), Transactions(engine)
+    market, controls = Market(_price_source(settings), readers), Controls()
+    writer = _writer(settings, engine, market, controls, metrics)
+    trail = Trail(engine, now, metrics.audit_dropped)
+    sessions = make_sessions(settings, readers, transactions, now)
+    limiter, sharing = make_limiter(settings)
+    return House(
+        settings=settings,
+        now=now,
+        metrics=metrics,
+        access_log=access_log,
+        engine=engine,
+        readers=readers,
+        transactions=transactions,
+        changes=Changes(engine),
+        trail=trail,
+        market=market,
+        controls=controls,
+        writer=writer,
+        passwords=Passwords(),
+        sessions=sessions,
+        limiter=limiter,
+        sharing=sharing,
+        gate=make_gate(settings, engine, readers, transactions, sessions, limiter, trail, now),
+        desk=Desk(cast("GroupCommit[LedgerCommand, Recorded]", writer), _limits(settings), now),
+        order_desk=OrderDesk(writer, market, now),
+    )
+
+
+def _writer(
+    settings: Settings, engine: Engine, market: Market, controls: Controls, metrics: Metrics
+) -> GroupCommit[Command, Outcome]:
+    tools = Tools(market, controls, paper_settings(settings))
+    floor = Floor(Recording(opening_state=opening_state), tools)
+    writer: GroupCommit[Command, Outcome] = GroupCommit(
+        engine, floor, settings.write_queue_limit, settings.write_batch_limit, metrics, strand_of
+    )
+    metrics.watch_queue(lambda: writer.depth)
+    return writer
+
+
+def _price_source(settings: Settings) -> PriceSource:
+    make = SOURCES.get(settings.price_source)
+    if make is None:
+        raise ConfigurationError(f"PRICE_SOURCE must be one of {', '.join(sorted(SOURCES))}")
+    return make(settings.simulation_seed)
+
+
+def _limits(settings: Settings) -> TradeLimits:
+    return TradeLimits(settings.max_quantity, settings.max_gmv, settings.min_price, settings.max_price)
