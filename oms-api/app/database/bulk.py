@@ -77,6 +77,20 @@ def matching_rows(
     return [tuple(row) for row in connection.exec_driver_sql(statement, (_json(keys),))]
 
 
+def rows_named(
+    connection: Connection, table: Table, columns: Names, name: str, names: Sequence[Row]
+) -> list[tuple[Any, ...]]:
+    """Return `columns` of the rows with those (tenant id, name), for a unique key (`name`, tenant_id).
+
+    On PostgreSQL no other index can serve it: on a table that was not analysed yet, one of those that begin
+    with the tenant looks as good to the planner, and all of the tenant's rows would be read for each name.
+    """
+    if not names or _is_sqlite(connection):
+        return matching_rows(connection, table, columns, ("tenant_id", name), names)
+    statement = _look_up_names(table, columns, name)
+    return [tuple(row) for row in connection.exec_driver_sql(statement, (_json(names),))]
+
+
 def _is_sqlite(connection: Connection) -> bool:
     return connection.dialect.name == "sqlite"
 
@@ -137,3 +151,11 @@ def _match(table: Table, columns: Names, key: Names, lock_by: str, *, sqlite: bo
     # OFFSET 0 keeps the look-ups apart: one join of all would read a whole table that was not analysed yet.
     found = f"SELECT {', '.join(columns)} FROM {table.name} t WHERE {on} OFFSET 0"  # noqa: S608  # as above
     return f"SELECT {picked} FROM {_recordset(table, key)} CROSS JOIN LATERAL ({found}) t"  # noqa: S608  # as above
+
+
+@cache
+def _look_up_names(table: Table, columns: Names, name: str) -> str:
+    on = f"t.{name} = r.c1 AND t.tenant_id + 0 = r.c0"
+    found = f"SELECT {', '.join(columns)} FROM {table.name} t WHERE {on} OFFSET 0"  # noqa: S608  # as above
+    picked = ", ".join(f"t.{column}" for column in columns)
+    return f"SELECT {picked} FROM {_recordset(table, ('tenant_id', name))} CROSS JOIN LATERAL ({found}) t"  # noqa: S608  # as above

@@ -43,8 +43,8 @@ class OrderRecord(Base):
     __tablename__ = "orders"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "portfolio_id"], ["portfolios.tenant_id", "portfolios.id"]),
-        UniqueConstraint("tenant_id", "client_order_id"),
-        UniqueConstraint("tenant_id", "idempotency_key"),
+        UniqueConstraint("client_order_id", "tenant_id"),
+        UniqueConstraint("idempotency_key", "tenant_id"),
         Index(
             "ix_orders_open_by_symbol",
             *("tenant_id", "symbol", "portfolio_id"),

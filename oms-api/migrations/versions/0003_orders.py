@@ -150,8 +150,8 @@ def _make_orders() -> None:
             name=op.f("fk_orders_tenant_id_portfolio_id_portfolios"),
         ),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("pk_orders")),
-        sa.UniqueConstraint("tenant_id", "client_order_id", name=op.f("uq_orders_tenant_id_client_order_id")),
-        sa.UniqueConstraint("tenant_id", "idempotency_key", name=op.f("uq_orders_tenant_id_idempotency_key")),
+        sa.UniqueConstraint("client_order_id", "tenant_id", name=op.f("uq_orders_client_order_id_tenant_id")),
+        sa.UniqueConstraint("idempotency_key", "tenant_id", name=op.f("uq_orders_idempotency_key_tenant_id")),
     )
     op.create_index(
         "ix_orders_open_by_portfolio",

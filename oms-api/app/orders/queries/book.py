@@ -7,7 +7,7 @@ from typing import Any, cast
 from sqlalchemy import ColumnElement, Connection, Table, select
 
 from app.database import alteration, insertion, matching_rows
-from app.database.bulk import Row, Write
+from app.database.bulk import Row, Write, rows_named
 from app.ids import first_trade_id_at
 from app.ledger.models import Portfolio
 from app.orders.models import IS_OPEN, Execution, OrderEvent, OrderRecord
@@ -42,7 +42,7 @@ def orders_by_name(connection: Connection, column: str, names: Sequence[OrderKey
 
 def orders_bound(connection: Connection, column: str, names: Sequence[OrderKey]) -> list[Order]:
     """Return the orders by (tenant id, `column`) where hardly any is expected: their rows are read apart."""
-    found = matching_rows(connection, ORDERS, _KEY, ("tenant_id", column), names)
+    found = rows_named(connection, ORDERS, _KEY, column, names)
     return orders_by_id(connection, found)
 
 
