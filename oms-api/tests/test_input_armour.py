@@ -171,6 +171,8 @@ def faults(answers, *expected):
 def test_what_is_no_object_of_json_is_refused(routes, send, kind):
     answers = []
     for route in routes:
+        if kind == "empty" and not route.operation["requestBody"]["required"]:
+            continue
         name = next(iter(route.properties)).encode()
         answers.append((route.name, send(route, whole_bodies(route.good, name)[kind])))
     assert faults(answers, 422) == {}

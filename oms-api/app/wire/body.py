@@ -56,8 +56,10 @@ def json_body(model: type[Model]) -> Callable[[Request], Coroutine[Any, Any, Mod
     return read
 
 
-def documented_body(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
+def documented_body(
+    model: type[BaseModel], example: dict[str, Any], *, required: bool = True
+) -> dict[str, Any]:
     """Return the `openapi_extra` that describes a body read by `json_body`."""
     BODY_MODELS[model.__name__] = model
     content = {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}, "example": example}
-    return {"requestBody": {"required": True, "content": {"application/json": content}}}
+    return {"requestBody": {"required": required, "content": {"application/json": content}}}

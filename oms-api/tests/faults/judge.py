@@ -108,7 +108,8 @@ def _difference(intent: Intent, row: Row) -> str | None:
 
 
 def _judge_events(tables: dict[str, list[Row]]) -> list[str]:
-    told = Counter(json.loads(event["payload"])["trade_id"] for event in tables["events"])
+    recorded = [event for event in tables["events"] if event["type"] == "trade.recorded"]
+    told = Counter(json.loads(event["payload"])["trade_id"] for event in recorded)
     due = Counter(row["trade_id"] for row in tables["trades"])
     return [f"event of {trade_id} stands {told[trade_id]} times" for trade_id in (told - due) + (due - told)]
 

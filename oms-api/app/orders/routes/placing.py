@@ -129,7 +129,7 @@ async def cancel_all(
     "/orders/{order_id}/cancel",
     status_code=200,
     responses=responses(200, {"model": OrderOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(CancelIn, {"reason": "Changed my mind"}),
+    openapi_extra=documented_body(CancelIn, {"reason": "Changed my mind"}, required=False),
 )
 async def cancel_order(
     caller: Canceler, order_id: OrderId, desk: TheOrderDesk, key: IdempotencyKey, request: Request
