@@ -65,8 +65,15 @@ def _judge_journal(journal: Journal, orders: dict[str, Row]) -> list[str]:
     return faults + [f"{name}: stands, and nobody asked for it" for name in strangers]
 
 
+def _came_too_late(intent: Any) -> bool:
+    """Tell whether a ticket with an end got through only after it: the service was dead in between."""
+    return [error["field"] for error in intent.told.get("errors", ())] == ["expires_at"]
+
+
 def _judge_intent(intent: Any, orders: dict[str, Row], named: dict[str, list[str]]) -> list[str]:
     said = f"{intent.kind} {intent.path} {intent.status}"
+    if intent.kind == "order" and intent.status == 422 and _came_too_late(intent):
+        return [f"{said}: too late, and it stands"] if intent.body["client_order_id"] in named else []
     if intent.status == 422 and not intent.told["type"].endswith(_MADE_NO_ORDER):
         denied = orders.get(intent.told.get("order_id", ""))
         return [] if denied and denied["status"] in {"DENIED", "CANCELED"} else [f"{said}: {intent.told}"]
