@@ -54,6 +54,18 @@ def test_the_exits_of_an_entry_take_its_position_off_again():
     assert exits(entry, ticket()) == []
 
 
+@pytest.mark.parametrize(
+    ("asked", "roles"),
+    [
+        ({"take_profit": Target(Decimal(9))}, [Role.TAKE_PROFIT]),
+        ({"stop_loss": Protection(Decimal(3), None)}, [Role.STOP_LOSS]),
+    ],
+)
+def test_an_entry_may_have_one_exit_alone(asked, roles):
+    entry = order()
+    assert [role for role, _ in exits(entry, ticket(**asked))] == roles
+
+
 def test_who_shares_a_quantity_with_whom():
     target = order("O2", Family("O1", "O1", GroupKind.BRACKET, Role.TAKE_PROFIT))
     stop = order("O3", Family("O1", "O1", GroupKind.BRACKET, Role.STOP_LOSS))
