@@ -55,11 +55,11 @@ def lines_of(desk, service, since):
 
 
 def test_two_people_trade_and_each_row_names_who_did_it(slack, desk):
-    trade(slack, "buy 10 ACME @ 175", "Two people")
-    expect(slack.message("BUY 10 ACME").filter(has_text="Ava Chen")).to_have_count(1)
+    trade(slack, "buy 10 QQZZ @ 175", "Two people")
+    expect(slack.message("BUY 10 QQZZ").filter(has_text="Ava Chen")).to_have_count(1)
     slack.be("Ben Okafor")
-    trade(slack, "sell 4 ACME @ 176", "Two people")
-    expect(slack.message("SELL 4 ACME").filter(has_text="Ben Okafor")).to_have_count(1)
+    trade(slack, "sell 4 QQZZ @ 176", "Two people")
+    expect(slack.message("SELL 4 QQZZ").filter(has_text="Ben Okafor")).to_have_count(1)
     rows = {row["side"]: row for row in desk.trades(portfolio="Two people")}
     assert {side: row["actor"] for side, row in rows.items()} == {"BUY": AVA, "SELL": BEN}
     assert {side: row["user_id"] for side, row in rows.items()} == {
@@ -114,14 +114,14 @@ def test_every_call_of_the_bot_says_for_whom_but_for_health(slack, desk):
 
 def test_a_viewer_is_told_when_the_form_opens(slack, desk, bens_role):
     bens_role("viewer")
-    slack.type("/trade buy 5 ACME @ 175")
+    slack.type("/trade buy 5 QQZZ @ 175")
     expect(slack.form).to_contain_text("You cannot trade here.")
     expect(slack.form).to_contain_text("Your role at this desk does not include trading")
     expect(slack.form.get_by_role("button", name="Place trade")).to_have_count(0)
 
 
 def test_who_becomes_a_viewer_while_the_form_is_open_is_refused_and_keeps_the_entries(slack, desk, bens_role):
-    slack.type("/trade buy 5 ACME @ 175")
+    slack.type("/trade buy 5 QQZZ @ 175")
     slack.choose_portfolio("Refused")
     bens_role("viewer")
     refused = slack.form.get_by_text("Your role at this desk does not include trading")
@@ -165,7 +165,7 @@ def test_a_disabled_person_is_no_member(slack, desk, bens_role):
     desk.change_person(BEN, status="disabled")
     until(lambda: desk.asked_for(BEN, "/auth/me").status_code == 403, seconds=5)
     try:
-        slack.type("/trade buy 5 ACME @ 175")
+        slack.type("/trade buy 5 QQZZ @ 175")
         expect(slack.form).to_contain_text("You are not a member of this desk")
     finally:
         desk.change_person(BEN, status="active")
@@ -175,7 +175,7 @@ def test_a_disabled_person_is_no_member(slack, desk, bens_role):
 def test_a_stranger_of_a_shared_channel_trades_nothing_and_becomes_nobody(slack, desk):
     slack.enter("partners")
     slack.be("Kim Park")
-    slack.type("/trade buy 5 ACME @ 175 in Strangers")
+    slack.type("/trade buy 5 QQZZ @ 175 in Strangers")
     expect(slack.form).to_contain_text("Only members of the workspace")
     expect(slack.form.get_by_role("button", name="Place trade")).to_have_count(0)
     assert desk.trades(portfolio="Strangers") == []

@@ -23,18 +23,18 @@ def oms_afterwards(desk):
 
 
 def test_a_trade_is_typed_mistyped_corrected_confirmed_and_found(slack, desk):
-    slack.type("/trade ACME")
+    slack.type("/trade QQZZ")
     slack.fill("AA PL", quantity="0.123456789", gmv="17500.00", side="Buy", portfolio="Opening Book")
     slack.place()
     expect(slack.field_errors).to_have_count(2)
     expect(slack.field_errors.nth(1)).to_contain_text("at most 8 decimal places")
     assert desk.trades(portfolio="Opening Book") == []
 
-    slack.entry("Symbol", "acme")
+    slack.entry("Symbol", "qqzz")
     slack.entry("Quantity", "100")
     slack.place()
     slack.sees_no_form()
-    confirmation = slack.message("BUY 100 ACME")
+    confirmation = slack.message("BUY 100 QQZZ")
     expect(confirmation).to_have_count(1)
     for words in ("Opening Book", "175.00", "17,500.00"):
         expect(confirmation).to_contain_text(words)
@@ -42,12 +42,12 @@ def test_a_trade_is_typed_mistyped_corrected_confirmed_and_found(slack, desk):
     (trade,) = desk.trades(portfolio="Opening Book")
     expect(confirmation).to_contain_text(trade["trade_id"])
     assert (trade["symbol"], trade["side"], trade["price"], trade["gmv"]) == (
-        "ACME",
+        "QQZZ",
         "BUY",
         "175.00",
         "17500.00",
     )
-    assert desk.position("Opening Book", "ACME") == Decimal(100)
+    assert desk.position("Opening Book", "QQZZ") == Decimal(100)
 
 
 def test_a_line_fills_the_form_and_a_second_trade_adds_to_the_position(slack, desk):
@@ -154,7 +154,7 @@ def test_a_submission_to_a_frozen_oms_is_answered_in_time_and_trades_at_most_onc
 
 def test_the_page_is_whole_at_phone_width(slack):
     slack.page.set_viewport_size({"width": 390, "height": 844})
-    slack.type("/trade ACME")
+    slack.type("/trade QQZZ")
     expect(slack.form).to_be_visible()
     width = slack.page.evaluate("document.documentElement.scrollWidth")
     assert width <= 390
