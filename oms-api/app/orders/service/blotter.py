@@ -19,6 +19,7 @@ from app.orders.rules.states import checked_move
 from app.orders.rules.values import FINAL, WORKING, Order, Status, changed
 
 MOST_REMEMBERED = 200_000  # orders
+NEVER = "9999"  # later than any instant, as text
 
 OrderKey = tuple[int, str]
 Place = tuple[int, int]
@@ -27,22 +28,27 @@ Corner = tuple[str, str]  # symbol, product
 
 @dataclass(slots=True)
 class OpenOrders:
-    """The open orders of a portfolio by id and by symbol, true for the stamp that its row bears."""
+    """The open orders of a portfolio by id and by symbol, true for the stamp that its row bears.
+
+    None of them ends before `first_end`: who looks for what is over need not look at each of them.
+    """
 
     stamp: str
     orders: dict[str, Order] = field(default_factory=dict)
     by_symbol: dict[str, dict[str, None]] = field(default_factory=dict)
+    first_end: str = NEVER
 
     def copied(self) -> "OpenOrders":
         """Return the same, to be changed by itself."""
         by_symbol = {symbol: dict(ids) for symbol, ids in self.by_symbol.items()}
-        return OpenOrders(self.stamp, dict(self.orders), by_symbol)
+        return OpenOrders(self.stamp, dict(self.orders), by_symbol, self.first_end)
 
     def put(self, order: Order) -> None:
         """Take the order in as it stands now; what is over goes."""
         if order.status not in FINAL:
             self.orders[order.id] = order
             self.by_symbol.setdefault(order.symbol, {})[order.id] = None
+            self.first_end = min(self.first_end, order.ends_at or NEVER)
         elif self.orders.pop(order.id, None) is not None:
             self.by_symbol[order.symbol].pop(order.id)
 
@@ -115,6 +121,16 @@ class Blotter:
         """Return the open orders of a portfolio, oldest first."""
         return list(self._open[place].orders.values())
 
+    def overdue_in(self, place: Place, at: str) -> list[Order]:
+        """Return the open orders of a portfolio whose end has come by `at`, oldest first."""
+        held = self._open[place]
+        if held.first_end > at:
+            return []
+        overdue = [order for order in held.orders.values() if order.ends_at and order.ends_at <= at]
+        if not overdue:  # those that were to end first have gone
+            held.first_end = min((order.ends_at or NEVER for order in held.orders.values()), default=NEVER)
+        return overdue
+
     def symbols_in(self, place: Place) -> Iterable[str]:
         """Return the symbols in which a portfolio has open orders."""
         return [symbol for symbol, ids in self._open[place].by_symbol.items() if ids]
@@ -147,15 +163,35 @@ class Blotter:
         self.take(queries.orders_by_id(self._connection, [(tenant_id, order_id)]))
         return self._orders.get((tenant_id, order_id))
 
-    def named(self, column: str, tenant_id: int, name: str) -> list[Order]:
-        """Return the orders of that parent_id or group_id, those of this batch included."""
+    def now(self, order: Order) -> Order:
+        """Return an open order as the batch sees it by now."""
+        return self._orders.get((order.tenant_id, order.id), order)
+
+    def parent_of(self, order: Order) -> Order | None:
+        """Return the order that this one, of the same portfolio, waits for."""
+        if order.parent_id is None:
+            return None
+        known = self._orders.get((order.tenant_id, order.parent_id))
+        if known is None:
+            known = self._open[order.tenant_id, order.portfolio_id].orders.get(order.parent_id)
+        return known or self.find(order.tenant_id, order.parent_id)
+
+    def children_of(self, parent: Order) -> list[Order]:
+        """Return the orders that wait for that one, those of this batch included."""
+        return self._kin("parent_id", parent, parent.id)
+
+    def group_of(self, order: Order) -> list[Order]:
+        """Return the orders of the order's group, those of this batch included."""
+        return self._kin("group_id", order, order.group_id or "")
+
+    def _kin(self, column: str, order: Order, name: str) -> list[Order]:
+        """Return the orders whose `column` is `name`: all are in the order's portfolio."""
+        tenant_id, place = order.tenant_id, (order.tenant_id, order.portfolio_id)
         if (tenant_id, name) not in self._new:  # what is new here has no kin but what is new here
             self.take(queries.orders_by_name(self._connection, column, [(tenant_id, name)]))
-        every: dict[str, Order] = {}
-        for held in self._open.values():
-            every.update(held.orders)
-        every.update({key[1]: order for key, order in self._orders.items() if key[0] == tenant_id})
-        return [order for order in every.values() if getattr(order, column) == name]
+        every = dict(self._open[place].orders)
+        every.update({key[1]: one for key, one in self._orders.items() if key[0] == tenant_id})
+        return [one for one in every.values() if getattr(one, column) == name]
 
     def add(self, order: Order, actor: str, reason: str | None = None) -> Order:
         """Add a new order and the first row of its history."""

@@ -44,7 +44,7 @@ def cancel_all(scene: Scene, command: CancelAll, places: list[Place]) -> Done:
         if not scene.sees(origin, place):
             continue
         for known in scene.blotter.open_in(place):
-            order = scene.blotter.get(known.tenant_id, known.id)  # a group may have ended it meanwhile
+            order = scene.blotter.now(known)  # a group may have ended it meanwhile
             if order.status not in FINAL and _matches(order, command):
                 cancel(scene, order, iso(origin.at), who(origin), reason=command.reason)
                 ended.append(order.id)
@@ -79,8 +79,8 @@ def replace(scene: Scene, command: ReplaceOrder) -> Done:
 def expire(scene: Scene, places: list[Place], at: str) -> None:
     """End what has come to its end."""
     for place in places:
-        for known in scene.blotter.open_in(place):
-            _as_of_now(scene, scene.blotter.get(known.tenant_id, known.id), at)
+        for known in scene.blotter.overdue_in(place, at):
+            _as_of_now(scene, scene.blotter.now(known), at)
 
 
 def _as_of_now(scene: Scene, order: Order, at: str) -> Order:
@@ -115,7 +115,7 @@ def _give_way(scene: Scene, order: Order, successor: Order, at: str, actor: str)
         order = scene.blotter.move(order, Status.PENDING_REPLACE, at, actor)
     scene.blotter.move(order, Status.REPLACED, at, order.broker, replaced_by=successor.id)
     if order.role is Role.ENTRY:
-        for child in scene.blotter.named("parent_id", order.tenant_id, order.id):
+        for child in scene.blotter.children_of(order):
             is_planned = child.role in EXITS and child.status is Status.HELD
             quantity = successor.quantity if is_planned else child.quantity
             scene.blotter.replace(child, parent_id=successor.id, quantity=quantity)

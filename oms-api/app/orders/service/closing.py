@@ -64,7 +64,7 @@ def _rivals(scene: Scene, place: Place, closing: Order) -> list[Order]:
         if not _closes_too(order, closing):
             continue
         rivals[order.id] = order
-        entry = scene.blotter.find(place[0], order.parent_id or "") if order.role in EXITS else None
+        entry = scene.blotter.parent_of(order) if order.role in EXITS else None
         if entry is not None and entry.status not in FINAL:
             rivals[entry.id] = entry
     return list(rivals.values())
@@ -78,6 +78,6 @@ def _closes_too(order: Order, closing: Order) -> bool:
 
 def _clear(scene: Scene, rivals: list[Order], closing: Order) -> None:
     for known in rivals:
-        order = scene.blotter.get(known.tenant_id, known.id)  # one of its group may have ended it
+        order = scene.blotter.now(known)  # one of its group may have ended it
         if order.status not in FINAL:
             cancel(scene, order, closing.created_at, closing.placed_by, reason="The position is closed.")

@@ -97,7 +97,7 @@ def _share_filled(scene: Scene, order: Order, quantity: Decimal, at: str) -> Non
     much.
     """
     if order.role in EXITS and order.parent_id:
-        entry = scene.blotter.find(order.tenant_id, order.parent_id)
+        entry = scene.blotter.parent_of(order)
         if entry is not None and entry.status not in FINAL:
             cancel(scene, entry, at, GROUPS, reason=f"{order.id} filled")
     for sibling in _open_siblings(scene, order):
@@ -116,4 +116,4 @@ def _open_siblings(scene: Scene, order: Order) -> list[Order]:
 
 def _children(scene: Scene, entry: Order) -> list[Order]:
     """Return the orders that wait for the entry, the ended ones included."""
-    return scene.blotter.named("parent_id", entry.tenant_id, entry.id)
+    return scene.blotter.children_of(entry)

@@ -39,10 +39,10 @@ def _release_kept(scene: Scene, place: Place, quote: Quote, at: str) -> None:
 
 def _due_quantity(scene: Scene, order: Order) -> Decimal:
     """Return what a held order may work on: an exit what its entry filled, a follower all of its own."""
-    entry = scene.blotter.find(order.tenant_id, order.parent_id or "")
+    entry = scene.blotter.parent_of(order)
     if entry is None or not entry.filled_quantity:
         return ZERO
     if order.role in EXITS:
-        return exit_quantity(entry, scene.blotter.named("parent_id", order.tenant_id, entry.id))
+        return exit_quantity(entry, scene.blotter.children_of(entry))
     is_due = order.role is Role.FOLLOWER and entry.status is Status.FILLED
     return order.quantity if is_due else ZERO

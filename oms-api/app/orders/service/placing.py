@@ -111,7 +111,7 @@ def _made_with(scene: Scene, order: Order) -> list[str]:
     """Return the ids of the orders that one request made: an order, or both of a pair."""
     if order.group_kind not in {GroupKind.OCO, GroupKind.OTO} or not order.group_id or order.replaces:
         return [order.id]
-    kin = scene.blotter.named("group_id", order.tenant_id, order.group_id)
+    kin = scene.blotter.group_of(order)
     return sorted(one.id for one in kin if one.request_hash == order.request_hash)
 
 
@@ -153,7 +153,7 @@ def shown(scene: Scene, tenant_id: int, ids: list[str]) -> Done:
         order = scene.blotter.get(tenant_id, order_id)
         legs: list[Order] = []
         if order.role is Role.ENTRY:
-            legs = scene.blotter.named("parent_id", tenant_id, order_id)
+            legs = scene.blotter.children_of(order)
         orders.append(Shown(order, scene.portfolio(order).name, tuple(sorted(legs, key=_age))))
     return Done(tuple(orders))
 
