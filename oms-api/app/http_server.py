@@ -9,6 +9,8 @@ from typing import Any
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from app.whole_writes import WholeWrites
+
 HEAD_LIMIT = 64 * 1024
 STREAMS = "/stream"  # what ends so never ends by itself
 HEAD_SECONDS = 10.0
@@ -45,6 +47,7 @@ class CappedHttp(HttpToolsProtocol):
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
+        self.transport = WholeWrites(transport, self.loop)  # type: ignore[assignment]  # it stands for one
         self._expect(self.head_seconds)
 
     @override

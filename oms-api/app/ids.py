@@ -10,8 +10,28 @@ TRADE_ID_LENGTH = 26
 _COUNTER_LIMIT = 0xFFFF
 _MILLISECOND_DIGITS = slice(1, 14)
 _COUNTER_DIGITS = slice(14, 18)
-_RANDOM_DIGITS = 8
 _DRAWN_AT_ONCE = 4096  # bytes
+
+
+class RandomDigits:
+    """Random digits of the system, drawn in advance: each call of the system lets go of the interpreter's
+    lock, and a thread amid a hundred orders would wait to get it back for every id.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._drawn, self._place = "", 0
+
+    def hexadecimal(self, count: int) -> str:
+        """Return `count` digits that were never given before."""
+        with self._lock:
+            if self._place + count > len(self._drawn):
+                self._drawn, self._place = os.urandom(_DRAWN_AT_ONCE).hex(), 0
+            self._place += count
+            return self._drawn[self._place - count : self._place]
+
+
+_RANDOM = RandomDigits()
 
 
 class TradeIds:
@@ -27,7 +47,6 @@ class TradeIds:
         self._prefix = prefix
         self._lock = threading.Lock()
         self._last: dict[int, tuple[int, int]] = {}
-        self._drawn, self._place = "", 0
 
     def next(self, tenant_id: int, now: datetime, after: str | None = None) -> str:
         """Return an id later than all of the tenant's before it and, where given, later than the id
@@ -44,17 +63,7 @@ class TradeIds:
             else:
                 made, counter = floor[0] + 1, 0
             self._last[tenant_id] = (made, counter)
-            drawn = self._draw()
-        return f"{self._prefix}{made:013d}{counter:04x}{drawn}"
-
-    def _draw(self) -> str:
-        """Return 8 random hexadecimal digits: drawn in advance, for each call of the system lets go of the
-        interpreter's lock, and the writer would wait to get it back, several times an order.
-        """
-        if self._place >= len(self._drawn):
-            self._drawn, self._place = os.urandom(_DRAWN_AT_ONCE).hex(), 0
-        self._place += _RANDOM_DIGITS
-        return self._drawn[self._place - _RANDOM_DIGITS : self._place]
+        return f"{self._prefix}{made:013d}{counter:04x}{_RANDOM.hexadecimal(8)}"
 
 
 def first_trade_id_at(instant: datetime) -> str:
@@ -79,7 +88,7 @@ def new_tenant_id() -> int:
 
 def new_request_id() -> str:
     """Return a fresh request id of 20 hexadecimal digits."""
-    return os.urandom(10).hex()
+    return _RANDOM.hexadecimal(20)
 
 
 def _time_and_counter(trade_id: str) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from app.clock import EPOCH, iso, milliseconds
 from app.ids import (
     TRADE_ID_LENGTH,
+    RandomDigits,
     TradeIds,
     first_trade_id_at,
     new_request_id,
@@ -101,3 +102,11 @@ def test_a_timed_id_is_later_than_those_of_earlier_milliseconds_for_centuries():
     later = NOON + timedelta(milliseconds=1)
     assert max(new_timed_id(NOON) for _ in range(100)) < min(new_timed_id(later) for _ in range(100))
     assert new_timed_id(NOON + timedelta(days=365 * 12)) < 2**53
+
+
+def test_digits_that_are_drawn_in_advance_are_given_once():
+    drawn = RandomDigits()
+    with ThreadPoolExecutor(4) as threads:
+        given = list(threads.map(drawn.hexadecimal, [8, 20] * 3000))
+    assert len(set(given)) == 6000
+    assert {len(digits) for digits in given} == {8, 20}

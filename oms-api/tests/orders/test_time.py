@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from app.clock import iso
 from app.orders.rules.values import Status, Target
+from app.orders.service.commands import ExpireOrders
 from tests.orders.rig import START
 
 WAITING = {"type": "LIMIT", "limit_price": "90"}
@@ -33,6 +34,32 @@ def test_an_order_until_cancelled_stays(rig):
     rig.tick(days=400)
     rig.expire()
     assert rig.order(order).status is Status.ACCEPTED
+
+
+def dated(rig, minutes):
+    at = iso(START + timedelta(minutes=minutes))
+    return rig.place(**WAITING, time_in_force="GTD", expires_at=at)
+
+
+def test_orders_end_one_after_the_other_though_the_first_to_end_has_gone(rig):
+    first, second, third = dated(rig, 5), dated(rig, 10), dated(rig, 15)
+    rig.cancel(first)
+    for minutes, expected in ((5, "ACCEPTED"), (10, "EXPIRED"), (15, "EXPIRED")):
+        rig.now = START + timedelta(minutes=minutes)
+        rig.expire()
+        assert rig.order(second).status == expected
+        assert rig.order(third).status == ("EXPIRED" if minutes == 15 else "ACCEPTED")
+
+
+def test_an_end_that_was_not_committed_comes_again(rig):
+    order = dated(rig, 5)
+    rig.tick(minutes=5)
+    with rig.engine.connect() as connection, connection.begin() as transaction:
+        rig.floor.handle(connection, [ExpireOrders(rig.tenant, iso(rig.now))])
+        transaction.rollback()
+    assert rig.order(order).status is Status.ACCEPTED
+    rig.expire()
+    assert rig.order(order).status is Status.EXPIRED
 
 
 def test_what_is_over_does_not_fill_at_a_quote_that_comes_later(rig):

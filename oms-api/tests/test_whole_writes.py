@@ -1,0 +1,75 @@
+"""The head and the body of an answer leave together; nothing stays behind."""
+
+import asyncio
+
+import pytest
+
+from app.whole_writes import WholeWrites
+
+
+class Pipe:
+    """What a transport would send."""
+
+    def __init__(self):
+        self.sent = []
+        self.is_open = True
+
+    def write(self, data):
+        self.sent.append(data)
+
+    def close(self):
+        self.is_open = False
+
+    def is_closing(self):
+        return not self.is_open
+
+
+@pytest.fixture
+def pipe():
+    return Pipe()
+
+
+def in_a_turn(pipe, act):
+    async def turn():
+        act(WholeWrites(pipe, asyncio.get_running_loop()))
+        before = list(pipe.sent)
+        await asyncio.sleep(0)
+        return before
+
+    return asyncio.run(turn())
+
+
+def test_head_and_body_leave_as_one(pipe):
+    def answer(transport):
+        transport.write(b"head ")
+        transport.write(b"body")
+
+    assert in_a_turn(pipe, answer) == [b"head body"]
+    assert pipe.sent == [b"head body"]
+
+
+def test_a_piece_that_stays_alone_leaves_at_the_end_of_the_turn(pipe):
+    assert in_a_turn(pipe, lambda transport: transport.write(b"alone")) == []
+    assert pipe.sent == [b"alone"]
+
+
+def test_what_waits_leaves_before_the_end(pipe):
+    def cut(transport):
+        transport.write(b"half")
+        transport.close()
+
+    assert in_a_turn(pipe, cut) == [b"half"]
+    assert pipe.is_closing()
+
+
+def test_an_empty_body_keeps_nothing_waiting(pipe):
+    def answer(transport):
+        transport.write(b"head")
+        transport.write(b"")
+
+    assert in_a_turn(pipe, answer) == [b"head"]
+
+
+def test_all_else_is_the_transports_own(pipe):
+    in_a_turn(pipe, lambda transport: (transport.close(), pipe.sent.append(transport.is_closing())))
+    assert pipe.sent == [True]
