@@ -1,0 +1,88 @@
+"""With several callers about the writer lingers until they are back; a lone one waits for nobody."""
+
+import asyncio
+
+import pytest
+
+from app.group_commit import queue
+from tests.group_commit.rig import Notes, writing
+
+FOREVER = 3600.0
+
+
+@pytest.fixture
+def patient(monkeypatch):
+    """A writer that lingers until the last of those who were about is here."""
+    monkeypatch.setattr(queue, "MOST_LINGER_SECONDS", FOREVER)
+    monkeypatch.setattr(queue, "LINGER_SHARE", 1e9)
+
+
+def serve(engine, callers, **limits):
+    """Let callers come to a writer and return the batches that it made of what they brought."""
+    handler = Notes()
+    with writing(engine, handler, **limits) as writer:
+
+        async def run():
+            async with asyncio.timeout(30):
+                await callers(writer)
+
+        asyncio.run(run())
+    return [len(batch) for batch in handler.batches]
+
+
+def wave(writer, name, count):
+    return [writer.submit(f"{name} {number}") for number in range(count)]
+
+
+async def until_taken_up(writer, count):
+    """Return when the writer has had the time to take so many that wait: it does, or it lingers."""
+    for _ in range(20):
+        if writer.depth < count:
+            break
+        await asyncio.sleep(0.001)
+
+
+def test_a_crowd_that_comes_back_in_two_parts_is_written_as_one(engine, patient):
+    async def callers(writer):
+        await asyncio.gather(*writer.submit_all([f"first {number}" for number in range(8)]))
+        early = wave(writer, "early", 5)
+        await until_taken_up(writer, 5)
+        await asyncio.gather(*early, *wave(writer, "late", 3))
+
+    assert serve(engine, callers) == [8, 8]
+
+
+def test_a_lone_caller_waits_for_nobody_though_there_was_a_crowd(engine, patient):
+    async def callers(writer):
+        await asyncio.gather(*writer.submit_all([f"first {number}" for number in range(8)]))
+        for number in range(3):
+            await writer.submit(f"alone {number}")
+
+    assert serve(engine, callers) == [8, 1, 1, 1]
+
+
+def test_who_stays_away_is_waited_for_but_for_a_moment(engine, monkeypatch):
+    monkeypatch.setattr(queue, "LINGER_SHARE", 1e9)  # MOST_LINGER_SECONDS is the bound
+
+    async def callers(writer):
+        await asyncio.gather(*writer.submit_all([f"first {number}" for number in range(8)]))
+        await asyncio.gather(*writer.submit_all(["second", "third"]))
+
+    assert serve(engine, callers) == [8, 2]
+
+
+def test_a_full_batch_waits_for_no_more(engine, patient):
+    async def callers(writer):
+        await asyncio.gather(*writer.submit_all([str(number) for number in range(20)]))
+
+    assert serve(engine, callers, batch_limit=10) == [10, 10]
+
+
+def test_closing_ends_the_wait(engine, patient):
+    async def callers(writer):
+        await asyncio.gather(*writer.submit_all([f"first {number}" for number in range(8)]))
+        left = writer.submit_all(["second", "third"])
+        await asyncio.get_running_loop().run_in_executor(None, writer.close)
+        await asyncio.gather(*left)
+
+    assert serve(engine, callers) == [8, 2]
