@@ -8,6 +8,7 @@ from app.errors import Saturated, SlackError
 from app.replies.desk import Desk
 
 FRESH_SECONDS = 15.0
+FRESH_FAILURE_SECONDS = 2.0  # what failed may be well soon: both services often start together
 
 
 class Health:
@@ -36,7 +37,8 @@ class Health:
 
     def _renew_if_stale(self) -> None:
         with self._lock:
-            if self._clock() - self._probed_at < FRESH_SECONDS:
+            fresh_seconds = FRESH_FAILURE_SECONDS if "failing" in self._found.values() else FRESH_SECONDS
+            if self._clock() - self._probed_at < fresh_seconds:
                 return
             self._probed_at = self._clock()
         try:

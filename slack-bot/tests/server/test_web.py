@@ -164,6 +164,29 @@ def test_health_probes_once_in_a_while_however_often_it_is_asked(desk: Workspace
     assert len(desk.slack.named("auth.test")) == len(desk.oms.named("/health/ready")) == 1
 
 
+def test_health_looks_again_soon_after_a_failure(desk: Workspace, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(desk.bot.health, "_clock", lambda: now[0])
+    desk.oms.always["/health/ready"] = Answer(503)
+    desk.bot.health.probe()
+    desk.oms.always["/health/ready"] = Answer()
+    now[0] += 1.0
+    assert health(desk)["oms"] == "failing"
+    assert len(desk.oms.named("/health/ready")) == 1
+    now[0] += 2.0
+    health(desk)
+    desk.oms.wait_for("/health/ready", 2)
+
+
+def test_health_believes_what_is_well_for_longer(desk: Workspace, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(desk.bot.health, "_clock", lambda: now[0])
+    desk.bot.health.probe()
+    now[0] += 14.0
+    assert health(desk)["oms"] == "ok"
+    assert len(desk.oms.named("/health/ready")) == 1
+
+
 def test_health_says_failing_when_the_oms_is_not_there(desk: Workspace):
     desk.oms.stop()
     desk.bot.health.probe()
