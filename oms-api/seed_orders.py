@@ -31,9 +31,9 @@ from app.money import fixed, to_cents
 from app.orders.rules.values import GroupKind, OrderType, Protection, Target, Ticket, TimeInForce
 from app.orders.service.commands import CancelOrder, Command, Done, PlaceGroup, PlaceOrder, QuoteArrived
 from app.orders.service.floor import Floor
+from app.orders.service.guarding import Guarding
 from app.orders.service.scene import Tools
 from app.risk.queries.limits import find_limit
-from app.risk.queries.switches import opening_state
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
 from app.risk.service.controls import Controls
 from app.risk.service.limiting import set_limit
@@ -80,7 +80,7 @@ def seed_orders(engine: Engine, settings: Settings, now: datetime) -> Seeded:
     readers = Readers(engine, 1)
     market = Market(SOURCES[settings.price_source](settings.simulation_seed), readers)
     tools = Tools(market, Controls(), paper_settings(settings))
-    floor = Floor(Recording(opening_state=opening_state), tools)
+    floor = Floor(Recording(guard=Guarding(tools.controls)), tools)
     with unit_of_work(engine) as connection:
         prices = _prices(connection, floor, market, now)
         placed = [_done(floor, connection, command) for command in placements(prices, now)]

@@ -33,16 +33,19 @@ from app.market_data.service import Market
 from app.market_data.sources import SOURCES, PriceSource
 from app.metrics import Metrics
 from app.migrate import is_current
+from app.orders.queries.standing import currencies_standing_in
 from app.orders.service.commands import Command, Outcome, strand_of
 from app.orders.service.desk import OrderDesk
 from app.orders.service.duty import MarketDuty
 from app.orders.service.flattening import Flattening
 from app.orders.service.floor import Floor
+from app.orders.service.guarding import Guarding
+from app.orders.service.levels import exits_of
 from app.orders.service.scene import Tools
 from app.rate_limit import RateLimiter, Sharing, shared_state
-from app.risk.queries.switches import opening_state
 from app.risk.service.board import SwitchBoard
 from app.risk.service.controls import Controls
+from app.risk.service.messages import MessageRate
 from app.startup import Parts
 from app.wire.pages import Cursors
 from app.wire.seals import Seals
@@ -93,9 +96,12 @@ class House:
             "desk": self.desk,
             "order_desk": self.order_desk,
             "publish_quote": self.order_desk.publish,
+            "exits": exits_of,
+            "standing_in": currencies_standing_in,
             "readers": readers,
             "market": self.market,
             "controls": self.controls,
+            "guard": Guarding(self.controls),
             "changes": self.changes,
             "switch_board": SwitchBoard(self.changes, self.controls, flatten=flatten),
             "feed": Feed(readers),
@@ -126,10 +132,11 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> House:
     )
     readers, transactions = Readers(engine, settings.reader_threads), Transactions(engine)
     market, controls = Market(_price_source(settings), readers), Controls()
-    writer = _writer(settings, engine, market, controls, metrics)
+    rate = MessageRate()
+    writer = _writer(settings, engine, market, controls, rate, metrics)
     trail = Trail(engine, now, metrics.audit_dropped)
     sessions = make_sessions(settings, readers, transactions, now)
-    limiter, sharing = make_limiter(settings)
+    limiter, sharing = make_limiter(settings, rate)
     return House(
         settings=settings,
         now=now,
@@ -154,10 +161,15 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> House:
 
 
 def _writer(
-    settings: Settings, engine: Engine, market: Market, controls: Controls, metrics: Metrics
+    settings: Settings,
+    engine: Engine,
+    market: Market,
+    controls: Controls,
+    rate: MessageRate,
+    metrics: Metrics,
 ) -> GroupCommit[Command, Outcome]:
-    tools = Tools(market, controls, paper_settings(settings))
-    floor = Floor(Recording(opening_state=opening_state), tools)
+    tools = Tools(market, controls, paper_settings(settings), rate)
+    floor = Floor(Recording(guard=Guarding(controls), rates=market.rate), tools)
     writer: GroupCommit[Command, Outcome] = GroupCommit(
         engine, floor, settings.write_queue_limit, settings.write_batch_limit, metrics, strand_of
     )

@@ -21,7 +21,7 @@ from app.identity.service.authenticator import Authenticator, People, Where
 from app.identity.service.people import known_person, welcome
 from app.identity.service.sessions import Sessions, Terms
 from app.identity.service.threads import Transactions
-from app.rate_limit import Limit, Quotas, RateLimiter, Sharing
+from app.rate_limit import Limit, Pool, Quotas, RateLimiter, Sharing
 
 NEWCOMERS_PER_MINUTE = 60  # for each tenant: a stolen key of a bot makes up no thousands of people
 _LOG = logging.getLogger(__name__)
@@ -38,15 +38,15 @@ def make_sessions(settings: Settings, readers: Readers, transactions: Transactio
     return Sessions(ring, terms, readers, transactions, now)
 
 
-def make_limiter(settings: Settings) -> tuple[RateLimiter, Sharing | None]:
-    """Return the rate limits of a process, and what shares them with the others where REDIS_URL is set."""
+def make_limiter(settings: Settings, *others: Pool) -> tuple[RateLimiter, Sharing | None]:
+    """Return the rate limits of a process, and what shares them, and `others`, where REDIS_URL is set."""
     quotas = Quotas(
         settings.rate_limit_per_minute,
         settings.rate_limit_tenant_per_minute,
         settings.rate_limit_address_per_minute,
     )
     limiter = RateLimiter(quotas)
-    return limiter, Sharing(limiter, settings.redis_url) if limiter.is_on and settings.redis_url else None
+    return limiter, Sharing(settings.redis_url, limiter, *others) if settings.redis_url else None
 
 
 def make_gate(

@@ -16,7 +16,7 @@ from app.instruments.models import InstrumentRow
 from app.ledger.models import Portfolio, PositionRow, Trade
 from app.market_data.models import BarRow, QuoteRow
 from app.orders.models import Execution, OrderEvent, OrderRecord
-from app.risk.models import KillSwitchChangeRow, KillSwitchRow, LimitRow
+from app.risk.models import KillSwitchChangeRow, KillSwitchRow, LatchRow, LimitRow
 
 __all__ = [
     "AdminRequest",
@@ -29,6 +29,7 @@ __all__ = [
     "InstrumentRow",
     "KillSwitchChangeRow",
     "KillSwitchRow",
+    "LatchRow",
     "LimitRow",
     "Login",
     "OrderEvent",

@@ -57,6 +57,11 @@ def product(left: Decimal, right: Decimal) -> Decimal:
     return to_places(_EXACT.multiply(left, right))
 
 
+def exact_product(left: Decimal, right: Decimal) -> Decimal:
+    """Multiply without rounding: 60 digits hold the product of any two amounts."""
+    return _EXACT.multiply(left, right)
+
+
 def share(amount: Decimal, part: Decimal, whole: Decimal) -> Decimal:
     """Return amount × part / whole, rounded once, half-even, to 8 places. `whole` is not zero."""
     return to_places(_EXACT.divide(_EXACT.multiply(amount, part), whole))

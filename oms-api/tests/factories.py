@@ -72,6 +72,10 @@ def trade_row(**changes: Any) -> TradeRow:
         "cash_after": "982500.00000000",
         "actor": None,
         "request_id": None,
+        "currency": None,
+        "fx_rate": None,
+        "local_cost_delta": None,
+        "position_local_cost": None,
         "hash_version": HASH_VERSION,
         "hash": "",
     }

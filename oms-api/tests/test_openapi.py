@@ -159,7 +159,7 @@ def sent(desk, method, path, body):
     here = {
         "trade_id": desk.trade()["trade_id"],
         "order_id": desk.order(type="LIMIT", limit_price="1")["id"],
-        "symbol": "AAPL",
+        "symbol": "RELIANCE" if path.startswith("/instruments") else "AAPL",  # held: keeps its currency
     }
     return {"POST": desk.post, "PUT": desk.put, "PATCH": desk.patch}[method](path.format(**here), body)
 

@@ -51,7 +51,7 @@ class Peer:
 
     def __init__(self, url, per_minute, tenant=0, address=0) -> None:
         self.limiter = RateLimiter(Quotas(per_minute, tenant, address))
-        self.sharing = Sharing(self.limiter, url)
+        self.sharing = Sharing(url, self.limiter)
 
     def passes(self, caller="a", tenant_id=1):
         try:

@@ -17,7 +17,7 @@ ORDER_FACTS = (
 )
 POSITION_FACTS = (
     *("portfolio_name", "symbol", "product", "quantity", "avg_cost", "mark", "mark_is_stale"),
-    *("unrealized_pnl", "currency"),
+    *("unrealized_pnl", "base_currency"),
 )
 Json = dict[str, Any]
 
@@ -39,22 +39,28 @@ class Desk:
         )
 
     def of(self, person: Person) -> Json:
-        """Return `orders` and `positions`; `problem` is a sentence where they could not be read.
+        """Return `orders` and `positions`; `more` names what there is more of than is shown, `problem` is a
+        sentence where they could not be read.
 
         Orders come newest first, the legs of each behind it. Amounts are the OMS's own texts.
         """
         try:
-            orders = self._rows("orders", {"open": "true"}, ORDER_FACTS, person)
-            positions = self._rows("positions", {}, POSITION_FACTS, person)
+            orders, more_orders = self._rows("orders", {"open": "true"}, ORDER_FACTS, person)
+            positions, more_positions = self._rows("positions", {}, POSITION_FACTS, person)
         except Unreadable as why:
-            return {"orders": [], "positions": [], "problem": str(why)}
-        return {"orders": list(families(orders)), "positions": positions, "problem": ""}
+            return {"orders": [], "positions": [], "more": [], "problem": str(why)}
+        is_cut = {"orders": more_orders, "positions": more_positions}
+        more = [name for name in is_cut if is_cut[name]]
+        return {"orders": list(families(orders)), "positions": positions, "more": more, "problem": ""}
 
     def close(self) -> None:
         """Give the connections back."""
         self._oms.close()
 
-    def _rows(self, what: str, query: dict[str, str], facts: tuple[str, ...], person: Person) -> list[Json]:
+    def _rows(
+        self, what: str, query: dict[str, str], facts: tuple[str, ...], person: Person
+    ) -> tuple[list[Json], bool]:
+        """Return the first page, and whether another one follows."""
         headers = {"X-On-Behalf-Of": f"slack:{person.team.id}:{person.id}"}
         try:
             answer = self._oms.get(
@@ -67,7 +73,7 @@ class Desk:
             raise Unreadable("The OMS answered something that is no JSON.") from None
         if answer.status_code != httpx.codes.OK or not isinstance(rows, list):
             raise Unreadable(_refusal(rows, answer.status_code))
-        return [{name: row.get(name) for name in facts} for row in rows]
+        return [{name: row.get(name) for name in facts} for row in rows], "next" in answer.links
 
 
 def families(orders: list[Json]) -> Iterable[Json]:

@@ -8,7 +8,7 @@ alone.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import Connection, Dialect, Table
@@ -28,6 +28,14 @@ class Write:
     on_postgresql: str
     on_sqlite: str
     rows: Sequence[Row]
+
+
+class Part(NamedTuple):
+    """Columns of a table, looked up where those of `on` equal the key's members of these numbers."""
+
+    table: Table
+    columns: Names
+    on: tuple[tuple[str, int], ...]
 
 
 def insertion(table: Table, columns: Names, rows: Sequence[Row]) -> Write:
@@ -77,6 +85,16 @@ def matching_rows(
     return [tuple(row) for row in connection.exec_driver_sql(statement, (_json(keys),))]
 
 
+def joined_rows(connection: Connection, keys: Sequence[Row], *parts: Part) -> list[tuple[Any, ...]]:
+    """Return those of `keys` that any of `parts` knows: the key, then the columns of each part, None where it
+    has no such row.
+    """
+    if not keys:
+        return []
+    statement = _join(len(keys[0]), parts, sqlite=_is_sqlite(connection))
+    return [tuple(row) for row in connection.exec_driver_sql(statement, (_json(keys),))]
+
+
 def rows_named(
     connection: Connection, table: Table, columns: Names, name: str, names: Sequence[Row]
 ) -> list[tuple[Any, ...]]:
@@ -107,9 +125,15 @@ def _short(count: int) -> Names:
 
 
 def _recordset(table: Table, columns: Names) -> str:
-    kinds = (table.c[name].type.compile(_POSTGRESQL) for name in columns)
-    kinds = (kind.replace("BIGSERIAL", "BIGINT") for kind in kinds)
+    return _recordset_of([_kind(table, name) for name in columns])
+
+
+def _recordset_of(kinds: Sequence[str]) -> str:
     return f"json_to_recordset(%s) AS r({', '.join(f'c{index} {kind}' for index, kind in enumerate(kinds))})"
+
+
+def _kind(table: Table, name: str) -> str:
+    return table.c[name].type.compile(_POSTGRESQL).replace("BIGSERIAL", "BIGINT")
 
 
 @cache
@@ -151,6 +175,32 @@ def _match(table: Table, columns: Names, key: Names, lock_by: str, *, sqlite: bo
     # OFFSET 0 keeps the look-ups apart: one join of all would read a whole table that was not analysed yet.
     found = f"SELECT {', '.join(columns)} FROM {table.name} t WHERE {on} OFFSET 0"  # noqa: S608  # as above
     return f"SELECT {picked} FROM {_recordset(table, key)} CROSS JOIN LATERAL ({found}) t"  # noqa: S608  # as above
+
+
+@cache
+def _join(width: int, parts: tuple[Part, ...], *, sqlite: bool) -> str:
+    members = [f"json_extract(r.value, '$.c{index}')" if sqlite else f"r.c{index}" for index in range(width)]
+    picked = members + [f"t{number}.{name}" for number, part in enumerate(parts) for name in part.columns]
+    found = " OR ".join(f"t{number}.{part.on[0][0]} IS NOT NULL" for number, part in enumerate(parts))
+    if sqlite:
+        joins = [
+            f"{part.table.name} t{number} ON "
+            + " AND ".join(f"t{number}.{name} = {members[index]}" for name, index in part.on)
+            for number, part in enumerate(parts)
+        ]
+        source = "json_each(?) r"
+    else:
+        joins = [f"LATERAL ({_found(part)}) t{number} ON true" for number, part in enumerate(parts)]
+        kinds = {index: _kind(part.table, name) for part in parts for name, index in part.on}
+        source = _recordset_of([kinds[index] for index in range(width)])
+    joined = " LEFT JOIN ".join([source, *joins])
+    return f"SELECT {', '.join(picked)} FROM {joined} WHERE {found}"  # noqa: S608  # as above
+
+
+def _found(part: Part) -> str:
+    on = " AND ".join(f"t.{name} = r.c{index}" for name, index in part.on)
+    columns = dict.fromkeys((part.on[0][0], *part.columns))
+    return f"SELECT {', '.join(columns)} FROM {part.table.name} t WHERE {on} OFFSET 0"  # noqa: S608  # as above
 
 
 @cache

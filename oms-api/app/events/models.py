@@ -9,7 +9,7 @@ from app.database import Base, Instant, Serial
 
 
 class Event(Base):
-    """One change, told once it is committed. `payload` is JSON text with the ids of what changed."""
+    """One change, told once it is committed. `payload` is JSON text: what changed, as it is after that."""
 
     __tablename__ = "events"
     __table_args__ = (Index(None, "tenant_id", "id"),)

@@ -13,9 +13,33 @@ class EventOut(BaseModel):
     """A change, told once it is committed."""
 
     id: str = Field(examples=["q83vEjRWeJCrze8SNFZ4kKvN7xI"], description="What to send as `Last-Event-ID`")
-    type: str = Field(examples=["trade.recorded"])
+    type: str = Field(examples=["order.filled"])
     created_at: str = Field(examples=["2026-11-20T15:04:05.123456Z"])
-    data: dict[str, Any] = Field(description="The ids of what changed, and the change")
+    data: dict[str, Any] = Field(
+        description="What changed, and where it stands after the change; see Events in the README",
+        examples=[
+            {
+                "order_id": "O17952423050000000c1937aec",
+                "client_order_id": "mine-1",
+                "portfolio_id": 4712,
+                "portfolio_name": "Growth",
+                "sequence": 4,
+                "symbol": "AAPL",
+                "side": "BUY",
+                "type": "MARKET",
+                "status": "FILLED",
+                "quantity": "10",
+                "filled_quantity": "10",
+                "leaves_quantity": "0",
+                "actor": "paper",
+                "average_price": "101.00",
+                "execution_id": "O17952423050000000c1937aec-0",
+                "trade_id": "T17952423050000000b1f2c3d4",
+                "last_quantity": "10",
+                "last_price": "101.00",
+            }
+        ],
+    )
 
 
 def event_out(event: StoredEvent, seal: str) -> dict[str, Any]:

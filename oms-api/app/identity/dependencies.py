@@ -12,7 +12,7 @@ from app.audit.service import AuditEntry, Trail
 from app.clock import Now
 from app.edge import FastRequest
 from app.errors import Malformed, NotPlaced, OmsError, Unavailable
-from app.identity.errors import MayNotActAs, NotAllowed, NoValidKey, OperatorsAlone
+from app.identity.errors import MayNotActAs, NotAllowed, NoValidKey, OperatorsAlone, PeopleAlone
 from app.identity.rules.access import TABLE, Caller, Operation, Rule
 from app.identity.service.authenticator import Authenticator, People, Where
 from app.identity.service.sessions import Sessions
@@ -95,6 +95,8 @@ class Gate:
 def _refusal(caller: Caller, rule: Rule) -> OmsError:
     if rule.operators and caller.scopes & rule.any_of:
         return OperatorsAlone()
+    if rule.people and caller.scopes & rule.any_of and caller.person is None:
+        return PeopleAlone()
     return NotAllowed(rule.any_of, caller.role, is_narrowed=caller.portfolios is not None)
 
 

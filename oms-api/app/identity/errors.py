@@ -29,6 +29,13 @@ class OperatorsAlone(Forbidden):
         super().__init__("This is for keys of the first tenant, the installation's own, that act for nobody.")
 
 
+class PeopleAlone(Forbidden):
+    """Somebody has to answer for it: a key by itself is nobody."""
+
+    def __init__(self) -> None:
+        super().__init__("This is for a named person: log in, or let a key act for somebody.")
+
+
 class NotYourPortfolio(Forbidden):
     """The caller is narrowed to other portfolios; whether this one exists is not told."""
 

@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.identity.dependencies import Reader, allowed
 from app.identity.rules.access import Caller, Operation
-from app.instruments import queries
+from app.instruments import queries, service
+from app.instruments.dependencies import WhatStands
 from app.instruments.schemas import InstrumentIn, InstrumentOut, Symbol, instrument_out
 from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
@@ -66,16 +67,19 @@ async def get_instrument(caller: Reader, symbol: Annotated[Symbol, Path()], read
 
 @router.put(
     "/instruments/{symbol:path}",
-    responses=responses(200, {"model": InstrumentOut}, 404, 413, 415),
+    responses=responses(200, {"model": InstrumentOut}, 404, 409, 413, 415),
     openapi_extra=documented_body(InstrumentIn, EXAMPLE),
 )
 async def put_instrument(
     caller: Lister, symbol: Annotated[Symbol, Path()],
-    body: Annotated[InstrumentIn, Depends(json_body(InstrumentIn))], changes: TheChanges, now: TheClock,
+    body: Annotated[InstrumentIn, Depends(json_body(InstrumentIn))], changes: TheChanges,
+    standing: WhatStands, now: TheClock,
 ) -> Response:  # fmt: skip
-    """Set the terms of a symbol; what is left out takes its default."""
-    terms = body.terms(symbol)
+    """Set the terms of a symbol; what is left out takes its default. While positions or open orders stand in
+    it, it stays in its currency; a symbol that nobody listed is traded in each portfolio's own.
+    """
+    tenant_id, terms = caller.tenant_id, body.terms(symbol)
     await changes.run(
-        lambda connection: queries.set_terms(connection, caller.tenant_id, terms, now()), caller.tenant_id
+        lambda connection: service.set_terms(connection, tenant_id, terms, standing, now()), tenant_id
     )
     return answer(instrument_out(terms))

@@ -37,6 +37,13 @@ def normalise_symbol(text: str) -> str | None:
     return symbol if text.isascii() and _SYMBOL.fullmatch(symbol) else None
 
 
+def currency_for(terms: Instrument, base: str) -> str:
+    """Return the currency that the instrument is traded in by a portfolio of the currency `base`: its own
+    where nobody has listed it.
+    """
+    return terms.currency if terms.is_listed else base
+
+
 def unlisted(symbol: str) -> Instrument:
     """Return the terms of a symbol that nobody has described; one with a slash is a pair of currencies."""
     return Instrument(symbol, asset_class="crypto" if "/" in symbol else "equity")

@@ -1,6 +1,6 @@
 """What the ledger refuses."""
 
-from app.errors import Conflict, NotFound, OmsError
+from app.errors import Conflict, FieldError, Forbidden, Invalid, NotFound, OmsError
 
 
 class KeyReused(Conflict):
@@ -42,13 +42,39 @@ class ReversalOfReversal(Conflict):
         super().__init__(f"{trade_id} is a reversal; report the trade again instead of reversing it.")
 
 
+class MixesCurrencies(Conflict):
+    """A position is in one currency; a replay without the trade would have one in two."""
+
+    def __init__(self, trade_id: str) -> None:
+        super().__init__(
+            f"Without {trade_id} the position would be in two currencies; report the opposite trade instead."
+        )
+
+
+class NoRate(Invalid):
+    """What is traded in another currency than its portfolio's cannot be booked without a rate."""
+
+    def __init__(self, symbol: str, currency: str, base: str) -> None:
+        message = f"{symbol} is traded in {currency}, and there is no rate of it in {base}: PUT a quote of "
+        message += f"{currency}/{base}."
+        super().__init__(message, [FieldError("symbol", message, "no_rate")])
+
+
 class TradingHalted(OmsError):
     """The kill switch holds: HALTED lets nothing pass, REDUCING what makes a position smaller."""
 
     status, kind, title = 422, "kill-switch", "Trading is stopped"
 
-    def __init__(self, name: str, state: str) -> None:
-        super().__init__(f"The kill switch of portfolio {name!r} is {state}; nothing was recorded.")
+    def __init__(self, name: str, state: str, scope: str) -> None:
+        whose = f"portfolio {name!r}" if scope == "portfolio" else f"the {scope}"
+        what = "only what makes a position smaller passes" if state == "REDUCING" else "nothing passes"
+        super().__init__(f"The kill switch of {whose} is {state}: {what}; nothing was recorded.")
+
+
+class NotPermitted(Forbidden):
+    """A list of what may be traded is against it."""
+
+    kind, title = "not-permitted", "Not to be traded by you"
 
 
 class BookIsFull(Conflict):

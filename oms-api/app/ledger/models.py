@@ -20,6 +20,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.database import Amount, Base, Instant, Serial
 
 _IS_REVERSAL = text("reverses IS NOT NULL")
+CURRENCY_IS_WHOLE = (
+    "CASE WHEN currency IS NULL THEN coalesce(fx_rate, local_cost_delta, position_local_cost) IS NULL "
+    "ELSE CAST(fx_rate AS NUMERIC) > 0 AND local_cost_delta IS NOT NULL "
+    "AND position_local_cost IS NOT NULL END"
+)
 _POSITIVE = "CAST({0} AS NUMERIC) > 0"
 
 
@@ -92,6 +97,7 @@ class Trade(Base):
         CheckConstraint(_POSITIVE.format("quantity"), name="quantity_is_positive"),
         CheckConstraint(_POSITIVE.format("gmv"), name="gmv_is_positive"),
         CheckConstraint(_POSITIVE.format("price"), name="price_is_positive"),
+        CheckConstraint(CURRENCY_IS_WHOLE, name="currency_is_whole"),
     )
 
     tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)
@@ -128,15 +134,25 @@ class Trade(Base):
     cash_after: Mapped[Decimal] = mapped_column(Amount)
     actor: Mapped[str | None] = mapped_column(String(300))
     request_id: Mapped[str | None] = mapped_column(String(100))
+    currency: Mapped[str | None] = mapped_column(String(3))
+    fx_rate: Mapped[Decimal | None] = mapped_column(Amount)
+    local_cost_delta: Mapped[Decimal | None] = mapped_column(Amount)
+    position_local_cost: Mapped[Decimal | None] = mapped_column(Amount)
     hash_version: Mapped[int] = mapped_column(Integer)
     hash: Mapped[str] = mapped_column(String(64))
 
 
 class PositionRow(Base):
-    """What a portfolio holds of one symbol and product: a projection of the ledger up to `last_sequence`."""
+    """What a portfolio holds of one symbol and product: a projection of the ledger up to `last_sequence`.
+
+    See `rules.accounting.Position` for `currency`, `local_cost` and the times.
+    """
 
     __tablename__ = "positions"
-    __table_args__ = (_in_portfolio(),)
+    __table_args__ = (
+        _in_portfolio(),
+        CheckConstraint("(currency IS NULL) = (local_cost IS NULL)", name="currency_is_whole"),
+    )
 
     tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)
     portfolio_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
@@ -146,3 +162,7 @@ class PositionRow(Base):
     cost: Mapped[Decimal] = mapped_column(Amount)
     realized_pnl: Mapped[Decimal] = mapped_column(Amount)
     last_sequence: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[str | None] = mapped_column(String(3))
+    local_cost: Mapped[Decimal | None] = mapped_column(Amount)
+    opened_at: Mapped[datetime | None] = mapped_column(Instant)
+    closed_at: Mapped[datetime | None] = mapped_column(Instant)

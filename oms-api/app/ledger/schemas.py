@@ -73,7 +73,9 @@ Note = Annotated[
 
 
 class TradeIn(BaseModel):
-    """An execution that happened. Give `gmv` (gross market value) or `price` (per unit), not both."""
+    """An execution that happened. Give `gmv` (gross market value) or `price` (per unit), not both, in the
+    instrument's currency.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -142,7 +144,9 @@ class PortfolioPatch(BaseModel):
 
 
 class PositionOut(BaseModel):
-    """What is held of one symbol; `cost` is signed like `quantity`, `realized_pnl` is before charges."""
+    """What is held of one symbol; `cost` is signed like `quantity`, `realized_pnl` is before charges. Amounts
+    are in the portfolio's currency.
+    """
 
     quantity: str = Field(examples=["100"])
     avg_cost: str = Field(examples=["175.00"])
@@ -151,7 +155,9 @@ class PositionOut(BaseModel):
 
 
 class TradeOut(BaseModel):
-    """A row of the ledger, with the position after it."""
+    """A row of the ledger, with the position after it. `gmv` and `price` are in the instrument's currency,
+    all other amounts in the portfolio's.
+    """
 
     trade_id: str = Field(examples=["T16972345671230000a1b2c3d4"])
     sequence: int = Field(examples=[1], description="Place in its portfolio's ledger, from 1, without gaps")
@@ -170,6 +176,12 @@ class TradeOut(BaseModel):
         examples=["slack:T0123:U0123"], description="The person who recorded it, where the key acted for one"
     )
     request_id: str | None = Field(description="The request that recorded it, as logs and messages name it")
+    currency: str | None = Field(
+        examples=["USD"], description="The instrument's, where it is not the portfolio's own"
+    )
+    fx_rate: str | None = Field(
+        examples=["83.50"], description="What one unit of `currency` was worth in the portfolio's"
+    )
     note: str | None
     timestamp: str = Field(examples=["2026-11-20T15:04:05.123456Z"], description="When it was executed")
     created_at: str = Field(examples=["2026-11-20T15:04:05.123456Z"], description="When it was recorded")
@@ -241,6 +253,8 @@ def trade_out(row: TradeRow, portfolio_name: str, reversed_by: str | None = None
         "source": row.source,
         "actor": row.actor,
         "request_id": row.request_id,
+        "currency": row.currency,
+        "fx_rate": None if row.fx_rate is None else money_text(row.fx_rate),
         "note": row.note,
         "timestamp": row.executed_at,
         "created_at": row.created_at,

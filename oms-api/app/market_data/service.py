@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from threading import Lock
 
 from sqlalchemy import Connection
@@ -11,6 +12,7 @@ from app.market_data import queries
 from app.market_data.errors import NoQuote
 from app.market_data.queries import Key
 from app.market_data.rules.bars import Interval, joined, start_of
+from app.market_data.rules.rates import pairs_of, rate_of
 from app.market_data.rules.values import Bar, Quote
 from app.market_data.sources import PriceSource
 
@@ -44,6 +46,14 @@ class Market:
                 found[key] = quote
         self._remember(found)
         return found
+
+    def rate(
+        self, connection: Connection, tenant_id: int, currency: str, base: str, at: datetime
+    ) -> Decimal | None:
+        """Return how much of `base` one unit of `currency` is worth now, None where nobody says."""
+        keys = [(tenant_id, symbol) for symbol in pairs_of(currency, base)]
+        found = self.quotes_for(connection, keys, at)
+        return rate_of(currency, base, {symbol: quote for (_, symbol), quote in found.items()})
 
     async def quote(self, tenant_id: int, symbol: str, at: datetime) -> Quote:
         """Return the newest quote. Raises NoQuote where there is none."""

@@ -30,6 +30,21 @@ def _one_of(column: str, values: Iterable[str]) -> str:
 _FINAL = [status for status in Status if status in FINAL]
 _LISTED = ", ".join(repr(str(status)) for status in _FINAL)
 _HAS_PARENT, _HAS_GROUP = text("parent_id IS NOT NULL"), text("group_id IS NOT NULL")
+_UNFILLED = [repr(str(status)) for status in _FINAL if status is not Status.FILLED]
+IS_UNFILLED = text(f"status IN ({', '.join(_UNFILLED)})")  # final, and not by its completion
+_NAMED = {column: text(f"{column} IS NOT NULL") for column in ("strategy", "user_id", "actor")}
+_FILTERED = (  # what lists are narrowed to; what an order does not say costs it nothing
+    *(
+        Index(None, "tenant_id", column, "id", postgresql_where=is_said, sqlite_where=is_said)
+        for column, is_said in _NAMED.items()
+    ),
+    Index(
+        "ix_orders_unfilled_by_status",
+        *("tenant_id", "status", "id"),
+        postgresql_where=IS_UNFILLED,
+        sqlite_where=IS_UNFILLED,
+    ),
+)
 _OF_KIN = (  # most orders stand alone
     Index(None, "tenant_id", "parent_id", postgresql_where=_HAS_PARENT, sqlite_where=_HAS_PARENT),
     Index(None, "tenant_id", "group_id", postgresql_where=_HAS_GROUP, sqlite_where=_HAS_GROUP),
@@ -60,6 +75,7 @@ class OrderRecord(Base):
         Index(None, "tenant_id", "portfolio_id", "id"),
         Index(None, "tenant_id", "symbol", "id"),
         *_OF_KIN,
+        *_FILTERED,
         CheckConstraint("side IN ('BUY', 'SELL')", name="side_is_known"),
         CheckConstraint(_one_of("type", OrderType), name="type_is_known"),
         CheckConstraint(_one_of("time_in_force", TimeInForce), name="time_in_force_is_known"),

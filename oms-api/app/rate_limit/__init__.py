@@ -1,16 +1,19 @@
 """How often who may ask: a token bucket for each key and person, each tenant, each address."""
 
-from app.rate_limit.buckets import Limit, OverLimit, RateState
+from app.rate_limit.buckets import Bucket, Limit, OverLimit, RateState, Taken
 from app.rate_limit.limiter import Quotas, RateLimiter
-from app.rate_limit.sharing import RateLimits, Sharing, shared_state
+from app.rate_limit.sharing import Pool, RateLimits, Sharing, shared_state
 
 __all__ = [
+    "Bucket",
     "Limit",
     "OverLimit",
+    "Pool",
     "Quotas",
     "RateLimiter",
     "RateLimits",
     "RateState",
     "Sharing",
+    "Taken",
     "shared_state",
 ]

@@ -85,6 +85,13 @@ class Limit:
         self._buckets = kept
 
 
+class Taken(NamedTuple):
+    """What was taken from a bucket that no other process knows of yet."""
+
+    bucket: Bucket
+    number: int
+
+
 class Unlimited(Limit):
     """A limit that is switched off: one bucket for all, which never empties."""
 

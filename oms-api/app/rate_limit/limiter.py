@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from app.addresses import network_of
 from app.clock import monotonic_seconds
-from app.rate_limit.buckets import Bucket, Clock, Limit, OverLimit, RateState, Unlimited
+from app.rate_limit.buckets import Bucket, Clock, Limit, OverLimit, RateState, Taken, Unlimited
 
 TENANT_FACTOR, ADDRESS_FACTOR = 10, 20
 
@@ -73,18 +73,21 @@ class RateLimiter:
                 self._note(place)
 
     def share(self) -> None:
-        """Remember from now on which buckets were taken from, for `touched`."""
+        """Remember from now on which buckets were taken from, for `drain`."""
         self._touched = []
 
     @property
     def has_touched(self) -> bool:
-        """Whether `touched` would return any."""
+        """Whether `drain` would return any."""
         return bool(self._touched)
 
-    def touched(self) -> list[Bucket]:
-        """Return the buckets taken from since the last call; whoever calls resets their `taken`."""
-        touched, self._touched = self._touched or [], []
-        return touched
+    def drain(self) -> list[Taken]:
+        """Return what was taken since the last call."""
+        drained = [Taken(bucket, bucket.taken) for bucket in self._touched or ()]
+        for bucket, _ in drained:
+            bucket.taken = 0
+        self._touched = []
+        return drained
 
     def settle(self, bucket: Bucket, level: float) -> None:
         """Learn what all processes together left of `level`; what was taken here meanwhile comes off it."""

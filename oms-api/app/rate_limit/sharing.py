@@ -10,10 +10,10 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from app.clock import monotonic_seconds
-from app.rate_limit.buckets import WINDOW_SECONDS, Bucket
+from app.rate_limit.buckets import WINDOW_SECONDS, Bucket, Taken
 from app.rate_limit.limiter import RateLimiter
 
 if TYPE_CHECKING:
@@ -47,11 +47,32 @@ RateLimits = Literal["shared", "per process", "off"]
 _LOG = logging.getLogger(__name__)
 
 
-class Sharing:
-    """Exchanges a limiter's buckets with the other processes at `redis_url`, as a task of the event loop."""
+class Pool(Protocol):
+    """Buckets of one process that are shared with the others."""
 
-    def __init__(self, limiter: RateLimiter, redis_url: str) -> None:
-        self._limiter = limiter
+    def share(self) -> None:
+        """Remember from now on what is taken."""
+        ...
+
+    @property
+    def has_touched(self) -> bool:
+        """Whether anything was taken since the last `drain`."""
+        ...
+
+    def drain(self) -> list[Taken]:
+        """Return what was taken since the last call."""
+        ...
+
+    def settle(self, bucket: Bucket, level: float) -> None:
+        """Learn what all processes together left."""
+        ...
+
+
+class Sharing:
+    """Exchanges pools of buckets with the other processes at `redis_url`, as a task of the event loop."""
+
+    def __init__(self, redis_url: str, *pools: Pool) -> None:
+        self._pools = pools
         self._url = redis_url
         self._redis: Redis | None = None
         self._script: Any = None  # redis types its scripts for both its clients at once
@@ -74,7 +95,8 @@ class Sharing:
             protocol=2,
         )
         self._script = self._redis.register_script(_SCRIPT)
-        self._limiter.share()
+        for pool in self._pools:
+            pool.share()
 
     def start(self) -> None:
         """Exchange from now on; Redis need not be there."""
@@ -95,24 +117,26 @@ class Sharing:
 
         What a failed exchange told is forgotten: the own buckets stand for it, and it may have arrived.
         """
-        touched = self._limiter.touched()
-        told = [(bucket, bucket.taken) for bucket in touched]
-        for bucket in touched:
-            bucket.taken = 0
+        told = [(pool, taken) for pool in self._pools for taken in pool.drain()]
         for start in range(0, max(1, len(told)), _MOST_A_CALL):
             await self._exchange(told[start : start + _MOST_A_CALL])
 
-    async def _exchange(self, told: Sequence[tuple[Bucket, int]]) -> None:
-        keys = [f"{_KEY_PREFIX}:{bucket.limit.name}:{bucket.key}" for bucket, _ in told]
-        numbers = [number for bucket, taken in told for number in (int(bucket.limit.capacity), taken)]
-        for (bucket, _), level in zip(told, await self._script(keys=keys, args=numbers), strict=True):
-            self._limiter.settle(bucket, float(level))
+    async def _exchange(self, told: Sequence[tuple[Pool, Taken]]) -> None:
+        keys = [f"{_KEY_PREFIX}:{bucket.limit.name}:{bucket.key}" for _, (bucket, _) in told]
+        numbers = [number for _, (bucket, taken) in told for number in (int(bucket.limit.capacity), taken)]
+        levels = await self._script(keys=keys, args=numbers)
+        for (pool, (bucket, _)), level in zip(told, levels, strict=True):
+            pool.settle(bucket, float(level))
+
+    @property
+    def _has_touched(self) -> bool:
+        return any(pool.has_touched for pool in self._pools)
 
     async def _run(self) -> None:
         asked_at = -_QUIET_SECONDS
         while True:
             try:
-                if self._limiter.has_touched or monotonic_seconds() - asked_at >= _QUIET_SECONDS:
+                if self._has_touched or monotonic_seconds() - asked_at >= _QUIET_SECONDS:
                     asked_at = monotonic_seconds()
                     async with asyncio.timeout(4 * PATIENCE_SECONDS):
                         await self.exchange()

@@ -1,6 +1,6 @@
 """What risk refuses."""
 
-from app.errors import Conflict, TooMany
+from app.errors import Conflict, NotFound, TooMany
 
 
 class SwitchKeyReused(Conflict):
@@ -16,3 +16,17 @@ class TooManyMessages(TooMany):
     """Orders, changes and cancels come faster than the limit allows; no order was made."""
 
     title = "Too many orders, changes and cancels"
+
+
+class NoSuchLatch(NotFound):
+    """No latch of that id, or another tenant's."""
+
+    def __init__(self, latch_id: str) -> None:
+        super().__init__(f"There is no latch {latch_id!r}.")
+
+
+class LatchIsReleased(Conflict):
+    """A latch is released once; what stands now, if anything, is another one."""
+
+    def __init__(self, latch_id: str, at: str, by: str) -> None:
+        super().__init__(f"The latch {latch_id!r} was released at {at} by {by}.")

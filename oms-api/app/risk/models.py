@@ -1,21 +1,23 @@
-"""The tables of limits and kill switches."""
+"""The tables of limits, kill switches and latches."""
 
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Amount, Base, Instant
 
 _STATES = "state IN ('ACTIVE', 'REDUCING', 'HALTED')"
 _SCOPES = "scope IN ('tenant', 'portfolio', 'strategy')"
+STANDS = text("released_at IS NULL")
 
 
 class LimitRow(Base):
     """A limit that somebody set. One that ends (`is_temporary`) stands beside the one that does not.
 
-    `name_key` is empty for the tenant's own.
+    `name_key` is empty for the tenant's own. A list of what may be traded is in `words`, parted by commas,
+    and its `value` is zero.
     """
 
     __tablename__ = "limits"
@@ -35,6 +37,7 @@ class LimitRow(Base):
     is_temporary: Mapped[int] = mapped_column(Integer, primary_key=True)
     name: Mapped[str] = mapped_column(String(100))
     value: Mapped[Decimal] = mapped_column(Amount)
+    words: Mapped[str | None] = mapped_column(Text)
     until: Mapped[datetime | None] = mapped_column(Instant)
     set_by: Mapped[str] = mapped_column(String(300))
     set_at: Mapped[datetime] = mapped_column(Instant)
@@ -85,3 +88,35 @@ class KillSwitchChangeRow(Base):
     set_at: Mapped[datetime] = mapped_column(Instant)
     idempotency_key: Mapped[str | None] = mapped_column(String(200))
     request_hash: Mapped[str | None] = mapped_column(String(64))
+
+
+class LatchRow(Base):
+    """A strategy, or a key, that may place no more orders in a symbol by itself until a person lets it.
+
+    At most one stands for each; released ones are kept as the record.
+    """
+
+    __tablename__ = "latches"
+    __table_args__ = (
+        CheckConstraint("scope IN ('strategy', 'key')", name="scope_is_known"),
+        CheckConstraint("(released_at IS NULL) = (released_by IS NULL)", name="a_released_one_says_by_whom"),
+        Index(
+            "uq_latches_standing",
+            *("tenant_id", "scope", "name", "symbol"),
+            unique=True,
+            postgresql_where=STANDS,
+            sqlite_where=STANDS,
+        ),
+    )
+
+    tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    scope: Mapped[str] = mapped_column(String(12))
+    name: Mapped[str] = mapped_column(String(100))
+    symbol: Mapped[str] = mapped_column(String(20))
+    executions: Mapped[int] = mapped_column(Integer)
+    most: Mapped[int] = mapped_column(Integer)
+    set_at: Mapped[datetime] = mapped_column(Instant)
+    released_at: Mapped[datetime | None] = mapped_column(Instant)
+    released_by: Mapped[str | None] = mapped_column(String(300))
+    reason: Mapped[str | None] = mapped_column(Text)

@@ -1,8 +1,8 @@
-"""Limits and kill switches."""
+"""Limits, kill switches and latches."""
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from sqlalchemy import Connection
 
 from app.audit.service import record
@@ -10,19 +10,25 @@ from app.clock import iso
 from app.edge import FastRequest
 from app.errors import FieldError, Invalid
 from app.identity.dependencies import Reader, allowed
+from app.identity.routes.asking import TheAdministration, TheRequest, answered
 from app.identity.rules.access import Caller, Operation
 from app.ledger.rules.chain import fingerprint
 from app.ledger.service.desk import Asking
 from app.risk.dependencies import TheBoard, TheControls
+from app.risk.queries import latches as latch_queries
 from app.risk.queries import limits as limit_queries
 from app.risk.queries import switches as switch_queries
 from app.risk.queries.switches import SwitchChange
-from app.risk.rules.limits import LimitScope, standing
+from app.risk.rules.limits import LimitScope, SetLimit, standing
 from app.risk.rules.switches import SwitchScope
 from app.risk.rules.values import TradingState
 from app.risk.schemas import (
+    LatchOut,
+    LatchQuery,
     LimitIn,
     LimitOut,
+    LimitQuery,
+    ReleaseIn,
     SwitchIn,
     SwitchOut,
     TurnedOut,
@@ -30,17 +36,20 @@ from app.risk.schemas import (
     switch_out,
     turned_out,
 )  # fmt: skip
+from app.risk.service import latches as latch_service
 from app.risk.service.limiting import drop_limit, set_limit
 from app.risk.service.trails import limit_entry, switch_entry
-from app.wire.answers import REPLAYED, REPLAYED_HEADER, answer, responses
+from app.wire.answers import NEXT_HEADER, REPLAYED, REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
-from app.wire.dependencies import TheChanges, TheClock, TheReaders
+from app.wire.dependencies import TheChanges, TheClock, TheCursors, TheReaders
 from app.wire.idempotency import IdempotencyKey
+from app.wire.lists import link
 
 router = APIRouter(tags=["risk"])
 
 LimitSetter = Annotated[Caller, Depends(allowed(Operation.SET_LIMIT))]
 SwitchTurner = Annotated[Caller, Depends(allowed(Operation.TURN_SWITCH))]
+Releaser = Annotated[Caller, Depends(allowed(Operation.RELEASE_LATCH))]
 
 LIMIT_EXAMPLE: dict[str, Any] = {
     "scope": "portfolio",
@@ -56,19 +65,32 @@ SWITCH_EXAMPLE: dict[str, Any] = {
     "flatten": False,
     "reason": "Bad prices",
 }
+_LIMITS, _LATCHES = "limits", "latches"
+_MOST_ID = 32
 _UNTURNED = SwitchChange(SwitchScope.TENANT, "", "", TradingState.ACTIVE, None, "", "")
 
 
-@router.get("/limits", responses=responses(200, {"model": list[LimitOut]}))
-async def list_limits(caller: Reader, readers: TheReaders, now: TheClock) -> Response:
-    """Limits that were set. Where none was, a paper portfolio has the default profile's, a live one trades
-    not.
+@router.get("/limits", responses=responses(200, {"model": list[LimitOut]}, headers=NEXT_HEADER))
+async def list_limits(
+    caller: Reader, query: Annotated[LimitQuery, Query()], readers: TheReaders, now: TheClock,
+    cursors: TheCursors, request: Request,
+) -> Response:  # fmt: skip
+    """Limits that were set, by scope, name and code. Where none was, a paper portfolio has the default
+    profile's, a live one trades not.
     """
     tenant_id = caller.tenant_id
+    after = cursors.read(tenant_id, _LIMITS, query.cursor) if query.cursor else ""
     found = await readers.run(lambda connection: limit_queries.list_limits(connection, tenant_id), tenant_id)
-    holds = standing(found, iso(now()))
+    holds = set(standing(found, iso(now())))  # of all: the writer reads them all too
     seen = [one for one in found if one.scope is not LimitScope.PORTFOLIO or caller.sees(one.key)]
-    return answer([limit_out(one, in_force=one in holds) for one in seen])
+    left = sorted((one for one in seen if _place(one) > after), key=_place)
+    page = left[: query.limit]
+    cursor = cursors.make(tenant_id, _LIMITS, _place(page[-1])) if len(left) > query.limit else None
+    return answer([limit_out(one, in_force=one in holds) for one in page], headers=link(request, cursor))
+
+
+def _place(limit: SetLimit) -> str:
+    return "\n".join((limit.scope, limit.key, limit.code, str(int(limit.until is not None))))
 
 
 @router.put(
@@ -85,7 +107,7 @@ async def put_limit(
     if body.until is not None and body.until <= at:
         message = "Must be an instant that is still to come."
         raise Invalid("The limit would have ended before it began.", [FieldError("until", message, "past")])
-    limit, takes_away = body.limit(caller.actor, at), body.value is None
+    limit, takes_away = body.limit(_who(caller), at), body.value is None
     edge: FastRequest = request.state.edge
 
     def write(connection: Connection) -> None:
@@ -125,7 +147,7 @@ async def turn_switch(
     is true: then they are cancelled and the positions closed at market.
     """
     at, edge = now(), request.state.edge
-    change = body.change(caller.actor, at, key, _request_hash(body) if key else None)
+    change = body.change(_who(caller), at, key, _request_hash(body) if key else None)
     entry = switch_entry(caller, edge, at, change)
     asking = Asking(caller, edge.request_id, key)
     stopped = await board.turn(asking, change, entry, flattens=body.flatten)
@@ -136,3 +158,47 @@ async def turn_switch(
 
 def _request_hash(body: SwitchIn) -> str:
     return fingerprint(body.scope, body.name, body.state.value, str(body.flatten), body.reason)
+
+
+def _who(caller: Caller) -> str:
+    """Return who acts, as orders tell it: the person, else the key."""
+    return caller.person or caller.name
+
+
+@router.get("/latches", responses=responses(200, {"model": list[LatchOut]}, headers=NEXT_HEADER))
+async def list_latches(
+    caller: Reader, query: Annotated[LatchQuery, Query()], readers: TheReaders, cursors: TheCursors,
+    request: Request,
+) -> Response:  # fmt: skip
+    """Strategies and keys that executed too often by themselves in a symbol, newest first."""
+    tenant_id, count, stands = caller.tenant_id, query.limit + 1, query.standing
+    before = cursors.read(tenant_id, _LATCHES, query.cursor) if query.cursor else None
+    found = await readers.run(
+        lambda connection: latch_queries.list_latches(connection, tenant_id, count, before, stands), tenant_id
+    )
+    page = found[: query.limit]
+    cursor = cursors.make(tenant_id, _LATCHES, page[-1].id) if len(found) > query.limit else None
+    return answer(list(map(latch_service.shown, page)), headers=link(request, cursor))
+
+
+@router.post(
+    "/latches/{latch_id}/release",
+    responses=responses(200, {"model": LatchOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(ReleaseIn, {"reason": "The feed is repaired"}),
+)
+async def release_latch(
+    caller: Releaser, latch_id: Annotated[str, Path(max_length=_MOST_ID)],
+    body: Annotated[ReleaseIn, Depends(json_body(ReleaseIn))], administration: TheAdministration,
+    controls: TheControls, sent: TheRequest,
+) -> Response:  # fmt: skip
+    """Let a strategy or key go on. This takes a named person: who is logged in, or whom a key acts for.
+
+    What executed before is not counted again.
+    """
+    asking = sent.asking(caller, body, latch_id)
+    done = await administration.change(
+        asking,
+        lambda connection, now: latch_service.release(connection, asking, latch_id, body.reason, now),
+    )
+    controls.forget(caller.tenant_id)
+    return answered(done)

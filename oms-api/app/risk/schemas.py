@@ -1,16 +1,18 @@
-"""Limits and kill switches on the wire."""
+"""Limits, kill switches and latches on the wire."""
 
 from collections.abc import Callable
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationInfo,
     WithJsonSchema,
+    field_validator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -21,12 +23,14 @@ from app.ledger.rules.tickets import portfolio_name_error
 from app.ledger.schemas import Label, Note
 from app.money import ZERO, fits, fixed, money_text
 from app.risk.queries.switches import SwitchChange
-from app.risk.rules.limits import SWITCHES, LimitCode, LimitScope, SetLimit
+from app.risk.rules.limits import LISTS, SWITCHES, LimitCode, LimitScope, SetLimit
+from app.risk.rules.permissions import NO_PRODUCT
 from app.risk.rules.switches import SwitchScope
 from app.risk.rules.values import TradingState
 from app.text import name_key
-from app.wire.fields import Amount, amount_schema, capitals
-from app.wire.lists import When
+from app.wire.fields import amount_schema, capitals, exact_amount
+from app.wire.lists import Cursor, Limit, When
+from app.wire.pages import DEFAULT_LIMIT
 
 _KEYS: dict[str, Callable[[str], str]] = {
     "portfolio": name_key,
@@ -35,13 +39,41 @@ _KEYS: dict[str, Callable[[str], str]] = {
 ScopeName = Annotated[Label, Field(min_length=1)]
 
 
-def _storable(amount: Any) -> Any:  # pydantic hands it through
+MOST_WORDS = 1000
+MOST_COUNT = 1_000_000
+_SIDES, _PRODUCTS = frozenset({"BUY", "SELL"}), frozenset({"CNC", "MIS", "NRML", NO_PRODUCT})
+_LISTED: dict[LimitCode, Callable[[str], str | None]] = {
+    LimitCode.ALLOWED_SYMBOLS: normalise_symbol,
+    LimitCode.ALLOWED_SIDES: lambda word: word if word in _SIDES else None,
+    LimitCode.ALLOWED_PRODUCTS: lambda word: word if word in _PRODUCTS else None,
+}
+
+
+def _amount(code: LimitCode, value: Any) -> Decimal:  # whatever JSON held
+    amount = exact_amount(value)
     if not fits(amount):
         raise PydanticCustomError("amount", "At most 8 decimals, and 16 digits before the point.")
+    if code in SWITCHES and amount not in {0, 1}:
+        raise PydanticCustomError("switch", "This is 1 for on or 0 for off.")
+    if code is LimitCode.REPEATED_EXECUTIONS and (amount % 1 or amount > MOST_COUNT):
+        raise PydanticCustomError("count", "A whole number of at most {most}.", {"most": MOST_COUNT})
     return amount
 
 
-LimitValue = Annotated[Amount, AfterValidator(_storable), WithJsonSchema(amount_schema(zero=True))]
+def _words(code: LimitCode, value: Any) -> str:  # whatever JSON held
+    """Return a list as it is kept: its words in capitals, each once, sorted."""
+    given = value.upper().split(",") if isinstance(value, str) else [""]
+    words = {_LISTED[code](word.strip()) or "" for word in given}
+    if "" in words or len(words) > MOST_WORDS:
+        what = {LimitCode.ALLOWED_SIDES: _SIDES, LimitCode.ALLOWED_PRODUCTS: _PRODUCTS}.get(code)
+        told = {"what": " or ".join(sorted(what)) if what else "symbols"}
+        raise PydanticCustomError("words", "Must be {what}, parted by commas.", told)
+    return ",".join(sorted(words))
+
+
+_VALUE = amount_schema(zero=True)["anyOf"]
+_LIST = {"type": "string", "maxLength": 25_000, "description": "Of ALLOWED_…: words, parted by commas"}
+LimitValue = Annotated[Any, WithJsonSchema({"anyOf": [*_VALUE, _LIST]})]
 
 
 def _key(scope: str, name: str | None) -> str:
@@ -75,17 +107,27 @@ class LimitIn(BaseModel):
     @model_validator(mode="after")
     def _fits_together(self) -> "LimitIn":
         _key(self.scope, self.name)
-        if self.code in SWITCHES and self.value not in {None, 0, 1}:
-            raise PydanticCustomError("switch", "This is 1 for on or 0 for off.", {"field": "value"})
+        if self.code in LISTS and self.scope == "instrument":
+            raise PydanticCustomError("scope", "Lists are for whoever trades.", {"field": "scope"})
         return self
+
+    @field_validator("value", mode="plain")
+    @classmethod
+    def _fits_its_code(cls, value: Any, info: ValidationInfo) -> Decimal | str | None:
+        code = info.data.get("code")
+        if value is None or code is None:  # what is no code is told of by itself
+            return None
+        return _words(code, value) if code in LISTS else _amount(code, value)
 
     def limit(self, set_by: str, now: datetime) -> SetLimit:
         """Return the limit, as of now; one that is to be taken away has the value 0."""
         key = _key(self.scope, self.name)
         until = None if self.until is None else iso(self.until)
         name = key if self.scope == "instrument" else self.name or ""
-        value = self.value if self.value is not None else ZERO
-        return SetLimit(LimitScope(self.scope), key, name, self.code, value, until, set_by, iso(now))
+        words = self.value if isinstance(self.value, str) else None
+        value = self.value if isinstance(self.value, Decimal) else ZERO
+        place = (LimitScope(self.scope), key, name, self.code)
+        return SetLimit(*place, value, until, set_by, iso(now), words)
 
 
 class LimitOut(BaseModel):
@@ -99,6 +141,15 @@ class LimitOut(BaseModel):
     in_force: bool = Field(description="False once `until` is past, and where one that ends stands before it")
     set_by: str = Field(examples=["bootstrap"])
     set_at: str = Field(examples=["2026-11-20T15:04:05.123456Z"])
+
+
+class LimitQuery(BaseModel):
+    """Where the page begins."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: Limit = DEFAULT_LIMIT
+    cursor: Cursor | None = None
 
 
 class SwitchIn(BaseModel):
@@ -142,13 +193,42 @@ class TurnedOut(SwitchOut):
     flattened: dict[str, Any] | None = Field(description="What was cancelled and closed, if asked for")
 
 
+class LatchQuery(LimitQuery):
+    """Which latches, and where the page begins."""
+
+    standing: bool | None = Field(None, description="true: what nobody released yet; false: the others")
+
+
+class ReleaseIn(BaseModel):
+    """Why a strategy or key may go on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    reason: Note | None = None
+
+
+class LatchOut(BaseModel):
+    """A strategy or key that executed too often by itself in a symbol."""
+
+    id: str = Field(examples=["L17952360655300000c5d8cbe8"])
+    scope: str = Field(examples=["strategy"], description="strategy, or key: one that nobody stands behind")
+    name: str = Field(examples=["momentum"])
+    symbol: str = Field(examples=["AAPL"])
+    executions: int = Field(examples=[50], description="Orders that executed within a minute")
+    limit: int = Field(examples=[50])
+    set_at: str = Field(examples=["2026-11-20T15:04:05.123456Z"])
+    released_at: str | None = Field(examples=[None])
+    released_by: str | None = Field(examples=[None])
+    reason: str | None = Field(examples=[None], description="Why it was released")
+
+
 def limit_out(limit: SetLimit, *, in_force: bool, taken_away: bool = False) -> dict[str, Any]:
     """Return a limit as `LimitOut` describes it."""
     return {
         "scope": limit.scope.value,
         "name": limit.name or None,
         "code": limit.code.value,
-        "value": None if taken_away else money_text(fixed(limit.value)),
+        "value": None if taken_away else limit.words or money_text(fixed(limit.value)),
         "until": limit.until,
         "in_force": in_force,
         "set_by": limit.set_by,

@@ -1,6 +1,6 @@
 """Bodies of requests: content type, strict JSON, a pydantic model, and one list of all that is wrong."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from fastapi import Request
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from app.errors import Invalid, Malformed, UnsupportedMediaType
 from app.wire.json import parse_json
-from app.wire.problems import field_errors
+from app.wire.problems import UNKNOWN_FIELD, field_errors
 
 Model = TypeVar("Model", bound=BaseModel)
 _UTF_8 = {b"", b"charset=utf-8", b'charset="utf-8"', b"charset=us-ascii"}
@@ -30,12 +30,21 @@ def _is_json(content_type: bytes) -> bool:
 
 
 def validated(model: type[Model], value: object, at: tuple[str, ...] = ()) -> Model:
-    """Return `value` as `model`. Raises Invalid, naming each bad field by its path below `at`."""
+    """Return `value` as `model`. Raises Invalid, naming each bad field by its path below `at`.
+
+    Of a field that the model does not have, its `OTHER_NAMES` may say what to send instead.
+    """
     try:
         return model.model_validate(value)
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
-        raise invalid([{**detail, "loc": (*at, *detail["loc"])} for detail in details]) from None
+        hints: Mapping[str, str] = getattr(model, "OTHER_NAMES", {})
+        raise invalid([_hinted({**one, "loc": (*at, *one["loc"])}, hints) for one in details]) from None
+
+
+def _hinted(detail: dict[str, Any], hints: Mapping[str, str]) -> dict[str, Any]:
+    hint = hints.get(detail["loc"][-1]) if detail["type"] == UNKNOWN_FIELD else None
+    return {**detail, "ctx": {"hint": hint}} if hint else detail
 
 
 def invalid(details: list[dict[str, Any]], skip: tuple[str, ...] = ()) -> Invalid:

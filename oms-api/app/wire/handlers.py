@@ -37,7 +37,9 @@ async def _tell_invalid(request: Request, error: RequestValidationError) -> Resp
 async def _tell_framework(request: Request, error: HTTPException) -> Response:
     told: OmsError = NotFound("There is nothing at this address.")
     if error.status_code != NotFound.status:
-        told = OmsError(str(error.detail))
+        allowed = (error.headers or {}).get("Allow")
+        sentence = f"{request.method} is not taken here, but {allowed}."
+        told = OmsError(sentence if allowed else str(error.detail))
         told.status, told.kind, told.title = error.status_code, "http", str(error.detail)
     answer = await _tell(request, told)
     answer.headers.update(error.headers or {})

@@ -14,11 +14,13 @@ MEDIA_TYPE = "application/problem+json"
 TYPE_BASE = "urn:slackoms:problem"
 _CUSTOM_PREFIX = "Value error, "
 MOST_ERRORS = 100
+UNKNOWN_FIELD = "extra_forbidden"
 _MESSAGES = {
     "model_type": "Must be a JSON object.",
     "missing": "This field is needed.",
-    "extra_forbidden": "There is no such field.",
+    UNKNOWN_FIELD: "There is no such field.",
     "string_type": "Must be a string.",
+    "bool_type": "Must be true or false, without quotes.",
 }
 
 
@@ -82,7 +84,10 @@ def _field_error(detail: ErrorDetails | Mapping[str, Any], skip: Sequence[str]) 
     parts = [str(part) for part in detail["loc"]]
     if parts and parts[0] in skip:
         parts = parts[1:]
-    blamed = detail.get("ctx", {}).get("field")  # what concerns several fields names one to show it at
+    context = detail.get("ctx", {})
+    blamed = context.get("field")  # what concerns several fields names one to show it at
     field = ".".join([*parts, blamed] if blamed else parts)[:200]
     message = _MESSAGES.get(detail["type"]) or detail["msg"].removeprefix(_CUSTOM_PREFIX)
+    if "hint" in context:
+        message = f"{message.removesuffix('.')}: {context['hint']}."
     return FieldError(field or "body", message, detail["type"])

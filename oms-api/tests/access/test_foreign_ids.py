@@ -15,6 +15,7 @@ NEVER = {
     "key_id": "zzzzzzzzzzzz",
     "slug": "never-heard-of",
     "order_id": "O17000000000000000ffffffff",
+    "latch_id": "L17000000000000000ffffffff",
     "portfolio": "Never Heard Of",
     "symbol": "AAPL",
 }
@@ -31,6 +32,7 @@ BODIES = {
     "PATCH /tenants/{slug}": {"name": "Another"},
     "PATCH /orders/{order_id}": {"quantity": "1"},
     "POST /orders/{order_id}/cancel": {},
+    "POST /latches/{latch_id}/release": {"reason": "Not mine"},
 }
 
 
@@ -47,10 +49,19 @@ def stage(service):
         "key_id": other.desk.get("/api-keys").json()[0]["key_id"],
         "slug": f"desk-{other.desk.tenant_id}",
         "order_id": other.desk.order(portfolio_name="Secret Book", type="LIMIT", limit_price="1")["id"],
+        "latch_id": latched(other.desk),
         "portfolio": "Secret Book",
         "symbol": "AAPL",
     }
     return own, other, foreign
+
+
+def latched(desk):
+    """Return the id of a latch that a strategy ran into."""
+    limit = {"scope": "strategy", "name": "Secret Plan", "code": "REPEATED_EXECUTIONS", "value": "1"}
+    assert desk.put("/limits", limit).status_code == 200
+    desk.order(portfolio_name="Secret Book", strategy="Secret Plan")
+    return desk.get("/latches").json()[0]["id"]
 
 
 def with_ids(service):
@@ -117,12 +128,21 @@ def test_nothing_of_the_other_desk_was_changed_by_all_that(service, stage):
     assert other.desk.get(f"/trades/{foreign['trade_id']}").json()["reversed_by"] is None
     assert other.desk.portfolio("Secret Book")["portfolio_name"] == "Secret Book"
     assert other.desk.get(f"/orders/{foreign['order_id']}").json()["status"] == "ACCEPTED"
+    assert other.desk.get("/latches").json()[0]["released_at"] is None
 
 
 @pytest.mark.parametrize("role", list(Role))
 def test_lists_hold_nothing_of_the_other_desk(service, stage, role):
     own, other, foreign = stage
-    secrets = {foreign["trade_id"], "Secret Book", foreign["key_id"], other.team, foreign["slug"]}
+    secrets = {
+        foreign["trade_id"],
+        foreign["latch_id"],
+        "Secret Book",
+        "Secret Plan",
+        foreign["key_id"],
+        other.team,
+        foreign["slug"],
+    }
     for call in guarded(service.app.openapi()):
         if call.method == "get" and not call.parameters:
             text = ask(service, call, call.path, own.headers(role)).text

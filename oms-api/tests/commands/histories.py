@@ -9,6 +9,8 @@ from decimal import Decimal
 from sqlalchemy import Connection, Engine, delete, inspect, text, update
 
 from app.database import unit_of_work
+from app.instruments.queries import set_terms
+from app.instruments.rules import Instrument
 from app.ledger.models import Portfolio, Trade
 from app.ledger.queries import audit
 from app.ledger.rules.accounting import Side
@@ -24,9 +26,14 @@ BOOKS = ("Growth", "Income", "Crypto")
 SYMBOLS = ("AAPL", "BTC/USD", "TLT")
 
 
-def record_history(engine: Engine, seed: int, batches: int = 8) -> list[TradeRow]:
-    """Record some 25 trades a batch, and a few reversals of any earlier ones; return all rows."""
-    dice, recording, at = random.Random(seed), Recording(), NOON + timedelta(days=seed)
+def record_history(engine: Engine, seed: int, batches: int = 8, *, with_euros: bool = True) -> list[TradeRow]:
+    """Record some 25 trades a batch, and a few reversals of any earlier ones; return all rows. The treasuries
+    are in euros, at a rate of each batch, unless `with_euros` is off.
+    """
+    dice, at = random.Random(seed), NOON + timedelta(days=seed)
+    recording = Recording(rates=lambda *_: Decimal(dice.randrange(10**7, 2 * 10**8)).scaleb(-8))
+    if with_euros:
+        list_in_euros(engine)
     rows: list[TradeRow] = []
     for batch in range(batches):
         at += timedelta(seconds=dice.randrange(3))
@@ -39,6 +46,13 @@ def record_history(engine: Engine, seed: int, batches: int = 8) -> list[TradeRow
             outcomes = recording.handle(connection, works)
         rows += [outcome.row for outcome in outcomes if isinstance(outcome, Recorded)]
     return rows
+
+
+def list_in_euros(engine: Engine) -> None:
+    """List the treasuries in another currency than the portfolios'."""
+    terms = Instrument("TLT", "", "etf", "EUR", Decimal("0.01"), Decimal(1))
+    with unit_of_work(engine) as connection:
+        set_terms(connection, 1, terms, NOON)
 
 
 def _trade(dice: random.Random, at: datetime, name: str) -> Command:
@@ -77,10 +91,13 @@ def tampering(engine: Engine) -> Iterator[Connection]:
 def _unguard(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":
         connection.execute(text("PRAGMA defer_foreign_keys = ON"))
+        connection.execute(text("PRAGMA ignore_check_constraints = ON"))
         for verb in ("update", "delete"):
             connection.execute(text(f"DROP TRIGGER trades_refuse_{verb}"))
         return
     connection.execute(text("ALTER TABLE trades DISABLE TRIGGER USER"))
+    for table in ("trades", "positions"):
+        connection.execute(text(f"ALTER TABLE {table} DROP CONSTRAINT ck_{table}_currency_is_whole"))
     for table in ("trades", "positions"):
         for key in inspect(connection).get_foreign_keys(table):
             connection.execute(text(f"ALTER TABLE {table} DROP CONSTRAINT {key['name']}"))

@@ -23,7 +23,10 @@ CORRUPTIONS = (
     "UPDATE positions SET quantity = '{amount}', last_sequence = 1 WHERE portfolio_id = {id}",
     "UPDATE positions SET cost = '{amount}', realized_pnl = '1.00000000' WHERE portfolio_id = {id}",
     "DELETE FROM positions WHERE portfolio_id = {id} AND symbol = 'AAPL'",
-    "INSERT INTO positions VALUES (1, {id}, 'GHOST{ghost}', '', '{amount}', '{amount}', '0.00000000', 1)",
+    "UPDATE positions SET opened_at = NULL, closed_at = NULL WHERE portfolio_id = {id}",
+    "UPDATE positions SET currency = 'XXX', local_cost = '{amount}' WHERE portfolio_id = {id}",
+    "INSERT INTO positions VALUES "
+    "(1, {id}, 'GHOST{ghost}', '', '{amount}', '{amount}', '0.00000000', 1, NULL, NULL, NULL, NULL)",
 )
 
 

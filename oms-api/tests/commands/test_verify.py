@@ -77,7 +77,7 @@ CHANGED = {
     "trade_id": "'T17637264000000000ffffffff'", "kind": "'reversal', reverses = 'T0'", "symbol": "'MSFT'",
     "product": "'MIS'", "user_id": "'U2'", "source": "'somebody'", "order_id": "'O1'",
     "note": "'Nothing to see'",
-    "idempotency_key": "'another'", "request_hash": f"'{'0' * 64}'", "hash_version": "3",
+    "idempotency_key": "'another'", "request_hash": f"'{'0' * 64}'", "hash_version": "4", "currency": "'XXX'",
     "hash": f"'{'f' * 64}'",
     "executed_at": "'2026-11-19T12:00:00.000000Z'", "created_at": "'2026-11-19T12:00:00.000000Z'",
     "trades_after": "1000", "buys_after": "0", "sequence": "1000", "actor": "'slack:T1:U1'",
@@ -120,7 +120,8 @@ FORGED = [
     ("product", "'MIS'", Check.POSITION),
     ("side", "CASE side WHEN 'BUY' THEN 'SELL' ELSE 'BUY' END", Check.POSITION),
     ("request_hash", "'short'", Check.KEY),
-    ("hash_version", "3", Check.CHAIN),
+    ("hash_version", "4", Check.CHAIN),
+    ("hash_version", "2, currency = 'USD'", Check.CHAIN),
     ("hash_version", "1, actor = 'slack:T1:U1'", Check.CHAIN),
     ("cost_delta", "'NaN'", Check.FORM),
 ]
@@ -259,10 +260,16 @@ def test_a_changed_opening_cash_is_told_by_the_first_row(books):
 TREASURIES = "symbol = 'TLT' AND portfolio_id = (SELECT min(id) FROM portfolios)"
 
 
+LIED = {
+    "last_sequence": "1000", "currency": "'XXX'",
+    **dict.fromkeys(("opened_at", "closed_at"), "'2020-01-01T00:00:00.000000Z'"),
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("column", HoldingRow._fields[4:])
 def test_a_position_that_lies_is_named(books, column):
     with tampering(books.engine) as connection:
-        literal = "1000" if column == "last_sequence" else "'7.77000000'"
+        literal = LIED.get(column, "'7.77000000'")
         connection.execute(
             text(f"UPDATE positions SET {column} = {literal} WHERE {TREASURIES}")  # noqa: S608  # literals of the tests
         )
@@ -274,8 +281,9 @@ def test_a_position_that_lies_is_named(books, column):
 
 
 GHOST = """
-    INSERT INTO positions SELECT {tenant}, min(id), 'GHOST', '', 0.00000000, 0.00000000, 0.00000000, 1
-    FROM portfolios
+    INSERT INTO positions
+        (tenant_id, portfolio_id, symbol, product, quantity, cost, realized_pnl, last_sequence)
+    SELECT {tenant}, min(id), 'GHOST', '', 0.00000000, 0.00000000, 0.00000000, 1 FROM portfolios
 """
 
 

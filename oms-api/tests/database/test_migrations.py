@@ -18,7 +18,10 @@ from sqlalchemy import event, inspect, text
 import app.models  # noqa: F401  # fills the metadata
 from app.database import METADATA, connect_engine, refuse_unsafe_durability
 from app.database.engine import UnsafeDatabase
+from app.ledger.rules.verification import Check
 from app.migrate import MIGRATIONS, alembic_config, is_current, migrate, superseded
+from app.verify import verify_database
+from tests.commands.histories import forge_chain, record_history
 from tests.factories import BOOTSTRAP_KEY
 from tests.support.postgres import Databases, PostgresServer
 from tests.support.processes import environment
@@ -218,3 +221,52 @@ def test_what_cannot_be_proven_afterwards_is_not_taken_down(serve):
                 connection.execute(text("SELECT count(*) FROM trades WHERE hash_version > 1")).scalar_one()
                 == 1
             )
+
+
+def as_the_version_before_wrote_it(engine):
+    """Make the ledger one of hash version 2, and take the database down to the revision of that version."""
+    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+        unguard(connection)
+        connection.execute(text("UPDATE trades SET hash_version = 2"))
+        for (portfolio_id,) in connection.execute(text("SELECT id FROM portfolios")).all():
+            forge_chain(connection, portfolio_id)
+        guard(connection)
+    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+        command.downgrade(alembic_config(connection), "0003")
+
+
+def unguard(connection):
+    if connection.dialect.name == "sqlite":
+        connection.execute(text("DROP TRIGGER trades_refuse_update"))
+    else:
+        connection.execute(text("ALTER TABLE trades DISABLE TRIGGER USER"))
+
+
+def guard(connection):
+    if connection.dialect.name == "sqlite":
+        refuse = "SELECT RAISE(ABORT, 'trades is append-only: UPDATE is refused')"
+        connection.execute(
+            text(f"CREATE TRIGGER trades_refuse_update BEFORE UPDATE ON trades BEGIN {refuse}; END")
+        )
+    else:
+        connection.execute(text("ALTER TABLE trades ENABLE TRIGGER USER"))
+
+
+def test_positions_of_before_are_told_since_when_they_are_open(engine):
+    rows = record_history(engine, seed=3, with_euros=False)
+    times = text("SELECT portfolio_id, symbol, opened_at, closed_at FROM positions ORDER BY 1, 2")
+    with engine.connect() as connection:
+        before = connection.execute(times).all()
+    as_the_version_before_wrote_it(engine)
+    migrate(engine)
+    with engine.connect() as connection:
+        assert connection.execute(times).all() == before
+    verdict = verify_database(engine)
+    assert verdict.clean, verdict.first
+    assert verdict.checked[Check.CHAIN] == len(rows)
+
+
+def test_rates_that_would_be_forgotten_keep_the_tables_as_they_are(engine):
+    record_history(engine, seed=3, batches=1)
+    with engine.connect() as connection, pytest.raises(RuntimeError, match="restore a backup instead"):
+        command.downgrade(alembic_config(connection), "0003")

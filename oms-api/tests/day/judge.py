@@ -170,10 +170,17 @@ def recomputed(trades: list[Row]) -> tuple[dict[Corner, tuple[Decimal, ...]], di
     for trade in sorted(trades, key=lambda one: (one["portfolio_name"], one["sequence"])):
         corner = (trade["portfolio_name"], trade["symbol"])
         sign = 1 if trade["side"] == "BUY" else -1
-        fill, value = sign * Decimal(trade["quantity"]), sign * Decimal(trade["gmv"])
+        fill, value = sign * Decimal(trade["quantity"]), sign * _value(trade)
         held[corner] = _after(held.get(corner, (Decimal(0),) * 3), fill, value)
         cash[trade["portfolio_name"]] -= value
     return held, cash
+
+
+def _value(trade: Row) -> Decimal:
+    """Return a trade's value in its portfolio's currency."""
+    gmv = Decimal(trade["gmv"])
+    rate = trade.get("fx_rate")
+    return gmv if rate is None else _rounded(_EXACT.multiply(gmv, Decimal(rate)))
 
 
 def _after(before: tuple[Decimal, ...], fill: Decimal, value: Decimal) -> tuple[Decimal, ...]:

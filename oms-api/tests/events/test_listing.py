@@ -15,7 +15,27 @@ def test_a_trade_is_told_with_what_changed(desk):
     event = told["trade.recorded"]
     assert event["data"]["trade_id"] == trade["trade_id"]
     assert event["created_at"] == trade["created_at"]
+    data = event["data"]
+    facts = ("symbol", "side", "quantity", "price", "gmv", "realized_pnl")
+    assert {name: data[name] for name in facts} == {name: trade[name] for name in facts}
+    assert (data["portfolio_name"], "order_id" in data) == ("Growth", False)
     assert told["position.changed"]["data"]["symbol"] == "AAPL"
+
+
+def test_a_position_is_told_as_it_is_after_the_change(desk):
+    desk.buy("10", "100")
+    desk.sell("4", "110")
+    data = [one["data"] for one in listed(desk, type="position.changed")]
+    assert (data[0]["quantity"], data[0]["cost"], data[0]["realized_pnl"]) == ("6", "600.00", "40.00")
+    assert (data[1]["quantity"], data[1]["cost"], data[1]["realized_pnl"]) == ("10", "1000.00", "0.00")
+    assert data[0]["portfolio_name"] == "Growth"
+
+
+def test_a_fill_s_trade_is_told_with_its_order(desk):
+    desk.quote("AAPL", "99", "101", "100")
+    order = desk.order(quantity="10")
+    (told,) = listed(desk, type="trade.recorded")
+    assert (told["data"]["order_id"], told["data"]["price"]) == (order["id"], "101.00")
 
 
 def test_the_newest_come_first_and_the_list_goes_on(desk):

@@ -53,6 +53,10 @@ HASHED = [
     "cash_after",
     "actor",
     "request_id",
+    "currency",
+    "fx_rate",
+    "local_cost_delta",
+    "position_local_cost",
     "hash_version",
 ]
 Row = dict[str, Any]

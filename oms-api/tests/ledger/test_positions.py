@@ -32,8 +32,14 @@ def test_a_position_at_the_middle_of_its_quote(desk):
         "mark_is_stale": False,
         "market_value": "10050.00",
         "unrealized_pnl": "1050.00",
+        "stop_loss": None,
+        "take_profit": None,
         "currency": "USD",
+        "base_currency": "USD",
+        "fx_rate": None,
+        "local_cost": None,
         "opened_at": bought["timestamp"],
+        "closed_at": None,
         "updated_at": bought["timestamp"],
     }
     assert 0 <= told["mark_age_seconds"] < 60
@@ -142,3 +148,23 @@ def test_products_are_positions_of_their_own(desk):
     assert desk.get("/positions/Growth/AAPL", product="MIS").json()["quantity"] == "4"
     desk.buy("5", "100")
     assert desk.get("/positions/Growth/AAPL").json()["quantity"] == "5"
+
+
+def test_a_position_tells_when_it_was_closed_and_a_reversal_takes_that_back(desk):
+    bought = desk.buy("10", "100")
+    sold = desk.sell("10", "110")
+    [flat] = positions(desk, include_closed="true")
+    assert (flat["opened_at"], flat["closed_at"]) == (None, sold["timestamp"])
+    desk.reverse(sold["trade_id"])
+    [held] = positions(desk)
+    assert (held["opened_at"], held["closed_at"]) == (bought["timestamp"], None)
+    desk.reverse(bought["trade_id"])
+    [never] = positions(desk, include_closed="true")
+    assert (never["opened_at"], never["closed_at"]) == (None, None)
+
+
+def test_through_zero_a_position_is_opened_anew(desk):
+    desk.buy("10", "100")
+    turned = desk.sell("15", "110")
+    [held] = positions(desk)
+    assert (held["quantity"], held["opened_at"], held["closed_at"]) == ("-5", turned["timestamp"], None)

@@ -45,6 +45,8 @@ def test_the_answer_tells_everything_about_the_trade(desk):
             "source": trade["source"],
             "actor": None,
             "request_id": answer.headers["X-Request-ID"],
+            "currency": None,
+            "fx_rate": None,
             "note": None,
             "timestamp": trade["timestamp"],
             "created_at": trade["created_at"],

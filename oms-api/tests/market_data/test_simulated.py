@@ -99,6 +99,14 @@ def test_only_so_many_symbols_are_remembered(source, monkeypatch):
     assert [source.quote(symbol, NOON) for symbol in ("AAPL", "MSFT")] == first
 
 
+def test_a_pair_of_currencies_that_nobody_knows_has_no_price(source):
+    assert source.quote("USD/INR", NOON) is not None
+    assert source.quote("LINK/USD", NOON) is not None  # no currency: as any other symbol
+    for _ in range(2):
+        assert source.quote("EUR/INR", NOON) is None
+    assert source.bars("EUR/INR", Interval.DAY, NOON, NOON + timedelta(days=1)) is None
+
+
 def test_sources_are_found_by_the_names_they_bear():
     for name, make in SOURCES.items():
         source = make("seed")

@@ -32,8 +32,8 @@ from app.orders.service.commands import (
     ReplaceOrder,
 )
 from app.orders.service.floor import Floor
+from app.orders.service.guarding import Guarding
 from app.orders.service.scene import Tools
-from app.risk.queries.switches import opening_state
 from app.risk.service.controls import Controls
 from app.text import name_key
 
@@ -71,7 +71,7 @@ class Rig:
         """Begin anew, with nothing in memory."""
         market = Market(ManualSource(), None)  # type: ignore[arg-type]  # only routes read by it
         tools = Tools(market, Controls(), self.paper)
-        self.floor = Floor(Recording(opening_state=opening_state), tools)
+        self.floor = Floor(Recording(guard=Guarding(tools.controls)), tools)
 
     def tick(self, **spans: float) -> None:
         """Let time pass: a second, or as given."""

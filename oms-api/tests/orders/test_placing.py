@@ -56,7 +56,7 @@ def test_every_move_and_every_fill_is_told_in_the_outbox(market):
 
 def test_a_ticket_defaults_to_the_day(market):
     order = market.order(type="LIMIT", limit_price="90")
-    assert (order["time_in_force"], order["expires_at"], order["status"]) == ("DAY", None, "ACCEPTED")
+    assert (order["time_in_force"], order["status"]) == ("DAY", "ACCEPTED")
     assert order["client_order_id"]
 
 

@@ -1,7 +1,9 @@
 """Orders end with their time, in the order in which things happen."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
+
+import pytest
 
 from app.clock import iso
 from app.orders.rules.values import Status, Target
@@ -20,6 +22,26 @@ def test_a_day_order_expires_at_the_end_of_the_day(rig):
     rig.now = START + timedelta(hours=12)
     rig.expire()
     assert rig.order(order).status is Status.EXPIRED
+
+
+@pytest.mark.parametrize("asked", [{}, {"time_in_force": "DAY"}])
+def test_a_day_order_shows_its_end_and_is_told_again_by_the_same_ticket(market, asked):
+    ticket = {"type": "LIMIT", "limit_price": "90", "client_order_id": "mine", **asked}
+    order = market.order(**ticket)
+    midnight = datetime.fromisoformat(order["created_at"]).date() + timedelta(days=1)
+    assert order["expires_at"] == f"{midnight}T00:00:00.000000Z"
+    assert market.found(order["id"])["expires_at"] == order["expires_at"]
+    assert market.place(**ticket).headers["idempotent-replayed"] == "true"
+
+
+def test_what_never_ends_by_itself_shows_no_end(market):
+    order = market.order(type="LIMIT", limit_price="90", time_in_force="GTC")
+    assert order["expires_at"] is None
+    assert market.order(time_in_force="IOC")["expires_at"] is None
+    dated = market.patch(
+        f"/orders/{order['id']}", {"time_in_force": "GTD", "expires_at": "2099-01-01T10:00:00+01:00"}
+    )
+    assert dated.json()["expires_at"] == "2099-01-01T09:00:00.000000Z"
 
 
 def test_a_dated_order_expires_at_its_instant(rig):

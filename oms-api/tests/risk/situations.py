@@ -34,7 +34,8 @@ def risk(**changes: Any) -> RiskInput:
     asked = changes.pop("order", None) or order()
     prices = changes.pop("prices", PRICES)
     position = Decimal(changes.pop("position", 0))
-    book = book_of(position, Decimal(100), changes.pop("orders", ()), prices, asked)
+    rate = changes.pop("rate", None)
+    book = book_of(position, Decimal(100), changes.pop("orders", ()), prices, asked, rate)
     limits = {name: changes.pop(name) for name in list(changes) if name in DEFAULTS._fields}
     given: dict[str, Any] = {
         name: Decimal(value) if isinstance(value, str) else value for name, value in limits.items()

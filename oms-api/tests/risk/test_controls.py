@@ -6,18 +6,15 @@ import pytest
 
 from app.clock import iso
 from app.database import unit_of_work
-from app.risk.errors import TooManyMessages
-from app.risk.queries.switches import SwitchChange
+from app.risk.queries.latches import set_latch
+from app.risk.rules.latches import Holder, Latch, LatchScope
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit, Subject
-from app.risk.rules.switches import SwitchScope
-from app.risk.rules.values import TradingState
 from app.risk.service.controls import MOST_AGE_SECONDS, Controls
 from app.risk.service.limiting import drop_limit, set_limit
-from app.risk.service.messages import MessageRate
-from app.risk.service.switching import turn
 from tests.factories import NOON
 
 SUBJECT = Subject("growth", "AAPL")
+HOLDER = Holder(LatchScope.STRATEGY, "momentum", "AAPL")
 
 
 class Clock:
@@ -28,10 +25,9 @@ class Clock:
         return self.now
 
 
-def halt(tenant_id, engine, state=TradingState.HALTED):
+def set_one(tenant_id, engine):
     with unit_of_work(engine) as connection:
-        change = SwitchChange(SwitchScope.TENANT, "", "", state, None, "risk", iso(NOON))
-        turn(connection, tenant_id, change)
+        assert set_latch(connection, tenant_id, Latch("L1", HOLDER, 5, 5, iso(NOON)))
 
 
 def limit(value, until=None):
@@ -48,19 +44,19 @@ def known(controls, engine, tenant_id=1, now=NOON):
     with engine.connect() as connection:
         controls.refresh(connection, [tenant_id], now)
     quantity = controls.limits(tenant_id, SUBJECT).max_order_quantity
-    return quantity, controls.state(tenant_id, "growth")[0]
+    return quantity, controls.latch(tenant_id, HOLDER) is not None
 
 
 def test_a_change_is_known_after_the_age_that_is_allowed(engine):
     clock = Clock()
     controls = Controls(clock)
-    assert known(controls, engine) == (1_000_000, TradingState.ACTIVE)
+    assert known(controls, engine) == (1_000_000, False)
     put(engine, limit("50"))
-    halt(1, engine)
+    set_one(1, engine)
     clock.now += MOST_AGE_SECONDS * 0.9
-    assert known(controls, engine) == (1_000_000, TradingState.ACTIVE)
+    assert known(controls, engine) == (1_000_000, False)
     clock.now += MOST_AGE_SECONDS * 0.2
-    assert known(controls, engine) == (50, TradingState.HALTED)
+    assert known(controls, engine) == (50, True)
 
 
 def test_what_this_process_changed_is_known_at_once(engine):
@@ -95,10 +91,9 @@ def test_a_limit_that_has_ended_gives_way(engine):
 def test_tenants_are_kept_apart(engine):
     controls = Controls(Clock())
     put(engine, limit("50"), tenant_id=2)
-    halt(2, engine)
-    assert known(controls, engine) == (1_000_000, TradingState.ACTIVE)
-    assert known(controls, engine, 2) == (50, TradingState.HALTED)
-    assert controls.state(3, "growth") == (TradingState.ACTIVE, SwitchScope.TENANT)
+    set_one(2, engine)
+    assert known(controls, engine) == (1_000_000, False)
+    assert known(controls, engine, 2) == (50, True)
 
 
 def test_what_is_remembered_is_bounded(engine, monkeypatch):
@@ -110,32 +105,3 @@ def test_what_is_remembered_is_bounded(engine, monkeypatch):
     assert controls.limits(3, SUBJECT._replace(symbol="MSFT")).max_order_quantity == 1_000_000
     with pytest.raises(KeyError):
         controls.limits(1, SUBJECT)
-
-
-def test_messages_come_at_a_rate_with_a_minutes_worth_at_once():
-    clock = Clock()
-    rate = MessageRate(clock)
-    for _ in range(6):
-        rate.take("U1", Decimal(6))
-    with pytest.raises(TooManyMessages) as refused:
-        rate.take("U1", Decimal(6))
-    assert (refused.value.status, refused.value.retry_after_seconds) == (429, 10)
-    rate.take("U2", Decimal(6))
-    clock.now += 10
-    rate.take("U1", Decimal(6))
-    with pytest.raises(TooManyMessages):
-        rate.take("U1", Decimal(6))
-
-
-def test_no_limit_counts_nothing_and_zero_lets_nothing_pass():
-    rate = MessageRate(Clock())
-    rate.take("U1", None, messages=10_000)
-    with pytest.raises(TooManyMessages):
-        rate.take("U1", Decimal(0))
-
-
-def test_the_buckets_are_bounded(monkeypatch):
-    monkeypatch.setattr("app.risk.service.messages._MOST_BUCKETS", 2)
-    rate = MessageRate(Clock())
-    for sender in ("U1", "U2", "U3", "U1"):
-        rate.take(sender, Decimal(1))

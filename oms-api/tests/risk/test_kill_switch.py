@@ -6,6 +6,7 @@ import time
 import pytest
 from sqlalchemy import text
 
+from app.ledger.models import Portfolio
 from tests.risk.desks import events, put_limit, put_quote, try_order, turn
 
 
@@ -201,6 +202,43 @@ def test_a_halt_is_answered_within_a_second_or_two_while_somebody_holds_a_portfo
     while state_of(service, desk, "Held") != "HALTED":
         assert time.monotonic() < deadline
     assert desk.report(portfolio_name="Held").status_code == 422
+
+
+def test_a_halt_of_a_strategy_waits_for_what_is_under_way_too(service, desk, backend):
+    """Its portfolios' rows do not change by it: their locks are taken all the same."""
+    if backend == "sqlite":
+        return  # there is one lock there
+    desk.trade(portfolio_name="Held")
+    with service.engine.connect() as foreign, foreign.begin() as holding:
+        foreign.execute(
+            text("SELECT 1 FROM portfolios WHERE tenant_id = :t AND name = 'Held' FOR UPDATE"),
+            {"t": desk.tenant_id},
+        )
+        assert turn(desk, "HALTED", "strategy", "momentum").json()["unsettled"] == ["Held"]
+        holding.rollback()
+    assert turn(desk, "HALTED", "strategy", "momentum").json()["unsettled"] == []
+
+
+def test_a_portfolio_that_is_being_made_while_another_is_held_is_reached_too(service, desk, backend):
+    """Whoever makes it has read the switches before the turn, and commits after it."""
+    if backend == "sqlite":
+        return  # there is one lock there
+    desk.trade(portfolio_name="Held")
+    columns = [column.name for column in Portfolio.__table__.columns]
+    made = {"id": "id + 1", "name": "'Late'", "name_key": "'late'", "trading_state": "'ACTIVE'"}
+    copied = ", ".join(made.get(name, name) for name in columns)
+    here = "FROM portfolios WHERE tenant_id = :t AND name = 'Held'"
+    with service.engine.connect() as maker, service.engine.connect() as holder:
+        copy = f"INSERT INTO portfolios ({', '.join(columns)}) SELECT {copied} {here}"
+        maker.execute(text(copy), {"t": desk.tenant_id})
+        holder.execute(text(f"SELECT 1 {here} FOR UPDATE"), {"t": desk.tenant_id})
+        assert turn(desk, "HALTED").json()["unsettled"] == ["Held"]
+        maker.commit()
+        holder.rollback()
+    deadline = time.monotonic() + 10
+    while state_of(service, desk, "Late") != "HALTED":
+        assert time.monotonic() < deadline
+    assert desk.report(portfolio_name="Late").status_code == 422
 
 
 def state_of(service, desk, name):

@@ -20,7 +20,7 @@ def test_a_limit_is_set_and_listed(desk):
         "until": None,
         "in_force": True,
     }
-    assert told["set_by"].startswith("key:key-")
+    assert told["set_by"].startswith("key-")
     assert desk.get("/limits").json() == [told]
 
 
@@ -136,3 +136,28 @@ def test_positions_count_towards_the_firm_whoever_trades(desk):
         "9.90099009",
     )
     assert try_order(desk, quantity="9").status_code == 201
+
+
+def test_limits_are_listed_in_pages(desk):
+    for name in ("c", "a", "b"):
+        put_limit(desk, "MAX_PRICE", "5", "portfolio", name)
+        put_limit(desk, "MAX_PRICE", "9", "portfolio", name, until=iso(utc_now() + timedelta(hours=1)))
+    put_limit(desk, "MAX_OPEN_ORDERS", "5")
+    whole = desk.get("/limits").json()
+    assert [row["name"] for row in whole] == ["a", "a", "b", "b", "c", "c", None]
+    assert [row["in_force"] for row in whole] == [False, True, False, True, False, True, True]
+    pages, path = [], "/api/v1/limits?limit=3"
+    while path:
+        answer = desk.service.client.get(path, headers={"X-API-Key": desk.key})
+        assert answer.status_code == 200, answer.text
+        pages.append(answer.json())
+        path = answer.links.get("next", {}).get("url")
+    assert [len(page) for page in pages] == [3, 3, 1]
+    assert [row for page in pages for row in page] == whole
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=a", "cursor=abc", "page=2"])
+def test_what_is_no_page_is_refused(desk, query):
+    assert (
+        desk.service.client.get(f"/api/v1/limits?{query}", headers={"X-API-Key": desk.key}).status_code == 422
+    )

@@ -47,7 +47,7 @@ async function look() {
   const question = asked;
   shownFor = store.user;
   if (!document.hidden) {
-    const told = await ask("desk", { user: shownFor }).catch((error) => ({ orders: [], positions: [], problem: error.message }));
+    const told = await ask("desk", { user: shownFor }).catch((error) => ({ orders: [], positions: [], more: [], problem: error.message }));
     if (question !== asked) return;
     show(told);
   }
@@ -60,12 +60,14 @@ document.addEventListener("visibilitychange", () => {
   look();
 });
 
-function show({ orders, positions, problem }) {
+function show({ orders, positions, more, problem }) {
   byId("desk-problem").textContent = problem;
   fill(byId("desk-orders"), el("h3", {}, "Working orders"),
-    orders.length ? orderTable(orders) : nothing(problem, "None."));
+    orders.length ? orderTable(orders) : nothing(problem, "None."),
+    more.includes("orders") && el("p", { class: "faint" }, `The newest ${orders.length} are shown; there are more.`));
   fill(byId("desk-positions"), el("h3", {}, "Positions"),
-    positions.length ? positionTable(positions) : nothing(problem, "None."));
+    positions.length ? positionTable(positions) : nothing(problem, "None."),
+    more.includes("positions") && el("p", { class: "faint" }, `The first ${positions.length} are shown; there are more.`));
 }
 
 const nothing = (problem, text) => el("p", { class: "faint" }, problem ? "Not known." : text);

@@ -102,7 +102,16 @@ def test_the_page_never_gets_the_key(desk, oms):
 def test_what_cannot_be_read_is_a_sentence_and_shows_nothing_half(desk, oms, answer, problem):
     oms.rows["orders"] = [order("O1")]
     oms.script("positions", answer)
-    assert look(desk) == {"orders": [], "positions": [], "problem": problem}
+    assert look(desk) == {"orders": [], "positions": [], "more": [], "problem": problem}
+
+
+@pytest.mark.parametrize("what", ["orders", "positions"])
+def test_it_says_where_there_is_more_than_it_shows(desk, oms, what):
+    link = {"Link": f'</api/v1/{what}?limit=200&cursor=c>; rel="next"'}
+    row = order("O1") if what == "orders" else {"symbol": "AAPL"}
+    oms.script(what, Answer(200, [row], link))
+    assert look(desk)["more"] == [what]
+    assert look(desk)["more"] == []
 
 
 def test_nobody_unknown_looks(desk):

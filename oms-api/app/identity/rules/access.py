@@ -68,6 +68,7 @@ class Operation(StrEnum):
     CLOSE_POSITION = "close_position"
     SET_LIMIT = "set_limit"
     TURN_SWITCH = "turn_switch"
+    RELEASE_LATCH = "release_latch"
     LIST_INSTRUMENT = "list_instrument"
     GIVE_QUOTE = "give_quote"
     EXPORT_LEDGER = "export_ledger"
@@ -87,20 +88,22 @@ class Operation(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One row of the table: the scopes of which any one will do, and whether a caller who is narrowed to some
-    portfolios may ask at all. What is `operators` is for keys of the first tenant, the installation's own.
+    portfolios may ask at all. What is `operators` is for keys of the first tenant, the installation's own;
+    what is `people` is for a named person, not for a key that nobody stands behind.
     """
 
     any_of: frozenset[Scope]
     narrowed: bool = True
     operators: bool = False
+    people: bool = False
 
     def roles(self) -> list[Role]:
         """Return the roles that may, in the order of their definition."""
         return [role for role in Role if SCOPES_OF_ROLE[role] & self.any_of and not self.operators]
 
 
-def _rule(*scopes: Scope, narrowed: bool = True, operators: bool = False) -> Rule:
-    return Rule(frozenset(scopes), narrowed, operators)
+def _rule(*scopes: Scope, narrowed: bool = True, operators: bool = False, people: bool = False) -> Rule:
+    return Rule(frozenset(scopes), narrowed, operators, people)
 
 
 #                                    any of these scopes    roles that have one of them
@@ -118,6 +121,7 @@ TABLE: dict[Operation, Rule] = {
     Operation.CLOSE_POSITION: _rule(_TRADE),                # trader, approver, admin
     Operation.SET_LIMIT: _rule(_RISK, _ADMIN, narrowed=False),          # risk, admin
     Operation.TURN_SWITCH: _rule(_RISK, _ADMIN, narrowed=False),        # risk, admin
+    Operation.RELEASE_LATCH: _rule(_RISK, _ADMIN, narrowed=False, people=True),  # risk, admin
     Operation.LIST_INSTRUMENT: _rule(_ADMIN, narrowed=False),           # admin
     Operation.GIVE_QUOTE: _rule(_ADMIN, narrowed=False),                # admin
     Operation.EXPORT_LEDGER: _rule(_RISK, _ADMIN, narrowed=False),      # risk, admin
@@ -161,6 +165,8 @@ class Caller:
         """Tell whether the table lets the caller do this."""
         rule = TABLE[operation]
         if rule.operators and (self.tenant_id != FIRST_TENANT or self.person is not None):
+            return False
+        if rule.people and self.person is None:
             return False
         return bool(self.scopes & rule.any_of) and (rule.narrowed or self.portfolios is None)
 

@@ -10,8 +10,9 @@ from sqlalchemy.orm import aliased
 from app.database import Amount, Instant
 from app.events.models import Event
 from app.ledger.models import Portfolio, PositionRow, Trade
+from app.ledger.queries.books import FILL, fill_of
 from app.ledger.queries.canonical import canonical_trade
-from app.ledger.rules.accounting import Fill, Position, Side, replay
+from app.ledger.rules.accounting import Fill, Position, replay
 from app.ledger.rules.chain import COLUMNS, TradeRow
 from app.ledger.rules.projections import HoldingRow, PortfolioRow
 from app.ledger.rules.verification import Undone
@@ -132,23 +133,23 @@ def _replay_from(connection: Connection, original: TradeRow, reversal: TradeRow)
 
 
 def _position_before(row: TradeRow) -> Position:
-    before = (
+    quantity, cost, realized_pnl, local_cost = (
         Decimal(after) - Decimal(change)
         for after, change in (
             (row.position_quantity, row.quantity_delta),
             (row.position_cost, row.cost_delta),
             (row.position_realized_pnl, row.realized_pnl),
+            (row.position_local_cost or 0, row.local_cost_delta or 0),
         )
     )
-    return Position(*before)
+    return Position(quantity, cost, realized_pnl, local_cost, row.currency)
 
 
 def _standing(connection: Connection, original: TradeRow, start: int, end: int) -> Iterator[Fill]:
     """Yield the fills of the trade's symbol, `start` to before `end`, that no reversal up to `end` undid."""
     facts = _book_of(original) | {"start": start, "end": end, "trade_id": original.trade_id}
     options = {"yield_per": _CHUNK}
-    for side, quantity, gmv in connection.execute(_STANDING, facts, execution_options=options):
-        yield Fill(Side(side), quantity, gmv)
+    yield from map(fill_of, connection.execute(_STANDING, facts, execution_options=options))
 
 
 def _reversed_before(connection: Connection, reversal: TradeRow) -> str | None:
@@ -214,7 +215,7 @@ _IS_UNDONE = (
     .exists()
 )
 _STANDING = (
-    select(Trade.side, Trade.quantity, Trade.gmv)
+    select(*FILL)
     .where(*_SAME_SYMBOL, Trade.sequence >= _START, Trade.sequence < _END)
     .where(Trade.kind == "trade", Trade.trade_id != bindparam("trade_id"), ~_IS_UNDONE)
     .order_by(Trade.sequence)

@@ -1,25 +1,31 @@
 """The writer's statements: each serves a whole batch."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
+from decimal import Decimal
 from typing import Any, cast
 
 from sqlalchemy import Connection, Table, select
 from sqlalchemy.orm import aliased
 
+from app.clock import iso
 from app.database import alteration, insertion, insertion_of_missing, matching_rows, upsertion, write
-from app.database.bulk import Row, Write
+from app.database.bulk import Part, Row, Write, joined_rows
+from app.instruments.models import InstrumentRow
 from app.ledger.models import Portfolio, PositionRow, Trade
-from app.ledger.rules.accounting import Fill, Side
+from app.ledger.rules.accounting import Fill, Position, Side
 from app.ledger.rules.chain import COLUMNS, TradeRow
+from app.money import ZERO, product
 
 PORTFOLIOS = cast("Table", Portfolio.__table__)
 TRADES = cast("Table", Trade.__table__)
 POSITIONS = cast("Table", PositionRow.__table__)
+INSTRUMENTS = cast("Table", InstrumentRow.__table__)
 
 STATE = (
     *("id", "tenant_id", "name", "name_key", "cash", "realized_pnl", "total_trades", "total_buys"),
     *("last_sequence", "last_hash", "last_trade_id", "last_created_at"),
-    *("kind", "trading_state", "orders_stamp"),
+    *("kind", "trading_state", "orders_stamp", "base_currency"),
 )
 _PROJECTED = STATE[4:12]  # cash to last_created_at
 _NEW = (
@@ -27,8 +33,16 @@ _NEW = (
     *("total_trades", "total_buys", "last_sequence", "last_hash", "created_at", "trading_state"),
 )
 _POSITION_KEY = ("tenant_id", "portfolio_id", "symbol", "product")
-_POSITION = ("quantity", "cost", "realized_pnl", "last_sequence")
+_POSITION = (
+    *("quantity", "cost", "realized_pnl", "last_sequence"),
+    *("currency", "local_cost", "opened_at", "closed_at"),
+)
+_HELD = (*_POSITION[:3], *_POSITION[4:])
+_HELD_PART = Part(POSITIONS, _HELD, tuple((name, index) for index, name in enumerate(_POSITION_KEY)))
+_LISTED_PART = Part(INSTRUMENTS, ("currency",), (("tenant_id", 0), ("symbol", 2)))
 _REPLAY_CHUNK = 10_000
+
+PositionKey = tuple[int, int, str, str]  # tenant id, portfolio id, symbol, product
 
 
 def portfolio_ids(connection: Connection, names: Sequence[Row]) -> dict[tuple[int, str], int]:
@@ -54,6 +68,12 @@ def portfolio_states(connection: Connection, ids: Sequence[Row]) -> list[tuple[A
     return matching_rows(connection, PORTFOLIOS, STATE, ("tenant_id", "id"), ids)
 
 
+def base_currencies(connection: Connection, tenant_id: int) -> dict[int, str]:
+    """Return the currencies of the tenant's portfolios by their ids."""
+    statement = select(Portfolio.id, Portfolio.base_currency).where(Portfolio.tenant_id == tenant_id)
+    return {row[0]: row[1] for row in connection.execute(statement)}
+
+
 def trades_by_id(connection: Connection, ids: Sequence[Row]) -> list[tuple[Any, ...]]:
     """Return the trades (tenant id, trade id), each as `COLUMNS`."""
     return matching_rows(connection, TRADES, COLUMNS, ("tenant_id", "trade_id"), ids)
@@ -72,16 +92,24 @@ def reversals_of(connection: Connection, trades: Sequence[Row]) -> dict[tuple[in
 
 
 def positions_at(connection: Connection, keys: Sequence[Row]) -> list[tuple[Any, ...]]:
-    """Return the positions (tenant id, portfolio id, symbol, product), each as key, quantity, cost, realised
-    P&L.
+    """Return the positions (tenant id, portfolio id, symbol, product), each as key, `_HELD`, and the currency
+    that the symbol is listed with, None where it is not listed. Where there is no position `_HELD` is None.
     """
-    return matching_rows(connection, POSITIONS, _POSITION_KEY + _POSITION[:3], _POSITION_KEY, keys)
+    return joined_rows(connection, keys, _HELD_PART, _LISTED_PART)
 
 
 def positions_in(connection: Connection, places: Sequence[Row]) -> list[tuple[Any, ...]]:
-    """Return all positions of the portfolios (tenant id, id), as `positions_at` does."""
-    columns = _POSITION_KEY + _POSITION[:3]
-    return matching_rows(connection, POSITIONS, columns, ("tenant_id", "portfolio_id"), places)
+    """Return all positions of the portfolios (tenant id, id), each as key and `_HELD`."""
+    return matching_rows(connection, POSITIONS, _POSITION_KEY + _HELD, ("tenant_id", "portfolio_id"), places)
+
+
+def position_of(values: Sequence[Any]) -> Position:
+    """Return the position of `_HELD`. PostgreSQL gives decimals and instants, SQLite their text."""
+    quantity, cost, realized_pnl, currency, local_cost, *times = values
+    amounts = (Decimal(quantity), Decimal(cost), Decimal(realized_pnl))
+    local = ZERO if local_cost is None else Decimal(local_cost)
+    opened_at, closed_at = (iso(at) if isinstance(at, datetime) else at for at in times)
+    return Position(*amounts, local, currency, opened_at, closed_at)
 
 
 def new_trades(rows: Sequence[TradeRow]) -> Write:
@@ -90,7 +118,7 @@ def new_trades(rows: Sequence[TradeRow]) -> Write:
 
 
 def moved_positions(rows: Sequence[Row]) -> Write:
-    """Write positions: key, quantity, cost, realised P&L, last sequence."""
+    """Write positions: key, then `_POSITION`."""
     return upsertion(POSITIONS, _POSITION_KEY + _POSITION, _POSITION_KEY, rows)
 
 
@@ -104,10 +132,9 @@ def moved_and_stamped_portfolios(rows: Sequence[Row]) -> Write:
     return alteration(PORTFOLIOS, (*_PROJECTED, "orders_stamp"), ("tenant_id", "id"), rows)
 
 
-def standing_fills(connection: Connection, original: TradeRow) -> Iterator[Fill]:
-    """Yield, in order, the fills of the trade's symbol and product that no reversal undid, without the trade
-    itself.
-    """
+def standing_fills(connection: Connection, key: PositionKey, without: str = "") -> Iterator[Fill]:
+    """Yield, in order, the fills of a position that no reversal undid, but for the trade `without`."""
+    tenant_id, portfolio_id, symbol, product_ = key
     undone = aliased(Trade)
     is_undone = (
         select(undone.trade_id)
@@ -116,11 +143,35 @@ def standing_fills(connection: Connection, original: TradeRow) -> Iterator[Fill]
         .exists()
     )
     statement = (
-        select(Trade.side, Trade.quantity, Trade.gmv)
-        .where(Trade.tenant_id == original.tenant_id, Trade.portfolio_id == original.portfolio_id)
-        .where(Trade.symbol == original.symbol, Trade.product == original.product)
-        .where(Trade.kind == "trade", Trade.trade_id != original.trade_id, ~is_undone)
+        select(*FILL)
+        .where(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id)
+        .where(Trade.symbol == symbol, Trade.product == product_)
+        .where(Trade.kind == "trade", Trade.trade_id != without, ~is_undone)
         .order_by(Trade.sequence)
     )
-    for side, quantity, gmv in connection.execute(statement, execution_options={"yield_per": _REPLAY_CHUNK}):
-        yield Fill(Side(side), quantity, gmv)
+    found = connection.execute(statement, execution_options={"yield_per": _REPLAY_CHUNK})
+    yield from map(fill_of, found)
+
+
+def last_rate(connection: Connection, tenant_id: int, portfolio_id: int, symbol: str) -> Decimal | None:
+    """Return the rate of the portfolio's newest row in the symbol that had one, None where there is none."""
+    statement = (
+        select(Trade.fx_rate)
+        .where(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id, Trade.symbol == symbol)
+        .where(Trade.fx_rate.is_not(None))
+        .order_by(Trade.sequence.desc())
+        .limit(1)
+    )
+    return connection.execute(statement).scalar_one_or_none()
+
+
+FILL = (Trade.side, Trade.quantity, Trade.gmv, Trade.currency, Trade.fx_rate, Trade.executed_at)
+
+
+def fill_of(row: Any) -> Fill:  # a row of `FILL`
+    """Return the fill that a row of the ledger is; one that was tampered with is one all the same."""
+    side, quantity, gmv, currency, fx_rate, executed_at = row
+    at = iso(executed_at)
+    if currency is None or fx_rate is None:
+        return Fill(Side(side), quantity, gmv, at=at)
+    return Fill(Side(side), quantity, product(gmv, fx_rate), gmv, currency, at)

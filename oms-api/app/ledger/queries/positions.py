@@ -1,9 +1,8 @@
 """Positions, read across portfolios."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Numeric, and_, cast, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Numeric, cast, select, tuple_
 from sqlalchemy.orm import aliased
 
 from app.ledger.models import Portfolio, PositionRow, Trade
@@ -36,6 +35,7 @@ def list_positions(
     columns = (
         *(Portfolio.name_key, Portfolio.name, Portfolio.base_currency, PositionRow.symbol),
         *(PositionRow.product, PositionRow.quantity, PositionRow.cost, PositionRow.realized_pnl),
+        *(PositionRow.currency, PositionRow.local_cost, PositionRow.opened_at, PositionRow.closed_at),
         *(PositionRow.tenant_id, PositionRow.portfolio_id, PositionRow.last_sequence),
     )
     place = (Portfolio.name_key, PositionRow.symbol, PositionRow.product)
@@ -53,14 +53,12 @@ def list_positions(
     )
     last = aliased(Trade)
     same = (last.tenant_id == page.c.tenant_id) & (last.portfolio_id == page.c.portfolio_id)
-    opened = _opened_at(page.c.tenant_id, page.c.portfolio_id, page.c.symbol, page.c.product)
     statement = (
-        select(*list(page.c)[:8], last.price, last.executed_at, opened)
+        select(*list(page.c)[:12], last.price, last.executed_at)
         .join(last, same & (last.sequence == page.c.last_sequence))
         .order_by(page.c.name_key, page.c.symbol, page.c.product)
     )
-    found = map(HeldPosition._make, connection.execute(statement))
-    return [one if one.quantity else one._replace(opened_at=None) for one in found]
+    return [HeldPosition._make(row) for row in connection.execute(statement)]
 
 
 def _conditions(wanted: PositionFilter) -> list[ColumnElement[bool]]:
@@ -80,25 +78,3 @@ def _conditions(wanted: PositionFilter) -> list[ColumnElement[bool]]:
     elif not wanted.include_closed:
         conditions.append(PositionRow.quantity != ZERO)
     return conditions
-
-
-def _opened_at(
-    tenant_id: ColumnElement[int],
-    portfolio_id: ColumnElement[int],
-    symbol: ColumnElement[str],
-    product: ColumnElement[str],
-) -> ColumnElement[datetime]:
-    """The last row that opened the position: from flat, or through zero (its change is larger than what came
-    of it, to the same side).
-    """
-    moved, held = cast(Trade.quantity_delta, Numeric), cast(Trade.position_quantity, Numeric)
-    from_flat = and_(Trade.position_quantity == Trade.quantity_delta, Trade.position_quantity != ZERO)
-    through_zero = and_(moved * held > 0, func.abs(moved) > func.abs(held))
-    return (
-        select(Trade.executed_at)
-        .where(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id)
-        .where(Trade.symbol == symbol, Trade.product == product, or_(from_flat, through_zero))
-        .order_by(Trade.sequence.desc())
-        .limit(1)
-        .scalar_subquery()
-    )

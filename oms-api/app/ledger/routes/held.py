@@ -11,25 +11,51 @@ from app.money import fixed, money_text
 
 
 class HeldPositionOut(PositionOut):
-    """A position at its mark: mid, else last, else its last trade's price."""
+    """A position at its mark: mid, else last, else its last trade's price.
+
+    `mark` and `local_cost` are in the instrument's `currency`, all other amounts in the portfolio's.
+    """
 
     portfolio_name: str = Field(examples=["Tech Portfolio"])
     symbol: str = Field(examples=["AAPL"])
     product: str | None = Field(examples=[None])
-    mark: str = Field(examples=["180.00"])
+    mark: str = Field(examples=["180.00"], description="Per unit, in the instrument's currency")
     mark_source: Literal["quote", "trade"]
     mark_age_seconds: float = Field(examples=[0.25])
     mark_is_stale: bool = Field(description="The mark is older than 60 seconds")
-    market_value: str = Field(examples=["18000.00"])
+    market_value: str = Field(
+        examples=["18000.00"], description="Quantity × mark, by the rate of now in the portfolio's currency"
+    )
     unrealized_pnl: str = Field(examples=["500.00"], description="Market value - cost")
-    currency: str = Field(examples=["USD"], description="Of the portfolio")
-    opened_at: str | None = Field(examples=["2026-11-20T15:04:05.123456Z"], description="Null when flat")
+    stop_loss: str | None = Field(
+        examples=["160.00"], description="Where working exits cut its loss; of several the nearest"
+    )
+    take_profit: str | None = Field(
+        examples=["190.00"], description="Where working exits take its profit; of several the nearest"
+    )
+    currency: str = Field(examples=["USD"], description="Of the instrument: what it is traded in")
+    base_currency: str = Field(examples=["USD"], description="Of the portfolio")
+    fx_rate: str | None = Field(
+        examples=["83.50"],
+        description="What one unit of `currency` is worth in `base_currency` now, or by the position's cost "
+        "where nobody quotes it; null where they are the same",
+    )
+    local_cost: str | None = Field(
+        examples=["2000.00"], description="The cost in `currency`; null where that is `base_currency`"
+    )
+    opened_at: str | None = Field(
+        examples=["2026-11-20T15:04:05.123456Z"],
+        description="When it left flat, or went through zero, last; null when flat",
+    )
+    closed_at: str | None = Field(
+        examples=[None], description="When it became flat last; null where it never did"
+    )
     updated_at: str = Field(examples=["2026-11-20T15:04:05.123456Z"], description="Its last trade")
 
 
 def held_position_out(found: MarkedPosition) -> dict[str, Any]:
     """Return a position at its mark as `HeldPositionOut` describes it."""
-    held, mark, valuation = found
+    held, mark, valuation, rate, exits = found
     return {
         "portfolio_name": held.portfolio_name,
         "symbol": held.symbol,
@@ -41,7 +67,13 @@ def held_position_out(found: MarkedPosition) -> dict[str, Any]:
         "mark_is_stale": valuation.is_stale,
         "market_value": money_text(fixed(valuation.market_value)),
         "unrealized_pnl": money_text(fixed(valuation.unrealized_pnl)),
-        "currency": held.currency,
+        "stop_loss": None if exits.stop_loss is None else money_text(fixed(exits.stop_loss)),
+        "take_profit": None if exits.take_profit is None else money_text(fixed(exits.take_profit)),
+        "currency": held.currency or held.base_currency,
+        "base_currency": held.base_currency,
+        "fx_rate": None if rate is None else money_text(fixed(rate)),
+        "local_cost": None if held.local_cost is None else money_text(fixed(held.local_cost)),
         "opened_at": None if held.opened_at is None else iso(held.opened_at),
+        "closed_at": None if held.closed_at is None else iso(held.closed_at),
         "updated_at": iso(held.last_at),
     }

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Path, Response
 from app.identity.dependencies import allowed
 from app.identity.routes.asking import TheAdministration, TheRequest, answered
 from app.identity.rules.access import Caller, Operation
+from app.ledger.dependencies import TheGuard
 from app.ledger.routes.reading import MOST_NAME, wanted_name
 from app.ledger.schemas import PortfolioIn, PortfolioPatch, SummaryOut
 from app.ledger.service import managing as service
@@ -28,14 +29,14 @@ _EXAMPLE = {"name": "Growth", "base_currency": "USD", "opening_cash": "1000000.0
 )
 async def make_portfolio(
     caller: Manager, body: Annotated[PortfolioIn, Depends(json_body(PortfolioIn))],
-    administration: TheAdministration, sent: TheRequest,
+    administration: TheAdministration, sent: TheRequest, guard: TheGuard,
 ) -> Response:  # fmt: skip
     """Make a paper portfolio before its first trade."""
     asking = sent.asking(caller, body)
     wanted = NewPortfolio(body.name, body.base_currency, body.opening_cash)
     return answered(
         await administration.change(
-            asking, lambda connection, now: service.create_portfolio(connection, asking, wanted, now)
+            asking, lambda connection, now: service.create_portfolio(connection, asking, wanted, guard, now)
         )
     )
 
@@ -48,14 +49,16 @@ async def make_portfolio(
 async def rename_portfolio(
     caller: Manager, name: Annotated[str, Path(json_schema_extra={"maxLength": MOST_NAME})],
     body: Annotated[PortfolioPatch, Depends(json_body(PortfolioPatch))], administration: TheAdministration,
-    sent: TheRequest,
+    sent: TheRequest, guard: TheGuard,
 ) -> Response:  # fmt: skip
-    """Give a portfolio another name. Its trades, positions and grants stay with it."""
+    """Give a portfolio another name. Its trades, positions, grants, limits and kill switch stay with it."""
     wanted = wanted_name(name)
     asking = sent.asking(caller, body, wanted)
     return answered(
         await administration.change(
             asking,
-            lambda connection, now: service.rename_portfolio(connection, asking, wanted, body.name, now),
+            lambda connection, now: service.rename_portfolio(
+                connection, asking, wanted, body.name, guard, now
+            ),
         )
     )

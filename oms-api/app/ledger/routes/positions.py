@@ -4,12 +4,16 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection
 
 from app.identity.dependencies import Reader
 from app.identity.rules.access import Caller
 from app.instruments.schemas import Symbol
+from app.ledger.dependencies import TheExits
 from app.ledger.queries.positions import PositionFilter
 from app.ledger.routes.held import HeldPositionOut, held_position_out
+from app.ledger.rules.marks import MarkedPosition
+from app.ledger.service.exits import with_exits
 from app.ledger.service.positions import one_position, page_of_positions
 from app.market_data.dependencies import TheMarket
 from app.text import name_key
@@ -57,17 +61,17 @@ class ProductQuery(BaseModel):
 @router.get("/positions", responses=responses(200, {"model": list[HeldPositionOut]}, headers=NEXT_HEADER))
 async def list_positions(
     caller: Reader, query: Annotated[PositionsQuery, Query()], readers: TheReaders, market: TheMarket,
-    cursors: TheCursors, now: TheClock, request: Request,
+    cursors: TheCursors, now: TheClock, exits: TheExits, request: Request,
 ) -> Response:  # fmt: skip
     """Positions of all portfolios at their marks, by portfolio and symbol."""
     tenant_id, at, wanted = caller.tenant_id, now(), query.filter(caller)
     after = _place(cursors.read(tenant_id, _LISTED, query.cursor)) if query.cursor else None
-    found = await readers.run(
-        lambda connection: page_of_positions(
-            connection, market, tenant_id, wanted, at, query.limit + 1, after
-        ),
-        tenant_id,
-    )
+
+    def read(connection: Connection) -> list[MarkedPosition]:
+        marked = page_of_positions(connection, market, tenant_id, wanted, at, query.limit + 1, after)
+        return with_exits(connection, tenant_id, marked, exits)
+
+    found = await readers.run(read, tenant_id)
     page = found[: query.limit]
     place = _BETWEEN.join(page[-1].held.place) if len(found) > query.limit else None
     cursor = cursors.make(tenant_id, _LISTED, place) if place is not None else None
@@ -78,14 +82,16 @@ async def list_positions(
 async def get_position(
     caller: Reader, portfolio: Annotated[Wanted, Path()], symbol: Annotated[Symbol, Path()],
     query: Annotated[ProductQuery, Query()], readers: TheReaders, market: TheMarket, now: TheClock,
+    exits: TheExits,
 ) -> Response:  # fmt: skip
     """One position at its mark; a closed one is flat."""
     at, name = now(), portfolio.strip()
-    found = await readers.run(
-        lambda connection: one_position(connection, market, caller, name, symbol, query.product, at),
-        caller.tenant_id,
-    )
-    return answer(held_position_out(found))
+
+    def read(connection: Connection) -> MarkedPosition:
+        marked = one_position(connection, market, caller, name, symbol, query.product, at)
+        return with_exits(connection, caller.tenant_id, [marked], exits)[0]
+
+    return answer(held_position_out(await readers.run(read, caller.tenant_id)))
 
 
 def _place(text: str) -> tuple[str, str, str]:

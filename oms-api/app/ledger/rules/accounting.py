@@ -1,5 +1,8 @@
 """Netting at average cost. Quantity and cost are the truth, a price is for display; cost is signed like
 quantity.
+
+What is traded in another currency than its portfolio's costs in both: in the portfolio's by each fill's rate,
+in its own as the fill says ("local").
 """
 
 from collections.abc import Iterable
@@ -24,23 +27,43 @@ class Side(StrEnum):
 
 class Position(NamedTuple):
     """What is held of one symbol and product: units, what they cost, and the P&L realised so far (before
-    charges).
+    charges), both in the portfolio's currency.
+
+    `currency` is what it is traded in where that is another one (None: the portfolio's own), and `local_cost`
+    what it cost in that. `opened_at` is when it left flat or went through zero last, None while flat;
+    `closed_at` when it became flat last: instants as canonical text.
     """
 
     quantity: Decimal = ZERO
     cost: Decimal = ZERO
     realized_pnl: Decimal = ZERO
+    local_cost: Decimal = ZERO
+    currency: str | None = None
+    opened_at: str | None = None
+    closed_at: str | None = None
+
+    @property
+    def amounts(self) -> tuple[Decimal, Decimal, Decimal, Decimal]:
+        """Quantity, cost, P&L realised, local cost."""
+        return (self.quantity, self.cost, self.realized_pnl, self.local_cost)
 
 
 class Fill(NamedTuple):
-    """An execution: units > 0, and their value > 0 in the instrument's currency."""
+    """An execution: units > 0, their value in the portfolio's currency, and when it was.
+
+    Where it was traded in another currency, `currency` names it and `local_value` is the value in it.
+    """
 
     side: Side
     quantity: Decimal
     value: Decimal
+    local_value: Decimal = ZERO
+    currency: str | None = None
+    at: str | None = None
 
 
 FLAT = Position()
+MIXED = "mixed"  # no currency: fills in several ones made a position that has no local cost
 
 
 def closed_quantity(position: Decimal, fill: Decimal) -> Decimal:
@@ -58,20 +81,45 @@ def apply_fill(position: Position, fill: Fill) -> Position:
     fill's value.
     """
     sign = fill.side.sign
-    closed = closed_quantity(position.quantity, sign * fill.quantity)
+    signed = sign * fill.quantity
+    quantity = position.quantity + signed
+    closed = closed_quantity(position.quantity, signed)
+    is_local = fill.currency is not None or position.currency is not None
+    local_cost = _local_cost(position, fill, closed) if is_local else ZERO
+    currency = _currency_after(position, fill) if is_local else None
+    opened_at, closed_at = times_after(position, quantity, fill.at)
     if not closed:
-        return Position(
-            position.quantity + sign * fill.quantity, position.cost + sign * fill.value, position.realized_pnl
-        )
-    released = _released_cost(position, closed)
-    closed_value = fill.value if closed == fill.quantity else share(fill.value, closed, fill.quantity)
+        cost = position.cost + sign * fill.value
+        return Position(quantity, cost, position.realized_pnl, local_cost, currency, opened_at, closed_at)
+    released = _part(position.cost, closed, abs(position.quantity))
+    closed_value = _part(fill.value, closed, fill.quantity)
     # Selling a long earns value - cost; a short's cost is negative, so the same sum serves, mirrored.
     realized = -sign * closed_value - released
+    cost = position.cost - released + sign * (fill.value - closed_value)
     return Position(
-        position.quantity + sign * fill.quantity,
-        position.cost - released + sign * (fill.value - closed_value),
-        position.realized_pnl + realized,
+        quantity, cost, position.realized_pnl + realized, local_cost, currency, opened_at, closed_at
     )
+
+
+def times_after(before: Position, quantity: Decimal, at: str | None) -> tuple[str | None, str | None]:
+    """Return when a position that has come to `quantity` at an instant was opened, and when it last became
+    flat.
+    """
+    if not quantity:
+        return None, at if before.quantity else before.closed_at
+    opens = before.quantity * quantity <= 0
+    return at if opens else before.opened_at, before.closed_at
+
+
+def currency_of_fill(held: Position, listed: str | None, base: str) -> str | None:
+    """Return the currency that a fill is in, None where it is the portfolio's own (`base`).
+
+    A position stays in the currency that it was opened in until it is flat. Else the fill is in the one that
+    the instrument is listed with; one that nobody listed is traded in each portfolio's own.
+    """
+    if held.quantity:
+        return held.currency
+    return None if listed == base else listed
 
 
 def average_cost(quantity: Decimal, cost: Decimal) -> Decimal:
@@ -87,6 +135,21 @@ def replay(fills: Iterable[Fill], start: Position = FLAT) -> Position:
     return position
 
 
-def _released_cost(position: Position, closed: Decimal) -> Decimal:
-    whole = abs(position.quantity)
-    return position.cost if closed == whole else share(position.cost, closed, whole)
+def _part(amount: Decimal, closed: Decimal, whole: Decimal) -> Decimal:
+    return amount if closed == whole else share(amount, closed, whole)
+
+
+def _local_cost(position: Position, fill: Fill, closed: Decimal) -> Decimal:
+    """Return the cost in the instrument's currency after the fill: by the same rules, each rounded there."""
+    sign = fill.side.sign
+    if not closed:
+        return position.local_cost + sign * fill.local_value
+    released = _part(position.local_cost, closed, abs(position.quantity))
+    opening = fill.local_value - _part(fill.local_value, closed, fill.quantity)
+    return position.local_cost - released + sign * opening
+
+
+def _currency_after(position: Position, fill: Fill) -> str | None:
+    if not position.quantity or position.currency == fill.currency:
+        return fill.currency
+    return MIXED

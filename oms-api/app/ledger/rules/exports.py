@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.audit.rules.proving import Form
-from app.ledger.rules.chain import COLUMNS, HASH_VERSION, TradeRow, hash_of
+from app.ledger.rules.chain import COLUMNS, HASH_VERSION, TradeRow, hash_of, uncovered
 
 
 def refuse_trade(values: Sequence[Any]) -> str | None:
@@ -12,8 +12,9 @@ def refuse_trade(values: Sequence[Any]) -> str | None:
     row = TradeRow._make(values)
     if row.hash_version not in range(1, HASH_VERSION + 1):
         return f"hash_version is {row.hash_version}, must be 1 to {HASH_VERSION}"
-    if row.hash_version == 1 and (row.actor, row.request_id) != (None, None):
-        return "actor and request_id must be null: a hash of version 1 does not cover them"
+    later = uncovered(row)
+    if later is not None:
+        return f"{later} must be null: a hash of version {row.hash_version} does not cover it"
     return None
 
 

@@ -1,8 +1,9 @@
 """What portfolios and positions must say at the end of their ledgers."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+from app.ledger.rules.accounting import Position
 from app.ledger.rules.verification import Check, Finding, HoldingKey, LedgerState
 from app.money import fixed
 
@@ -35,6 +36,10 @@ class HoldingRow(NamedTuple):
     cost: str
     realized_pnl: str
     last_sequence: int
+    currency: str | None
+    local_cost: str | None
+    opened_at: str | None
+    closed_at: str | None
 
 
 def examine_portfolio(stored: PortfolioRow, end: LedgerState) -> list[Finding]:
@@ -71,16 +76,26 @@ def examine_holdings(
             yield key, list(_holding(ours.get(key), theirs.get(key)))
 
 
-def holdings_of(tenant_id: int, portfolio_id: int, end: LedgerState) -> list[HoldingRow]:
-    """Return the positions that a ledger ends with, one for every symbol and product it ever held."""
-    return [
-        HoldingRow(
-            *(tenant_id, portfolio_id, symbol, product),
-            *(fixed(held.quantity), fixed(held.cost), fixed(held.realized_pnl)),
-            last,
+def holdings_of(
+    tenant_id: int, portfolio_id: int, end: LedgerState, replay: Callable[[HoldingKey], Position]
+) -> list[HoldingRow]:
+    """Return the positions that a ledger ends with, one for every symbol and product it ever held.
+
+    `replay` gives what the trades of a symbol and product that stand make; it is asked for those of which one
+    was reversed.
+    """
+    rows = []
+    for key, (held, last) in end.holdings.items():
+        times = replay(key) if key in end.replayed else held
+        rows.append(
+            HoldingRow(
+                *(tenant_id, portfolio_id, *key),
+                *(fixed(held.quantity), fixed(held.cost), fixed(held.realized_pnl)),
+                *(last, held.currency, None if held.currency is None else fixed(held.local_cost)),
+                *(times.opened_at, times.closed_at),
+            )
         )
-        for (symbol, product), (held, last) in end.holdings.items()
-    ]
+    return rows
 
 
 def _holding(stored: HoldingRow | None, expected: HoldingRow | None) -> Iterator[Finding]:

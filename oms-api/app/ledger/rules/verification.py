@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from app.ledger.rules.accounting import FLAT, Fill, Position, Side, apply_fill
-from app.ledger.rules.chain import COLUMNS, GENESIS, HASH_VERSION, TradeRow, hash_of
+from app.ledger.rules.accounting import FLAT, Fill, Position, Side, apply_fill, times_after
+from app.ledger.rules.amounts import Amounts, misforms
+from app.ledger.rules.chain import GENESIS, HASH_VERSION, TradeRow, hash_of, uncovered
 from app.money import ZERO, fixed, product, ratio
 
 Stored = str | int | None
@@ -46,34 +47,6 @@ class Finding(NamedTuple):
     expected: Stored
 
 
-class Amounts(NamedTuple):
-    """The amounts of a row as numbers."""
-
-    quantity: Decimal
-    price: Decimal
-    gmv: Decimal
-    charges: Decimal
-    realized_pnl: Decimal
-    quantity_delta: Decimal
-    cost_delta: Decimal
-    cash_delta: Decimal
-    position_quantity: Decimal
-    position_cost: Decimal
-    position_realized_pnl: Decimal
-    portfolio_realized_pnl: Decimal
-    cash_after: Decimal
-
-    @property
-    def position(self) -> Position:
-        """The position after the row."""
-        return Position(self.position_quantity, self.position_cost, self.position_realized_pnl)
-
-    @property
-    def change(self) -> Position:
-        """What the row did to the position."""
-        return Position(self.quantity_delta, self.cost_delta, self.realized_pnl)
-
-
 @dataclass(frozen=True, slots=True)
 class Undone:
     """What a reversal refers to: its trade, an earlier reversal of the same one, the replay without it."""
@@ -87,7 +60,8 @@ class Undone:
 class LedgerState:
     """Where a portfolio's ledger stands after its rows so far, as those rows say.
 
-    `holdings` maps symbol and product to the position and the sequence number that made it.
+    `holdings` maps symbol and product to the position and the sequence number that made it. Of those that are
+    `replayed`, because a trade was reversed, a replay alone tells since when they are open or flat.
     """
 
     cash: Decimal
@@ -99,6 +73,7 @@ class LedgerState:
     trades: int = 0
     buys: int = 0
     holdings: dict[HoldingKey, tuple[Position, int]] = field(default_factory=dict)
+    replayed: set[HoldingKey] = field(default_factory=set)
 
     def advance(self, row: TradeRow, amounts: Amounts | None) -> None:
         """Move on to what `row` says; a misformed one (`amounts` is None) moves the chain alone."""
@@ -107,14 +82,19 @@ class LedgerState:
             self.created_at = row.created_at
             self.cash, self.realized_pnl = amounts.cash_after, amounts.portfolio_realized_pnl
             self.trades, self.buys = row.trades_after, row.buys_after
-            self.holdings[row.symbol, row.product] = (amounts.position, row.sequence)
+            self._hold(row, amounts.position)
 
+    def held(self, row: TradeRow) -> Position:
+        """Return the position in the row's symbol and product."""
+        return self.holdings.get((row.symbol, row.product), (FLAT, 0))[0]
 
-def amounts_of(row: TradeRow) -> Amounts | None:
-    """Return the row's amounts, or None where the row is not in canonical form."""
-    if not _is_formed(row):
-        return None
-    return Amounts._make(map(Decimal, _amount_texts(row)))
+    def _hold(self, row: TradeRow, after: Position) -> None:
+        key = (row.symbol, row.product)
+        opened_at, closed_at = times_after(self.held(row), after.quantity, row.executed_at)
+        told = after._replace(currency=row.currency, opened_at=opened_at, closed_at=closed_at)
+        self.holdings[key] = (told, row.sequence)
+        if row.kind == REVERSAL:
+            self.replayed.add(key)
 
 
 def examine(
@@ -122,7 +102,8 @@ def examine(
 ) -> list[Finding]:
     """Return all that is wrong with `row`, which follows on `before`; a reversal also needs what it undid."""
     if amounts is None:
-        return [*_misformed(row), *_chain(row, before)]
+        misformed = [Finding(Check.FORM, name, repr(value), due) for name, value, due in misforms(row)]
+        return [*misformed, *_chain(row, before)]
     findings = [*_place(row, before), *_chain(row, before), *_value(row, amounts), *_key(row)]
     if row.kind == REVERSAL:
         findings += _reversal(row, amounts, undone)
@@ -130,53 +111,8 @@ def examine(
     return [*findings, *_cash(row, amounts, before, undone), *_counters(row, amounts, before)]
 
 
-_TRADED = slice(COLUMNS.index("quantity"), COLUMNS.index("realized_pnl") + 1)
-_MOVED = slice(COLUMNS.index("quantity_delta"), COLUMNS.index("position_realized_pnl") + 1)
-_SUMMED = slice(COLUMNS.index("portfolio_realized_pnl"), COLUMNS.index("cash_after") + 1)
-_TIMES = slice(COLUMNS.index("executed_at"), COLUMNS.index("created_at") + 1)
-_AMOUNT = r"-?[0-9]{1,16}\.[0-9]{8}"
-_INSTANT = r"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9]\.[0-9]{6}Z"
-_FORMS = {
-    "kind": "trade|reversal",
-    "side": "BUY|SELL",
-    **dict.fromkeys(Amounts._fields, _AMOUNT),
-    **dict.fromkeys(COLUMNS[_TIMES], _INSTANT),
-}
-_FORMED = re.compile(
-    rf"(?:trade|reversal) (?:BUY|SELL)(?: {_INSTANT}){{2}}(?: {_AMOUNT}){{{len(Amounts._fields)}}}", re.ASCII
-)
-_COUNTS = ("sequence", "trades_after", "buys_after", "hash_version")
+_MIRRORED = ("symbol", "product", "quantity", "price", "gmv", "currency", "fx_rate")
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
-
-
-def _amount_texts(row: TradeRow) -> tuple[str, ...]:
-    fields: tuple[Any, ...] = row
-    return fields[_TRADED] + fields[_MOVED] + fields[_SUMMED]
-
-
-def _is_formed(row: TradeRow) -> bool:
-    if (
-        not type(row.sequence)
-        is type(row.trades_after)
-        is type(row.buys_after)
-        is type(row.hash_version)
-        is int
-    ):
-        return False
-    texts = (row.kind, row.side, row.executed_at, row.created_at, *_amount_texts(row))
-    try:
-        return _FORMED.fullmatch(" ".join(texts)) is not None
-    except TypeError:
-        return False
-
-
-def _misformed(row: TradeRow) -> Iterator[Finding]:
-    for name, value in zip(COLUMNS, row, strict=True):
-        form = _FORMS.get(name)
-        if form and not (isinstance(value, str) and re.fullmatch(form, value, re.ASCII)):
-            yield Finding(Check.FORM, name, repr(value), f"text of the form {form}")
-        elif name in _COUNTS and type(value) is not int:
-            yield Finding(Check.FORM, name, repr(value), "a whole number")
 
 
 def _place(row: TradeRow, before: LedgerState) -> Iterator[Finding]:
@@ -191,8 +127,9 @@ def _place(row: TradeRow, before: LedgerState) -> Iterator[Finding]:
 def _chain(row: TradeRow, before: LedgerState) -> Iterator[Finding]:
     if row.hash_version not in range(1, HASH_VERSION + 1):
         yield Finding(Check.CHAIN, "hash_version", row.hash_version, HASH_VERSION)
-    if row.hash_version == 1 and (row.actor, row.request_id) != (None, None):  # that version hashed neither
-        yield Finding(Check.CHAIN, "actor", row.actor, None)
+    later = uncovered(row)
+    if later is not None:
+        yield Finding(Check.CHAIN, later, getattr(row, later), None)
         return
     try:
         expected = hash_of(row[:-1], before.hash)
@@ -207,6 +144,8 @@ def _value(row: TradeRow, amounts: Amounts) -> Iterator[Finding]:
     if min(quantity, price, gmv) <= 0:
         lowest = min(("quantity", "price", "gmv"), key=lambda name: getattr(amounts, name))
         yield Finding(Check.VALUE, lowest, getattr(row, lowest), "above zero")
+    elif amounts.fx_rate is not None and amounts.fx_rate <= 0:
+        yield Finding(Check.VALUE, "fx_rate", row.fx_rate, "above zero")
     elif price != ratio(gmv, quantity) and gmv != product(quantity, price):
         yield Finding(Check.VALUE, "price", row.price, fixed(ratio(gmv, quantity)))
 
@@ -224,36 +163,38 @@ def _expected_position(
 ) -> Position:
     """Return the position that the row must leave; a reversal of nothing leaves whatever it says."""
     if row.kind == REVERSAL:
-        return undone.position if undone else amounts.position
-    held, _ = before.holdings.get((row.symbol, row.product), (FLAT, 0))
-    return apply_fill(held, Fill(Side(row.side), amounts.quantity, amounts.gmv))
+        return undone.position if undone else amounts.position._replace(currency=row.currency)
+    side, in_its_own = Side(row.side), (amounts.gmv, row.currency)
+    local = in_its_own if row.currency is not None else (ZERO, None)
+    return apply_fill(before.held(row), Fill(side, amounts.quantity, amounts.value, *local))
 
 
 def _position(row: TradeRow, amounts: Amounts, before: LedgerState, after: Position) -> Iterator[Finding]:
-    held, _ = before.holdings.get((row.symbol, row.product), (FLAT, 0))
-    stored = amounts.position
-    if stored != after:
-        names = ("position_quantity", "position_cost", "position_realized_pnl")
-        yield from _differences(Check.POSITION, names, row, stored, after)
-    change = Position(
-        after.quantity - held.quantity, after.cost - held.cost, after.realized_pnl - held.realized_pnl
-    )
+    held, stored = before.held(row), amounts.position
+    if stored.amounts != after.amounts:
+        names = ("position_quantity", "position_cost", "position_realized_pnl", "position_local_cost")
+        yield from _differences(names, row, stored, after)
+    if after.quantity and row.currency != after.currency:
+        yield Finding(Check.POSITION, "currency", row.currency, after.currency)
+    pairs = zip(after.amounts, held.amounts, strict=True)
+    quantity, cost, realized_pnl, local_cost = (now - then for now, then in pairs)
+    change = Position(quantity, cost, realized_pnl, local_cost)
     if amounts.change != change:
-        names = ("quantity_delta", "cost_delta", "realized_pnl")
-        yield from _differences(Check.POSITION, names, row, amounts.change, change)
+        names = ("quantity_delta", "cost_delta", "realized_pnl", "local_cost_delta")
+        yield from _differences(names, row, amounts.change, change)
 
 
 def _differences(
-    check: Check, names: tuple[str, str, str], row: TradeRow, stored: Position, expected: Position
+    names: tuple[str, ...], row: TradeRow, stored: Position, expected: Position
 ) -> Iterator[Finding]:
-    for name, part in zip(names, ("quantity", "cost", "realized_pnl"), strict=True):
-        if getattr(stored, part) != getattr(expected, part):
-            yield Finding(check, name, getattr(row, name), fixed(getattr(expected, part)))
+    for name, said, due in zip(names, stored.amounts, expected.amounts, strict=True):
+        if said != due:
+            yield Finding(Check.POSITION, name, getattr(row, name), fixed(due))
 
 
 def _cash(row: TradeRow, amounts: Amounts, before: LedgerState, undone: Undone | None) -> Iterator[Finding]:
     if row.kind != REVERSAL:
-        delta = -Side(row.side).sign * amounts.gmv - amounts.charges
+        delta = -Side(row.side).sign * amounts.value - amounts.charges
     else:
         delta = -Decimal(undone.original.cash_delta) if undone else amounts.cash_delta
     if amounts.cash_delta != delta:
@@ -282,7 +223,7 @@ def _reversal(row: TradeRow, amounts: Amounts, undone: Undone | None) -> Iterato
     if undone.reversed_before:
         yield Finding(Check.REVERSAL, "reverses", row.reverses, f"only {undone.reversed_before} reverses it")
     original = undone.original
-    mirrored = {name: getattr(original, name) for name in ("symbol", "product", "quantity", "price", "gmv")}
+    mirrored = {name: getattr(original, name) for name in _MIRRORED}
     mirrored["side"] = "SELL" if original.side == "BUY" else "BUY"
     for name, expected in mirrored.items():
         if getattr(row, name) != expected:

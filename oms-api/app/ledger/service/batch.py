@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -10,11 +11,13 @@ from sqlalchemy import Connection
 from app.clock import iso
 from app.database import declare_tenants
 from app.ids import new_row_id
+from app.ledger.errors import NoRate
 from app.ledger.queries import books as queries
 from app.ledger.queries.canonical import canonical_trade
 from app.ledger.rules.chain import GENESIS, TradeRow
 from app.ledger.service.books import Books, PortfolioState, PositionKey
 from app.ledger.service.commands import Command, RecordTrade, ReverseTrade
+from app.ledger.service.guarding import UNGUARDED, Guard
 from app.money import fixed
 
 OPENING_CASH = Decimal(1_000_000)  # of a paper portfolio, in its base currency
@@ -27,7 +30,8 @@ TradeKey = tuple[int, str]  # tenant id, trade id
 RequestKey = tuple[int, str, str]  # tenant id, kind, idempotency key
 
 
-OpeningState = Callable[[Connection, int, str], str]  # tenant id and name key to the state of a new portfolio
+HeldBack = Callable[[PortfolioState, RecordTrade], Decimal]
+Rates = Callable[[Connection, int, str, str, datetime], Decimal | None]  # tenant id, currency, in, instant
 
 
 class Opening(NamedTuple):
@@ -39,9 +43,8 @@ class Opening(NamedTuple):
     at: datetime
 
 
-def always_active(*_: object) -> str:
-    """Return the state of a new portfolio where nobody can halt anything."""
-    return "ACTIVE"
+def no_rates(*_: object) -> None:
+    """Return no rate, where nobody quotes any."""
 
 
 class StaleNames(Exception):
@@ -59,12 +62,16 @@ class Batch:
         openings: Sequence[Opening] = (),
         places: Iterable[Place] = (),
         tenants: Iterable[int] = (),
-        opening_state: OpeningState = always_active,
+        guard: Guard = UNGUARDED,
+        rates: Rates = no_rates,
     ) -> None:
         self.books = books
+        self._rates = rates
+        self._known_rates: dict[tuple[int, str, str], Decimal | None] = {}
         self._openings = openings
         self._places = set(places)
-        self._opening_state = opening_state
+        self.guard = guard
+        self.held_back: HeldBack = partial(guard.held_back, books.connection)
         self._tenants = {work.origin.tenant_id for work in works}.union(tenants)
         self._records = [work for work in works if isinstance(work, RecordTrade)]
         self._reversals = [work for work in works if isinstance(work, ReverseTrade)]
@@ -89,10 +96,24 @@ class Batch:
         self._bind([*self._records, *self._reversals])
         self.books.look_at((row.tenant_id, row.portfolio_id) for row in self.bound.values())
         self.books.load_positions(self._position_keys())
+        if self._records:
+            tenants = {work.origin.tenant_id for work in self._records}
+            self.guard.look(connection, tenants, max(work.origin.at for work in self._records))
 
     def portfolio_of(self, work: RecordTrade) -> PortfolioState:
         """Return the portfolio that a trade goes to."""
         return self.portfolio_named(work.origin.tenant_id, work.portfolio_key)
+
+    def rate(self, work: RecordTrade, currency: str, base: str) -> Decimal:
+        """Return what one unit of a currency is worth in another. Raises NoRate."""
+        tenant_id, at = work.origin.tenant_id, work.origin.at
+        asked = (tenant_id, currency, base)
+        if asked not in self._known_rates:
+            self._known_rates[asked] = self._rates(self.books.connection, *asked, at)
+        rate = self._known_rates[asked]
+        if rate is None:
+            raise NoRate(work.symbol, currency, base)
+        return rate
 
     def portfolio_named(self, tenant_id: int, portfolio_key: str) -> PortfolioState:
         """Return a portfolio that was wanted, by its name's key."""
@@ -128,7 +149,7 @@ class Batch:
         fresh = [first[name] for name in missing if name in first]
         connection = self.books.connection
         rows = [
-            _new_portfolio(one, self._opening_state(connection, one.tenant_id, one.portfolio_key))
+            _new_portfolio(one, self.guard.opening_state(connection, one.tenant_id, one.portfolio_key))
             for one in fresh
         ]
         queries.insert_portfolios(connection, rows)

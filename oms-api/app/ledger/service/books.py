@@ -18,10 +18,11 @@ from app.events.service import new_events
 from app.ids import TradeIds
 from app.ledger.errors import BookIsFull
 from app.ledger.queries import books as queries
-from app.ledger.rules.accounting import FLAT, Position
+from app.ledger.rules.accounting import FLAT, Position, currency_of_fill
 from app.ledger.rules.chain import HASH_VERSION, TradeRow, hash_of
+from app.ledger.rules.telling import trade_told
 from app.ledger.service.commands import Origin
-from app.money import DIGITS, PLACES, fixed
+from app.money import DIGITS, PLACES, fixed, money_text, quantity_text
 
 CEILING = Decimal(10) ** (DIGITS - PLACES - 1)  # a tenth of what a column holds: sums of two still fit
 PositionKey = tuple[int, int, str, str]  # tenant id, portfolio id, symbol, product
@@ -48,10 +49,15 @@ class PortfolioState:
     kind: str
     trading_state: str
     orders_stamp: str
+    base_currency: str
 
 
 class Entry(NamedTuple):
-    """What a row says beyond what its portfolio's state gives: amounts as decimals, changes signed."""
+    """What a row says beyond what its portfolio's state gives: amounts as decimals, changes signed.
+
+    `price` and `gmv` are in the instrument's currency: where that is not the portfolio's, `currency` names
+    it, and `fx_rate` is the portfolio's per unit of it.
+    """
 
     kind: str
     symbol: str
@@ -67,6 +73,8 @@ class Entry(NamedTuple):
     note: str | None
     reverses: str | None
     order_id: str | None = None
+    currency: str | None = None
+    fx_rate: Decimal | None = None
 
 
 Held = dict[PositionKey, Position]
@@ -80,10 +88,11 @@ class Books:
         self._ids = ids
         self._portfolios: dict[tuple[int, int], PortfolioState] = {}
         self._positions: dict[PositionKey, Position] = {}
+        self._listed: dict[tuple[int, str], str] = {}  # currencies of instruments that are listed
         self._whole: dict[tuple[int, int], Held] = {}  # portfolios all of whose positions are loaded
         self._rows: list[TradeRow] = []
         self._events: list[Row] = []
-        self._moved: dict[PositionKey, int] = {}
+        self._moved: dict[PositionKey, TradeRow] = {}  # the last row of each position
         self._touched: set[tuple[int, int]] = set()
 
     def lock(self, ids: Iterable[tuple[int, int]]) -> None:
@@ -107,13 +116,16 @@ class Books:
     def load_positions(self, keys: Iterable[PositionKey]) -> None:
         """Load the positions that the batch may change."""
         for row in queries.positions_at(self.connection, list(set(keys) - self._positions.keys())):
-            self._positions[row[:4]] = Position(*map(_decimal, row[4:7]))
+            if row[4] is not None:
+                self._positions[row[:4]] = queries.position_of(row[4:-1])
+            if row[-1] is not None:
+                self._listed[row[0], row[2]] = row[-1]
 
     def load_all_positions(self, places: Sequence[tuple[int, int]]) -> None:
         """Load every position of the portfolios (tenant id, id)."""
         self._whole.update((place, {}) for place in places)
         for row in queries.positions_in(self.connection, list(places)):
-            position = Position(*map(_decimal, row[4:7]))
+            position = queries.position_of(row[4:])
             self._positions[row[:4]] = self._whole[row[:2]][row[:4]] = position
 
     def take_positions(self, place: tuple[int, int], held: Held) -> None:
@@ -138,28 +150,38 @@ class Books:
         """Return a position that was loaded, flat if there is none."""
         return self._positions.get(key, FLAT)
 
+    def currency_of(self, portfolio: PortfolioState, key: PositionKey) -> str | None:
+        """Return the currency of a trade in a position that was loaded, None for the portfolio's own."""
+        return currency_of_fill(
+            self.position(key), self._listed.get((key[0], key[2])), portfolio.base_currency
+        )
+
     def append(self, portfolio: PortfolioState, origin: Origin, entry: Entry, after: Position) -> TradeRow:
         """Add a row to the ledger's chain and move the projections with it."""
         key = (portfolio.tenant_id, portfolio.id, entry.symbol, entry.product)
         before = self.position(key)
-        if max(map(abs, (portfolio.cash + entry.cash_delta, after.cost, after.quantity))) >= CEILING:
+        amounts = (portfolio.cash + entry.cash_delta, after.cost, after.quantity, after.local_cost)
+        if max(map(abs, amounts)) >= CEILING:
             raise BookIsFull(portfolio.name)
         portfolio.cash += entry.cash_delta
         portfolio.realized_pnl += after.realized_pnl - before.realized_pnl
         portfolio.total_trades += entry.trades
         portfolio.total_buys += entry.buys
         portfolio.last_sequence += 1
-        portfolio.last_created_at = max(iso(origin.at), portfolio.last_created_at or "")
+        at = iso(origin.at)
+        portfolio.last_created_at = max(at, portfolio.last_created_at or "")
         portfolio.last_trade_id = self._ids.next(portfolio.tenant_id, origin.at, portfolio.last_trade_id)
-        row = _row(portfolio, origin, entry, before, after)
+        row = _row(portfolio, origin, at, entry, before, after)
         portfolio.last_hash = row.hash
         self._positions[key] = after
         if key[:2] in self._whole:
             self._whole[key[:2]][key] = after
-        self._moved[key] = row.sequence
+        self._moved[key] = row
         self._touched.add((portfolio.tenant_id, portfolio.id))
         self._rows.append(row)
-        self._events.append((row.tenant_id, "trade.recorded", _payload(row), row.created_at))
+        self._events.append(
+            (row.tenant_id, "trade.recorded", trade_told(row, portfolio.name), row.created_at)
+        )
         return row
 
     def stamp(self, place: tuple[int, int], stamp: str) -> None:
@@ -184,22 +206,30 @@ class Books:
 
     def _position_event(self, key: PositionKey) -> Row:
         tenant_id, portfolio_id, symbol, product = key
+        portfolio, row = self._portfolios[tenant_id, portfolio_id], self._moved[key]
         facts = {
             "portfolio_id": portfolio_id,
+            "portfolio_name": portfolio.name,
             "symbol": symbol,
             "product": product,
-            "sequence": self._moved[key],
+            "sequence": row.sequence,
+            "quantity": quantity_text(row.position_quantity),
+            "cost": money_text(row.position_cost),
+            "realized_pnl": money_text(row.position_realized_pnl),
         }
-        at = self._portfolios[tenant_id, portfolio_id].last_created_at
-        return (tenant_id, "position.changed", orjson.dumps(facts).decode(), at)
+        return (tenant_id, "position.changed", orjson.dumps(facts).decode(), portfolio.last_created_at)
 
     def _position_row(self, key: PositionKey) -> Row:
-        position = self._positions[key]
-        amounts = (fixed(position.quantity), fixed(position.cost), fixed(position.realized_pnl))
-        return (*key, *amounts, self._moved[key])
+        row = self._moved[key]
+        amounts = (row.position_quantity, row.position_cost, row.position_realized_pnl)
+        held = self._positions[key]
+        local = (row.currency, row.position_local_cost)
+        return (*key, *amounts, row.sequence, *local, held.opened_at, held.closed_at)
 
 
-def _row(state: PortfolioState, origin: Origin, entry: Entry, before: Position, after: Position) -> TradeRow:
+def _row(
+    state: PortfolioState, origin: Origin, at: str, entry: Entry, before: Position, after: Position
+) -> TradeRow:
     fields = (
         state.tenant_id,
         state.last_trade_id,
@@ -221,7 +251,7 @@ def _row(state: PortfolioState, origin: Origin, entry: Entry, before: Position, 
         origin.idempotency_key,
         origin.request_hash,
         entry.reverses,
-        iso(origin.at),
+        at,
         state.last_created_at,
         fixed(after.quantity - before.quantity),
         fixed(after.cost - before.cost),
@@ -235,19 +265,18 @@ def _row(state: PortfolioState, origin: Origin, entry: Entry, before: Position, 
         fixed(state.cash),
         origin.actor,
         origin.request_id,
+        *(_NOT_LOCAL if entry.fx_rate is None else _local(entry, entry.fx_rate, before, after)),
         HASH_VERSION,
     )
     return TradeRow._make((*fields, hash_of(fields, state.last_hash)))
 
 
-def _payload(row: TradeRow) -> str:
-    facts = {
-        "trade_id": row.trade_id,
-        "portfolio_id": row.portfolio_id,
-        "sequence": row.sequence,
-        "kind": row.kind,
-    }
-    return orjson.dumps(facts).decode()
+_NOT_LOCAL = (None, None, None, None)
+
+
+def _local(entry: Entry, fx_rate: Decimal, before: Position, after: Position) -> tuple[str | None, ...]:
+    delta = after.local_cost - before.local_cost
+    return (entry.currency, fixed(fx_rate), fixed(delta), fixed(after.local_cost))
 
 
 def _projection(state: PortfolioState) -> Row:

@@ -12,6 +12,7 @@ from app.ledger.errors import NoSuchPortfolio, PortfolioExists
 from app.ledger.queries import managing as queries
 from app.ledger.queries import reading
 from app.ledger.rules.chain import GENESIS
+from app.ledger.service.guarding import Guard
 from app.ledger.service.reading import summary
 from app.money import ZERO, fixed, money_text
 from app.text import name_key
@@ -25,8 +26,12 @@ class NewPortfolio(NamedTuple):
     opening_cash: Decimal
 
 
-def create_portfolio(connection: Connection, asking: Asking, wanted: NewPortfolio, now: datetime) -> Change:
-    """Make an empty portfolio. Raises PortfolioExists; names are the same whatever their case."""
+def create_portfolio(
+    connection: Connection, asking: Asking, wanted: NewPortfolio, guard: Guard, now: datetime
+) -> Change:
+    """Make an empty portfolio, stopped where a kill switch says so. Raises PortfolioExists; names are the
+    same whatever their case.
+    """
     tenant_id, key = asking.caller.tenant_id, name_key(wanted.name)
     if queries.name_of(connection, tenant_id, key) is not None:
         raise PortfolioExists(wanted.name)
@@ -39,6 +44,7 @@ def create_portfolio(connection: Connection, asking: Asking, wanted: NewPortfoli
             "name_key": key,
             "kind": "paper",
             "cash": wanted.opening_cash,
+            "trading_state": guard.opening_state(connection, tenant_id, key),
         }
         | {"realized_pnl": ZERO, "total_trades": 0, "total_buys": 0, "last_sequence": 0}
         | {"last_hash": GENESIS, "created_at": now},
@@ -50,9 +56,9 @@ def create_portfolio(connection: Connection, asking: Asking, wanted: NewPortfoli
 
 
 def rename_portfolio(
-    connection: Connection, asking: Asking, name: str, new_name: str, now: datetime
+    connection: Connection, asking: Asking, name: str, new_name: str, guard: Guard, now: datetime
 ) -> Change:
-    """Give a portfolio another name; its ledger, positions and grants stay its own.
+    """Give a portfolio another name; its ledger, positions, grants, limits and kill switch stay its own.
 
     Raises NoSuchPortfolio, PortfolioExists.
     """
@@ -65,6 +71,7 @@ def rename_portfolio(
     if new_name == old_name:
         return Change(_facts(connection, tenant_id, key), ())
     queries.rename_portfolio(connection, tenant_id, key, new_name, new_key)
+    guard.renamed(connection, tenant_id, key, new_key, new_name)
     before, after = {"name": old_name}, {"name": new_name}
     entry = asking.entry(now, "portfolio.renamed", _target(old_name), before, after)
     return Change(_facts(connection, tenant_id, new_key), [entry])

@@ -1,7 +1,8 @@
 """Positions at the market: what is held, its mark, and what it is worth."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from decimal import Decimal
 
 from sqlalchemy import Connection
 
@@ -10,8 +11,11 @@ from app.identity.rules.access import Caller
 from app.ledger.errors import NoSuchPosition
 from app.ledger.queries.positions import PositionFilter, list_positions
 from app.ledger.rules.marks import HeldPosition, Mark, MarkedPosition, value_at
+from app.market_data.rules.rates import pairs_of, rate_of
+from app.market_data.rules.values import Quote
 from app.market_data.rules.values import mark as mark_of
 from app.market_data.service import Market
+from app.money import ratio
 from app.text import name_key
 
 _MOST_PRODUCTS = 100  # of one symbol
@@ -62,14 +66,30 @@ def _marked(
     connection: Connection, market: Market, tenant_id: int, found: Iterable[HeldPosition], now: datetime
 ) -> list[MarkedPosition]:
     held = list(found)
-    quotes = market.quotes_for(connection, sorted({(tenant_id, one.symbol) for one in held}), now)
+    symbols = {one.symbol for one in held}
+    for one in held:
+        if one.currency is not None:
+            symbols.update(pairs_of(one.currency, one.base_currency))
+    quotes = market.quotes_for(connection, sorted((tenant_id, symbol) for symbol in symbols), now)
+    by_symbol = {symbol: quote for (_, symbol), quote in quotes.items()}
     marked = []
     for one in held:
-        quote = quotes.get((tenant_id, one.symbol))
+        quote = by_symbol.get(one.symbol)
         price = mark_of(quote) if quote else None
         if quote is None or price is None:
             mark = Mark(one.last_price, one.last_at, "trade")
         else:
             mark = Mark(price, quote.at, "quote")
-        marked.append(MarkedPosition(one, mark, value_at(one.quantity, one.cost, mark, now)))
+        rate = _rate(one, by_symbol)
+        marked.append(MarkedPosition(one, mark, value_at(one.quantity, one.cost, mark, now, rate), rate))
     return marked
+
+
+def _rate(held: HeldPosition, quotes: Mapping[str, Quote]) -> Decimal | None:
+    """Return the rate of now; where nobody says one, that of the position's cost."""
+    if held.currency is None:
+        return None
+    rate = rate_of(held.currency, held.base_currency, quotes)
+    if rate is None and held.local_cost:
+        return ratio(held.cost, held.local_cost)
+    return rate

@@ -25,7 +25,7 @@ from app.ledger.rules.verification import (
     Finding,
     LedgerState,
 )
-from app.ledger.service.verification import BookKey, Lie, follow, place_of
+from app.ledger.service.verification import BookKey, Lie, follow, place_of, replayer
 
 
 class LedgerLies(Exception):
@@ -59,7 +59,8 @@ def settle(connection: Connection, key: BookKey, state: LedgerState) -> Rebuilt:
     portfolio = audit.portfolio_row(connection, *key)
     _catch_up(connection, portfolio, state)
     differences = [("portfolio", examine_portfolio(portfolio, state))]
-    held, due = list(audit.holding_rows_of(connection, *key)), holdings_of(*key, state)
+    held = list(audit.holding_rows_of(connection, *key))
+    due = holdings_of(*key, state, replayer(connection, key))
     for (symbol, product), findings in examine_holdings(held, due):
         differences.append((f"position {symbol}{product and f' ({product})'}", findings))
     differences = [difference for difference in differences if difference[1]]

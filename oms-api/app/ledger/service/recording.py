@@ -5,10 +5,19 @@ from decimal import Decimal
 
 from sqlalchemy import Connection
 
+from app.clock import iso
 from app.errors import OmsError
 from app.identity.errors import NotYourPortfolio
 from app.ids import TradeIds
-from app.ledger.errors import AlreadyReversed, KeyReused, NoSuchTrade, ReversalOfReversal, TradingHalted
+from app.ledger.errors import (
+    AlreadyReversed,
+    KeyReused,
+    MixesCurrencies,
+    NoSuchTrade,
+    NotPermitted,
+    ReversalOfReversal,
+    TradingHalted,
+)
 from app.ledger.queries import books as queries
 from app.ledger.rules.accounting import Fill, Position, Side, apply_fill, closed_quantity, replay
 from app.ledger.rules.chain import TradeRow
@@ -16,14 +25,15 @@ from app.ledger.service.batch import (
     Batch,
     NameKey,
     Opening,
-    OpeningState,
     Place,
-    always_active,
+    Rates,
+    no_rates,
     request_key,
 )  # fmt: skip
 from app.ledger.service.books import Books, Entry, PortfolioState
 from app.ledger.service.commands import Command, Recorded, RecordTrade, ReverseTrade
-from app.money import ZERO
+from app.ledger.service.guarding import UNGUARDED, Guard
+from app.money import ZERO, product
 
 ACTIVE, HALTED = "ACTIVE", "HALTED"  # between them: REDUCING
 
@@ -31,9 +41,15 @@ ACTIVE, HALTED = "ACTIVE", "HALTED"  # between them: REDUCING
 class Recording:
     """Handler of group commit for the ledger. One instance belongs to one writer thread."""
 
-    def __init__(self, ids: TradeIds | None = None, opening_state: OpeningState = always_active) -> None:
+    def __init__(
+        self,
+        ids: TradeIds | None = None,
+        guard: Guard = UNGUARDED,
+        rates: Rates = no_rates,
+    ) -> None:
         self._ids = ids or TradeIds()
-        self._opening_state = opening_state
+        self._rates = rates
+        self._guard = guard
         self._known: dict[NameKey, int] = {}
         self._last: list[Recorded | OmsError] = []
 
@@ -59,7 +75,7 @@ class Recording:
     ) -> Batch:
         """Return a batch of `works`, with portfolios to be made or locked for what else is done in it."""
         books = Books(connection, self._ids)
-        return Batch(books, works, self._known, openings, places, tenants, self._opening_state)
+        return Batch(books, works, self._known, openings, places, tenants, self._guard, self._rates)
 
     def forget(self) -> None:
         """Forget the numbers of portfolios: a restored database may number them anew."""
@@ -119,24 +135,44 @@ def _require_sight(work: Command, portfolio: PortfolioState) -> None:
 
 def _record(batch: Batch, work: RecordTrade) -> Recorded:
     portfolio = batch.portfolio_of(work)
-    position = batch.books.position((portfolio.tenant_id, portfolio.id, work.symbol, work.product))
+    key = (portfolio.tenant_id, portfolio.id, work.symbol, work.product)
+    position = batch.books.position(key)
+    refusal = batch.guard.forbids(work, portfolio)
+    if refusal is not None:
+        raise NotPermitted(refusal)
     if portfolio.trading_state != ACTIVE:
-        refuse_by_switch(portfolio, position, work)
-    after = apply_fill(position, Fill(work.side, work.trade.quantity, work.trade.gmv))
-    row = batch.books.append(portfolio, work.origin, _trade_entry(work), after)
+        refuse_by_switch(batch, portfolio, position, work)
+    currency = batch.books.currency_of(portfolio, key)
+    rate = None if currency is None else batch.rate(work, currency, portfolio.base_currency)
+    fill = _fill(work, currency, rate)
+    entry = _trade_entry(work, fill, rate)
+    row = batch.books.append(portfolio, work.origin, entry, apply_fill(position, fill))
     return Recorded(row, portfolio.name)
 
 
-def refuse_by_switch(portfolio: PortfolioState, position: Position, work: RecordTrade) -> None:
-    """Raise TradingHalted unless a kill switch that reduces lets the trade pass: the opposite side, never
-    through zero.
+def _fill(work: RecordTrade, currency: str | None, rate: Decimal | None) -> Fill:
+    trade, at = work.trade, iso(work.origin.at)
+    if rate is None:
+        return Fill(work.side, trade.quantity, trade.gmv, at=at)
+    return Fill(work.side, trade.quantity, product(trade.gmv, rate), trade.gmv, currency, at)
+
+
+def refuse_by_switch(batch: Batch, portfolio: PortfolioState, position: Position, work: RecordTrade) -> None:
+    """Raise TradingHalted unless a kill switch that reduces lets the trade pass: the opposite side, at most
+    what other orders do not hold already, never through zero.
     """
-    signed = work.side.sign * work.trade.quantity
-    if portfolio.trading_state == HALTED or closed_quantity(position.quantity, signed) < work.trade.quantity:
-        raise TradingHalted(portfolio.name, portfolio.trading_state)
+    quantity, room = work.trade.quantity, ZERO
+    if portfolio.trading_state != HALTED:
+        room = closed_quantity(position.quantity, work.side.sign * quantity)
+        if room == quantity:
+            free = abs(position.quantity) - batch.held_back(portfolio, work)
+            room = min(room, max(free, ZERO))
+    if room < quantity:
+        scope = batch.guard.stopped_by(batch.books.connection, portfolio)
+        raise TradingHalted(portfolio.name, portfolio.trading_state, scope)
 
 
-def _trade_entry(work: RecordTrade) -> Entry:
+def _trade_entry(work: RecordTrade, fill: Fill, rate: Decimal | None) -> Entry:
     trade = work.trade
     return Entry(
         kind=work.kind,
@@ -147,11 +183,13 @@ def _trade_entry(work: RecordTrade) -> Entry:
         price=trade.price,
         gmv=trade.gmv,
         charges=ZERO,
-        cash_delta=-work.side.sign * trade.gmv,
+        cash_delta=-work.side.sign * fill.value,
         trades=1,
         buys=1 if work.side is Side.BUY else 0,
         note=work.note,
         reverses=None,
+        currency=fill.currency,
+        fx_rate=rate,
     )
 
 
@@ -173,7 +211,11 @@ def _reverse(batch: Batch, work: ReverseTrade) -> Recorded:
 def _book_reversal(batch: Batch, work: ReverseTrade, original: TradeRow) -> Recorded:
     batch.books.flush()  # the replay reads the ledger, this batch's rows included
     portfolio = batch.books.portfolio(original.tenant_id, original.portfolio_id)
-    after = replay(queries.standing_fills(batch.books.connection, original))
+    key = (original.tenant_id, original.portfolio_id, original.symbol, original.product)
+    after = replay(queries.standing_fills(batch.books.connection, key, without=original.trade_id))
+    stands = (batch.books.position(key), after)
+    if any(one.quantity and one.currency != original.currency for one in stands):
+        raise MixesCurrencies(original.trade_id)
     return Recorded(_append_reversal(batch, work, original, portfolio, after), portfolio.name)
 
 
@@ -195,5 +237,7 @@ def _append_reversal(
         buys=-1 if side is Side.BUY else 0,
         note=work.reason,
         reverses=original.trade_id,
+        currency=original.currency,
+        fx_rate=None if original.fx_rate is None else Decimal(original.fx_rate),
     )
     return batch.books.append(portfolio, work.origin, entry, after)

@@ -1,7 +1,7 @@
 """Proving the books: every row of the ledger, every projection, every event, at one moment."""
 
 from collections import Counter
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -14,6 +14,9 @@ from sqlalchemy import Connection
 
 from app.ledger.queries import audit
 from app.ledger.queries.audit import RecordedEvent
+from app.ledger.queries.books import standing_fills
+from app.ledger.rules.accounting import Position, replay
+from app.ledger.rules.amounts import amounts_of
 from app.ledger.rules.balance import Balance, bucket_of
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.projections import (
@@ -27,8 +30,8 @@ from app.ledger.rules.verification import (
     REVERSAL,
     Check,
     Finding,
+    HoldingKey,
     LedgerState,
-    amounts_of,
     examine,
 )
 from app.money import ZERO
@@ -144,17 +147,23 @@ def _verify_book(connection: Connection, book: Book, verdict: Verdict, balance: 
         keys += row.idempotency_key is not None
     verdict.checked.update(dict.fromkeys(_ROW_CHECKS, rows))
     verdict.checked.update({Check.REVERSAL: reversals, Check.KEY: keys, Check.HOLDING: len(state.holdings)})
-    _verify_projections(book, state, verdict)
+    _verify_projections(connection, book, state, verdict)
 
 
-def _verify_projections(book: Book, end: LedgerState, verdict: Verdict) -> None:
+def replayer(connection: Connection, key: BookKey) -> Callable[[HoldingKey], Position]:
+    """Return what replays the trades of a symbol and product of the portfolio that stand."""
+    return lambda holding: replay(standing_fills(connection, (*key, *holding)))
+
+
+def _verify_projections(connection: Connection, book: Book, end: LedgerState, verdict: Verdict) -> None:
     name = _name(book.key, book.portfolio)
     if book.portfolio:
         verdict.checked[Check.PORTFOLIO] += 1
         findings = examine_portfolio(book.portfolio, end)
         if findings:
             verdict.blame(f"projections of {name}", findings)
-    for (symbol, product), findings in examine_holdings(book.holdings, holdings_of(*book.key, end)):
+    due = holdings_of(*book.key, end, replayer(connection, book.key))
+    for (symbol, product), findings in examine_holdings(book.holdings, due):
         verdict.blame(f"position {symbol}{product and f' ({product})'} of {name}", findings)
 
 

@@ -1,5 +1,6 @@
 """Levels that the simulated prices of well-known symbols move around, and how coarse their prices are."""
 
+import re
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -33,9 +34,15 @@ _INDIAN = {
 _COINS = {
     "BTC/USD": ("92000", "0.01"), "ETH/USD": ("3050", "0.01"), "SOL/USD": ("140", "0.01"),
     "BNB/USD": ("905", "0.01"), "XRP/USD": ("2.2", "0.0001"), "ADA/USD": ("0.47", "0.0001"),
-    "DOGE/USD": ("0.16", "0.00001"), "LTC/USD": ("96", "0.01"),
+    "DOGE/USD": ("0.16", "0.00001"), "LTC/USD": ("96", "0.01"), "BCH/USD": ("520", "0.01"),
+    "DOT/USD": ("2.8", "0.001"), "TRX/USD": ("0.28", "0.0001"), "UNI/USD": ("7.4", "0.001"),
+    "XLM/USD": ("0.26", "0.0001"), "XMR/USD": ("390", "0.01"),
 }  # fmt: skip
-_PAIRS = {"EUR/USD": "1.15", "GBP/USD": "1.31", "USD/INR": "88.6", "USD/JPY": "156"}
+_PAIRS = {
+    "AUD/USD": "0.65", "EUR/USD": "1.15", "GBP/USD": "1.31", "NZD/USD": "0.57", "USD/CAD": "1.40",
+    "USD/CHF": "0.80", "USD/CNY": "7.11", "USD/HKD": "7.78", "USD/INR": "88.6", "USD/JPY": "156",
+    "USD/SGD": "1.30",
+}  # fmt: skip
 
 KNOWN: dict[str, Level] = {
     **{symbol: Level(Decimal(price), _CENT) for symbol, price in _STOCKS.items()},
@@ -46,6 +53,16 @@ KNOWN: dict[str, Level] = {
 _LEAST, _RANGE = 1_000, 49_000  # in cents: a symbol that nobody knows costs 10 to 500
 
 
-def level_of(symbol: str, draw: int) -> Level:
-    """Return the symbol's level; `draw` is a number from the seed, which makes up one where none is known."""
-    return KNOWN.get(symbol) or Level((_LEAST + draw % _RANGE) * _CENT, _CENT)
+_CURRENCY_PAIR = re.compile(r"[A-Z]{3}/[A-Z]{3}", re.ASCII)
+
+
+def level_of(symbol: str, draw: int) -> Level | None:
+    """Return the symbol's level; `draw` is a number from the seed, which makes up one where none is known.
+
+    None for a pair of currencies that is not known: books are kept at rates, and a made-up one would falsify
+    them.
+    """
+    known = KNOWN.get(symbol)
+    if known is not None or _CURRENCY_PAIR.fullmatch(symbol):
+        return known
+    return Level((_LEAST + draw % _RANGE) * _CENT, _CENT)

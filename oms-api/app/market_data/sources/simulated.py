@@ -1,4 +1,6 @@
-"""A made-up market: any symbol has a price, at any time, and the same seed gives the same ones everywhere."""
+"""A made-up market: any symbol has a price, at any time, and the same seed gives the same ones everywhere.
+Pairs of currencies have one where their level is known.
+"""
 
 import hashlib
 from collections.abc import Iterator
@@ -38,29 +40,34 @@ class SimulatedSource:
 
     def __init__(self, seed: str) -> None:
         self._seed = seed
-        self._walks: dict[str, tuple[bytes, Level]] = {}
+        self._walks: dict[str, tuple[bytes, Level] | None] = {}
         self._said: dict[str, tuple[int, Quote]] = {}
 
     def quote(self, symbol: str, at: datetime) -> Quote | None:
-        """Return the quote of the second that `at` falls into; there always is one."""
+        """Return the quote of the second that `at` falls into; None for a pair of currencies not known."""
         second = _seconds(at)
         said = self._said.get(symbol)
         if said is not None and said[0] == second:
             return said[1]
-        quote = self._quote(symbol, second)
+        walk = self._walk(symbol)
+        if walk is None:
+            return None
+        quote = self._quote(symbol, *walk, second)
         self._keep(self._said, symbol, (second, quote))
         return quote
 
-    def _quote(self, symbol: str, second: int) -> Quote:
-        key, level = self._walk(symbol)
+    def _quote(self, symbol: str, key: bytes, level: Level, second: int) -> Quote:
         last = _price(level, deviation(key, second))
         half = nearest_to(max(last * _HALF_SPREAD, level.tick), level.tick)
         bid = max(last - half, level.tick)
         return Quote(symbol, bid, last + half, last, None, None, _EPOCH + second * _SECOND, self.name)
 
-    def bars(self, symbol: str, interval: Interval, start: datetime, end: datetime) -> list[Bar]:
-        """Return the bars that begin in [start, end), the last up to `end`."""
-        key, level = self._walk(symbol)
+    def bars(self, symbol: str, interval: Interval, start: datetime, end: datetime) -> list[Bar] | None:
+        """Return the bars that begin in [start, end), the last up to `end`; None where there is no price."""
+        walk = self._walk(symbol)
+        if walk is None:
+            return None
+        key, level = walk
         length, step = interval.length // _SECOND, _STEPS[interval]
         first = -(-max(_seconds(start), 0) // length) * length
         points = deviations(key, first, -((end - _EPOCH) // -_SECOND), step)
@@ -72,12 +79,13 @@ class SimulatedSource:
     def follow(self, symbols: frozenset[str]) -> None:
         """Do nothing: every symbol has its price already."""
 
-    def _walk(self, symbol: str) -> tuple[bytes, Level]:
-        walk = self._walks.get(symbol)
-        if walk is None:
-            key = hashlib.blake2b(f"{self._seed}|{symbol}".encode(), digest_size=32).digest()
-            walk = key, level_of(symbol, number(key, b"level"))
-            self._keep(self._walks, symbol, walk)
+    def _walk(self, symbol: str) -> tuple[bytes, Level] | None:
+        if symbol in self._walks:
+            return self._walks[symbol]
+        key = hashlib.blake2b(f"{self._seed}|{symbol}".encode(), digest_size=32).digest()
+        level = level_of(symbol, number(key, b"level"))
+        walk = None if level is None else (key, level)
+        self._keep(self._walks, symbol, walk)
         return walk
 
     @staticmethod

@@ -9,15 +9,15 @@ from sqlalchemy import ColumnElement, Connection, Table, select
 from app.database import alteration, insertion, matching_rows
 from app.database.bulk import Row, Write, rows_named
 from app.ids import first_trade_id_at
-from app.ledger.models import Portfolio
 from app.orders.models import IS_OPEN, Execution, OrderEvent, OrderRecord
+from app.orders.rules.families import EXITS
 from app.orders.rules.rows import COLUMNS, MUTABLE, ExecutionRow, Move, order_of, row_of
 from app.orders.rules.values import Order
+from app.risk.rules.latches import Holder, LatchScope
 
 ORDERS = cast("Table", OrderRecord.__table__)
 MOVES = cast("Table", OrderEvent.__table__)
 EXECUTIONS = cast("Table", Execution.__table__)
-PORTFOLIOS = cast("Table", Portfolio.__table__)
 _KEY = ("tenant_id", "id")
 
 OrderKey = tuple[int, str]  # tenant id, order id
@@ -57,6 +57,14 @@ def open_orders(connection: Connection, places: Sequence[Place]) -> list[Order]:
     return found
 
 
+def open_orders_of(connection: Connection, place: Place, symbol: str) -> list[Order]:
+    """Return the open orders of a portfolio in a symbol."""
+    statement = select(ORDERS).where(
+        ORDERS.c.tenant_id == place[0], ORDERS.c.portfolio_id == place[1], ORDERS.c.symbol == symbol, IS_OPEN
+    )
+    return [order_of(row) for row in connection.execute(statement)]
+
+
 def places_with_orders(connection: Connection, symbols: Sequence[OrderKey]) -> dict[OrderKey, list[Place]]:
     """Return the portfolios that have open orders in each of the symbols (tenant id, symbol)."""
     found: dict[OrderKey, list[Place]] = {}
@@ -88,12 +96,6 @@ def recent_orders(connection: Connection, order: Order, since: datetime) -> list
         ORDERS.c.actor == order.actor,
     )
     return [order_of(row) for row in connection.execute(statement)]
-
-
-def portfolios_of(connection: Connection, tenant_id: int) -> list[tuple[int, str]]:
-    """Return id and name key of the tenant's portfolios."""
-    statement = select(PORTFOLIOS.c.id, PORTFOLIOS.c.name_key).where(PORTFOLIOS.c.tenant_id == tenant_id)
-    return [(row[0], row[1]) for row in connection.execute(statement)]
 
 
 def symbols_with_orders(connection: Connection) -> list[OrderKey]:
@@ -133,6 +135,30 @@ def used_since(connection: Connection, tenant_id: int, symbol: str, since: str) 
         EXECUTIONS.c.executed_at >= datetime.fromisoformat(since),
     )
     return [tuple(row) for row in connection.execute(statement)]
+
+
+def executed_by(connection: Connection, tenant_id: int, holder: Holder, since: str) -> set[str]:
+    """Return the ids of the orders that a strategy, or a key by itself, executed at that instant or later."""
+    home = (ORDERS.c.tenant_id == EXECUTIONS.c.tenant_id) & (ORDERS.c.id == EXECUTIONS.c.order_id)
+    is_exit = ORDERS.c.role.in_(EXITS)
+    statement = (
+        select(EXECUTIONS.c.order_id)
+        .select_from(EXECUTIONS.join(ORDERS, home))
+        .where(
+            EXECUTIONS.c.tenant_id == tenant_id,
+            EXECUTIONS.c.symbol == holder.symbol,
+            EXECUTIONS.c.executed_at >= datetime.fromisoformat(since),
+            ORDERS.c.role.is_(None) | ~is_exit,
+            *_placed_by(holder),
+        )
+    )
+    return set(connection.execute(statement.distinct()).scalars())
+
+
+def _placed_by(holder: Holder) -> tuple[ColumnElement[bool], ...]:
+    if holder.scope is LatchScope.STRATEGY:
+        return (ORDERS.c.strategy == holder.name,)
+    return (ORDERS.c.strategy.is_(None), ORDERS.c.actor.is_(None), ORDERS.c.source == holder.name)
 
 
 def request_of(connection: Connection, tenant_id: int, order_id: str, key: str) -> bool:

@@ -1,18 +1,19 @@
 """Reading orders for those who look at them; every statement begins with the tenant."""
 
+from collections.abc import Set
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Connection, Select, Table, select
+from sqlalchemy import Connection, Select, Table, select, union
 
 from app.clock import iso
 from app.ids import first_trade_id_at
 from app.ledger.models import Portfolio
 from app.money import fixed
-from app.orders.models import IS_FINAL, IS_OPEN, Execution, OrderEvent, OrderRecord
+from app.orders.models import IS_FINAL, IS_OPEN, IS_UNFILLED, Execution, OrderEvent, OrderRecord
 from app.orders.rules.rows import COLUMNS, ExecutionRow, Move, order_of
-from app.orders.rules.values import Order, Role, Status
+from app.orders.rules.values import FINAL, Order, Role, Status
 
 ORDERS = cast("Table", OrderRecord.__table__)
 PORTFOLIOS = cast("Table", Portfolio.__table__)
@@ -59,10 +60,28 @@ def list_orders(
     connection: Connection, tenant_id: int, wanted: OrderFilter, limit: int, after: str | None
 ) -> list[Listed]:
     """Return orders, newest first, from before the order `after` on."""
-    statement = orders_of(tenant_id).where(*_conditions(wanted)).order_by(ORDERS.c.id.desc()).limit(limit)
+    conditions = [ORDERS.c.tenant_id == tenant_id, *_conditions(tenant_id, wanted)]
     if after is not None:
-        statement = statement.where(ORDERS.c.id < after)
+        conditions.append(ORDERS.c.id < after)
+    if wanted.user is not None:
+        conditions = [ORDERS.c.id.in_(_of_user(wanted.user, conditions, limit))]
+    elif _is_of_open(wanted):
+        conditions = [ORDERS.c.id.in_(select(ORDERS.c.id).where(*conditions))]
+    statement = orders_of(tenant_id).where(*conditions).order_by(ORDERS.c.id.desc()).limit(limit)
     return _listed(connection, tenant_id, statement)
+
+
+def open_orders_in(connection: Connection, tenant_id: int, symbols: Set[str]) -> list[tuple[str, Order]]:
+    """Return the open orders in the symbols that belong to a group, each with its portfolio's name key."""
+    columns = (ORDERS.c[name] for name in COLUMNS)
+    home = (PORTFOLIOS.c.tenant_id == ORDERS.c.tenant_id) & (PORTFOLIOS.c.id == ORDERS.c.portfolio_id)
+    statement = (
+        select(PORTFOLIOS.c.name_key, *columns)
+        .select_from(ORDERS.join(PORTFOLIOS, home))
+        .where(ORDERS.c.tenant_id == tenant_id, ORDERS.c.symbol.in_(sorted(symbols)), IS_OPEN)
+        .where(ORDERS.c.group_id.isnot(None))
+    )
+    return [(row[0], order_of(tuple(row)[1:])) for row in connection.execute(statement)]
 
 
 def find_order(
@@ -90,26 +109,58 @@ def fills_of(connection: Connection, tenant_id: int, order_id: str) -> list[Exec
     return [ExecutionRow._make(map(_canonical, row)) for row in rows]
 
 
-def _conditions(wanted: OrderFilter) -> list[Any]:
+def _conditions(tenant_id: int, wanted: OrderFilter) -> list[Any]:
     equal = {
         ORDERS.c.status: wanted.status,
         ORDERS.c.symbol: wanted.symbol,
-        PORTFOLIOS.c.name_key: wanted.portfolio_key,
         ORDERS.c.side: wanted.side,
         ORDERS.c.strategy: wanted.strategy,
         ORDERS.c.client_order_id: wanted.client_order_id,
     }
     conditions: list[Any] = [column == value for column, value in equal.items() if value is not None]
-    conditions += _within(wanted.portfolios)
-    if wanted.user is not None:
-        conditions.append((ORDERS.c.user_id == wanted.user) | (ORDERS.c.actor == wanted.user))
+    if wanted.portfolio_key is not None:
+        conditions.append(ORDERS.c.portfolio_id == _portfolio(tenant_id, wanted.portfolio_key))
+    if wanted.portfolios is not None:
+        conditions.append(_in_portfolios(tenant_id, sorted(wanted.portfolios)))
     if wanted.is_open is not None:
         conditions.append(IS_OPEN if wanted.is_open else IS_FINAL)
+    if wanted.status is not None and wanted.status is not Status.FILLED:  # what the index's condition says
+        conditions.append(IS_UNFILLED if wanted.status in FINAL else IS_OPEN)
     if wanted.since is not None:  # ids begin with the time
         conditions.append(ORDERS.c.id >= _first_id_at(wanted.since))
     if wanted.until is not None:
         conditions.append(ORDERS.c.id < _first_id_at(wanted.until))
     return conditions
+
+
+def _is_of_open(wanted: OrderFilter) -> bool:
+    """Tell whether open orders are asked for, which are few: found first, and then put in order."""
+    return bool(wanted.is_open) or (wanted.status is not None and wanted.status not in FINAL)
+
+
+def _of_user(user: str, conditions: list[Any], limit: int) -> Any:  # a statement
+    """Return the ids of the newest orders that name the user, and of those that the person placed: each has
+    its index, and no database uses both for one sorted list.
+    """
+    newest = (
+        select(ORDERS.c.id).where(column == user, *conditions).order_by(ORDERS.c.id.desc()).limit(limit)
+        for column in (ORDERS.c.user_id, ORDERS.c.actor)
+    )
+    return union(*(select(found.subquery().c.id) for found in newest))
+
+
+def _portfolios(tenant_id: int) -> Select[Any]:
+    return select(PORTFOLIOS.c.id).where(PORTFOLIOS.c.tenant_id == tenant_id)
+
+
+def _in_portfolios(tenant_id: int, name_keys: list[str]) -> Any:  # a condition
+    if len(name_keys) == 1:
+        return ORDERS.c.portfolio_id == _portfolio(tenant_id, name_keys[0])
+    return ORDERS.c.portfolio_id.in_(_portfolios(tenant_id).where(PORTFOLIOS.c.name_key.in_(name_keys)))
+
+
+def _portfolio(tenant_id: int, name_key: str) -> Any:  # a value: the planner need not guess at a join
+    return _portfolios(tenant_id).where(PORTFOLIOS.c.name_key == name_key).scalar_subquery()
 
 
 def _within(portfolios: frozenset[str] | None) -> list[Any]:

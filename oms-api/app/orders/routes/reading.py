@@ -1,9 +1,10 @@
 """Orders, read."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection
 
 from app.identity.dependencies import Reader
@@ -15,17 +16,30 @@ from app.orders.queries.reading import Listed, OrderFilter
 from app.orders.rules.outcomes import Shown
 from app.orders.rules.rows import ExecutionRow, Move
 from app.orders.rules.values import Status
+from app.orders.schemas.asked import Side
+from app.orders.schemas.other_names import OTHER_FILTERS
 from app.orders.schemas.shown import OrderDetailOut, OrderOut, order_out
 from app.text import name_key
 from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.dependencies import TheCursors, TheReaders
-from app.wire.fields import Wanted
+from app.wire.fields import Wanted, capitals
 from app.wire.lists import Cursor, Limit, When, link
 from app.wire.pages import DEFAULT_LIMIT
+from app.wire.problems import UNKNOWN_FIELD
 
 router = APIRouter(tags=["orders"])
 
 _LIST = "orders"
+
+
+def _status(value: Any) -> Any:  # whatever the query holds
+    if value in {"open", "closed", "all"}:
+        message = "For working orders send open=true, for those that are over open=false, for all neither."
+        raise PydanticCustomError("order_status", "{message}", {"message": message})
+    return capitals(value)
+
+
+WantedStatus = Annotated[Status, BeforeValidator(_status)]
 
 
 class OrderQuery(BaseModel):
@@ -35,16 +49,24 @@ class OrderQuery(BaseModel):
 
     limit: Limit = DEFAULT_LIMIT
     cursor: Cursor | None = None
-    status: Status | None = None
+    status: WantedStatus | None = None
     open: bool | None = Field(None, description="true: what may still fill; false: what is over")
     symbol: Symbol | None = None
     portfolio: Wanted | None = None
-    side: Literal["BUY", "SELL"] | None = None
+    side: Side | None = None
     strategy: Wanted | None = None
     user: Wanted | None = Field(None, description="Whom the ticket names, or the person who placed it")
     client_order_id: Wanted | None = None
     since: When | None = Field(None, alias="from", description="Placed at this instant or later")
     until: When | None = Field(None, alias="to", description="Placed before this instant")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _say_it_otherwise(cls, asked: Any) -> Any:  # whatever the query holds
+        for name in OTHER_FILTERS.keys() & asked.keys():
+            facts = {"field": name, "hint": OTHER_FILTERS[name]}
+            raise PydanticCustomError(UNKNOWN_FIELD, "", facts)
+        return asked
 
     def filter(self, portfolios: frozenset[str] | None) -> OrderFilter:
         """Return the conditions, without the page; `portfolios` is what the caller is narrowed to."""

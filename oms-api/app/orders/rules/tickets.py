@@ -46,10 +46,21 @@ def _price_errors(ticket: Ticket) -> list[FieldError]:
     for name in _PRICES:
         is_given = getattr(ticket, name) is not None
         if name in needed and not is_given:
-            errors.append(FieldError(name, f"A {ticket.type} order needs it.", "missing"))
+            errors.append(FieldError(name, f"A {ticket.type} order needs {name}.", "missing"))
         if is_given and name not in allowed:
-            errors.append(FieldError(name, f"A {ticket.type} order has none.", "not_of_this_type"))
+            other = _type_with(ticket, name)
+            message = f"A {ticket.type} order has no {name}: leave it out, or send type {other}."
+            errors.append(FieldError(name, message, "not_of_this_type"))
     return errors
+
+
+def _type_with(ticket: Ticket, price: str) -> OrderType:
+    """Return the type of a ticket like that one which has that price too."""
+    if price.startswith("trail"):
+        return OrderType.TRAILING_STOP
+    if {ticket.type, price} in ({OrderType.STOP, "limit_price"}, {OrderType.LIMIT, "stop_price"}):
+        return OrderType.STOP_LIMIT
+    return OrderType.LIMIT if price == "limit_price" else OrderType.STOP
 
 
 def _trail_errors(ticket: Ticket) -> list[FieldError]:
@@ -82,7 +93,8 @@ def end_errors(ticket: Ticket, now: str) -> list[FieldError]:
 def _time_errors(ticket: Ticket) -> list[FieldError]:
     is_dated = ticket.time_in_force is TimeInForce.GTD
     if is_dated != (ticket.expires_at is not None):
-        message = "GTD needs it." if is_dated else "Only GTD has one."
+        other = "Only GTD has expires_at: leave it out, or send time_in_force GTD."
+        message = "GTD needs expires_at." if is_dated else other
         return [FieldError("expires_at", message, "expires_at")]
     if ticket.time_in_force in _AUCTION and ticket.type not in {OrderType.MARKET, OrderType.LIMIT}:
         message = f"{ticket.time_in_force} is for MARKET and LIMIT orders."

@@ -62,6 +62,7 @@ class Role(StrEnum):
     STOP_LOSS = "stop_loss"
     EITHER = "either"  # one of an OCO pair
     FOLLOWER = "follower"  # the second of an OTO pair
+    CLOSING = "closing"  # closes a position, or a part of one: exits give way to it
 
 
 class Ticket(NamedTuple):

@@ -1,7 +1,8 @@
 """Orders on the wire: what comes in."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -18,6 +19,7 @@ from app.orders.rules.values import (
     Ticket,
     TimeInForce,
 )
+from app.orders.schemas.other_names import OTHER_NAMES
 from app.wire.fields import PositiveAmount, capitals
 from app.wire.lists import parse_instant
 
@@ -55,6 +57,7 @@ WrittenType = Annotated[
     WithJsonSchema({"type": "string", "enum": [str(one) for one in _TYPES]}),
 ]
 Side = Annotated[Literal["BUY", "SELL"], BeforeValidator(capitals)]
+Product = Annotated[Literal["CNC", "MIS", "NRML"], BeforeValidator(capitals)]
 WrittenTime = Annotated[TimeInForce, BeforeValidator(capitals)]
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 ClientOrderId = Annotated[str, Field(min_length=1, max_length=ID_LENGTH), AfterValidator(_printable)]
@@ -82,10 +85,12 @@ class StopLossIn(BaseModel):
 class TicketIn(BaseModel):
     """An order that somebody wants. Prices are per unit; only what a type needs is given.
 
-    SL is read as STOP_LIMIT, SL-M as STOP. `notional` sizes an order by value instead of `quantity`.
+    SL is read as STOP_LIMIT, SL-M as STOP. `notional` sizes an order by value instead of `quantity`;
+    like its prices it is in the instrument's currency.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    OTHER_NAMES: ClassVar[Mapping[str, str]] = OTHER_NAMES
 
     portfolio_name: PortfolioName
     symbol: Symbol
@@ -100,7 +105,7 @@ class TicketIn(BaseModel):
     time_in_force: WrittenTime = TimeInForce.DAY
     expires_at: Moment | None = Field(None, description="When a GTD order ends")
     client_order_id: ClientOrderId | None = Field(None, description="Names one order of the tenant")
-    product: Literal["CNC", "MIS", "NRML"] | None = None
+    product: Product | None = None
     extended_hours: bool = Field(False, strict=True)
     take_profit: TakeProfitIn | None = None
     stop_loss: StopLossIn | None = None
@@ -147,6 +152,7 @@ class GroupIn(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    OTHER_NAMES: ClassVar[Mapping[str, str]] = OTHER_NAMES
 
     kind: Literal["OCO", "OTO"]
     orders: list[TicketIn] = Field(min_length=2, max_length=2)
@@ -158,6 +164,7 @@ class ChangesIn(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    OTHER_NAMES: ClassVar[Mapping[str, str]] = OTHER_NAMES
 
     quantity: PositiveAmount | None = None
     limit_price: PositiveAmount | None = None
@@ -188,6 +195,7 @@ class CancelAllIn(BaseModel):
     """Which orders are cancelled; what is left out matches all."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    OTHER_NAMES: ClassVar[Mapping[str, str]] = OTHER_NAMES
 
     portfolio_name: PortfolioName | None = None
     symbol: Symbol | None = None
@@ -200,9 +208,10 @@ class CloseIn(BaseModel):
     """Which position is closed, and how much of it; all of it where `quantity` is left out."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    OTHER_NAMES: ClassVar[Mapping[str, str]] = OTHER_NAMES
 
     portfolio_name: PortfolioName
     symbol: Symbol
-    product: Literal["CNC", "MIS", "NRML"] | None = None
+    product: Product | None = None
     quantity: PositiveAmount | None = None
     reason: Why = None

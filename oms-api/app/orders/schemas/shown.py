@@ -44,7 +44,10 @@ class OrderOut(BaseModel):
     trail_level: str | None = Field(description="The stop that a trail has come to")
     notional: str | None
     time_in_force: TimeInForce
-    expires_at: str | None
+    expires_at: str | None = Field(
+        examples=["2026-11-21T00:00:00.000000Z"],
+        description="When it ends by itself: a DAY order's close, what a GTD ticket said; null: never",
+    )
     client_order_id: str
     product: str | None
     extended_hours: bool
@@ -63,7 +66,9 @@ class OrderOut(BaseModel):
     parent_id: str | None
     group_id: str | None
     group_kind: GroupKind | None
-    role: str | None
+    role: str | None = Field(
+        description="entry, take_profit, stop_loss, either, follower; closing: closes a position"
+    )
     legs: list["OrderOut"]
     denial: DenialOut | None
 
@@ -118,7 +123,9 @@ class CheckOut(BaseModel):
 
 
 class PreviewOut(BaseModel):
-    """What a ticket would do; amounts are null where there is no price."""
+    """What a ticket would do; amounts are null where there is no price. Those of the market are in the
+    instrument's currency.
+    """
 
     portfolio_name: str
     symbol: str
@@ -126,7 +133,7 @@ class PreviewOut(BaseModel):
     quantity: str
     expected_price: str | None
     expected_value: str | None
-    cash_after: str | None
+    cash_after: str | None = Field(description="In the portfolio's currency; null without a rate too")
     position_after: str
     would_pass: bool
     denial: DenialOut | None
@@ -155,7 +162,7 @@ def _order(order: Order, portfolio_name: str, legs: list[dict[str, Any]]) -> dic
         "trail_level": _money(order.trail_level),
         "notional": _money(order.notional),
         "time_in_force": order.time_in_force,
-        "expires_at": order.expires_at,
+        "expires_at": order.ends_at,
         "client_order_id": order.client_order_id,
         "product": order.product or None,
         "extended_hours": order.extended_hours,

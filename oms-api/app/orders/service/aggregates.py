@@ -1,17 +1,17 @@
 """What the portfolios of a tenant add up to, for limits of the whole firm."""
 
 from collections.abc import Iterable
-from decimal import Decimal
 
 from sqlalchemy import text
 
-from app.ledger.queries.books import positions_in
+from app.ledger.queries.books import base_currencies, position_of, positions_in
 from app.ledger.rules.accounting import FLAT, Position
-from app.orders.queries.book import open_orders, portfolios_of
+from app.orders.queries.book import open_orders
 from app.orders.rules.values import Order
+from app.orders.service.converting import rate_between, rate_to_value_in
 from app.orders.service.exposing import exposure_in, mark_of, prices_of, working_of
 from app.orders.service.scene import Corner, Place, Scene
-from app.risk.rules.exposure import book_of, plus, totals_of
+from app.risk.rules.exposure import book_of, converted, plus, total_of
 from app.risk.rules.values import NOTHING, Limits, SymbolBook, Totals
 
 _LOCK_CLASS = 4100  # of advisory locks: one who adds up a tenant keeps others from doing so until the commit
@@ -23,19 +23,35 @@ def needs_the_firm(limits: Limits) -> bool:
     return any(limit is not None for limit in firm)
 
 
-def firm_totals(scene: Scene, order: Order) -> Totals:
-    """Return what the tenant's other portfolios add up to: those of the batch as it sees them, the rest as
-    they are in the database, which no other process can add to meanwhile.
+def firm_totals(scene: Scene, order: Order) -> tuple[Totals, str | None]:
+    """Return what the tenant's other portfolios add up to in the currency of the order's, and the pair whose
+    rate is missing for that, if one is.
+
+    Portfolios of the batch are as it sees them, the rest as they are in the database, which no other process
+    can add to meanwhile.
     """
     tenant_id, own = order.tenant_id, (order.tenant_id, order.portfolio_id)
     if tenant_id not in scene.elsewhere:
         _lock(scene)
         scene.elsewhere[tenant_id] = _unlocked_totals(scene, tenant_id)
-    total: Totals = scene.elsewhere[tenant_id]
+    totals: dict[str, Totals] = dict(scene.elsewhere[tenant_id])
     for place in scene.blotter.places:
         if place[0] == tenant_id and place != own:
-            total = plus(total, exposure_in(scene, place).total)
-    return total
+            base = scene.books.portfolio(*place).base_currency
+            totals[base] = plus(totals.get(base, NOTHING), exposure_in(scene, place).total)
+    return _in_one_currency(scene, order, totals)
+
+
+def _in_one_currency(scene: Scene, order: Order, totals: dict[str, Totals]) -> tuple[Totals, str | None]:
+    own = scene.portfolio(order).base_currency
+    sum_, missing = totals.pop(own, NOTHING), None
+    for base, total in totals.items():
+        rate = rate_between(scene, order.tenant_id, base, own)
+        if rate is not None:
+            sum_ = plus(sum_, converted(total, rate))
+        elif total != NOTHING:
+            missing = f"{base}/{own}"
+    return sum_, missing
 
 
 def _lock(scene: Scene) -> None:
@@ -47,29 +63,36 @@ def _lock(scene: Scene) -> None:
         scene.connection.execute(statement, {"class": _LOCK_CLASS, "tenant": tenant_id})
 
 
-def _unlocked_totals(scene: Scene, tenant_id: int) -> Totals:
-    places = {(tenant_id, found[0]) for found in portfolios_of(scene.connection, tenant_id)}
-    others = sorted(places - scene.blotter.places)
+def _unlocked_totals(scene: Scene, tenant_id: int) -> dict[str, Totals]:
+    """Return by currency what portfolios that are not of the batch add up to."""
+    bases = {(tenant_id, found): base for found, base in base_currencies(scene.connection, tenant_id).items()}
+    others = sorted(bases.keys() - scene.blotter.places)
     if not others:
-        return NOTHING
-    held = {row[:4]: Position(*map(Decimal, row[4:7])) for row in positions_in(scene.connection, others)}
+        return {}
+    held = {row[:4]: position_of(row[4:]) for row in positions_in(scene.connection, others)}
     orders: dict[tuple[Place, Corner], list[Order]] = {}
     for one in open_orders(scene.connection, others):
         orders.setdefault(((tenant_id, one.portfolio_id), (one.symbol, one.product)), []).append(one)
     corners = {((key[0], key[1]), (key[2], key[3])) for key, position in held.items() if position.quantity}
     corners |= orders.keys()
     scene.look_up(sorted({(tenant_id, corner[0]) for _, corner in corners}))
-    return totals_of(_books(scene, held, orders, corners))
+    totals: dict[str, Totals] = {}
+    for place, book in _books(scene, bases, held, orders, corners):
+        totals[bases[place]] = plus(totals.get(bases[place], NOTHING), total_of(book))
+    return totals
 
 
 def _books(
     scene: Scene,
+    bases: dict[Place, str],
     held: dict[tuple[int, int, str, str], Position],
     orders: dict[tuple[Place, Corner], list[Order]],
     corners: Iterable[tuple[Place, Corner]],
-) -> Iterable[SymbolBook]:
+) -> Iterable[tuple[Place, SymbolBook]]:
     for place, corner in corners:
         position = held.get((*place, *corner), FLAT)
         quote = scene.quote(place[0], corner[0])
         working = working_of(orders.get((place, corner), []))
-        yield book_of(position.quantity, mark_of(quote, position), working, prices_of(quote))
+        rate = rate_to_value_in(scene, place[0], bases[place], corner[0], position)
+        mark, prices = mark_of(quote, position), prices_of(quote)
+        yield place, book_of(position.quantity, mark, working, prices, rate=rate)

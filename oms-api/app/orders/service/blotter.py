@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection
 
 from app.database.bulk import Row as EventRow
 from app.database.bulk import Write
+from app.ledger.service.books import Books
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import book as queries
 from app.orders.rules.rows import ExecutionRow, Move
 from app.orders.rules.states import checked_move
+from app.orders.rules.telling import kind_of, told
 from app.orders.rules.values import FINAL, WORKING, Order, Status, changed
 
 MOST_REMEMBERED = 200_000  # orders
@@ -82,8 +83,9 @@ class Memory:
 class Blotter:
     """The open orders of the locked portfolios, others as they are asked for, and what became of all."""
 
-    def __init__(self, connection: Connection, memory: Memory) -> None:
-        self._connection = connection
+    def __init__(self, books: Books, memory: Memory) -> None:
+        self._books = books
+        self._connection = books.connection
         self._memory = memory
         self._open: dict[Place, OpenOrders] = {}  # the memory's own, until the batch changes one
         self._owned: set[Place] = set()
@@ -289,9 +291,11 @@ class Blotter:
         if is_new:
             self._new[moved.tenant_id, moved.id] = None
         facts = (reason, broker_words, execution_id, request_key)
-        self._moves.append(Move(moved.tenant_id, moved.id, count, start, end, at, actor, *facts))
-        told = {"order_id": moved.id, "portfolio_id": moved.portfolio_id, "sequence": count}
-        self.tell(moved.tenant_id, f"order.{end.lower() if start != end else 'changed'}", told, at)
+        move = Move(moved.tenant_id, moved.id, count, start, end, at, actor, *facts)
+        self._moves.append(move)
+        name = self._books.portfolio(moved.tenant_id, moved.portfolio_id).name
+        execution = self._executions[-1] if execution_id is not None else None
+        self.tell(moved.tenant_id, kind_of(move), told(moved, name, move, execution), at)
         return moved
 
     def _store(self, order: Order, before: Order) -> None:

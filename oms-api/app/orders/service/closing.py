@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from app.clock import iso
 from app.orders.errors import MoreThanHeld, NothingToClose
-from app.orders.rules.families import EXITS
+from app.orders.rules.families import SHARING, yielders
 from app.orders.rules.making import Home, new_order
 from app.orders.rules.values import FINAL, Order, OrderType, Role, Status, Ticket, TimeInForce
 from app.orders.service.commands import ClosePosition, Done
@@ -17,8 +17,10 @@ from app.orders.service.scene import Place, Scene, shortest
 def close(scene: Scene, command: ClosePosition, place: Place | None) -> Done:
     """Send the order that closes the position, or a part of it. Raises NothingToClose, MoreThanHeld.
 
-    Where all of it is closed, orders that would close it too are cancelled first, and the entries whose exits
-    they are. A flatten acts in spite of a kill switch.
+    Its fills cut the exits to what is left of the position; see `yielding`. Where all of it is closed, other
+    orders that would close it too are cancelled first, and the entries whose exits there are: not where a
+    strategy is flattened, for they are not its own. A flatten acts in spite of a kill switch, and its order
+    waits for a price as long as it takes.
     """
     origin = command.origin
     known = repeated_request(scene, origin)
@@ -27,14 +29,16 @@ def close(scene: Scene, command: ClosePosition, place: Place | None) -> Done:
     held = scene.books.position((*place, command.symbol, command.product)).quantity if place else None
     if not place or not held:
         raise NothingToClose(command.symbol)
-    if command.quantity is not None and command.quantity > abs(held):
+    if not command.in_spite_of_halt and command.quantity is not None and command.quantity > abs(held):
         raise MoreThanHeld(command.symbol, shortest(abs(held)))
     made = _against(scene, command, place, held)
     if not command.in_spite_of_halt:
         count_message(scene, origin, made)
-    rivals = [] if command.quantity is not None else _rivals(scene, place, made)
+    exits = yielders(made, scene.blotter.open_of(place, made.symbol))
+    is_whole = made.quantity == abs(held) and command.strategy is None
+    rivals = _rivals(scene, place, made, exits) if is_whole else []
     order = add(scene, made)
-    if command.in_spite_of_halt or not denied(scene, order, *rivals):
+    if command.in_spite_of_halt or not denied(scene, order, *exits, *rivals):
         _clear(scene, rivals, order)
         send(scene, order)
     return shown(scene, order.tenant_id, [order.id])
@@ -42,38 +46,37 @@ def close(scene: Scene, command: ClosePosition, place: Place | None) -> Done:
 
 def _against(scene: Scene, command: ClosePosition, place: Place, held: Decimal) -> Order:
     origin = command.origin
-    quantity = abs(held) if command.quantity is None else command.quantity
+    quantity = abs(held) if command.quantity is None else min(command.quantity, abs(held))
     ticket = Ticket(
         symbol=command.symbol,
         side="SELL" if held > 0 else "BUY",
         type=OrderType.MARKET,
         quantity=quantity,
-        time_in_force=TimeInForce.DAY,
+        time_in_force=TimeInForce.GTC if command.in_spite_of_halt else TimeInForce.DAY,
         product=command.product,
         reason=command.reason,
+        strategy=command.strategy,
     )
     home = Home(origin.tenant_id, place[1], origin.source, origin.user_id, iso(origin.at), origin.actor)
     order = new_order(scene.tools.order_ids.next(origin.tenant_id, origin.at), home, ticket, quantity)
+    order = order._replace(role=Role.CLOSING)
     return order._replace(idempotency_key=origin.idempotency_key, request_hash=origin.request_hash)
 
 
-def _rivals(scene: Scene, place: Place, closing: Order) -> list[Order]:
+def _rivals(scene: Scene, place: Place, closing: Order, exits: list[Order]) -> list[Order]:
     """Return what would close the position again, and entries that would go on without their exits."""
-    rivals: dict[str, Order] = {}
-    for order in scene.blotter.open_in(place):
-        if not _closes_too(order, closing):
-            continue
-        rivals[order.id] = order
-        entry = scene.blotter.parent_of(order) if order.role in EXITS else None
+    rivals = [order for order in scene.blotter.open_in(place) if _closes_too(order, closing)]
+    for one in exits:
+        entry = scene.blotter.parent_of(one) if one.status is not Status.HELD else None
         if entry is not None and entry.status not in FINAL:
-            rivals[entry.id] = entry
-    return list(rivals.values())
+            rivals.append(entry)
+    return rivals
 
 
 def _closes_too(order: Order, closing: Order) -> bool:
     is_here = (order.symbol, order.product, order.side) == (closing.symbol, closing.product, closing.side)
-    is_leg_to_come = order.status is Status.HELD and order.role is not None and order.role is not Role.EITHER
-    return is_here and not is_leg_to_come
+    is_leg_to_come = order.status is Status.HELD and order.role is not None
+    return is_here and not is_leg_to_come and order.role not in SHARING  # exits yield to its fills
 
 
 def _clear(scene: Scene, rivals: list[Order], closing: Order) -> None:

@@ -69,7 +69,9 @@ class CancelAll(NamedTuple):
 
 
 class ClosePosition(NamedTuple):
-    """Send the market order that closes a position, or `quantity` of it."""
+    """Send the market order that closes a position, or `quantity` of it; in spite of a halt at most what is
+    held, for the strategy whose fills they were.
+    """
 
     origin: Origin
     portfolio_name: str
@@ -79,6 +81,7 @@ class ClosePosition(NamedTuple):
     quantity: Decimal | None
     reason: str | None
     in_spite_of_halt: bool = False
+    strategy: str | None = None
 
 
 class QuoteArrived(NamedTuple):

@@ -105,10 +105,11 @@ class OrderDesk:
         quantity: Any,
         reason: str | None,
         in_spite_of_halt: bool = False,
+        strategy: str | None = None,
     ) -> Done:
         """Close a position, or `quantity` of it."""
         origin = self._origin(asking, "close", _seen(asking, name), symbol, product, _text(quantity), reason)
-        facts = (symbol, product, quantity, reason, in_spite_of_halt)
+        facts = (symbol, product, quantity, reason, in_spite_of_halt, strategy)
         return await self._done(ClosePosition(origin, name, _seen(asking, name), *facts))
 
     async def publish(self, tenant_id: int, quote: Quote) -> None:

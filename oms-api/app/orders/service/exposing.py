@@ -6,6 +6,7 @@ from app.ledger.rules.accounting import Position, average_cost
 from app.market_data.rules.values import Quote, mark
 from app.orders.rules.families import exclusive_id
 from app.orders.rules.values import WORKING, Order
+from app.orders.service.converting import rate_to_value_by
 from app.orders.service.scene import Corner, Exposure, Place, Scene
 from app.risk.rules.exposure import book_of, minus, plus, total_of
 from app.risk.rules.values import Prices, WorkingOrder
@@ -21,9 +22,20 @@ def exposure_in(scene: Scene, place: Place) -> Exposure:
         scene.blotter.dirty.pop(place, None)
     else:
         due = scene.blotter.dirty.pop(place, set())
+        if exposure.rates:
+            due |= _revalued(scene, place, exposure)
     for corner in due:
         _revalue(scene, place, exposure, corner)
     return exposure
+
+
+def _revalued(scene: Scene, place: Place, exposure: Exposure) -> set[Corner]:
+    """Return what is in another currency and has another rate by now."""
+    return {
+        corner
+        for corner, rate in exposure.rates.items()
+        if rate_to_value_by(scene, place, corner[0], scene.books.position((*place, *corner))) != rate
+    }
 
 
 def _revalue(scene: Scene, place: Place, exposure: Exposure, corner: Corner) -> None:
@@ -31,12 +43,22 @@ def _revalue(scene: Scene, place: Place, exposure: Exposure, corner: Corner) -> 
     working = [one for one in scene.blotter.open_of(place, corner[0]) if one.product == corner[1]]
     held = scene.books.position((*place, *corner))
     quote = scene.quote(place[0], corner[0])
-    after = book_of(held.quantity, mark_of(quote, held), working_of(working), prices_of(quote))
+    rate = rate_to_value_by(scene, place, corner[0], held)
+    prices = prices_of(quote)
+    after = book_of(held.quantity, mark_of(quote, held), working_of(working), prices, rate=rate)
     exposure.quotes[corner] = quote
+    _note_rate(exposure, corner, rate)
     if before != after:
         exposure.books[corner] = after
         rest = minus(exposure.total, total_of(before)) if before else exposure.total
         exposure.total = plus(rest, total_of(after))
+
+
+def _note_rate(exposure: Exposure, corner: Corner, rate: Decimal | None) -> None:
+    if rate is not None:
+        exposure.rates[corner] = rate
+    elif exposure.rates:
+        exposure.rates.pop(corner, None)
 
 
 def working_of(orders: list[Order]) -> list[WorkingOrder]:
@@ -58,10 +80,10 @@ def working_of(orders: list[Order]) -> list[WorkingOrder]:
 
 
 def mark_of(quote: Quote | None, held: Position) -> Decimal | None:
-    """Return what a position is valued at: mid, else last, else its own average cost."""
+    """Return what a position is valued at: mid, else last, else its own average cost, in its currency."""
     price = mark(quote) if quote else None
     if price is None and held.quantity:
-        return average_cost(held.quantity, held.cost)
+        return average_cost(held.quantity, held.cost if held.currency is None else held.local_cost)
     return price
 
 

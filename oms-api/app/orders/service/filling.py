@@ -1,6 +1,7 @@
 """Booking an execution: once, as a trade of the ledger, and as what the order has filled."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from app.brokers.rules.values import Executed
@@ -8,12 +9,15 @@ from app.ledger.rules.accounting import Fill, Side, apply_fill
 from app.ledger.rules.chain import TradeRow
 from app.ledger.service.books import Entry
 from app.ledger.service.commands import Origin
-from app.money import ZERO, fixed
+from app.money import ZERO, fixed, product
+from app.orders.rules.families import YIELDING
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.states import status_after_fill
 from app.orders.rules.values import FINAL, Order, Status
+from app.orders.service.converting import currency_in, rate_to_book_by
 from app.orders.service.groups import after_fill
 from app.orders.service.scene import Scene
+from app.orders.service.yielding import yield_to
 
 LATE, OVER, STRAY = "late", "over", "stray"  # what the broker did is a fact, and is booked; but looked into
 
@@ -22,7 +26,7 @@ def book_fill(scene: Scene, order: Order, event: Executed, at: str) -> Order:
     """Book an execution of the order and return what the order became.
 
     What came after the order's end, or beyond its quantity, is booked all the same, and marked. Raises
-    BookIsFull, and nothing is changed then.
+    BookIsFull and NoRate, and nothing is changed then.
     """
     heir = _heir(scene, order)
     mark = _mark(order, heir, event)
@@ -44,6 +48,8 @@ def book_fill(scene: Scene, order: Order, event: Executed, at: str) -> Order:
         issue = {"order_id": order.id, "execution_id": event.execution_id, "kind": mark}
         scene.blotter.tell(order.tenant_id, "reconciliation.issue", issue, at)
     after_fill(scene, moved, event.quantity, at)
+    if moved.role in YIELDING:
+        yield_to(scene, moved, at)
     return moved
 
 
@@ -63,10 +69,14 @@ def _mark(order: Order, heir: Order, event: Executed) -> str | None:
 
 
 def _record_trade(scene: Scene, order: Order, event: Executed, at: str) -> TradeRow:
-    side = Side(order.side)
-    after = apply_fill(scene.position(order), Fill(side, event.quantity, event.value))
+    side, held = Side(order.side), scene.position(order)
+    currency = currency_in(scene, (order.tenant_id, order.portfolio_id), order.symbol, held)
+    rate = None if currency is None else rate_to_book_by(scene, order, currency, held)
+    fill = _fill(event, side, currency, rate, at)
+    after = apply_fill(held, fill)
     instant = datetime.fromisoformat(at)
-    origin = Origin(order.tenant_id, order.source, order.user_id, instant, None, None, order.actor)
+    who = (order.tenant_id, order.source, order.user_id, instant, None, None, order.actor)
+    origin = Origin(*who, scene.request_id)  # of the request that the fill came of; a quote's has none
     entry = Entry(
         kind="trade",
         symbol=order.symbol,
@@ -76,14 +86,22 @@ def _record_trade(scene: Scene, order: Order, event: Executed, at: str) -> Trade
         price=event.price,
         gmv=event.value,
         charges=ZERO,
-        cash_delta=-side.sign * event.value,
+        cash_delta=-side.sign * fill.value,
         trades=1,
         buys=1 if side is Side.BUY else 0,
         note=order.reason,
         reverses=None,
         order_id=order.id,
+        currency=currency,
+        fx_rate=rate,
     )
     return scene.books.append(scene.portfolio(order), origin, entry, after)
+
+
+def _fill(event: Executed, side: Side, currency: str | None, rate: Decimal | None, at: str) -> Fill:
+    if rate is None:
+        return Fill(side, event.quantity, event.value, at=at)
+    return Fill(side, event.quantity, product(event.value, rate), event.value, currency, at)
 
 
 def _execution(order: Order, event: Executed, trade: TradeRow, mark: str | None) -> ExecutionRow:

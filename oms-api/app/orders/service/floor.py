@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
+from functools import partial
 from typing import cast
 
 from sqlalchemy import Connection
 
 from app.database import declare_tenants
 from app.errors import OmsError
+from app.ledger.service.books import PortfolioState
 from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import Recorded, RecordTrade, ReverseTrade
 from app.ledger.service.recording import Recording, outcome_of
@@ -31,6 +34,7 @@ from app.orders.service.commands import (
     QuoteArrived,
     ReplaceOrder,
 )
+from app.orders.service.guarding import held_by
 from app.orders.service.market import quote_arrived
 from app.orders.service.placing import place, place_group
 from app.orders.service.plan import Plan, plan_for
@@ -39,6 +43,7 @@ from app.orders.service.reporting import broker_said
 from app.orders.service.scene import Scene, Tools
 
 NOTHING = Done(())
+Unasked = QuoteArrived | ExpireOrders | BrokerReport  # what no request asked for
 
 
 class Floor:
@@ -98,12 +103,22 @@ class Floor:
             for opening in plan.openings
         }
         scene.load(opened | plan.places, plan.symbols)
+        batch.held_back = partial(_held_back, scene)
         scene.bind(plan.bound)
         return scene, plan
 
 
+def _held_back(scene: Scene, portfolio: PortfolioState, work: RecordTrade) -> Decimal:
+    """Return what orders hold of the position that a trade would close, as this batch sees them."""
+    place = (portfolio.tenant_id, portfolio.id)
+    if place in scene.blotter.places:
+        return held_by(scene.blotter.open_of(place, work.symbol), work)
+    return scene.batch.guard.held_back(scene.connection, portfolio, work)
+
+
 def _outcome(scene: Scene, plan: Plan, work: Command) -> Outcome | OmsError:
     """Return what becomes of one command; a refusal is a value here, so that it harms no other."""
+    scene.request_id = None if isinstance(work, Unasked) else work.origin.request_id
     if isinstance(work, (RecordTrade, ReverseTrade)):
         recorded = outcome_of(scene.batch, work)
         if isinstance(recorded, Recorded):
@@ -144,12 +159,12 @@ def _done(scene: Scene, plan: Plan, work: OrderCommand) -> Outcome:  # noqa: C90
 
 
 def _tenant(work: Command) -> int:
-    if isinstance(work, (QuoteArrived, ExpireOrders, BrokerReport)):
+    if isinstance(work, Unasked):
         return work.tenant_id
     return work.origin.tenant_id
 
 
 def _moment(work: Command) -> datetime:
-    if isinstance(work, (QuoteArrived, ExpireOrders, BrokerReport)):
+    if isinstance(work, Unasked):
         return datetime.fromisoformat(work.at)
     return work.origin.at

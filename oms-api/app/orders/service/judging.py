@@ -9,13 +9,15 @@ from app.ledger.service.commands import Origin
 from app.orders.rules.families import exclusive_id
 from app.orders.rules.values import Order
 from app.orders.service.aggregates import firm_totals, needs_the_firm
+from app.orders.service.converting import pair_without_rate, rate_to_value_by
 from app.orders.service.exposing import exposure_in, mark_of, prices_of, working_of
+from app.orders.service.latching import count_execution, latch_of
 from app.orders.service.repeats import same_order_seconds
 from app.orders.service.scene import Scene, shortest
 from app.risk.rules.exposure import book_of, minus, total_of
 from app.risk.rules.judging import judge
 from app.risk.rules.limits import Subject
-from app.risk.rules.values import NOTHING, Candidate, Denial, RiskInput, SymbolBook, Tradable
+from app.risk.rules.values import NOTHING, Candidate, Denial, Limits, RiskInput, SymbolBook, Tradable
 
 
 def judged(scene: Scene, order: Order, *gone: Order, confirms: bool = False) -> Denial | None:
@@ -35,21 +37,26 @@ def risk_input(scene: Scene, order: Order, *gone: Order, confirms: bool = False)
     whole = exposure.books.get(corner)
     without = {order.id, *(one.id for one in gone)}
     limits = scene.tools.controls.limits(order.tenant_id, _subject(scene, order, instrument))
+    book = _book(scene, order, without, candidate)
+    unrated = None if book.rate is None else pair_without_rate(scene, order, scene.position(order))
+    firm, unrated_firm = firm_totals(scene, order) if needs_the_firm(limits) else (NOTHING, None)
     return RiskInput(
         order=candidate,
         instrument=_tradable(instrument),
         prices=prices,
-        book=_book(scene, order, without, candidate),
+        book=book,
         limits=limits,
         cash=portfolio.cash,
         elsewhere=minus(exposure.total, total_of(whole)) if whole else exposure.total,
-        firm=firm_totals(scene, order) if needs_the_firm(limits) else NOTHING,
+        firm=firm,
         portfolio_key=portfolio.name_key,
         state=state,
         state_scope=scope,
+        latch=latch_of(scene, order),
         is_person=order.actor is not None,
         confirms_repeat=confirms,
         same_order_seconds=same_order_seconds(scene, order, limits.repeat_order_seconds),
+        no_rate=unrated or unrated_firm,
     )
 
 
@@ -62,15 +69,27 @@ def _subject(scene: Scene, order: Order, instrument: Instrument) -> Subject:
         strategy=order.strategy,
         asset_class=instrument.asset_class,
         is_live=portfolio.kind == "live",
+        key=f"key:{order.source}" if order.actor is None else None,
     )
+
+
+def limits_of(scene: Scene, order: Order) -> Limits:
+    """Return the limits that hold for the order."""
+    instrument = scene.instrument(order.tenant_id, order.symbol)
+    return scene.tools.controls.limits(order.tenant_id, _subject(scene, order, instrument))
 
 
 def count_message(scene: Scene, origin: Origin, order: Order) -> None:
     """Count an order, a change or a cancel of the caller. Raises TooManyMessages beyond the limit."""
-    instrument = scene.instrument(order.tenant_id, order.symbol)
-    limits = scene.tools.controls.limits(order.tenant_id, _subject(scene, order, instrument))
+    limits = limits_of(scene, order)
     sender = (origin.tenant_id, origin.source, origin.actor)
     scene.tools.rate.take(sender, limits.messages_per_minute)
+
+
+def note_execution(scene: Scene, order: Order, at: str) -> None:
+    """Count an execution where such are counted: see `latching`."""
+    if scene.tools.controls.watches(order.tenant_id):
+        count_execution(scene, order, int(limits_of(scene, order).repeated_executions), at)
 
 
 def denial_text(denial: Denial) -> str:
@@ -92,7 +111,8 @@ def _book(scene: Scene, order: Order, without: set[str], candidate: Candidate) -
     quote = scene.quote(order.tenant_id, order.symbol)
     held = scene.position(order)
     mark = mark_of(quote, held)
-    return book_of(held.quantity, mark, working_of(others), prices_of(quote), candidate)
+    rate = rate_to_value_by(scene, (order.tenant_id, order.portfolio_id), order.symbol, held)
+    return book_of(held.quantity, mark, working_of(others), prices_of(quote), candidate, rate)
 
 
 def _candidate(order: Order) -> Candidate:

@@ -11,6 +11,7 @@ from app.orders.service.commands import QuoteArrived
 from app.orders.service.groups import release
 from app.orders.service.scene import Place, Scene
 from app.orders.service.trading import due_at, match
+from app.orders.service.yielding import left_to_take
 
 
 def quote_arrived(scene: Scene, command: QuoteArrived, places: list[Place]) -> None:
@@ -25,6 +26,10 @@ def quote_arrived(scene: Scene, command: QuoteArrived, places: list[Place]) -> N
     for place in places:
         _release_kept(scene, place, quote, command.at)
         here = scene.blotter.open_of(place, quote.symbol)
+        closing = [order for order in here if order.role is Role.CLOSING]
+        if closing:  # before the exits, which it may cut
+            match(scene, [order for order in closing if due_at(order, quote)], quote, command.at)
+            here = [o for o in scene.blotter.open_of(place, quote.symbol) if o.role is not Role.CLOSING]
         match(scene, [order for order in here if due_at(order, quote)], quote, command.at)
 
 
@@ -43,6 +48,6 @@ def _due_quantity(scene: Scene, order: Order) -> Decimal:
     if entry is None or not entry.filled_quantity:
         return ZERO
     if order.role in EXITS:
-        return exit_quantity(entry, scene.blotter.children_of(entry))
+        return min(exit_quantity(entry, scene.blotter.children_of(entry)), left_to_take(scene, order))
     is_due = order.role is Role.FOLLOWER and entry.status is Status.FILLED
     return order.quantity if is_due else ZERO

@@ -10,7 +10,7 @@ from app.orders.service.commands import PreviewOrder
 from app.orders.service.judging import risk_input
 from app.orders.service.placing import check_end, sized, unsized
 from app.orders.service.scene import Place, Scene
-from app.risk.rules.exposure import price_of
+from app.risk.rules.exposure import price_of, value_of
 from app.risk.rules.judging import headrooms, judge
 
 
@@ -38,12 +38,13 @@ def preview(scene: Scene, command: PreviewOrder, place: Place | None) -> Preview
             price = min(price, touched) if order.side == "BUY" else max(price, touched)
     sign = 1 if order.side == "BUY" else -1
     value = None if price is None else product(quantity, price)
+    worth = None if price is None or risk.no_rate else value_of(quantity, price, risk.book.rate)
     return Previewed(
         order=order,
         portfolio_name=scene.portfolio(order).name,
         price=price,
         value=value,
-        cash_after=None if value is None else scene.portfolio(order).cash - sign * value,
+        cash_after=None if worth is None else scene.portfolio(order).cash - sign * worth,
         position_after=scene.position(order).quantity + sign * quantity,
         denial=unsized(order) or judge(risk),
         checks=tuple(headrooms(risk)),

@@ -11,7 +11,7 @@ from app.brokers.rules.values import (
     TrailMoved,
     Triggered,
 )
-from app.ledger.errors import BookIsFull
+from app.ledger.errors import BookIsFull, NoRate
 from app.orders.errors import IllegalMove
 from app.orders.queries import book as queries
 from app.orders.rules.states import resting_status
@@ -19,6 +19,7 @@ from app.orders.rules.values import Order, Status
 from app.orders.service.commands import BrokerReport, Done
 from app.orders.service.filling import book_fill
 from app.orders.service.groups import end
+from app.orders.service.judging import note_execution
 from app.orders.service.placing import shown
 from app.orders.service.scene import Scene
 from app.orders.service.trading import meet_arrivals
@@ -34,7 +35,7 @@ def broker_said(scene: Scene, command: BrokerReport) -> Done:
     try:
         _apply(scene, order, command)
         meet_arrivals(scene, command.at)
-    except (IllegalMove, BookIsFull) as refusal:
+    except (IllegalMove, BookIsFull, NoRate) as refusal:
         words = f"{type(command.event).__name__}: {refusal.detail}"
         scene.blotter.note(order, command.at, order.broker, reason="not applied", broker_words=words)
     return shown(scene, order.tenant_id, [order.id])
@@ -46,6 +47,7 @@ def _apply(scene: Scene, order: Order, command: BrokerReport) -> None:  # noqa: 
         case Executed():
             if not _is_known(scene, order, event):
                 book_fill(scene, order, event, at)
+                note_execution(scene, order, at)
         case Accepted():
             blotter.move(order, Status.ACCEPTED, at, order.broker, accepted_at=at)
         case Triggered():

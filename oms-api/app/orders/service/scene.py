@@ -8,13 +8,14 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from app.audit.service import AuditEntry, record
 from app.brokers.rules.settings import KIND, PaperSettings
 from app.database.bulk import Write
 from app.ids import TradeIds
 from app.instruments.queries import instruments_for
 from app.instruments.rules import Instrument
 from app.ledger.rules.accounting import Position
-from app.ledger.service.batch import Batch
+from app.ledger.service.batch import BASE_CURRENCY, Batch
 from app.ledger.service.books import Books, Held, PortfolioState
 from app.ledger.service.commands import Origin
 from app.market_data.rules.values import Quote
@@ -26,6 +27,7 @@ from app.orders.rules.values import Order
 from app.orders.service.blotter import Blotter, Memory
 from app.orders.service.remembered import Remembered
 from app.risk.queries.switches import switches_of
+from app.risk.rules.latches import Holder, Latch
 from app.risk.rules.switches import ALL_ACTIVE, Switches, SwitchScope, strictest
 from app.risk.rules.values import NOTHING, SymbolBook, Totals, TradingState
 from app.risk.service.controls import Controls
@@ -45,6 +47,7 @@ class Exposure:
 
     books: dict[Corner, SymbolBook] = field(default_factory=dict)
     quotes: dict[Corner, Quote | None] = field(default_factory=dict)
+    rates: dict[Corner, Decimal] = field(default_factory=dict)  # of what is in another currency
     stale: set[Corner] = field(default_factory=set)
     total: Totals = NOTHING
 
@@ -58,6 +61,7 @@ class Tools:
     paper: PaperSettings = KIND
     rate: MessageRate = field(default_factory=MessageRate)
     order_ids: TradeIds = field(default_factory=lambda: TradeIds("O"))
+    latch_ids: TradeIds = field(default_factory=lambda: TradeIds("L"))
     memory: Memory = field(default_factory=Memory)
     positions: Remembered[Held] = field(default_factory=Remembered)
     exposures: Remembered[Exposure] = field(default_factory=Remembered)
@@ -72,9 +76,13 @@ class Scene:
         self.tools = tools
         self.books: Books = batch.books
         self.connection: Connection = batch.books.connection
-        self.blotter = Blotter(self.connection, tools.memory)
+        self.blotter = Blotter(self.books, tools.memory)
         self.arrivals: list[Order] = []  # released orders that have yet to meet the market
         self.writes: list[Write] = []  # what else this batch writes
+        self.entries: list[AuditEntry] = []  # what the audit trail is told, last of all
+        self.request_id: str | None = None  # of the request that is being done; none of a quote's
+        self.latched: dict[tuple[int, Holder], Latch] = {}  # set by this batch: see `latching`
+        self.repeats: dict[tuple[int, Holder], set[str]] = {}  # orders that executed lately
         self.bound: dict[tuple[int, str], Order] = {}  # orders by client order id, or by idempotency key
         self.exposures: dict[Place, Exposure] = {}  # see `exposing`
         self.elsewhere: dict[int, Any] = {}  # by tenant: see `aggregates`
@@ -155,6 +163,7 @@ class Scene:
         if missing:
             self._switches.update(switches_of(self.connection, missing))
             self.tools.controls.refresh(self.connection, missing, self.now)
+            self.tools.controls.refresh_latches(self.connection, missing)
 
     def quote(self, tenant_id: int, symbol: str) -> Quote | None:
         """Return the symbol's quote, None where there is none."""
@@ -198,6 +207,7 @@ class Scene:
             kind="paper",
             trading_state="ACTIVE",
             orders_stamp="",
+            base_currency=BASE_CURRENCY,
         )
         self.books.imagine(state)
         self.blotter.load({(tenant_id, 0): ""})
@@ -252,6 +262,8 @@ class Scene:
         for place, stamp in self.blotter.stamp().items():
             self.books.stamp(place, stamp)
         self.books.flush(*self.blotter.writes(), *self.writes, events=self.blotter.events)
+        if self.entries:
+            record(self.connection, self.entries)
 
 
 def shortest(amount: Decimal) -> str:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from app.brokers.rules.matching import match_quote, without_price
 from app.brokers.rules.values import BrokerOrder, Executed, Lapsed, MarketEvent, TrailMoved, Triggered
-from app.ledger.errors import BookIsFull
+from app.ledger.errors import BookIsFull, NoRate
 from app.ledger.rules.accounting import Side
 from app.market_data.rules.values import Quote
 from app.money import ZERO
@@ -15,6 +15,7 @@ from app.orders.rules.families import EXITS, exclusive_id
 from app.orders.rules.values import FINAL, WORKING, Order, Status
 from app.orders.service.filling import book_fill
 from app.orders.service.groups import end
+from app.orders.service.judging import note_execution
 from app.orders.service.scene import Scene
 
 
@@ -101,7 +102,8 @@ def due_at(order: Order, quote: Quote) -> bool:
 def _execute(scene: Scene, order: Order, event: Executed, at: str) -> None:
     try:
         book_fill(scene, order, event, at)
-    except BookIsFull as refusal:
+        note_execution(scene, order, at)
+    except (BookIsFull, NoRate) as refusal:
         to = Status.CANCELED if order.filled_quantity else Status.REJECTED
         end(scene, order, to, at, order.broker, broker_words=refusal.detail)
 

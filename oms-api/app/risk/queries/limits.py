@@ -16,7 +16,7 @@ from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
 
 LIMITS = cast("Table", LimitRow.__table__)
 _KEY = ("tenant_id", "scope", "name_key", "code", "is_temporary")
-_COLUMNS = ("scope", "name_key", "name", "code", "value", "until", "set_by", "set_at")
+_COLUMNS = ("scope", "name_key", "name", "code", "value", "until", "set_by", "set_at", "words")
 
 
 def limits_of(tenant_id: int) -> Select[Any]:
@@ -50,8 +50,8 @@ def find_limit(connection: Connection, tenant_id: int, wanted: SetLimit) -> SetL
 def stored_limit(tenant_id: int, limit: SetLimit) -> Write:
     """Set a limit, or set it anew."""
     row = (tenant_id, *limit[:2], limit.code, int(limit.until is not None))
-    rest = (limit.name, fixed(limit.value), limit.until, limit.set_by, limit.set_at)
-    names = ("name", "value", "until", "set_by", "set_at")
+    rest = (limit.name, fixed(limit.value), limit.until, limit.set_by, limit.set_at, limit.words)
+    names = ("name", "value", "until", "set_by", "set_at", "words")
     return upsertion(LIMITS, _KEY + names, _KEY, [(*row, *rest)])
 
 
@@ -73,7 +73,7 @@ def _place(limit: SetLimit) -> tuple[Any, ...]:
 
 def _set_limit(row: Sequence[Any]) -> SetLimit:
     """PostgreSQL gives decimals and instants, SQLite their text to the bulk statements."""
-    scope, key, name, code, value, until, set_by, set_at = row
+    scope, key, name, code, value, until, set_by, set_at, words = row
     return SetLimit(
         LimitScope(scope),
         key,
@@ -83,6 +83,7 @@ def _set_limit(row: Sequence[Any]) -> SetLimit:
         _text(until),
         set_by,
         _text(set_at) or "",
+        words,
     )
 
 

@@ -33,6 +33,12 @@ def price_of(order: Candidate | WorkingOrder, prices: Prices) -> Decimal | None:
     return touch(order.side, prices)
 
 
+def value_of(quantity: Decimal, price: Decimal, rate: Decimal | None = None) -> Decimal:
+    """Return quantity × price in the portfolio's currency; `rate` converts from another."""
+    value = product(quantity, price)
+    return value if rate is None else product(value, rate)
+
+
 def is_waiting(order: Candidate | WorkingOrder) -> bool:
     """Tell whether the order waits for its stop: it is in no book yet."""
     return order.type in _UNTRIGGERED and not order.is_triggered
@@ -53,6 +59,7 @@ def book_of(
     working: Sequence[WorkingOrder] = (),
     prices: Prices = NO_PRICES,
     order: Candidate | None = None,
+    rate: Decimal | None = None,
 ) -> SymbolBook:
     """Return a portfolio's position in one symbol and product together with what works there.
 
@@ -60,9 +67,9 @@ def book_of(
     not count at all, and those of its group are not its opposite side.
     """
     if not working:
-        return SymbolBook(position, mark)
+        return SymbolBook(position, mark, rate=rate)
     exclusive = order.exclusive_id if order else None
-    valued = [(one, product(one.leaves, _price_or(mark, one, prices))) for one in working]
+    valued = [(one, value_of(one.leaves, _price_or(mark, one, prices), rate)) for one in working]
     counted = _counted_once([pair for pair in valued if not exclusive or pair[0].exclusive_id != exclusive])
     buys = [pair for pair in counted if pair[0].side == "BUY"]
     sells = [pair for pair in counted if pair[0].side != "BUY"]
@@ -76,6 +83,7 @@ def book_of(
         len(working),
         min(_resting(working, "SELL", group), default=None),
         max(_resting(working, "BUY", group), default=None),
+        rate,
     )
 
 
@@ -128,11 +136,24 @@ def minus(left: Totals, right: Totals) -> Totals:
     )
 
 
+def converted(totals: Totals, rate: Decimal) -> Totals:
+    """Return totals in another currency; orders are as many as they are."""
+    return Totals(
+        product(totals.shorts, rate),
+        product(totals.buy_value, rate),
+        product(totals.shorting_value, rate),
+        product(totals.gross, rate),
+        product(totals.net_high, rate),
+        product(totals.net_low, rate),
+        totals.orders,
+    )
+
+
 def market_value(book: SymbolBook) -> Decimal:
     """Return quantity × mark, signed like the position."""
     if not book.position or book.mark is None:
         return ZERO
-    return product(book.position, book.mark)
+    return value_of(book.position, book.mark, book.rate)
 
 
 def _price_or(mark: Decimal | None, order: WorkingOrder, prices: Prices) -> Decimal:

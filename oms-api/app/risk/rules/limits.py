@@ -41,8 +41,14 @@ class LimitCode(StrEnum):
     MAX_DAILY_LOSS = "MAX_DAILY_LOSS"
     MAX_DRAWDOWN = "MAX_DRAWDOWN"
     STARTER_PROFILE = "STARTER_PROFILE"
+    REPEATED_EXECUTIONS = "REPEATED_EXECUTIONS"
+    ALLOWED_SYMBOLS = "ALLOWED_SYMBOLS"
+    ALLOWED_SIDES = "ALLOWED_SIDES"
+    ALLOWED_PRODUCTS = "ALLOWED_PRODUCTS"
 
 
+# In the order of the fields of `Permission`: their values are words, parted by commas.
+LISTS = (LimitCode.ALLOWED_SYMBOLS, LimitCode.ALLOWED_SIDES, LimitCode.ALLOWED_PRODUCTS)
 SWITCHES = frozenset({LimitCode.SHORT_SELLING, LimitCode.STARTER_PROFILE})
 # Set for the tenant, these hold for the sum of its portfolios; set for less, for one portfolio.
 AGGREGATES = {
@@ -74,7 +80,9 @@ Rows = Mapping[tuple[LimitCode, LimitScope, str], Decimal]  # by code, scope and
 
 
 class Subject(NamedTuple):
-    """Whose order it is, and for what. Portfolios are name keys."""
+    """Whose order it is, and for what. Portfolios are name keys; `key` is the API key where no person is
+    behind it, as trails name it ("key:algo"). What limits a user limits it by that name too.
+    """
 
     portfolio_key: str
     symbol: str
@@ -82,11 +90,12 @@ class Subject(NamedTuple):
     strategy: str | None = None
     asset_class: str = "equity"
     is_live: bool = False
+    key: str | None = None
 
 
 class SetLimit(NamedTuple):
     """A limit that somebody set; with `until`, canonical text, it ends by itself, and what was set without an
-    end holds again.
+    end holds again. Of a list `words` are the value, parted by commas.
     """
 
     scope: LimitScope
@@ -97,6 +106,7 @@ class SetLimit(NamedTuple):
     until: str | None = None
     set_by: str = ""
     set_at: str = ""
+    words: str | None = None
 
 
 def standing(rows: Iterable[SetLimit], now: str) -> list[SetLimit]:
@@ -120,7 +130,7 @@ def places_in(rows: Rows) -> frozenset[Place]:
 
 def narrowed(subject: Subject, places: frozenset[Place]) -> Subject:
     """Return the subject without the names that no limit is set for: many orders have the rest in common."""
-    portfolio, symbol, user, strategy, asset_class, is_live = subject
+    portfolio, symbol, user, strategy, asset_class, is_live, key = subject
     return Subject(
         portfolio if (LimitScope.PORTFOLIO, portfolio) in places else "",
         symbol if (LimitScope.INSTRUMENT, symbol) in places else "",
@@ -128,6 +138,7 @@ def narrowed(subject: Subject, places: frozenset[Place]) -> Subject:
         strategy if (LimitScope.STRATEGY, strategy) in places else None,
         asset_class,
         is_live,
+        key if (LimitScope.USER, key) in places else None,
     )
 
 
@@ -135,7 +146,7 @@ def limits_for(subject: Subject, rows: Rows) -> Limits:
     """Return the limits of an order. Those that nobody set are the default profile's, or, for a live
     portfolio, missing.
     """
-    places = _places(subject)
+    places = places_of(subject)
     found = {code: _most_specific(code, places, rows) for code in LimitCode}
     firm = {field: rows.get((code, LimitScope.TENANT, "")) for code, field in AGGREGATES.items()}
     if subject.is_live:
@@ -148,11 +159,14 @@ def limits_for(subject: Subject, rows: Rows) -> Limits:
     return _limits(found, firm, missing)
 
 
-def _places(subject: Subject) -> list[Place]:
-    """Return where limits are looked for, the most specific first."""
+def places_of(subject: Subject) -> list[Place]:
+    """Return where limits are looked for, the most specific first. A key comes before the user that its
+    request names: that is a label.
+    """
     named = (
         (LimitScope.INSTRUMENT, subject.symbol),
         (LimitScope.STRATEGY, subject.strategy),
+        (LimitScope.USER, subject.key),
         (LimitScope.USER, subject.user),
         (LimitScope.PORTFOLIO, subject.portfolio_key),
     )
@@ -207,4 +221,5 @@ def _limits(
         firm_open_orders=firm["firm_open_orders"],
         firm_daily_loss=firm["firm_daily_loss"],
         missing=missing,
+        repeated_executions=found[LimitCode.REPEATED_EXECUTIONS] or ZERO,
     )

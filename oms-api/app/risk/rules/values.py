@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from app.money import ZERO
+from app.risk.rules.latches import Latch
 
 
 class TradingState(StrEnum):
@@ -86,7 +87,8 @@ class SymbolBook(NamedTuple):
     `exposure.book_of`.
 
     Values are leaves × price. `shorting_value` is the part of the sells beyond the position. `lowest_offer`
-    and `highest_bid` are limits that rest outside the judged order's group.
+    and `highest_bid` are limits that rest outside the judged order's group. Prices are in the instrument's
+    currency, and where that is not the portfolio's, `rate` converts what they make of quantities.
     """
 
     position: Decimal = ZERO
@@ -99,6 +101,7 @@ class SymbolBook(NamedTuple):
     orders: int = 0
     lowest_offer: Decimal | None = None
     highest_bid: Decimal | None = None
+    rate: Decimal | None = None
 
 
 class Totals(NamedTuple):
@@ -121,9 +124,8 @@ NOTHING = Totals()
 
 
 class Permission(NamedTuple):
-    """What a person or key may trade; None means everything. Portfolios are name keys."""
+    """What may be traded; None means everything. An order without a product has the product NONE."""
 
-    portfolios: frozenset[str] | None = None
     symbols: frozenset[str] | None = None
     sides: frozenset[str] | None = None
     products: frozenset[str] | None = None
@@ -135,6 +137,7 @@ EVERYTHING = Permission()
 class Limits(NamedTuple):
     """The limits that hold for one order, resolved; None is no limit. `missing` are codes that a live
     portfolio needs and nobody set. Those of the firm hold for the sum of all portfolios.
+    `repeated_executions` are orders filled in a minute; zero is no limit.
     """
 
     max_order_quantity: Decimal | None = None
@@ -156,6 +159,8 @@ class Limits(NamedTuple):
     firm_open_orders: Decimal | None = None
     firm_daily_loss: Decimal | None = None
     missing: tuple[str, ...] = ()
+    repeated_executions: Decimal = ZERO
+    permission: Permission = EVERYTHING
 
 
 class RiskInput(NamedTuple):
@@ -165,8 +170,9 @@ class RiskInput(NamedTuple):
     the order itself and what it replaces; `elsewhere` are its other books, `firm` the tenant's other
     portfolios (needed only where the limits have a firm-wide aggregate). `same_order_seconds` is the age of
     the same order of the same person, None where there was none. `pnl_of_day` and `drawdown` are None while
-    unknown. `closed_until` is when the session opens again, None while it is open. `waived` are codes that
-    two people agreed to pass over for this one order.
+    unknown. `latch` stands against who placed the order. `closed_until` is when the session opens again, None
+    while it is open. `no_rate` is the pair of currencies whose rate is missing. `waived` are codes that two
+    people agreed to pass over for this one order.
     """
 
     order: Candidate
@@ -180,7 +186,7 @@ class RiskInput(NamedTuple):
     portfolio_key: str = ""
     state: TradingState = TradingState.ACTIVE
     state_scope: str = "tenant"
-    permission: Permission = EVERYTHING
+    latch: Latch | None = None
     is_person: bool = False
     confirms_repeat: bool = False
     same_order_seconds: Decimal | None = None
@@ -188,4 +194,5 @@ class RiskInput(NamedTuple):
     firm_pnl_of_day: Decimal | None = None
     drawdown: Decimal | None = None
     closed_until: str | None = None
+    no_rate: str | None = None
     waived: frozenset[str] = frozenset()

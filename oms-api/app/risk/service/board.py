@@ -99,6 +99,8 @@ class SwitchBoard:
                 lambda connection: portfolios_of(connection, tenant_id), tenant_id
             )
             held = await self._one_by_one(tenant_id, portfolios)
+            if not held:
+                await self._is_settled(tenant_id)  # one that was being made was not among them
             return turned, len(portfolios) - len(held), held
 
     async def _told_again(self, write: Callable[[Connection], T], tenant_id: int) -> T:
@@ -117,7 +119,7 @@ class SwitchBoard:
                 held.append(place)
         return held
 
-    async def _is_settled(self, tenant_id: int, portfolio_id: int) -> bool:
+    async def _is_settled(self, tenant_id: int, portfolio_id: int | None = None) -> bool:
         try:
             await self.changes.run(lambda connection: settle(connection, tenant_id, portfolio_id), tenant_id)
         except NotPlaced:
@@ -125,9 +127,9 @@ class SwitchBoard:
         return True
 
     async def _retry(self, tenant_id: int, held: Sequence[Place]) -> None:
-        """Settle what somebody held, as soon as they let go."""
+        """Settle what somebody held, as soon as they let go, and what was being made meanwhile."""
         for _ in range(MOST_RETRIES):
             held = await self._one_by_one(tenant_id, held)
-            if not held:
+            if not held and await self._is_settled(tenant_id):
                 return
             await asyncio.sleep(RETRY_SECONDS)

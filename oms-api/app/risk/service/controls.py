@@ -1,16 +1,18 @@
-"""Limits and kill switches as this process knows them: never older than MOST_AGE_SECONDS when they decide."""
+"""Limits and latches as this process knows them: never older than MOST_AGE_SECONDS when they decide."""
 
 import math
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Connection
 
 from app.clock import iso, monotonic_seconds
+from app.risk.queries.latches import Standing, standing_latches
 from app.risk.queries.limits import limits_of_tenants
-from app.risk.queries.switches import switches_of
+from app.risk.rules.latches import Holder, Latch
 from app.risk.rules.limits import (
+    LimitCode,
     Place,
     Rows,
     Subject,
@@ -20,8 +22,8 @@ from app.risk.rules.limits import (
     rows_of,
     standing,
 )
-from app.risk.rules.switches import ALL_ACTIVE, Switches, SwitchScope
-from app.risk.rules.values import Limits, TradingState
+from app.risk.rules.permissions import Lists, lists_of, permission_for
+from app.risk.rules.values import Limits
 
 MOST_AGE_SECONDS = 0.4  # a change acts within 1 s in every process: this, and a slow statement
 _MOST_TENANTS = 10_000
@@ -34,9 +36,14 @@ class _Known:
 
     since: float
     rows: Rows
-    switches: Switches
+    lists: Lists
+    latches: Standing
     places: frozenset[Place]  # where there are limits
     resolved: dict[Subject, Limits]
+    watches: bool = field(init=False)  # whether executions are counted anywhere
+
+    def __post_init__(self) -> None:
+        self.watches = any(code is LimitCode.REPEATED_EXECUTIONS for code, _, _ in self.rows)
 
 
 class Controls:
@@ -52,14 +59,26 @@ class Controls:
         stale = [one for one in tenant_ids if not self._is_fresh(one, moment)]
         if not stale:
             return
-        limits, switches = limits_of_tenants(connection, stale), switches_of(connection, stale)
+        limits, latches = limits_of_tenants(connection, stale), standing_latches(connection, stale)
         if len(self._known) + len(stale) > _MOST_TENANTS:
             self._known.clear()
         for tenant_id in stale:
-            rows = rows_of(standing(limits[tenant_id], iso(now)))
+            hold = standing(limits[tenant_id], iso(now))
+            rows, lists = rows_of(hold), lists_of(hold)
             before = self._known.get(tenant_id)
-            resolved = before.resolved if before is not None and before.rows == rows else {}
-            self._known[tenant_id] = _Known(moment, rows, switches[tenant_id], places_in(rows), resolved)
+            is_same = before is not None and (before.rows, before.lists) == (rows, lists)
+            resolved = before.resolved if before is not None and is_same else {}
+            known = _Known(moment, rows, lists, latches[tenant_id], places_in(rows), resolved)
+            self._known[tenant_id] = known
+
+    def refresh_latches(self, connection: Connection, tenant_ids: Collection[int]) -> None:
+        """Read the latches of those tenants again whose executions are counted; of others they are as old as
+        their limits.
+        """
+        counted = [tenant_id for tenant_id in tenant_ids if self.watches(tenant_id)]
+        if counted:
+            for tenant_id, latches in standing_latches(connection, counted).items():
+                self._known[tenant_id].latches = latches
 
     def limits(self, tenant_id: int, subject: Subject) -> Limits:
         """Return the limits of an order."""
@@ -69,19 +88,26 @@ class Controls:
         if found is None:
             if len(known.resolved) >= _MOST_SUBJECTS:
                 known.resolved.clear()
-            found = known.resolved[subject] = limits_for(subject, known.rows)
+            found = limits_for(subject, known.rows)
+            found = found._replace(permission=permission_for(subject, known.lists))
+            known.resolved[subject] = found
         return found
 
-    def state(
-        self, tenant_id: int, portfolio_key: str, strategy: str | None = None
-    ) -> tuple[TradingState, SwitchScope]:
-        """Return what the kill switches say as of the last refresh, and whose says so.
+    def has_lists(self, tenant_id: int) -> bool:
+        """Tell whether it is set anywhere what may be traded."""
+        return bool(self._known[tenant_id].lists)
 
-        For orders, which reach a broker, read `queries.switches.switches_of` under the portfolios' locks
-        instead.
-        """
-        known = self._known.get(tenant_id)
-        return (known.switches if known else ALL_ACTIVE).state(portfolio_key, strategy)
+    def watches(self, tenant_id: int) -> bool:
+        """Tell whether the tenant's executions are counted anywhere."""
+        return self._known[tenant_id].watches
+
+    def has_latches(self, tenant_id: int) -> bool:
+        """Tell whether any latch of the tenant stands."""
+        return bool(self._known[tenant_id].latches)
+
+    def latch(self, tenant_id: int, holder: Holder) -> Latch | None:
+        """Return the latch that stands against the holder."""
+        return self._known[tenant_id].latches.get(holder)
 
     def forget(self, tenant_id: int) -> None:
         """Read the tenant's anew next time: something was changed by this process. A batch that is under way

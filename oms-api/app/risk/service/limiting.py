@@ -50,4 +50,4 @@ def _event(tenant_id: int, limit: SetLimit, change: LimitChange) -> Write:
 
 
 def _told(limit: SetLimit | None) -> dict[str, str | None] | None:
-    return None if limit is None else {"value": fixed(limit.value), "until": limit.until}
+    return None if limit is None else {"value": limit.words or fixed(limit.value), "until": limit.until}

@@ -1,22 +1,33 @@
-"""The message rate: orders, changes and cancels in a minute. Counted in each process by itself."""
+"""The message rate: orders, changes and cancels in a minute. Processes that share a Redis share it, within
+the tenth of a second that they exchange in; without one each counts for itself.
+"""
 
-import math
+import threading
 from collections.abc import Callable, Hashable
 from decimal import Decimal
 
 from app.clock import monotonic_seconds
+from app.rate_limit import Bucket, Limit, RateState, Taken
 from app.risk.errors import TooManyMessages
 from app.risk.rules.words import told
 
+NAME = "messages"
+_MOST_LIMITS = 10_000
 _MOST_BUCKETS = 100_000
 
 
 class MessageRate:
-    """A bucket for each sender: a minute's worth at once, then a steady rate."""
+    """A bucket for each sender: a minute's worth at once, then a steady rate.
+
+    The writer's thread takes, the event loop exchanges.
+    """
 
     def __init__(self, clock: Callable[[], float] = monotonic_seconds) -> None:
         self._clock = clock
-        self._buckets: dict[Hashable, tuple[float, float]] = {}
+        self._lock = threading.Lock()
+        self._limits: dict[int, Limit] = {}
+        self._buckets: dict[Hashable, Bucket] = {}
+        self._touched: dict[Bucket, None] | None = None
 
     def take(self, sender: Hashable, per_minute: Decimal | None, messages: int = 1) -> None:
         """Count messages of the sender; None is no limit. Raises TooManyMessages, with the seconds to
@@ -24,12 +35,61 @@ class MessageRate:
         """
         if per_minute is None:
             return
-        now, capacity = self._clock(), float(per_minute)  # a count, no amount
-        level, at = self._buckets.get(sender, (capacity, now))
-        level = min(capacity, level + (now - at) * capacity / 60)
-        if level < messages:
-            wait = math.ceil((messages - level) * 60 / capacity) if capacity else 60
-            raise TooManyMessages(f"At most {told(per_minute)} orders, changes and cancels a minute.", wait)
-        if len(self._buckets) >= _MOST_BUCKETS and sender not in self._buckets:
-            self._buckets.clear()
-        self._buckets[sender] = (level - messages, now)
+        with self._lock:
+            bucket = self._bucket(sender, self._limit(int(per_minute)))
+            if bucket.level < messages:
+                raise _refusal(per_minute, bucket)
+            bucket.level -= messages
+            if self._touched is not None:
+                bucket.taken += messages
+                self._touched[bucket] = None
+
+    def share(self) -> None:
+        """Remember from now on which buckets were taken from, for `drain`."""
+        self._touched = {}
+
+    @property
+    def has_touched(self) -> bool:
+        """Whether `drain` would return any."""
+        return bool(self._touched)
+
+    def drain(self) -> list[Taken]:
+        """Return what was taken since the last call."""
+        with self._lock:
+            drained = [Taken(bucket, bucket.taken) for bucket in self._touched or ()]
+            for bucket, _ in drained:
+                bucket.taken = 0
+            self._touched = None if self._touched is None else {}
+        return drained
+
+    def settle(self, bucket: Bucket, level: float) -> None:
+        """Learn what all processes together left of `level`; what was taken here meanwhile comes off it."""
+        with self._lock:
+            bucket.refill(self._clock())
+            bucket.level = min(bucket.level, level - bucket.taken)
+
+    def _bucket(self, sender: Hashable, limit: Limit) -> Bucket:
+        """Return the sender's bucket, whatever limit holds for what it sends just now."""
+        now = self._clock()
+        bucket = self._buckets.get(sender)
+        if bucket is None:
+            if len(self._buckets) >= _MOST_BUCKETS:
+                self._buckets.clear()
+            bucket = self._buckets[sender] = Bucket(limit, sender, now)
+        bucket.limit = limit
+        bucket.refill(now)
+        return bucket
+
+    def _limit(self, per_minute: int) -> Limit:
+        limit = self._limits.get(per_minute)
+        if limit is None:
+            if len(self._limits) >= _MOST_LIMITS:
+                self._limits.clear()
+            limit = self._limits[per_minute] = Limit(NAME, "", per_minute)
+        return limit
+
+
+def _refusal(per_minute: Decimal, bucket: Bucket) -> TooManyMessages:
+    sentence = f"At most {told(per_minute)} orders, changes and cancels a minute."
+    wait = RateState(bucket.limit, bucket.level).more_after_seconds if bucket.limit.per_second else 60
+    return TooManyMessages(sentence, wait)

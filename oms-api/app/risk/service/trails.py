@@ -1,4 +1,4 @@
-"""What the audit trail is told of limits and kill switches."""
+"""What the audit trail is told of limits, kill switches and latches."""
 
 from datetime import datetime
 
@@ -7,8 +7,11 @@ from app.edge import FastRequest
 from app.identity.rules.access import Caller
 from app.money import fixed
 from app.risk.queries.switches import SwitchChange
+from app.risk.rules.latches import Latch
 from app.risk.rules.limits import SetLimit
 from app.risk.service.limiting import LimitChange
+
+RISK = "risk"  # who acts where nobody does: the checks themselves
 
 
 def limit_entry(
@@ -32,4 +35,11 @@ def switch_entry(caller: Caller, request: FastRequest, at: datetime, change: Swi
 
 
 def _facts(limit: SetLimit | None) -> dict[str, str | None] | None:
-    return None if limit is None else {"value": fixed(limit.value), "until": limit.until}
+    return None if limit is None else {"value": limit.words or fixed(limit.value), "until": limit.until}
+
+
+def latch_facts(latch: Latch) -> dict[str, str | int]:
+    """Return what trail and events are told of a latch that was set."""
+    scope, name, symbol = latch.holder
+    counts = {"executions": latch.executions, "most": latch.most}
+    return {"scope": scope.value, "name": name, "symbol": symbol, **counts}

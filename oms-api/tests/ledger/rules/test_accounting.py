@@ -6,13 +6,16 @@ import pytest
 
 from app.ledger.rules.accounting import (
     FLAT,
+    MIXED,
     Fill,
     Position,
     Side,
     apply_fill,
     average_cost,
     closed_quantity,
+    currency_of_fill,
     replay,
+    times_after,
 )
 from tests.factories import buy, sell
 
@@ -86,3 +89,90 @@ def test_only_the_opposite_direction_closes(position, fill, closes):
 def test_replay_goes_on_from_where_it_is_told():
     start = replay([buy("100", "10")])
     assert replay([sell("100", "11")], start) == replay([buy("100", "10"), sell("100", "11")])
+
+
+NOON, LATER, LAST = (
+    "2026-11-20T12:00:00.000000Z",
+    "2026-11-20T13:00:00.000000Z",
+    "2026-11-20T14:00:00.000000Z",
+)
+
+
+def local(side: Side, quantity: str, price: str, rate: str, currency: str | None = "USD") -> Fill:
+    """Return a fill in another currency than the portfolio's."""
+    value = Decimal(quantity) * Decimal(price)
+    return Fill(side, Decimal(quantity), value * Decimal(rate), value, currency)
+
+
+def whole(position: Position) -> tuple[object, ...]:
+    return position.amounts
+
+
+def test_a_position_in_another_currency_costs_in_both():
+    """The example of the rules, in a portfolio of rupees."""
+    position = replay([local(Side.BUY, "10", "200", "83.50"), local(Side.SELL, "4", "210", "84")])
+    assert whole(position) == (6, 100_200, 3_760, 1_200)
+    assert position.currency == "USD"
+
+
+def test_each_currency_is_split_and_rounded_by_itself_through_zero():
+    opened = replay([local(Side.SELL, "3", "100", "80"), local(Side.BUY, "5", "110", "81")])
+    assert whole(opened) == (2, 17_820, -2_730, 220)
+    flat = apply_fill(opened, local(Side.SELL, "2", "100", "80"))
+    assert not any((flat.quantity, flat.cost, flat.local_cost))
+
+
+def test_a_third_of_a_position_releases_a_third_of_both_costs():
+    position = replay([local(Side.BUY, "3", "33.33333333", "3"), local(Side.SELL, "1", "40", "3")])
+    assert (position.cost, position.local_cost) == (Decimal("199.99999998"), Decimal("66.66666666"))
+
+
+def test_a_flat_position_takes_the_currency_of_its_next_fill():
+    flat = replay([local(Side.BUY, "1", "10", "2"), local(Side.SELL, "1", "10", "2")])
+    assert apply_fill(flat, local(Side.BUY, "1", "10", "3", "EUR")).currency == "EUR"
+    own = apply_fill(flat, buy("1", "10"))
+    assert own.currency is None
+    assert own.local_cost == 0
+
+
+def test_fills_in_two_currencies_make_a_position_in_none():
+    mixed = replay([buy("1", "10"), local(Side.BUY, "1", "10", "2")])
+    assert mixed.currency == MIXED
+    assert apply_fill(mixed, local(Side.SELL, "3", "10", "2")).currency == MIXED
+    assert apply_fill(mixed, sell("2", "10")).amounts[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("held", "listed", "currency"),
+    [
+        (FLAT, None, None),
+        (FLAT, "INR", None),
+        (FLAT, "USD", "USD"),
+        (Position(Decimal(1), currency="USD"), "INR", "USD"),
+        (Position(Decimal(1)), "USD", None),
+        (Position(currency="EUR"), "USD", "USD"),
+    ],
+)
+def test_a_fill_is_in_the_currency_of_its_position_else_of_its_instrument(held, listed, currency):
+    assert currency_of_fill(held, listed, "INR") == currency
+
+
+@pytest.mark.parametrize(
+    ("fills", "opened_at", "closed_at"),
+    [
+        ([("BUY", 1, NOON)], NOON, None),
+        ([("BUY", 1, NOON), ("BUY", 1, LATER)], NOON, None),
+        ([("BUY", 2, NOON), ("SELL", 1, LATER)], NOON, None),
+        ([("BUY", 1, NOON), ("SELL", 1, LATER)], None, LATER),
+        ([("BUY", 1, NOON), ("SELL", 2, LATER)], LATER, None),
+        ([("BUY", 1, NOON), ("SELL", 1, LATER), ("SELL", 1, LAST)], LAST, LATER),
+        ([], None, None),
+    ],
+)
+def test_a_position_keeps_when_it_was_opened_and_when_it_was_closed(fills, opened_at, closed_at):
+    position = replay(Fill(Side(side), Decimal(size), Decimal(size), at=at) for side, size, at in fills)
+    assert (position.opened_at, position.closed_at) == (opened_at, closed_at)
+
+
+def test_what_is_flat_and_stays_flat_keeps_its_times():
+    assert times_after(Position(closed_at=NOON), Decimal(0), LATER) == (None, NOON)

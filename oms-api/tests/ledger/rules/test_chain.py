@@ -18,9 +18,13 @@ def test_a_hash_is_over_the_predecessor_and_the_row_as_a_json_array():
     assert hash_of(fields, GENESIS) == hashlib.sha256((GENESIS + text).encode()).hexdigest()
 
 
-def test_version_1_knew_neither_actor_nor_request_id():
-    row = trade_row(actor="slack:T1:U1", request_id="r-1", hash_version=1)
-    known = [value for name, value in row._asdict().items() if name not in {"actor", "request_id", "hash"}]
+CURRENCIES = {"currency", "fx_rate", "local_cost_delta", "position_local_cost"}
+
+
+@pytest.mark.parametrize(("version", "unknown"), [(1, CURRENCIES | {"actor", "request_id"}), (2, CURRENCIES)])
+def test_older_versions_did_not_know_what_came_later(version, unknown):
+    row = trade_row(actor="slack:T1:U1", request_id="r-1", currency="USD", hash_version=version)
+    known = [value for name, value in row._asdict().items() if name not in unknown | {"hash"}]
     text = json.dumps(known, separators=(",", ":"), ensure_ascii=False)
     assert hash_of(row[:-1], GENESIS) == hashlib.sha256((GENESIS + text).encode()).hexdigest()
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from app.ledger.rules.amounts import amounts_of
 from app.ledger.rules.chain import GENESIS, TradeRow, hash_of
-from app.ledger.rules.verification import Check, LedgerState, amounts_of, examine
+from app.ledger.rules.verification import Check, LedgerState, examine
 from tests.factories import trade_row
 
 OPENING = Decimal(1_000_000)
@@ -37,7 +38,7 @@ def test_texts_have_their_form(name, value):
 
 
 def test_a_hash_of_another_version_is_not_taken_on_trust():
-    assert (Check.CHAIN, "hash_version") in found(rechained(hash_version=3))
+    assert (Check.CHAIN, "hash_version") in found(rechained(hash_version=4))
     assert (Check.CHAIN, "hash_version") in found(rechained(hash_version=0))
     assert found(rechained(hash_version=1)) == []
     assert (Check.CHAIN, "actor") in found(rechained(hash_version=1, actor="slack:T1:U1"))
@@ -57,3 +58,47 @@ def test_a_trade_is_of_something(name, value):
 @pytest.mark.parametrize(("key", "request_hash"), [(None, "a" * 64), ("k", None), ("k", "z" * 64), ("k", 7)])
 def test_a_key_goes_with_the_hash_of_its_request(key, request_hash):
     assert (Check.KEY, "request_hash") in found(rechained(idempotency_key=key, request_hash=request_hash))
+
+
+LOCAL = {
+    "currency": "EUR",
+    "fx_rate": "2.00000000",
+    "local_cost_delta": "17500.00000000",
+    "position_local_cost": "17500.00000000",
+    "cost_delta": "35000.00000000",
+    "position_cost": "35000.00000000",
+    "cash_delta": "-35000.00000000",
+    "cash_after": "965000.00000000",
+}
+
+
+def test_a_row_in_another_currency_is_booked_at_its_rate():
+    assert found(rechained(**LOCAL)) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "check", "field"),
+    [
+        ({"fx_rate": "2.00000001"}, Check.POSITION, "position_cost"),
+        ({"fx_rate": "2.00000001"}, Check.CASH, "cash_delta"),
+        ({"fx_rate": "0.00000000"}, Check.VALUE, "fx_rate"),
+        ({"local_cost_delta": "1.00000000"}, Check.POSITION, "local_cost_delta"),
+        ({"position_local_cost": "1.00000000"}, Check.POSITION, "position_local_cost"),
+        ({"currency": "euro"}, Check.FORM, "currency"),
+        ({"currency": None}, Check.FORM, "fx_rate"),
+        ({"fx_rate": None}, Check.FORM, "fx_rate"),
+        ({"position_local_cost": "1"}, Check.FORM, "position_local_cost"),
+        ({"hash_version": 2}, Check.CHAIN, "currency"),
+    ],
+)
+def test_a_row_in_another_currency_that_lies_is_named(change, check, field):
+    assert (check, field) in found(rechained(**(LOCAL | change)))
+
+
+def test_a_row_in_another_currency_than_its_position_is_named():
+    first = rechained(**LOCAL)
+    state = LedgerState(cash=OPENING)
+    state.advance(first, amounts_of(first))
+    second = first._replace(sequence=2, currency="USD")
+    named = {(one.check, one.field) for one in examine(second, amounts_of(second), state)}
+    assert (Check.POSITION, "currency") in named

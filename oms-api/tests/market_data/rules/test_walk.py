@@ -65,6 +65,7 @@ def test_other_keys_walk_elsewhere():
 @pytest.mark.parametrize("draw", [0, 1, 49_000, 2**64 - 1])
 def test_a_symbol_that_nobody_knows_has_a_level_too(draw):
     made = level_of("NOBODY", draw)
+    assert made is not None
     assert 10 <= made.price < 500
     assert made.price % made.tick == 0
 

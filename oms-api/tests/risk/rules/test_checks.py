@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from app.risk.rules.judging import judge
+from app.risk.rules.latches import Holder, Latch, LatchScope
 from app.risk.rules.values import Permission, Prices, Tradable, TradingState
 from tests.risk.situations import denial_of, held, order, risk, working
 
@@ -52,15 +53,32 @@ def test_a_halt_says_whose_it_is():
     ("permission", "told"),
     [
         (Permission(), PASSES),
-        (Permission(frozenset({"growth"}), frozenset({"AAPL"}), frozenset({"BUY"}), frozenset({""})), PASSES),
-        (Permission(portfolios=frozenset({"income"})), ("NOT_PERMITTED", "0")),
+        (Permission(frozenset({"AAPL"}), frozenset({"BUY"}), frozenset({"NONE"})), PASSES),
         (Permission(symbols=frozenset({"MSFT"})), ("NOT_PERMITTED", "0")),
         (Permission(sides=frozenset({"SELL"})), ("NOT_PERMITTED", "0")),
         (Permission(products=frozenset({"CNC"})), ("NOT_PERMITTED", "0")),
     ],
 )
 def test_what_a_person_may_trade(permission, told):
-    assert denied(risk(permission=permission, portfolio_key="growth")) == told
+    assert denied(risk(permission=permission)) == told
+
+
+def test_what_may_not_be_traded_is_told_with_what_may():
+    denial = denial_of(risk(permission=Permission(symbols=frozenset({"MSFT", "IBM"}))))
+    assert (denial.limit, denial.asked) == ("IBM,MSFT", "AAPL")
+    assert denial.message == "You may not trade this symbol: AAPL."
+
+
+def test_a_latched_strategy_is_denied_with_its_numbers():
+    holder = Holder(LatchScope.STRATEGY, "momentum", "AAPL")
+    denial = denial_of(risk(latch=Latch("L1", holder, 7, 5, "2026-11-20T12:00:00.000000Z")))
+    assert (denial.code, denial.limit, denial.asked, denial.largest_passing) == (
+        *("REPEATED_EXECUTION", Decimal(5), Decimal(7), Decimal(0)),
+    )
+    assert denial.message == (
+        "The strategy 'momentum' executed 7 orders in AAPL within a minute, and 5 latch it: "
+        "a person has to release L1."
+    )
 
 
 @pytest.mark.parametrize(
@@ -361,3 +379,24 @@ def test_after_too_large_a_loss_a_portfolio_only_reduces(changes, told):
 def test_not_against_ones_own_resting_order(asked, orders, code):
     told = denied(risk(order=asked, orders=orders))
     assert (told and told[0]) == code
+
+
+def test_what_cannot_be_converted_has_no_value():
+    assert denied(risk(no_rate="ZZZ/USD")) == ("NO_RATE", "0")
+    assert denial_of(risk(no_rate="ZZZ/USD")).asked == "ZZZ/USD"
+
+
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [
+        ({"max_order_value": "5000"}, ("MAX_ORDER_VALUE", "9")),
+        ({"max_position_value": "5000"}, ("MAX_POSITION_VALUE", "9")),
+        ({"max_gross_exposure": "5000"}, ("MAX_GROSS_EXPOSURE", "9")),
+        ({"max_net_exposure": "5000"}, ("MAX_NET_EXPOSURE", "9")),
+        ({"cash": 5000}, ("BUYING_POWER", "9")),
+        ({"max_price": "102", "price_collar_percent": "2"}, PASSES),  # prices are the instrument's
+    ],
+)
+def test_values_are_in_the_portfolios_currency(limits, told):
+    """10 at 101 are 1,010, and 5,050 at a rate of 5."""
+    assert denied(risk(rate=Decimal(5), **limits)) == told

@@ -5,7 +5,17 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.risk.rules.exposure import book_of, minus, plus, price_of, reference, totals_of, touch
+from app.risk.rules.exposure import (
+    book_of,
+    converted,
+    minus,
+    plus,
+    price_of,
+    reference,
+    total_of,
+    totals_of,
+    touch,
+)
 from app.risk.rules.values import NOTHING, Prices, SymbolBook
 from tests.risk.situations import order, working
 
@@ -101,3 +111,11 @@ def test_gross_and_net_are_the_worst_that_the_orders_can_lead_to(position, order
 
 def test_a_position_without_a_mark_is_worth_nothing_yet():
     assert totals_of([SymbolBook(Decimal(5))]).gross == 0
+
+
+@given(st.integers(-100, 100), st.lists(resting, max_size=6), st.integers(1, 100))
+def test_a_book_at_a_rate_is_worth_so_many_times_as_much(position, orders, rate):
+    own = book_of(Decimal(position), Decimal(100), orders, QUOTED)
+    local = book_of(Decimal(position), Decimal(100), orders, QUOTED, rate=Decimal(rate))
+    assert total_of(local) == converted(total_of(own), Decimal(rate))
+    assert (local.buy_quantity, local.lowest_offer) == (own.buy_quantity, own.lowest_offer)

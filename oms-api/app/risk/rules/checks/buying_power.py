@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from app.money import ZERO, product
-from app.risk.rules.exposure import market_value, price_of, reducible
+from app.risk.rules.exposure import market_value, price_of, reducible, value_of
 from app.risk.rules.values import Denial, RiskInput
 from app.risk.rules.words import told
 
@@ -26,9 +26,9 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     if price is None or quantity <= free:
         return None
     if order.side == "BUY":
-        needed = product(quantity, price)
+        needed = value_of(quantity, price, risk.book.rate)
     else:
-        needed = product(SHORTING_MARGIN, product(quantity - free, price))
+        needed = product(SHORTING_MARGIN, value_of(quantity - free, price, risk.book.rate))
     power = buying_power(risk)
     if needed <= power:
         return None

@@ -2,8 +2,7 @@
 
 from decimal import Decimal
 
-from app.money import product
-from app.risk.rules.exposure import market_value, price_of, reducible
+from app.risk.rules.exposure import market_value, price_of, reducible, value_of
 from app.risk.rules.values import Denial, RiskInput
 from app.risk.rules.words import told
 
@@ -16,7 +15,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
         return None
     if quantity <= reducible(risk.book, risk.order.side):
         return None
-    gross = risk.elsewhere.gross + _gross_here(risk, product(quantity, price))
+    gross = risk.elsewhere.gross + _gross_here(risk, value_of(quantity, price, risk.book.rate))
     if most is not None and gross > most:
         sentence = f"The gross exposure of a portfolio may be at most {told(most)}."
         return Denial("MAX_GROSS_EXPOSURE", sentence, most, gross)

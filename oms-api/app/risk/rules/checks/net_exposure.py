@@ -2,8 +2,7 @@
 
 from decimal import Decimal
 
-from app.money import product
-from app.risk.rules.exposure import market_value, price_of
+from app.risk.rules.exposure import market_value, price_of, value_of
 from app.risk.rules.values import Denial, RiskInput
 from app.risk.rules.words import told
 
@@ -16,7 +15,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     price = price_of(risk.order, risk.prices)
     if (most is None and firm_most is None) or price is None:
         return None
-    net = _net(risk) + product(quantity, price)
+    net = _net(risk) + value_of(quantity, price, risk.book.rate)
     if most is not None and net > most:
         sentence = f"The net exposure of a portfolio may be at most {told(most)}."
         return Denial("MAX_NET_EXPOSURE", sentence, most, net)

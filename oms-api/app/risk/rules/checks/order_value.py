@@ -2,8 +2,7 @@
 
 from decimal import Decimal
 
-from app.money import product
-from app.risk.rules.exposure import price_of
+from app.risk.rules.exposure import price_of, value_of
 from app.risk.rules.values import Denial, RiskInput
 from app.risk.rules.words import told
 
@@ -16,7 +15,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     most = risk.limits.max_order_value
     if most is None:
         return None
-    value = product(quantity, price)
+    value = value_of(quantity, price, risk.book.rate)
     if value <= most:
         return None
     return Denial("MAX_ORDER_VALUE", f"An order may be worth at most {told(most)}.", most, value)

@@ -2,8 +2,7 @@
 
 from decimal import Decimal
 
-from app.money import product
-from app.risk.rules.exposure import market_value, price_of, reducible
+from app.risk.rules.exposure import market_value, price_of, reducible, value_of
 from app.risk.rules.values import Denial, RiskInput
 from app.risk.rules.words import told
 
@@ -14,7 +13,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     price = price_of(order, risk.prices)
     if most is None or price is None or quantity <= reducible(book, order.side):
         return None
-    held, added = market_value(book), product(quantity, price)
+    held, added = market_value(book), value_of(quantity, price, book.rate)
     value = held + book.buy_value + added if order.side == "BUY" else book.sell_value + added - held
     if value <= most:
         return None

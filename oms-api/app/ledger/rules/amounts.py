@@ -1,0 +1,124 @@
+"""The amounts of a row of the ledger, and the form that its fields must have."""
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from app.ledger.rules.accounting import Position
+from app.ledger.rules.chain import COLUMNS, TradeRow
+from app.money import ZERO, product
+
+
+class Amounts(NamedTuple):
+    """The amounts of a row as numbers; the last three only where it was traded in another currency."""
+
+    quantity: Decimal
+    price: Decimal
+    gmv: Decimal
+    charges: Decimal
+    realized_pnl: Decimal
+    quantity_delta: Decimal
+    cost_delta: Decimal
+    cash_delta: Decimal
+    position_quantity: Decimal
+    position_cost: Decimal
+    position_realized_pnl: Decimal
+    portfolio_realized_pnl: Decimal
+    cash_after: Decimal
+    fx_rate: Decimal | None = None
+    local_cost_delta: Decimal = ZERO
+    position_local_cost: Decimal = ZERO
+
+    @property
+    def value(self) -> Decimal:
+        """The row's value in the portfolio's currency."""
+        return self.gmv if self.fx_rate is None else product(self.gmv, self.fx_rate)
+
+    @property
+    def position(self) -> Position:
+        """The position after the row, without its currency and times."""
+        held = (self.position_quantity, self.position_cost, self.position_realized_pnl)
+        return Position(*held, self.position_local_cost)
+
+    @property
+    def change(self) -> Position:
+        """What the row did to the position."""
+        moved = (self.quantity_delta, self.cost_delta, self.realized_pnl)
+        return Position(*moved, self.local_cost_delta)
+
+
+def amounts_of(row: TradeRow) -> Amounts | None:
+    """Return the row's amounts, or None where the row is not in canonical form."""
+    if not _is_formed(row):
+        return None
+    texts = _amount_texts(row)
+    return Amounts(*map(Decimal, texts if row.currency is None else texts + _local_texts(row)))
+
+
+def misforms(row: TradeRow) -> Iterator[tuple[str, object, str]]:
+    """Yield the fields that are not in canonical form: name, what it holds, the words for what it must be."""
+    forms = _FORMS if row.currency is None else _FORMS | _LOCAL_FORMS
+    for name, value in zip(COLUMNS, row, strict=True):
+        form = forms.get(name)
+        if row.currency is None and name in _LOCAL_FORMS and value is not None:
+            yield name, value, "null without a currency"
+        if form and not (isinstance(value, str) and re.fullmatch(form, value, re.ASCII)):
+            yield name, value, f"text of the form {form}"
+        elif name in _COUNTS and type(value) is not int:
+            yield name, value, "a whole number"
+
+
+_TRADED = slice(COLUMNS.index("quantity"), COLUMNS.index("realized_pnl") + 1)
+_MOVED = slice(COLUMNS.index("quantity_delta"), COLUMNS.index("position_realized_pnl") + 1)
+_SUMMED = slice(COLUMNS.index("portfolio_realized_pnl"), COLUMNS.index("cash_after") + 1)
+_LOCAL = slice(COLUMNS.index("fx_rate"), COLUMNS.index("position_local_cost") + 1)
+_TIMES = slice(COLUMNS.index("executed_at"), COLUMNS.index("created_at") + 1)
+_AMOUNT = r"-?[0-9]{1,16}\.[0-9]{8}"
+_INSTANT = r"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9]\.[0-9]{6}Z"
+_ALWAYS = (*COLUMNS[_TRADED], *COLUMNS[_MOVED], *COLUMNS[_SUMMED])
+_FORMS = {
+    "kind": "trade|reversal",
+    "side": "BUY|SELL",
+    **dict.fromkeys(_ALWAYS, _AMOUNT),
+    **dict.fromkeys(COLUMNS[_TIMES], _INSTANT),
+}
+_LOCAL_FORMS = {"currency": "[A-Z]{3}", **dict.fromkeys(COLUMNS[_LOCAL], _AMOUNT)}
+_FORMED = re.compile(
+    rf"(?:trade|reversal) (?:BUY|SELL)(?: {_INSTANT}){{2}}(?: {_AMOUNT}){{{len(_ALWAYS)}}}", re.ASCII
+)
+_LOCALLY_FORMED = re.compile(rf"[A-Z]{{3}}(?: {_AMOUNT}){{{len(COLUMNS[_LOCAL])}}}", re.ASCII)
+_COUNTS = ("sequence", "trades_after", "buys_after", "hash_version")
+
+
+def _amount_texts(row: TradeRow) -> tuple[str, ...]:
+    fields: tuple[Any, ...] = row
+    return fields[_TRADED] + fields[_MOVED] + fields[_SUMMED]
+
+
+def _local_texts(row: TradeRow) -> tuple[str, ...]:
+    fields: tuple[Any, ...] = row
+    return fields[_LOCAL]
+
+
+def _is_formed(row: TradeRow) -> bool:
+    if (
+        not type(row.sequence)
+        is type(row.trades_after)
+        is type(row.buys_after)
+        is type(row.hash_version)
+        is int
+    ):
+        return False
+    texts = (row.kind, row.side, row.executed_at, row.created_at, *_amount_texts(row))
+    try:
+        return _FORMED.fullmatch(" ".join(texts)) is not None and _is_locally_formed(row)
+    except TypeError:
+        return False
+
+
+def _is_locally_formed(row: TradeRow) -> bool:
+    """What was traded in another currency says so whole, anything else not at all."""
+    if row.currency is None:
+        return not any(text is not None for text in _local_texts(row))
+    return _LOCALLY_FORMED.fullmatch(" ".join((row.currency, *_local_texts(row)))) is not None

@@ -1,0 +1,28 @@
+"""What the outbox tells of the ledger."""
+
+import orjson
+
+from app.ledger.rules.chain import TradeRow
+from app.money import money_text, quantity_text
+
+
+def trade_told(row: TradeRow, portfolio_name: str) -> str:
+    """Return the facts of the event that a row was recorded, as JSON; what does not apply is left out."""
+    facts = {
+        "trade_id": row.trade_id,
+        "portfolio_id": row.portfolio_id,
+        "portfolio_name": portfolio_name,
+        "sequence": row.sequence,
+        "kind": row.kind,
+        "symbol": row.symbol,
+        "side": row.side,
+        "quantity": quantity_text(row.quantity),
+        "price": money_text(row.price),
+        "gmv": money_text(row.gmv),
+        "realized_pnl": money_text(row.realized_pnl),
+    }
+    if row.order_id is not None:
+        facts["order_id"] = row.order_id
+    if row.currency is not None and row.fx_rate is not None:
+        facts |= {"currency": row.currency, "fx_rate": money_text(row.fx_rate)}
+    return orjson.dumps(facts).decode()

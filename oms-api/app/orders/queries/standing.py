@@ -1,0 +1,30 @@
+"""Where something stands in a symbol."""
+
+from typing import cast
+
+from sqlalchemy import Connection, Table, select, union
+
+from app.ledger.models import Portfolio, PositionRow
+from app.money import ZERO
+from app.orders.models import IS_OPEN, OrderRecord
+
+_PORTFOLIOS = cast("Table", Portfolio.__table__)
+_POSITIONS = cast("Table", PositionRow.__table__)
+_ORDERS = cast("Table", OrderRecord.__table__)
+
+
+def currencies_standing_in(connection: Connection, tenant_id: int, symbol: str) -> set[str]:
+    """Return the currencies of the tenant's portfolios that hold the symbol or have an open order in it."""
+    held = select(_POSITIONS.c.portfolio_id).where(
+        _POSITIONS.c.tenant_id == tenant_id, _POSITIONS.c.symbol == symbol, _POSITIONS.c.quantity != ZERO
+    )
+    working = select(_ORDERS.c.portfolio_id).where(
+        _ORDERS.c.tenant_id == tenant_id, _ORDERS.c.symbol == symbol, IS_OPEN
+    )
+    there = union(held, working).subquery()
+    statement = (
+        select(_PORTFOLIOS.c.base_currency)
+        .where(_PORTFOLIOS.c.tenant_id == tenant_id, _PORTFOLIOS.c.id.in_(select(there.c.portfolio_id)))
+        .distinct()
+    )
+    return set(connection.execute(statement).scalars())

@@ -1,0 +1,21 @@
+"""At which prices the exits of a position stand."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from app.ledger.rules.marks import Exits
+from app.orders.rules.families import SHARING
+from app.orders.rules.values import WORKING, Order, OrderType
+
+
+def levels(quantity: Decimal, orders: Iterable[Order]) -> Exits:
+    """Return where a position of that signed quantity is taken off: of several stops, and of several targets,
+    the one that the price reaches first. Only exits and pairs at the market count.
+    """
+    side = "SELL" if quantity > 0 else "BUY"
+    exits = [one for one in orders if one.side == side and one.role in SHARING and one.status in WORKING]
+    targets = [one.limit_price for one in exits if one.type is OrderType.LIMIT and one.limit_price]
+    trails = (one.trail_level or one.stop_price for one in exits if one.type is not OrderType.LIMIT)
+    stops = [price for price in trails if price is not None]
+    first, last = (max, min) if side == "SELL" else (min, max)
+    return Exits(first(stops, default=None), last(targets, default=None))

@@ -1,0 +1,86 @@
+"""What risk and orders have against a trade that is only reported."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import Connection
+from typing_extensions import override
+
+from app.ledger.service.books import PortfolioState
+from app.ledger.service.commands import RecordTrade
+from app.ledger.service.guarding import Guard
+from app.money import ZERO
+from app.orders.queries.book import open_orders_of
+from app.orders.rules.families import exclusive_id
+from app.orders.rules.values import WORKING, Order
+from app.risk.queries import renaming
+from app.risk.queries.switches import opening_state, switches_of
+from app.risk.rules.limits import Subject
+from app.risk.rules.permissions import refusal
+from app.risk.rules.switches import SwitchScope
+from app.risk.service.controls import Controls
+
+
+@dataclass(frozen=True, slots=True)
+class Guarding(Guard):
+    """One for each process."""
+
+    controls: Controls
+
+    @override
+    def opening_state(self, connection: Connection, tenant_id: int, name_key: str) -> str:
+        return opening_state(connection, tenant_id, name_key)
+
+    @override
+    def renamed(self, connection: Connection, tenant_id: int, key: str, new_key: str, new_name: str) -> None:
+        renaming.rename_portfolio(connection, tenant_id, key, new_key, new_name)
+
+    @override
+    def look(self, connection: Connection, tenant_ids: Collection[int], now: datetime) -> None:
+        self.controls.refresh(connection, tenant_ids, now)
+
+    @override
+    def forbids(self, work: RecordTrade, portfolio: PortfolioState) -> str | None:
+        origin = work.origin
+        if not self.controls.has_lists(origin.tenant_id):
+            return None
+        subject = Subject(
+            portfolio_key=portfolio.name_key,
+            symbol=work.symbol,
+            user=origin.actor or origin.user_id,
+            is_live=portfolio.kind == "live",
+            key=f"key:{origin.source}" if origin.actor is None else None,
+        )
+        permission = self.controls.limits(origin.tenant_id, subject).permission
+        refused = refusal(permission, work.symbol, work.side.value, work.product)
+        return None if refused is None else f"You may not trade this {refused.what}: {refused.asked}."
+
+    @override
+    def stopped_by(self, connection: Connection, portfolio: PortfolioState) -> str:
+        switches = switches_of(connection, [portfolio.tenant_id])[portfolio.tenant_id]
+        state, scope = switches.state(portfolio.name_key)
+        return scope if state.value == portfolio.trading_state else SwitchScope.PORTFOLIO
+
+    @override
+    def held_back(self, connection: Connection, portfolio: PortfolioState, work: RecordTrade) -> Decimal:
+        place = (portfolio.tenant_id, portfolio.id)
+        return held_by(open_orders_of(connection, place, work.symbol), work)
+
+
+def held_by(orders: Iterable[Order], work: RecordTrade) -> Decimal:
+    """Return what the working orders of the trade's symbol, product and side may still fill; of those that
+    exclude each other the largest counts.
+    """
+    total, largest = ZERO, dict[str, Decimal]()
+    for order in orders:
+        is_here = (order.product, order.side) == (work.product, work.side.value)
+        if not is_here or order.status not in WORKING:
+            continue
+        exclusive = exclusive_id(order)
+        if exclusive is None:
+            total += order.leaves_quantity
+        else:
+            largest[exclusive] = max(largest.get(exclusive, ZERO), order.leaves_quantity)
+    return total + sum(largest.values(), ZERO)

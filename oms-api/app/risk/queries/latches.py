@@ -1,0 +1,99 @@
+"""Statements about latches."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import Connection, Table, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from app.clock import iso
+from app.risk.models import STANDS, LatchRow
+from app.risk.rules.latches import Holder, Latch, LatchScope
+
+LATCHES = cast("Table", LatchRow.__table__)
+_COLUMNS = (
+    *("id", "scope", "name", "symbol", "executions", "most", "set_at"),
+    *("released_at", "released_by", "reason"),
+)
+_PICKED = [LATCHES.c[name] for name in _COLUMNS]
+
+Standing = dict[Holder, Latch]
+
+
+def standing_latches(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, Standing]:
+    """Return the latches that stand, by tenant: one statement, for the writer."""
+    found: dict[int, Standing] = {tenant_id: {} for tenant_id in tenant_ids}
+    statement = select(LATCHES.c.tenant_id, *_PICKED).where(LATCHES.c.tenant_id.in_(sorted(found)), STANDS)
+    for tenant_id, *row in connection.execute(statement):
+        latch = _latch(row)
+        found[tenant_id][latch.holder] = latch
+    return found
+
+
+def released_at(connection: Connection, tenant_id: int, holder: Holder) -> str | None:
+    """Return when a latch of the holder was released last, None where none ever was."""
+    statement = select(func.max(LATCHES.c.released_at)).where(LATCHES.c.tenant_id == tenant_id, *_of(holder))
+    return _text(connection.execute(statement).scalar_one())
+
+
+def set_latch(connection: Connection, tenant_id: int, latch: Latch) -> bool:
+    """Store a latch; False where one of the holder stands already. Waits for whoever is just setting one."""
+    values = {
+        "tenant_id": tenant_id,
+        "id": latch.id,
+        **latch.holder._asdict(),
+        "executions": latch.executions,
+        "most": latch.most,
+        "set_at": datetime.fromisoformat(latch.set_at),
+    }
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(LATCHES).values(**values).on_conflict_do_nothing()
+    return connection.execute(statement).rowcount > 0
+
+
+def list_latches(
+    connection: Connection, tenant_id: int, count: int, before: str | None, stands: bool | None
+) -> list[Latch]:
+    """Return latches, the newest first: those before the id `before`; with `stands` only those that do, or do
+    not.
+    """
+    statement = select(*_PICKED).where(LATCHES.c.tenant_id == tenant_id)
+    if before is not None:
+        statement = statement.where(LATCHES.c.id < before)
+    if stands is not None:
+        statement = statement.where(LATCHES.c.released_at.is_(None) == stands)
+    found = connection.execute(statement.order_by(LATCHES.c.id.desc()).limit(count))
+    return [_latch(row) for row in found]
+
+
+def find_latch(connection: Connection, tenant_id: int, latch_id: str) -> Latch | None:
+    """Return a latch, locked until the transaction is over; None where there is none of that id."""
+    statement = select(*_PICKED).where(LATCHES.c.tenant_id == tenant_id, LATCHES.c.id == latch_id)
+    row = connection.execute(statement.with_for_update()).one_or_none()
+    return _latch(row) if row else None
+
+
+def release_latch(connection: Connection, tenant_id: int, latch: Latch) -> None:
+    """Write down that a latch was released, when, by whom and why."""
+    said = {
+        "released_at": None if latch.released_at is None else datetime.fromisoformat(latch.released_at),
+        "released_by": latch.released_by,
+        "reason": latch.reason,
+    }
+    mine = (LATCHES.c.tenant_id == tenant_id, LATCHES.c.id == latch.id)
+    connection.execute(update(LATCHES).where(*mine).values(**said))
+
+
+def _of(holder: Holder) -> tuple[Any, ...]:
+    return tuple(LATCHES.c[name] == value for name, value in holder._asdict().items())
+
+
+def _latch(row: Sequence[Any]) -> Latch:
+    latch_id, scope, name, symbol, executions, most, set_at, released, by, reason = row
+    holder = Holder(LatchScope(scope), name, symbol)
+    return Latch(latch_id, holder, executions, most, _text(set_at) or "", _text(released), by, reason)
+
+
+def _text(instant: datetime | str | None) -> str | None:
+    return iso(instant) if isinstance(instant, datetime) else instant

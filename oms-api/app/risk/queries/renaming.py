@@ -1,0 +1,60 @@
+"""What was set for a portfolio by its name follows it to another one."""
+
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, Table, delete, select, tuple_, update
+
+from app.ledger.models import Portfolio
+from app.risk.models import KillSwitchRow, LimitRow
+from app.risk.queries.switches import switches_of
+from app.risk.rules.switches import strictest
+from app.risk.rules.values import TradingState
+
+_SWITCHES = cast("Table", KillSwitchRow.__table__)
+_LIMITS = cast("Table", LimitRow.__table__)
+_PORTFOLIOS = cast("Table", Portfolio.__table__)
+
+
+def rename_portfolio(connection: Connection, tenant_id: int, key: str, new_key: str, new_name: str) -> None:
+    """Let the kill switch and the limits of a portfolio, which has its new name already, bear that name.
+
+    Of two switches the stricter stays; what was set for the portfolio itself replaces limits that wait for
+    the name. Its trading state is then what the switches say.
+    """
+    if key != new_key:
+        _drop_the_milder_switch(connection, tenant_id, key, new_key)
+        _drop_replaced_limits(connection, tenant_id, key, new_key)
+    for table in (_SWITCHES, _LIMITS):
+        named = {"name_key": new_key, "name": new_name}
+        connection.execute(update(table).where(*_of(table, tenant_id, key)).values(**named))
+    state, _ = switches_of(connection, [tenant_id])[tenant_id].state(new_key)
+    mine = (_PORTFOLIOS.c.tenant_id == tenant_id, _PORTFOLIOS.c.name_key == new_key)
+    connection.execute(update(_PORTFOLIOS).where(*mine).values(trading_state=state.value))
+
+
+def _drop_the_milder_switch(connection: Connection, tenant_id: int, key: str, new_key: str) -> None:
+    own, waiting = _switch(connection, tenant_id, key), _switch(connection, tenant_id, new_key)
+    if own is None or waiting is None:
+        return
+    states = TradingState(own["state"]), TradingState(waiting["state"])
+    if strictest(*states) is not states[0]:
+        said = {name: waiting[name] for name in ("state", "reason", "set_by", "set_at")}
+        connection.execute(update(_SWITCHES).where(*_of(_SWITCHES, tenant_id, key)).values(**said))
+    connection.execute(delete(_SWITCHES).where(*_of(_SWITCHES, tenant_id, new_key)))
+
+
+def _switch(connection: Connection, tenant_id: int, key: str) -> RowMapping | None:
+    statement = select(_SWITCHES).where(*_of(_SWITCHES, tenant_id, key)).with_for_update()
+    return connection.execute(statement).mappings().one_or_none()
+
+
+def _drop_replaced_limits(connection: Connection, tenant_id: int, key: str, new_key: str) -> None:
+    what = (_LIMITS.c.code, _LIMITS.c.is_temporary)
+    own = connection.execute(select(*what).where(*_of(_LIMITS, tenant_id, key))).all()
+    if own:
+        replaced = tuple_(*what).in_([tuple(row) for row in own])
+        connection.execute(delete(_LIMITS).where(*_of(_LIMITS, tenant_id, new_key), replaced))
+
+
+def _of(table: Table, tenant_id: int, key: str) -> tuple[ColumnElement[Any], ...]:
+    return (table.c.tenant_id == tenant_id, table.c.scope == "portfolio", table.c.name_key == key)

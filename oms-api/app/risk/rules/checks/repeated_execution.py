@@ -1,0 +1,18 @@
+"""A strategy or key that was latched trades no more by itself in that symbol."""
+
+from decimal import Decimal
+
+from app.risk.rules.values import Denial, RiskInput
+
+
+def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
+    """Deny every order of a latched strategy or key until a person releases it."""
+    latch = risk.latch
+    if latch is None:
+        return None
+    scope, name, symbol = latch.holder
+    sentence = (
+        f"The {scope} {name!r} executed {latch.executions} orders in {symbol} within a minute, and "
+        f"{latch.most} latch it: a person has to release {latch.id}."
+    )
+    return Denial("REPEATED_EXECUTION", sentence, Decimal(latch.most), Decimal(latch.executions))

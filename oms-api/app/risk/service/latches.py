@@ -1,0 +1,49 @@
+"""Releasing latches: by a named person, once."""
+
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection
+
+from app.clock import iso
+from app.database import write
+from app.events.service import new_events
+from app.identity.service.once import Asking, Change
+from app.risk.errors import LatchIsReleased, NoSuchLatch
+from app.risk.queries import latches as queries
+from app.risk.rules.latches import Latch
+from app.risk.service.trails import latch_facts
+
+
+def release(
+    connection: Connection, asking: Asking, latch_id: str, reason: str | None, now: datetime
+) -> Change:
+    """Let a strategy or key go on, and tell of it. Raises NoSuchLatch, LatchIsReleased."""
+    tenant_id, person, at = asking.caller.tenant_id, asking.caller.person or "", iso(now)
+    found = queries.find_latch(connection, tenant_id, latch_id)
+    if found is None:
+        raise NoSuchLatch(latch_id)
+    if found.released_at is not None:
+        raise LatchIsReleased(latch_id, found.released_at, found.released_by or "")
+    latch = found._replace(released_at=at, released_by=person, reason=reason)
+    queries.release_latch(connection, tenant_id, latch)
+    facts = latch_facts(latch)
+    told = {"latch_id": latch.id, **facts, "reason": reason, "released_by": person}
+    write(connection, new_events([(tenant_id, "latch.released", orjson.dumps(told).decode(), at)]))
+    entry = asking.entry(now, "latch.released", latch.id, facts, {"reason": reason})
+    return Change(shown(latch), [entry])
+
+
+def shown(latch: Latch) -> dict[str, Any]:
+    """Return a latch as `LatchOut` describes it."""
+    return {
+        "id": latch.id,
+        **latch.holder._asdict(),
+        "executions": latch.executions,
+        "limit": latch.most,
+        "set_at": latch.set_at,
+        "released_at": latch.released_at,
+        "released_by": latch.released_by,
+        "reason": latch.reason,
+    }

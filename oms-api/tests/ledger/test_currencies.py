@@ -1,0 +1,170 @@
+"""What is traded in another currency than its portfolio's: both costs, at each fill's rate."""
+
+from decimal import Decimal
+
+import pytest
+
+from app.verify import verify_database
+from tests.risk.desks import events
+
+SHARE = {"tick_size": "0.01", "lot_size": "1", "currency": "USD"}
+
+
+def rate(desk, price, pair="USD/INR"):
+    desk.quote(pair, None, None, price)
+
+
+@pytest.fixture
+def rupees(desk):
+    """A desk with a portfolio of 1,000,000 INR, and a share that is listed in USD."""
+    return in_rupees(desk)
+
+
+def in_rupees(desk):
+    made = {"name": "Growth", "base_currency": "INR", "opening_cash": "1000000"}
+    assert desk.post("/portfolios", made).status_code == 201
+    assert desk.put("/instruments/AAPL", SHARE).status_code == 200
+    rate(desk, "83.50")
+    return desk
+
+
+def by_reports(desk, side, quantity, price):
+    desk.trade(side=side, quantity=quantity, price=price, gmv=None)
+
+
+def by_orders(desk, side, quantity, price):
+    desk.quote("AAPL", price, price, price)
+    assert desk.order(side=side, quantity=quantity)["status"] == "FILLED"
+
+
+@pytest.mark.parametrize("trade", [by_reports, by_orders])
+def test_the_example_of_the_rules(rupees, trade):
+    trade(rupees, "BUY", "10", "200")
+    rate(rupees, "84")
+    trade(rupees, "SELL", "4", "210")
+    rate(rupees, "85")
+    rupees.quote("AAPL", "205", "205", "205")
+    book, held = rupees.portfolio(), rupees.get("/positions/Growth/AAPL").json()
+    assert (book["base_currency"], book["realized_pnl"]) == ("INR", "3760.00")
+    assert {name: held[name] for name in ("quantity", "mark", "currency", "fx_rate", "local_cost")} == {
+        "quantity": "6", "mark": "205.00", "currency": "USD", "fx_rate": "85.00", "local_cost": "1200.00",
+    }  # fmt: skip
+    assert {name: held[name] for name in ("base_currency", "cost", "avg_cost", "market_value")} == {
+        "base_currency": "INR", "cost": "100200.00", "avg_cost": "16700.00", "market_value": "104550.00",
+    }  # fmt: skip
+    assert (held["realized_pnl"], held["unrealized_pnl"]) == ("3760.00", "4350.00")
+    assert Decimal(book["cash"]) + Decimal(held["market_value"]) == 1_008_110
+
+
+def test_a_trade_tells_its_price_in_its_own_currency_and_the_rate(rupees):
+    told = rupees.buy("10", "200")
+    assert (told["price"], told["gmv"], told["currency"], told["fx_rate"]) == (
+        "200.00",
+        "2000.00",
+        "USD",
+        "83.50",
+    )
+    assert told["position"]["cost"] == "167000.00"
+    assert rupees.trades()[0] == told
+    [event] = events(rupees, "trade.recorded")
+    assert (event["data"]["currency"], event["data"]["fx_rate"]) == ("USD", "83.50")
+
+
+@pytest.mark.parametrize("symbol", ["INFY", "MSFT"])
+def test_what_nobody_listed_or_is_listed_in_the_portfolios_own_is_not_converted(rupees, symbol):
+    rupees.put("/instruments/INFY", SHARE | {"currency": "INR"})
+    told = rupees.buy("10", "200", symbol=symbol)
+    assert (told["position"]["cost"], told["currency"], told["fx_rate"]) == ("2000.00", None, None)
+    held = rupees.get(f"/positions/Growth/{symbol}").json()
+    assert (held["currency"], held["base_currency"]) == ("INR", "INR")
+    assert (held["fx_rate"], held["local_cost"]) == (None, None)
+
+
+def test_without_a_rate_a_report_is_refused(desk):
+    desk.put("/instruments/GOLD", SHARE | {"currency": "ZZZ"})
+    answer = desk.report(symbol="GOLD")
+    assert answer.status_code == 422
+    [error] = answer.json()["errors"]
+    assert (error["field"], error["code"]) == ("symbol", "no_rate")
+    assert "ZZZ/USD" in error["message"]
+    rate(desk, "0.5", "ZZZ/USD")
+    assert desk.trade(symbol="GOLD", gmv="1000")["position"]["cost"] == "500.00"
+
+
+def test_in_a_batch_the_others_stand(desk):
+    desk.put("/instruments/GOLD", SHARE | {"currency": "ZZZ"})
+    body = {"symbol": "AAPL", "quantity": "1", "price": "5", "side": "BUY", "portfolio_name": "Growth"}
+    told = desk.post("/trades:batch", {"trades": [body | {"symbol": "GOLD"}, body]}).json()["outcomes"]
+    assert [one["status"] for one in told] == [422, 201]
+
+
+def test_a_short_and_through_zero_in_another_currency(rupees):
+    rupees.sell("3", "100")
+    rate(rupees, "80")
+    after = rupees.buy("5", "110")
+    # 3 of 5 close: 550 × 80 × 3/5 = 26,400 against 300 × 83.5 = 25,050; 2 open for the rest.
+    assert (after["realized_pnl"], after["position"]["cost"]) == ("-1350.00", "17600.00")
+    assert rupees.get("/positions/Growth/AAPL").json()["local_cost"] == "220.00"
+
+
+def test_a_reversal_replays_both_currencies(serve):
+    with serve() as service:
+        rupees = in_rupees(service.desk())
+        _reverse_the_second(rupees)
+        assert verify_database(service.engine).clean
+
+
+def _reverse_the_second(rupees):
+    rupees.buy("10", "200")
+    rate(rupees, "90")
+    second = rupees.buy("10", "300")
+    undone = rupees.reverse(second["trade_id"]).json()["trade"]
+    assert (undone["currency"], undone["fx_rate"]) == ("USD", "90.00")
+    held = rupees.get("/positions/Growth/AAPL").json()
+    assert (held["cost"], held["local_cost"]) == ("167000.00", "2000.00")
+    assert rupees.portfolio()["cash"] == "833000.00"
+
+
+def test_a_position_stays_in_its_currency_until_it_is_flat(rupees):
+    first = rupees.buy("10", "200")
+    answer = rupees.put("/instruments/AAPL", SHARE | {"currency": "EUR"})
+    assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (409, "conflict")
+    assert rupees.put("/instruments/AAPL", SHARE | {"lot_size": "2"}).status_code == 200
+    rupees.sell("10", "200")
+    assert rupees.put("/instruments/AAPL", SHARE | {"currency": "EUR"}).status_code == 200
+    rate(rupees, "1.2", "EUR/USD")
+    assert rupees.buy("10", "100")["fx_rate"] == "100.20"
+    assert rupees.reverse(first["trade_id"]).status_code == 409
+
+
+def test_to_list_what_is_held_is_to_change_its_currency_or_not(rupees):
+    rupees.buy("10", "200", symbol="MSFT")
+    assert rupees.put("/instruments/MSFT", SHARE).status_code == 409
+    assert rupees.put("/instruments/MSFT", SHARE | {"currency": "INR"}).status_code == 200
+
+
+def test_an_open_order_holds_the_currency_too(desk):
+    desk.put("/instruments/AAPL", SHARE)
+    desk.quote("AAPL", "99", "101", "100")
+    order = desk.order(type="LIMIT", limit_price="50", time_in_force="GTC")
+    assert desk.put("/instruments/AAPL", SHARE | {"currency": "EUR"}).status_code == 409
+    desk.post(f"/orders/{order['id']}/cancel", {})
+    assert desk.put("/instruments/AAPL", SHARE | {"currency": "EUR"}).status_code == 200
+
+
+def test_where_nobody_quotes_the_rate_any_more_a_position_is_valued_by_its_costs(desk):
+    desk.put("/instruments/GOLD", SHARE | {"currency": "ZZZ"})
+    rate(desk, "0.5", "ZZZ/USD")
+    desk.buy("10", "100", symbol="GOLD")
+    desk.quote("ZZZ/USD", "0.4", None, None)  # a bid alone is no mark
+    desk.quote("GOLD", "120", "120", "120")
+    held = desk.get("/positions/Growth/GOLD").json()
+    assert (held["fx_rate"], held["unrealized_pnl"]) == ("0.50", "100.00")
+
+
+def test_a_book_of_the_past_shows_what_it_cost_then(rupees):
+    rupees.buy("10", "200")
+    rate(rupees, "90")
+    rupees.buy("10", "200")
+    then = rupees.portfolio(as_of="1")
+    assert (then["cash"], then["positions"]["AAPL"]["cost"]) == ("833000.00", "167000.00")

@@ -1,0 +1,69 @@
+"""What one currency is worth in another, from the quotes of pairs."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.market_data.rules.rates import pairs_of, rate_of
+from app.market_data.rules.values import Quote
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+def last(**prices):
+    """Return quotes by symbol: EUR_USD="1.15" is the last price of EUR/USD."""
+    return {
+        symbol: Quote(symbol, None, None, Decimal(price), None, None, NOON, "manual")
+        for symbol, price in ((name.replace("_", "/"), price) for name, price in prices.items())
+    }
+
+
+@pytest.mark.parametrize(
+    ("pair", "quotes", "rate"),
+    [
+        ("USD/INR", last(USD_INR="83.5"), "83.50000000"),
+        ("INR/USD", last(USD_INR="83.5"), "0.01197605"),  # 1 / 83.5
+        ("USD/INR", last(USD_INR="83.5", INR_USD="0.02"), "83.50000000"),  # their own pair first
+        ("EUR/INR", last(EUR_USD="1.2", USD_INR="83.5"), "100.20000000"),
+        ("INR/EUR", last(EUR_USD="1.2", USD_INR="83.5"), "0.00998004"),
+        ("JPY/INR", last(USD_JPY="156", USD_INR="88.6"), "0.56794872"),  # rounded once: 88.6 / 156
+        ("EUR/INR", last(EUR_INR="99", EUR_USD="1.2", USD_INR="83.5"), "99.00000000"),
+        ("EUR/EUR", {}, "1"),
+        ("EUR/INR", last(EUR_USD="1.2"), None),
+        ("EUR/INR", last(USD_INR="83.5"), None),
+        ("EUR/USD", {"EUR/USD": None}, None),
+        ("USD/INR", last(INR_USD="1000000000"), None),  # nothing is left of it at 8 places
+        ("USD/INR", last(USD_INR="83.123456785"), "83.12345678"),  # half-even
+    ],
+)
+def test_a_rate_is_that_of_the_pair_else_the_inverse_else_by_way_of_dollars(pair, quotes, rate):
+    currency, _, base = pair.partition("/")
+    assert rate_of(currency, base, quotes) == (None if rate is None else Decimal(rate))
+
+
+def test_the_middle_of_a_quote_goes_before_its_last_price():
+    quote = Quote("USD/INR", Decimal(83), Decimal(84), Decimal(90), None, None, NOON, "manual")
+    assert rate_of("USD", "INR", {"USD/INR": quote}) == Decimal("83.5")
+    assert rate_of("USD", "INR", {"USD/INR": quote._replace(ask=None)}) == 90
+    assert rate_of("USD", "INR", {"USD/INR": quote._replace(ask=None, last=None)}) is None
+
+
+def test_a_rate_that_no_column_holds_is_none():
+    assert rate_of("EUR", "INR", last(EUR_USD="1e15", USD_INR="1e15")) is None
+
+
+def test_the_pairs_that_may_tell():
+    assert pairs_of("USD", "INR") == ("USD/INR", "INR/USD")
+    assert pairs_of("EUR", "INR") == ("EUR/INR", "INR/EUR", "EUR/USD", "USD/EUR", "USD/INR", "INR/USD")
+
+
+@given(st.decimals(Decimal("0.001"), Decimal(1000), places=8))
+def test_there_and_back_is_where_one_was(price):
+    quotes = last(EUR_USD=price)
+    there, back = rate_of("EUR", "USD", quotes), rate_of("USD", "EUR", quotes)
+    assert there is not None
+    assert back is not None
+    assert abs(there * back - 1) <= Decimal("0.00001")

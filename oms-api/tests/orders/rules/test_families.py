@@ -1,0 +1,76 @@
+"""Exits and closes: who yields to whom, and how much each may still take off."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.orders.rules.families import cuts, yielders
+from app.orders.rules.making import Family, Home, new_order
+from app.orders.rules.values import GroupKind, OrderType, Role, Ticket
+
+HOME = Home(1, 1, "key", None, "2026-11-20T12:00:00.000000Z")
+
+
+def order(name, quantity, role=Role.TAKE_PROFIT, group=None, side="SELL", product=""):
+    ticket = Ticket("AAPL", side, OrderType.MARKET, Decimal(quantity), product=product)
+    return new_order(name, HOME, ticket, Decimal(quantity), Family(None, group, GroupKind.BRACKET, role))
+
+
+def told(found):
+    return [(one.id, keeps) for one, keeps in found]
+
+
+def test_what_takes_no_more_than_there_is_stays():
+    assert cuts([order("a", 6, group="A"), order("b", 4, group="B")], Decimal(10)) == []
+    assert cuts([], Decimal(0)) == []
+
+
+def test_of_orders_that_share_a_quantity_one_counts():
+    pair = [order("a", 6, group="A"), order("b", 6, Role.STOP_LOSS, group="A")]
+    assert cuts(pair, Decimal(6)) == []
+    assert told(cuts(pair, Decimal(4))) == [("a", 4), ("b", 4)]
+
+
+def test_of_unequal_siblings_only_what_is_too_large_is_cut():
+    pair = [order("a", 6, group="A"), order("b", 3, Role.STOP_LOSS, group="A")]
+    assert told(cuts(pair, Decimal(4))) == [("a", 4)]
+
+
+def test_the_first_give_way_first():
+    three = [order(name, 5, group=name) for name in "abc"]
+    assert told(cuts(three, Decimal(8))) == [("a", 0), ("b", 3)]
+
+
+@given(st.lists(st.integers(1, 9), max_size=6), st.integers(0, 30))
+def test_after_the_cut_they_take_no_more_than_is_left_and_no_less_than_they_could(sizes, left):
+    orders = [order(str(number), size, group=str(number)) for number, size in enumerate(sizes)]
+    kept = {str(number): Decimal(size) for number, size in enumerate(sizes)}
+    kept |= {one.id: keeps for one, keeps in cuts(orders, Decimal(left))}
+    assert sum(kept.values()) == min(sum(sizes), left)
+
+
+@pytest.mark.parametrize(
+    ("of", "other", "yields"),
+    [
+        (Role.CLOSING, Role.TAKE_PROFIT, True),
+        (Role.CLOSING, Role.STOP_LOSS, True),
+        (Role.CLOSING, Role.EITHER, True),
+        (Role.CLOSING, Role.CLOSING, False),
+        (Role.CLOSING, Role.ENTRY, False),
+        (Role.CLOSING, None, False),
+        (Role.STOP_LOSS, Role.CLOSING, True),
+        (Role.EITHER, Role.CLOSING, True),
+        (Role.STOP_LOSS, Role.TAKE_PROFIT, False),
+    ],
+)
+def test_exits_yield_to_closes_and_closes_to_exits(of, other, yields):
+    one = order("other", 5, other)
+    assert yielders(order("a", 5, of), [one]) == ([one] if yields else [])
+
+
+def test_nobody_yields_on_the_other_side_in_another_product_or_to_themselves():
+    close = order("a", 5, Role.CLOSING)
+    others = [order("b", 5, side="BUY"), order("c", 5, product="MIS"), order("a", 5)]
+    assert yielders(close, others) == []

@@ -1,0 +1,233 @@
+"""A close and the exits of its position: together they never take more off than there is."""
+
+import pytest
+
+from app.brokers.rules.settings import PaperSettings
+from app.brokers.rules.values import Executed
+from app.orders.rules.values import OrderType, Protection, Role, Status, Target
+from tests.orders.rig import Rig, amount
+from tests.orders.test_stopping import turn
+
+LEGS = {"take_profit": {"limit_price": "120"}, "stop_loss": {"stop_price": "80"}}
+
+
+def close(desk, quantity=None):
+    body = {"portfolio_name": "Growth", "symbol": "AAPL", "quantity": quantity}
+    answer = desk.post("/positions:close", body)
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def exits(desk, order):
+    return {leg["role"]: leg for leg in desk.found(order["id"])["legs"]}
+
+
+def leaves(desk, order):
+    """Return what the take-profit and the stop-loss may still fill."""
+    return tuple(exits(desk, order)[role]["leaves_quantity"] for role in ("take_profit", "stop_loss"))
+
+
+def held(desk):
+    return desk.portfolio()["positions"]["AAPL"]["quantity"]
+
+
+def test_a_part_that_is_closed_is_cut_off_both_exits(market):
+    order = market.order(quantity="100", **LEGS)
+    closed = close(market, "40")
+    assert (closed["status"], closed["role"]) == ("FILLED", "closing")
+    assert leaves(market, order) == ("60", "60")
+    (cut,) = (one for one in market.found(exits(market, order)["stop_loss"]["id"])["events"][-1:])
+    assert (cut["reason"], cut["actor"], cut["to_status"]) == ("Cut to 60", "group", "ACCEPTED")
+    market.quote("AAPL", "79", "80", "79")
+    assert held(market) == "0"
+
+
+@pytest.mark.parametrize("quantity", [None, "100"])
+def test_what_is_closed_whole_leaves_no_exit(market, quantity):
+    order = market.order(quantity="100", **LEGS)
+    close(market, quantity)
+    assert {leg["status"] for leg in exits(market, order).values()} == {"CANCELED"}
+
+
+def test_exits_that_cover_less_than_what_is_left_stay(market):
+    order = market.order(quantity="60", **LEGS)
+    market.order(quantity="40")
+    close(market, "30")
+    assert leaves(market, order) == ("60", "60")
+    close(market, "20")
+    assert leaves(market, order) == ("50", "50")
+
+
+def test_the_oldest_exits_give_way_first(market):
+    first, second = (market.order(quantity="50", **LEGS) for _ in range(2))
+    close(market, "60")
+    assert leaves(market, second) == ("40", "40")
+    assert {leg["status"] for leg in exits(market, first).values()} == {"CANCELED"}
+
+
+def test_a_short_is_closed_in_part_as_well(market):
+    legs = {"take_profit": {"limit_price": "80"}, "stop_loss": {"stop_price": "120"}}
+    order = market.order(side="SELL", quantity="10", **legs)
+    close(market, "4")
+    assert leaves(market, order) == ("6", "6")
+
+
+def test_a_pair_that_takes_the_position_off_is_cut_too(market):
+    market.order(quantity="10")
+    ticket = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "SELL", "quantity": "10"}
+    pair = [{**ticket, "type": "LIMIT", "limit_price": "120"}, {**ticket, "type": "STOP", "stop_price": "80"}]
+    made = market.post("/orders:group", {"kind": "OCO", "orders": pair}).json()["orders"]
+    close(market, "4")
+    assert [market.found(one["id"])["leaves_quantity"] for one in made] == ["6", "6"]
+    close(market)
+    assert {market.found(one["id"])["status"] for one in made} == {"CANCELED"}
+
+
+def test_a_plain_opposite_order_leaves_the_exits_alone(market):
+    """As other brokers do: who sells by themselves knows what else they asked for."""
+    order = market.order(quantity="10", **LEGS)
+    market.order(side="SELL", quantity="4")
+    assert leaves(market, order) == ("10", "10")
+
+
+@pytest.mark.parametrize("rest", [None, "6"])
+def test_a_close_of_a_part_leaves_plain_orders_alone(market, rest):
+    market.order(quantity="10")
+    plain = market.order(side="SELL", type="LIMIT", limit_price="120", quantity="10")
+    close(market, "4")
+    assert market.found(plain["id"])["leaves_quantity"] == "10"
+    close(market, rest)
+    assert market.found(plain["id"])["status"] == "CANCELED"
+
+
+def test_another_product_keeps_its_exits(market):
+    order = market.order(quantity="10", product="NRML", **LEGS)
+    market.order(quantity="10")
+    close(market, "5")
+    assert leaves(market, order) == ("10", "10")
+
+
+def test_a_part_is_closed_while_only_reducing_is_allowed(market):
+    order = market.order(quantity="10", **LEGS)
+    turn(market, "REDUCING")
+    assert close(market, "4")["status"] == "FILLED"
+    assert leaves(market, order) == ("6", "6")
+
+
+def kept_back(market):
+    """A bracket that filled under a halt, which is over: its exits wait for the next quote."""
+    order = market.order(type="LIMIT", limit_price="90", quantity="10", time_in_force="GTC", **LEGS)
+    turn(market, "HALTED")
+    market.quote("AAPL", "88", "89", "89")
+    assert {leg["status"] for leg in exits(market, order).values()} == {"HELD"}
+    turn(market, "ACTIVE")
+    return order
+
+
+def test_exits_that_a_halt_kept_back_end_with_the_position(market):
+    order = kept_back(market)
+    close(market)
+    assert {leg["status"] for leg in exits(market, order).values()} == {"CANCELED"}
+
+
+def test_exits_that_a_halt_kept_back_are_let_go_for_what_is_left(market):
+    order = kept_back(market)
+    close(market, "4")
+    market.quote("AAPL", "89", "90", "89")
+    assert leaves(market, order) == ("6", "6")
+
+
+def test_exits_are_cut_by_what_fills_and_a_resting_close_comes_before_them(market):
+    order = market.order(quantity="10", **LEGS)
+    market.quote("AAPL", "99", "101", "100", bid_size="1")
+    resting = close(market, "4")
+    assert (resting["status"], leaves(market, order)) == ("PARTIALLY_FILLED", ("9", "9"))
+    market.quote("AAPL", "79", "80", "79", bid_size="20")  # the stop is reached, and the close has its rest
+    assert market.found(resting["id"])["status"] == "FILLED"
+    assert exits(market, order)["stop_loss"]["filled_quantity"] == "6"
+    assert held(market) == "0"
+
+
+def test_an_exit_cuts_a_close_that_rests(market):
+    order = market.order(quantity="10", **LEGS)
+    market.quote("AAPL", "99", "101", "100", bid_size="1")
+    resting = close(market)
+    assert exits(market, order)["stop_loss"]["leaves_quantity"] == "9"
+    assert resting["leaves_quantity"] == "9"
+
+
+def rest_of_close(rig, quantity="4"):
+    """A bracket of 10 whose position is being closed by `quantity`, of which 1 has filled."""
+    entry = rig.place(take_profit=Target(amount("120")), stop_loss=Protection(amount("80")))
+    rig.quote("99", "101", "100", bid_size="1")
+    resting = rig.close(quantity=quantity).orders[0].order
+    assert resting.filled_quantity == 1
+    return entry, resting
+
+
+def leg_of(rig, entry, role):
+    legs = [rig.order(entry._replace(id=row[0])) for row in rig.rows("SELECT id FROM orders")]
+    return next(leg for leg in legs if (leg.parent_id, leg.role) == (entry.id, role))
+
+
+def test_what_the_broker_fills_of_an_exit_is_not_closed_again(rig):
+    entry, resting = rest_of_close(rig)
+    stop = leg_of(rig, entry, "stop_loss")
+    rig.report(stop, Executed(stop.id, "X-1", amount("7"), amount("80"), amount("560"), rig.now))
+    assert rig.order(resting).leaves_quantity == 2
+    rig.report(stop, Executed(stop.id, "X-2", amount("2"), amount("80"), amount("160"), rig.now))
+    assert rig.order(resting).status is Status.CANCELED
+
+
+def test_a_rejected_close_leaves_the_exits(engine):
+    rig = Rig(engine)
+    rig.quote("99", "101", "100")
+    entry = rig.place(take_profit=Target(amount("120")), stop_loss=Protection(amount("80")))
+    rig.paper = PaperSettings(reject_share=amount("1"))
+    rig.restart()
+    rig.quote("99", "101", "100")
+    assert rig.close().orders[0].order.status is Status.REJECTED
+    assert leg_of(rig, entry, "stop_loss").leaves_quantity == 10
+
+
+def test_an_entry_does_not_go_on_without_its_exits(rig):
+    rig.quote("99", "101", "100", ask_size="4")
+    entry = rig.place(type="LIMIT", limit_price="101", stop_loss=Protection(amount("80")))
+    rig.quote("102", "103", "102")  # away from the entry, which a sale below its limit would meet
+    rig.place(type="MARKET", quantity="2", side="SELL")
+    rig.close(quantity="1")
+    assert leg_of(rig, entry, "stop_loss").leaves_quantity == 1
+    assert rig.order(entry).status is Status.PARTIALLY_FILLED
+    rig.close()
+    assert rig.order(entry).status is Status.CANCELED
+    assert leg_of(rig, entry, "stop_loss").status is Status.CANCELED
+
+
+def test_an_entry_whose_exits_are_all_cut_ends_with_them(rig):
+    entries = []
+    for ask in ("101", "103"):
+        rig.quote("99", ask, "100", ask_size="4")
+        entries.append(rig.place(type="LIMIT", limit_price=ask, stop_loss=Protection(amount("80"))))
+    rig.quote("104", "105", "104")
+    rig.close(quantity="5")
+    assert [rig.order(entry).status for entry in entries] == [Status.CANCELED, Status.PARTIALLY_FILLED]
+    assert [leg_of(rig, entry, "stop_loss").leaves_quantity for entry in entries] == [0, 3]
+
+
+def test_exits_whose_entries_still_work_give_way_last(rig):
+    rig.quote("99", "101", "100", ask_size="4")
+    open_entry = rig.place(type="LIMIT", limit_price="101", stop_loss=Protection(amount("80")))
+    rig.quote("102", "103", "102")
+    whole = rig.place(quantity="4", stop_loss=Protection(amount("80")))
+    rig.close(quantity="3")
+    assert leg_of(rig, open_entry, "stop_loss").leaves_quantity == 4
+    assert leg_of(rig, whole, "stop_loss").leaves_quantity == 1
+    rig.close(quantity="4")
+    assert rig.order(open_entry).status is Status.PARTIALLY_FILLED
+    assert leg_of(rig, open_entry, "stop_loss").leaves_quantity == 1
+
+
+def test_the_closing_order_is_a_market_order_of_its_own(rig):
+    rig.place()
+    closed = rig.close(quantity="4").orders[0].order
+    assert (closed.type, closed.role, closed.group_id) == (OrderType.MARKET, Role.CLOSING, None)

@@ -1,0 +1,186 @@
+"""Orders for what is traded in another currency than the portfolio's: judged and booked at the rate."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from app.brokers.rules.values import Executed
+from app.database import unit_of_work
+from app.instruments.queries import set_terms
+from app.instruments.rules import Instrument
+from tests.orders.rig import Rig, amount
+from tests.risk.desks import put_limit, put_quote, try_order
+
+SHARE = {"tick_size": "0.01", "lot_size": "1", "currency": "USD"}
+
+
+@pytest.fixture
+def rupees(desk):
+    """A desk with a book of 1,000,000 INR, 80 of them for a dollar, and a share at 100 dollars."""
+    made = {"name": "Growth", "base_currency": "INR", "opening_cash": "1000000"}
+    assert desk.post("/portfolios", made).status_code == 201
+    assert desk.put("/instruments/AAPL", SHARE).status_code == 200
+    put_quote(desk, "USD/INR", bid=None, ask=None, last="80")
+    put_quote(desk, bid="100", ask="100")
+    return desk
+
+
+def denial_of(answer):
+    assert answer.status_code == 422, answer.text
+    return answer.json()["denial"]
+
+
+def test_a_fill_is_booked_at_the_rate_and_the_order_tells_its_own_prices(rupees):
+    order = rupees.order(quantity="10")
+    assert order["average_price"] == "100.00"
+    [fill] = rupees.found(order["id"])["fills"]
+    assert fill["value"] == "1000.00"
+    [trade] = rupees.trades()
+    assert (trade["gmv"], trade["currency"], trade["fx_rate"]) == ("1000.00", "USD", "80.00")
+    assert rupees.portfolio()["cash"] == "920000.00"
+
+
+def test_without_a_rate_an_order_is_denied_and_a_preview_says_so(desk):
+    desk.put("/instruments/AAPL", SHARE | {"currency": "ZZZ"})
+    put_quote(desk)
+    ticket = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10", "type": "MARKET"}
+    seen = desk.post("/orders:preview", ticket).json()
+    denial = denial_of(try_order(desk))
+    assert denial == seen["denial"]
+    assert (denial["code"], denial["asked"], denial["largest_passing"]) == ("NO_RATE", "ZZZ/USD", "0")
+    assert (seen["expected_value"], seen["cash_after"]) == ("1010.00", None)
+
+
+def test_a_preview_tells_cash_in_the_portfolios_currency(rupees):
+    ticket = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10", "type": "MARKET"}
+    seen = rupees.post("/orders:preview", ticket).json()
+    assert (seen["expected_value"], seen["cash_after"]) == ("1000.00", "920000.00")
+
+
+@pytest.mark.parametrize(
+    ("code", "limit"),
+    [
+        ("MAX_ORDER_VALUE", "80000"),
+        ("MAX_POSITION_VALUE", "80000"),
+        ("MAX_GROSS_EXPOSURE", "80000"),
+        ("MAX_NET_EXPOSURE", "80000"),
+    ],
+)
+def test_limits_of_value_are_in_the_portfolios_currency(rupees, code, limit):
+    put_limit(rupees, code, limit, "portfolio", "Growth")
+    denial = denial_of(try_order(rupees, quantity="11"))
+    assert (denial["code"], denial["asked"], denial["largest_passing"]) == (code, "88000", "10")
+    assert try_order(rupees, quantity="10").status_code == 201
+
+
+def test_buying_power_is_in_the_portfolios_currency(rupees):
+    rupees.order(quantity="100", type="LIMIT", limit_price="100", time_in_force="GTC")
+    denial = denial_of(try_order(rupees, quantity="26"))
+    assert (denial["code"], denial["limit"], denial["asked"]) == ("BUYING_POWER", "200000", "208000")
+
+
+def test_the_collar_and_the_range_of_prices_are_the_instruments_own(rupees):
+    put_limit(rupees, "MAX_PRICE", "105")
+    assert try_order(rupees, type="LIMIT", limit_price="104").status_code == 201
+    put_limit(rupees, "MAX_PRICE", "1000")
+    denial = denial_of(try_order(rupees, type="LIMIT", limit_price="111"))
+    assert (denial["code"], denial["limit"], denial["asked"]) == ("PRICE_COLLAR", "110", "111")
+
+
+def test_what_stands_is_valued_anew_at_another_rate(rupees):
+    put_limit(rupees, "MAX_GROSS_EXPOSURE", "1000000", "portfolio", "Growth")
+    rupees.order(quantity="10", type="LIMIT", limit_price="100", time_in_force="GTC")
+    rupees.put("/instruments/INFY", SHARE | {"currency": "INR"})
+    put_quote(rupees, "INFY", bid="100", ask="100")
+    assert try_order(rupees, symbol="INFY", quantity="1").status_code == 201
+    put_quote(rupees, "USD/INR", bid=None, ask=None, last="90")
+    put_limit(rupees, "MAX_GROSS_EXPOSURE", "90000", "portfolio", "Growth")
+    denial = denial_of(try_order(rupees, symbol="INFY", quantity="1"))
+    assert (denial["code"], denial["asked"]) == ("MAX_GROSS_EXPOSURE", "90200")
+
+
+def test_the_firm_is_added_up_in_the_currency_of_the_portfolio_that_asks(rupees):
+    rupees.buy("10", "100", portfolio_name="Dollars")
+    put_limit(rupees, "MAX_GROSS_EXPOSURE", "160000")
+    denial = denial_of(try_order(rupees, quantity="11"))
+    assert (denial["code"], denial["asked"], denial["largest_passing"]) == (
+        *("FIRM_GROSS_EXPOSURE", "168000", "10"),
+    )
+    assert try_order(rupees, quantity="10").status_code == 201
+    put_limit(rupees, "MAX_GROSS_EXPOSURE", "2000")
+    assert denial_of(try_order(rupees, portfolio_name="Dollars", quantity="1"))["asked"] == "2100"
+
+
+def test_the_firm_cannot_be_added_up_without_a_rate(rupees):
+    made = {"name": "Odd", "base_currency": "ZZZ", "opening_cash": "1000"}
+    assert rupees.post("/portfolios", made).status_code == 201
+    put_limit(rupees, "MAX_GROSS_EXPOSURE", "160000")
+    assert try_order(rupees, quantity="1").status_code == 201  # that one is empty
+    rupees.buy("1", "10", portfolio_name="Odd", symbol="ROPE")
+    denial = denial_of(try_order(rupees, quantity="1"))
+    assert (denial["code"], denial["asked"]) == ("NO_RATE", "ZZZ/INR")
+
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def euros(engine):
+    """A writer whose portfolio is in dollars, and a share in euros at 100."""
+    with unit_of_work(engine) as connection:
+        set_terms(connection, 1, Instrument("AAPL", currency="EUR", is_listed=True), NOON)
+    rig = Rig(engine)
+    rig.quote("2", "2", "2", symbol="EUR/USD")
+    rig.quote("100", "100", "100")
+    return rig
+
+
+def forget_rates(rig):
+    with rig.engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM quotes WHERE symbol = 'EUR/USD'")
+
+
+def executed(order, quantity):
+    return Executed(order.id, f"x{quantity}", Decimal(quantity), Decimal(100), Decimal(quantity) * 100, NOON)
+
+
+def booked(rig):
+    return [amount(row[0]) for row in rig.rows("SELECT fx_rate FROM trades ORDER BY sequence")]
+
+
+def resting(rig, **changes):
+    return rig.place(type="LIMIT", limit_price="95", quantity="10", time_in_force="GTC", **changes)
+
+
+def test_a_fill_that_comes_without_a_rate_is_booked_at_what_the_position_cost(euros):
+    order = resting(euros)
+    euros.place(quantity="10")
+    forget_rates(euros)
+    assert euros.report(order, executed(order, "4")).filled_quantity == 4
+    assert booked(euros) == [2, 2]
+
+
+def test_or_at_the_rate_of_the_newest_trade(euros):
+    order = resting(euros)
+    euros.place(quantity="1")
+    euros.place(quantity="1", side="SELL")
+    forget_rates(euros)
+    assert euros.report(order, executed(order, "4")).filled_quantity == 4
+    assert booked(euros) == [2, 2, 2]
+
+
+def test_where_there_never_was_one_it_is_noted_and_not_booked(euros):
+    order = resting(euros)
+    forget_rates(euros)
+    assert euros.report(order, executed(order, "4")).filled_quantity == 0
+    assert booked(euros) == []
+    [words] = euros.rows("SELECT broker_words FROM order_events WHERE reason = 'not applied'")
+    assert "EUR/USD" in words[0]
+
+
+def test_what_matches_without_any_rate_ends(euros):
+    order = resting(euros)
+    forget_rates(euros)
+    euros.quote("90", "90", "90")
+    assert euros.order(order).status == "REJECTED"

@@ -1,0 +1,139 @@
+"""Flattening: what is closed for whom, how long it waits, and what stands there as the proof."""
+
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import text
+
+from app.orders.queries.flat import Held
+from app.orders.service.flattening import shares
+from tests.orders.test_stopping import turn
+
+
+def held(market, portfolio="Growth"):
+    return {symbol: one["quantity"] for symbol, one in market.portfolio(portfolio)["positions"].items()}
+
+
+def flatten(market, scope="tenant", name=None, key=None):
+    body = {"scope": scope, "name": name, "state": "HALTED", "flatten": True}
+    answer = market.post("/kill-switch", body, {"Idempotency-Key": key} if key else None)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["flattened"]
+
+
+def test_a_close_without_a_price_waits_as_long_as_it_takes(market):
+    market.quote("NEW", None, "11", None)  # nobody bids
+    market.trade(symbol="NEW", quantity="5", gmv="50")
+    proof = flatten(market)
+    order = market.found(proof["closed"][0])
+    assert (order["status"], order["time_in_force"], order["type"]) == ("ACCEPTED", "GTC", "MARKET")
+    assert [(one["symbol"], one["quantity"]) for one in proof["left"]] == [("NEW", "5")]
+    market.quote("NEW", "9", "11", "10")
+    assert market.found(order["id"])["status"] == "FILLED"
+    assert held(market)["NEW"] == "0"
+
+
+def test_flattening_again_sends_no_second_close(market):
+    market.quote("NEW", None, "11", None)  # nobody bids
+    market.trade(symbol="NEW", quantity="5", gmv="50")
+    [first], [second] = flatten(market)["closed"], flatten(market)["closed"]
+    assert market.found(first)["status"] == "CANCELED"
+    market.quote("NEW", "9", "11", "10")
+    assert (market.found(second)["status"], held(market)["NEW"]) == ("FILLED", "0")
+
+
+def test_a_flatten_under_a_key_closes_every_position(market):
+    market.order(quantity="10")
+    market.order(symbol="MSFT", side="SELL", quantity="3")
+    market.order(quantity="4", portfolio_name="Other")
+    proof = flatten(market, key="flatten-1")
+    assert (len(proof["closed"]), proof["left"]) == (3, [])
+
+
+def test_of_a_strategy_its_own_part_of_each_position_is_closed(market):
+    market.order(quantity="10")
+    market.order(quantity="7", strategy="momentum")
+    market.order(quantity="2", side="SELL", strategy="momentum")
+    market.order(quantity="4", portfolio_name="Other", strategy="momentum")
+    market.order(symbol="MSFT", quantity="3", strategy="carry")
+    resting = market.order(type="LIMIT", limit_price="90", strategy="momentum")
+    proof = flatten(market, "strategy", "momentum")
+    assert (proof["canceled"], len(proof["closed"]), proof["left"]) == ([resting["id"]], 2, [])
+    closes = [market.found(order_id) for order_id in proof["closed"]]
+    told = [(one["portfolio_name"], one["side"], one["quantity"], one["strategy"]) for one in closes]
+    assert told == [("Growth", "SELL", "5", "momentum"), ("Other", "SELL", "4", "momentum")]
+    assert held(market) == {"AAPL": "10", "MSFT": "3"}
+    assert held(market, "Other") == {"AAPL": "0"}
+    again = flatten(market, "strategy", "momentum")
+    assert (again["closed"], again["left"]) == ([], [])
+
+
+def test_a_short_of_a_strategy_is_bought_back(market):
+    market.order(quantity="7", side="SELL", strategy="momentum")
+    market.order(quantity="1", side="SELL")
+    [order_id] = flatten(market, "strategy", "momentum")["closed"]
+    closed = market.found(order_id)
+    assert (closed["side"], closed["quantity"], held(market)["AAPL"]) == ("BUY", "7", "-1")
+
+
+def test_a_strategy_closes_no_more_than_there_is_and_never_the_other_way(market):
+    market.order(quantity="10", strategy="momentum")
+    market.order(quantity="6", side="SELL")
+    assert [market.found(one)["quantity"] for one in flatten(market, "strategy", "momentum")["closed"]] == [
+        "4"
+    ]
+    turn(market, "ACTIVE", scope="strategy", name="momentum")
+    market.order(quantity="3", side="SELL", strategy="reversal")
+    market.order(quantity="8")
+    assert flatten(market, "strategy", "reversal") == {"canceled": [], "closed": [], "left": []}
+    assert held(market)["AAPL"] == "5"
+
+
+def test_products_are_kept_apart(market):
+    market.order(quantity="10", product="CNC", strategy="momentum")
+    market.order(quantity="4", product="MIS")
+    [order_id] = flatten(market, "strategy", "momentum")["closed"]
+    assert market.found(order_id)["product"] == "CNC"
+    [left] = market.get("/positions").json()
+    assert (left["product"], left["quantity"]) == ("MIS", "4")
+
+
+def test_what_of_a_strategy_could_not_be_closed_yet_is_told(market):
+    market.order(quantity="7", strategy="momentum")
+    market.order(quantity="3")
+    assert market.put("/quotes/AAPL", {"bid": None, "ask": "101", "last": None}).status_code == 200
+    proof = flatten(market, "strategy", "momentum")
+    assert [(one["symbol"], one["quantity"]) for one in proof["left"]] == [("AAPL", "7")]
+    assert market.found(proof["closed"][0])["status"] == "ACCEPTED"
+
+
+@pytest.mark.parametrize(
+    ("position", "net", "share"),
+    [
+        ("10", "4", "4"),
+        ("3", "4", "3"),
+        ("-5", "-8", "-5"),
+        ("-5", "-2", "-2"),
+        ("5", "-2", None),
+        ("5", "0", None),
+    ],
+)
+def test_the_share_of_a_strategy(position, net, share):
+    whole = Held(1, "Growth", "AAPL", "", Decimal(position))
+    found = shares([whole], {(1, "AAPL", ""): Decimal(net)})
+    assert [one.quantity for one in found] == ([] if share is None else [Decimal(share)])
+
+
+def test_a_fill_bears_the_request_that_made_it(market):
+    body = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10", "type": "MARKET"}
+    assert market.post("/orders", body, {"X-Request-ID": "the-market-order"}).status_code == 201
+    resting = body | {"type": "LIMIT", "limit_price": "90"}
+    assert market.post("/orders", resting, {"X-Request-ID": "the-limit-order"}).status_code == 201
+    market.quote("AAPL", "89", "90", "90")
+    assert request_ids(market) == ["the-market-order", None]
+
+
+def request_ids(market):
+    statement = "SELECT request_id FROM trades WHERE tenant_id = :tenant ORDER BY sequence"
+    with market.service.reading() as connection:
+        return list(connection.execute(text(statement), {"tenant": market.tenant_id}).scalars())

@@ -1,0 +1,84 @@
+"""Positions show where working orders take them off."""
+
+from tests.orders.test_stopping import turn
+
+LEGS = {"take_profit": {"limit_price": "120"}, "stop_loss": {"stop_price": "80"}}
+
+
+def shown(desk, **params):
+    (position,) = desk.get("/positions", **params).json()
+    return position["stop_loss"], position["take_profit"]
+
+
+def test_a_bracket_s_exits_are_the_levels_of_its_position(market):
+    order = market.order(quantity="10", **LEGS)
+    assert shown(market) == ("80.00", "120.00")
+    one = market.get("/positions/Growth/AAPL").json()
+    assert (one["stop_loss"], one["take_profit"]) == ("80.00", "120.00")
+    stop = next(leg for leg in order["legs"] if leg["role"] == "stop_loss")
+    assert market.patch(f"/orders/{stop['id']}", {"stop_price": "85"}).status_code == 200
+    assert shown(market) == ("85.00", "120.00")
+
+
+def test_a_position_without_exits_has_no_levels(market):
+    market.order(quantity="10")
+    market.order(side="SELL", type="LIMIT", limit_price="120", quantity="10")  # no exit: an order of its own
+    assert shown(market) == (None, None)
+
+
+def test_an_entry_against_the_position_is_no_exit_of_it(market):
+    market.order(quantity="10")
+    legs = {"take_profit": {"limit_price": "90"}, "stop_loss": {"stop_price": "140"}}
+    market.order(side="SELL", type="LIMIT", limit_price="120", quantity="10", **legs)
+    assert shown(market) == (None, None)
+
+
+def test_a_flat_position_has_none(market):
+    market.order(quantity="10", **LEGS)
+    market.post("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL"})
+    assert shown(market, include_closed="true") == (None, None)
+
+
+def test_legs_that_wait_for_their_entry_are_none_of_another_s_levels(market):
+    market.order(quantity="10")
+    market.order(type="LIMIT", limit_price="90", quantity="5", **{**LEGS, "stop_loss": {"stop_price": "70"}})
+    assert shown(market) == (None, None)
+
+
+def test_of_several_the_nearest_is_shown(market):
+    market.order(quantity="10", **LEGS)
+    market.order(quantity="10", take_profit={"limit_price": "110"}, stop_loss={"stop_price": "70"})
+    assert shown(market) == ("80.00", "110.00")
+
+
+def test_a_short_s_levels_lie_the_other_way_round(market):
+    for target, stop in (("80", "120"), ("70", "115")):
+        legs = {"take_profit": {"limit_price": target}, "stop_loss": {"stop_price": stop}}
+        market.order(side="SELL", quantity="10", **legs)
+    assert shown(market) == ("115.00", "80.00")
+
+
+def test_a_pair_s_trail_is_shown_where_it_has_come_to(market):
+    market.order(quantity="10")
+    ticket = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "SELL", "quantity": "10"}
+    pair = [
+        {**ticket, "type": "LIMIT", "limit_price": "130"},
+        {**ticket, "type": "TRAILING_STOP", "trail_amount": "5"},
+    ]
+    assert market.post("/orders:group", {"kind": "OCO", "orders": pair}).status_code == 201
+    market.quote("AAPL", "109", "111", "110")
+    assert shown(market) == ("105.00", "130.00")
+
+
+def test_another_portfolio_s_and_product_s_exits_are_not_its(market):
+    market.order(quantity="10", portfolio_name="Other", **LEGS)
+    market.order(quantity="10", product="NRML", **LEGS)
+    market.order(quantity="10")
+    assert shown(market, portfolio="Growth", product="") == (None, None)
+
+
+def test_exits_that_a_halt_keeps_back_are_not_shown(market):
+    market.order(type="LIMIT", limit_price="90", quantity="10", time_in_force="GTC", **LEGS)
+    turn(market, "HALTED")
+    market.quote("AAPL", "88", "89", "89")
+    assert shown(market) == (None, None)

@@ -1,0 +1,127 @@
+"""Who knows another broker's interface needs no manual: every refusal says what to send instead."""
+
+import pytest
+
+from app.orders.schemas.asked import CancelAllIn, ChangesIn, CloseIn, GroupIn, TicketIn
+from app.orders.schemas.other_names import OTHER_FILTERS, OTHER_NAMES
+from tests.factories import ticket_body
+
+ALPACA = {"symbol": "AAPL", "qty": "1", "side": "buy", "type": "market", "time_in_force": "day"}
+KITE = {
+    "tradingsymbol": "INFY",
+    "exchange": "NSE",
+    "transaction_type": "BUY",
+    "order_type": "SL",
+    "quantity": 1,
+    "price": 100,
+    "trigger_price": 101,
+    "product": "CNC",
+    "validity": "DAY",
+}
+
+
+def messages(answer):
+    """Return what is said of each field of a refused request."""
+    assert answer.status_code == 422, answer.text
+    return {error["field"]: error["message"] for error in answer.json()["errors"]}
+
+
+def test_an_order_as_alpaca_takes_it_is_told_what_differs(desk):
+    assert messages(desk.post("/orders", ALPACA)) == {
+        "portfolio_name": "This field is needed.",
+        "qty": "There is no such field: send it as quantity.",
+    }
+
+
+def test_an_order_as_kite_takes_it_is_told_what_differs(desk):
+    told = messages(desk.post("/orders", KITE))
+    assert told["transaction_type"] == "There is no such field: send it as side."
+    assert told["order_type"] == "There is no such field: send it as type."
+    assert told["trigger_price"] == "There is no such field: send it as stop_price."
+    assert all(told[name] != "There is no such field." for name in KITE if name in told)
+
+
+def test_the_words_of_both_are_understood_in_any_case(market):
+    order = market.order(side="buy", type="sl-m", stop_price="120", product="mis", time_in_force="day")
+    assert (order["side"], order["type"], order["product"]) == ("BUY", "STOP", "MIS")
+    found = market.get("/orders", status="accepted", side="buy").json()
+    assert [one["id"] for one in found] == [order["id"]]
+
+
+@pytest.mark.parametrize("name", OTHER_NAMES)
+def test_no_other_name_is_one_of_ours(name):
+    models = (TicketIn, GroupIn, ChangesIn, CloseIn, CancelAllIn)
+    assert not any(name in model.model_fields for model in models)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/orders:group", {"kind": "OCO", "orders": [ticket_body(qty="1")] * 2}, "orders.0.qty"),
+        ("/orders:preview", ticket_body(qty="1"), "qty"),
+        ("/orders:cancel-all", {"qty": "1"}, "qty"),
+        ("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL", "qty": "1"}, "qty"),
+    ],
+)
+def test_every_body_of_orders_says_it(desk, path, body, field):
+    assert messages(desk.post(path, body))[field] == "There is no such field: send it as quantity."
+
+
+def test_a_replacement_says_it_too(market):
+    order = market.order(type="LIMIT", limit_price="90")
+    told = messages(market.patch(f"/orders/{order['id']}", {"price": "91"}))
+    assert told == {"price": "There is no such field: send it as limit_price."}
+
+
+def test_a_field_that_nobody_has_is_just_not_there(desk):
+    assert messages(desk.post("/orders", ticket_body(colour="red")))["colour"] == "There is no such field."
+
+
+@pytest.mark.parametrize("name", sorted(OTHER_FILTERS))
+def test_a_filter_of_others_is_told_how_to_say_it(desk, name):
+    told = messages(desk.get("/orders", **{name: "x"}))
+    assert told == {name: f"There is no such field: {OTHER_FILTERS[name]}."}
+
+
+@pytest.mark.parametrize("status", ["open", "closed", "all"])
+def test_open_and_closed_are_no_states(desk, status):
+    assert "open=true" in messages(desk.get("/orders", status=status))["status"]
+
+
+NO = "A {} order has no {}: leave it out, or send type {}."
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "message"),
+    [
+        ({"type": "LIMIT"}, "limit_price", "A LIMIT order needs limit_price."),
+        ({"limit_price": "9"}, "limit_price", NO.format("MARKET", "limit_price", "LIMIT")),
+        ({"stop_price": "9"}, "stop_price", NO.format("MARKET", "stop_price", "STOP")),
+        ({"trail_percent": "9"}, "trail_percent", NO.format("MARKET", "trail_percent", "TRAILING_STOP")),
+        (
+            {"type": "STOP", "stop_price": "9", "limit_price": "9"},
+            "limit_price",
+            NO.format("STOP", "limit_price", "STOP_LIMIT"),
+        ),
+        (
+            {"type": "LIMIT", "stop_price": "9", "limit_price": "9"},
+            "stop_price",
+            NO.format("LIMIT", "stop_price", "STOP_LIMIT"),
+        ),
+        ({"time_in_force": "GTD"}, "expires_at", "GTD needs expires_at."),
+        (
+            {"expires_at": "2099-01-01T00:00:00Z"},
+            "expires_at",
+            "Only GTD has expires_at: leave it out, or send time_in_force GTD.",
+        ),
+        ({"extended_hours": "true"}, "extended_hours", "Must be true or false, without quotes."),
+    ],
+)
+def test_a_refused_ticket_says_what_would_do(desk, changes, field, message):
+    assert messages(desk.place(**changes))[field] == message
+
+
+def test_a_method_that_is_not_taken_is_told_with_those_that_are(desk):
+    answer = desk.put("/orders:preview", {})
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    assert answer.json()["detail"] == "PUT is not taken here, but POST."

@@ -1,0 +1,146 @@
+"""Lists of orders go by an index, however few of many are asked for."""
+
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import event, text
+
+from app.database import connect_engine, unit_of_work
+from app.orders.queries.reading import OrderFilter, list_orders
+from app.orders.rules.values import Status
+
+AMOUNT = 100_000
+_NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+_RARE = "CASE WHEN n % 10000 = 7 THEN {} ELSE {} END"
+_OFTEN = _RARE.format("'rare'", "CASE WHEN n % 2 = 0 THEN 'often' END")
+_PORTFOLIO = {
+    "tenant_id": "1",
+    "base_currency": "'USD'",
+    "kind": "'paper'",
+    **dict.fromkeys(("opening_cash", "cash", "realized_pnl"), "'0'"),
+    **dict.fromkeys(("total_trades", "total_buys", "last_sequence"), "0"),
+    "last_hash": "''",
+    "created_at": ":now",
+}
+_ORDER = {
+    "tenant_id": "1",
+    "id": "'O' || (1763654400000000000 + n)",
+    "portfolio_id": _RARE.format(2, 1),
+    "client_order_id": "'c' || n",
+    "symbol": _RARE.format("'RARE'", "'AAPL'"),
+    "product": "''",
+    "side": "'BUY'",
+    "type": "'MARKET'",
+    "time_in_force": "'DAY'",
+    "extended_hours": "false",
+    **dict.fromkeys(("strategy", "user_id", "actor"), _OFTEN),
+    "source": "'key'",
+    "status": "CASE n % 10000 WHEN 7 THEN 'CANCELED' WHEN 8 THEN 'ACCEPTED' ELSE 'FILLED' END",
+    "is_triggered": "false",
+    "broker": "'paper'",
+    "event_count": "1",
+    "created_at": ":now",
+    "updated_at": ":now",
+    **dict.fromkeys(("quantity", "filled_quantity", "filled_value"), ":amount"),
+    **dict.fromkeys(("carried_quantity", "carried_value"), ":amount"),
+}
+_NUMBERS = {
+    "sqlite": "WITH RECURSIVE up(n) AS (VALUES (1) UNION SELECT n + 1 FROM up WHERE n < :count) "
+    "SELECT n FROM up",
+    "postgresql": "SELECT n FROM generate_series(1, :count) n",
+}
+
+
+@pytest.fixture(scope="module")
+def many(backend, new_database):
+    """A database with 100,000 orders, ten of which are unlike the others."""
+    engine = connect_engine(new_database(backend))
+    exact = _exact(engine)
+    with unit_of_work(engine) as connection:
+        for number, name in enumerate(("often", "rare"), 1):
+            _insert(connection, "portfolios", {**_PORTFOLIO, "id": str(number), **_named(name)}, 1, exact)
+        _insert(connection, "orders", _ORDER, AMOUNT, exact)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("ANALYZE"))
+    yield engine
+    engine.dispose()
+
+
+def _named(name):
+    return {"name": f"'{name}'", "name_key": f"'{name}'"}
+
+
+def _exact(engine):
+    """Return an instant and an amount as the database takes them."""
+    if engine.dialect.name == "sqlite":
+        return {"now": "2026-11-20T12:00:00.000000Z", "amount": "10.00000000"}
+    return {"now": _NOW, "amount": 10}
+
+
+def _insert(connection, table, columns, count, exact):
+    rows = f"SELECT {', '.join(columns.values())} FROM ({_NUMBERS[connection.dialect.name]}) numbers"  # noqa: S608  # names and literals of this file
+    named = {name: value for name, value in exact.items() if f":{name}" in rows}
+    connection.execute(text(f"INSERT INTO {table} ({', '.join(columns)}) {rows}"), {**named, "count": count})
+
+
+def plan_of(connection, wanted):
+    """Return what a list finds, and how the database goes about its first statement."""
+    statements = []
+
+    def note(_connection, _cursor, statement, parameters, *_rest):
+        if statement.startswith("SELECT"):
+            statements.append((statement, parameters))
+
+    event.listen(connection, "before_cursor_execute", note)
+    found = list_orders(connection, 1, wanted, 101, None)
+    event.remove(connection, "before_cursor_execute", note)
+    words = "EXPLAIN QUERY PLAN" if connection.dialect.name == "sqlite" else "EXPLAIN"
+    statement, parameters = statements[0]
+    plan = connection.exec_driver_sql(f"{words} {statement}", parameters)
+    return found, "\n".join(str(row[-1]) for row in plan)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "count", "index"),
+    [
+        (OrderFilter(strategy="rare"), 10, "ix_orders_tenant_id_strategy_id"),
+        (OrderFilter(user="rare"), 10, "ix_orders_tenant_id_user_id_id"),
+        (OrderFilter(user="rare"), 10, "ix_orders_tenant_id_actor_id"),
+        (OrderFilter(user="nobody"), 0, "ix_orders_tenant_id_actor_id"),
+        (OrderFilter(user="often"), 101, "ix_orders_tenant_id_user_id_id"),
+        (OrderFilter(status=Status.CANCELED), 10, "ix_orders_unfilled_by_status"),
+        (OrderFilter(status=Status.DENIED), 0, "ix_orders_unfilled_by_status"),
+        (OrderFilter(status=Status.ACCEPTED), 10, "ix_orders_open_by_"),
+        (OrderFilter(is_open=True), 10, "ix_orders_open_by_"),
+        (OrderFilter(is_open=True, portfolio_key="rare"), 0, "ix_orders_open_by_portfolio"),
+        (OrderFilter(symbol="RARE"), 10, "ix_orders_tenant_id_symbol_id"),
+        (OrderFilter(symbol="RARE", side="BUY"), 10, "ix_orders_tenant_id_symbol_id"),
+        (OrderFilter(symbol="RARE", user="often"), 0, "ix_orders_tenant_id_symbol_id"),
+        (OrderFilter(portfolio_key="rare"), 10, "ix_orders_tenant_id_portfolio_id_id"),
+        (OrderFilter(portfolios=frozenset({"rare"})), 10, "ix_orders_tenant_id_portfolio_id_id"),
+    ],
+)
+def test_few_of_many_orders_are_found_by_an_index(many, wanted, count, index):
+    with many.connect() as connection:
+        found, plan = plan_of(connection, wanted)
+    assert len(found) == count
+    assert index in plan, plan
+
+
+def test_a_client_order_id_and_a_time_are_looked_up(many):
+    with many.connect() as connection:
+        found, plan = plan_of(connection, OrderFilter(client_order_id="c77"))
+        assert len(found) == 1
+        assert "Seq Scan on orders" not in plan
+        assert "client_order_id=" in plan or "client_order_id)::text =" in plan, plan
+        _, plan = plan_of(connection, OrderFilter(since=_NOW))
+        assert "id>" in plan or "(id)::text >=" in plan, plan
+
+
+def test_the_orders_of_a_person_are_those_they_placed_and_those_that_name_them(many):
+    with many.connect() as connection:
+        found, _ = plan_of(connection, OrderFilter(user="rare", portfolio_key="rare", status=Status.CANCELED))
+        newest = [one.order.id for one in found]
+        assert (len(newest), newest) == (10, sorted(newest, reverse=True))
+        (after,) = list_orders(connection, 1, OrderFilter(user="rare"), 1, newest[0])
+        assert after.order.id == newest[1]

@@ -1,0 +1,59 @@
+"""What lists leave to an order."""
+
+from decimal import Decimal
+
+import pytest
+
+from app.risk.rules.limits import LimitCode, LimitScope, SetLimit, Subject
+from app.risk.rules.permissions import lists_of, permission_for, refusal
+from app.risk.rules.values import EVERYTHING, Permission
+
+SUBJECT = Subject("growth", "AAPL", "U1", "momentum", key="key:algo")
+
+
+def listed(scope, key, words, code=LimitCode.ALLOWED_SYMBOLS):
+    return SetLimit(scope, key, key, code, Decimal(0), words=words)
+
+
+def test_amounts_are_no_lists():
+    amount = SetLimit(LimitScope.TENANT, "", "", LimitCode.MAX_PRICE, Decimal(5))
+    assert lists_of([amount]) == {}
+    assert permission_for(SUBJECT, {}) is EVERYTHING
+
+
+def test_lists_of_others_leave_everything():
+    lists = lists_of([listed(LimitScope.PORTFOLIO, "income", "MSFT")])
+    assert permission_for(SUBJECT, lists) is EVERYTHING
+
+
+@pytest.mark.parametrize(
+    ("scope", "key"),
+    [
+        (LimitScope.TENANT, ""),
+        (LimitScope.PORTFOLIO, "growth"),
+        (LimitScope.USER, "U1"),
+        (LimitScope.USER, "key:algo"),
+        (LimitScope.STRATEGY, "momentum"),
+    ],
+)
+def test_a_list_of_any_scope_holds(scope, key):
+    lists = lists_of([listed(scope, key, "IBM,MSFT")])
+    assert permission_for(SUBJECT, lists) == Permission(symbols=frozenset({"IBM", "MSFT"}))
+
+
+def test_of_several_lists_what_is_on_all_of_them_is_left():
+    several = [
+        listed(LimitScope.TENANT, "", "AAPL,IBM,MSFT"),
+        listed(LimitScope.STRATEGY, "momentum", "AAPL,TSLA"),
+        listed(LimitScope.USER, "U1", "BUY", LimitCode.ALLOWED_SIDES),
+    ]
+    assert permission_for(SUBJECT, lists_of(several)) == Permission(frozenset({"AAPL"}), frozenset({"BUY"}))
+
+
+def test_the_first_thing_that_is_on_no_list_is_told():
+    permission = Permission(frozenset({"AAPL"}), frozenset({"BUY"}), frozenset({"CNC", "NONE"}))
+    assert refusal(permission, "AAPL", "BUY", "") is None
+    assert refusal(permission, "AAPL", "BUY", "CNC") is None
+    assert refusal(permission, "MSFT", "SELL", "MIS") == ("symbol", "MSFT", ["AAPL"])
+    assert refusal(permission, "AAPL", "SELL", "MIS") == ("side", "SELL", ["BUY"])
+    assert refusal(permission, "AAPL", "BUY", "MIS") == ("product", "MIS", ["CNC", "NONE"])

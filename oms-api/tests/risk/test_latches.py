@@ -1,0 +1,266 @@
+"""Repeated automatic executions: who fills too many orders by itself in a symbol waits for a person."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.access.rig import Members, Work
+from tests.risk.desks import events, put_limit, put_quote, try_order
+
+
+@pytest.fixture
+def quoted(desk):
+    put_quote(desk)
+    return desk
+
+
+@pytest.fixture
+def members(service, desk):
+    return Members(service, desk)
+
+
+def person(members, role="risk"):
+    """Headers of the bot that acts for a person."""
+    return {"X-API-Key": members.key, "X-On-Behalf-Of": f"slack:{members.team}:U{role.upper()}"}
+
+
+def execute(desk, count, **changes):
+    for _ in range(count):
+        answer = try_order(desk, quantity="1", **changes)
+        assert answer.status_code == 201, answer.text
+
+
+def denial(answer):
+    assert answer.status_code == 422, answer.text
+    return answer.json()["denial"]
+
+
+def latches(desk, **params):
+    answer = desk.get("/latches", **params)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def release(desk, latch_id, headers=None, **body):
+    return desk.post(f"/latches/{latch_id}/release", body, headers)
+
+
+def test_nobody_is_counted_where_nothing_is_set(quoted):
+    execute(quoted, 30, strategy="momentum")
+    assert latches(quoted) == []
+
+
+def test_nothing_is_asked_of_the_database_where_nothing_is_set(quoted, monkeypatch):
+    monkeypatch.setattr("app.risk.service.controls.MOST_AGE_SECONDS", 600)
+    execute(quoted, 1, strategy="momentum")
+    quoted.trade()
+    with Work() as work:
+        execute(quoted, 1, strategy="momentum")
+        quoted.trade()
+    assert work.statements
+    assert [one for one in work.statements if "latches" in one or "limits" in one] == []
+
+
+def test_a_strategy_is_latched_in_its_symbol_and_nobody_else(quoted):
+    put_quote(quoted, "MSFT")
+    put_limit(quoted, "REPEATED_EXECUTIONS", "3")
+    execute(quoted, 3, strategy="momentum")
+    told = denial(try_order(quoted, strategy="momentum", side="SELL"))
+    assert (told["code"], told["limit"], told["asked"], told["largest_passing"]) == (
+        *("REPEATED_EXECUTION", "3", "3", "0"),
+    )
+    execute(quoted, 1, strategy="momentum", symbol="MSFT")
+    execute(quoted, 1, strategy="carry")
+    execute(quoted, 1)
+    [latch] = latches(quoted)
+    named = ("scope", "name", "symbol", "executions", "limit", "released_at", "released_by")
+    assert tuple(latch[name] for name in named) == ("strategy", "momentum", "AAPL", 3, 3, None, None)
+
+
+def test_orders_are_counted_once_they_execute_in_whatever_portfolio(quoted):
+    put_limit(quoted, "REPEATED_EXECUTIONS", "3")
+    execute(quoted, 4, strategy="momentum", type="LIMIT", limit_price="50")  # these only rest
+    execute(quoted, 1, strategy="momentum")
+    execute(quoted, 1, strategy="momentum", portfolio_name="Income")
+    assert latches(quoted) == []
+    put_quote(quoted, bid="49", ask="50", last="50")  # and now four more fill
+    assert [latch["executions"] for latch in latches(quoted)] == [3]
+    assert denial(try_order(quoted, strategy="momentum"))["code"] == "REPEATED_EXECUTION"
+
+
+def test_a_key_that_nobody_stands_behind_is_latched_and_a_person_goes_on(quoted, members):
+    put_limit(quoted, "REPEATED_EXECUTIONS", "2")
+    put_limit(quoted, "REPEAT_ORDER_SECONDS", "0")
+    trader = person(members, "trader")
+    ticket = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "1", "type": "MARKET"}
+    for _ in range(4):
+        assert quoted.post("/orders", ticket, trader).status_code == 201
+    assert latches(quoted) == []
+    execute(quoted, 2)
+    assert denial(try_order(quoted))["code"] == "REPEATED_EXECUTION"
+    assert quoted.post("/orders", ticket, trader).status_code == 201
+    assert [latch["scope"] for latch in latches(quoted)] == ["key"]
+
+
+def test_every_order_of_one_batch_counts(quoted):
+    """However many orders the writer takes at once, only the first ones pass."""
+    put_limit(quoted, "REPEATED_EXECUTIONS", "5")
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda _: try_order(quoted, quantity="1").status_code, range(40)))
+    assert answers.count(201) == 5
+    assert answers.count(422) == 35
+    assert len(latches(quoted)) == 1
+
+
+def test_a_cancel_passes_and_working_orders_work_on(quoted):
+    resting = try_order(quoted, strategy="momentum", type="LIMIT", limit_price="50").json()["id"]
+    other = try_order(quoted, strategy="momentum", type="LIMIT", limit_price="51").json()["id"]
+    put_limit(quoted, "REPEATED_EXECUTIONS", "1")
+    execute(quoted, 1, strategy="momentum")
+    changed = quoted.patch(f"/orders/{other}", {"quantity": "5"})
+    assert denial(changed)["code"] == "REPEATED_EXECUTION"
+    assert quoted.post(f"/orders/{other}/cancel", {}).status_code == 200
+    put_quote(quoted, bid="49", ask="50", last="50")
+    assert quoted.found(resting)["status"] == "FILLED"
+
+
+def bracket(desk, target):
+    entry = {"type": "LIMIT", "limit_price": "95", "take_profit": {"limit_price": target}}
+    answer = try_order(desk, quantity="1", strategy="momentum", **entry)
+    assert answer.status_code == 201, answer.text
+    return answer.json()["id"]
+
+
+def test_the_exits_of_a_bracket_are_not_stopped(quoted):
+    entry = bracket(quoted, "110")
+    put_limit(quoted, "REPEATED_EXECUTIONS", "1")
+    execute(quoted, 1, strategy="momentum")
+    assert len(latches(quoted, standing="true")) == 1
+    put_quote(quoted, bid="94", ask="95", last="95")  # the entry works on and fills, its exit is released
+    assert [leg["status"] for leg in quoted.found(entry)["legs"]] == ["ACCEPTED"]
+
+
+def test_the_exits_of_a_bracket_are_not_counted(quoted):
+    put_limit(quoted, "REPEATED_EXECUTIONS", "3")
+    entry = bracket(quoted, "104")
+    put_quote(quoted, bid="94", ask="95", last="95")  # one that counts
+    put_quote(quoted, bid="104", ask="106", last="104")  # and its exit
+    execute(quoted, 1, strategy="momentum")
+    assert [leg["status"] for leg in quoted.found(entry)["legs"]] == ["FILLED"]
+    assert latches(quoted) == []
+    execute(quoted, 1, strategy="momentum")
+    assert [latch["executions"] for latch in latches(quoted)] == [3]
+
+
+def test_a_latch_is_released_by_a_person_and_by_nobody_else(quoted, members):
+    put_limit(quoted, "REPEATED_EXECUTIONS", "2")
+    execute(quoted, 2, strategy="momentum")
+    [latch] = latches(quoted)
+    refused = release(quoted, latch["id"])
+    assert refused.status_code == 403
+    assert refused.json()["detail"] == "This is for a named person: log in, or let a key act for somebody."
+    assert release(quoted, latch["id"], person(members, "trader")).status_code == 403
+    assert denial(try_order(quoted, strategy="momentum"))["code"] == "REPEATED_EXECUTION"
+    answer = release(quoted, latch["id"], person(members), reason="Looked at it")
+    assert answer.status_code == 200, answer.text
+    told = answer.json()
+    assert (told["released_by"], told["reason"]) == (f"slack:{members.team}:URISK", "Looked at it")
+    assert latches(quoted) == [told]
+    assert latches(quoted, standing="true") == []
+    assert latches(quoted, standing="false") == [told]
+
+
+def test_what_executed_before_a_release_is_not_counted_again(quoted, members):
+    put_limit(quoted, "REPEATED_EXECUTIONS", "2")
+    execute(quoted, 2, strategy="momentum")
+    [latch] = latches(quoted)
+    assert release(quoted, latch["id"], person(members)).status_code == 200
+    execute(quoted, 2, strategy="momentum")
+    assert denial(try_order(quoted, strategy="momentum"))["code"] == "REPEATED_EXECUTION"
+    assert [one["released_at"] is None for one in latches(quoted)] == [True, False]
+
+
+def test_a_release_is_repeated_under_its_key_and_made_once(quoted, members):
+    put_limit(quoted, "REPEATED_EXECUTIONS", "1")
+    execute(quoted, 1, strategy="momentum")
+    [latch] = latches(quoted)
+    headers = person(members) | {"Idempotency-Key": "again"}
+    first = release(quoted, latch["id"], headers)
+    again = release(quoted, latch["id"], headers)
+    assert (again.status_code, again.json()) == (200, first.json())
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert release(quoted, latch["id"], person(members)).status_code == 409
+    assert release(quoted, "L0", person(members)).status_code == 404
+
+
+def test_a_latch_stands_though_the_limit_is_taken_away(quoted):
+    put_limit(quoted, "REPEATED_EXECUTIONS", "1")
+    execute(quoted, 1, strategy="momentum")
+    put_limit(quoted, "REPEATED_EXECUTIONS", None)
+    assert denial(try_order(quoted, strategy="momentum"))["code"] == "REPEATED_EXECUTION"
+
+
+def test_zero_is_no_limit_and_the_most_specific_one_holds(quoted):
+    put_limit(quoted, "REPEATED_EXECUTIONS", "2")
+    put_limit(quoted, "REPEATED_EXECUTIONS", "0", "strategy", "maker")
+    execute(quoted, 5, strategy="maker")
+    assert latches(quoted) == []
+
+
+def test_latches_stand_after_a_restart_and_in_every_process(quoted, members, serve_another):
+    put_limit(quoted, "REPEATED_EXECUTIONS", "2")
+    execute(quoted, 1, strategy="momentum")
+    other = serve_another(quoted)
+    execute(other, 1, strategy="momentum")  # two in all: counted in the database
+    assert denial(try_order(quoted, strategy="momentum"))["code"] == "REPEATED_EXECUTION"
+    assert denial(try_order(other, strategy="momentum"))["code"] == "REPEATED_EXECUTION"
+    later = serve_another(quoted)
+    assert denial(try_order(later, strategy="momentum"))["code"] == "REPEATED_EXECUTION"
+    [latch] = latches(later)
+    assert release(quoted, latch["id"], person(members)).status_code == 200
+    execute(other, 1, strategy="momentum")
+
+
+def test_latches_are_told_as_events_and_stand_in_the_trail(quoted, members):
+    put_limit(quoted, "REPEATED_EXECUTIONS", "1")
+    execute(quoted, 1, strategy="momentum")
+    [latch] = latches(quoted)
+    release(quoted, latch["id"], person(members), reason="Fine")
+    facts = {"scope": "strategy", "name": "momentum", "symbol": "AAPL", "executions": 1, "most": 1}
+    told = events(quoted, "latch.*")
+    who = {"reason": "Fine", "released_by": f"slack:{members.team}:URISK"}
+    assert [(one["type"], one["data"]) for one in told] == [
+        ("latch.released", {"latch_id": latch["id"], **facts, **who}),
+        ("latch.set", {"latch_id": latch["id"], **facts}),
+    ]
+    trail = [one for one in quoted.get("/audit").json() if one["action"].startswith("latch.")]
+    assert [(one["action"], one["actor"], one["target"]) for one in trail] == [
+        ("latch.released", f"slack:{members.team}:URISK", latch["id"]),
+        ("latch.set", "risk", latch["id"]),
+    ]
+
+
+def test_latches_are_listed_in_pages_the_newest_first(quoted):
+    put_limit(quoted, "REPEATED_EXECUTIONS", "1")
+    for name in ("a", "b", "c"):
+        execute(quoted, 1, strategy=name)
+    first = quoted.get("/latches", limit=2)
+    assert [one["name"] for one in first.json()] == ["c", "b"]
+    second = quoted.service.client.get(first.links["next"]["url"], headers={"X-API-Key": quoted.key})
+    assert [one["name"] for one in second.json()] == ["a"]
+    assert "next" not in second.links
+
+
+def test_one_tenants_latch_is_not_anothers(service, quoted):
+    put_limit(quoted, "REPEATED_EXECUTIONS", "1")
+    execute(quoted, 1, strategy="momentum")
+    other = service.desk()
+    put_quote(other)
+    execute(other, 3, strategy="momentum")
+    assert latches(other) == []
+
+
+@pytest.mark.parametrize("value", ["1.5", "-1", "1000001", "many"])
+def test_what_is_no_number_of_executions_is_refused(desk, value):
+    answer = put_limit(desk, "REPEATED_EXECUTIONS", value)
+    assert (answer.status_code, [one["field"] for one in answer.json()["errors"]]) == (422, ["value"])

@@ -1,0 +1,114 @@
+"""The message rate: a minute's worth at once, then steadily; shared by processes through a real Redis."""
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+
+from app.rate_limit import Sharing
+from app.risk.errors import TooManyMessages
+from app.risk.service.messages import MessageRate
+from tests.support.redis import RedisServer
+
+
+class Clock:
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture(scope="module")
+def redis_url():
+    server = RedisServer()
+    try:
+        server.start()
+        yield server.url
+    finally:
+        server.remove()
+
+
+def passes(rate, sender="U1", limit="6"):
+    try:
+        rate.take(sender, Decimal(limit))
+    except TooManyMessages:
+        return False
+    return True
+
+
+def burst(rate, sender="U1", limit="6"):
+    return next(number for number in range(100) if not passes(rate, sender, limit))
+
+
+def test_messages_come_at_a_rate_with_a_minutes_worth_at_once():
+    clock = Clock()
+    rate = MessageRate(clock)
+    assert burst(rate) == 6
+    with pytest.raises(TooManyMessages) as refused:
+        rate.take("U1", Decimal(6))
+    assert (refused.value.status, refused.value.retry_after_seconds) == (429, 10)
+    assert passes(rate, "U2")
+    clock.now += 10
+    assert passes(rate)
+    assert not passes(rate)
+
+
+def test_no_limit_counts_nothing_and_zero_lets_nothing_pass():
+    rate = MessageRate(Clock())
+    rate.take("U1", None, messages=10_000)
+    with pytest.raises(TooManyMessages) as refused:
+        rate.take("U1", Decimal(0))
+    assert refused.value.retry_after_seconds == 60
+
+
+def test_a_sender_has_one_bucket_whatever_limit_holds_for_what_is_sent():
+    rate = MessageRate(Clock())
+    assert burst(rate, limit="6") == 6
+    assert not passes(rate, limit="20")
+
+
+def test_the_buckets_are_bounded(monkeypatch):
+    monkeypatch.setattr("app.risk.service.messages._MOST_BUCKETS", 2)
+    monkeypatch.setattr("app.risk.service.messages._MOST_LIMITS", 1)
+    rate = MessageRate(Clock())
+    assert all(passes(rate, sender, "1") for sender in ("U1", "U2", "U3", "U1"))
+    assert all(passes(rate, sender, "2") for sender in ("U4", "U5", "U4"))
+
+
+def test_nothing_is_remembered_where_nothing_is_shared():
+    rate = MessageRate(Clock())
+    assert passes(rate)
+    assert (rate.has_touched, rate.drain()) == (False, [])
+
+
+def test_what_one_process_lets_pass_the_others_know(redis_url):
+    async def run():
+        rates = [MessageRate(), MessageRate()]
+        sharings = [Sharing(redis_url, rate) for rate in rates]
+        for sharing in sharings:
+            sharing.connect()
+        assert all(passes(rates[0]) for _ in range(4))
+        assert passes(rates[1])
+        for sharing in sharings:
+            await sharing.exchange()
+        left = [burst(rate) for rate in rates]
+        for sharing in sharings:
+            await sharing.close()
+        return left
+
+    first, second = asyncio.run(run())
+    assert (first, second) == (2, 1)  # four and one of six are gone; the first has not heard of the one yet
+
+
+def test_what_is_taken_during_an_exchange_is_told_in_the_next_one():
+    clock = Clock()
+    rate = MessageRate(clock)
+    rate.share()
+    rate.take("U1", Decimal(6), messages=2)
+    [(bucket, number)] = rate.drain()
+    assert (number, rate.has_touched) == (2, False)
+    assert passes(rate)
+    rate.settle(bucket, 3.0)  # of all processes, without the one that was taken meanwhile
+    assert burst(rate) == 2
+    assert [taken.number for taken in rate.drain()] == [3]

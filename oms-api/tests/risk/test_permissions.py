@@ -1,0 +1,145 @@
+"""What a person, key, strategy or portfolio may trade: lists of symbols, sides and products."""
+
+import pytest
+
+from tests.access.rig import Members
+from tests.risk.desks import events, put_limit, put_quote, try_order
+
+TICKET = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10", "type": "MARKET"}
+
+
+@pytest.fixture
+def quoted(desk):
+    put_quote(desk)
+    put_quote(desk, "MSFT")
+    return desk
+
+
+def denial(answer):
+    assert answer.status_code == 422, answer.text
+    return answer.json()["denial"]
+
+
+def own_name(desk):
+    """How lists name the desk's key."""
+    keys = desk.get("/api-keys").json()
+    return f"key:{keys[0]['name']}"
+
+
+def test_a_list_is_set_told_and_taken_away(desk):
+    answer = put_limit(desk, "allowed_symbols", "msft, AAPL,msft", "portfolio", "Growth")
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["value"] == "AAPL,MSFT"
+    assert desk.get("/limits").json() == [answer.json()]
+    assert events(desk, "limit.changed")[0]["data"]["after"] == {"value": "AAPL,MSFT", "until": None}
+    put_limit(desk, "ALLOWED_SYMBOLS", None, "portfolio", "Growth")
+    assert desk.get("/limits").json() == []
+
+
+@pytest.mark.parametrize(
+    ("code", "value", "passing", "denied", "asked"),
+    [
+        ("ALLOWED_SYMBOLS", "AAPL", {}, {"symbol": "MSFT"}, "MSFT"),
+        ("ALLOWED_SIDES", "BUY", {}, {"side": "SELL"}, "SELL"),
+        ("ALLOWED_PRODUCTS", "CNC,MIS", {"product": "CNC"}, {"product": "NRML"}, "NRML"),
+        ("ALLOWED_PRODUCTS", "CNC", {"product": "CNC"}, {}, "NONE"),
+        ("ALLOWED_PRODUCTS", "NONE", {}, {"product": "CNC"}, "CNC"),
+    ],
+)
+@pytest.mark.parametrize("scope", ["tenant", "portfolio", "user", "strategy"])
+def test_what_is_on_no_list_is_denied(quoted, code, value, passing, denied, asked, scope):
+    named = {"tenant": None, "portfolio": "Growth", "user": own_name(quoted), "strategy": "momentum"}
+    put_limit(quoted, code, value, scope, named[scope])
+    ticket = {"strategy": "momentum"}
+    assert try_order(quoted, **ticket, **passing).status_code == 201
+    told = denial(try_order(quoted, **ticket, **denied))
+    assert (told["code"], told["limit"], told["asked"]) == ("NOT_PERMITTED", value, asked)
+    assert told["largest_passing"] == "0"
+
+
+def test_lists_hold_for_whom_they_are_set_alone(quoted):
+    put_limit(quoted, "ALLOWED_SYMBOLS", "MSFT", "portfolio", "Income")
+    put_limit(quoted, "ALLOWED_SYMBOLS", "MSFT", "strategy", "carry")
+    put_limit(quoted, "ALLOWED_SYMBOLS", "MSFT", "user", "key:another")
+    assert try_order(quoted, strategy="momentum").status_code == 201
+    assert denial(try_order(quoted, strategy="carry"))["code"] == "NOT_PERMITTED"
+    assert denial(try_order(quoted, portfolio_name="Income"))["code"] == "NOT_PERMITTED"
+
+
+def test_every_list_narrows_and_none_widens(quoted):
+    put_limit(quoted, "ALLOWED_SYMBOLS", "MSFT", "user", own_name(quoted))
+    put_limit(quoted, "ALLOWED_SYMBOLS", "AAPL,MSFT", "strategy", "momentum")
+    put_limit(quoted, "ALLOWED_SYMBOLS", "AAPL", "user", "U1")
+    assert denial(try_order(quoted, strategy="momentum"))["limit"] == "MSFT"
+    assert denial(try_order(quoted, user_id="U1"))["limit"] == ""  # nothing is on both
+    assert try_order(quoted, symbol="MSFT", strategy="momentum").status_code == 201
+
+
+def test_a_person_is_listed_by_name_and_not_by_the_key_that_speaks_for_them(service, quoted):
+    members = Members(service, quoted)
+    trader = f"slack:{members.team}:UTRADER"
+    headers = {"X-API-Key": members.key, "X-On-Behalf-Of": trader}
+    put_limit(quoted, "ALLOWED_SYMBOLS", "MSFT", "user", trader)
+    told = denial(quoted.post("/orders", TICKET, headers))
+    assert (told["code"], told["asked"]) == ("NOT_PERMITTED", "AAPL")
+    assert quoted.post("/orders", TICKET | {"symbol": "MSFT"}, headers).status_code == 201
+    assert try_order(quoted).status_code == 201
+
+
+def test_a_reported_trade_obeys_the_lists_too(quoted):
+    assert quoted.report(symbol="AAPL").status_code == 201
+    put_limit(quoted, "ALLOWED_SYMBOLS", "MSFT", "portfolio", "Growth")
+    put_limit(quoted, "ALLOWED_SIDES", "BUY", "user", own_name(quoted))
+    refused = quoted.report(symbol="AAPL")
+    assert (refused.status_code, refused.json()["type"].rpartition("/")[2]) == (403, "not-permitted")
+    assert refused.json()["detail"] == "You may not trade this symbol: AAPL."
+    assert quoted.report(symbol="MSFT", side="SELL").json()["detail"] == "You may not trade this side: SELL."
+    assert quoted.report(symbol="MSFT").status_code == 201
+    assert quoted.report(symbol="AAPL", portfolio_name="Income").status_code == 201
+    assert quoted.portfolio()["total_trades"] == 2
+
+
+def test_a_batch_of_reports_is_refused_item_by_item(quoted):
+    put_limit(quoted, "ALLOWED_SYMBOLS", "MSFT")
+    trades = [
+        {"portfolio_name": "Growth", "symbol": symbol, "side": "BUY", "quantity": "1", "price": "1"}
+        for symbol in ("MSFT", "AAPL")
+    ]
+    answer = quoted.post("/trades:batch", {"trades": trades})
+    assert [one["status"] for one in answer.json()["outcomes"]] == [201, 403]
+
+
+def test_a_replacement_and_a_preview_obey_the_lists(quoted):
+    order = try_order(quoted, type="LIMIT", limit_price="50").json()["id"]
+    put_limit(quoted, "ALLOWED_SYMBOLS", "MSFT")
+    assert denial(quoted.patch(f"/orders/{order}", {"quantity": "5"}))["code"] == "NOT_PERMITTED"
+    previewed = quoted.post("/orders:preview", TICKET).json()
+    assert previewed["denial"]["code"] == "NOT_PERMITTED"
+    assert quoted.post(f"/orders/{order}/cancel", {}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"code": "ALLOWED_SYMBOLS", "value": ""}, "value"),
+        ({"code": "ALLOWED_SYMBOLS", "value": "AAPL,,MSFT"}, "value"),
+        ({"code": "ALLOWED_SYMBOLS", "value": "?"}, "value"),
+        ({"code": "ALLOWED_SYMBOLS", "value": 5}, "value"),
+        ({"code": "ALLOWED_SYMBOLS", "value": ["AAPL"]}, "value"),
+        ({"code": "ALLOWED_SIDES", "value": "LONG"}, "value"),
+        ({"code": "ALLOWED_PRODUCTS", "value": "XYZ"}, "value"),
+        ({"code": "MAX_PRICE", "value": "AAPL"}, "value"),
+        ({"code": "ALLOWED_SIDES", "value": "BUY", "scope": "instrument", "name": "AAPL"}, "scope"),
+    ],
+)
+def test_what_is_no_list_is_refused_by_its_field(desk, body, field):
+    answer = desk.put("/limits", {"scope": "tenant"} | body)
+    assert answer.status_code == 422, answer.text
+    assert [one["field"] for one in answer.json()["errors"]] == [field]
+    assert desk.get("/limits").json() == []
+
+
+def test_a_list_may_not_grow_without_end(desk):
+    many = ",".join(f"S{number}" for number in range(1001))
+    assert put_limit(desk, "ALLOWED_SYMBOLS", many).status_code == 422
+    assert put_limit(desk, "ALLOWED_SYMBOLS", many.rpartition(",")[0]).status_code == 200

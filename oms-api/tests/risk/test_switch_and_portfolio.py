@@ -1,0 +1,159 @@
+"""The kill switch and portfolios that are made, renamed, or have orders of their own; reported trades above
+all.
+"""
+
+import pytest
+
+from tests.risk.desks import put_limit, put_quote, try_order, turn
+
+
+@pytest.fixture
+def quoted(desk):
+    put_quote(desk)
+    return desk
+
+
+def refused(answer):
+    assert answer.status_code == 422, answer.text
+    problem = answer.json()
+    assert problem["type"].rpartition("/")[2] == "kill-switch"
+    return problem["detail"].partition(":")[0]
+
+
+def make(desk, name):
+    body = {"name": name, "base_currency": "USD", "opening_cash": "1000"}
+    assert desk.post("/portfolios", body).status_code == 201
+
+
+def rename(desk, name, new_name):
+    answer = desk.patch(f"/portfolios/{name}", {"name": new_name})
+    assert answer.status_code == 200, answer.text
+
+
+def switches(desk):
+    return {(row["scope"], row["name"]): row["state"] for row in desk.get("/kill-switch").json()}
+
+
+def test_a_refusal_names_the_switch_that_stops_the_trade(desk):
+    desk.trade()
+    turn(desk, "HALTED")
+    assert refused(desk.report()) == "The kill switch of the tenant is HALTED"
+    turn(desk, "REDUCING", "portfolio", "Growth")
+    assert refused(desk.report()) == "The kill switch of the tenant is HALTED"
+    turn(desk, "ACTIVE")
+    assert refused(desk.report()) == "The kill switch of portfolio 'Growth' is REDUCING"
+
+
+@pytest.mark.parametrize("state", ["HALTED", "REDUCING"])
+def test_a_portfolio_that_is_made_while_the_tenant_is_stopped_is_stopped(desk, state):
+    turn(desk, state)
+    make(desk, "Fresh")
+    assert refused(desk.report(portfolio_name="Fresh")) == f"The kill switch of the tenant is {state}"
+    turn(desk, "ACTIVE")
+    assert desk.report(portfolio_name="Fresh").status_code == 201
+
+
+def test_a_portfolio_that_is_made_under_a_stopped_name_is_stopped(desk):
+    turn(desk, "HALTED", "portfolio", "fresh")
+    make(desk, "Fresh")
+    make(desk, "Another")
+    assert refused(desk.report(portfolio_name="Fresh")) == "The kill switch of portfolio 'Fresh' is HALTED"
+    assert desk.report(portfolio_name="Another").status_code == 201
+
+
+def test_a_switch_follows_a_portfolio_to_its_new_name(quoted):
+    quoted.trade()
+    turn(quoted, "HALTED", "portfolio", "Growth", reason="Bad prices")
+    rename(quoted, "Growth", "Income")
+    assert switches(quoted) == {("tenant", None): "ACTIVE", ("portfolio", "Income"): "HALTED"}
+    assert (
+        refused(quoted.report(portfolio_name="Income")) == "The kill switch of portfolio 'Income' is HALTED"
+    )
+    assert try_order(quoted, portfolio_name="Income").json()["denial"]["code"] == "HALTED"
+    turn(quoted, "HALTED", "strategy", "momentum")  # which settles all portfolios again
+    assert quoted.report(portfolio_name="Income").status_code == 422
+    assert quoted.report(portfolio_name="Growth").status_code == 201  # another one, of the old name
+    turn(quoted, "ACTIVE", "portfolio", "Income")
+    assert quoted.report(portfolio_name="Income").status_code == 201
+    assert try_order(quoted, portfolio_name="Income").status_code == 201
+
+
+def test_a_switch_that_waited_for_the_name_acts_at_once(quoted):
+    quoted.trade()
+    turn(quoted, "HALTED", "portfolio", "Income")
+    rename(quoted, "Growth", "Income")
+    assert quoted.report(portfolio_name="Income").status_code == 422
+    assert try_order(quoted, portfolio_name="Income").status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("own", "waiting", "left"),
+    [
+        ("REDUCING", "HALTED", "HALTED"),
+        ("HALTED", "REDUCING", "HALTED"),
+        ("REDUCING", "ACTIVE", "REDUCING"),
+        ("ACTIVE", "ACTIVE", "ACTIVE"),
+    ],
+)
+def test_of_two_switches_the_stricter_stays(desk, own, waiting, left):
+    desk.trade()
+    turn(desk, own, "portfolio", "Growth", reason="own")
+    turn(desk, waiting, "portfolio", "Income", reason="waiting")
+    rename(desk, "Growth", "Income")
+    assert switches(desk) == {("tenant", None): "ACTIVE", ("portfolio", "Income"): left}
+    reason = desk.get("/kill-switch").json()[-1]["reason"]
+    assert reason == ("waiting" if waiting == left != own else "own")
+
+
+def test_another_spelling_of_the_name_is_shown(desk):
+    desk.trade()
+    turn(desk, "HALTED", "portfolio", "Growth")
+    rename(desk, "Growth", "GROWTH")
+    assert switches(desk)["portfolio", "GROWTH"] == "HALTED"
+    assert desk.report(portfolio_name="growth").status_code == 422
+
+
+def test_limits_follow_a_portfolio_and_replace_those_that_waited(quoted):
+    quoted.trade(quantity="1", gmv="1")
+    put_limit(quoted, "MAX_ORDER_QUANTITY", "5", "portfolio", "Growth")
+    put_limit(quoted, "MAX_ORDER_QUANTITY", "9", "portfolio", "Income")
+    put_limit(quoted, "MAX_OPEN_ORDERS", "3", "portfolio", "Income")
+    rename(quoted, "Growth", "Income")
+    listed = {(row["name"], row["code"]): row["value"] for row in quoted.get("/limits").json()}
+    assert listed == {("Income", "MAX_ORDER_QUANTITY"): "5.00", ("Income", "MAX_OPEN_ORDERS"): "3.00"}
+
+
+def test_reducing_leaves_to_a_report_what_other_orders_do_not_hold(quoted):
+    quoted.trade(quantity="100", gmv="10000")
+    for quantity, price in (("60", "150"), ("10", "160")):
+        resting = {"side": "SELL", "quantity": quantity, "type": "LIMIT", "limit_price": price}
+        assert try_order(quoted, **resting).status_code == 201
+    turn(quoted, "REDUCING", "portfolio", "Growth")
+    sell = {"side": "SELL", "gmv": "10"}
+    assert (
+        refused(quoted.report(quantity="31", **sell)) == "The kill switch of portfolio 'Growth' is REDUCING"
+    )
+    assert quoted.report(quantity="30", **sell).status_code == 201
+    assert quoted.report(quantity="1", **sell).status_code == 422
+    assert quoted.report(side="BUY", quantity="1", gmv="10").status_code == 422
+
+
+def test_reducing_counts_what_excludes_each_other_once(quoted):
+    quoted.trade(quantity="100", gmv="10000")
+    exits = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "SELL", "quantity": "60"}
+    pair = [
+        exits | {"type": "LIMIT", "limit_price": "150"},
+        exits | {"type": "STOP", "stop_price": "50"},
+    ]
+    assert quoted.post("/orders:group", {"kind": "OCO", "orders": pair}).status_code == 201
+    turn(quoted, "REDUCING")
+    assert quoted.report(side="SELL", quantity="41", gmv="10").status_code == 422
+    assert quoted.report(side="SELL", quantity="40", gmv="10").status_code == 201
+
+
+def test_who_turned_a_switch_and_set_a_limit_is_told_as_of_orders(quoted):
+    order = try_order(quoted).json()
+    placed_by = quoted.found(order["id"])["events"][0]["actor"]
+    assert turn(quoted, "REDUCING").json()["set_by"] == placed_by
+    assert put_limit(quoted, "MAX_PRICE", "5").json()["set_by"] == placed_by
+    assert quoted.get("/kill-switch").json()[0]["set_by"] == placed_by

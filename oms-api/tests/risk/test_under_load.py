@@ -1,0 +1,115 @@
+"""After HALTED is answered nothing reaches a broker: two processes on one database, both under load."""
+
+import threading
+import time
+from contextlib import ExitStack
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from app.database import connect_engine
+from tests.factories import BOOTSTRAP_KEY, ticket_body, trade_body
+from tests.support.processes import running
+
+KEY = {"X-API-Key": BOOTSTRAP_KEY}
+THREADS_EACH = 3
+WARM = 60  # answers before the halt
+AFTER = 60  # answers to requests that began after it
+PATIENCE_SECONDS = 60
+# What a broker was told, and what it did; and what was reported of trades elsewhere.
+_REACHED = """
+    SELECT (SELECT count(*) FROM order_events WHERE to_status = 'SUBMITTED'),
+        (SELECT count(*) FROM executions), (SELECT count(*) FROM trades)
+"""
+
+
+@pytest.fixture(scope="module")
+def processes(backend, new_database):
+    """Two processes on one database, and a look at its tables."""
+    url = new_database(backend)
+    settings = {"DATABASE_URL": url, "LOG_LEVEL": "ERROR", "ENVIRONMENT": "production"}
+    settings["PRICE_SOURCE"] = "manual"
+    engine = connect_engine(url, readers=1)
+    with ExitStack() as stack:
+        services = [stack.enter_context(running(**settings)) for _ in range(2)]
+        clients = [
+            stack.enter_context(httpx.Client(base_url=f"{one.url}/api/v1", headers=KEY, timeout=30))
+            for one in services
+        ]
+        quote = {"bid": "100", "ask": "100", "last": "100"}
+        assert clients[0].put("/quotes/AAPL", json=quote).status_code == 200
+        yield clients, engine
+    engine.dispose()
+
+
+class Load:
+    """Threads that ask again and again, and remember when each question began and how it was answered."""
+
+    def __init__(self, clients, path, body):
+        self.answers, self.stop = [], threading.Event()
+        self._asked = [(client, path, body) for client in clients * THREADS_EACH]
+
+    def __enter__(self):
+        self._threads = [threading.Thread(target=self._ask, args=asked) for asked in self._asked]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        for thread in self._threads:
+            thread.join(PATIENCE_SECONDS)
+
+    def _ask(self, client, path, body):
+        while not self.stop.is_set():
+            begun = time.monotonic()
+            answer = client.post(path, json=body)
+            self.answers.append((begun, answer.status_code))
+
+    def wait_for(self, count, since=0.0):
+        """Wait until so many questions that began at `since` or later were answered."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while sum(begun >= since for begun, _ in list(self.answers)) < count:
+            assert time.monotonic() < deadline
+            threading.Event().wait(0.005)
+
+
+def turn(client, state, scope, name):
+    answer = client.post("/kill-switch", json={"scope": scope, "name": name, "state": state})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["unsettled"] == []
+
+
+def reached(engine):
+    with engine.connect() as connection:
+        return tuple(connection.execute(text(_REACHED)).one())
+
+
+ORDER = ticket_body(quantity="1", strategy="momentum")
+REPORT = trade_body(quantity="1", gmv="1")
+
+
+@pytest.mark.parametrize(
+    ("scope", "name", "path", "body"),
+    [
+        ("tenant", None, "/orders", ORDER),
+        ("portfolio", "Growth", "/orders", ORDER),
+        ("strategy", "momentum", "/orders", ORDER),
+        ("tenant", None, "/trade", REPORT),
+        ("portfolio", "Growth", "/trade", REPORT),
+    ],
+)
+def test_after_a_halt_is_answered_nothing_reaches_a_broker(processes, scope, name, path, body):
+    clients, engine = processes
+    with Load(clients, path, body) as load:
+        load.wait_for(WARM)
+        turn(clients[0], "HALTED", scope, name)
+        halted, at_the_halt = time.monotonic(), reached(engine)
+        load.wait_for(AFTER, since=halted)
+    try:
+        assert {status for begun, status in load.answers if begun < halted} >= {201}
+        assert {status for begun, status in load.answers if begun >= halted} == {422}
+        assert reached(engine) == at_the_halt
+    finally:
+        turn(clients[1], "ACTIVE", scope, name)
