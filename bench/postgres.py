@@ -16,6 +16,7 @@ from time import monotonic, sleep
 
 USER = "bench"
 START_SECONDS = 30
+_SEGMENTS = 60  # of the write-ahead log, 16 MB each
 _ORDINARY_USERS = ("postgres", "nobody")
 _SETTINGS = {
     "fsync": "on",
@@ -23,6 +24,7 @@ _SETTINGS = {
     "full_page_writes": "on",
     "shared_buffers": "512MB",
     "max_wal_size": "4GB",
+    "min_wal_size": "1GB",
     "max_connections": "100",
     "listen_addresses": "127.0.0.1",
 }
@@ -91,6 +93,7 @@ def postgres(folder: Path) -> Iterator[Server]:
     server = Server(binaries, port, _version(binaries))
     try:
         _await(server, process, folder / "postgres.log")
+        _break_in(server)
         yield server
     finally:
         process.send_signal(signal.SIGINT)  # "fast": sessions are ended, data are flushed
@@ -99,6 +102,16 @@ def postgres(folder: Path) -> Iterator[Server]:
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGQUIT)
             process.wait(10)
+
+
+def _break_in(server: Server) -> None:
+    """Make it write into log files that were used before, as a server does that has run for a while: one that
+    is new fills each of its files with zeros first, and all commits wait for that, some 50 ms every 2 s.
+    """
+    server.sql("CHECKPOINT")
+    for _ in range(_SEGMENTS):
+        server.sql("SELECT pg_logical_emit_message(false, '', ''), pg_switch_wal()")
+    server.sql("CHECKPOINT")
 
 
 def free_port() -> int:

@@ -51,7 +51,7 @@ class Service:
     key: str
     process_id: int
 
-    def load(self, path: str, seconds: float = 8.0, connections: int = 64, warm: float = 1.0) -> Load:
+    def load(self, path: str, seconds: float = 8.0, connections: int = 64, warm: float = 2.0) -> Load:
         """Drive it and return what was measured; `path` as `bench.load` takes it."""
         timing = ["--seconds", str(seconds), "--warm", str(warm), "--connections", str(connections)]
         command = [sys.executable, "-m", "bench.load", path, "--port", str(self.port), *timing]
