@@ -20,7 +20,16 @@ CLIENTS, THREADS = 32, 2
 _INSTANT = "'2026-11-20T15:04:05.123456Z'"
 _HASH = f"'{'0123456789abcdef' * 4}'"
 
-_PAYLOAD = """'{"trade_id":"T16972345671230000a1b2c3d4","portfolio_id":1,"sequence":1,"kind":"trade"}'"""
+# As long as what the service tells of a trade, and of the position that it moved.
+_TRADE_TOLD = (
+    """'{"trade_id":"T16972345671230000a1b2c3d4","portfolio_id":1,"portfolio_name":"Book 1","sequence":1,"""
+    """"kind":"trade","symbol":"SYM10","side":"BUY","quantity":"500","price":"175.25","gmv":"87625.00","""
+    """"realized_pnl":"0.00"}'"""
+)
+_POSITION_TOLD = (
+    """'{"portfolio_id":1,"portfolio_name":"Book 1","symbol":"SYM10","product":"","sequence":1,"""
+    """"quantity":"500","cost":"87625.00","realized_pnl":"0.00"}'"""
+)
 
 _TRADE = {
     "tenant_id": "1",
@@ -76,7 +85,8 @@ SET quantity = excluded.quantity, cost = excluded.cost, realized_pnl = excluded.
 # The portfolio comes last: its row is the most wanted, and so is locked for the shortest time.
 _THE_REST = f"""
 INSERT INTO events (tenant_id, type, payload, created_at)
-VALUES (1, 'trade.recorded', {_PAYLOAD}, {_INSTANT});
+VALUES (1, 'trade.recorded', {_TRADE_TOLD}, {_INSTANT}),
+    (1, 'position.changed', {_POSITION_TOLD}, {_INSTANT});
 UPDATE portfolios
 SET cash = cash - :quantity * 175.25, total_trades = total_trades + 1, total_buys = total_buys + 1,
     last_sequence = last_sequence + 1, last_hash = {_HASH}, last_created_at = {_INSTANT}

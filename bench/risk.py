@@ -16,13 +16,24 @@ from time import perf_counter
 from app.risk.rules.exposure import book_of, totals_of
 from app.risk.rules.judging import headrooms, judge
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit, Subject, limits_for, rows_of
-from app.risk.rules.values import Candidate, Prices, RiskInput, SymbolBook, Tradable, WorkingOrder
+from app.risk.rules.permissions import NO_PRODUCT
+from app.risk.rules.values import (
+    Candidate,
+    Limits,
+    Permission,
+    Prices,
+    RiskInput,
+    SymbolBook,
+    Tradable,
+    WorkingOrder,
+)
 from bench.report import Line, at_most, show
 
 ROUNDS, CALLS = 7, 5_000
 POSITIONS, ORDERS = 10, 6
 PRICES = Prices(Decimal("99.95"), Decimal("100.05"), Decimal(100))
 SHARE = Tradable(Decimal("0.01"), Decimal(1))
+LISTED = Permission(frozenset({"AAPL", "MSFT"}), frozenset({"BUY", "SELL"}), frozenset({NO_PRODUCT}))
 _MANY = Decimal(10) ** 9
 
 
@@ -40,10 +51,15 @@ def situation(quantity: str = "100") -> RiskInput:
         instrument=SHARE,
         prices=PRICES,
         book=book_of(Decimal(100), PRICES.last, orders, PRICES),
-        limits=limits_for(Subject("growth", "AAPL", "U1"), rows_of(_every_limit())),
+        limits=_limits(),
         cash=Decimal(1_000_000),
         elsewhere=totals_of(others),
     )
+
+
+def _limits() -> Limits:
+    found = limits_for(Subject("growth", "AAPL", "U1"), rows_of(_every_limit()))
+    return found._replace(permission=LISTED)
 
 
 def _every_limit() -> list[SetLimit]:

@@ -173,14 +173,6 @@ class Settings(BaseSettings):
         """Development brings its database up to date by itself; production does it as a step of its own."""
         return self.environment != "production"
 
-    @property
-    def listens_beyond_loopback(self) -> bool:
-        """Whether other machines can reach the address the service binds."""
-        try:
-            return not ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host != "localhost"
-
 
 def parse_networks(text: str) -> tuple[Network, ...]:
     """Return the networks in `text`, parted by commas. Raises ValueError for anything else, and for a network

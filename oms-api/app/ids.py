@@ -6,7 +6,6 @@ from datetime import datetime
 
 from app.clock import milliseconds
 
-TRADE_ID_LENGTH = 26
 _COUNTER_LIMIT = 0xFFFF
 _MILLISECOND_DIGITS = slice(1, 14)
 _COUNTER_DIGITS = slice(14, 18)

@@ -43,7 +43,6 @@ def test_the_defaults_are_those_of_the_manual(load):
     assert (settings.max_quantity, settings.max_gmv) == (1_000_000, 100_000_000)
     assert not settings.logs_as_json
     assert settings.migrates_at_start
-    assert not settings.listens_beyond_loopback
 
 
 def test_production_logs_json_and_leaves_migrations_to_a_step(load):
@@ -75,14 +74,6 @@ def test_the_key_of_sessions_is_not_the_master_key(load):
 
 def test_an_empty_variable_is_one_that_is_not_set(load):
     assert load(JWT_KEYS="", OMS_API_KEY_PREVIOUS="").oms_api_key_previous is None
-
-
-@pytest.mark.parametrize(
-    ("host", "beyond"),
-    [("0.0.0.0", True), ("::", True), ("::1", False), ("localhost", False), ("x", True)],  # noqa: S104  # only asked
-)
-def test_it_knows_whether_others_can_reach_it(load, host, beyond):
-    assert load(HOST=host).listens_beyond_loopback is beyond
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar, cast
 
 from sqlalchemy import Connection, Engine, RootTransaction
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.clock import monotonic_seconds
 from app.database.locks import is_file_locked
 from app.database.tenants import declare_tenants
 from app.database.unit_of_work import unit_of_work
-from app.errors import NotPlaced
+from app.errors import NotPlaced, OutcomeUnknown
 
 T = TypeVar("T")
 ASK_MILLISECONDS = 1
@@ -31,7 +31,8 @@ class Changes:
     async def run(self, change: Callable[[Connection], T], tenant_id: int) -> T:
         """Return what `change` returns, once it is committed; it sees the tenant's rows alone.
 
-        Raises NotPlaced where the database is away, or another session holds a lock.
+        Raises NotPlaced where the database is away, or another session holds a lock; OutcomeUnknown where the
+        connection was lost at COMMIT.
         """
 
         def declared(connection: Connection) -> T:
@@ -44,12 +45,23 @@ class Changes:
         self._thread.shutdown(wait=True, cancel_futures=True)
 
     def _write(self, change: Callable[[Connection], T]) -> T:
+        is_done = False
+
+        def noted(connection: Connection) -> T:
+            nonlocal is_done
+            result = change(connection)
+            is_done = True
+            return result
+
         try:
             if self._engine.dialect.name == "sqlite":
-                return self._beside_the_writer(change)
+                return self._beside_the_writer(noted)
             with unit_of_work(self._engine) as connection:
-                return change(connection)
+                return noted(connection)
         except (OperationalError, InterfaceError, PoolTimeout) as error:
+            if is_done and isinstance(error, DBAPIError) and error.connection_invalidated:
+                message = "The database was lost while committing; look whether the change was made."
+                raise OutcomeUnknown(message) from error
             raise NotPlaced("The database does not take this just now; send it again in a moment.") from error
 
     def _beside_the_writer(self, change: Callable[[Connection], T]) -> T:

@@ -9,19 +9,10 @@ from app.edge import FastRequest
 from app.events.service.feed import Feed
 from app.identity.dependencies import Gate
 from app.identity.rules.access import Operation
+from app.wire.dependencies import part
 from app.wire.seals import Seals
 
 StillCounts = Callable[[], Awaitable[bool]]
-
-
-async def _feed(request: Request) -> Feed:
-    feed: Feed = request.app.state.feed
-    return feed
-
-
-async def _seals(request: Request) -> Seals:
-    seals: Seals = request.app.state.seals
-    return seals
 
 
 async def _still_counts(request: Request) -> StillCounts:
@@ -34,6 +25,6 @@ async def _still_counts(request: Request) -> StillCounts:
     return ask
 
 
-TheFeed = Annotated[Feed, Depends(_feed)]
+TheFeed = Annotated[Feed, part("feed")]
 WhetherItCounts = Annotated[StillCounts, Depends(_still_counts)]
-TheSeals = Annotated[Seals, Depends(_seals)]
+TheSeals = Annotated[Seals, part("seals")]

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Request
 from sqlalchemy import Connection
 
 from app.clock import Now
 from app.database import Readers
 from app.metrics import Metrics
 from app.rate_limit import RateLimits
+from app.wire.dependencies import part
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,4 @@ class Vitals:
     rate_limits: Callable[[], RateLimits]
 
 
-async def _vitals(request: Request) -> Vitals:
-    vitals: Vitals = request.app.state.vitals
-    return vitals
-
-
-TheVitals = Annotated[Vitals, Depends(_vitals)]
+TheVitals = Annotated[Vitals, part("vitals")]

@@ -2,14 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Request
-
 from app.instruments.service import Standing
+from app.wire.dependencies import part
 
-
-async def _standing(request: Request) -> Standing:
-    standing: Standing = request.app.state.standing_in
-    return standing
-
-
-WhatStands = Annotated[Standing, Depends(_standing)]
+WhatStands = Annotated[Standing, part("standing_in")]

@@ -4,7 +4,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection
 
+from app.audit.service import AuditEntry, record
+from app.edge import FastRequest
 from app.identity.dependencies import Reader, allowed
 from app.identity.rules.access import Caller, Operation
 from app.instruments import queries, service
@@ -73,13 +76,19 @@ async def get_instrument(caller: Reader, symbol: Annotated[Symbol, Path()], read
 async def put_instrument(
     caller: Lister, symbol: Annotated[Symbol, Path()],
     body: Annotated[InstrumentIn, Depends(json_body(InstrumentIn))], changes: TheChanges,
-    standing: WhatStands, now: TheClock,
+    standing: WhatStands, now: TheClock, request: Request,
 ) -> Response:  # fmt: skip
     """Set the terms of a symbol; what is left out takes its default. While positions or open orders stand in
     it, it stays in its currency; a symbol that nobody listed is traded in each portfolio's own.
     """
-    tenant_id, terms = caller.tenant_id, body.terms(symbol)
-    await changes.run(
-        lambda connection: service.set_terms(connection, tenant_id, terms, standing, now()), tenant_id
-    )
+    tenant_id, at, terms = caller.tenant_id, now(), body.terms(symbol)
+    edge: FastRequest = request.state.edge
+
+    def write(connection: Connection) -> None:
+        before = service.set_terms(connection, tenant_id, terms, standing, at)
+        facts = (instrument_out(before) if before.is_listed else None, instrument_out(terms))
+        who = (tenant_id, at, caller.actor, caller.name, "instrument.set", symbol)
+        record(connection, [AuditEntry(*who, edge.address, edge.request_id, *facts)])
+
+    await changes.run(write, tenant_id)
     return answer(instrument_out(terms))

@@ -15,9 +15,9 @@ Standing = Callable[[Connection, int, str], Collection[str]]
 
 def set_terms(
     connection: Connection, tenant_id: int, terms: Instrument, standing: Standing, at: datetime
-) -> None:
-    """Set the terms of a symbol. Raises CurrencyInUse where it is traded in another currency by them, and
-    something stands in it.
+) -> Instrument:
+    """Set the terms of a symbol, and return those before. Raises CurrencyInUse where it is traded in another
+    currency by them, and something stands in it.
     """
     key = (tenant_id, terms.symbol)
     known = queries.instruments_for(connection, [key])[key]
@@ -26,3 +26,4 @@ def set_terms(
         if before != after:
             raise CurrencyInUse(terms.symbol, before, after)
     queries.set_terms(connection, tenant_id, terms, at)
+    return known

@@ -42,9 +42,7 @@ def stored_quotes(connection: Connection, arrived: Sequence[tuple[int, Quote]]) 
         bars[key] = extended(bars.get(key), quote)
     return [
         upsertion(_QUOTES, _KEY + _SAID, _KEY, [_quote_row(key, newest[key]) for key in sorted(newest)]),
-        upsertion(
-            _BARS, _BAR_KEY + _PRICES, _BAR_KEY, [(*key, *_amounts(bars[key][2:])) for key in sorted(bars)]
-        ),
+        upsertion(_BARS, _BAR_KEY + _PRICES, _BAR_KEY, [_bar_row(key, bars[key]) for key in sorted(bars)]),
     ]
 
 

@@ -1,6 +1,6 @@
 """The market as this process sees it: what was given first, then what the source says."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from threading import Lock
@@ -20,6 +20,7 @@ Listener = Callable[[int, Quote], None]
 _INSTANT = timedelta(microseconds=1)
 _MOST_MINUTES = 50_000  # read for one answer; what goes beyond is cut off at its older end
 _MOST_CACHED = 100_000
+_FOLLOWED = timedelta(minutes=10)  # after somebody asked for a symbol last
 
 
 class Market:
@@ -36,15 +37,21 @@ class Market:
         self._lock = Lock()
         self._listeners: dict[int, tuple[frozenset[Key], Listener]] = {}
         self._made = 0
+        self._asked: dict[str, datetime] = {}  # symbols that the source was asked for, and when last
+        self._followed: frozenset[str] = frozenset()
 
     def quotes_for(self, connection: Connection, keys: Sequence[Key], at: datetime) -> dict[Key, Quote]:
         """Return the newest quotes of those of the (tenant id, symbol) that have one, by one statement."""
         found = queries.quotes_of(connection, keys)
+        asked: dict[str, datetime] = {}
         for key in keys:
-            quote = found.get(key) or self._source.quote(key[1], at)
+            quote = found.get(key)
+            if quote is None:
+                asked[key[1]] = at
+                quote = self._source.quote(key[1], at)
             if quote is not None:
                 found[key] = quote
-        self._remember(found)
+        self._remember(found, asked)
         return found
 
     def rate(
@@ -86,30 +93,41 @@ class Market:
     def subscribe(self, keys: Iterable[Key], listener: Listener) -> Callable[[], None]:
         """Call `listener(tenant id, quote)` for every new quote of these (tenant id, symbol) that this
         process comes to know, in the thread that brings it. Returns what ends the subscription.
+
+        For what is marked as prices move, without asking again and again.
         """
         with self._lock:
             self._made += 1
             number = self._made
             self._listeners[number] = (frozenset(keys), listener)
-        self._follow()
+            self._tell_source()
 
         def end() -> None:
             with self._lock:
                 self._listeners.pop(number, None)
-            self._follow()
+                self._tell_source()
 
         return end
 
+    def follow(self, at: datetime) -> None:
+        """Have the source subscribe to what somebody listens to, or asked for lately: symbols of open orders,
+        of positions that are looked at, of quotes.
+        """
+        with self._lock:
+            self._asked = {symbol: when for symbol, when in self._asked.items() if at - when < _FOLLOWED}
+            self._tell_source()
+
     def poll(self, connection: Connection, at: datetime) -> None:
         """Look for new quotes of all that is subscribed to."""
-        wanted = self._wanted()
+        with self._lock:
+            wanted = self._wanted()
         if wanted:
             tenants = {tenant_id for tenant_id, _ in wanted}
             self.quotes_for(declare_tenants(connection, tenants), sorted(wanted), at)
 
     def arrived(self, tenant_id: int, quote: Quote) -> None:
         """Tell of a quote that was given to this process, once it is stored."""
-        self._remember({(tenant_id, quote.symbol): quote})
+        self._remember({(tenant_id, quote.symbol): quote}, {})
 
     def _given(
         self, connection: Connection, key: Key, interval: Interval, start: datetime, end: datetime
@@ -120,8 +138,11 @@ class Market:
         minutes = queries.minute_bars(connection, *key, start, end, _MOST_MINUTES)
         return joined(minutes, interval)
 
-    def _remember(self, quotes: dict[Key, Quote]) -> None:
+    def _remember(self, quotes: dict[Key, Quote], asked: Mapping[str, datetime]) -> None:
         with self._lock:
+            if len(self._asked) + len(asked) > _MOST_CACHED:
+                self._asked.clear()
+            self._asked.update(asked)
             new = {key: quote for key, quote in quotes.items() if self._last.get(key) != quote}
             if len(self._last) + len(new) > _MOST_CACHED:
                 self._last.clear()
@@ -136,8 +157,11 @@ class Market:
             listener(tenant_id, quote)
 
     def _wanted(self) -> set[Key]:
-        with self._lock:
-            return {key for keys, _ in self._listeners.values() for key in keys}
+        return {key for keys, _ in self._listeners.values() for key in keys}
 
-    def _follow(self) -> None:
-        self._source.follow(frozenset(symbol for _, symbol in self._wanted()))
+    def _tell_source(self) -> None:
+        """Under the lock, so that the source hears of changes in their order; it never waits."""
+        symbols = frozenset(symbol for _, symbol in self._wanted()) | self._asked.keys()
+        if symbols != self._followed:
+            self._followed = symbols
+            self._source.follow(symbols)

@@ -2,14 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Request
-
 from app.orders.service.desk import OrderDesk
+from app.wire.dependencies import part
 
-
-async def _order_desk(request: Request) -> OrderDesk:
-    desk: OrderDesk = request.app.state.order_desk
-    return desk
-
-
-TheOrderDesk = Annotated[OrderDesk, Depends(_order_desk)]
+TheOrderDesk = Annotated[OrderDesk, part("order_desk")]

@@ -12,6 +12,12 @@ class SwitchKeyReused(Conflict):
         super().__init__(f"Idempotency-Key {key!r} was used with another body; nothing was changed.")
 
 
+class TooManySet(Conflict):
+    """All limits and kill switches of a tenant are read again and again while it trades: they have an end."""
+
+    kind, title = "too-many-set", "Too much is set already"
+
+
 class TooManyMessages(TooMany):
     """Orders, changes and cancels come faster than the limit allows; no order was made."""
 

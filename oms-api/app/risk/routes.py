@@ -49,6 +49,7 @@ router = APIRouter(tags=["risk"])
 
 LimitSetter = Annotated[Caller, Depends(allowed(Operation.SET_LIMIT))]
 SwitchTurner = Annotated[Caller, Depends(allowed(Operation.TURN_SWITCH))]
+LatchReader = Annotated[Caller, Depends(allowed(Operation.READ_LATCHES))]
 Releaser = Annotated[Caller, Depends(allowed(Operation.RELEASE_LATCH))]
 
 LIMIT_EXAMPLE: dict[str, Any] = {
@@ -82,11 +83,18 @@ async def list_limits(
     after = cursors.read(tenant_id, _LIMITS, query.cursor) if query.cursor else ""
     found = await readers.run(lambda connection: limit_queries.list_limits(connection, tenant_id), tenant_id)
     holds = set(standing(found, iso(now())))  # of all: the writer reads them all too
-    seen = [one for one in found if one.scope is not LimitScope.PORTFOLIO or caller.sees(one.key)]
+    seen = [one for one in found if _sees(caller, one)]
     left = sorted((one for one in seen if _place(one) > after), key=_place)
     page = left[: query.limit]
     cursor = cursors.make(tenant_id, _LIMITS, _place(page[-1])) if len(left) > query.limit else None
     return answer([limit_out(one, in_force=one in holds) for one in page], headers=link(request, cursor))
+
+
+def _sees(caller: Caller, limit: SetLimit) -> bool:
+    """Tell whether a limit is the caller's to see: who is narrowed learns of no other people."""
+    if limit.scope is LimitScope.PORTFOLIO:
+        return caller.sees(limit.key)
+    return limit.scope is not LimitScope.USER or caller.portfolios is None or limit.key == caller.actor
 
 
 def _place(limit: SetLimit) -> str:
@@ -95,7 +103,7 @@ def _place(limit: SetLimit) -> str:
 
 @router.put(
     "/limits",
-    responses=responses(200, {"model": LimitOut}, 413, 415),
+    responses=responses(200, {"model": LimitOut}, 409, 413, 415),
     openapi_extra=documented_body(LimitIn, LIMIT_EXAMPLE),
 )
 async def put_limit(
@@ -167,7 +175,7 @@ def _who(caller: Caller) -> str:
 
 @router.get("/latches", responses=responses(200, {"model": list[LatchOut]}, headers=NEXT_HEADER))
 async def list_latches(
-    caller: Reader, query: Annotated[LatchQuery, Query()], readers: TheReaders, cursors: TheCursors,
+    caller: LatchReader, query: Annotated[LatchQuery, Query()], readers: TheReaders, cursors: TheCursors,
     request: Request,
 ) -> Response:  # fmt: skip
     """Strategies and keys that executed too often by themselves in a symbol, newest first."""

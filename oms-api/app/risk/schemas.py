@@ -39,8 +39,9 @@ _KEYS: dict[str, Callable[[str], str]] = {
 ScopeName = Annotated[Label, Field(min_length=1)]
 
 
-MOST_WORDS = 1000
+MOST_WORDS = 900  # of 20 letters: they fit an entry of the audit trail
 MOST_COUNT = 1_000_000
+_MOST_LIST = 20_000  # characters
 _SIDES, _PRODUCTS = frozenset({"BUY", "SELL"}), frozenset({"CNC", "MIS", "NRML", NO_PRODUCT})
 _LISTED: dict[LimitCode, Callable[[str], str | None]] = {
     LimitCode.ALLOWED_SYMBOLS: normalise_symbol,
@@ -62,7 +63,7 @@ def _amount(code: LimitCode, value: Any) -> Decimal:  # whatever JSON held
 
 def _words(code: LimitCode, value: Any) -> str:  # whatever JSON held
     """Return a list as it is kept: its words in capitals, each once, sorted."""
-    given = value.upper().split(",") if isinstance(value, str) else [""]
+    given = value.upper().split(",") if isinstance(value, str) and len(value) <= _MOST_LIST else [""]
     words = {_LISTED[code](word.strip()) or "" for word in given}
     if "" in words or len(words) > MOST_WORDS:
         what = {LimitCode.ALLOWED_SIDES: _SIDES, LimitCode.ALLOWED_PRODUCTS: _PRODUCTS}.get(code)
@@ -72,7 +73,7 @@ def _words(code: LimitCode, value: Any) -> str:  # whatever JSON held
 
 
 _VALUE = amount_schema(zero=True)["anyOf"]
-_LIST = {"type": "string", "maxLength": 25_000, "description": "Of ALLOWED_…: words, parted by commas"}
+_LIST = {"type": "string", "maxLength": _MOST_LIST, "description": "Of ALLOWED_…: words, parted by commas"}
 LimitValue = Annotated[Any, WithJsonSchema({"anyOf": [*_VALUE, _LIST]})]
 
 

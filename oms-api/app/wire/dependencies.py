@@ -1,6 +1,6 @@
-"""What routes of any room are given: readers of the database, cursors, the time."""
+"""What routes of any room are given: readers of the database, cursors, the time; and how rooms name more."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
@@ -10,27 +10,16 @@ from app.database.changes import Changes
 from app.wire.pages import Cursors
 
 
-async def _readers(request: Request) -> Readers:
-    readers: Readers = request.app.state.readers
-    return readers
+def part(name: str) -> Any:  # what Depends returns
+    """Return a FastAPI dependency: the part of that name among those that `assembly` gave the application."""
+
+    async def give(request: Request) -> Any:  # each room annotates what it is
+        return getattr(request.app.state, name)
+
+    return Depends(give)
 
 
-async def _cursors(request: Request) -> Cursors:
-    cursors: Cursors = request.app.state.cursors
-    return cursors
-
-
-async def _now(request: Request) -> Now:
-    now: Now = request.app.state.now
-    return now
-
-
-async def _changes(request: Request) -> Changes:
-    changes: Changes = request.app.state.changes
-    return changes
-
-
-TheReaders = Annotated[Readers, Depends(_readers)]
-TheCursors = Annotated[Cursors, Depends(_cursors)]
-TheClock = Annotated[Now, Depends(_now)]
-TheChanges = Annotated[Changes, Depends(_changes)]
+TheReaders = Annotated[Readers, part("readers")]
+TheCursors = Annotated[Cursors, part("cursors")]
+TheClock = Annotated[Now, part("now")]
+TheChanges = Annotated[Changes, part("changes")]

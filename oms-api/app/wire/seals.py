@@ -12,7 +12,6 @@ import hmac
 
 _MAC_BYTES = 12
 _NUMBER_BYTES = 8
-LENGTH = 27  # characters of a seal
 
 
 class Seals:

@@ -41,6 +41,16 @@ def test_an_idempotency_key_tells_nothing_of_a_portfolio_that_had_the_name_befor
     assert desk.report("same").headers["idempotent-replayed"] == "true"
 
 
+def test_nor_does_it_tell_the_order_that_was_placed_there(desk, narrowed):
+    placed = desk.order(key="order-1")["id"]
+    desk.patch("/portfolios/Growth", {"name": "Renamed"})
+    desk.trade()
+    made = desk.post("/api-keys", {"name": "newer", "scopes": ["trade"], "portfolios": ["Growth"]})
+    repeated = desk.with_key(made.json()["key"]).place("order-1")
+    assert (repeated.status_code, repeated.json()["type"]) == (403, "urn:slackoms:problem/not-your-portfolio")
+    assert placed not in repeated.text
+
+
 def test_what_all_tenants_do_together_is_for_keys_of_the_first_one(service, desk):
     def status(key: str, **headers: str) -> int:
         return int(service.client.get("/metrics", headers={"X-API-Key": key, **headers}).status_code)

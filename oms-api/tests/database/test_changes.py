@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app.database.changes import Changes
 from app.database.engine import connect_engine
-from app.errors import NotPlaced
+from app.errors import NotPlaced, OutcomeUnknown, Unavailable
 
 RENAME = text("UPDATE tenants SET name = 'Renamed' WHERE id = 1")
 NAMES = text("SELECT name FROM tenants WHERE id = 1")
@@ -19,6 +19,13 @@ def changes(engine):
     changes = Changes(engine)
     yield changes
     changes.close()
+
+
+@pytest.fixture
+def postgres(new_database):
+    engine = connect_engine(new_database("postgresql"), readers=2)
+    yield engine
+    engine.dispose()
 
 
 def name(engine):
@@ -48,3 +55,21 @@ def test_a_database_that_is_away_places_nothing(tmp_path):
         asyncio.run(changes.run(lambda connection: connection.execute(RENAME), 1))
     changes.close()
     engine.dispose()
+
+
+@pytest.mark.parametrize("when", ["before", "at"])
+def test_a_connection_that_is_lost_at_commit_leaves_it_open_whether_it_was_made(postgres, when):
+    changes = Changes(postgres)
+
+    def change(connection):
+        connection.execute(RENAME)
+        own = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        with postgres.connect() as other:
+            other.execute(text("SELECT pg_terminate_backend(:own, 5000)"), {"own": own})
+        if when == "before":
+            connection.execute(RENAME)
+
+    with pytest.raises(Unavailable) as lost:
+        asyncio.run(changes.run(change, 1))
+    assert type(lost.value) is (NotPlaced if when == "before" else OutcomeUnknown)
+    changes.close()

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from tests.day.draws import PORTFOLIOS, SYMBOLS, Prices, a_change, a_pair, a_quote, a_ticket
+from tests.day.draws import PAIRS, PORTFOLIOS, SYMBOLS, Prices, a_change, a_pair, a_quote, a_ticket
 from tests.faults.load import Connection
 
 PATIENCE_SECONDS = 60.0
@@ -21,6 +21,7 @@ _OPEN = {"ACCEPTED", "TRIGGERED", "PARTIALLY_FILLED", "HELD"}
 EXPECTED = {
     "order": {201, 422}, "pair": {201, 422}, "cancel": {200, 409}, "replace": {200, 409, 422},
     "close": {201, 404, 409, 422}, "switch": {200}, "quote": {200}, "sweep": {200}, "read": {200},
+    "listing": {200},
 }  # fmt: skip
 
 
@@ -64,6 +65,7 @@ class Journal:
 
     intents: list[Intent] = field(default_factory=list)
     halts: list[Halt] = field(default_factory=list)
+    rates: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # by pair, as quoted
     unexpected: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     stands: Counter[str] = field(default_factory=Counter)  # orders by status, as the judge found them
@@ -95,7 +97,7 @@ class Client:
         """Send it, again where nobody answered or it was not placed, and note what was said."""
         intent = Intent(kind, path, body, sent_at=now())
         with self.journal.lock:
-            self.journal.intents += [] if kind in {"quote", "read"} else [intent]
+            self.journal.intents += [] if kind in {"quote", "listing", "read"} else [intent]
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not self._told(intent, method, key):
             if time.monotonic() > deadline:
@@ -106,6 +108,12 @@ class Client:
         if intent.status not in EXPECTED[kind]:
             self._complain(f"{kind} {path} {body}: {intent.status} {intent.told}")
         return intent
+
+    def quote(self, symbol: str, body: Any) -> None:
+        """Say what a symbol is quoted at, and remember what a pair was."""
+        if symbol in PAIRS:
+            self.journal.rates[symbol].add(body["last"])
+        self.ask("quote", "PUT", f"/api/v1/quotes/{symbol}", body)
 
     def page(self, path: str) -> tuple[list[dict[str, Any]], str | None]:
         """Return a page of a list, and the address of the next one if there is more."""
@@ -209,10 +217,8 @@ class Quoter(Actor):
 
     @override
     def act(self) -> None:
-        symbol = self.random.choice(SYMBOLS)
-        self.client.ask(
-            "quote", "PUT", f"/api/v1/quotes/{symbol}", a_quote(self.random, self._prices, symbol)
-        )
+        symbol = self.random.choice(list(self._prices))
+        self.client.quote(symbol, a_quote(self.random, self._prices, symbol))
         self.stop.wait(self.random.uniform(0, 0.03))
 
 

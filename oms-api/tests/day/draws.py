@@ -6,6 +6,9 @@ from typing import Any
 
 PORTFOLIOS = [f"Desk {number:02d}" for number in range(40)]
 SYMBOLS = [f"SYM{number:02d}" for number in range(24)]
+# What is traded in another currency than the portfolios' dollars, and the pairs that tell their rates.
+FOREIGN = {"SYM20": "INR", "SYM21": "JPY", "SYM22": "INR", "SYM23": "XAG"}
+PAIRS = {"USD/INR": 8_350, "USD/JPY": 15_000, "XAG/USD": 3_000}
 STRATEGIES = (None, None, None, "Momentum", "Pairs")
 TYPES = (
     "MARKET",
@@ -32,7 +35,12 @@ Body = dict[str, Any]
 
 def opening_prices() -> Prices:
     """Return where the day begins."""
-    return {symbol: 5_000 + 700 * number for number, symbol in enumerate(SYMBOLS)}
+    return {symbol: 5_000 + 700 * number for number, symbol in enumerate(SYMBOLS)} | PAIRS
+
+
+def terms_of(currency: str) -> Body:
+    """Return what a symbol is listed with that is traded in that currency."""
+    return {"tick_size": "0.01", "lot_size": "0.5", "currency": currency}
 
 
 def a_quote(random: Random, prices: Prices, symbol: str) -> Body:

@@ -7,10 +7,13 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.day.clients import Client, Journal
+from tests.day.draws import FOREIGN
 
 _EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
 _UNIT = Decimal("0.00000001")
 _OPENING_CASH = Decimal(1_000_000)
+_BASE = "USD"  # of every portfolio
+_FLAT = (Decimal(0),) * 3  # quantity, cost, realised
 _SAMPLE = 100
 _MADE_NO_ORDER = "/nothing-to-close"
 FINAL = {"FILLED", "CANCELED", "EXPIRED", "REPLACED", "DENIED", "REJECTED"}
@@ -30,6 +33,7 @@ def judge(client: Client, journal: Journal) -> list[str]:
     for order in orders.values():
         faults += [f"{order['id']}: {fault}" for fault in _judge_order(order, orders)]
     faults += _judge_fills(orders, trades)
+    faults += _judge_rates(trades, journal.rates)
     faults += _judge_books(client, trades)
     return faults + _judge_sample(client, orders)
 
@@ -137,11 +141,27 @@ def _judge_fills(orders: dict[str, Row], trades: list[Row]) -> list[str]:
     return [f"{place}: orders and trades differ by {left}" for place, left in filled.items() if left]
 
 
+def _judge_rates(trades: list[Row], quoted: dict[str, set[str]]) -> Iterator[str]:
+    """What is traded in another currency was booked at a rate that was quoted."""
+    known: dict[str | None, set[Decimal]] = {None: set()}
+    for pair, prices in quoted.items():
+        one, other = pair.split("/")
+        rates = {Decimal(price) for price in prices}
+        is_inverse = one == _BASE
+        known[other if is_inverse else one] = {_rounded(1 / rate) for rate in rates} if is_inverse else rates
+    for trade in trades:
+        currency, rate = trade["currency"], trade["fx_rate"]
+        if currency != FOREIGN.get(trade["symbol"]):
+            yield f"{trade['trade_id']}: {trade['symbol']} in {currency}"
+        elif rate is not None and Decimal(rate) not in known[currency]:
+            yield f"{trade['trade_id']}: {currency} at {rate}, which nobody quoted"
+
+
 def _judge_books(client: Client, trades: list[Row]) -> list[str]:
     held, cash = recomputed(trades)
     told = {
         (row["portfolio_name"], row["symbol"]): tuple(
-            map(Decimal, (row["quantity"], row["cost"], row["realized_pnl"]))
+            map(Decimal, (row["quantity"], row["cost"], row["realized_pnl"], row["local_cost"] or 0))
         )
         for row in _every(client, "/positions", include_closed="true")
     }
@@ -162,18 +182,21 @@ def _judge_books(client: Client, trades: list[Row]) -> list[str]:
 
 
 def recomputed(trades: list[Row]) -> tuple[dict[Corner, tuple[Decimal, ...]], dict[str, Decimal]]:
-    """Return quantity, cost and realised P&L by portfolio and symbol, and what moved each portfolio's cash:
-    by average cost, as anybody would work it out from the fills.
+    """Return quantity, cost, realised P&L and local cost by portfolio and symbol, and what moved each
+    portfolio's cash: by average cost, as anybody would work it out from the fills.
     """
     held: dict[Corner, tuple[Decimal, ...]] = {}
+    local: dict[Corner, tuple[Decimal, ...]] = {}
     cash: dict[str, Decimal] = defaultdict(Decimal)
     for trade in sorted(trades, key=lambda one: (one["portfolio_name"], one["sequence"])):
         corner = (trade["portfolio_name"], trade["symbol"])
         sign = 1 if trade["side"] == "BUY" else -1
         fill, value = sign * Decimal(trade["quantity"]), sign * _value(trade)
-        held[corner] = _after(held.get(corner, (Decimal(0),) * 3), fill, value)
+        held[corner] = _after(held.get(corner, _FLAT), fill, value)
+        if trade.get("fx_rate") is not None:
+            local[corner] = _after(local.get(corner, _FLAT), fill, sign * Decimal(trade["gmv"]))
         cash[trade["portfolio_name"]] -= value
-    return held, cash
+    return {corner: (*held[corner], local.get(corner, _FLAT)[1]) for corner in held}, cash
 
 
 def _value(trade: Row) -> Decimal:

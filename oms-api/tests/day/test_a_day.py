@@ -38,5 +38,15 @@ def test_the_judge_works_a_position_out_through_zero():
         trade(3, "SELL", "250", "3250"),
     ]
     held, cash = recomputed(rows)
-    assert held["Growth", "AAPL"] == (Decimal(-50), Decimal(-650), Decimal(400))
+    assert held["Growth", "AAPL"] == (Decimal(-50), Decimal(-650), Decimal(400), Decimal(0))
     assert cash["Growth"] == Decimal(1050)
+
+
+def test_the_judge_works_both_costs_out():
+    rows = [
+        trade(1, "BUY", "10", "2000") | {"fx_rate": "83.50"},
+        trade(2, "SELL", "4", "840") | {"fx_rate": "84"},
+    ]
+    held, cash = recomputed(rows)
+    assert held["Growth", "AAPL"] == (Decimal(6), Decimal(100_200), Decimal(3_760), Decimal(1_200))
+    assert cash["Growth"] == Decimal(-96_440)

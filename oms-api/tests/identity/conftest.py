@@ -7,6 +7,7 @@ import pytest
 from app.main import create_app
 from tests.factories import NOON
 from tests.support import service as support
+from tests.support.people import houses, settle
 
 
 class Clock:
@@ -43,3 +44,16 @@ def fresh(database_url):
     """A service on a database of the test's own."""
     with support.serving(database_url) as service:
         yield service
+
+
+@pytest.fixture
+def house(database_url):
+    """Log-ins and sessions on a database of the test's own."""
+    with houses(database_url) as (one,):
+        yield one
+
+
+@pytest.fixture
+def alice(engine):
+    """Somebody who can log in."""
+    return settle(engine)

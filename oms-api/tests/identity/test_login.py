@@ -4,41 +4,19 @@ import asyncio
 import json
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from app.audit.service import AuditEntry
-from app.database import unit_of_work
 from app.errors import Unavailable
 from app.identity.errors import TenantSuspended
 from app.identity.rules.clients import Client
 from app.identity.service import passwords as passwords_service
 from app.identity.service.logins import WrongLogin
 from app.identity.service.throttle import ACCOUNT, PAIR, TooManyLogIns
-from tests.support.people import LAPTOP, PASSWORD, THIEF, House, houses, settle
+from tests.support.people import LAPTOP, PASSWORD, THIEF, House, asked, houses, run, settle
 
 WRONG = "another kettle marches south"
-
-
-@pytest.fixture
-def house(database_url):
-    with houses(database_url) as (one,):
-        yield one
-
-
-@pytest.fixture
-def alice(engine):
-    return settle(engine)
-
-
-def run(engine, statement, **facts):
-    with unit_of_work(engine) as connection:
-        connection.execute(text(statement), facts)
-
-
-def asked(engine, statement):
-    with engine.connect() as connection:
-        return connection.execute(text(statement)).all()
 
 
 def trail(house, engine):

@@ -4,38 +4,15 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
 
-from app.database import unit_of_work
 from app.identity.errors import NoValidKey, TenantSuspended
 from app.identity.queries import sessions as queries
 from app.identity.rules.clients import Client
 from app.identity.rules.tokens import Tokens, make_refresh, read_refresh
 from app.identity.service.sessions import NotRefreshed
-from tests.support.people import LAPTOP, RING, THIEF, houses, settle
+from tests.support.people import LAPTOP, RING, THIEF, asked, houses, run
 
 RACERS = 50
-
-
-@pytest.fixture
-def house(database_url):
-    with houses(database_url) as (one,):
-        yield one
-
-
-@pytest.fixture
-def alice(engine):
-    return settle(engine)
-
-
-def run(engine, statement, **facts):
-    with unit_of_work(engine) as connection:
-        connection.execute(text(statement), facts)
-
-
-def asked(engine, statement):
-    with engine.connect() as connection:
-        return connection.execute(text(statement)).all()
 
 
 def ended_because(engine):

@@ -20,7 +20,7 @@ from app.identity.service.threads import Transactions
 from app.ledger.models import Portfolio
 from app.money import ZERO
 from tests.factories import NOON
-from tests.support.people import LAPTOP, RING, THIEF, houses, settle
+from tests.support.people import LAPTOP, RING, THIEF, houses, run, settle
 
 
 @pytest.fixture
@@ -30,22 +30,6 @@ def seconds(monkeypatch):
     for module in ("sessions", "authenticator"):
         monkeypatch.setattr(f"app.identity.service.{module}.monotonic_seconds", lambda: clock[0])
     return clock
-
-
-@pytest.fixture
-def house(database_url):
-    with houses(database_url) as (one,):
-        yield one
-
-
-@pytest.fixture
-def alice(engine):
-    return settle(engine)
-
-
-def run(engine, statement, **facts):
-    with unit_of_work(engine) as connection:
-        connection.execute(text(statement), facts)
 
 
 def log_out(house, caller, client=LAPTOP):

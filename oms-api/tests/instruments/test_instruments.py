@@ -110,3 +110,12 @@ def test_many_are_looked_up_at_once(service, desk):
         found = instruments_for(connection, keys)
     listed = Instrument("RELIANCE", "NSE", "equity", "INR", Decimal("0.05"), Decimal(1), is_listed=True)
     assert list(found.values()) == [listed, unlisted("AAPL"), unlisted("RELIANCE")]
+
+
+def test_who_sets_terms_stands_in_the_trail_with_what_they_were(desk):
+    desk.put("/instruments/RELIANCE", RELIANCE)
+    desk.put("/instruments/RELIANCE", {**RELIANCE, "restricted": True})
+    newest, first = desk.get("/audit", action="instrument.set").json()
+    assert (first["target"], first["before"], first["after"]["restricted"]) == ("RELIANCE", None, False)
+    assert (newest["before"]["restricted"], newest["after"]["restricted"]) == (False, True)
+    assert newest["actor"].startswith("key:")

@@ -102,6 +102,28 @@ def test_the_source_follows_what_anybody_subscribes_to(market, source):
     assert source.followed == [["AAPL"], ["AAPL", "MSFT"], ["MSFT"], []]
 
 
+def test_the_source_follows_what_was_asked_for_until_nobody_asks_any_more(engine, market, source):
+    store(engine, given("5"))
+    with engine.connect() as connection:
+        market.quotes_for(connection, [(1, "AAPL"), (1, "MSFT"), (2, "MSFT")], NOON)  # AAPL is given
+        market.follow(NOON)
+        market.follow(NOON + SECOND)
+        market.quotes_for(connection, [(2, "AAPL")], NOON + 300 * SECOND)
+    market.follow(NOON + 599 * SECOND)
+    market.follow(NOON + 600 * SECOND)
+    market.follow(NOON + 900 * SECOND)
+    assert source.followed == [["MSFT"], ["AAPL", "MSFT"], ["AAPL"], []]
+
+
+def test_what_the_source_follows_is_bounded(engine, market, source, monkeypatch):
+    monkeypatch.setattr("app.market_data.service._MOST_CACHED", 2)
+    with engine.connect() as connection:
+        for symbol in ("A", "B", "C"):
+            market.quotes_for(connection, [(1, symbol)], NOON)
+    market.follow(NOON)
+    assert source.followed == [["C"]]
+
+
 def test_the_quotes_of_a_batch_are_stored_in_their_order(engine):
     path = [given("100"), given("103", NOON + SECOND), given("98", NOON + 2 * SECOND)]
     store(engine, *path, given("50", symbol="MSFT"))

@@ -4,9 +4,11 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 
+from app.market_data.rules import walk
 from app.market_data.rules.bars import Interval
 from app.market_data.sources import SOURCES
 from app.market_data.sources.manual import ManualSource
@@ -71,6 +73,31 @@ def test_a_minutes_bar_has_every_price_of_its_seconds(source):
     (one,) = source.bars("AAPL", Interval.MINUTE, NOON, NOON + timedelta(minutes=1))
     lasts = [source.quote("AAPL", NOON + timedelta(seconds=second)).last for second in range(60)]
     assert (one.open, one.high, one.low, one.close) == (lasts[0], max(lasts), min(lasts), lasts[-1])
+
+
+def test_longer_bars_see_what_shorter_ones_do_and_end_as_they_do(source):
+    since, until = NOON - timedelta(days=3, hours=12), NOON - timedelta(days=1, hours=11, seconds=17)
+    lasting = [source.bars("AAPL", interval, since, until) for interval in Interval]
+    for shorter, longer in pairwise(lasting):
+        assert (
+            shorter[-1].close == longer[-1].close == source.quote("AAPL", until - timedelta(seconds=1)).last
+        )
+        assert max(one.high for one in longer) <= max(one.high for one in shorter)
+        assert min(one.low for one in longer) >= min(one.low for one in shorter)
+    assert [one.start for one in lasting[-1]] == [since, since + timedelta(days=1), since + timedelta(days=2)]
+
+
+@pytest.mark.parametrize("interval", Interval)
+def test_a_page_of_bars_costs_much_the_same_whatever_their_length(source, interval, monkeypatch):
+    drawn: list[int] = []
+
+    def draw(_: bytes, at: int) -> int:
+        drawn.append(at)
+        return 0
+
+    monkeypatch.setattr(walk, "_draw", draw)
+    assert len(source.bars("AAPL", interval, NOON - 101 * interval.length, NOON)) in {100, 101}
+    assert len(drawn) < 160 * 100
 
 
 def test_the_newest_bar_grows(source):

@@ -137,6 +137,17 @@ def test_exits_that_a_halt_kept_back_are_let_go_for_what_is_left(market):
     assert leaves(market, order) == ("6", "6")
 
 
+def test_an_entry_that_goes_on_lets_them_go_for_what_is_left(market):
+    order = market.order(type="LIMIT", limit_price="90", quantity="10", time_in_force="GTC", **LEGS)
+    turn(market, "HALTED")
+    market.quote("AAPL", "88", "89", "89", ask_size="4")
+    market.quote("AAPL", "95", "96", "95")
+    turn(market, "ACTIVE")
+    close(market, "2")
+    order = market.patch(f"/orders/{order['id']}", {"limit_price": "96"}).json()
+    assert (order["status"], leaves(market, order), held(market)) == ("FILLED", ("8", "8"), "8")
+
+
 def test_exits_are_cut_by_what_fills_and_a_resting_close_comes_before_them(market):
     order = market.order(quantity="10", **LEGS)
     market.quote("AAPL", "99", "101", "100", bid_size="1")
@@ -231,3 +242,34 @@ def test_the_closing_order_is_a_market_order_of_its_own(rig):
     rig.place()
     closed = rig.close(quantity="4").orders[0].order
     assert (closed.type, closed.role, closed.group_id) == (OrderType.MARKET, Role.CLOSING, None)
+
+
+def test_closes_of_parts_together_close_no_more_than_there_is(market):
+    market.order(quantity="100")
+    market.quote("AAPL", "99", "101", "100", bid_size="10")
+    first, second = close(market, "60"), close(market, "60")
+    assert (first["filled_quantity"], second["filled_quantity"]) == ("10", "0")
+    market.quote("AAPL", "99", "101", "100")
+    assert held(market) == "0"
+    assert [market.found(one["id"])["filled_quantity"] for one in (first, second)] == ["60", "40"]
+
+
+def test_a_close_that_rests_takes_no_more_than_a_reported_trade_left(market):
+    market.order(quantity="10")
+    market.quote("AAPL", "99", "101", "100", bid_size="1")
+    cut, ended = close(market, "6"), close(market, "3")
+    market.sell("7", "100")
+    market.quote("AAPL", "99", "101", "100")
+    assert (held(market), market.found(cut["id"])["filled_quantity"]) == ("0", "3")
+    assert market.found(ended["id"])["status"] == "CANCELED"
+
+
+def test_what_several_strategies_are_flattened_by_opens_nothing(rig):
+    for strategy in ("Momentum", "Pairs"):
+        rig.place(quantity="60", strategy=strategy)
+    rig.place(quantity="20", side="SELL")
+    rig.quote("99", "101", "100", bid_size="1")
+    for strategy in ("Momentum", "Pairs"):
+        rig.close(quantity="60", strategy=strategy, in_spite_of_halt=True)
+    rig.quote("99", "101", "100")
+    assert rig.rows("SELECT quantity FROM positions") in ([("0.00000000",)], [(amount("0"),)])

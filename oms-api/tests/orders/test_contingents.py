@@ -156,6 +156,16 @@ def test_a_part_of_one_cuts_the_other_by_as_much(market):
     assert market.portfolio()["positions"]["AAPL"]["quantity"] == "0"
 
 
+def test_what_the_fill_of_one_ended_does_not_fill_in_the_same_quote(market):
+    market.order(quantity="10")
+    far = {"type": "LIMIT", "limit_price": "120"}
+    near, other = pair(market, "OCO", TARGET, far).json()["orders"]
+    larger = market.patch(f"/orders/{other['id']}", {"quantity": "20"}).json()
+    market.quote("AAPL", "125", "126", "125")
+    assert both(market, [near, larger]) == ["FILLED", "CANCELED"]
+    assert market.portfolio()["positions"]["AAPL"]["quantity"] == "0"
+
+
 def test_cancelling_one_of_a_pair_cancels_the_other(market):
     orders = oco(market)
     market.post(f"/orders/{orders[0]['id']}/cancel", {})

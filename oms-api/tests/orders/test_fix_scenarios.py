@@ -19,7 +19,6 @@ import pytest
 from sqlalchemy import text
 
 from app.brokers.rules.values import Canceled, Executed, Refused, Rejected
-from app.orders.rules.states import FIX_PRECEDENCE
 from app.orders.rules.values import Status
 
 FIX_STATUS = {
@@ -171,8 +170,3 @@ def test_orders_go_as_fix_has_it(rig, name):
         order = play.order
         said = (FIX_STATUS[order.status], order.filled_quantity, order.leaves_quantity)
         assert said == told, (step, said)
-
-
-def test_fix_precedence_is_that_of_the_standard():
-    assert FIX_PRECEDENCE[Status.PENDING_CANCEL] == 12
-    assert FIX_PRECEDENCE[Status.ACCEPTED] == 2

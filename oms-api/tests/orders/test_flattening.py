@@ -5,8 +5,9 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import text
 
+from app.errors import Unavailable
 from app.orders.queries.flat import Held
-from app.orders.service.flattening import shares
+from app.orders.service.flattening import Flattening, shares
 from tests.orders.test_stopping import turn
 
 
@@ -137,3 +138,20 @@ def request_ids(market):
     statement = "SELECT request_id FROM trades WHERE tenant_id = :tenant ORDER BY sequence"
     with market.service.reading() as connection:
         return list(connection.execute(text(statement), {"tenant": market.tenant_id}).scalars())
+
+
+def test_a_flatten_that_ended_half_way_goes_on_under_its_key(market, monkeypatch):
+    market.buy("10", "100")
+    with monkeypatch.context() as patched:
+
+        async def nothing(*_):
+            raise Unavailable("The database is away.")
+
+        patched.setattr(Flattening, "_held", nothing)
+        body = {"scope": "tenant", "state": "HALTED", "flatten": True}
+        assert market.post("/kill-switch", body, {"Idempotency-Key": "F"}).status_code == 503
+    assert len(flatten(market, key="F")["closed"]) == 1
+    market.post("/kill-switch", {"scope": "tenant", "state": "ACTIVE"})
+    market.buy("10", "100")
+    assert flatten(market, key="F") is None  # what was bought on purpose since is kept
+    assert market.get("/positions").json()[0]["quantity"] == "10"

@@ -4,6 +4,7 @@ import time
 from datetime import datetime, timedelta
 
 from app.clock import iso
+from app.market_data.sources.simulated import SimulatedSource
 from app.orders.errors import OrderIsFinal
 from app.orders.rules.values import Status
 from tests.factories import ticket_body
@@ -155,3 +156,10 @@ def test_a_leg_that_waits_for_its_entry_is_judged_at_its_release_when_it_is_chan
     turn(market, "ACTIVE")
     market.quote("AAPL", "94", "95", "95")
     assert market.found(changed.json()["id"])["status"] == "ACCEPTED"
+
+
+def test_the_source_is_told_which_symbols_somebody_needs(desk, monkeypatch):
+    followed = []
+    monkeypatch.setattr(SimulatedSource, "follow", lambda _, symbols: followed.append(symbols))
+    assert desk.post("/orders", ticket_body(symbol="NVDA", **WAITING)).status_code == 201
+    wait_until(lambda: followed and "NVDA" in followed[-1])

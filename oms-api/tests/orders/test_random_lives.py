@@ -19,7 +19,7 @@ from sqlalchemy import Engine, text
 from app.brokers.rules.values import Executed
 from app.orders.queries.book import open_orders
 from app.orders.rules.families import EXITS
-from app.orders.rules.rows import order_of
+from app.orders.rules.rows import COLUMNS, order_of
 from app.orders.rules.states import NEXT
 from app.orders.rules.values import FINAL, OPEN, Protection, Status, Target
 from tests.orders.rig import Rig, ticket
@@ -32,6 +32,7 @@ TIMES = st.sampled_from(["DAY", "GTC", "IOC", "FOK"])
 PICKS = st.integers(0, 10_000)
 _tenants = count(1000)
 OPENING_CASH = Decimal(1_000_000)
+EVERY_ORDER = f"SELECT {', '.join(COLUMNS)} FROM orders WHERE tenant_id = :tenant ORDER BY id"  # noqa: S608  # names of the code
 
 
 def prices_for(kind, price):
@@ -132,9 +133,9 @@ class Lives(RuleBasedStateMachine):
         self.rig.tick(hours=hours)
         self.rig.expire()
 
-    @rule(symbol=SYMBOLS)
-    def close(self, symbol):
-        self.rig.close(symbol)
+    @rule(symbol=SYMBOLS, size=st.none() | SIZES)
+    def close(self, symbol, size):
+        self.rig.close(symbol, size)
 
     @precondition(lambda self: self.sent())
     @rule(pick=PICKS, size=SIZES)
@@ -151,8 +152,7 @@ class Lives(RuleBasedStateMachine):
         self.rig.restart()
 
     def orders(self):
-        rows = self.rig.rows("SELECT * FROM orders WHERE tenant_id = :tenant ORDER BY id")
-        return [order_of(row) for row in rows]
+        return [order_of(row) for row in self.rig.rows(EVERY_ORDER)]
 
     def open(self):
         return [order for order in self.orders() if order.status in OPEN]
@@ -235,6 +235,17 @@ class Lives(RuleBasedStateMachine):
             for leg in legs:
                 if leg.status in OPEN and leg.status is not Status.HELD and leg.replaces is None:
                     assert leg.leaves_quantity <= entry.filled_quantity
+
+    @invariant()
+    def what_closes_opens_nothing(self):
+        for change, after in self.rig.rows(
+            "SELECT t.quantity_delta, t.position_quantity FROM trades t JOIN executions e "
+            "ON e.tenant_id = t.tenant_id AND e.trade_id = t.trade_id JOIN orders o "
+            "ON o.tenant_id = e.tenant_id AND o.id = e.order_id "
+            "WHERE t.tenant_id = :tenant AND o.role = 'closing' AND e.execution_id NOT LIKE 'stray-%'"
+        ):
+            left = Decimal(str(after))
+            assert (left - Decimal(str(change))) * left >= 0
 
     @invariant()
     def what_is_remembered_is_what_the_database_says(self):

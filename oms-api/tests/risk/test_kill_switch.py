@@ -267,3 +267,11 @@ def test_flatten_cancels_what_rests_and_closes_what_is_held_in_spite_of_the_halt
     assert quoted.get(f"/orders/{resting['id']}").json()["status"] == "CANCELED"
     assert quoted.get("/positions").json() == []
     assert try_order(quoted).status_code == 422
+
+
+def test_kill_switches_have_an_end_but_for_the_tenants_own_and_known_ones(desk, monkeypatch):
+    monkeypatch.setattr("app.risk.service.switching.MOST_SWITCHES", 1)
+    assert turn(desk, "HALTED", "strategy", "momentum").status_code == 200
+    assert turn(desk, "HALTED", "strategy", "another").status_code == 409
+    assert turn(desk, "ACTIVE", "strategy", "momentum").status_code == 200
+    assert turn(desk, "HALTED").status_code == 200

@@ -112,6 +112,20 @@ def test_every_order_of_one_batch_counts(quoted):
     assert len(latches(quoted)) == 1
 
 
+def test_a_latched_key_does_not_go_on_by_naming_a_strategy(quoted):
+    put_limit(quoted, "REPEATED_EXECUTIONS", "2")
+    execute(quoted, 2)
+    refused = denial(try_order(quoted, strategy="another"))
+    assert (refused["code"], refused["asked"]) == ("REPEATED_EXECUTION", "2")
+    assert [latch["scope"] for latch in latches(quoted)] == ["key"]
+
+
+def test_who_is_narrowed_to_portfolios_learns_nothing_of_what_others_execute(quoted):
+    quoted.trade(portfolio_name="Growth")
+    made = quoted.post("/api-keys", {"name": "narrow", "scopes": ["trade"], "portfolios": ["Growth"]})
+    assert quoted.with_key(made.json()["key"]).get("/latches").status_code == 403
+
+
 def test_a_cancel_passes_and_working_orders_work_on(quoted):
     resting = try_order(quoted, strategy="momentum", type="LIMIT", limit_price="50").json()["id"]
     other = try_order(quoted, strategy="momentum", type="LIMIT", limit_price="51").json()["id"]

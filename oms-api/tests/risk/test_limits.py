@@ -43,6 +43,13 @@ def test_a_limit_that_is_taken_away_is_gone(desk):
     assert len(events(desk, "limit.changed")) == 2
 
 
+def test_one_that_ends_is_told_too_when_it_is_taken_away(desk):
+    put_limit(desk, "MAX_ORDER_QUANTITY", "50", until=iso(utc_now() + timedelta(hours=1)))
+    put_limit(desk, "MAX_ORDER_QUANTITY", None)
+    assert events(desk, "limit.changed")[0]["data"]["before"]["value"] == "50.00000000"
+    assert desk.get("/audit", action="limit.removed").json()[0]["before"]["value"] == "50.00000000"
+
+
 def test_one_that_ends_stands_beside_one_that_does_not(desk):
     put_limit(desk, "MAX_ORDER_QUANTITY", "5", "portfolio", "Growth")
     until = iso(utc_now() + timedelta(hours=1))
@@ -161,3 +168,17 @@ def test_what_is_no_page_is_refused(desk, query):
     assert (
         desk.service.client.get(f"/api/v1/limits?{query}", headers={"X-API-Key": desk.key}).status_code == 422
     )
+
+
+def test_limits_and_their_lists_have_an_end(desk, monkeypatch):
+    monkeypatch.setattr("app.risk.service.limiting.MOST_LIMITS", 2)
+    monkeypatch.setattr("app.risk.service.limiting.MOST_CHARACTERS", 9)
+    assert put_limit(desk, "ALLOWED_SYMBOLS", "AAPL,MSFT").status_code == 200
+    assert put_limit(desk, "ALLOWED_SYMBOLS", "MSFT").status_code == 200  # the same one anew
+    refused = put_limit(desk, "ALLOWED_SYMBOLS", "GOOGLE", "portfolio", "Growth")
+    assert (refused.status_code, refused.json()["type"].rpartition("/")[2]) == (409, "too-many-set")
+    assert put_limit(desk, "MAX_PRICE", "5").status_code == 200
+    assert put_limit(desk, "MAX_ORDER_VALUE", "5").status_code == 409
+    assert put_limit(desk, "MAX_PRICE", "6").status_code == 200
+    assert put_limit(desk, "MAX_PRICE", None).status_code == 200
+    assert put_limit(desk, "MAX_ORDER_VALUE", "5").status_code == 200

@@ -34,6 +34,13 @@ def test_limits_and_switches_of_other_portfolios_are_not_there(desk, narrowed):
     assert {row["name"] for row in narrowed.get("/kill-switch").json()} == {"Growth", None}
 
 
+def test_limits_of_other_people_are_not_there(desk, narrowed):
+    for name in ("slack:T1:U1", "key:narrow"):
+        put_limit(desk, "MAX_ORDER_VALUE", "5000", "user", name)
+    assert [row["name"] for row in narrowed.get("/limits").json()] == ["key:narrow"]
+    assert len(desk.get("/limits").json()) == 2
+
+
 @pytest.mark.parametrize("path", ["/events", "/events/stream"])
 def test_events_tell_of_all_portfolios_and_so_not_to_whom_is_narrowed(narrowed, path):
     assert narrowed.get(path).status_code == 403

@@ -1,7 +1,7 @@
 """People who can log in, and a house of sessions on a database, with a clock that is set by hand."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -136,3 +136,15 @@ def houses(database_url: str, number: int = 1) -> Iterator[list[House]]:
     finally:
         for house in built:
             house.close()
+
+
+def run(engine: Engine, statement: str, **facts: Any) -> None:
+    """Change what the database holds behind the service's back."""
+    with unit_of_work(engine) as connection:
+        connection.execute(text(statement), facts)
+
+
+def asked(engine: Engine, statement: str) -> Sequence[Any]:
+    """Return the rows of a statement."""
+    with engine.connect() as connection:
+        return connection.execute(text(statement)).all()

@@ -17,6 +17,7 @@ _SECRET_WORD = re.compile(
     r".*(?:password|passphrase|secret|token|credential|signature|cookie).*|.*keys?|.*hash(?:es)?", re.ASCII
 )
 _TOLD_OF_SECRETS = {"id", "ids", "at", "name", "names"}  # key_id and password_changed_at give nothing away
+_VEIL = "…"  # stands for what reads like a secret
 _SECRET_VALUE = re.compile(r"oms_[0-9A-Za-z_-]{30}|eyJ[0-9A-Za-z_-]+\.eyJ|\$argon2|-----BEGIN ", re.ASCII)
 
 
@@ -60,6 +61,16 @@ def facts_text(facts: Facts | None) -> str | None:
     if len(text) > MOST_FACTS:
         raise TellsTooMuch(f"The facts take {len(text):,} characters, more than {MOST_FACTS:,}.")
     return text
+
+
+def veiled(facts: Facts) -> Facts:
+    """Return facts with a sign in place of each text that reads like a secret: what was done is told all the
+    same.
+    """
+    return {
+        name: _VEIL if isinstance(value, str) and _SECRET_VALUE.search(value) else value
+        for name, value in facts.items()
+    }
 
 
 def bounded(entry: AuditEntry) -> AuditEntry:

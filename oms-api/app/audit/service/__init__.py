@@ -1,7 +1,7 @@
 """Recording acts, gathering what comes by the thousand, proving exports."""
 
-from app.audit.rules.entries import AuditEntry
+from app.audit.rules.entries import AuditEntry, veiled
 from app.audit.service.recording import record
 from app.audit.service.trail import Trail
 
-__all__ = ["AuditEntry", "Trail", "record"]
+__all__ = ["AuditEntry", "Trail", "record", "veiled"]

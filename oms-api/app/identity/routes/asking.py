@@ -8,12 +8,8 @@ from pydantic import BaseModel
 from app.identity.rules.access import Caller
 from app.identity.service.once import Administration, Answer, Asking
 from app.wire.answers import REPLAYED
+from app.wire.dependencies import part
 from app.wire.idempotency import IdempotencyKey
-
-
-async def _administration(request: Request) -> Administration:
-    administration: Administration = request.app.state.administration
-    return administration
 
 
 class Sent:
@@ -45,5 +41,5 @@ def answered(done: Answer) -> Response:
     return Response(done.body, done.status, headers, media_type="application/json")
 
 
-TheAdministration = Annotated[Administration, Depends(_administration)]
+TheAdministration = Annotated[Administration, part("administration")]
 TheRequest = Annotated[Sent, Depends()]

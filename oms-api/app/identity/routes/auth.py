@@ -12,6 +12,7 @@ from app.identity.service.logins import LogIns
 from app.identity.service.sessions import Sessions
 from app.wire.answers import answer, responses
 from app.wire.body import documented_body, json_body
+from app.wire.dependencies import part
 
 router = APIRouter(prefix="/auth", tags=["sessions"])
 
@@ -25,20 +26,10 @@ async def _client(request: Request) -> Client:
     return Client(edge.address, request.headers.get("user-agent", ""), edge.request_id)
 
 
-async def _sessions(request: Request) -> Sessions:
-    sessions: Sessions = request.app.state.sessions
-    return sessions
-
-
-async def _log_ins(request: Request) -> LogIns:
-    log_ins: LogIns = request.app.state.log_ins
-    return log_ins
-
-
 Me = Annotated[Caller, Depends(allowed(Operation.READ_SELF))]
 TheClient = Annotated[Client, Depends(_client)]
-TheSessions = Annotated[Sessions, Depends(_sessions)]
-TheLogIns = Annotated[LogIns, Depends(_log_ins)]
+TheSessions = Annotated[Sessions, part("sessions")]
+TheLogIns = Annotated[LogIns, part("log_ins")]
 
 
 @router.post(

@@ -5,15 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 
 from app.identity.dependencies import allowed
-from app.identity.routes.asking import TheAdministration, TheRequest, answered
+from app.identity.routes.asking import TheRequest
+from app.identity.routes.changing import TheUserChanger
 from app.identity.routes.users import Manager, TheUser
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.roles import GrantIn, GrantPatch, RoleOut, roles_out
 from app.identity.schemas.users import UserOut
-from app.identity.service import users as service
 from app.wire.answers import REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
-from app.wire.dependencies import TheReaders
 
 router = APIRouter(prefix="/roles", tags=["people"])
 
@@ -33,17 +32,11 @@ async def list_roles(_: Reader) -> Response:
     openapi_extra=documented_body(GrantIn, {"user_id": 7, "role": "trader", "portfolios": None}),
 )
 async def grant_role(
-    caller: Manager, body: Annotated[GrantIn, Depends(json_body(GrantIn))], readers: TheReaders,
-    administration: TheAdministration, sent: TheRequest,
+    caller: Manager, body: Annotated[GrantIn, Depends(json_body(GrantIn))], users: TheUserChanger,
+    sent: TheRequest,
 ) -> Response:  # fmt: skip
     """Give a user a role, for all portfolios or for those named."""
-    user = await readers.run(
-        lambda connection: service.get_user(connection, caller.tenant_id, body.user_id), caller.tenant_id
-    )
-    done = await service.change_user(
-        administration, sent.asking(caller, body), user, body.changes(), status=201
-    )
-    return answered(done)
+    return await users.change(sent.asking(caller, body), body.user_id, body.changes(), status=201)
 
 
 @router.patch(
@@ -53,11 +46,7 @@ async def grant_role(
 )
 async def change_role(
     caller: Manager, user_id: TheUser, body: Annotated[GrantPatch, Depends(json_body(GrantPatch))],
-    readers: TheReaders, administration: TheAdministration, sent: TheRequest,
+    users: TheUserChanger, sent: TheRequest,
 ) -> Response:  # fmt: skip
     """Change a user's role, or the portfolios it is for."""
-    user = await readers.run(
-        lambda connection: service.get_user(connection, caller.tenant_id, user_id), caller.tenant_id
-    )
-    asking = sent.asking(caller, body, user_id)
-    return answered(await service.change_user(administration, asking, user, body.changes()))
+    return await users.change(sent.asking(caller, body, user_id), user_id, body.changes())

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from app.identity.dependencies import allowed
 from app.identity.queries import users as queries
 from app.identity.routes.asking import TheAdministration, TheRequest, answered
+from app.identity.routes.changing import TheUserChanger
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.fields import UserId, place, place_text
 from app.identity.schemas.users import UserIn, UserOut, UserPatch, UserQuery
@@ -86,11 +87,7 @@ async def get_user(caller: Reader, user_id: TheUser, readers: TheReaders) -> Res
 )
 async def change_user(
     caller: Manager, user_id: TheUser, body: Annotated[UserPatch, Depends(json_body(UserPatch))],
-    readers: TheReaders, administration: TheAdministration, sent: TheRequest,
+    users: TheUserChanger, sent: TheRequest,
 ) -> Response:  # fmt: skip
     """Change a user. It counts within a second; who is disabled or has another password is logged out."""
-    user = await readers.run(
-        lambda connection: service.get_user(connection, caller.tenant_id, user_id), caller.tenant_id
-    )
-    asking = sent.asking(caller, body, user_id)
-    return answered(await service.change_user(administration, asking, user, body.changes()))
+    return await users.change(sent.asking(caller, body, user_id), user_id, body.changes())

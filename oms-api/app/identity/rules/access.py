@@ -68,6 +68,7 @@ class Operation(StrEnum):
     CLOSE_POSITION = "close_position"
     SET_LIMIT = "set_limit"
     TURN_SWITCH = "turn_switch"
+    READ_LATCHES = "read_latches"
     RELEASE_LATCH = "release_latch"
     LIST_INSTRUMENT = "list_instrument"
     GIVE_QUOTE = "give_quote"
@@ -121,6 +122,7 @@ TABLE: dict[Operation, Rule] = {
     Operation.CLOSE_POSITION: _rule(_TRADE),                # trader, approver, admin
     Operation.SET_LIMIT: _rule(_RISK, _ADMIN, narrowed=False),          # risk, admin
     Operation.TURN_SWITCH: _rule(_RISK, _ADMIN, narrowed=False),        # risk, admin
+    Operation.READ_LATCHES: _rule(_READ, narrowed=False),   # everybody: they tell of all portfolios
     Operation.RELEASE_LATCH: _rule(_RISK, _ADMIN, narrowed=False, people=True),  # risk, admin
     Operation.LIST_INSTRUMENT: _rule(_ADMIN, narrowed=False),           # admin
     Operation.GIVE_QUOTE: _rule(_ADMIN, narrowed=False),                # admin

@@ -1,5 +1,6 @@
 """Reporting and reversing trades."""
 
+from functools import partial
 from typing import Annotated, Any
 
 import orjson
@@ -7,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 
 from app.edge import FastAnswer, FastRequest, FastRoute
 from app.errors import OmsError
-from app.identity.dependencies import Gate, allowed
+from app.identity.dependencies import Gate, allowed, at_the_edge
 from app.identity.rules.access import Caller, Operation
 from app.ledger.dependencies import TheDesk
 from app.ledger.schemas import (
@@ -24,7 +25,7 @@ from app.ledger.service.desk import Asking, Desk
 from app.wire.answers import REPLAYED, REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body, read_json, validated
 from app.wire.fields import Wanted
-from app.wire.idempotency import IdempotencyKey, check_key
+from app.wire.idempotency import IdempotencyKey
 from app.wire.problems import problem
 
 router = APIRouter(tags=["trades"])
@@ -97,16 +98,8 @@ async def reverse_trade(
 
 
 def fast_report(gate: Gate, desk: Desk) -> FastRoute:
-    """Return the same route for the edge: the framework's routing and body handling cost more than the
-    commit.
-    """
-
-    async def serve(request: FastRequest) -> FastAnswer:
-        caller = await gate.admit(request, Operation.REPORT_TRADE)
-        key = request.headers.get(b"idempotency-key")
-        return await _report(desk, caller, request, check_key(None if key is None else key.decode("latin-1")))
-
-    return serve
+    """Return the same route for the edge."""
+    return at_the_edge(gate, Operation.REPORT_TRADE, partial(_report, desk))
 
 
 async def _report(desk: Desk, caller: Caller, request: FastRequest, key: str | None) -> FastAnswer:

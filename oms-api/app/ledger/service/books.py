@@ -137,11 +137,6 @@ class Books:
         """Return the positions of a portfolio that was loaded whole."""
         return self._whole.get(place, {})
 
-    @property
-    def appended(self) -> Sequence[TradeRow]:
-        """What was added to the ledger since the last flush."""
-        return self._rows
-
     def portfolio(self, tenant_id: int, portfolio_id: int) -> PortfolioState:
         """Return a portfolio that was locked."""
         return self._portfolios[tenant_id, portfolio_id]

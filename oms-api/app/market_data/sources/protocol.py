@@ -29,5 +29,7 @@ class PriceSource(Protocol):
         ...
 
     def follow(self, symbols: frozenset[str]) -> None:
-        """Subscribe to these symbols, and to no others from now on."""
+        """Subscribe to these symbols, and to no others from now on: those that somebody listens to, or asked
+        for lately. The market duty says so within half a second of the first question.
+        """
         ...

@@ -19,13 +19,14 @@ T = TypeVar("T")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
 _HALF_SPREAD = Decimal("0.0001")  # of the price, at least a tick
-# Every so many seconds the walk is looked at for a bar. Longer bars look at some of what shorter ones see.
+# The walk is looked at for a bar at its first and last second, and at the multiples of so many seconds in
+# between: a thousand of any length cost about the same. Longer bars look at some of what shorter ones see.
 _STEPS = {
     Interval.MINUTE: 1,
     Interval.FIVE_MINUTES: 4,
-    Interval.QUARTER: 4,
-    Interval.HOUR: 16,
-    Interval.DAY: 128,
+    Interval.QUARTER: 16,
+    Interval.HOUR: 64,
+    Interval.DAY: 1024,
 }
 _MOST_SYMBOLS = 10_000  # symbols remembered; others are worked out anew
 _LEAST_VOLUME, _MORE_VOLUME = 20, 180  # units a second
@@ -68,12 +69,11 @@ class SimulatedSource:
         if walk is None:
             return None
         key, level = walk
-        length, step = interval.length // _SECOND, _STEPS[interval]
+        length = interval.length // _SECOND
         first = -(-max(_seconds(start), 0) // length) * length
-        points = deviations(key, first, -((end - _EPOCH) // -_SECOND), step)
         return [
-            _bar(symbol, key, level, first + place * length, length, seen)
-            for place, seen in enumerate(_cut(points, length // step))
+            _bar(symbol, key, level, begins, length, seen)
+            for begins, seen in _seen(key, first, -((end - _EPOCH) // -_SECOND), length, _STEPS[interval])
         ]
 
     def follow(self, symbols: frozenset[str]) -> None:
@@ -102,8 +102,14 @@ def _price(level: Level, strayed: int) -> Decimal:
     return nearest_to(level.price * (UNIT + strayed * level.liveliness) / UNIT, level.tick)
 
 
-def _cut(points: list[int], length: int) -> Iterator[list[int]]:
-    return (points[place : place + length] for place in range(0, len(points), length))
+def _seen(key: bytes, first: int, end: int, length: int, step: int) -> Iterator[tuple[int, list[int]]]:
+    """Yield the start of each bar in [first, end), and what is seen of the walk in it."""
+    origin = first // step * step
+    points = deviations(key, origin, end, step) if first < end else []
+    for begins in range(first, end, length):
+        ends = min(begins + length, end)
+        between = points[(begins - origin) // step + 1 : -((origin - ends) // step)]
+        yield begins, [deviation(key, begins), *between, deviation(key, ends - 1)]
 
 
 def _bar(symbol: str, key: bytes, level: Level, start: int, length: int, seen: list[int]) -> Bar:

@@ -19,6 +19,7 @@ ORDERS = cast("Table", OrderRecord.__table__)
 MOVES = cast("Table", OrderEvent.__table__)
 EXECUTIONS = cast("Table", Execution.__table__)
 _KEY = ("tenant_id", "id")
+_PICKED = [ORDERS.c[name] for name in COLUMNS]
 
 OrderKey = tuple[int, str]  # tenant id, order id
 Place = tuple[int, int]  # tenant id, portfolio id
@@ -50,7 +51,7 @@ def open_orders(connection: Connection, places: Sequence[Place]) -> list[Order]:
     """Return the open orders of the portfolios."""
     found = []
     for tenant_id, wanted in _by_tenant(places).items():
-        statement = select(ORDERS).where(
+        statement = select(*_PICKED).where(
             ORDERS.c.tenant_id == tenant_id, ORDERS.c.portfolio_id.in_(wanted), IS_OPEN
         )
         found += [order_of(row) for row in connection.execute(statement)]
@@ -59,7 +60,7 @@ def open_orders(connection: Connection, places: Sequence[Place]) -> list[Order]:
 
 def open_orders_of(connection: Connection, place: Place, symbol: str) -> list[Order]:
     """Return the open orders of a portfolio in a symbol."""
-    statement = select(ORDERS).where(
+    statement = select(*_PICKED).where(
         ORDERS.c.tenant_id == place[0], ORDERS.c.portfolio_id == place[1], ORDERS.c.symbol == symbol, IS_OPEN
     )
     return [order_of(row) for row in connection.execute(statement)]
@@ -88,7 +89,7 @@ def places_with_any(connection: Connection, tenant_id: int) -> set[Place]:
 
 def recent_orders(connection: Connection, order: Order, since: datetime) -> list[Order]:
     """Return the orders of the order's portfolio, symbol and person that were placed at `since` or later."""
-    statement = select(ORDERS).where(
+    statement = select(*_PICKED).where(
         ORDERS.c.tenant_id == order.tenant_id,
         ORDERS.c.symbol == order.symbol,
         ORDERS.c.id >= f"O{first_trade_id_at(since)[1:]}",  # ids begin with the time

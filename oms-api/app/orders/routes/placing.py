@@ -1,5 +1,6 @@
 """Placing orders, changing and ending them."""
 
+from functools import partial
 from typing import Annotated, Any
 
 import orjson
@@ -7,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 
 from app.edge import FastAnswer, FastRequest, FastRoute
 from app.errors import FieldError, Invalid
-from app.identity.dependencies import Gate, allowed
+from app.identity.dependencies import Gate, allowed, at_the_edge
 from app.identity.rules.access import Caller, Operation
 from app.ledger.service.desk import Asking
 from app.orders.dependencies import TheOrderDesk
@@ -21,7 +22,7 @@ from app.orders.service.judging import denial_text
 from app.wire.answers import REPLAYED, REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body, read_json, validated
 from app.wire.fields import Wanted
-from app.wire.idempotency import IdempotencyKey, check_key
+from app.wire.idempotency import IdempotencyKey
 
 router = APIRouter(tags=["orders"])
 
@@ -181,16 +182,8 @@ async def close_position(
 
 
 def fast_place(gate: Gate, desk: OrderDesk) -> FastRoute:
-    """Return `place_order` for the edge: the framework's routing and body handling cost more than the
-    commit.
-    """
-
-    async def serve(request: FastRequest) -> FastAnswer:
-        caller = await gate.admit(request, Operation.PLACE_ORDER)
-        key = request.headers.get(b"idempotency-key")
-        return await _place(desk, caller, request, check_key(None if key is None else key.decode("latin-1")))
-
-    return serve
+    """Return `place_order` for the edge."""
+    return at_the_edge(gate, Operation.PLACE_ORDER, partial(_place, desk))
 
 
 async def _place(desk: OrderDesk, caller: Caller, request: FastRequest, key: str | None) -> FastAnswer:

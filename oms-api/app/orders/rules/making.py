@@ -4,7 +4,6 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
-from app.money import ZERO
 from app.orders.rules.values import GroupKind, Order, OrderType, Role, Status, Ticket, TimeInForce
 
 PAPER = "paper"
@@ -60,28 +59,14 @@ def new_order(order_id: str, home: Home, ticket: Ticket, quantity: Decimal, fami
         user_id=ticket.user_id or home.user_id,
         source=home.source,
         actor=home.actor,
+        broker=PAPER,
         status=Status.INITIALIZED,
-        filled_quantity=ZERO,
-        filled_value=ZERO,
-        is_triggered=False,
-        trail_level=None,
-        carried_quantity=ZERO,
-        carried_value=ZERO,
-        replaces=None,
-        replaced_by=None,
+        created_at=home.at,
+        updated_at=home.at,
         parent_id=family.parent_id,
         group_id=family.group_id,
         group_kind=family.kind,
         role=family.role,
-        denial=None,
-        idempotency_key=None,
-        request_hash=None,
-        broker=PAPER,
-        broker_order_id=None,
-        event_count=0,
-        created_at=home.at,
-        updated_at=home.at,
-        accepted_at=None,
     )
 
 

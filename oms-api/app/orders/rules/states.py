@@ -57,16 +57,6 @@ NEXT: dict[Status, frozenset[Status]] = {
     }.items()
 }  # fmt: skip
 
-# FIX reports one status where several hold: the highest of these.
-FIX_PRECEDENCE = {
-    Status.PENDING_CANCEL: 12,
-    Status.PENDING_REPLACE: 11,
-    Status.FILLED: 8,
-    Status.CANCELED: 5,
-    Status.PARTIALLY_FILLED: 4,
-    Status.ACCEPTED: 2,
-}
-
 
 def checked_move(order_id: str, start: Status, end: Status) -> Status:
     """Return `end`. Raises IllegalMove where the table has no such move."""

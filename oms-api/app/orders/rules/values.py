@@ -109,7 +109,7 @@ class Order(NamedTuple):
     `quantity` is the total of the chain of replacements; `filled_quantity` and `filled_value` include what
     the predecessors had filled (`carried_…`). `ends_at` is when DAY and GTD expire. `denial` is JSON text.
     `source` is the name of the key that placed it, `actor` the person behind it.
-    `event_count` numbers its moves.
+    `event_count` numbers its moves. What has a default is what its life gives it.
     """
 
     tenant_id: int
@@ -135,28 +135,28 @@ class Order(NamedTuple):
     user_id: str | None
     source: str
     actor: str | None
-    status: Status
-    filled_quantity: Decimal
-    filled_value: Decimal
-    is_triggered: bool
-    trail_level: Decimal | None
-    carried_quantity: Decimal
-    carried_value: Decimal
-    replaces: str | None
-    replaced_by: str | None
-    parent_id: str | None
-    group_id: str | None
-    group_kind: GroupKind | None
-    role: Role | None
-    denial: str | None
-    idempotency_key: str | None
-    request_hash: str | None
     broker: str
-    broker_order_id: str | None
-    event_count: int
+    status: Status
     created_at: str
     updated_at: str
-    accepted_at: str | None
+    filled_quantity: Decimal = ZERO
+    filled_value: Decimal = ZERO
+    is_triggered: bool = False
+    trail_level: Decimal | None = None
+    carried_quantity: Decimal = ZERO
+    carried_value: Decimal = ZERO
+    replaces: str | None = None
+    replaced_by: str | None = None
+    parent_id: str | None = None
+    group_id: str | None = None
+    group_kind: GroupKind | None = None
+    role: Role | None = None
+    denial: str | None = None
+    idempotency_key: str | None = None
+    request_hash: str | None = None
+    broker_order_id: str | None = None
+    event_count: int = 0
+    accepted_at: str | None = None
 
     @property
     def placed_by(self) -> str:

@@ -4,7 +4,6 @@ once.
 
 import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -17,67 +16,11 @@ from app.orders.queries import book as queries
 from app.orders.rules.rows import ExecutionRow, Move
 from app.orders.rules.states import checked_move
 from app.orders.rules.telling import kind_of, told
-from app.orders.rules.values import FINAL, WORKING, Order, Status, changed
+from app.orders.rules.values import WORKING, Order, Status, changed
+from app.orders.service.memory import Memory, OpenOrders, Place
 
-MOST_REMEMBERED = 200_000  # orders
-NEVER = "9999"  # later than any instant, as text
-
-OrderKey = tuple[int, str]
-Place = tuple[int, int]
+OrderKey = tuple[int, str]  # tenant id, order id
 Corner = tuple[str, str]  # symbol, product
-
-
-@dataclass(slots=True)
-class OpenOrders:
-    """The open orders of a portfolio by id and by symbol, true for the stamp that its row bears.
-
-    None of them ends before `first_end`: who looks for what is over need not look at each of them.
-    """
-
-    stamp: str
-    orders: dict[str, Order] = field(default_factory=dict)
-    by_symbol: dict[str, dict[str, None]] = field(default_factory=dict)
-    first_end: str = NEVER
-
-    def copied(self) -> "OpenOrders":
-        """Return the same, to be changed by itself."""
-        by_symbol = {symbol: dict(ids) for symbol, ids in self.by_symbol.items()}
-        return OpenOrders(self.stamp, dict(self.orders), by_symbol, self.first_end)
-
-    def put(self, order: Order) -> None:
-        """Take the order in as it stands now; what is over goes."""
-        if order.status not in FINAL:
-            self.orders[order.id] = order
-            self.by_symbol.setdefault(order.symbol, {})[order.id] = None
-            self.first_end = min(self.first_end, order.ends_at or NEVER)
-        elif self.orders.pop(order.id, None) is not None:
-            self.by_symbol[order.symbol].pop(order.id)
-
-
-class Memory:
-    """Open orders as this process saw them last.
-
-    A portfolio's row tells by its stamp whether they still hold: the stamp changes with every transaction
-    that changes an order, in whatever process, and one that was not committed left its stamp nowhere.
-    """
-
-    def __init__(self) -> None:
-        self._places: dict[Place, OpenOrders] = {}
-        self._count = 0
-
-    def recall(self, place: Place, stamp: str) -> OpenOrders | None:
-        """Return what is remembered of the portfolio if it still holds."""
-        known = self._places.get(place)
-        return known if known is not None and known.stamp == stamp else None
-
-    def keep(self, place: Place, known: OpenOrders) -> None:
-        """Remember."""
-        before = self._places.get(place)
-        self._count += len(known.orders) - (len(before.orders) if before else 0)
-        if self._count > MOST_REMEMBERED:
-            self._places.clear()
-            self._count = len(known.orders)
-        self._places[place] = known
 
 
 class Blotter:
@@ -125,13 +68,7 @@ class Blotter:
 
     def overdue_in(self, place: Place, at: str) -> list[Order]:
         """Return the open orders of a portfolio whose end has come by `at`, oldest first."""
-        held = self._open[place]
-        if held.first_end > at:
-            return []
-        overdue = [order for order in held.orders.values() if order.ends_at and order.ends_at <= at]
-        if not overdue:  # those that were to end first have gone
-            held.first_end = min((order.ends_at or NEVER for order in held.orders.values()), default=NEVER)
-        return overdue
+        return self._open[place].overdue(at)
 
     def symbols_in(self, place: Place) -> Iterable[str]:
         """Return the symbols in which a portfolio has open orders."""

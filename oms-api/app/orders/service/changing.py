@@ -58,10 +58,11 @@ def replace(scene: Scene, command: ReplaceOrder) -> Done:
     successor it is kept as DENIED, and the order works on.
     """
     origin, changes = command.origin, command.changes
+    named = scene.order_for(origin, command.order_id)
     known = repeated_request(scene, origin, changes.client_order_id)
     if known is not None:
         return known
-    order = _as_of_now(scene, scene.order_for(origin, command.order_id), iso(origin.at))
+    order = _as_of_now(scene, named, iso(origin.at))
     if order.status in FINAL:
         raise OrderIsFinal(order.id, order.status)
     if order.status in _PENDING:

@@ -68,6 +68,7 @@ class MarketDuty:
             return self._market.quotes_for(connection, keys, at), symbols_kept_back(connection), overdue
 
         quotes, kept_back, overdue = await self._readers.run(read)
+        self._market.follow(at)
         works: list[Command] = [ExpireOrders(tenant_id, iso(at)) for tenant_id in overdue]
         for (tenant_id, _), quote in self._due(quotes, kept_back).items():
             works.append(QuoteArrived(tenant_id, quote, iso(at), is_new=False))

@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
+from app.money import ZERO
 from app.orders.rules.families import EXITS, exit_quantity, siblings
 from app.orders.rules.values import FINAL, GroupKind, Order, Role, Status
 from app.orders.service.judging import denial_text, judged
@@ -75,6 +76,12 @@ def release(scene: Scene, order: Order, at: str, **fields: Any) -> Order:
     return scene.blotter.move(sent, Status.ACCEPTED, at, sent.broker, accepted_at=at)
 
 
+def left_to_take(scene: Scene, order: Order) -> Decimal:
+    """Return how much an order of that side may take off the position before it is flat."""
+    held = scene.position(order).quantity
+    return max(held if order.side == "SELL" else -held, ZERO)
+
+
 def _entry_filled(scene: Scene, entry: Order, quantity: Decimal, at: str) -> None:
     children = _children(scene, entry)
     if entry.group_kind is GroupKind.OTO:
@@ -83,10 +90,12 @@ def _entry_filled(scene: Scene, entry: Order, quantity: Decimal, at: str) -> Non
             scene.arrivals.append(release(scene, child, at))
         return
     grown = exit_quantity(entry, children)
+    was_kept = entry.filled_quantity > quantity  # and may have been closed in part since
     for child in children:
         if child.status is Status.HELD:
-            if grown:
-                release(scene, child, at, quantity=grown)
+            due = min(grown, left_to_take(scene, child)) if was_kept else grown
+            if due:
+                release(scene, child, at, quantity=due)
         elif quantity and child.status not in FINAL:
             size = child.quantity + quantity
             scene.blotter.note(child, at, GROUPS, quantity=size, reason=f"Grew to {shortest(size)}")

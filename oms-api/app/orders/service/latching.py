@@ -2,14 +2,14 @@
 
 from datetime import datetime
 
-from app.audit.service import AuditEntry
+from app.audit.service import AuditEntry, veiled
 from app.clock import iso
 from app.orders.queries.book import executed_by
 from app.orders.rules.families import EXITS
 from app.orders.rules.values import Order
 from app.orders.service.scene import Scene
 from app.risk.queries import latches as queries
-from app.risk.rules.latches import WINDOW, Holder, Latch, holder_of
+from app.risk.rules.latches import WINDOW, Holder, Latch, holders_of
 from app.risk.service.trails import RISK, latch_facts
 
 
@@ -17,28 +17,31 @@ def latch_of(scene: Scene, order: Order) -> Latch | None:
     """Return the latch that stands against the order."""
     if not scene.latched and not scene.tools.controls.has_latches(order.tenant_id):
         return None  # most orders
-    holder = holder_for(order)
-    if holder is None:
-        return None
-    return scene.latched.get((order.tenant_id, holder)) or scene.tools.controls.latch(order.tenant_id, holder)
+    tenant_id, controls = order.tenant_id, scene.tools.controls
+    found = (
+        scene.latched.get((tenant_id, holder)) or controls.latch(tenant_id, holder)
+        for holder in holders_for(order)
+    )
+    return next(filter(None, found), None)
 
 
-def holder_for(order: Order) -> Holder | None:
-    """Return who places the order by itself. The exits of a bracket take a position off that was let in: they
-    are neither counted nor stopped.
+def holders_for(order: Order) -> list[Holder]:
+    """Return who places the order by itself, first for whom it counts. The exits of a bracket take a position
+    off that was let in: they are neither counted nor stopped.
     """
     if order.role in EXITS:
-        return None
-    return holder_of(order.symbol, order.strategy, order.source, order.actor)
+        return []
+    return holders_of(order.symbol, order.strategy, order.source, order.actor)
 
 
 def count_execution(scene: Scene, order: Order, most: int, at: str) -> None:
     """Count an order that executed, once, and latch who placed it by itself where `most` did in a minute;
     zero is no limit. What executes while a latch stands changes nothing.
     """
-    holder = holder_for(order)
-    if not most or holder is None or latch_of(scene, order) is not None:
+    holders = holders_for(order)
+    if not most or not holders or latch_of(scene, order) is not None:
         return
+    holder = holders[0]
     key = (order.tenant_id, holder)
     if key not in scene.repeats:
         scene.repeats[key] = _executed(scene, order.tenant_id, holder, at)
@@ -67,4 +70,5 @@ def _set(scene: Scene, key: tuple[int, Holder], most: int, at: str) -> None:
     facts = latch_facts(latch)
     scene.blotter.tell(tenant_id, "latch.set", {"latch_id": latch.id, **facts}, at)
     instant = datetime.fromisoformat(at)
-    scene.entries.append(AuditEntry(tenant_id, instant, RISK, RISK, "latch.set", latch.id, after=facts))
+    entry = AuditEntry(tenant_id, instant, RISK, RISK, "latch.set", latch.id, after=veiled({**facts}))
+    scene.entries.append(entry)

@@ -8,10 +8,10 @@ from app.orders.rules.families import EXITS, exit_quantity
 from app.orders.rules.values import Order, Role, Status
 from app.orders.service.changing import expire
 from app.orders.service.commands import QuoteArrived
-from app.orders.service.groups import release
+from app.orders.service.groups import left_to_take, release
 from app.orders.service.scene import Place, Scene
 from app.orders.service.trading import due_at, match
-from app.orders.service.yielding import left_to_take
+from app.orders.service.yielding import trimmed
 
 
 def quote_arrived(scene: Scene, command: QuoteArrived, places: list[Place]) -> None:
@@ -27,10 +27,17 @@ def quote_arrived(scene: Scene, command: QuoteArrived, places: list[Place]) -> N
         _release_kept(scene, place, quote, command.at)
         here = scene.blotter.open_of(place, quote.symbol)
         closing = [order for order in here if order.role is Role.CLOSING]
-        if closing:  # before the exits, which it may cut
-            match(scene, [order for order in closing if due_at(order, quote)], quote, command.at)
+        if closing:  # before the exits, which it may cut; one by one, for each leaves less to the next
+            _close(scene, closing, quote, command.at)
             here = [o for o in scene.blotter.open_of(place, quote.symbol) if o.role is not Role.CLOSING]
         match(scene, [order for order in here if due_at(order, quote)], quote, command.at)
+
+
+def _close(scene: Scene, closing: list[Order], quote: Quote, at: str) -> None:
+    for known in closing:
+        order = trimmed(scene, known, at)
+        if due_at(order, quote):
+            match(scene, [order], quote, at)
 
 
 def _release_kept(scene: Scene, place: Place, quote: Quote, at: str) -> None:

@@ -6,9 +6,10 @@ from typing import Any
 from app.brokers.rules.drills import rejection
 from app.clock import iso
 from app.errors import FieldError, Invalid
+from app.identity.errors import NotYourPortfolio
 from app.ledger.service.commands import Origin
 from app.money import ZERO, floor_to, ratio
-from app.orders.errors import ClientOrderIdReused, NoSuchOrder, OrderKeyReused
+from app.orders.errors import ClientOrderIdReused, OrderKeyReused
 from app.orders.rules.making import ALONE, Family, Home, exits, new_order
 from app.orders.rules.outcomes import Shown
 from app.orders.rules.states import resting_status
@@ -103,7 +104,7 @@ def repeated_request(scene: Scene, origin: Origin, *client_order_ids: str | None
     if known is None:
         return None
     if not scene.sees(origin, (known.tenant_id, known.portfolio_id)):
-        raise NoSuchOrder(known.id)
+        raise NotYourPortfolio
     return shown(scene, known.tenant_id, _made_with(scene, known))._replace(replayed=True)
 
 

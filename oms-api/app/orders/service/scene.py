@@ -24,7 +24,8 @@ from app.money import ZERO
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import book as queries
 from app.orders.rules.values import Order
-from app.orders.service.blotter import Blotter, Memory
+from app.orders.service.blotter import Blotter
+from app.orders.service.memory import Memory
 from app.orders.service.remembered import Remembered
 from app.risk.queries.switches import switches_of
 from app.risk.rules.latches import Holder, Latch

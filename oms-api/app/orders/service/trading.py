@@ -42,6 +42,8 @@ def settle(scene: Scene, tenant_id: int, events: Sequence[MarketEvent], at: str)
     """Do what the broker's events say, in their order."""
     for event in events:
         order = scene.blotter.get(tenant_id, event.order_id)
+        if order.status in FINAL:
+            continue  # what came before ended it
         match event:
             case Executed():
                 _execute(scene, order, event, at)
@@ -49,10 +51,8 @@ def settle(scene: Scene, tenant_id: int, events: Sequence[MarketEvent], at: str)
                 _trigger(scene, order, at)
             case TrailMoved():
                 scene.blotter.replace(order, trail_level=event.level)
-            case Lapsed() if order.status not in FINAL:
+            case Lapsed():
                 end(scene, order, Status.CANCELED, at, order.broker, broker_words=event.reason)
-            case _:
-                pass
     meet_arrivals(scene, at)
 
 

@@ -2,17 +2,22 @@
 
 from decimal import Decimal
 
-from app.money import ZERO
 from app.orders.rules.families import EXITS, cuts, yielders
 from app.orders.rules.values import FINAL, WORKING, Order, Status
-from app.orders.service.groups import GROUPS, cancel
+from app.orders.service.groups import GROUPS, cancel, left_to_take
 from app.orders.service.scene import Scene, shortest
 
 
-def left_to_take(scene: Scene, order: Order) -> Decimal:
-    """Return how much an order of that side may take off the position before it is flat."""
-    held = scene.position(order).quantity
-    return max(held if order.side == "SELL" else -held, ZERO)
+def trimmed(scene: Scene, known: Order, at: str) -> Order:
+    """Return a close that rests, cut to what there is to take by now: what else took the position off
+    meanwhile (another close, a trade that was reported) leaves less. With nothing to take it is cancelled.
+    """
+    order, left = scene.blotter.now(known), left_to_take(scene, known)
+    if order.status not in WORKING or order.leaves_quantity <= left:
+        return order
+    if not left:
+        return cancel(scene, order, at, GROUPS, reason="The position is closed.")
+    return _cut(scene, order, left, at)
 
 
 def yield_to(scene: Scene, order: Order, at: str) -> None:
@@ -26,12 +31,16 @@ def yield_to(scene: Scene, order: Order, at: str) -> None:
         if one.status in FINAL:
             continue
         if keeps:
-            size = one.filled_quantity + keeps
-            scene.blotter.note(one, at, GROUPS, quantity=size, reason=f"Cut to {shortest(size)}")
+            _cut(scene, one, keeps, at)
         else:
             _end(scene, one, order, at)
     for kept in [one for one in here if one.status is Status.HELD] if not left else []:
         _end_kept(scene, kept, order, at)
+
+
+def _cut(scene: Scene, order: Order, keeps: Decimal, at: str) -> Order:
+    size = order.filled_quantity + keeps
+    return scene.blotter.note(order, at, GROUPS, quantity=size, reason=f"Cut to {shortest(size)}")
 
 
 def _last_needed_first(scene: Scene, orders: list[Order]) -> list[Order]:

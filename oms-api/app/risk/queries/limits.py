@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, cast
 
-from sqlalchemy import Connection, Select, Table, delete, select
+from sqlalchemy import Connection, Select, Table, and_, delete, func, select
 
 from app.clock import iso
 from app.database import matching_rows, upsertion
@@ -45,6 +45,16 @@ def find_limit(connection: Connection, tenant_id: int, wanted: SetLimit) -> SetL
     """Return what is set for the same place, with an end or without as `wanted` is."""
     row = connection.execute(limits_of(tenant_id).where(*_place(wanted))).one_or_none()
     return _set_limit(row) if row else None
+
+
+def amount_of_others(connection: Connection, tenant_id: int, limit: SetLimit) -> tuple[int, int]:
+    """Return how many limits the tenant has beside the one of that place, and of how many characters their
+    lists are.
+    """
+    counts = (func.count(), func.coalesce(func.sum(func.length(LimitRow.words)), 0))
+    statement = select(*counts).where(LimitRow.tenant_id == tenant_id, ~and_(*_place(limit)))
+    limits, characters = connection.execute(statement).one()
+    return int(limits), int(characters)
 
 
 def stored_limit(tenant_id: int, limit: SetLimit) -> Write:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Connection, Select, Table, select
+from sqlalchemy import Connection, Select, Table, case, func, select
 
 from app.clock import iso
 from app.database import alteration, insertion, matching_rows, upsertion
@@ -94,6 +94,25 @@ def change_by_key(connection: Connection, tenant_id: int, idempotency_key: str) 
     )
     row = connection.execute(statement).one_or_none()
     return _change((row[1], row[0], *row[2:])) if row else None
+
+
+def stands(connection: Connection, tenant_id: int, change: SwitchChange) -> bool:
+    """Tell whether a turn is the newest of its switch."""
+    statement = select(SWITCHES.c.state).where(
+        SWITCHES.c.tenant_id == tenant_id,
+        SWITCHES.c.scope == change.scope,
+        SWITCHES.c.name_key == change.key,
+        SWITCHES.c.set_at == datetime.fromisoformat(change.set_at),
+    )
+    return connection.execute(statement).scalar_one_or_none() == change.state
+
+
+def has_room(connection: Connection, tenant_id: int, change: SwitchChange, most: int) -> bool:
+    """Tell whether the switch was turned before, or fewer than `most` were."""
+    is_it = (SWITCHES.c.scope == change.scope) & (SWITCHES.c.name_key == change.key)
+    counts = (func.count(), func.coalesce(func.sum(case((is_it, 1), else_=0)), 0))
+    switches, known = connection.execute(select(*counts).where(SWITCHES.c.tenant_id == tenant_id)).one()
+    return bool(known) or int(switches) < most
 
 
 def lock_portfolios_of(

@@ -41,8 +41,10 @@ class Latch(NamedTuple):
     reason: str | None = None
 
 
-def holder_of(symbol: str, strategy: str | None, source: str, actor: str | None) -> Holder | None:
-    """Return who places such an order by itself: its strategy, else its key; None where a person does."""
-    if strategy:
-        return Holder(LatchScope.STRATEGY, strategy, symbol)
-    return Holder(LatchScope.KEY, source, symbol) if actor is None else None
+def holders_of(symbol: str, strategy: str | None, source: str, actor: str | None) -> list[Holder]:
+    """Return who places such an order by itself: its strategy, and its key where no person is behind it.
+
+    It counts for the first; a latch of each stops it, so that a key does not go on by naming a strategy.
+    """
+    strategies = [Holder(LatchScope.STRATEGY, strategy, symbol)] if strategy else []
+    return strategies if actor is not None else [*strategies, Holder(LatchScope.KEY, source, symbol)]

@@ -75,13 +75,16 @@ _DEFAULT_PROFILE: Mapping[LimitCode, Decimal] = {
 _STARTER = {LimitCode.MAX_ORDER_QUANTITY: Decimal(100), LimitCode.MAX_POSITION_VALUE: Decimal(10_000)}
 _STARTER_UNITS = {"crypto": Decimal(1)}  # of asset classes that do not come in shares
 
+_HIGHER_IS_STRICTER = {LimitCode.MIN_PRICE, LimitCode.REPEAT_ORDER_SECONDS, LimitCode.STARTER_PROFILE}
+
 Place = tuple[LimitScope, str]
 Rows = Mapping[tuple[LimitCode, LimitScope, str], Decimal]  # by code, scope and key of the name
 
 
 class Subject(NamedTuple):
     """Whose order it is, and for what. Portfolios are name keys; `key` is the API key where no person is
-    behind it, as trails name it ("key:algo"). What limits a user limits it by that name too.
+    behind it, as trails name it ("key:algo"). What limits a user limits it by that name too; its
+    `user` is then only a label, whose limits narrow and never widen.
     """
 
     portfolio_key: str
@@ -131,14 +134,15 @@ def places_in(rows: Rows) -> frozenset[Place]:
 def narrowed(subject: Subject, places: frozenset[Place]) -> Subject:
     """Return the subject without the names that no limit is set for: many orders have the rest in common."""
     portfolio, symbol, user, strategy, asset_class, is_live, key = subject
+    names_user = (LimitScope.USER, user) in places
     return Subject(
         portfolio if (LimitScope.PORTFOLIO, portfolio) in places else "",
         symbol if (LimitScope.INSTRUMENT, symbol) in places else "",
-        user if (LimitScope.USER, user) in places else None,
+        user if names_user else None,
         strategy if (LimitScope.STRATEGY, strategy) in places else None,
         asset_class,
         is_live,
-        key if (LimitScope.USER, key) in places else None,
+        key if names_user or (LimitScope.USER, key) in places else None,  # it tells a label from a person
     )
 
 
@@ -146,8 +150,10 @@ def limits_for(subject: Subject, rows: Rows) -> Limits:
     """Return the limits of an order. Those that nobody set are the default profile's, or, for a live
     portfolio, missing.
     """
-    places = places_of(subject)
+    label = subject.user if subject.key not in {None, subject.user} else None
+    places = [place for place in places_of(subject) if place != (LimitScope.USER, label)]
     found = {code: _most_specific(code, places, rows) for code in LimitCode}
+    named = {code: rows.get((code, LimitScope.USER, label)) if label else None for code in LimitCode}
     firm = {field: rows.get((code, LimitScope.TENANT, "")) for code, field in AGGREGATES.items()}
     if subject.is_live:
         missing = tuple(
@@ -155,7 +161,8 @@ def limits_for(subject: Subject, rows: Rows) -> Limits:
         )
     else:
         missing = ()
-        _fill(found, _profile(subject, found))
+        _fill(found, _profile(subject, found, starts=bool(named[LimitCode.STARTER_PROFILE])))
+    _narrow(found, named)
     return _limits(found, firm, missing)
 
 
@@ -183,9 +190,11 @@ def _most_specific(code: LimitCode, places: list[Place], rows: Rows) -> Decimal 
     return None
 
 
-def _profile(subject: Subject, found: Mapping[LimitCode, Decimal | None]) -> dict[LimitCode, Decimal]:
+def _profile(
+    subject: Subject, found: Mapping[LimitCode, Decimal | None], *, starts: bool
+) -> dict[LimitCode, Decimal]:
     profile = dict(_DEFAULT_PROFILE)
-    if found[LimitCode.STARTER_PROFILE]:
+    if starts or found[LimitCode.STARTER_PROFILE]:
         profile.update(_STARTER)
         quantity = LimitCode.MAX_ORDER_QUANTITY
         profile[quantity] = _STARTER_UNITS.get(subject.asset_class, profile[quantity])
@@ -196,6 +205,19 @@ def _fill(found: dict[LimitCode, Decimal | None], profile: Mapping[LimitCode, De
     for code, value in profile.items():
         if found[code] is None:
             found[code] = value
+
+
+def _narrow(found: dict[LimitCode, Decimal | None], label: Mapping[LimitCode, Decimal | None]) -> None:
+    for code, value in label.items():
+        held = found[code]
+        if value is not None:
+            found[code] = value if held is None else _stricter(code, held, value)
+
+
+def _stricter(code: LimitCode, one: Decimal, other: Decimal) -> Decimal:
+    if code is LimitCode.REPEATED_EXECUTIONS and not (one and other):  # zero is none
+        return one or other
+    return max(one, other) if code in _HIGHER_IS_STRICTER else min(one, other)
 
 
 def _limits(

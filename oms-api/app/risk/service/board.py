@@ -15,6 +15,7 @@ from app.errors import NotPlaced
 from app.ledger.service.desk import Asking
 from app.risk.queries.switches import SwitchChange, portfolios_of
 from app.risk.rules.switches import SwitchScope
+from app.risk.rules.values import TradingState
 from app.risk.service.controls import Controls
 from app.risk.service.switching import Turned, settle, turn
 
@@ -69,7 +70,7 @@ class SwitchBoard:
             self._retries.add(retry)
             retry.add_done_callback(self._retries.discard)
         proof = None
-        if flattens and self.flatten and not turned.replayed:
+        if flattens and self.flatten and _is_to_flatten(turned):
             proof = await self.flatten(asking, change.scope, change.key)
         return Stopped(turned, settled, [name for _, name in held], proof)
 
@@ -133,3 +134,10 @@ class SwitchBoard:
             if not held and await self._is_settled(tenant_id):
                 return
             await asyncio.sleep(RETRY_SECONDS)
+
+
+def _is_to_flatten(turned: Turned) -> bool:
+    """Tell whether to flatten: asked again under its key too, for the first time may have ended half-way, but
+    not once positions may have been opened on purpose.
+    """
+    return not turned.replayed or (turned.stands and turned.change.state is not TradingState.ACTIVE)

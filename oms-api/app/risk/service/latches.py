@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
+from app.audit.service import veiled
 from app.clock import iso
 from app.database import write
 from app.events.service import new_events
@@ -31,7 +32,7 @@ def release(
     facts = latch_facts(latch)
     told = {"latch_id": latch.id, **facts, "reason": reason, "released_by": person}
     write(connection, new_events([(tenant_id, "latch.released", orjson.dumps(told).decode(), at)]))
-    entry = asking.entry(now, "latch.released", latch.id, facts, {"reason": reason})
+    entry = asking.entry(now, "latch.released", latch.id, veiled({**facts}), {"reason": reason})
     return Change(shown(latch), [entry])
 
 

@@ -9,8 +9,12 @@ from app.database import write
 from app.database.bulk import Write
 from app.events.service import new_events
 from app.money import fixed
+from app.risk.errors import TooManySet
 from app.risk.queries import limits as queries
 from app.risk.rules.limits import SetLimit
+
+MOST_LIMITS = 5_000  # of a tenant
+MOST_CHARACTERS = 200_000  # of its lists together
 
 
 class LimitChange(NamedTuple):
@@ -21,7 +25,12 @@ class LimitChange(NamedTuple):
 
 
 def set_limit(connection: Connection, tenant_id: int, limit: SetLimit) -> LimitChange:
-    """Set a limit and tell of it in the same transaction."""
+    """Set a limit and tell of it in the same transaction. Raises TooManySet."""
+    others, characters = queries.amount_of_others(connection, tenant_id, limit)
+    if others >= MOST_LIMITS:
+        raise TooManySet(f"There may be at most {MOST_LIMITS:,} limits: take some away.")
+    if limit.words and characters + len(limit.words) > MOST_CHARACTERS:
+        raise TooManySet(f"All lists together may have at most {MOST_CHARACTERS:,} characters.")
     before = queries.find_limit(connection, tenant_id, limit)
     change = LimitChange(before, limit)
     write(connection, queries.stored_limit(tenant_id, limit), _event(tenant_id, limit, change))
@@ -30,8 +39,9 @@ def set_limit(connection: Connection, tenant_id: int, limit: SetLimit) -> LimitC
 
 def drop_limit(connection: Connection, tenant_id: int, place: SetLimit) -> LimitChange:
     """Take a limit away, so that the next less specific one holds; `place` says which, by whom and when."""
-    before = queries.find_limit(connection, tenant_id, place._replace(until=None))
-    change = LimitChange(before, None)
+    lasting, ending = (place._replace(until=until) for until in (None, place.set_at))
+    before = queries.find_limit(connection, tenant_id, lasting)
+    change = LimitChange(before or queries.find_limit(connection, tenant_id, ending), None)
     if queries.remove_limit(connection, tenant_id, place):
         write(connection, _event(tenant_id, place, change))
     return change
@@ -42,12 +52,13 @@ def _event(tenant_id: int, limit: SetLimit, change: LimitChange) -> Write:
         "scope": limit.scope,
         "name": limit.name or None,
         "code": limit.code,
-        "before": _told(change.before),
-        "after": _told(change.after),
+        "before": limit_facts(change.before),
+        "after": limit_facts(change.after),
         "set_by": limit.set_by,
     }
     return new_events([(tenant_id, "limit.changed", orjson.dumps(facts).decode(), limit.set_at)])
 
 
-def _told(limit: SetLimit | None) -> dict[str, str | None] | None:
+def limit_facts(limit: SetLimit | None) -> dict[str, str | None] | None:
+    """Return what trail and events are told of a limit as it was, or is."""
     return None if limit is None else {"value": limit.words or fixed(limit.value), "until": limit.until}

@@ -9,11 +9,13 @@ from sqlalchemy import Connection
 from app.database import write
 from app.database.bulk import Write
 from app.events.service import new_events
-from app.risk.errors import SwitchKeyReused
+from app.risk.errors import SwitchKeyReused, TooManySet
 from app.risk.queries import switches as queries
 from app.risk.queries.switches import SwitchChange
+from app.risk.rules.switches import SwitchScope
 from app.risk.rules.values import TradingState
 
+MOST_SWITCHES = 5_000  # of a tenant
 _EVENTS = {
     TradingState.ACTIVE: "kill_switch.activated",
     TradingState.REDUCING: "kill_switch.reducing",
@@ -22,25 +24,35 @@ _EVENTS = {
 
 
 class Turned(NamedTuple):
-    """A turn of a kill switch; `replayed` when the key's earlier one is told again."""
+    """A turn of a kill switch; `replayed` when the key's earlier one is told again, and `stands` while it is
+    the newest of its switch.
+    """
 
     change: SwitchChange
     replayed: bool = False
+    stands: bool = True
 
 
 def turn(connection: Connection, tenant_id: int, change: SwitchChange) -> Turned:
     """Turn a switch and tell of it. From the commit on, every batch that takes its locks obeys it.
 
-    Raises SwitchKeyReused.
+    Raises SwitchKeyReused, and TooManySet, but never for the tenant's own or one that was turned before.
     """
     if change.idempotency_key:
         bound = queries.change_by_key(connection, tenant_id, change.idempotency_key)
         if bound is not None:
             if bound.request_hash != change.request_hash:
                 raise SwitchKeyReused(change.idempotency_key)
-            return Turned(bound, replayed=True)
+            return Turned(bound, replayed=True, stands=queries.stands(connection, tenant_id, bound))
+    if change.scope is not SwitchScope.TENANT:
+        _require_room(connection, tenant_id, change)
     write(connection, *queries.turned_switch(tenant_id, change), _event(tenant_id, change))
     return Turned(change)
+
+
+def _require_room(connection: Connection, tenant_id: int, change: SwitchChange) -> None:
+    if not queries.has_room(connection, tenant_id, change, MOST_SWITCHES):
+        raise TooManySet(f"At most {MOST_SWITCHES:,} kill switches may be turned: halt all, or a known one.")
 
 
 def settle(connection: Connection, tenant_id: int, only: int | None = None) -> int:

@@ -2,14 +2,13 @@
 
 from datetime import datetime
 
-from app.audit.service import AuditEntry
+from app.audit.service import AuditEntry, veiled
 from app.edge import FastRequest
 from app.identity.rules.access import Caller
-from app.money import fixed
 from app.risk.queries.switches import SwitchChange
 from app.risk.rules.latches import Latch
 from app.risk.rules.limits import SetLimit
-from app.risk.service.limiting import LimitChange
+from app.risk.service.limiting import LimitChange, limit_facts
 
 RISK = "risk"  # who acts where nobody does: the checks themselves
 
@@ -22,7 +21,7 @@ def limit_entry(
     target = f"{limit.code}:{limit.scope}:{limit.name}"
     who = (caller.tenant_id, at, caller.actor, caller.name)
     where = (request.address, request.request_id)
-    return AuditEntry(*who, action, target, *where, _facts(change.before), _facts(change.after))
+    return AuditEntry(*who, action, target, *where, limit_facts(change.before), limit_facts(change.after))
 
 
 def switch_entry(caller: Caller, request: FastRequest, at: datetime, change: SwitchChange) -> AuditEntry:
@@ -30,12 +29,8 @@ def switch_entry(caller: Caller, request: FastRequest, at: datetime, change: Swi
     who = (caller.tenant_id, at, caller.actor, caller.name)
     target = f"{change.scope}:{change.name}"
     where = (request.address, request.request_id)
-    after = {"state": change.state.value, "reason": change.reason}
+    after = veiled({"state": change.state.value, "reason": change.reason})
     return AuditEntry(*who, "kill_switch.turned", target, *where, None, after)
-
-
-def _facts(limit: SetLimit | None) -> dict[str, str | None] | None:
-    return None if limit is None else {"value": limit.words or fixed(limit.value), "until": limit.until}
 
 
 def latch_facts(latch: Latch) -> dict[str, str | int]:

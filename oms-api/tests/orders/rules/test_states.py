@@ -7,7 +7,6 @@ import pytest
 
 from app.orders.errors import IllegalMove
 from app.orders.rules.states import (
-    FIX_PRECEDENCE,
     NEXT,
     checked_move,
     diagram,
@@ -98,11 +97,21 @@ def test_where_an_order_rests_while_nothing_is_pending(filled, is_triggered, sta
     assert resting_status(Decimal(filled), is_triggered=is_triggered) == status
 
 
-def test_fix_reports_the_highest_of_what_overlaps():
-    ranked = sorted(FIX_PRECEDENCE, key=FIX_PRECEDENCE.__getitem__, reverse=True)
-    assert ranked == [
-        "PENDING_CANCEL", "PENDING_REPLACE", "FILLED", "CANCELED", "PARTIALLY_FILLED", "ACCEPTED",
-    ]  # fmt: skip
+# Where several statuses hold, FIX reports the highest of these.
+FIX_PRECEDENCE = {
+    "PENDING_CANCEL": 12,
+    "PENDING_REPLACE": 11,
+    "FILLED": 8,
+    "CANCELED": 5,
+    "PARTIALLY_FILLED": 4,
+    "ACCEPTED": 2,
+}
+
+
+@pytest.mark.parametrize("status", FIX_PRECEDENCE)
+def test_what_filled_in_part_is_reported_by_the_precedence_of_fix(status):
+    highest = max(status, "PARTIALLY_FILLED", key=FIX_PRECEDENCE.__getitem__)
+    assert status_after_fill(Status(status), Decimal(10), Decimal(4)) == highest
 
 
 def test_the_diagram_in_the_documents_is_the_tables():

@@ -6,7 +6,7 @@ import pytest
 
 from app.risk.rules.judging import judge
 from app.risk.rules.latches import Holder, Latch, LatchScope
-from app.risk.rules.values import Permission, Prices, Tradable, TradingState
+from app.risk.rules.values import Permission, Prices, SymbolBook, Tradable, TradingState
 from tests.risk.situations import denial_of, held, order, risk, working
 
 PASSES = None
@@ -324,6 +324,11 @@ def test_open_orders():
     two = [working("BUY", "1", "90"), working("SELL", "1", "120")]
     assert denied(risk(orders=two, max_open_orders="3")) is PASSES
     assert denied(risk(orders=two, max_open_orders="2")) == ("MAX_OPEN_ORDERS", "0")
+    assert denied(risk(elsewhere=[SymbolBook(orders=9_997)], orders=two)) is PASSES
+    assert denied(risk(elsewhere=[SymbolBook(orders=9_998)], orders=two)) == ("MAX_OPEN_ORDERS", "0")
+    assert (
+        denied(risk(elsewhere=[SymbolBook(orders=9_998)], orders=two, max_open_orders="20000")) is not PASSES
+    )
     other = [held("0", "1")._replace(orders=7)]
     assert denied(risk(orders=two, firm=other, firm_open_orders="10")) is PASSES
     assert denied(risk(orders=two, firm=other, firm_open_orders="9")) == ("FIRM_OPEN_ORDERS", "0")

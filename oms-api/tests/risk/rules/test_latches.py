@@ -2,19 +2,20 @@
 
 import pytest
 
-from app.risk.rules.latches import Holder, LatchScope, holder_of
+from app.risk.rules.latches import Holder, LatchScope, holders_of
 
 STRATEGY = Holder(LatchScope.STRATEGY, "momentum", "AAPL")
+KEY = Holder(LatchScope.KEY, "algo", "AAPL")
 
 
 @pytest.mark.parametrize(
-    ("strategy", "actor", "holder"),
+    ("strategy", "actor", "holders"),
     [
-        ("momentum", None, STRATEGY),
-        ("momentum", "slack:T1:U1", STRATEGY),  # a strategy runs by itself, whoever started it
-        (None, None, Holder(LatchScope.KEY, "algo", "AAPL")),
-        (None, "slack:T1:U1", None),
+        ("momentum", None, [STRATEGY, KEY]),
+        ("momentum", "slack:T1:U1", [STRATEGY]),  # a strategy runs by itself, whoever started it
+        (None, None, [KEY]),
+        (None, "slack:T1:U1", []),
     ],
 )
-def test_a_strategy_and_a_key_without_a_person_trade_by_themselves(strategy, actor, holder):
-    assert holder_of("AAPL", strategy, "algo", actor) == holder
+def test_a_strategy_and_a_key_without_a_person_trade_by_themselves(strategy, actor, holders):
+    assert holders_of("AAPL", strategy, "algo", actor) == holders

@@ -2,10 +2,21 @@
 
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.risk.rules.limits import LimitCode, LimitScope, SetLimit, Subject, limits_for, rows_of, standing
+from app.risk.rules.limits import (
+    LimitCode,
+    LimitScope,
+    SetLimit,
+    Subject,
+    limits_for,
+    narrowed,
+    places_in,
+    rows_of,
+    standing,
+)
 
 SUBJECT = Subject("growth", "AAPL", "U1", "momentum")
 KEYS = {
@@ -52,6 +63,37 @@ def test_a_limit_of_another_does_not_count(scope):
 def test_a_person_or_strategy_that_is_not_there_has_no_limit():
     plain = Subject("growth", "AAPL")
     assert limits(limit(LimitScope.USER, 5), subject=plain).max_order_value == 100_000_000
+
+
+@pytest.mark.parametrize(
+    ("code", "set_", "label", "held"),
+    [
+        ("MAX_ORDER_VALUE", 50, 99, 50),
+        ("MAX_ORDER_VALUE", 50, 9, 9),
+        ("MAX_ORDER_VALUE", None, 10**9, 100_000_000),
+        ("MAX_OPEN_ORDERS", None, 7, 7),
+        ("MIN_PRICE", 5, 1, 5),
+        ("MIN_PRICE", 5, 9, 9),
+        ("REPEATED_EXECUTIONS", 5, 0, 5),
+        ("REPEATED_EXECUTIONS", 5, 3, 3),
+        ("REPEATED_EXECUTIONS", 0, 3, 3),
+    ],
+)
+def test_what_is_set_for_a_label_narrows_and_never_widens(code, set_, label, held):
+    named = Subject("growth", "AAPL", "slack:T1:UBOSS", key="key:algo")
+    rows = [limit(LimitScope.USER, label, LimitCode(code), "slack:T1:UBOSS")]
+    rows += [] if set_ is None else [limit(LimitScope.PORTFOLIO, set_, LimitCode(code))]
+    places = places_in(rows_of(rows))
+    assert getattr(limits(*rows, subject=narrowed(named, places)), code.lower()) == held
+    person = named._replace(key=None)
+    assert getattr(limits(*rows, subject=narrowed(person, places)), code.lower()) == label
+
+
+def test_the_starter_profile_holds_for_a_label_and_a_key_is_no_label_of_its_own():
+    starter = limit(LimitScope.USER, 1, LimitCode.STARTER_PROFILE, "U1")
+    assert limits(starter, subject=SUBJECT._replace(key="key:algo")).max_order_quantity == 100
+    own = limit(LimitScope.USER, 10**9, LimitCode.MAX_ORDER_VALUE, "key:algo")
+    assert limits(own, subject=Subject("growth", "AAPL", "key:algo", key="key:algo")).max_order_value == 10**9
 
 
 def test_the_tenants_exposure_limits_hold_for_the_sum_of_its_portfolios():

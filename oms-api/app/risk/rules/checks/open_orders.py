@@ -5,12 +5,15 @@ from decimal import Decimal
 from app.risk.rules.values import Denial, RiskInput
 from app.risk.rules.words import told
 
+CEILING = Decimal(10_000)  # of one portfolio, whatever is set: each new order looks at all that are open
+
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
     """Deny one order more than the portfolio, or the firm, may have open."""
-    most, firm_most = risk.limits.max_open_orders, risk.limits.firm_open_orders
+    set_most, firm_most = risk.limits.max_open_orders, risk.limits.firm_open_orders
+    most = CEILING if set_most is None else min(set_most, CEILING)
     orders = Decimal(risk.elsewhere.orders + risk.book.orders + 1)
-    if most is not None and orders > most:
+    if orders > most:
         sentence = f"A portfolio may have at most {told(most)} open orders."
         return Denial("MAX_OPEN_ORDERS", sentence, most, orders)
     orders += risk.firm.orders
