@@ -6,6 +6,7 @@ import pytest
 
 from app.brokers.rules.settings import PaperSettings
 from app.brokers.rules.values import Accepted
+from app.clock import iso
 from app.database import unit_of_work
 from app.errors import OmsError
 from app.ledger.rules.accounting import Side
@@ -67,10 +68,21 @@ def test_one_that_is_refused_harms_no_other(rig):
     assert placed.orders[0].order.status is Status.FILLED
 
 
+def quote(rig, *, is_new):
+    """A quote that matches nothing."""
+    return QuoteArrived(rig.tenant, rig.said("AAPL", "98.5", "101.5", "100"), iso(rig.now), is_new)
+
+
 BATCHES = pytest.mark.parametrize(
     "makes",
-    [lambda rig: [order(rig)], lambda rig: [trade(rig)], lambda rig: [trade(rig), order(rig)]],
-    ids=["an order", "a trade", "both"],
+    [
+        lambda rig: [order(rig)],
+        lambda rig: [trade(rig)],
+        lambda rig: [trade(rig), order(rig)],
+        lambda rig: [quote(rig, is_new=False), trade(rig)],
+        lambda rig: [quote(rig, is_new=True)],
+    ],
+    ids=["an order", "a trade", "both", "a trade beside a look at the market", "a quote"],
 )
 
 
@@ -82,17 +94,13 @@ def attempt(rig, works, *, commits):
         return outcomes, rig.floor.recover(connection, works)
 
 
-@pytest.mark.parametrize(
-    "makes", [lambda rig: [order(rig)], lambda rig: [trade(rig)], lambda rig: [trade(rig), order(rig)]]
-)
+@BATCHES
 def test_after_a_lost_answer_what_was_committed_is_told(rig, makes):
     outcomes, found = attempt(rig, makes(rig), commits=True)
     assert found == outcomes
 
 
-@pytest.mark.parametrize(
-    "makes", [lambda rig: [order(rig)], lambda rig: [trade(rig)], lambda rig: [trade(rig), order(rig)]]
-)
+@BATCHES
 def test_after_a_lost_answer_what_was_not_committed_is_nothing(rig, makes):
     works = makes(rig)
     outcomes, found = attempt(rig, works, commits=False)

@@ -15,7 +15,6 @@ from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import Recorded, RecordTrade, ReverseTrade
 from app.ledger.service.recording import Recording, outcome_of
 from app.market_data.queries import stored_quotes
-from app.orders.queries import book as queries
 from app.orders.service.changing import cancel_all, cancel_one, expire, replace
 from app.orders.service.closing import close
 from app.orders.service.commands import (
@@ -35,6 +34,7 @@ from app.orders.service.commands import (
     ReplaceOrder,
 )
 from app.orders.service.guarding import held_by
+from app.orders.service.lost_commit import Proof, proof_of
 from app.orders.service.market import quote_arrived
 from app.orders.service.placing import place, place_group
 from app.orders.service.plan import Plan, plan_for
@@ -53,7 +53,7 @@ class Floor:
         self._recording = recording
         self._tools = tools
         self._last: list[Outcome | OmsError] = []
-        self._proof: tuple[int, str, int, str] | None = None
+        self._stands: Proof = lambda _: True
         self._is_ledger_only = True
 
     def handle(self, connection: Connection, works: Sequence[Command]) -> list[Outcome | OmsError]:
@@ -75,7 +75,7 @@ class Floor:
             found = self._recording.recover(connection, cast("Sequence[LedgerCommand]", works))
             return cast("list[Outcome | OmsError | None]", found)
         self._scene(connection, works)
-        stands = self._proof is None or queries.move_stands(connection, *self._proof)
+        stands = self._stands(connection)
         return [one if stands or isinstance(one, OmsError) else None for one in self._last]
 
     def _mixed(self, connection: Connection, works: Sequence[Command]) -> list[Outcome | OmsError]:
@@ -85,7 +85,7 @@ class Floor:
             (work.tenant_id, work.quote) for work in works if isinstance(work, QuoteArrived) and work.is_new
         ]
         scene.writes += stored_quotes(connection, arrived) if arrived else []
-        self._proof = scene.proof
+        self._stands = proof_of(scene, outcomes, arrived)
         scene.flush()
         scene.remember()
         return outcomes
