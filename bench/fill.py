@@ -16,9 +16,10 @@ from app.database import connect_engine
 from app.database.waits import patience
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import fingerprint
-from app.ledger.rules.tickets import name_key, value_trade
+from app.ledger.rules.tickets import value_trade
 from app.ledger.service.commands import Origin, RecordTrade
 from app.ledger.service.recording import Recording
+from app.text import name_key
 from bench.load import PORTFOLIOS, SYMBOLS
 
 BATCH = 2000

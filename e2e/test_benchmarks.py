@@ -1,0 +1,21 @@
+"""Benchmarks are run by hand and seldom: that each still fits the services it measures is seen here."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from documents import ROOT
+
+MODULES = sorted(path.stem for path in (ROOT / "bench").glob("[!_]*.py"))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_what_a_benchmark_imports_is_there(module):
+    done = subprocess.run(
+        [sys.executable, "-c", f"import bench.{module}"],
+        cwd=ROOT / "oms-api", env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
