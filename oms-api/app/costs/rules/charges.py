@@ -1,0 +1,144 @@
+"""The charges of a fill.
+
+Every component is a function of what an order filled so far, rounded on that total; a fill's charge is the
+difference that the fill makes. Caps and minimums therefore count once per order. The US fees are functions
+of the totals of a portfolio and New York day in the same way.
+"""
+
+from decimal import Decimal
+
+from app.costs.rules.markets import is_covered
+from app.costs.rules.rates import Rate, RateTable
+from app.costs.rules.values import (
+    Charges,
+    DayTotals,
+    Execution,
+    FillCharges,
+    OrderTerms,
+    OrderTotals,
+    Schedule,
+    Totals,
+)
+from app.money import ZERO, ceiling_to, exact_product, nearest_to
+
+Rates = dict[str, Rate]
+"""The rates that apply to an order, by component."""
+
+MAX_SQUARE_OFF_SHARES = Decimal(30_000)  # Zerodha splits a larger position into child orders
+_US_FEES = ("sec", "finra_taf", "cat")
+_SOURCES: dict[Schedule, tuple[tuple[Schedule, tuple[str, ...]], ...]] = {
+    Schedule.NONE: (),
+    Schedule.ZERODHA: (
+        (Schedule.ZERODHA, ("brokerage", "stt", "exchange", "sebi", "gst", "stamp_duty", "square_off")),
+    ),
+    Schedule.US_EQUITY: ((Schedule.US_EQUITY, _US_FEES),),
+    Schedule.IBKR_FIXED: (
+        (Schedule.IBKR_FIXED, ("commission", "commission_cap")),
+        (Schedule.US_EQUITY, _US_FEES),
+    ),
+}
+_DELIVERY = "CNC"
+
+
+def find_rates(order: OrderTerms, table: RateTable) -> Rates:
+    """Return the rates that apply to the order; none where its schedule does not cover it.
+
+    Raises RateUnknown where the table begins after the order's day.
+    """
+    if not is_covered(order):
+        return {}
+    terms = (order.on, order.exchange, order.product or _DELIVERY, order.side)
+    found = {
+        component: table.find(schedule, component, *terms)
+        for schedule, components in _SOURCES[order.schedule]
+        for component in components
+        if component != "square_off" or order.is_square_off
+    }
+    return {component: rate for component, rate in found.items() if rate is not None}
+
+
+def compute_fill_charges(
+    order: OrderTerms, before: Totals, execution: Execution, table: RateTable
+) -> FillCharges:
+    """Return the charges of an execution after `before`, and the totals after it. Raises RateUnknown."""
+    rates = find_rates(order, table)
+    after = Totals(
+        OrderTotals(before.order.quantity + execution.quantity, before.order.value + execution.value),
+        _add_to_day(before.day, execution, rates),
+    )
+    return FillCharges(_charges_up_to(after, rates) - _charges_up_to(before, rates), after)
+
+
+def find_dp_charge(order: OrderTerms, table: RateTable) -> Decimal:
+    """Return the depository charge of a delivery sale, once per scrip and day, beside its fills' charges.
+
+    Raises RateUnknown.
+    """
+    if not is_covered(order):
+        return ZERO
+    product = order.product or _DELIVERY
+    rate = table.find(order.schedule, "dp_charge", order.on, order.exchange, product, order.side)
+    return rate.rate if rate else ZERO
+
+
+def _add_to_day(day: DayTotals, execution: Execution, rates: Rates) -> DayTotals:
+    """Add an execution to the totals whose fees its order pays."""
+    return DayTotals(
+        day.quantity + (execution.quantity if "cat" in rates else ZERO),
+        day.sell_value + (execution.value if "sec" in rates else ZERO),
+        day.trading_activity_fee + _bounded(execution.quantity, rates.get("finra_taf")),
+    )
+
+
+def _charges_up_to(totals: Totals, rates: Rates) -> Charges:
+    filled = totals.order
+    brokerage = _rounded(filled.value, rates.get("brokerage"))
+    exchange = _rounded(filled.value, rates.get("exchange"))
+    sebi = _rounded(filled.value, rates.get("sebi"))
+    square_off = _rounded(_child_orders(filled.quantity), rates.get("square_off"))
+    return Charges(
+        brokerage=brokerage,
+        stt=_rounded(filled.value, rates.get("stt")),
+        exchange=exchange,
+        sebi=sebi,
+        gst=_rounded(brokerage + exchange + sebi + square_off, rates.get("gst")),
+        stamp_duty=_rounded(filled.value, rates.get("stamp_duty")),
+        square_off=square_off,
+        commission=_commission(filled, rates),
+        regulatory=_us_fees(totals.day, rates),
+    )
+
+
+def _child_orders(quantity: Decimal) -> Decimal:
+    """Return how many child orders of a square-off have filled at least in part."""
+    return ceiling_to(quantity, MAX_SQUARE_OFF_SHARES) / MAX_SQUARE_OFF_SHARES
+
+
+def _commission(filled: OrderTotals, rates: Rates) -> Decimal:
+    """Return IBKR's commission: the cap, a percentage of the value, wins over the minimum."""
+    commission = _rounded(filled.quantity, rates.get("commission"))
+    cap = rates.get("commission_cap")
+    return min(commission, _rounded(filled.value, cap)) if cap else commission
+
+
+def _us_fees(day: DayTotals, rates: Rates) -> Decimal:
+    """Return the sum of the US fees of a day so far, each rounded up."""
+    amounts = {
+        "sec": _bounded(day.sell_value, rates.get("sec")),
+        "finra_taf": day.trading_activity_fee,
+        "cat": _bounded(day.quantity, rates.get("cat")),
+    }
+    return sum((ceiling_to(amounts[name], rates[name].step) for name in amounts if name in rates), ZERO)
+
+
+def _rounded(base: Decimal, rate: Rate | None) -> Decimal:
+    return nearest_to(_bounded(base, rate), rate.step) if rate else ZERO
+
+
+def _bounded(base: Decimal, rate: Rate | None) -> Decimal:
+    if rate is None or not base:
+        return ZERO
+    amount = exact_product(base, rate.factor)
+    if rate.minimum is not None:
+        amount = max(amount, rate.minimum)
+    return amount if rate.maximum is None else min(amount, rate.maximum)

@@ -1,0 +1,56 @@
+"""Exchanges, the markets that they belong to, and the schedules that cover a market."""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from app.costs.rules.values import OrderTerms, Schedule
+
+
+class Market(NamedTuple):
+    """A market: its ISO country code, its currency, and the time zone of its trading day."""
+
+    code: str
+    currency: str
+    time_zone: str
+
+
+INDIA = Market("IN", "INR", "Asia/Kolkata")
+UNITED_STATES = Market("US", "USD", "America/New_York")
+
+
+class Exchange(StrEnum):
+    """The code of an exchange, as instruments name it."""
+
+    NSE = "NSE"
+    BSE = "BSE"
+    NYSE = "NYSE"
+    NASDAQ = "NASDAQ"
+    ARCA = "ARCA"
+    AMEX = "AMEX"
+    BATS = "BATS"
+    IEX = "IEX"
+
+
+MARKETS: dict[str, Market] = {
+    Exchange.NSE: INDIA,
+    Exchange.BSE: INDIA,
+    **dict.fromkeys(
+        (Exchange.NYSE, Exchange.NASDAQ, Exchange.ARCA, Exchange.AMEX, Exchange.BATS, Exchange.IEX),
+        UNITED_STATES,
+    ),
+}
+_COVERED = {
+    Schedule.ZERODHA: INDIA,
+    Schedule.US_EQUITY: UNITED_STATES,
+    Schedule.IBKR_FIXED: UNITED_STATES,
+}
+_DERIVATIVES_PRODUCT = "NRML"  # the schedules have the rates of shares only
+
+
+def is_covered(order: OrderTerms) -> bool:
+    """Return whether the schedule has rates for the order; one that is not covered is charged nothing."""
+    if order.schedule is Schedule.NONE:
+        return True
+    if order.product == _DERIVATIVES_PRODUCT:
+        return False
+    return MARKETS.get(order.exchange) is _COVERED[order.schedule]

@@ -1,0 +1,171 @@
+"""Rates as dated data: the table, its text form, and the search for the rate in force."""
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from typing import NamedTuple
+
+from app.costs.errors import RateUnknown
+from app.costs.rules.values import Schedule
+from app.money import parse_plain
+
+
+class Unit(StrEnum):
+    """What a rate is multiplied by: a part of the value, shares, child orders, or scrips and days."""
+
+    PERCENT = "percent"
+    PER_MILLION = "per_million"
+    PER_CRORE = "per_crore"
+    PER_SHARE = "per_share"
+    PER_ORDER = "per_order"
+    PER_SCRIP_AND_DAY = "per_scrip_and_day"
+
+
+_DECIMAL_SHIFT = {Unit.PERCENT: -2, Unit.PER_MILLION: -6, Unit.PER_CRORE: -7}
+_OF_VALUE = frozenset(_DECIMAL_SHIFT)
+_UNITS: dict[str, frozenset[Unit]] = {
+    **dict.fromkeys(("brokerage", "stt", "exchange", "sebi", "gst", "stamp_duty"), _OF_VALUE),
+    **dict.fromkeys(("commission_cap", "sec"), _OF_VALUE),
+    **dict.fromkeys(("commission", "finra_taf", "cat"), frozenset({Unit.PER_SHARE})),
+    "square_off": frozenset({Unit.PER_ORDER}),
+    "dp_charge": frozenset({Unit.PER_SCRIP_AND_DAY}),
+}
+COLUMNS = (
+    *("schedule", "component", "exchange", "product", "side", "effective_from"),
+    *("rate", "unit", "minimum", "maximum", "step", "source"),
+)
+
+
+class Rate(NamedTuple):
+    """One row of the table, in force from its date until the next row of the same kind.
+
+    An empty `exchange`, `product` or `side` means all. `minimum` and `maximum` bound the amount (US fees: per
+    execution, others: per order); `step` is what the amount is rounded to. All are in the market's currency.
+    """
+
+    schedule: Schedule
+    component: str
+    exchange: str
+    product: str
+    side: str
+    effective_from: date
+    rate: Decimal
+    unit: Unit
+    minimum: Decimal | None
+    maximum: Decimal | None
+    step: Decimal
+    source: str
+
+    @property
+    def factor(self) -> Decimal:
+        """The rate as a number to multiply a value or quantity by."""
+        return self.rate.scaleb(_DECIMAL_SHIFT.get(self.unit, 0))
+
+    def applies_to(self, exchange: str, product: str, side: str) -> bool:
+        """Return whether the row is for that exchange, product and side."""
+        return self.exchange in {"", exchange} and self.product in {"", product} and self.side in {"", side}
+
+    @property
+    def precedence(self) -> tuple[date, int]:
+        """The order among rows that apply: the latest date, then the most specific row."""
+        return self.effective_from, sum(map(bool, (self.exchange, self.product, self.side)))
+
+
+class InvalidRates(ValueError):
+    """The text is not a table of rates; the sentence names the line."""
+
+
+class RateTable:
+    """All rates, searched by schedule and component."""
+
+    def __init__(self, rates: Iterable[Rate]) -> None:
+        self._rates: dict[tuple[str, str], list[Rate]] = defaultdict(list)
+        for rate in rates:
+            self._rates[rate.schedule, rate.component].append(rate)
+
+    def find(
+        self,
+        schedule: Schedule,
+        component: str,
+        on: date,
+        exchange: str = "",
+        product: str = "",
+        side: str = "",
+    ) -> Rate | None:
+        """Return the rate in force, or None where the schedule never charges the component in this case.
+
+        Raises RateUnknown where the first rate is from a later date.
+        """
+        found = [
+            rate
+            for rate in self._rates.get((schedule, component), ())
+            if rate.applies_to(exchange, product, side)
+        ]
+        in_force = [rate for rate in found if rate.effective_from <= on]
+        if found and not in_force:
+            raise RateUnknown(schedule, component, on, min(rate.effective_from for rate in found))
+        return max(in_force, key=lambda rate: rate.precedence, default=None)
+
+
+def parse_rates(text: str) -> list[Rate]:
+    """Return the rates that CSV text with the header `COLUMNS` holds. Raises InvalidRates."""
+    header, *lines = csv.reader(text.splitlines() or [""])
+    if tuple(header) != COLUMNS:
+        raise InvalidRates(f"Line 1 must be: {','.join(COLUMNS)}")
+    rates: dict[tuple[object, ...], Rate] = {}
+    for number, cells in enumerate(lines, start=2):
+        rate = _parse_line(cells, number)
+        if rate[:6] in rates:
+            raise InvalidRates(f"Line {number}: a line above has the same date and terms.")
+        rates[rate[:6]] = rate
+    return list(rates.values())
+
+
+def _parse_line(cells: list[str], line: int) -> Rate:
+    if len(cells) != len(COLUMNS):
+        raise InvalidRates(f"Line {line} must have {len(COLUMNS)} columns.")
+    row = dict(zip(COLUMNS, cells, strict=True))
+    try:
+        rate = Rate(
+            schedule=Schedule(row["schedule"]),
+            component=row["component"],
+            exchange=row["exchange"],
+            product=row["product"],
+            side=row["side"],
+            effective_from=date.fromisoformat(row["effective_from"]),
+            rate=_amount(row["rate"]),
+            unit=Unit(row["unit"]),
+            minimum=_amount(row["minimum"]) if row["minimum"] else None,
+            maximum=_amount(row["maximum"]) if row["maximum"] else None,
+            step=_amount(row["step"]),
+            source=row["source"],
+        )
+    except ValueError as error:
+        raise InvalidRates(f"Line {line}: {error}") from None
+    problem = _problem(rate)
+    if problem:
+        raise InvalidRates(f"Line {line}: {problem}")
+    return rate
+
+
+def _amount(text: str) -> Decimal:
+    amount = parse_plain(text)
+    if amount is None or amount < 0:
+        raise ValueError(f"{text!r} is not a plain decimal number of at least 0.")
+    return amount
+
+
+def _problem(rate: Rate) -> str | None:
+    units = _UNITS.get(rate.component)
+    if units is None:
+        return f"{rate.component!r} is not a component."
+    if rate.unit not in units:
+        return f"{rate.component!r} must be in one of the units {', '.join(sorted(units))}."
+    if rate.side not in {"", "BUY", "SELL"}:
+        return f"{rate.side!r} is not a side."
+    if not rate.step:
+        return "`step` must be above zero."
+    return None if rate.source else "`source` is empty."

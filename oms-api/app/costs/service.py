@@ -1,0 +1,55 @@
+"""The rates that ship with the service, and estimates of an order's charges."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from importlib import resources
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from app.costs.errors import RateUnknown
+from app.costs.rules.charges import compute_fill_charges, find_dp_charge, find_rates
+from app.costs.rules.markets import MARKETS
+from app.costs.rules.rates import Rate, RateTable, parse_rates
+from app.costs.rules.values import Charges, Execution, OrderTerms, Totals
+
+
+class Estimate(NamedTuple):
+    """The charges of an order that is filled by one execution, the first of its day.
+
+    `dp_charge` is booked beside them, once per scrip and day; None where it is unknown on that date.
+    """
+
+    order: OrderTerms
+    value: Decimal
+    charges: Charges
+    dp_charge: Decimal | None
+    rates: tuple[Rate, ...]
+
+
+def read_rates() -> list[Rate]:
+    """Return the rates of the table that ships with the service. Raises InvalidRates."""
+    return parse_rates(resources.files("app.costs").joinpath("rates.csv").read_text("utf-8"))
+
+
+def load_rates() -> RateTable:
+    """Return the table that ships with the service, ready to search. Raises InvalidRates."""
+    return RateTable(read_rates())
+
+
+def find_trading_day(exchange: str, instant: datetime) -> date:
+    """Return the date of the instant in the time zone of the exchange."""
+    return instant.astimezone(ZoneInfo(MARKETS[exchange].time_zone)).date()
+
+
+def estimate_charges(order: OrderTerms, execution: Execution, table: RateTable) -> Estimate:
+    """Return what the order costs. Raises RateUnknown where the table begins after the order's day."""
+    rates = find_rates(order, table)
+    charges = compute_fill_charges(order, Totals(), execution, table).charges
+    return Estimate(order, execution.value, charges, _dp_charge(order, table), tuple(rates.values()))
+
+
+def _dp_charge(order: OrderTerms, table: RateTable) -> Decimal | None:
+    try:
+        return find_dp_charge(order, table)
+    except RateUnknown:
+        return None

@@ -1,0 +1,295 @@
+"""Charges of fills: the worked examples of each schedule, and what holds for all of them."""
+
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.costs.errors import RateUnknown
+from app.costs.rules.charges import compute_fill_charges, find_dp_charge, find_rates
+from app.costs.rules.values import Charges, Execution, OrderTerms, OrderTotals, Schedule, Totals
+from app.costs.service import load_rates
+from app.money import ZERO
+
+TABLE = load_rates()
+NOVEMBER = date(2026, 11, 20)
+
+
+def terms(schedule="zerodha", exchange="NSE", side="BUY", product=None, on=NOVEMBER, is_square_off=False):
+    return OrderTerms(Schedule(schedule), exchange, side, on, product, is_square_off)
+
+
+def us(side="SELL", schedule="us_equity", on=NOVEMBER):
+    return terms(schedule, "NASDAQ", side, on=on)
+
+
+def executions(price, *quantities):
+    return [Execution.at_price(Decimal(quantity), Decimal(price)) for quantity in quantities]
+
+
+def fill(order, fills, totals=None):
+    """Return the charges of each fill of one order, and the totals after the last."""
+    totals, found = totals or Totals(), []
+    for execution in fills:
+        charges, totals = compute_fill_charges(order, totals, execution, TABLE)
+        found.append(charges)
+    return found, totals
+
+
+def charge(order, price, quantity):
+    return fill(order, executions(price, quantity))[0][0]
+
+
+def totals_of(order, price, *quantities):
+    return [str(one.total) for one in fill(order, executions(price, *quantities))[0]]
+
+
+def round_trip(product, buy, sell, quantity, exchange="NSE"):
+    bought = charge(terms(side="BUY", product=product, exchange=exchange), buy, quantity)
+    return bought + charge(terms(side="SELL", product=product, exchange=exchange), sell, quantity)
+
+
+def test_zerodha_intraday_buy_and_sell():
+    charges = round_trip("MIS", 1000, 1100, 400)
+    assert charges == Charges(
+        brokerage=Decimal(40),
+        stt=Decimal(110),
+        exchange=Decimal("25.79"),
+        sebi=Decimal("0.84"),
+        gst=Decimal("11.99"),
+        stamp_duty=Decimal(12),
+    )
+    assert charges.total == Decimal("200.62")
+
+
+def test_zerodha_delivery_buy_and_sell_and_the_depository_charge_beside_it():
+    charges = round_trip("CNC", 1000, 1100, 400)
+    assert charges.total == Decimal("931.42")
+    assert charges.brokerage == 0
+    dp_charge = find_dp_charge(terms(side="SELL", product="CNC"), TABLE)
+    assert charges.total + dp_charge == Decimal("946.76")
+
+
+def test_stt_is_rounded_half_up_to_the_rupee():
+    assert charge(terms(side="SELL", product="CNC"), 1005, 100).stt == 101  # 100.50
+    assert charge(terms(side="SELL", product="CNC"), "1004.90", 100).stt == 100  # 100.49
+    assert round_trip("CNC", 1000, 1005, 100).total == Decimal("223.50")
+
+
+def test_stamp_duty_is_rounded_to_the_rupee():
+    assert charge(terms(side="BUY", product="CNC"), 100, 100).stamp_duty == 2  # 1.50
+    assert charge(terms(side="BUY", product="CNC"), 99, 100).stamp_duty == 1  # 1.485
+
+
+def test_gst_is_computed_on_rounded_components():
+    order = terms(side="SELL", product="MIS")
+    assert totals_of(order, 1100, 40, 160, 200) == ["28.22", "58.60", "63.24"]
+    # From unrounded components the second and third would be 58.61 and 63.23.
+    assert [str(one.gst) for one in fill(order, executions(1100, 40, 160, 200))[0]] == [
+        "2.63",
+        "2.22",
+        "1.26",
+    ]
+
+
+def test_the_brokerage_cap_counts_once_per_order():
+    order = terms(side="BUY", product="MIS")
+    assert [one.brokerage for one in fill(order, executions(1000, 40, 40, 400))[0]] == [12, 8, 0]
+
+
+def test_bse_has_its_own_exchange_charge():
+    assert charge(terms(exchange="BSE", product="CNC"), 1000, 400).exchange == Decimal("15.00")
+
+
+@pytest.mark.parametrize(
+    ("on", "exchange"),
+    [
+        (date(2023, 3, 31), "34.50"),
+        (date(2023, 4, 1), "33.50"),
+        (date(2024, 3, 31), "33.50"),
+        (date(2024, 4, 1), "33.20"),
+        (date(2024, 9, 30), "33.20"),
+        (date(2024, 10, 1), "30.70"),
+    ],
+)
+def test_the_nse_exchange_charge_is_that_of_the_day(on, exchange):
+    assert charge(terms(on=on, product="CNC"), 1000, 1000).exchange == Decimal(exchange)
+
+
+def test_a_square_off_costs_50_for_each_child_order_with_its_first_fill_and_gst():
+    order = terms(side="SELL", product="MIS", is_square_off=True)
+    charges = fill(order, executions(1, 10_000, 20_000, 1, 5_000))[0]
+    assert [one.square_off for one in charges] == [50, 0, 50, 0]
+    assert charges[0].gst == Decimal("9.60")  # 18% of 50 + 3.00 + 0.31 + 0.01
+    assert charge(terms(side="SELL", product="MIS"), 1, 10_000).square_off == 0
+
+
+def test_an_order_without_a_product_is_charged_as_delivery():
+    assert charge(terms(product=None), 1000, 400) == charge(terms(product="CNC"), 1000, 400)
+
+
+@pytest.mark.parametrize(
+    ("order", "dp_charge"),
+    [
+        (terms(side="SELL", product="CNC"), "15.34"),
+        (terms(side="SELL"), "15.34"),
+        (terms(side="BUY", product="CNC"), "0"),
+        (terms(side="SELL", product="MIS"), "0"),
+        (us(), "0"),
+        (terms(exchange="NASDAQ", side="SELL"), "0"),
+    ],
+)
+def test_the_depository_charge_is_for_delivery_sales(order, dp_charge):
+    assert find_dp_charge(order, TABLE) == Decimal(dp_charge)
+
+
+def test_us_fees_of_a_day_are_each_rounded_up_to_the_cent_over_its_fills():
+    assert totals_of(us(), 100, 3, 3, 4) == ["0.02", "0.01", "0.01"]
+
+
+def test_us_fees_accumulate_over_the_orders_of_a_day():
+    totals, found = Totals(), []
+    for quantity in (3, 3, 4):
+        charges, totals = fill(us(), executions(100, quantity), totals._replace(order=OrderTotals()))
+        found.append(str(charges[0].regulatory))
+    assert found == ["0.02", "0.01", "0.01"]
+
+
+def test_a_us_purchase_pays_the_cat_fee_alone_and_counts_towards_it():
+    charges, totals = fill(us("BUY"), executions(100, 3000))
+    assert charges[0] == Charges(regulatory=Decimal("0.01"))
+    later, _ = fill(us("SELL"), executions(100, 3), totals)
+    assert later[0].regulatory == Decimal("0.01")  # SEC; the cent of CAT covers 3,333 shares
+
+
+@pytest.mark.parametrize(
+    ("on", "fees"),
+    [
+        (date(2025, 5, 13), "29.46"),  # SEC 27.80, TAF 1.66
+        (date(2025, 5, 14), "1.66"),
+        (date(2025, 12, 31), "1.66"),
+        (date(2026, 1, 1), "1.95"),
+        (date(2026, 4, 3), "1.95"),
+        (date(2026, 4, 4), "22.55"),  # SEC 20.60
+        (date(2026, 5, 1), "22.58"),  # CAT 0.03
+        (date(2026, 9, 30), "22.58"),
+        (date(2026, 10, 1), "20.63"),  # no TAF
+        (date(2026, 12, 31), "20.63"),
+        (date(2027, 1, 1), "22.57"),  # CAT 0.02
+    ],
+)
+def test_us_fees_are_those_of_the_day(on, fees):
+    assert charge(us(on=on), 100, 10_000).total == Decimal(fees)
+
+
+def test_the_trading_activity_fee_is_capped_per_execution():
+    on = date(2026, 1, 2)  # no SEC fee, no CAT
+    assert charge(us(on=on), 1, 1_000_000).total == Decimal("9.79")
+    assert sum(map(Decimal, totals_of(us(on=on), 1, 1_000_000, 1_000_000))) == Decimal("19.58")
+
+
+@pytest.mark.parametrize(
+    ("price", "quantity", "commission"),
+    [("25", 100, "1.00"), ("25", 1000, "5.00"), ("0.25", 1000, "2.50"), ("0.25", 10, "0.03")],
+)
+def test_ibkr_commission(price, quantity, commission):
+    assert charge(us("BUY", "ibkr_fixed"), price, quantity).commission == Decimal(commission)
+
+
+def test_ibkr_minimum_counts_once_per_order():
+    charges = fill(us("BUY", "ibkr_fixed"), executions(25, 100, 300, 600))[0]
+    assert [one.commission for one in charges] == [1, 1, 3]
+
+
+def test_ibkr_charges_the_us_fees_too():
+    charges = charge(us("SELL", "ibkr_fixed"), 100, 3)
+    assert charges == Charges(commission=Decimal("1.00"), regulatory=Decimal("0.02"))
+    assert charges.components(Schedule.IBKR_FIXED) == {
+        "commission": Decimal("1.00"),
+        "regulatory": Decimal("0.02"),
+    }
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        terms("none"),
+        terms("zerodha", "NASDAQ"),
+        terms("us_equity", "NSE"),
+        terms("ibkr_fixed", "BSE"),
+        terms("zerodha", "nowhere"),
+        terms("zerodha", product="NRML"),
+    ],
+)
+def test_no_schedule_and_a_market_that_is_not_covered_charge_nothing(order):
+    charges, totals = fill(order, executions(1000, 400))
+    assert charges == [Charges()]
+    assert charges[0].total == 0
+    assert totals.day == Totals().day
+
+
+def test_charges_of_a_day_before_the_table_begins_are_refused():
+    with pytest.raises(RateUnknown) as refused:
+        find_rates(us(on=date(2024, 12, 31)), TABLE)
+    assert refused.value.errors[0].field == "date"
+    assert "Use 2025-01-01 or a later date." in refused.value.detail
+
+
+ORDERS = st.sampled_from([
+    terms(schedule, exchange, side, product, is_square_off=is_square_off)
+    for schedule, exchange in (
+        ("none", "NSE"),
+        ("zerodha", "NSE"),
+        ("zerodha", "BSE"),
+        ("us_equity", "NYSE"),
+        ("ibkr_fixed", "NYSE"),
+        ("zerodha", "NYSE"),
+    )
+    for side in ("BUY", "SELL")
+    for product in ("CNC", "MIS")
+    for is_square_off in (False, True)
+])  # fmt: skip
+PRICES = st.decimals("0.01", "50000", places=2)
+QUANTITIES = st.lists(st.decimals("0.001", "40000", places=3), min_size=1, max_size=8)
+
+
+@given(ORDERS, PRICES, QUANTITIES)
+def test_fills_of_any_split_add_up_to_the_charge_of_the_order(order, price, quantities):
+    """TAF is 0 on this day; while it is not, its cap per execution makes the split matter."""
+    split, _ = fill(order, executions(price, *quantities))
+    assert sum(split, Charges()) == charge(order, price, sum(quantities))
+
+
+FILLS = st.lists(
+    st.builds(Execution.at_price, st.decimals("0.001", "40000", places=3), PRICES), min_size=1, max_size=8
+)
+DAYS = st.dates(date(2025, 1, 1), date(2027, 12, 31))
+
+
+@given(ORDERS, DAYS, FILLS)
+def test_no_fill_has_a_negative_charge(order, on, fills):
+    charges, _ = fill(order._replace(on=on), fills)
+    for one in charges:
+        assert min(one.components(order.schedule).values(), default=ZERO) >= 0
+        assert one.total == sum(one.components(order.schedule).values(), ZERO)
+
+
+@given(FILLS)
+def test_caps_and_minimums_hold_for_the_whole_order(fills):
+    value, quantity = sum(one.value for one in fills), sum(one.quantity for one in fills)
+    intraday = sum(fill(terms(side="BUY", product="MIS"), fills)[0], Charges())
+    assert intraday.brokerage <= 20
+    assert abs(intraday.brokerage - min(value * Decimal("0.0003"), Decimal(20))) <= Decimal("0.005")
+    ibkr = sum(fill(us("BUY", "ibkr_fixed"), fills)[0], Charges())
+    expected = min(max(quantity * Decimal("0.005"), Decimal(1)), value * Decimal("0.01"))
+    assert abs(ibkr.commission - expected) <= Decimal("0.005")
+
+
+@given(ORDERS, DAYS, FILLS)
+def test_charges_are_whole_steps(order, on, fills):
+    for one in fill(order._replace(on=on), fills)[0]:
+        assert one.total == one.total.quantize(Decimal("0.01"))
+        assert one.stt == one.stt.to_integral_value()
+        assert one.stamp_duty == one.stamp_duty.to_integral_value()
