@@ -9,6 +9,7 @@ from app.audit.service import Trail
 from app.brokers.paper.configured import paper_settings
 from app.clock import Now
 from app.config import ConfigurationError, Settings
+from app.costs.service import load_rates
 from app.database import Readers, connect_engine
 from app.database.changes import Changes
 from app.database.tenants import describe_wall
@@ -114,6 +115,7 @@ class House:
             "administration": Administration(transactions, self.passwords, secrets, now),
             "cursors": Cursors(own_key),
             "now": now,
+            "cost_rates": load_rates(),
             "vitals": self._vitals(),
         }
 

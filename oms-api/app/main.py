@@ -10,6 +10,7 @@ from app.addresses import AddressBook
 from app.assembly import House, assemble
 from app.clock import Now, utc_now
 from app.config import ConfigurationError, Settings, load_settings
+from app.costs import routes as cost_routes
 from app.edge import API_PREFIX, COMMON_HEADERS, PRODUCTION_HEADERS, Edge, Message, Receive, Scope, Send
 from app.events import routes as event_routes
 from app.health import routes as health_routes
@@ -33,7 +34,7 @@ ROUTERS = (
     *(managing.router, positions.router, placing.router, order_reading.router),
     *(instrument_routes.router, market_data_routes.router, risk_routes.router, event_routes.router),
     *(tenants.router, users.router, roles.router, api_keys.router, audit_routes.router, auth_routes.router),
-    health_routes.router,
+    *(cost_routes.router, health_routes.router),
 )
 _DESCRIPTION = """
 Trades, portfolios and positions of a trading desk. Send your key in `X-API-Key`.

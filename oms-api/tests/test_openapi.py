@@ -15,9 +15,10 @@ METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace"}
 # What is taken as it stands, without people and tenants around it.
 TRADING = tuple(
     f"/api/v1/{name}"
-    for name in ("trade", "orders", "positions", "limits", "kill-switch", "instruments", "quotes")
+    for name in ("trade", "orders", "positions", "limits", "kill-switch", "instruments", "quotes", "costs")
 )
 OPEN = {"/health", "/health/live", "/health/ready"}
+COSTS = {"schedule": "zerodha", "exchange": "NSE", "side": "SELL", "quantity": "40", "price": "1100"}
 PROBLEMS = {"401", "403", "422", "429", "503"}
 
 
@@ -96,6 +97,7 @@ def test_every_endpoint_of_the_contract_is_there(document):
         ("GET", "/api/v1/quotes/{symbol}"),
         ("PUT", "/api/v1/quotes/{symbol}"),
         ("GET", "/api/v1/bars/{symbol}"),
+        ("POST", "/api/v1/costs:estimate"),
         ("GET", "/api/v1/events"),
         ("GET", "/api/v1/events/stream"),
         ("GET", "/metrics"),
@@ -174,6 +176,7 @@ def test_answers_are_as_described(document, desk):
         ("GET", "/api/v1/orders/{order_id}"): desk.get(f"/orders/{order['id']}"),
         ("PATCH", "/api/v1/orders/{order_id}"): desk.patch(f"/orders/{order['id']}", {"quantity": "2"}),
         ("POST", "/api/v1/orders:preview"): desk.post("/orders:preview", ticket),
+        ("POST", "/api/v1/costs:estimate"): desk.post("/costs:estimate", COSTS),
         ("POST", "/api/v1/orders:group"): desk.post("/orders:group", {"kind": "OTO", "orders": [ticket] * 2}),
         ("POST", "/api/v1/orders:cancel-all"): desk.post("/orders:cancel-all", {}),
         ("POST", "/api/v1/positions:close"): desk.post(

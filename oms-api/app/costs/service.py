@@ -19,8 +19,6 @@ class Estimate(NamedTuple):
     `dp_charge` is booked beside them, once per scrip and day; None where it is unknown on that date.
     """
 
-    order: OrderTerms
-    value: Decimal
     charges: Charges
     dp_charge: Decimal | None
     rates: tuple[Rate, ...]
@@ -45,7 +43,7 @@ def estimate_charges(order: OrderTerms, execution: Execution, table: RateTable) 
     """Return what the order costs. Raises RateUnknown where the table begins after the order's day."""
     rates = find_rates(order, table)
     charges = compute_fill_charges(order, Totals(), execution, table).charges
-    return Estimate(order, execution.value, charges, _dp_charge(order, table), tuple(rates.values()))
+    return Estimate(charges, _dp_charge(order, table), tuple(rates.values()))
 
 
 def _dp_charge(order: OrderTerms, table: RateTable) -> Decimal | None:

@@ -31,6 +31,7 @@ EXPECTED = {
     "GET /instruments/{symbol}": EVERYBODY,
     "GET /quotes/{symbol}": EVERYBODY,
     "GET /bars/{symbol}": EVERYBODY,
+    "POST /costs:estimate": EVERYBODY,
     "PUT /limits": WATCHERS,
     "POST /kill-switch": WATCHERS,
     "POST /latches/{latch_id}/release": WATCHERS,

@@ -61,6 +61,7 @@ class Operation(StrEnum):
     READ_EVENTS = "read_events"
     REPORT_TRADE = "report_trade"
     REVERSE_TRADE = "reverse_trade"
+    ESTIMATE_COSTS = "estimate_costs"
     PREVIEW_ORDER = "preview_order"
     PLACE_ORDER = "place_order"
     CHANGE_ORDER = "change_order"
@@ -113,6 +114,7 @@ TABLE: dict[Operation, Rule] = {
     Operation.READ_BOOKS: _rule(_READ),                     # everybody
     Operation.READ_EVENTS: _rule(_READ, narrowed=False),    # everybody: they tell of all portfolios
     Operation.READ_ROLES: _rule(_READ),                     # everybody
+    Operation.ESTIMATE_COSTS: _rule(_READ),                 # everybody
     Operation.REPORT_TRADE: _rule(_TRADE),                  # trader, approver, admin
     Operation.REVERSE_TRADE: _rule(_TRADE),                 # trader, approver, admin
     Operation.PREVIEW_ORDER: _rule(_TRADE),                 # trader, approver, admin

@@ -1,0 +1,13 @@
+"""What the routes of costs are given."""
+
+from typing import Annotated
+
+from fastapi import Depends
+
+from app.costs.rules.rates import RateTable
+from app.identity.dependencies import allowed
+from app.identity.rules.access import Caller, Operation
+from app.wire.dependencies import part
+
+TheRates = Annotated[RateTable, part("cost_rates")]
+Estimator = Annotated[Caller, Depends(allowed(Operation.ESTIMATE_COSTS))]

@@ -1,0 +1,50 @@
+"""Estimates of costs."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Response
+
+from app.costs.dependencies import Estimator, TheRates
+from app.costs.rules.markets import MARKETS, is_covered
+from app.costs.schemas import EstimateIn, EstimateOut, serialize_estimate
+from app.costs.service import estimate_charges, find_trading_day
+from app.wire.answers import answer, responses
+from app.wire.body import documented_body, json_body
+from app.wire.dependencies import TheClock
+
+router = APIRouter(tags=["costs"])
+
+EXAMPLE: dict[str, Any] = {
+    "schedule": "zerodha",
+    "exchange": "NSE",
+    "product": "MIS",
+    "side": "SELL",
+    "quantity": "40",
+    "price": "1100",
+    "date": "2026-11-20",
+}
+
+
+@router.post(
+    "/costs:estimate",
+    status_code=200,
+    summary="Estimate the charges of an order",
+    responses=responses(200, {"model": EstimateOut}, 413, 415),
+    openapi_extra=documented_body(EstimateIn, EXAMPLE),
+)
+async def estimate_costs(
+    _caller: Estimator, body: Annotated[EstimateIn, Depends(json_body(EstimateIn))], rates: TheRates,
+    now: TheClock,
+) -> Response:  # fmt: skip
+    """Compute brokerage, taxes and fees of an order that one execution fills, with the source of each rate.
+    Nothing is recorded.
+
+    A schedule that does not cover the exchange or product charges nothing and answers `not_covered: true`.
+    """
+    order = body.terms(body.date or find_trading_day(body.exchange, now()))
+    found = estimate_charges(order, body.execution(), rates)
+    told = serialize_estimate(
+        body, order, found.charges, found.dp_charge, found.rates, MARKETS[body.exchange],
+        is_covered=is_covered(order),
+    )  # fmt: skip
+    return answer(told)

@@ -1,0 +1,167 @@
+"""Estimates over REST: charges by component with their sources, and each bad field by its name."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from app.costs.service import find_trading_day
+
+INTRADAY = {
+    "schedule": "zerodha",
+    "exchange": "NSE",
+    "product": "MIS",
+    "side": "SELL",
+    "quantity": "40",
+    "price": "1100",
+    "date": "2026-11-20",
+}
+AMERICAN = {
+    "schedule": "ibkr_fixed",
+    "exchange": "NASDAQ",
+    "side": "SELL",
+    "quantity": "100",
+    "price": "25",
+    "date": "2026-11-20",
+}
+
+
+def estimate(desk, body, **changes):
+    answer = desk.post("/costs:estimate", {**body, **changes})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def refused(desk, **changes):
+    answer = desk.post("/costs:estimate", {**INTRADAY, **changes})
+    assert answer.status_code == 422, answer.text
+    return answer.json()["errors"]
+
+
+def test_charges_are_told_by_component_with_the_rates_and_their_sources(desk):
+    told = estimate(desk, INTRADAY)
+    rates = {rate["component"]: rate for rate in told.pop("rates")}
+    assert told == {
+        "schedule": "zerodha",
+        "exchange": "NSE",
+        "market": "IN",
+        "product": "MIS",
+        "side": "SELL",
+        "quantity": "40",
+        "price": "1100.00",
+        "value": "44000.00",
+        "date": "2026-11-20",
+        "currency": "INR",
+        "total": "28.22",
+        "charges": {
+            "total": "28.22",
+            "brokerage": "13.20",
+            "stt": "11.00",
+            "exchange": "1.35",
+            "sebi": "0.04",
+            "gst": "2.63",
+            "stamp_duty": "0.00",
+            "square_off": "0.00",
+        },
+        "dp_charge": "0.00",
+        "not_covered": False,
+    }
+    assert set(rates) == {"brokerage", "stt", "exchange", "sebi", "gst"}
+    assert rates["brokerage"] == {
+        "component": "brokerage",
+        "rate": "0.03",
+        "unit": "percent",
+        "minimum": None,
+        "maximum": "20",
+        "rounding_step": "0.01",
+        "effective_from": "2021-01-01",
+        "source": "Zerodha, list of charges, https://zerodha.com/charges (November 2026)",
+    }
+    assert all(rate["source"] for rate in rates.values())
+
+
+def test_the_depository_charge_of_a_delivery_sale_stands_beside_the_total(desk):
+    told = estimate(desk, INTRADAY, product="CNC", quantity="400")
+    assert (told["total"], told["dp_charge"]) == ("456.46", "15.34")
+    told = estimate(desk, INTRADAY, product="CNC", date="2023-06-01")
+    assert told["dp_charge"] is None  # unknown on that date
+
+
+def test_american_orders_are_charged_in_dollars(desk):
+    told = estimate(desk, AMERICAN)
+    assert (told["market"], told["currency"], told["product"]) == ("US", "USD", None)
+    assert told["charges"] == {"total": "1.07", "commission": "1.00", "regulatory": "0.07"}
+    assert {rate["component"] for rate in told["rates"]} == {
+        *("commission", "commission_cap", "sec", "finra_taf", "cat")
+    }
+    assert estimate(desk, AMERICAN, schedule="us_equity")["charges"] == {
+        "total": "0.07",
+        "regulatory": "0.07",
+    }
+
+
+def test_no_schedule_charges_nothing(desk):
+    told = estimate(desk, INTRADAY, schedule="none")
+    assert (told["charges"], told["not_covered"], told["rates"]) == ({"total": "0.00"}, False, [])
+
+
+@pytest.mark.parametrize("changes", [{"exchange": "NYSE"}, {"product": "NRML"}, {"schedule": "us_equity"}])
+def test_what_a_schedule_does_not_cover_says_so(desk, changes):
+    told = estimate(desk, INTRADAY, **changes)
+    assert told["not_covered"] is True
+    assert (told["total"], told["rates"]) == ("0.00", [])
+
+
+def test_words_are_taken_in_any_case(desk):
+    changes = {"schedule": "Zerodha", "exchange": "nse", "product": "mis", "side": "sell"}
+    assert estimate(desk, INTRADAY, **changes) == estimate(desk, INTRADAY)
+
+
+def test_the_date_is_that_of_the_exchange_now_unless_given(desk):
+    told = estimate(desk, AMERICAN, date=None)
+    assert abs((date.fromisoformat(told["date"]) - datetime.now(UTC).date()).days) <= 1
+    late = datetime(2026, 11, 20, 20, tzinfo=UTC)
+    assert find_trading_day("NSE", late) == date(2026, 11, 21)
+    assert find_trading_day("NYSE", datetime(2026, 11, 20, 3, tzinfo=UTC)) == date(2026, 11, 19)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("schedule", "robinhood"),
+        ("schedule", None),
+        ("exchange", "XETRA"),
+        ("exchange", 7),
+        ("product", "BO"),
+        ("side", "HOLD"),
+        ("quantity", "0"),
+        ("quantity", "-1"),
+        ("price", "1e3"),
+        ("date", "20 November"),
+        ("date", "2026-02-30"),
+        ("date", "20261120"),
+        ("date", 20261120),
+        ("date", "2020-01-01"),  # before the first rate
+        ("qty", "1"),
+    ],
+)
+def test_a_bad_field_is_named(desk, field, value):
+    assert [error["field"] for error in refused(desk, **{field: value})] == [field]
+
+
+def test_all_bad_fields_are_named_at_once(desk):
+    errors = refused(desk, schedule="other", exchange="nowhere")
+    assert [error["field"] for error in errors] == ["schedule", "exchange"]
+    assert "'zerodha'" in errors[0]["message"]
+
+
+def test_a_value_that_cannot_be_stored_is_refused(desk):
+    errors = refused(desk, quantity="9999999999999999", price="9999999999999999")
+    assert errors[0]["field"] == "quantity"
+
+
+def test_other_names_of_fields_are_answered_with_the_right_one(desk):
+    assert "`exchange`" in refused(desk, market="IN")[0]["message"]
+
+
+def test_a_key_that_may_read_may_ask(service):
+    assert estimate(service.desk("read"), AMERICAN)["total"] == "1.07"
