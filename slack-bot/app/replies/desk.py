@@ -51,6 +51,10 @@ class Desk:
         """Begin nothing new, send the messages that wait, and give up what else takes longer."""
         self.stopping.set()
         self.outbox.close(within_seconds)
-        for workers in (self.opening, self.admitting, self.placing, self.suggesting, self.pricing):
-            workers.stop()
+        self.stop_workers()
         self.oms.close()
+
+    def stop_workers(self, *, wait: bool = False) -> None:
+        """Stop every executor; with `wait`, return when none has work left that could use a connection."""
+        for workers in (self.opening, self.admitting, self.placing, self.suggesting, self.pricing):
+            workers.stop(wait=wait)
