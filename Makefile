@@ -37,6 +37,7 @@ test: test-oms-api test-slack-bot test-e2e ## every test, on SQLite and on a Pos
 check: dev ## lint, format, types and architecture
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(PY) scripts/check_vocabulary.py
 	cd oms-api && $(MYPY)
 	cd slack-bot && $(MYPY)
 	cd e2e && $(MYPY)
