@@ -1,7 +1,7 @@
 """Count names that are not standard terms; the count may only fall.
 
-Run by `make check`. It fails when there are more such names than the limit in `vocabulary.toml`, and when there
-are fewer, so that the limit follows the count down. `--list` prints each name with its place.
+Run by `make check`. It fails when there are more such names than the limit in `vocabulary.toml`, and when
+there are fewer, so that the limit follows the count down. `--list` prints each name with its place.
 """
 
 import ast
