@@ -26,7 +26,8 @@ BANNER = "banner"
 
 def trade_form(draft: Draft, context: FormContext, banner: str = "", questions: Sequence[Json] = ()) -> Json:
     """Return the view: the entries known so far, a banner in mrkdwn, questions that can be ticked."""
-    banners = [section(banner, BANNER)] if banner else []
+    said = "\n".join(each for each in (banner, escape(draft.read_as)) if each)
+    banners = [section(said, BANNER)] if said else []
     return {
         "type": "modal",
         "callback_id": fields.TRADE_FORM,

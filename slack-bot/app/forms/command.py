@@ -5,15 +5,19 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from app.errors import BadCommand
-from app.forms.numbers import NotAnAmount, parse_amount, plain, times
+from app.forms.numbers import NotAnAmount, parse_amount, parse_quantity, plain, times
+from app.forms.price import read_as
 from app.forms.text import NotAName, parse_portfolio, parse_symbol, unescape
 from app.forms.ticket import MAX_GMV, MAX_PRICE, MAX_QUANTITY, Draft
+from app.forms.typing import keyed
 
 LINE = re.compile(
-    r"(?P<side>buy|sell)\s+(?P<quantity>\S+)\s+(?P<symbol>\S+?)"
-    r"(?:\s*(?:@|\sat\s)\s*(?P<price>\S+))?(?:\s+in\s+(?P<portfolio>.+))?",
+    r"(?P<side>buy|sell)\s+(?P<quantity>\S+?(?:\s*(?:shares?|units?))?)(?:\s+of)?"
+    r"\s+(?P<symbol>(?!shares?\b|of\b)\S+?)"
+    r"(?:\s*(?:@|\sat\s)\s*(?P<price>\S.*?))?(?:\s+in\s+(?P<portfolio>.+))?",
     re.IGNORECASE | re.DOTALL,
 )
+IN = re.compile(r"\s+in\s", re.IGNORECASE)
 LONGEST = 400  # characters of a command line that are looked at
 
 
@@ -24,7 +28,7 @@ class HelpWanted:
 
 def parse_command(text: str) -> Draft | HelpWanted:
     """Return the form's first entries for what stands after `/trade`; raises `BadCommand` for junk."""
-    line = unescape(text).strip()
+    line = _plain(unescape(text)).strip()
     if len(line) > LONGEST:
         raise BadCommand("That line is too long.")
     if line.casefold() in ("help", "?", "--help"):
@@ -38,9 +42,15 @@ def parse_command(text: str) -> Draft | HelpWanted:
     return Draft(symbol=_symbol(line))
 
 
+def _plain(line: str) -> str:
+    """Return the line in plain typing, the name behind `in` as it was typed."""
+    before = IN.search(line)
+    return keyed(line[: before.end()]) + line[before.end() :] if before else keyed(line)
+
+
 def _full_line(found: re.Match[str]) -> Draft:
     try:
-        quantity = parse_amount(found["quantity"], MAX_QUANTITY)
+        quantity = parse_quantity(found["quantity"], MAX_QUANTITY)
     except NotAnAmount as fault:
         raise BadCommand(f"Quantity: {fault}") from None
     return Draft(
@@ -49,6 +59,7 @@ def _full_line(found: re.Match[str]) -> Draft:
         gmv=plain(_gmv(found, quantity)) if found["price"] else "",
         side=found["side"].upper(),
         portfolio=_portfolio(found["portfolio"] or ""),
+        read_as=read_as(("Quantity", found["quantity"]), ("Price", found["price"] or "")),
     )
 
 

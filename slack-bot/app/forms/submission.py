@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from app.errors import BadFields
 from app.forms import fields
-from app.forms.numbers import NotAnAmount, parse_amount, plain
+from app.forms.numbers import NotAnAmount, parse_amount, parse_quantity, plain
 from app.forms.text import NotAName, parse_note, parse_portfolio, parse_symbol
 from app.forms.ticket import MAX_GMV, MAX_PRICE, MAX_QUANTITY, MIN_AMOUNT, Draft, Side, Ticket
 
@@ -33,7 +33,7 @@ def parse_draft(draft: Draft) -> Ticket:
     """Return the ticket that the entries make; raises `BadFields` naming every bad one at once."""
     reading = _Reading()
     symbol = reading.field(fields.SYMBOL, parse_symbol, draft.symbol)
-    quantity = reading.field(fields.QUANTITY, lambda text: parse_amount(text, MAX_QUANTITY), draft.quantity)
+    quantity = reading.field(fields.QUANTITY, lambda text: parse_quantity(text, MAX_QUANTITY), draft.quantity)
     gmv = reading.field(fields.GMV, lambda text: parse_amount(text, MAX_GMV), draft.gmv)
     side = reading.field(fields.SIDE, _side, draft.side)
     portfolio = reading.field(fields.PORTFOLIO, parse_portfolio, draft.portfolio)

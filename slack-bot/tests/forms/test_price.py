@@ -20,7 +20,10 @@ def test_a_price_is_asked_about_when_it_is_odd_or_far_from_the_last(price, last,
 
 
 def test_the_price_line_shows_the_price_per_share_once_it_is_known():
-    assert price_line(Draft(quantity="1,000", gmv="17500")) == "Price per share: 17.50"
+    assert price_line(Draft(quantity="1,000", gmv="17500")) == (
+        "Price per share: 17.50 · Quantity 1,000 is read as 1000"
+    )
+    assert price_line(Draft(quantity="1000", gmv="17500")) == "Price per share: 17.50"
     assert price_line(Draft(quantity="1,000")) == PRICE_PROMPT
     assert price_line(Draft(quantity="1e3", gmv="1")) == PRICE_PROMPT
 
