@@ -18,6 +18,18 @@ LINE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 IN = re.compile(r"\s+in\s", re.IGNORECASE)
+EXAMPLE = "`/trade buy 100 AAPL @ 175 in Growth`"
+LOOK = (
+    "`/trade` enters trades only. Every confirmation names the position after it; all positions and trades "
+    "are in the trading system."
+)
+UNDO = (
+    "A recorded trade stands. To undo it, type the opposite one with the same quantity and price, such as "
+    "`/trade sell 100 AAPL @ 175 in Growth` after a purchase."
+)
+OTHER_WISHES = dict.fromkeys(
+    ("positions", "position", "list", "show", "trades", "orders", "portfolio", "portfolios", "history"), LOOK
+) | dict.fromkeys(("undo", "cancel", "delete", "reverse"), UNDO)
 LONGEST = 400  # characters of a command line that are looked at
 
 
@@ -37,9 +49,17 @@ def parse_command(text: str) -> Draft | HelpWanted:
         return Draft()
     if found := LINE.fullmatch(line):
         return _full_line(found)
+    _answer_other_wishes(line)
     if len(line.split()) > 1 or line.casefold() in ("buy", "sell"):
-        raise BadCommand("That line is not understood.")
+        raise BadCommand(f"That line is not understood. Type it like {EXAMPLE}.")
     return Draft(symbol=_symbol(line))
+
+
+def _answer_other_wishes(line: str) -> None:
+    """Raise `BadCommand` with what to type for a word that is no symbol; `$LIST` is one."""
+    word = line.split(maxsplit=1)[0]
+    if said := OTHER_WISHES.get(word.casefold()):
+        raise BadCommand(f"{said} (For a symbol of that name, type `/trade ${word.upper()}`.)")
 
 
 def _plain(line: str) -> str:
