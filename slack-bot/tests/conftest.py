@@ -16,7 +16,9 @@ from tests import factories
 from tests.fake_oms import FakeOms
 from tests.fakes import FakeSlack
 
-SHORT = Waits(submission=0.25, suggestions=0.3, redraw_after=0.0, lookup_every=0.02, lookup_for=0.4)
+SHORT = Waits(
+    submission=0.25, suggestions=0.3, redraw_after=0.0, typing_pause=0.1, lookup_every=0.02, lookup_for=0.4
+)
 
 
 @dataclass

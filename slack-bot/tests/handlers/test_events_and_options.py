@@ -137,6 +137,20 @@ def test_the_last_of_quick_keystrokes_is_what_shows(desk: Workspace):
         time.sleep(0.01)
 
 
+def test_a_form_is_not_redrawn_while_anything_is_typed_in_it(desk: Workspace):
+    for number in range(6):
+        typed(desk, quantity="1" + "0" * number, gmv="17500", at=f"{number}.0")
+        time.sleep(0.04)
+    for text in "Growth":
+        ask(desk, text)
+        time.sleep(0.04)
+    assert desk.slack.named("views.update") == []
+    desk.slack.wait_for("views.update")
+    time.sleep(0.15)
+    assert len(desk.slack.named("views.update")) == 1
+    assert "Price per share: 0.175" in str(desk.slack.shown["V1"])
+
+
 def test_a_form_that_moved_on_keeps_its_line_quietly(desk: Workspace, caplog):
     desk.slack.refuse("views.update", "hash_conflict")
     assert typed(desk, quantity="100", gmv="17500").status_code == 200
