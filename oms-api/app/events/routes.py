@@ -19,7 +19,7 @@ from app.identity.dependencies import allowed
 from app.identity.rules.access import Caller, Operation
 from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.dependencies import TheReaders
-from app.wire.lists import Cursor, Limit, When, link
+from app.wire.lists import Cursor, Limit, Period, When, link
 from app.wire.pages import DEFAULT_LIMIT
 from app.wire.seals import Seals
 
@@ -50,7 +50,7 @@ Types = Annotated[
 ]
 
 
-class EventQuery(BaseModel):
+class EventQuery(Period):
     """Which events, and where the page begins."""
 
     model_config = ConfigDict(extra="forbid")

@@ -21,7 +21,7 @@ from app.ledger.rules.accounting import average_cost
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.tickets import Report, portfolio_name_error
 from app.money import ZERO, fits, fixed, money_text, parse_plain, quantity_text
-from app.wire.fields import Amount, PositiveAmount, at_most, clean
+from app.wire.fields import Amount, PositiveAmount, Side, at_most, clean
 from app.wire.problems import Problem
 
 USER_LENGTH = 100
@@ -83,7 +83,7 @@ class TradeIn(BaseModel):
     quantity: PositiveAmount
     gmv: PositiveAmount | None = None
     price: PositiveAmount | None = None
-    side: Literal["BUY", "SELL"]
+    side: Side
     portfolio_name: PortfolioName
     user_id: Annotated[Label | None, AfterValidator(_empty_is_none)] = None
     note: Annotated[Note | None, AfterValidator(_empty_is_none)] = None

@@ -28,7 +28,7 @@ class FieldProblem(BaseModel):
     """One bad field."""
 
     field: str = Field(examples=["quantity"], description="Path of the field, parts joined by points")
-    message: str = Field(examples=["Must be above zero."])
+    message: str = Field(examples=["Must be positive."])
     code: str = Field(examples=["too_small"])
 
 

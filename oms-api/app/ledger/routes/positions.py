@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from sqlalchemy import Connection
 
 from app.identity.dependencies import Reader
@@ -19,7 +19,7 @@ from app.market_data.dependencies import TheMarket
 from app.text import name_key
 from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.dependencies import TheClock, TheCursors, TheReaders
-from app.wire.fields import Wanted
+from app.wire.fields import Wanted, capitals, lower_case
 from app.wire.lists import Cursor, Limit, link
 from app.wire.pages import DEFAULT_LIMIT
 
@@ -27,7 +27,8 @@ router = APIRouter(tags=["positions"])
 
 _LISTED = "positions"
 _BETWEEN = "\n"  # parts a place in the list; no name, symbol or product holds it
-Product = Annotated[str, Field(max_length=8, pattern=r"^[A-Z0-9_-]*$")]
+PositionSide = Annotated[Literal["long", "short"], BeforeValidator(lower_case)]
+Product = Annotated[str, BeforeValidator(capitals), Field(max_length=8, pattern=r"^[A-Z0-9_-]*$")]
 
 
 class PositionsQuery(BaseModel):
@@ -38,7 +39,7 @@ class PositionsQuery(BaseModel):
     portfolio: Wanted | None = None
     symbol: Symbol | None = None
     product: Product | None = None
-    side: Literal["long", "short"] | None = None
+    side: PositionSide | None = None
     include_closed: bool = Field(False, description="Flat positions too: they keep what they realised")
     limit: Limit = DEFAULT_LIMIT
     cursor: Cursor | None = None

@@ -20,7 +20,7 @@ from app.orders.rules.values import (
     TimeInForce,
 )
 from app.orders.schemas.other_names import OTHER_NAMES
-from app.wire.fields import PositiveAmount, capitals
+from app.wire.fields import PositiveAmount, Side, capitals
 from app.wire.lists import parse_instant
 
 ID_LENGTH = 100
@@ -56,7 +56,6 @@ WrittenType = Annotated[
     BeforeValidator(_type),
     WithJsonSchema({"type": "string", "enum": [str(one) for one in _TYPES]}),
 ]
-Side = Annotated[Literal["BUY", "SELL"], BeforeValidator(capitals)]
 Product = Annotated[Literal["CNC", "MIS", "NRML"], BeforeValidator(capitals)]
 WrittenTime = Annotated[TimeInForce, BeforeValidator(capitals)]
 Moment = Annotated[datetime, BeforeValidator(_moment)]
