@@ -8,6 +8,7 @@ from typing_extensions import override
 from app import __version__
 from app.addresses import AddressBook
 from app.assembly import House, assemble
+from app.calendars import routes as calendar_routes
 from app.clock import Now, utc_now
 from app.config import ConfigurationError, Settings, load_settings
 from app.edge import API_PREFIX, COMMON_HEADERS, PRODUCTION_HEADERS, Edge, Message, Receive, Scope, Send
@@ -32,6 +33,7 @@ ROUTERS = (
     *(recording.router, export.router, reading.router),  # `/trades/export` before `/trades/{trade_id}`
     *(managing.router, positions.router, placing.router, order_reading.router),
     *(instrument_routes.router, market_data_routes.router, risk_routes.router, event_routes.router),
+    calendar_routes.router,
     *(tenants.router, users.router, roles.router, api_keys.router, audit_routes.router, auth_routes.router),
     health_routes.router,
 )

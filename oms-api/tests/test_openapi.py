@@ -96,6 +96,8 @@ def test_every_endpoint_of_the_contract_is_there(document):
         ("GET", "/api/v1/quotes/{symbol}"),
         ("PUT", "/api/v1/quotes/{symbol}"),
         ("GET", "/api/v1/bars/{symbol}"),
+        ("GET", "/api/v1/calendar"),
+        ("GET", "/api/v1/clock"),
         ("GET", "/api/v1/events"),
         ("GET", "/api/v1/events/stream"),
         ("GET", "/metrics"),
@@ -183,6 +185,10 @@ def test_answers_are_as_described(document, desk):
         ("GET", "/api/v1/trades/{trade_id}"): desk.get(f"/trades/{trade['trade_id']}"),
         ("GET", "/api/v1/portfolio/{name}"): desk.get("/portfolio/growth"),
         ("GET", "/api/v1/portfolios"): desk.get("/portfolios", detail="true"),
+        ("GET", "/api/v1/calendar"): desk.get(
+            "/calendar", market="XNSE", from_="2026-11-06", to="2026-11-10"
+        ),
+        ("GET", "/api/v1/clock"): desk.get("/clock", market="XNYS"),
         ("POST", "/api/v1/trade"): desk.report(),
         ("POST", "/api/v1/trades:batch"): desk.post("/trades:batch", {"trades": [{}]}),
         ("POST", "/api/v1/trades/{trade_id}:reverse"): desk.reverse(trade["trade_id"]),

@@ -31,6 +31,8 @@ EXPECTED = {
     "GET /instruments/{symbol}": EVERYBODY,
     "GET /quotes/{symbol}": EVERYBODY,
     "GET /bars/{symbol}": EVERYBODY,
+    "GET /calendar": EVERYBODY,
+    "GET /clock": EVERYBODY,
     "PUT /limits": WATCHERS,
     "POST /kill-switch": WATCHERS,
     "POST /latches/{latch_id}/release": WATCHERS,
