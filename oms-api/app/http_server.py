@@ -7,7 +7,8 @@ from contextlib import suppress
 from typing import Any
 
 from typing_extensions import override
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.whole_writes import WholeWrites
 
@@ -43,6 +44,8 @@ class CappedHttp(HttpToolsProtocol):
     _in_message = False
     _messages = 0
     _deadline: asyncio.TimerHandle | None = None
+    _running: RequestResponseCycle | None = None
+    _is_cut = False  # what still arrives is not read
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
@@ -57,19 +60,26 @@ class CappedHttp(HttpToolsProtocol):
 
     @override
     def data_received(self, data: bytes) -> None:
+        if self._is_cut:
+            return
         messages = self._messages
         super().data_received(data)
         # How much of this piece belongs to a message that began in it is not known: the next one counts.
         goes_on = self._in_head and self._messages == messages
         self._head_bytes = self._head_bytes + len(data) if goes_on else 0
-        if self._head_bytes > HEAD_LIMIT and not self.transport.is_closing():
-            self.transport.write(_TOO_LARGE)
-            self.transport.close()
+        if self._head_bytes > HEAD_LIMIT:
+            self._refuse(_TOO_LARGE)
         if self._in_head or self._is_idle:
             if self._deadline is None:
                 self._expect(self.head_seconds)
         elif self._deadline is not None and not self._is_answered:
             self._expect(None)
+
+    @override
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what cannot be read, unless a complete request still waits for an answer of its own."""
+        if not self._cut_after_complete_requests():
+            super().send_400_response(msg)
 
     @override
     def on_message_begin(self) -> None:
@@ -88,6 +98,11 @@ class CappedHttp(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._in_message = False
         super().on_message_complete()
+
+    @override
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     @override
     def on_response_complete(self) -> None:
@@ -122,10 +137,34 @@ class CappedHttp(HttpToolsProtocol):
         self._deadline = None if seconds is None else self.loop.call_later(seconds, self._too_late)
 
     def _too_late(self) -> None:
-        if not self.transport.is_closing():
-            if self._in_head and self._in_message:
-                self.transport.write(_TOO_SLOW)
+        if self._in_head and self._in_message:
+            self._refuse(_TOO_SLOW)
+        elif not self.transport.is_closing():
             self.transport.close()
+
+    def _refuse(self, answer: bytes) -> None:
+        """Answer what is not a complete request, and close; complete requests are answered first."""
+        if not self.transport.is_closing() and not self._cut_after_complete_requests():
+            self.transport.write(answer)
+            self.transport.close()
+
+    def _cut_after_complete_requests(self) -> bool:
+        """Read no more, and close after the answers to the complete requests; False if there are none.
+
+        A refusal of the bytes that follow would arrive as the answer to a request that may be recorded.
+        """
+        waiting = [cycle for cycle, _ in reversed(self.pipeline)]
+        if self._running is not None and not self._running.response_complete:
+            waiting.insert(0, self._running)
+        if waiting and self._in_message and not self._in_head:  # the newest one's body is not complete
+            waiting.pop()
+            if self.pipeline:
+                self.pipeline.popleft()
+        if not waiting:
+            return False
+        waiting[-1].keep_alive = False
+        self._is_cut = True
+        return True
 
 
 def allow_many_connections() -> None:
