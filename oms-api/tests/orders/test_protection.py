@@ -275,3 +275,23 @@ def test_a_follower_of_another_symbol_is_judged_by_itself(rig):
 def test_an_entry_without_a_price_is_held_against_nothing(rig):
     order = rig.place(type="TRAILING_STOP", trail_amount="2", **GTC, stop_loss=Protection(Decimal(90)))
     assert order.status is Status.ACCEPTED
+
+
+@pytest.mark.parametrize(("sold", "left"), [("7", "0"), ("10", "0"), ("12", "-2")])
+def test_an_exit_never_goes_through_zero(market, sold, left):
+    order = market.order(quantity="10", **STOP_LOSS)
+    market.order(quantity=sold, side="SELL")
+    market.quote("AAPL", "89", "90", "89")
+    assert position(market) == left
+    stop = leg(market, order, "stop_loss")
+    assert (stop["status"], stop["filled_quantity"]) == (
+        ("FILLED", "3") if sold == "7" else ("CANCELED", "0")
+    )
+
+
+def test_the_exits_of_two_brackets_together_take_only_what_is_held(market):
+    for _ in range(2):
+        market.order(quantity="10", **STOP_LOSS)
+    market.order(quantity="15", side="SELL")
+    market.quote("AAPL", "89", "90", "89")
+    assert position(market) == "0"
