@@ -23,7 +23,7 @@ TICK = Decimal("0.01")
     ],
 )
 def test_the_level_is_computed_from_the_extreme(side, level, before, after, moved):
-    trails = [Trail(**{name: Decimal(value) for name, value in one.items()}) for one in (before, after)]
+    old, new = (Trail(**{name: Decimal(value) for name, value in one.items()}) for one in (before, after))
     given = None if level is None else Decimal(level)
     expected = None if moved is None else Decimal(moved)
-    assert retrailed(Side(side), given, *trails, TICK) == expected
+    assert retrailed(Side(side), given, old, new, TICK) == expected
