@@ -124,6 +124,7 @@ def _candidate(order: Order) -> Candidate:
         product=order.product,
         limit_price=order.limit_price,
         stop_price=order.stop_price if order.trail_level is None else order.trail_level,
+        trail_amount=order.trail_amount,
         is_triggered=order.is_triggered,
         extended_hours=order.extended_hours,
         group_id=order.group_id,

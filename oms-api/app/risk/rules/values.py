@@ -45,6 +45,7 @@ class Candidate(NamedTuple):
     product: str = ""
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
+    trail_amount: Decimal | None = None
     is_triggered: bool = False
     extended_hours: bool = False
     group_id: str | None = None
