@@ -21,6 +21,7 @@ from app.forms.ticket import Ticket, Trade
 Json = dict[str, Any]
 NOTHING_RECORDED = ("/not-placed", "/unavailable")  # kinds of 503 that say so
 KEY_TAKEN = "/idempotency-key-reused"
+SIMULATED = "simulated"
 LIVE_SECONDS = 60.0  # as the OMS calls a mark stale
 LONGEST_WAIT_SECONDS = 3600
 
@@ -79,9 +80,14 @@ def amount(value: Any) -> Decimal:
 
 
 def live_price(body: bytes) -> Decimal | None:
-    """Return the mid, else the last price of a quote that is not old, None for whatever is no such quote."""
+    """Return the mid, else the last price of a quote that is not old, None for whatever is no such quote.
+
+    A made-up price says nothing about what a trade elsewhere was done at.
+    """
     try:
         values = json.loads(body)
+        if values["source"] == SIMULATED:
+            return None
         price = amount(values["mid"] or values["last"])
         return price if price > 0 and float(values["age_seconds"]) <= LIVE_SECONDS else None
     except (KeyError, TypeError, ValueError):

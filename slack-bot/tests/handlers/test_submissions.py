@@ -193,11 +193,12 @@ def test_a_price_far_from_the_last_trade_is_asked_about(desk: Workspace):
         ({"mid": "175", "last": "17.5", "age_seconds": 1.0}, ""),
         ({"mid": "17.5", "last": "17.5", "age_seconds": 61.0}, ""),
         ({"mid": None, "last": None, "age_seconds": 1.0}, ""),
+        ({"mid": "17.5", "last": None, "age_seconds": 1.0, "source": "simulated"}, ""),
         ({}, ""),
     ],
 )
 def test_a_price_is_compared_with_the_live_quote_before_the_last_trade(desk: Workspace, quote, asked):
-    desk.oms.quotes["AAPL"] = quote
+    desk.oms.quotes["AAPL"] = {"source": "manual"} | quote
     answer = desk.submit()
     if asked:
         assert asked in banner_of(answer["view"])
