@@ -20,17 +20,17 @@ FAR = Decimal("0.20")  # of the last known price
 PRICE_PROMPT = "Price per share: shown once quantity and GMV are filled in."
 
 
-def doubt(price: Decimal, last_price: Decimal | None) -> str | None:
+def doubt(price: Decimal, last_price: Decimal | None, of: str = "last trade") -> str | None:
     """Return why this price per share should be asked about, as a sentence; None when it is plausible.
 
-    `last_price` is that of the symbol's latest trade in the ledger, None when there is none.
+    `last_price` is the live quote's or that of the symbol's latest trade, as `of` says; None without either.
     """
     if price < LOWEST_USUAL or price > HIGHEST_USUAL:
         return (
             f"{money(price)} per share is outside the usual {money(LOWEST_USUAL)} to {money(HIGHEST_USUAL)}."
         )
     if last_price is not None and abs(price - last_price) > last_price * FAR:
-        return f"{money(price)} per share is more than 20% away from the last trade at {money(last_price)}."
+        return f"{money(price)} per share is more than 20% away from the {of} at {money(last_price)}."
     return None
 
 

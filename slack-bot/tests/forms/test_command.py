@@ -83,7 +83,9 @@ def test_junk_is_refused_with_a_sentence(typed):
     ],
 )
 def test_numbers_with_two_readings_are_echoed_back(typed, said):
-    assert parse_command(typed).read_as == said
+    draft = parse_command(typed)
+    assert isinstance(draft, Draft)
+    assert draft.read_as == said
 
 
 @given(st.text(max_size=500))

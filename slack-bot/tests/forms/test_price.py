@@ -34,6 +34,10 @@ def test_a_form_remembers_its_channel_and_attempt():
     open_still = FormContext("C1", 1).left_open()
     assert FormContext.load(open_still.dump()) == open_still == open_still.denied()
     assert len(FormContext("C" * 100, 10**6).dump()) < 3000
+    answered = FormContext("C1").confirming("a", "b").confirming("a", "\U0001f600" * 120)
+    assert FormContext.load(answered.dump()) == answered
+    full = FormContext("C" * 20, 1, True).confirming(*(f"{n}" + "é" * 112 for n in range(9)))
+    assert len(full.dump()) < 3000
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"v":99,"channel":"C1"}'])
