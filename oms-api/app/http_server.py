@@ -178,6 +178,6 @@ def allow_many_connections() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def capped_http(head_seconds: float, rest_seconds: float) -> type[CappedHttp]:
-    """Return the protocol with these deadlines."""
-    return type("CappedHttp", (CappedHttp,), {"head_seconds": head_seconds, "rest_seconds": rest_seconds})
+def set_deadlines(head_seconds: float, rest_seconds: float) -> None:
+    """Set the deadlines of every connection of this process; each worker process sets its own."""
+    CappedHttp.head_seconds, CappedHttp.rest_seconds = head_seconds, rest_seconds

@@ -127,20 +127,23 @@ def run() -> int:
     # Who imports the application may have a server of their own: a tenth of a second that they do without.
     import uvicorn  # noqa: PLC0415  # as said
 
-    from app.http_server import allow_many_connections, capped_http  # noqa: PLC0415  # as said
+    from app.http_server import CappedHttp, allow_many_connections, set_deadlines  # noqa: PLC0415  # as said
 
     try:
         settings = load_settings()
-        app = create_app(settings)
+        # Worker processes make the application themselves: by its import string, as uvicorn wants it.
+        app = "app.main:app" if settings.web_concurrency > 1 else create_app(settings)
     except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")
         return 2
     allow_many_connections()
+    set_deadlines(settings.header_timeout_seconds, settings.body_timeout_seconds)
     uvicorn.run(
         app,
+        workers=settings.web_concurrency,
         host=settings.host,
         port=settings.port,
-        http=capped_http(settings.header_timeout_seconds, settings.body_timeout_seconds),
+        http=CappedHttp,
         access_log=False,
         log_config=None,
         server_header=False,
@@ -154,8 +157,12 @@ def __getattr__(name: str) -> FastAPI:
     """Make `app` when uvicorn asks for `app.main:app`, so that importing this module reads no settings."""
     if name != "app":
         raise AttributeError(name)
+    from app.http_server import set_deadlines  # noqa: PLC0415  # who asks for `app` has loaded the server
+
     try:
-        application = create_app()
+        settings = load_settings()
+        application = create_app(settings)
+        set_deadlines(settings.header_timeout_seconds, settings.body_timeout_seconds)
     except ConfigurationError as error:
         raise SystemExit(f"{error}") from None
     globals()["app"] = application
