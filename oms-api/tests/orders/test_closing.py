@@ -273,3 +273,12 @@ def test_what_several_strategies_are_flattened_by_opens_nothing(rig):
         rig.close(quantity="60", strategy=strategy, in_spite_of_halt=True)
     rig.quote("99", "101", "100")
     assert rig.rows("SELECT quantity FROM positions") in ([("0.00000000",)], [(amount("0"),)])
+
+
+def test_an_odd_lot_is_closed(market):
+    market.order(quantity="235")
+    terms = {"lot_size": "75", "tick_size": "0.05", "exchange": "NSE", "currency": "USD"}
+    answer = market.put("/instruments/AAPL", terms)
+    assert answer.status_code in {200, 201}, answer.text
+    assert close(market)["status"] == "FILLED"
+    assert held(market) == "0"

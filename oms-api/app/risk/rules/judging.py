@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import NamedTuple
 
 from app.money import ZERO
+from app.risk.rules.nearest_price import nearest_price
 from app.risk.rules.values import Denial, RiskInput
 
 Check = Callable[[RiskInput, Decimal], Denial | None]
@@ -61,10 +62,15 @@ class Headroom(NamedTuple):
 
 
 def judge(risk: RiskInput) -> Denial | None:
-    """Return the first denial, or None where all checks pass."""
+    """Return the first denial, or None where all checks pass. It tells the nearest price that passes, where a
+    price is at fault, else the largest quantity.
+    """
     denial = _first_denial(risk, risk.order.quantity, _FUNCTIONS)
     if denial is None:
         return None
+    price = nearest_price(risk, denial)
+    if price is not None:
+        return denial._replace(largest_passing=None, nearest_price=price)
     return denial._replace(largest_passing=_largest(risk, _FUNCTIONS, risk.order.quantity))
 
 

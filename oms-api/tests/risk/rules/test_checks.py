@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from app.money import ZERO
 from app.risk.rules.checks.trail import check as check_trail
 from app.risk.rules.judging import judge, judge_exit
 from app.risk.rules.latches import Holder, Latch, LatchScope
@@ -15,9 +16,9 @@ STOP = {"type": "STOP", "side": "SELL", "stop_price": "90"}
 
 
 def denied(situation):
-    """The code of the denial and the largest quantity that would pass, or None."""
+    """The code of the denial and the largest quantity that would pass, 0 where a price is at fault."""
     denial = judge(situation)
-    return denial and (denial.code, f"{denial.largest_passing.normalize():f}")
+    return denial and (denial.code, f"{(denial.largest_passing or ZERO).normalize():f}")
 
 
 def test_an_order_within_all_limits_passes():
