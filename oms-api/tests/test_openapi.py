@@ -216,6 +216,55 @@ def test_operations_have_names_and_words_of_their_own(document):
     assert all(operation["description"] for operation in operations(document).values())
 
 
+VERBS = {
+    "Cancel",
+    "Check",
+    "Close",
+    "Create",
+    "Export",
+    "Get",
+    "Grant",
+    "List",
+    "Log",
+    "Place",
+    "Preview",
+    "Publish",
+    "Refresh",
+    "Release",
+    "Rename",
+    "Replace",
+    "Report",
+    "Reverse",
+    "Rotate",
+    "Set",
+    "Stream",
+    "Update",
+}
+
+
+def test_summaries_are_a_verb_and_its_object_in_plain_words(document):
+    for name, operation in operations(document).items():
+        verb, *rest = operation["summary"].split(" ")
+        assert verb in VERBS, name
+        assert rest, name
+        assert all(word[0].islower() or not word.istitle() for word in rest), name  # no "Make Key"
+
+
+def test_tags_are_described_in_reading_order_and_each_is_used(document):
+    told = [tag["name"] for tag in document["tags"]]
+    used = {tag for operation in operations(document).values() for tag in operation["tags"]}
+    assert set(told) == used
+    assert told[:3] == ["trades", "orders", "positions"]
+    assert all(tag["description"].endswith(".") for tag in document["tags"])
+
+
+@pytest.mark.parametrize("model", ["TicketIn", "TradeIn", "TakeProfitIn", "StopLossIn"])
+def test_every_field_of_a_ticket_and_a_trade_is_described_with_an_example(document, model):
+    for name, field in document["components"]["schemas"][model]["properties"].items():
+        assert field["description"], name
+        assert field["examples"], name
+
+
 @pytest.mark.parametrize("path", ["/docs", "/redoc"])
 def test_the_pages_load_nothing_from_elsewhere(service, path):
     page = service.client.get(path)

@@ -38,7 +38,11 @@ class BarQuery(Period):
     cursor: Cursor | None = None
 
 
-@router.get("/quotes/{symbol:path}", responses=responses(200, {"model": QuoteOut}, 404))
+@router.get(
+    "/quotes/{symbol:path}",
+    summary="Get the latest quote",
+    responses=responses(200, {"model": QuoteOut}, 404),
+)
 async def get_quote(
     caller: Reader, symbol: Annotated[Symbol, Path()], market: TheMarket, now: TheClock
 ) -> Response:
@@ -49,6 +53,7 @@ async def get_quote(
 
 @router.put(
     "/quotes/{symbol:path}",
+    summary="Publish a quote",
     responses=responses(200, {"model": QuoteOut}, 404, 413, 415),
     openapi_extra=documented_body(QuoteIn, EXAMPLE),
 )
@@ -63,7 +68,9 @@ async def put_quote(
 
 
 @router.get(
-    "/bars/{symbol:path}", responses=responses(200, {"model": list[BarOut]}, 404, headers=NEXT_HEADER)
+    "/bars/{symbol:path}",
+    summary="List price bars",
+    responses=responses(200, {"model": list[BarOut]}, 404, headers=NEXT_HEADER),
 )
 async def list_bars(
     caller: Reader, symbol: Annotated[Symbol, Path()], query: Annotated[BarQuery, Query()],

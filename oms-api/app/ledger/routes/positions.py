@@ -59,7 +59,11 @@ class ProductQuery(BaseModel):
     product: Product | None = None
 
 
-@router.get("/positions", responses=responses(200, {"model": list[HeldPositionOut]}, headers=NEXT_HEADER))
+@router.get(
+    "/positions",
+    summary="List positions",
+    responses=responses(200, {"model": list[HeldPositionOut]}, headers=NEXT_HEADER),
+)
 async def list_positions(
     caller: Reader, query: Annotated[PositionsQuery, Query()], readers: TheReaders, market: TheMarket,
     cursors: TheCursors, now: TheClock, exits: TheExits, request: Request,
@@ -79,7 +83,11 @@ async def list_positions(
     return answer(list(map(held_position_out, page)), headers=link(request, cursor))
 
 
-@router.get("/positions/{portfolio}/{symbol:path}", responses=responses(200, {"model": HeldPositionOut}, 404))
+@router.get(
+    "/positions/{portfolio}/{symbol:path}",
+    summary="Get a position",
+    responses=responses(200, {"model": HeldPositionOut}, 404),
+)
 async def get_position(
     caller: Reader, portfolio: Annotated[Wanted, Path()], symbol: Annotated[Symbol, Path()],
     query: Annotated[ProductQuery, Query()], readers: TheReaders, market: TheMarket, now: TheClock,

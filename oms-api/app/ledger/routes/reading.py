@@ -93,6 +93,7 @@ class PortfolioQuery(BaseModel):
 
 @router.get(
     "/trades",
+    summary="List trades",
     tags=["trades"],
     responses=responses(200, {"model": list[TradeOut]}, headers=NEXT_HEADER),
 )
@@ -119,7 +120,12 @@ async def list_trades(
     return answer(list(map(_listed, page)), headers=link(request, cursor))
 
 
-@router.get("/trades/{trade_id}", tags=["trades"], responses=responses(200, {"model": TradeOut}, 404))
+@router.get(
+    "/trades/{trade_id}",
+    summary="Get a trade",
+    tags=["trades"],
+    responses=responses(200, {"model": TradeOut}, 404),
+)
 async def get_trade(caller: Reader, trade_id: Annotated[Wanted, Path()], readers: TheReaders) -> Response:
     """One trade."""
     found = await readers.run(
@@ -129,7 +135,12 @@ async def get_trade(caller: Reader, trade_id: Annotated[Wanted, Path()], readers
     return answer(_listed(found))
 
 
-@router.get("/portfolio/{name}", tags=["portfolios"], responses=responses(200, {"model": PortfolioOut}, 404))
+@router.get(
+    "/portfolio/{name}",
+    summary="Get a portfolio with its positions",
+    tags=["portfolios"],
+    responses=responses(200, {"model": PortfolioOut}, 404),
+)
 async def get_portfolio(
     caller: Reader,
     name: Annotated[str, Path(json_schema_extra={"maxLength": MOST_NAME})],
@@ -151,6 +162,7 @@ async def get_portfolio(
 
 @router.get(
     "/portfolios",
+    summary="List portfolios",
     tags=["portfolios"],
     responses=responses(200, {"model": list[str] | list[SummaryOut]}, headers=NEXT_HEADER),
 )

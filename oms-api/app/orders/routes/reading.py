@@ -103,7 +103,9 @@ class OrderQuery(Period):
         )
 
 
-@router.get("/orders", responses=responses(200, {"model": list[OrderOut]}, headers=NEXT_HEADER))
+@router.get(
+    "/orders", summary="List orders", responses=responses(200, {"model": list[OrderOut]}, headers=NEXT_HEADER)
+)
 async def list_orders(
     caller: Reader, query: Annotated[OrderQuery, Query()], readers: TheReaders, cursors: TheCursors,
     request: Request,
@@ -121,7 +123,11 @@ async def list_orders(
     return answer([_told(one) for one in page], headers=link(request, cursor))
 
 
-@router.get("/orders/{order_id}", responses=responses(200, {"model": OrderDetailOut}, 404))
+@router.get(
+    "/orders/{order_id}",
+    summary="Get an order with its history",
+    responses=responses(200, {"model": OrderDetailOut}, 404),
+)
 async def get_order(
     caller: Reader, order_id: Annotated[Wanted, Path(max_length=32)], readers: TheReaders
 ) -> Response:
