@@ -20,7 +20,7 @@ from app.wire.dependencies import TheClock
 router = APIRouter(tags=["calendars"])
 
 
-@router.get("/calendar", responses=responses(200, {"model": list[DayOut]}))
+@router.get("/calendar", summary="List trading sessions", responses=responses(200, {"model": list[DayOut]}))
 async def list_calendar(
     _: Reader, query: Annotated[CalendarQuery, Query()], calendars: TheCalendars
 ) -> Response:
@@ -32,7 +32,7 @@ async def list_calendar(
     return answer(list(map(serialize_day, days)))
 
 
-@router.get("/clock", responses=responses(200, {"model": ClockOut}))
+@router.get("/clock", summary="Get the state of a market", responses=responses(200, {"model": ClockOut}))
 async def get_clock(
     _: Reader, query: Annotated[ClockQuery, Query()], calendars: TheCalendars, now: TheClock
 ) -> Response:

@@ -18,6 +18,7 @@ TAGS = {  # in reading order
     "portfolios": "Create, rename and read portfolios, now or as of an earlier time.",
     "instruments": "Describe what can be traded: exchange, currency, tick size and lot size.",
     "market data": "Read and publish quotes, and read price bars.",
+    "calendars": "List the sessions and holidays of a market, and check whether it is open.",
     "risk": "Set risk limits and kill switches, and release execution latches.",
     "events": "List or stream what changed.",
     "sessions": "Log in, refresh a session, log out, and see what the caller may do.",

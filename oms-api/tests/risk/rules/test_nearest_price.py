@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from app.money import ZERO
 from app.risk.rules.judging import judge
 from app.risk.rules.values import Prices, Tradable
 from tests.risk.situations import denial_of, order, risk
@@ -48,10 +49,10 @@ def test_stops_have_no_collar_and_an_instrument_nobody_knows_has_the_finest_tick
 
 def test_where_no_price_passes_or_the_price_is_the_markets_the_largest_quantity_is_told():
     denial = denial_of(limit("BUY", "100.03", max_price="0.01", min_price=None))
-    assert (denial.code, denial.nearest_price, denial.largest_passing) == ("TICK_SIZE", None, 0)
+    assert (denial.code, denial.nearest_price, denial.largest_passing) == ("TICK_SIZE", None, ZERO)
     wide = Prices(Decimal(50), Decimal(150), Decimal(100))
     denial = denial_of(risk(prices=wide))
-    assert (denial.code, denial.nearest_price, denial.largest_passing) == ("PRICE_COLLAR", None, 0)
+    assert (denial.code, denial.nearest_price, denial.largest_passing) == ("PRICE_COLLAR", None, ZERO)
 
 
 def test_a_close_may_be_an_odd_lot():
