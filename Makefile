@@ -3,7 +3,9 @@
 PYTHON ?= python3
 VENV   := .venv
 PY     := "$(CURDIR)/.venv/bin/python"
-PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes
+# The lists are complete, so nothing is resolved here: a release that appears later cannot change what is installed.
+PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes --no-deps
+PIP_CHECK := $(PY) -m pip --disable-pip-version-check check
 
 # What the tools remember between runs stays in one folder; where the tree cannot be written to, in a temporary one.
 CACHE := $(shell if [ -w . ] && { [ ! -e .cache ] || [ -w .cache ]; }; \
@@ -35,6 +37,7 @@ test: test-oms-api test-slack-bot test-e2e ## every test, on SQLite and on a Pos
 check: dev ## lint, format, types and architecture
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(PY) scripts/check_vocabulary.py
 	cd oms-api && $(MYPY)
 	cd slack-bot && $(MYPY)
 	cd e2e && $(MYPY)
@@ -94,9 +97,11 @@ $(VENV)/bin/python:
 $(VENV)/.installed: oms-api/requirements.txt slack-bot/requirements.txt | $(VENV)/bin/python
 	@echo "Installing what both services run on …"
 	@$(PIP) -r oms-api/requirements.txt -r slack-bot/requirements.txt
+	@$(PIP_CHECK) >/dev/null || { $(PIP_CHECK); exit 1; }
 	@touch $@
 
 $(VENV)/.installed-dev: oms-api/requirements-dev.txt slack-bot/requirements-dev.txt $(VENV)/.installed
 	@echo "Installing what the tests and checks need …"
 	@$(PIP) -r oms-api/requirements-dev.txt -r slack-bot/requirements-dev.txt
+	@$(PIP_CHECK) >/dev/null || { $(PIP_CHECK); exit 1; }
 	@touch $@

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import access, footprint, orders, reads, trades, verify
+from bench import access, footprint, orders, reads, speed_index, trades, verify
 from bench.disk import scratch
 from bench.ledger import filled
 from bench.postgres import postgres
@@ -77,6 +77,8 @@ def main() -> int:
     if unknown := set(names) - BENCHMARKS.keys():
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
     print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}", flush=True)
+    index = speed_index.measure_seconds()
+    print(f"speed index {index:.3f} s ({speed_index.describe(index)} machine)", flush=True)
     if (busy := os.getloadavg()[0]) > BUSY:
         print(f"others use this machine (load {busy:.1f}): rates will be low, latencies high", flush=True)
     lines = [line for name in names for line in _announced(name)]

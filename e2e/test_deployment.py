@@ -83,7 +83,10 @@ def test_it_keeps_to_its_schema(name):
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_an_image_installs_the_pinned_hashed_requirements(service):
-    assert any("--require-hashes -r requirements.txt" in line for line in instruction(service, "RUN"))
+    assert any(
+        "--require-hashes --no-deps -r requirements.txt && pip check" in line
+        for line in instruction(service, "RUN")
+    )
 
 
 @pytest.mark.parametrize("service", SERVICES)

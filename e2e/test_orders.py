@@ -54,6 +54,23 @@ def test_the_desk_shows_what_works_and_what_is_held_while_one_looks(slack, desk,
     assert desk.get("/portfolios", detail="true", q=portfolio)[0]["realized_pnl"] == "1510.00"
 
 
+def test_the_desk_is_read_by_people_and_closes_on_escape(slack, desk, portfolio):
+    quote(desk, "DESKR", "3.5", "3.5")
+    for price in ("3", "3", "4"):
+        ticket = {"symbol": "DESKR", "side": "BUY", "quantity": "1", "gmv": price}
+        desk.administer("POST", "/trade", portfolio_name=portfolio, **ticket)
+    slack.page.set_viewport_size({"width": 390, "height": 844})
+    slack.page.get_by_test_id("desk-button").click()
+    positions = slack.page.get_by_test_id("desk-positions")
+    held = positions.get_by_role("row").filter(has_text="DESKR")
+    expect(held).to_contain_text("33.333.50+0.50")
+    expect(positions).to_contain_text(f"{portfolio} · unrealised +0.50 USD")
+    assert slack.page.evaluate("document.documentElement.scrollWidth") <= 390
+    slack.page.keyboard.press("Escape")
+    expect(slack.page.get_by_test_id("desk")).to_be_hidden()
+    expect(slack.page.get_by_test_id("desk-button")).to_be_focused()
+
+
 def test_the_desk_says_that_the_oms_is_away_and_comes_back_by_itself(slack, desk, portfolio):
     place(desk, portfolio, "DESKB", type="LIMIT", limit_price="0.01", time_in_force="GTC")
     slack.page.get_by_test_id("desk-button").click()

@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 
 from app.audit.service import Trail
 from app.brokers.paper.configured import paper_settings
+from app.calendars.service import Calendars
 from app.clock import Now
 from app.config import ConfigurationError, Settings
 from app.costs.service import load_rates
@@ -66,6 +67,7 @@ class House:
     changes: Changes
     trail: Trail
     market: Market
+    calendars: Calendars
     controls: Controls
     writer: GroupCommit[Command, Outcome]
     passwords: Passwords
@@ -101,6 +103,7 @@ class House:
             "standing_in": currencies_standing_in,
             "readers": readers,
             "market": self.market,
+            "calendars": self.calendars,
             "controls": self.controls,
             "guard": Guarding(self.controls),
             "changes": self.changes,
@@ -150,6 +153,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> House:
         changes=Changes(engine),
         trail=trail,
         market=market,
+        calendars=Calendars.load(),
         controls=controls,
         writer=writer,
         passwords=Passwords(),

@@ -47,6 +47,7 @@ class Settings(BaseSettings):
     migration_database_url: str | None = Field(default=None, repr=False)
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8001
+    web_concurrency: Annotated[int, Field(ge=1, le=64)] = 1
     environment: Literal["development", "test", "production"] = "development"
     log_format: Literal["console", "json"] | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

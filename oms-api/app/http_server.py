@@ -7,17 +7,23 @@ from contextlib import suppress
 from typing import Any
 
 from typing_extensions import override
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.whole_writes import WholeWrites
 
 HEAD_LIMIT = 64 * 1024
 STREAMS = "/stream"  # what ends so never ends by itself
 HEAD_SECONDS = 10.0
+_AROUND_A_FIELD = len(": \r\n")
 MOST_FILES = 65_536
 _EMPTY_AND_CLOSE = b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large" + _EMPTY_AND_CLOSE
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout" + _EMPTY_AND_CLOSE
+_NOT_HTTP = b"HTTP/1.1 400 Bad Request" + _EMPTY_AND_CLOSE
+
+
+class _HeadRefused(Exception):
+    """The parser stops at this head; what to answer stands in the protocol."""
 
 
 class _Ignored(list[Any]):
@@ -34,6 +40,9 @@ _IGNORED = _Ignored()
 class CappedHttp(HttpToolsProtocol):
     """Close a connection whose request line and headers exceed HEAD_LIMIT bytes, or are not there
     `head_seconds` after it was opened or they began; or whose body goes on `rest_seconds` after its answer.
+
+    A request that is whole gets its own answer, whatever follows it: what cannot be read closes the
+    connection after that answer.
     """
 
     head_seconds = HEAD_SECONDS
@@ -42,6 +51,10 @@ class CappedHttp(HttpToolsProtocol):
     _in_head = True
     _in_message = False
     _messages = 0
+    _told_bytes = 0
+    _refusal = _NOT_HTTP
+    _is_ending = False
+    _last_whole: RequestResponseCycle | None = None
     _deadline: asyncio.TimerHandle | None = None
 
     @override
@@ -57,14 +70,15 @@ class CappedHttp(HttpToolsProtocol):
 
     @override
     def data_received(self, data: bytes) -> None:
+        if self._is_ending:
+            return  # nothing is read any more: the answers that are owed go out, then the connection closes
         messages = self._messages
         super().data_received(data)
         # How much of this piece belongs to a message that began in it is not known: the next one counts.
         goes_on = self._in_head and self._messages == messages
         self._head_bytes = self._head_bytes + len(data) if goes_on else 0
-        if self._head_bytes > HEAD_LIMIT and not self.transport.is_closing():
-            self.transport.write(_TOO_LARGE)
-            self.transport.close()
+        if self._head_bytes > HEAD_LIMIT:
+            self._refuse(_TOO_LARGE)
         if self._in_head or self._is_idle:
             if self._deadline is None:
                 self._expect(self.head_seconds)
@@ -75,10 +89,27 @@ class CappedHttp(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._in_head = self._in_message = True
         self._messages += 1
+        self._told_bytes = 0
         super().on_message_begin()
 
     @override
+    def on_url(self, url: bytes) -> None:
+        self._told_bytes += len(url)
+        super().on_url(url)
+
+    @override
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._told_bytes += len(name) + len(value) + _AROUND_A_FIELD
+        super().on_header(name, value)
+
+    @override
     def on_headers_complete(self) -> None:
+        if self._told_bytes > HEAD_LIMIT:
+            self._refusal = _TOO_LARGE
+            raise _HeadRefused
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
+            raise _HeadRefused
         self._in_head = False
         super().on_headers_complete()
         if not self.parser.should_upgrade():  # there uvicorn reads the headers again
@@ -87,6 +118,7 @@ class CappedHttp(HttpToolsProtocol):
     @override
     def on_message_complete(self) -> None:
         self._in_message = False
+        self._last_whole = self.cycle
         super().on_message_complete()
 
     @override
@@ -94,6 +126,30 @@ class CappedHttp(HttpToolsProtocol):
         super().on_response_complete()
         if self._is_answered and not self._in_head:
             self._expect(self.rest_seconds)
+
+    @override
+    def send_400_response(self, msg: str) -> None:
+        is_stray = self._messages > 1 and not (self._in_message and self.url)
+        self._refuse(b"" if is_stray else self._refusal)
+
+    def _refuse(self, answer: bytes) -> None:
+        """Read no further: whole requests get their own answers, then the connection closes. `answer` is told
+        where none is owed.
+        """
+        if self._is_ending or self.transport.is_closing():
+            return
+        self._is_ending = True
+        self._expect(None)
+        owed = self._last_whole
+        if owed is not None and not owed.response_complete:
+            if self.pipeline and self.pipeline[0][0] is not owed:
+                self.pipeline.popleft()  # it broke off, and waits for its turn
+            owed.keep_alive = False  # the connection closes after its answer
+            return
+        is_half_answered = self._in_message and not self._in_head and self.cycle.response_started
+        if answer and not is_half_answered:
+            self.transport.write(answer)
+        self.transport.close()
 
     @override
     def shutdown(self) -> None:
@@ -122,10 +178,7 @@ class CappedHttp(HttpToolsProtocol):
         self._deadline = None if seconds is None else self.loop.call_later(seconds, self._too_late)
 
     def _too_late(self) -> None:
-        if not self.transport.is_closing():
-            if self._in_head and self._in_message:
-                self.transport.write(_TOO_SLOW)
-            self.transport.close()
+        self._refuse(_TOO_SLOW if self._in_head and self._in_message else b"")
 
 
 def allow_many_connections() -> None:
@@ -139,6 +192,6 @@ def allow_many_connections() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def capped_http(head_seconds: float, rest_seconds: float) -> type[CappedHttp]:
-    """Return the protocol with these deadlines."""
-    return type("CappedHttp", (CappedHttp,), {"head_seconds": head_seconds, "rest_seconds": rest_seconds})
+def set_deadlines(head_seconds: float, rest_seconds: float) -> None:
+    """Set the deadlines of every connection of this process; each worker process sets its own."""
+    CappedHttp.head_seconds, CappedHttp.rest_seconds = head_seconds, rest_seconds

@@ -8,6 +8,7 @@ from typing_extensions import override
 from app import __version__
 from app.addresses import AddressBook
 from app.assembly import House, assemble
+from app.calendars import routes as calendar_routes
 from app.clock import Now, utc_now
 from app.config import ConfigurationError, Settings, load_settings
 from app.costs import routes as cost_routes
@@ -33,6 +34,7 @@ ROUTERS = (
     *(recording.router, export.router, reading.router),  # `/trades/export` before `/trades/{trade_id}`
     *(managing.router, positions.router, placing.router, order_reading.router),
     *(instrument_routes.router, market_data_routes.router, risk_routes.router, event_routes.router),
+    calendar_routes.router,
     *(tenants.router, users.router, roles.router, api_keys.router, audit_routes.router, auth_routes.router),
     *(cost_routes.router, health_routes.router),
 )
@@ -126,20 +128,23 @@ def run() -> int:
     # Who imports the application may have a server of their own: a tenth of a second that they do without.
     import uvicorn  # noqa: PLC0415  # as said
 
-    from app.http_server import allow_many_connections, capped_http  # noqa: PLC0415  # as said
+    from app.http_server import CappedHttp, allow_many_connections, set_deadlines  # noqa: PLC0415  # as said
 
     try:
         settings = load_settings()
-        app = create_app(settings)
+        # Worker processes make the application themselves: by its import string, as uvicorn wants it.
+        app = "app.main:app" if settings.web_concurrency > 1 else create_app(settings)
     except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")
         return 2
     allow_many_connections()
+    set_deadlines(settings.header_timeout_seconds, settings.body_timeout_seconds)
     uvicorn.run(
         app,
+        workers=settings.web_concurrency,
         host=settings.host,
         port=settings.port,
-        http=capped_http(settings.header_timeout_seconds, settings.body_timeout_seconds),
+        http=CappedHttp,
         access_log=False,
         log_config=None,
         server_header=False,
@@ -153,8 +158,12 @@ def __getattr__(name: str) -> FastAPI:
     """Make `app` when uvicorn asks for `app.main:app`, so that importing this module reads no settings."""
     if name != "app":
         raise AttributeError(name)
+    from app.http_server import set_deadlines  # noqa: PLC0415  # who asks for `app` has loaded the server
+
     try:
-        application = create_app()
+        settings = load_settings()
+        application = create_app(settings)
+        set_deadlines(settings.header_timeout_seconds, settings.body_timeout_seconds)
     except ConfigurationError as error:
         raise SystemExit(f"{error}") from None
     globals()["app"] = application

@@ -38,7 +38,7 @@ def fits(amount: Decimal) -> bool:
 def amount_error(amount: Decimal) -> str | None:
     """Return the sentence against an amount that is not above zero or cannot be stored exactly, or None."""
     if amount <= 0:
-        return "Must be above zero."
+        return "Must be positive."
     return None if fits(amount) else "At most 8 decimals, and 16 digits before the point."
 
 

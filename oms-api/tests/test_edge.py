@@ -89,7 +89,7 @@ def test_the_bootstrap_key_trades_for_the_first_tenant(service):
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/api/v1", "/api/v2/trades", "/api/v1/trade/", "/api/v1/nothing", "/trades", "/%00", "/\u202e"],
+    ["/api", "/api/v1", "/api/v2/trades", "/api/v1/trade/", "/api/v1/nothing", "/trades", "/%00", "/\u202e"],
 )
 def test_there_is_nothing_at_other_addresses(desk, path):
     answer = call(desk.service, "GET", path, desk.key)

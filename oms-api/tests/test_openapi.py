@@ -98,6 +98,8 @@ def test_every_endpoint_of_the_contract_is_there(document):
         ("PUT", "/api/v1/quotes/{symbol}"),
         ("GET", "/api/v1/bars/{symbol}"),
         ("POST", "/api/v1/costs:estimate"),
+        ("GET", "/api/v1/calendar"),
+        ("GET", "/api/v1/clock"),
         ("GET", "/api/v1/events"),
         ("GET", "/api/v1/events/stream"),
         ("GET", "/metrics"),
@@ -186,6 +188,10 @@ def test_answers_are_as_described(document, desk):
         ("GET", "/api/v1/trades/{trade_id}"): desk.get(f"/trades/{trade['trade_id']}"),
         ("GET", "/api/v1/portfolio/{name}"): desk.get("/portfolio/growth"),
         ("GET", "/api/v1/portfolios"): desk.get("/portfolios", detail="true"),
+        ("GET", "/api/v1/calendar"): desk.get(
+            "/calendar", market="XNSE", from_="2026-11-06", to="2026-11-10"
+        ),
+        ("GET", "/api/v1/clock"): desk.get("/clock", market="XNYS"),
         ("POST", "/api/v1/trade"): desk.report(),
         ("POST", "/api/v1/trades:batch"): desk.post("/trades:batch", {"trades": [{}]}),
         ("POST", "/api/v1/trades/{trade_id}:reverse"): desk.reverse(trade["trade_id"]),
@@ -211,6 +217,56 @@ def test_operations_have_names_and_words_of_their_own(document):
     named = [operation["operationId"] for operation in operations(document).values()]
     assert len(named) == len(set(named))
     assert all(operation["description"] for operation in operations(document).values())
+
+
+VERBS = {
+    "Cancel",
+    "Check",
+    "Close",
+    "Create",
+    "Estimate",
+    "Export",
+    "Get",
+    "Grant",
+    "List",
+    "Log",
+    "Place",
+    "Preview",
+    "Publish",
+    "Refresh",
+    "Release",
+    "Rename",
+    "Replace",
+    "Report",
+    "Reverse",
+    "Rotate",
+    "Set",
+    "Stream",
+    "Update",
+}
+
+
+def test_summaries_are_a_verb_and_its_object_in_plain_words(document):
+    for name, operation in operations(document).items():
+        verb, *rest = operation["summary"].split(" ")
+        assert verb in VERBS, name
+        assert rest, name
+        assert all(word[0].islower() or not word.istitle() for word in rest), name  # no "Make Key"
+
+
+def test_tags_are_described_in_reading_order_and_each_is_used(document):
+    told = [tag["name"] for tag in document["tags"]]
+    used = {tag for operation in operations(document).values() for tag in operation["tags"]}
+    assert set(told) == used
+    assert told[:3] == ["trades", "orders", "positions"]
+    assert all(tag["description"].endswith(".") for tag in document["tags"])
+
+
+@pytest.mark.parametrize("model", ["TicketIn", "TradeIn", "TakeProfitIn", "StopLossIn"])
+def test_every_field_of_a_ticket_and_a_trade_is_described_with_an_example(document, model):
+    for name, field in document["components"]["schemas"][model]["properties"].items():
+        assert field["description"], name
+        assert field["examples"], name
 
 
 @pytest.mark.parametrize("path", ["/docs", "/redoc"])

@@ -226,7 +226,7 @@ def test_a_redis_that_freezes_keeps_nobody_waiting(mortal_redis):
             assert one.passes()
             began = time.monotonic()
             await until(lambda: not one.sharing.is_shared)
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 30
             assert one.burst() > 500
         finally:
             mortal_redis.thaw()

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections import Counter
 from decimal import Decimal
+from pathlib import Path
 
 import httpx
 import pytest
@@ -119,3 +120,15 @@ def test_a_cursor_of_one_process_is_good_in_the_other(desks):
     if "link" in first.headers:
         address = first.headers["link"].split(">")[0][1:]
         assert httpx.get(desks[1] + address, headers=KEY).status_code == 200
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
+def test_web_concurrency_starts_so_many_processes(new_database, backend):
+    with running(DATABASE_URL=new_database(backend), WEB_CONCURRENCY="2") as service:
+        pid = service.process.pid
+        with httpx.Client(base_url=service.url, headers=KEY, timeout=30) as client:
+            assert client.post("/api/v1/trade", json=trade_body()).status_code == 201
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        commands = [Path(f"/proc/{child}/cmdline").read_text() for child in children]
+        assert sum("spawn_main" in command for command in commands) == 2
+        assert service.stop() == 0, service.log()

@@ -26,7 +26,7 @@ class BadFields(BotError):
 
 
 class BadCommand(BotError):
-    """A command line that is not understood; the message may say why, and usage follows."""
+    """A command line that is not understood: the message says why, and what to type where it knows."""
 
 
 @dataclass(frozen=True)

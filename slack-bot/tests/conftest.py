@@ -1,7 +1,7 @@
 """A whole bot, with its real Flask app, between a fake Slack and a fake OMS."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -16,7 +16,9 @@ from tests import factories
 from tests.fake_oms import FakeOms
 from tests.fakes import FakeSlack
 
-SHORT = Waits(submission=0.25, suggestions=0.3, redraw_after=0.0, lookup_every=0.02, lookup_for=0.4)
+SHORT = Waits(
+    submission=0.25, suggestions=0.3, redraw_after=0.0, typing_pause=0.1, lookup_every=0.02, lookup_for=0.4
+)
 
 
 @dataclass
@@ -77,6 +79,20 @@ def oms() -> Iterator[FakeOms]:
 def desk(slack: FakeSlack, oms: FakeOms) -> Iterator[Workspace]:
     workspace = Workspace(make_bot(slack, oms), slack, oms)
     yield workspace
-    slack.released.set()
-    oms.released.set()
+    close(workspace)
+
+
+@pytest.fixture
+def patient_desk(slack: FakeSlack, oms: FakeOms) -> Iterator[Workspace]:
+    """A bot whose waits no large answer exceeds, however slow the machine is."""
+    waits = replace(SHORT, suggestions=30.0)
+    workspace = Workspace(make_bot(slack, oms, waits, read=30.0), slack, oms)
+    yield workspace
+    close(workspace)
+
+
+def close(workspace: Workspace) -> None:
+    workspace.slack.released.set()
+    workspace.oms.released.set()
+    workspace.bot.desk.stop_workers(wait=True)  # else a socket that is being opened outlives its pool
     workspace.bot.desk.stop(1.0)

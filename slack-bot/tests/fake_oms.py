@@ -22,6 +22,7 @@ class FakeOms(Server):
         self.roles: dict[str, str] = {}  # by person, trader unless set
         self.narrowed: dict[str, list[str]] = {}  # by person, the portfolios they may see
         self.barred: dict[str, Answer] = {}  # by person, what they are answered whatever they ask
+        self.quotes: dict[str, dict[str, Any]] = {}  # by symbol
         super().__init__()
 
     @override
@@ -30,6 +31,8 @@ class FakeOms(Server):
         if path == "/trades":
             asked = {"idempotency_key": "find", "portfolio": "portfolio_named", "symbol": "last_price"}
             return next(name for parameter, name in asked.items() if parameter in call.query)
+        if path.startswith("/quotes/"):
+            return "quoted_price"
         return {"/trade": "place", "/portfolios": "portfolios", "/auth/me": "me"}.get(path, path)
 
     @property
@@ -56,6 +59,9 @@ class FakeOms(Server):
         if name == "portfolios":
             typed = call.query.get("q", "").casefold()
             return Answer(body=[each for each in self._seen_by(person) if typed in each.casefold()])
+        if name == "quoted_price":
+            quote = self.quotes.get(call.path.rpartition("/")[2])
+            return Answer(body=quote) if quote else problem(404, "No quote.", kind="not-found")
         return Answer(body=self._trades(name, call, person))
 
     def _trades(self, name: str, call: Call, person: str) -> list[dict[str, Any]]:

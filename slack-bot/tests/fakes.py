@@ -65,7 +65,7 @@ class Server:
         with self.changed:
             return [call for call in self.calls if self.name_of(call) == name]
 
-    def wait_for(self, name: str, count: int = 1, seconds: float = 5.0) -> list[Call]:
+    def wait_for(self, name: str, count: int = 1, seconds: float = 30.0) -> list[Call]:
         """Return the calls of `name` once there are so many; fails when there are not in time."""
         with self.changed:
             enough = self.changed.wait_for(lambda: len(self._named(name)) >= count, seconds)

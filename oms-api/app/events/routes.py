@@ -19,7 +19,7 @@ from app.identity.dependencies import allowed
 from app.identity.rules.access import Caller, Operation
 from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.dependencies import TheReaders
-from app.wire.lists import Cursor, Limit, When, link
+from app.wire.lists import Cursor, Limit, Period, When, link
 from app.wire.pages import DEFAULT_LIMIT
 from app.wire.seals import Seals
 
@@ -50,7 +50,7 @@ Types = Annotated[
 ]
 
 
-class EventQuery(BaseModel):
+class EventQuery(Period):
     """Which events, and where the page begins."""
 
     model_config = ConfigDict(extra="forbid")
@@ -70,7 +70,9 @@ class StreamQuery(BaseModel):
     type: Types | None = None
 
 
-@router.get("/events", responses=responses(200, {"model": list[EventOut]}, headers=NEXT_HEADER))
+@router.get(
+    "/events", summary="List events", responses=responses(200, {"model": list[EventOut]}, headers=NEXT_HEADER)
+)
 async def list_events(
     caller: Watcher, query: Annotated[EventQuery, Query()], feed: TheFeed, readers: TheReaders,
     seals: TheSeals, request: Request,
@@ -92,7 +94,12 @@ async def list_events(
     return answer(told, headers=link(request, cursor))
 
 
-@router.get("/events/stream", response_class=StreamingResponse, responses=responses(200, STREAM))
+@router.get(
+    "/events/stream",
+    summary="Stream events",
+    response_class=StreamingResponse,
+    responses=responses(200, STREAM),
+)
 async def stream_events(
     caller: Watcher, query: Annotated[StreamQuery, Query()], feed: TheFeed, seals: TheSeals,
     still_counts: WhetherItCounts,

@@ -24,7 +24,7 @@ metrics_router = APIRouter(tags=["health"])
 
 
 @router.head("/health", include_in_schema=False)
-@router.get("/health", responses={200: {"model": HealthOut}})
+@router.get("/health", summary="Check health", responses={200: {"model": HealthOut}})
 async def health(vitals: TheVitals) -> Response:
     """Answer as long as the process does."""
     facts = {"status": "healthy", "service": SERVICE, "version": __version__, "timestamp": iso(vitals.now())}
@@ -32,14 +32,18 @@ async def health(vitals: TheVitals) -> Response:
 
 
 @router.head("/health/live", include_in_schema=False)
-@router.get("/health/live", responses={200: {"model": HealthOut}})
+@router.get("/health/live", summary="Check liveness", responses={200: {"model": HealthOut}})
 async def live(vitals: TheVitals) -> Response:
     """Answer as long as the process does; restart it when this fails."""
     return await health(vitals)
 
 
 @router.head("/health/ready", include_in_schema=False)
-@router.get("/health/ready", responses={200: {"model": ReadinessOut}, 503: {"model": ReadinessOut}})
+@router.get(
+    "/health/ready",
+    summary="Check readiness",
+    responses={200: {"model": ReadinessOut}, 503: {"model": ReadinessOut}},
+)
 async def ready(vitals: TheVitals) -> Response:
     """Tell whether trades can be taken: 503 while the database, its tables or the writer are not there."""
     current, wall = await _look(vitals)
@@ -53,6 +57,7 @@ async def ready(vitals: TheVitals) -> Response:
 
 @metrics_router.get(
     "/metrics",
+    summary="Get metrics",
     response_class=Response,
     responses=responses(200, {"content": {"text/plain": {"schema": {"type": "string"}}}}),
 )

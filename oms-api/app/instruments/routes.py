@@ -43,7 +43,11 @@ class InstrumentQuery(BaseModel):
     cursor: Cursor | None = None
 
 
-@router.get("/instruments", responses=responses(200, {"model": list[InstrumentOut]}, headers=NEXT_HEADER))
+@router.get(
+    "/instruments",
+    summary="List instruments",
+    responses=responses(200, {"model": list[InstrumentOut]}, headers=NEXT_HEADER),
+)
 async def list_instruments(
     caller: Reader, query: Annotated[InstrumentQuery, Query()], readers: TheReaders, cursors: TheCursors,
     request: Request,
@@ -60,7 +64,11 @@ async def list_instruments(
     return answer(list(map(instrument_out, page)), headers=link(request, cursor))
 
 
-@router.get("/instruments/{symbol:path}", responses=responses(200, {"model": InstrumentOut}, 404))
+@router.get(
+    "/instruments/{symbol:path}",
+    summary="Get an instrument",
+    responses=responses(200, {"model": InstrumentOut}, 404),
+)
 async def get_instrument(caller: Reader, symbol: Annotated[Symbol, Path()], readers: TheReaders) -> Response:
     """One instrument; a symbol that nobody described has the finest steps and may be traded."""
     key = (caller.tenant_id, symbol)
@@ -70,6 +78,7 @@ async def get_instrument(caller: Reader, symbol: Annotated[Symbol, Path()], read
 
 @router.put(
     "/instruments/{symbol:path}",
+    summary="Set the terms of an instrument",
     responses=responses(200, {"model": InstrumentOut}, 404, 409, 413, 415),
     openapi_extra=documented_body(InstrumentIn, EXAMPLE),
 )

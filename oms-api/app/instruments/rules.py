@@ -8,6 +8,11 @@ SYMBOL_PATTERN = r"[A-Z0-9][A-Z0-9.&/_-]{0,19}"
 WRITTEN_PATTERN = r" *[A-Za-z0-9][A-Za-z0-9.&/_-]{0,19} *"  # how it may come in
 _SYMBOL = re.compile(SYMBOL_PATTERN, re.ASCII)
 _FINEST = Decimal("0.00000001")
+_COINS = (
+    "AAVE|ADA|ALGO|APT|ARB|ATOM|AVAX|BCH|BNB|BTC|DOGE|DOT|ETC|ETH|FIL|HBAR|ICP|LINK|LTC|MATIC|NEAR|OP|PEPE|POL"
+    "|SHIB|SOL|SUI|TON|TRX|UNI|USDC|USDT|XBT|XLM|XMR|XRP"
+)
+_COIN_PAIR = re.compile(rf"(?:{_COINS})[/-]?(?:USDT|USDC|USD|EUR|INR)", re.ASCII)
 
 
 class Instrument(NamedTuple):
@@ -45,5 +50,8 @@ def currency_for(terms: Instrument, base: str) -> str:
 
 
 def unlisted(symbol: str) -> Instrument:
-    """Return the terms of a symbol that nobody has described; one with a slash is a pair of currencies."""
-    return Instrument(symbol, asset_class="crypto" if "/" in symbol else "equity")
+    """Return the terms of a symbol that nobody has described: one with a slash, or a known coin against USD,
+    USDT, USDC, EUR or INR with or without a separator ("BTCUSDT", "ETH-EUR"), is crypto.
+    """
+    is_crypto = "/" in symbol or _COIN_PAIR.fullmatch(symbol) is not None
+    return Instrument(symbol, asset_class="crypto" if is_crypto else "equity")

@@ -2,8 +2,9 @@
 models).
 """
 
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
@@ -21,13 +22,18 @@ from app.ledger.rules.accounting import average_cost
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.tickets import Report, portfolio_name_error
 from app.money import ZERO, fits, fixed, money_text, parse_plain, quantity_text
-from app.wire.fields import Amount, PositiveAmount, at_most, clean
+from app.wire.fields import Amount, PositiveAmount, Side, at_most, clean
 from app.wire.problems import Problem
 
 USER_LENGTH = 100
 NOTE_LENGTH = 500
 MOST_TRADES = 1000
 MOST_OPENING_CASH = 10**12
+OTHER_NAMES: Mapping[str, str] = {  # what other systems call the fields of a trade
+    "qty": "Did you mean `quantity`?",
+    "ticker": "Did you mean `symbol`?",
+    "notional": "Did you mean `gmv`?",
+}
 
 
 def _portfolio_name(value: str) -> str:
@@ -78,15 +84,24 @@ class TradeIn(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    OTHER_NAMES: ClassVar[Mapping[str, str]] = OTHER_NAMES
 
-    symbol: Symbol
-    quantity: PositiveAmount
-    gmv: PositiveAmount | None = None
-    price: PositiveAmount | None = None
-    side: Literal["BUY", "SELL"]
-    portfolio_name: PortfolioName
-    user_id: Annotated[Label | None, AfterValidator(_empty_is_none)] = None
-    note: Annotated[Note | None, AfterValidator(_empty_is_none)] = None
+    symbol: Symbol = Field(description="Symbol of the instrument, in any case", examples=["AAPL"])
+    quantity: PositiveAmount = Field(description="Units that were traded", examples=["100"])
+    gmv: PositiveAmount | None = Field(
+        None, description="Gross market value of the trade: quantity × price", examples=["17500.00"]
+    )
+    price: PositiveAmount | None = Field(None, description="Price per unit", examples=["175.00"])
+    side: Side = Field(description="`BUY` or `SELL`, in any case", examples=["BUY"])
+    portfolio_name: PortfolioName = Field(
+        description="Name of the portfolio that traded, in any case", examples=["Tech Portfolio"]
+    )
+    user_id: Annotated[Label | None, AfterValidator(_empty_is_none)] = Field(
+        None, description="Person that the trade is for", examples=["U123"]
+    )
+    note: Annotated[Note | None, AfterValidator(_empty_is_none)] = Field(
+        None, description="Free text that is kept with the trade", examples=["Block trade"]
+    )
 
     @model_validator(mode="after")
     def _priced_once(self) -> "TradeIn":

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from app.clock import EPOCH, iso
 from app.identity.dependencies import Reader, allowed
@@ -16,7 +16,7 @@ from app.market_data.schemas import BarOut, QuoteIn, QuoteOut, bar_out, quote_ou
 from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import TheClock, TheCursors
-from app.wire.lists import Cursor, Limit, When, link
+from app.wire.lists import Cursor, Limit, Period, When, link
 from app.wire.pages import DEFAULT_LIMIT
 
 Quoter = Annotated[Caller, Depends(allowed(Operation.GIVE_QUOTE))]
@@ -26,7 +26,7 @@ router = APIRouter(tags=["market data"])
 EXAMPLE: dict[str, Any] = {"bid": "99", "ask": "101", "last": "100", "bid_size": None, "ask_size": None}
 
 
-class BarQuery(BaseModel):
+class BarQuery(Period):
     """Which bars, and where the page begins."""
 
     model_config = ConfigDict(extra="forbid")
@@ -38,7 +38,11 @@ class BarQuery(BaseModel):
     cursor: Cursor | None = None
 
 
-@router.get("/quotes/{symbol:path}", responses=responses(200, {"model": QuoteOut}, 404))
+@router.get(
+    "/quotes/{symbol:path}",
+    summary="Get the latest quote",
+    responses=responses(200, {"model": QuoteOut}, 404),
+)
 async def get_quote(
     caller: Reader, symbol: Annotated[Symbol, Path()], market: TheMarket, now: TheClock
 ) -> Response:
@@ -49,6 +53,7 @@ async def get_quote(
 
 @router.put(
     "/quotes/{symbol:path}",
+    summary="Publish a quote",
     responses=responses(200, {"model": QuoteOut}, 404, 413, 415),
     openapi_extra=documented_body(QuoteIn, EXAMPLE),
 )
@@ -63,7 +68,9 @@ async def put_quote(
 
 
 @router.get(
-    "/bars/{symbol:path}", responses=responses(200, {"model": list[BarOut]}, 404, headers=NEXT_HEADER)
+    "/bars/{symbol:path}",
+    summary="List price bars",
+    responses=responses(200, {"model": list[BarOut]}, 404, headers=NEXT_HEADER),
 )
 async def list_bars(
     caller: Reader, symbol: Annotated[Symbol, Path()], query: Annotated[BarQuery, Query()],

@@ -71,7 +71,11 @@ _MOST_ID = 32
 _UNTURNED = SwitchChange(SwitchScope.TENANT, "", "", TradingState.ACTIVE, None, "", "")
 
 
-@router.get("/limits", responses=responses(200, {"model": list[LimitOut]}, headers=NEXT_HEADER))
+@router.get(
+    "/limits",
+    summary="List risk limits",
+    responses=responses(200, {"model": list[LimitOut]}, headers=NEXT_HEADER),
+)
 async def list_limits(
     caller: Reader, query: Annotated[LimitQuery, Query()], readers: TheReaders, now: TheClock,
     cursors: TheCursors, request: Request,
@@ -103,6 +107,7 @@ def _place(limit: SetLimit) -> str:
 
 @router.put(
     "/limits",
+    summary="Set or remove a risk limit",
     responses=responses(200, {"model": LimitOut}, 409, 413, 415),
     openapi_extra=documented_body(LimitIn, LIMIT_EXAMPLE),
 )
@@ -127,7 +132,9 @@ async def put_limit(
     return answer(limit_out(limit, in_force=not takes_away, taken_away=takes_away))
 
 
-@router.get("/kill-switch", responses=responses(200, {"model": list[SwitchOut]}))
+@router.get(
+    "/kill-switch", summary="List kill switches", responses=responses(200, {"model": list[SwitchOut]})
+)
 async def list_switches(caller: Reader, readers: TheReaders) -> Response:
     """The kill switches: the tenant's own, and those of portfolios and strategies that were ever turned."""
     tenant_id = caller.tenant_id
@@ -142,6 +149,7 @@ async def list_switches(caller: Reader, readers: TheReaders) -> Response:
 
 @router.post(
     "/kill-switch",
+    summary="Set a kill switch",
     responses=responses(200, {"model": TurnedOut}, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(SwitchIn, SWITCH_EXAMPLE),
 )
@@ -173,7 +181,11 @@ def _who(caller: Caller) -> str:
     return caller.person or caller.name
 
 
-@router.get("/latches", responses=responses(200, {"model": list[LatchOut]}, headers=NEXT_HEADER))
+@router.get(
+    "/latches",
+    summary="List execution latches",
+    responses=responses(200, {"model": list[LatchOut]}, headers=NEXT_HEADER),
+)
 async def list_latches(
     caller: LatchReader, query: Annotated[LatchQuery, Query()], readers: TheReaders, cursors: TheCursors,
     request: Request,
@@ -191,6 +203,7 @@ async def list_latches(
 
 @router.post(
     "/latches/{latch_id}/release",
+    summary="Release an execution latch",
     responses=responses(200, {"model": LatchOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(ReleaseIn, {"reason": "The feed is repaired"}),
 )

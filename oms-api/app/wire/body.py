@@ -1,7 +1,8 @@
 """Bodies of requests: content type, strict JSON, a pydantic model, and one list of all that is wrong."""
 
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, TypeVar
+from difflib import get_close_matches
+from typing import Any, TypeVar, get_args
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
@@ -12,6 +13,7 @@ from app.wire.problems import UNKNOWN_FIELD, field_errors
 
 Model = TypeVar("Model", bound=BaseModel)
 _UTF_8 = {b"", b"charset=utf-8", b'charset="utf-8"', b"charset=us-ascii"}
+_MAX_NAME_LENGTH = 40  # of an unknown field that is compared with the known ones
 BODY_MODELS: dict[str, type[BaseModel]] = {}  # what the OpenAPI document must describe, by name
 
 
@@ -38,13 +40,45 @@ def validated(model: type[Model], value: object, at: tuple[str, ...] = ()) -> Mo
         return model.model_validate(value)
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
-        hints: Mapping[str, str] = getattr(model, "OTHER_NAMES", {})
-        raise invalid([_hinted({**one, "loc": (*at, *one["loc"])}, hints) for one in details]) from None
+        hinted = (_with_hint(dict(one), model, one["loc"][:-1]) for one in details)
+        raise invalid([{**one, "loc": (*at, *one["loc"])} for one in hinted]) from None
 
 
-def _hinted(detail: dict[str, Any], hints: Mapping[str, str]) -> dict[str, Any]:
-    hint = hints.get(detail["loc"][-1]) if detail["type"] == UNKNOWN_FIELD else None
+def _with_hint(
+    detail: dict[str, Any], model: type[BaseModel], parents: tuple[str | int, ...]
+) -> dict[str, Any]:
+    """Return the error of an unknown field with what to send instead, where that can be told."""
+    if detail["type"] != UNKNOWN_FIELD:
+        return detail
+    hints: Mapping[str, str] = getattr(model, "OTHER_NAMES", {})
+    name = str(detail["loc"][-1])
+    hint = hints.get(name) or _nearest_field(name, _model_at(model, parents))
     return {**detail, "ctx": {"hint": hint}} if hint else detail
+
+
+def _nearest_field(name: str, model: type[BaseModel] | None) -> str | None:
+    """Return the question that offers the field with the most similar name, or None where none is similar."""
+    fields = () if model is None else model.model_fields
+    found = get_close_matches(name[:_MAX_NAME_LENGTH].lower(), fields, n=1)
+    return f"Did you mean `{found[0]}`?" if found else None
+
+
+def _model_at(model: type[BaseModel], path: tuple[str | int, ...]) -> type[BaseModel] | None:
+    """Return the model of the object at the path below `model`, or None where it cannot be told."""
+    found: type[BaseModel] | None = model
+    for part in path:
+        if found is None or isinstance(part, int):
+            continue
+        field = found.model_fields.get(part)
+        found = None if field is None else _model_in(field.annotation)
+    return found
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:  # whatever a field is annotated with
+    """Return the model in an annotation such as `Leg | None` or `list[Leg]`, or None."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_model_in, get_args(annotation))), None)
 
 
 def invalid(details: list[dict[str, Any]], skip: tuple[str, ...] = ()) -> Invalid:

@@ -2,19 +2,20 @@
 
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
 OPENAPI_URL = "/openapi.json"
 _ASSETS = "/docs/assets"
+DOCS_URL = "/docs"
 
 
 def add_docs(app: FastAPI) -> None:
-    """Serve `/docs` and `/redoc`."""
+    """Serve `/docs` and `/redoc`, and redirect to `/docs` from where people look for it."""
     app.mount(_ASSETS, StaticFiles(packages=[("fastapi_offline", "static")]), name="docs assets")
     favicon = f"{_ASSETS}/favicon.png"
 
-    @app.get("/docs", include_in_schema=False)
+    @app.get(DOCS_URL, include_in_schema=False)
     async def swagger() -> HTMLResponse:
         return get_swagger_ui_html(
             openapi_url=OPENAPI_URL,
@@ -24,6 +25,12 @@ def add_docs(app: FastAPI) -> None:
             swagger_favicon_url=favicon,
             swagger_ui_parameters={"persistAuthorization": True, "tryItOutEnabled": True},
         )
+
+    @app.get("/", include_in_schema=False)
+    @app.get("/api/docs", include_in_schema=False)
+    @app.get("/api/v1/docs", include_in_schema=False)
+    async def redirect_to_docs() -> RedirectResponse:
+        return RedirectResponse(DOCS_URL)
 
     @app.get("/redoc", include_in_schema=False)
     async def redoc() -> HTMLResponse:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -23,6 +23,14 @@ def capitals(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
 
+def lower_case(value: object) -> object:
+    """Return text in lower case, and anything else as it is."""
+    return value.lower() if isinstance(value, str) else value
+
+
+Side = Annotated[Literal["BUY", "SELL"], BeforeValidator(capitals)]
+
+
 def exact_amount(value: Any) -> Decimal:  # whatever JSON held
     """Return the amount that a JSON string or number writes plainly; a pydantic error says what else to
     send.
@@ -33,7 +41,7 @@ def exact_amount(value: Any) -> Decimal:  # whatever JSON held
         return _from_number(value.text)
     if not isinstance(value, str):
         raise PydanticCustomError("amount", "Must be a decimal number, as a string or a JSON number.")
-    amount = parse_plain(value) if not value.startswith("-") else None
+    amount = _unsigned(value)
     if amount is None:
         message = (
             "Must be written plainly with the digits 0-9 and at most one point, without sign or exponent."
@@ -42,8 +50,16 @@ def exact_amount(value: Any) -> Decimal:  # whatever JSON held
     return amount
 
 
+def _unsigned(text: str) -> Decimal | None:
+    """Return the number, or None where it is not written plainly. A negative one is told that it is."""
+    amount = parse_plain(text)
+    if amount is not None and text.startswith("-"):
+        raise PydanticCustomError("amount", "Must not be negative.")
+    return amount
+
+
 def _from_number(text: str) -> Decimal:
-    amount = parse_plain(text) if not text.startswith("-") else None
+    amount = _unsigned(text)
     if amount is None:
         message = "Must be a plain decimal number, without sign or exponent: send it as a string."
         raise PydanticCustomError("amount", message)
@@ -78,7 +94,15 @@ def _positive(amount: Any) -> Any:  # pydantic hands it through
     return amount
 
 
-PositiveAmount = Annotated[Amount, AfterValidator(_positive)]
+def _not_negative(value: Any) -> Any:  # whatever JSON held
+    text = value.text if isinstance(value, JsonNumber) else value
+    amount = parse_plain(text) if isinstance(text, str) and text.startswith("-") else None
+    if amount is not None:
+        _positive(amount)
+    return value
+
+
+PositiveAmount = Annotated[Amount, BeforeValidator(_not_negative), AfterValidator(_positive)]
 
 
 def clean(value: str) -> str:

@@ -2,11 +2,12 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Self
 from urllib.parse import urlencode
 
 from fastapi import Request
-from pydantic import BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from app.wire.pages import MOST_LIMIT
 
@@ -45,6 +46,19 @@ Count = Annotated[int, BeforeValidator(_plain_integer)]
 Limit = Annotated[Count, Field(ge=1, le=MOST_LIMIT)]
 Cursor = Annotated[str, Field(max_length=2000, description="From the `Link` header of the page before")]
 When = Annotated[datetime, BeforeValidator(_said_instant)]
+
+
+class Period(BaseModel):
+    """The instants `from` and `to` of a query; `to` is not included."""
+
+    since: When | None = Field(None, alias="from")
+    until: When | None = Field(None, alias="to")
+
+    @model_validator(mode="after")
+    def _ends_after_its_start(self) -> Self:
+        if self.since is not None and self.until is not None and self.since > self.until:
+            raise PydanticCustomError("period", "`from` must not be after `to`.", {"field": "from"})
+        return self
 
 
 def link(request: Request, cursor: str | None) -> dict[str, str]:

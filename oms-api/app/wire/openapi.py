@@ -11,6 +11,24 @@ from app.wire.body import BODY_MODELS
 from app.wire.problems import Problem
 
 _REF = "#/components/schemas/{model}"
+TAGS = {  # in reading order
+    "trades": "Report executions that happened elsewhere, and list or reverse them.",
+    "orders": "Preview, place, replace and cancel orders, and follow what became of them.",
+    "positions": "Read and close positions, valued at the current market price.",
+    "portfolios": "Create, rename and read portfolios, now or as of an earlier time.",
+    "instruments": "Describe what can be traded: exchange, currency, tick size and lot size.",
+    "market data": "Read and publish quotes, and read price bars.",
+    "costs": "Estimate the charges of an execution by a schedule of dated fees.",
+    "calendars": "List the sessions and holidays of a market, and check whether it is open.",
+    "risk": "Set risk limits and kill switches, and release execution latches.",
+    "events": "List or stream what changed.",
+    "sessions": "Log in, refresh a session, log out, and see what the caller may do.",
+    "API keys": "Create, rotate and revoke the keys that programs authenticate with.",
+    "users and roles": "Create users, and grant them roles for all or some portfolios.",
+    "tenants": "Create and update tenants, which share nothing with each other.",
+    "audit": "Read and export the audit log and the ledger, and prove that nothing was altered.",
+    "health": "Check whether the service is up, and read its metrics.",
+}
 _FRAMEWORK_ERRORS = ("HTTPValidationError", "ValidationError")
 
 
@@ -22,7 +40,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
             version=app.version,
             description=app.description,
             routes=app.routes,
-            tags=app.openapi_tags,
+            tags=[{"name": name, "description": text} for name, text in TAGS.items()],
         )
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         models: list[type[BaseModel]] = [Problem, *BODY_MODELS.values()]

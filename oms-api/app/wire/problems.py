@@ -18,7 +18,6 @@ UNKNOWN_FIELD = "extra_forbidden"
 _MESSAGES = {
     "model_type": "Must be a JSON object.",
     "missing": "This field is needed.",
-    UNKNOWN_FIELD: "There is no such field.",
     "string_type": "Must be a string.",
     "bool_type": "Must be true or false, without quotes.",
 }
@@ -28,7 +27,7 @@ class FieldProblem(BaseModel):
     """One bad field."""
 
     field: str = Field(examples=["quantity"], description="Path of the field, parts joined by points")
-    message: str = Field(examples=["Must be above zero."])
+    message: str = Field(examples=["Must be positive."])
     code: str = Field(examples=["too_small"])
 
 
@@ -88,6 +87,6 @@ def _field_error(detail: ErrorDetails | Mapping[str, Any], skip: Sequence[str]) 
     blamed = context.get("field")  # what concerns several fields names one to show it at
     field = ".".join([*parts, blamed] if blamed else parts)[:200]
     message = _MESSAGES.get(detail["type"]) or detail["msg"].removeprefix(_CUSTOM_PREFIX)
-    if "hint" in context:
-        message = f"{message.removesuffix('.')}: {context['hint']}."
+    if detail["type"] == UNKNOWN_FIELD:
+        message = f"Unknown field `{(blamed or parts[-1])[:100]}`. {context.get('hint', '')}".rstrip()
     return FieldError(field or "body", message, detail["type"])

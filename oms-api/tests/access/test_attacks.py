@@ -24,7 +24,7 @@ def narrowed(desk):
 
 
 def test_the_past_of_anothers_portfolio_tells_no_more_than_that_of_none(narrowed):
-    for as_of in ("0", "1", "99", "2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z"):
+    for as_of in ("0", "1", "99", "2020-01-01T00:00:00Z"):
         there, nowhere = (narrowed.get(f"/portfolio/{name}", as_of=as_of) for name in ("Private", "Nowhere"))
         assert (there.status_code, nowhere.status_code) == (404, 404), as_of
         assert there.json()["detail"].replace("Private", "Nowhere") == nowhere.json()["detail"]

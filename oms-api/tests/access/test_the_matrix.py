@@ -32,6 +32,8 @@ EXPECTED = {
     "GET /quotes/{symbol}": EVERYBODY,
     "GET /bars/{symbol}": EVERYBODY,
     "POST /costs:estimate": EVERYBODY,
+    "GET /calendar": EVERYBODY,
+    "GET /clock": EVERYBODY,
     "PUT /limits": WATCHERS,
     "POST /kill-switch": WATCHERS,
     "POST /latches/{latch_id}/release": WATCHERS,

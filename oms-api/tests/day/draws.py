@@ -24,8 +24,8 @@ TYPES = (
     "BRACKET",
 )
 _TIMES = {
-    "MARKET": ("DAY", "DAY", "DAY", "GTC", "GTD", "IOC", "FOK", "CLS"),
-    "LIMIT": ("DAY", "GTC", "GTC", "GTD", "IOC", "FOK", "OPG"),
+    "MARKET": ("DAY", "DAY", "DAY", "GTC", "GTD", "IOC", "FOK"),
+    "LIMIT": ("DAY", "GTC", "GTC", "GTD", "IOC", "FOK"),
     "STOP": ("DAY", "GTC", "GTD", "IOC"),
 }
 

@@ -105,7 +105,7 @@ def test_a_thousand_idle_and_half_said_requests_keep_nobody_waiting(patient):
             assert client.get("/api/v1/portfolio/Growth", headers=headers).status_code == 200
             slowest = max(slowest, time.monotonic() - began)
         assert all(map(is_open, crowd))
-        assert slowest < 5
+        assert slowest < 15
         late = next(one for number, one in enumerate(crowd) if number % 4 == 3)
         late.sendall(BODY[10:])  # who was slow, yet in time, is served too
         assert late.recv(65536).startswith(b"HTTP/1.1 201")

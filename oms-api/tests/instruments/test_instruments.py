@@ -119,3 +119,20 @@ def test_who_sets_terms_stands_in_the_trail_with_what_they_were(desk):
     assert (first["target"], first["before"], first["after"]["restricted"]) == ("RELIANCE", None, False)
     assert (newest["before"]["restricted"], newest["after"]["restricted"]) == (False, True)
     assert newest["actor"].startswith("key:")
+
+
+@pytest.mark.parametrize(
+    ("symbol", "asset_class"),
+    [
+        *[
+            (one, "crypto")
+            for one in ("BTCUSDT", "BTCUSD", "BTC-USD", "BTC/USD", "ETHEUR", "SOL-INR", "XRPUSDC")
+        ],
+        *[
+            (one, "equity")
+            for one in ("AAPL", "BTC", "USDT", "BTCGBP", "BTC.USD", "XBTCUSD", "BTCUSDTX", "BRK-B")
+        ],
+    ],
+)
+def test_a_known_coin_against_money_is_crypto_without_a_listing(symbol, asset_class):
+    assert unlisted(symbol).asset_class == asset_class

@@ -151,7 +151,6 @@ def test_an_offset_counts(desk):
         ("limit", "9" * 5000),
         ("skip", "-1"),
         ("skip", "10001"),
-        ("side", "buy"),
         ("side", "HOLD"),
         ("symbol", "?"),
         ("user", "\u0000"),

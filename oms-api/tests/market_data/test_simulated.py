@@ -48,7 +48,7 @@ def test_any_symbol_has_a_sane_quote(source, symbol):
 
 def test_well_known_symbols_stay_around_their_levels(source):
     for day in range(30):
-        assert 200 < source.quote("AAPL", NOON + timedelta(days=day)).last < 350
+        assert 100 < source.quote("AAPL", NOON + timedelta(days=day)).last < 350
 
 
 def test_a_quote_stands_for_its_second(source):

@@ -114,24 +114,24 @@ def test_a_part_is_closed_while_only_reducing_is_allowed(market):
     assert leaves(market, order) == ("6", "6")
 
 
-def kept_back(market):
-    """A bracket that filled under a halt, which is over: its exits wait for the next quote."""
+def filled_in_halt(market):
+    """A bracket that filled under a halt, which is over: its exits work."""
     order = market.order(type="LIMIT", limit_price="90", quantity="10", time_in_force="GTC", **LEGS)
     turn(market, "HALTED")
     market.quote("AAPL", "88", "89", "89")
-    assert {leg["status"] for leg in exits(market, order).values()} == {"HELD"}
+    assert {leg["status"] for leg in exits(market, order).values()} == {"ACCEPTED"}
     turn(market, "ACTIVE")
     return order
 
 
-def test_exits_that_a_halt_kept_back_end_with_the_position(market):
-    order = kept_back(market)
+def test_exits_released_in_a_halt_end_with_the_position(market):
+    order = filled_in_halt(market)
     close(market)
     assert {leg["status"] for leg in exits(market, order).values()} == {"CANCELED"}
 
 
-def test_exits_that_a_halt_kept_back_are_let_go_for_what_is_left(market):
-    order = kept_back(market)
+def test_exits_released_in_a_halt_are_cut_to_what_is_left(market):
+    order = filled_in_halt(market)
     close(market, "4")
     market.quote("AAPL", "89", "90", "89")
     assert leaves(market, order) == ("6", "6")
@@ -273,3 +273,12 @@ def test_what_several_strategies_are_flattened_by_opens_nothing(rig):
         rig.close(quantity="60", strategy=strategy, in_spite_of_halt=True)
     rig.quote("99", "101", "100")
     assert rig.rows("SELECT quantity FROM positions") in ([("0.00000000",)], [(amount("0"),)])
+
+
+def test_an_odd_lot_is_closed(market):
+    market.order(quantity="235")
+    terms = {"lot_size": "75", "tick_size": "0.05", "exchange": "NSE", "currency": "USD"}
+    answer = market.put("/instruments/AAPL", terms)
+    assert answer.status_code in {200, 201}, answer.text
+    assert close(market)["status"] == "FILLED"
+    assert held(market) == "0"

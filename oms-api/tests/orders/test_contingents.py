@@ -64,10 +64,10 @@ def test_the_worked_example_of_a_bracket(quiet):
 
 
 def test_legs_match_from_the_next_quote_on(quiet):
-    order = bracket(quiet, type="MARKET", limit_price=None, take_profit={"limit_price": "51"})
+    order = bracket(quiet, type="MARKET", limit_price=None, take_profit={"limit_price": "53"})
     assert order["status"] == "FILLED"
     assert {one["status"] for one in order["legs"]} == {"ACCEPTED"}
-    quiet.quote("BRK", "51", "52", "51")
+    quiet.quote("BRK", "53", "54", "53")
     assert leg(quiet, order, "take_profit")["status"] == "FILLED"
     assert leg(quiet, order, "stop_loss")["status"] == "CANCELED"
 

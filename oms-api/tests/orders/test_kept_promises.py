@@ -10,6 +10,7 @@ from app.orders.rules.values import Status
 from tests.factories import ticket_body
 from tests.orders.rig import START, ticket
 from tests.orders.test_stopping import WAITING, turn
+from tests.risk.desks import put_limit
 
 AT_LIMIT = {"type": "LIMIT", "limit_price": "95", "time_in_force": "GTC"}
 
@@ -138,7 +139,9 @@ def test_words_mean_the_same_in_any_case(market):
 
 
 def test_a_follower_that_risk_denies_at_its_release_is_told_as_a_denial(market):
-    follower = pair(market, "OTO", AT_LIMIT, {**WAITING, "quantity": "2000000"}).json()["orders"][1]
+    buying = {**WAITING, "side": "BUY", "quantity": "3000"}
+    follower = pair(market, "OTO", AT_LIMIT, buying).json()["orders"][1]
+    put_limit(market, "MAX_ORDER_QUANTITY", "2000")
     market.quote("AAPL", "94", "95", "95")
     assert market.found(follower["id"])["denial"]["code"] == "MAX_ORDER_QUANTITY"
     told = [event["data"]["order_id"] for event in market.get("/events", type="risk.denied").json()]

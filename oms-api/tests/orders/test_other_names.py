@@ -4,7 +4,7 @@ import pytest
 
 from app.orders.schemas.asked import CancelAllIn, ChangesIn, CloseIn, GroupIn, TicketIn
 from app.orders.schemas.other_names import OTHER_FILTERS, OTHER_NAMES
-from tests.factories import ticket_body
+from tests.factories import ticket_body, trade_body
 
 ALPACA = {"symbol": "AAPL", "qty": "1", "side": "buy", "type": "market", "time_in_force": "day"}
 KITE = {
@@ -29,16 +29,16 @@ def messages(answer):
 def test_an_order_as_alpaca_takes_it_is_told_what_differs(desk):
     assert messages(desk.post("/orders", ALPACA)) == {
         "portfolio_name": "This field is needed.",
-        "qty": "There is no such field: send it as quantity.",
+        "qty": "Unknown field `qty`. Did you mean `quantity`?",
     }
 
 
 def test_an_order_as_kite_takes_it_is_told_what_differs(desk):
     told = messages(desk.post("/orders", KITE))
-    assert told["transaction_type"] == "There is no such field: send it as side."
-    assert told["order_type"] == "There is no such field: send it as type."
-    assert told["trigger_price"] == "There is no such field: send it as stop_price."
-    assert all(told[name] != "There is no such field." for name in KITE if name in told)
+    assert told["transaction_type"] == "Unknown field `transaction_type`. Did you mean `side`?"
+    assert told["order_type"] == "Unknown field `order_type`. Did you mean `type`?"
+    assert told["trigger_price"] == "Unknown field `trigger_price`. Did you mean `stop_price`?"
+    assert all(told[name] != f"Unknown field `{name}`." for name in KITE if name in told)
 
 
 def test_the_words_of_both_are_understood_in_any_case(market):
@@ -64,23 +64,36 @@ def test_no_other_name_is_one_of_ours(name):
     ],
 )
 def test_every_body_of_orders_says_it(desk, path, body, field):
-    assert messages(desk.post(path, body))[field] == "There is no such field: send it as quantity."
+    assert messages(desk.post(path, body))[field] == "Unknown field `qty`. Did you mean `quantity`?"
 
 
 def test_a_replacement_says_it_too(market):
     order = market.order(type="LIMIT", limit_price="90")
     told = messages(market.patch(f"/orders/{order['id']}", {"price": "91"}))
-    assert told == {"price": "There is no such field: send it as limit_price."}
+    assert told == {"price": "Unknown field `price`. Did you mean `limit_price`?"}
 
 
 def test_a_field_that_nobody_has_is_just_not_there(desk):
-    assert messages(desk.post("/orders", ticket_body(colour="red")))["colour"] == "There is no such field."
+    assert messages(desk.post("/orders", ticket_body(colour="red")))["colour"] == "Unknown field `colour`."
+
+
+def test_a_misspelt_field_is_told_the_nearest_name(desk):
+    def of_trade(**body):
+        return messages(desk.post("/trade", trade_body(**body)))
+
+    assert of_trade(qty="1") == {"qty": "Unknown field `qty`. Did you mean `quantity`?"}
+    assert of_trade(Symbols="A") == {"Symbols": "Unknown field `Symbols`. Did you mean `symbol`?"}
+    assert of_trade(xyz="A") == {"xyz": "Unknown field `xyz`."}
+    leg = messages(desk.post("/orders", ticket_body(stop_loss={"stop_price": "1", "limit_prise": "1"})))
+    assert leg == {"stop_loss.limit_prise": "Unknown field `limit_prise`. Did you mean `limit_price`?"}
+    user = messages(desk.post("/portfolios", {"name": "A", "base_curency": "USD"}))
+    assert user == {"base_curency": "Unknown field `base_curency`. Did you mean `base_currency`?"}
 
 
 @pytest.mark.parametrize("name", sorted(OTHER_FILTERS))
 def test_a_filter_of_others_is_told_how_to_say_it(desk, name):
     told = messages(desk.get("/orders", **{name: "x"}))
-    assert told == {name: f"There is no such field: {OTHER_FILTERS[name]}."}
+    assert told == {name: f"Unknown field `{name}`. {OTHER_FILTERS[name]}"}
 
 
 @pytest.mark.parametrize("status", ["open", "closed", "all"])

@@ -188,3 +188,14 @@ def test_an_order_of_another_tenant_is_not_there(market, service):
 def test_a_reader_places_nothing(market):
     reader = market.service.mint("read", market.tenant_id)
     assert replace(market, key=reader).place().status_code == 403
+
+
+def test_the_largest_passing_of_a_replacement_is_a_total(market):
+    market.quote("AAPL", "99", "101", "100", ask_size="30")
+    order = market.order(quantity="100", type="LIMIT", limit_price="101")
+    assert order["filled_quantity"] == "30"
+    limit = {"scope": "portfolio", "name": "Growth", "code": "MAX_ORDER_QUANTITY", "value": "50"}
+    assert market.put("/limits", limit).status_code == 200
+    answer = market.patch(f"/orders/{order['id']}", {"quantity": "200"})
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["denial"]["largest_passing"] == "80"  # 30 filled, 50 more

@@ -108,9 +108,11 @@ def plan_of(connection, wanted):
         (OrderFilter(user="rare"), 10, "ix_orders_tenant_id_actor_id"),
         (OrderFilter(user="nobody"), 0, "ix_orders_tenant_id_actor_id"),
         (OrderFilter(user="often"), 101, "ix_orders_tenant_id_user_id_id"),
-        (OrderFilter(status=Status.CANCELED), 10, "ix_orders_unfilled_by_status"),
-        (OrderFilter(status=Status.DENIED), 0, "ix_orders_unfilled_by_status"),
-        (OrderFilter(status=Status.ACCEPTED), 10, "ix_orders_open_by_"),
+        (OrderFilter(statuses=(Status.CANCELED,)), 10, "ix_orders_unfilled_by_status"),
+        (OrderFilter(statuses=(Status.DENIED,)), 0, "ix_orders_unfilled_by_status"),
+        (OrderFilter(statuses=(Status.DENIED, Status.REJECTED)), 0, "ix_orders_unfilled_by_status"),
+        (OrderFilter(statuses=(Status.ACCEPTED, Status.HELD)), 10, "ix_orders_open_by_"),
+        (OrderFilter(statuses=(Status.ACCEPTED,)), 10, "ix_orders_open_by_"),
         (OrderFilter(is_open=True), 10, "ix_orders_open_by_"),
         (OrderFilter(is_open=True, portfolio_key="rare"), 0, "ix_orders_open_by_portfolio"),
         (OrderFilter(symbol="RARE"), 10, "ix_orders_tenant_id_symbol_id"),
@@ -139,7 +141,9 @@ def test_a_client_order_id_and_a_time_are_looked_up(many):
 
 def test_the_orders_of_a_person_are_those_they_placed_and_those_that_name_them(many):
     with many.connect() as connection:
-        found, _ = plan_of(connection, OrderFilter(user="rare", portfolio_key="rare", status=Status.CANCELED))
+        found, _ = plan_of(
+            connection, OrderFilter(user="rare", portfolio_key="rare", statuses=(Status.CANCELED,))
+        )
         newest = [one.order.id for one in found]
         assert (len(newest), newest) == (10, sorted(newest, reverse=True))
         (after,) = list_orders(connection, 1, OrderFilter(user="rare"), 1, newest[0])

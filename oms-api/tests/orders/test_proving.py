@@ -62,6 +62,7 @@ def test_a_true_database_is_clean(busy):
         ("UPDATE orders SET event_count = 1 WHERE status = 'FILLED'", OrderCheck.HISTORY),
         ("UPDATE orders SET status = 'CANCELED' WHERE status = 'ACCEPTED'", OrderCheck.HISTORY),
         ("UPDATE orders SET quantity = '1.00000000' WHERE status = 'PARTIALLY_FILLED'", OrderCheck.QUANTITY),
+        ("UPDATE orders SET quantity = '3.00000000' WHERE status = 'FILLED'", OrderCheck.QUANTITY),
         ("UPDATE orders SET filled_quantity = '1.00000000' WHERE status = 'FILLED'", OrderCheck.FILLS),
         ("UPDATE orders SET filled_value = '1.00000000' WHERE status = 'CANCELED'", OrderCheck.FILLS),
         ("DELETE FROM executions", OrderCheck.TRADE),
@@ -71,6 +72,20 @@ def test_each_lie_is_found(busy, statement, check):
     busy.quote("89", "90", "90", ask_size="1")
     spoil(busy, statement)
     assert check in failed(busy)
+
+
+def test_a_quantity_below_what_its_chain_filled_is_found(rig):
+    rig.quote("99", "101", "100", ask_size="4")
+    order = rig.place(type="LIMIT", limit_price="101", time_in_force="GTC")
+    rig.replace(order, quantity="3")
+    spoil(rig, "UPDATE orders SET quantity = '3.00000000' WHERE status = 'FILLED'")
+    assert failed(rig) == {OrderCheck.QUANTITY}
+
+
+def test_an_overfill_that_a_broker_reported_is_no_lie(rig):
+    order = rig.place(**WAITING)
+    rig.report(order, Executed(order.id, "over", Decimal(11), Decimal(90), Decimal(990), rig.now))
+    assert failed(rig) == set()
 
 
 def test_what_two_processes_did_is_clean(engine):

@@ -64,13 +64,12 @@ def test_flattening_a_portfolio_leaves_the_others(market):
     assert market.portfolio("Other")["positions"]["AAPL"]["quantity"] == "5"
 
 
-def test_the_exits_of_a_bracket_wait_out_a_halt(market):
+def test_the_exits_of_a_bracket_are_released_in_spite_of_a_halt(market):
     entry = market.order(**WAITING, take_profit={"limit_price": "110"}, stop_loss={"stop_price": "80"})
     turn(market, "HALTED")
     market.quote("AAPL", "89", "90", "90")
     held = market.found(entry["id"])
-    assert (held["status"], {leg["status"] for leg in held["legs"]}) == ("FILLED", {"HELD"})
-    turn(market, "ACTIVE")
-    market.quote("AAPL", "91", "92", "91")
-    legs = market.found(entry["id"])["legs"]
-    assert [(leg["status"], leg["leaves_quantity"]) for leg in legs] == [("ACCEPTED", "10")] * 2
+    assert held["status"] == "FILLED"
+    assert [(leg["status"], leg["leaves_quantity"]) for leg in held["legs"]] == [("ACCEPTED", "10")] * 2
+    market.quote("AAPL", "79", "80", "79")
+    assert market.portfolio()["positions"]["AAPL"]["quantity"] == "0"

@@ -214,11 +214,13 @@ def test_a_latch_stands_though_the_limit_is_taken_away(quoted):
     assert denial(try_order(quoted, strategy="momentum"))["code"] == "REPEATED_EXECUTION"
 
 
-def test_zero_is_no_limit_and_the_most_specific_one_holds(quoted):
-    put_limit(quoted, "REPEATED_EXECUTIONS", "2")
+def test_zero_is_no_limit_and_the_smallest_one_holds(quoted):
     put_limit(quoted, "REPEATED_EXECUTIONS", "0", "strategy", "maker")
-    execute(quoted, 5, strategy="maker")
+    execute(quoted, 3, strategy="maker")
     assert latches(quoted) == []
+    put_limit(quoted, "REPEATED_EXECUTIONS", "5")
+    execute(quoted, 2, strategy="maker")
+    assert denial(try_order(quoted, strategy="maker"))["code"] == "REPEATED_EXECUTION"
 
 
 def test_latches_stand_after_a_restart_and_in_every_process(quoted, members, serve_another):

@@ -73,7 +73,9 @@ def test_a_limit_acts_on_the_next_order_and_the_denial_tells_it(desk):
     )
     assert try_order(desk, quantity="60").status_code == 201
     put_limit(desk, "MAX_ORDER_QUANTITY", "200", "instrument", "aapl")
-    assert try_order(desk, quantity="100").status_code == 201  # the most specific wins
+    assert try_order(desk, quantity="100").status_code == 422  # of all caps that match, the smallest holds
+    put_limit(desk, "MAX_ORDER_QUANTITY", "50", "instrument", "aapl")
+    assert try_order(desk, quantity="60").json()["denial"]["limit"] == "50"
 
 
 @pytest.mark.parametrize(

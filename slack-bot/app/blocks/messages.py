@@ -19,6 +19,8 @@ GMV is the gross market value, quantity × price per share.
 A placed trade is confirmed in the channel where the command was typed; what goes wrong is told to you alone.
 Pressing the button twice, or a repeat by Slack, trades once."""
 
+MORE = "`/trade help` shows more."
+
 
 @dataclass(frozen=True)
 class Message:

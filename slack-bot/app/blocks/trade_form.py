@@ -26,7 +26,8 @@ BANNER = "banner"
 
 def trade_form(draft: Draft, context: FormContext, banner: str = "", questions: Sequence[Json] = ()) -> Json:
     """Return the view: the entries known so far, a banner in mrkdwn, questions that can be ticked."""
-    banners = [section(banner, BANNER)] if banner else []
+    said = "\n".join(each for each in (banner, escape(draft.read_as)) if each)
+    banners = [section(said, BANNER)] if said else []
     return {
         "type": "modal",
         "callback_id": fields.TRADE_FORM,
@@ -34,8 +35,20 @@ def trade_form(draft: Draft, context: FormContext, banner: str = "", questions: 
         "submit": plain_text("Place trade"),
         "close": plain_text("Cancel"),
         "private_metadata": context.dump(),
-        "blocks": [*banners, *questions, *_entries(draft)],
+        "blocks": [*banners, *questions, *_focused(_entries(draft), draft)],
     }
+
+
+def _focused(blocks: list[Json], draft: Draft) -> list[Json]:
+    """Return the blocks with the first entry that is still to be made in focus."""
+    entries = (fields.SYMBOL, fields.QUANTITY, fields.GMV, fields.SIDE, fields.PORTFOLIO)
+    empty = next((each for each in entries if not getattr(draft, each)), None)
+    return [
+        block | {"element": block["element"] | {"focus_on_load": True}}
+        if block["block_id"] == empty
+        else block
+        for block in blocks
+    ]
 
 
 def price_question(price: Decimal) -> Json:

@@ -5,15 +5,31 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from app.errors import BadCommand
-from app.forms.numbers import NotAnAmount, parse_amount, plain, times
+from app.forms.numbers import NotAnAmount, parse_amount, parse_quantity, plain, times
+from app.forms.price import read_as
 from app.forms.text import NotAName, parse_portfolio, parse_symbol, unescape
 from app.forms.ticket import MAX_GMV, MAX_PRICE, MAX_QUANTITY, Draft
+from app.forms.typing import keyed
 
 LINE = re.compile(
-    r"(?P<side>buy|sell)\s+(?P<quantity>\S+)\s+(?P<symbol>\S+?)"
-    r"(?:\s*(?:@|\sat\s)\s*(?P<price>\S+))?(?:\s+in\s+(?P<portfolio>.+))?",
+    r"(?P<side>buy|sell)\s+(?P<quantity>\S+?(?:\s*(?:shares?|units?))?)(?:\s+of)?"
+    r"\s+(?P<symbol>(?!shares?\b|of\b)\S+?)"
+    r"(?:\s*(?:@|\sat\s)\s*(?P<price>\S.*?))?(?:\s+in\s+(?P<portfolio>.+))?",
     re.IGNORECASE | re.DOTALL,
 )
+IN = re.compile(r"\s+in\s", re.IGNORECASE)
+EXAMPLE = "`/trade buy 100 AAPL @ 175 in Growth`"
+LOOK = (
+    "`/trade` enters trades only. Every confirmation names the position after it; all positions and trades "
+    "are in the trading system."
+)
+UNDO = (
+    "A recorded trade stands. To undo it, type the opposite one with the same quantity and price, such as "
+    "`/trade sell 100 AAPL @ 175 in Growth` after a purchase."
+)
+OTHER_WISHES = dict.fromkeys(
+    ("positions", "position", "list", "show", "trades", "orders", "portfolio", "portfolios", "history"), LOOK
+) | dict.fromkeys(("undo", "cancel", "delete", "reverse"), UNDO)
 LONGEST = 400  # characters of a command line that are looked at
 
 
@@ -24,7 +40,7 @@ class HelpWanted:
 
 def parse_command(text: str) -> Draft | HelpWanted:
     """Return the form's first entries for what stands after `/trade`; raises `BadCommand` for junk."""
-    line = unescape(text).strip()
+    line = _plain(unescape(text)).strip()
     if len(line) > LONGEST:
         raise BadCommand("That line is too long.")
     if line.casefold() in ("help", "?", "--help"):
@@ -33,14 +49,28 @@ def parse_command(text: str) -> Draft | HelpWanted:
         return Draft()
     if found := LINE.fullmatch(line):
         return _full_line(found)
+    _answer_other_wishes(line)
     if len(line.split()) > 1 or line.casefold() in ("buy", "sell"):
-        raise BadCommand("That line is not understood.")
+        raise BadCommand(f"That line is not understood. Type it like {EXAMPLE}.")
     return Draft(symbol=_symbol(line))
+
+
+def _answer_other_wishes(line: str) -> None:
+    """Raise `BadCommand` with what to type for a word that is no symbol; `$LIST` is one."""
+    word = line.split(maxsplit=1)[0]
+    if said := OTHER_WISHES.get(word.casefold()):
+        raise BadCommand(f"{said} (For a symbol of that name, type `/trade ${word.upper()}`.)")
+
+
+def _plain(line: str) -> str:
+    """Return the line in plain typing, the name behind `in` as it was typed."""
+    before = IN.search(line)
+    return keyed(line[: before.end()]) + line[before.end() :] if before else keyed(line)
 
 
 def _full_line(found: re.Match[str]) -> Draft:
     try:
-        quantity = parse_amount(found["quantity"], MAX_QUANTITY)
+        quantity = parse_quantity(found["quantity"], MAX_QUANTITY)
     except NotAnAmount as fault:
         raise BadCommand(f"Quantity: {fault}") from None
     return Draft(
@@ -49,6 +79,7 @@ def _full_line(found: re.Match[str]) -> Draft:
         gmv=plain(_gmv(found, quantity)) if found["price"] else "",
         side=found["side"].upper(),
         portfolio=_portfolio(found["portfolio"] or ""),
+        read_as=read_as(("Quantity", found["quantity"]), ("Price", found["price"] or "")),
     )
 
 

@@ -3,10 +3,20 @@
 import re
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 
+from app.forms.typing import unquoted
+
 PLACES = Decimal("0.00000001")
 WIDE = 60  # digits: a product of two amounts is exact before it is rounded
 DIGITS_AT_MOST = 17  # 9 before the point for the largest amount, 8 after it
-PLAIN = re.compile(r"([0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)(\.[0-9]*)?|\.[0-9]+", re.ASCII)
+# Groups of three, or the Indian 1,00,000. Before the first separator stands no 0: `0,001` is no thousand.
+PLAIN = re.compile(
+    r"(?:[0-9]+|[1-9][0-9]{0,2}(?:,[0-9]{3})+|[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3})(?:\.[0-9]*)?|\.[0-9]+",
+    re.ASCII,
+)
+TWO_READINGS = re.compile(r"[1-9][0-9]{0,2}[.,][0-9]{3}", re.ASCII)  # a thousand here, a decimal elsewhere
+CURRENCY = r"[$₹€£¥]|(?i:(?:US|A|C|S)\$|USDT?|INR|Rs\.?|EUR|GBP|JPY|CHF|AUD|CAD|SGD|HKD)"
+WITH_CURRENCY = re.compile(rf"(?:(?:{CURRENCY})\s*)?(.*?)(?:\s*(?:{CURRENCY}))?", re.DOTALL)
+UNITS = re.compile(r"(.*?)\s*(?:shares?|units?)", re.IGNORECASE | re.DOTALL)
 
 
 class NotAnAmount(ValueError):
@@ -14,11 +24,11 @@ class NotAnAmount(ValueError):
 
 
 def parse_amount(text: str, largest: Decimal) -> Decimal:
-    """Return the positive amount that `text` writes (`1,000.50` and `$175` are understood).
+    """Return the positive amount that `text` writes (`1,000.50`, `1,00,000`, `$175`, `175 USD`).
 
     Raises `NotAnAmount` for exponents, signs, NaN, non-ASCII digits, over 8 decimals, zero, over `largest`.
     """
-    typed = text.strip().removeprefix("$").strip()
+    typed = _digits_of(text)
     if not typed:
         raise NotAnAmount("Enter a number.")
     _refuse_odd_writing(typed)
@@ -31,10 +41,34 @@ def parse_amount(text: str, largest: Decimal) -> Decimal:
     return _within(Decimal(digits), largest)
 
 
+def parse_quantity(text: str, largest: Decimal) -> Decimal:
+    """Return the positive quantity that `text` writes (`1,000`, `10 shares`); raises `NotAnAmount`.
+
+    `$100` is money, and not a hundred shares.
+    """
+    typed = unquoted(text)
+    counted = UNITS.fullmatch(typed)
+    typed = counted[1] if counted else typed
+    if _digits_of(typed) != unquoted(typed):
+        raise NotAnAmount("Enter a number of units, without a currency.")
+    return parse_amount(typed, largest)
+
+
+def has_two_readings(text: str) -> bool:
+    """Whether what was typed is one number here and another one elsewhere, such as `1,125` or `1.000`."""
+    return TWO_READINGS.fullmatch(_digits_of(text)) is not None
+
+
+def _digits_of(text: str) -> str:
+    """Return what stands between the signs of a currency."""
+    found = WITH_CURRENCY.fullmatch(unquoted(text))
+    return found[1].strip() if found else ""
+
+
 def _refuse_odd_writing(typed: str) -> None:
     if PLAIN.fullmatch(typed):
         return
-    if typed[0] in "-−":
+    if typed[0] == "-":
         raise NotAnAmount(
             "Enter a number above zero, without a sign: the side says whether it is bought or sold."
         )
@@ -42,6 +76,8 @@ def _refuse_odd_writing(typed: str) -> None:
         raise NotAnAmount("Use the digits 0 to 9 only.")
     if re.fullmatch(r"[0-9.,]+[eE][+-]?[0-9]+", typed):
         raise NotAnAmount("Write the number out, without an exponent: 1000 instead of 1e3.")
+    if re.fullmatch(r"[0-9]+,[0-9]+", typed):
+        raise NotAnAmount("Write decimals with a point: 0.5. A comma groups thousands: 1,000.")
     raise NotAnAmount("Enter a plain number, such as 100 or 1,000.50.")
 
 

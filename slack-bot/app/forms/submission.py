@@ -1,13 +1,12 @@
 """A submitted trade form: the state of its view becomes a ticket, or a sentence per bad field."""
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from typing import Any, TypeVar
 
 from app.errors import BadFields
 from app.forms import fields
-from app.forms.numbers import NotAnAmount, parse_amount, plain
-from app.forms.text import NotAName, parse_note, parse_portfolio, parse_symbol
+from app.forms.numbers import NotAnAmount, parse_amount, parse_quantity, plain
+from app.forms.text import NotAName, name_key, parse_note, parse_portfolio, parse_symbol
 from app.forms.ticket import MAX_GMV, MAX_PRICE, MAX_QUANTITY, MIN_AMOUNT, Draft, Side, Ticket
 
 State = Mapping[str, Any]
@@ -33,7 +32,7 @@ def parse_draft(draft: Draft) -> Ticket:
     """Return the ticket that the entries make; raises `BadFields` naming every bad one at once."""
     reading = _Reading()
     symbol = reading.field(fields.SYMBOL, parse_symbol, draft.symbol)
-    quantity = reading.field(fields.QUANTITY, lambda text: parse_amount(text, MAX_QUANTITY), draft.quantity)
+    quantity = reading.field(fields.QUANTITY, lambda text: parse_quantity(text, MAX_QUANTITY), draft.quantity)
     gmv = reading.field(fields.GMV, lambda text: parse_amount(text, MAX_GMV), draft.gmv)
     side = reading.field(fields.SIDE, _side, draft.side)
     portfolio = reading.field(fields.PORTFOLIO, parse_portfolio, draft.portfolio)
@@ -45,9 +44,16 @@ def parse_draft(draft: Draft) -> Ticket:
     return ticket
 
 
-def price_confirmed(state: State, price: Decimal) -> bool:
-    """Whether the person ticked that exactly this price is meant."""
-    return bool(_entry(state, fields.PRICE_OK_PREFIX + plain(price)))
+def answers(state: State, ticket: Ticket) -> list[str]:
+    """Return what was ticked about this ticket: exactly this price, this portfolio."""
+    price, portfolio = fields.PRICE_OK_PREFIX + plain(ticket.price), ticket.portfolio
+    ticked = [price] if _entry(state, price) else []
+    return [*ticked, about_portfolio(portfolio)] if ticket.new_portfolio else ticked
+
+
+def about_portfolio(name: str) -> str:
+    """Return how a form remembers that this portfolio may be opened."""
+    return f"{fields.PORTFOLIO_OK}:{name_key(name)}"
 
 
 class _Reading:

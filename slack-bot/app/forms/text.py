@@ -4,6 +4,7 @@ import re
 import unicodedata
 
 from app.forms.ticket import MAX_NOTE_CHARACTERS, MAX_PORTFOLIO_CHARACTERS
+from app.forms.typing import unquoted, without_quotes
 
 SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9.&/_-]{0,19}", re.ASCII)
 SYMBOL_SENTENCE = "Enter a symbol such as AAPL, BRK.B or BTC/USD (20 characters at most)."
@@ -19,8 +20,8 @@ class NotAName(ValueError):
 
 
 def parse_symbol(text: str) -> str:
-    """Return the symbol, upper-cased; raises `NotAName`."""
-    symbol = text.strip().upper()
+    """Return the symbol, upper-cased and without the `$` of a cashtag; raises `NotAName`."""
+    symbol = unquoted(text).removeprefix("$").upper()
     if not SYMBOL.fullmatch(symbol):
         raise NotAName(SYMBOL_SENTENCE)
     return symbol
@@ -28,7 +29,7 @@ def parse_symbol(text: str) -> str:
 
 def parse_portfolio(text: str) -> str:
     """Return a portfolio's name, trimmed and NFC-normalised; raises `NotAName`."""
-    name = unicodedata.normalize("NFC", text).strip()
+    name = without_quotes(unicodedata.normalize("NFC", text))
     if not name_key(name).strip():
         raise NotAName("Choose a portfolio, or type the name of a new one.")
     if len(name) > MAX_PORTFOLIO_CHARACTERS:

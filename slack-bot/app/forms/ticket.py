@@ -1,6 +1,6 @@
 """The papers of the desk: a draft is what is typed so far, a ticket can be traded, a trade has happened."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
@@ -23,7 +23,10 @@ class Side(StrEnum):
 
 @dataclass(frozen=True)
 class Draft:
-    """Entries of a form as texts; an empty one is not filled in. `new_portfolio`: it was said to be new."""
+    """Entries of a form as texts; an empty one is not filled in. `new_portfolio`: it was said to be new.
+
+    `read_as` is no entry: it says how numbers were read that could be read in two ways.
+    """
 
     symbol: str = ""
     quantity: str = ""
@@ -32,6 +35,7 @@ class Draft:
     portfolio: str = ""
     note: str = ""
     new_portfolio: bool = False
+    read_as: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

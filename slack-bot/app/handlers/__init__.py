@@ -4,11 +4,13 @@ from slack_bolt import App
 
 from app.handlers import commands, events, interactions, options
 from app.replies.desk import Desk
+from app.replies.live_price import OpenForms
 
 
 def register(app: App, desk: Desk) -> None:
     """Connect every handler."""
+    forms = OpenForms()
     commands.register(app, desk)
-    interactions.register(app, desk)
-    options.register(app, desk)
+    interactions.register(app, desk, forms)
+    options.register(app, desk, forms)
     events.register(app, desk)

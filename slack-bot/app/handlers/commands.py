@@ -2,7 +2,7 @@
 
 from slack_bolt import Ack, App, BoltContext
 
-from app.blocks.messages import HELP, USAGE, notice
+from app.blocks.messages import HELP, MORE, notice
 from app.blocks.text import escape
 from app.errors import BadCommand, Saturated
 from app.forms.command import HelpWanted, parse_command
@@ -19,7 +19,7 @@ def register(app: App, desk: Desk) -> None:
         try:
             wanted = parse_command(str(body.get("text", "")))
         except BadCommand as fault:
-            _say(ack, f"{escape(str(fault))}\n{USAGE}")
+            _say(ack, f"{escape(str(fault))} {MORE}")
             return
         if isinstance(wanted, HelpWanted):
             _say(ack, HELP)

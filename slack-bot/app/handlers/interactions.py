@@ -10,15 +10,14 @@ from app.forms import fields
 from app.handlers.boundary import Body, guarded, origin_of
 from app.replies import sentences
 from app.replies.desk import Desk
-from app.replies.live_price import OpenForms, show_price
+from app.replies.live_price import OpenForms, keystroke, not_waited_for, show_price
 from app.replies.submit import submit
 
 ANY = re.compile(".*", re.DOTALL)
 
 
-def register(app: App, desk: Desk) -> None:
+def register(app: App, desk: Desk, forms: OpenForms) -> None:
     """Connect the form."""
-    forms = OpenForms()
 
     def submitted(ack: Ack, body: Body, context: BoltContext) -> None:
         ack(**submit(desk, origin_of(body, context), body["view"]))
@@ -26,12 +25,15 @@ def register(app: App, desk: Desk) -> None:
     @guarded
     def amount_typed(ack: Ack, body: Body, context: BoltContext) -> None:
         ack()
-        origin = origin_of(body, context)
+        origin, view_id = origin_of(body, context), str(body["view"]["id"])
+        if not keystroke(forms, body["view"], str(body["actions"][0]["action_ts"])):
+            return
         try:
-            typed_at = str(body["actions"][0]["action_ts"])
-            desk.pricing.submit(origin.request_id, show_price, desk, forms, origin, body["view"], typed_at)
+            desk.pricing.submit(origin.request_id, show_price, desk, forms, origin, view_id)
         except Saturated:
-            return  # the line shows the price of an earlier keystroke; the submission is checked anyway
+            not_waited_for(
+                forms, view_id
+            )  # the line shows the price of an earlier keystroke; the submission is checked anyway
 
     @guarded
     def nothing_to_do(ack: Ack, _body: Body, _context: BoltContext) -> None:

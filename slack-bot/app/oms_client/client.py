@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -12,7 +13,14 @@ from app.config import Settings, is_loopback
 from app.errors import NotPlaced, OmsError, OutcomeUnknown
 from app.forms.ticket import Ticket, Trade
 from app.oms_client.person import Person
-from app.oms_client.wire import error_from, may_trade, ticket_to_json, trade_from_json, turned_away
+from app.oms_client.wire import (
+    error_from,
+    live_price,
+    may_trade,
+    ticket_to_json,
+    trade_from_json,
+    turned_away,
+)
 
 NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 WRITE_SECONDS = 16.0  # the OMS answers or refuses a write within 15
@@ -71,6 +79,17 @@ class OmsClient:
         trades = self._get(person, "/api/v1/trades", {"symbol": symbol, "limit": "1"}, request_id)
         trade = _first_trade(trades)
         return trade.price if trade else None
+
+    def quoted_price(self, person: Person, symbol: str, *, request_id: str) -> Decimal | None:
+        """Return the mid, else the last price of the symbol's quote while it is live, None without one."""
+        headers = _headers(person, request_id)
+        try:
+            answer = self._http.get(f"/api/v1/quotes/{quote(symbol, safe='')}", headers=headers)
+        except httpx.HTTPError as fault:
+            raise OmsError(f"No answer: {type(fault).__name__}.") from None
+        if refusal := turned_away(answer.status_code, answer.content, answer.headers.get("Retry-After", "")):
+            raise refusal
+        return live_price(answer.content) if answer.status_code == 200 else None
 
     def portfolio_named(self, person: Person, name: str, *, request_id: str) -> str | None:
         """Return the name as the books have it, None if the person sees no trade in such a portfolio."""

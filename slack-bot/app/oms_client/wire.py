@@ -21,6 +21,8 @@ from app.forms.ticket import Ticket, Trade
 Json = dict[str, Any]
 NOTHING_RECORDED = ("/not-placed", "/unavailable")  # kinds of 503 that say so
 KEY_TAKEN = "/idempotency-key-reused"
+SIMULATED = "simulated"
+LIVE_SECONDS = 60.0  # as the OMS calls a mark stale
 LONGEST_WAIT_SECONDS = 3600
 
 # Kinds of 403. One that is not of the OMS, or that it has no kind for, is a matter of the bot's key.
@@ -75,6 +77,21 @@ def amount(value: Any) -> Decimal:
     if not number.is_finite():
         raise ValueError("The OMS sent an amount that is not finite.")
     return number
+
+
+def live_price(body: bytes) -> Decimal | None:
+    """Return the mid, else the last price of a quote that is not old, None for whatever is no such quote.
+
+    A made-up price says nothing about what a trade elsewhere was done at.
+    """
+    try:
+        values = json.loads(body)
+        if values["source"] == SIMULATED:
+            return None
+        price = amount(values["mid"] or values["last"])
+        return price if price > 0 and float(values["age_seconds"]) <= LIVE_SECONDS else None
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def may_trade(about: Any) -> bool:

@@ -19,6 +19,7 @@ class Waits:
     submission: float = 1.0  # of Slack's 3
     suggestions: float = 2.3
     redraw_after: float = 0.4  # Slack has to have drawn "Placing…" before it is drawn over
+    typing_pause: float = 1.0  # without a keystroke before a form is redrawn
     lookup_every: float = 1.0
     lookup_for: float = 30.0
 
@@ -39,7 +40,7 @@ class Desk:
     placing: Workers = field(default_factory=lambda: Workers("placing", threads=64, waiting=0))
     suggesting: Workers = field(default_factory=lambda: Workers("suggesting", threads=16, waiting=16))
     admitting: Workers = field(default_factory=lambda: Workers("admitting", threads=8, waiting=32))
-    pricing: Workers = field(default_factory=lambda: Workers("pricing", threads=8, waiting=64))
+    pricing: Workers = field(default_factory=lambda: Workers("pricing", threads=32, waiting=64))
     stopping: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -51,6 +52,10 @@ class Desk:
         """Begin nothing new, send the messages that wait, and give up what else takes longer."""
         self.stopping.set()
         self.outbox.close(within_seconds)
-        for workers in (self.opening, self.admitting, self.placing, self.suggesting, self.pricing):
-            workers.stop()
+        self.stop_workers()
         self.oms.close()
+
+    def stop_workers(self, *, wait: bool = False) -> None:
+        """Stop every executor; with `wait`, return when none has work left that could use a connection."""
+        for workers in (self.opening, self.admitting, self.placing, self.suggesting, self.pricing):
+            workers.stop(wait=wait)

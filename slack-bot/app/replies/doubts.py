@@ -28,9 +28,10 @@ def doubts_about(desk: Desk, order: Order) -> Doubts:
     ticket, person, request_id = order.ticket, order.origin.person, order.origin.request_id
     price = None
     if not order.price_confirmed:
-        last = desk.oms.last_price(person, ticket.symbol, request_id=request_id)
-        price = doubt(ticket.price, last)
-    return Doubts(price, portfolio_is_unknown=not (ticket.new_portfolio or _exists(desk, order)))
+        quoted = desk.oms.quoted_price(person, ticket.symbol, request_id=request_id)
+        last = desk.oms.last_price(person, ticket.symbol, request_id=request_id) if quoted is None else None
+        price = doubt(ticket.price, last) if quoted is None else doubt(ticket.price, quoted, of="quote")
+    return Doubts(price, portfolio_is_unknown=not (order.portfolio_confirmed or _exists(desk, order)))
 
 
 def _exists(desk: Desk, order: Order) -> bool:

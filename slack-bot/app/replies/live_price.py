@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -24,7 +25,10 @@ class OpenForm:
     """A form being typed in. Our redraws change its hash, which the next keystroke may not know yet."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
-    newest: Decimal = Decimal(0)  # the latest keystroke that was drawn, by Slack's own time
+    newest: Decimal = Decimal(0)  # the latest keystroke, by Slack's own time
+    view: dict[str, Any] | None = None  # as it was at that keystroke, until it is drawn
+    active_at: float = 0.0  # when something was last typed into any of its fields
+    waited_for: bool = False  # a thread waits for a pause
     newer_hash: dict[str, str] = field(default_factory=dict)
 
     def latest(self, view_hash: str) -> str:
@@ -51,22 +55,59 @@ class OpenForms:
             return form
 
 
-def show_price(desk: Desk, forms: OpenForms, origin: Origin, view: dict[str, Any], typed_at: str) -> None:
-    """Renew the price line of an open form; when the form has moved on, the next keystroke does it."""
-    draft = read_draft(view["state"]["values"])
+def keystroke(forms: OpenForms, view: dict[str, Any], typed_at: str) -> bool:
+    """Remember what an amount is by now; whether somebody has to wait for the pause to draw its price."""
     form = forms.get(str(view["id"]))
     with form.lock:
+        form.active_at = time.monotonic()
         moment = Decimal(typed_at)
-        # With a redraw of ours under way since, Slack's copy of the line is old: compare with nothing then.
-        unchanged = not form.newer_hash and shown_price_line(view) == price_line(draft)
-        if moment < form.newest or unchanged:
-            return
-        form.newest = moment
-        known = form.latest(str(view.get("hash", "")))
-        try:
-            new = desk.slack.update_view(str(view["id"]), with_price_line(view, draft), known)
-        except SlackError as fault:
-            log.info("Price line not renewed", extra={"request_id": origin.request_id, "fault": str(fault)})
-            return
-        if new and new != known:
-            form.newer_hash[known] = new
+        if moment < form.newest:
+            return False
+        form.newest, form.view = moment, view
+        must_wait, form.waited_for = not form.waited_for, True
+        return must_wait
+
+
+def typing_elsewhere(forms: OpenForms, view_id: str) -> None:
+    """Put a redraw off: another field of the form is being typed in."""
+    form = forms.get(view_id)
+    with form.lock:
+        form.active_at = time.monotonic()
+
+
+def show_price(desk: Desk, forms: OpenForms, origin: Origin, view_id: str) -> None:
+    """Renew the price line of an open form once nobody types in it; it is redrawn under no keystroke."""
+    form = forms.get(view_id)
+    while not desk.stopping.is_set():
+        with form.lock:
+            left = form.active_at + desk.waits.typing_pause - time.monotonic()
+            if left <= 0:
+                form.waited_for = False
+                _draw(desk, form, origin)
+                return
+        desk.stopping.wait(left)
+
+
+def not_waited_for(forms: OpenForms, view_id: str) -> None:
+    """Take back what `keystroke` promised: no thread was free, and the next keystroke may find one."""
+    form = forms.get(view_id)
+    with form.lock:
+        form.waited_for = False
+
+
+def _draw(desk: Desk, form: OpenForm, origin: Origin) -> None:
+    view, form.view = form.view, None
+    if view is None:
+        return
+    draft = read_draft(view["state"]["values"])
+    # With a redraw of ours since, Slack's copy of the line is old: compare with nothing then.
+    if not form.newer_hash and shown_price_line(view) == price_line(draft):
+        return
+    known = form.latest(str(view.get("hash", "")))
+    try:
+        new = desk.slack.update_view(str(view["id"]), with_price_line(view, draft), known)
+    except SlackError as fault:
+        log.info("Price line not renewed", extra={"request_id": origin.request_id, "fault": str(fault)})
+        return
+    if new and new != known:
+        form.newer_hash[known] = new

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from app.forms import fields
 from app.forms.context import FormContext
-from app.forms.submission import parse_draft, price_confirmed, read_draft
+from app.forms.numbers import plain
+from app.forms.submission import about_portfolio, answers, parse_draft, read_draft
 from app.forms.text import name_key
 from app.forms.ticket import Ticket, Trade
 from app.replies.origin import Origin
@@ -20,12 +22,21 @@ class Order:
     context: FormContext
     view_id: str
     root_view_id: str
-    price_confirmed: bool
 
     @property
     def key(self) -> str:
         """The idempotency key: team, root view and attempt."""
         return f"{self.origin.person.team}:{self.root_view_id}:{self.context.attempt}"
+
+    @property
+    def price_confirmed(self) -> bool:
+        """Whether the person said in this form that exactly this price is meant."""
+        return fields.PRICE_OK_PREFIX + plain(self.ticket.price) in self.context.confirmed
+
+    @property
+    def portfolio_confirmed(self) -> bool:
+        """Whether the person said in this form that this portfolio may be opened."""
+        return about_portfolio(self.ticket.portfolio) in self.context.confirmed
 
     def became(self, trade: Trade) -> bool:
         """Whether a trade of the ledger is what was ordered here, and not what stood in the form before."""
@@ -41,11 +52,11 @@ def read_order(origin: Origin, view: Mapping[str, Any]) -> Order:
     """Return what a submitted view asks for; raises `BadFields`."""
     state = view["state"]["values"]
     ticket = parse_draft(read_draft(state))
+    context = FormContext.load(str(view.get("private_metadata", "")))
     return Order(
         origin=origin,
         ticket=ticket,
-        context=FormContext.load(str(view.get("private_metadata", ""))),
+        context=context.confirming(*answers(state, ticket)),
         view_id=str(view["id"]),
         root_view_id=str(view.get("root_view_id") or view["id"]),
-        price_confirmed=price_confirmed(state, ticket.price),
     )

@@ -37,9 +37,9 @@ class Workers:
         future.add_done_callback(lambda done: self._finished(request_id, done))
         return future
 
-    def stop(self) -> None:
-        """Take no more work, and wait for none."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+    def stop(self, *, wait: bool = False) -> None:
+        """Take no more work; with `wait`, return when the running work has ended."""
+        self._pool.shutdown(wait=wait, cancel_futures=True)
 
     def _finished(self, request_id: str, done: "Future[T]") -> None:
         self._places.release()

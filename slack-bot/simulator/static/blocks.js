@@ -33,14 +33,14 @@ const ELEMENTS = {
 const BLOCKS = { section, header, divider, context, actions, input, image, rich_text: richText, markdown };
 const OUR_IMAGES = /^(https?:\/\/(127\.0\.0\.1|localhost)(:\d+)?\/|data:image\/)/i;
 
-export function drawBlocks(blocks, surface) {
-  return blocks.map((block) => {
-    const draw = BLOCKS[block.type];
-    const node = draw ? draw(block, surface) : undrawn(block.type);
-    node.dataset.blockId = block.block_id;
-    node.classList.add("block", `block-${block.type}`);
-    return node;
-  });
+export const drawBlocks = (blocks, surface) => blocks.map((block) => drawBlock(block, surface));
+
+export function drawBlock(block, surface) {
+  const draw = BLOCKS[block.type];
+  const node = draw ? draw(block, surface) : undrawn(block.type);
+  node.dataset.blockId = block.block_id;
+  node.classList.add("block", `block-${block.type}`);
+  return node;
 }
 
 const undrawn = (type) => el("div", { class: "undrawn", "data-testid": "not-drawn" }, `not drawn here: ${type}`);

@@ -141,6 +141,12 @@ export function combobox({ id, placeholder, several, least = 0, most = 100, chos
     node,
     focusable: input,
     options: () => picked,
-    restore: (options) => { picked = options; show(); },
+    // What is being typed is kept with what was picked: a redraw must not take letters away.
+    memo: () => ({ picked, typed: document.activeElement === input ? input.value : null }),
+    restore: (kept) => {
+      picked = kept.picked;
+      show();
+      if (kept.typed !== null) input.value = kept.typed;
+    },
   };
 }

@@ -86,10 +86,10 @@ function orderTable(orders) {
 
 function positionTable(positions) {
   return table(["Symbol", "Quantity", "Average cost", "Mark", "Unrealised"], [1, 2, 3, 4], byPortfolio(positions).map(([name, rows]) => [
-    name, rows.map((row) => ({
-      cells: [row.product ? `${row.symbol} ${row.product}` : row.symbol, grouped(row.quantity), grouped(row.avg_cost),
-        [grouped(row.mark), row.mark_is_stale && el("small", {}, "stale")],
-        el("span", { class: row.unrealized_pnl.startsWith("-") ? "bad" : "good" }, signed(row.unrealized_pnl))],
+    `${name} · unrealised ${signed(rounded(total(rows)))} ${rows[0].base_currency}`, rows.map((row) => ({
+      cells: [row.product ? `${row.symbol} ${row.product}` : row.symbol, grouped(row.quantity), grouped(rounded(row.avg_cost)),
+        [grouped(rounded(row.mark)), row.mark_is_stale && el("small", {}, "stale")],
+        el("span", { class: row.unrealized_pnl.startsWith("-") ? "bad" : "good" }, signed(rounded(row.unrealized_pnl)))],
     })),
   ]));
 }
@@ -110,6 +110,16 @@ function table(heads, numeric, groups) {
         row.cells.map((cell, column) => el("td", { class: kind(column) }, cell)))))));
 }
 
+// For people: two decimals, up to four below one, and four digits of what is tiny.
+function rounded(amount) {
+  const value = Number(amount);
+  const size = Math.abs(value);
+  const places = size > 0 && size < 0.01 ? { maximumSignificantDigits: 4 }
+    : { minimumFractionDigits: 2, maximumFractionDigits: size < 1 ? 4 : 2 };
+  return value.toLocaleString("en-US", { ...places, useGrouping: false });
+}
+
+const total = (rows) => rows.reduce((sum, row) => sum + Number(row.unrealized_pnl), 0);
 const side = (text) => el("span", { class: text === "BUY" ? "good" : "bad" }, text);
 const signed = (amount) => (amount.startsWith("-") || /^[0.]*$/.test(amount) ? grouped(amount) : `+${grouped(amount)}`);
 const grouped = (amount) => amount.replace(/^-?\d+/, (whole) => whole.replace(/\d(?=(\d{3})+$)/g, "$&,"));

@@ -1,7 +1,7 @@
 // The open form: drawn from the view in front, redrawn when it changes, with what was typed kept.
 
 import { tell } from "./api.js";
-import { drawBlocks } from "./blocks.js";
+import { drawBlock } from "./blocks.js";
 import { el, freshId } from "./dom.js";
 import { plain } from "./mrkdwn.js";
 import { refresh, store } from "./store.js";
@@ -45,20 +45,62 @@ function openDialog(view) {
   focusFirst(view);
 }
 
+// Only blocks that changed are drawn anew: a field that stays is left alone, with the letters, the cursor and the
+// list of whoever is typing in it.
 function redraw(view) {
   const kept = new Map([...open.fields].map(([key, field]) => [key, field.memo ? field.memo() : field.value?.()]));
   const place = focusedPlace();
-  const scroll = open.dialog.querySelector(".form-body").scrollTop;
+  const shown = open.dialog.querySelector(".form-body");
+  const scroll = shown.scrollTop;
   const freshErrors = JSON.stringify(view.errors) !== JSON.stringify(open.view.errors);
+  const sameFrame = JSON.stringify(frame(view)) === JSON.stringify(frame(open.view));
   open.view = view;
-  draw(view);
+  const before = new Map(open.fields);
+  if (sameFrame) fillBody(shown, view);
+  else draw(view);
   for (const [key, field] of open.fields) {
-    if (kept.get(key) !== undefined) field.restore?.(kept.get(key));
+    if (before.get(key) !== field && kept.get(key) !== undefined) field.restore?.(kept.get(key));
   }
   open.dialog.querySelector(".form-body").scrollTop = scroll;
   if (freshErrors && focusError()) return;
-  restoreFocus(place);
+  if (!place || open.fields.get(place.key) !== before.get(place.key)) restoreFocus(place);
 }
+
+const frame = ({ title, submit, close }) => [title, submit, close];
+
+function fillBody(body, view) {
+  const wanted = [...(view.notice ? [{ notice: view.notice }] : []), ...view.blocks];
+  const shown = new Map([...body.children].map((node) => [open.looks.get(node), node]));
+  const fields = open.fields;
+  open.fields = new Map();
+  let next = body.firstElementChild;
+  for (const block of wanted) {
+    const look = lookOf(block, view);
+    const node = shown.get(look);
+    shown.delete(look);
+    if (node && follows(node, next)) {
+      while (next !== node) next = dropped(next);
+      next = node.nextElementSibling;
+      for (const [key, field] of fields) if (node.contains(field.node)) open.fields.set(key, field);
+    } else {
+      const fresh = block.notice ? noticeLine(block.notice) : drawBlock(block, surface(view));
+      open.looks.set(fresh, look);
+      body.insertBefore(fresh, next);
+    }
+  }
+  while (next) next = dropped(next);
+}
+
+const lookOf = (block, view) => JSON.stringify([block, view.errors[block.block_id]]);
+const follows = (node, next) => Boolean(next) && (node === next || Boolean(next.compareDocumentPosition(node) & Node.DOCUMENT_POSITION_FOLLOWING));
+
+function dropped(node) {
+  const next = node.nextElementSibling;
+  node.remove();
+  return next;
+}
+
+const noticeLine = (text) => el("p", { class: "notice", role: "alert", "data-testid": "form-notice" }, text);
 
 function focusedPlace() {
   for (const [key, field] of open.fields) {
@@ -85,16 +127,18 @@ function focusError() {
 function focusFirst(view) {
   const wanted = view.blocks.find((block) => block.element?.focus_on_load);
   const fields = [...open.fields.entries()].filter(([, field]) => field.value);
-  const found = wanted ? open.fields.get(keyOf(wanted, wanted.element)) : fields[0]?.[1];
+  const empty = ([, field]) => !(Array.isArray(field.value()) ? field.value().length : field.value());
+  const first = fields.find(empty) || fields[0];
+  const found = wanted ? open.fields.get(keyOf(wanted, wanted.element)) : first?.[1];
   (found?.focusable || open.dialog.querySelector(".form-foot button") || open.dialog).focus();
 }
 
 function draw(view) {
   const title = freshId("title");
   open.fields = new Map();
-  const body = el("div", { class: "form-body" },
-    view.notice && el("p", { class: "notice", role: "alert", "data-testid": "form-notice" }, view.notice),
-    drawBlocks(view.blocks, surface(view)));
+  open.looks = new WeakMap(); // what each block's node was drawn from
+  const body = el("div", { class: "form-body" });
+  fillBody(body, view);
   const form = el("form", { novalidate: true, onsubmit: submit },
     el("header", { class: "form-head" },
       el("h2", { id: title, tabindex: "-1", "data-first": true }, plain(view.title.text)),

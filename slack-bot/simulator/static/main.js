@@ -1,7 +1,7 @@
 // Start here: draw what the store holds, whenever it changes.
 
 import { showComposer } from "./composer.js";
-import { showDesk } from "./desk.js";
+import { showDesk, toggleDesk } from "./desk.js";
 import { byId } from "./dom.js";
 import { showForm } from "./forms.js";
 import { showHeading } from "./heading.js";
@@ -18,7 +18,9 @@ function show(store) {
 
 byId("veil").addEventListener("click", () => toggleSidebar(false));
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && byId("sidebar").classList.contains("open")) toggleSidebar(false);
+  if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog[open]")) return;
+  if (byId("sidebar").classList.contains("open")) toggleSidebar(false);
+  else if (!byId("desk").hidden) toggleDesk();
 });
 onChange(show);
 listen();

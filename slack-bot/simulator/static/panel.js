@@ -38,6 +38,7 @@ function contents() {
   return [
     el("header", { class: "panel-head" }, el("h2", {}, "Controls"),
       el("button", { type: "button", class: "icon", "aria-label": "Close controls", onclick: togglePanel }, "×")),
+    el("p", { class: "faint" }, "For tests of the bot only: they make things go wrong. Slack has nothing like them."),
     group("Repeat the last delivery", [number("times", "Times", 1, 1, 50), choice("signature", "Signature", ["fresh", "same"]),
       tick("at_once", "All at once")], "Repeat", "repeat"),
     group("Next deliveries to the bot", [number("delay_seconds", "Wait, seconds", 0, 0, 60), tick("lose", "Never arrive"),

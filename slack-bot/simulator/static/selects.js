@@ -63,7 +63,7 @@ function searched(element, about, { several, chosen, load, least }) {
     node: box.node,
     focusable: box.focusable,
     value: () => value(box.options()),
-    memo: box.options,
+    memo: box.memo,
     restore: box.restore,
   };
 }

@@ -188,3 +188,19 @@ def test_an_initial_portfolio_is_its_own_option():
     element = trade_form(LARGEST, CONTEXT)["blocks"][5]["element"]
     check_element(element)
     assert element["initial_option"]["value"] == LARGEST.portfolio
+
+
+@pytest.mark.parametrize(
+    ("draft", "focused"),
+    [
+        (Draft(), ["symbol"]),
+        (Draft("AAPL"), ["quantity"]),
+        (Draft("AAPL", "10", "", "BUY"), ["gmv"]),
+        (Draft("AAPL", "10", "1750"), ["side"]),
+        (Draft("AAPL", "10", "1750", "BUY"), ["portfolio"]),
+        (Draft("AAPL", "10", "1750", "BUY", "Growth"), []),
+    ],
+)
+def test_typing_starts_in_the_first_empty_field(draft, focused):
+    blocks = trade_form(draft, CONTEXT)["blocks"]
+    assert [b["block_id"] for b in blocks if b.get("element", {}).get("focus_on_load")] == focused

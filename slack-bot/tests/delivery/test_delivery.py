@@ -98,9 +98,8 @@ def test_a_person_whom_slack_lets_nobody_reach_is_noted(post, slack, caplog):
 
 def test_a_429_is_waited_out_off_the_request_threads(post, slack):
     slack.script("chat.postMessage", Answer(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "1"}))
-    began = time.monotonic()
     post.postman.confirm(TO, MESSAGE)
-    assert time.monotonic() - began < 0.2
+    assert len(slack.named("chat.postMessage")) <= 1  # the caller did not wait for the second attempt
     calls = slack.wait_for("chat.postMessage", 2)
     assert calls[1].at - calls[0].at >= 1.0
 
@@ -124,13 +123,13 @@ def test_a_channel_gets_one_post_a_second_and_other_channels_do_not_wait_for_it(
 
 
 def test_a_slow_channel_does_not_hold_the_others_up(post, slack):
-    slack.script("chat.postMessage", Answer(slow=0.9))
+    slack.script("chat.postMessage", Answer(slow=5.0))
     post.postman.confirm(TO, MESSAGE)
     slack.wait_for("chat.postMessage")
     began = time.monotonic()
     post.postman.confirm(Address("U1", "C2", "V1", "req-2"), MESSAGE)
     slack.wait_for("chat.postMessage", 2)
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 4.0
 
 
 def test_a_job_is_given_up_after_many_429s_or_a_long_one():

@@ -21,6 +21,17 @@ FULL = Draft("AAPL", "100", "17500", "BUY", "Growth")
         ("buy 100 AAPL at $175 in Growth", FULL),
         ("sell 1,000 BRK.B @ 0.5", Draft("BRK.B", "1000", "500", "SELL")),
         ("sell 0.5 BTC/USD in My own book", Draft("BTC/USD", "0.5", "", "SELL", "My own book")),
+        ("buy 100 $AAPL at 175 USD in Growth", FULL),
+        ("buy 100 shares of AAPL @ $175 in “Growth”", FULL),
+        ("buy 100 of aapl @ USD 175 in 'Growth'", FULL),
+        ("buy\u00a0100\u00a0AAPL\u00a0@\u00a0175 in Growth", FULL),
+        ("buy 1,00,000 AAPL @ ₹175", Draft("AAPL", "100000", "17500000", "BUY")),
+        ("sell 1\u00a0500 AAPL", Draft("AAPL", "1500", "", "SELL")),
+        ("buy 1 X in Ava’s book", Draft("X", "1", "", "BUY", "Ava’s book")),
+        ("buy 10shares AAPL", Draft("AAPL", "10", "", "BUY")),
+        ("buy 10 UNIT @ 5", Draft("UNIT", "10", "50", "BUY")),
+        ("$aapl", Draft("AAPL")),
+        ("“AAPL”", Draft("AAPL")),
         ("buy 3 X @ 3.33333333 in R&amp;D", Draft("X", "3", "9.99999999", "BUY", "R&D")),
     ],
 )
@@ -50,11 +61,31 @@ def test_help_is_understood(typed):
         "buy 1 !! @ 2",
         "buy 1 AAPL @ ",
         "A" * 21,
+        "buy 0,001 BTC/USD @ 60000",
+        "buy –5 AAPL",
+        "buy 5 AAPL @ —3",
+        "buy $100 AAPL",
+        "buy 1 000 AAPL",
+        "buy 10 shares @ 175",
+        "buy 10 shares of @ 175",
     ],
 )
 def test_junk_is_refused_with_a_sentence(typed):
     with pytest.raises(BadCommand, match=r"\.$"):
         parse_command(typed)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("buy 1,125 AAPL @ 1.000", "Quantity 1,125 is read as 1125; Price 1.000 is read as 1"),
+        ("buy 1125 AAPL @ 0.001", ""),
+    ],
+)
+def test_numbers_with_two_readings_are_echoed_back(typed, said):
+    draft = parse_command(typed)
+    assert isinstance(draft, Draft)
+    assert draft.read_as == said
 
 
 @given(st.text(max_size=500))

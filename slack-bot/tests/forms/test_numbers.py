@@ -4,7 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.forms.numbers import NotAnAmount, grouped, money, parse_amount, per_share, plain, times
+from app.forms.numbers import (
+    NotAnAmount,
+    grouped,
+    has_two_readings,
+    money,
+    parse_amount,
+    parse_quantity,
+    per_share,
+    plain,
+    times,
+)
 
 MILLION = Decimal(1_000_000)
 AMOUNTS = st.decimals(min_value=Decimal("0.00000001"), max_value=MILLION, places=8)
@@ -19,6 +29,17 @@ AMOUNTS = st.decimals(min_value=Decimal("0.00000001"), max_value=MILLION, places
         ("$175.50", "175.5"),
         (".5", "0.5"),
         ("7.", "7"),
+        ("1,00,000", "100000"),
+        ("9,00,000.50", "900000.5"),
+        ("₹175", "175"),
+        ("175 USD", "175"),
+        ("USD 175", "175"),
+        ("175usd", "175"),
+        ("US$ 175", "175"),
+        ("“175”", "175"),
+        ("175\u00a0USD", "175"),
+        ("12\u202f500", "12500"),
+        ("1\u00a0000.5", "1000.5"),
     ],
 )
 def test_amounts_are_understood_as_people_type_them(typed, amount):
@@ -40,7 +61,7 @@ def test_amounts_are_understood_as_people_type_them(typed, amount):
         ("٣", "0 to 9"),
         ("１００", "0 to 9"),
         ("1_000", "plain number"),
-        ("1,00", "plain number"),
+        ("1,00", "with a point"),
         ("1 000", "plain number"),
         ("12345678901234567890", "too long"),
         ("1.123456789", "8 decimal places"),
@@ -48,6 +69,19 @@ def test_amounts_are_understood_as_people_type_them(typed, amount):
         ("0x10", "plain number"),
         ("1.2.3", "plain number"),
         (".", "plain number"),
+        ("0,001", "with a point"),
+        ("0,5", "with a point"),
+        ("00,001", "with a point"),
+        ("0,001,000", "plain number"),
+        ("0\u00a0001", "with a point"),
+        ("1,0000", "with a point"),
+        ("1,000,00", "plain number"),
+        ("1,00,00", "plain number"),
+        ("\u20135", "above zero"),
+        ("\u20145", "above zero"),
+        ("$", "Enter a number"),
+        ("$-5", "above zero"),
+        ("175 XYZ", "plain number"),
     ],
 )
 def test_what_is_no_amount_is_refused_with_a_sentence(typed, said):
@@ -61,6 +95,64 @@ def test_an_amount_survives_being_written_and_read(amount):
     assert parse_amount(plain(amount), MILLION) == amount
     assert parse_amount(grouped(amount), MILLION) == amount
     assert parse_amount(money(amount), MILLION) == amount
+
+
+@given(st.integers(1, 999999), st.integers(1, 6))
+def test_a_comma_is_never_dropped_from_what_may_be_a_decimal(number, digits):
+    for typed in (f"0,{number:0{digits}d}", f"0{number},{number % 1000:03d}"):
+        with pytest.raises(NotAnAmount):
+            parse_amount(typed, MILLION)
+
+
+@given(st.text("0123456789,.", min_size=1, max_size=12))
+def test_a_grouped_number_has_exactly_three_digits_behind_its_last_comma(typed):
+    try:
+        amount = parse_amount(typed, MILLION)
+    except NotAnAmount:
+        return
+    whole = typed.partition(".")[0]
+    assert "," not in whole or (len(whole.rpartition(",")[2]) == 3 and whole[0] != "0")
+    assert "," not in typed.partition(".")[2]
+    assert amount == Decimal(typed.replace(",", ""))
+
+
+@given(AMOUNTS, st.sampled_from(["${}", "₹{}", "{} USD", "INR\u00a0{}", "“{}”", " {} ", "{}\u202fUSD"]))
+def test_what_stands_around_an_amount_changes_nothing(amount, around):
+    assert parse_amount(around.format(grouped(amount)), MILLION) == amount
+
+
+@given(st.integers(1, 9_999_999))
+def test_the_indian_way_of_grouping_is_the_same_number(number):
+    digits = str(number)
+    head, tail = digits[:-3], digits[-3:]
+    pairs = [head[max(0, end - 2) : end] for end in range(len(head), 0, -2)][::-1]
+    assert parse_amount(",".join([*pairs, tail]), Decimal(10_000_000)) == number
+
+
+@pytest.mark.parametrize("typed", ["10 shares", "10shares", "10 units", "“10”", "10"])
+def test_a_quantity_may_name_its_unit(typed):
+    assert parse_quantity(typed, MILLION) == 10
+
+
+@pytest.mark.parametrize("typed", ["$10", "10 USD", "₹10", "$10 shares"])
+def test_money_is_no_quantity(typed):
+    with pytest.raises(NotAnAmount, match="without a currency"):
+        parse_quantity(typed, MILLION)
+
+
+@pytest.mark.parametrize(
+    ("typed", "two"),
+    [
+        ("1,125", True),
+        ("1.000", True),
+        ("$1.125", True),
+        ("0.001", False),
+        ("1,125.00", False),
+        ("1.00", False),
+    ],
+)
+def test_numbers_with_two_readings_are_told_apart(typed, two):
+    assert has_two_readings(typed) is two
 
 
 @given(st.text(max_size=40))

@@ -20,7 +20,10 @@ def test_a_price_is_asked_about_when_it_is_odd_or_far_from_the_last(price, last,
 
 
 def test_the_price_line_shows_the_price_per_share_once_it_is_known():
-    assert price_line(Draft(quantity="1,000", gmv="17500")) == "Price per share: 17.50"
+    assert price_line(Draft(quantity="1,000", gmv="17500")) == (
+        "Price per share: 17.50 · Quantity 1,000 is read as 1000"
+    )
+    assert price_line(Draft(quantity="1000", gmv="17500")) == "Price per share: 17.50"
     assert price_line(Draft(quantity="1,000")) == PRICE_PROMPT
     assert price_line(Draft(quantity="1e3", gmv="1")) == PRICE_PROMPT
 
@@ -31,6 +34,10 @@ def test_a_form_remembers_its_channel_and_attempt():
     open_still = FormContext("C1", 1).left_open()
     assert FormContext.load(open_still.dump()) == open_still == open_still.denied()
     assert len(FormContext("C" * 100, 10**6).dump()) < 3000
+    answered = FormContext("C1").confirming("a", "b").confirming("a", "\U0001f600" * 120)
+    assert FormContext.load(answered.dump()) == answered
+    full = FormContext("C" * 20, 1, True).confirming(*(f"{n}" + "é" * 112 for n in range(9)))
+    assert len(full.dump()) < 3000
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"v":99,"channel":"C1"}'])

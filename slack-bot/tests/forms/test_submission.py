@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import BadFields
-from app.forms.submission import parse_draft, price_confirmed, read_draft
+from app.forms.submission import answers, parse_draft, read_draft
 from app.forms.text import NotAName, parse_note, parse_portfolio, parse_symbol
 from app.forms.ticket import Draft, Side
 from tests import factories
@@ -49,9 +49,9 @@ def test_a_price_beyond_the_books_limits_is_refused_at_the_gmv(quantity, gmv):
 
 def test_a_tick_confirms_its_own_price_only():
     state = factories.ticked("175")
-    assert price_confirmed(state, Decimal("175.00"))
-    assert not price_confirmed(state, Decimal("17.5"))
-    assert not price_confirmed({"price_ok:175": {"entry": {"selected_options": []}}}, Decimal(175))
+    assert answers(state, factories.ticket()) == ["price_ok:175"]
+    assert answers(state, factories.ticket(gmv=Decimal(1750))) == []
+    assert answers({"price_ok:175": {"entry": {"selected_options": []}}}, factories.ticket()) == []
 
 
 @pytest.mark.parametrize(

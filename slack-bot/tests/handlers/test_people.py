@@ -33,7 +33,7 @@ def test_whatever_is_asked_of_the_oms_is_asked_for_the_person_beside_the_key(des
     ask(desk, by="U2")
     desk.submit(by="U2")
     assert {desk.oms.name_of(call) for call in desk.oms.calls} == {
-        "me", "portfolios", "last_price", "portfolio_named", "place",
+        "me", "portfolios", "last_price", "quoted_price", "portfolio_named", "place",
     }  # fmt: skip
     assert set(desk.oms.people) == {BOB}
     assert {call.headers["x-api-key"] for call in desk.oms.calls} == {factories.OMS_KEY}

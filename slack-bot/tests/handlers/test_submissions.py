@@ -185,6 +185,27 @@ def test_a_price_far_from_the_last_trade_is_asked_about(desk: Workspace):
     assert len(desk.oms.trades) == 1
 
 
+@pytest.mark.parametrize(
+    ("quote", "asked"),
+    [
+        ({"mid": "17.5", "last": None, "age_seconds": 1.0}, "from the quote at 17.50"),
+        ({"mid": None, "last": "17.5", "age_seconds": 1.0}, "from the quote at 17.50"),
+        ({"mid": "175", "last": "17.5", "age_seconds": 1.0}, ""),
+        ({"mid": "17.5", "last": "17.5", "age_seconds": 61.0}, ""),
+        ({"mid": None, "last": None, "age_seconds": 1.0}, ""),
+        ({"mid": "17.5", "last": None, "age_seconds": 1.0, "source": "simulated"}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_price_is_compared_with_the_live_quote_before_the_last_trade(desk: Workspace, quote, asked):
+    desk.oms.quotes["AAPL"] = {"source": "manual"} | quote
+    answer = desk.submit()
+    if asked:
+        assert asked in banner_of(answer["view"])
+    else:
+        assert answer == {"response_action": "clear"}
+
+
 def test_a_tick_for_one_price_does_not_confirm_another(desk: Workspace):
     answer = desk.submit(factories.state(quantity="1000", gmv="2") | factories.ticked("0.001"))
     assert "price_ok:0.002" in blocks_of(answer)
@@ -237,6 +258,24 @@ def test_price_and_portfolio_are_asked_about_at_once(desk: Workspace):
     assert {"price_ok:0.001", "portfolio_ok"} <= blocks_of(desk.submit(values)).keys()
     ticked = values | factories.ticked("0.001") | factories.opens("Growht")
     assert desk.submit(ticked) == {"response_action": "clear"}
+
+
+def test_answering_one_question_does_not_forget_the_other(desk: Workspace):
+    values = factories.state(gmv="0.1", portfolio="Growht")
+    first = desk.submit(values)["view"]
+    second = desk.submit(values | factories.ticked("0.001"), private_metadata=first["private_metadata"])[
+        "view"
+    ]
+    assert "price_ok:0.001" not in {block["block_id"] for block in second["blocks"]}
+    third = desk.submit(values | factories.opens("Growht"), private_metadata=second["private_metadata"])
+    assert third == {"response_action": "clear"}
+
+
+def test_what_was_confirmed_holds_for_no_other_price_or_portfolio(desk: Workspace):
+    values = factories.state(gmv="0.1", portfolio="Growht")
+    asked = desk.submit(values | factories.ticked("0.001"))["view"]["private_metadata"]
+    other = desk.submit(factories.state(gmv="0.2", portfolio="Growth"), private_metadata=asked)
+    assert "price_ok:0.002" in blocks_of(other)
 
 
 # Forms left open

@@ -38,7 +38,7 @@ def start(**values):
 
 def test_missing_configuration_stops_the_start_with_a_sentence():
     program = start(SLACK_BOT_TOKEN="", SLACK_SIGNING_SECRET="", OMS_API_KEY="", OMS_API_URL="")
-    _, said = program.communicate(timeout=20)
+    _, said = program.communicate(timeout=60)
     assert program.returncode == 2
     assert "Set SLACK_BOT_TOKEN" in said
     assert "Traceback" not in said
@@ -66,7 +66,7 @@ def running(slack, oms):
     program.communicate()
 
 
-def health(url, seconds=10.0):
+def health(url, seconds=60.0):
     until = time.monotonic() + seconds
     while True:
         try:
@@ -80,7 +80,7 @@ def health(url, seconds=10.0):
 def post(url, payload):
     body = factories.form_body(payload)
     request = urllib.request.Request(f"{url}/slack/events", body.encode(), factories.signed(body))  # noqa: S310 - loopback
-    with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 - loopback
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - loopback
         return answer.status
 
 
@@ -93,7 +93,7 @@ def test_the_program_serves_stays_small_and_stops_cleanly(running, slack):
     resident_kib = int(re.findall(r"VmRSS:\s+(\d+)", Path(f"/proc/{program.pid}/status").read_text())[0])
     assert resident_kib <= 60 * 1024
     program.send_signal(signal.SIGTERM)
-    _, said = program.communicate(timeout=10)
+    _, said = program.communicate(timeout=60)
     assert program.returncode == 0
     lines = [json.loads(line) for line in said.splitlines()]
     events = [line["event"] for line in lines]
@@ -113,7 +113,7 @@ def test_a_taken_port_is_said_in_a_sentence(slack, oms):
             OMS_API_KEY=factories.OMS_KEY,
             PORT=str(taken.getsockname()[1]),
         )
-        _, said = program.communicate(timeout=20)
+        _, said = program.communicate(timeout=60)
     assert program.returncode == 1
     assert "cannot listen" in said
     assert "Traceback" not in said

@@ -1,6 +1,7 @@
 """Trailing stops: a level that follows the price one way."""
 
 from decimal import Decimal
+from typing import NamedTuple
 
 from app.brokers.rules.values import BrokerOrder
 from app.ledger.rules.accounting import Side
@@ -23,6 +24,29 @@ def ratcheted(order: BrokerOrder, price: Decimal) -> Decimal | None:
     if order.trail_level is None or (level - order.trail_level) * order.side.sign < ZERO:
         return level
     return None
+
+
+class Trail(NamedTuple):
+    """How far a trail keeps from the price: by an amount, or by a percentage of the price."""
+
+    amount: Decimal | None = None
+    percent: Decimal | None = None
+
+
+def retrailed(
+    side: Side, level: Decimal | None, before: Trail, after: Trail, tick: Decimal
+) -> Decimal | None:
+    """Return the level of a trail that is replaced, computed from the extreme price behind it.
+
+    None where there is no level yet, or where it would not be above zero.
+    """
+    if level is None:
+        return None
+    share = Decimal(1) + side.sign * (before.percent or ZERO) / _HUNDRED
+    extreme = (level - side.sign * (before.amount or ZERO)) / share
+    distance = after.amount if after.amount is not None else extreme * (after.percent or ZERO) / _HUNDRED
+    moved = nearest_to(extreme + side.sign * distance, tick)
+    return moved if moved > ZERO else None
 
 
 def is_reached(side: Side, watched: Decimal, stop: Decimal) -> bool:

@@ -33,6 +33,10 @@ class TimeInForce(StrEnum):
     CLS = "CLS"
 
 
+# What the paper market can do while it trades on quotes: it has no auctions yet.
+PAPER_TIMES_IN_FORCE = frozenset(TimeInForce) - {TimeInForce.OPG, TimeInForce.CLS}
+
+
 class BrokerOrder(NamedTuple):
     """A working order: units, prices per unit in the instrument's currency.
 

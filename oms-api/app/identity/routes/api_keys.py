@@ -24,7 +24,7 @@ from app.wire.dependencies import TheClock, TheCursors, TheReaders
 from app.wire.lists import link
 from app.wire.paths import ID
 
-router = APIRouter(prefix="/api-keys", tags=["keys"])
+router = APIRouter(prefix="/api-keys", tags=["API keys"])
 
 Manager = Annotated[Caller, Depends(allowed(Operation.MANAGE_KEYS))]
 TheKeyId = Annotated[str, Path(pattern=KEY_ID)]
@@ -35,6 +35,7 @@ _EXAMPLE = {"name": "desk-bot", "scopes": ["act_as"], "expires_at": None, "portf
 
 @router.post(
     "",
+    summary="Create an API key",
     status_code=201,
     responses=responses(201, {"model": KeyMadeOut}, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(KeyIn, _EXAMPLE),
@@ -52,7 +53,9 @@ async def make_key(
     )
 
 
-@router.get("", responses=responses(200, {"model": list[KeyOut]}, headers=NEXT_HEADER))
+@router.get(
+    "", summary="List API keys", responses=responses(200, {"model": list[KeyOut]}, headers=NEXT_HEADER)
+)
 async def list_keys(
     caller: Manager, query: Annotated[PageQuery, Query()], readers: TheReaders, cursors: TheCursors,
     clock: TheClock, request: Request,
@@ -70,7 +73,7 @@ async def list_keys(
     return answer(page, headers=link(request, cursors.make(tenant_id, _KEYS, last) if more else None))
 
 
-@router.get(_ONE, responses=responses(200, {"model": KeyOut}, 404))
+@router.get(_ONE, summary="Get an API key", responses=responses(200, {"model": KeyOut}, 404))
 async def get_key(caller: Manager, key_id: TheKeyId, readers: TheReaders, clock: TheClock) -> Response:
     """One key, without the key itself."""
     now = clock()
@@ -85,6 +88,7 @@ async def get_key(caller: Manager, key_id: TheKeyId, readers: TheReaders, clock:
 
 @router.patch(
     _ONE,
+    summary="Update or revoke an API key",
     responses=responses(200, {"model": KeyOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(KeyPatch, {"revoked": True}),
 )
@@ -106,6 +110,7 @@ async def change_key(
 
 @router.post(
     "/{key_id}:rotate",
+    summary="Rotate an API key",
     status_code=201,
     responses=responses(201, {"model": KeyMadeOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(RotationIn, {"overlap_seconds": 3600}),

@@ -21,7 +21,11 @@ Auditor = Annotated[Caller, Depends(allowed(Operation.READ_AUDIT))]
 _ENTRIES = "audit"  # the list that a cursor goes on with
 
 
-@router.get("", responses=responses(200, {"model": list[EntryOut]}, headers=NEXT_HEADER))
+@router.get(
+    "",
+    summary="List audit log entries",
+    responses=responses(200, {"model": list[EntryOut]}, headers=NEXT_HEADER),
+)
 async def list_entries(
     caller: Auditor,
     query: Annotated[AuditQuery, Query()],
@@ -44,6 +48,7 @@ async def list_entries(
 
 @router.get(
     "/export",
+    summary="Export the audit log",
     response_class=Response,
     responses=responses(200, lines_described("The trail as JSON Lines", '{"tenant_id":1,"sequence":1,…}')),
 )
@@ -57,7 +62,7 @@ async def export_entries(caller: Auditor, readers: TheReaders) -> Response:
     return exported(lambda: readers.run(export.read, tenant_id), "audit.jsonl")
 
 
-@router.get("/head", responses=responses(200, {"model": HeadOut}))
+@router.get("/head", summary="Get the audit log head", responses=responses(200, {"model": HeadOut}))
 async def tell_head(caller: Auditor, readers: TheReaders, now: TheClock) -> Response:
     """Where the trail stands now, to be kept out of this service's reach: `python -m app.verify --audit FILE
     --head FILE` finds whatever was rewritten, or cut off the end, since.

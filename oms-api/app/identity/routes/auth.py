@@ -34,6 +34,7 @@ TheLogIns = Annotated[LogIns, part("log_ins")]
 
 @router.post(
     "/login",
+    summary="Log in",
     dependencies=[Depends(count_stranger)],
     responses=responses(200, {"model": TokensOut}, 413, 415),
     openapi_extra=documented_body(LoginIn, _LOGIN_EXAMPLE) | _FOR_ANYBODY,
@@ -47,6 +48,7 @@ async def log_in(
 
 @router.post(
     "/refresh",
+    summary="Refresh a session",
     dependencies=[Depends(count_stranger)],
     responses=responses(200, {"model": TokensOut}, 413, 415),
     openapi_extra=documented_body(RefreshIn, _REFRESH_EXAMPLE) | _FOR_ANYBODY,
@@ -61,7 +63,10 @@ async def refresh(
 
 
 @router.post(
-    "/logout", status_code=204, responses=responses(204, {"description": "The session is over"}, 413, 415)
+    "/logout",
+    summary="Log out",
+    status_code=204,
+    responses=responses(204, {"description": "The session is over"}, 413, 415),
 )
 async def log_out(me: Me, sessions: TheSessions, client: TheClient) -> Response:
     """End the session of the access token that is sent: within a second its tokens open nothing."""
@@ -69,7 +74,7 @@ async def log_out(me: Me, sessions: TheSessions, client: TheClient) -> Response:
     return Response(status_code=204)
 
 
-@router.get("/me", responses=responses(200, {"model": MeOut}))
+@router.get("/me", summary="Get the current caller", responses=responses(200, {"model": MeOut}))
 async def tell_me(me: Me, sessions: TheSessions) -> Response:
     """Tell who the caller is, and what it may."""
     return answer(me_out(me, await sessions.me(me)))

@@ -14,12 +14,12 @@ from app.identity.schemas.users import UserOut
 from app.wire.answers import REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
 
-router = APIRouter(prefix="/roles", tags=["people"])
+router = APIRouter(prefix="/roles", tags=["users and roles"])
 
 Reader = Annotated[Caller, Depends(allowed(Operation.READ_ROLES))]
 
 
-@router.get("", responses=responses(200, {"model": list[RoleOut]}))
+@router.get("", summary="List roles", responses=responses(200, {"model": list[RoleOut]}))
 async def list_roles(_: Reader) -> Response:
     """The roles there are, and what each may do."""
     return answer(roles_out())
@@ -27,6 +27,7 @@ async def list_roles(_: Reader) -> Response:
 
 @router.post(
     "",
+    summary="Grant a role",
     status_code=201,
     responses=responses(201, {"model": UserOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(GrantIn, {"user_id": 7, "role": "trader", "portfolios": None}),
@@ -41,6 +42,7 @@ async def grant_role(
 
 @router.patch(
     "/{user_id}",
+    summary="Update a user's role",
     responses=responses(200, {"model": UserOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(GrantPatch, {"role": "risk"}),
 )

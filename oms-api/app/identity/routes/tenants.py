@@ -28,6 +28,7 @@ _EXAMPLE = {"name": "Alpha Capital", "slug": "alpha"}
 
 @router.post(
     "",
+    summary="Create a tenant",
     status_code=201,
     responses=responses(201, {"model": TenantMadeOut}, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(TenantIn, _EXAMPLE),
@@ -45,7 +46,9 @@ async def make_tenant(
     )
 
 
-@router.get("", responses=responses(200, {"model": list[TenantListed]}, headers=NEXT_HEADER))
+@router.get(
+    "", summary="List tenants", responses=responses(200, {"model": list[TenantListed]}, headers=NEXT_HEADER)
+)
 async def list_tenants(
     caller: Reader,
     query: Annotated[PageQuery, Query()],
@@ -64,7 +67,9 @@ async def list_tenants(
     return answer(list(map(service.listed_facts, page)), headers=link(request, cursor))
 
 
-@router.get("/{slug}", responses=responses(200, {"model": TenantOut | TenantListed}, 404))
+@router.get(
+    "/{slug}", summary="Get a tenant", responses=responses(200, {"model": TenantOut | TenantListed}, 404)
+)
 async def get_tenant(caller: Reader, slug: TheSlug, readers: TheReaders) -> Response:
     """One's own tenant, or for the installation's own key what the directory shows of another."""
     found = await readers.run(lambda connection: service.seen_tenant(connection, caller, slug))
@@ -73,6 +78,7 @@ async def get_tenant(caller: Reader, slug: TheSlug, readers: TheReaders) -> Resp
 
 @router.patch(
     "/{slug}",
+    summary="Update a tenant",
     responses=responses(
         200, {"model": TenantOut | TenantListed}, 404, 409, 413, 415, headers=REPLAYED_HEADER
     ),

@@ -18,7 +18,7 @@ from app.wire.body import documented_body, json_body
 from app.wire.dependencies import TheCursors, TheReaders
 from app.wire.lists import link
 
-router = APIRouter(prefix="/users", tags=["people"])
+router = APIRouter(prefix="/users", tags=["users and roles"])
 
 Reader = Annotated[Caller, Depends(allowed(Operation.READ_PEOPLE))]
 Manager = Annotated[Caller, Depends(allowed(Operation.MANAGE_PEOPLE))]
@@ -35,6 +35,7 @@ _EXAMPLE = {
 
 @router.post(
     "",
+    summary="Create a user",
     status_code=201,
     responses=responses(201, {"model": UserOut}, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(UserIn, _EXAMPLE),
@@ -47,7 +48,7 @@ async def make_user(
     return answered(await service.create_user(administration, sent.asking(caller, body), body.wanted()))
 
 
-@router.get("", responses=responses(200, {"model": list[UserOut]}, headers=NEXT_HEADER))
+@router.get("", summary="List users", responses=responses(200, {"model": list[UserOut]}, headers=NEXT_HEADER))
 async def list_users(
     caller: Reader,
     query: Annotated[UserQuery, Query()],
@@ -68,7 +69,7 @@ async def list_users(
     return answer(page, headers=link(request, cursors.make(tenant_id, _USERS, last) if more else None))
 
 
-@router.get("/{user_id}", responses=responses(200, {"model": UserOut}, 404))
+@router.get("/{user_id}", summary="Get a user", responses=responses(200, {"model": UserOut}, 404))
 async def get_user(caller: Reader, user_id: TheUser, readers: TheReaders) -> Response:
     """One user."""
 
@@ -82,6 +83,7 @@ async def get_user(caller: Reader, user_id: TheUser, readers: TheReaders) -> Res
 
 @router.patch(
     "/{user_id}",
+    summary="Update a user",
     responses=responses(200, {"model": UserOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(UserPatch, {"role": "approver"}),
 )

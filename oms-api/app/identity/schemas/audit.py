@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from app.audit.queries.trail import TrailFilter
 from app.audit.rules.chain import ChainedEntry
-from app.wire.lists import Cursor, Limit, When
+from app.wire.lists import Cursor, Limit, Period, When
 from app.wire.pages import DEFAULT_LIMIT
 
 
@@ -20,7 +20,7 @@ def _printable(value: str) -> str:
 Sought = Annotated[str, Field(min_length=1, max_length=400), AfterValidator(_printable)]
 
 
-class AuditQuery(BaseModel):
+class AuditQuery(Period):
     """Which entries, and where the page begins."""
 
     model_config = ConfigDict(extra="forbid")

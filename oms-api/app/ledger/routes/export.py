@@ -21,6 +21,7 @@ Auditor = Annotated[Caller, Depends(allowed(Operation.EXPORT_LEDGER))]
 
 @router.get(
     "/export",
+    summary="Export the ledger",
     response_class=Response,
     responses=responses(
         200, lines_described("The ledger as JSON Lines", '{"tenant_id":1,"trade_id":"T…",…}')
@@ -38,6 +39,7 @@ async def export_ledger(caller: Auditor, readers: TheReaders) -> Response:
 
 @router.get(
     "/heads",
+    summary="Get the ledger heads",
     response_class=Response,
     responses=responses(
         200, lines_described("Heads as JSON Lines", '{"tenant":1,"portfolio":7,"sequence":3,…}')

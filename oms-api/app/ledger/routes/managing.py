@@ -23,6 +23,7 @@ _EXAMPLE = {"name": "Growth", "base_currency": "USD", "opening_cash": "1000000.0
 
 @router.post(
     "",
+    summary="Create a portfolio",
     status_code=201,
     responses=responses(201, {"model": SummaryOut}, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(PortfolioIn, _EXAMPLE),
@@ -43,6 +44,7 @@ async def make_portfolio(
 
 @router.patch(
     "/{name}",
+    summary="Rename a portfolio",
     responses=responses(200, {"model": SummaryOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(PortfolioPatch, {"name": "Growth and Income"}),
 )

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from sqlalchemy import Connection
 
 from app.identity.dependencies import Reader
@@ -19,7 +19,7 @@ from app.market_data.dependencies import TheMarket
 from app.text import name_key
 from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.dependencies import TheClock, TheCursors, TheReaders
-from app.wire.fields import Wanted
+from app.wire.fields import Wanted, capitals, lower_case
 from app.wire.lists import Cursor, Limit, link
 from app.wire.pages import DEFAULT_LIMIT
 
@@ -27,7 +27,8 @@ router = APIRouter(tags=["positions"])
 
 _LISTED = "positions"
 _BETWEEN = "\n"  # parts a place in the list; no name, symbol or product holds it
-Product = Annotated[str, Field(max_length=8, pattern=r"^[A-Z0-9_-]*$")]
+PositionSide = Annotated[Literal["long", "short"], BeforeValidator(lower_case)]
+Product = Annotated[str, BeforeValidator(capitals), Field(max_length=8, pattern=r"^[A-Z0-9_-]*$")]
 
 
 class PositionsQuery(BaseModel):
@@ -38,7 +39,7 @@ class PositionsQuery(BaseModel):
     portfolio: Wanted | None = None
     symbol: Symbol | None = None
     product: Product | None = None
-    side: Literal["long", "short"] | None = None
+    side: PositionSide | None = None
     include_closed: bool = Field(False, description="Flat positions too: they keep what they realised")
     limit: Limit = DEFAULT_LIMIT
     cursor: Cursor | None = None
@@ -58,7 +59,11 @@ class ProductQuery(BaseModel):
     product: Product | None = None
 
 
-@router.get("/positions", responses=responses(200, {"model": list[HeldPositionOut]}, headers=NEXT_HEADER))
+@router.get(
+    "/positions",
+    summary="List positions",
+    responses=responses(200, {"model": list[HeldPositionOut]}, headers=NEXT_HEADER),
+)
 async def list_positions(
     caller: Reader, query: Annotated[PositionsQuery, Query()], readers: TheReaders, market: TheMarket,
     cursors: TheCursors, now: TheClock, exits: TheExits, request: Request,
@@ -78,7 +83,11 @@ async def list_positions(
     return answer(list(map(held_position_out, page)), headers=link(request, cursor))
 
 
-@router.get("/positions/{portfolio}/{symbol:path}", responses=responses(200, {"model": HeldPositionOut}, 404))
+@router.get(
+    "/positions/{portfolio}/{symbol:path}",
+    summary="Get a position",
+    responses=responses(200, {"model": HeldPositionOut}, 404),
+)
 async def get_position(
     caller: Reader, portfolio: Annotated[Wanted, Path()], symbol: Annotated[Symbol, Path()],
     query: Annotated[ProductQuery, Query()], readers: TheReaders, market: TheMarket, now: TheClock,

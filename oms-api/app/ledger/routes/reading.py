@@ -1,8 +1,9 @@
 """Trades and portfolios, read."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -24,9 +25,9 @@ from app.ledger.service import reading
 from app.ledger.service.reading import AsOf, Statement
 from app.text import clean_text, name_key
 from app.wire.answers import NEXT_HEADER, answer, responses
-from app.wire.dependencies import TheCursors, TheReaders
-from app.wire.fields import Wanted
-from app.wire.lists import Count, Cursor, Limit, When, is_plain_integer, link, parse_instant
+from app.wire.dependencies import TheClock, TheCursors, TheReaders
+from app.wire.fields import Side, Wanted
+from app.wire.lists import Count, Cursor, Limit, Period, When, is_plain_integer, link, parse_instant
 from app.wire.pages import DEFAULT_LIMIT, MOST_SKIP
 
 router = APIRouter()
@@ -37,7 +38,7 @@ MOST_NAME = 400
 _BY_TRADE_ID, _BY_SEQUENCE, _PORTFOLIOS = "trades", "trades of a portfolio", "portfolios"
 
 
-class TradeQuery(BaseModel):
+class TradeQuery(Period):
     """Which trades, and where the page begins."""
 
     model_config = ConfigDict(extra="forbid")
@@ -49,7 +50,7 @@ class TradeQuery(BaseModel):
     cursor: Cursor | None = None
     symbol: Symbol | None = None
     portfolio: Wanted | None = None
-    side: Literal["BUY", "SELL"] | None = None
+    side: Side | None = None
     user: Wanted | None = None
     since: When | None = Field(None, alias="from", description="Recorded at this instant or later")
     until: When | None = Field(None, alias="to", description="Recorded before this instant")
@@ -92,6 +93,7 @@ class PortfolioQuery(BaseModel):
 
 @router.get(
     "/trades",
+    summary="List trades",
     tags=["trades"],
     responses=responses(200, {"model": list[TradeOut]}, headers=NEXT_HEADER),
 )
@@ -118,7 +120,12 @@ async def list_trades(
     return answer(list(map(_listed, page)), headers=link(request, cursor))
 
 
-@router.get("/trades/{trade_id}", tags=["trades"], responses=responses(200, {"model": TradeOut}, 404))
+@router.get(
+    "/trades/{trade_id}",
+    summary="Get a trade",
+    tags=["trades"],
+    responses=responses(200, {"model": TradeOut}, 404),
+)
 async def get_trade(caller: Reader, trade_id: Annotated[Wanted, Path()], readers: TheReaders) -> Response:
     """One trade."""
     found = await readers.run(
@@ -128,15 +135,21 @@ async def get_trade(caller: Reader, trade_id: Annotated[Wanted, Path()], readers
     return answer(_listed(found))
 
 
-@router.get("/portfolio/{name}", tags=["portfolios"], responses=responses(200, {"model": PortfolioOut}, 404))
+@router.get(
+    "/portfolio/{name}",
+    summary="Get a portfolio with its positions",
+    tags=["portfolios"],
+    responses=responses(200, {"model": PortfolioOut}, 404),
+)
 async def get_portfolio(
     caller: Reader,
     name: Annotated[str, Path(json_schema_extra={"maxLength": MOST_NAME})],
     readers: TheReaders,
     query: Annotated[MomentQuery, Query()],
+    now: TheClock,
 ) -> Response:
     """A portfolio with its positions, now or exactly as it stood."""
-    wanted, moment = wanted_name(name), _as_of(query.as_of)
+    wanted, moment = wanted_name(name), _as_of(query.as_of, now())
     if not caller.sees(name_key(wanted)):
         moment = None  # the same work as for the caller's own, and not a word of where this one ends
     found = await readers.run(
@@ -149,6 +162,7 @@ async def get_portfolio(
 
 @router.get(
     "/portfolios",
+    summary="List portfolios",
     tags=["portfolios"],
     responses=responses(200, {"model": list[str] | list[SummaryOut]}, headers=NEXT_HEADER),
 )
@@ -224,13 +238,17 @@ def _position_name(symbol: str, product: str) -> str:
     return f"{symbol} {product}" if product else symbol
 
 
-def _as_of(text: str | None) -> AsOf | None:
+def _as_of(text: str | None, now: datetime) -> AsOf | None:
     if text is None:
         return None
     if is_plain_integer(text):
         return int(text)
     try:
-        return parse_instant(text)
+        instant = parse_instant(text)
     except ValueError:
         message = "Give a sequence number, or an instant with its offset such as 2026-11-20T16:00:00Z."
         raise Invalid("as_of cannot be read.", [FieldError("as_of", message, "as_of")]) from None
+    if instant > now:
+        message = "Must not be in the future."
+        raise Invalid("as_of is in the future.", [FieldError("as_of", message, "future")])
+    return instant

@@ -47,6 +47,7 @@ _REPLAY = ((REPLAYED.lower().encode(), b"true"),)
 
 @router.post(
     "/trade",
+    summary="Report a trade",
     status_code=201,
     responses=responses(201, {"model": RecordedOut}, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(TradeIn, TRADE_EXAMPLE),
@@ -59,6 +60,7 @@ async def report_trade(caller: Reporter, desk: TheDesk, key: IdempotencyKey, req
 
 @router.post(
     "/trades:batch",
+    summary="Report up to 1,000 trades",
     status_code=200,
     responses=responses(200, {"model": OutcomesOut}, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(BatchIn, {"trades": [TRADE_EXAMPLE]}),
@@ -79,6 +81,7 @@ async def report_trades(
 
 @router.post(
     "/trades/{trade_id}:reverse",
+    summary="Reverse a trade",
     status_code=201,
     responses=responses(201, {"model": RecordedOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(ReversalIn, {"reason": "Reported twice"}),

@@ -15,9 +15,9 @@ class Level(NamedTuple):
 
 _CENT = Decimal("0.01")
 _PAISE = Decimal("0.05")
-# Roughly where these stood in November 2026; nothing depends on their being right.
+# Roughly where these stood in November 2026; AAPL where QUICKSTART trades it, so that its first P&L is small.
 _STOCKS = {
-    "AAPL": "272", "ADBE": "355", "AMD": "235", "AMZN": "228", "AVGO": "352", "BA": "198", "BAC": "52",
+    "AAPL": "178", "ADBE": "355", "AMD": "235", "AMZN": "228", "AVGO": "352", "BA": "198", "BAC": "52",
     "BRK.B": "508", "CAT": "555", "COST": "905", "CRM": "248", "CSCO": "76", "CVX": "152", "DIS": "108",
     "GE": "302", "GOOG": "285", "GOOGL": "284", "GS": "795", "HD": "358", "IBM": "302", "INTC": "37",
     "JNJ": "198", "JPM": "308", "KO": "71", "LLY": "1025", "MA": "540", "MCD": "308", "META": "605",

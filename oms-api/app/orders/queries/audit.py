@@ -30,6 +30,7 @@ class Booked(NamedTuple):
     trade_order_id: str | None
     trade_quantity: Decimal | None
     trade_gmv: Decimal | None
+    note: str | None = None
 
 
 def every_order(connection: Connection) -> Iterator[Order]:
@@ -54,7 +55,7 @@ def every_execution(connection: Connection) -> Iterator[Booked]:
     here = _EXECUTIONS.c
     same = and_(_TRADES.c.tenant_id == here.tenant_id, _TRADES.c.trade_id == here.trade_id)
     columns: list[Any] = [here.tenant_id, here.order_id, here.execution_id, here.quantity, here.value]
-    columns += [here.trade_id, _TRADES.c.order_id, _TRADES.c.quantity, _TRADES.c.gmv]
+    columns += [here.trade_id, _TRADES.c.order_id, _TRADES.c.quantity, _TRADES.c.gmv, here.note]
     joined = _EXECUTIONS.outerjoin(_TRADES, same)
     statement = select(*columns).select_from(joined).order_by(here.tenant_id, here.order_id)
     for row in connection.execute(statement, execution_options=_CHUNK):

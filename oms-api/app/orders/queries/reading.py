@@ -32,7 +32,7 @@ class Listed(NamedTuple):
 class OrderFilter(NamedTuple):
     """Which orders; None is any. `user` is whom the ticket names, or the person who placed it."""
 
-    status: Status | None = None
+    statuses: tuple[Status, ...] | None = None
     is_open: bool | None = None
     symbol: str | None = None
     portfolio_key: str | None = None
@@ -63,8 +63,9 @@ def list_orders(
     conditions = [ORDERS.c.tenant_id == tenant_id, *_conditions(tenant_id, wanted)]
     if after is not None:
         conditions.append(ORDERS.c.id < after)
-    if wanted.user is not None:
-        conditions = [ORDERS.c.id.in_(_of_user(wanted.user, conditions, limit))]
+    if alternatives := _alternatives(wanted):
+        choices = [[one, *conditions] for one in alternatives]
+        conditions = [ORDERS.c.id.in_(_newest_of_each(choices, limit))]
     elif _is_of_open(wanted):
         conditions = [ORDERS.c.id.in_(select(ORDERS.c.id).where(*conditions))]
     statement = orders_of(tenant_id).where(*conditions).order_by(ORDERS.c.id.desc()).limit(limit)
@@ -111,7 +112,6 @@ def fills_of(connection: Connection, tenant_id: int, order_id: str) -> list[Exec
 
 def _conditions(tenant_id: int, wanted: OrderFilter) -> list[Any]:
     equal = {
-        ORDERS.c.status: wanted.status,
         ORDERS.c.symbol: wanted.symbol,
         ORDERS.c.side: wanted.side,
         ORDERS.c.strategy: wanted.strategy,
@@ -124,8 +124,7 @@ def _conditions(tenant_id: int, wanted: OrderFilter) -> list[Any]:
         conditions.append(_in_portfolios(tenant_id, sorted(wanted.portfolios)))
     if wanted.is_open is not None:
         conditions.append(IS_OPEN if wanted.is_open else IS_FINAL)
-    if wanted.status is not None and wanted.status is not Status.FILLED:  # what the index's condition says
-        conditions.append(IS_UNFILLED if wanted.status in FINAL else IS_OPEN)
+    conditions += _status_conditions(wanted.statuses)
     if wanted.since is not None:  # ids begin with the time
         conditions.append(ORDERS.c.id >= _first_id_at(wanted.since))
     if wanted.until is not None:
@@ -133,18 +132,38 @@ def _conditions(tenant_id: int, wanted: OrderFilter) -> list[Any]:
     return conditions
 
 
+def _status_conditions(statuses: tuple[Status, ...] | None) -> list[Any]:
+    """Return the condition on the status, with the condition of the index that finds it."""
+    if statuses is None:
+        return []
+    wanted = ORDERS.c.status.in_(statuses) if len(statuses) > 1 else ORDERS.c.status == statuses[0]
+    if Status.FILLED in statuses:
+        return [wanted]
+    return [wanted, IS_UNFILLED if FINAL & set(statuses) else IS_OPEN]
+
+
 def _is_of_open(wanted: OrderFilter) -> bool:
     """Tell whether open orders are asked for, which are few: found first, and then put in order."""
-    return bool(wanted.is_open) or (wanted.status is not None and wanted.status not in FINAL)
+    return bool(wanted.is_open) or (wanted.statuses is not None and not FINAL & set(wanted.statuses))
 
 
-def _of_user(user: str, conditions: list[Any], limit: int) -> Any:  # a statement
-    """Return the ids of the newest orders that name the user, and of those that the person placed: each has
-    its index, and no database uses both for one sorted list.
+def _alternatives(wanted: OrderFilter) -> list[Any]:
+    """Return the conditions of which an order meets one, where each has an index of its own."""
+    if wanted.user is not None:
+        return [column == wanted.user for column in (ORDERS.c.user_id, ORDERS.c.actor)]
+    statuses = wanted.statuses or ()
+    if len(statuses) > 1 and FINAL.issuperset(statuses):
+        return [ORDERS.c.status == status for status in statuses]
+    return []
+
+
+def _newest_of_each(choices: list[list[Any]], limit: int) -> Any:  # a statement
+    """Return the ids of the newest orders of each choice of conditions: each choice has its index, and no
+    database uses several for one sorted list.
     """
     newest = (
-        select(ORDERS.c.id).where(column == user, *conditions).order_by(ORDERS.c.id.desc()).limit(limit)
-        for column in (ORDERS.c.user_id, ORDERS.c.actor)
+        select(ORDERS.c.id).where(*conditions).order_by(ORDERS.c.id.desc()).limit(limit)
+        for conditions in choices
     )
     return union(*(select(found.subquery().c.id) for found in newest))
 

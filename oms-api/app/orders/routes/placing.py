@@ -54,6 +54,7 @@ OrderId = Annotated[Wanted, Path(max_length=32)]
 
 @router.post(
     "/orders",
+    summary="Place an order",
     status_code=201,
     responses=responses(201, {"model": OrderOut}, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(TicketIn, TICKET_EXAMPLE),
@@ -69,6 +70,7 @@ async def place_order(caller: Placer, desk: TheOrderDesk, key: IdempotencyKey, r
 
 @router.post(
     "/orders:group",
+    summary="Place an OCO or OTO group",
     status_code=201,
     responses=responses(201, {"model": OrdersOut}, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(GroupIn, _PAIR),
@@ -93,6 +95,7 @@ async def place_group(
 
 @router.post(
     "/orders:preview",
+    summary="Preview an order",
     status_code=200,
     responses=responses(200, {"model": PreviewOut}, 413, 415),
     openapi_extra=documented_body(TicketIn, TICKET_EXAMPLE),
@@ -112,6 +115,7 @@ async def preview_order(
 
 @router.post(
     "/orders:cancel-all",
+    summary="Cancel all matching orders",
     status_code=200,
     responses=responses(200, {"model": OrdersOut}, 404, 413, 415),
     openapi_extra=documented_body(CancelAllIn, {"symbol": "AAPL"}),
@@ -128,6 +132,7 @@ async def cancel_all(
 
 @router.post(
     "/orders/{order_id}/cancel",
+    summary="Cancel an order",
     status_code=200,
     responses=responses(200, {"model": OrderOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(CancelIn, {"reason": "Changed my mind"}, required=False),
@@ -146,6 +151,7 @@ async def cancel_order(
 
 @router.patch(
     "/orders/{order_id}",
+    summary="Replace an order",
     status_code=200,
     responses=responses(200, {"model": OrderOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(ChangesIn, {"quantity": "20"}),
@@ -166,6 +172,7 @@ async def replace_order(
 
 @router.post(
     "/positions:close",
+    summary="Close a position",
     status_code=201,
     responses=responses(201, {"model": OrderOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(CloseIn, {"portfolio_name": "Growth", "symbol": "AAPL"}),

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection
 
@@ -15,15 +15,14 @@ from app.orders.queries import reading as queries
 from app.orders.queries.reading import Listed, OrderFilter
 from app.orders.rules.outcomes import Shown
 from app.orders.rules.rows import ExecutionRow, Move
-from app.orders.rules.values import Status
-from app.orders.schemas.asked import Side
+from app.orders.rules.values import FINAL, Status
 from app.orders.schemas.other_names import OTHER_FILTERS
 from app.orders.schemas.shown import OrderDetailOut, OrderOut, order_out
 from app.text import name_key
 from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.dependencies import TheCursors, TheReaders
-from app.wire.fields import Wanted, capitals
-from app.wire.lists import Cursor, Limit, When, link
+from app.wire.fields import Side, Wanted
+from app.wire.lists import Cursor, Limit, Period, When, link
 from app.wire.pages import DEFAULT_LIMIT
 from app.wire.problems import UNKNOWN_FIELD
 
@@ -32,24 +31,43 @@ router = APIRouter(tags=["orders"])
 _LIST = "orders"
 
 
-def _status(value: Any) -> Any:  # whatever the query holds
+# What other systems call a status, and which of ours it selects.
+STATUSES_BY_NAME: dict[str, tuple[Status, ...]] = {
+    **{str(status): (status,) for status in Status},
+    "CANCELLED": (Status.CANCELED,),
+    "PENDING": tuple(status for status in Status if status not in FINAL),
+    "REJECTED": (Status.REJECTED, Status.DENIED),
+}
+
+
+def _status_name(value: Any) -> str:  # whatever the query holds
     if value in {"open", "closed", "all"}:
         message = "For working orders send open=true, for those that are over open=false, for all neither."
         raise PydanticCustomError("order_status", "{message}", {"message": message})
-    return capitals(value)
+    name = str(value).upper()
+    if name not in STATUSES_BY_NAME:
+        message = f"Must be one of {', '.join(sorted(STATUSES_BY_NAME))}."
+        raise PydanticCustomError("order_status", "{message}", {"message": message})
+    return name
 
 
-WantedStatus = Annotated[Status, BeforeValidator(_status)]
+WantedStatus = Annotated[
+    str,
+    BeforeValidator(_status_name),
+    WithJsonSchema({"type": "string", "enum": sorted(STATUSES_BY_NAME)}),
+]
 
 
-class OrderQuery(BaseModel):
+class OrderQuery(Period):
     """Which orders, and where the page begins."""
 
     model_config = ConfigDict(extra="forbid")
 
     limit: Limit = DEFAULT_LIMIT
     cursor: Cursor | None = None
-    status: WantedStatus | None = None
+    status: WantedStatus | None = Field(
+        None, description="In any case. `rejected` finds denied orders too, `pending` all open orders"
+    )
     open: bool | None = Field(None, description="true: what may still fill; false: what is over")
     symbol: Symbol | None = None
     portfolio: Wanted | None = None
@@ -71,7 +89,7 @@ class OrderQuery(BaseModel):
     def filter(self, portfolios: frozenset[str] | None) -> OrderFilter:
         """Return the conditions, without the page; `portfolios` is what the caller is narrowed to."""
         return OrderFilter(
-            status=self.status,
+            statuses=None if self.status is None else STATUSES_BY_NAME[self.status],
             is_open=self.open,
             symbol=self.symbol,
             portfolio_key=None if self.portfolio is None else name_key(self.portfolio.strip()),
@@ -85,7 +103,9 @@ class OrderQuery(BaseModel):
         )
 
 
-@router.get("/orders", responses=responses(200, {"model": list[OrderOut]}, headers=NEXT_HEADER))
+@router.get(
+    "/orders", summary="List orders", responses=responses(200, {"model": list[OrderOut]}, headers=NEXT_HEADER)
+)
 async def list_orders(
     caller: Reader, query: Annotated[OrderQuery, Query()], readers: TheReaders, cursors: TheCursors,
     request: Request,
@@ -103,7 +123,11 @@ async def list_orders(
     return answer([_told(one) for one in page], headers=link(request, cursor))
 
 
-@router.get("/orders/{order_id}", responses=responses(200, {"model": OrderDetailOut}, 404))
+@router.get(
+    "/orders/{order_id}",
+    summary="Get an order with its history",
+    responses=responses(200, {"model": OrderDetailOut}, 404),
+)
 async def get_order(
     caller: Reader, order_id: Annotated[Wanted, Path(max_length=32)], readers: TheReaders
 ) -> Response:

@@ -16,6 +16,7 @@ COLUMNS = Order._fields
 MUTABLE = (
     *("quantity", "status", "filled_quantity", "filled_value", "is_triggered", "trail_level", "replaced_by"),
     *("parent_id", "denial", "broker_order_id", "event_count", "updated_at", "accepted_at"),
+    *("limit_price", "stop_price"),  # of a held exit, when the tick of its instrument has changed
 )
 _AMOUNTS = frozenset(
     {

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+from app.brokers.rules.values import PAPER_TIMES_IN_FORCE
 from app.errors import FieldError
 from app.orders.rules.values import OrderType, Ticket, TimeInForce
 
@@ -18,8 +19,9 @@ _ALLOWED = {
     **_NEEDED,
     OrderType.TRAILING_STOP: frozenset({"trail_amount", "trail_percent"}),
 }
-_AUCTION = frozenset({TimeInForce.OPG, TimeInForce.CLS})
+_TIMES = ", ".join(one for one in TimeInForce if one in PAPER_TIMES_IN_FORCE)
 _HUNDRED = Decimal(100)
+_LIMIT_AT_STOP = "Must be at the stop price or beyond it: at most the stop of a SELL, at least that of a BUY."
 
 
 def order_type(word: str) -> OrderType:
@@ -96,9 +98,9 @@ def _time_errors(ticket: Ticket) -> list[FieldError]:
         other = "Only GTD has expires_at: leave it out, or send time_in_force GTD."
         message = "GTD needs expires_at." if is_dated else other
         return [FieldError("expires_at", message, "expires_at")]
-    if ticket.time_in_force in _AUCTION and ticket.type not in {OrderType.MARKET, OrderType.LIMIT}:
-        message = f"{ticket.time_in_force} is for MARKET and LIMIT orders."
-        return [FieldError("time_in_force", message, "not_of_this_type")]
+    if ticket.time_in_force not in PAPER_TIMES_IN_FORCE:
+        message = f"The paper market has no {ticket.time_in_force}. Send one of {_TIMES}."
+        return [FieldError("time_in_force", message, "not_of_this_venue")]
     return []
 
 
@@ -114,7 +116,26 @@ def _leg_errors(ticket: Ticket) -> list[FieldError]:
         errors.append(_misplaced("take_profit.limit_price", "There is no profit at that price."))
     if stop is not None and entry is not None and not _beyond(ticket.side, entry, stop):
         errors.append(_misplaced("stop_loss.stop_price", "It would be reached at the entry."))
+    limit = ticket.stop_loss.limit_price if ticket.stop_loss else None
+    if stop is not None and limit is not None and _is_short_of_stop(_other(ticket.side), stop, limit):
+        errors.append(_misplaced("stop_loss.limit_price", _LIMIT_AT_STOP))
     return errors
+
+
+def exit_errors(ticket: Ticket) -> list[FieldError]:
+    """Return what is wrong with a stop-limit that protects: between stop and limit it would never fill."""
+    stop, limit = ticket.stop_price, ticket.limit_price
+    if stop is None or limit is None or not _is_short_of_stop(ticket.side, stop, limit):
+        return []
+    return [_misplaced("limit_price", _LIMIT_AT_STOP)]
+
+
+def _is_short_of_stop(side: str, stop: Decimal, limit: Decimal) -> bool:
+    return limit > stop if side == "SELL" else limit < stop
+
+
+def _other(side: str) -> str:
+    return "SELL" if side == "BUY" else "BUY"
 
 
 def _beyond(side: str, better: Decimal, worse: Decimal) -> bool:

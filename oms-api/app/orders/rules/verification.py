@@ -21,15 +21,21 @@ class OrderCheck(StrEnum):
     TRADE = "execution"
 
 
+# Notes of executions that a broker reported beyond the order's quantity, or after it was rejected.
+_BEYOND = frozenset({"over", "stray"})
+
+
 class Filled(NamedTuple):
-    """What executions add up to: units, and their value."""
+    """What executions add up to: units, their value, and whether a broker reported some beyond the order."""
 
     quantity: Decimal = ZERO
     value: Decimal = ZERO
+    is_beyond: bool = False
 
     def plus(self, other: "Filled") -> "Filled":
         """Return the sum."""
-        return Filled(self.quantity + other.quantity, self.value + other.value)
+        is_beyond = self.is_beyond or other.is_beyond
+        return Filled(self.quantity + other.quantity, self.value + other.value, is_beyond)
 
 
 def examine_history(order: Order, moves: Sequence[Move]) -> list[Finding]:
@@ -56,6 +62,19 @@ def examine_quantity(order: Order) -> list[Finding]:
     if order.status not in OPEN or order.filled_quantity < order.quantity:
         return []
     expected = f"less than {fixed(order.quantity)} while {order.status}"
+    return [Finding(OrderCheck.QUANTITY, "filled_quantity", fixed(order.filled_quantity), expected)]
+
+
+def filled_by(quantity: Decimal, value: Decimal, note: str | None) -> Filled:
+    """Return what one execution filled."""
+    return Filled(quantity, value, note in _BEYOND)
+
+
+def examine_most(order: Order, filled: Filled) -> list[Finding]:
+    """Return a finding where more is filled than was ordered, unless a broker reported an overfill."""
+    if order.filled_quantity <= order.quantity or filled.is_beyond:
+        return []
+    expected = f"at most {fixed(order.quantity)}"
     return [Finding(OrderCheck.QUANTITY, "filled_quantity", fixed(order.filled_quantity), expected)]
 
 

@@ -20,7 +20,7 @@ from app.orders.rules.values import (
     TimeInForce,
 )
 from app.orders.schemas.other_names import OTHER_NAMES
-from app.wire.fields import PositiveAmount, capitals
+from app.wire.fields import PositiveAmount, Side, capitals
 from app.wire.lists import parse_instant
 
 ID_LENGTH = 100
@@ -56,7 +56,6 @@ WrittenType = Annotated[
     BeforeValidator(_type),
     WithJsonSchema({"type": "string", "enum": [str(one) for one in _TYPES]}),
 ]
-Side = Annotated[Literal["BUY", "SELL"], BeforeValidator(capitals)]
 Product = Annotated[Literal["CNC", "MIS", "NRML"], BeforeValidator(capitals)]
 WrittenTime = Annotated[TimeInForce, BeforeValidator(capitals)]
 Moment = Annotated[datetime, BeforeValidator(_moment)]
@@ -70,7 +69,9 @@ class TakeProfitIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    limit_price: PositiveAmount
+    limit_price: PositiveAmount = Field(
+        description="Limit price of the order that takes the profit", examples=["190.00"]
+    )
 
 
 class StopLossIn(BaseModel):
@@ -78,8 +79,14 @@ class StopLossIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    stop_price: PositiveAmount
-    limit_price: PositiveAmount | None = None
+    stop_price: PositiveAmount = Field(
+        description="Price at which the exit is triggered", examples=["160.00"]
+    )
+    limit_price: PositiveAmount | None = Field(
+        None,
+        description="Worst price of the exit. Without it, a market order",
+        examples=["159.50"],
+    )
 
 
 class TicketIn(BaseModel):
@@ -92,28 +99,61 @@ class TicketIn(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     OTHER_NAMES: ClassVar[Mapping[str, str]] = OTHER_NAMES
 
-    portfolio_name: PortfolioName
-    symbol: Symbol
-    side: Side
-    quantity: PositiveAmount | None = None
-    type: WrittenType
-    limit_price: PositiveAmount | None = None
-    stop_price: PositiveAmount | None = None
-    trail_amount: PositiveAmount | None = None
-    trail_percent: PositiveAmount | None = Field(None, description="5 is 5%")
-    notional: PositiveAmount | None = None
-    time_in_force: WrittenTime = TimeInForce.DAY
-    expires_at: Moment | None = Field(None, description="When a GTD order ends")
-    client_order_id: ClientOrderId | None = Field(None, description="Names one order of the tenant")
-    product: Product | None = None
-    extended_hours: bool = Field(False, strict=True)
-    take_profit: TakeProfitIn | None = None
-    stop_loss: StopLossIn | None = None
-    reason: Why = None
-    strategy: Optional = None
-    user_id: Optional = None
+    portfolio_name: PortfolioName = Field(
+        description="Name of the portfolio that trades, in any case", examples=["Growth"]
+    )
+    symbol: Symbol = Field(description="Symbol of the instrument, in any case", examples=["AAPL"])
+    side: Side = Field(description="`BUY` or `SELL`, in any case", examples=["BUY"])
+    quantity: PositiveAmount | None = Field(
+        None, description="Units to trade. Give either `quantity` or `notional`", examples=["10"]
+    )
+    type: WrittenType = Field(description="Order type, in any case", examples=["LIMIT"])
+    limit_price: PositiveAmount | None = Field(
+        None, description="Worst price that a limit order accepts", examples=["175.00"]
+    )
+    stop_price: PositiveAmount | None = Field(
+        None, description="Price at which a stop order is triggered", examples=["170.00"]
+    )
+    trail_amount: PositiveAmount | None = Field(
+        None, description="Distance of a trailing stop from the best price, per unit", examples=["2.50"]
+    )
+    trail_percent: PositiveAmount | None = Field(
+        None, description="Distance of a trailing stop from the best price: 5 is 5%", examples=["5"]
+    )
+    notional: PositiveAmount | None = Field(
+        None, description="Value to trade, in the instrument's currency", examples=["1750.00"]
+    )
+    time_in_force: WrittenTime = Field(
+        TimeInForce.DAY, description="How long the order stays open", examples=["DAY"]
+    )
+    expires_at: Moment | None = Field(
+        None, description="When a GTD order expires", examples=["2026-12-31T21:00:00Z"]
+    )
+    client_order_id: ClientOrderId | None = Field(
+        None, description="Your own id of the order, unique in the tenant", examples=["rebalance-1"]
+    )
+    product: Product | None = Field(
+        None,
+        description="Product of an Indian broker",
+        examples=["CNC"],
+    )
+    extended_hours: bool = Field(
+        False, strict=True, description="Also trade outside of regular hours", examples=[False]
+    )
+    take_profit: TakeProfitIn | None = Field(
+        None, description="Exit at a profit", examples=[{"limit_price": "190.00"}]
+    )
+    stop_loss: StopLossIn | None = Field(
+        None, description="Exit at a loss", examples=[{"stop_price": "160.00"}]
+    )
+    reason: Why = Field(None, description="Why the order is placed", examples=["Rebalance"])
+    strategy: Optional = Field(None, description="Strategy that the order belongs to", examples=["momentum"])
+    user_id: Optional = Field(None, description="Person that the order is for", examples=["U123"])
     confirm_repeat: bool = Field(
-        False, strict=True, description="That a person means the same order a second time within seconds"
+        False,
+        strict=True,
+        description="Confirms that the same order is meant a second time within seconds",
+        examples=[True],
     )
 
     def ticket(self) -> Ticket:

@@ -19,26 +19,26 @@ _SAME = {
     "stoploss": "stop_loss",
 }
 _OTHERWISE = {
-    "order_class": "leave it out. take_profit and stop_loss make a bracket, POST /orders:group an OCO or OTO",
-    "trail": "send it as trail_amount or trail_percent",
-    "trailing_stoploss": "send an order of type TRAILING_STOP with trail_amount",
-    "validity_ttl": "send time_in_force GTD with expires_at",
-    "tag": "send it as strategy or client_order_id",
-    "exchange": "leave it out. PUT /instruments/{symbol} tells where a symbol is listed",
-    "variety": "leave it out. take_profit and stop_loss make a bracket",
-    "disclosed_quantity": "leave it out. All of an order is shown",
-    "percentage": "send quantity",
+    "order_class": "Leave it out. take_profit and stop_loss make a bracket, POST /orders:group a group.",
+    "trail": "Send it as trail_amount or trail_percent.",
+    "trailing_stoploss": "Send an order of type TRAILING_STOP with trail_amount.",
+    "validity_ttl": "Send time_in_force GTD with expires_at.",
+    "tag": "Send it as strategy or client_order_id.",
+    "exchange": "Leave it out. PUT /instruments/{symbol} tells where a symbol is listed.",
+    "variety": "Leave it out. take_profit and stop_loss make a bracket.",
+    "disclosed_quantity": "Leave it out. All of an order is shown.",
+    "percentage": "Send quantity.",
 }
 OTHER_NAMES: Mapping[str, str] = {
-    **{name: f"send it as {ours}" for name, ours in _SAME.items()},
+    **{name: f"Did you mean `{ours}`?" for name, ours in _SAME.items()},
     **_OTHERWISE,
 }
 OTHER_FILTERS: Mapping[str, str] = {
-    "symbols": "send one symbol",
-    "after": "send it as from",
-    "until": "send it as to",
-    "direction": "leave it out. The newest come first",
-    "nested": "leave it out. Legs are always shown in their order",
-    "portfolio_name": "send it as portfolio",
-    "user_id": "send it as user",
+    "symbols": "Send one symbol.",
+    "after": "Did you mean `from`?",
+    "until": "Did you mean `to`?",
+    "direction": "Leave it out. The newest come first.",
+    "nested": "Leave it out. Legs are always shown in their order.",
+    "portfolio_name": "Did you mean `portfolio`?",
+    "user_id": "Did you mean `user`?",
 }

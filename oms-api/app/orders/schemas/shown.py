@@ -24,7 +24,10 @@ class DenialOut(BaseModel):
     message: str
     limit: str | None
     asked: str | None
-    largest_passing: str
+    largest_passing: str | None = Field(
+        description="Null where a price is at fault; of a replacement a total"
+    )
+    nearest_price: str | None = Field(None, description="Where a price is at fault: the nearest that passes")
 
 
 class OrderOut(BaseModel):

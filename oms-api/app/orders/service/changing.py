@@ -1,22 +1,27 @@
 """Cancelling, replacing and expiring orders."""
 
+from decimal import Decimal
+
+from app.brokers.rules.trails import Trail, retrailed
 from app.clock import iso
 from app.errors import Invalid
+from app.ledger.rules.accounting import Side
 from app.ledger.service.commands import Origin
 from app.money import ZERO
 from app.orders.errors import OrderIsFinal, OrderIsPending
-from app.orders.rules.families import EXITS
+from app.orders.rules.families import EXITS, SHARING
 from app.orders.rules.making import end_of
 from app.orders.rules.outcomes import Changes
-from app.orders.rules.tickets import end_errors, shape_errors
+from app.orders.rules.tickets import end_errors, exit_errors, shape_errors
 from app.orders.rules.values import FINAL, Order, Role, Status, Ticket, TimeInForce
 from app.orders.service.commands import CancelAll, CancelOrder, Done, ReplaceOrder
-from app.orders.service.groups import after_fill, cancel, end
-from app.orders.service.judging import count_message
-from app.orders.service.placing import add, denied, repeated_request, send, shown
+from app.orders.service.groups import after_fill, cancel, deny, end
+from app.orders.service.judging import count_message, judged
+from app.orders.service.placing import add, repeated_request, send, shown, unsized
+from app.orders.service.protection import change_denial
 from app.orders.service.scene import Place, Scene
 from app.orders.service.trading import meet_arrivals
-from app.risk.rules.values import TradingState
+from app.risk.rules.values import Denial, TradingState
 
 _CARRIED = ("filled_quantity", "filled_value", "carried_quantity", "carried_value")
 _PENDING = frozenset({Status.PENDING_CANCEL, Status.PENDING_REPLACE})
@@ -69,7 +74,9 @@ def replace(scene: Scene, command: ReplaceOrder) -> Done:
         raise OrderIsPending(order.id, order.status)
     count_message(scene, origin, order)
     successor = add(scene, _successor(scene, order, command))
-    if _is_judged_now(scene, order, successor) and denied(scene, successor, order):
+    denial = _denial(scene, order, successor)
+    if denial is not None:
+        deny(scene, successor, denial, successor.created_at)
         nothing = dict.fromkeys(_CARRIED, ZERO)
         scene.blotter.replace(scene.blotter.get(order.tenant_id, successor.id), **nothing)
         return shown(scene, order.tenant_id, [successor.id])
@@ -96,12 +103,23 @@ def who(origin: Origin) -> str:
     return origin.actor or origin.source
 
 
-def _is_judged_now(scene: Scene, order: Order, successor: Order) -> bool:
-    """Tell whether risk judges the successor: not where nothing of it is left. What waits for its entry is
+def _denial(scene: Scene, order: Order, successor: Order) -> Denial | None:
+    """Return what keeps the successor from the order's place: of risk, or of the exits of its group."""
+    if not successor.leaves_quantity:
+        return None
+    if order.role not in EXITS and _is_judged_now(scene, order):
+        denial = unsized(successor) or judged(scene, successor, order)
+        if denial is not None:
+            return denial
+    return change_denial(scene, order, successor)
+
+
+def _is_judged_now(scene: Scene, order: Order) -> bool:
+    """Tell whether risk judges the successor. What waits for its entry is
     judged at its release; but a halt lets nothing be replaced.
     """
     waits = order.status is Status.HELD and scene.state(order)[0] is not TradingState.HALTED
-    return bool(successor.leaves_quantity) and not waits
+    return not waits
 
 
 def _matches(order: Order, command: CancelAll) -> bool:
@@ -136,6 +154,8 @@ def _successor(scene: Scene, order: Order, command: ReplaceOrder) -> Order:
     at = iso(origin.at)
     order_id = scene.tools.order_ids.next(origin.tenant_id, origin.at, order.id)
     fields = {name: value for name, value in changes._asdict().items() if value is not None}
+    if changes.quantity is not None:  # at or below what filled there is nothing left: it is filled
+        fields["quantity"] = max(changes.quantity, order.filled_quantity)
     if changes.time_in_force is not None:
         fields["time_in_force"] = TimeInForce(changes.time_in_force)
         fields.setdefault("expires_at", None)
@@ -151,7 +171,7 @@ def _successor(scene: Scene, order: Order, command: ReplaceOrder) -> Order:
         status=Status.INITIALIZED,
         carried_quantity=order.filled_quantity,
         carried_value=order.filled_value,
-        trail_level=None if _trails(changes) else order.trail_level,
+        trail_level=_trail_level(scene, order, changed) if _trails(changes) else order.trail_level,
         is_triggered=order.is_triggered and changes.stop_price is None,
         replaces=order.id,
         replaced_by=None,
@@ -172,6 +192,13 @@ def _trails(changes: Changes) -> bool:
     return changes.trail_amount is not None or changes.trail_percent is not None
 
 
+def _trail_level(scene: Scene, order: Order, changed: Order) -> Decimal | None:
+    instrument = scene.instrument(order.tenant_id, order.symbol)
+    before = Trail(order.trail_amount, order.trail_percent)
+    after = Trail(changed.trail_amount, changed.trail_percent)
+    return retrailed(Side(order.side), order.trail_level, before, after, instrument.tick_size)
+
+
 def _check(order: Order, at: str) -> None:
     ticket = Ticket(
         symbol=order.symbol,
@@ -185,6 +212,7 @@ def _check(order: Order, at: str) -> None:
         time_in_force=order.time_in_force,
         expires_at=order.expires_at,
     )
-    errors = shape_errors(ticket) or end_errors(ticket, at)
+    is_exit = order.role in SHARING or order.role is Role.FOLLOWER
+    errors = shape_errors(ticket) or end_errors(ticket, at) or (exit_errors(ticket) if is_exit else [])
     if errors:
         raise Invalid("The order cannot be changed so.", errors)

@@ -15,7 +15,7 @@ from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.money import fixed
 from app.orders.rules.outcomes import Changes, Previewed
-from app.orders.rules.tickets import shape_errors
+from app.orders.rules.tickets import exit_errors, shape_errors
 from app.orders.rules.values import GroupKind, Ticket
 from app.orders.service.commands import (
     CancelAll,
@@ -54,7 +54,8 @@ class OrderDesk:
         facts = [fact for ticket in tickets for fact in _facts(ticket)]
         origin = self._origin(asking, "group", kind, _seen(asking, name), *facts)
         for number, ticket in enumerate(tickets):
-            _check(ticket, f"orders.{number}.")
+            is_exit = kind is GroupKind.OCO or number > 0
+            _check(ticket, f"orders.{number}.", is_exit=is_exit)
         names = [ticket.client_order_id for ticket in tickets if ticket.client_order_id]
         if len(set(names)) < len(names):
             message = "Each order of a group needs a client_order_id of its own."
@@ -146,8 +147,8 @@ def _seen(asking: Asking, name: str) -> str:
     return folded
 
 
-def _check(ticket: Ticket, prefix: str = "") -> None:
-    errors = shape_errors(ticket)
+def _check(ticket: Ticket, prefix: str = "", *, is_exit: bool = False) -> None:
+    errors = shape_errors(ticket) or (exit_errors(ticket) if is_exit else [])
     if errors:
         named = [FieldError(f"{prefix}{bad.field}", bad.message, bad.code) for bad in errors]
         raise Invalid(errors[0].message, named)

@@ -5,6 +5,7 @@ from typing import Any
 
 from app.money import ZERO
 from app.orders.rules.families import EXITS, exit_quantity, siblings
+from app.orders.rules.protection import on_tick
 from app.orders.rules.values import FINAL, GroupKind, Order, Role, Status
 from app.orders.service.judging import denial_text, judged
 from app.orders.service.scene import Scene, shortest
@@ -60,11 +61,14 @@ def after_end(scene: Scene, order: Order, at: str) -> None:
 
 
 def release(scene: Scene, order: Order, at: str, **fields: Any) -> Order:
-    """Send a held order to the market after risk has looked at it; a halted one stays held until it is let.
-
-    An exit meets the market from the next quote on.
+    """Send a held order to the market. An exit is always released: it only reduces, so neither limits nor a
+    halt deny it, and it meets the market from the next quote on. Others are judged again; a halted one stays
+    held until the switch is ACTIVE.
     """
     wanted = order._replace(**fields)
+    if _only_reduces(scene, wanted):
+        fields |= on_tick(wanted, scene.instrument(order.tenant_id, order.symbol).tick_size)
+        return _released(scene, order, at, **fields)
     denial = judged(scene, wanted)
     if denial is not None and scene.state(order)[0] is not TradingState.ACTIVE:
         if wanted == order:
@@ -72,8 +76,19 @@ def release(scene: Scene, order: Order, at: str, **fields: Any) -> Order:
         return scene.blotter.note(order, at, GROUPS, reason=denial.message, **fields)
     if denial is not None:
         return deny(scene, order, denial, at, **fields)
+    return _released(scene, order, at, **fields)
+
+
+def _released(scene: Scene, order: Order, at: str, **fields: Any) -> Order:
     sent = scene.blotter.move(order, Status.SUBMITTED, at, GROUPS, **fields)
     return scene.blotter.move(sent, Status.ACCEPTED, at, sent.broker, accepted_at=at)
+
+
+def _only_reduces(scene: Scene, order: Order) -> bool:
+    """Tell whether a held order is an exit: of a bracket, or the second of an OTO that only closes."""
+    if order.role in EXITS:
+        return True
+    return order.role is Role.FOLLOWER and order.leaves_quantity <= left_to_take(scene, order)
 
 
 def left_to_take(scene: Scene, order: Order) -> Decimal:
@@ -98,7 +113,8 @@ def _entry_filled(scene: Scene, entry: Order, quantity: Decimal, at: str) -> Non
                 release(scene, child, at, quantity=due)
         elif quantity and child.status not in FINAL:
             size = child.quantity + quantity
-            scene.blotter.note(child, at, GROUPS, quantity=size, reason=f"Grew to {shortest(size)}")
+            reason = f"Grew to {shortest(size)}"  # and matches from the next quote on, as after its release
+            scene.blotter.note(child, at, GROUPS, quantity=size, accepted_at=at, reason=reason)
 
 
 def _share_filled(scene: Scene, order: Order, quantity: Decimal, at: str) -> None:

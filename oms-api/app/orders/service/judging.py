@@ -7,7 +7,7 @@ import orjson
 from app.instruments.rules import Instrument
 from app.ledger.service.commands import Origin
 from app.orders.rules.families import exclusive_id
-from app.orders.rules.values import Order
+from app.orders.rules.values import Order, Role
 from app.orders.service.aggregates import firm_totals, needs_the_firm
 from app.orders.service.converting import pair_without_rate, rate_to_value_by
 from app.orders.service.exposing import exposure_in, mark_of, prices_of, working_of
@@ -21,8 +21,14 @@ from app.risk.rules.values import NOTHING, Candidate, Denial, Limits, RiskInput,
 
 
 def judged(scene: Scene, order: Order, *gone: Order, confirms: bool = False) -> Denial | None:
-    """Return risk's denial of the order, or None; those `gone` would give way, `confirms` means a repeat."""
-    return judge(risk_input(scene, order, *gone, confirms=confirms))
+    """Return risk's denial of the order, or None; those `gone` would give way, `confirms` means a repeat.
+
+    The largest quantity that passes in a replacement is the chain's total, what was filled included.
+    """
+    denial = judge(risk_input(scene, order, *gone, confirms=confirms))
+    if denial is None or denial.largest_passing is None:
+        return denial
+    return denial._replace(largest_passing=denial.largest_passing + order.filled_quantity)
 
 
 def risk_input(scene: Scene, order: Order, *gone: Order, confirms: bool = False) -> RiskInput:
@@ -124,10 +130,12 @@ def _candidate(order: Order) -> Candidate:
         product=order.product,
         limit_price=order.limit_price,
         stop_price=order.stop_price if order.trail_level is None else order.trail_level,
+        trail_amount=order.trail_amount,
         is_triggered=order.is_triggered,
         extended_hours=order.extended_hours,
         group_id=order.group_id,
         exclusive_id=exclusive_id(order),
+        is_closing=order.role is Role.CLOSING,
     )
 
 

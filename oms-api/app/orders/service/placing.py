@@ -18,6 +18,7 @@ from app.orders.rules.values import GroupKind, Order, Role, Status, Ticket, chan
 from app.orders.service.commands import Done, PlaceGroup, PlaceOrder
 from app.orders.service.groups import RISK, deny, end
 from app.orders.service.judging import count_message, judged
+from app.orders.service.protection import follower_denial, legs_denial, pair_denial
 from app.orders.service.scene import Scene
 from app.orders.service.trading import meet
 from app.risk.rules.exposure import touch
@@ -40,7 +41,10 @@ def place(scene: Scene, command: PlaceOrder) -> Done:
     if legs:
         order = order._replace(group_id=order.id, group_kind=GroupKind.BRACKET, role=Role.ENTRY)
     order = add(scene, order)
-    if not denied(scene, order, confirms=command.ticket.confirm_repeat):
+    denial = ticket_denial(scene, order, legs, confirms=command.ticket.confirm_repeat)
+    if denial is not None:
+        deny(scene, order, denial, order.created_at)
+    else:
         for role, ticket in legs:
             _hold(scene, command, ticket, Family(order.id, order.id, GroupKind.BRACKET, role))
         send(scene, scene.blotter.get(order.tenant_id, order.id))
@@ -66,7 +70,7 @@ def place_group(scene: Scene, command: PlaceGroup) -> Done:
     parent_id = None if is_pair else first.id
     role = Role.EITHER if is_pair else Role.FOLLOWER
     second = add(scene, second._replace(**group, parent_id=parent_id, role=role))
-    if denied(scene, first) or (is_pair and denied(scene, second)):
+    if _is_group_denied(scene, first, second):
         _withdraw(scene, [first, second], iso(command.origin.at))
     elif is_pair:
         _send_pair(scene, first, second)
@@ -132,6 +136,30 @@ def denied(scene: Scene, order: Order, *gone: Order, confirms: bool = False) -> 
         return False
     deny(scene, order, denial, order.created_at)
     return True
+
+
+def ticket_denial(
+    scene: Scene, order: Order, legs: list[tuple[Role, Ticket]], *, confirms: bool = False
+) -> Denial | None:
+    """Return what is wrong with an order or one of its legs: all is judged before the order is sent."""
+    return unsized(order) or judged(scene, order, confirms=confirms) or legs_denial(scene, order, legs)
+
+
+def _is_group_denied(scene: Scene, first: Order, second: Order) -> bool:
+    """Judge both orders of a group, and deny the one that is at fault."""
+    if first.group_kind is GroupKind.OCO:
+        for order in (first, second):
+            denial = unsized(order) or judged(scene, order) or pair_denial(scene, order)
+            if denial is not None:
+                deny(scene, order, denial, order.created_at)
+                return True
+        return False
+    if denied(scene, first):
+        return True
+    denial = unsized(second) or follower_denial(scene, first, second)
+    if denial is not None:
+        deny(scene, second, denial, second.created_at)
+    return denial is not None
 
 
 def send(scene: Scene, order: Order) -> None:

@@ -3,15 +3,15 @@
 from app.clock import iso
 from app.ledger.service.batch import OPENING_CASH
 from app.money import product
-from app.orders.rules.making import Home, new_order
+from app.orders.rules.making import Home, exits, new_order
 from app.orders.rules.outcomes import Previewed
 from app.orders.rules.values import OrderType
 from app.orders.service.commands import PreviewOrder
 from app.orders.service.judging import risk_input
-from app.orders.service.placing import check_end, sized, unsized
+from app.orders.service.placing import check_end, sized, ticket_denial
 from app.orders.service.scene import Place, Scene
 from app.risk.rules.exposure import price_of, value_of
-from app.risk.rules.judging import headrooms, judge
+from app.risk.rules.judging import headrooms
 
 
 def preview(scene: Scene, command: PreviewOrder, place: Place | None) -> Previewed:
@@ -30,6 +30,7 @@ def preview(scene: Scene, command: PreviewOrder, place: Place | None) -> Preview
     order = new_order(scene.tools.order_ids.next(origin.tenant_id, origin.at), home, ticket, quantity)
     if place is None:
         scene.imagine(origin.tenant_id, command.portfolio_name, command.portfolio_key, OPENING_CASH)
+    legs = exits(order, ticket)
     risk = risk_input(scene, order, confirms=ticket.confirm_repeat)
     price = price_of(risk.order, risk.prices)
     if price is not None and order.type is OrderType.LIMIT:
@@ -46,6 +47,6 @@ def preview(scene: Scene, command: PreviewOrder, place: Place | None) -> Preview
         value=value,
         cash_after=None if worth is None else scene.portfolio(order).cash - sign * worth,
         position_after=scene.position(order).quantity + sign * quantity,
-        denial=unsized(order) or judge(risk),
+        denial=ticket_denial(scene, order, legs, confirms=ticket.confirm_repeat),
         checks=tuple(headrooms(risk)),
     )

@@ -9,7 +9,7 @@ from app.brokers.rules.values import BrokerOrder, Executed, Lapsed, MarketEvent,
 from app.ledger.errors import BookIsFull, NoRate
 from app.ledger.rules.accounting import Side
 from app.market_data.rules.values import Quote
-from app.money import ZERO
+from app.money import ZERO, product
 from app.orders.queries import book as queries
 from app.orders.rules.families import EXITS, exclusive_id
 from app.orders.rules.values import FINAL, WORKING, Order, Status
@@ -17,6 +17,7 @@ from app.orders.service.filling import book_fill
 from app.orders.service.groups import end
 from app.orders.service.judging import note_execution
 from app.orders.service.scene import Scene
+from app.orders.service.yielding import trimmed
 
 
 def meet(scene: Scene, order: Order, at: str) -> None:
@@ -100,6 +101,13 @@ def due_at(order: Order, quote: Quote) -> bool:
 
 
 def _execute(scene: Scene, order: Order, event: Executed, at: str) -> None:
+    if order.role in EXITS:  # an exit only reduces, whatever took the position off meanwhile
+        order = trimmed(scene, order, at)
+        if order.status in FINAL:
+            return
+        quantity = min(event.quantity, order.leaves_quantity)
+        if quantity < event.quantity:
+            event = event._replace(quantity=quantity, value=product(quantity, event.price))
     try:
         book_fill(scene, order, event, at)
         note_execution(scene, order, at)

@@ -16,7 +16,9 @@ from app.orders.rules.verification import (
     OrderCheck,
     examine_fills,
     examine_history,
+    examine_most,
     examine_quantity,
+    filled_by,
 )
 
 OrderKey = tuple[int, str]  # tenant id, order id
@@ -57,18 +59,18 @@ def verify_orders(connection: Connection, verdict: Verdict) -> None:
         booked: list[Booked] = executions.of(key)
         filled = Filled()
         for one in booked:
-            filled = filled.plus(Filled(one.quantity, one.value))
+            filled = filled.plus(filled_by(one.quantity, one.value, one.note))
             _blame(verdict, order, _examine_trade(one))
         findings = examine_history(order, moves.of(key)) + examine_quantity(order)
         if order.denial is None and (order.replaces or order.replaced_by):
             chains.add(order, filled)
         else:
-            findings += examine_fills(order, filled)
+            findings += examine_fills(order, filled) + examine_most(order, filled)
         _blame(verdict, order, findings)
         verdict.checked.update((OrderCheck.HISTORY, OrderCheck.QUANTITY, OrderCheck.FILLS))
         verdict.checked[OrderCheck.TRADE] += len(booked)
     for order, filled in chains.ends():
-        _blame(verdict, order, examine_fills(order, filled))
+        _blame(verdict, order, examine_fills(order, filled) + examine_most(order, filled))
     for tenant_id, trade_id, order_id in audit.unexecuted_trades(connection):
         finding = Finding(OrderCheck.TRADE, "order_id", order_id, "an execution that names the trade")
         verdict.blame(f"trade {trade_id} of tenant {tenant_id}", [finding])

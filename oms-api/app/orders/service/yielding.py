@@ -9,8 +9,9 @@ from app.orders.service.scene import Scene, shortest
 
 
 def trimmed(scene: Scene, known: Order, at: str) -> Order:
-    """Return a close that rests, cut to what there is to take by now: what else took the position off
-    meanwhile (another close, a trade that was reported) leaves less. With nothing to take it is cancelled.
+    """Return a close that rests, or an exit about to fill, cut to what there is to take by now: what took
+    the position off meanwhile (another close, a trade that was reported) leaves less. With nothing to take
+    it is cancelled.
     """
     order, left = scene.blotter.now(known), left_to_take(scene, known)
     if order.status not in WORKING or order.leaves_quantity <= left:

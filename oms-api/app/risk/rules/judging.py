@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import NamedTuple
 
 from app.money import ZERO
+from app.risk.rules.nearest_price import nearest_price
 from app.risk.rules.values import Denial, RiskInput
 
 Check = Callable[[RiskInput, Decimal], Denial | None]
@@ -20,6 +21,7 @@ ORDER = (
     "limits_set",
     "order_quantity",
     "price_range",
+    "trail",
     "rate",
     "order_value",
     "price_collar",
@@ -38,6 +40,11 @@ CHECKS: tuple[tuple[str, Check], ...] = tuple(
     (name, import_module(f"app.risk.rules.checks.{name}").check) for name in ORDER
 )
 _FUNCTIONS = tuple(check for _, check in CHECKS)
+# An exit only reduces: it is judged by these alone, with its entry's ticket or where it is changed.
+EXIT_CHECKS = ("permission", "instrument", "increments", "price_range", "open_orders")
+EXIT_CHANGE_CHECKS = ("permission", "instrument", "increments", "price_range", "price_collar", "trail")
+_EXIT = tuple(check for name, check in CHECKS if name in EXIT_CHECKS)
+_EXIT_CHANGE = tuple(check for name, check in CHECKS if name in EXIT_CHANGE_CHECKS)
 _MOST = Decimal(10) ** 12  # units; beyond it a headroom has no end
 
 
@@ -55,11 +62,21 @@ class Headroom(NamedTuple):
 
 
 def judge(risk: RiskInput) -> Denial | None:
-    """Return the first denial, or None where all checks pass."""
+    """Return the first denial, or None where all checks pass. It tells the nearest price that passes, where a
+    price is at fault, else the largest quantity.
+    """
     denial = _first_denial(risk, risk.order.quantity, _FUNCTIONS)
     if denial is None:
         return None
+    price = nearest_price(risk, denial)
+    if price is not None:
+        return denial._replace(largest_passing=None, nearest_price=price)
     return denial._replace(largest_passing=_largest(risk, _FUNCTIONS, risk.order.quantity))
+
+
+def judge_exit(risk: RiskInput, *, is_change: bool = False) -> Denial | None:
+    """Return the first denial of an exit: no limit of size, value, exposure or loss stops what reduces."""
+    return _first_denial(risk, risk.order.quantity, _EXIT_CHANGE if is_change else _EXIT)
 
 
 def largest_passing(risk: RiskInput) -> Decimal:

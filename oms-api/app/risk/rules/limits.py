@@ -1,10 +1,11 @@
-"""Limits as rows, and which of them hold for one order: the most specific wins; the firm-wide aggregate
-always applies.
+"""Limits as rows, and which of them hold for one order: of caps the smallest, of parameters the most
+specific; the firm-wide aggregate always applies.
 """
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from enum import StrEnum
+from functools import partial, reduce
 from typing import NamedTuple
 
 from app.money import ZERO
@@ -75,6 +76,16 @@ _DEFAULT_PROFILE: Mapping[LimitCode, Decimal] = {
 _STARTER = {LimitCode.MAX_ORDER_QUANTITY: Decimal(100), LimitCode.MAX_POSITION_VALUE: Decimal(10_000)}
 _STARTER_UNITS = {"crypto": Decimal(1)}  # of asset classes that do not come in shares
 
+# Of these the most specific row holds. All other codes are caps: the strictest row that matches holds, so
+# that an order that names a strategy with a loose cap gains nothing.
+_PARAMETERS = frozenset(
+    {
+        LimitCode.MIN_PRICE,
+        LimitCode.MAX_PRICE,
+        LimitCode.PRICE_COLLAR_PERCENT,
+        LimitCode.REPEAT_ORDER_SECONDS,
+    }
+)
 _HIGHER_IS_STRICTER = {LimitCode.MIN_PRICE, LimitCode.REPEAT_ORDER_SECONDS, LimitCode.STARTER_PROFILE}
 
 Place = tuple[LimitScope, str]
@@ -152,7 +163,7 @@ def limits_for(subject: Subject, rows: Rows) -> Limits:
     """
     label = subject.user if subject.key not in {None, subject.user} else None
     places = [place for place in places_of(subject) if place != (LimitScope.USER, label)]
-    found = {code: _most_specific(code, places, rows) for code in LimitCode}
+    found = {code: _value_of(code, places, rows) for code in LimitCode}
     named = {code: rows.get((code, LimitScope.USER, label)) if label else None for code in LimitCode}
     firm = {field: rows.get((code, LimitScope.TENANT, "")) for code, field in AGGREGATES.items()}
     if subject.is_live:
@@ -180,14 +191,17 @@ def places_of(subject: Subject) -> list[Place]:
     return [(scope, name) for scope, name in named if name] + [(LimitScope.TENANT, "")]
 
 
-def _most_specific(code: LimitCode, places: list[Place], rows: Rows) -> Decimal | None:
-    for scope, key in places:
-        if scope is LimitScope.TENANT and code in AGGREGATES:
-            continue
-        value = rows.get((code, scope, key))
-        if value is not None:
-            return value
-    return None
+def _value_of(code: LimitCode, places: list[Place], rows: Rows) -> Decimal | None:
+    """Return the most specific value of a parameter, the strictest of a cap; None where no row matches."""
+    is_aggregate = code in AGGREGATES
+    matching = [
+        rows[code, scope, key]
+        for scope, key in places
+        if (code, scope, key) in rows and not (is_aggregate and scope is LimitScope.TENANT)
+    ]
+    if not matching:
+        return None
+    return matching[0] if code in _PARAMETERS else reduce(partial(_stricter, code), matching)
 
 
 def _profile(

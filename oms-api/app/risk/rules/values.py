@@ -21,14 +21,16 @@ class TradingState(StrEnum):
 class Denial(NamedTuple):
     """Why an order was denied: which limit, what was asked, and the largest quantity that passes all checks,
     floored to the lot, at least zero. `limit` and `asked` are canonical amounts or words, None where the fact
-    has no number.
+    has no number. Where a price is at fault, `nearest_price` is the nearest one that passes the tick, the
+    price range and the collar, and there is no `largest_passing`.
     """
 
     code: str
     message: str
     limit: Decimal | str | None = None
     asked: Decimal | str | None = None
-    largest_passing: Decimal = ZERO
+    largest_passing: Decimal | None = ZERO
+    nearest_price: Decimal | None = None
 
 
 class Candidate(NamedTuple):
@@ -45,10 +47,12 @@ class Candidate(NamedTuple):
     product: str = ""
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
+    trail_amount: Decimal | None = None
     is_triggered: bool = False
     extended_hours: bool = False
     group_id: str | None = None
     exclusive_id: str | None = None
+    is_closing: bool = False  # it closes a position, so that it may be an odd lot
 
 
 class WorkingOrder(NamedTuple):

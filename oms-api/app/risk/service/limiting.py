@@ -38,7 +38,7 @@ def set_limit(connection: Connection, tenant_id: int, limit: SetLimit) -> LimitC
 
 
 def drop_limit(connection: Connection, tenant_id: int, place: SetLimit) -> LimitChange:
-    """Take a limit away, so that the next less specific one holds; `place` says which, by whom and when."""
+    """Take a limit away, so that the others that match hold; `place` says which, by whom and when."""
     lasting, ending = (place._replace(until=until) for until in (None, place.set_at))
     before = queries.find_limit(connection, tenant_id, lasting)
     change = LimitChange(before or queries.find_limit(connection, tenant_id, ending), None)

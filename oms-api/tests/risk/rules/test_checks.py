@@ -4,7 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from app.risk.rules.judging import judge
+from app.money import ZERO
+from app.risk.rules.checks.trail import check as check_trail
+from app.risk.rules.judging import judge, judge_exit
 from app.risk.rules.latches import Holder, Latch, LatchScope
 from app.risk.rules.values import Permission, Prices, SymbolBook, Tradable, TradingState
 from tests.risk.situations import denial_of, held, order, risk, working
@@ -14,9 +16,9 @@ STOP = {"type": "STOP", "side": "SELL", "stop_price": "90"}
 
 
 def denied(situation):
-    """The code of the denial and the largest quantity that would pass, or None."""
+    """The code of the denial and the largest quantity that would pass, 0 where a price is at fault."""
     denial = judge(situation)
-    return denial and (denial.code, f"{denial.largest_passing.normalize():f}")
+    return denial and (denial.code, f"{(denial.largest_passing or ZERO).normalize():f}")
 
 
 def test_an_order_within_all_limits_passes():
@@ -405,3 +407,27 @@ def test_what_cannot_be_converted_has_no_value():
 def test_values_are_in_the_portfolios_currency(limits, told):
     """10 at 101 are 1,010, and 5,050 at a rate of 5."""
     assert denied(risk(rate=Decimal(5), **limits)) == told
+
+
+@pytest.mark.parametrize(
+    ("amount", "prices", "told"),
+    [
+        (None, Prices(None, None, Decimal(100)), PASSES),
+        ("99", Prices(None, None, Decimal(100)), PASSES),
+        ("100", Prices(None, None, Decimal(100)), "TRAIL_AMOUNT"),
+        ("99", Prices(Decimal(99), Decimal(101), None), "TRAIL_AMOUNT"),
+        ("99", Prices(), PASSES),
+    ],
+)
+def test_a_trail_is_smaller_than_the_price(amount, prices, told):
+    trail = order(side="SELL", type="TRAILING_STOP", trail_amount=amount and Decimal(amount))
+    denial = check_trail(risk(order=trail, prices=prices), Decimal(10))
+    assert (denial and denial.code) == told
+
+
+def test_an_exit_is_judged_by_its_terms_alone():
+    stop = order(**STOP)
+    assert judge_exit(risk(order=stop, max_order_value="1", state=TradingState.HALTED)) is None
+    denial = judge_exit(risk(order=order(**(STOP | {"stop_price": "90.001"}))), is_change=True)
+    assert denial is not None
+    assert denial.code == "TICK_SIZE"

@@ -1,4 +1,4 @@
-"""Which limits hold: the most specific wins, the firm-wide aggregate always applies, what ends gives way."""
+"""Which limits hold: of caps the smallest, of parameters the most specific; what ends gives way."""
 
 from decimal import Decimal
 
@@ -48,11 +48,42 @@ def test_what_nobody_set_is_the_default_profile():
     assert (found.max_position_value, found.max_gross_exposure, found.missing) == (None, None, ())
 
 
-@given(st.sets(st.sampled_from(list(LimitScope)), min_size=1))
-def test_the_most_specific_wins(scopes):
+PARAMETERS = ("MIN_PRICE", "MAX_PRICE", "PRICE_COLLAR_PERCENT", "REPEAT_ORDER_SECONDS")
+# Set for the tenant these hold for the firm, lists have no number, and a switch is 0 or 1.
+OTHERS = ("SHORT_SELLING", "STARTER_PROFILE", "ALLOWED_SYMBOLS", "ALLOWED_SIDES", "ALLOWED_PRODUCTS")
+CAPS = tuple(code for code in LimitCode if code not in {*PARAMETERS, *OTHERS})
+
+
+@given(st.sampled_from(PARAMETERS), st.sets(st.sampled_from(list(LimitScope)), min_size=1))
+def test_of_parameters_the_most_specific_holds(code, scopes):
     specific = list(LimitScope)
-    rows = [limit(scope, specific.index(scope) + 1) for scope in scopes]
-    assert limits(*rows).max_order_value == max(specific.index(scope) for scope in scopes) + 1
+    rows = [limit(scope, specific.index(scope) + 1, LimitCode(code)) for scope in scopes]
+    most = max(specific.index(scope) for scope in scopes) + 1
+    assert getattr(limits(*rows), code.lower()) == most
+
+
+@given(
+    st.sampled_from(CAPS),
+    st.dictionaries(
+        st.sampled_from([one for one in LimitScope if one is not LimitScope.TENANT]),
+        st.integers(1, 1_000),
+        min_size=1,
+    ),
+)
+def test_of_caps_the_smallest_holds(code, values):
+    rows = [limit(scope, value, code) for scope, value in values.items()]
+    assert getattr(limits(*rows), code.lower()) == min(values.values())
+
+
+def test_naming_a_strategy_widens_no_cap():
+    rows = [limit(LimitScope.TENANT, 1_000), limit(LimitScope.STRATEGY, 10**6)]
+    assert limits(*rows).max_order_value == 1_000
+    short = LimitCode.SHORT_SELLING
+    rows = [limit(LimitScope.PORTFOLIO, 0, short), limit(LimitScope.STRATEGY, 1, short)]
+    assert limits(*rows).short_selling is False
+    runs = LimitCode.REPEATED_EXECUTIONS
+    rows = [limit(LimitScope.USER, 50, runs), limit(LimitScope.STRATEGY, 0, runs)]
+    assert limits(*rows).repeated_executions == 50
 
 
 @given(st.sampled_from([scope for scope in LimitScope if scope is not LimitScope.TENANT]))
@@ -86,7 +117,8 @@ def test_what_is_set_for_a_label_narrows_and_never_widens(code, set_, label, hel
     places = places_in(rows_of(rows))
     assert getattr(limits(*rows, subject=narrowed(named, places)), code.lower()) == held
     person = named._replace(key=None)
-    assert getattr(limits(*rows, subject=narrowed(person, places)), code.lower()) == label
+    own = label if set_ is None or code == "MIN_PRICE" else held  # a person's own parameter wins, no cap does
+    assert getattr(limits(*rows, subject=narrowed(person, places)), code.lower()) == own
 
 
 def test_the_starter_profile_holds_for_a_label_and_a_key_is_no_label_of_its_own():
@@ -112,7 +144,7 @@ def test_the_starter_profile_is_switched_on_for_a_portfolio():
     assert limits(starter, subject=coins).max_order_quantity == 1
     assert limits(starter, limit(LimitScope.USER, 7, LimitCode.MAX_ORDER_QUANTITY)).max_order_quantity == 7
     off = limit(LimitScope.STRATEGY, 0, LimitCode.STARTER_PROFILE)
-    assert limits(starter, off).max_order_quantity == 1_000_000
+    assert limits(starter, off).max_order_quantity == 100  # naming a strategy switches it off for nobody
 
 
 def test_a_live_portfolio_has_no_profile_to_fall_back_to():

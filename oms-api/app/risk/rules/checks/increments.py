@@ -8,7 +8,9 @@ from app.risk.rules.words import told
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
-    """Deny a quantity that is no multiple of the lot, and prices that are none of the tick."""
+    """Deny a quantity that is no multiple of the lot, and prices that are none of the tick. A close may be an
+    odd lot.
+    """
     instrument, order = risk.instrument, risk.order
     if instrument is None:
         return None
@@ -18,7 +20,8 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
             return Denial(
                 "TICK_SIZE", f"Prices of {order.symbol} come in steps of {told(tick)}.", tick, price
             )
-    if quantity % instrument.lot_size or quantity <= ZERO:
+    is_odd = quantity % instrument.lot_size and not order.is_closing
+    if is_odd or quantity <= ZERO:
         lot = instrument.lot_size
         return Denial("LOT_SIZE", f"Quantities of {order.symbol} come in lots of {told(lot)}.", lot, quantity)
     return None

@@ -19,10 +19,21 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001 
     price, middle = price_of(order, risk.prices), reference(risk.prices)
     if price is None or middle is None:
         return Denial("NO_REFERENCE_PRICE", f"There is no price of {order.symbol} to hold this against.")
-    is_buy = order.side == "BUY"
-    bound = product(middle, (_HUNDRED + percent if is_buy else _HUNDRED - percent) / _HUNDRED)
+    is_buy, bound = order.side == "BUY", _bound(order.side, middle, percent)
     if price <= bound if is_buy else price >= bound:
         return None
     side = "above" if is_buy else "below"
     sentence = f"{told(price)} is more than {told(percent)}% {side} the market at {told(middle)}."
     return Denial("PRICE_COLLAR", sentence, bound, price)
+
+
+def bound_of(risk: RiskInput) -> Decimal | None:
+    """Return the highest limit of a BUY, the lowest of a SELL; None where the limit is free."""
+    middle, percent = reference(risk.prices), risk.limits.price_collar_percent
+    if risk.order.type != "LIMIT" or middle is None or percent is None:
+        return None
+    return _bound(risk.order.side, middle, percent)
+
+
+def _bound(side: str, middle: Decimal, percent: Decimal) -> Decimal:
+    return product(middle, (_HUNDRED + percent if side == "BUY" else _HUNDRED - percent) / _HUNDRED)

@@ -1,0 +1,35 @@
+"""The check of names counts what breaks a rule, and only that."""
+
+import pytest
+
+import check_vocabulary
+
+
+def find_names(source: str, path: str = "app/orders.py") -> list[str]:
+    return [finding.name for finding in check_vocabulary.check_source(path, source)]
+
+
+@pytest.mark.parametrize(
+    "name", ["tell_user", "settle", "_give_back", "look_up", "read_board", "open_the_gate"]
+)
+def test_a_function_with_a_vague_verb_or_a_metaphor_counts(name):
+    assert find_names(f"def {name}(): ...") == [name]
+
+
+@pytest.mark.parametrize(
+    "name", ["load_quotes", "find_order", "endpoint_of", "build_desktop", "test_tell_user"]
+)
+def test_a_plain_function_does_not_count(name):
+    assert find_names(f"def {name}(): ...") == []
+
+
+def test_classes_and_modules_count_once_each():
+    assert find_names("class OrderDesk: ...\nclass OrderStore: ...", "app/judging.py") == [
+        "judging",
+        "OrderDesk",
+    ]
+
+
+@pytest.mark.parametrize(("count", "limit", "fails"), [(5, 5, False), (6, 5, True), (4, 5, True)])
+def test_the_count_must_equal_the_limit(count, limit, fails):
+    assert (check_vocabulary.compare(count, limit) is not None) is fails

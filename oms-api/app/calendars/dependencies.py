@@ -1,0 +1,8 @@
+"""Dependencies of the routes of calendars."""
+
+from typing import Annotated
+
+from app.calendars.service import Calendars
+from app.wire.dependencies import part
+
+TheCalendars = Annotated[Calendars, part("calendars")]

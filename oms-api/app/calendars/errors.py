@@ -1,0 +1,27 @@
+"""Questions that the calendars cannot answer."""
+
+from datetime import date
+
+from app.errors import FieldError, Invalid
+
+
+class SessionsUnknown(Invalid):
+    """The sessions of a market on a date are not known, so nothing is said about them."""
+
+    kind, title = "sessions-unknown", "The sessions of that date are not known"
+
+    def __init__(self, market: str, known_from: date, known_until: date, field: str | None = None) -> None:
+        detail = (
+            f"Sessions of {market} are known from {known_from} to {known_until}, "
+            "except on dates whose hours were not published."
+        )
+        errors = [] if field is None else [FieldError(field, detail, "sessions_unknown")]
+        super().__init__(detail, errors)
+
+
+class UnknownSegment(Invalid):
+    """The market has no such segment."""
+
+    def __init__(self, market: str, segment: str) -> None:
+        detail = f"{market} has no segment {segment}."
+        super().__init__(detail, [FieldError("segment", detail, "unknown_segment")])

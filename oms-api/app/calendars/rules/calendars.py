@@ -1,0 +1,199 @@
+"""Answer questions about sessions. What the tables do not cover is refused, never guessed.
+
+Sessions are [open, close): at the instant of its close a market is closed.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time
+from typing import NamedTuple, Protocol
+from zoneinfo import ZoneInfo
+
+from app.calendars.errors import SessionsUnknown
+from app.calendars.rules.schedules import ONE_DAY, instant_of
+from app.calendars.rules.values import (
+    Day,
+    DayKind,
+    Market,
+    MarketTerms,
+    Phase,
+    PhaseName,
+    Session,
+)
+
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
+_END = datetime.max.replace(tzinfo=UTC)
+
+
+class Calendar(Protocol):
+    """The sessions of a segment of a market. Every answer raises SessionsUnknown where the tables do not
+    cover what it depends on. Instants are timezone-aware.
+    """
+
+    @property
+    def known_until(self) -> date | None:
+        """The last local date that is covered; None where every date is."""
+
+    def list_days(self, start: date, end: date) -> list[Day]:
+        """Return the days from `start` to `end`, both included; weekends without a session are left out.
+
+        Days of the kind UNKNOWN are among them.
+        """
+
+    def sessions_of(self, day: date) -> tuple[Session, ...]:
+        """Return the sessions of a local date in the order of time; none on weekends and holidays."""
+
+    def session_at(self, instant: datetime) -> Session | None:
+        """Return the session that is on at the instant."""
+
+    def next_open(self, instant: datetime) -> datetime:
+        """Return the first open after the instant."""
+
+    def next_close(self, instant: datetime) -> datetime:
+        """Return the first close after the instant."""
+
+    def previous_close(self, instant: datetime) -> datetime:
+        """Return the last close at the instant or before."""
+
+
+def is_open(calendar: Calendar, instant: datetime) -> bool:
+    """Tell whether a session is on at the instant."""
+    return calendar.session_at(instant) is not None
+
+
+def phase_at(calendar: Calendar, instant: datetime) -> Phase | None:
+    """Return the phase of the session that is on at the instant."""
+    session = calendar.session_at(instant)
+    if session is None:
+        return None
+    return next(phase for phase in session.phases if instant < phase.close)
+
+
+class _Gap(NamedTuple):
+    """A time, [start, end), of which nothing is known."""
+
+    start: datetime
+    end: datetime
+
+
+class TableCalendar:
+    """The calendar of a segment whose days come from a table; lookups are by bisection."""
+
+    def __init__(self, terms: MarketTerms, days: Sequence[Day]) -> None:
+        self._terms = terms
+        self._days = days
+        self._dates = [day.date for day in days]
+        self._sessions = [session for day in days for session in day.sessions]
+        self._opens = [session.open for session in self._sessions]
+        self._closes = [session.close for session in self._sessions]
+        self._gaps = _find_gaps(terms, days)
+
+    @property
+    def known_until(self) -> date | None:
+        """The last local date that the table covers."""
+        return self._terms.known_until
+
+    def list_days(self, start: date, end: date) -> list[Day]:
+        """See `Calendar`."""
+        if start < self._terms.known_from:
+            raise self._unknown("from")
+        if end > self._terms.known_until:
+            raise self._unknown("to")
+        return list(self._days[bisect_left(self._dates, start) : bisect_right(self._dates, end)])
+
+    def sessions_of(self, day: date) -> tuple[Session, ...]:
+        """See `Calendar`."""
+        if not self._terms.known_from <= day <= self._terms.known_until:
+            raise self._unknown()
+        index = bisect_left(self._dates, day)
+        if index == len(self._dates) or self._dates[index] != day:
+            return ()
+        if self._days[index].kind is DayKind.UNKNOWN:
+            raise self._unknown()
+        return self._days[index].sessions
+
+    def session_at(self, instant: datetime) -> Session | None:
+        """See `Calendar`."""
+        self._require_known(instant, instant)
+        index = bisect_right(self._opens, instant) - 1
+        is_on = index >= 0 and instant < self._closes[index]
+        return self._sessions[index] if is_on else None
+
+    def next_open(self, instant: datetime) -> datetime:
+        """See `Calendar`."""
+        return self._first_after(self._opens, instant)
+
+    def next_close(self, instant: datetime) -> datetime:
+        """See `Calendar`."""
+        return self._first_after(self._closes, instant)
+
+    def previous_close(self, instant: datetime) -> datetime:
+        """See `Calendar`."""
+        index = bisect_right(self._closes, instant) - 1
+        found = self._closes[index] if index >= 0 else _BEGINNING
+        self._require_known(found, instant)
+        return found
+
+    def _first_after(self, instants: Sequence[datetime], instant: datetime) -> datetime:
+        index = bisect_right(instants, instant)
+        found = instants[index] if index < len(instants) else _END
+        self._require_known(instant, found)
+        return found
+
+    def _require_known(self, start: datetime, end: datetime) -> None:
+        if any(start < gap.end and gap.start <= end for gap in self._gaps):
+            raise self._unknown()
+
+    def _unknown(self, field: str | None = None) -> SessionsUnknown:
+        terms = self._terms
+        return SessionsUnknown(terms.market, terms.known_from, terms.known_until, field)
+
+
+def _find_gaps(terms: MarketTerms, days: Sequence[Day]) -> list[_Gap]:
+    zone = ZoneInfo(terms.time_zone)
+
+    def midnight(day: date) -> datetime:
+        return instant_of(day, time.min, zone)
+
+    unknown = [day.date for day in days if day.kind is DayKind.UNKNOWN]
+    return [
+        _Gap(_BEGINNING, midnight(terms.known_from)),
+        *(_Gap(midnight(day), midnight(day + ONE_DAY)) for day in unknown),
+        _Gap(midnight(terms.known_until + ONE_DAY), _END),
+    ]
+
+
+class ContinuousCalendar:
+    """The calendar of a market that never closes: its sessions are the days of UTC, and each opens at the
+    instant at which the one before closes.
+    """
+
+    known_until: date | None = None
+
+    def list_days(self, start: date, end: date) -> list[Day]:
+        """See `Calendar`."""
+        dates = (start + number * ONE_DAY for number in range((end - start).days + 1))
+        return [Day(day, DayKind.REGULAR, self.sessions_of(day), "", "computed") for day in dates]
+
+    def sessions_of(self, day: date) -> tuple[Session, ...]:
+        """See `Calendar`."""
+        if day == date.max:
+            raise SessionsUnknown(Market.CRYPTO, date.min, date.max - ONE_DAY)
+        start = datetime.combine(day, time.min, UTC)
+        return (Session(day, (Phase(PhaseName.CONTINUOUS, start, start + ONE_DAY),)),)
+
+    def session_at(self, instant: datetime) -> Session | None:
+        """See `Calendar`."""
+        return self.sessions_of(instant.astimezone(UTC).date())[0]
+
+    def next_open(self, instant: datetime) -> datetime:
+        """See `Calendar`."""
+        return self.next_close(instant)
+
+    def next_close(self, instant: datetime) -> datetime:
+        """See `Calendar`."""
+        return self.sessions_of(instant.astimezone(UTC).date())[0].close
+
+    def previous_close(self, instant: datetime) -> datetime:
+        """See `Calendar`."""
+        return self.sessions_of(instant.astimezone(UTC).date())[0].open

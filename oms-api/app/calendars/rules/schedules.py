@@ -1,0 +1,74 @@
+"""Build the days of a market from its regular hours and its exceptional days."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import groupby
+from zoneinfo import ZoneInfo
+
+from app.calendars.rules.values import (
+    Day,
+    DayKind,
+    ExceptionalDay,
+    MarketTerms,
+    Phase,
+    PhaseName,
+    RegularHours,
+    Segment,
+    Session,
+)
+
+ONE_DAY = timedelta(days=1)
+_SATURDAY = 5
+
+
+def build_days(
+    terms: MarketTerms, segment: Segment, hours: Sequence[RegularHours], exceptions: Sequence[ExceptionalDay]
+) -> list[Day]:
+    """Return the days of a segment that the market's table covers, in the order of time.
+
+    Weekends without a session are left out. `hours` may be those of all markets and segments.
+    """
+    zone = ZoneInfo(terms.time_zone)
+    own = [row for row in hours if row.market is terms.market and row.segment is segment]
+    exceptional = {day: list(rows) for day, rows in groupby(exceptions, key=lambda row: row.date)}
+    return list(_days(terms, zone, own, exceptional))
+
+
+def instant_of(day: date, local: time, zone: ZoneInfo) -> datetime:
+    """Return the instant, in UTC, at which clocks of the zone show this date and time."""
+    return datetime.combine(day, local, zone).astimezone(UTC)
+
+
+def _days(
+    terms: MarketTerms,
+    zone: ZoneInfo,
+    hours: Sequence[RegularHours],
+    exceptional: Mapping[date, Sequence[ExceptionalDay]],
+) -> Iterator[Day]:
+    for number in range((terms.known_until - terms.known_from).days + 1):
+        day = terms.known_from + number * ONE_DAY
+        if day in exceptional:
+            yield _exceptional_day(exceptional[day], zone)
+        elif day.weekday() < _SATURDAY:
+            yield _regular_day(day, hours, zone)
+
+
+def _exceptional_day(rows: Sequence[ExceptionalDay], zone: ZoneInfo) -> Day:
+    first = rows[0]
+    sessions = tuple(
+        Session(row.date, (_phase(PhaseName.CONTINUOUS, row.date, row.open, row.close, zone),))
+        for row in rows
+        if row.open is not None and row.close is not None
+    )
+    return Day(first.date, first.kind, sessions, first.name, first.source)
+
+
+def _regular_day(day: date, hours: Sequence[RegularHours], zone: ZoneInfo) -> Day:
+    valid_from = max(row.valid_from for row in hours if row.valid_from <= day)
+    rows = sorted((row for row in hours if row.valid_from == valid_from), key=lambda row: row.open)
+    phases = tuple(_phase(row.phase, day, row.open, row.close, zone) for row in rows)
+    return Day(day, DayKind.REGULAR, (Session(day, phases),), "", rows[0].source)
+
+
+def _phase(name: PhaseName, day: date, opens: time, closes: time, zone: ZoneInfo) -> Phase:
+    return Phase(name, instant_of(day, opens, zone), instant_of(day, closes, zone))

@@ -1,0 +1,78 @@
+"""Parse the tables. A wrong table raises ValueError; it is a defect of the release."""
+
+import csv
+from collections.abc import Iterator
+from datetime import date, time
+
+from app.calendars.rules.values import (
+    DayKind,
+    ExceptionalDay,
+    Market,
+    MarketTerms,
+    PhaseName,
+    RegularHours,
+    Segment,
+)
+
+_WITHOUT_HOURS = {DayKind.HOLIDAY, DayKind.UNKNOWN}
+
+
+def parse_markets(text: str) -> list[MarketTerms]:
+    """Return the terms of each market, from the text of markets.csv."""
+    return [
+        MarketTerms(
+            Market(row["market"]),
+            row["time_zone"],
+            date.fromisoformat(row["known_from"]),
+            date.fromisoformat(row["known_until"]),
+        )
+        for row in _rows(text)
+    ]
+
+
+def parse_hours(text: str) -> list[RegularHours]:
+    """Return the regular hours of all markets, from the text of hours.csv."""
+    return [
+        RegularHours(
+            Market(row["market"]),
+            Segment(row["segment"]),
+            PhaseName(row["phase"]),
+            date.fromisoformat(row["valid_from"]),
+            time.fromisoformat(row["open"]),
+            time.fromisoformat(row["close"]),
+            row["source"],
+        )
+        for row in _rows(text)
+    ]
+
+
+def parse_exceptional_days(text: str) -> list[ExceptionalDay]:
+    """Return the rows of a market's table in the order of time. Raises ValueError for times where the kind
+    has none, missing times, and rows that are out of order.
+    """
+    days = [
+        ExceptionalDay(
+            date.fromisoformat(row["date"]),
+            DayKind(row["kind"]),
+            _time(row["open"]),
+            _time(row["close"]),
+            row["name"],
+            row["source"],
+        )
+        for row in _rows(text)
+    ]
+    for day in days:
+        has_hours = day.open is not None and day.close is not None and day.open < day.close
+        if has_hours == (day.kind in _WITHOUT_HOURS):
+            raise ValueError(f"{day.date}: the times do not fit the kind {day.kind}")
+    if days != sorted(days, key=lambda day: (day.date, day.open or time.min)):
+        raise ValueError("the rows are not in the order of time")
+    return days
+
+
+def _rows(text: str) -> Iterator[dict[str, str]]:
+    return csv.DictReader(text.splitlines())
+
+
+def _time(text: str) -> time | None:
+    return time.fromisoformat(text) if text else None

@@ -1,0 +1,123 @@
+"""Markets, segments, sessions and their phases."""
+
+from datetime import date, datetime, time
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Market(StrEnum):
+    """A market by its ISO 10383 code; CRYPTO trades around the clock."""
+
+    XNYS = "XNYS"
+    XNSE = "XNSE"
+    XBOM = "XBOM"
+    CRYPTO = "CRYPTO"
+
+
+class Segment(StrEnum):
+    """A part of a market with hours of its own."""
+
+    SHARES = "shares"
+    SHARES_WITH_DERIVATIVES = "shares_with_derivatives"
+    EQUITY_DERIVATIVES = "equity_derivatives"
+
+
+class PhaseName(StrEnum):
+    """How orders are matched during a part of a session."""
+
+    CONTINUOUS = "continuous"
+    CLOSING_AUCTION = "closing_auction"
+
+
+class DayKind(StrEnum):
+    """What a date is to a market. On an UNKNOWN date there is a session whose hours are not known."""
+
+    REGULAR = "regular"
+    HALF_DAY = "half_day"
+    SPECIAL = "special"
+    HOLIDAY = "holiday"
+    UNKNOWN = "unknown"
+
+
+class Phase(NamedTuple):
+    """A part of a session, [open, close), in UTC."""
+
+    name: PhaseName
+    open: datetime
+    close: datetime
+
+
+class Session(NamedTuple):
+    """A session of a local date; its phases follow each other without a break."""
+
+    date: date
+    phases: tuple[Phase, ...]
+
+    @property
+    def open(self) -> datetime:
+        """The first instant of the session."""
+        return self.phases[0].open
+
+    @property
+    def close(self) -> datetime:
+        """The first instant after the session."""
+        return self.phases[-1].close
+
+
+class Day(NamedTuple):
+    """A local date on which the market has sessions, a holiday, or hours that are not known."""
+
+    date: date
+    kind: DayKind
+    sessions: tuple[Session, ...]
+    name: str
+    source: str
+
+
+class MarketTerms(NamedTuple):
+    """The time zone of a market, and the first and the last date that its table covers."""
+
+    market: Market
+    time_zone: str
+    known_from: date
+    known_until: date
+
+
+class RegularHours(NamedTuple):
+    """A phase of every regular session from a date on, in local time."""
+
+    market: Market
+    segment: Segment
+    phase: PhaseName
+    valid_from: date
+    open: time
+    close: time
+    source: str
+
+
+class ExceptionalDay(NamedTuple):
+    """A row of a market's table: a date that differs from the regular week, in local time.
+
+    A date with several sessions has several rows. Holidays and unknown hours have no times.
+    """
+
+    date: date
+    kind: DayKind
+    open: time | None
+    close: time | None
+    name: str
+    source: str
+
+
+class Clock(NamedTuple):
+    """What a market does at an instant; None is what the tables do not tell.
+
+    `phase` is None as well where the market is closed, and `known_until` where every date is known.
+    """
+
+    timestamp: datetime
+    is_open: bool | None
+    phase: PhaseName | None
+    next_open: datetime | None
+    next_close: datetime | None
+    known_until: date | None

@@ -1,0 +1,149 @@
+"""Calendars and clocks on the wire."""
+
+import re
+from datetime import date, datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from app.calendars.rules.values import Clock, Day, DayKind, Market, Phase, PhaseName, Segment, Session
+from app.clock import iso
+from app.wire.fields import capitals
+
+MAX_CALENDAR_DAYS = 366
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+
+
+def _parse_date(value: object) -> date:
+    if isinstance(value, str) and _DATE.fullmatch(value):
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            pass
+    raise PydanticCustomError("date", "Must be a date such as 2026-11-27.")
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+LocalDate = Annotated[date, BeforeValidator(_parse_date)]
+MarketCode = Annotated[Market, BeforeValidator(capitals)]
+SegmentName = Annotated[Segment, BeforeValidator(_lower)]
+
+
+class ClockQuery(BaseModel):
+    """A market, and the segment whose hours are wanted."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    market: MarketCode = Field(description="ISO 10383 code of the market, or CRYPTO", examples=["XNYS"])
+    segment: SegmentName = Field(
+        Segment.SHARES, description="XNSE and XBOM have three segments, other markets only `shares`"
+    )
+
+
+class CalendarQuery(ClockQuery):
+    """A market and the dates that are wanted."""
+
+    since: LocalDate = Field(
+        alias="from", description="First date, in the market's time zone", examples=["2026-11-23"]
+    )
+    until: LocalDate = Field(
+        alias="to", description="Last date, at most 366 dates in all", examples=["2026-11-27"]
+    )
+
+    @model_validator(mode="after")
+    def _bounded(self) -> "CalendarQuery":
+        if self.until < self.since:
+            raise PydanticCustomError("range", "`to` must not be before `from`.", {"field": "to"})
+        if (self.until - self.since).days >= MAX_CALENDAR_DAYS:
+            message = "At most {days} dates may be asked for at once."
+            raise PydanticCustomError("range", message, {"field": "to", "days": MAX_CALENDAR_DAYS})
+        return self
+
+
+class PhaseOut(BaseModel):
+    """A part of a session, `[open, close)`."""
+
+    name: PhaseName
+    open: str = Field(examples=["2026-11-27T14:30:00.000000Z"])
+    close: str = Field(examples=["2026-11-27T18:00:00.000000Z"])
+
+
+class SessionOut(BaseModel):
+    """A session, `[open, close)`; its phases follow each other without a break."""
+
+    open: str = Field(examples=["2026-11-27T14:30:00.000000Z"])
+    close: str = Field(examples=["2026-11-27T18:00:00.000000Z"])
+    phases: list[PhaseOut]
+
+
+class DayOut(BaseModel):
+    """A date with its sessions; a holiday has none.
+
+    A day of the kind `unknown` has a session whose hours are not known to this service.
+    """
+
+    date: str = Field(description="In the market's time zone", examples=["2026-11-27"])
+    kind: DayKind = Field(examples=["half_day"])
+    name: str = Field(description="Empty on regular days", examples=["Day after Thanksgiving"])
+    sessions: list[SessionOut]
+    source: str = Field(description="Where the hours are from, and what of them is unverified")
+
+
+class ClockOut(BaseModel):
+    """A market at this moment. `null` means that the service does not know."""
+
+    market: Market
+    segment: Segment
+    timestamp: str = Field(examples=["2026-11-27T15:04:05.123456Z"])
+    is_open: bool | None = Field(description="null: the sessions of this date are not known")
+    phase: PhaseName | None = Field(description="null where the market is closed, too")
+    next_open: str | None = Field(examples=["2026-11-30T14:30:00.000000Z"])
+    next_close: str | None = Field(examples=["2026-11-27T18:00:00.000000Z"])
+    known_until: str | None = Field(
+        description="Last date whose sessions are known; null: all dates are", examples=["2027-12-31"]
+    )
+
+
+def serialize_day(day: Day) -> dict[str, Any]:
+    """Return the day as `DayOut` describes it."""
+    return {
+        "date": day.date.isoformat(),
+        "kind": day.kind,
+        "name": day.name,
+        "sessions": list(map(_serialize_session, day.sessions)),
+        "source": day.source,
+    }
+
+
+def serialize_clock(market: Market, segment: Segment, clock: Clock) -> dict[str, Any]:
+    """Return the clock as `ClockOut` describes it."""
+    return {
+        "market": market,
+        "segment": segment,
+        "timestamp": iso(clock.timestamp),
+        "is_open": clock.is_open,
+        "phase": clock.phase,
+        "next_open": _serialize_instant(clock.next_open),
+        "next_close": _serialize_instant(clock.next_close),
+        "known_until": None if clock.known_until is None else clock.known_until.isoformat(),
+    }
+
+
+def _serialize_session(session: Session) -> dict[str, Any]:
+    return {
+        "open": iso(session.open),
+        "close": iso(session.close),
+        "phases": list(map(_serialize_phase, session.phases)),
+    }
+
+
+def _serialize_phase(phase: Phase) -> dict[str, Any]:
+    return {"name": phase.name, "open": iso(phase.open), "close": iso(phase.close)}
+
+
+def _serialize_instant(instant: datetime | None) -> str | None:
+    return None if instant is None else iso(instant)

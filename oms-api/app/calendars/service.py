@@ -1,0 +1,89 @@
+"""The calendars of all markets, loaded from the tables in `data`."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from importlib import resources
+from typing import NamedTuple, Self
+
+from app.calendars.errors import SessionsUnknown, UnknownSegment
+from app.calendars.rules.calendars import Calendar, ContinuousCalendar, TableCalendar, phase_at
+from app.calendars.rules.schedules import build_days
+from app.calendars.rules.tables import parse_exceptional_days, parse_hours, parse_markets
+from app.calendars.rules.values import Clock, Day, Market, Segment
+
+
+class CalendarKey(NamedTuple):
+    """A segment of a market."""
+
+    market: Market
+    segment: Segment
+
+
+class Calendars:
+    """The calendar of each segment of each market."""
+
+    def __init__(self, calendars: Mapping[CalendarKey, Calendar]) -> None:
+        self._calendars = calendars
+
+    @classmethod
+    def load(cls) -> Self:
+        """Load the tables that ship with the service."""
+        hours = parse_hours(_read_table("hours"))
+        calendars: dict[CalendarKey, Calendar] = {
+            CalendarKey(Market.CRYPTO, Segment.SHARES): ContinuousCalendar()
+        }
+        for terms in parse_markets(_read_table("markets")):
+            exceptions = parse_exceptional_days(_read_table(terms.market))
+            for segment in {row.segment for row in hours if row.market is terms.market}:
+                days = build_days(terms, segment, hours, exceptions)
+                calendars[CalendarKey(terms.market, segment)] = TableCalendar(terms, days)
+        return cls(calendars)
+
+    def get_calendar(self, market: Market, segment: Segment = Segment.SHARES) -> Calendar:
+        """Return the calendar. Raises UnknownSegment where the market has no such segment."""
+        calendar = self._calendars.get(CalendarKey(market, segment))
+        if calendar is None:
+            raise UnknownSegment(market, segment)
+        return calendar
+
+    def list_days(self, market: Market, segment: Segment, start: date, end: date) -> list[Day]:
+        """Return the days from `start` to `end`, both included, without weekends that have no session.
+
+        Raises SessionsUnknown where the tables do not cover them, and UnknownSegment.
+        """
+        return self.get_calendar(market, segment).list_days(start, end)
+
+    def read_clock(self, market: Market, segment: Segment, instant: datetime) -> Clock:
+        """Return what the market does at the instant. Raises UnknownSegment."""
+        calendar = self.get_calendar(market, segment)
+        try:
+            phase = phase_at(calendar, instant)
+            is_open = phase is not None
+        except SessionsUnknown:
+            phase, is_open = None, None
+        return Clock(
+            timestamp=instant,
+            is_open=is_open,
+            phase=None if phase is None else phase.name,
+            next_open=_find_next_open(calendar, instant),
+            next_close=_find_next_close(calendar, instant),
+            known_until=calendar.known_until,
+        )
+
+
+def _find_next_open(calendar: Calendar, instant: datetime) -> datetime | None:
+    try:
+        return calendar.next_open(instant)
+    except SessionsUnknown:
+        return None
+
+
+def _find_next_close(calendar: Calendar, instant: datetime) -> datetime | None:
+    try:
+        return calendar.next_close(instant)
+    except SessionsUnknown:
+        return None
+
+
+def _read_table(name: str) -> str:
+    return resources.files("app.calendars").joinpath("data", f"{name}.csv").read_text("utf-8")

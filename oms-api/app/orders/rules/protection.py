@@ -1,0 +1,67 @@
+"""Where an exit must lie: beyond its entry, and on the side of the market where it waits."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from app.brokers.rules.trails import is_reached
+from app.brokers.rules.values import OrderType
+from app.ledger.rules.accounting import Side
+from app.money import ceiling_to, floor_to
+from app.orders.rules.values import Order, Role
+from app.risk.rules.exposure import touch
+from app.risk.rules.values import Prices
+
+_STOPS = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
+
+
+def entry_prices(entry: Order, prices: Prices) -> list[Decimal]:
+    """Return the prices at which the entry may fill: its own, and the quote's where it fills at once.
+
+    A trailing entry has none: it follows the market.
+    """
+    own = [price for price in (entry.limit_price, entry.stop_price) if price is not None]
+    at_once = touch(entry.side, prices) if fills_at_once(entry, prices) else None
+    return own if at_once is None else [*own, at_once]
+
+
+def fills_at_once(entry: Order, prices: Prices) -> bool:
+    """Tell whether the entry trades at this quote."""
+    price = touch(entry.side, prices)
+    if price is None or entry.type not in {OrderType.MARKET, OrderType.LIMIT}:
+        return False
+    return entry.limit_price is None or is_reached(_opposite(entry.side), price, entry.limit_price)
+
+
+def watched_by(order: Order, prices: Prices) -> Decimal | None:
+    """Return the price that triggers a stop: the last one, else that of the side it would trade at."""
+    return touch(order.side, prices) if prices.last is None else prices.last
+
+
+def reached_stop(order: Order, prices: Iterable[Decimal]) -> Decimal | None:
+    """Return the first of the prices that triggers the order's stop, None where none does."""
+    if order.type not in _STOPS or order.stop_price is None or order.is_triggered:
+        return None
+    stop = order.stop_price
+    return next((price for price in prices if is_reached(Side(order.side), price, stop)), None)
+
+
+def unprofitable_target(order: Order, prices: Iterable[Decimal]) -> Decimal | None:
+    """Return the first of the entry's prices at which a take-profit makes no profit, None for all others."""
+    if order.role is not Role.TAKE_PROFIT or order.limit_price is None:
+        return None
+    limit = order.limit_price
+    return next((price for price in prices if is_reached(_opposite(order.side), price, limit)), None)
+
+
+def on_tick(order: Order, tick: Decimal) -> dict[str, Decimal]:
+    """Return the prices of an exit that are off the tick, rounded away from the market: a target gains, a
+    stop waits longer. A price never becomes zero.
+    """
+    names = [name for name in ("limit_price", "stop_price") if (getattr(order, name) or tick) % tick]
+    is_up = (order.side == "SELL") == (order.type is OrderType.LIMIT)
+    round_to = ceiling_to if is_up else floor_to
+    return {name: max(round_to(getattr(order, name), tick), tick) for name in names}
+
+
+def _opposite(side: str) -> Side:
+    return Side.SELL if side == "BUY" else Side.BUY

@@ -1,0 +1,154 @@
+"""Exits are judged before their entry is sent: once it has filled, nothing may keep them from the market."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from app.money import product
+from app.orders.rules.families import EXITS, exit_quantity
+from app.orders.rules.protection import (
+    entry_prices,
+    fills_at_once,
+    reached_stop,
+    unprofitable_target,
+    watched_by,
+)
+from app.orders.rules.values import GroupKind, Order, Role, Status, Ticket, changed
+from app.orders.service.exposing import prices_of
+from app.orders.service.groups import left_to_take
+from app.orders.service.judging import judged, risk_input
+from app.orders.service.scene import Scene, shortest
+from app.risk.rules.exposure import price_of, value_of
+from app.risk.rules.judging import judge, judge_exit
+from app.risk.rules.values import Denial, Prices, RiskInput, TradingState
+
+_NAMES = {Role.TAKE_PROFIT: "take_profit", Role.STOP_LOSS: "stop_loss", Role.FOLLOWER: "The second order"}
+
+
+def legs_denial(scene: Scene, entry: Order, legs: Sequence[tuple[Role, Ticket]]) -> Denial | None:
+    """Return what is wrong with the legs of a bracket whose entry is about to be sent."""
+    for number, (role, ticket) in enumerate(legs, 1):
+        leg = changed(
+            entry,
+            id="",
+            side=ticket.side,
+            type=ticket.type,
+            limit_price=ticket.limit_price,
+            stop_price=ticket.stop_price,
+            trail_amount=None,
+            trail_percent=None,
+            role=role,
+        )
+        denial = _leg_denial(scene, entry, leg, number)
+        if denial is not None:
+            return denial
+    return None
+
+
+def follower_denial(scene: Scene, first: Order, second: Order) -> Denial | None:
+    """Return risk's denial of the second order of an OTO pair as if the first one had filled."""
+    denial = judge(_as_if_filled(scene, first, risk_input(scene, second), second)) or _side_denial(
+        scene, first, second
+    )
+    return denial and _named(denial, second)
+
+
+def pair_denial(scene: Scene, order: Order) -> Denial | None:
+    """Return the denial of a stop of an OCO pair that the market has reached already."""
+    prices = prices_of(scene.quote(order.tenant_id, order.symbol))
+    watched = watched_by(order, prices)
+    return None if watched is None else _reached(order, [watched])
+
+
+def change_denial(scene: Scene, order: Order, successor: Order) -> Denial | None:
+    """Return what is wrong with the successor of an exit or of an order that has exits."""
+    if order.role in EXITS:
+        return _exit_change_denial(scene, order, successor)
+    entry = scene.blotter.parent_of(order) if order.role is Role.FOLLOWER else None
+    if entry is not None and order.status is Status.HELD:
+        return follower_denial(scene, entry, successor)
+    is_entry = order.role is Role.ENTRY and order.group_kind is GroupKind.BRACKET
+    for leg in scene.blotter.children_of(order) if is_entry else []:
+        denial = _side_denial(scene, successor, leg) if leg.status is Status.HELD else None
+        if denial is not None:
+            return _named(denial, leg)
+    return None
+
+
+def _leg_denial(scene: Scene, entry: Order, leg: Order, number: int) -> Denial | None:
+    risk = risk_input(scene, leg)
+    risk = risk._replace(book=risk.book._replace(orders=risk.book.orders + number))
+    denial = judge_exit(risk) or _side_denial(scene, entry, leg)
+    return denial and _named(denial, leg)
+
+
+def _side_denial(scene: Scene, entry: Order, leg: Order) -> Denial | None:
+    """Return the denial of a leg that its entry's fill would trigger at once, or that makes no profit."""
+    if (leg.symbol, leg.product) != (entry.symbol, entry.product) or leg.side == entry.side:
+        return None
+    prices = prices_of(scene.quote(entry.tenant_id, entry.symbol))
+    levels = entry_prices(entry, prices)
+    watched = watched_by(leg, prices) if fills_at_once(entry, prices) else None
+    denial = _reached(leg, levels if watched is None else [*levels, watched])
+    level = unprofitable_target(leg, levels)
+    if denial is not None or level is None:
+        return denial
+    message = f"There is no profit at {_text(leg.limit_price)}: the entry fills at {shortest(level)}."
+    return Denial("EXIT_PRICE", message, level, leg.limit_price)
+
+
+def _reached(order: Order, levels: Sequence[Decimal]) -> Denial | None:
+    level = reached_stop(order, levels)
+    if level is None:
+        return None
+    side = "below" if order.side == "SELL" else "above"
+    message = f"The stop at {_text(order.stop_price)} must be {side} {shortest(level)}, or it fills at once."
+    return Denial("EXIT_PRICE", message, level, order.stop_price)
+
+
+def _exit_change_denial(scene: Scene, order: Order, successor: Order) -> Denial | None:
+    entry = scene.blotter.parent_of(order)
+    most = _most(scene, order, entry)
+    if successor.quantity > max(most, order.quantity):
+        message = f"An exit takes at most what its entry filled or can still fill: {shortest(most)}."
+        return Denial("REDUCE_ONLY", message, most, successor.quantity, most)
+    is_halted = scene.state(order)[0] is TradingState.HALTED
+    denial = judged(scene, successor, order) if is_halted else None
+    denial = denial or judge_exit(risk_input(scene, successor, order), is_change=True)
+    if denial is not None:
+        return denial
+    if order.status is Status.HELD:
+        return None if entry is None else _side_denial(scene, entry, successor)
+    return pair_denial(scene, successor)
+
+
+def _most(scene: Scene, order: Order, entry: Order | None) -> Decimal:
+    """Return the largest total that an exit may have."""
+    left = left_to_take(scene, order)
+    if entry is None:
+        return order.filled_quantity + left
+    if order.status is Status.HELD:
+        return entry.quantity
+    due = exit_quantity(entry, scene.blotter.children_of(entry))
+    return order.filled_quantity + min(due, left)
+
+
+def _as_if_filled(scene: Scene, first: Order, risk: RiskInput, second: Order) -> RiskInput:
+    """Return the second order's input with the position and cash that the first one's fill would leave."""
+    sign = 1 if first.side == "BUY" else -1
+    prices: Prices = prices_of(scene.quote(first.tenant_id, first.symbol))
+    price = price_of(risk_input(scene, first).order, prices)
+    if (first.symbol, first.product) != (second.symbol, second.product) or price is None:
+        return risk
+    quantity = first.leaves_quantity
+    paid = value_of(quantity, price, risk.book.rate)
+    book = risk.book._replace(position=risk.book.position + sign * quantity, mark=risk.book.mark or price)
+    return risk._replace(book=book, cash=risk.cash - product(paid, Decimal(sign)))
+
+
+def _named(denial: Denial, leg: Order) -> Denial:
+    name = _NAMES.get(leg.role) if leg.role else None
+    return denial if name is None else denial._replace(message=f"{name}: {denial.message}")
+
+
+def _text(price: Decimal | None) -> str:
+    return "" if price is None else shortest(price)

@@ -1,0 +1,17 @@
+"""A trail must be smaller than the price that it follows, or it never triggers."""
+
+from decimal import Decimal
+
+from app.risk.rules.exposure import touch
+from app.risk.rules.values import Denial, RiskInput
+from app.risk.rules.words import told
+
+
+def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
+    """Deny a `trail_amount` of the whole price or more."""
+    order, prices = risk.order, risk.prices
+    price = touch(order.side, prices) if prices.last is None else prices.last
+    if order.trail_amount is None or price is None or order.trail_amount < price:
+        return None
+    sentence = f"trail_amount must be smaller than the price of {order.symbol}, {told(price)}."
+    return Denial("TRAIL_AMOUNT", sentence, price, order.trail_amount)

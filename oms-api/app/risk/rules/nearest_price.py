@@ -1,0 +1,41 @@
+"""The nearest price that passes, where a price is why an order was denied."""
+
+from decimal import Decimal
+
+from app.money import ZERO, ceiling_to, floor_to, nearest_to
+from app.risk.rules.checks.price_collar import bound_of
+from app.risk.rules.values import Denial, RiskInput
+
+PRICE_CODES = frozenset({"TICK_SIZE", "PRICE_RANGE", "PRICE_COLLAR"})
+_FINEST = Decimal("0.00000001")
+
+
+def nearest_price(risk: RiskInput, denial: Denial) -> Decimal | None:
+    """Return the price nearest to the denied one that passes the tick, the price range and the collar; None
+    where the denial is of something else, the order has no price of its own, or no price passes.
+    """
+    asked, order = denial.asked, risk.order
+    if denial.code not in PRICE_CODES or not isinstance(asked, Decimal):
+        return None
+    if asked not in {order.limit_price, order.stop_price}:
+        return None
+    tick = risk.instrument.tick_size if risk.instrument else _FINEST
+    low, high = _bounds(risk, is_limit=asked == order.limit_price)
+    found = nearest_to(asked, tick)
+    if high is not None and found > high:
+        found = floor_to(high, tick)
+    if low is not None and found < low:
+        found = ceiling_to(low, tick)
+    is_within = (high is None or found <= high) and (low is None or found >= low)
+    return found if found > ZERO and is_within else None
+
+
+def _bounds(risk: RiskInput, *, is_limit: bool) -> tuple[Decimal | None, Decimal | None]:
+    """Return the lowest and the highest price that pass the price range and, of a limit, the collar."""
+    low, high = risk.limits.min_price, risk.limits.max_price
+    bound = bound_of(risk) if is_limit else None
+    if bound is None:
+        return low, high
+    if risk.order.side == "BUY":
+        return low, bound if high is None else min(high, bound)
+    return bound if low is None else max(low, bound), high

@@ -1,0 +1,29 @@
+"""A replaced trail keeps its extreme price."""
+
+from decimal import Decimal
+
+import pytest
+
+from app.brokers.rules.trails import Trail, retrailed
+from app.ledger.rules.accounting import Side
+
+TICK = Decimal("0.01")
+
+
+@pytest.mark.parametrize(
+    ("side", "level", "before", "after", "moved"),
+    [
+        ("SELL", "114", {"percent": 5}, {"percent": 4}, "115.20"),
+        ("SELL", "114", {"percent": 5}, {"percent": 10}, "108"),
+        ("SELL", "118", {"amount": 2}, {"amount": 1}, "119"),
+        ("BUY", "84", {"percent": 5}, {"percent": 4}, "83.20"),
+        ("BUY", "82", {"amount": 2}, {"amount": 1}, "81"),
+        ("SELL", "2", {"amount": 1}, {"amount": 3}, None),
+        ("SELL", None, {"amount": 1}, {"amount": 3}, None),
+    ],
+)
+def test_the_level_is_computed_from_the_extreme(side, level, before, after, moved):
+    old, new = (Trail(**{name: Decimal(value) for name, value in one.items()}) for one in (before, after))
+    given = None if level is None else Decimal(level)
+    expected = None if moved is None else Decimal(moved)
+    assert retrailed(Side(side), given, old, new, TICK) == expected

@@ -1,0 +1,228 @@
+"""Sessions: what the tables make, daylight saving, special days, and the refusal of what is not known."""
+
+import contextlib
+from datetime import UTC, date, datetime, timedelta, timezone
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.calendars.errors import SessionsUnknown
+from app.calendars.rules.calendars import TableCalendar, is_open, phase_at
+from app.calendars.rules.schedules import build_days
+from app.calendars.rules.tables import parse_hours
+from app.calendars.rules.values import Market, MarketTerms, PhaseName, Segment
+from app.calendars.service import Calendars
+
+CALENDARS = Calendars.load()
+XNYS = CALENDARS.get_calendar(Market.XNYS)
+XNSE = CALENDARS.get_calendar(Market.XNSE)
+CRYPTO = CALENDARS.get_calendar(Market.CRYPTO)
+SHARES_WITH_DERIVATIVES = CALENDARS.get_calendar(Market.XNSE, Segment.SHARES_WITH_DERIVATIVES)
+EQUITY_DERIVATIVES = CALENDARS.get_calendar(Market.XNSE, Segment.EQUITY_DERIVATIVES)
+MICROSECOND = timedelta(microseconds=1)
+EVERY = [
+    *(CALENDARS.get_calendar(market) for market in Market),
+    *(CALENDARS.get_calendar(market, Segment.EQUITY_DERIVATIVES) for market in (Market.XNSE, Market.XBOM)),
+    SHARES_WITH_DERIVATIVES,
+]
+instants = st.datetimes(datetime(2023, 12, 1), datetime(2028, 2, 1), timezones=st.just(UTC))  # noqa: DTZ001  # given one
+dates = st.dates(date(2024, 1, 1), date(2026, 12, 31))
+calendars = st.sampled_from(EVERY)
+
+
+def at(text):
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def hours(calendar, day):
+    return [(one.open, one.close) for one in calendar.sessions_of(date.fromisoformat(day))]
+
+
+@pytest.mark.parametrize(
+    ("calendar", "day", "opens", "closes"),
+    [
+        (XNYS, "2026-11-25", "2026-11-25T14:30Z", "2026-11-25T21:00Z"),
+        (XNYS, "2026-11-27", "2026-11-27T14:30Z", "2026-11-27T18:00Z"),
+        # Daylight saving begins on 2026-03-08 and ends on 2026-11-01.
+        (XNYS, "2026-03-06", "2026-03-06T14:30Z", "2026-03-06T21:00Z"),
+        (XNYS, "2026-03-09", "2026-03-09T13:30Z", "2026-03-09T20:00Z"),
+        (XNYS, "2026-10-30", "2026-10-30T13:30Z", "2026-10-30T20:00Z"),
+        (XNYS, "2026-11-02", "2026-11-02T14:30Z", "2026-11-02T21:00Z"),
+        (XNSE, "2026-11-25", "2026-11-25T03:45Z", "2026-11-25T10:00Z"),
+        (XNSE, "2024-01-20", "2024-01-20T03:45Z", "2024-01-20T10:00Z"),
+        (XNSE, "2025-02-01", "2025-02-01T03:45Z", "2025-02-01T10:00Z"),
+        (XNSE, "2026-02-01", "2026-02-01T03:45Z", "2026-02-01T10:00Z"),
+        (XNSE, "2024-11-01", "2024-11-01T12:30Z", "2024-11-01T13:30Z"),
+        (XNSE, "2025-10-21", "2025-10-21T08:15Z", "2025-10-21T09:15Z"),
+        (EQUITY_DERIVATIVES, "2026-07-31", "2026-07-31T03:45Z", "2026-07-31T10:00Z"),
+        (EQUITY_DERIVATIVES, "2026-08-03", "2026-08-03T03:45Z", "2026-08-03T10:10Z"),
+        (SHARES_WITH_DERIVATIVES, "2026-08-03", "2026-08-03T03:45Z", "2026-08-03T10:05Z"),
+        (XNSE, "2026-08-03", "2026-08-03T03:45Z", "2026-08-03T10:00Z"),
+        (CRYPTO, "2026-08-02", "2026-08-02T00:00Z", "2026-08-03T00:00Z"),
+    ],
+)
+def test_a_date_has_its_session(calendar, day, opens, closes):
+    assert hours(calendar, day) == [(at(opens), at(closes))]
+
+
+@pytest.mark.parametrize("day", ["2024-03-02", "2024-05-18"])
+def test_a_date_may_have_two_sessions(day):
+    first, second = hours(XNSE, day)
+    assert (first[1] - first[0], second[0] - first[1], second[1] - second[0]) == (
+        timedelta(minutes=45),
+        timedelta(minutes=90),
+        timedelta(minutes=60),
+    )
+    assert not is_open(XNSE, first[1])
+    assert XNSE.next_open(first[0]) == second[0]
+
+
+@pytest.mark.parametrize(
+    ("calendar", "day"),
+    [
+        (XNYS, "2025-01-09"),
+        (XNYS, "2027-12-24"),
+        (XNSE, "2026-01-15"),
+        (XNYS, "2026-11-28"),
+        (XNYS, "2024-01-01"),
+    ],
+)
+def test_holidays_and_weekends_have_no_session(calendar, day):
+    assert hours(calendar, day) == []
+
+
+def test_the_last_date_may_be_a_weekend():
+    terms = MarketTerms(Market.XNYS, "America/New_York", date(2026, 11, 27), date(2026, 11, 28))
+    rows = parse_hours(
+        "market,segment,phase,valid_from,open,close,source\nXNYS,shares,continuous,2024-01-01,09:30,16:00,x"
+    )
+    calendar = TableCalendar(terms, build_days(terms, Segment.SHARES, rows, []))
+    assert calendar.sessions_of(date(2026, 11, 28)) == ()
+    assert calendar.session_at(at("2026-11-27T06:00Z")) is None
+
+
+def test_a_session_is_open_at_its_open_and_closed_at_its_close():
+    opens, closes = at("2026-11-27T14:30Z"), at("2026-11-27T18:00Z")
+    assert not is_open(XNYS, opens - MICROSECOND)
+    assert is_open(XNYS, opens)
+    assert is_open(XNYS, closes - MICROSECOND)
+    assert not is_open(XNYS, closes)
+    assert XNYS.next_close(closes - MICROSECOND) == closes == XNYS.previous_close(closes)
+    assert XNYS.next_open(opens) == at("2026-11-30T14:30Z")
+    assert XNYS.next_close(closes) == at("2026-11-30T21:00Z")
+
+
+def test_instants_may_be_given_in_any_time_zone():
+    tokyo = timezone(timedelta(hours=9))
+    assert is_open(XNYS, datetime(2026, 11, 27, 23, 30, tzinfo=tokyo))
+    assert CRYPTO.previous_close(datetime(2026, 11, 28, 3, tzinfo=tokyo)) == at("2026-11-27T00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("instant", "name"),
+    [
+        ("2026-08-03T15:14:59+05:30", PhaseName.CONTINUOUS),
+        ("2026-08-03T15:15:00+05:30", PhaseName.CLOSING_AUCTION),
+        ("2026-08-03T15:34:59+05:30", PhaseName.CLOSING_AUCTION),
+        ("2026-08-03T15:35:00+05:30", None),
+        ("2026-07-31T15:29:59+05:30", PhaseName.CONTINUOUS),
+    ],
+)
+def test_shares_with_derivatives_end_with_a_closing_auction_since_august_2026(instant, name):
+    phase = phase_at(SHARES_WITH_DERIVATIVES, at(instant))
+    assert (None if phase is None else phase.name) is name
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda: XNYS.sessions_of(date(2028, 1, 3)),
+        lambda: XNYS.sessions_of(date(2023, 12, 29)),
+        lambda: XNYS.session_at(at("2028-01-03T15:00Z")),
+        lambda: XNYS.session_at(at("2023-12-29T15:00Z")),
+        lambda: XNYS.next_open(at("2027-12-31T15:00Z")),
+        lambda: XNYS.next_close(at("2027-12-31T21:00Z")),
+        lambda: XNYS.next_open(at("2023-12-29T15:00Z")),
+        lambda: XNYS.previous_close(at("2024-01-02T15:00Z")),
+        lambda: XNYS.previous_close(at("2028-01-03T15:00Z")),
+        lambda: XNYS.list_days(date(2023, 12, 31), date(2024, 1, 2)),
+        lambda: XNYS.list_days(date(2027, 12, 31), date(2028, 1, 1)),
+        # There was a session on Sunday, 2026-11-08, whose hours the tables do not have.
+        lambda: XNSE.sessions_of(date(2026, 11, 8)),
+        lambda: XNSE.session_at(at("2026-11-08T12:30Z")),
+        lambda: XNSE.next_open(at("2026-11-07T12:30Z")),
+        lambda: XNSE.previous_close(at("2026-11-09T02:00Z")),
+        lambda: CRYPTO.sessions_of(date.max),
+    ],
+)
+def test_what_is_not_known_is_refused(ask):
+    with pytest.raises(SessionsUnknown):
+        ask()
+
+
+def test_what_does_not_depend_on_the_unknown_is_answered():
+    assert XNYS.next_close(at("2027-12-31T15:00Z")) == at("2027-12-31T21:00Z")
+    assert XNSE.previous_close(at("2026-11-07T12:30Z")) == at("2026-11-06T10:00Z")
+    assert XNSE.next_open(at("2026-11-08T18:30Z")) == at("2026-11-09T03:45Z")
+    assert XNYS.known_until == date(2027, 12, 31)
+    assert CRYPTO.known_until is None
+
+
+def test_days_are_listed_with_holidays_and_unknown_hours():
+    days = XNSE.list_days(date(2026, 11, 6), date(2026, 11, 10))
+    assert [(day.date.day, day.kind.value, len(day.sessions)) for day in days] == [
+        (6, "regular", 1),
+        (8, "unknown", 0),
+        (9, "regular", 1),
+        (10, "holiday", 0),
+    ]
+    assert len(CRYPTO.list_days(date(2026, 11, 1), date(2026, 11, 30))) == 30
+
+
+def test_the_number_of_sessions_of_a_year_is_the_exchanges_own():
+    def sessions(year):
+        return sum(len(day.sessions) for day in XNYS.list_days(date(year, 1, 1), date(year, 12, 31)))
+
+    assert [sessions(year) for year in (2024, 2025, 2026)] == [252, 250, 251]
+
+
+@given(calendars, dates, st.integers(1, 40))
+def test_sessions_are_ordered_and_disjoint(calendar, start, length):
+    days = calendar.list_days(start, min(start + timedelta(days=length), date(2026, 12, 31)))
+    sessions = [session for day in days for session in day.sessions]
+    for session in sessions:
+        assert session.open < session.close
+        for earlier, later in pairwise(session.phases):
+            assert earlier.open < earlier.close == later.open
+    for earlier, later in pairwise(sessions):
+        assert earlier.close <= later.open
+
+
+@given(calendars, instants)
+def test_the_next_open_and_close_are_later_and_the_previous_close_is_not(calendar, instant):
+    for ask in (calendar.next_open, calendar.next_close):
+        with contextlib.suppress(SessionsUnknown):
+            assert ask(instant) > instant
+    with contextlib.suppress(SessionsUnknown):
+        assert calendar.previous_close(instant) <= instant
+
+
+@given(calendars, dates, st.integers(0, 86_400))
+def test_answers_agree_with_the_list_of_sessions(calendar, day, seconds):
+    instant = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(seconds=seconds)
+    start, end = (
+        max(day - timedelta(days=9), date(2024, 1, 1)),
+        min(day + timedelta(days=9), date(2026, 12, 31)),
+    )
+    sessions = [session for one in calendar.list_days(start, end) for session in one.sessions]
+    naive = [one for one in sessions if one.open <= instant < one.close]
+    try:
+        assert is_open(calendar, instant) is bool(naive)
+        assert calendar.next_open(instant) == min(one.open for one in sessions if one.open > instant)
+        assert calendar.next_close(instant) == min(one.close for one in sessions if one.close > instant)
+        assert calendar.previous_close(instant) == max(one.close for one in sessions if one.close <= instant)
+    except SessionsUnknown:
+        near = {day + timedelta(days=n) for n in range(-5, 6)}
+        assert near & {date(2026, 11, 8)} or day < date(2024, 1, 6) or day > date(2026, 12, 26)

@@ -1,0 +1,126 @@
+"""Calendars and clocks over REST."""
+
+from datetime import date, datetime
+
+import pytest
+
+from app.calendars.errors import UnknownSegment
+from app.calendars.rules.values import Market, Segment
+from app.calendars.service import Calendars
+from app.clock import utc_now
+
+
+def refused_fields(answer):
+    assert answer.status_code == 422, answer.text
+    return [error["field"] for error in answer.json()["errors"]]
+
+
+def test_a_week_has_its_sessions_and_its_holiday(desk):
+    days = desk.get("/calendar", market="XNYS", from_="2026-11-25", to="2026-11-29").json()
+    assert [(day["date"], day["kind"]) for day in days] == [
+        ("2026-11-25", "regular"),
+        ("2026-11-26", "holiday"),
+        ("2026-11-27", "half_day"),
+    ]
+    opens, closes = "2026-11-27T14:30:00.000000Z", "2026-11-27T18:00:00.000000Z"
+    phases = [{"name": "continuous", "open": opens, "close": closes}]
+    assert days[2]["sessions"] == [{"open": opens, "close": closes, "phases": phases}]
+    assert days[1]["sessions"] == []
+    assert days[1]["name"] == "Thanksgiving Day"
+    assert all(day["source"] for day in days)
+
+
+def test_names_are_taken_in_any_case_and_a_segment_has_its_own_hours(desk):
+    asked = {"market": "xnse", "segment": "Shares_With_Derivatives"}
+    (day,) = desk.get("/calendar", **asked, from_="2026-08-03", to="2026-08-03").json()
+    assert [(phase["name"], phase["open"][11:16]) for phase in day["sessions"][0]["phases"]] == [
+        ("continuous", "03:45"),
+        ("closing_auction", "09:45"),
+    ]
+
+
+def test_the_clock_tells_now(desk):
+    before = utc_now()
+    clock = desk.get("/clock", market="CRYPTO").json()
+    assert clock["is_open"] is True
+    assert clock["phase"] == "continuous"
+    assert clock["known_until"] is None
+    assert before <= datetime.fromisoformat(clock["timestamp"]) <= utc_now()
+    assert clock["next_open"] == clock["next_close"] > clock["timestamp"]
+    assert desk.get("/clock", market="XNYS").json()["known_until"] == "2027-12-31"
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        ({"market": "XLON"}, "market"),
+        ({}, "market"),
+        ({"market": "XNYS", "segment": "bonds"}, "segment"),
+        ({"market": "XNYS", "segment": "equity_derivatives"}, "segment"),
+        ({"market": "CRYPTO", "segment": "shares_with_derivatives"}, "segment"),
+        ({"market": "XNYS", "exchange": "NYSE"}, "exchange"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/calendar", "/clock"])
+def test_what_there_is_not_is_refused_by_field(desk, path, asked, field):
+    dates = {"from_": "2026-11-25", "to": "2026-11-29"} if path == "/calendar" else {}
+    assert refused_fields(desk.get(path, **asked, **dates)) == [field]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "field"),
+    [
+        ("2027-12-31", "2028-01-01", "to"),
+        ("2023-12-31", "2024-01-02", "from"),
+        ("2026-11-29", "2026-11-28", "to"),
+        ("2026-01-01", "2027-01-02", "to"),
+        ("2026-02-29", "2026-03-01", "from"),
+        ("20260101", "2026-03-01", "from"),
+        ("2026-01-01", "1767225600", "to"),
+    ],
+)
+def test_dates_are_checked(desk, start, end, field):
+    assert refused_fields(desk.get("/calendar", market="XNYS", from_=start, to=end)) == [field]
+
+
+def test_dates_past_what_is_known_are_a_problem_of_their_own(desk):
+    answer = desk.get("/calendar", market="XNSE", from_="2026-12-31", to="2027-01-01")
+    assert refused_fields(answer) == ["to"]
+    problem = answer.json()
+    assert problem["type"].endswith("/sessions-unknown")
+    assert "known from 2024-01-01 to 2026-12-31" in problem["detail"]
+
+
+def test_a_year_may_be_asked_for_at_once(desk):
+    answer = desk.get("/calendar", market="CRYPTO", from_="2024-01-01", to="2024-12-31")
+    assert len(answer.json()) == 366
+
+
+def test_the_last_dates_that_can_be_written_are_no_defect(desk):
+    for market in Market:
+        answer = desk.get("/calendar", market=market, from_="9999-12-31", to="9999-12-31")
+        assert answer.status_code == 422, market
+        assert desk.get("/calendar", market=market, from_="0001-01-01", to="0001-01-02").status_code < 500
+
+
+@pytest.mark.parametrize(
+    ("market", "instant", "told"),
+    [
+        ("XNYS", "2028-01-03T15:00Z", (None, None, None)),
+        ("XNYS", "2027-12-31T21:00Z", (False, None, None)),
+        ("XNSE", "2026-12-31T05:00Z", (True, None, "2026-12-31T10:00Z")),
+        ("XNSE", "2026-11-08T05:00Z", (None, None, None)),
+    ],
+)
+def test_the_clock_shows_what_it_does_not_know_as_unknown(market, instant, told):
+    clock = Calendars.load().read_clock(Market(market), Segment.SHARES, datetime.fromisoformat(instant))
+    closes = None if told[2] is None else datetime.fromisoformat(told[2])
+    assert (clock.is_open, clock.next_open, clock.next_close) == (*told[:2], closes)
+    assert clock.timestamp == datetime.fromisoformat(instant)
+
+
+def test_a_service_asks_by_market_and_segment():
+    calendars = Calendars.load()
+    assert calendars.get_calendar(Market.XNYS).known_until == date(2027, 12, 31)
+    with pytest.raises(UnknownSegment):
+        calendars.get_calendar(Market.XNYS, Segment.EQUITY_DERIVATIVES)

@@ -1,0 +1,297 @@
+"""Exits are judged before their entry is sent, are always released, and only reduce."""
+
+from decimal import Decimal
+
+import pytest
+
+from app.orders.rules.values import Protection, Status, Target
+from app.verify import report, verify_database
+from tests.orders.rig import ticket
+
+GTC = {"time_in_force": "GTC"}
+STOP_LOSS = {"stop_loss": {"stop_price": "90"}}
+
+
+def code_of(answer):
+    assert answer.status_code == 422, answer.text
+    return answer.json()["denial"]["code"]
+
+
+def limit(desk, code, value):
+    answer = desk.put("/limits", {"scope": "tenant", "code": code, "value": value})
+    assert answer.status_code == 200, answer.text
+
+
+def position(desk, symbol="AAPL"):
+    held = desk.portfolio()["positions"].get(symbol)
+    return held["quantity"] if held else "0"
+
+
+BAD_LEGS = [
+    ({"take_profit": {"limit_price": "110.03"}, "stop_loss": {"stop_price": "90"}}, "TICK_SIZE"),
+    ({"stop_loss": {"stop_price": "90.01"}}, "TICK_SIZE"),
+    ({"stop_loss": {"stop_price": "90", "limit_price": "89.99"}}, "TICK_SIZE"),
+    ({"take_profit": {"limit_price": "1000001"}}, "PRICE_RANGE"),
+    ({"stop_loss": {"stop_price": "990"}}, "EXIT_PRICE"),
+    ({"stop_loss": {"stop_price": "100"}}, "EXIT_PRICE"),
+    ({"take_profit": {"limit_price": "101"}}, "EXIT_PRICE"),
+    ({"type": "LIMIT", "limit_price": "110", "stop_loss": {"stop_price": "105"}}, "EXIT_PRICE"),
+    ({"side": "SELL", "stop_loss": {"stop_price": "95"}}, "EXIT_PRICE"),
+    ({"side": "SELL", "take_profit": {"limit_price": "99"}}, "EXIT_PRICE"),
+]
+
+
+@pytest.mark.parametrize(("terms", "code"), BAD_LEGS)
+def test_one_fault_of_a_leg_refuses_the_whole_ticket_and_the_preview_says_so(market, terms, code):
+    market.put("/instruments/AAPL", {"tick_size": "0.05", "lot_size": "1"})
+    body = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10", "type": "MARKET"}
+    previewed = market.post("/orders:preview", body | terms).json()
+    assert (previewed["would_pass"], previewed["denial"]["code"]) == (False, code)
+    answer = market.post("/orders", body | terms)
+    assert code_of(answer) == code
+    assert market.found(answer.json()["order_id"])["legs"] == []
+    assert position(market) == "0"
+
+
+def test_the_open_orders_of_a_ticket_are_counted_with_its_legs(market):
+    limit(market, "MAX_OPEN_ORDERS", "2")
+    legs = {"take_profit": {"limit_price": "120"}, **STOP_LOSS}
+    assert code_of(market.place(**legs)) == "FIRM_OPEN_ORDERS"
+    assert market.place(**STOP_LOSS).status_code == 201
+
+
+def test_a_leg_that_may_not_be_traded_refuses_the_ticket(market):
+    limit(market, "ALLOWED_SIDES", "BUY")
+    assert code_of(market.place(**STOP_LOSS)) == "NOT_PERMITTED"
+    assert market.place().status_code == 201
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"stop_loss": {"stop_price": "90", "limit_price": "200"}},
+        {"time_in_force": "OPG"},
+        {"type": "LIMIT", "limit_price": "99", "time_in_force": "CLS"},
+        {"type": "TRAILING_STOP", "side": "SELL", "trail_amount": "100"},
+        {"type": "TRAILING_STOP", "side": "BUY", "trail_amount": "250"},
+    ],
+)
+def test_what_can_never_work_is_refused(market, terms):
+    assert market.place(**terms).status_code == 422
+    body = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10", "type": "MARKET"}
+    previewed = market.post("/orders:preview", body | terms)
+    assert previewed.status_code == 422 or not previewed.json()["would_pass"]
+
+
+def group(desk, kind, *orders):
+    base = {"portfolio_name": "Growth", "symbol": "AAPL", "quantity": "10", **GTC}
+    return desk.post("/orders:group", {"kind": kind, "orders": [base | one for one in orders]})
+
+
+ENTRY = {"side": "BUY", "type": "MARKET"}
+
+
+@pytest.mark.parametrize(
+    ("second", "code"),
+    [
+        ({"type": "STOP", "stop_price": "90.01"}, "TICK_SIZE"),
+        ({"type": "STOP", "stop_price": "130"}, "EXIT_PRICE"),
+        ({"type": "LIMIT", "limit_price": "110", "quantity": "2000000"}, "MAX_ORDER_QUANTITY"),
+        ({"type": "TRAILING_STOP", "trail_amount": "100"}, "TRAIL_AMOUNT"),
+    ],
+)
+def test_a_fault_of_the_second_order_refuses_the_group_whole(market, second, code):
+    market.put("/instruments/AAPL", {"tick_size": "0.05", "lot_size": "1"})
+    assert code_of(group(market, "OTO", ENTRY, {"side": "SELL"} | second)) == code
+    assert sorted(one["status"] for one in market.get("/orders").json()) == ["CANCELED", "DENIED"]
+    assert position(market) == "0"
+
+
+def test_the_second_order_is_judged_as_if_the_first_had_filled(market):
+    limit(market, "SHORT_SELLING", "0")
+    follower = {"side": "SELL", "type": "STOP", "stop_price": "90"}
+    assert code_of(group(market, "OTO", ENTRY, follower | {"quantity": "11"})) == "SHORT_SELLING"
+    assert group(market, "OTO", ENTRY, follower).status_code == 201
+    assert position(market) == "10"
+
+
+def test_the_stop_of_a_pair_must_wait(market):
+    market.order(quantity="10")
+    target = {"side": "SELL", "type": "LIMIT", "limit_price": "110"}
+    stop = {"side": "SELL", "type": "STOP", "stop_price": "130"}
+    assert code_of(group(market, "OCO", target, stop)) == "EXIT_PRICE"
+    short_of_stop = {"side": "SELL", "type": "STOP_LIMIT", "stop_price": "90", "limit_price": "95"}
+    assert group(market, "OCO", target, short_of_stop).status_code == 422
+    assert position(market) == "10"
+
+
+def leg(desk, order, role):
+    return next(one for one in desk.found(order["id"])["legs"] if one["role"] == role)
+
+
+def test_a_stop_that_is_moved_through_the_market_is_refused_and_works_on(market):
+    order = market.order(**STOP_LOSS)
+    stop = leg(market, order, "stop_loss")
+    assert code_of(market.patch(f"/orders/{stop['id']}", {"stop_price": "130"})) == "EXIT_PRICE"
+    assert market.found(stop["id"])["status"] == "ACCEPTED"
+    assert market.patch(f"/orders/{stop['id']}", {"stop_price": "95"}).status_code == 200
+
+
+def test_a_leg_that_waits_is_held_against_its_entry(market):
+    order = market.order(type="LIMIT", limit_price="95", **GTC, **STOP_LOSS)
+    stop = leg(market, order, "stop_loss")
+    assert code_of(market.patch(f"/orders/{stop['id']}", {"stop_price": "96"})) == "EXIT_PRICE"
+    assert code_of(market.patch(f"/orders/{order['id']}", {"limit_price": "89"})) == "EXIT_PRICE"
+    assert market.patch(f"/orders/{order['id']}", {"limit_price": "91"}).status_code == 200
+
+
+def test_a_follower_that_waits_is_judged_where_it_is_changed(market):
+    entry = {"side": "BUY", "type": "LIMIT", "limit_price": "95"}
+    answer = group(market, "OTO", entry, {"side": "SELL", "type": "STOP", "stop_price": "90"})
+    second = answer.json()["orders"][1]
+    assert code_of(market.patch(f"/orders/{second['id']}", {"stop_price": "97"})) == "EXIT_PRICE"
+    assert market.patch(f"/orders/{second['id']}", {"stop_price": "92"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("code", "value"),
+    [
+        ("MAX_ORDER_VALUE", "1000"),
+        ("MAX_POSITION_VALUE", "1000"),
+        ("MAX_GROSS_EXPOSURE", "1000"),
+        ("MAX_ORDER_QUANTITY", "10"),
+    ],
+)
+def test_no_limit_keeps_an_exit_from_its_entry(market, code, value):
+    limit(market, code, value)
+    order = market.order(
+        side="SELL", type="LIMIT", limit_price="99", quantity="10", stop_loss={"stop_price": "110"}
+    )
+    assert order["status"] == "FILLED"
+    assert [one["status"] for one in order["legs"]] == ["ACCEPTED"]
+
+
+@pytest.mark.parametrize("state", ["REDUCING", "HALTED"])
+def test_no_kill_switch_keeps_an_exit_from_its_entry(market, state):
+    order = market.order(type="LIMIT", limit_price="95", **GTC, **STOP_LOSS)
+    market.quote("AAPL", "94", "95", "95", ask_size="4")
+    turned = {"scope": "tenant", "name": None, "state": state}
+    assert market.post("/kill-switch", turned).status_code == 200
+    market.quote("AAPL", "94", "95", "95", ask_size="3")
+    assert leg(market, order, "stop_loss")["leaves_quantity"] == "7"
+    market.quote("AAPL", "89", "90", "89")
+    assert position(market) == "0"
+
+
+def test_the_second_of_an_oto_that_only_closes_is_released_in_a_halt(market):
+    entry = {"side": "BUY", "type": "LIMIT", "limit_price": "95"}
+    orders = group(market, "OTO", entry, {"side": "SELL", "type": "STOP", "stop_price": "90"}).json()[
+        "orders"
+    ]
+    market.post("/kill-switch", {"scope": "tenant", "name": None, "state": "HALTED"})
+    market.quote("AAPL", "94", "95", "95")
+    assert market.found(orders[1]["id"])["status"] == "ACCEPTED"
+
+
+def test_a_leg_off_a_new_tick_is_released_at_a_price_away_from_the_market(market):
+    legs = {
+        "take_profit": {"limit_price": "110.03"},
+        "stop_loss": {"stop_price": "90.03", "limit_price": "90.01"},
+    }
+    order = market.order(type="LIMIT", limit_price="95", **GTC, **legs)
+    assert market.put("/instruments/AAPL", {"tick_size": "0.05", "lot_size": "1"}).status_code == 200
+    market.quote("AAPL", "94", "95", "95")
+    target, stop = leg(market, order, "take_profit"), leg(market, order, "stop_loss")
+    assert (target["status"], target["limit_price"]) == ("ACCEPTED", "110.05")
+    assert (stop["status"], stop["stop_price"], stop["limit_price"]) == ("ACCEPTED", "90.00", "90.00")
+
+
+def test_an_exit_takes_at_most_what_its_entry_filled(market):
+    order = market.order(quantity="4", **STOP_LOSS)
+    stop = leg(market, order, "stop_loss")
+    answer = market.patch(f"/orders/{stop['id']}", {"quantity": "50"})
+    assert (code_of(answer), answer.json()["denial"]["largest_passing"]) == ("REDUCE_ONLY", "4")
+    assert market.patch(f"/orders/{stop['id']}", {"quantity": "3"}).status_code == 200
+
+
+def test_an_exit_that_waits_takes_at_most_what_its_entry_may_fill(market):
+    order = market.order(type="LIMIT", limit_price="95", quantity="4", **GTC, **STOP_LOSS)
+    stop = leg(market, order, "stop_loss")
+    assert code_of(market.patch(f"/orders/{stop['id']}", {"quantity": "5"})) == "REDUCE_ONLY"
+
+
+def trail(rig, **changes):
+    rig.place(quantity="10")
+    order = rig.place(side="SELL", type="TRAILING_STOP", **GTC, **changes)
+    rig.quote("119", "121", "120")
+    rig.quote("115.90", "116.10", "116")
+    return order
+
+
+def test_a_replaced_trail_keeps_its_extreme(rig):
+    order = trail(rig, trail_percent="5")
+    assert rig.order(order).trail_level == 114
+    successor = rig.replace(order, trail_percent="4").orders[0].order
+    assert rig.order(successor).trail_level == Decimal("115.2")
+    rig.quote("115.10", "115.30", "115.20")
+    assert rig.order(successor).status is Status.FILLED
+
+
+def test_a_replaced_trail_by_an_amount_keeps_its_extreme(rig):
+    order = trail(rig, trail_amount="6")
+    successor = rig.replace(order, trail_amount="5").orders[0].order
+    assert rig.order(successor).trail_level == 115
+
+
+def test_a_quantity_at_or_below_what_filled_is_what_filled(rig):
+    rig.quote("99", "101", "100", ask_size="4")
+    order = rig.place(type="LIMIT", limit_price="101", **GTC)
+    successor = rig.order(rig.replace(order, quantity="3").orders[0].order)
+    assert (successor.status, successor.quantity, successor.filled_quantity) == (Status.FILLED, 4, 4)
+    verdict = verify_database(rig.engine)
+    assert verdict.clean, list(report(verdict, 0))
+
+
+def test_a_target_that_grew_matches_from_the_next_quote_on(rig):
+    rig.quote("99", "101", "100", ask_size="4")
+    entry = rig.place(type="LIMIT", limit_price="101", **GTC, take_profit=Target(Decimal(105)))
+    rig.quote("105", "101", "105", ask_size="3")
+    rig.tick()
+    rig.look_again("105", "101", "105")
+    ids = [row[0] for row in rig.rows("SELECT id FROM orders WHERE role = 'take_profit'")]
+    target = rig.order(entry._replace(id=ids[0]))
+    assert (target.filled_quantity, target.leaves_quantity) == (4, 3)
+    rig.quote("105", "106", "105")
+    assert rig.order(target).status is Status.FILLED
+
+
+def test_a_follower_of_another_symbol_is_judged_by_itself(rig):
+    rig.quote("49", "51", "50", symbol="MSFT")
+    second = ticket(symbol="MSFT", side="SELL", type="STOP", stop_price="60", **GTC)
+    first, follower = rig.pair("OTO", ticket(), second)
+    assert (first.status, follower.status) == (Status.FILLED, Status.FILLED)
+
+
+def test_an_entry_without_a_price_is_held_against_nothing(rig):
+    order = rig.place(type="TRAILING_STOP", trail_amount="2", **GTC, stop_loss=Protection(Decimal(90)))
+    assert order.status is Status.ACCEPTED
+
+
+@pytest.mark.parametrize(("sold", "left"), [("7", "0"), ("10", "0"), ("12", "-2")])
+def test_an_exit_never_goes_through_zero(market, sold, left):
+    order = market.order(quantity="10", **STOP_LOSS)
+    market.order(quantity=sold, side="SELL")
+    market.quote("AAPL", "89", "90", "89")
+    assert position(market) == left
+    stop = leg(market, order, "stop_loss")
+    assert (stop["status"], stop["filled_quantity"]) == (
+        ("FILLED", "3") if sold == "7" else ("CANCELED", "0")
+    )
+
+
+def test_the_exits_of_two_brackets_together_take_only_what_is_held(market):
+    for _ in range(2):
+        market.order(quantity="10", **STOP_LOSS)
+    market.order(quantity="15", side="SELL")
+    market.quote("AAPL", "89", "90", "89")
+    assert position(market) == "0"

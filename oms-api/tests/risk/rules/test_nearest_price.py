@@ -1,0 +1,62 @@
+"""Where a price is at fault, the denial names the nearest price that passes."""
+
+from decimal import Decimal
+
+import pytest
+
+from app.money import ZERO
+from app.risk.rules.judging import judge
+from app.risk.rules.values import Prices, Tradable
+from tests.risk.situations import denial_of, order, risk
+
+FIVE_PAISE = Tradable(Decimal("0.05"), Decimal(1))
+
+
+def limit(side, price, **changes):
+    return risk(order=order(side=side, type="LIMIT", limit_price=price), instrument=FIVE_PAISE, **changes)
+
+
+@pytest.mark.parametrize(
+    ("side", "price", "changes", "code", "nearest"),
+    [
+        ("BUY", "100.03", {}, "TICK_SIZE", "100.05"),
+        ("SELL", "100.02", {}, "TICK_SIZE", "100"),
+        ("BUY", "110.02", {"price_collar_percent": "10.01"}, "TICK_SIZE", "110"),
+        ("BUY", "120", {}, "PRICE_COLLAR", "110"),
+        ("BUY", "120", {"price_collar_percent": "10.03"}, "PRICE_COLLAR", "110"),
+        ("SELL", "80", {}, "PRICE_COLLAR", "90"),
+        ("SELL", "80", {"price_collar_percent": "9.98"}, "PRICE_COLLAR", "90.05"),
+        ("BUY", "105", {"max_price": "102.01"}, "PRICE_RANGE", "102"),
+        ("SELL", "98", {"min_price": "99.01"}, "PRICE_RANGE", "99.05"),
+        ("SELL", "98", {"min_price": None, "max_price": "97"}, "PRICE_RANGE", "97"),
+        ("BUY", "105", {"max_price": None, "price_collar_percent": "2"}, "PRICE_COLLAR", "102"),
+    ],
+)
+def test_the_nearest_price_passes(side, price, changes, code, nearest):
+    situation = limit(side, price, **changes)
+    denial = denial_of(situation)
+    assert (denial.code, denial.nearest_price, denial.largest_passing) == (code, Decimal(nearest), None)
+    assert judge(situation._replace(order=situation.order._replace(limit_price=denial.nearest_price))) is None
+
+
+def test_stops_have_no_collar_and_an_instrument_nobody_knows_has_the_finest_tick():
+    stop = risk(order=order(type="STOP", stop_price="150.02"), instrument=FIVE_PAISE)
+    assert denial_of(stop).nearest_price == 150
+    unheard = risk(order=order(type="STOP", stop_price="150"), instrument=None, max_price="149.001")
+    denial = denial_of(unheard)
+    assert (denial.code, denial.nearest_price) == ("UNKNOWN_INSTRUMENT", None)
+
+
+def test_where_no_price_passes_or_the_price_is_the_markets_the_largest_quantity_is_told():
+    denial = denial_of(limit("BUY", "100.03", max_price="0.01", min_price=None))
+    assert (denial.code, denial.nearest_price, denial.largest_passing) == ("TICK_SIZE", None, ZERO)
+    wide = Prices(Decimal(50), Decimal(150), Decimal(100))
+    denial = denial_of(risk(prices=wide))
+    assert (denial.code, denial.nearest_price, denial.largest_passing) == ("PRICE_COLLAR", None, ZERO)
+
+
+def test_a_close_may_be_an_odd_lot():
+    lots = Tradable(Decimal("0.05"), Decimal(75))
+    odd = order(side="SELL", quantity="235")
+    assert denial_of(risk(order=odd, instrument=lots, position=235)).code == "LOT_SIZE"
+    assert judge(risk(order=odd._replace(is_closing=True), instrument=lots, position=235)) is None

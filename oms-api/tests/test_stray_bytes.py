@@ -1,0 +1,92 @@
+"""A request that is whole gets its own answer; what follows it closes the connection."""
+
+import asyncio
+import json
+
+import httpx
+import pytest
+
+from app.http_server import HEAD_LIMIT
+from tests.factories import BOOTSTRAP_KEY, trade_body
+from tests.support.processes import running
+
+BODY = json.dumps(trade_body()).encode()
+TRADE = (
+    b"POST /api/v1/trade HTTP/1.1\r\nHost: x\r\nX-API-Key: %s\r\n"
+    b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+) % (BOOTSTRAP_KEY.encode(), len(BODY), BODY)
+PROBE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+BROKEN_CHUNK = (
+    b"POST /api/v1/trade HTTP/1.1\r\nHost: x\r\nX-API-Key: %s\r\nContent-Type: application/json\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"
+) % BOOTSTRAP_KEY.encode()
+
+
+@pytest.fixture(scope="module")
+def server(new_database):
+    with running(DATABASE_URL=new_database("sqlite")) as process:
+        yield process
+
+
+def statuses(server, *pieces: bytes, pause: float = 0.0) -> list[int]:
+    """Send the pieces over one connection, and return the statuses of all answers until it is closed."""
+
+    async def talk() -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rpartition(":")[2]))
+        try:
+            for piece in pieces:
+                writer.write(piece)
+                await asyncio.sleep(pause)
+            return await asyncio.wait_for(reader.read(), 8)
+        except ConnectionError:
+            return b""
+        finally:
+            writer.close()
+
+    told = asyncio.run(talk())
+    return [int(part.split(b" ", 2)[1]) for part in told.split(b"HTTP/1.1")[1:] for part in [b"x" + part]]
+
+
+def recorded(server) -> int:
+    headers = {"X-API-Key": BOOTSTRAP_KEY}
+    return len(httpx.get(f"{server.url}/api/v1/trades", params={"limit": 1000}, headers=headers).json())
+
+
+@pytest.mark.parametrize("stray", [b" ", b"\0", b"}", b"\r\n}", b"GARBAGE\r\n\r\n"])
+@pytest.mark.parametrize("pause", [None, 0.0, 0.005, 0.1])
+def test_a_whole_request_is_answered_whatever_follows(server, stray, pause):
+    before = recorded(server)
+    pieces = [TRADE + stray] if pause is None else [TRADE, stray]
+    assert statuses(server, *pieces, pause=pause or 0.0) == [201]
+    assert recorded(server) == before + 1
+
+
+def test_every_whole_request_of_a_pipeline_is_answered(server):
+    before = recorded(server)
+    assert statuses(server, TRADE + TRADE + b"}") == [201, 201]
+    assert statuses(server, TRADE + BROKEN_CHUNK) == [201]
+    assert statuses(server, TRADE + b"GET / HTTP/1.1\r\nX: " + b"a" * 4 * HEAD_LIMIT + b"\r\n\r\n") == [201]
+    assert recorded(server) == before + 4
+
+
+def test_a_request_that_is_not_whole_is_refused_and_not_recorded(server):
+    before = recorded(server)
+    assert statuses(server, BROKEN_CHUNK) == [400]
+    assert statuses(server, TRADE.replace(b"HTTP/1.1", b"HTTX/1.1")) == [400]
+    assert statuses(server, b"\0") == [400]
+    assert recorded(server) == before
+
+
+@pytest.mark.parametrize("piece", [1024, 65_000, 10**6])
+def test_a_head_that_is_too_long_is_refused_however_it_arrives(server, piece):
+    head = b"GET /health/live HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * (HEAD_LIMIT + 1000) + b"\r\n\r\n"
+    pieces = [head[at : at + piece] for at in range(0, len(head), piece)]
+    assert statuses(server, *pieces) in ([431], [])  # a reset may overtake the answer
+    many = b"GET /health/live HTTP/1.1\r\nHost: x\r\n" + b"a: b\r\n" * 12_000 + b"\r\n"
+    assert statuses(server, many) in ([431], [])
+
+
+@pytest.mark.parametrize("hosts", [b"", b"Host: a\r\nHost: a\r\n", b"Host: a\r\nhost: b\r\n"])
+def test_the_host_stands_once(server, hosts):
+    assert statuses(server, b"GET /health/live HTTP/1.1\r\n" + hosts + b"\r\n") == [400]
+    assert statuses(server, b"GET /health/live HTTP/1.0\r\n\r\n") == [200]

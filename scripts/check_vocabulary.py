@@ -1,0 +1,105 @@
+"""Count names that are not standard terms; the count may only fall.
+
+Run by `make check`. It fails when there are more such names than the limit in `vocabulary.toml`, and when
+there are fewer, so that the limit follows the count down. `--list` prints each name with its place.
+"""
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDERS = ("oms-api", "slack-bot", "e2e", "bench", "scripts")
+VOCABULARY_FILE = Path(__file__).with_name("vocabulary.toml")
+VOCABULARY = tomllib.loads(VOCABULARY_FILE.read_text())
+METAPHORS, VAGUE_VERBS, PARTICIPLES = (
+    frozenset(VOCABULARY[key]) for key in ("metaphors", "vague_verbs", "participles")
+)
+
+
+class Finding(NamedTuple):
+    """One name that breaks a rule: where it is defined, and which word breaks it."""
+
+    path: str
+    line: int
+    name: str
+    word: str
+
+
+def split_words(name: str) -> list[str]:
+    """Split an identifier in snake case or camel case into lower-case words."""
+    return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)]
+
+
+def find_metaphor(name: str) -> str | None:
+    """Return the first word of a name that is a metaphor, None if all are plain."""
+    return next((word for word in split_words(name) if word in METAPHORS), None)
+
+
+def find_vague_verb(name: str) -> str | None:
+    """Return the verb of a function's name if it does not say what the function does."""
+    words = split_words(name)
+    return words[0] if words and words[0] in VAGUE_VERBS else None
+
+
+def check_module(path: str) -> Iterator[Finding]:
+    """Yield a finding for a module whose own name is a participle or a metaphor."""
+    name = Path(path).stem
+    for word in split_words(name):
+        if word in METAPHORS or word in PARTICIPLES:
+            yield Finding(path, 1, name, word)
+            return
+
+
+def check_source(path: str, source: str) -> Iterator[Finding]:
+    """Yield a finding for each class and function of a module with a name that breaks a rule."""
+    yield from check_module(path)
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ClassDef):
+            word = find_metaphor(node.name)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            is_test = node.name.startswith("test_")  # a test's name is a sentence, in which a verb may be any
+            word = None if is_test else find_metaphor(node.name) or find_vague_verb(node.name)
+        else:
+            continue
+        if word:
+            yield Finding(path, node.lineno, node.name, word)
+
+
+def find_all(root: Path) -> list[Finding]:
+    """Return the findings of every Python file of the project, the migrations excepted."""
+    findings: list[Finding] = []
+    for folder in FOLDERS:
+        for file in sorted((root / folder).rglob("*.py")):
+            if "migrations" not in file.parts and not any(part.startswith(".") for part in file.parts):
+                findings += check_source(str(file.relative_to(root)), file.read_text())
+    return findings
+
+
+def compare(count: int, limit: int) -> str | None:
+    """Return what to do when the count is not the limit, None when it is."""
+    found = f"{count} names are not standard terms"
+    if count > limit:
+        return f"{found}; {limit} are allowed. List them with --list, and rename the new ones."
+    if count < limit:
+        return f"{found}, fewer than {limit}. Set the limit in {VOCABULARY_FILE.name} to {count}."
+    return None
+
+
+def main(arguments: list[str]) -> int:
+    """Print the count, or the findings; return 1 when the count is not the limit."""
+    findings = find_all(ROOT)
+    if "--list" in arguments:
+        for finding in findings:
+            print(f"{finding.path}:{finding.line}: {finding.name} ({finding.word})")
+    problem = compare(len(findings), VOCABULARY["limit"])
+    print(problem or f"Names that are not standard terms: {len(findings)}.")
+    return 1 if problem else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

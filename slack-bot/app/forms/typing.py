@@ -1,0 +1,33 @@
+"""What keyboards and other programs make of plain typing, undone: quotes, blanks, dashes."""
+
+import re
+
+DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d"
+SINGLE_QUOTES = "\u2018\u2019\u201a\u201b\u2032"
+DOUBLE_QUOTES = "\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb"
+BLANKS = "\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+PLAIN = str.maketrans(
+    dict.fromkeys(DASHES, "-")
+    | dict.fromkeys(SINGLE_QUOTES, "'")
+    | dict.fromkeys(DOUBLE_QUOTES, '"')
+    | dict.fromkeys(BLANKS, " ")
+)
+GROUPING_BLANK = re.compile(r"(?<=[0-9])[\u00a0\u2009\u202f](?=[0-9]{3}(?![0-9]))")
+PAIRS = ('""', "''")
+
+
+def keyed(text: str) -> str:
+    """Return the text with plain quotes, blanks and dashes; a blank that does not break groups digits."""
+    return GROUPING_BLANK.sub(",", text).translate(PLAIN)
+
+
+def unquoted(text: str) -> str:
+    """Return what stands in the quotes that are put around a whole entry, in plain typing and trimmed."""
+    plain = keyed(text).strip()
+    return plain[1:-1].strip() if len(plain) > 1 and plain[0] + plain[-1] in PAIRS else plain
+
+
+def without_quotes(text: str) -> str:
+    """Return a name without the quotes put around all of it; what is inside stays as it was typed."""
+    name = text.strip()
+    return name[1:-1].strip() if len(name) > 2 and keyed(name[0] + name[-1]) in PAIRS else name
