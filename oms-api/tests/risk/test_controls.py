@@ -105,3 +105,12 @@ def test_what_is_remembered_is_bounded(engine, monkeypatch):
     assert controls.limits(3, SUBJECT._replace(symbol="MSFT")).max_order_quantity == 1_000_000
     with pytest.raises(KeyError):
         controls.limits(1, SUBJECT)
+
+
+def test_a_full_cache_keeps_the_tenants_of_the_batch(engine, monkeypatch):
+    monkeypatch.setattr("app.risk.service.controls._MOST_TENANTS", 1)
+    controls = Controls(Clock())
+    known(controls, engine)
+    with engine.connect() as connection:
+        controls.refresh(connection, [1, 2], NOON)  # 1 is fresh, 2 is new and does not fit
+    assert controls.limits(1, SUBJECT).max_order_quantity == 1_000_000

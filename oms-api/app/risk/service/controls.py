@@ -61,7 +61,8 @@ class Controls:
             return
         limits, latches = limits_of_tenants(connection, stale), standing_latches(connection, stale)
         if len(self._known) + len(stale) > _MOST_TENANTS:
-            self._known.clear()
+            # The caller reads all of its tenants next, the fresh ones included.
+            self._known = {one: self._known[one] for one in tenant_ids if one in self._known}
         for tenant_id in stale:
             hold = standing(limits[tenant_id], iso(now))
             rows, lists = rows_of(hold), lists_of(hold)
