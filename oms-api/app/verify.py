@@ -76,14 +76,17 @@ def verify_trails(engine: Engine) -> Examined:
         return examine(declare_every_tenant(connection))
 
 
-def report(verdict: Verdict, seconds: float) -> Iterator[str]:
-    """Yield the lines that tell the verdict."""
+def report(verdict: Verdict, seconds: float, *, is_trail_clean: bool = True) -> Iterator[str]:
+    """Yield the lines that tell the verdict. "Clean" stands only where the audit trail is clean too."""
     for check, meaning in _MEANING.items():
         failed = verdict.failed[check]
         state = f"FAILED {failed:,}" if failed else "ok"
         yield f"{state:<10} {verdict.checked[check]:>11,}  {check.value}: {meaning}"
         if failed:
             yield f"{'':<24}first: {verdict.first_of[check]}"
+    if verdict.first is None and not is_trail_clean:
+        yield "The books are clean. The audit trail is not: its first finding stands above."
+        return
     if verdict.first is None:
         yield f"Clean: {verdict.checked[Check.CHAIN]:,} rows in {seconds:.1f} s."
         return
@@ -159,8 +162,10 @@ def _verify_configured() -> int:
         return CANNOT
     engine.dispose()
     sys.stdout.writelines(f"{line}\n" for line in report_trails(examined))
-    sys.stdout.writelines(f"{line}\n" for line in report(verdict, monotonic_seconds() - started))
-    return CLEAN if verdict.clean and examined.lie is None else LIES
+    seconds, is_trail_clean = monotonic_seconds() - started, examined.lie is None
+    lines = report(verdict, seconds, is_trail_clean=is_trail_clean)
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+    return CLEAN if verdict.clean and is_trail_clean else LIES
 
 
 if __name__ == "__main__":

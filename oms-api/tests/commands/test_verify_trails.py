@@ -65,4 +65,6 @@ def test_the_command_tells_it_and_fails(trail, monkeypatch, capsys, database_url
     with unit_of_work(trail) as connection:
         connection.execute(text("UPDATE audit_heads SET last_sequence = 4"))
     assert command.main() == command.LIES
-    assert "FAILED" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "FAILED" in out
+    assert "Clean" not in out
