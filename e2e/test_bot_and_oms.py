@@ -47,6 +47,8 @@ def amounts(quantity, gmv):
 
 def test_a_key_that_may_only_act_for_people_trades_for_them_and_opens_nothing_by_itself(desk):
     name, key = key_with(desk, "act_as")
+    (tenant,) = desk.administer("GET", "/tenants")
+    desk.administer("POST", f"/tenants/{tenant['slug']}/workspaces", team_id="T0DESK00001")
     desk.give_bot(key)
     type_in(desk, "buy 5 AAPL @ 100")
     assert desk.act(AVA, "submit")["outcome"] == "updated", "asked about the new portfolio"
@@ -70,7 +72,7 @@ def test_a_workspace_stays_with_the_desk_that_it_came_with_first(desk):
     other = desk.administer("POST", "/tenants", name="Other desk", slug="other-desk")
     desk.give_bot(other["api_key"])
     type_in(desk, "buy 5 AAPL @ 100")
-    sees(desk, "This Slack workspace belongs to another desk.")
+    sees(desk, "This Slack workspace is not connected to this desk.")
 
 
 def test_limits_of_the_oms_are_said_at_the_fields_and_the_form_can_be_corrected(narrow_desk):

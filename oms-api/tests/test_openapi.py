@@ -222,6 +222,7 @@ def test_operations_have_names_and_words_of_their_own(document):
 VERBS = {
     "Cancel",
     "Check",
+    "Claim",
     "Close",
     "Create",
     "Estimate",

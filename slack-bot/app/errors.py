@@ -77,7 +77,7 @@ class Bar(Enum):
     ACTING = auto()  # the key is good, and may not act for people: another one
     NOT_A_MEMBER = auto()  # the desk lets this person in no more, or not yet
     ROLE = auto()  # a member, whose role does not include this
-    WORKSPACE = auto()  # the Slack workspace belongs to another desk
+    WORKSPACE = auto()  # the Slack workspace is not claimed for this tenant
     SUSPENDED = auto()  # the whole desk is
 
 

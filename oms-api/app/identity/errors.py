@@ -73,7 +73,7 @@ class PersonRefused(Forbidden):
 
 
 class WorkspaceElsewhere(Forbidden):
-    """A workspace belongs to the tenant that first brought it."""
+    """The workspace is not bound to the caller's tenant; whether to another one is not said."""
 
     kind, title = "workspace-elsewhere", "The workspace is not this desk's"
 
@@ -137,6 +137,20 @@ class NoSuchTenant(NotFound):
 
     def __init__(self, slug: str) -> None:
         super().__init__(f"There is no tenant {slug!r}.")
+
+
+class NoSuchWorkspace(NotFound):
+    """The workspace is not bound to the tenant."""
+
+    def __init__(self, team_id: str) -> None:
+        super().__init__(f"The workspace {team_id} is not bound to this tenant.")
+
+
+class WorkspaceTaken(Conflict):
+    """A workspace is bound to one tenant at a time."""
+
+    def __init__(self, team_id: str) -> None:
+        super().__init__(f"The workspace {team_id} is bound to another tenant; release it there first.")
 
 
 class SlugTaken(Conflict):

@@ -133,7 +133,7 @@ class Session(Base):
 
 
 class SlackWorkspace(Base):
-    """Which tenant a Slack workspace belongs to: that of the key that first brought it."""
+    """Which tenant a Slack workspace belongs to, as the operator bound it."""
 
     __tablename__ = "slack_workspaces"
 

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from app.database import connect_engine, unit_of_work
 from app.edge import FastRequest
 from tests.factories import BOOTSTRAP_KEY
+from tests.support.service import Desk
 
 CANARY = "canary-7c1f-never-to-be-repeated"
 
@@ -57,6 +58,7 @@ def test_what_all_tenants_do_together_is_for_keys_of_the_first_one(service, desk
 
     assert status(desk.key) == 403
     assert status(BOOTSTRAP_KEY) == status(service.mint("read")) == 200
+    Desk(service, 1, "").claim_workspace(f"TFIRST{desk.tenant_id}")
     person = {"X-On-Behalf-Of": f"slack:TFIRST{desk.tenant_id}:U1"}
     assert status(service.mint("act_as"), **person) == 403
 
@@ -66,6 +68,7 @@ def test_a_refusal_names_roles_and_scopes_as_people_write_them(service, desk):
     assert (
         reader.get("/trades").json()["detail"] == "This key does not allow this: it needs the scope 'read'."
     )
+    desk.claim_workspace(f"TNAMED{desk.tenant_id}")
     person = {"X-On-Behalf-Of": f"slack:TNAMED{desk.tenant_id}:U1"}
     detail = reader.get("/api-keys", headers=person).json()["detail"]
     assert detail == "The role 'trader' does not allow this: it needs the scope 'admin'."
@@ -92,6 +95,7 @@ def test_a_person_with_the_longest_address_makes_keys(service, desk):
 
 def test_a_newcomer_whose_first_requests_come_at_once_is_new_once(service, desk):
     bot = desk.with_key(service.mint("act_as", desk.tenant_id))
+    desk.claim_workspace(f"TATONCE{desk.tenant_id}")
     person = {"X-On-Behalf-Of": f"slack:TATONCE{desk.tenant_id}:U1"}
     with ThreadPoolExecutor(12) as crowd:
         answers = list(crowd.map(lambda _: bot.get("/auth/me", headers=person), range(12)))
@@ -126,6 +130,7 @@ def nobody_writes(engine):
 def test_a_newcomer_is_told_to_try_again_where_the_database_is_busy(serve):
     with serve(database_timeout_seconds=0.5) as service:
         desk = service.desk("act_as")
+        desk.claim_workspace("TBUSY")
         person = {"X-On-Behalf-Of": "slack:TBUSY:U1"}
         with nobody_writes(service.engine):
             refused = desk.get("/auth/me", headers=person)

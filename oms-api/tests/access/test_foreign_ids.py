@@ -30,6 +30,8 @@ BODIES = {
     "POST /api-keys/{key_id}:rotate": {"overlap_seconds": 0},
     "PATCH /portfolios/{name}": {"name": "Renamed"},
     "PATCH /tenants/{slug}": {"name": "Another"},
+    "POST /tenants/{slug}/workspaces": {"team_id": "T0NOBODY"},
+    "POST /tenants/{slug}/workspaces:release": {"team_id": "T0NOBODY"},
     "PATCH /orders/{order_id}": {"quantity": "1"},
     "POST /orders/{order_id}/cancel": {},
     "POST /latches/{latch_id}/release": {"reason": "Not mine"},

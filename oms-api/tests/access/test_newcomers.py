@@ -12,6 +12,7 @@ class Bot:
     def __init__(self, service) -> None:
         self.service, self.desk = service, service.desk()
         self.key = service.mint("act_as", self.desk.tenant_id)
+        self.desk.claim_workspace(f"T{self.desk.tenant_id}")
 
     def __call__(self, person: str, **more: str):
         headers = {"X-API-Key": self.key, "X-On-Behalf-Of": person, **more}
@@ -62,6 +63,7 @@ def test_people_are_not_made_up_by_the_thousand(new_database, monkeypatch):
     with serving(new_database("sqlite")) as service:
         desk = service.desk()
         key = service.mint("act_as", desk.tenant_id)
+        desk.claim_workspace("T1")
         answers = [
             service.client.get(
                 "/api/v1/trades", headers={"X-API-Key": key, "X-On-Behalf-Of": f"slack:T1:U{number}"}

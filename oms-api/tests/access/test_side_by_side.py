@@ -15,12 +15,16 @@ ROUNDS, MEMBERS = 40, 6
 BOOKS = ("Growth", "Income")
 
 
-def made(client: httpx.Client, slug: str) -> str:
+def made(client: httpx.Client, slug: str, team_id: str) -> str:
     """Return the first key of a new tenant."""
     answer = client.post(
         "/api/v1/tenants", json={"name": "A Desk", "slug": slug}, headers={"X-API-Key": BOOTSTRAP_KEY}
     )
     assert answer.status_code == 201, answer.text
+    claimed = client.post(
+        f"/api/v1/tenants/{slug}/workspaces", json={"team_id": team_id}, headers={"X-API-Key": BOOTSTRAP_KEY}
+    )
+    assert claimed.status_code == 201, claimed.text
     return str(answer.json()["api_key"])
 
 
@@ -58,7 +62,7 @@ def test_each_of_two_desks_finds_its_own_and_all_of_it(backend, new_database):
         running(DATABASE_URL=url, LOG_LEVEL="ERROR") as service,
         httpx.Client(base_url=service.url) as client,
     ):
-        marks = {"7": made(client, "one"), "11": made(client, "other")}
+        marks = {"7": made(client, "one", "T7"), "11": made(client, "other", "T11")}
         members = [
             Member(service.url, key, quantity, number)
             for number in range(MEMBERS)

@@ -71,6 +71,8 @@ EXPECTED = {
     "GET /tenants/{slug}": "admin",
     "PATCH /tenants/{slug}": "admin",
     "POST /tenants": "",
+    "POST /tenants/{slug}/workspaces": "",
+    "POST /tenants/{slug}/workspaces:release": "admin",
 }
 
 

@@ -157,6 +157,7 @@ def test_people_and_tenants_are_shut_out_and_let_in(done, database_url):
     ):
         done(*words)
         with serving(database_url) as service:
+            _tenant(service, "alpha", key).claim_workspace("T1")
             answer = _tenant(service, "alpha", key).get("/portfolios", {"X-On-Behalf-Of": "slack:T1:U1"})
             states.append(answer.status_code)
     assert states == [403, 200, 403, 200]

@@ -203,6 +203,7 @@ def test_only_admins_change_users(desk, scopes):
 
 def test_a_person_through_the_bot_administers_only_where_the_key_is_an_admins(desk):
     made = user(desk, email=None, password=None, person="slack:TBOT1:U1", role="admin")
+    desk.claim_workspace("TBOT1")
     person = {"X-On-Behalf-Of": "slack:TBOT1:U1"}
     bot = desk.with_key(key(desk, "bot", ("act_as", "read"))["key"])
     assert bot.patch(f"/users/{made['id']}", {"role": "viewer"}, person).status_code == 403

@@ -88,6 +88,7 @@ def person_at(market):
 def acting(market):
     """The desk as a person sees it through the key of a bot."""
     bot = market.with_key(market.service.mint("trade act_as", market.tenant_id))
+    market.claim_workspace(f"T{market.tenant_id}")
     person = {"X-On-Behalf-Of": person_at(market)}
 
     def place(**changes):

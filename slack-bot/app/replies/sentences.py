@@ -19,7 +19,7 @@ BARRED = {
     Bar.ACTING: "This app's key may not act for people. Please tell whoever runs it.",
     Bar.NOT_A_MEMBER: "You are not a member of this desk; please ask one of its administrators.",
     Bar.ROLE: "Your role at this desk does not include trading; please ask one of its administrators.",
-    Bar.WORKSPACE: "This Slack workspace belongs to another desk. Please tell whoever runs this app.",
+    Bar.WORKSPACE: "This Slack workspace is not connected to this desk. Please tell whoever runs this app.",
     Bar.SUSPENDED: "This desk is suspended; please ask whoever runs the trading system.",
 }
 TRIGGER_CODES = frozenset({

@@ -153,7 +153,7 @@ def test_a_colleague_whose_team_slack_spells_out_everywhere_is_no_stranger(desk:
 REFUSALS = [
     (problem(403, "raw", kind="person-refused"), "You are not a member of this desk"),
     (problem(403, "raw", kind="forbidden"), "Your role at this desk does not include trading"),
-    (problem(403, "raw", kind="workspace-elsewhere"), "This Slack workspace belongs to another desk"),
+    (problem(403, "raw", kind="workspace-elsewhere"), "This Slack workspace is not connected to this desk"),
     (problem(403, "raw", kind="tenant-suspended"), "This desk is suspended"),
     (problem(403, "raw", kind="may-not-act-as"), "This app's key may not act for people"),
     (problem(403, "raw", kind="not-a-person"), "does not accept this app's key"),

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Select, bindparam, select
 
 from app.clock import iso
 from app.database import insertion_of_missing, write
-from app.identity.models import PortfolioGrant, SlackWorkspace, Tenant, User
+from app.identity.models import PortfolioGrant, Tenant, User
 from app.identity.rules.access import Person, Role
 from app.ids import new_timed_id
 
@@ -48,18 +48,12 @@ def add_person(connection: Connection, tenant_id: int, person: str, role: str, n
     write(connection, insertion_of_missing(_USERS, columns, [row]))
 
 
-def bind_workspace(connection: Connection, tenant_id: int, team_id: str, now: datetime) -> None:
-    """Let a Slack workspace belong to the tenant, unless it belongs to one already."""
-    row = (team_id, tenant_id, iso(now))
-    write(connection, insertion_of_missing(_WORKSPACES, ("team_id", "tenant_id", "bound_at"), [row]))
-
-
 def _user_of(columns: Sequence[str]) -> Select[tuple[object, ...]]:
     chosen = (getattr(User, name) for name in columns)
     return select(*chosen).where(User.tenant_id == bindparam("tenant_id"), User.person == bindparam("person"))
 
 
-_USERS, _WORKSPACES = User.metadata.tables["users"], SlackWorkspace.metadata.tables["slack_workspaces"]
+_USERS = User.metadata.tables["users"]
 _FIND = _user_of(("id", "role", "status", "is_narrowed"))
 _GRANTS = select(PortfolioGrant.portfolio_key).where(
     PortfolioGrant.tenant_id == bindparam("tenant_id"), PortfolioGrant.user_id == bindparam("user_id")

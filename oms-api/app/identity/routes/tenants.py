@@ -9,8 +9,17 @@ from app.identity.queries import tenants as queries
 from app.identity.routes.asking import TheAdministration, TheRequest, answered
 from app.identity.rules.access import Caller, Operation, Scope
 from app.identity.schemas.fields import SLUG, PageQuery
-from app.identity.schemas.tenants import TenantIn, TenantListed, TenantMadeOut, TenantOut, TenantPatch
+from app.identity.schemas.tenants import (
+    TenantIn,
+    TenantListed,
+    TenantMadeOut,
+    TenantOut,
+    TenantPatch,
+    WorkspaceIn,
+    WorkspaceOut,
+)
 from app.identity.service import tenants as service
+from app.identity.service import workspaces
 from app.wire.answers import NEXT_HEADER, REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import TheCursors, TheReaders
@@ -23,6 +32,7 @@ Reader = Annotated[Caller, Depends(allowed(Operation.READ_TENANTS))]
 Manager = Annotated[Caller, Depends(allowed(Operation.MANAGE_TENANT))]
 TheSlug = Annotated[str, Path(pattern=SLUG, max_length=60)]
 _TENANTS = "tenants"  # the list that a cursor goes on with
+_WORKSPACE = {"team_id": "T012AB3C4"}
 _EXAMPLE = {"name": "Alpha Capital", "slug": "alpha"}
 
 
@@ -95,5 +105,48 @@ async def change_tenant(
     return answered(
         await administration.change(
             asking, lambda connection, now: service.change_tenant(connection, asking, slug, changes, now)
+        )
+    )
+
+
+@router.post(
+    "/{slug}/workspaces",
+    summary="Claim a workspace for a tenant",
+    status_code=201,
+    responses=responses(201, {"model": WorkspaceOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(WorkspaceIn, _WORKSPACE),
+)
+async def claim_workspace(
+    caller: Operator, slug: TheSlug, body: Annotated[WorkspaceIn, Depends(json_body(WorkspaceIn))],
+    administration: TheAdministration, sent: TheRequest,
+) -> Response:  # fmt: skip
+    """Bind a Slack workspace to a tenant, so that its people may act through the tenant's bot.
+
+    A repeat answers 200. For the installation's own key alone.
+    """
+    asking, team_id = sent.asking(caller, body, slug), body.team_id
+    return answered(
+        await administration.change(
+            asking, lambda connection, now: workspaces.claim_workspace(connection, asking, slug, team_id, now)
+        )
+    )
+
+
+@router.post(
+    "/{slug}/workspaces:release",
+    summary="Release a workspace of a tenant",
+    responses=responses(200, {"model": WorkspaceOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(WorkspaceIn, _WORKSPACE),
+)
+async def release_workspace(
+    caller: Manager, slug: TheSlug, body: Annotated[WorkspaceIn, Depends(json_body(WorkspaceIn))],
+    administration: TheAdministration, sent: TheRequest,
+) -> Response:  # fmt: skip
+    """Release a workspace, so that the operator can bind it to another tenant. Its users stay."""
+    asking, team_id = sent.asking(caller, body, slug), body.team_id
+    return answered(
+        await administration.change(
+            asking,
+            lambda connection, now: workspaces.release_workspace(connection, asking, slug, team_id, now),
         )
     )

@@ -33,6 +33,23 @@ class TenantPatch(Patch):
         return cast("TenantChanges", self.model_dump(exclude_unset=True))
 
 
+class WorkspaceIn(Requested):
+    """A Slack workspace to be bound or released."""
+
+    team_id: str = Field(
+        pattern=r"^[A-Z0-9]{1,20}$",
+        description="The id that Slack gives the workspace",
+        examples=["T012AB3C4"],
+    )
+
+
+class WorkspaceOut(BaseModel):
+    """A workspace and the tenant that it is, or was, bound to."""
+
+    team_id: str = Field(examples=["T012AB3C4"])
+    tenant: str = Field(description="The tenant's slug", examples=["alpha"])
+
+
 class TenantListed(BaseModel):
     """A tenant as the directory shows it."""
 

@@ -10,7 +10,8 @@ from app.identity.errors import PersonRefused, TenantSuspended, WorkspaceElsewhe
 from app.identity.queries import credentials
 from app.identity.queries import people as queries
 from app.identity.queries.tenants import lock_tenant
-from app.identity.rules.access import Caller, Person
+from app.identity.queries.workspaces import claim_workspace
+from app.identity.rules.access import Caller, Person, Scope
 from app.identity.rules.people import SlackPerson
 from app.identity.service.authenticator import Where
 
@@ -29,8 +30,10 @@ def known_person(connection: Connection, tenant_id: int, named: SlackPerson) -> 
 def welcome(
     connection: Connection, caller: Caller, named: SlackPerson, where: Where, now: datetime
 ) -> Person:
-    """Make a person known, and their workspace the tenant's, in one transaction with its audit.
+    """Make a person known, in one transaction with its audit.
 
+    The operator's key also binds an unbound workspace to its tenant. To any other key, an unbound workspace
+    looks like one of somebody else: only the operator binds it, by `POST /tenants/{slug}/workspaces`.
     Raises PersonRefused, WorkspaceElsewhere or TenantSuspended.
     """
     tenant_id = caller.tenant_id
@@ -45,7 +48,12 @@ def welcome(
     person = queries.find_person(connection, tenant_id, named.text)  # an admin may have made them before
     if person is None and newcomers.role is None:
         raise PersonRefused
-    queries.bind_workspace(connection, tenant_id, named.team_id, now)
+    if Scope.TENANTS in caller.scopes and claim_workspace(connection, tenant_id, named.team_id, now):
+        target, after = f"workspace:{named.team_id}", {"team_id": named.team_id}
+        entry = AuditEntry(
+            *(tenant_id, now, named.text, caller.name, "workspace.bound", target, *where), after=after
+        )
+        record(connection, [entry])
     if credentials.tenant_of_workspace(connection, named.team_id) != tenant_id:
         raise WorkspaceElsewhere
     if person is None:

@@ -30,7 +30,7 @@ def create_tenant(connection: Connection, asking: Asking, wanted: NewTenant, now
     key = mint_key(connection, FIRST_KEY, Scope.ADMIN, now, tenant_id, created_by=asking.caller.actor)
     made = queries.get_tenant(connection, tenant_id)
     facts = {"slug": made.slug, "name": made.name, "status": made.status}
-    entries = _both_trails(asking, asking.entry(now, "tenant.created", _target(made), None, facts), made)
+    entries = copy_to_tenant(asking, asking.entry(now, "tenant.created", _target(made), None, facts), made)
     return Change(tenant_facts(made) | {"api_key": key}, entries, 201, shows_secret=True)
 
 
@@ -61,7 +61,7 @@ def change_tenant(
     was = {name: getattr(before, name) for name in changed}
     entry = asking.entry(now, "tenant.changed", _target(before), was, changed)
     after = queries.get_tenant(connection, before.id)
-    return Change(told(caller, after), _both_trails(asking, entry, after))
+    return Change(told(caller, after), copy_to_tenant(asking, entry, after))
 
 
 def tenant_facts(tenant: TenantRow) -> dict[str, Any]:
@@ -92,8 +92,8 @@ def _require_right(caller: Caller, tenant: TenantRow, changes: TenantChanges) ->
         require_role(caller, Role(newcomers))
 
 
-def _both_trails(asking: Asking, entry: AuditEntry, tenant: TenantRow) -> list[AuditEntry]:
-    """What the operator does to a tenant stands in its trail too."""
+def copy_to_tenant(asking: Asking, entry: AuditEntry, tenant: TenantRow) -> list[AuditEntry]:
+    """Return the entry, and its copy for the tenant's own trail if the operator acts on another tenant."""
     if tenant.id == asking.caller.tenant_id:
         return [entry]
     return [entry, replace(entry, tenant_id=tenant.id)]

@@ -1,0 +1,30 @@
+"""Which tenant a Slack workspace belongs to."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, delete
+
+from app.clock import iso
+from app.database import insertion_of_missing, write
+from app.identity.models import SlackWorkspace
+from app.identity.queries.credentials import tenant_of_workspace
+
+
+def claim_workspace(connection: Connection, tenant_id: int, team_id: str, now: datetime) -> bool:
+    """Bind a Slack workspace to the tenant unless it is bound already; return whether this call did it."""
+    if tenant_of_workspace(connection, team_id) is not None:
+        return False
+    row = (team_id, tenant_id, iso(now))
+    write(connection, insertion_of_missing(_WORKSPACES, ("team_id", "tenant_id", "bound_at"), [row]))
+    return tenant_of_workspace(connection, team_id) == tenant_id
+
+
+def release_workspace(connection: Connection, tenant_id: int, team_id: str) -> bool:
+    """Release a workspace of the tenant; return False if it is not the tenant's."""
+    statement = delete(SlackWorkspace).where(
+        SlackWorkspace.tenant_id == tenant_id, SlackWorkspace.team_id == team_id
+    )
+    return connection.execute(statement).rowcount == 1
+
+
+_WORKSPACES = SlackWorkspace.metadata.tables["slack_workspaces"]
