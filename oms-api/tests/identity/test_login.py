@@ -5,7 +5,6 @@ import json
 
 import pytest
 from sqlalchemy import event
-from sqlalchemy.engine import Engine
 
 from app.audit.service import AuditEntry
 from app.errors import Unavailable
@@ -227,18 +226,24 @@ def test_where_one_logged_in_before_is_known_after_a_restart_and_to_other_proces
         assert restarted.log_in(alice.says())
 
 
+def count_queries_of_refusal(house, said):
+    """Return how many queries a refused log-in makes, and what its refusal says."""
+    queries: list[str] = []
+    listen = lambda *facts: queries.append(facts[2])  # noqa: E731  # to be taken off again
+    event.listen(house.engine, "before_cursor_execute", listen)
+    with pytest.raises(TooManyLogIns) as refusal:
+        house.log_in(said, Client("198.51.100.200", "bot", "r"))
+    event.remove(house.engine, "before_cursor_execute", listen)
+    return len(queries), refusal.value.detail, refusal.value.retry_after_seconds
+
+
 def test_the_throttle_does_not_tell_who_exists(quick, alice):
     nobody = alice.says(WRONG, email="nobody@x")
     told = []
     for said in (alice.says(WRONG), nobody):
         attack(quick, said, ACCOUNT.attempts)
-        queries: list[str] = []
-        listen = lambda *facts, seen=queries: seen.append(facts[2])  # noqa: E731  # to be taken off again
-        event.listen(Engine, "before_cursor_execute", listen)
-        with pytest.raises(TooManyLogIns) as refusal:
-            quick.log_in(said, Client("198.51.100.200", "bot", "r"))
-        event.remove(Engine, "before_cursor_execute", listen)
-        told.append((refusal.value.detail, refusal.value.retry_after_seconds, len(queries)))
+        tries = [count_queries_of_refusal(quick, said) for _ in range(5)]
+        told.append(min(tries))  # the audit log is written beside some of them
     assert told[0] == told[1]
 
 
