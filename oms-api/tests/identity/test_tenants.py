@@ -110,6 +110,7 @@ def test_an_admin_sees_their_own_tenant_alone(fresh):
 
 def test_an_admin_renames_the_tenant_and_says_what_newcomers_become(fresh):
     alpha = team(fresh, "alpha")
+    alpha.claim_workspace("T9")
     changed = good(alpha.patch("/tenants/alpha", {"name": "Alpha II", "slack_default_role": None}))
     assert (changed["name"], changed["slack_default_role"]) == ("Alpha II", None)
     assert alpha.get("/portfolios", {"X-On-Behalf-Of": "slack:T9:U9"}).status_code == 403
@@ -139,6 +140,7 @@ def test_changes_that_are_none_are_refused(service, body, field):
 
 def test_a_known_person_comes_in_where_newcomers_do_not(fresh):
     alpha = team(fresh, "alpha")
+    alpha.claim_workspace("T7")
     good(alpha.patch("/tenants/alpha", {"slack_default_role": None}))
     user(alpha, email=None, password=None, person="slack:T7:U1")
     assert good(alpha.get("/portfolios", {"X-On-Behalf-Of": "slack:T7:U1"})) == []

@@ -4,6 +4,8 @@ import threading
 
 import psycopg2
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 from sqlalchemy.exc import OperationalError
 
 from tests.factories import trade_body
@@ -11,14 +13,19 @@ from tests.factories import trade_body
 
 @pytest.fixture
 def losing(monkeypatch):
-    """`losing(service, carried_out)` loses the connection at the writer's next COMMIT."""
+    """`losing(service, carried_out)` loses the connection at the writer's next COMMIT of a trade."""
+    wrote = []
+
+    def note(*facts):
+        if threading.current_thread().name == "group-commit" and "INSERT INTO trades" in facts[2]:
+            wrote.append(True)
 
     def arm(service, carried_out):
         dialect = type(service.engine.dialect)
         commit, left = dialect.do_commit, [1]
 
         def lose(self, connection):
-            if threading.current_thread().name != "group-commit" or not left:
+            if threading.current_thread().name != "group-commit" or not (left and wrote):
                 return commit(self, connection)
             left.pop()
             if carried_out:
@@ -27,9 +34,12 @@ def losing(monkeypatch):
                 "COMMIT", {}, psycopg2.OperationalError("server closed the connection"), True
             )
 
+        wrote.clear()
         monkeypatch.setattr(dialect, "do_commit", lose)
 
-    return arm
+    event.listen(Engine, "before_cursor_execute", note)
+    yield arm
+    event.remove(Engine, "before_cursor_execute", note)
 
 
 @pytest.mark.parametrize("portfolio", ["Growth", "New"])
