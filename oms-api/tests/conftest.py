@@ -17,6 +17,7 @@ from app.migrate import migrate
 from tests.support.postgres import Databases, PostgresServer, name_in
 from tests.support.service import Desk, Service, serving
 
+LONG_TESTS = bool(os.environ.get("LONG_TESTS"))
 COPY_SECONDS = 60.0
 BACKENDS = ("sqlite", "postgresql")
 
@@ -30,7 +31,25 @@ settings.register_profile(
 settings.register_profile(
     "long", parent=settings.get_profile("repeatable"), max_examples=2000, derandomize=False
 )
-settings.load_profile("long" if os.environ.get("LONG_TESTS") else "repeatable")
+settings.load_profile("long" if LONG_TESTS else "repeatable")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the PostgreSQL half of tests marked `any_database`, unless LONG_TESTS is set."""
+    if LONG_TESTS:
+        return
+    repeated = [
+        item
+        for item in items
+        if isinstance(item, pytest.Function)
+        and item.get_closest_marker("any_database")
+        and hasattr(item, "callspec")
+        and item.callspec.params.get("backend") == "postgresql"
+    ]
+    if repeated:
+        config.hook.pytest_deselected(items=repeated)
+        dropped = set(repeated)
+        items[:] = [item for item in items if item not in dropped]
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,8 @@ from app.identity.queries import credentials
 from app.identity.rules.keys import make_key
 from tests.factories import BOOTSTRAP_KEY, trade_body
 
+pytestmark = pytest.mark.any_database
+
 READS = ["/trades", "/trades/T1", "/portfolio/x", "/portfolios"]
 WRITES = {
     "/trade": trade_body(),

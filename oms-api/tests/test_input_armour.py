@@ -12,6 +12,8 @@ from app.identity.rules.access import Role
 from tests.access.rig import Members
 from tests.factories import BOOTSTRAP_KEY
 
+pytestmark = pytest.mark.any_database
+
 NAMES = ["T1", "t1", "0" * 12, 1]  # of things in paths, one of each form
 DEEP = 20_000
 HUGE = 60_000_000

@@ -9,6 +9,8 @@ from app.http_server import HEAD_LIMIT
 from tests.factories import trade_body
 from tests.support.processes import running
 
+pytestmark = pytest.mark.any_database
+
 TRADE = json.dumps(trade_body()).encode()
 
 

@@ -11,6 +11,8 @@ from app.main import create_app
 from tests.factories import ticket_body
 from tests.support.service import settings_for
 
+pytestmark = pytest.mark.any_database
+
 METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace"}
 # What is taken as it stands, without people and tenants around it.
 TRADING = tuple(

@@ -5,6 +5,8 @@ import pytest
 from app.identity.rules.access import TABLE, Operation, Role
 from tests.access.rig import Members, ask, guarded
 
+pytestmark = pytest.mark.any_database
+
 EVERYBODY = "viewer trader approver risk admin"
 TRADERS = "trader approver admin"
 WATCHERS = "risk admin"

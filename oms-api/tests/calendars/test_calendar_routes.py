@@ -9,6 +9,8 @@ from app.calendars.rules.values import Market, Segment
 from app.calendars.service import Calendars
 from app.clock import utc_now
 
+pytestmark = pytest.mark.any_database
+
 
 def refused_fields(answer):
     assert answer.status_code == 422, answer.text

@@ -6,6 +6,8 @@ import pytest
 
 from app.costs.service import find_trading_day
 
+pytestmark = pytest.mark.any_database
+
 INTRADAY = {
     "schedule": "zerodha",
     "exchange": "NSE",

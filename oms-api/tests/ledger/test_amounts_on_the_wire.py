@@ -6,6 +6,8 @@ import pytest
 
 from tests.factories import trade_body
 
+pytestmark = pytest.mark.any_database
+
 NOT_PLAIN_TEXT = [
     "1e5",
     "1E5",

@@ -7,6 +7,8 @@ import pytest
 
 from tests.factories import trade_body
 
+pytestmark = pytest.mark.any_database
+
 TRADE_ID = re.compile(r"T[0-9]{13}[0-9a-f]{12}")
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 

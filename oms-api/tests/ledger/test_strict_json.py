@@ -6,6 +6,8 @@ import pytest
 
 from tests.factories import trade_body
 
+pytestmark = pytest.mark.any_database
+
 GOOD = json.dumps(trade_body()).encode()
 DEEP = 20_000
 

@@ -6,6 +6,8 @@ from app.orders.schemas.asked import CancelAllIn, ChangesIn, CloseIn, GroupIn, T
 from app.orders.schemas.other_names import OTHER_FILTERS, OTHER_NAMES
 from tests.factories import ticket_body, trade_body
 
+pytestmark = pytest.mark.any_database
+
 ALPACA = {"symbol": "AAPL", "qty": "1", "side": "buy", "type": "market", "time_in_force": "day"}
 KITE = {
     "tradingsymbol": "INFY",

@@ -4,6 +4,8 @@ import pytest
 
 from tests.factories import ticket_body, trade_body
 
+pytestmark = pytest.mark.any_database
+
 
 def errors_of(answer):
     assert answer.status_code == 422, answer.text
