@@ -7,6 +7,10 @@ from sqlalchemy import Boolean, CheckConstraint, ForeignKey, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Amount, Base, Instant
+from app.instruments.rules import MAX_SYMBOL_CHARACTERS
+
+# SQLite enforces no length, so migration 0013 leaves the declarations there as they are.
+SymbolText = String(MAX_SYMBOL_CHARACTERS).with_variant(String(20), "sqlite")
 
 
 class InstrumentRow(Base):
@@ -19,7 +23,7 @@ class InstrumentRow(Base):
     )
 
     tenant_id: Mapped[int] = mapped_column(Integer, ForeignKey("tenants.id"), primary_key=True)
-    symbol: Mapped[str] = mapped_column(String(20), primary_key=True)
+    symbol: Mapped[str] = mapped_column(SymbolText, primary_key=True)
     exchange: Mapped[str] = mapped_column(String(20))
     asset_class: Mapped[str] = mapped_column(String(20))
     currency: Mapped[str] = mapped_column(String(3))

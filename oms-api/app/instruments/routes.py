@@ -12,6 +12,7 @@ from app.identity.dependencies import Reader, allowed
 from app.identity.rules.access import Caller, Operation
 from app.instruments import queries, service
 from app.instruments.dependencies import WhatStands
+from app.instruments.rules import MAX_SYMBOL_CHARACTERS
 from app.instruments.schemas import InstrumentIn, InstrumentOut, Symbol, instrument_out
 from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
@@ -38,7 +39,12 @@ class InstrumentQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    q: str = Field("", max_length=20, pattern=r"^[A-Za-z0-9.&/_-]*$", description="A part of the symbol")
+    q: str = Field(
+        "",
+        max_length=MAX_SYMBOL_CHARACTERS,
+        pattern=r"^[A-Za-z0-9.&/_-]*$",
+        description="A part of the symbol",
+    )
     limit: Limit = DEFAULT_LIMIT
     cursor: Cursor | None = None
 

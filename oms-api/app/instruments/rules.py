@@ -4,8 +4,9 @@ import re
 from decimal import Decimal
 from typing import NamedTuple
 
-SYMBOL_PATTERN = r"[A-Z0-9][A-Z0-9.&/_-]{0,19}"
-WRITTEN_PATTERN = r" *[A-Za-z0-9][A-Za-z0-9.&/_-]{0,19} *"  # how it may come in
+MAX_SYMBOL_CHARACTERS = 40
+SYMBOL_PATTERN = rf"[A-Z0-9][A-Z0-9.&/_-]{{0,{MAX_SYMBOL_CHARACTERS - 1}}}"
+WRITTEN_PATTERN = rf" *[A-Za-z0-9][A-Za-z0-9.&/_-]{{0,{MAX_SYMBOL_CHARACTERS - 1}}} *"  # how it may come in
 _SYMBOL = re.compile(SYMBOL_PATTERN, re.ASCII)
 _FINEST = Decimal("0.00000001")
 _COINS = (

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from app.instruments.rules import WRITTEN_PATTERN, Instrument, normalise_symbol
+from app.instruments.rules import MAX_SYMBOL_CHARACTERS, WRITTEN_PATTERN, Instrument, normalise_symbol
 from app.money import fixed, quantity_text
 from app.wire.fields import PositiveAmount
 
@@ -13,8 +13,11 @@ from app.wire.fields import PositiveAmount
 def _symbol(value: Any) -> str:  # whatever JSON held
     symbol = normalise_symbol(value) if isinstance(value, str) else None
     if symbol is None:
-        message = "Must be 1 to 20 letters, digits or . & / _ - and begin with a letter or digit."
-        raise PydanticCustomError("symbol", message)
+        message = (
+            "A symbol has 1 to {most} characters: the letters A to Z, digits and . & / _ - "
+            "It begins with a letter or a digit."
+        )
+        raise PydanticCustomError("symbol", message, {"most": MAX_SYMBOL_CHARACTERS})
     return symbol
 
 
