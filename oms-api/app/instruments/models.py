@@ -3,7 +3,15 @@
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import Boolean, CheckConstraint, ForeignKey, Integer, String
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    String,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Amount, Base, Instant
@@ -32,3 +40,18 @@ class InstrumentRow(Base):
     is_tradable: Mapped[bool] = mapped_column(Boolean)
     is_restricted: Mapped[bool] = mapped_column(Boolean)
     updated_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class InstrumentAliasRow(Base):
+    """Another name of an instrument: what is sent under `alias` is recorded under `symbol`."""
+
+    __tablename__ = "instrument_aliases"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "symbol"], ["instruments.tenant_id", "instruments.symbol"]),
+        CheckConstraint("alias <> symbol", name="alias_is_another_name"),
+        Index(None, "tenant_id", "symbol"),
+    )
+
+    tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    alias: Mapped[str] = mapped_column(SymbolText, primary_key=True)
+    symbol: Mapped[str] = mapped_column(SymbolText)

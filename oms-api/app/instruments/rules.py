@@ -13,7 +13,8 @@ _COINS = (
     "AAVE|ADA|ALGO|APT|ARB|ATOM|AVAX|BCH|BNB|BTC|DOGE|DOT|ETC|ETH|FIL|HBAR|ICP|LINK|LTC|MATIC|NEAR|OP|PEPE|POL"
     "|SHIB|SOL|SUI|TON|TRX|UNI|USDC|USDT|XBT|XLM|XMR|XRP"
 )
-_COIN_PAIR = re.compile(rf"(?:{_COINS})[/-]?(?:USDT|USDC|USD|EUR|INR)", re.ASCII)
+_COIN_PAIR = re.compile(rf"({_COINS})[/-]?(USDT|USDC|USD|EUR|INR)", re.ASCII)
+_SHARE_CLASS = re.compile(r"([A-Z]{1,5})[.-]([A-Z])", re.ASCII)
 
 
 class Instrument(NamedTuple):
@@ -41,6 +42,20 @@ def normalise_symbol(text: str) -> str | None:
     symbol = text.strip(" ").upper()
     # Some letters beyond ASCII have a capital within it.
     return symbol if text.isascii() and _SYMBOL.fullmatch(symbol) else None
+
+
+def usual_aliases(instrument: Instrument) -> tuple[str, ...]:
+    """Return the other forms in which a listed symbol is usually written, sorted: `BRK-B` of the US share
+    `BRK.B`, and `BTC-USD` and `BTCUSD` of `BTC/USD`.
+    """
+    forms: set[str] = set()
+    pair = _COIN_PAIR.fullmatch(instrument.symbol)
+    share = _SHARE_CLASS.fullmatch(instrument.symbol)
+    if pair:
+        forms = {separator.join(pair.groups()) for separator in ("/", "-", "")}
+    elif share and (instrument.asset_class, instrument.currency) == ("equity", "USD"):
+        forms = {separator.join(share.groups()) for separator in ".-"}
+    return tuple(sorted(forms - {instrument.symbol}))
 
 
 def currency_for(terms: Instrument, base: str) -> str:

@@ -1,5 +1,6 @@
 """Symbols and instruments on the wire."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -31,6 +32,9 @@ Exchange = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,20}$"), AfterValidat
 Currency = Annotated[str, Field(pattern=r"^[A-Za-z]{3}$"), AfterValidator(str.upper)]
 
 
+MAX_ALIASES = 10
+
+
 class InstrumentIn(BaseModel):
     """The terms of a symbol: prices go in ticks (currency), quantities in lots (units)."""
 
@@ -43,6 +47,12 @@ class InstrumentIn(BaseModel):
     lot_size: PositiveAmount
     tradable: bool = Field(True, strict=True, description="false: no new orders, for anybody")
     restricted: bool = Field(False, strict=True, description="true: compliance allows no new orders")
+    aliases: list[Symbol] | None = Field(
+        None,
+        max_length=MAX_ALIASES,
+        description="Other names of the instrument; left out, they stay as they are",
+        examples=[["BRK-B"]],
+    )
 
     def terms(self, symbol: str) -> Instrument:
         """Return the instrument."""
@@ -64,9 +74,10 @@ class InstrumentOut(BaseModel):
     tradable: bool
     restricted: bool
     listed: bool
+    aliases: list[str] = Field(description="Other names: what is sent under them is recorded under `symbol`")
 
 
-def instrument_out(found: Instrument) -> dict[str, Any]:
+def instrument_out(found: Instrument, aliases: Sequence[str]) -> dict[str, Any]:
     """Return the instrument as `InstrumentOut` describes it."""
     return {
         "symbol": found.symbol,
@@ -78,4 +89,5 @@ def instrument_out(found: Instrument) -> dict[str, Any]:
         "tradable": found.is_tradable,
         "restricted": found.is_restricted,
         "listed": found.is_listed,
+        "aliases": list(aliases),
     }

@@ -34,6 +34,7 @@ from app.orders.service.commands import (
     ReplaceOrder,
 )
 from app.orders.service.guarding import held_by
+from app.orders.service.instrument_names import name_instruments
 from app.orders.service.lost_commit import Proof, proof_of
 from app.orders.service.market import quote_arrived
 from app.orders.service.placing import place, place_group
@@ -79,6 +80,7 @@ class Floor:
         return [one if stands or isinstance(one, OmsError) else None for one in self._last]
 
     def _mixed(self, connection: Connection, works: Sequence[Command]) -> list[Outcome | OmsError]:
+        works = name_instruments(declare_tenants(connection, set(map(_tenant, works))), works)
         scene, plan = self._scene(connection, works)
         outcomes = [_outcome(scene, plan, work) for work in works]
         arrived = [
