@@ -48,14 +48,21 @@ def usual_aliases(instrument: Instrument) -> tuple[str, ...]:
     """Return the other forms in which a listed symbol is usually written, sorted: `BRK-B` of the US share
     `BRK.B`, and `BTC-USD` and `BTCUSD` of `BTC/USD`.
     """
+    is_us_share = (instrument.asset_class, instrument.currency) == ("equity", "USD")
+    if is_us_share or _COIN_PAIR.fullmatch(instrument.symbol):
+        return other_forms(instrument.symbol)
+    return ()
+
+
+def other_forms(symbol: str) -> tuple[str, ...]:
+    """Return the other forms of a pair with a known coin, or of a class of shares, sorted."""
+    pair, share = _COIN_PAIR.fullmatch(symbol), _SHARE_CLASS.fullmatch(symbol)
     forms: set[str] = set()
-    pair = _COIN_PAIR.fullmatch(instrument.symbol)
-    share = _SHARE_CLASS.fullmatch(instrument.symbol)
     if pair:
         forms = {separator.join(pair.groups()) for separator in ("/", "-", "")}
-    elif share and (instrument.asset_class, instrument.currency) == ("equity", "USD"):
+    elif share:
         forms = {separator.join(share.groups()) for separator in ".-"}
-    return tuple(sorted(forms - {instrument.symbol}))
+    return tuple(sorted(forms - {symbol}))
 
 
 def currency_for(terms: Instrument, base: str) -> str:
