@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from app.identity.queries.tenants import lock_tenant
 from app.instruments import queries
 from app.instruments.errors import AliasInUse, AliasTaken, CurrencyInUse
 from app.instruments.rules import Instrument, currency_for, usual_aliases
@@ -52,6 +53,7 @@ def set_terms(
     Raises CurrencyInUse where it is traded in another currency by them, and something stands in it;
     AliasTaken and AliasInUse where a new alias names something else.
     """
+    lock_tenant(connection, tenant_id)  # of two that list one name at once, the second sees the first
     previous = find_listing(connection, tenant_id, terms.symbol)
     terms = terms._replace(symbol=previous.terms.symbol)
     key = (tenant_id, terms.symbol)

@@ -1,15 +1,18 @@
 """Several names, one instrument: everything that is sent under an alias is recorded under the symbol."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
 from alembic import command
 from sqlalchemy import event, text
 
-from app.database import declare_tenants
+from app.database import declare_tenants, unit_of_work
 from app.ids import TradeIds
 from app.instruments.queries import set_terms
 from app.instruments.rules import Instrument, usual_aliases
+from app.instruments.service import set_terms as set_listing
 from app.ledger.service.books import Books
 from app.migrate import alembic_config, migrate
 
@@ -159,6 +162,30 @@ def test_a_coin_pair_is_one_instrument(desk):
     for symbol in ("BTC-USD", "BTCUSD", "BTC/USD"):
         assert desk.trade(symbol=symbol, quantity="0.1", gmv="6000")["symbol"] == "BTC/USD"
     assert desk.get("/positions/Growth/BTC/USD").json()["quantity"] == "0.3"
+
+
+def test_a_trade_under_an_alias_is_in_the_currency_of_the_instrument(desk):
+    desk.put("/instruments/INFY", {**TERMS, "currency": "INR", "aliases": ["INFY.NS"]})
+    trade = desk.trade(symbol="INFY.NS", quantity="1", gmv="1500")
+    assert (trade["symbol"], trade["currency"]) == ("INFY", "INR")
+
+
+def test_two_that_list_one_instrument_at_once_list_one(service, desk):
+    def list_instrument(symbol):
+        with unit_of_work(service.engine) as connection:
+            declare_tenants(connection, [desk.tenant_id])
+            terms = Instrument(symbol, is_listed=True)
+            found = set_listing(connection, desk.tenant_id, terms, None, nobody, nobody, NOON)
+            time.sleep(0.2)
+        return found.updated.terms.symbol
+
+    def nobody(*_):
+        return ()
+
+    with ThreadPoolExecutor(2) as both:
+        first, second = both.map(list_instrument, ("BRK.B", "BRK-B"))
+    assert first == second
+    assert [one["symbol"] for one in desk.get("/instruments").json()] == [first]
 
 
 def test_each_tenant_has_its_own_aliases(service, class_shares):
