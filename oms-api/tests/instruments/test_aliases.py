@@ -188,6 +188,19 @@ def test_two_that_list_one_instrument_at_once_list_one(service, desk):
     assert [one["symbol"] for one in desk.get("/instruments").json()] == [first]
 
 
+def test_a_name_becomes_an_alias_once_what_is_under_way_is_recorded(service, desk):
+    desk.trade(symbol="AAPL", quantity="1", gmv="100")
+    lock = text("UPDATE portfolios SET cash = cash WHERE tenant_id = :tenant_id")
+    with ThreadPoolExecutor(1) as thread:
+        with unit_of_work(service.engine) as connection:
+            declare_tenants(connection, [desk.tenant_id])
+            connection.execute(lock, {"tenant_id": desk.tenant_id})
+            listed = thread.submit(desk.put, "/instruments/BRK.B", TERMS)
+            time.sleep(0.3)
+            assert not listed.done()
+        assert listed.result().json()["aliases"] == ["BRK-B"]
+
+
 def test_each_tenant_has_its_own_aliases(service, class_shares):
     other = service.desk()
     assert other.trade(symbol="BRK-B")["symbol"] == "BRK-B"

@@ -33,7 +33,12 @@ def currencies_standing_in(connection: Connection, tenant_id: int, symbol: str) 
 
 
 def is_symbol_in_use(connection: Connection, tenant_id: int, symbol: str) -> bool:
-    """Tell whether a position, an open order or an instrument's limit is recorded under the symbol."""
+    """Tell whether a position, an open order or an instrument's limit is recorded under the symbol.
+
+    The tenant's portfolios are locked first: what is about to be recorded under it is waited for.
+    """
+    mine = select(_PORTFOLIOS.c.id).where(_PORTFOLIOS.c.tenant_id == tenant_id).order_by(_PORTFOLIOS.c.id)
+    connection.execute(mine.with_for_update())
     limit = exists().where(
         LimitRow.tenant_id == tenant_id,
         LimitRow.scope == LimitScope.INSTRUMENT.value,
