@@ -35,7 +35,7 @@ from app.market_data.service import Market
 from app.market_data.sources import SOURCES, PriceSource
 from app.metrics import Metrics
 from app.migrate import is_current
-from app.orders.queries.standing import currencies_standing_in
+from app.orders.queries.standing import currencies_standing_in, is_symbol_in_use
 from app.orders.service.commands import Command, Outcome, strand_of
 from app.orders.service.desk import OrderDesk
 from app.orders.service.duty import MarketDuty
@@ -101,6 +101,7 @@ class House:
             "publish_quote": self.order_desk.publish,
             "exits": exits_of,
             "standing_in": currencies_standing_in,
+            "is_symbol_in_use": is_symbol_in_use,
             "readers": readers,
             "market": self.market,
             "calendars": self.calendars,

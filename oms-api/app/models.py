@@ -12,7 +12,7 @@ from app.identity.models import (
     Tenant,
     User,
 )
-from app.instruments.models import InstrumentRow
+from app.instruments.models import InstrumentAliasRow, InstrumentRow
 from app.ledger.models import Portfolio, PositionRow, Trade
 from app.market_data.models import BarRow, QuoteRow
 from app.orders.models import Execution, OrderEvent, OrderRecord
@@ -26,6 +26,7 @@ __all__ = [
     "BarRow",
     "Event",
     "Execution",
+    "InstrumentAliasRow",
     "InstrumentRow",
     "KillSwitchChangeRow",
     "KillSwitchRow",

@@ -23,6 +23,7 @@ class FakeOms(Server):
         self.narrowed: dict[str, list[str]] = {}  # by person, the portfolios they may see
         self.barred: dict[str, Answer] = {}  # by person, what they are answered whatever they ask
         self.quotes: dict[str, dict[str, Any]] = {}  # by symbol
+        self.aliases: dict[str, str] = {}  # symbols of instruments by their aliases
         super().__init__()
 
     @override
@@ -67,7 +68,8 @@ class FakeOms(Server):
     def _trades(self, name: str, call: Call, person: str) -> list[dict[str, Any]]:
         if name == "find":
             trade = self.trades.get(call.query["idempotency_key"])
-            return [trade] if trade else []
+            symbol = call.query.get("symbol", trade["symbol"] if trade else "")
+            return [trade] if trade and trade["symbol"] == self.aliases.get(symbol, symbol) else []
         if name == "last_price":
             return [each for each in self.trades.values() if each["symbol"] == call.query["symbol"]][-1:]
         return self._one_trade_in(call.query["portfolio"], person)
@@ -85,7 +87,8 @@ class FakeOms(Server):
         replayed = {"Idempotent-Replayed": "true"} if key in self.trades else {}
         self.bodies[key] = call.body
         trade_id = f"T{1697234567000 + len(self.trades)}X"
-        trade = self.trades.setdefault(key, trade_json(call.body, trade_id) | {"actor": person})
+        named = {"symbol": self.aliases.get(call.body["symbol"], call.body["symbol"]), "actor": person}
+        trade = self.trades.setdefault(key, trade_json(call.body, trade_id) | named)
         return Answer(201, {"success": True, "trade_id": trade["trade_id"], "trade": trade}, replayed)
 
     def record(self, key: str, body: dict[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """What instruments refuse."""
 
-from app.errors import Conflict
+from app.errors import Conflict, FieldError, Invalid
 
 
 class CurrencyInUse(Conflict):
@@ -9,4 +9,25 @@ class CurrencyInUse(Conflict):
     def __init__(self, symbol: str, before: str, after: str) -> None:
         super().__init__(
             f"{symbol} cannot change from {before} to {after} while positions or open orders stand in it."
+        )
+
+
+class AliasTaken(Invalid):
+    """An alias is the name of another instrument."""
+
+    def __init__(self, field: str, alias: str, symbol: str) -> None:
+        if alias == symbol:
+            message = f"{alias} is an instrument of its own. Leave it out."
+        else:
+            message = f"{alias} is an alias of {symbol}. Remove it there first."
+        super().__init__(message, [FieldError(field, message, "alias_taken")])
+
+
+class AliasInUse(Conflict):
+    """Positions, open orders or limits are recorded under what would become an alias."""
+
+    def __init__(self, alias: str) -> None:
+        super().__init__(
+            f"{alias} cannot become an alias while positions, open orders or limits are recorded under it. "
+            "Close the positions, cancel the orders and remove the limits first."
         )

@@ -3,10 +3,22 @@
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import Boolean, CheckConstraint, ForeignKey, Integer, String
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    String,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Amount, Base, Instant
+from app.instruments.rules import MAX_SYMBOL_CHARACTERS
+
+# SQLite enforces no length, so migration 0013 leaves the declarations there as they are.
+SymbolText = String(MAX_SYMBOL_CHARACTERS).with_variant(String(20), "sqlite")
 
 
 class InstrumentRow(Base):
@@ -19,7 +31,7 @@ class InstrumentRow(Base):
     )
 
     tenant_id: Mapped[int] = mapped_column(Integer, ForeignKey("tenants.id"), primary_key=True)
-    symbol: Mapped[str] = mapped_column(String(20), primary_key=True)
+    symbol: Mapped[str] = mapped_column(SymbolText, primary_key=True)
     exchange: Mapped[str] = mapped_column(String(20))
     asset_class: Mapped[str] = mapped_column(String(20))
     currency: Mapped[str] = mapped_column(String(3))
@@ -28,3 +40,18 @@ class InstrumentRow(Base):
     is_tradable: Mapped[bool] = mapped_column(Boolean)
     is_restricted: Mapped[bool] = mapped_column(Boolean)
     updated_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class InstrumentAliasRow(Base):
+    """Another name of an instrument: what is sent under `alias` is recorded under `symbol`."""
+
+    __tablename__ = "instrument_aliases"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "symbol"], ["instruments.tenant_id", "instruments.symbol"]),
+        CheckConstraint("alias <> symbol", name="alias_is_another_name"),
+        Index(None, "tenant_id", "symbol"),
+    )
+
+    tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    alias: Mapped[str] = mapped_column(SymbolText, primary_key=True)
+    symbol: Mapped[str] = mapped_column(SymbolText)

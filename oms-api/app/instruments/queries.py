@@ -5,15 +5,16 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, cast
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Table, delete, or_, select
 
 from app.clock import iso
-from app.database import matching_rows, upsertion, write
-from app.instruments.models import InstrumentRow
+from app.database import insertion, matching_rows, upsertion, write
+from app.instruments.models import InstrumentAliasRow, InstrumentRow
 from app.instruments.rules import Instrument, unlisted
 from app.money import fixed
 
 _TABLE = cast("Table", InstrumentRow.__table__)
+_ALIASES = cast("Table", InstrumentAliasRow.__table__)
 _KEY = ("tenant_id", "symbol")
 _TERMS = ("exchange", "asset_class", "currency", "tick_size", "lot_size", "is_tradable", "is_restricted")
 Key = tuple[int, str]
@@ -26,15 +27,47 @@ def instruments_for(connection: Connection, keys: Sequence[Key]) -> dict[Key, In
     return {key: listed.get(key) or unlisted(key[1]) for key in keys}
 
 
+def symbols_by_alias(connection: Connection, keys: Sequence[Key]) -> dict[Key, str]:
+    """Return the instruments' symbols of those of the (tenant id, name) that are aliases."""
+    columns, key = ("tenant_id", "alias", "symbol"), ("tenant_id", "alias")
+    return {(row[0], row[1]): row[2] for row in matching_rows(connection, _ALIASES, columns, key, keys)}
+
+
+def instrument_symbol(connection: Connection, tenant_id: int, symbol: str) -> str:
+    """Return the symbol of the instrument that is called so: the same, unless it is an alias."""
+    key = (tenant_id, symbol)
+    return symbols_by_alias(connection, [key]).get(key, symbol)
+
+
+def find_aliases(connection: Connection, keys: Sequence[Key]) -> dict[Key, tuple[str, ...]]:
+    """Return the aliases of every instrument (tenant id, symbol), sorted."""
+    columns = ("tenant_id", "symbol", "alias")
+    found = sorted(matching_rows(connection, _ALIASES, columns, _KEY, keys))
+    return {key: tuple(row[2] for row in found if row[:2] == key) for key in keys}
+
+
+def replace_aliases(connection: Connection, key: Key, aliases: Sequence[str]) -> None:
+    """Give an instrument (tenant id, symbol) these aliases and no others."""
+    row = InstrumentAliasRow
+    connection.execute(delete(row).where(row.tenant_id == key[0], row.symbol == key[1]))
+    write(
+        connection,
+        insertion(_ALIASES, ("tenant_id", "alias", "symbol"), [(key[0], alias, key[1]) for alias in aliases]),
+    )
+
+
 def list_instruments(
     connection: Connection, tenant_id: int, part: str, limit: int, after: str | None
 ) -> list[Instrument]:
-    """Return the listed instruments whose symbol holds `part`, in the order of symbols, past `after`."""
-    row = InstrumentRow
+    """Return the listed instruments whose symbol or alias contains `part`, by symbol, past `after`."""
+    row, other = InstrumentRow, InstrumentAliasRow
     columns = [_TABLE.c[name] for name in ("symbol", *_TERMS)]
     query = select(*columns).where(row.tenant_id == tenant_id).order_by(row.symbol).limit(limit)
     if part:
-        query = query.where(row.symbol.contains(part, autoescape=True))
+        named = select(other.symbol).where(
+            other.tenant_id == tenant_id, other.alias.contains(part, autoescape=True)
+        )
+        query = query.where(or_(row.symbol.contains(part, autoescape=True), row.symbol.in_(named)))
     if after is not None:
         query = query.where(row.symbol > after)
     return [_instrument(tuple(found)) for found in connection.execute(query)]

@@ -11,8 +11,10 @@ from app.edge import FastRequest
 from app.identity.dependencies import Reader, allowed
 from app.identity.rules.access import Caller, Operation
 from app.instruments import queries, service
-from app.instruments.dependencies import WhatStands
+from app.instruments.dependencies import SymbolInUse, WhatStands
+from app.instruments.rules import MAX_SYMBOL_CHARACTERS
 from app.instruments.schemas import InstrumentIn, InstrumentOut, Symbol, instrument_out
+from app.instruments.service import Listing
 from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import TheChanges, TheClock, TheCursors, TheReaders
@@ -38,7 +40,12 @@ class InstrumentQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    q: str = Field("", max_length=20, pattern=r"^[A-Za-z0-9.&/_-]*$", description="A part of the symbol")
+    q: str = Field(
+        "",
+        max_length=MAX_SYMBOL_CHARACTERS,
+        pattern=r"^[A-Za-z0-9.&/_-]*$",
+        description="A part of the symbol",
+    )
     limit: Limit = DEFAULT_LIMIT
     cursor: Cursor | None = None
 
@@ -55,13 +62,16 @@ async def list_instruments(
     """Instruments whose terms were set, in the order of their symbols."""
     tenant_id, part = caller.tenant_id, query.q.upper()
     after = cursors.read(tenant_id, _LISTED, query.cursor) if query.cursor else None
-    found = await readers.run(
-        lambda connection: queries.list_instruments(connection, tenant_id, part, query.limit + 1, after),
-        tenant_id,
-    )
+
+    def read(connection: Connection) -> list[Listing]:
+        found = queries.list_instruments(connection, tenant_id, part, query.limit + 1, after)
+        aliases = queries.find_aliases(connection, [(tenant_id, terms.symbol) for terms in found])
+        return [Listing(terms, aliases[tenant_id, terms.symbol]) for terms in found]
+
+    found = await readers.run(read, tenant_id)
     page = found[: query.limit]
-    cursor = cursors.make(tenant_id, _LISTED, page[-1].symbol) if len(found) > query.limit else None
-    return answer(list(map(instrument_out, page)), headers=link(request, cursor))
+    cursor = cursors.make(tenant_id, _LISTED, page[-1].terms.symbol) if len(found) > query.limit else None
+    return answer([instrument_out(*listing) for listing in page], headers=link(request, cursor))
 
 
 @router.get(
@@ -71,9 +81,11 @@ async def list_instruments(
 )
 async def get_instrument(caller: Reader, symbol: Annotated[Symbol, Path()], readers: TheReaders) -> Response:
     """One instrument; a symbol that nobody described has the finest steps and may be traded."""
-    key = (caller.tenant_id, symbol)
-    found = await readers.run(lambda connection: queries.instruments_for(connection, [key]), caller.tenant_id)
-    return answer(instrument_out(found[key]))
+    tenant_id = caller.tenant_id
+    listing = await readers.run(
+        lambda connection: service.find_listing(connection, tenant_id, symbol), tenant_id
+    )
+    return answer(instrument_out(*listing))
 
 
 @router.put(
@@ -85,19 +97,25 @@ async def get_instrument(caller: Reader, symbol: Annotated[Symbol, Path()], read
 async def put_instrument(
     caller: Lister, symbol: Annotated[Symbol, Path()],
     body: Annotated[InstrumentIn, Depends(json_body(InstrumentIn))], changes: TheChanges,
-    standing: WhatStands, now: TheClock, request: Request,
+    standing: WhatStands, is_in_use: SymbolInUse, now: TheClock, request: Request,
 ) -> Response:  # fmt: skip
-    """Set the terms of a symbol; what is left out takes its default. While positions or open orders stand in
-    it, it stays in its currency; a symbol that nobody listed is traded in each portfolio's own.
+    """Set the terms of a symbol; what is left out takes its default, but for `aliases`, which stay. While
+    positions or open orders stand in it, it stays in its currency; a symbol that nobody listed is traded in
+    each portfolio's own.
+
+    What is sent under an alias is recorded under the instrument's symbol. When `BRK.B` is listed first,
+    `BRK-B` becomes its alias, and when `BTC/USD` is, `BTC-USD` and `BTCUSD` do.
     """
     tenant_id, at, terms = caller.tenant_id, now(), body.terms(symbol)
     edge: FastRequest = request.state.edge
 
-    def write(connection: Connection) -> None:
-        before = service.set_terms(connection, tenant_id, terms, standing, at)
-        facts = (instrument_out(before) if before.is_listed else None, instrument_out(terms))
-        who = (tenant_id, at, caller.actor, caller.name, "instrument.set", symbol)
+    def write(connection: Connection) -> Listing:
+        previous, updated = service.set_terms(
+            connection, tenant_id, terms, body.aliases, standing, is_in_use, at
+        )
+        facts = (instrument_out(*previous) if previous.terms.is_listed else None, instrument_out(*updated))
+        who = (tenant_id, at, caller.actor, caller.name, "instrument.set", updated.terms.symbol)
         record(connection, [AuditEntry(*who, edge.address, edge.request_id, *facts)])
+        return updated
 
-    await changes.run(write, tenant_id)
-    return answer(instrument_out(terms))
+    return answer(instrument_out(*await changes.run(write, tenant_id)))

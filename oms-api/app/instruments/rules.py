@@ -4,15 +4,17 @@ import re
 from decimal import Decimal
 from typing import NamedTuple
 
-SYMBOL_PATTERN = r"[A-Z0-9][A-Z0-9.&/_-]{0,19}"
-WRITTEN_PATTERN = r" *[A-Za-z0-9][A-Za-z0-9.&/_-]{0,19} *"  # how it may come in
+MAX_SYMBOL_CHARACTERS = 40
+SYMBOL_PATTERN = rf"[A-Z0-9][A-Z0-9.&/_-]{{0,{MAX_SYMBOL_CHARACTERS - 1}}}"
+WRITTEN_PATTERN = rf" *[A-Za-z0-9][A-Za-z0-9.&/_-]{{0,{MAX_SYMBOL_CHARACTERS - 1}}} *"  # how it may come in
 _SYMBOL = re.compile(SYMBOL_PATTERN, re.ASCII)
 _FINEST = Decimal("0.00000001")
 _COINS = (
     "AAVE|ADA|ALGO|APT|ARB|ATOM|AVAX|BCH|BNB|BTC|DOGE|DOT|ETC|ETH|FIL|HBAR|ICP|LINK|LTC|MATIC|NEAR|OP|PEPE|POL"
     "|SHIB|SOL|SUI|TON|TRX|UNI|USDC|USDT|XBT|XLM|XMR|XRP"
 )
-_COIN_PAIR = re.compile(rf"(?:{_COINS})[/-]?(?:USDT|USDC|USD|EUR|INR)", re.ASCII)
+_COIN_PAIR = re.compile(rf"({_COINS})[/-]?(USDT|USDC|USD|EUR|INR)", re.ASCII)
+_SHARE_CLASS = re.compile(r"([A-Z]{1,5})[.-]([A-Z])", re.ASCII)
 
 
 class Instrument(NamedTuple):
@@ -40,6 +42,27 @@ def normalise_symbol(text: str) -> str | None:
     symbol = text.strip(" ").upper()
     # Some letters beyond ASCII have a capital within it.
     return symbol if text.isascii() and _SYMBOL.fullmatch(symbol) else None
+
+
+def usual_aliases(instrument: Instrument) -> tuple[str, ...]:
+    """Return the other forms in which a listed symbol is usually written, sorted: `BRK-B` of the US share
+    `BRK.B`, and `BTC-USD` and `BTCUSD` of `BTC/USD`.
+    """
+    is_us_share = (instrument.asset_class, instrument.currency) == ("equity", "USD")
+    if is_us_share or _COIN_PAIR.fullmatch(instrument.symbol):
+        return other_forms(instrument.symbol)
+    return ()
+
+
+def other_forms(symbol: str) -> tuple[str, ...]:
+    """Return the other forms of a pair with a known coin, or of a class of shares, sorted."""
+    pair, share = _COIN_PAIR.fullmatch(symbol), _SHARE_CLASS.fullmatch(symbol)
+    forms: set[str] = set()
+    if pair:
+        forms = {separator.join(pair.groups()) for separator in ("/", "-", "")}
+    elif share:
+        forms = {separator.join(share.groups()) for separator in ".-"}
+    return tuple(sorted(forms - {symbol}))
 
 
 def currency_for(terms: Instrument, base: str) -> str:

@@ -1,11 +1,12 @@
 """Symbols and instruments on the wire."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from app.instruments.rules import WRITTEN_PATTERN, Instrument, normalise_symbol
+from app.instruments.rules import MAX_SYMBOL_CHARACTERS, WRITTEN_PATTERN, Instrument, normalise_symbol
 from app.money import fixed, quantity_text
 from app.wire.fields import PositiveAmount
 
@@ -13,8 +14,11 @@ from app.wire.fields import PositiveAmount
 def _symbol(value: Any) -> str:  # whatever JSON held
     symbol = normalise_symbol(value) if isinstance(value, str) else None
     if symbol is None:
-        message = "Must be 1 to 20 letters, digits or . & / _ - and begin with a letter or digit."
-        raise PydanticCustomError("symbol", message)
+        message = (
+            "A symbol has 1 to {most} characters: the letters A to Z, digits and . & / _ - "
+            "It begins with a letter or a digit."
+        )
+        raise PydanticCustomError("symbol", message, {"most": MAX_SYMBOL_CHARACTERS})
     return symbol
 
 
@@ -26,6 +30,9 @@ AssetClass = Literal[
 ]
 Exchange = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,20}$"), AfterValidator(str.upper)]
 Currency = Annotated[str, Field(pattern=r"^[A-Za-z]{3}$"), AfterValidator(str.upper)]
+
+
+MAX_ALIASES = 10
 
 
 class InstrumentIn(BaseModel):
@@ -40,6 +47,12 @@ class InstrumentIn(BaseModel):
     lot_size: PositiveAmount
     tradable: bool = Field(True, strict=True, description="false: no new orders, for anybody")
     restricted: bool = Field(False, strict=True, description="true: compliance allows no new orders")
+    aliases: list[Symbol] | None = Field(
+        None,
+        max_length=MAX_ALIASES,
+        description="Other names of the instrument; left out, they stay as they are",
+        examples=[["BRK-B"]],
+    )
 
     def terms(self, symbol: str) -> Instrument:
         """Return the instrument."""
@@ -61,9 +74,10 @@ class InstrumentOut(BaseModel):
     tradable: bool
     restricted: bool
     listed: bool
+    aliases: list[str] = Field(description="Other names: what is sent under them is recorded under `symbol`")
 
 
-def instrument_out(found: Instrument) -> dict[str, Any]:
+def instrument_out(found: Instrument, aliases: Sequence[str]) -> dict[str, Any]:
     """Return the instrument as `InstrumentOut` describes it."""
     return {
         "symbol": found.symbol,
@@ -75,4 +89,5 @@ def instrument_out(found: Instrument) -> dict[str, Any]:
         "tradable": found.is_tradable,
         "restricted": found.is_restricted,
         "listed": found.is_listed,
+        "aliases": list(aliases),
     }

@@ -1,29 +1,104 @@
-"""Setting the terms of instruments."""
+"""Setting the terms of instruments, and their aliases."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from app.identity.queries.tenants import lock_tenant
 from app.instruments import queries
-from app.instruments.errors import CurrencyInUse
-from app.instruments.rules import Instrument, currency_for
+from app.instruments.errors import AliasInUse, AliasTaken, CurrencyInUse
+from app.instruments.rules import Instrument, currency_for, usual_aliases
 
 # Tenant id and symbol to the currencies of the portfolios in which a position or an open order stands.
 Standing = Callable[[Connection, int, str], Collection[str]]
+# Tenant id and symbol to whether a position, an open order or a limit is recorded under it.
+InUse = Callable[[Connection, int, str], bool]
+
+
+class Listing(NamedTuple):
+    """An instrument and its other names."""
+
+    terms: Instrument
+    aliases: tuple[str, ...] = ()
+
+
+class ListingChange(NamedTuple):
+    """A listing as it was and as it is."""
+
+    previous: Listing
+    updated: Listing
+
+
+def find_listing(connection: Connection, tenant_id: int, name: str) -> Listing:
+    """Return the instrument with that symbol or alias."""
+    key = (tenant_id, queries.instrument_symbol(connection, tenant_id, name))
+    terms = queries.instruments_for(connection, [key])[key]
+    return Listing(terms, queries.find_aliases(connection, [key])[key])
 
 
 def set_terms(
-    connection: Connection, tenant_id: int, terms: Instrument, standing: Standing, at: datetime
-) -> Instrument:
-    """Set the terms of a symbol, and return those before. Raises CurrencyInUse where it is traded in another
-    currency by them, and something stands in it.
+    connection: Connection,
+    tenant_id: int,
+    terms: Instrument,
+    aliases: Sequence[str] | None,
+    standing: Standing,
+    is_in_use: InUse,
+    at: datetime,
+) -> ListingChange:
+    """Set the terms of the instrument with that symbol or alias, and its aliases: None keeps them, and gives
+    one that is listed for the first time its usual ones.
+
+    Raises CurrencyInUse where it is traded in another currency by them, and something stands in it;
+    AliasTaken and AliasInUse where a new alias names something else.
     """
+    lock_tenant(connection, tenant_id)  # of two that list one name at once, the second sees the first
+    previous = find_listing(connection, tenant_id, terms.symbol)
+    terms = terms._replace(symbol=previous.terms.symbol)
     key = (tenant_id, terms.symbol)
-    known = queries.instruments_for(connection, [key])[key]
     for base in sorted(standing(connection, *key)):
-        before, after = currency_for(known, base), currency_for(terms, base)
+        before, after = currency_for(previous.terms, base), currency_for(terms, base)
         if before != after:
             raise CurrencyInUse(terms.symbol, before, after)
+    updated = Listing(terms, _aliases(connection, tenant_id, previous, terms, aliases, is_in_use))
     queries.set_terms(connection, tenant_id, terms, at)
-    return known
+    if updated.aliases != previous.aliases:
+        queries.replace_aliases(connection, key, updated.aliases)
+    return ListingChange(previous, updated)
+
+
+def _aliases(
+    connection: Connection,
+    tenant_id: int,
+    previous: Listing,
+    terms: Instrument,
+    aliases: Sequence[str] | None,
+    is_in_use: InUse,
+) -> tuple[str, ...]:
+    """Return the aliases that an instrument is to have."""
+    if aliases is None and previous.terms.is_listed:
+        return previous.aliases
+    wanted = usual_aliases(terms) if aliases is None else aliases
+    owners = _owners(connection, tenant_id, wanted)
+    if aliases is None:
+        return tuple(
+            name for name in wanted if name not in owners and not is_in_use(connection, tenant_id, name)
+        )
+    for number, alias in enumerate(aliases):
+        owner = terms.symbol if alias == terms.symbol else owners.get(alias, terms.symbol)
+        if alias == terms.symbol or owner != terms.symbol:
+            raise AliasTaken(f"aliases.{number}", alias, owner)
+        if alias not in previous.aliases and is_in_use(connection, tenant_id, alias):
+            raise AliasInUse(alias)
+    return tuple(sorted(set(aliases)))
+
+
+def _owners(connection: Connection, tenant_id: int, names: Sequence[str]) -> dict[str, str]:
+    """Return the symbol of the instrument that each of the names stands for; unknown names are left out."""
+    keys = [(tenant_id, name) for name in names]
+    listed = queries.instruments_for(connection, keys).values()
+    owners = {one.symbol: one.symbol for one in listed if one.is_listed}
+    for (_, alias), symbol in queries.symbols_by_alias(connection, keys).items():
+        owners[alias] = symbol
+    return owners

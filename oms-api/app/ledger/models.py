@@ -18,6 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Amount, Base, Instant, Serial
+from app.instruments.models import SymbolText
 
 _IS_REVERSAL = text("reverses IS NOT NULL")
 CURRENCY_IS_WHOLE = (
@@ -105,7 +106,7 @@ class Trade(Base):
     portfolio_id: Mapped[int] = mapped_column(BigInteger)
     sequence: Mapped[int] = mapped_column(BigInteger)
     kind: Mapped[str] = mapped_column(String(8))
-    symbol: Mapped[str] = mapped_column(String(20))
+    symbol: Mapped[str] = mapped_column(SymbolText)
     product: Mapped[str] = mapped_column(String(8))
     side: Mapped[str] = mapped_column(String(4))
     quantity: Mapped[Decimal] = mapped_column(Amount)
@@ -156,7 +157,7 @@ class PositionRow(Base):
 
     tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)
     portfolio_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    symbol: Mapped[str] = mapped_column(String(20), primary_key=True)
+    symbol: Mapped[str] = mapped_column(SymbolText, primary_key=True)
     product: Mapped[str] = mapped_column(String(8), primary_key=True)
     quantity: Mapped[Decimal] = mapped_column(Amount)
     cost: Mapped[Decimal] = mapped_column(Amount)

@@ -7,6 +7,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Amount, Base, Instant
+from app.instruments.models import SymbolText
 
 _POSITIVE = "{0} IS NULL OR CAST({0} AS NUMERIC) > 0"
 
@@ -23,7 +24,7 @@ class QuoteRow(Base):
     )
 
     tenant_id: Mapped[int] = mapped_column(Integer, ForeignKey("tenants.id"), primary_key=True)
-    symbol: Mapped[str] = mapped_column(String(20), primary_key=True)
+    symbol: Mapped[str] = mapped_column(SymbolText, primary_key=True)
     bid: Mapped[Decimal | None] = mapped_column(Amount)
     ask: Mapped[Decimal | None] = mapped_column(Amount)
     last: Mapped[Decimal | None] = mapped_column(Amount)
@@ -39,7 +40,7 @@ class BarRow(Base):
     __tablename__ = "bars"
 
     tenant_id: Mapped[int] = mapped_column(Integer, ForeignKey("tenants.id"), primary_key=True)
-    symbol: Mapped[str] = mapped_column(String(20), primary_key=True)
+    symbol: Mapped[str] = mapped_column(SymbolText, primary_key=True)
     start: Mapped[datetime] = mapped_column(Instant, primary_key=True)
     open: Mapped[Decimal] = mapped_column(Amount)
     high: Mapped[Decimal] = mapped_column(Amount)

@@ -59,10 +59,11 @@ async def get_quote(
 )
 async def put_quote(
     caller: Quoter, symbol: Annotated[Symbol, Path()],
-    body: Annotated[QuoteIn, Depends(json_body(QuoteIn))], publish: ThePublisher, now: TheClock,
+    body: Annotated[QuoteIn, Depends(json_body(QuoteIn))], publish: ThePublisher, market: TheMarket,
+    now: TheClock,
 ) -> Response:  # fmt: skip
     """Give a quote. It stands until the next one, and what it makes match is filled before this answers."""
-    quote = body.quote(symbol, now())
+    quote = body.quote(await market.symbol(caller.tenant_id, symbol), now())
     await publish(caller.tenant_id, quote)
     return answer(quote_out(quote, now()))
 
@@ -79,7 +80,9 @@ async def list_bars(
     """Bars, newest first; the newest may still grow. Of given quotes they are made as these come, of
     simulated prices for any time.
     """
-    tenant_id, listed = caller.tenant_id, f"bars {query.interval} {symbol}"
+    tenant_id = caller.tenant_id
+    symbol = await market.symbol(tenant_id, symbol)
+    listed = f"bars {query.interval} {symbol}"
     end = min(query.until or now(), now())
     if query.cursor:
         end = min(end, datetime.fromisoformat(cursors.read(tenant_id, listed, query.cursor)))

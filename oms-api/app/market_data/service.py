@@ -8,6 +8,7 @@ from threading import Lock
 from sqlalchemy import Connection
 
 from app.database import Readers, declare_tenants
+from app.instruments.queries import instrument_symbol
 from app.market_data import queries
 from app.market_data.errors import NoQuote
 from app.market_data.queries import Key
@@ -63,14 +64,23 @@ class Market:
         return rate_of(currency, base, {symbol: quote for (_, symbol), quote in found.items()})
 
     async def quote(self, tenant_id: int, symbol: str, at: datetime) -> Quote:
-        """Return the newest quote. Raises NoQuote where there is none."""
-        key = (tenant_id, symbol)
-        found = await self._readers.run_single(
-            lambda connection: self.quotes_for(declare_tenants(connection, [tenant_id]), [key], at)
-        )
-        if key not in found:
+        """Return the newest quote of a symbol or alias. Raises NoQuote where there is none."""
+
+        def read(connection: Connection) -> Quote | None:
+            declare_tenants(connection, [tenant_id])
+            key = (tenant_id, instrument_symbol(connection, tenant_id, symbol))
+            return self.quotes_for(connection, [key], at).get(key)
+
+        found = await self._readers.run_single(read)
+        if found is None:
             raise NoQuote(symbol)
-        return found[key]
+        return found
+
+    async def symbol(self, tenant_id: int, name: str) -> str:
+        """Return the symbol of the instrument with that symbol or alias."""
+        return await self._readers.run_single(
+            lambda connection: instrument_symbol(declare_tenants(connection, [tenant_id]), tenant_id, name)
+        )
 
     def last(self, tenant_id: int, symbol: str) -> Quote | None:
         """Return the newest quote that this process has seen, without asking anybody; mind its age."""

@@ -19,6 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Amount, Base, Instant
+from app.instruments.models import SymbolText
 from app.orders.rules.values import FINAL, GroupKind, OrderType, Status, TimeInForce
 
 
@@ -90,7 +91,7 @@ class OrderRecord(Base):
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     portfolio_id: Mapped[int] = mapped_column(BigInteger)
     client_order_id: Mapped[str] = mapped_column(String(100))
-    symbol: Mapped[str] = mapped_column(String(20))
+    symbol: Mapped[str] = mapped_column(SymbolText)
     product: Mapped[str] = mapped_column(String(8))
     side: Mapped[str] = mapped_column(String(4))
     type: Mapped[str] = mapped_column(String(16))
@@ -169,7 +170,7 @@ class Execution(Base):
     execution_id: Mapped[str] = mapped_column(String(100), primary_key=True)
     order_id: Mapped[str] = mapped_column(String(32))
     portfolio_id: Mapped[int] = mapped_column(BigInteger)
-    symbol: Mapped[str] = mapped_column(String(20))
+    symbol: Mapped[str] = mapped_column(SymbolText)
     side: Mapped[str] = mapped_column(String(4))
     quantity: Mapped[Decimal] = mapped_column(Amount)
     price: Mapped[Decimal] = mapped_column(Amount)

@@ -7,6 +7,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Amount, Base, Instant
+from app.instruments.models import SymbolText
 
 _STATES = "state IN ('ACTIVE', 'REDUCING', 'HALTED')"
 _SCOPES = "scope IN ('tenant', 'portfolio', 'strategy')"
@@ -113,7 +114,7 @@ class LatchRow(Base):
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     scope: Mapped[str] = mapped_column(String(12))
     name: Mapped[str] = mapped_column(String(100))
-    symbol: Mapped[str] = mapped_column(String(20))
+    symbol: Mapped[str] = mapped_column(SymbolText)
     executions: Mapped[int] = mapped_column(Integer)
     most: Mapped[int] = mapped_column(Integer)
     set_at: Mapped[datetime] = mapped_column(Instant)

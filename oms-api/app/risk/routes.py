@@ -37,7 +37,7 @@ from app.risk.schemas import (
     turned_out,
 )  # fmt: skip
 from app.risk.service import latches as latch_service
-from app.risk.service.limiting import drop_limit, set_limit
+from app.risk.service.limiting import drop_limit, name_instruments, set_limit
 from app.risk.service.trails import limit_entry, switch_entry
 from app.wire.answers import NEXT_HEADER, REPLAYED, REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
@@ -120,14 +120,16 @@ async def put_limit(
     if body.until is not None and body.until <= at:
         message = "Must be an instant that is still to come."
         raise Invalid("The limit would have ended before it began.", [FieldError("until", message, "past")])
-    limit, takes_away = body.limit(_who(caller), at), body.value is None
+    asked, takes_away = body.limit(_who(caller), at), body.value is None
     edge: FastRequest = request.state.edge
 
-    def write(connection: Connection) -> None:
+    def write(connection: Connection) -> SetLimit:
+        limit = name_instruments(connection, caller.tenant_id, asked)
         change = (drop_limit if takes_away else set_limit)(connection, caller.tenant_id, limit)
         record(connection, [limit_entry(caller, edge, at, limit, change)])
+        return limit
 
-    await changes.run(write, caller.tenant_id)
+    limit = await changes.run(write, caller.tenant_id)
     controls.forget(caller.tenant_id)
     return answer(limit_out(limit, in_force=not takes_away, taken_away=takes_away))
 

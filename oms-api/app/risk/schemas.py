@@ -39,7 +39,8 @@ _KEYS: dict[str, Callable[[str], str]] = {
 ScopeName = Annotated[Label, Field(min_length=1)]
 
 
-MOST_WORDS = 900  # of 20 letters: they fit an entry of the audit trail
+MOST_WORDS = 900
+MAX_WORD_LIST_CHARACTERS = 19_000  # as kept, without blanks and repeats: it fits an entry of the audit trail
 MOST_COUNT = 1_000_000
 _MOST_LIST = 20_000  # characters
 _SIDES, _PRODUCTS = frozenset({"BUY", "SELL"}), frozenset({"CNC", "MIS", "NRML", NO_PRODUCT})
@@ -69,7 +70,11 @@ def _words(code: LimitCode, value: Any) -> str:  # whatever JSON held
         what = {LimitCode.ALLOWED_SIDES: _SIDES, LimitCode.ALLOWED_PRODUCTS: _PRODUCTS}.get(code)
         told = {"what": " or ".join(sorted(what)) if what else "symbols"}
         raise PydanticCustomError("words", "Must be {what}, parted by commas.", told)
-    return ",".join(sorted(words))
+    kept = ",".join(sorted(words))
+    if len(kept) > MAX_WORD_LIST_CHARACTERS:
+        most = {"most": f"{MAX_WORD_LIST_CHARACTERS:,}"}
+        raise PydanticCustomError("words", "The list may have at most {most} characters.", most)
+    return kept
 
 
 _VALUE = amount_schema(zero=True)["anyOf"]

@@ -19,6 +19,7 @@ RELIANCE = {
 def test_terms_are_set_and_read_back(desk):
     answer = desk.put("/instruments/RELIANCE", RELIANCE)
     told = {"symbol": "RELIANCE", **RELIANCE, "tradable": True, "restricted": False, "listed": True}
+    told["aliases"] = []
     assert (answer.status_code, answer.json()) == (200, told)
     assert desk.get("/instruments/reliance").json() == told
     assert desk.get("/instruments").json() == [told]
@@ -37,6 +38,7 @@ def test_terms_are_replaced_as_a_whole(desk):
         "tradable": False,
         "restricted": False,
         "listed": True,
+        "aliases": [],
     }
     assert desk.get("/instruments/RELIANCE").json() == changed.json()
 

@@ -90,6 +90,8 @@ def test_fifteen_digits_of_a_json_number_stay_as_written(desk):
         ("m&m", "M&M"),
         ("x_1-2", "X_1-2"),
         ("0", "0"),
+        ("banknifty24dec53000ce", "BANKNIFTY24DEC53000CE"),
+        ("a" * 40, "A" * 40),
     ],
 )
 def test_symbols_are_trimmed_and_capital(desk, sent, booked):
@@ -97,7 +99,7 @@ def test_symbols_are_trimmed_and_capital(desk, sent, booked):
 
 
 @pytest.mark.parametrize(
-    "symbol", ["", " ", "/USD", ".A", "A B", "Ä", "A" * 21, "AAPL\u0000", "ＡＡＰＬ", "ſ"]
+    "symbol", ["", " ", "/USD", ".A", "A B", "Ä", "A" * 41, "AAPL\u0000", "ＡＡＰＬ", "ſ"]
 )
 def test_what_is_no_symbol_is_refused(desk, symbol):
     answer = desk.report(symbol=symbol)

@@ -51,6 +51,24 @@ def test_well_known_symbols_stay_around_their_levels(source):
         assert 100 < source.quote("AAPL", NOON + timedelta(days=day)).last < 350
 
 
+@pytest.mark.parametrize(
+    ("symbol", "known"),
+    [
+        ("BRK-B", "BRK.B"),
+        ("BTCUSD", "BTC/USD"),
+        ("BTC-USD", "BTC/USD"),
+        ("ETHUSDT", "ETH/USD"),
+        ("SOL/USDC", "SOL/USD"),
+    ],
+)
+def test_every_form_of_a_symbol_has_one_price(source, symbol, known):
+    assert source.quote(symbol, NOON)._replace(symbol=known) == source.quote(known, NOON)
+
+
+def test_a_form_that_nobody_knows_has_a_price_of_its_own(source):
+    assert source.quote("XYZ-B", NOON).last != source.quote("XYZ.B", NOON).last
+
+
 def test_a_quote_stands_for_its_second(source):
     within = source.quote("AAPL", NOON + timedelta(milliseconds=999))
     assert within == source.quote("AAPL", NOON)

@@ -63,6 +63,11 @@ def test_a_list_may_not_grow_without_end(desk):
     assert put_limit(desk, "ALLOWED_SYMBOLS", ",".join(words[:900])).status_code == 200  # a trail of both
     assert put_limit(desk, "ALLOWED_SYMBOLS", ",".join(words)).status_code == 422
     assert put_limit(desk, "ALLOWED_SYMBOLS", "AAPL," * 4_000 + "AAPL").status_code == 422
+    long = [f"{number:040d}" for number in range(480)]  # the audit trail keeps the list before and after
+    assert put_limit(desk, "ALLOWED_SYMBOLS", ",".join(long[:460])).status_code == 200
+    assert put_limit(desk, "ALLOWED_SYMBOLS", ",".join(long[1:461])).status_code == 200
+    too_long = put_limit(desk, "ALLOWED_SYMBOLS", ",".join(long))
+    assert too_long.json()["errors"][0]["message"] == "The list may have at most 19,000 characters."
 
 
 def test_lists_hold_for_whom_they_are_set_alone(quoted):

@@ -13,6 +13,7 @@ from app.forms.ticket import (
     MAX_GMV,
     MAX_NOTE_CHARACTERS,
     MAX_QUANTITY,
+    MAX_SYMBOL_CHARACTERS,
     MIN_AMOUNT,
     Draft,
     Side,
@@ -22,6 +23,7 @@ from app.forms.ticket import (
 SIDES = {Side.BUY: option("Buy", Side.BUY.value), Side.SELL: option("Sell", Side.SELL.value)}
 
 BANNER = "banner"
+MAX_SYMBOL_ENTRY = MAX_SYMBOL_CHARACTERS + 10  # quotes, blanks and a `$` around it are taken away
 
 
 def trade_form(draft: Draft, context: FormContext, banner: str = "", questions: Sequence[Json] = ()) -> Json:
@@ -123,7 +125,7 @@ def doubts_text(ticket: Ticket, doubt: str | None, *, new_portfolio: bool) -> st
 
 def _entries(draft: Draft) -> list[Json]:
     return [
-        _entry(fields.SYMBOL, _text(draft.symbol, "AAPL", 30)),
+        _entry(fields.SYMBOL, _text(draft.symbol, "AAPL", MAX_SYMBOL_ENTRY)),
         _entry(
             fields.QUANTITY,
             _number(fields.QUANTITY_ACTION, draft.quantity, MAX_QUANTITY),

@@ -3,11 +3,14 @@
 import re
 import unicodedata
 
-from app.forms.ticket import MAX_NOTE_CHARACTERS, MAX_PORTFOLIO_CHARACTERS
+from app.forms.ticket import MAX_NOTE_CHARACTERS, MAX_PORTFOLIO_CHARACTERS, MAX_SYMBOL_CHARACTERS
 from app.forms.typing import unquoted, without_quotes
 
-SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9.&/_-]{0,19}", re.ASCII)
-SYMBOL_SENTENCE = "Enter a symbol such as AAPL, BRK.B or BTC/USD (20 characters at most)."
+SYMBOL = re.compile(rf"[A-Z0-9][A-Z0-9.&/_-]{{0,{MAX_SYMBOL_CHARACTERS - 1}}}", re.ASCII)
+SYMBOL_SENTENCE = (
+    "Enter a symbol such as AAPL, BRK.B, M&M or BTC/USD: letters, digits and . & / _ - "
+    f"({MAX_SYMBOL_CHARACTERS} characters at most)."
+)
 # The same lists as in the OMS's `ledger.rules.tickets`: what passes here is not refused there.
 HARMFUL = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")  # control, bidi and other invisible characters
 JOINERS = "\u200c\u200d"  # part of words in several scripts and of emoji

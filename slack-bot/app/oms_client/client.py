@@ -69,10 +69,13 @@ class OmsClient:
             raise error_from(answer.status_code, answer.content, answer.headers.get("Retry-After", ""))
         return Placed(_trade(answer), answer.headers.get("Idempotent-Replayed", "").lower() == "true")
 
-    def find(self, person: Person, key: str, *, request_id: str) -> Trade | None:
-        """Return the trade that was recorded under an idempotency key, None if there is none (yet)."""
-        trades = self._get(person, "/api/v1/trades", {"idempotency_key": key, "limit": "1"}, request_id)
-        return _first_trade(trades)
+    def find(self, person: Person, key: str, *, symbol: str = "", request_id: str) -> Trade | None:
+        """Return the trade that was recorded under an idempotency key, None if there is none (yet).
+
+        `symbol`: only a trade of the instrument with that symbol or alias.
+        """
+        wanted = {"idempotency_key": key, "limit": "1"} | ({"symbol": symbol} if symbol else {})
+        return _first_trade(self._get(person, "/api/v1/trades", wanted, request_id))
 
     def last_price(self, person: Person, symbol: str, *, request_id: str) -> Decimal | None:
         """Return the price per share of the symbol's latest trade that the person sees, None without one."""

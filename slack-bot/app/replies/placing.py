@@ -81,7 +81,7 @@ def _look_up(desk: Desk, order: Order, submission: Submission) -> Outcome:
     while (trade := _find(desk, order)) is None:
         if time.monotonic() >= until or desk.stopping.wait(desk.waits.lookup_every):
             return outcomes.unknown(order.ticket, order.context, order.origin.request_id)
-    return (_confirmed if order.became(trade) else _told_again)(desk, order, trade)
+    return (_confirmed if _became(desk, order, trade) else _told_again)(desk, order, trade)
 
 
 def _find(desk: Desk, order: Order) -> Trade | None:
@@ -90,6 +90,19 @@ def _find(desk: Desk, order: Order) -> Trade | None:
     except OmsError as fault:
         log.info("Still not known", extra={"request_id": order.origin.request_id, "fault": str(fault)})
         return None
+
+
+def _became(desk: Desk, order: Order, trade: Trade) -> bool:
+    """Whether the trade is what was ordered, also where an alias of its symbol was typed."""
+    asked = order.ticket.symbol
+    if asked == trade.symbol or not order.became(replace(trade, symbol=asked)):
+        return order.became(trade)
+    origin = order.origin
+    try:
+        found = desk.oms.find(origin.person, order.key, symbol=asked, request_id=origin.request_id)
+    except OmsError:
+        return False
+    return found is not None
 
 
 def _confirmed(desk: Desk, order: Order, trade: Trade) -> Outcome:
@@ -105,7 +118,7 @@ def _told_again(desk: Desk, order: Order, trade: Trade) -> Outcome:
     owed = desk.claims.was_unsettled(order.key)
     if owed:
         desk.postman.confirm(to, confirmation(trade, order.origin.user))
-    if order.became(trade):
+    if _became(desk, order, trade):
         if not owed:
             desk.postman.tell(to, notice(sentences.already_placed(text)))
         return outcomes.placed(trade, order.origin.user, order.context)

@@ -60,7 +60,7 @@ def test_help_is_understood(typed):
         "buy 0.00000001 X @ 0.00000001",
         "buy 1 !! @ 2",
         "buy 1 AAPL @ ",
-        "A" * 21,
+        "A" * 41,
         "buy 0,001 BTC/USD @ 60000",
         "buy –5 AAPL",
         "buy 5 AAPL @ —3",

@@ -67,6 +67,12 @@ def test_names_are_normalised():
     assert parse_symbol(" brk.b ") == "BRK.B"
 
 
+def test_a_symbol_has_up_to_forty_characters():
+    assert parse_symbol("a" * 40) == "A" * 40
+    with pytest.raises(NotAName, match="40 characters at most"):
+        parse_symbol("a" * 41)
+
+
 @pytest.mark.parametrize("text", ["👩\u200d🚀", "می\u200cخواهم", "हिन्दी", "🫨 newer than this Python"])
 def test_scripts_and_emoji_are_taken_as_the_oms_takes_them(text):
     assert parse_portfolio(text) == parse_note(text) == text

@@ -32,10 +32,19 @@ def test_nothing_is_called_before_the_form_is_opened(desk: Workspace):
     assert opened.at < asked.at
 
 
-def test_a_symbol_is_filled_in(desk: Workspace):
-    desk.type(" aapl ")
+@pytest.mark.parametrize(
+    ("typed", "symbol"),
+    [
+        (" aapl ", "AAPL"),
+        ("banknifty24dec53000ce", "BANKNIFTY24DEC53000CE"),
+        ("m&amp;m", "M&M"),
+        ("a" * 40, "A" * 40),
+    ],
+)
+def test_a_symbol_is_filled_in(desk: Workspace, typed, symbol):
+    desk.type(typed)
     view = desk.slack.wait_for("views.open")[0].body["view"]
-    assert entry(view, "symbol")["initial_value"] == "AAPL"
+    assert entry(view, "symbol")["initial_value"] == symbol
     assert "initial_option" not in entry(view, "side")
 
 

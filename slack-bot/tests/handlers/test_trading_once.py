@@ -41,8 +41,10 @@ def test_a_replay_after_a_denial_is_answered_like_the_first_and_not_sent_again(d
     assert len(desk.oms.named("place")) == 1
 
 
-def test_a_replay_after_a_restart_trades_nothing_and_is_told_privately(desk: Workspace):
-    payload = factories.submission()
+@pytest.mark.parametrize("symbol", ["AAPL", "BRK-B"])
+def test_a_replay_after_a_restart_trades_nothing_and_is_told_privately(desk: Workspace, symbol):
+    desk.oms.aliases["BRK-B"] = "BRK.B"
+    payload = factories.submission(factories.state(symbol=symbol))
     desk.deliver(payload)
     desk.slack.wait_for("chat.postMessage")
     restarted = desk.restarted()
@@ -80,6 +82,13 @@ def test_an_edited_form_that_has_traded_is_told_of_that_trade_and_never_trades_a
     restarted.bot.desk.outbox.close(2.0)
     told = [call.body for call in restarted.slack.named("chat.postMessage")][1:]
     assert [(each["channel"], "BUY 100 AAPL" in each["text"]) for each in told] == [("D-U1", True)]
+    assert len(restarted.oms.trades) == 1
+
+
+def test_another_symbol_is_another_trade(restarted: Workspace):
+    restarted.oms.aliases["BRK-B"] = "BRK.B"
+    for symbol in ("BRK-B", "MSFT"):
+        assert "had traded already" in notice_of(restarted.submit(factories.state(symbol=symbol))["view"])
     assert len(restarted.oms.trades) == 1
 
 

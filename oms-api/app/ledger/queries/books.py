@@ -11,7 +11,7 @@ from sqlalchemy.orm import aliased
 from app.clock import iso
 from app.database import alteration, insertion, insertion_of_missing, matching_rows, upsertion, write
 from app.database.bulk import Part, Row, Write, joined_rows
-from app.instruments.models import InstrumentRow
+from app.instruments.models import InstrumentAliasRow, InstrumentRow
 from app.ledger.models import Portfolio, PositionRow, Trade
 from app.ledger.rules.accounting import Fill, Position, Side
 from app.ledger.rules.chain import COLUMNS, TradeRow
@@ -21,6 +21,7 @@ PORTFOLIOS = cast("Table", Portfolio.__table__)
 TRADES = cast("Table", Trade.__table__)
 POSITIONS = cast("Table", PositionRow.__table__)
 INSTRUMENTS = cast("Table", InstrumentRow.__table__)
+ALIASES = cast("Table", InstrumentAliasRow.__table__)
 
 STATE = (
     *("id", "tenant_id", "name", "name_key", "cash", "realized_pnl", "total_trades", "total_buys"),
@@ -40,6 +41,7 @@ _POSITION = (
 _HELD = (*_POSITION[:3], *_POSITION[4:])
 _HELD_PART = Part(POSITIONS, _HELD, tuple((name, index) for index, name in enumerate(_POSITION_KEY)))
 _LISTED_PART = Part(INSTRUMENTS, ("currency",), (("tenant_id", 0), ("symbol", 2)))
+_ALIAS_PART = Part(ALIASES, ("symbol",), (("tenant_id", 0), ("alias", 2)))
 _REPLAY_CHUNK = 10_000
 
 PositionKey = tuple[int, int, str, str]  # tenant id, portfolio id, symbol, product
@@ -92,10 +94,11 @@ def reversals_of(connection: Connection, trades: Sequence[Row]) -> dict[tuple[in
 
 
 def positions_at(connection: Connection, keys: Sequence[Row]) -> list[tuple[Any, ...]]:
-    """Return the positions (tenant id, portfolio id, symbol, product), each as key, `_HELD`, and the currency
-    that the symbol is listed with, None where it is not listed. Where there is no position `_HELD` is None.
+    """Return the positions (tenant id, portfolio id, symbol, product), each as key, `_HELD`, the currency
+    that the symbol is listed with, None where it is not listed, and the instrument's symbol where this one is
+    an alias. Where there is no position `_HELD` is None.
     """
-    return joined_rows(connection, keys, _HELD_PART, _LISTED_PART)
+    return joined_rows(connection, keys, _HELD_PART, _LISTED_PART, _ALIAS_PART)
 
 
 def positions_in(connection: Connection, places: Sequence[Row]) -> list[tuple[Any, ...]]:

@@ -1,6 +1,7 @@
 """Trades and portfolios, read."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ from app.edge import TAIL, FastAnswer, FastRequest, FastRoute
 from app.errors import FieldError, Invalid
 from app.identity.dependencies import Gate, Reader
 from app.identity.rules.access import Caller, Operation
+from app.instruments.queries import instrument_symbol
 from app.instruments.schemas import Symbol
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.queries import reading as queries
@@ -108,12 +110,14 @@ async def list_trades(
     tenant_id, wanted = caller.tenant_id, query.filter(caller)
     listed = _BY_SEQUENCE if query.portfolio is not None else _BY_TRADE_ID
     after = cursors.read(tenant_id, listed, query.cursor) if query.cursor else None
-    found = await readers.run(
-        lambda connection: queries.list_trades(
-            connection, tenant_id, wanted, query.limit + 1, query.skip, after
-        ),
-        tenant_id,
-    )
+
+    def read(connection: Connection) -> list[ListedTrade]:
+        named = wanted
+        if wanted.symbol is not None:
+            named = replace(wanted, symbol=instrument_symbol(connection, tenant_id, wanted.symbol))
+        return queries.list_trades(connection, tenant_id, named, query.limit + 1, query.skip, after)
+
+    found = await readers.run(read, tenant_id)
     page = found[: query.limit]
     position = queries.position_of(page[-1], wanted) if len(found) > query.limit else None
     cursor = cursors.make(tenant_id, listed, position) if position is not None else None

@@ -89,6 +89,7 @@ class Books:
         self._portfolios: dict[tuple[int, int], PortfolioState] = {}
         self._positions: dict[PositionKey, Position] = {}
         self._listed: dict[tuple[int, str], str] = {}  # currencies of instruments that are listed
+        self._symbols: dict[tuple[int, str], str] = {}  # of instruments, by their aliases
         self._whole: dict[tuple[int, int], Held] = {}  # portfolios all of whose positions are loaded
         self._rows: list[TradeRow] = []
         self._events: list[Row] = []
@@ -114,12 +115,28 @@ class Books:
         self._portfolios[state.tenant_id, state.id] = state
 
     def load_positions(self, keys: Iterable[PositionKey]) -> None:
-        """Load the positions that the batch may change."""
+        """Load the positions that the batch may change; of an alias, that of the instrument."""
+        renamed = self._load_positions(keys)
+        if renamed:
+            self._load_positions(renamed)
+
+    def _load_positions(self, keys: Iterable[PositionKey]) -> list[PositionKey]:
+        """Load positions, and return the instruments' keys in place of those that name an alias."""
+        renamed = []
         for row in queries.positions_at(self.connection, list(set(keys) - self._positions.keys())):
+            *_, currency, symbol = row
             if row[4] is not None:
-                self._positions[row[:4]] = queries.position_of(row[4:-1])
-            if row[-1] is not None:
-                self._listed[row[0], row[2]] = row[-1]
+                self._positions[row[:4]] = queries.position_of(row[4:-2])
+            if currency is not None:
+                self._listed[row[0], row[2]] = currency
+            if symbol is not None:
+                self._symbols[row[0], row[2]] = symbol
+                renamed.append((row[0], row[1], symbol, row[3]))
+        return renamed
+
+    def symbol_of(self, tenant_id: int, symbol: str) -> str:
+        """Return the symbol of the instrument: the same, unless it is an alias that was loaded."""
+        return self._symbols.get((tenant_id, symbol), symbol)
 
     def load_all_positions(self, places: Sequence[tuple[int, int]]) -> None:
         """Load every position of the portfolios (tenant id, id)."""

@@ -1,6 +1,7 @@
 """Positions at the market: what is held, its mark, and what it is worth."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -8,6 +9,7 @@ from sqlalchemy import Connection
 
 from app.errors import FieldError, Invalid
 from app.identity.rules.access import Caller
+from app.instruments.queries import instrument_symbol
 from app.ledger.errors import NoSuchPosition
 from app.ledger.queries.positions import PositionFilter, list_positions
 from app.ledger.rules.marks import HeldPosition, Mark, MarkedPosition, value_at
@@ -33,6 +35,8 @@ def page_of_positions(
     """Return positions by portfolio, symbol and product, each at its mark: mid, else last, else its last
     trade's price.
     """
+    if wanted.symbol is not None:
+        wanted = replace(wanted, symbol=instrument_symbol(connection, tenant_id, wanted.symbol))
     found = list_positions(connection, tenant_id, wanted, limit, after)
     return _marked(connection, market, tenant_id, found, now)
 
@@ -46,10 +50,12 @@ def one_position(
     product: str | None,
     now: datetime,
 ) -> MarkedPosition:
-    """Return a position, a flat one too. Where a symbol is held as several products, `product` says which.
+    """Return a position by its symbol or an alias, a flat one too. Where a symbol is held as several
+    products, `product` says which.
 
     Raises NoSuchPosition, and Invalid where the product is not said and not plain.
     """
+    symbol = instrument_symbol(connection, caller.tenant_id, symbol)
     wanted = PositionFilter(
         name_key(portfolio), symbol, product, include_closed=True, portfolios=caller.portfolios
     )

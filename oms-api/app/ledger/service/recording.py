@@ -135,6 +135,7 @@ def _require_sight(work: Command, portfolio: PortfolioState) -> None:
 
 def _record(batch: Batch, work: RecordTrade) -> Recorded:
     portfolio = batch.portfolio_of(work)
+    work = work._replace(symbol=batch.books.symbol_of(portfolio.tenant_id, work.symbol))
     key = (portfolio.tenant_id, portfolio.id, work.symbol, work.product)
     position = batch.books.position(key)
     refusal = batch.guard.forbids(work, portfolio)

@@ -4,6 +4,8 @@ import re
 from decimal import Decimal
 from typing import NamedTuple
 
+from app.instruments.rules import other_forms
+
 
 class Level(NamedTuple):
     """A price in the instrument's currency, the step it moves in, and how lively it is (1: a stock)."""
@@ -28,8 +30,8 @@ _STOCKS = {
 }  # fmt: skip
 _INDIAN = {
     "BHARTIARTL": "2100", "HDFCBANK": "995", "HINDUNILVR": "2410", "ICICIBANK": "1370", "INFY": "1510",
-    "ITC": "405", "LT": "4010", "RELIANCE": "1520", "SBIN": "970", "TATASTEEL": "172", "TCS": "3110",
-    "WIPRO": "244",
+    "ITC": "405", "LT": "4010", "M&M": "3700", "RELIANCE": "1520", "SBIN": "970", "TATASTEEL": "172",
+    "TCS": "3110", "WIPRO": "244",
 }  # fmt: skip
 _COINS = {
     "BTC/USD": ("92000", "0.01"), "ETH/USD": ("3050", "0.01"), "SOL/USD": ("140", "0.01"),
@@ -54,6 +56,15 @@ _LEAST, _RANGE = 1_000, 49_000  # in cents: a symbol that nobody knows costs 10 
 
 
 _CURRENCY_PAIR = re.compile(r"[A-Z]{3}/[A-Z]{3}", re.ASCII)
+
+
+def known_form(symbol: str) -> str:
+    """Return the form of the symbol whose level is known: `BRK.B` for `BRK-B`, and `BTC/USD` for `BTCUSD` and
+    for `BTC-USDT`; the symbol itself where none is.
+    """
+    forms = (symbol, *other_forms(symbol))
+    dollars = (re.sub(r"/USD[CT]$", "/USD", form) for form in forms)
+    return next((form for form in (*forms, *dollars) if form in KNOWN), symbol)
 
 
 def level_of(symbol: str, draw: int) -> Level | None:

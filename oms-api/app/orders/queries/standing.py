@@ -2,11 +2,13 @@
 
 from typing import cast
 
-from sqlalchemy import Connection, Table, select, union
+from sqlalchemy import Connection, Table, exists, select, union
 
 from app.ledger.models import Portfolio, PositionRow
 from app.money import ZERO
 from app.orders.models import IS_OPEN, OrderRecord
+from app.risk.models import LimitRow
+from app.risk.rules.limits import LimitScope
 
 _PORTFOLIOS = cast("Table", Portfolio.__table__)
 _POSITIONS = cast("Table", PositionRow.__table__)
@@ -28,3 +30,20 @@ def currencies_standing_in(connection: Connection, tenant_id: int, symbol: str) 
         .distinct()
     )
     return set(connection.execute(statement).scalars())
+
+
+def is_symbol_in_use(connection: Connection, tenant_id: int, symbol: str) -> bool:
+    """Tell whether a position, an open order or an instrument's limit is recorded under the symbol.
+
+    The tenant's portfolios are locked first: what is about to be recorded under it is waited for.
+    """
+    mine = select(_PORTFOLIOS.c.id).where(_PORTFOLIOS.c.tenant_id == tenant_id).order_by(_PORTFOLIOS.c.id)
+    connection.execute(mine.with_for_update())
+    limit = exists().where(
+        LimitRow.tenant_id == tenant_id,
+        LimitRow.scope == LimitScope.INSTRUMENT.value,
+        LimitRow.name_key == symbol,
+    )
+    if connection.execute(select(limit)).scalar_one():
+        return True
+    return bool(currencies_standing_in(connection, tenant_id, symbol))

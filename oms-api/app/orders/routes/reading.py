@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection
 
 from app.identity.dependencies import Reader
+from app.instruments.queries import instrument_symbol
 from app.instruments.schemas import Symbol
 from app.money import money_text, quantity_text
 from app.orders.errors import NoSuchOrder
@@ -113,10 +114,14 @@ async def list_orders(
     """Orders, newest first."""
     tenant_id, wanted = caller.tenant_id, query.filter(caller.portfolios)
     after = cursors.read(tenant_id, _LIST, query.cursor) if query.cursor else None
-    found = await readers.run(
-        lambda connection: queries.list_orders(connection, tenant_id, wanted, query.limit + 1, after),
-        tenant_id,
-    )
+
+    def read(connection: Connection) -> list[Listed]:
+        named = wanted
+        if wanted.symbol is not None:
+            named = wanted._replace(symbol=instrument_symbol(connection, tenant_id, wanted.symbol))
+        return queries.list_orders(connection, tenant_id, named, query.limit + 1, after)
+
+    found = await readers.run(read, tenant_id)
     page = found[: query.limit]
     more = len(found) > query.limit
     cursor = cursors.make(tenant_id, _LIST, page[-1].order.id) if more else None

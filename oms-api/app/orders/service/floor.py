@@ -34,10 +34,11 @@ from app.orders.service.commands import (
     ReplaceOrder,
 )
 from app.orders.service.guarding import held_by
+from app.orders.service.instrument_names import name_instruments
 from app.orders.service.lost_commit import Proof, proof_of
 from app.orders.service.market import quote_arrived
 from app.orders.service.placing import place, place_group
-from app.orders.service.plan import Plan, plan_for
+from app.orders.service.plan import Plan, plan_for, symbols_of
 from app.orders.service.previewing import preview
 from app.orders.service.reporting import broker_said
 from app.orders.service.scene import Scene, Tools
@@ -79,7 +80,7 @@ class Floor:
         return [one if stands or isinstance(one, OmsError) else None for one in self._last]
 
     def _mixed(self, connection: Connection, works: Sequence[Command]) -> list[Outcome | OmsError]:
-        scene, plan = self._scene(connection, works)
+        scene, plan, works = self._scene(connection, works)
         outcomes = [_outcome(scene, plan, work) for work in works]
         arrived = [
             (work.tenant_id, work.quote) for work in works if isinstance(work, QuoteArrived) and work.is_new
@@ -90,22 +91,26 @@ class Floor:
         scene.remember()
         return outcomes
 
-    def _scene(self, connection: Connection, works: Sequence[Command]) -> tuple[Scene, Plan]:
+    def _scene(
+        self, connection: Connection, works: Sequence[Command]
+    ) -> tuple[Scene, Plan, Sequence[Command]]:
+        """Lock and load what the commands touch; return them under their instruments' symbols."""
         ledger = [work for work in works if isinstance(work, (RecordTrade, ReverseTrade))]
         orders = [work for work in works if not isinstance(work, (RecordTrade, ReverseTrade))]
         tenants = set(map(_tenant, works))
         plan = plan_for(declare_tenants(connection, tenants), orders)
         batch = self._recording.batch(connection, ledger, plan.openings, plan.places, tenants)
         batch.load()
+        works = name_instruments(connection, works)  # under the locks: see `is_symbol_in_use`
         scene = Scene(batch, self._tools, max(map(_moment, works)))
         opened = {
             (opening.tenant_id, batch.portfolio_named(opening.tenant_id, opening.portfolio_key).id)
             for opening in plan.openings
         }
-        scene.load(opened | plan.places, plan.symbols)
+        scene.load(opened | plan.places, symbols_of(works))
         batch.held_back = partial(_held_back, scene)
         scene.bind(plan.bound)
-        return scene, plan
+        return scene, plan, works
 
 
 def _held_back(scene: Scene, portfolio: PortfolioState, work: RecordTrade) -> Decimal:

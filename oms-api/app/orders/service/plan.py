@@ -17,6 +17,7 @@ from app.orders.service.commands import (
     CancelAll,
     CancelOrder,
     ClosePosition,
+    Command,
     ExpireOrders,
     OrderCommand,
     PlaceGroup,
@@ -31,13 +32,12 @@ Key = tuple[int, str]
 
 @dataclass(slots=True)
 class Plan:
-    """Portfolios to make and to lock, symbols to price, the names that requests may have bound before, and
-    the orders that stand under these.
+    """Portfolios to make and to lock, the names that requests may have bound before, and the orders that
+    stand under these.
     """
 
     openings: list[Opening] = field(default_factory=list)
     places: set[Place] = field(default_factory=set)
-    symbols: set[Key] = field(default_factory=set)
     client_order_ids: set[Key] = field(default_factory=set)
     request_keys: set[Key] = field(default_factory=set)
     bound: list[Order] = field(default_factory=list)
@@ -95,11 +95,20 @@ def _note_names(plan: Plan, works: Sequence[OrderCommand]) -> None:
             name = (origin.tenant_id, work.portfolio_name, work.portfolio_key, origin.at)
             plan.openings.append(Opening(*name))
         tickets = _tickets(work)
-        plan.symbols |= {(origin.tenant_id, ticket.symbol) for ticket in tickets}
         names = [ticket.client_order_id for ticket in tickets]
         if isinstance(work, ReplaceOrder):
             names.append(work.changes.client_order_id)
         plan.client_order_ids |= {(origin.tenant_id, name) for name in names if name}
+
+
+def symbols_of(works: Sequence[Command]) -> set[Key]:
+    """Return the symbols (tenant id, symbol) of the tickets, to be priced."""
+    return {
+        (work.origin.tenant_id, ticket.symbol)
+        for work in works
+        if isinstance(work, (PlaceOrder, PlaceGroup, PreviewOrder))
+        for ticket in _tickets(work)
+    }
 
 
 def _tickets(work: OrderCommand) -> Sequence[Ticket]:

@@ -8,10 +8,11 @@ from sqlalchemy import Connection
 from app.database import write
 from app.database.bulk import Write
 from app.events.service import new_events
+from app.instruments.queries import instrument_symbol, symbols_by_alias
 from app.money import fixed
 from app.risk.errors import TooManySet
 from app.risk.queries import limits as queries
-from app.risk.rules.limits import SetLimit
+from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
 
 MOST_LIMITS = 5_000  # of a tenant
 MOST_CHARACTERS = 200_000  # of its lists together
@@ -62,3 +63,16 @@ def _event(tenant_id: int, limit: SetLimit, change: LimitChange) -> Write:
 def limit_facts(limit: SetLimit | None) -> dict[str, str | None] | None:
     """Return what trail and events are told of a limit as it was, or is."""
     return None if limit is None else {"value": limit.words or fixed(limit.value), "until": limit.until}
+
+
+def name_instruments(connection: Connection, tenant_id: int, limit: SetLimit) -> SetLimit:
+    """Return the limit with aliases of instruments replaced by their symbols."""
+    if limit.scope is LimitScope.INSTRUMENT:
+        symbol = instrument_symbol(connection, tenant_id, limit.key)
+        return limit._replace(key=symbol, name=symbol)
+    if limit.code is not LimitCode.ALLOWED_SYMBOLS or not limit.words:
+        return limit
+    words = limit.words.split(",")
+    symbols = symbols_by_alias(connection, [(tenant_id, word) for word in words])
+    named = {symbols.get((tenant_id, word), word) for word in words}
+    return limit._replace(words=",".join(sorted(named)))

@@ -1,0 +1,239 @@
+"""Several names, one instrument: everything that is sent under an alias is recorded under the symbol."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import pytest
+from alembic import command
+from sqlalchemy import event, text
+
+from app.database import declare_tenants, unit_of_work
+from app.ids import TradeIds
+from app.instruments.queries import set_terms
+from app.instruments.rules import Instrument, usual_aliases
+from app.instruments.service import set_terms as set_listing
+from app.ledger.service.books import Books
+from app.migrate import alembic_config, migrate
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+TERMS = {"tick_size": "0.01", "lot_size": "1"}
+COINS = {"asset_class": "crypto", "tick_size": "0.01", "lot_size": "0.0001"}
+
+
+@pytest.mark.parametrize(
+    ("instrument", "aliases"),
+    [
+        (Instrument("BRK.B"), ("BRK-B",)),
+        (Instrument("BF-A"), ("BF.A",)),
+        (Instrument("BRK.B", currency="CAD"), ()),
+        (Instrument("BRK.B", asset_class="option"), ()),
+        (Instrument("BAJAJ-AUTO"), ()),
+        (Instrument("AAPL"), ()),
+        (Instrument("BTC/USD"), ("BTC-USD", "BTCUSD")),
+        (Instrument("ETHUSDT", currency="INR"), ("ETH-USDT", "ETH/USDT")),
+    ],
+)
+def test_class_shares_and_coins_have_their_usual_aliases(instrument, aliases):
+    assert usual_aliases(instrument) == aliases
+
+
+@pytest.fixture
+def class_shares(desk):
+    """A desk at which BRK.B is listed and quoted."""
+    assert desk.put("/instruments/BRK.B", TERMS).json()["aliases"] == ["BRK-B"]
+    desk.quote("BRK-B", "99", "100", "100")
+    return desk
+
+
+def test_trades_and_orders_under_an_alias_make_one_position(class_shares):
+    assert class_shares.trade(symbol="BRK.B", quantity="2", gmv="200")["symbol"] == "BRK.B"
+    assert class_shares.trade(symbol="brk-b", quantity="3", gmv="300")["symbol"] == "BRK.B"
+    assert class_shares.order(symbol="BRK-B", quantity="1")["symbol"] == "BRK.B"
+    (held,) = class_shares.get("/positions", symbol="BRK-B").json()
+    assert (held["symbol"], held["quantity"]) == ("BRK.B", "6")
+    assert len(class_shares.get("/positions").json()) == 1
+    assert class_shares.get("/positions/Growth/BRK-B").json()["quantity"] == "6"
+    closed = class_shares.post("/positions:close", {"portfolio_name": "Growth", "symbol": "BRK-B"})
+    assert closed.status_code == 201, closed.text
+    assert class_shares.get("/positions/Growth/BRK-B").json()["quantity"] == "0"
+
+
+def test_lists_quotes_and_bars_are_found_by_an_alias(class_shares):
+    class_shares.trade(symbol="BRK.B", quantity="2", gmv="200")
+    class_shares.order(symbol="BRK.B", quantity="1")
+    for listing in ("/trades", "/orders", "/positions"):
+        found = class_shares.get(listing, symbol="BRK-B").json()
+        assert {one["symbol"] for one in found} == {"BRK.B"}
+    assert class_shares.get("/quotes/BRK-B").json()["symbol"] == "BRK.B"
+    assert class_shares.get("/bars/BRK-B").json() == class_shares.get("/bars/BRK.B").json() != []
+    assert class_shares.get("/instruments/BRK-B").json()["symbol"] == "BRK.B"
+    assert [one["symbol"] for one in class_shares.get("/instruments", q="brk-").json()] == ["BRK.B"]
+
+
+def test_a_batch_of_trades_names_the_alias_and_the_symbol(class_shares):
+    trades = [
+        {"symbol": symbol, "quantity": "1", "price": "100", "side": "BUY", "portfolio_name": "Growth"}
+        for symbol in ("BRK-B", "BRK.B", "AAPL", "BRK-B")
+    ]
+    outcomes = class_shares.post("/trades:batch", {"trades": trades}).json()["outcomes"]
+    assert [one["trade"]["symbol"] for one in outcomes] == ["BRK.B", "BRK.B", "AAPL", "BRK.B"]
+    assert class_shares.get("/positions/Growth/BRK.B").json()["quantity"] == "3"
+
+
+def test_a_group_a_preview_and_a_cancel_take_an_alias(class_shares):
+    limit = {"symbol": "BRK-B", "quantity": "1", "type": "LIMIT", "time_in_force": "GTC"}
+    class_shares.trade(symbol="BRK.B", quantity="2", gmv="200")
+    first = {**limit, "portfolio_name": "Growth", "side": "SELL", "limit_price": "120"}
+    second = {**first, "type": "STOP", "stop_price": "80", "limit_price": None}
+    group = {"kind": "OCO", "orders": [first, second]}
+    made = class_shares.post("/orders:group", group)
+    assert made.status_code == 201, made.text
+    assert [one["symbol"] for one in class_shares.get("/orders", open="true").json()] == ["BRK.B", "BRK.B"]
+    ticket = {"symbol": "BRK-B", "quantity": "1", "side": "BUY", "type": "MARKET", "portfolio_name": "Growth"}
+    preview = class_shares.post("/orders:preview", ticket).json()
+    assert (preview["symbol"], preview["position_after"]) == ("BRK.B", "3")
+    class_shares.post("/orders:cancel-all", {"symbol": "BRK-B"})
+    assert class_shares.get("/orders", open="true").json() == []
+
+
+def test_limits_under_an_alias_hold_for_the_instrument(class_shares):
+    limit = {"scope": "instrument", "name": "BRK-B", "code": "MAX_ORDER_QUANTITY", "value": "2"}
+    assert class_shares.put("/limits", limit).json()["name"] == "BRK.B"
+    assert class_shares.place(symbol="BRK.B", quantity="3").json()["denial"]["code"] == "MAX_ORDER_QUANTITY"
+    allowed = {"scope": "tenant", "name": None, "code": "ALLOWED_SYMBOLS", "value": "brk-b,AAPL"}
+    assert class_shares.put("/limits", allowed).json()["value"] == "AAPL,BRK.B"
+    assert class_shares.place(symbol="BRK-B", quantity="1").status_code == 201
+
+
+def test_a_repeat_gets_the_first_answer_also_after_the_alias_is_removed(class_shares):
+    first = class_shares.trade("once", symbol="BRK-B", quantity="2", gmv="200")
+    assert class_shares.put("/instruments/BRK.B", {**TERMS, "aliases": []}).json()["aliases"] == []
+    assert class_shares.trade("once", symbol="BRK-B", quantity="2", gmv="200") == first
+    assert class_shares.get("/positions/Growth/BRK.B").json()["quantity"] == "2"
+    assert class_shares.trade(symbol="BRK-B", quantity="1", gmv="100")["symbol"] == "BRK-B"
+
+
+def test_the_terms_are_set_under_an_alias_and_aliases_stay_unless_sent(class_shares):
+    named = class_shares.put("/instruments/BRK.B", {**TERMS, "aliases": [" brk/b ", "BRK-B", "BRK-B"]})
+    assert named.json()["aliases"] == ["BRK-B", "BRK/B"]
+    renamed = class_shares.put("/instruments/BRK%2FB", {**TERMS, "lot_size": "5"}).json()
+    assert (renamed["symbol"], renamed["lot_size"], renamed["aliases"]) == ("BRK.B", "5", ["BRK-B", "BRK/B"])
+    assert [one["aliases"] for one in class_shares.get("/instruments").json()] == [["BRK-B", "BRK/B"]]
+    newest = class_shares.get("/audit", action="instrument.set").json()[0]
+    assert (newest["target"], newest["after"]["aliases"]) == ("BRK.B", ["BRK-B", "BRK/B"])
+
+
+def test_an_alias_names_no_other_instrument(class_shares):
+    class_shares.put("/instruments/AAPL", {**TERMS, "aliases": ["APPLE"]})
+    for aliases, number, sentence in (
+        (["MINE", "BRK.B"], 1, "BRK.B is an instrument of its own. Leave it out."),
+        (["AAPL"], 0, "AAPL is an instrument of its own. Leave it out."),
+        (["APPLE"], 0, "APPLE is an alias of AAPL. Remove it there first."),
+    ):
+        answer = class_shares.put("/instruments/BRK.B", {**TERMS, "aliases": aliases})
+        assert answer.status_code == 422
+        (error,) = answer.json()["errors"]
+        assert (error["field"], error["message"]) == (f"aliases.{number}", sentence)
+    assert class_shares.get("/instruments/BRK.B").json()["aliases"] == ["BRK-B"]
+
+
+@pytest.mark.parametrize("aliases", [["A B"], [f"A{number}" for number in range(11)], "BRK-B"])
+def test_aliases_are_a_short_list_of_symbols(desk, aliases):
+    assert desk.put("/instruments/BRK.B", {**TERMS, "aliases": aliases}).status_code == 422
+
+
+def test_a_name_that_is_in_use_becomes_no_alias(desk):
+    desk.trade(symbol="BRK-B", quantity="2", gmv="200")
+    assert desk.put("/instruments/BRK.B", TERMS).json()["aliases"] == []
+    refused = desk.put("/instruments/BRK.B", {**TERMS, "aliases": ["BRK-B"]})
+    assert refused.status_code == 409
+    assert refused.json()["detail"].startswith("BRK-B cannot become an alias while positions")
+    limit = {"scope": "instrument", "name": "BRKB", "code": "MAX_ORDER_QUANTITY", "value": "2"}
+    assert desk.put("/limits", limit).status_code == 200
+    assert desk.put("/instruments/BRK.B", {**TERMS, "aliases": ["BRKB"]}).status_code == 409
+    desk.trade(symbol="BRK-B", side="SELL", quantity="2", gmv="200")
+    assert desk.put("/instruments/BRK.B", {**TERMS, "aliases": ["BRK-B"]}).status_code == 200
+    assert {one["symbol"] for one in desk.get("/trades").json()} == {"BRK-B"}  # history stays as it is
+
+
+def test_a_coin_pair_is_one_instrument(desk):
+    desk.put("/instruments/BTC/USD", COINS)
+    for symbol in ("BTC-USD", "BTCUSD", "BTC/USD"):
+        assert desk.trade(symbol=symbol, quantity="0.1", gmv="6000")["symbol"] == "BTC/USD"
+    assert desk.get("/positions/Growth/BTC/USD").json()["quantity"] == "0.3"
+
+
+def test_a_trade_under_an_alias_is_in_the_currency_of_the_instrument(desk):
+    desk.put("/instruments/INFY", {**TERMS, "currency": "INR", "aliases": ["INFY.NS"]})
+    trade = desk.trade(symbol="INFY.NS", quantity="1", gmv="1500")
+    assert (trade["symbol"], trade["currency"]) == ("INFY", "INR")
+
+
+def test_two_that_list_one_instrument_at_once_list_one(service, desk):
+    def list_instrument(symbol):
+        with unit_of_work(service.engine) as connection:
+            declare_tenants(connection, [desk.tenant_id])
+            terms = Instrument(symbol, is_listed=True)
+            found = set_listing(connection, desk.tenant_id, terms, None, nobody, nobody, NOON)
+            time.sleep(0.2)
+        return found.updated.terms.symbol
+
+    def nobody(*_):
+        return ()
+
+    with ThreadPoolExecutor(2) as both:
+        first, second = both.map(list_instrument, ("BRK.B", "BRK-B"))
+    assert first == second
+    assert [one["symbol"] for one in desk.get("/instruments").json()] == [first]
+
+
+def test_a_name_becomes_an_alias_once_what_is_under_way_is_recorded(service, desk):
+    desk.trade(symbol="AAPL", quantity="1", gmv="100")
+    lock = text("UPDATE portfolios SET cash = cash WHERE tenant_id = :tenant_id")
+    with ThreadPoolExecutor(1) as thread:
+        with unit_of_work(service.engine) as connection:
+            declare_tenants(connection, [desk.tenant_id])
+            connection.execute(lock, {"tenant_id": desk.tenant_id})
+            listed = thread.submit(desk.put, "/instruments/BRK.B", TERMS)
+            time.sleep(0.3)
+            assert not listed.done()
+        assert listed.result().json()["aliases"] == ["BRK-B"]
+
+
+def test_each_tenant_has_its_own_aliases(service, class_shares):
+    other = service.desk()
+    assert other.trade(symbol="BRK-B")["symbol"] == "BRK-B"
+
+
+def test_a_batch_of_trades_asks_once_more_only_where_it_names_an_alias(service, class_shares):
+    statements: list[str] = []
+    with service.reading() as connection:
+        declare_tenants(connection, [class_shares.tenant_id])
+        event.listen(connection, "before_cursor_execute", lambda *facts: statements.append(facts[2]))
+        for symbol, count in (("AAPL", 1), ("BRK.B", 1), ("BRK-B", 2)):
+            statements.clear()
+            Books(connection, TradeIds()).load_positions([(class_shares.tenant_id, 0, symbol, "")])
+            assert len([one for one in statements if "positions" in one]) == count
+
+
+def test_instruments_that_were_listed_before_get_their_usual_aliases(engine):
+    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+        command.downgrade(alembic_config(connection), "0005")
+        for symbol in ("BRK.B", "BF.A", "BF-A", "BTC/USD"):
+            set_terms(connection, 1, Instrument(symbol, is_listed=True), NOON)
+        connection.execute(
+            text(
+                "INSERT INTO quotes (tenant_id, symbol, last, at, source) "
+                "VALUES (1, 'BTCUSD', '1.00000000', '2026-11-20T12:00:00.000000Z', 'manual')"
+            )
+            if connection.dialect.name == "sqlite"
+            else text(
+                "INSERT INTO quotes (tenant_id, symbol, last, at, source) "
+                "VALUES (1, 'BTCUSD', 1, '2026-11-20T12:00:00Z', 'manual')"
+            )
+        )
+    migrate(engine)
+    with engine.connect() as connection:
+        found = connection.execute(text("SELECT alias, symbol FROM instrument_aliases ORDER BY 1")).all()
+    assert [tuple(row) for row in found] == [("BRK-B", "BRK.B"), ("BTC-USD", "BTC/USD")]
