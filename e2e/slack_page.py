@@ -57,6 +57,15 @@ class SlackPage:
         """Press the button that places the trade."""
         self.form.get_by_role("button", name="Place trade").click()
 
+    def place_and_confirm(self) -> None:
+        """Press the button, answer all that is asked about a new portfolio or symbol, and press it again."""
+        self.place()
+        questions = self.form.get_by_role("checkbox", name="Yes, ")
+        expect(questions.first).to_be_visible()
+        for question in questions.all():
+            question.check()
+        self.place()
+
     @property
     def field_errors(self) -> Locator:
         """The sentences beside the fields that are wrong."""

@@ -25,7 +25,7 @@ def test_nothing_that_is_typed_is_lost_while_the_form_is_redrawn(slack, desk, de
     expect(slack.form.get_by_role("combobox", name="Portfolio")).to_have_value(portfolio)
     expect(slack.form.get_by_role("option", name=portfolio)).to_be_visible()
     keyboard.press("Enter")
-    slack.place()
+    slack.place_and_confirm()
     slack.sees_no_form()
     (trade,) = desk.trades(portfolio=portfolio)
     assert (trade["symbol"], trade["quantity"], trade["gmv"]) == ("AAPL", "100", "17500.00")

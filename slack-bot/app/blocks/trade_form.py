@@ -8,7 +8,8 @@ from app.blocks.text import Json, escape, literal, mrkdwn, option, plain_text, s
 from app.forms import fields
 from app.forms.context import FormContext
 from app.forms.numbers import plain
-from app.forms.price import price_line, typed_price
+from app.forms.price import price_line
+from app.forms.questions import Question, typed_price_id
 from app.forms.ticket import (
     MAX_GMV,
     MAX_NOTE_CHARACTERS,
@@ -22,6 +23,7 @@ from app.forms.ticket import (
 SIDES = {Side.BUY: option("Buy", Side.BUY.value), Side.SELL: option("Sell", Side.SELL.value)}
 
 BANNER = "banner"
+ASKING = "Nothing was sent yet. Please answer below, or change the entry, and place the trade again."
 
 
 def trade_form(draft: Draft, context: FormContext, banner: str = "", questions: Sequence[Json] = ()) -> Json:
@@ -51,21 +53,18 @@ def _focused(blocks: list[Json], draft: Draft) -> list[Json]:
     ]
 
 
-def price_question(price: Decimal) -> Json:
-    """Return the tick that an implausible price needs; its id carries the price: it confirms no other."""
-    element = {
-        "type": "checkboxes",
-        "action_id": fields.ACTION,
-        "options": [option(f"Yes, {plain(price)} per share is meant", plain(price))],
-    }
-    return _input(fields.PRICE_OK_PREFIX + plain(price), "Is this price meant?", element)
+def question_blocks(question: Question) -> list[Json]:
+    """Return why something is asked, and the tick; optional, as changing the entry is an answer too."""
+    element = {"type": "checkboxes", "action_id": fields.ACTION, "options": [option(question.yes, "yes")]}
+    return [
+        section(question_text(question), fields.REASON_PREFIX + question.id),
+        _input(question.id, question.label, element, optional=True),
+    ]
 
 
-def portfolio_question(name: str) -> Json:
-    """Return the tick that opens a portfolio; optional, as choosing another one is an answer too."""
-    yes = option(f"Yes, open {name}", name)
-    element = {"type": "checkboxes", "action_id": fields.ACTION, "options": [yes]}
-    return _input(fields.PORTFOLIO_OK, "Open a new portfolio?", element, optional=True)
+def question_text(question: Question) -> str:
+    """Return why something is asked, in mrkdwn."""
+    return f"*Please check the {question.subject}.* {literal(question.reason)}"
 
 
 def price_block(draft: Draft) -> Json:
@@ -86,39 +85,34 @@ def shown_price_line(view: Json) -> str:
 def with_price_line(view: Json, draft: Draft) -> Json:
     """Return an open view, as Slack describes it, ready for `views.update` with its price line renewed.
 
-    A question about another price than the one typed now goes, with its banner: it has lost its point.
+    A question about another price than the one typed now goes: it has lost its point.
     """
     line = price_block(draft)
     blocks = [line if block.get("block_id") == fields.PRICE_LINE else block for block in view["blocks"]]
-    asked = {str(block.get("block_id")) for block in blocks} - {question_id(draft)}
-    if any(block_id.startswith(fields.PRICE_OK_PREFIX) for block_id in asked):
-        gone = (fields.PRICE_OK_PREFIX, BANNER)
-        blocks = [block for block in blocks if not str(block.get("block_id")).startswith(gone)]
+    blocks = _without_old_price_question(blocks, typed_price_id(draft))
     kept = ("type", "callback_id", "title", "submit", "close", "private_metadata")
     return {name: view[name] for name in kept if view.get(name)} | {"blocks": blocks}
 
 
-def question_id(draft: Draft) -> str:
-    """Return the block id that a question about the price typed so far has."""
-    price = typed_price(draft)
-    return fields.PRICE_OK_PREFIX + (plain(price) if price else "")
+def _without_old_price_question(blocks: list[Json], current_id: str) -> list[Json]:
+    """Return the blocks without the question about another price, and without a banner of no question."""
+    prefixes = (fields.PRICE_OK_PREFIX, fields.REASON_PREFIX + fields.PRICE_OK_PREFIX)
+    current = (current_id, fields.REASON_PREFIX + current_id)
+    kept = [
+        block
+        for block in blocks
+        if not block["block_id"].startswith(prefixes) or block["block_id"] in current
+    ]
+    is_asking = any(block["block_id"].startswith(fields.QUESTION_PREFIXES) for block in kept)
+    if len(kept) == len(blocks) or is_asking:
+        return kept
+    return [block for block in kept if block["block_id"] != BANNER]
 
 
-def asking_form(ticket: Ticket, context: FormContext, doubt: str | None, *, new_portfolio: bool) -> Json:
-    """Return the form of a ticket whose price or portfolio is asked about, entries kept."""
-    questions = [price_question(ticket.price)] if doubt else []
-    questions += [portfolio_question(ticket.portfolio)] if new_portfolio else []
-    banner = (
-        f"{doubts_text(ticket, doubt, new_portfolio=new_portfolio)}\nNothing is sent before you answer below."
-    )
-    return trade_form(ticket.draft(), context, banner, questions)
-
-
-def doubts_text(ticket: Ticket, doubt: str | None, *, new_portfolio: bool) -> str:
-    """Return what is asked about a ticket, a line each, in mrkdwn."""
-    price = [f"*Please check the price.* {escape(doubt)}"] if doubt else []
-    portfolio = f"*Please check the portfolio.* There is none called {literal(ticket.portfolio)} yet."
-    return "\n".join([*price, portfolio] if new_portfolio else price)
+def asking_form(ticket: Ticket, context: FormContext, questions: Sequence[Question]) -> Json:
+    """Return the form of a ticket that has to be confirmed, with all its questions; entries are kept."""
+    blocks = [block for question in questions for block in question_blocks(question)]
+    return trade_form(ticket.draft(), context, ASKING, blocks)
 
 
 def _entries(draft: Draft) -> list[Json]:

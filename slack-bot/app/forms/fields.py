@@ -7,8 +7,20 @@ SIDE = "side"
 PORTFOLIO = "portfolio"
 NOTE = "note"
 PRICE_LINE = "price_line"
-PRICE_OK_PREFIX = "price_ok:"  # the rest is the price that is asked about: another price is asked about anew
-PORTFOLIO_OK = "portfolio_ok"  # a tick whose value is the portfolio that may be opened
+# The block ids of questions begin so; the rest says what is asked about. See `forms.questions`.
+PRICE_OK_PREFIX = "price_ok:"
+SYMBOL_OK_PREFIX = "symbol_ok:"
+PORTFOLIO_OK_PREFIX = "portfolio_ok:"
+SHORT_OK_PREFIX = "short_ok:"
+REPEAT_OK_PREFIX = "repeat_ok:"
+QUESTION_PREFIXES = (
+    PRICE_OK_PREFIX,
+    SYMBOL_OK_PREFIX,
+    PORTFOLIO_OK_PREFIX,
+    SHORT_OK_PREFIX,
+    REPEAT_OK_PREFIX,
+)
+REASON_PREFIX = "why:"  # before the id of a question: the block that says why it is asked
 NEW_PORTFOLIO = "New portfolio: "  # begins the text of an option whose name the books do not have
 
 TRADE_FORM = "trade_form"  # callback id of the view

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from app.errors import BadFields
 from app.forms import fields
 from app.forms.numbers import NotAnAmount, parse_amount, parse_quantity, plain
-from app.forms.text import NotAName, name_key, parse_note, parse_portfolio, parse_symbol
+from app.forms.text import NotAName, parse_note, parse_portfolio, parse_symbol
 from app.forms.ticket import MAX_GMV, MAX_PRICE, MAX_QUANTITY, MIN_AMOUNT, Draft, Side, Ticket
 
 State = Mapping[str, Any]
@@ -24,7 +24,7 @@ def read_draft(state: State) -> Draft:
         side=_entry(state, fields.SIDE),
         portfolio=portfolio,
         note=_entry(state, fields.NOTE),
-        new_portfolio=marked or (portfolio != "" and _entry(state, fields.PORTFOLIO_OK) == portfolio),
+        new_portfolio=marked,
     )
 
 
@@ -44,16 +44,10 @@ def parse_draft(draft: Draft) -> Ticket:
     return ticket
 
 
-def answers(state: State, ticket: Ticket) -> list[str]:
-    """Return what was ticked about this ticket: exactly this price, this portfolio."""
-    price, portfolio = fields.PRICE_OK_PREFIX + plain(ticket.price), ticket.portfolio
-    ticked = [price] if _entry(state, price) else []
-    return [*ticked, about_portfolio(portfolio)] if ticket.new_portfolio else ticked
-
-
-def about_portfolio(name: str) -> str:
-    """Return how a form remembers that this portfolio may be opened."""
-    return f"{fields.PORTFOLIO_OK}:{name_key(name)}"
+def answers(state: State) -> list[str]:
+    """Return the ids of the questions that were answered with a tick."""
+    asked = (block_id for block_id in state if block_id.startswith(fields.QUESTION_PREFIXES))
+    return [block_id for block_id in asked if _entry(state, block_id)]
 
 
 class _Reading:

@@ -23,7 +23,7 @@ class Side(StrEnum):
 
 @dataclass(frozen=True)
 class Draft:
-    """Entries of a form as texts; an empty one is not filled in. `new_portfolio`: it was said to be new.
+    """Entries of a form as texts; an empty one is not filled in. `new_portfolio`: it was chosen as a new one.
 
     `read_as` is no entry: it says how numbers were read that could be read in two ways.
     """
@@ -66,6 +66,18 @@ class Ticket:
             note=self.note,
             new_portfolio=self.new_portfolio,
         )
+
+
+@dataclass(frozen=True)
+class Holding:
+    """What a portfolio holds of a symbol: signed units, their average cost in the portfolio's currency.
+
+    `rate`: what one unit of the instrument's currency is worth in the portfolio's.
+    """
+
+    quantity: Decimal = Decimal(0)
+    average_cost: Decimal = Decimal(0)
+    rate: Decimal = Decimal(1)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from app.errors import (
     TooManyRequests,
 )
 from app.forms.numbers import plain
-from app.forms.ticket import Ticket, Trade
+from app.forms.ticket import Holding, Ticket, Trade
 
 Json = dict[str, Any]
 NOTHING_RECORDED = ("/not-placed", "/unavailable")  # kinds of 503 that say so
@@ -64,6 +64,25 @@ def trade_from_json(values: Json) -> Trade:
         position_quantity=amount(position["quantity"]),
         position_average_cost=amount(position["avg_cost"]),
     )
+
+
+def holding_from_json(values: Json) -> Holding:
+    """Read a position; raises KeyError, ValueError or TypeError when it is none."""
+    rate = values.get("fx_rate")
+    held = (amount(values["quantity"]), amount(values["avg_cost"]))
+    return Holding(*held, Decimal(1) if rate is None else amount(rate))
+
+
+def own_trades(rows: Any, actor: str) -> list[Trade]:
+    """Read the trades that this person placed and that still count; raises OmsError for no list of trades."""
+    try:
+        return [
+            trade_from_json(row)
+            for row in rows
+            if row["actor"] == actor and not row.get("reversed_by") and not row.get("reverses")
+        ]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise OmsError("The OMS answered trades that cannot be read.") from None
 
 
 def amount(value: Any) -> Decimal:

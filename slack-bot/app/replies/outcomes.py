@@ -1,16 +1,18 @@
 """How a submission ends, as it is shown in time (the delivery's answer) and late (a redrawn form)."""
 
+from collections.abc import Sequence
+
 from app.blocks.text import Json
-from app.blocks.trade_form import asking_form, doubts_text, trade_form
+from app.blocks.trade_form import asking_form, question_text, trade_form
 from app.blocks.views import placed as placed_view
 from app.blocks.views import traded_before as traded_before_view
 from app.errors import OmsError, Refused
 from app.forms import fields
 from app.forms.context import FormContext
+from app.forms.questions import Question
 from app.forms.ticket import Ticket, Trade
 from app.replies import sentences
 from app.replies.claims import Outcome
-from app.replies.doubts import Doubts
 
 
 def placed(trade: Trade, user: str, context: FormContext) -> Outcome:
@@ -24,12 +26,11 @@ def traded_before(told: str, context: FormContext) -> Outcome:
     return Outcome(update(view), view, placed=True)
 
 
-def asked(ticket: Ticket, context: FormContext, doubts: Doubts) -> Outcome:
-    """The price is implausible, or the portfolio new: the form asks whether that is meant."""
-    new = doubts.portfolio_is_unknown
-    said = doubts_text(ticket, doubts.price, new_portfolio=new)
-    view = asking_form(ticket, context, doubts.price, new_portfolio=new)
-    return _redrawn(view, f"{said}\nThis was not sent. {sentences.AGAIN}")
+def asked(ticket: Ticket, context: FormContext, questions: Sequence[Question]) -> Outcome:
+    """Something about the trade is doubtful: the form asks whether it is meant."""
+    reasons = "\n".join(map(question_text, questions))
+    view = asking_form(ticket, context, questions)
+    return _redrawn(view, f"{reasons}\nThis was not sent. {sentences.AGAIN}")
 
 
 def failed(fault: OmsError, ticket: Ticket, context: FormContext, request_id: str) -> Outcome:

@@ -9,21 +9,18 @@ from app.blocks import views
 from app.blocks.messages import HELP, USAGE, confirmation, confirmation_lines, notice, time_of, with_reference
 from app.blocks.options import portfolio_options
 from app.blocks.text import SECTION_CHARACTERS, cut, escape, section
-from app.blocks.trade_form import (
-    asking_form,
-    portfolio_question,
-    price_question,
-    shown_price_line,
-    trade_form,
-    with_price_line,
-)
+from app.blocks.trade_form import asking_form, question_blocks, shown_price_line, trade_form, with_price_line
 from app.forms.context import FormContext
+from app.forms.questions import portfolio_question, price_question, symbol_question
 from app.forms.ticket import Draft
 from tests import factories
 from tests.limits import check_element, check_message, check_options, check_view
+from tests.reading import questions_of, reasons_of
 
 CONTEXT = FormContext("C0123456789", 3)
-ASKING = asking_form(factories.ticket(gmv=Decimal("0.1")), CONTEXT, "Odd.", new_portfolio=False)
+ODD = factories.ticket(gmv=Decimal("0.1"))
+PRICE = price_question(ODD, "Odd.")
+SYMBOL = symbol_question("AAPL", [])
 LARGEST = Draft("A" * 20, "1000000", "100000000", "SELL", "<!channel> & " + "x" * 87, "n" * 500)
 NASTY = factories.trade(
     portfolio="<!channel> & *_~`" * 5 + "x" * 15, symbol="A&B", quantity=Decimal("123456.12345678")
@@ -38,8 +35,10 @@ def options_of(answer):
 @pytest.mark.parametrize("banner", ["", "b" * 5000])
 def test_the_form_is_one_that_slack_takes(draft, banner):
     check_view(trade_form(draft, CONTEXT, banner))
-    check_view(trade_form(draft, CONTEXT, banner, [price_question(Decimal("0.00000001"))]))
-    check_view(trade_form(draft, CONTEXT, banner, [portfolio_question("p" * 100)]))
+    check_view(trade_form(draft, CONTEXT, banner, question_blocks(PRICE)))
+    check_view(
+        trade_form(draft, CONTEXT, banner, question_blocks(portfolio_question("p" * 100, ["q" * 100])))
+    )
 
 
 def test_the_fields_of_the_form_are_never_renamed():
@@ -57,22 +56,40 @@ def test_amounts_are_number_inputs_that_take_decimals_with_limits_as_strings(blo
 
 def test_a_question_keeps_the_entries_and_says_why_it_asks():
     ticket = factories.ticket(gmv=Decimal("0.1"), portfolio="<!channel>")
-    view = asking_form(ticket, CONTEXT, "0.001 < 0.01", new_portfolio=True)
+    questions = [price_question(ticket, "0.001 < 0.01"), portfolio_question(ticket.portfolio, [])]
+    view = asking_form(ticket, CONTEXT, questions)
     check_view(view)
-    assert "0.001 &lt; 0.01" in view["blocks"][0]["text"]["text"]
-    assert "none called &lt;!channel&gt; yet" in view["blocks"][0]["text"]["text"]
-    assert [block["block_id"] for block in view["blocks"][:3]] == ["banner", "price_ok:0.001", "portfolio_ok"]
-    assert view["blocks"][2]["optional"] is True, "another portfolio may be chosen instead"
+    assert "0.001 &lt; 0.01" in reasons_of(view)
+    assert "none called &lt;!channel&gt; yet" in reasons_of(view)
+    assert questions_of(view) == [question.id for question in questions]
+    assert all(block["optional"] for block in view["blocks"] if block["block_id"] in questions_of(view)), (
+        "another entry may be made instead"
+    )
 
 
-@pytest.mark.parametrize(("gmv", "stays"), [("0.1", True), ("0.10", True), ("100", False), ("", False)])
-def test_a_question_goes_when_another_price_is_typed(gmv, stays):
-    opened = factories.view(ASKING["blocks"])
-    renewed = with_price_line(opened, Draft("AAPL", "100", gmv))
+@pytest.mark.parametrize(
+    ("symbol", "gmv", "stays"),
+    [
+        ("AAPL", "0.1", True), (" $aapl", "0.10", True), ("AAPL", "100", False), ("AAPL", "", False),
+        ("MSFT", "0.1", False), ("!", "0.1", False),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("others", [[], [SYMBOL]])
+def test_a_question_about_a_price_goes_when_another_one_is_typed_and_no_other_goes(
+    symbol, gmv, stays, others
+):
+    opened = factories.view(asking_form(ODD, CONTEXT, [PRICE, *others])["blocks"])
+    renewed = with_price_line(opened, Draft(symbol, "100", gmv))
     check_view(renewed)
-    ids = {block["block_id"] for block in renewed["blocks"]}
-    assert ({"banner", "price_ok:0.001"} <= ids) is stays
-    assert stays or ids.isdisjoint({"banner", "price_ok:0.001"})
+    assert questions_of(renewed) == [each.id for each in ([PRICE] if stays else []) + others]
+    assert ("Odd." in reasons_of(renewed)) is stays
+    has_banner = any(block["block_id"] == "banner" for block in renewed["blocks"])
+    assert has_banner is bool(questions_of(renewed))
+
+
+def test_a_banner_of_no_question_stays_when_the_price_line_is_renewed():
+    opened = factories.view(trade_form(Draft("AAPL"), CONTEXT, "Not placed.")["blocks"])
+    assert with_price_line(opened, Draft("AAPL", "10", "200"))["blocks"][0]["block_id"] == "banner"
 
 
 def test_a_renewed_price_line_changes_nothing_else():
