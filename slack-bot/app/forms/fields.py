@@ -23,6 +23,8 @@ QUESTION_PREFIXES = (
 REASON_PREFIX = "why:"  # before the id of a question: the block that says why it is asked
 NEW_PORTFOLIO = "New portfolio: "  # begins the text of an option whose name the books do not have
 
+NO_CHOICE = "/"  # the value of an option that only says why there is nothing to choose; no portfolio's name
+
 TRADE_FORM = "trade_form"  # callback id of the view
 ACTION = "entry"  # action id of every field; the block tells them apart
 PORTFOLIO_ACTION = "portfolio_entry"

@@ -134,7 +134,9 @@ class OmsClient:
         """Return names of portfolios that the person may see and that match what was typed."""
         wanted = {"limit": str(limit)} | ({"q": query} if query else {})
         names = self._get(person, "/api/v1/portfolios", wanted, request_id)
-        return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+        if not isinstance(names, list):
+            raise OmsError("The OMS answered something that is no list.")
+        return [name for name in names if isinstance(name, str)]
 
     def may_trade(self, person: Person, *, request_id: str) -> bool:
         """Whether the person's role lets them trade; raises `NotAllowed` if they are not let in at all."""

@@ -55,21 +55,58 @@ def test_a_name_that_exists_beyond_the_hundred_is_not_offered_as_new(desk: Works
     assert not any(option["text"]["text"].startswith("New") for option in offered)
 
 
-@pytest.mark.parametrize("trouble", [Answer(500), Answer(drop=True), Answer(401), Answer(body=b"nonsense")])
-def test_suggestions_are_empty_when_the_oms_is_in_trouble(desk: Workspace, trouble):
+SILENT = "The trading system does not answer. Please try again."
+
+
+@pytest.mark.parametrize(
+    ("trouble", "reason"),
+    [
+        (Answer(500), SILENT),
+        (Answer(drop=True), SILENT),
+        (Answer(body=b"nonsense"), SILENT),
+        (Answer(body={"a": 1}), SILENT),
+        (Answer(401), "You are not allowed to see portfolios here."),
+        (Answer(403), "You are not allowed to see portfolios here."),
+        (Answer(429), "Too many requests at the moment. Please try again."),
+    ],
+)
+def test_where_the_oms_is_in_trouble_the_only_choice_says_so(desk: Workspace, trouble, reason):
     desk.oms.script("portfolios", trouble)
-    assert ask(desk, "x") == []
+    offered = ask(desk, "x")
+    check_options(offered, 1)
+    assert [option["text"]["text"] for option in offered] == [reason]
 
 
-def test_suggestions_that_are_no_list_are_none(desk: Workspace):
-    desk.oms.script("portfolios", Answer(body={"a": 1}))
-    assert ask(desk) == []
+@pytest.mark.parametrize(
+    ("typed", "reason"),
+    [
+        ("a/b", "A portfolio's name has no slash and no invisible characters."),
+        ("a\u202eb", "A portfolio's name has no slash and no invisible characters."),
+        ("x" * 101, "A portfolio's name has at most 100 characters."),
+        ("", "There are no portfolios yet. Type the name of a new one."),
+    ],
+)
+@pytest.mark.parametrize("trouble", [None, Answer(422)])
+def test_where_nothing_is_found_the_only_choice_says_why(desk: Workspace, typed, reason, trouble):
+    desk.oms.portfolios = []
+    if trouble and typed:
+        desk.oms.script("portfolios", trouble)
+    offered = ask(desk, typed)
+    check_options(offered, 1)
+    assert [option["text"]["text"] for option in offered] == [reason]
 
 
-def test_suggestions_come_in_time_or_empty(desk: Workspace):
+def test_a_choice_that_says_why_there_is_none_chooses_no_portfolio(desk: Workspace):
+    desk.oms.script("portfolios", Answer(500))
+    (option,) = ask(desk, "x")
+    answer = desk.submit(factories.state(portfolio=option["value"], portfolio_text=option["text"]["text"]))
+    assert answer["errors"] == {"portfolio": "Choose a portfolio, or type the name of a new one."}
+
+
+def test_suggestions_come_in_time_or_say_that_they_do_not(desk: Workspace):
     desk.oms.script("portfolios", Answer(slow=5.0))
     began = time.monotonic()
-    assert ask(desk, "x") == []
+    assert [option["text"]["text"] for option in ask(desk, "x")] == [SILENT]
     assert time.monotonic() - began < 4.0
 
 
