@@ -40,7 +40,7 @@ class SlackPage:
         """Fill in the whole form; `portfolio` is a name that exists, or a new one."""
         self.entry("Symbol", symbol)
         self.entry("Quantity", quantity)
-        self.entry("GMV", gmv)
+        self.entry("GMV (optional)", gmv)
         self.form.get_by_role("radio", name=side, exact=True).check()
         self.choose_portfolio(portfolio)
 

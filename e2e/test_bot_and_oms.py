@@ -48,7 +48,11 @@ def key_with(desk, *scopes):
 
 
 def amounts(quantity, gmv):
-    return {"quantity": {"quantity_entry": quantity}, "gmv": {"gmv_entry": gmv}}
+    return {
+        "quantity": {"quantity_entry": quantity},
+        "gmv": {"gmv_entry": gmv},
+        "price": {"price_entry": None},
+    }
 
 
 def test_a_key_that_may_only_act_for_people_trades_for_them_and_opens_nothing_by_itself(desk):

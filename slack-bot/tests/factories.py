@@ -69,11 +69,13 @@ def state(
     portfolio: str | None = "Growth",
     portfolio_text: str = "",
     note: str | None = None,
+    price: str | None = None,
 ) -> dict[str, Any]:
     """A view's `state.values` as Slack sends them for the trade form."""
     return {
         "symbol": {"entry": {"type": "plain_text_input", "value": symbol}},
         "quantity": {"quantity_entry": {"type": "number_input", "value": quantity}},
+        "price": {"price_entry": {"type": "number_input", "value": price}},
         "gmv": {"gmv_entry": {"type": "number_input", "value": gmv}},
         "side": {"entry": {"type": "radio_buttons", "selected_option": _option(side)}},
         "portfolio": {

@@ -8,11 +8,12 @@ from app.blocks.text import Json, escape, literal, mrkdwn, option, plain_text, s
 from app.forms import fields
 from app.forms.context import FormContext
 from app.forms.numbers import plain
-from app.forms.price import price_line
+from app.forms.price import Quote, price_line
 from app.forms.questions import Question, typed_price_id
 from app.forms.ticket import (
     MAX_GMV,
     MAX_NOTE_CHARACTERS,
+    MAX_PRICE,
     MAX_QUANTITY,
     MIN_AMOUNT,
     Draft,
@@ -43,7 +44,8 @@ def trade_form(draft: Draft, context: FormContext, banner: str = "", questions: 
 
 def _focused(blocks: list[Json], draft: Draft) -> list[Json]:
     """Return the blocks with the first entry that is still to be made in focus."""
-    entries = (fields.SYMBOL, fields.QUANTITY, fields.GMV, fields.SIDE, fields.PORTFOLIO)
+    amount = [] if draft.gmv else [fields.PRICE]  # the price or the GMV is enough
+    entries = (fields.SYMBOL, fields.QUANTITY, *amount, fields.SIDE, fields.PORTFOLIO)
     empty = next((each for each in entries if not getattr(draft, each)), None)
     return [
         block | {"element": block["element"] | {"focus_on_load": True}}
@@ -67,12 +69,12 @@ def question_text(question: Question) -> str:
     return f"*Please check the {question.subject}.* {literal(question.reason)}"
 
 
-def price_block(draft: Draft) -> Json:
-    """Return the line that shows the price per share of what is typed so far."""
+def price_block(draft: Draft, quote: Quote | None = None) -> Json:
+    """Return the line that shows price and GMV of what is typed so far, and the quote."""
     return {
         "type": "context",
         "block_id": fields.PRICE_LINE,
-        "elements": [mrkdwn(escape(price_line(draft)))],
+        "elements": [mrkdwn(escape(price_line(draft, quote)))],
     }
 
 
@@ -82,12 +84,12 @@ def shown_price_line(view: Json) -> str:
     return str(lines[0]["elements"][0]["text"]) if lines else ""
 
 
-def with_price_line(view: Json, draft: Draft) -> Json:
+def with_price_line(view: Json, draft: Draft, quote: Quote | None = None) -> Json:
     """Return an open view, as Slack describes it, ready for `views.update` with its price line renewed.
 
     A question about another price than the one typed now goes: it has lost its point.
     """
-    line = price_block(draft)
+    line = price_block(draft, quote)
     blocks = [line if block.get("block_id") == fields.PRICE_LINE else block for block in view["blocks"]]
     blocks = _without_old_price_question(blocks, typed_price_id(draft))
     kept = ("type", "callback_id", "title", "submit", "close", "private_metadata")
@@ -124,9 +126,17 @@ def _entries(draft: Draft) -> list[Json]:
             live=True,
         ),
         _entry(
+            fields.PRICE,
+            _number(fields.PRICE_ACTION, draft.price, MAX_PRICE),
+            live=True,
+            optional=True,
+            hint="Per share. Fill in this or the GMV; the other follows.",
+        ),
+        _entry(
             fields.GMV,
             _number(fields.GMV_ACTION, draft.gmv, MAX_GMV),
             live=True,
+            optional=True,
             hint="Gross market value: quantity × price per share",
         ),
         price_block(draft),

@@ -2,6 +2,7 @@
 
 SYMBOL = "symbol"
 QUANTITY = "quantity"
+PRICE = "price"
 GMV = "gmv"
 SIDE = "side"
 PORTFOLIO = "portfolio"
@@ -29,11 +30,13 @@ TRADE_FORM = "trade_form"  # callback id of the view
 ACTION = "entry"  # action id of every field; the block tells them apart
 PORTFOLIO_ACTION = "portfolio_entry"
 QUANTITY_ACTION = "quantity_entry"
+PRICE_ACTION = "price_entry"
 GMV_ACTION = "gmv_entry"
 
 LABELS = {
     SYMBOL: "Symbol",
     QUANTITY: "Quantity",
+    PRICE: "Price",
     GMV: "GMV",
     SIDE: "Side",
     PORTFOLIO: "Portfolio",
@@ -45,7 +48,7 @@ OF_OMS = {
     "symbol": SYMBOL,
     "quantity": QUANTITY,
     "gmv": GMV,
-    "price": GMV,
+    "price": PRICE,
     "side": SIDE,
     "portfolio_name": PORTFOLIO,
     "note": NOTE,

@@ -41,6 +41,7 @@ def register(app: App, desk: Desk, forms: OpenForms) -> None:
 
     app.view(fields.TRADE_FORM)(guarded(submitted, _laid_over_the_form, _refusal))
     app.action(fields.QUANTITY_ACTION)(amount_typed)
+    app.action(fields.PRICE_ACTION)(amount_typed)
     app.action(fields.GMV_ACTION)(amount_typed)
     app.action(ANY)(nothing_to_do)
 

@@ -12,14 +12,15 @@ import httpx
 
 from app.config import Settings, is_loopback
 from app.errors import NotPlaced, OmsError, OutcomeUnknown
+from app.forms.price import Quote
 from app.forms.ticket import Holding, Ticket, Trade
 from app.oms_client.person import Person
 from app.oms_client.wire import (
     error_from,
     holding_from_json,
-    live_price,
     may_trade,
     own_trades,
+    quote_from_json,
     ticket_to_json,
     trade_from_json,
     turned_away,
@@ -83,8 +84,8 @@ class OmsClient:
         trade = _first_trade(trades)
         return trade.price if trade else None
 
-    def quoted_price(self, person: Person, symbol: str, *, request_id: str) -> Decimal | None:
-        """Return the mid, else the last price of the symbol's quote while it is live, None without one."""
+    def quote(self, person: Person, symbol: str, *, request_id: str) -> Quote | None:
+        """Return the symbol's newest quote, None without one."""
         headers = _headers(person, request_id)
         try:
             answer = self._http.get(f"/api/v1/quotes/{quote(symbol, safe='')}", headers=headers)
@@ -92,7 +93,7 @@ class OmsClient:
             raise OmsError(f"No answer: {type(fault).__name__}.") from None
         if refusal := turned_away(answer.status_code, answer.content, answer.headers.get("Retry-After", "")):
             raise refusal
-        return live_price(answer.content) if answer.status_code == 200 else None
+        return quote_from_json(answer.content) if answer.status_code == 200 else None
 
     def portfolio_named(self, person: Person, name: str, *, request_id: str) -> str | None:
         """Return the name as the books have it, None if the person sees no such portfolio."""

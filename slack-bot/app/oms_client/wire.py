@@ -16,13 +16,12 @@ from app.errors import (
     TooManyRequests,
 )
 from app.forms.numbers import plain
+from app.forms.price import Quote
 from app.forms.ticket import Holding, Ticket, Trade
 
 Json = dict[str, Any]
 NOTHING_RECORDED = ("/not-placed", "/unavailable")  # kinds of 503 that say so
 KEY_TAKEN = "/idempotency-key-reused"
-SIMULATED = "simulated"
-LIVE_SECONDS = 60.0  # as the OMS calls a mark stale
 LONGEST_WAIT_SECONDS = 3600
 
 # Kinds of 403. One that is not of the OMS, or that it has no kind for, is a matter of the bot's key.
@@ -98,17 +97,12 @@ def amount(value: Any) -> Decimal:
     return number
 
 
-def live_price(body: bytes) -> Decimal | None:
-    """Return the mid, else the last price of a quote that is not old, None for whatever is no such quote.
-
-    A made-up price says nothing about what a trade elsewhere was done at.
-    """
+def quote_from_json(body: bytes) -> Quote | None:
+    """Return a quote with its mid, else its last price, None for whatever has neither."""
     try:
         values = json.loads(body)
-        if values["source"] == SIMULATED:
-            return None
         price = amount(values["mid"] or values["last"])
-        return price if price > 0 and float(values["age_seconds"]) <= LIVE_SECONDS else None
+        return Quote(price, float(values["age_seconds"]), str(values["source"])) if price > 0 else None
     except (KeyError, TypeError, ValueError):
         return None
 

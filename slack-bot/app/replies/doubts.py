@@ -43,7 +43,8 @@ def list_questions(desk: Desk, order: Order) -> list[Question]:
 def _about_symbol_and_price(desk: Desk, order: Order) -> Iterator[Question]:
     """A symbol is known that has a live quote, was traded, or is a listed instrument."""
     ticket, person, request_id = order.ticket, order.origin.person, order.origin.request_id
-    quoted = desk.oms.quoted_price(person, ticket.symbol, request_id=request_id)
+    quote = desk.oms.quote(person, ticket.symbol, request_id=request_id)
+    quoted = quote.price if quote and quote.is_live else None
     last = desk.oms.last_price(person, ticket.symbol, request_id=request_id) if quoted is None else None
     is_priced = quoted is not None or last is not None
     if not (is_priced or order.is_confirmed(symbol_id(ticket.symbol)) or _is_listed(desk, order)):

@@ -1,4 +1,4 @@
-"""The price per share, shown while quantity and GMV are being typed."""
+"""Price, GMV and quote, shown while quantity, price and GMV are being typed."""
 
 import logging
 import threading
@@ -9,9 +9,10 @@ from decimal import Decimal
 from typing import Any
 
 from app.blocks.trade_form import shown_price_line, with_price_line
-from app.errors import SlackError
-from app.forms.price import price_line
+from app.errors import OmsError, SlackError, named
+from app.forms.price import Quote, price_line
 from app.forms.submission import read_draft
+from app.forms.text import NotAName, parse_symbol
 from app.replies.desk import Desk
 from app.replies.origin import Origin
 
@@ -80,12 +81,16 @@ def show_price(desk: Desk, forms: OpenForms, origin: Origin, view_id: str) -> No
     form = forms.get(view_id)
     while not desk.stopping.is_set():
         with form.lock:
-            left = form.active_at + desk.waits.typing_pause - time.monotonic()
-            if left <= 0:
+            left, view = _pause_left(desk, form), form.view
+        if left > 0:
+            desk.stopping.wait(left)
+            continue
+        quote = _quote(desk, origin, view)  # a keystroke does not wait for the OMS
+        with form.lock:
+            if _pause_left(desk, form) <= 0:
                 form.waited_for = False
-                _draw(desk, form, origin)
+                _draw(desk, form, origin, quote)
                 return
-        desk.stopping.wait(left)
 
 
 def not_waited_for(forms: OpenForms, view_id: str) -> None:
@@ -95,17 +100,35 @@ def not_waited_for(forms: OpenForms, view_id: str) -> None:
         form.waited_for = False
 
 
-def _draw(desk: Desk, form: OpenForm, origin: Origin) -> None:
+def _pause_left(desk: Desk, form: OpenForm) -> float:
+    return form.active_at + desk.waits.typing_pause - time.monotonic()
+
+
+def _quote(desk: Desk, origin: Origin, view: dict[str, Any] | None) -> Quote | None:
+    """Return the quote of the symbol in a view, None without a symbol, a quote or an answer."""
+    if view is None:
+        return None
+    try:
+        symbol = parse_symbol(read_draft(view["state"]["values"]).symbol)
+        return desk.oms.quote(origin.person, symbol, request_id=origin.request_id)
+    except NotAName:
+        return None
+    except OmsError as fault:
+        log.info("No quote", extra={"request_id": origin.request_id, "fault": named(fault)})
+        return None
+
+
+def _draw(desk: Desk, form: OpenForm, origin: Origin, quote: Quote | None) -> None:
     view, form.view = form.view, None
     if view is None:
         return
     draft = read_draft(view["state"]["values"])
     # With a redraw of ours since, Slack's copy of the line is old: compare with nothing then.
-    if not form.newer_hash and shown_price_line(view) == price_line(draft):
+    if not form.newer_hash and shown_price_line(view) == price_line(draft, quote):
         return
     known = form.latest(str(view.get("hash", "")))
     try:
-        new = desk.slack.update_view(str(view["id"]), with_price_line(view, draft), known)
+        new = desk.slack.update_view(str(view["id"]), with_price_line(view, draft, quote), known)
     except SlackError as fault:
         log.info("Price line not renewed", extra={"request_id": origin.request_id, "fault": str(fault)})
         return

@@ -10,6 +10,7 @@ from app.errors import OmsError, Refused
 from app.forms import fields
 from app.forms.context import FormContext
 from app.forms.questions import Question
+from app.forms.submission import amount_block
 from app.forms.ticket import Ticket, Trade
 from app.replies import sentences
 from app.replies.claims import Outcome
@@ -37,7 +38,7 @@ def failed(fault: OmsError, ticket: Ticket, context: FormContext, request_id: st
     """Nothing was recorded: the fields that are to blame, else a sentence; entries stay."""
     sentence = sentences.not_placed(fault, request_id, earlier_unknown=context.unsettled)
     redrawn = _redrawn(trade_form(ticket.draft(), context, sentence), sentence)
-    blamed = _blamed_fields(fault)
+    blamed = _blamed_fields(fault, ticket)
     if not blamed:
         return redrawn
     return Outcome({"response_action": "errors", "errors": blamed}, redrawn.view, notice=sentence)
@@ -65,8 +66,10 @@ def _redrawn(view: Json, notice: str) -> Outcome:
     return Outcome(update(view), view, notice=notice)
 
 
-def _blamed_fields(fault: OmsError) -> dict[str, str]:
-    """Return a sentence per block, if the OMS blames fields of the form only."""
+def _blamed_fields(fault: OmsError, ticket: Ticket) -> dict[str, str]:
+    """Return a sentence per block, if the OMS blames fields of the form only. What it says of the price or
+    the GMV stands at the one that was typed.
+    """
     if not isinstance(fault, Refused):
         return {}
     blamed: dict[str, str] = {}
@@ -74,5 +77,7 @@ def _blamed_fields(fault: OmsError) -> dict[str, str]:
         block_id = fields.of_oms(problem.field)
         if block_id is None:
             return {}
+        if block_id in (fields.PRICE, fields.GMV):
+            block_id = amount_block(ticket)
         blamed[block_id] = f"{blamed.get(block_id, '')} {problem.message or sentences.NO_REASON}".strip()
     return blamed

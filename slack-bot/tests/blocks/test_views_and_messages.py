@@ -43,12 +43,12 @@ def test_the_form_is_one_that_slack_takes(draft, banner):
 
 def test_the_fields_of_the_form_are_never_renamed():
     ids = [block.get("block_id") for block in trade_form(Draft(), CONTEXT)["blocks"]]
-    assert ids == ["symbol", "quantity", "gmv", "price_line", "side", "portfolio", "note"]
+    assert ids == ["symbol", "quantity", "price", "gmv", "price_line", "side", "portfolio", "note"]
 
 
-@pytest.mark.parametrize("block", [1, 2])
+@pytest.mark.parametrize("block", [1, 2, 3])
 def test_amounts_are_number_inputs_that_take_decimals_with_limits_as_strings(block):
-    element = trade_form(Draft(quantity="0.5", gmv="1"), CONTEXT)["blocks"][block]["element"]
+    element = trade_form(Draft(quantity="0.5", price="2", gmv="1"), CONTEXT)["blocks"][block]["element"]
     assert element["type"] == "number_input"
     assert element["is_decimal_allowed"] is True
     assert all(isinstance(element[name], str) for name in ("min_value", "max_value", "initial_value"))
@@ -98,7 +98,7 @@ def test_a_renewed_price_line_changes_nothing_else():
     check_view(renewed)
     changed = [new for old, new in zip(opened["blocks"], renewed["blocks"], strict=True) if old != new]
     assert [block["block_id"] for block in changed] == ["price_line"]
-    assert shown_price_line(renewed) == "Price per share: 20.00"
+    assert shown_price_line(renewed) == "Price per share: 20.00 · GMV: 200.00"
     assert "hash" not in renewed
     assert "state" not in renewed
 
@@ -197,12 +197,12 @@ def test_a_name_that_exists_beyond_the_cut_is_offered_first_and_not_as_new():
 
 def test_a_portfolio_that_was_said_to_be_new_stays_marked_when_the_form_is_shown_again():
     view = trade_form(factories.ticket(portfolio="Fresh", new_portfolio=True).draft(), CONTEXT)
-    chosen = view["blocks"][5]["element"]["initial_option"]
+    chosen = view["blocks"][6]["element"]["initial_option"]
     assert (chosen["text"]["text"], chosen["value"]) == ("New portfolio: Fresh", "Fresh")
 
 
 def test_an_initial_portfolio_is_its_own_option():
-    element = trade_form(LARGEST, CONTEXT)["blocks"][5]["element"]
+    element = trade_form(LARGEST, CONTEXT)["blocks"][6]["element"]
     check_element(element)
     assert element["initial_option"]["value"] == LARGEST.portfolio
 
@@ -212,7 +212,8 @@ def test_an_initial_portfolio_is_its_own_option():
     [
         (Draft(), ["symbol"]),
         (Draft("AAPL"), ["quantity"]),
-        (Draft("AAPL", "10", "", "BUY"), ["gmv"]),
+        (Draft("AAPL", "10", "", "BUY"), ["price"]),
+        (Draft("AAPL", "10", price="175"), ["side"]),
         (Draft("AAPL", "10", "1750"), ["side"]),
         (Draft("AAPL", "10", "1750", "BUY"), ["portfolio"]),
         (Draft("AAPL", "10", "1750", "BUY", "Growth"), []),

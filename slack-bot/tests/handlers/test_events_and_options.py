@@ -133,13 +133,29 @@ def typed(
     return desk.deliver(factories.interaction("block_actions", view=view, actions=[action]))
 
 
-@pytest.mark.parametrize("action", ["quantity_entry", "gmv_entry"])
+@pytest.mark.parametrize("action", ["quantity_entry", "price_entry", "gmv_entry"])
 def test_the_price_per_share_is_shown_while_filling_in(desk: Workspace, action):
     assert typed(desk, quantity="100", gmv="17500", action=action).status_code == 200
     redrawn = desk.slack.wait_for("views.update")[0].body
     check_view(redrawn["view"])
     assert "Price per share: 175.00" in str(redrawn["view"]["blocks"])
     assert redrawn["hash"] == "h1"
+
+
+def test_the_quote_and_its_age_are_shown_while_filling_in(desk: Workspace):
+    quote = {"source": "manual", "mid": "174.95", "last": None, "age_seconds": 2.2}
+    desk.oms.quotes["AAPL"] = quote
+    typed(desk, quantity="100", gmv="")
+    redrawn = desk.slack.wait_for("views.update")[0].body
+    assert "Quote: 174.95, 2 s old" in str(redrawn["view"]["blocks"])
+    assert desk.oms.named("quoted_price")[0].headers["x-on-behalf-of"] == "slack:T1:U1"
+
+
+@pytest.mark.parametrize("trouble", [Answer(500), Answer(403), Answer(drop=True), Answer(body=b"x")])
+def test_without_a_quote_the_price_is_shown_all_the_same(desk: Workspace, trouble):
+    desk.oms.script("quoted_price", trouble)
+    typed(desk, quantity="100", gmv="17500")
+    assert "Price per share: 175.00" in str(desk.slack.wait_for("views.update")[0].body["view"]["blocks"])
 
 
 def test_a_redraw_keeps_block_and_action_ids(desk: Workspace):

@@ -172,6 +172,31 @@ def test_one_request_id_runs_through_the_answer_the_error_and_the_oms(desk: Work
 # Prices
 
 
+def test_a_price_is_enough_and_makes_the_gmv(desk: Workspace):
+    assert desk.submit(factories.state(gmv=None, price="175")) == {"response_action": "clear"}
+    assert desk.oms.named("place")[0].body["gmv"] == "17500"
+
+
+def test_a_price_and_a_gmv_that_do_not_agree_are_an_error_at_the_field_and_nothing_is_asked(desk: Workspace):
+    answer = desk.submit(factories.state(gmv="17400", price="175"))
+    assert answer["errors"] == {
+        "gmv": "Quantity × price is 17,500.00, not 17,400.00. Correct one, or clear it."
+    }
+    assert desk.oms.calls == []
+
+
+def test_what_the_oms_says_of_the_gmv_stands_at_the_price_where_that_was_typed(desk: Workspace):
+    desk.oms.script("place", problem(422, "Refused.", [{"field": "gmv", "message": "Too much."}]))
+    assert desk.submit(factories.state(gmv=None, price="175"))["errors"] == {"price": "Too much."}
+
+
+def test_a_typed_price_stays_a_price_in_a_form_that_is_shown_again(desk: Workspace):
+    blocks = blocks_of(desk.submit(factories.state(gmv=None, price="0.001")))
+    assert blocks["price"]["element"]["initial_value"] == "0.001"
+    assert "initial_value" not in blocks["gmv"]["element"]
+    assert "price_ok:AAPL:0.001" in blocks
+
+
 @pytest.mark.parametrize(("quantity", "gmv", "price"), [("1000", "1", "0.001"), ("1", "100001", "100001")])
 def test_an_odd_price_is_asked_about_before_it_trades(desk: Workspace, quantity, gmv, price):
     values = factories.state(quantity=quantity, gmv=gmv)
