@@ -126,12 +126,12 @@ def test_who_becomes_a_viewer_while_the_form_is_open_is_refused_and_keeps_the_en
     slack.choose_portfolio("Refused")
     bens_role("viewer")
     refused = slack.form.get_by_text("Your role at this desk does not include trading")
-    slack.place()
+    slack.place_and_confirm()
     expect(refused).to_be_visible()
     expect(slack.form.get_by_role("textbox", name="Quantity")).to_have_value("5")
     assert desk.trades(portfolio="Refused") == []
     bens_role("trader")
-    slack.place_and_confirm()
+    slack.place()
     slack.sees_no_form()
     assert [row["actor"] for row in desk.trades(portfolio="Refused")] == [BEN]
 

@@ -23,24 +23,24 @@ def oms_afterwards(desk):
 
 
 def test_a_trade_is_typed_mistyped_corrected_confirmed_and_found(slack, desk):
-    slack.type("/trade QQZZ")
+    slack.type("/trade QQNEW")
     slack.fill("AA PL", quantity="0.123456789", gmv="17500.00", side="Buy", portfolio="Opening Book")
     slack.place()
     expect(slack.field_errors).to_have_count(2)
     expect(slack.field_errors.nth(1)).to_contain_text("at most 8 decimal places")
     assert desk.trades(portfolio="Opening Book") == []
 
-    slack.entry("Symbol", "qqzz")
+    slack.entry("Symbol", "qqnew")
     slack.entry("Quantity", "100")
     slack.place()
     expect(slack.form).to_contain_text("There is none called Opening Book yet")
-    expect(slack.form).to_contain_text("QQZZ is not a listed instrument, and nobody has traded it here")
+    expect(slack.form).to_contain_text("QQNEW is not a listed instrument, and nobody has traded it here")
     assert desk.trades(portfolio="Opening Book") == []
-    for answer in ("Yes, open Opening Book", "Yes, QQZZ is meant"):
+    for answer in ("Yes, open Opening Book", "Yes, QQNEW is meant"):
         slack.form.get_by_role("checkbox", name=answer).check()
     slack.place()
     slack.sees_no_form()
-    confirmation = slack.message("BUY 100 QQZZ")
+    confirmation = slack.message("BUY 100 QQNEW")
     expect(confirmation).to_have_count(1)
     for words in ("Opening Book", "175.00", "17,500.00"):
         expect(confirmation).to_contain_text(words)
@@ -48,12 +48,12 @@ def test_a_trade_is_typed_mistyped_corrected_confirmed_and_found(slack, desk):
     (trade,) = desk.trades(portfolio="Opening Book")
     expect(confirmation).to_contain_text(trade["trade_id"])
     assert (trade["symbol"], trade["side"], trade["price"], trade["gmv"]) == (
-        "QQZZ",
+        "QQNEW",
         "BUY",
         "175.00",
         "17500.00",
     )
-    assert desk.position("Opening Book", "QQZZ") == Decimal(100)
+    assert desk.position("Opening Book", "QQNEW") == Decimal(100)
 
 
 def test_a_line_fills_the_form_and_a_second_trade_adds_to_the_position(slack, desk):
