@@ -16,6 +16,7 @@ from app.instruments.schemas import InstrumentIn, InstrumentOut, Symbol, instrum
 from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import TheChanges, TheClock, TheCursors, TheReaders
+from app.wire.fields import Wanted
 from app.wire.lists import Cursor, Limit, link
 from app.wire.pages import DEFAULT_LIMIT
 
@@ -25,6 +26,7 @@ router = APIRouter(tags=["instruments"])
 
 _LISTED = "instruments"
 EXAMPLE: dict[str, Any] = {
+    "name": "Reliance Industries",
     "exchange": "NSE",
     "asset_class": "equity",
     "currency": "INR",
@@ -38,7 +40,7 @@ class InstrumentQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    q: str = Field("", max_length=20, pattern=r"^[A-Za-z0-9.&/_-]*$", description="A part of the symbol")
+    q: Wanted | None = Field(None, description="A part of the symbol or of the name, in any case")
     limit: Limit = DEFAULT_LIMIT
     cursor: Cursor | None = None
 
@@ -53,7 +55,7 @@ async def list_instruments(
     request: Request,
 ) -> Response:  # fmt: skip
     """Instruments whose terms were set, in the order of their symbols."""
-    tenant_id, part = caller.tenant_id, query.q.upper()
+    tenant_id, part = caller.tenant_id, (query.q or "").strip()
     after = cursors.read(tenant_id, _LISTED, query.cursor) if query.cursor else None
     found = await readers.run(
         lambda connection: queries.list_instruments(connection, tenant_id, part, query.limit + 1, after),

@@ -16,7 +16,7 @@ _COIN_PAIR = re.compile(rf"(?:{_COINS})[/-]?(?:USDT|USDC|USD|EUR|INR)", re.ASCII
 
 
 class Instrument(NamedTuple):
-    """A symbol and its terms: `tick_size` in currency, `lot_size` in units.
+    """A symbol and its terms: `tick_size` in currency, `lot_size` in units; `name` is for people.
 
     One that nobody has described is not `is_listed`; its steps are the finest there are, and nothing is
     against trading it.
@@ -31,6 +31,7 @@ class Instrument(NamedTuple):
     is_tradable: bool = True
     is_restricted: bool = False
     is_listed: bool = False
+    name: str = ""
 
 
 def normalise_symbol(text: str) -> str | None:
