@@ -23,7 +23,7 @@ class FakeOms(Server):
         self.narrowed: dict[str, list[str]] = {}  # by person, the portfolios they may see
         self.barred: dict[str, Answer] = {}  # by person, what they are answered whatever they ask
         self.quotes: dict[str, dict[str, Any]] = {}  # by symbol
-        self.instruments: list[str] = ["AAPL", "BRK.B"]
+        self.instruments: dict[str, str] = {"AAPL": "Apple Inc.", "BRK.B": ""}  # names by symbol
         self.holdings: dict[tuple[str, str], dict[str, Any]] = {}  # by portfolio and symbol
         super().__init__()
 
@@ -75,8 +75,10 @@ class FakeOms(Server):
 
     def _described(self, name: str, call: Call, person: str) -> Answer:
         if name == "symbols":
-            found = [symbol for symbol in self.instruments if call.query.get("q", "") in symbol]
-            return Answer(body=[{"symbol": symbol} for symbol in found])
+            part = call.query.get("q", "").casefold()
+            found = {each: self.instruments[each] for each in sorted(self.instruments)}
+            matching = {each: name for each, name in found.items() if part in f"{each}\n{name}".casefold()}
+            return Answer(body=[{"symbol": each, "name": name} for each, name in matching.items()])
         if name == "is_listed":
             symbol = call.path.partition("/instruments/")[2]
             return Answer(body={"symbol": symbol, "listed": symbol in self.instruments})

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.blocks.text import Json, escape, literal, mrkdwn, option, plain_text, section
 from app.forms import fields
 from app.forms.context import FormContext
+from app.forms.instruments import Instrument, symbol_line
 from app.forms.numbers import plain
 from app.forms.price import Quote, price_line
 from app.forms.questions import Question, typed_price_id
@@ -23,6 +24,7 @@ from app.forms.ticket import (
 
 SIDES = {Side.BUY: option("Buy", Side.BUY.value), Side.SELL: option("Sell", Side.SELL.value)}
 
+LIVE = {"dispatch_action_config": {"trigger_actions_on": ["on_character_entered"]}}
 BANNER = "banner"
 ASKING = "Nothing was sent yet. Please answer below, or change the entry, and place the trade again."
 
@@ -69,28 +71,41 @@ def question_text(question: Question) -> str:
     return f"*Please check the {question.subject}.* {literal(question.reason)}"
 
 
-def price_block(draft: Draft, quote: Quote | None = None) -> Json:
-    """Return the line that shows price and GMV of what is typed so far, and the quote."""
+class MarketFacts(NamedTuple):
+    """What the OMS says about the symbol that is typed; None stands for no quote, or no answer."""
+
+    quote: Quote | None = None
+    instruments: Sequence[Instrument] | None = None
+
+
+def form_lines(draft: Draft, facts: MarketFacts = MarketFacts()) -> dict[str, str]:  # noqa: B008 - immutable
+    """Return the lines that say more about what is typed so far, by block id, in mrkdwn."""
     return {
-        "type": "context",
-        "block_id": fields.PRICE_LINE,
-        "elements": [mrkdwn(escape(price_line(draft, quote)))],
+        fields.SYMBOL_LINE: escape(symbol_line(draft.symbol, facts.instruments)),
+        fields.PRICE_LINE: escape(price_line(draft, facts.quote)),
     }
 
 
-def shown_price_line(view: Json) -> str:
-    """Return the price line that an open view shows, as Slack describes it; empty if it has none."""
-    lines = [block for block in view["blocks"] if block.get("block_id") == fields.PRICE_LINE]
-    return str(lines[0]["elements"][0]["text"]) if lines else ""
+def shown_lines(view: Json) -> dict[str, str]:
+    """Return the lines that an open view shows, as Slack describes it."""
+    lines = (fields.SYMBOL_LINE, fields.PRICE_LINE)
+    return {
+        block["block_id"]: block["elements"][0]["text"]
+        for block in view["blocks"]
+        if block.get("block_id") in lines
+    }
 
 
-def with_price_line(view: Json, draft: Draft, quote: Quote | None = None) -> Json:
-    """Return an open view, as Slack describes it, ready for `views.update` with its price line renewed.
+def with_lines(view: Json, draft: Draft, facts: MarketFacts = MarketFacts()) -> Json:  # noqa: B008 - immutable
+    """Return an open view, as Slack describes it, ready for `views.update` with its lines renewed.
 
     A question about another price than the one typed now goes: it has lost its point.
     """
-    line = price_block(draft, quote)
-    blocks = [line if block.get("block_id") == fields.PRICE_LINE else block for block in view["blocks"]]
+    lines = form_lines(draft, facts)
+    blocks = [
+        _line(block["block_id"], lines[block["block_id"]]) if block.get("block_id") in lines else block
+        for block in view["blocks"]
+    ]
     blocks = _without_old_price_question(blocks, typed_price_id(draft))
     kept = ("type", "callback_id", "title", "submit", "close", "private_metadata")
     return {name: view[name] for name in kept if view.get(name)} | {"blocks": blocks}
@@ -117,9 +132,15 @@ def asking_form(ticket: Ticket, context: FormContext, questions: Sequence[Questi
     return trade_form(ticket.draft(), context, ASKING, blocks)
 
 
+def _line(block_id: str, text: str) -> Json:
+    return {"type": "context", "block_id": block_id, "elements": [mrkdwn(text)]}
+
+
 def _entries(draft: Draft) -> list[Json]:
+    lines = form_lines(draft)
     return [
-        _entry(fields.SYMBOL, _text(draft.symbol, "AAPL", 30)),
+        _entry(fields.SYMBOL, _text(draft.symbol, "AAPL", 30) | LIVE, live=True),
+        _line(fields.SYMBOL_LINE, lines[fields.SYMBOL_LINE]),
         _entry(
             fields.QUANTITY,
             _number(fields.QUANTITY_ACTION, draft.quantity, MAX_QUANTITY),
@@ -139,7 +160,7 @@ def _entries(draft: Draft) -> list[Json]:
             optional=True,
             hint="Gross market value: quantity × price per share",
         ),
-        price_block(draft),
+        _line(fields.PRICE_LINE, lines[fields.PRICE_LINE]),
         _entry(fields.SIDE, _sides(draft.side)),
         _entry(fields.PORTFOLIO, _portfolios(draft)),
         _entry(fields.NOTE, _text(draft.note, "", MAX_NOTE_CHARACTERS), optional=True),
@@ -181,8 +202,7 @@ def _number(action_id: str, initial: str, largest: Decimal) -> Json:
         "is_decimal_allowed": True,
         "min_value": plain(MIN_AMOUNT),
         "max_value": plain(largest),
-        "dispatch_action_config": {"trigger_actions_on": ["on_character_entered"]},
-    }
+    } | LIVE
     return element | _given("initial_value", initial)
 
 

@@ -7,6 +7,7 @@ GMV = "gmv"
 SIDE = "side"
 PORTFOLIO = "portfolio"
 NOTE = "note"
+SYMBOL_LINE = "symbol_line"
 PRICE_LINE = "price_line"
 # The block ids of questions begin so; the rest says what is asked about. See `forms.questions`.
 PRICE_OK_PREFIX = "price_ok:"

@@ -12,12 +12,14 @@ import httpx
 
 from app.config import Settings, is_loopback
 from app.errors import NotPlaced, OmsError, OutcomeUnknown
+from app.forms.instruments import Instrument
 from app.forms.price import Quote
 from app.forms.ticket import Holding, Ticket, Trade
 from app.oms_client.person import Person
 from app.oms_client.wire import (
     error_from,
     holding_from_json,
+    instruments_from_json,
     may_trade,
     own_trades,
     quote_from_json,
@@ -124,12 +126,11 @@ class OmsClient:
         )
         return isinstance(found, dict) and found.get("listed") is True
 
-    def symbols(self, person: Person, part: str, *, limit: int, request_id: str) -> list[str]:
-        """Return the symbols of listed instruments that hold this part."""
+    def instruments(self, person: Person, part: str, *, limit: int, request_id: str) -> list[Instrument]:
+        """Return listed instruments whose symbol or name holds this part, in the order of symbols."""
         wanted = {"limit": str(limit)} | ({"q": part} if part else {})
         rows = self._get(person, "/api/v1/instruments", wanted, request_id)
-        found = (row.get("symbol") for row in rows if isinstance(row, dict)) if isinstance(rows, list) else ()
-        return [symbol for symbol in found if isinstance(symbol, str)]
+        return instruments_from_json(rows)
 
     def portfolios(self, person: Person, query: str, *, limit: int, request_id: str) -> list[str]:
         """Return names of portfolios that the person may see and that match what was typed."""

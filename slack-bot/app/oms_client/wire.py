@@ -15,6 +15,7 @@ from app.errors import (
     Refused,
     TooManyRequests,
 )
+from app.forms.instruments import Instrument
 from app.forms.numbers import plain
 from app.forms.price import Quote
 from app.forms.ticket import Holding, Ticket, Trade
@@ -70,6 +71,14 @@ def holding_from_json(values: Json) -> Holding:
     rate = values.get("fx_rate")
     held = (amount(values["quantity"]), amount(values["avg_cost"]))
     return Holding(*held, Decimal(1) if rate is None else amount(rate))
+
+
+def instruments_from_json(rows: Any) -> list[Instrument]:
+    """Read instruments; raises OmsError for no list of them."""
+    try:
+        return [Instrument(str(row["symbol"]), str(row.get("name") or "")) for row in rows]
+    except (AttributeError, KeyError, TypeError):
+        raise OmsError("The OMS answered instruments that cannot be read.") from None
 
 
 def own_trades(rows: Any, actor: str) -> list[Trade]:

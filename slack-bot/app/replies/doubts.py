@@ -2,13 +2,14 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from app.blocks.messages import time_of
 from app.errors import OmsError, named
 from app.forms.price import doubt
 from app.forms.questions import (
+    MAX_NEAREST,
     Question,
     is_repeat,
     nearest_names,
@@ -94,29 +95,29 @@ def _portfolio_exists(desk: Desk, order: Order) -> bool:
 
 
 def _nearest_symbols(desk: Desk, order: Order) -> list[str]:
+    """Return the instruments whose name holds what was typed, then those with the nearest symbols."""
     person, request_id, symbol = order.origin.person, order.origin.request_id, order.ticket.symbol
-    return _nearest(
-        order,
-        symbol,
-        lambda: desk.oms.symbols(person, symbol[:1], limit=MAX_CANDIDATES, request_id=request_id),
-        lambda: desk.oms.symbols(person, "", limit=MAX_CANDIDATES, request_id=request_id),
-    )
+    try:
+        matching, first, known = (
+            desk.oms.instruments(person, part, limit=MAX_CANDIDATES, request_id=request_id)
+            for part in (symbol, symbol[:1], "")
+        )
+    except OmsError as fault:
+        log.info("No nearest symbols", extra={"request_id": request_id, "fault": named(fault)})
+        return []
+    names = {each.symbol: each.label for each in (*first, *known, *matching)}
+    nearest = [each.symbol for each in matching[:MAX_NEAREST]] + nearest_names(symbol, names)
+    return [names[each] for each in dict.fromkeys(nearest)][:MAX_NEAREST]
 
 
 def _nearest_portfolios(desk: Desk, order: Order) -> list[str]:
     person, request_id, name = order.origin.person, order.origin.request_id, order.ticket.portfolio
-    return _nearest(
-        order,
-        name,
-        lambda: desk.oms.portfolios(person, name[:2], limit=MAX_CANDIDATES, request_id=request_id),
-        lambda: desk.oms.portfolios(person, "", limit=MAX_CANDIDATES, request_id=request_id),
-    )
-
-
-def _nearest(order: Order, typed: str, *lists: Callable[[], list[str]]) -> list[str]:
-    """Return the nearest known names; without an answer the question is asked without them."""
     try:
-        return nearest_names(typed, [name for each in lists for name in each()])
-    except OmsError as fault:
-        log.info("No nearest names", extra={"request_id": order.origin.request_id, "fault": named(fault)})
+        first, known = (
+            desk.oms.portfolios(person, part, limit=MAX_CANDIDATES, request_id=request_id)
+            for part in (name[:2], "")
+        )
+    except OmsError as fault:  # the question is asked without them
+        log.info("No nearest portfolios", extra={"request_id": request_id, "fault": named(fault)})
         return []
+    return nearest_names(name, [*first, *known])

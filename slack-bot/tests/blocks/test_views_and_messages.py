@@ -9,7 +9,7 @@ from app.blocks import views
 from app.blocks.messages import HELP, USAGE, confirmation, confirmation_lines, notice, time_of, with_reference
 from app.blocks.options import portfolio_options
 from app.blocks.text import SECTION_CHARACTERS, cut, escape, section
-from app.blocks.trade_form import asking_form, question_blocks, shown_price_line, trade_form, with_price_line
+from app.blocks.trade_form import asking_form, question_blocks, shown_lines, trade_form, with_lines
 from app.forms.context import FormContext
 from app.forms.questions import portfolio_question, price_question, symbol_question
 from app.forms.ticket import Draft
@@ -43,10 +43,20 @@ def test_the_form_is_one_that_slack_takes(draft, banner):
 
 def test_the_fields_of_the_form_are_never_renamed():
     ids = [block.get("block_id") for block in trade_form(Draft(), CONTEXT)["blocks"]]
-    assert ids == ["symbol", "quantity", "price", "gmv", "price_line", "side", "portfolio", "note"]
+    assert ids == [
+        "symbol",
+        "symbol_line",
+        "quantity",
+        "price",
+        "gmv",
+        "price_line",
+        "side",
+        "portfolio",
+        "note",
+    ]
 
 
-@pytest.mark.parametrize("block", [1, 2, 3])
+@pytest.mark.parametrize("block", [2, 3, 4])
 def test_amounts_are_number_inputs_that_take_decimals_with_limits_as_strings(block):
     element = trade_form(Draft(quantity="0.5", price="2", gmv="1"), CONTEXT)["blocks"][block]["element"]
     assert element["type"] == "number_input"
@@ -79,7 +89,7 @@ def test_a_question_about_a_price_goes_when_another_one_is_typed_and_no_other_go
     symbol, gmv, stays, others
 ):
     opened = factories.view(asking_form(ODD, CONTEXT, [PRICE, *others])["blocks"])
-    renewed = with_price_line(opened, Draft(symbol, "100", gmv))
+    renewed = with_lines(opened, Draft(symbol, "100", gmv))
     check_view(renewed)
     assert questions_of(renewed) == [each.id for each in ([PRICE] if stays else []) + others]
     assert ("Odd." in reasons_of(renewed)) is stays
@@ -89,16 +99,16 @@ def test_a_question_about_a_price_goes_when_another_one_is_typed_and_no_other_go
 
 def test_a_banner_of_no_question_stays_when_the_price_line_is_renewed():
     opened = factories.view(trade_form(Draft("AAPL"), CONTEXT, "Not placed.")["blocks"])
-    assert with_price_line(opened, Draft("AAPL", "10", "200"))["blocks"][0]["block_id"] == "banner"
+    assert with_lines(opened, Draft("AAPL", "10", "200"))["blocks"][0]["block_id"] == "banner"
 
 
 def test_a_renewed_price_line_changes_nothing_else():
     opened = factories.view(trade_form(Draft("AAPL", "10", "100"), CONTEXT)["blocks"])
-    renewed = with_price_line(opened, Draft("AAPL", "10", "200"))
+    renewed = with_lines(opened, Draft("AAPL", "10", "200"))
     check_view(renewed)
     changed = [new for old, new in zip(opened["blocks"], renewed["blocks"], strict=True) if old != new]
     assert [block["block_id"] for block in changed] == ["price_line"]
-    assert shown_price_line(renewed) == "Price per share: 20.00 · GMV: 200.00"
+    assert shown_lines(renewed)["price_line"] == "Price per share: 20.00 · GMV: 200.00"
     assert "hash" not in renewed
     assert "state" not in renewed
 
@@ -197,12 +207,12 @@ def test_a_name_that_exists_beyond_the_cut_is_offered_first_and_not_as_new():
 
 def test_a_portfolio_that_was_said_to_be_new_stays_marked_when_the_form_is_shown_again():
     view = trade_form(factories.ticket(portfolio="Fresh", new_portfolio=True).draft(), CONTEXT)
-    chosen = view["blocks"][6]["element"]["initial_option"]
+    chosen = view["blocks"][7]["element"]["initial_option"]
     assert (chosen["text"]["text"], chosen["value"]) == ("New portfolio: Fresh", "Fresh")
 
 
 def test_an_initial_portfolio_is_its_own_option():
-    element = trade_form(LARGEST, CONTEXT)["blocks"][6]["element"]
+    element = trade_form(LARGEST, CONTEXT)["blocks"][7]["element"]
     check_element(element)
     assert element["initial_option"]["value"] == LARGEST.portfolio
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from app.blocks.trade_form import trade_form
+from app.blocks.trade_form import shown_lines, trade_form
 from app.forms.context import FormContext
 from app.forms.ticket import Draft
 from tests import factories
@@ -118,15 +118,17 @@ def typed(
     at: str = "1.0",
     view_hash: str = "h1",
     action="quantity_entry",
+    block: str = "quantity",
+    symbol: str = "AAPL",
 ):
     blocks = trade_form(Draft("AAPL"), FormContext("C1"))["blocks"]
     view = factories.view(
-        blocks, hash=view_hash, state={"values": factories.state(quantity=quantity, gmv=gmv)}
+        blocks, hash=view_hash, state={"values": factories.state(symbol=symbol, quantity=quantity, gmv=gmv)}
     )
     action = {
         "type": "number_input",
         "action_id": action,
-        "block_id": "quantity",
+        "block_id": block,
         "value": quantity,
         "action_ts": at,
     }
@@ -151,6 +153,22 @@ def test_the_quote_and_its_age_are_shown_while_filling_in(desk: Workspace):
     assert desk.oms.named("quoted_price")[0].headers["x-on-behalf-of"] == "slack:T1:U1"
 
 
+@pytest.mark.parametrize(
+    ("symbol", "line"),
+    [
+        ("apple", "Matching instruments: AAPL (Apple Inc.)"),
+        ("apple inc", "Matching instruments: AAPL (Apple Inc.)"),
+        ("aapl", "AAPL (Apple Inc.)"),
+        ("ZZZ", "No listed instrument matches ZZZ."),
+    ],
+)
+def test_a_symbol_being_typed_is_searched_by_symbol_and_name(desk: Workspace, symbol, line):
+    typed(desk, quantity="", gmv="", action="entry", block="symbol", symbol=symbol)
+    redrawn = desk.slack.wait_for("views.update")[0].body["view"]
+    check_view(redrawn)
+    assert shown_lines(redrawn)["symbol_line"] == line
+
+
 @pytest.mark.parametrize("trouble", [Answer(500), Answer(403), Answer(drop=True), Answer(body=b"x")])
 def test_without_a_quote_the_price_is_shown_all_the_same(desk: Workspace, trouble):
     desk.oms.script("quoted_price", trouble)
@@ -167,7 +185,7 @@ def test_a_redraw_keeps_block_and_action_ids(desk: Workspace):
 
 
 def test_a_line_that_stays_the_same_is_not_redrawn(desk: Workspace):
-    typed(desk, quantity="100", gmv="")
+    typed(desk, quantity="100", gmv="", symbol="")
     typed(desk, quantity="100", gmv="17500", at="2.0")
     desk.slack.wait_for("views.update")
     assert len(desk.slack.named("views.update")) == 1

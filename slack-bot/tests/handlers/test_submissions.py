@@ -313,7 +313,7 @@ def test_what_was_confirmed_holds_for_no_other_price_or_portfolio(desk: Workspac
 
 
 def test_a_price_that_was_confirmed_for_one_symbol_is_asked_about_for_another(desk: Workspace):
-    desk.oms.instruments.append("MSFT")
+    desk.oms.instruments["MSFT"] = ""
     asked = desk.submit(factories.state(gmv="0.1"))["view"]["private_metadata"]
     values = factories.state(symbol="MSFT", gmv="0.1") | factories.ticked("0.001")
     answer = desk.submit(values, private_metadata=asked)
@@ -329,9 +329,21 @@ def test_a_symbol_that_nobody_knows_is_asked_about_with_the_nearest_ones(desk: W
     check_view(answer["view"])
     assert questions_of(answer["view"]) == ["symbol_ok:APPL"]
     assert "APPL is not a listed instrument" in reasons_of(answer["view"])
-    assert "Did you mean AAPL?" in reasons_of(answer["view"])
+    assert "Did you mean AAPL (Apple Inc.)?" in reasons_of(answer["view"])
     assert desk.oms.named("place") == []
     assert desk.submit(values | factories.answered("symbol_ok:APPL")) == {"response_action": "clear"}
+
+
+def test_a_name_that_was_typed_as_the_symbol_finds_its_instrument(desk: Workspace):
+    desk.oms.instruments |= {"APPLX": "", "MLP": "Maui Land & Pineapple"}
+    said = reasons_of(desk.submit(factories.state(symbol="APPLE"))["view"])
+    assert "Did you mean AAPL (Apple Inc.), MLP (Maui Land &amp; Pineapple) or APPLX?" in said
+
+
+def test_without_an_answer_about_instruments_the_symbol_is_asked_about_all_the_same(desk: Workspace):
+    desk.oms.always["symbols"] = Answer(500)
+    said = reasons_of(desk.submit(factories.state(symbol="APPL"))["view"])
+    assert said.endswith("nobody has traded it here.")
 
 
 def test_a_symbol_that_was_traded_or_has_a_live_quote_is_known(desk: Workspace):
