@@ -40,7 +40,7 @@ class SlackPage:
         """Fill in the whole form; `portfolio` is a name that exists, or a new one."""
         self.entry("Symbol", symbol)
         self.entry("Quantity", quantity)
-        self.entry("GMV", gmv)
+        self.entry("GMV (optional)", gmv)
         self.form.get_by_role("radio", name=side, exact=True).check()
         self.choose_portfolio(portfolio)
 
@@ -56,6 +56,15 @@ class SlackPage:
     def place(self) -> None:
         """Press the button that places the trade."""
         self.form.get_by_role("button", name="Place trade").click()
+
+    def place_and_confirm(self) -> None:
+        """Press the button, answer all that is asked about a new portfolio or symbol, and press it again."""
+        self.place()
+        questions = self.form.get_by_role("checkbox", name="Yes, ")
+        expect(questions.first).to_be_visible()
+        for question in questions.all():
+            question.check()
+        self.place()
 
     @property
     def field_errors(self) -> Locator:

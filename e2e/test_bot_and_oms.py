@@ -11,7 +11,6 @@ from desk import running_desk, sqlite_in, until
 pytestmark = pytest.mark.e2e
 
 AVA = "U0AVACHEN01"
-OPENS = {"portfolio_ok": {"entry": ["Bot and OMS"]}}
 
 
 @pytest.fixture
@@ -32,6 +31,13 @@ def type_in(desk, line):
     until(lambda: desk.form_of(AVA) is not None, seconds=10)
 
 
+def ticks(desk):
+    """What answers all questions of the open form with yes."""
+    form = desk.form_of(AVA) or {"blocks": []}
+    asked = [each for each in form["blocks"] if each.get("element", {}).get("type") == "checkboxes"]
+    return {each["block_id"]: {"entry": ["yes"]} for each in asked}
+
+
 def sees(desk, sentence):
     until(lambda: sentence in json.dumps(desk.form_of(AVA)), seconds=10)
 
@@ -42,7 +48,11 @@ def key_with(desk, *scopes):
 
 
 def amounts(quantity, gmv):
-    return {"quantity": {"quantity_entry": quantity}, "gmv": {"gmv_entry": gmv}}
+    return {
+        "quantity": {"quantity_entry": quantity},
+        "gmv": {"gmv_entry": gmv},
+        "price": {"price_entry": None},
+    }
 
 
 def test_a_key_that_may_only_act_for_people_trades_for_them_and_opens_nothing_by_itself(desk):
@@ -52,7 +62,7 @@ def test_a_key_that_may_only_act_for_people_trades_for_them_and_opens_nothing_by
     desk.give_bot(key)
     type_in(desk, "buy 5 AAPL @ 100")
     assert desk.act(AVA, "submit")["outcome"] == "updated", "asked about the new portfolio"
-    assert desk.act(AVA, "submit", values=OPENS)["outcome"] == "cleared"
+    assert desk.act(AVA, "submit", values=ticks(desk))["outcome"] == "cleared"
     (row,) = desk.trades()
     assert (row["source"], row["actor"]) == (name, f"slack:T0DESK00001:{AVA}")
     url = f"{desk.url('oms-api')}/api/v1/trades"
@@ -77,7 +87,7 @@ def test_a_workspace_stays_with_the_desk_that_it_came_with_first(desk):
 
 def test_limits_of_the_oms_are_said_at_the_fields_and_the_form_can_be_corrected(narrow_desk):
     def placed(quantity, gmv):
-        return narrow_desk.act(AVA, "submit", values=amounts(quantity, gmv) | OPENS)
+        return narrow_desk.act(AVA, "submit", values=amounts(quantity, gmv) | ticks(narrow_desk))
 
     type_in(narrow_desk, "buy 100 AAPL @ 175")
     assert narrow_desk.act(AVA, "submit")["outcome"] == "updated", "asked about the new portfolio"

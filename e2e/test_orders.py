@@ -1,5 +1,6 @@
 """Orders with nothing replaced: placed over REST, seen on the simulator's desk, filled by the market."""
 
+import re
 import secrets
 from typing import Any
 
@@ -9,6 +10,7 @@ from playwright.sync_api import expect
 from desk import Desk
 
 pytestmark = pytest.mark.e2e
+AGE = re.compile(r"As of \d\d:\d\d:\d\d, \d+ s ago\.")
 BEN = "slack:T0DESK00001:U0BENOKAF02"
 
 
@@ -65,6 +67,10 @@ def test_the_desk_is_read_by_people_and_closes_on_escape(slack, desk, portfolio)
     held = positions.get_by_role("row").filter(has_text="DESKR")
     expect(held).to_contain_text("33.333.50+0.50")
     expect(positions).to_contain_text(f"{portfolio} · unrealised +0.50 USD")
+    portfolios = slack.page.get_by_test_id("desk-portfolios")
+    cash = portfolios.get_by_role("row").filter(has_text=portfolio)
+    expect(cash).to_contain_text(f"{portfolio}999,990.0010.50+0.501,000,000.50")
+    expect(slack.page.get_by_test_id("desk-age")).to_have_text(AGE)
     assert slack.page.evaluate("document.documentElement.scrollWidth") <= 390
     slack.page.keyboard.press("Escape")
     expect(slack.page.get_by_test_id("desk")).to_be_hidden()

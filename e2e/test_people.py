@@ -40,10 +40,11 @@ def narrow(desk, portfolios):
     until(lambda: (desk.asked_for(BEN, "/auth/me").json()["portfolios"] is not None) == narrowed, seconds=5)
 
 
-def trade(slack, line, portfolio):
+def trade(slack, desk, line, portfolio):
     slack.type(f"/trade {line}")
+    is_new = desk.asked_for(AVA, f"/portfolio/{portfolio}").status_code != 200
     slack.choose_portfolio(portfolio)
-    slack.place()
+    (slack.place_and_confirm if is_new else slack.place)()
     slack.sees_no_form()
 
 
@@ -55,10 +56,10 @@ def lines_of(desk, service, since):
 
 
 def test_two_people_trade_and_each_row_names_who_did_it(slack, desk):
-    trade(slack, "buy 10 QQZZ @ 175", "Two people")
+    trade(slack, desk, "buy 10 QQZZ @ 175", "Two people")
     expect(slack.message("BUY 10 QQZZ").filter(has_text="Ava Chen")).to_have_count(1)
     slack.be("Ben Okafor")
-    trade(slack, "sell 4 QQZZ @ 176", "Two people")
+    trade(slack, desk, "sell 4 QQZZ @ 176", "Two people")
     expect(slack.message("SELL 4 QQZZ").filter(has_text="Ben Okafor")).to_have_count(1)
     rows = {row["side"]: row for row in desk.trades(portfolio="Two people")}
     assert {side: row["actor"] for side, row in rows.items()} == {"BUY": AVA, "SELL": BEN}
@@ -71,7 +72,7 @@ def test_two_people_trade_and_each_row_names_who_did_it(slack, desk):
 
 def test_a_row_can_be_followed_to_the_messages_of_both_services(slack, desk):
     since = len(desk.log)
-    trade(slack, "buy 3 IBM @ 200", "Followed")
+    trade(slack, desk, "buy 3 IBM @ 200", "Followed")
     (row,) = desk.trades(portfolio="Followed")
     until(lambda: any(row["request_id"] in line for line in lines_of(desk, "oms-api", since)), seconds=10)
     for service in ("slack-bot", "oms-api"):
@@ -83,7 +84,7 @@ def test_what_is_written_in_a_form_names_nobody(slack, desk):
     slack.type("/trade buy 2 IBM @ 200")
     slack.choose_portfolio("Written names")
     slack.entry("Note (optional)", BEN)
-    slack.place()
+    slack.place_and_confirm()
     slack.sees_no_form()
     (row,) = desk.trades(portfolio="Written names")
     assert (row["actor"], row["note"]) == (AVA, BEN)
@@ -94,7 +95,7 @@ def test_what_is_written_in_a_form_names_nobody(slack, desk):
 
 def test_every_call_of_the_bot_says_for_whom_but_for_health(slack, desk):
     since = len(desk.log)
-    trade(slack, "buy 1 ORCL @ 100", "Every call")
+    trade(slack, desk, "buy 1 ORCL @ 100", "Every call")
     asked = {"/api/v1/auth/me", "/api/v1/portfolios", "/api/v1/trades", "/api/v1/trade"}
 
     def calls():
@@ -125,7 +126,7 @@ def test_who_becomes_a_viewer_while_the_form_is_open_is_refused_and_keeps_the_en
     slack.choose_portfolio("Refused")
     bens_role("viewer")
     refused = slack.form.get_by_text("Your role at this desk does not include trading")
-    slack.place()
+    slack.place_and_confirm()
     expect(refused).to_be_visible()
     expect(slack.form.get_by_role("textbox", name="Quantity")).to_have_value("5")
     assert desk.trades(portfolio="Refused") == []
@@ -137,8 +138,8 @@ def test_who_becomes_a_viewer_while_the_form_is_open_is_refused_and_keeps_the_en
 
 def test_who_is_narrowed_to_some_portfolios_is_offered_those_and_trades_in_no_other(slack, desk, bens_role):
     slack.be("Ava Chen")
-    trade(slack, "buy 1 ORCL @ 100", "Open to Ben")
-    trade(slack, "buy 1 ORCL @ 100", "Open to Ava")
+    trade(slack, desk, "buy 1 ORCL @ 100", "Open to Ben")
+    trade(slack, desk, "buy 1 ORCL @ 100", "Open to Ava")
     slack.be("Ben Okafor")
     narrow(desk, ["Open to Ben"])
     try:
@@ -149,7 +150,7 @@ def test_who_is_narrowed_to_some_portfolios_is_offered_those_and_trades_in_no_ot
         expect(offered.filter(has_text="Open to Ben")).to_have_count(1)
         expect(offered.filter(has_text="Open to Ava")).to_have_count(0)
         slack.choose_portfolio("Open to Ava")
-        slack.place()
+        slack.place_and_confirm()
         expect(slack.field_errors).to_have_count(1)
         expect(slack.field_errors).to_contain_text("not one of the portfolios that you may trade")
         assert len(desk.trades(portfolio="Open to Ava")) == 1

@@ -14,18 +14,19 @@ def test_nothing_that_is_typed_is_lost_while_the_form_is_redrawn(slack, desk, de
     keyboard = slack.page.keyboard
     slack.type("/trade")
     expect(slack.form.get_by_role("textbox", name="Symbol", exact=True)).to_be_focused()
-    for text in ("AAPL", "100", "17500"):
+    for text in ("AAPL", "100", "175"):
         keyboard.type(text, delay=delay)
         keyboard.press("Tab")
+    keyboard.press("Tab")  # over the GMV: the price is enough
     keyboard.press("Space")  # the side: Buy
     keyboard.press("Tab")
     keyboard.type(portfolio, delay=delay)
     expect(slack.form.get_by_role("combobox", name="Portfolio")).to_have_value(portfolio)
-    expect(slack.form).to_contain_text("Price per share: 175.00")
+    expect(slack.form).to_contain_text("Price per share: 175.00 · GMV: 17,500.00")
     expect(slack.form.get_by_role("combobox", name="Portfolio")).to_have_value(portfolio)
     expect(slack.form.get_by_role("option", name=portfolio)).to_be_visible()
     keyboard.press("Enter")
-    slack.place()
+    slack.place_and_confirm()
     slack.sees_no_form()
     (trade,) = desk.trades(portfolio=portfolio)
     assert (trade["symbol"], trade["quantity"], trade["gmv"]) == ("AAPL", "100", "17500.00")
@@ -34,7 +35,7 @@ def test_nothing_that_is_typed_is_lost_while_the_form_is_redrawn(slack, desk, de
 def test_a_note_is_typed_over_a_redraw_in_any_field(slack):
     slack.type("/trade AAPL")
     slack.entry("Quantity", "100")
-    slack.entry("GMV", "17500")
+    slack.entry("GMV (optional)", "17500")
     note = slack.form.get_by_role("textbox", name="Note (optional)")
     note.press_sequentially("the client called twice about this one", delay=60)
     expect(slack.form).to_contain_text("Price per share: 175.00")
@@ -44,4 +45,4 @@ def test_a_note_is_typed_over_a_redraw_in_any_field(slack):
 
 def test_typing_starts_in_the_first_empty_field(slack):
     slack.type("/trade buy 10 AAPL")
-    expect(slack.form.get_by_role("textbox", name="GMV", exact=True)).to_be_focused()
+    expect(slack.form.get_by_role("textbox", name="Price (optional)", exact=True)).to_be_focused()

@@ -1,4 +1,4 @@
-"""What the OMS shows a person: their working orders and positions, read over its REST API."""
+"""What the OMS shows a person: their working orders, positions and cash, read over its REST API."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -17,8 +17,9 @@ ORDER_FACTS = (
 )
 POSITION_FACTS = (
     *("portfolio_name", "symbol", "product", "quantity", "avg_cost", "mark", "mark_is_stale"),
-    *("unrealized_pnl", "base_currency"),
+    *("market_value", "unrealized_pnl", "base_currency"),
 )
+PORTFOLIO_FACTS = ("portfolio_name", "base_currency", "cash")
 Json = dict[str, Any]
 
 
@@ -39,19 +40,20 @@ class Desk:
         )
 
     def of(self, person: Person) -> Json:
-        """Return `orders` and `positions`; `more` names what there is more of than is shown, `problem` is a
-        sentence where they could not be read.
+        """Return `orders`, `positions` and `portfolios`; `more` names what there is more of than is shown,
+        `problem` is a sentence where they could not be read.
 
         Orders come newest first, the legs of each behind it. Amounts are the OMS's own texts.
         """
         try:
             orders, more_orders = self._rows("orders", {"open": "true"}, ORDER_FACTS, person)
             positions, more_positions = self._rows("positions", {}, POSITION_FACTS, person)
+            portfolios, more_books = self._rows("portfolios", {"detail": "true"}, PORTFOLIO_FACTS, person)
         except Unreadable as why:
-            return {"orders": [], "positions": [], "more": [], "problem": str(why)}
-        is_cut = {"orders": more_orders, "positions": more_positions}
-        more = [name for name in is_cut if is_cut[name]]
-        return {"orders": list(families(orders)), "positions": positions, "more": more, "problem": ""}
+            return {"orders": [], "positions": [], "portfolios": [], "more": [], "problem": str(why)}
+        is_cut = {"orders": more_orders, "positions": more_positions, "portfolios": more_books}
+        rows = {"orders": list(families(orders)), "positions": positions, "portfolios": portfolios}
+        return rows | {"more": [name for name in is_cut if is_cut[name]], "problem": ""}
 
     def close(self) -> None:
         """Give the connections back."""

@@ -17,7 +17,7 @@ from tests.fake_oms import FakeOms
 from tests.fakes import FakeSlack
 
 SHORT = Waits(
-    submission=0.25, suggestions=0.3, redraw_after=0.0, typing_pause=0.1, lookup_every=0.02, lookup_for=0.4
+    submission=0.5, suggestions=0.3, redraw_after=0.0, typing_pause=0.1, lookup_every=0.02, lookup_for=0.9
 )
 
 
@@ -53,7 +53,7 @@ class Workspace:
 def make_bot(slack: FakeSlack, oms: FakeOms, waits: Waits = SHORT, **times: float) -> Bot:
     settings = factories.settings(slack.api_url, oms.url)
     desk = Desk(
-        oms=OmsClient(settings, write_seconds=times.get("write", 0.6), read_seconds=times.get("read", 0.5)),
+        oms=OmsClient(settings, write_seconds=times.get("write", 1.2), read_seconds=times.get("read", 0.5)),
         slack=SlackApi(settings),
         outbox=Outbox(pace_seconds=times.get("pace", 0.0)),
         waits=waits,

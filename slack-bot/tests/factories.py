@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from slack_sdk.signature import SignatureVerifier
 
 from app.config import Settings
+from app.forms.questions import portfolio_id, price_id
 from app.forms.ticket import Side, Ticket, Trade
 
 SECRET = "signing-secret-for-the-tests"
@@ -68,11 +69,13 @@ def state(
     portfolio: str | None = "Growth",
     portfolio_text: str = "",
     note: str | None = None,
+    price: str | None = None,
 ) -> dict[str, Any]:
     """A view's `state.values` as Slack sends them for the trade form."""
     return {
         "symbol": {"entry": {"type": "plain_text_input", "value": symbol}},
         "quantity": {"quantity_entry": {"type": "number_input", "value": quantity}},
+        "price": {"price_entry": {"type": "number_input", "value": price}},
         "gmv": {"gmv_entry": {"type": "number_input", "value": gmv}},
         "side": {"entry": {"type": "radio_buttons", "selected_option": _option(side)}},
         "portfolio": {
@@ -89,14 +92,20 @@ def _option(value: str | None, text: str = "") -> dict[str, Any] | None:
     return None if value is None else {"text": {"type": "plain_text", "text": text or value}, "value": value}
 
 
+def answered(*question_ids: str) -> dict[str, Any]:
+    """The state of questions that were answered with their ticks."""
+    tick = {"entry": {"type": "checkboxes", "selected_options": [_option("yes")]}}
+    return dict.fromkeys(question_ids, tick)
+
+
 def opens(portfolio: str) -> dict[str, Any]:
     """The state of the tick that opens a portfolio."""
-    return {"portfolio_ok": {"entry": {"type": "checkboxes", "selected_options": [_option(portfolio)]}}}
+    return answered(portfolio_id(portfolio))
 
 
-def ticked(price: str) -> dict[str, Any]:
+def ticked(price: str, symbol: str = "AAPL") -> dict[str, Any]:
     """The state of the tick that confirms a price."""
-    return {f"price_ok:{price}": {"entry": {"type": "checkboxes", "selected_options": [_option(price)]}}}
+    return answered(price_id(symbol, Decimal(price)))
 
 
 def command(text: str = "", name: str = "/trade", response_url: str = "", **changes: Any) -> dict[str, Any]:

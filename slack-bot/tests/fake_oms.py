@@ -24,17 +24,24 @@ class FakeOms(Server):
         self.barred: dict[str, Answer] = {}  # by person, what they are answered whatever they ask
         self.quotes: dict[str, dict[str, Any]] = {}  # by symbol
         self.aliases: dict[str, str] = {}  # symbols of instruments by their aliases
+        self.instruments: dict[str, str] = {"AAPL": "Apple Inc.", "BRK.B": ""}  # names by symbol
+        self.holdings: dict[tuple[str, str], dict[str, Any]] = {}  # by portfolio and symbol
         super().__init__()
 
     @override
     def name_of(self, call: Call) -> str:
         path = call.path.removeprefix("/api/v1")
         if path == "/trades":
-            asked = {"idempotency_key": "find", "portfolio": "portfolio_named", "symbol": "last_price"}
+            asked = {"idempotency_key": "find", "from": "own_trades", "symbol": "last_price"}
             return next(name for parameter, name in asked.items() if parameter in call.query)
         if path.startswith("/quotes/"):
             return "quoted_price"
-        return {"/trade": "place", "/portfolios": "portfolios", "/auth/me": "me"}.get(path, path)
+        if path.startswith(("/portfolio/", "/positions/", "/instruments/")):
+            return {"portfolio": "portfolio_named", "positions": "holding", "instruments": "is_listed"}[
+                path.split("/")[1]
+            ]
+        names = {"/trade": "place", "/portfolios": "portfolios", "/auth/me": "me", "/instruments": "symbols"}
+        return names.get(path, path)
 
     @property
     def people(self) -> list[str]:
@@ -63,7 +70,26 @@ class FakeOms(Server):
         if name == "quoted_price":
             quote = self.quotes.get(call.path.rpartition("/")[2])
             return Answer(body=quote) if quote else problem(404, "No quote.", kind="not-found")
+        if name in ("portfolio_named", "holding", "is_listed", "symbols"):
+            return self._described(name, call, person)
         return Answer(body=self._trades(name, call, person))
+
+    def _described(self, name: str, call: Call, person: str) -> Answer:
+        if name == "symbols":
+            part = call.query.get("q", "").casefold()
+            found = {each: self.instruments[each] for each in sorted(self.instruments)}
+            matching = {each: name for each, name in found.items() if part in f"{each}\n{name}".casefold()}
+            return Answer(body=[{"symbol": each, "name": name} for each, name in matching.items()])
+        if name == "is_listed":
+            symbol = call.path.partition("/instruments/")[2]
+            return Answer(body={"symbol": symbol, "listed": symbol in self.instruments})
+        if name == "holding":
+            portfolio, symbol = call.path.split("/", 5)[4:]
+            held = self.holdings.get((portfolio, symbol))
+            return Answer(body=held) if held else problem(404, "No position.", kind="not-found")
+        named = self._portfolio_named(call.path.rpartition("/")[2], person)
+        body: dict[str, Any] = {"portfolio_name": named, "positions": {}}
+        return Answer(body=body) if named else problem(404, "No portfolio.", kind="not-found")
 
     def _trades(self, name: str, call: Call, person: str) -> list[dict[str, Any]]:
         if name == "find":
@@ -72,7 +98,9 @@ class FakeOms(Server):
             return [trade] if trade and trade["symbol"] == self.aliases.get(symbol, symbol) else []
         if name == "last_price":
             return [each for each in self.trades.values() if each["symbol"] == call.query["symbol"]][-1:]
-        return self._one_trade_in(call.query["portfolio"], person)
+        wanted = {name: call.query[name] for name in ("symbol", "side")}
+        rows = [each for each in self.trades.values() if wanted.items() <= each.items()]
+        return [each for each in rows[::-1] if each["timestamp"] >= call.query["from"]]
 
     def place(self, call: Call, person: str) -> Answer:
         if (role := self.roles.get(person, "trader")) != "trader":
@@ -99,12 +127,10 @@ class FakeOms(Server):
     def _seen_by(self, person: str) -> list[str]:
         return [name for name in self.portfolios if name in self.narrowed.get(person, self.portfolios)]
 
-    def _one_trade_in(self, portfolio: str, person: str) -> list[dict[str, Any]]:
+    def _portfolio_named(self, portfolio: str, person: str) -> str | None:
         traded = [each["portfolio_name"] for each in self.trades.values()]
         known = [*self._seen_by(person), *(name for name in traded if person not in self.narrowed)]
-        named = [each for each in known if each.casefold() == portfolio.casefold()]
-        body = {"symbol": "X", "quantity": "1", "gmv": "1", "side": "BUY"}
-        return [trade_json(body | {"portfolio_name": name}, "T1") for name in named[:1]]
+        return next((each for each in known if each.casefold() == portfolio.casefold()), None)
 
 
 def person_of(call: Call) -> str:

@@ -2,6 +2,7 @@
 
 import time
 
+from app.forms.fields import QUESTION_PREFIXES
 from tests.fakes import problem, trade_json
 
 NOTHING_RECORDED = problem(503, "The books are full.", kind="not-placed")
@@ -13,6 +14,18 @@ def blocks_of(answer):
 
 def banner_of(view):
     return next(block["text"]["text"] for block in view["blocks"] if block.get("block_id") == "banner")
+
+
+def questions_of(view):
+    """The ids of the ticks that a form asks for."""
+    ids = [block["block_id"] for block in view["blocks"]]
+    return [each for each in ids if each.startswith(QUESTION_PREFIXES)]
+
+
+def reasons_of(view):
+    """Why a form asks, one text."""
+    blocks = [block for block in view["blocks"] if str(block.get("block_id")).startswith("why:")]
+    return " ".join(block["text"]["text"].replace("\u2060", "") for block in blocks)
 
 
 def notice_of(view):

@@ -39,6 +39,7 @@ class InstrumentRow(Base):
     lot_size: Mapped[Decimal] = mapped_column(Amount)
     is_tradable: Mapped[bool] = mapped_column(Boolean)
     is_restricted: Mapped[bool] = mapped_column(Boolean)
+    name: Mapped[str] = mapped_column(String(100), server_default="")
     updated_at: Mapped[datetime] = mapped_column(Instant)
 
 

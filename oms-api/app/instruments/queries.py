@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, cast
 
-from sqlalchemy import Connection, Table, delete, or_, select
+from sqlalchemy import Connection, Table, delete, func, select
 
 from app.clock import iso
 from app.database import insertion, matching_rows, upsertion, write
@@ -16,7 +16,16 @@ from app.money import fixed
 _TABLE = cast("Table", InstrumentRow.__table__)
 _ALIASES = cast("Table", InstrumentAliasRow.__table__)
 _KEY = ("tenant_id", "symbol")
-_TERMS = ("exchange", "asset_class", "currency", "tick_size", "lot_size", "is_tradable", "is_restricted")
+_TERMS = (
+    "exchange",
+    "asset_class",
+    "currency",
+    "tick_size",
+    "lot_size",
+    "is_tradable",
+    "is_restricted",
+    "name",
+)
 Key = tuple[int, str]
 
 
@@ -59,15 +68,20 @@ def replace_aliases(connection: Connection, key: Key, aliases: Sequence[str]) ->
 def list_instruments(
     connection: Connection, tenant_id: int, part: str, limit: int, after: str | None
 ) -> list[Instrument]:
-    """Return the listed instruments whose symbol or alias contains `part`, by symbol, past `after`."""
+    """Return the listed instruments whose symbol, alias or name contains `part`, in any case, in the order of
+    symbols, past `after`.
+    """
     row, other = InstrumentRow, InstrumentAliasRow
     columns = [_TABLE.c[name] for name in ("symbol", *_TERMS)]
     query = select(*columns).where(row.tenant_id == tenant_id).order_by(row.symbol).limit(limit)
     if part:
-        named = select(other.symbol).where(
-            other.tenant_id == tenant_id, other.alias.contains(part, autoescape=True)
+        aliased = select(other.symbol).where(
+            other.tenant_id == tenant_id, other.alias.contains(part.upper(), autoescape=True)
         )
-        query = query.where(or_(row.symbol.contains(part, autoescape=True), row.symbol.in_(named)))
+        in_symbol = row.symbol.contains(part.upper(), autoescape=True)
+        in_name = func.lower(row.name).contains(part.lower(), autoescape=True)
+        as_written = row.name.contains(part, autoescape=True)  # SQLite folds the case of ASCII letters only
+        query = query.where(in_symbol | row.symbol.in_(aliased) | in_name | as_written)
     if after is not None:
         query = query.where(row.symbol > after)
     return [_instrument(tuple(found)) for found in connection.execute(query)]
@@ -77,12 +91,14 @@ def set_terms(connection: Connection, tenant_id: int, terms: Instrument, at: dat
     """Set the terms of a symbol."""
     kind = (terms.exchange, terms.asset_class, terms.currency)
     steps = (fixed(terms.tick_size), fixed(terms.lot_size))
-    row = (tenant_id, terms.symbol, *kind, *steps, terms.is_tradable, terms.is_restricted, iso(at))
+    allowed = (terms.is_tradable, terms.is_restricted)
+    row = (tenant_id, terms.symbol, *kind, *steps, *allowed, terms.name, iso(at))
     write(connection, upsertion(_TABLE, (*_KEY, *_TERMS, "updated_at"), _KEY, [row]))
 
 
 def _instrument(row: Sequence[Any]) -> Instrument:
     """PostgreSQL gives decimals and booleans, SQLite text and numbers."""
-    symbol, exchange, asset_class, currency, tick, lot, tradable, restricted = row
+    symbol, exchange, asset_class, currency, tick, lot, tradable, restricted, name = row
     steps = (Decimal(tick), Decimal(lot))
-    return Instrument(symbol, exchange, asset_class, currency, *steps, bool(tradable), bool(restricted), True)
+    allowed = (bool(tradable), bool(restricted))
+    return Instrument(symbol, exchange, asset_class, currency, *steps, *allowed, is_listed=True, name=name)

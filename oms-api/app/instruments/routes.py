@@ -12,12 +12,12 @@ from app.identity.dependencies import Reader, allowed
 from app.identity.rules.access import Caller, Operation
 from app.instruments import queries, service
 from app.instruments.dependencies import SymbolInUse, WhatStands
-from app.instruments.rules import MAX_SYMBOL_CHARACTERS
 from app.instruments.schemas import InstrumentIn, InstrumentOut, Symbol, instrument_out
 from app.instruments.service import Listing
 from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import TheChanges, TheClock, TheCursors, TheReaders
+from app.wire.fields import Wanted
 from app.wire.lists import Cursor, Limit, link
 from app.wire.pages import DEFAULT_LIMIT
 
@@ -27,6 +27,7 @@ router = APIRouter(tags=["instruments"])
 
 _LISTED = "instruments"
 EXAMPLE: dict[str, Any] = {
+    "name": "Reliance Industries",
     "exchange": "NSE",
     "asset_class": "equity",
     "currency": "INR",
@@ -40,12 +41,7 @@ class InstrumentQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    q: str = Field(
-        "",
-        max_length=MAX_SYMBOL_CHARACTERS,
-        pattern=r"^[A-Za-z0-9.&/_-]*$",
-        description="A part of the symbol",
-    )
+    q: Wanted | None = Field(None, description="A part of the symbol, an alias or the name, in any case")
     limit: Limit = DEFAULT_LIMIT
     cursor: Cursor | None = None
 
@@ -60,7 +56,7 @@ async def list_instruments(
     request: Request,
 ) -> Response:  # fmt: skip
     """Instruments whose terms were set, in the order of their symbols."""
-    tenant_id, part = caller.tenant_id, query.q.upper()
+    tenant_id, part = caller.tenant_id, (query.q or "").strip()
     after = cursors.read(tenant_id, _LISTED, query.cursor) if query.cursor else None
 
     def read(connection: Connection) -> list[Listing]:

@@ -18,7 +18,7 @@ _SHARE_CLASS = re.compile(r"([A-Z]{1,5})[.-]([A-Z])", re.ASCII)
 
 
 class Instrument(NamedTuple):
-    """A symbol and its terms: `tick_size` in currency, `lot_size` in units.
+    """A symbol and its terms: `tick_size` in currency, `lot_size` in units; `name` is for people.
 
     One that nobody has described is not `is_listed`; its steps are the finest there are, and nothing is
     against trading it.
@@ -33,6 +33,7 @@ class Instrument(NamedTuple):
     is_tradable: bool = True
     is_restricted: bool = False
     is_listed: bool = False
+    name: str = ""
 
 
 def normalise_symbol(text: str) -> str | None:

@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from app.instruments.rules import MAX_SYMBOL_CHARACTERS, WRITTEN_PATTERN, Instrument, normalise_symbol
 from app.money import fixed, quantity_text
-from app.wire.fields import PositiveAmount
+from app.wire.fields import PositiveAmount, clean
 
 
 def _symbol(value: Any) -> str:  # whatever JSON held
@@ -29,6 +29,7 @@ AssetClass = Literal[
     "equity", "etf", "crypto", "fx", "commodity", "bond", "fund", "index", "future", "option"
 ]
 Exchange = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,20}$"), AfterValidator(str.upper)]
+InstrumentName = Annotated[str, AfterValidator(clean), Field(max_length=100)]
 Currency = Annotated[str, Field(pattern=r"^[A-Za-z]{3}$"), AfterValidator(str.upper)]
 
 
@@ -40,6 +41,7 @@ class InstrumentIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    name: InstrumentName = ""
     exchange: Exchange = ""
     asset_class: AssetClass = "equity"
     currency: Currency = "USD"
@@ -58,14 +60,16 @@ class InstrumentIn(BaseModel):
         """Return the instrument."""
         kind = (self.exchange, self.asset_class, self.currency)
         return Instrument(
-            symbol, *kind, self.tick_size, self.lot_size, self.tradable, self.restricted, is_listed=True
-        )
+            symbol, *kind, self.tick_size, self.lot_size, self.tradable, self.restricted, is_listed=True,
+            name=self.name,
+        )  # fmt: skip
 
 
 class InstrumentOut(BaseModel):
     """An instrument; one that is not `listed` has the finest steps."""
 
     symbol: str = Field(examples=["RELIANCE"])
+    name: str = Field(examples=["Reliance Industries"], description="Empty where none was set")
     exchange: str = Field(examples=["NSE"])
     asset_class: str = Field(examples=["equity"])
     currency: str = Field(examples=["INR"])
@@ -81,6 +85,7 @@ def instrument_out(found: Instrument, aliases: Sequence[str]) -> dict[str, Any]:
     """Return the instrument as `InstrumentOut` describes it."""
     return {
         "symbol": found.symbol,
+        "name": found.name,
         "exchange": found.exchange,
         "asset_class": found.asset_class,
         "currency": found.currency,

@@ -7,7 +7,7 @@ from app.database.policies import prepare_role, protect
 from app.instruments.rules import Instrument, usual_aliases
 
 revision = "0013"
-down_revision = "0005"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 

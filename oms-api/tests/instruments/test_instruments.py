@@ -8,6 +8,7 @@ from app.instruments.queries import instruments_for
 from app.instruments.rules import Instrument, unlisted
 
 RELIANCE = {
+    "name": "Reliance Industries",
     "exchange": "NSE",
     "asset_class": "equity",
     "currency": "INR",
@@ -30,6 +31,7 @@ def test_terms_are_replaced_as_a_whole(desk):
     changed = desk.put("/instruments/RELIANCE", {"tick_size": "0.10", "lot_size": "5", "tradable": False})
     assert changed.json() == {
         "symbol": "RELIANCE",
+        "name": "",
         "exchange": "",
         "asset_class": "equity",
         "currency": "USD",
@@ -60,7 +62,7 @@ def test_a_symbol_may_hold_a_slash(desk):
 
 def test_the_list_is_in_the_order_of_symbols_and_paged(desk):
     for symbol in ("TCS", "INFY", "RELIANCE"):
-        desk.put(f"/instruments/{symbol}", RELIANCE)
+        desk.put(f"/instruments/{symbol}", RELIANCE | {"name": ""})
     first = desk.get("/instruments", limit=2)
     assert [one["symbol"] for one in first.json()] == ["INFY", "RELIANCE"]
     path = first.links["next"]["url"].removeprefix("/api/v1")
@@ -68,9 +70,34 @@ def test_the_list_is_in_the_order_of_symbols_and_paged(desk):
     assert [one["symbol"] for one in desk.get("/instruments", q="i").json()] == ["INFY", "RELIANCE"]
 
 
+def test_instruments_are_found_by_symbol_and_by_name(desk):
+    for symbol, name in (
+        ("TCS", "Tata Consultancy Services"),
+        ("INFY", "Infosys"),
+        ("TATA", "Tata 100% Äther"),
+    ):
+        desk.put(f"/instruments/{symbol}", RELIANCE | {"name": name})
+    found = {
+        part: [one["symbol"] for one in desk.get("/instruments", q=part).json()]
+        for part in ("tat", "TATA CON", " infosys ", "Äther", "0%", "%", "_", "nothing")
+    }
+    assert found == {
+        "tat": ["TATA", "TCS"],
+        "TATA CON": ["TCS"],
+        " infosys ": ["INFY"],
+        "Äther": ["TATA"],
+        "0%": ["TATA"],
+        "%": ["TATA"],
+        "_": [],
+        "nothing": [],
+    }
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [
+        ({"name": "x" * 101}, "name"),
+        ({"name": "a\u202eb"}, "name"),
         ({"tick_size": "0"}, "tick_size"),
         ({"lot_size": None}, "lot_size"),
         ({"lot_size": "0.000000001"}, "lot_size"),
@@ -110,7 +137,16 @@ def test_many_are_looked_up_at_once(service, desk):
     keys = [(desk.tenant_id, "RELIANCE"), (desk.tenant_id, "AAPL"), (desk.tenant_id + 10**6, "RELIANCE")]
     with service.reading() as connection:
         found = instruments_for(connection, keys)
-    listed = Instrument("RELIANCE", "NSE", "equity", "INR", Decimal("0.05"), Decimal(1), is_listed=True)
+    listed = Instrument(
+        "RELIANCE",
+        "NSE",
+        "equity",
+        "INR",
+        Decimal("0.05"),
+        Decimal(1),
+        is_listed=True,
+        name="Reliance Industries",
+    )
     assert list(found.values()) == [listed, unlisted("AAPL"), unlisted("RELIANCE")]
 
 

@@ -6,12 +6,14 @@ from app.blocks.text import OPTION_VALUE_CHARACTERS, OPTIONS_AT_MOST, Json, opti
 from app.forms import fields
 from app.forms.text import NotAName, name_key, parse_portfolio
 
+NO_PORTFOLIOS = "There are no portfolios yet. Type the name of a new one."
+
 
 def portfolio_options(names: Iterable[str], typed: str, exact: str | None = None) -> Json:
     """Return the answer for existing names, and what was typed if it is none of them; values are bare names.
 
     `exact` is the existing portfolio whose whole name was typed, wherever it stands among the `names`.
-    Where not all fit, the group's label says so.
+    Where not all fit, the group's label says so; where there is none, an option says why.
     """
     existing = [name for name in names if 0 < len(name) <= OPTION_VALUE_CHARACTERS]
     if exact is not None:
@@ -20,10 +22,26 @@ def portfolio_options(names: Iterable[str], typed: str, exact: str | None = None
     new = [option(fields.NEW_PORTFOLIO + fresh, fresh)] if fresh else []
     shown = existing[: OPTIONS_AT_MOST - len(new)]
     options = [*(option(name, name) for name in shown), *new]
+    if not options:
+        return no_choice(name_fault(typed) if typed.strip() else NO_PORTFOLIOS)
     if len(shown) == len(existing):
         return {"options": options}
     label = plain_text(f"{len(shown)} of more portfolios: type to find others")
     return {"option_groups": [{"label": label, "options": options}]}
+
+
+def no_choice(reason: str) -> Json:
+    """Return the answer for a field with nothing to choose: one option that says why, and chooses nothing."""
+    return {"options": [option(reason, fields.NO_CHOICE)]}
+
+
+def name_fault(typed: str) -> str:
+    """Return why what was typed cannot be the name of a portfolio, empty where it can."""
+    try:
+        parse_portfolio(typed)
+    except NotAName as fault:
+        return str(fault)
+    return ""
 
 
 def _new_name(existing: list[str], typed: str) -> str:

@@ -2,16 +2,19 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.blocks.text import Json, escape, literal, mrkdwn, option, plain_text, section
 from app.forms import fields
 from app.forms.context import FormContext
+from app.forms.instruments import Instrument, symbol_line
 from app.forms.numbers import plain
-from app.forms.price import price_line, typed_price
+from app.forms.price import Quote, price_line
+from app.forms.questions import Question, typed_price_id
 from app.forms.ticket import (
     MAX_GMV,
     MAX_NOTE_CHARACTERS,
+    MAX_PRICE,
     MAX_QUANTITY,
     MAX_SYMBOL_CHARACTERS,
     MIN_AMOUNT,
@@ -22,8 +25,10 @@ from app.forms.ticket import (
 
 SIDES = {Side.BUY: option("Buy", Side.BUY.value), Side.SELL: option("Sell", Side.SELL.value)}
 
+LIVE = {"dispatch_action_config": {"trigger_actions_on": ["on_character_entered"]}}
 BANNER = "banner"
 MAX_SYMBOL_ENTRY = MAX_SYMBOL_CHARACTERS + 10  # quotes, blanks and a `$` around it are taken away
+ASKING = "Nothing was sent yet. Please answer below, or change the entry, and place the trade again."
 
 
 def trade_form(draft: Draft, context: FormContext, banner: str = "", questions: Sequence[Json] = ()) -> Json:
@@ -43,7 +48,8 @@ def trade_form(draft: Draft, context: FormContext, banner: str = "", questions: 
 
 def _focused(blocks: list[Json], draft: Draft) -> list[Json]:
     """Return the blocks with the first entry that is still to be made in focus."""
-    entries = (fields.SYMBOL, fields.QUANTITY, fields.GMV, fields.SIDE, fields.PORTFOLIO)
+    amount = [] if draft.gmv else [fields.PRICE]  # the price or the GMV is enough
+    entries = (fields.SYMBOL, fields.QUANTITY, *amount, fields.SIDE, fields.PORTFOLIO)
     empty = next((each for each in entries if not getattr(draft, each)), None)
     return [
         block | {"element": block["element"] | {"focus_on_load": True}}
@@ -53,91 +59,110 @@ def _focused(blocks: list[Json], draft: Draft) -> list[Json]:
     ]
 
 
-def price_question(price: Decimal) -> Json:
-    """Return the tick that an implausible price needs; its id carries the price: it confirms no other."""
-    element = {
-        "type": "checkboxes",
-        "action_id": fields.ACTION,
-        "options": [option(f"Yes, {plain(price)} per share is meant", plain(price))],
-    }
-    return _input(fields.PRICE_OK_PREFIX + plain(price), "Is this price meant?", element)
+def question_blocks(question: Question) -> list[Json]:
+    """Return why something is asked, and the tick; optional, as changing the entry is an answer too."""
+    element = {"type": "checkboxes", "action_id": fields.ACTION, "options": [option(question.yes, "yes")]}
+    return [
+        section(question_text(question), fields.REASON_PREFIX + question.id),
+        _input(question.id, question.label, element, optional=True),
+    ]
 
 
-def portfolio_question(name: str) -> Json:
-    """Return the tick that opens a portfolio; optional, as choosing another one is an answer too."""
-    yes = option(f"Yes, open {name}", name)
-    element = {"type": "checkboxes", "action_id": fields.ACTION, "options": [yes]}
-    return _input(fields.PORTFOLIO_OK, "Open a new portfolio?", element, optional=True)
+def question_text(question: Question) -> str:
+    """Return why something is asked, in mrkdwn."""
+    return f"*Please check the {question.subject}.* {literal(question.reason)}"
 
 
-def price_block(draft: Draft) -> Json:
-    """Return the line that shows the price per share of what is typed so far."""
+class MarketFacts(NamedTuple):
+    """What the OMS says about the symbol that is typed; None stands for no quote, or no answer."""
+
+    quote: Quote | None = None
+    instruments: Sequence[Instrument] | None = None
+
+
+def form_lines(draft: Draft, facts: MarketFacts = MarketFacts()) -> dict[str, str]:  # noqa: B008 - immutable
+    """Return the lines that say more about what is typed so far, by block id, in mrkdwn."""
     return {
-        "type": "context",
-        "block_id": fields.PRICE_LINE,
-        "elements": [mrkdwn(escape(price_line(draft)))],
+        fields.SYMBOL_LINE: escape(symbol_line(draft.symbol, facts.instruments)),
+        fields.PRICE_LINE: escape(price_line(draft, facts.quote)),
     }
 
 
-def shown_price_line(view: Json) -> str:
-    """Return the price line that an open view shows, as Slack describes it; empty if it has none."""
-    lines = [block for block in view["blocks"] if block.get("block_id") == fields.PRICE_LINE]
-    return str(lines[0]["elements"][0]["text"]) if lines else ""
+def shown_lines(view: Json) -> dict[str, str]:
+    """Return the lines that an open view shows, as Slack describes it."""
+    lines = (fields.SYMBOL_LINE, fields.PRICE_LINE)
+    return {
+        block["block_id"]: block["elements"][0]["text"]
+        for block in view["blocks"]
+        if block.get("block_id") in lines
+    }
 
 
-def with_price_line(view: Json, draft: Draft) -> Json:
-    """Return an open view, as Slack describes it, ready for `views.update` with its price line renewed.
+def with_lines(view: Json, draft: Draft, facts: MarketFacts = MarketFacts()) -> Json:  # noqa: B008 - immutable
+    """Return an open view, as Slack describes it, ready for `views.update` with its lines renewed.
 
-    A question about another price than the one typed now goes, with its banner: it has lost its point.
+    A question about another price than the one typed now goes: it has lost its point.
     """
-    line = price_block(draft)
-    blocks = [line if block.get("block_id") == fields.PRICE_LINE else block for block in view["blocks"]]
-    asked = {str(block.get("block_id")) for block in blocks} - {question_id(draft)}
-    if any(block_id.startswith(fields.PRICE_OK_PREFIX) for block_id in asked):
-        gone = (fields.PRICE_OK_PREFIX, BANNER)
-        blocks = [block for block in blocks if not str(block.get("block_id")).startswith(gone)]
+    lines = form_lines(draft, facts)
+    blocks = [
+        _line(block["block_id"], lines[block["block_id"]]) if block.get("block_id") in lines else block
+        for block in view["blocks"]
+    ]
+    blocks = _without_old_price_question(blocks, typed_price_id(draft))
     kept = ("type", "callback_id", "title", "submit", "close", "private_metadata")
     return {name: view[name] for name in kept if view.get(name)} | {"blocks": blocks}
 
 
-def question_id(draft: Draft) -> str:
-    """Return the block id that a question about the price typed so far has."""
-    price = typed_price(draft)
-    return fields.PRICE_OK_PREFIX + (plain(price) if price else "")
+def _without_old_price_question(blocks: list[Json], current_id: str) -> list[Json]:
+    """Return the blocks without the question about another price, and without a banner of no question."""
+    prefixes = (fields.PRICE_OK_PREFIX, fields.REASON_PREFIX + fields.PRICE_OK_PREFIX)
+    current = (current_id, fields.REASON_PREFIX + current_id)
+    kept = [
+        block
+        for block in blocks
+        if not block["block_id"].startswith(prefixes) or block["block_id"] in current
+    ]
+    is_asking = any(block["block_id"].startswith(fields.QUESTION_PREFIXES) for block in kept)
+    if len(kept) == len(blocks) or is_asking:
+        return kept
+    return [block for block in kept if block["block_id"] != BANNER]
 
 
-def asking_form(ticket: Ticket, context: FormContext, doubt: str | None, *, new_portfolio: bool) -> Json:
-    """Return the form of a ticket whose price or portfolio is asked about, entries kept."""
-    questions = [price_question(ticket.price)] if doubt else []
-    questions += [portfolio_question(ticket.portfolio)] if new_portfolio else []
-    banner = (
-        f"{doubts_text(ticket, doubt, new_portfolio=new_portfolio)}\nNothing is sent before you answer below."
-    )
-    return trade_form(ticket.draft(), context, banner, questions)
+def asking_form(ticket: Ticket, context: FormContext, questions: Sequence[Question]) -> Json:
+    """Return the form of a ticket that has to be confirmed, with all its questions; entries are kept."""
+    blocks = [block for question in questions for block in question_blocks(question)]
+    return trade_form(ticket.draft(), context, ASKING, blocks)
 
 
-def doubts_text(ticket: Ticket, doubt: str | None, *, new_portfolio: bool) -> str:
-    """Return what is asked about a ticket, a line each, in mrkdwn."""
-    price = [f"*Please check the price.* {escape(doubt)}"] if doubt else []
-    portfolio = f"*Please check the portfolio.* There is none called {literal(ticket.portfolio)} yet."
-    return "\n".join([*price, portfolio] if new_portfolio else price)
+def _line(block_id: str, text: str) -> Json:
+    return {"type": "context", "block_id": block_id, "elements": [mrkdwn(text)]}
 
 
 def _entries(draft: Draft) -> list[Json]:
+    lines = form_lines(draft)
     return [
-        _entry(fields.SYMBOL, _text(draft.symbol, "AAPL", MAX_SYMBOL_ENTRY)),
+        _entry(fields.SYMBOL, _text(draft.symbol, "AAPL", MAX_SYMBOL_ENTRY) | LIVE, live=True),
+        _line(fields.SYMBOL_LINE, lines[fields.SYMBOL_LINE]),
         _entry(
             fields.QUANTITY,
             _number(fields.QUANTITY_ACTION, draft.quantity, MAX_QUANTITY),
             live=True,
         ),
         _entry(
+            fields.PRICE,
+            _number(fields.PRICE_ACTION, draft.price, MAX_PRICE),
+            live=True,
+            optional=True,
+            hint="Per share. Fill in this or the GMV; the other follows.",
+        ),
+        _entry(
             fields.GMV,
             _number(fields.GMV_ACTION, draft.gmv, MAX_GMV),
             live=True,
+            optional=True,
             hint="Gross market value: quantity × price per share",
         ),
-        price_block(draft),
+        _line(fields.PRICE_LINE, lines[fields.PRICE_LINE]),
         _entry(fields.SIDE, _sides(draft.side)),
         _entry(fields.PORTFOLIO, _portfolios(draft)),
         _entry(fields.NOTE, _text(draft.note, "", MAX_NOTE_CHARACTERS), optional=True),
@@ -179,8 +204,7 @@ def _number(action_id: str, initial: str, largest: Decimal) -> Json:
         "is_decimal_allowed": True,
         "min_value": plain(MIN_AMOUNT),
         "max_value": plain(largest),
-        "dispatch_action_config": {"trigger_actions_on": ["on_character_entered"]},
-    }
+    } | LIVE
     return element | _given("initial_value", initial)
 
 

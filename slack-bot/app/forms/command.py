@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from app.errors import BadCommand
-from app.forms.numbers import NotAnAmount, parse_amount, parse_quantity, plain, times
-from app.forms.price import read_as
+from app.forms.numbers import NotAnAmount, parse_amount, parse_quantity, plain
+from app.forms.price import read_as, resolve_gmv
 from app.forms.text import NotAName, parse_portfolio, parse_symbol, unescape
-from app.forms.ticket import MAX_GMV, MAX_PRICE, MAX_QUANTITY, Draft
+from app.forms.ticket import MAX_PRICE, MAX_QUANTITY, Draft
 from app.forms.typing import keyed
 
 LINE = re.compile(
@@ -76,21 +76,20 @@ def _full_line(found: re.Match[str]) -> Draft:
     return Draft(
         symbol=_symbol(found["symbol"]),
         quantity=plain(quantity),
-        gmv=plain(_gmv(found, quantity)) if found["price"] else "",
+        price=plain(_price(found, quantity)) if found["price"] else "",
         side=found["side"].upper(),
         portfolio=_portfolio(found["portfolio"] or ""),
         read_as=read_as(("Quantity", found["quantity"]), ("Price", found["price"] or "")),
     )
 
 
-def _gmv(found: re.Match[str], quantity: Decimal) -> Decimal:
+def _price(found: re.Match[str], quantity: Decimal) -> Decimal:
     try:
-        gmv = times(quantity, parse_amount(found["price"], MAX_PRICE))
+        price = parse_amount(found["price"], MAX_PRICE)
+        resolve_gmv(quantity, price, None)
     except NotAnAmount as fault:
         raise BadCommand(f"Price: {fault}") from None
-    if not 0 < gmv <= MAX_GMV:
-        raise BadCommand(f"Quantity × price has to be above zero and at most {MAX_GMV:,}.")
-    return gmv
+    return price
 
 
 def _symbol(text: str) -> str:

@@ -5,15 +5,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 VERSION = 1
-CONFIRMED_AT_MOST = 4  # each is under 120 characters long
+CONFIRMED_AT_MOST = 16  # each is under 60 characters long
 
 
 @dataclass(frozen=True)
 class FormContext:
     """Where the command was typed, and how often this form was denied (part of the idempotency key).
 
-    `confirmed`: the block ids and values of the questions that were answered with yes in this form, so that
-    another question does not make it forget them.
+    `confirmed`: the ids of the questions that were answered with yes in this form, so that another question
+    does not make it forget them.
     `unsettled`: it was sent once, and nobody could tell what became of that.
     """
 

@@ -81,6 +81,13 @@ def _refuse_odd_writing(typed: str) -> None:
     raise NotAnAmount("Enter a plain number, such as 100 or 1,000.50.")
 
 
+def rounded_money(value: Decimal) -> str:
+    """Write money for people to the cent, half to even: 1,234.50 or -0.33."""
+    with localcontext(prec=WIDE):
+        cents = value.quantize(Decimal("0.01"), rounding=ROUND_HALF_EVEN)
+    return money(cents or Decimal(0))
+
+
 def _within(value: Decimal, largest: Decimal) -> Decimal:
     if value <= 0:
         raise NotAnAmount("Enter a number above zero.")

@@ -1,6 +1,7 @@
 """Whether a price is plausible: a slip of the finger is asked about before it trades."""
 
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
+from typing import NamedTuple
 
 from app.forms.numbers import (
     NotAnAmount,
@@ -10,14 +11,30 @@ from app.forms.numbers import (
     parse_quantity,
     per_share,
     plain,
+    times,
 )
-from app.forms.ticket import MAX_GMV, MAX_QUANTITY, Draft
+from app.forms.ticket import MAX_GMV, MAX_PRICE, MAX_QUANTITY, Draft
 
 LOWEST_USUAL = Decimal("0.01")
 HIGHEST_USUAL = Decimal(100_000)
 FAR = Decimal("0.20")  # of the last known price
 
-PRICE_PROMPT = "Price per share: shown once quantity and GMV are filled in."
+PRICE_PROMPT = "Fill in the quantity, and the price per share or the GMV: the other is shown here."
+SIMULATED = "simulated"
+LIVE_SECONDS = 60.0  # as the OMS calls a mark stale
+
+
+class Quote(NamedTuple):
+    """What the OMS last heard of a symbol's price: the mid, else the last price, per unit."""
+
+    price: Decimal
+    age_seconds: float
+    source: str
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a price can be compared with it: a made-up or an old quote says nothing about a trade."""
+        return self.source != SIMULATED and self.age_seconds <= LIVE_SECONDS
 
 
 def doubt(price: Decimal, last_price: Decimal | None, of: str = "last trade") -> str | None:
@@ -34,22 +51,76 @@ def doubt(price: Decimal, last_price: Decimal | None, of: str = "last trade") ->
     return None
 
 
+def resolve_gmv(quantity: Decimal, price: Decimal | None, gmv: Decimal | None) -> Decimal:
+    """Return the GMV of a quantity and a price or a GMV.
+
+    Raises `NotAnAmount` where both are given and do not agree; a price may be rounded to its own decimals,
+    two at least. Raises it too where quantity × price cannot be traded.
+    """
+    if gmv is None:
+        return _checked_gmv(times(quantity, price or Decimal(0)))
+    if price is not None and times(quantity, price) != gmv:
+        places = Decimal(1).scaleb(min(_exponent(price), -2))
+        if per_share(gmv, quantity).quantize(places, rounding=ROUND_HALF_UP) != price:
+            product = money(times(quantity, price))
+            raise NotAnAmount(f"Quantity × price is {product}, not {money(gmv)}. Correct one, or clear it.")
+    return gmv
+
+
 def typed_price(draft: Draft) -> Decimal | None:
     """Return the price per share of what is typed so far, None while it makes none."""
+    gmv = _typed_gmv(draft)
+    return None if gmv is None else per_share(gmv, parse_quantity(draft.quantity, MAX_QUANTITY))
+
+
+def price_line(draft: Draft, quote: Quote | None = None) -> str:
+    """Return the line of the form that shows the price per share and the GMV of what is typed so far, and
+    the quote of its symbol with its age.
+    """
+    price, gmv = typed_price(draft), _typed_gmv(draft)
+    typed = (("Quantity", draft.quantity), ("Price", draft.price), ("GMV", draft.gmv))
+    if price is None or gmv is None:
+        said = [PRICE_PROMPT]
+    else:
+        said = [f"Price per share: {money(price)} · GMV: {money(gmv)}", read_as(*typed)]
+    return " · ".join(part for part in (*said, quote_text(quote)) if part)
+
+
+def quote_text(quote: Quote | None) -> str:
+    """Return a quote and its age for people; empty without one."""
+    if quote is None:
+        return ""
+    made_up = " (simulated)" if quote.source == SIMULATED else ""
+    return f"Quote{made_up}: {money(quote.price)}, {duration(quote.age_seconds)} old"
+
+
+def duration(seconds: float) -> str:
+    """Write a length of time for people: 3 s, 5 min, 2 h or 4 days."""
+    for unit, size in (("days", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{max(0, int(seconds))} s"
+
+
+def _typed_gmv(draft: Draft) -> Decimal | None:
     try:
         quantity = parse_quantity(draft.quantity, MAX_QUANTITY)
-        return per_share(parse_amount(draft.gmv, MAX_GMV), quantity)
+        if draft.gmv.strip():
+            return parse_amount(draft.gmv, MAX_GMV)
+        return _checked_gmv(times(quantity, parse_amount(draft.price, MAX_PRICE)))
     except NotAnAmount:
         return None
 
 
-def price_line(draft: Draft) -> str:
-    """Return the line of the form that shows the price per share of what is typed so far."""
-    price = typed_price(draft)
-    if price is None:
-        return PRICE_PROMPT
-    read = read_as(("Quantity", draft.quantity), ("GMV", draft.gmv))
-    return f"Price per share: {money(price)}" + (f" · {read}" if read else "")
+def _checked_gmv(gmv: Decimal) -> Decimal:
+    if not 0 < gmv <= MAX_GMV:
+        raise NotAnAmount(f"Quantity × price has to be above zero and at most {MAX_GMV:,}.")
+    return gmv
+
+
+def _exponent(value: Decimal) -> int:
+    exponent = value.normalize().as_tuple().exponent
+    return exponent if isinstance(exponent, int) else 0
 
 
 def read_as(*typed: tuple[str, str]) -> str:

@@ -1,12 +1,14 @@
 """A submitted trade form: the state of its view becomes a ticket, or a sentence per bad field."""
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any, TypeVar
 
 from app.errors import BadFields
 from app.forms import fields
 from app.forms.numbers import NotAnAmount, parse_amount, parse_quantity, plain
-from app.forms.text import NotAName, name_key, parse_note, parse_portfolio, parse_symbol
+from app.forms.price import resolve_gmv
+from app.forms.text import NotAName, parse_note, parse_portfolio, parse_symbol
 from app.forms.ticket import MAX_GMV, MAX_PRICE, MAX_QUANTITY, MIN_AMOUNT, Draft, Side, Ticket
 
 State = Mapping[str, Any]
@@ -20,11 +22,12 @@ def read_draft(state: State) -> Draft:
     return Draft(
         symbol=_entry(state, fields.SYMBOL),
         quantity=_entry(state, fields.QUANTITY),
+        price=_entry(state, fields.PRICE),
         gmv=_entry(state, fields.GMV),
         side=_entry(state, fields.SIDE),
         portfolio=portfolio,
         note=_entry(state, fields.NOTE),
-        new_portfolio=marked or (portfolio != "" and _entry(state, fields.PORTFOLIO_OK) == portfolio),
+        new_portfolio=marked,
     )
 
 
@@ -33,27 +36,32 @@ def parse_draft(draft: Draft) -> Ticket:
     reading = _Reading()
     symbol = reading.field(fields.SYMBOL, parse_symbol, draft.symbol)
     quantity = reading.field(fields.QUANTITY, lambda text: parse_quantity(text, MAX_QUANTITY), draft.quantity)
-    gmv = reading.field(fields.GMV, lambda text: parse_amount(text, MAX_GMV), draft.gmv)
+    price, typed_gmv = reading.amount(fields.PRICE, draft.price), reading.amount(fields.GMV, draft.gmv)
+    gmv = reading.gmv(draft, quantity, price, typed_gmv)
     side = reading.field(fields.SIDE, _side, draft.side)
     portfolio = reading.field(fields.PORTFOLIO, parse_portfolio, draft.portfolio)
     note = reading.field(fields.NOTE, parse_note, draft.note)
     if symbol is None or quantity is None or gmv is None or side is None or portfolio is None or note is None:
         raise BadFields(reading.faults)
-    ticket = Ticket(symbol, quantity, gmv, side, portfolio, note, draft.new_portfolio)
+    ticket = Ticket(
+        symbol=symbol,
+        quantity=quantity,
+        gmv=gmv,
+        side=side,
+        portfolio=portfolio,
+        note=note,
+        new_portfolio=draft.new_portfolio,
+        typed_price=price,
+        is_gmv_typed=typed_gmv is not None,
+    )
     _check_price(ticket)
     return ticket
 
 
-def answers(state: State, ticket: Ticket) -> list[str]:
-    """Return what was ticked about this ticket: exactly this price, this portfolio."""
-    price, portfolio = fields.PRICE_OK_PREFIX + plain(ticket.price), ticket.portfolio
-    ticked = [price] if _entry(state, price) else []
-    return [*ticked, about_portfolio(portfolio)] if ticket.new_portfolio else ticked
-
-
-def about_portfolio(name: str) -> str:
-    """Return how a form remembers that this portfolio may be opened."""
-    return f"{fields.PORTFOLIO_OK}:{name_key(name)}"
+def answers(state: State) -> list[str]:
+    """Return the ids of the questions that were answered with a tick."""
+    asked = (block_id for block_id in state if block_id.startswith(fields.QUESTION_PREFIXES))
+    return [block_id for block_id in asked if _entry(state, block_id)]
 
 
 class _Reading:
@@ -67,12 +75,36 @@ class _Reading:
             self.faults[block_id] = str(fault)
             return None
 
+    def amount(self, block_id: str, text: str) -> Decimal | None:
+        """Return a price or a GMV, None where it is empty or bad."""
+        largest = MAX_PRICE if block_id == fields.PRICE else MAX_GMV
+        return (
+            self.field(block_id, lambda typed: parse_amount(typed, largest), text) if text.strip() else None
+        )
+
+    def gmv(
+        self, draft: Draft, quantity: Decimal | None, price: Decimal | None, gmv: Decimal | None
+    ) -> Decimal | None:
+        """Return the GMV that the amounts make; a fault is that of the GMV where one was typed."""
+        if not (draft.price.strip() or draft.gmv.strip()):
+            self.faults[fields.PRICE] = "Enter a price per share or a GMV."
+            return None
+        if quantity is None or not self.faults.keys().isdisjoint((fields.PRICE, fields.GMV)):
+            return None
+        block_id = fields.PRICE if gmv is None else fields.GMV
+        return self.field(block_id, lambda _: resolve_gmv(quantity, price, gmv), "")
+
+
+def amount_block(ticket: Ticket) -> str:
+    """Return the block of the typed amount, where a fault of the price or the GMV is said."""
+    return fields.GMV if ticket.is_gmv_typed else fields.PRICE
+
 
 def _check_price(ticket: Ticket) -> None:
     if not MIN_AMOUNT <= ticket.price <= MAX_PRICE:
         limits = f"{plain(MIN_AMOUNT)} to {MAX_PRICE:,}"
         sentence = f"GMV / quantity makes a price per share of {plain(ticket.price)}; {limits} can be traded."
-        raise BadFields({fields.GMV: sentence})
+        raise BadFields({amount_block(ticket): sentence})
 
 
 def _side(text: str) -> Side:

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 
+from app.forms import fields
 from app.forms.ticket import MAX_NOTE_CHARACTERS, MAX_PORTFOLIO_CHARACTERS, MAX_SYMBOL_CHARACTERS
 from app.forms.typing import unquoted, without_quotes
 
@@ -33,7 +34,7 @@ def parse_symbol(text: str) -> str:
 def parse_portfolio(text: str) -> str:
     """Return a portfolio's name, trimmed and NFC-normalised; raises `NotAName`."""
     name = without_quotes(unicodedata.normalize("NFC", text))
-    if not name_key(name).strip():
+    if not name_key(name).strip() or name == fields.NO_CHOICE:
         raise NotAName("Choose a portfolio, or type the name of a new one.")
     if len(name) > MAX_PORTFOLIO_CHARACTERS:
         raise NotAName(f"A portfolio's name has at most {MAX_PORTFOLIO_CHARACTERS} characters.")

@@ -24,7 +24,9 @@ class Side(StrEnum):
 
 @dataclass(frozen=True)
 class Draft:
-    """Entries of a form as texts; an empty one is not filled in. `new_portfolio`: it was said to be new.
+    """Entries of a form as texts; an empty one is not filled in. `new_portfolio`: it was chosen as a new one.
+
+    `price` is per share; either it or the GMV is filled in, or both where they agree.
 
     `read_as` is no entry: it says how numbers were read that could be read in two ways.
     """
@@ -36,12 +38,16 @@ class Draft:
     portfolio: str = ""
     note: str = ""
     new_portfolio: bool = False
+    price: str = ""
     read_as: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
 class Ticket:
-    """A trade to be recorded. Quantity in units of the instrument; GMV is their gross market value."""
+    """A trade to be recorded. Quantity in units of the instrument; GMV is their gross market value.
+
+    `typed_price` is the price per share where one was typed; `is_gmv_typed` says whether the GMV was.
+    """
 
     symbol: str
     quantity: Decimal
@@ -50,6 +56,8 @@ class Ticket:
     portfolio: str
     note: str = ""
     new_portfolio: bool = False
+    typed_price: Decimal | None = field(default=None, compare=False)
+    is_gmv_typed: bool = field(default=True, compare=False)
 
     @property
     def price(self) -> Decimal:
@@ -61,12 +69,25 @@ class Ticket:
         return Draft(
             symbol=self.symbol,
             quantity=plain(self.quantity),
-            gmv=plain(self.gmv),
+            price="" if self.typed_price is None else plain(self.typed_price),
+            gmv=plain(self.gmv) if self.is_gmv_typed else "",
             side=self.side.value,
             portfolio=self.portfolio,
             note=self.note,
             new_portfolio=self.new_portfolio,
         )
+
+
+@dataclass(frozen=True)
+class Holding:
+    """What a portfolio holds of a symbol: signed units, their average cost in the portfolio's currency.
+
+    `rate`: what one unit of the instrument's currency is worth in the portfolio's.
+    """
+
+    quantity: Decimal = Decimal(0)
+    average_cost: Decimal = Decimal(0)
+    rate: Decimal = Decimal(1)
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,9 @@ def register(app: App, desk: Desk, forms: OpenForms) -> None:
         ack()
 
     app.view(fields.TRADE_FORM)(guarded(submitted, _laid_over_the_form, _refusal))
+    app.action({"block_id": fields.SYMBOL, "action_id": fields.ACTION})(amount_typed)
     app.action(fields.QUANTITY_ACTION)(amount_typed)
+    app.action(fields.PRICE_ACTION)(amount_typed)
     app.action(fields.GMV_ACTION)(amount_typed)
     app.action(ANY)(nothing_to_do)
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
@@ -11,12 +12,17 @@ import httpx
 
 from app.config import Settings, is_loopback
 from app.errors import NotPlaced, OmsError, OutcomeUnknown
-from app.forms.ticket import Ticket, Trade
+from app.forms.instruments import Instrument
+from app.forms.price import Quote
+from app.forms.ticket import Holding, Ticket, Trade
 from app.oms_client.person import Person
 from app.oms_client.wire import (
     error_from,
-    live_price,
+    holding_from_json,
+    instruments_from_json,
     may_trade,
+    own_trades,
+    quote_from_json,
     ticket_to_json,
     trade_from_json,
     turned_away,
@@ -83,8 +89,8 @@ class OmsClient:
         trade = _first_trade(trades)
         return trade.price if trade else None
 
-    def quoted_price(self, person: Person, symbol: str, *, request_id: str) -> Decimal | None:
-        """Return the mid, else the last price of the symbol's quote while it is live, None without one."""
+    def quote(self, person: Person, symbol: str, *, request_id: str) -> Quote | None:
+        """Return the symbol's newest quote, None without one."""
         headers = _headers(person, request_id)
         try:
             answer = self._http.get(f"/api/v1/quotes/{quote(symbol, safe='')}", headers=headers)
@@ -92,19 +98,50 @@ class OmsClient:
             raise OmsError(f"No answer: {type(fault).__name__}.") from None
         if refusal := turned_away(answer.status_code, answer.content, answer.headers.get("Retry-After", "")):
             raise refusal
-        return live_price(answer.content) if answer.status_code == 200 else None
+        return quote_from_json(answer.content) if answer.status_code == 200 else None
 
     def portfolio_named(self, person: Person, name: str, *, request_id: str) -> str | None:
-        """Return the name as the books have it, None if the person sees no trade in such a portfolio."""
-        trades = self._get(person, "/api/v1/trades", {"portfolio": name, "limit": "1"}, request_id)
-        trade = _first_trade(trades)
-        return trade.portfolio if trade else None
+        """Return the name as the books have it, None if the person sees no such portfolio."""
+        found = self._get(person, f"/api/v1/portfolio/{quote(name, safe='')}", {}, request_id, absent=None)
+        known = found.get("portfolio_name") if isinstance(found, dict) else None
+        return known if isinstance(known, str) else None
+
+    def holding(self, person: Person, portfolio: str, symbol: str, *, request_id: str) -> Holding:
+        """Return what a portfolio holds of a symbol: nothing, where either is not known."""
+        path = f"/api/v1/positions/{quote(portfolio, safe='')}/{quote(symbol, safe='')}"
+        found = self._get(person, path, {}, request_id, absent=None)
+        try:
+            return Holding() if found is None else holding_from_json(found)
+        except (KeyError, TypeError, ValueError):
+            raise OmsError("The OMS answered a position that cannot be read.") from None
+
+    def own_trades(self, person: Person, ticket: Ticket, *, since: datetime, request_id: str) -> list[Trade]:
+        """Return the person's trades of the ticket's symbol, side and portfolio since then, newest first."""
+        wanted = {"portfolio": ticket.portfolio, "symbol": ticket.symbol, "side": ticket.side.value}
+        moment = since.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        rows = self._get(person, "/api/v1/trades", wanted | {"from": moment, "limit": "100"}, request_id)
+        return own_trades(rows, person.actor)
+
+    def is_listed(self, person: Person, symbol: str, *, request_id: str) -> bool:
+        """Whether a symbol is an instrument whose terms were set."""
+        found = self._get(
+            person, f"/api/v1/instruments/{quote(symbol, safe='')}", {}, request_id, absent=None
+        )
+        return isinstance(found, dict) and found.get("listed") is True
+
+    def instruments(self, person: Person, part: str, *, limit: int, request_id: str) -> list[Instrument]:
+        """Return listed instruments whose symbol or name holds this part, in the order of symbols."""
+        wanted = {"limit": str(limit)} | ({"q": part} if part else {})
+        rows = self._get(person, "/api/v1/instruments", wanted, request_id)
+        return instruments_from_json(rows)
 
     def portfolios(self, person: Person, query: str, *, limit: int, request_id: str) -> list[str]:
         """Return names of portfolios that the person may see and that match what was typed."""
         wanted = {"limit": str(limit)} | ({"q": query} if query else {})
         names = self._get(person, "/api/v1/portfolios", wanted, request_id)
-        return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+        if not isinstance(names, list):
+            raise OmsError("The OMS answered something that is no list.")
+        return [name for name in names if isinstance(name, str)]
 
     def may_trade(self, person: Person, *, request_id: str) -> bool:
         """Whether the person's role lets them trade; raises `NotAllowed` if they are not let in at all."""
@@ -121,13 +158,18 @@ class OmsClient:
         """Give the connections back."""
         self._http.close()
 
-    def _get(self, person: Person, path: str, params: Mapping[str, str], request_id: str) -> Any:
+    def _get(
+        self, person: Person, path: str, params: Mapping[str, str], request_id: str, **absent: Any
+    ) -> Any:
+        """Return the answer's JSON, or `absent`, where that is given, for what is not there (404, 422)."""
         try:
             answer = self._http.get(path, params=dict(params), headers=_headers(person, request_id))
         except httpx.HTTPError as fault:
             raise OmsError(f"No answer: {type(fault).__name__}.") from None
         if refusal := turned_away(answer.status_code, answer.content, answer.headers.get("Retry-After", "")):
             raise refusal
+        if absent and answer.status_code in (404, 422):
+            return absent["absent"]
         if answer.status_code != 200:
             raise OmsError(f"The OMS answered {answer.status_code}.")
         try:

@@ -15,14 +15,14 @@ from app.errors import (
     Refused,
     TooManyRequests,
 )
+from app.forms.instruments import Instrument
 from app.forms.numbers import plain
-from app.forms.ticket import Ticket, Trade
+from app.forms.price import Quote
+from app.forms.ticket import Holding, Ticket, Trade
 
 Json = dict[str, Any]
 NOTHING_RECORDED = ("/not-placed", "/unavailable")  # kinds of 503 that say so
 KEY_TAKEN = "/idempotency-key-reused"
-SIMULATED = "simulated"
-LIVE_SECONDS = 60.0  # as the OMS calls a mark stale
 LONGEST_WAIT_SECONDS = 3600
 
 # Kinds of 403. One that is not of the OMS, or that it has no kind for, is a matter of the bot's key.
@@ -66,6 +66,33 @@ def trade_from_json(values: Json) -> Trade:
     )
 
 
+def holding_from_json(values: Json) -> Holding:
+    """Read a position; raises KeyError, ValueError or TypeError when it is none."""
+    rate = values.get("fx_rate")
+    held = (amount(values["quantity"]), amount(values["avg_cost"]))
+    return Holding(*held, Decimal(1) if rate is None else amount(rate))
+
+
+def instruments_from_json(rows: Any) -> list[Instrument]:
+    """Read instruments; raises OmsError for no list of them."""
+    try:
+        return [Instrument(str(row["symbol"]), str(row.get("name") or "")) for row in rows]
+    except (AttributeError, KeyError, TypeError):
+        raise OmsError("The OMS answered instruments that cannot be read.") from None
+
+
+def own_trades(rows: Any, actor: str) -> list[Trade]:
+    """Read the trades that this person placed and that still count; raises OmsError for no list of trades."""
+    try:
+        return [
+            trade_from_json(row)
+            for row in rows
+            if row["actor"] == actor and not row.get("reversed_by") and not row.get("reverses")
+        ]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise OmsError("The OMS answered trades that cannot be read.") from None
+
+
 def amount(value: Any) -> Decimal:
     """Return an amount of the OMS's answer exactly; raises ValueError or TypeError for what is none."""
     if not isinstance(value, str):
@@ -79,17 +106,12 @@ def amount(value: Any) -> Decimal:
     return number
 
 
-def live_price(body: bytes) -> Decimal | None:
-    """Return the mid, else the last price of a quote that is not old, None for whatever is no such quote.
-
-    A made-up price says nothing about what a trade elsewhere was done at.
-    """
+def quote_from_json(body: bytes) -> Quote | None:
+    """Return a quote with its mid, else its last price, None for whatever has neither."""
     try:
         values = json.loads(body)
-        if values["source"] == SIMULATED:
-            return None
         price = amount(values["mid"] or values["last"])
-        return price if price > 0 and float(values["age_seconds"]) <= LIVE_SECONDS else None
+        return Quote(price, float(values["age_seconds"]), str(values["source"])) if price > 0 else None
     except (KeyError, TypeError, ValueError):
         return None
 

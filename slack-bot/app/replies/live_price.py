@@ -1,4 +1,4 @@
-"""The price per share, shown while quantity and GMV are being typed."""
+"""Matching instruments, price, GMV and quote, shown while symbol and amounts are being typed."""
 
 import logging
 import threading
@@ -8,16 +8,17 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from app.blocks.trade_form import shown_price_line, with_price_line
-from app.errors import SlackError
-from app.forms.price import price_line
+from app.blocks.trade_form import MarketFacts, form_lines, shown_lines, with_lines
+from app.errors import OmsError, SlackError, named
 from app.forms.submission import read_draft
+from app.forms.text import NotAName, parse_symbol
 from app.replies.desk import Desk
 from app.replies.origin import Origin
 
 log = logging.getLogger(__name__)
 
 REMEMBERED = 1000
+MAX_MATCHES = 20
 
 
 @dataclass(eq=False)
@@ -80,12 +81,16 @@ def show_price(desk: Desk, forms: OpenForms, origin: Origin, view_id: str) -> No
     form = forms.get(view_id)
     while not desk.stopping.is_set():
         with form.lock:
-            left = form.active_at + desk.waits.typing_pause - time.monotonic()
-            if left <= 0:
+            left, view = _pause_left(desk, form), form.view
+        if left > 0:
+            desk.stopping.wait(left)
+            continue
+        facts = _market_facts(desk, origin, view)  # a keystroke does not wait for the OMS
+        with form.lock:
+            if _pause_left(desk, form) <= 0:
                 form.waited_for = False
-                _draw(desk, form, origin)
+                _draw(desk, form, origin, facts)
                 return
-        desk.stopping.wait(left)
 
 
 def not_waited_for(forms: OpenForms, view_id: str) -> None:
@@ -95,17 +100,38 @@ def not_waited_for(forms: OpenForms, view_id: str) -> None:
         form.waited_for = False
 
 
-def _draw(desk: Desk, form: OpenForm, origin: Origin) -> None:
+def _pause_left(desk: Desk, form: OpenForm) -> float:
+    return form.active_at + desk.waits.typing_pause - time.monotonic()
+
+
+def _market_facts(desk: Desk, origin: Origin, view: dict[str, Any] | None) -> MarketFacts:
+    """Return the quote of the symbol in a view, and the instruments that match what is typed there."""
+    typed = read_draft(view["state"]["values"]).symbol.strip() if view else ""
+    if not typed:
+        return MarketFacts()
+    person, request_id = origin.person, origin.request_id
+    try:
+        found = desk.oms.instruments(person, typed, limit=MAX_MATCHES, request_id=request_id)
+        quote = desk.oms.quote(person, parse_symbol(typed), request_id=request_id)
+    except NotAName:
+        return MarketFacts(None, found)
+    except OmsError as fault:
+        log.info("No quote", extra={"request_id": request_id, "fault": named(fault)})
+        return MarketFacts()
+    return MarketFacts(quote, found)
+
+
+def _draw(desk: Desk, form: OpenForm, origin: Origin, facts: MarketFacts) -> None:
     view, form.view = form.view, None
     if view is None:
         return
     draft = read_draft(view["state"]["values"])
-    # With a redraw of ours since, Slack's copy of the line is old: compare with nothing then.
-    if not form.newer_hash and shown_price_line(view) == price_line(draft):
+    # With a redraw of ours since, Slack's copy of the lines is old: compare with nothing then.
+    if not form.newer_hash and shown_lines(view) == form_lines(draft, facts):
         return
     known = form.latest(str(view.get("hash", "")))
     try:
-        new = desk.slack.update_view(str(view["id"]), with_price_line(view, draft), known)
+        new = desk.slack.update_view(str(view["id"]), with_lines(view, draft, facts), known)
     except SlackError as fault:
         log.info("Price line not renewed", extra={"request_id": origin.request_id, "fault": str(fault)})
         return

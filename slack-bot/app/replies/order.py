@@ -4,10 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.forms import fields
 from app.forms.context import FormContext
-from app.forms.numbers import plain
-from app.forms.submission import about_portfolio, answers, parse_draft, read_draft
+from app.forms.submission import answers, parse_draft, read_draft
 from app.forms.text import name_key
 from app.forms.ticket import Ticket, Trade
 from app.replies.origin import Origin
@@ -28,15 +26,9 @@ class Order:
         """The idempotency key: team, root view and attempt."""
         return f"{self.origin.person.team}:{self.root_view_id}:{self.context.attempt}"
 
-    @property
-    def price_confirmed(self) -> bool:
-        """Whether the person said in this form that exactly this price is meant."""
-        return fields.PRICE_OK_PREFIX + plain(self.ticket.price) in self.context.confirmed
-
-    @property
-    def portfolio_confirmed(self) -> bool:
-        """Whether the person said in this form that this portfolio may be opened."""
-        return about_portfolio(self.ticket.portfolio) in self.context.confirmed
+    def is_confirmed(self, question_id: str) -> bool:
+        """Whether the person answered exactly this question with yes in this form."""
+        return question_id in self.context.confirmed
 
     def became(self, trade: Trade) -> bool:
         """Whether a trade of the ledger is what was ordered here, and not what stood in the form before."""
@@ -56,7 +48,7 @@ def read_order(origin: Origin, view: Mapping[str, Any]) -> Order:
     return Order(
         origin=origin,
         ticket=ticket,
-        context=context.confirming(*answers(state, ticket)),
+        context=context.confirming(*answers(state)),
         view_id=str(view["id"]),
         root_view_id=str(view.get("root_view_id") or view["id"]),
     )

@@ -1,16 +1,19 @@
 """How a submission ends, as it is shown in time (the delivery's answer) and late (a redrawn form)."""
 
+from collections.abc import Sequence
+
 from app.blocks.text import Json
-from app.blocks.trade_form import asking_form, doubts_text, trade_form
+from app.blocks.trade_form import asking_form, question_text, trade_form
 from app.blocks.views import placed as placed_view
 from app.blocks.views import traded_before as traded_before_view
 from app.errors import OmsError, Refused
 from app.forms import fields
 from app.forms.context import FormContext
+from app.forms.questions import Question
+from app.forms.submission import amount_block
 from app.forms.ticket import Ticket, Trade
 from app.replies import sentences
 from app.replies.claims import Outcome
-from app.replies.doubts import Doubts
 
 
 def placed(trade: Trade, user: str, context: FormContext) -> Outcome:
@@ -24,19 +27,18 @@ def traded_before(told: str, context: FormContext) -> Outcome:
     return Outcome(update(view), view, placed=True)
 
 
-def asked(ticket: Ticket, context: FormContext, doubts: Doubts) -> Outcome:
-    """The price is implausible, or the portfolio new: the form asks whether that is meant."""
-    new = doubts.portfolio_is_unknown
-    said = doubts_text(ticket, doubts.price, new_portfolio=new)
-    view = asking_form(ticket, context, doubts.price, new_portfolio=new)
-    return _redrawn(view, f"{said}\nThis was not sent. {sentences.AGAIN}")
+def asked(ticket: Ticket, context: FormContext, questions: Sequence[Question]) -> Outcome:
+    """Something about the trade is doubtful: the form asks whether it is meant."""
+    reasons = "\n".join(map(question_text, questions))
+    view = asking_form(ticket, context, questions)
+    return _redrawn(view, f"{reasons}\nThis was not sent. {sentences.AGAIN}")
 
 
 def failed(fault: OmsError, ticket: Ticket, context: FormContext, request_id: str) -> Outcome:
     """Nothing was recorded: the fields that are to blame, else a sentence; entries stay."""
     sentence = sentences.not_placed(fault, request_id, earlier_unknown=context.unsettled)
     redrawn = _redrawn(trade_form(ticket.draft(), context, sentence), sentence)
-    blamed = _blamed_fields(fault)
+    blamed = _blamed_fields(fault, ticket)
     if not blamed:
         return redrawn
     return Outcome({"response_action": "errors", "errors": blamed}, redrawn.view, notice=sentence)
@@ -64,8 +66,10 @@ def _redrawn(view: Json, notice: str) -> Outcome:
     return Outcome(update(view), view, notice=notice)
 
 
-def _blamed_fields(fault: OmsError) -> dict[str, str]:
-    """Return a sentence per block, if the OMS blames fields of the form only."""
+def _blamed_fields(fault: OmsError, ticket: Ticket) -> dict[str, str]:
+    """Return a sentence per block, if the OMS blames fields of the form only. What it says of the price or
+    the GMV stands at the one that was typed.
+    """
     if not isinstance(fault, Refused):
         return {}
     blamed: dict[str, str] = {}
@@ -73,5 +77,7 @@ def _blamed_fields(fault: OmsError) -> dict[str, str]:
         block_id = fields.of_oms(problem.field)
         if block_id is None:
             return {}
+        if block_id in (fields.PRICE, fields.GMV):
+            block_id = amount_block(ticket)
         blamed[block_id] = f"{blamed.get(block_id, '')} {problem.message or sentences.NO_REASON}".strip()
     return blamed

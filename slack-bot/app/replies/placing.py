@@ -12,7 +12,7 @@ from app.forms.ticket import Trade
 from app.replies import outcomes, sentences
 from app.replies.claims import Outcome, Submission
 from app.replies.desk import Desk
-from app.replies.doubts import doubts_about
+from app.replies.doubts import list_questions
 from app.replies.order import Order
 
 log = logging.getLogger(__name__)
@@ -36,11 +36,11 @@ def carry_out(desk: Desk, order: Order, submission: Submission) -> None:
 def _place(desk: Desk, order: Order, submission: Submission) -> Outcome:
     request_id = order.origin.request_id
     try:
-        doubts = doubts_about(desk, order)
-        if (doubts or order.context.unsettled) and (trade := _find(desk, order)):
+        questions = list_questions(desk, order)
+        if (questions or order.context.unsettled) and (trade := _find(desk, order)):
             return _told_again(desk, order, trade)
-        if doubts:
-            return outcomes.asked(order.ticket, order.context, doubts)
+        if questions:
+            return outcomes.asked(order.ticket, order.context, questions)
         result = desk.oms.place(order.origin.person, order.ticket, key=order.key, request_id=request_id)
     except OutcomeUnknown as fault:
         log.warning("Outcome not known", extra={"request_id": request_id, "fault": str(fault)})

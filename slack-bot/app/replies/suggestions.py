@@ -1,22 +1,23 @@
-"""The choices of the portfolio field while it is typed in: in time, or none."""
+"""The choices of the portfolio field while it is typed in: in time, or why there is none."""
 
 import logging
 from concurrent.futures import TimeoutError as FutureTimeout
 
-from app.blocks.options import portfolio_options
+from app.blocks.options import name_fault, no_choice, portfolio_options
 from app.blocks.text import OPTIONS_AT_MOST, Json
-from app.errors import BotError, OmsError, Saturated, named
+from app.errors import BotError, NotAllowed, OmsError, Saturated, TooManyRequests, named
 from app.replies.desk import Desk
 from app.replies.origin import Origin
 
 log = logging.getLogger(__name__)
 
-
-NONE: Json = {"options": []}
+NO_ANSWER = "The trading system does not answer. Please try again."
+NOT_ALLOWED = "You are not allowed to see portfolios here."
+BUSY = "Too many requests at the moment. Please try again."
 
 
 def suggest_portfolios(desk: Desk, origin: Origin, typed: str) -> Json:
-    """Return at most 100 choices for what was typed, none when the OMS does not answer in time."""
+    """Return at most 100 choices for what was typed, or why there is none: the OMS is given little time."""
     request_id = origin.request_id
     try:
         future = desk.suggesting.submit(request_id, _look_up, desk, origin, typed)
@@ -24,7 +25,17 @@ def suggest_portfolios(desk: Desk, origin: Origin, typed: str) -> Json:
     except (OmsError, Saturated, FutureTimeout) as fault:
         said = named(fault) if isinstance(fault, BotError) else type(fault).__name__
         log.warning("No suggestions", extra={"request_id": request_id, "fault": said})
-        return NONE
+        return no_choice(name_fault(typed) if typed.strip() and name_fault(typed) else _reason(fault))
+
+
+def _reason(fault: Exception) -> str:
+    match fault:
+        case NotAllowed():
+            return NOT_ALLOWED
+        case TooManyRequests() | Saturated():
+            return BUSY
+        case _:
+            return NO_ANSWER
 
 
 def _look_up(desk: Desk, origin: Origin, typed: str) -> Json:

@@ -27,9 +27,11 @@ export function toggleDesk() {
   fill(desk,
     el("header", { class: "panel-head" }, el("h2", {}, "Desk"),
       el("button", { type: "button", class: "icon", "aria-label": "Close desk", onclick: toggleDesk }, "×")),
+    el("p", { id: "desk-age", class: "faint", "data-testid": "desk-age" }),
     el("p", { id: "desk-problem", class: "bad", role: "status" }),
     el("section", { id: "desk-orders", "data-testid": "desk-orders" }),
-    el("section", { id: "desk-positions", "data-testid": "desk-positions" }));
+    el("section", { id: "desk-positions", "data-testid": "desk-positions" }),
+    el("section", { id: "desk-portfolios", "data-testid": "desk-portfolios" }));
   desk.querySelector("button").focus();
   look();
 }
@@ -47,7 +49,7 @@ async function look() {
   const question = asked;
   shownFor = store.user;
   if (!document.hidden) {
-    const told = await ask("desk", { user: shownFor }).catch((error) => ({ orders: [], positions: [], more: [], problem: error.message }));
+    const told = await ask("desk", { user: shownFor }).catch((error) => ({ orders: [], positions: [], portfolios: [], more: [], problem: error.message }));
     if (question !== asked) return;
     show(told);
   }
@@ -60,14 +62,29 @@ document.addEventListener("visibilitychange", () => {
   look();
 });
 
-function show({ orders, positions, more, problem }) {
+// When the OMS answered last, and how long ago that is.
+let readAt = null;
+function showAge() {
+  const age = byId("desk-age");
+  if (!age || !readAt) return;
+  const seconds = Math.max(0, Math.round((Date.now() - readAt) / 1000));
+  age.textContent = `As of ${readAt.toLocaleTimeString("en-GB")}, ${seconds} s ago.`;
+}
+setInterval(() => byId("desk").hidden || showAge(), 1000);
+
+function show({ orders, positions, portfolios, more, problem }) {
   byId("desk-problem").textContent = problem;
+  if (!problem) readAt = new Date();
+  showAge();
   fill(byId("desk-orders"), el("h3", {}, "Working orders"),
     orders.length ? orderTable(orders) : nothing(problem, "None."),
     more.includes("orders") && el("p", { class: "faint" }, `The newest ${orders.length} are shown; there are more.`));
   fill(byId("desk-positions"), el("h3", {}, "Positions"),
     positions.length ? positionTable(positions) : nothing(problem, "None."),
     more.includes("positions") && el("p", { class: "faint" }, `The first ${positions.length} are shown; there are more.`));
+  fill(byId("desk-portfolios"), el("h3", {}, "Portfolios"),
+    portfolios.length ? portfolioTable(portfolios, positions, more.includes("positions")) : nothing(problem, "None."),
+    more.includes("portfolios") && el("p", { class: "faint" }, `The first ${portfolios.length} are shown; there are more.`));
 }
 
 const nothing = (problem, text) => el("p", { class: "faint" }, problem ? "Not known." : text);
@@ -86,13 +103,33 @@ function orderTable(orders) {
 
 function positionTable(positions) {
   return table(["Symbol", "Quantity", "Average cost", "Mark", "Unrealised"], [1, 2, 3, 4], byPortfolio(positions).map(([name, rows]) => [
-    `${name} · unrealised ${signed(rounded(total(rows)))} ${rows[0].base_currency}`, rows.map((row) => ({
+    `${name} · unrealised ${signed(rounded(sum(rows, "unrealized_pnl")))} ${rows[0].base_currency}`, rows.map((row) => ({
       cells: [row.product ? `${row.symbol} ${row.product}` : row.symbol, grouped(row.quantity), grouped(rounded(row.avg_cost)),
         [grouped(rounded(row.mark)), row.mark_is_stale && el("small", {}, "stale")],
         el("span", { class: row.unrealized_pnl.startsWith("-") ? "bad" : "good" }, signed(rounded(row.unrealized_pnl)))],
     })),
   ]));
 }
+
+// Cash, the positions' value and unrealised P&L, a row for each portfolio and a total for each currency.
+function portfolioTable(portfolios, positions, isCut) {
+  const currencies = [...new Set(portfolios.map((one) => one.base_currency))].sort();
+  return table(["Portfolio", "Cash", "Positions", "Unrealised", "Total"], [1, 2, 3, 4], currencies.map((currency) => {
+    const rows = portfolios.filter((one) => one.base_currency === currency).map((one) => {
+      const held = positions.filter((position) => position.portfolio_name === one.portfolio_name);
+      return { name: one.portfolio_name, cash: Number(one.cash), value: sum(held, "market_value"), pnl: sum(held, "unrealized_pnl") };
+    });
+    const total = { name: `Total ${currency}`, cash: sum(rows, "cash"), value: sum(rows, "value"), pnl: sum(rows, "pnl") };
+    return [currency, [...rows, ...(rows.length > 1 ? [total] : [])].map(({ name, cash, value, pnl }) => ({
+      class: name === total.name ? "total" : null,
+      cells: [name, cents(cash), ...(isCut ? ["not known", "not known", "not known"]
+        : [cents(value), el("span", { class: pnl < 0 ? "bad" : "good" }, signed(rounded(pnl))), cents(cash + value)])],
+    }))];
+  }));
+}
+
+const sum = (rows, fact) => rows.reduce((total, row) => total + Number(row[fact]), 0);
+const cents = (value) => grouped(rounded(value));
 
 function byPortfolio(rows) {
   const groups = new Map();
@@ -119,7 +156,6 @@ function rounded(amount) {
   return value.toLocaleString("en-US", { ...places, useGrouping: false });
 }
 
-const total = (rows) => rows.reduce((sum, row) => sum + Number(row.unrealized_pnl), 0);
 const side = (text) => el("span", { class: text === "BUY" ? "good" : "bad" }, text);
 const signed = (amount) => (amount.startsWith("-") || /^[0.]*$/.test(amount) ? grouped(amount) : `+${grouped(amount)}`);
 const grouped = (amount) => amount.replace(/^-?\d+/, (whole) => whole.replace(/\d(?=(\d{3})+$)/g, "$&,"));

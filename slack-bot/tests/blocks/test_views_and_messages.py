@@ -9,21 +9,18 @@ from app.blocks import views
 from app.blocks.messages import HELP, USAGE, confirmation, confirmation_lines, notice, time_of, with_reference
 from app.blocks.options import portfolio_options
 from app.blocks.text import SECTION_CHARACTERS, cut, escape, section
-from app.blocks.trade_form import (
-    asking_form,
-    portfolio_question,
-    price_question,
-    shown_price_line,
-    trade_form,
-    with_price_line,
-)
+from app.blocks.trade_form import asking_form, question_blocks, shown_lines, trade_form, with_lines
 from app.forms.context import FormContext
+from app.forms.questions import portfolio_question, price_question, symbol_question
 from app.forms.ticket import Draft
 from tests import factories
 from tests.limits import check_element, check_message, check_options, check_view
+from tests.reading import questions_of, reasons_of
 
 CONTEXT = FormContext("C0123456789", 3)
-ASKING = asking_form(factories.ticket(gmv=Decimal("0.1")), CONTEXT, "Odd.", new_portfolio=False)
+ODD = factories.ticket(gmv=Decimal("0.1"))
+PRICE = price_question(ODD, "Odd.")
+SYMBOL = symbol_question("AAPL", [])
 LARGEST = Draft("A" * 20, "1000000", "100000000", "SELL", "<!channel> & " + "x" * 87, "n" * 500)
 NASTY = factories.trade(
     portfolio="<!channel> & *_~`" * 5 + "x" * 15, symbol="A&B", quantity=Decimal("123456.12345678")
@@ -38,18 +35,30 @@ def options_of(answer):
 @pytest.mark.parametrize("banner", ["", "b" * 5000])
 def test_the_form_is_one_that_slack_takes(draft, banner):
     check_view(trade_form(draft, CONTEXT, banner))
-    check_view(trade_form(draft, CONTEXT, banner, [price_question(Decimal("0.00000001"))]))
-    check_view(trade_form(draft, CONTEXT, banner, [portfolio_question("p" * 100)]))
+    check_view(trade_form(draft, CONTEXT, banner, question_blocks(PRICE)))
+    check_view(
+        trade_form(draft, CONTEXT, banner, question_blocks(portfolio_question("p" * 100, ["q" * 100])))
+    )
 
 
 def test_the_fields_of_the_form_are_never_renamed():
     ids = [block.get("block_id") for block in trade_form(Draft(), CONTEXT)["blocks"]]
-    assert ids == ["symbol", "quantity", "gmv", "price_line", "side", "portfolio", "note"]
+    assert ids == [
+        "symbol",
+        "symbol_line",
+        "quantity",
+        "price",
+        "gmv",
+        "price_line",
+        "side",
+        "portfolio",
+        "note",
+    ]
 
 
-@pytest.mark.parametrize("block", [1, 2])
+@pytest.mark.parametrize("block", [2, 3, 4])
 def test_amounts_are_number_inputs_that_take_decimals_with_limits_as_strings(block):
-    element = trade_form(Draft(quantity="0.5", gmv="1"), CONTEXT)["blocks"][block]["element"]
+    element = trade_form(Draft(quantity="0.5", price="2", gmv="1"), CONTEXT)["blocks"][block]["element"]
     assert element["type"] == "number_input"
     assert element["is_decimal_allowed"] is True
     assert all(isinstance(element[name], str) for name in ("min_value", "max_value", "initial_value"))
@@ -57,31 +66,49 @@ def test_amounts_are_number_inputs_that_take_decimals_with_limits_as_strings(blo
 
 def test_a_question_keeps_the_entries_and_says_why_it_asks():
     ticket = factories.ticket(gmv=Decimal("0.1"), portfolio="<!channel>")
-    view = asking_form(ticket, CONTEXT, "0.001 < 0.01", new_portfolio=True)
+    questions = [price_question(ticket, "0.001 < 0.01"), portfolio_question(ticket.portfolio, [])]
+    view = asking_form(ticket, CONTEXT, questions)
     check_view(view)
-    assert "0.001 &lt; 0.01" in view["blocks"][0]["text"]["text"]
-    assert "none called &lt;!channel&gt; yet" in view["blocks"][0]["text"]["text"]
-    assert [block["block_id"] for block in view["blocks"][:3]] == ["banner", "price_ok:0.001", "portfolio_ok"]
-    assert view["blocks"][2]["optional"] is True, "another portfolio may be chosen instead"
+    assert "0.001 &lt; 0.01" in reasons_of(view)
+    assert "none called &lt;!channel&gt; yet" in reasons_of(view)
+    assert questions_of(view) == [question.id for question in questions]
+    assert all(block["optional"] for block in view["blocks"] if block["block_id"] in questions_of(view)), (
+        "another entry may be made instead"
+    )
 
 
-@pytest.mark.parametrize(("gmv", "stays"), [("0.1", True), ("0.10", True), ("100", False), ("", False)])
-def test_a_question_goes_when_another_price_is_typed(gmv, stays):
-    opened = factories.view(ASKING["blocks"])
-    renewed = with_price_line(opened, Draft("AAPL", "100", gmv))
+@pytest.mark.parametrize(
+    ("symbol", "gmv", "stays"),
+    [
+        ("AAPL", "0.1", True), (" $aapl", "0.10", True), ("AAPL", "100", False), ("AAPL", "", False),
+        ("MSFT", "0.1", False), ("!", "0.1", False),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("others", [[], [SYMBOL]])
+def test_a_question_about_a_price_goes_when_another_one_is_typed_and_no_other_goes(
+    symbol, gmv, stays, others
+):
+    opened = factories.view(asking_form(ODD, CONTEXT, [PRICE, *others])["blocks"])
+    renewed = with_lines(opened, Draft(symbol, "100", gmv))
     check_view(renewed)
-    ids = {block["block_id"] for block in renewed["blocks"]}
-    assert ({"banner", "price_ok:0.001"} <= ids) is stays
-    assert stays or ids.isdisjoint({"banner", "price_ok:0.001"})
+    assert questions_of(renewed) == [each.id for each in ([PRICE] if stays else []) + others]
+    assert ("Odd." in reasons_of(renewed)) is stays
+    has_banner = any(block["block_id"] == "banner" for block in renewed["blocks"])
+    assert has_banner is bool(questions_of(renewed))
+
+
+def test_a_banner_of_no_question_stays_when_the_price_line_is_renewed():
+    opened = factories.view(trade_form(Draft("AAPL"), CONTEXT, "Not placed.")["blocks"])
+    assert with_lines(opened, Draft("AAPL", "10", "200"))["blocks"][0]["block_id"] == "banner"
 
 
 def test_a_renewed_price_line_changes_nothing_else():
     opened = factories.view(trade_form(Draft("AAPL", "10", "100"), CONTEXT)["blocks"])
-    renewed = with_price_line(opened, Draft("AAPL", "10", "200"))
+    renewed = with_lines(opened, Draft("AAPL", "10", "200"))
     check_view(renewed)
     changed = [new for old, new in zip(opened["blocks"], renewed["blocks"], strict=True) if old != new]
     assert [block["block_id"] for block in changed] == ["price_line"]
-    assert shown_price_line(renewed) == "Price per share: 20.00"
+    assert shown_lines(renewed)["price_line"] == "Price per share: 20.00 · GMV: 200.00"
     assert "hash" not in renewed
     assert "state" not in renewed
 
@@ -180,12 +207,12 @@ def test_a_name_that_exists_beyond_the_cut_is_offered_first_and_not_as_new():
 
 def test_a_portfolio_that_was_said_to_be_new_stays_marked_when_the_form_is_shown_again():
     view = trade_form(factories.ticket(portfolio="Fresh", new_portfolio=True).draft(), CONTEXT)
-    chosen = view["blocks"][5]["element"]["initial_option"]
+    chosen = view["blocks"][7]["element"]["initial_option"]
     assert (chosen["text"]["text"], chosen["value"]) == ("New portfolio: Fresh", "Fresh")
 
 
 def test_an_initial_portfolio_is_its_own_option():
-    element = trade_form(LARGEST, CONTEXT)["blocks"][5]["element"]
+    element = trade_form(LARGEST, CONTEXT)["blocks"][7]["element"]
     check_element(element)
     assert element["initial_option"]["value"] == LARGEST.portfolio
 
@@ -195,7 +222,8 @@ def test_an_initial_portfolio_is_its_own_option():
     [
         (Draft(), ["symbol"]),
         (Draft("AAPL"), ["quantity"]),
-        (Draft("AAPL", "10", "", "BUY"), ["gmv"]),
+        (Draft("AAPL", "10", "", "BUY"), ["price"]),
+        (Draft("AAPL", "10", price="175"), ["side"]),
         (Draft("AAPL", "10", "1750"), ["side"]),
         (Draft("AAPL", "10", "1750", "BUY"), ["portfolio"]),
         (Draft("AAPL", "10", "1750", "BUY", "Growth"), []),

@@ -6,7 +6,7 @@ from app.errors import BadCommand
 from app.forms.command import HelpWanted, parse_command
 from app.forms.ticket import Draft
 
-FULL = Draft("AAPL", "100", "17500", "BUY", "Growth")
+FULL = Draft("AAPL", "100", "", "BUY", "Growth", price="175")
 
 
 @pytest.mark.parametrize(
@@ -19,20 +19,20 @@ FULL = Draft("AAPL", "100", "17500", "BUY", "Growth")
         ("BUY 100 aapl @175 IN Growth", FULL),
         ("buy 100 AAPL@175 in Growth", FULL),
         ("buy 100 AAPL at $175 in Growth", FULL),
-        ("sell 1,000 BRK.B @ 0.5", Draft("BRK.B", "1000", "500", "SELL")),
+        ("sell 1,000 BRK.B @ 0.5", Draft("BRK.B", "1000", "", "SELL", price="0.5")),
         ("sell 0.5 BTC/USD in My own book", Draft("BTC/USD", "0.5", "", "SELL", "My own book")),
         ("buy 100 $AAPL at 175 USD in Growth", FULL),
         ("buy 100 shares of AAPL @ $175 in “Growth”", FULL),
         ("buy 100 of aapl @ USD 175 in 'Growth'", FULL),
         ("buy\u00a0100\u00a0AAPL\u00a0@\u00a0175 in Growth", FULL),
-        ("buy 1,00,000 AAPL @ ₹175", Draft("AAPL", "100000", "17500000", "BUY")),
+        ("buy 1,00,000 AAPL @ ₹175", Draft("AAPL", "100000", "", "BUY", price="175")),
         ("sell 1\u00a0500 AAPL", Draft("AAPL", "1500", "", "SELL")),
         ("buy 1 X in Ava’s book", Draft("X", "1", "", "BUY", "Ava’s book")),
         ("buy 10shares AAPL", Draft("AAPL", "10", "", "BUY")),
-        ("buy 10 UNIT @ 5", Draft("UNIT", "10", "50", "BUY")),
+        ("buy 10 UNIT @ 5", Draft("UNIT", "10", "", "BUY", price="5")),
         ("$aapl", Draft("AAPL")),
         ("“AAPL”", Draft("AAPL")),
-        ("buy 3 X @ 3.33333333 in R&amp;D", Draft("X", "3", "9.99999999", "BUY", "R&D")),
+        ("buy 3 X @ 3.33333333 in R&amp;D", Draft("X", "3", "", "BUY", "R&D", price="3.33333333")),
     ],
 )
 def test_a_line_fills_the_form_as_far_as_it_goes(typed, draft):

@@ -3,7 +3,7 @@ from decimal import Decimal
 import pytest
 
 from app.forms.context import FormContext
-from app.forms.price import PRICE_PROMPT, doubt, price_line
+from app.forms.price import PRICE_PROMPT, Quote, doubt, price_line
 from app.forms.ticket import Draft
 
 
@@ -21,11 +21,30 @@ def test_a_price_is_asked_about_when_it_is_odd_or_far_from_the_last(price, last,
 
 def test_the_price_line_shows_the_price_per_share_once_it_is_known():
     assert price_line(Draft(quantity="1,000", gmv="17500")) == (
-        "Price per share: 17.50 · Quantity 1,000 is read as 1000"
+        "Price per share: 17.50 · GMV: 17,500.00 · Quantity 1,000 is read as 1000"
     )
-    assert price_line(Draft(quantity="1000", gmv="17500")) == "Price per share: 17.50"
+    for price, gmv in (("", "17500"), ("17.5", ""), ("17.5", "17500")):
+        draft = Draft(quantity="1000", price=price, gmv=gmv)
+        assert price_line(draft) == "Price per share: 17.50 · GMV: 17,500.00"
+    assert price_line(Draft(quantity="100", price="1.125")).endswith("Price 1.125 is read as 1.125")
+    assert price_line(Draft(quantity="1000000", price="1000000")) == PRICE_PROMPT
     assert price_line(Draft(quantity="1,000")) == PRICE_PROMPT
     assert price_line(Draft(quantity="1e3", gmv="1")) == PRICE_PROMPT
+
+
+@pytest.mark.parametrize(
+    ("quote", "said"),
+    [
+        (Quote(Decimal("174.95"), 2.9, "manual"), "Quote: 174.95, 2 s old"),
+        (Quote(Decimal(1000), 343, "feed"), "Quote: 1,000.00, 5 min old"),
+        (Quote(Decimal(1), 9000, "feed"), "Quote: 1.00, 2 h old"),
+        (Quote(Decimal(1), 400_000, "feed"), "Quote: 1.00, 4 days old"),
+        (Quote(Decimal("174.95"), -0.5, "simulated"), "Quote (simulated): 174.95, 0 s old"),
+    ],
+)
+def test_the_price_line_shows_the_quote_and_its_age(quote, said):
+    assert price_line(Draft(), quote) == f"{PRICE_PROMPT} · {said}"
+    assert price_line(Draft(quantity="1", gmv="2"), quote) == f"Price per share: 2.00 · GMV: 2.00 · {said}"
 
 
 def test_a_form_remembers_its_channel_and_attempt():

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -5,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import BadFields
+from app.forms.questions import portfolio_id
 from app.forms.submission import answers, parse_draft, read_draft
 from app.forms.text import NotAName, parse_note, parse_portfolio, parse_symbol
 from app.forms.ticket import Draft, Side
@@ -37,7 +39,53 @@ def test_all_bad_fields_are_named_at_once():
 def test_an_empty_form_needs_everything_but_the_note():
     with pytest.raises(BadFields) as bad:
         parse_draft(read_draft({}))
-    assert set(bad.value.sentences) == {"symbol", "quantity", "gmv", "side", "portfolio"}
+    assert set(bad.value.sentences) == {"symbol", "quantity", "price", "side", "portfolio"}
+
+
+AMOUNTS = [
+    ({"price": "175"}, "17500", "175"),
+    ({"gmv": "17500"}, "17500", "175"),
+    ({"price": "175", "gmv": "17500"}, "17500", "175"),
+    ({"price": "175.33", "gmv": "17533.3"}, "17533.3", "175.333"),
+    ({"price": "175.333", "gmv": "17533.3"}, "17533.3", "175.333"),
+]
+
+
+@pytest.mark.parametrize(("typed", "gmv", "price"), AMOUNTS)
+def test_a_price_or_a_gmv_makes_the_trade_and_both_do_where_they_agree(typed, gmv, price):
+    draft = replace(Draft("X", "100", "", "BUY", "Growth"), **typed)
+    ticket = parse_draft(draft)
+    assert (ticket.gmv, ticket.price) == (Decimal(gmv), Decimal(price))
+    assert ticket.draft() == draft, "what was typed stays, and nothing else is filled in"
+
+
+@pytest.mark.parametrize(
+    ("typed", "block_id", "sentence"),
+    [
+        ({"price": "175", "gmv": "17400"}, "gmv", "Quantity × price is 17,500.00, not 17,400.00."),
+        ({"price": "33", "gmv": "3333.33"}, "gmv", "Quantity × price is 3,300.00, not 3,333.33."),
+        ({"price": "1000000"}, "", ""),
+        ({"price": "1000001"}, "price", "The largest that can be traded is 1,000,000."),
+        ({"price": "x", "gmv": "17500"}, "price", "Enter a plain number"),
+        ({}, "price", "Enter a price per share or a GMV."),
+    ],
+)
+def test_a_price_and_a_gmv_that_do_not_agree_are_refused_at_a_field(typed, block_id, sentence):
+    draft = replace(Draft("X", "100", "", "BUY", "Growth"), **typed)
+    if not block_id:
+        assert parse_draft(draft).gmv == Decimal(100_000_000)
+        return
+    with pytest.raises(BadFields) as bad:
+        parse_draft(draft)
+    assert list(bad.value.sentences) == [block_id]
+    assert bad.value.sentences[block_id].startswith(sentence)
+
+
+def test_a_product_that_cannot_be_traded_is_refused_at_the_price():
+    for quantity, price in (("1000000", "1000000"), ("0.00000001", "0.00000001")):
+        with pytest.raises(BadFields) as bad:
+            parse_draft(Draft("X", quantity, "", "BUY", "Growth", price=price))
+        assert list(bad.value.sentences) == ["price"]
 
 
 @pytest.mark.parametrize(("quantity", "gmv"), [("0.00000001", "1"), ("1000000", "0.00000001")])
@@ -47,11 +95,10 @@ def test_a_price_beyond_the_books_limits_is_refused_at_the_gmv(quantity, gmv):
     assert list(bad.value.sentences) == ["gmv"]
 
 
-def test_a_tick_confirms_its_own_price_only():
-    state = factories.ticked("175")
-    assert answers(state, factories.ticket()) == ["price_ok:175"]
-    assert answers(state, factories.ticket(gmv=Decimal(1750))) == []
-    assert answers({"price_ok:175": {"entry": {"selected_options": []}}}, factories.ticket()) == []
+def test_what_is_ticked_is_an_answer_and_nothing_else_is():
+    state = factories.state() | factories.ticked("175") | factories.opens("Growht")
+    assert answers(state) == ["price_ok:AAPL:175", portfolio_id("Growht")]
+    assert answers({"price_ok:AAPL:175": {"entry": {"selected_options": []}}}) == []
 
 
 @pytest.mark.parametrize(

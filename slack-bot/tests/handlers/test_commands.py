@@ -51,14 +51,15 @@ def test_a_symbol_is_filled_in(desk: Workspace, typed, symbol):
 def test_a_full_line_fills_the_whole_form(desk: Workspace):
     desk.type("buy 100 AAPL @ 175 in R&amp;D")
     view = desk.slack.wait_for("views.open")[0].body["view"]
-    assert [entry(view, each)["initial_value"] for each in ("symbol", "quantity", "gmv")] == [
+    assert [entry(view, each)["initial_value"] for each in ("symbol", "quantity", "price")] == [
         "AAPL",
         "100",
-        "17500",
+        "175",
     ]
+    assert "initial_value" not in entry(view, "gmv")
     assert entry(view, "side")["initial_option"]["value"] == "BUY"
     assert entry(view, "portfolio")["initial_option"]["value"] == "R&D"
-    assert "Price per share: 175.00" in json.dumps(view)
+    assert "Price per share: 175.00 \u00b7 GMV: 17,500.00" in json.dumps(view, ensure_ascii=False)
 
 
 def test_the_form_carries_the_channel_and_no_secret(desk: Workspace):

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from app.blocks.trade_form import trade_form
+from app.blocks.trade_form import shown_lines, trade_form
 from app.forms.context import FormContext
 from app.forms.ticket import Draft
 from tests import factories
@@ -55,21 +55,58 @@ def test_a_name_that_exists_beyond_the_hundred_is_not_offered_as_new(desk: Works
     assert not any(option["text"]["text"].startswith("New") for option in offered)
 
 
-@pytest.mark.parametrize("trouble", [Answer(500), Answer(drop=True), Answer(401), Answer(body=b"nonsense")])
-def test_suggestions_are_empty_when_the_oms_is_in_trouble(desk: Workspace, trouble):
+SILENT = "The trading system does not answer. Please try again."
+
+
+@pytest.mark.parametrize(
+    ("trouble", "reason"),
+    [
+        (Answer(500), SILENT),
+        (Answer(drop=True), SILENT),
+        (Answer(body=b"nonsense"), SILENT),
+        (Answer(body={"a": 1}), SILENT),
+        (Answer(401), "You are not allowed to see portfolios here."),
+        (Answer(403), "You are not allowed to see portfolios here."),
+        (Answer(429), "Too many requests at the moment. Please try again."),
+    ],
+)
+def test_where_the_oms_is_in_trouble_the_only_choice_says_so(desk: Workspace, trouble, reason):
     desk.oms.script("portfolios", trouble)
-    assert ask(desk, "x") == []
+    offered = ask(desk, "x")
+    check_options(offered, 1)
+    assert [option["text"]["text"] for option in offered] == [reason]
 
 
-def test_suggestions_that_are_no_list_are_none(desk: Workspace):
-    desk.oms.script("portfolios", Answer(body={"a": 1}))
-    assert ask(desk) == []
+@pytest.mark.parametrize(
+    ("typed", "reason"),
+    [
+        ("a/b", "A portfolio's name has no slash and no invisible characters."),
+        ("a\u202eb", "A portfolio's name has no slash and no invisible characters."),
+        ("x" * 101, "A portfolio's name has at most 100 characters."),
+        ("", "There are no portfolios yet. Type the name of a new one."),
+    ],
+)
+@pytest.mark.parametrize("trouble", [None, Answer(422)])
+def test_where_nothing_is_found_the_only_choice_says_why(desk: Workspace, typed, reason, trouble):
+    desk.oms.portfolios = []
+    if trouble and typed:
+        desk.oms.script("portfolios", trouble)
+    offered = ask(desk, typed)
+    check_options(offered, 1)
+    assert [option["text"]["text"] for option in offered] == [reason]
 
 
-def test_suggestions_come_in_time_or_empty(desk: Workspace):
+def test_a_choice_that_says_why_there_is_none_chooses_no_portfolio(desk: Workspace):
+    desk.oms.script("portfolios", Answer(500))
+    (option,) = ask(desk, "x")
+    answer = desk.submit(factories.state(portfolio=option["value"], portfolio_text=option["text"]["text"]))
+    assert answer["errors"] == {"portfolio": "Choose a portfolio, or type the name of a new one."}
+
+
+def test_suggestions_come_in_time_or_say_that_they_do_not(desk: Workspace):
     desk.oms.script("portfolios", Answer(slow=5.0))
     began = time.monotonic()
-    assert ask(desk, "x") == []
+    assert [option["text"]["text"] for option in ask(desk, "x")] == [SILENT]
     assert time.monotonic() - began < 4.0
 
 
@@ -81,28 +118,62 @@ def typed(
     at: str = "1.0",
     view_hash: str = "h1",
     action="quantity_entry",
+    block: str = "quantity",
+    symbol: str = "AAPL",
 ):
     blocks = trade_form(Draft("AAPL"), FormContext("C1"))["blocks"]
     view = factories.view(
-        blocks, hash=view_hash, state={"values": factories.state(quantity=quantity, gmv=gmv)}
+        blocks, hash=view_hash, state={"values": factories.state(symbol=symbol, quantity=quantity, gmv=gmv)}
     )
     action = {
         "type": "number_input",
         "action_id": action,
-        "block_id": "quantity",
+        "block_id": block,
         "value": quantity,
         "action_ts": at,
     }
     return desk.deliver(factories.interaction("block_actions", view=view, actions=[action]))
 
 
-@pytest.mark.parametrize("action", ["quantity_entry", "gmv_entry"])
+@pytest.mark.parametrize("action", ["quantity_entry", "price_entry", "gmv_entry"])
 def test_the_price_per_share_is_shown_while_filling_in(desk: Workspace, action):
     assert typed(desk, quantity="100", gmv="17500", action=action).status_code == 200
     redrawn = desk.slack.wait_for("views.update")[0].body
     check_view(redrawn["view"])
     assert "Price per share: 175.00" in str(redrawn["view"]["blocks"])
     assert redrawn["hash"] == "h1"
+
+
+def test_the_quote_and_its_age_are_shown_while_filling_in(desk: Workspace):
+    quote = {"source": "manual", "mid": "174.95", "last": None, "age_seconds": 2.2}
+    desk.oms.quotes["AAPL"] = quote
+    typed(desk, quantity="100", gmv="")
+    redrawn = desk.slack.wait_for("views.update")[0].body
+    assert "Quote: 174.95, 2 s old" in str(redrawn["view"]["blocks"])
+    assert desk.oms.named("quoted_price")[0].headers["x-on-behalf-of"] == "slack:T1:U1"
+
+
+@pytest.mark.parametrize(
+    ("symbol", "line"),
+    [
+        ("apple", "Matching instruments: AAPL (Apple Inc.)"),
+        ("apple inc", "Matching instruments: AAPL (Apple Inc.)"),
+        ("aapl", "AAPL (Apple Inc.)"),
+        ("ZZZ", "No listed instrument matches ZZZ."),
+    ],
+)
+def test_a_symbol_being_typed_is_searched_by_symbol_and_name(desk: Workspace, symbol, line):
+    typed(desk, quantity="", gmv="", action="entry", block="symbol", symbol=symbol)
+    redrawn = desk.slack.wait_for("views.update")[0].body["view"]
+    check_view(redrawn)
+    assert shown_lines(redrawn)["symbol_line"] == line
+
+
+@pytest.mark.parametrize("trouble", [Answer(500), Answer(403), Answer(drop=True), Answer(body=b"x")])
+def test_without_a_quote_the_price_is_shown_all_the_same(desk: Workspace, trouble):
+    desk.oms.script("quoted_price", trouble)
+    typed(desk, quantity="100", gmv="17500")
+    assert "Price per share: 175.00" in str(desk.slack.wait_for("views.update")[0].body["view"]["blocks"])
 
 
 def test_a_redraw_keeps_block_and_action_ids(desk: Workspace):
@@ -114,7 +185,7 @@ def test_a_redraw_keeps_block_and_action_ids(desk: Workspace):
 
 
 def test_a_line_that_stays_the_same_is_not_redrawn(desk: Workspace):
-    typed(desk, quantity="100", gmv="")
+    typed(desk, quantity="100", gmv="", symbol="")
     typed(desk, quantity="100", gmv="17500", at="2.0")
     desk.slack.wait_for("views.update")
     assert len(desk.slack.named("views.update")) == 1

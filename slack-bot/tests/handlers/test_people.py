@@ -11,7 +11,7 @@ from tests import factories
 from tests.conftest import Workspace, make_bot
 from tests.fakes import Answer, problem
 from tests.limits import check_view
-from tests.reading import banner_of, blocks_of, notice_of, wait_until
+from tests.reading import banner_of, blocks_of, notice_of, reasons_of, wait_until
 
 ANN, BOB = "slack:T1:U1", "slack:T1:U2"
 ELSEWHERE = {"view": factories.view(app_installed_team_id="T1")}
@@ -33,7 +33,8 @@ def test_whatever_is_asked_of_the_oms_is_asked_for_the_person_beside_the_key(des
     ask(desk, by="U2")
     desk.submit(by="U2")
     assert {desk.oms.name_of(call) for call in desk.oms.calls} == {
-        "me", "portfolios", "last_price", "quoted_price", "portfolio_named", "place",
+        "me", "portfolios", "last_price", "quoted_price", "is_listed", "portfolio_named", "own_trades",
+        "place",
     }  # fmt: skip
     assert set(desk.oms.people) == {BOB}
     assert {call.headers["x-api-key"] for call in desk.oms.calls} == {factories.OMS_KEY}
@@ -65,6 +66,7 @@ def test_nothing_that_is_written_says_who_somebody_is(desk: Workspace):
     desk.oms.wait_for("me")
     metadata = json.dumps({"v": 1, "channel": "C1", "attempt": 0, "user": "U9", "team": "T9", "actor": claim})
     values = factories.state(note=claim, portfolio=claim, portfolio_text=f"New portfolio: {claim}")
+    values |= factories.opens(claim)
     payload = factories.submission(values, private_metadata=metadata)
     payload["user"] |= {"name": claim, "username": claim}
     assert desk.deliver(payload).get_json() == {"response_action": "clear"}
@@ -282,7 +284,7 @@ def test_that_one_person_sees_a_portfolio_tells_another_nothing(desk: Workspace)
     desk.oms.narrowed[BOB] = ["Income"]
     assert desk.submit(by="U1") == {"response_action": "clear"}
     answer = desk.submit(by="U2", id="V2", root_view_id="V2")
-    assert "There is none called Growth yet" in banner_of(answer["view"])
+    assert "There is none called Growth yet" in reasons_of(answer["view"])
 
 
 def test_a_portfolio_that_is_not_the_persons_is_refused_at_its_field(desk: Workspace):

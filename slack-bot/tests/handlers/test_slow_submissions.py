@@ -14,7 +14,7 @@ from tests.reading import banner_of, desk_trade, notice_of, wait_until
 
 
 def test_a_slow_trade_turns_the_form_to_placing_and_is_redrawn_when_the_answer_comes(desk: Workspace):
-    desk.oms.script("place", Answer(201, {"trade": desk_trade()}, slow=0.45))
+    desk.oms.script("place", Answer(201, {"trade": desk_trade()}, slow=0.8))
     answer = desk.submit()
     assert answer["view"]["title"]["text"] == "Placing…"
     redrawn = desk.slack.wait_for("views.update")[0].body
@@ -24,7 +24,7 @@ def test_a_slow_trade_turns_the_form_to_placing_and_is_redrawn_when_the_answer_c
 
 
 def test_a_slow_refusal_gives_the_form_back_with_its_entries(desk: Workspace):
-    desk.oms.script("place", Answer(422, problem(422, "No.").body, slow=0.45))
+    desk.oms.script("place", Answer(422, problem(422, "No.").body, slow=0.8))
     desk.submit()
     view = desk.slack.wait_for("views.update")[0].body["view"]
     assert view["callback_id"] == "trade_form"
@@ -34,7 +34,7 @@ def test_a_slow_refusal_gives_the_form_back_with_its_entries(desk: Workspace):
 
 def test_a_slow_refusal_of_fields_says_which_they_are(desk: Workspace):
     errors = [{"field": "quantity", "message": "Too many."}, {"field": "gmv", "message": "Too much."}]
-    desk.oms.script("place", Answer(422, problem(422, "No.", errors).body, slow=0.45))
+    desk.oms.script("place", Answer(422, problem(422, "No.", errors).body, slow=0.8))
     desk.submit()
     view = desk.slack.wait_for("views.update")[0].body["view"]
     assert "*Not placed.* Quantity: Too many. GMV: Too much." in banner_of(view)
@@ -42,7 +42,7 @@ def test_a_slow_refusal_of_fields_says_which_they_are(desk: Workspace):
 
 def test_a_form_that_was_closed_meanwhile_tells_the_failure_privately(desk: Workspace):
     desk.slack.refuse("views.update", "not_found")
-    desk.oms.script("place", Answer(422, problem(422, "No.").body, slow=0.45))
+    desk.oms.script("place", Answer(422, problem(422, "No.").body, slow=0.8))
     desk.submit()
     posted = desk.slack.wait_for("chat.postMessage")[0].body
     assert posted["channel"] == "D-U1"
@@ -53,7 +53,7 @@ def test_a_redraw_waits_out_a_429(desk: Workspace):
     desk.slack.script(
         "views.update", Answer(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "0"})
     )
-    desk.oms.script("place", Answer(422, problem(422, "No.").body, slow=0.45))
+    desk.oms.script("place", Answer(422, problem(422, "No.").body, slow=0.8))
     desk.submit()
     assert len(desk.slack.wait_for("views.update", 2)) == 2
 
@@ -73,7 +73,7 @@ def test_with_the_oms_hung_twenty_submissions_at_once_are_answered_in_time(desk:
     for thread in threads:
         thread.join(10)
     assert [title for _, title in answers] == ["Placing…"] * 20
-    assert max(seconds for seconds, _ in answers) < 0.25 + 0.5
+    assert max(seconds for seconds, _ in answers) < 0.5 + 2.0, "long before the OMS answers"
 
 
 def test_in_real_time_a_hung_oms_holds_twenty_submissions_for_a_second(slack, oms):

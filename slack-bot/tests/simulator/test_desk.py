@@ -29,7 +29,7 @@ class FakeOms(Fake):
     """Answers with the orders and positions that it is given."""
 
     def __init__(self) -> None:
-        self.rows: dict[str, list[dict[str, object]]] = {"orders": [], "positions": []}
+        self.rows: dict[str, list[dict[str, object]]] = {"orders": [], "positions": [], "portfolios": []}
         super().__init__()
 
     @override
@@ -68,8 +68,10 @@ def look(desk, user="ava"):
 def test_it_shows_working_orders_and_positions(desk, oms):
     oms.rows["orders"] = [order("O1", type="LIMIT", limit_price="170.00", filled_quantity="3")]
     oms.rows["positions"] = [{"symbol": "AAPL", "mark": "171.00", "unrealized_pnl": "3.00"}]
+    oms.rows["portfolios"] = [{"portfolio_name": "Growth", "base_currency": "USD", "cash": "982500.00"}]
     shown = look(desk)
     assert shown["problem"] == ""
+    assert shown["portfolios"] == oms.rows["portfolios"]
     assert shown["orders"] == oms.rows["orders"]
     assert shown["positions"] == [dict.fromkeys(POSITION_FACTS) | oms.rows["positions"][0]]
     assert desk.screen()["has_desk"]
@@ -78,9 +80,10 @@ def test_it_shows_working_orders_and_positions(desk, oms):
 def test_it_asks_for_whoever_looks(desk, oms):
     look(desk, "ava"), look(desk, "kim")
     asked = [call.headers["x-on-behalf-of"] for call in oms.calls]
-    assert asked == ["slack:T0DESK00001:U0AVACHEN01"] * 2 + ["slack:T0PARTNER02:U0KIMPARK05"] * 2
+    assert asked == ["slack:T0DESK00001:U0AVACHEN01"] * 3 + ["slack:T0PARTNER02:U0KIMPARK05"] * 3
     assert {call.headers["x-api-key"] for call in oms.calls} == {KEY}
     assert oms.named("orders")[0].query["open"] == "true"
+    assert oms.named("portfolios")[0].query["detail"] == "true"
 
 
 def test_the_page_never_gets_the_key(desk, oms):
@@ -99,13 +102,14 @@ def test_the_page_never_gets_the_key(desk, oms):
         (Answer(200, {"detail": None}), "The OMS answered 200."),
     ],
 )
-def test_what_cannot_be_read_is_a_sentence_and_shows_nothing_half(desk, oms, answer, problem):
+@pytest.mark.parametrize("what", ["positions", "portfolios"])
+def test_what_cannot_be_read_is_a_sentence_and_shows_nothing_half(desk, oms, answer, problem, what):
     oms.rows["orders"] = [order("O1")]
-    oms.script("positions", answer)
-    assert look(desk) == {"orders": [], "positions": [], "more": [], "problem": problem}
+    oms.script(what, answer)
+    assert look(desk) == {"orders": [], "positions": [], "portfolios": [], "more": [], "problem": problem}
 
 
-@pytest.mark.parametrize("what", ["orders", "positions"])
+@pytest.mark.parametrize("what", ["orders", "positions", "portfolios"])
 def test_it_says_where_there_is_more_than_it_shows(desk, oms, what):
     link = {"Link": f'</api/v1/{what}?limit=200&cursor=c>; rel="next"'}
     row = order("O1") if what == "orders" else {"symbol": "AAPL"}

@@ -1,0 +1,39 @@
+"""Instruments that match what is typed as a symbol. Pure."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from app.forms.text import NotAName, parse_symbol
+
+MAX_SHOWN = 5
+SYMBOL_PROMPT = "Type a symbol, or a part of an instrument's name to find its symbol."
+
+
+class Instrument(NamedTuple):
+    """A listed instrument; `name` may be empty."""
+
+    symbol: str
+    name: str
+
+    @property
+    def label(self) -> str:
+        """The symbol, and the name where there is one."""
+        return f"{self.symbol} ({self.name})" if self.name else self.symbol
+
+
+def symbol_line(typed: str, found: Sequence[Instrument] | None) -> str:
+    """Return the line under the symbol: the instrument of that symbol, else those that match it by symbol or
+    name. `found` is None while the OMS has not answered.
+    """
+    if not typed.strip() or found is None:
+        return SYMBOL_PROMPT
+    try:
+        symbol = parse_symbol(typed)
+    except NotAName:
+        symbol = ""
+    if exact := next((each for each in found if each.symbol == symbol), None):
+        return exact.label
+    if not found:
+        return f"No listed instrument matches {typed.strip()}."
+    matches = ", ".join(each.label for each in found[:MAX_SHOWN])
+    return f"Matching instruments: {matches}" + (" and more" if len(found) > MAX_SHOWN else "")

@@ -1,0 +1,22 @@
+import pytest
+
+from app.forms.instruments import SYMBOL_PROMPT, Instrument, symbol_line
+
+APPLE, OTHER = Instrument("AAPL", "Apple Inc."), Instrument("AAPLX", "")
+
+
+@pytest.mark.parametrize(
+    ("typed", "found", "line"),
+    [
+        ("", [APPLE], SYMBOL_PROMPT),
+        ("AAPL", None, SYMBOL_PROMPT),
+        (" $aapl", [APPLE, OTHER], "AAPL (Apple Inc.)"),
+        ("AAPLX", [OTHER], "AAPLX"),
+        ("app", [APPLE], "Matching instruments: AAPL (Apple Inc.)"),
+        ("apple i", [APPLE, OTHER], "Matching instruments: AAPL (Apple Inc.), AAPLX"),
+        ("A", [APPLE] + [OTHER] * 5, "Matching instruments: AAPL (Apple Inc.)" + ", AAPLX" * 4 + " and more"),
+        (" zz ", [], "No listed instrument matches zz."),
+    ],
+)
+def test_the_line_under_the_symbol_says_what_it_is_or_what_matches(typed, found, line):
+    assert symbol_line(typed, found) == line
