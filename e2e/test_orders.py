@@ -16,6 +16,7 @@ BEN = "slack:T0DESK00001:U0BENOKAF02"
 def portfolio(desk):
     """A portfolio of this test's own, left without open orders."""
     name = f"Desk {secrets.token_hex(3)}"
+    desk.administer("POST", "/portfolios", name=name)
     yield name
     desk.administer("POST", "/orders:cancel-all", reason="The test is over")
 

@@ -162,7 +162,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> House:
         sharing=sharing,
         gate=make_gate(settings, engine, readers, transactions, sessions, limiter, trail, now),
         desk=Desk(cast("GroupCommit[LedgerCommand, Recorded]", writer), _limits(settings), now),
-        order_desk=OrderDesk(writer, market, now),
+        order_desk=OrderDesk(writer, market, now, readers),
     )
 
 

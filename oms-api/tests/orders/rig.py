@@ -36,6 +36,7 @@ from app.orders.service.guarding import Guarding
 from app.orders.service.scene import Tools
 from app.risk.service.controls import Controls
 from app.text import name_key
+from tests.support.portfolios import open_portfolio
 
 TENANT = 1
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -86,14 +87,21 @@ class Rig:
         """Return who asks, now."""
         return Origin(self.tenant, "key", None, self.now, key, fingerprint(facts))
 
+    def open_portfolio(self, name: str = "Growth") -> None:
+        """Open a portfolio where there is none of that name."""
+        with unit_of_work(self.engine) as connection:
+            open_portfolio(connection, self.tenant, name, self.now)
+
     def place(self, portfolio: str = "Growth", **changes: Any) -> Order:
         """Place an order and return it as it stands."""
+        self.open_portfolio(portfolio)
         asked = ticket(**changes)
         origin = self.origin(facts=repr(asked))
         return self.one(PlaceOrder(origin, asked, portfolio, name_key(portfolio)))
 
     def pair(self, kind: str, *tickets: Ticket) -> list[Order]:
         """Place two joined orders."""
+        self.open_portfolio()
         command = PlaceGroup(self.origin(), GroupKind(kind), tickets, "Growth", "growth")
         return [shown.order for shown in self.done(command).orders]
 

@@ -42,6 +42,7 @@ def test_a_fill_is_booked_at_the_rate_and_the_order_tells_its_own_prices(rupees)
 
 
 def test_without_a_rate_an_order_is_denied_and_a_preview_says_so(desk):
+    desk.open_portfolio()
     desk.put("/instruments/AAPL", SHARE | {"currency": "ZZZ"})
     put_quote(desk)
     ticket = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10", "type": "MARKET"}
