@@ -15,6 +15,7 @@ from app.ledger.service.commands import Origin
 from app.ledger.service.recording import Recording
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
+from app.market_data.sources import PriceSource
 from app.market_data.sources.manual import ManualSource
 from app.orders.queries.book import orders_by_id
 from app.orders.rules.outcomes import Changes
@@ -63,6 +64,7 @@ class Rig:
     paper: PaperSettings = KIND
     now: datetime = START
     tenant: int = TENANT
+    source: PriceSource = field(default_factory=ManualSource)
     floor: Floor = field(init=False)
 
     def __post_init__(self) -> None:
@@ -70,7 +72,7 @@ class Rig:
 
     def restart(self) -> None:
         """Begin anew, with nothing in memory."""
-        market = Market(ManualSource(), None)  # type: ignore[arg-type]  # only routes read by it
+        market = Market(self.source, None)  # type: ignore[arg-type]  # only routes read by it
         tools = Tools(market, Controls(), self.paper)
         self.floor = Floor(Recording(guard=Guarding(tools.controls)), tools)
 

@@ -1,5 +1,6 @@
 """Asking risk: from what stands in the books to a `RiskInput`, and from its no to a denied order."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 import orjson
@@ -36,7 +37,8 @@ def risk_input(scene: Scene, order: Order, *gone: Order, confirms: bool = False)
     portfolio = scene.portfolio(order)
     instrument = scene.instrument(order.tenant_id, order.symbol)
     state, scope = scene.state(order)
-    prices = prices_of(scene.quote(order.tenant_id, order.symbol))
+    quote, market = scene.quote(order.tenant_id, order.symbol), scene.tools.market
+    prices = prices_of(quote)
     candidate = _candidate(order)
     corner = (order.symbol, order.product)
     exposure = exposure_in(scene, (order.tenant_id, order.portfolio_id))
@@ -63,6 +65,8 @@ def risk_input(scene: Scene, order: Order, *gone: Order, confirms: bool = False)
         confirms_repeat=confirms,
         same_order_seconds=same_order_seconds(scene, order, limits.repeat_order_seconds),
         no_rate=unrated or unrated_firm,
+        feed_silence=_seconds(market.silence(quote, scene.now)) if quote else None,
+        max_feed_silence=Decimal(str(market.max_silence.total_seconds())),
     )
 
 
@@ -106,6 +110,10 @@ def denial_text(denial: Denial) -> str:
 
 def _told(value: Decimal | str | None) -> str | None:
     return shortest(value) if isinstance(value, Decimal) else value
+
+
+def _seconds(span: timedelta | None) -> Decimal | None:
+    return None if span is None else Decimal(int(span.total_seconds()))
 
 
 def _book(scene: Scene, order: Order, without: set[str], candidate: Candidate) -> SymbolBook:

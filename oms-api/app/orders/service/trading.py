@@ -22,9 +22,11 @@ from app.orders.service.yielding import trimmed
 
 
 def meet(scene: Scene, order: Order, at: str) -> None:
-    """Let an order that has just arrived meet the quote that stands; what it does is done."""
+    """Let an order that has just arrived meet the quote that stands; what it does is done. At a stale quote
+    it waits, as without one.
+    """
     quote = scene.quote(order.tenant_id, order.symbol)
-    if quote is None:
+    if quote is None or scene.tools.market.is_stale(quote, scene.now):
         settle(scene, order.tenant_id, without_price([as_broker_order(scene, order)], _instant(at)), at)
     else:
         match(scene, [order], quote, at)

@@ -175,7 +175,8 @@ class RiskInput(NamedTuple):
     portfolios (needed only where the limits have a firm-wide aggregate). `same_order_seconds` is the age of
     the same order of the same person, None where there was none. `pnl_of_day` and `drawdown` are None while
     unknown. `latch` stands against who placed the order. `closed_until` is when the session opens again, None
-    while it is open. `no_rate` is the pair of currencies whose rate is missing. `waived` are codes that two
+    while it is open. `no_rate` is the pair of currencies whose rate is missing. `feed_silence` are the
+    seconds since the feed of the quote was heard, None for a price given by hand. `waived` are codes that two
     people agreed to pass over for this one order.
     """
 
@@ -199,4 +200,6 @@ class RiskInput(NamedTuple):
     drawdown: Decimal | None = None
     closed_until: str | None = None
     no_rate: str | None = None
+    feed_silence: Decimal | None = None
+    max_feed_silence: Decimal = Decimal(30)
     waived: frozenset[str] = frozenset()
