@@ -86,6 +86,7 @@ class Scene:
         self.bound: dict[tuple[int, str], Order] = {}  # orders by client order id, or by idempotency key
         self.exposures: dict[Place, Exposure] = {}  # see `exposing`
         self.elsewhere: dict[int, Any] = {}  # by tenant: see `aggregates`
+        self.firm_currencies: dict[int, str] = {}  # by tenant
         self.used: dict[
             tuple[int, str, str], list[tuple[Any, ...]]
         ] = {}  # what earlier batches took of quotes

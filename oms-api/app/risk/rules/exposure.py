@@ -168,6 +168,11 @@ def converted(totals: Totals, rate: Decimal) -> Totals:
     )
 
 
+def for_the_firm(amount: Decimal, rate: Decimal | None) -> Decimal:
+    """Return an amount of the portfolio in the tenant's currency."""
+    return amount if rate is None else product(amount, rate)
+
+
 def market_value(book: SymbolBook) -> Decimal:
     """Return quantity × mark, signed like the position."""
     if not book.position or book.mark is None:

@@ -1,4 +1,4 @@
-"""Limits for an asset class: a scope of their own."""
+"""Limits for an asset class, and the currency that a tenant's limits of the whole firm are in."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,15 +12,26 @@ depends_on = None
 
 _BEFORE = "scope IN ('tenant', 'portfolio', 'user', 'strategy', 'instrument')"
 _AFTER = "scope IN ('tenant', 'portfolio', 'user', 'strategy', 'instrument', 'asset_class')"
+_COMMON_CURRENCY = """
+    UPDATE tenants
+    SET base_currency = (SELECT min(base_currency) FROM portfolios WHERE tenant_id = tenants.id)
+    WHERE (SELECT count(DISTINCT base_currency) FROM portfolios WHERE tenant_id = tenants.id) = 1
+"""
 
 
 def upgrade() -> None:
-    """Allow the scope."""
+    """Allow the scope; give tenants the currency of their portfolios where these have one in common."""
     _allow_scopes(_AFTER)
+    op.execute("ALTER TABLE tenants ADD COLUMN base_currency VARCHAR(3) DEFAULT 'USD' NOT NULL")
+    if op.get_bind().dialect.name != "sqlite":  # the wall may bind the owner too
+        every = "(SELECT array_agg(id)::text FROM tenants)"
+        op.get_bind().execute(sa.text(f"SELECT set_config('app.tenants', {every}, true)"))
+    op.execute(_COMMON_CURRENCY)
 
 
 def downgrade() -> None:
-    """Take limits of asset classes away, and the scope."""
+    """Take limits of asset classes away, and the currency."""
+    op.execute("ALTER TABLE tenants DROP COLUMN base_currency")
     op.execute("DELETE FROM limits WHERE scope = 'asset_class'")
     _allow_scopes(_BEFORE)
 
