@@ -3,9 +3,10 @@
 import asyncio
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from typing_extensions import override
 
 from app.brokers.rules.settings import KIND
 from app.database import Readers
@@ -28,9 +29,11 @@ class Feed(ManualSource):
         prices = (Decimal(99), Decimal(101), Decimal(100), None, None)
         self.quotes = {symbol: Quote(symbol, *prices, START, self.name) for symbol in ("AAPL", "MSFT")}
 
+    @override
     def quote(self, symbol: str, at: Any) -> Quote | None:
         return self.quotes.get(symbol)
 
+    @override
     def heard_at(self, at: Any) -> Any:
         return self.heard
 
@@ -104,8 +107,8 @@ def test_the_duty_looks_again_once_the_feed_is_heard(engine, rig, feed):
             works.extend(commands)
             return [asyncio.sleep(0) for _ in commands]
 
-    readers = Readers(engine, 1)
-    duty = MarketDuty(readers, Writer(), Market(feed, readers), lambda: rig.now)
+    readers, writer = Readers(engine, 1), cast("Any", Writer())
+    duty = MarketDuty(readers, writer, Market(feed, readers), lambda: rig.now)
     seen = []
     for seconds, is_heard in ((1, False), (60, False), (0, True)):
         rig.tick(seconds=seconds)

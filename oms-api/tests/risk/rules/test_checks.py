@@ -470,7 +470,7 @@ def test_what_reduces_a_position_passes_while_the_feed_is_silent(quantity, told)
 
 def test_a_stale_quote_is_told_with_its_age():
     denial = denial_of(risk(feed_silence=SILENT))
-    assert (denial.limit, denial.asked) == (30, 31)
+    assert (denial.limit, denial.asked) == (Decimal(30), Decimal(31))
     assert denial.message == (
         "The price feed of AAPL has been silent for 31 seconds, more than 30. Use a passive limit, or wait."
     )
