@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from time import perf_counter, process_time
 
 PORTFOLIOS, SYMBOLS = 20, 50
+BOOKS = [f"Book {number:02d}" for number in range(PORTFOLIOS)]
 EACH_BOOK = "{book}"  # in a path: each portfolio's number in turn
 _DRAWS = 4096
 _RECEIVE_BYTES = 262_144
@@ -86,7 +87,7 @@ def _trade(key: str, chance: random.Random) -> tuple[bytes, bytes]:
             "quantity": quantity,
             "gmv": f"{cents // 100}.{cents % 100:02d}",
             "side": chance.choice(("BUY", "SELL")),
-            "portfolio_name": f"Book {chance.randrange(PORTFOLIOS):02d}",
+            "portfolio_name": chance.choice(BOOKS),
             "user_id": f"U{chance.randrange(100):04d}",
         },
     )
@@ -106,7 +107,7 @@ def _order(key: str, chance: random.Random) -> tuple[bytes, bytes]:
         key,
         "/api/v1/orders",
         {
-            "portfolio_name": f"Book {chance.randrange(PORTFOLIOS):02d}",
+            "portfolio_name": chance.choice(BOOKS),
             "symbol": f"SYM{chance.randrange(SYMBOLS):02d}",
             "side": chance.choice(("BUY", "SELL")),
             "quantity": str(chance.randint(1, 2)),

@@ -9,6 +9,7 @@ from itertools import count
 
 from bench.disk import scratch
 from bench.limit import CLIENTS, Limit, Script, open_books, pgbench
+from bench.load import BOOKS
 from bench.postgres import postgres
 from bench.report import Line, at_least, median, show
 from bench.service import Load, api, fresh_key, migrate
@@ -33,6 +34,7 @@ def measure(rounds: int, seconds: float) -> list[Line]:
             key, url = fresh_key(), server.fresh_database("orders")
             migrate(url, key)
             with api(url, folder / "api.log", key) as service:
+                service.open_portfolios(BOOKS)
                 load = service.load("orders", seconds)
             after = limit()
             bare = (before.rate + after.rate) / 2

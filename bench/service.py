@@ -6,7 +6,7 @@ import secrets
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +50,15 @@ class Service:
     port: int
     key: str
     process_id: int
+
+    def open_portfolios(self, names: Iterable[str]) -> None:
+        """Create portfolios, which orders need."""
+        for name in names:
+            body = json.dumps({"name": name}).encode()
+            headers = {"X-API-Key": self.key, "Content-Type": "application/json"}
+            url = f"http://127.0.0.1:{self.port}/api/v1/portfolios"
+            request = urllib.request.Request(url, body, headers)
+            urllib.request.urlopen(request, timeout=10).close()  # noqa: S310  # as above
 
     def load(self, path: str, seconds: float = 8.0, connections: int = 64, warm: float = 2.0) -> Load:
         """Drive it and return what was measured; `path` as `bench.load` takes it."""

@@ -18,6 +18,7 @@ BEN = "slack:T0DESK00001:U0BENOKAF02"
 def portfolio(desk):
     """A portfolio of this test's own, left without open orders."""
     name = f"Desk {secrets.token_hex(3)}"
+    desk.administer("POST", "/portfolios", name=name)
     yield name
     desk.administer("POST", "/orders:cancel-all", reason="The test is over")
 
@@ -93,6 +94,7 @@ def test_the_desk_says_that_the_oms_is_away_and_comes_back_by_itself(slack, desk
 
 def test_whoever_is_narrowed_sees_their_own_desk(slack, desk, portfolio):
     place(desk, portfolio, "DESKC", type="LIMIT", limit_price="0.01", time_in_force="GTC")
+    desk.administer("POST", "/portfolios", name=f"{portfolio} two")
     place(desk, f"{portfolio} two", "DESKD", type="LIMIT", limit_price="0.01", time_in_force="GTC")
     slack.be("Ben Okafor")
     slack.page.get_by_test_id("desk-button").click()

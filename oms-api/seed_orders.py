@@ -18,9 +18,12 @@ from app.clock import iso
 from app.config import Settings
 from app.database import Readers, declare_tenants, unit_of_work
 from app.identity.rules.access import FIRST_TENANT
+from app.ids import new_row_id
 from app.instruments import queries as instruments
 from app.instruments.rules import Instrument
+from app.ledger.queries.books import insert_portfolios
 from app.ledger.rules.chain import fingerprint
+from app.ledger.service.batch import empty_portfolio, portfolio_row
 from app.ledger.service.commands import Origin
 from app.ledger.service.recording import Recording
 from app.market_data.rules.levels import KNOWN
@@ -83,6 +86,7 @@ def seed_orders(engine: Engine, settings: Settings, now: datetime) -> Seeded:
     floor = Floor(Recording(guard=Guarding(tools.controls)), tools)
     with unit_of_work(engine) as connection:
         prices = _prices(connection, floor, market, now)
+        _open_portfolio(connection, now)
         placed = [_done(floor, connection, command) for command in placements(prices, now)]
         fresh = [done for done in placed if not done.replayed]
         for done in fresh:
@@ -90,6 +94,12 @@ def seed_orders(engine: Engine, settings: Settings, now: datetime) -> Seeded:
                 _done(floor, connection, _cancel(done, now))
     readers.close()
     return Seeded(sum(len(done.orders) for done in fresh), described, limited)
+
+
+def _open_portfolio(connection: Connection, now: datetime) -> None:
+    """Open the portfolio of the orders, where it is not there yet."""
+    portfolio = empty_portfolio(new_row_id(), FIRST_TENANT, PORTFOLIO, name_key(PORTFOLIO))
+    insert_portfolios(declare_tenants(connection, [FIRST_TENANT]), [portfolio_row(portfolio, now)])
 
 
 def placements(prices: Prices, now: datetime) -> Iterator[Command]:

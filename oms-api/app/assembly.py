@@ -1,6 +1,7 @@
 """What a process of the service is made of, put together once: `assemble`."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, cast
 
 from sqlalchemy import Engine
@@ -137,7 +138,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> House:
         settings.database_url, settings.reader_threads, settings.database_timeout_seconds, walled=True
     )
     readers, transactions = Readers(engine, settings.reader_threads), Transactions(engine)
-    market, controls = Market(_price_source(settings), readers), Controls()
+    market, controls = _market(settings, readers), Controls()
     rate = MessageRate()
     writer = _writer(settings, engine, market, controls, rate, metrics)
     trail = Trail(engine, now, metrics.audit_dropped)
@@ -163,7 +164,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> House:
         sharing=sharing,
         gate=make_gate(settings, engine, readers, transactions, sessions, limiter, trail, now),
         desk=Desk(cast("GroupCommit[LedgerCommand, Recorded]", writer), _limits(settings), now),
-        order_desk=OrderDesk(writer, market, now),
+        order_desk=OrderDesk(writer, market, now, readers),
     )
 
 
@@ -189,6 +190,11 @@ def _price_source(settings: Settings) -> PriceSource:
     if make is None:
         raise ConfigurationError(f"PRICE_SOURCE must be one of {', '.join(sorted(SOURCES))}")
     return make(settings.simulation_seed)
+
+
+def _market(settings: Settings, readers: Readers) -> Market:
+    silence = timedelta(seconds=settings.max_quote_age_seconds)
+    return Market(_price_source(settings), readers, silence)
 
 
 def _limits(settings: Settings) -> TradeLimits:

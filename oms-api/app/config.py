@@ -70,6 +70,7 @@ class Settings(BaseSettings):
 
     price_source: str = "simulated"
     simulation_seed: str = "slackoms"
+    max_quote_age_seconds: Annotated[float, Field(gt=0, le=86_400)] = 30.0
     paper_spread: Annotated[Decimal, Field(ge=0, le=LIMIT_CEILING)] = Decimal(0)
     paper_participation: Annotated[Decimal, Field(gt=0, le=1)] | None = None
     paper_slippage: Literal["none", "half_spread", "basis_points", "volume_share"] = "none"

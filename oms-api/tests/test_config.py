@@ -234,6 +234,7 @@ def test_the_paper_market_is_kind_unless_told_otherwise(load):
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
+        ("MAX_QUOTE_AGE_SECONDS", "0"),
         ("PAPER_SPREAD", "-1"),
         ("PAPER_SPREAD", "NaN"),
         ("PAPER_PARTICIPATION", "0"),

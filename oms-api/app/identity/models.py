@@ -29,7 +29,7 @@ _ROLES = "'viewer', 'trader', 'approver', 'risk', 'admin'"
 
 class Tenant(Base):
     """A team whose books nobody else sees. `slack_default_role` is what newcomers from Slack become; NULL
-    refuses them.
+    refuses them. `base_currency` is that of limits on the sum of all portfolios.
     """
 
     __tablename__ = "tenants"
@@ -44,6 +44,7 @@ class Tenant(Base):
     created_at: Mapped[datetime] = mapped_column(Instant)
     status: Mapped[str] = mapped_column(String(9), server_default="active")
     slack_default_role: Mapped[str | None] = mapped_column(String(8), server_default="trader")
+    base_currency: Mapped[str] = mapped_column(String(3), server_default="USD")
 
 
 class ApiKey(Base):

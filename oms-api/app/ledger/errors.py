@@ -1,5 +1,7 @@
 """What the ledger refuses."""
 
+from collections.abc import Sequence
+
 from app.errors import Conflict, FieldError, Forbidden, Invalid, NotFound, OmsError
 
 
@@ -22,10 +24,13 @@ class NoSuchTrade(NotFound):
 
 
 class NoSuchPortfolio(NotFound):
-    """No trade was ever booked under that name."""
+    """There is none of that name; `nearest` are names that were perhaps meant."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"There is no portfolio {name!r}; it comes into being with its first trade.")
+    def __init__(self, name: str, nearest: Sequence[str] = ()) -> None:
+        self.name = name
+        meant = f" Did you mean {' or '.join(map(repr, nearest))}?" if nearest else ""
+        create = "Create it with `POST /portfolios`, or report a trade in it."
+        super().__init__(f"There is no portfolio {name!r}.{meant} {create}")
 
 
 class AlreadyReversed(Conflict):

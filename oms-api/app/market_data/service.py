@@ -18,6 +18,7 @@ from app.market_data.rules.values import Bar, Quote
 from app.market_data.sources import PriceSource
 
 Listener = Callable[[int, Quote], None]
+MAX_FEED_SILENCE = timedelta(seconds=30)
 _INSTANT = timedelta(microseconds=1)
 _MOST_MINUTES = 50_000  # read for one answer; what goes beyond is cut off at its older end
 _MOST_CACHED = 100_000
@@ -31,8 +32,11 @@ class Market:
     source's.
     """
 
-    def __init__(self, source: PriceSource, readers: Readers) -> None:
+    def __init__(
+        self, source: PriceSource, readers: Readers, max_silence: timedelta = MAX_FEED_SILENCE
+    ) -> None:
         self._source = source
+        self.max_silence = max_silence
         self._readers = readers
         self._last: dict[Key, Quote] = {}
         self._lock = Lock()
@@ -62,6 +66,18 @@ class Market:
         keys = [(tenant_id, symbol) for symbol in pairs_of(currency, base)]
         found = self.quotes_for(connection, keys, at)
         return rate_of(currency, base, {symbol: quote for (_, symbol), quote in found.items()})
+
+    def silence(self, quote: Quote, at: datetime) -> timedelta | None:
+        """Return how long the feed of a quote has been silent, None for a price that was given by hand. A
+        quiet symbol on a feed that is alive is not stale.
+        """
+        heard = self._source.heard_at(at) if quote.source == self._source.name else None
+        return None if heard is None else max(at - max(heard, quote.at), timedelta(0))
+
+    def is_stale(self, quote: Quote, at: datetime) -> bool:
+        """Tell whether nothing may trade at the quote: its feed has been silent for too long."""
+        silence = self.silence(quote, at)
+        return silence is not None and silence > self.max_silence
 
     async def quote(self, tenant_id: int, symbol: str, at: datetime) -> Quote:
         """Return the newest quote of a symbol or alias. Raises NoQuote where there is none."""

@@ -24,7 +24,8 @@ class LimitRow(Base):
     __tablename__ = "limits"
     __table_args__ = (
         CheckConstraint(
-            "scope IN ('tenant', 'portfolio', 'user', 'strategy', 'instrument')", name="scope_is_known"
+            "scope IN ('tenant', 'portfolio', 'user', 'strategy', 'instrument', 'asset_class')",
+            name="scope_is_known",
         ),
         CheckConstraint("(scope = 'tenant') = (name_key = '')", name="all_but_the_tenant_have_a_name"),
         CheckConstraint("CAST(value AS NUMERIC) >= 0", name="value_is_not_negative"),

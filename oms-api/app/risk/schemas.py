@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -19,6 +19,7 @@ from pydantic_core import PydanticCustomError
 
 from app.clock import iso
 from app.instruments.rules import normalise_symbol
+from app.instruments.schemas import AssetClass
 from app.ledger.rules.tickets import portfolio_name_error
 from app.ledger.schemas import Label, Note
 from app.money import ZERO, fits, fixed, money_text
@@ -35,7 +36,9 @@ from app.wire.pages import DEFAULT_LIMIT
 _KEYS: dict[str, Callable[[str], str]] = {
     "portfolio": name_key,
     "instrument": lambda text: normalise_symbol(text) or "",
+    "asset_class": str.lower,
 }
+ASSET_CLASSES: tuple[str, ...] = get_args(AssetClass)
 ScopeName = Annotated[Label, Field(min_length=1)]
 
 
@@ -90,11 +93,19 @@ def _key(scope: str, name: str | None) -> str:
         return ""
     if name is None:
         raise PydanticCustomError("name", "Say which {scope}.", {"scope": scope, "field": "name"})
-    error = portfolio_name_error(name) if scope == "portfolio" else None
     key = _KEYS.get(scope, str)(name)
-    if error or not key:
-        raise PydanticCustomError("name", "{message}", {"message": error or "No symbol.", "field": "name"})
+    error = _name_error(scope, name, key)
+    if error:
+        raise PydanticCustomError("name", "{message}", {"message": error, "field": "name"})
     return key
+
+
+def _name_error(scope: str, name: str, key: str) -> str | None:
+    if scope == "portfolio":
+        return portfolio_name_error(name)
+    if scope == "asset_class" and key not in ASSET_CLASSES:
+        return f"Must be one of {', '.join(ASSET_CLASSES)}."
+    return None if key else "No symbol."
 
 
 class LimitIn(BaseModel):
@@ -104,8 +115,10 @@ class LimitIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    scope: Literal["tenant", "portfolio", "user", "strategy", "instrument"]
-    name: ScopeName | None = Field(None, description="Of the portfolio, user, strategy or instrument")
+    scope: Literal["tenant", "portfolio", "user", "strategy", "instrument", "asset_class"]
+    name: ScopeName | None = Field(
+        None, description="Of the portfolio, user, strategy or instrument; or the asset class"
+    )
     code: Annotated[LimitCode, BeforeValidator(capitals)]
     value: LimitValue | None
     until: When | None = None
@@ -113,7 +126,7 @@ class LimitIn(BaseModel):
     @model_validator(mode="after")
     def _fits_together(self) -> "LimitIn":
         _key(self.scope, self.name)
-        if self.code in LISTS and self.scope == "instrument":
+        if self.code in LISTS and self.scope in {"instrument", "asset_class"}:
             raise PydanticCustomError("scope", "Lists are for whoever trades.", {"field": "scope"})
         return self
 
@@ -129,7 +142,7 @@ class LimitIn(BaseModel):
         """Return the limit, as of now; one that is to be taken away has the value 0."""
         key = _key(self.scope, self.name)
         until = None if self.until is None else iso(self.until)
-        name = key if self.scope == "instrument" else self.name or ""
+        name = key if self.scope in {"instrument", "asset_class"} else self.name or ""
         words = self.value if isinstance(self.value, str) else None
         value = self.value if isinstance(self.value, Decimal) else ZERO
         place = (LimitScope(self.scope), key, name, self.code)

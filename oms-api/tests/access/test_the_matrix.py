@@ -67,7 +67,7 @@ EXPECTED = {
     "POST /api-keys": "admin",
     "PATCH /api-keys/{key_id}": "admin",
     "POST /api-keys/{key_id}:rotate": "admin",
-    "POST /portfolios": "admin",
+    "POST /portfolios": TRADERS,
     "PATCH /portfolios/{name}": "admin",
     "GET /tenants": "admin",
     "GET /tenants/{slug}": "admin",

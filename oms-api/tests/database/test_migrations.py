@@ -5,6 +5,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,11 +19,13 @@ from sqlalchemy import event, inspect, text
 import app.models  # noqa: F401  # fills the metadata
 from app.database import METADATA, connect_engine, refuse_unsafe_durability
 from app.database.engine import UnsafeDatabase
+from app.ledger.queries.books import insert_portfolios
 from app.ledger.rules.verification import Check
+from app.ledger.service.batch import empty_portfolio, portfolio_row
 from app.migrate import MIGRATIONS, alembic_config, is_current, migrate, superseded
 from app.verify import verify_database
 from tests.commands.histories import forge_chain, record_history
-from tests.factories import BOOTSTRAP_KEY
+from tests.factories import BOOTSTRAP_KEY, NOON
 from tests.support.postgres import Databases, PostgresServer
 from tests.support.processes import environment
 
@@ -270,3 +273,34 @@ def test_rates_that_would_be_forgotten_keep_the_tables_as_they_are(engine):
     record_history(engine, seed=3, batches=1)
     with engine.connect() as connection, pytest.raises(RuntimeError, match="restore a backup instead"):
         command.downgrade(alembic_config(connection), "0003")
+
+
+def test_tenants_are_given_the_currency_that_their_portfolios_share(engine):
+    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+        for tenant_id, currencies in ((2, ["INR", "INR"]), (3, ["INR", "EUR"]), (4, [])):
+            open_tenant(connection, tenant_id, currencies)
+        scopes = {"asset_class": "crypto", "strategy": "momentum"}
+        for scope, key in scopes.items():
+            connection.execute(text(_LIMIT), {"scope": scope, "key": key, "at": NOON.isoformat()})
+        command.downgrade(alembic_config(connection), "0005")
+        assert connection.execute(text("SELECT scope FROM limits")).scalars().all() == ["strategy"]
+    migrate(engine)
+    with engine.connect() as connection:
+        found = connection.execute(text("SELECT id, base_currency FROM tenants ORDER BY id")).all()
+        assert [tuple(row) for row in found] == [(1, "USD"), (2, "INR"), (3, "USD"), (4, "USD")]
+        assert connection.execute(text("SELECT name_key FROM limits")).scalars().all() == ["momentum"]
+
+
+_LIMIT = """
+    INSERT INTO limits (tenant_id, scope, name_key, code, is_temporary, name, value, set_by, set_at)
+    VALUES (2, :scope, :key, 'MAX_ORDER_VALUE', 0, :key, '5', 'tests', :at)
+"""
+_TENANT = "INSERT INTO tenants (id, slug, name, created_at) VALUES (:id, :slug, :slug, :at)"
+
+
+def open_tenant(connection, tenant_id, currencies):
+    facts = {"id": tenant_id, "slug": f"tenant-{tenant_id}", "at": NOON.isoformat()}
+    connection.execute(text(_TENANT), facts)
+    for number, currency in enumerate(currencies):
+        portfolio = empty_portfolio(10 * tenant_id + number, tenant_id, f"Book {number}", f"book {number}")
+        insert_portfolios(connection, [portfolio_row(replace(portfolio, base_currency=currency), NOON)])

@@ -21,7 +21,7 @@ _OPEN = {"ACCEPTED", "TRIGGERED", "PARTIALLY_FILLED", "HELD"}
 EXPECTED = {
     "order": {201, 422}, "pair": {201, 422}, "cancel": {200, 409}, "replace": {200, 409, 422},
     "close": {201, 404, 409, 422}, "switch": {200}, "quote": {200}, "sweep": {200}, "read": {200},
-    "listing": {200},
+    "listing": {200}, "portfolio": {201, 409},
 }  # fmt: skip
 
 
@@ -97,7 +97,7 @@ class Client:
         """Send it, again where nobody answered or it was not placed, and note what was said."""
         intent = Intent(kind, path, body, sent_at=now())
         with self.journal.lock:
-            self.journal.intents += [] if kind in {"quote", "listing", "read"} else [intent]
+            self.journal.intents += [] if kind in {"quote", "listing", "portfolio", "read"} else [intent]
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not self._told(intent, method, key):
             if time.monotonic() > deadline:

@@ -13,7 +13,7 @@ from random import Random
 from typing_extensions import override
 
 from tests.day.clients import Actor, Client, Journal, Quoter, Switcher, Trader
-from tests.day.draws import FOREIGN, SYMBOLS, an_extreme, opening_prices, terms_of
+from tests.day.draws import FOREIGN, PORTFOLIOS, SYMBOLS, an_extreme, opening_prices, terms_of
 from tests.day.judge import judge, open_orders
 from tests.faults.mortal import HERE, Oms
 from tests.support.processes import environment
@@ -95,6 +95,8 @@ def simulate(database_url: str, logs: Path, tickets: int, seed: int, kills: int,
             client.quote(symbol, an_extreme(price, 0))
         for symbol, currency in FOREIGN.items():
             client.ask("listing", "PUT", f"/api/v1/instruments/{symbol}", terms_of(currency))
+        for name in PORTFOLIOS:
+            client.ask("portfolio", "POST", "/api/v1/portfolios", {"name": name})
         started = time.monotonic()
         with _acting(journal, exchange, prices, tickets, seed):
             _disturb(exchange, journal, random, tickets, kills, started + seconds)

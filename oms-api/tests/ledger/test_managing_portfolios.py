@@ -154,14 +154,16 @@ def test_grants_follow_a_renamed_portfolio(desk):
     assert narrow.report(portfolio_name="Income").status_code == 201
 
 
-def test_the_narrowed_and_all_who_are_no_admins_cannot(desk):
+def test_admins_rename_and_traders_create_but_not_the_narrowed(desk):
     desk.trade(portfolio_name="Growth")
     user(desk, role="admin", portfolios=["Growth"])
     session = bearer(log_in(desk))
     assert as_session(desk, "PATCH", "/portfolios/Growth", session, {"name": "Mine"}).status_code == 403
+    assert as_session(desk, "POST", "/portfolios", session, {"name": "Mine"}).status_code == 403
     for scopes in ("read", "trade", "approve", "risk"):
         other = desk.with_key(desk.service.mint(scopes, desk.tenant_id))
-        assert other.post("/portfolios", {"name": "Mine"}).status_code == 403
+        status = 201 if scopes == "trade" else 403
+        assert other.post("/portfolios", {"name": "Mine"}).status_code == status
         assert other.patch("/portfolios/Growth", {"name": "Mine"}).status_code == 403
 
 

@@ -140,6 +140,7 @@ def test_nothing_of_another_tenant_is_seen(service, desk):
 
 def test_products_are_positions_of_their_own(desk):
     put_quote(desk)
+    desk.open_portfolio()
     for product, quantity in (("CNC", "3"), ("MIS", "4")):
         ticket = {"symbol": "AAPL", "side": "BUY", "type": "MARKET", "quantity": quantity, "product": product}
         assert desk.post("/orders", ticket | {"portfolio_name": "Growth"}).status_code == 201

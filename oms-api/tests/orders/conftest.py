@@ -7,9 +7,9 @@ from tests.orders.rig import Rig
 
 @pytest.fixture
 def market(desk):
-    """A desk at which AAPL is quoted 99 to 101, last 100."""
+    """A desk with an empty portfolio Growth, at which AAPL is quoted 99 to 101, last 100."""
     desk.quote("AAPL", "99", "101", "100")
-    return desk
+    return desk.open_portfolio()
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from app.ledger.service.commands import Origin
 from app.ledger.service.recording import Recording
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
+from app.market_data.sources import PriceSource
 from app.market_data.sources.manual import ManualSource
 from app.orders.queries.book import orders_by_id
 from app.orders.rules.outcomes import Changes
@@ -36,6 +37,7 @@ from app.orders.service.guarding import Guarding
 from app.orders.service.scene import Tools
 from app.risk.service.controls import Controls
 from app.text import name_key
+from tests.support.portfolios import open_portfolio
 
 TENANT = 1
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -62,6 +64,7 @@ class Rig:
     paper: PaperSettings = KIND
     now: datetime = START
     tenant: int = TENANT
+    source: PriceSource = field(default_factory=ManualSource)
     floor: Floor = field(init=False)
 
     def __post_init__(self) -> None:
@@ -69,7 +72,7 @@ class Rig:
 
     def restart(self) -> None:
         """Begin anew, with nothing in memory."""
-        market = Market(ManualSource(), None)  # type: ignore[arg-type]  # only routes read by it
+        market = Market(self.source, None)  # type: ignore[arg-type]  # only routes read by it
         tools = Tools(market, Controls(), self.paper)
         self.floor = Floor(Recording(guard=Guarding(tools.controls)), tools)
 
@@ -86,14 +89,21 @@ class Rig:
         """Return who asks, now."""
         return Origin(self.tenant, "key", None, self.now, key, fingerprint(facts))
 
+    def open_portfolio(self, name: str = "Growth") -> None:
+        """Open a portfolio where there is none of that name."""
+        with unit_of_work(self.engine) as connection:
+            open_portfolio(connection, self.tenant, name, self.now)
+
     def place(self, portfolio: str = "Growth", **changes: Any) -> Order:
         """Place an order and return it as it stands."""
+        self.open_portfolio(portfolio)
         asked = ticket(**changes)
         origin = self.origin(facts=repr(asked))
         return self.one(PlaceOrder(origin, asked, portfolio, name_key(portfolio)))
 
     def pair(self, kind: str, *tickets: Ticket) -> list[Order]:
         """Place two joined orders."""
+        self.open_portfolio()
         command = PlaceGroup(self.origin(), GroupKind(kind), tickets, "Growth", "growth")
         return [shown.order for shown in self.done(command).orders]
 

@@ -48,6 +48,12 @@ def order(rig, **changes):
     return PlaceOrder(rig.origin(facts=repr(asked)), asked, "Growth", "growth")
 
 
+def opened(rig):
+    """An order in a portfolio that exists before the batch."""
+    rig.open_portfolio()
+    return order(rig)
+
+
 def test_trades_and_orders_are_done_in_the_order_given(rig):
     bought, sold, reversed_ = rig.run(
         trade(rig), order(rig, side="SELL", quantity="10"), trade(rig, "SELL", "5")
@@ -63,6 +69,7 @@ def test_trades_and_orders_are_done_in_the_order_given(rig):
 
 
 def test_one_that_is_refused_harms_no_other(rig):
+    rig.open_portfolio()
     refused, placed = rig.run(CancelOrder(rig.origin(), "O0", None), order(rig))
     assert isinstance(refused, NoSuchOrder)
     assert placed.orders[0].order.status is Status.FILLED
@@ -76,7 +83,7 @@ def quote(rig, *, is_new):
 BATCHES = pytest.mark.parametrize(
     "makes",
     [
-        lambda rig: [order(rig)],
+        lambda rig: [opened(rig)],
         lambda rig: [trade(rig)],
         lambda rig: [trade(rig), order(rig)],
         lambda rig: [quote(rig, is_new=False), trade(rig)],
@@ -109,7 +116,7 @@ def test_after_a_lost_answer_what_was_not_committed_is_nothing(rig, makes):
 
 
 def test_a_refusal_stays_one_whatever_became_of_the_commit(rig):
-    _, (refusal, placed) = attempt(rig, [CancelOrder(rig.origin(), "O0", None), order(rig)], commits=False)
+    _, (refusal, placed) = attempt(rig, [CancelOrder(rig.origin(), "O0", None), opened(rig)], commits=False)
     assert isinstance(refusal, NoSuchOrder)
     assert placed is None
 

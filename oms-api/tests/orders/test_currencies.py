@@ -42,6 +42,7 @@ def test_a_fill_is_booked_at_the_rate_and_the_order_tells_its_own_prices(rupees)
 
 
 def test_without_a_rate_an_order_is_denied_and_a_preview_says_so(desk):
+    desk.open_portfolio()
     desk.put("/instruments/AAPL", SHARE | {"currency": "ZZZ"})
     put_quote(desk)
     ticket = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10", "type": "MARKET"}
@@ -100,16 +101,40 @@ def test_what_stands_is_valued_anew_at_another_rate(rupees):
     assert (denial["code"], denial["asked"]) == ("MAX_GROSS_EXPOSURE", "90200")
 
 
-def test_the_firm_is_added_up_in_the_currency_of_the_portfolio_that_asks(rupees):
+@pytest.mark.parametrize(
+    ("currency", "limit", "asked"), [(None, "2000", "2100"), ("INR", "160000", "168000")]
+)
+def test_the_firm_is_added_up_in_the_tenants_currency(rupees, currency, limit, asked):
+    if currency is not None:
+        changed = rupees.patch(f"/tenants/desk-{rupees.tenant_id}", {"base_currency": currency})
+        assert (changed.status_code, changed.json()["base_currency"]) == (200, currency)
     rupees.buy("10", "100", portfolio_name="Dollars")
-    put_limit(rupees, "MAX_GROSS_EXPOSURE", "160000")
+    put_limit(rupees, "MAX_GROSS_EXPOSURE", limit)
     denial = denial_of(try_order(rupees, quantity="11"))
-    assert (denial["code"], denial["asked"], denial["largest_passing"]) == (
-        *("FIRM_GROSS_EXPOSURE", "168000", "10"),
+    assert (denial["code"], denial["limit"], denial["asked"], denial["largest_passing"]) == (
+        *("FIRM_GROSS_EXPOSURE", limit, asked, "10"),
     )
     assert try_order(rupees, quantity="10").status_code == 201
-    put_limit(rupees, "MAX_GROSS_EXPOSURE", "2000")
-    assert denial_of(try_order(rupees, portfolio_name="Dollars", quantity="1"))["asked"] == "2100"
+    denial = denial_of(try_order(rupees, portfolio_name="Dollars", quantity="1"))
+    assert (denial["limit"], denial["asked"]) == (limit, asked)  # one number, whoever asks
+
+
+def test_the_net_of_the_firm_is_in_the_tenants_currency(rupees):
+    rupees.buy("10", "100", portfolio_name="Dollars")
+    put_limit(rupees, "MAX_NET_EXPOSURE", "2000")
+    denial = denial_of(try_order(rupees, quantity="11"))
+    assert (denial["code"], denial["asked"]) == ("FIRM_NET_EXPOSURE", "2100")
+
+
+def test_orders_of_the_firm_are_counted_without_a_rate(rupees):
+    made = {"name": "Odd", "base_currency": "ZZZ", "opening_cash": "1000"}
+    assert rupees.post("/portfolios", made).status_code == 201
+    rupees.put("/instruments/ROPE", SHARE | {"currency": "ZZZ"})
+    put_quote(rupees, "ROPE")
+    put_limit(rupees, "MAX_OPEN_ORDERS", "1")
+    resting = {"type": "LIMIT", "limit_price": "95", "quantity": "1"}
+    assert try_order(rupees, portfolio_name="Odd", symbol="ROPE", **resting).status_code == 201
+    assert denial_of(try_order(rupees, **resting))["code"] == "FIRM_OPEN_ORDERS"
 
 
 def test_the_firm_cannot_be_added_up_without_a_rate(rupees):
@@ -119,7 +144,7 @@ def test_the_firm_cannot_be_added_up_without_a_rate(rupees):
     assert try_order(rupees, quantity="1").status_code == 201  # that one is empty
     rupees.buy("1", "10", portfolio_name="Odd", symbol="ROPE")
     denial = denial_of(try_order(rupees, quantity="1"))
-    assert (denial["code"], denial["asked"]) == ("NO_RATE", "ZZZ/INR")
+    assert (denial["code"], denial["asked"]) == ("NO_RATE", "ZZZ/USD")
 
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -164,5 +164,5 @@ def test_a_leg_that_waits_for_its_entry_is_judged_at_its_release_when_it_is_chan
 def test_the_source_is_told_which_symbols_somebody_needs(desk, monkeypatch):
     followed = []
     monkeypatch.setattr(SimulatedSource, "follow", lambda _, symbols: followed.append(symbols))
-    assert desk.post("/orders", ticket_body(symbol="NVDA", **WAITING)).status_code == 201
+    desk.order(symbol="NVDA", **WAITING)
     wait_until(lambda: followed and "NVDA" in followed[-1])

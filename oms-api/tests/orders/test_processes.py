@@ -49,6 +49,11 @@ async def send(urls, numbers):
         return await asyncio.gather(*map(place, numbers))
 
 
+def open_portfolio(http, name="Growth"):
+    """Orders need a portfolio that exists."""
+    assert http.post("/portfolios", json={"name": name}).status_code == 201
+
+
 def everything(http):
     orders, cursor = [], None
     while True:
@@ -63,6 +68,7 @@ def test_working_orders_work_on_after_a_kill(database_url):
     numbers = range(60)
     with running(**settings(database_url)) as first:
         with client(first) as http:
+            open_portfolio(http)
             quote(http, "AAPL", "100")
         asyncio.run(send([first.url], numbers))
         first.process.kill()
@@ -81,6 +87,7 @@ def test_what_a_kill_cut_off_resolves_by_its_client_order_id(database_url):
     numbers = list(range(200))
     with running(**settings(database_url)) as first:
         with client(first) as http:
+            open_portfolio(http)
             quote(http, "AAPL", "100")
 
         async def until_killed():
@@ -107,6 +114,8 @@ def pair(new_database):
     """Two processes on one PostgreSQL."""
     given = settings(new_database("postgresql"))
     with running(**given) as one, running(**given) as two:
+        with client(one) as http:
+            open_portfolio(http)
         yield one, two
 
 
@@ -138,6 +147,8 @@ def test_a_kill_switch_holds_in_the_other_process_once_it_is_answered(pair):
     with client(one) as http, client(two) as other:
         quote(http, "AAPL", "100")
         halt = {"scope": "portfolio", "name": "Stopped", "state": "HALTED", "reason": "Drill"}
+        for name in ("Stopped", "Going on"):
+            open_portfolio(http, name)
         assert other.post("/orders", json=ticket_body(portfolio_name="Stopped")).status_code == 201
         assert http.post("/kill-switch", json=halt).status_code == 200
         refused = other.post("/orders", json=ticket_body(portfolio_name="Stopped"))
@@ -151,6 +162,7 @@ def test_a_quote_of_the_source_fills_what_it_makes_match_without_a_request(datab
     given = settings(database_url) | {"PRICE_SOURCE": "simulated"}
     with running(**given) as process, client(process) as http:
         stop = ticket_body(side="SELL", type="TRAILING_STOP", trail_amount="0.01", time_in_force="GTC")
+        open_portfolio(http)
         order = http.post("/orders", json=stop).json()
         deadline = time.monotonic() + 150  # longer than any walk goes on upwards
         while order["status"] != "FILLED" and time.monotonic() < deadline:

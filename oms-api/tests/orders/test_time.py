@@ -97,3 +97,26 @@ def test_an_expired_entry_ends_its_legs(rig):
     rig.expire()
     assert rig.rows("SELECT status FROM orders ORDER BY id") == [("EXPIRED",), ("CANCELED",)]
     assert rig.order(order).status is Status.EXPIRED
+
+
+def test_a_request_that_arrived_before_a_quote_spends_its_size_once(rig):
+    """The request waited in the queue behind the quote: its fill bears the quote's moment."""
+    rig.open_portfolio()
+    rig.quote("99", "101", "100", ask_size="10")
+    said = rig.now
+    rig.now = START  # the requests arrived before the quote
+    first, second = (rig.place(quantity="10", client_order_id=name) for name in ("first", "second"))
+    assert (first.filled_quantity, second.filled_quantity) == (10, 0)
+    assert rig.rows("SELECT DISTINCT executed_at FROM executions") in ([(iso(said),)], [(said,)])
+    assert rig.rows("SELECT DISTINCT executed_at FROM trades") in ([(iso(said),)], [(said,)])
+
+
+def test_a_fill_of_a_later_request_bears_the_moment_of_the_request(rig):
+    rig.quote("99", "101", "100", ask_size="10")
+    rig.tick(seconds=5)
+    rig.place(quantity="4")
+    rig.tick(seconds=5)
+    assert rig.place(quantity="10").filled_quantity == 6
+    found = [value if isinstance(value, str) else iso(value) for (value,) in rig.rows(
+        "SELECT executed_at FROM executions ORDER BY executed_at")]  # fmt: skip
+    assert found == [iso(START + timedelta(seconds=7)), iso(START + timedelta(seconds=12))]

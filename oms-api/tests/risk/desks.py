@@ -34,7 +34,9 @@ def put_quote(desk: Desk, symbol: str = "AAPL", **changes: Any) -> None:
 def try_order(desk: Desk, **changes: Any) -> Any:
     """POST an order: a BUY of 10 AAPL at the market unless changed."""
     ticket = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10", "type": "MARKET"}
-    return desk.post("/orders", ticket | changes)
+    ticket |= changes
+    desk.open_portfolio(ticket["portfolio_name"])
+    return desk.post("/orders", ticket)
 
 
 def events(desk: Desk, kind: str, **params: Any) -> list[dict[str, Any]]:

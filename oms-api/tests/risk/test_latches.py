@@ -97,6 +97,7 @@ def test_a_key_that_nobody_stands_behind_is_latched_and_a_person_goes_on(quoted,
     put_limit(quoted, "REPEATED_EXECUTIONS", "2")
     put_limit(quoted, "REPEAT_ORDER_SECONDS", "0")
     trader = person(members, "trader")
+    quoted.open_portfolio()
     ticket = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "1", "type": "MARKET"}
     for _ in range(4):
         assert quoted.post("/orders", ticket, trader).status_code == 201

@@ -78,6 +78,17 @@ def test_a_limit_acts_on_the_next_order_and_the_denial_tells_it(desk):
     assert try_order(desk, quantity="60").json()["denial"]["limit"] == "50"
 
 
+def test_a_limit_of_an_asset_class_holds_for_its_symbols_alone(desk):
+    for symbol in ("AAPL", "BTCUSDT"):
+        put_quote(desk, symbol)
+    answer = put_limit(desk, "MAX_ORDER_QUANTITY", "5", "asset_class", "Crypto")
+    assert (answer.status_code, answer.json()["name"]) == (200, "crypto"), answer.text
+    assert try_order(desk).status_code == 201
+    assert try_order(desk, symbol="BTCUSDT").json()["denial"]["limit"] == "5"
+    put_limit(desk, "MAX_ORDER_QUANTITY", None, "asset_class", "crypto")
+    assert try_order(desk, symbol="BTCUSDT").status_code == 201
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
@@ -85,6 +96,9 @@ def test_a_limit_acts_on_the_next_order_and_the_denial_tells_it(desk):
         ({"scope": "portfolio", "code": "MAX_PRICE", "value": "1"}, "name"),
         ({"scope": "portfolio", "name": "a/b", "code": "MAX_PRICE", "value": "1"}, "name"),
         ({"scope": "instrument", "name": "?", "code": "MAX_PRICE", "value": "1"}, "name"),
+        ({"scope": "asset_class", "code": "MAX_PRICE", "value": "1"}, "name"),
+        ({"scope": "asset_class", "name": "shares", "code": "MAX_PRICE", "value": "1"}, "name"),
+        ({"scope": "asset_class", "name": "fx", "code": "ALLOWED_SIDES", "value": "BUY"}, "scope"),
         ({"scope": "user", "name": "", "code": "MAX_PRICE", "value": "1"}, "name"),
         ({"scope": "everybody", "code": "MAX_PRICE", "value": "1"}, "scope"),
         ({"scope": "tenant", "code": "MAX_FUN", "value": "1"}, "code"),

@@ -12,7 +12,7 @@ TICKET = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity
 def quoted(desk):
     put_quote(desk)
     put_quote(desk, "MSFT")
-    return desk
+    return desk.open_portfolio()
 
 
 def denial(answer):

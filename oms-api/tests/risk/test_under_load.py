@@ -39,6 +39,7 @@ def processes(backend, new_database):
         ]
         quote = {"bid": "100", "ask": "100", "last": "100"}
         assert clients[0].put("/quotes/AAPL", json=quote).status_code == 200
+        assert clients[0].post("/portfolios", json={"name": "Growth"}).status_code == 201
         yield clients, engine
     engine.dispose()
 

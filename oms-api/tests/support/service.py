@@ -13,10 +13,11 @@ from starlette.testclient import TestClient
 
 from app.clock import utc_now
 from app.config import Settings
-from app.database import connect_engine, unit_of_work
+from app.database import connect_engine, declare_tenants, unit_of_work
 from app.identity.service.keys import mint_key
 from app.main import create_app
 from tests.factories import BOOTSTRAP_KEY, JWT_KEYS, ticket_body, trade_body
+from tests.support.portfolios import open_portfolio
 
 _NEW_TENANT = """
     INSERT INTO tenants (id, slug, name, created_at)
@@ -114,8 +115,16 @@ class Desk:
         answer = self.put(f"/quotes/{symbol}", {"bid": bid, "ask": ask, "last": last, **sizes})
         assert answer.status_code == 200, answer.text
 
+    def open_portfolio(self, name: str = "Growth") -> "Desk":
+        """Open a portfolio where there is none of that name, and return the desk."""
+        with unit_of_work(self.service.engine) as connection:
+            declare_tenants(connection, [self.tenant_id])
+            open_portfolio(connection, self.tenant_id, name, utc_now())
+        return self
+
     def place(self, key: str | None = None, **changes: Any) -> Any:
-        """POST an order."""
+        """POST an order in a portfolio that exists."""
+        self.open_portfolio(changes.get("portfolio_name", "Growth"))
         return self.post("/orders", ticket_body(**changes), {"Idempotency-Key": key} if key else None)
 
     def order(self, key: str | None = None, **changes: Any) -> dict[str, Any]:

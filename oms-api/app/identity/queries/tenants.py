@@ -17,6 +17,7 @@ class TenantRow(NamedTuple):
     name: str
     status: str
     slack_default_role: str | None
+    base_currency: str
     created_at: datetime
 
 
@@ -35,6 +36,12 @@ def find_tenant(connection: Connection, slug: str) -> TenantRow | None:
 def get_tenant(connection: Connection, tenant_id: int) -> TenantRow:
     """Return a tenant by its id."""
     return TenantRow._make(connection.execute(_TENANTS.where(Tenant.id == tenant_id)).one())
+
+
+def base_currency_of(connection: Connection, tenant_id: int) -> str:
+    """Return the currency of the tenant's limits on the sum of all portfolios."""
+    statement = select(Tenant.base_currency).where(Tenant.id == tenant_id)
+    return connection.execute(statement).scalar_one()
 
 
 def list_tenants(connection: Connection, limit: int, after: str | None) -> list[TenantRow]:

@@ -98,8 +98,8 @@ async def change_tenant(
     caller: Manager, slug: TheSlug, body: Annotated[TenantPatch, Depends(json_body(TenantPatch))],
     administration: TheAdministration, sent: TheRequest,
 ) -> Response:  # fmt: skip
-    """Change a tenant: its admins its name and `slack_default_role`, the installation's own key its
-    `status`.
+    """Change a tenant. Its admins change its name, `slack_default_role` and `base_currency`, the
+    installation's own key its `status`.
     """
     asking, changes = sent.asking(caller, body, slug), body.changes()
     return answered(

@@ -74,6 +74,7 @@ class Operation(StrEnum):
     LIST_INSTRUMENT = "list_instrument"
     GIVE_QUOTE = "give_quote"
     EXPORT_LEDGER = "export_ledger"
+    CREATE_PORTFOLIO = "create_portfolio"
     MANAGE_PORTFOLIOS = "manage_portfolios"
     READ_METRICS = "read_metrics"
     READ_SELF = "read_self"
@@ -132,6 +133,7 @@ TABLE: dict[Operation, Rule] = {
     Operation.READ_AUDIT: _rule(_RISK, _ADMIN, narrowed=False),         # risk, admin
     Operation.READ_PEOPLE: _rule(_RISK, _ADMIN, narrowed=False),        # risk, admin
     Operation.READ_TENANTS: _rule(_ADMIN, narrowed=False),              # admin
+    Operation.CREATE_PORTFOLIO: _rule(_TRADE, _ADMIN, narrowed=False),   # trader, approver, admin
     Operation.MANAGE_PORTFOLIOS: _rule(_ADMIN, narrowed=False),         # admin
     Operation.MANAGE_PEOPLE: _rule(_ADMIN, narrowed=False),             # admin
     Operation.MANAGE_KEYS: _rule(_ADMIN, narrowed=False),               # admin

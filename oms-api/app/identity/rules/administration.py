@@ -31,6 +31,7 @@ class TenantChanges(TypedDict, total=False):
 
     name: str
     slack_default_role: str | None
+    base_currency: str
     status: str
 
 

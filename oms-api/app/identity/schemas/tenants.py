@@ -1,11 +1,15 @@
 """Tenants on the wire."""
 
-from typing import Literal, cast
+from typing import Annotated, Literal, cast
 
 from pydantic import BaseModel, Field
 
 from app.identity.rules.administration import NewTenant, TenantChanges
 from app.identity.schemas.fields import Name, Patch, Requested, Slug, left_out
+
+BaseCurrency = Annotated[
+    str, Field(pattern="^[A-Z]{3}$", description="Currency of limits on the sum of all portfolios")
+]
 
 
 class TenantIn(Requested):
@@ -26,6 +30,7 @@ class TenantPatch(Patch):
     slack_default_role: Literal["viewer", "trader", "approver", "risk"] | None = Field(
         None, description="What newcomers from Slack become; null refuses them"
     )
+    base_currency: BaseCurrency = left_out()
     status: Literal["active", "suspended"] = left_out()
 
     def changes(self) -> TenantChanges:
@@ -63,6 +68,7 @@ class TenantOut(TenantListed):
 
     id: int = Field(examples=[2])
     slack_default_role: str | None = Field(examples=["trader"])
+    base_currency: str = Field(examples=["USD"])
     created_at: str = Field(examples=["2026-11-20T15:04:05.123456Z"])
 
 

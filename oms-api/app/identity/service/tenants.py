@@ -84,7 +84,7 @@ def _require_right(caller: Caller, tenant: TenantRow, changes: TenantChanges) ->
     if "status" in changes and Scope.TENANTS not in caller.scopes:
         raise NotAllowed([Scope.TENANTS], caller.role)
     if tenant.id != caller.tenant_id and set(changes) - {"status"}:
-        raise Forbidden("Only an admin of this tenant may change its name, and what newcomers become.")
+        raise Forbidden("Only an admin of this tenant may change more of it than its status.")
     if tenant.id == FIRST_TENANT and changes.get("status") == "suspended":
         raise FirstTenantStays
     newcomers = changes.get("slack_default_role")

@@ -17,6 +17,7 @@ from app.wire.body import documented_body, json_body
 
 router = APIRouter(prefix="/portfolios", tags=["portfolios"])
 
+Creator = Annotated[Caller, Depends(allowed(Operation.CREATE_PORTFOLIO))]
 Manager = Annotated[Caller, Depends(allowed(Operation.MANAGE_PORTFOLIOS))]
 _EXAMPLE = {"name": "Growth", "base_currency": "USD", "opening_cash": "1000000.00"}
 
@@ -29,10 +30,10 @@ _EXAMPLE = {"name": "Growth", "base_currency": "USD", "opening_cash": "1000000.0
     openapi_extra=documented_body(PortfolioIn, _EXAMPLE),
 )
 async def make_portfolio(
-    caller: Manager, body: Annotated[PortfolioIn, Depends(json_body(PortfolioIn))],
+    caller: Creator, body: Annotated[PortfolioIn, Depends(json_body(PortfolioIn))],
     administration: TheAdministration, sent: TheRequest, guard: TheGuard,
 ) -> Response:  # fmt: skip
-    """Make a paper portfolio before its first trade."""
+    """Create a paper portfolio. Orders need one that exists; a reported trade opens its own."""
     asking = sent.asking(caller, body)
     wanted = NewPortfolio(body.name, body.base_currency, body.opening_cash)
     return answered(

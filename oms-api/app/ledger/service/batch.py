@@ -11,14 +11,14 @@ from sqlalchemy import Connection
 from app.clock import iso
 from app.database import declare_tenants
 from app.ids import new_row_id
-from app.ledger.errors import NoRate
+from app.ledger.errors import NoRate, NoSuchPortfolio
 from app.ledger.queries import books as queries
 from app.ledger.queries.canonical import canonical_trade
 from app.ledger.rules.chain import GENESIS, TradeRow
 from app.ledger.service.books import Books, PortfolioState, PositionKey
 from app.ledger.service.commands import Command, RecordTrade, ReverseTrade
 from app.ledger.service.guarding import UNGUARDED, Guard
-from app.money import fixed
+from app.money import ZERO, fixed
 
 OPENING_CASH = Decimal(1_000_000)  # of a paper portfolio, in its base currency
 BASE_CURRENCY = "USD"
@@ -35,7 +35,7 @@ Rates = Callable[[Connection, int, str, str, datetime], Decimal | None]  # tenan
 
 
 class Opening(NamedTuple):
-    """A portfolio that is wanted, and made where it is missing."""
+    """A portfolio that a reported trade opens."""
 
     tenant_id: int
     portfolio_name: str
@@ -59,7 +59,7 @@ class Batch:
         books: Books,
         works: Sequence[Command],
         known: dict[NameKey, int],
-        openings: Sequence[Opening] = (),
+        names: Iterable[NameKey] = (),
         places: Iterable[Place] = (),
         tenants: Iterable[int] = (),
         guard: Guard = UNGUARDED,
@@ -68,7 +68,8 @@ class Batch:
         self.books = books
         self._rates = rates
         self._known_rates: dict[tuple[int, str, str], Decimal | None] = {}
-        self._openings = openings
+        self._names = set(names)
+        self._new: dict[Place, tuple[str | int, ...]] = {}  # rows of portfolios that are not inserted yet
         self._places = set(places)
         self.guard = guard
         self.held_back: HeldBack = partial(guard.held_back, books.connection)
@@ -91,6 +92,7 @@ class Batch:
         self._resolve_portfolios()
         touched = {(tenant_id, portfolio_id) for (tenant_id, _), portfolio_id in self._ids.items()}
         touched |= self._places
+        touched -= self._new.keys()
         self.books.lock(touched | {(row.tenant_id, row.portfolio_id) for row in self.originals.values()})
         self.reversed = queries.reversals_of(connection, targets)
         self._bind([*self._records, *self._reversals])
@@ -122,9 +124,41 @@ class Batch:
             raise StaleNames
         return state
 
+    def open_portfolio(self, tenant_id: int, name: str, portfolio_key: str) -> PortfolioState:
+        """Return a portfolio that exists, or that a trade of this batch opened. Raises NoSuchPortfolio."""
+        if (tenant_id, portfolio_key) not in self._ids:
+            raise NoSuchPortfolio(name)
+        state = self.portfolio_named(tenant_id, portfolio_key)
+        if not state.last_sequence and (tenant_id, state.id) in self._new:
+            raise NoSuchPortfolio(name)
+        return state
+
+    def places_named(self) -> set[Place]:
+        """Return the portfolios that `names` stand for, also those that a trade of this batch may open."""
+        return {(name[0], self._ids[name]) for name in self._names if name in self._ids}
+
+    def insert_portfolios(self, *, all_new: bool = False) -> None:
+        """Insert the new portfolios that a trade was recorded in; refused trades leave none behind.
+
+        With `all_new` insert the others too: in a transaction that is rolled back this waits for one that
+        inserted the same names. Raises StaleNames where another process inserted one of them meanwhile.
+        """
+        opened = {
+            (place[0], state.name_key): row
+            for place, row in self._new.items()
+            if (state := self.books.portfolio(*place)).last_sequence or all_new
+        }
+        if not opened:
+            return
+        names = sorted(opened)
+        queries.insert_portfolios(self.books.connection, [opened[name] for name in names])
+        stored = queries.portfolio_ids(self.books.connection, names)
+        if not all_new and any(stored[name] != self._ids[name] for name in names):
+            raise StaleNames
+
     def _resolve_portfolios(self) -> None:
         wanted = {_name(work) for work in self._records}
-        wanted |= {(opening.tenant_id, opening.portfolio_key) for opening in self._openings}
+        wanted |= self._names
         self._ids = {name: self._known[name] for name in wanted if name in self._known}
         unknown = sorted(wanted - self._ids.keys())
         if not unknown:
@@ -132,13 +166,15 @@ class Batch:
         found = queries.portfolio_ids(self.books.connection, unknown)
         self._remember(found)
         if len(found) < len(unknown):
-            found |= self._make_portfolios([name for name in unknown if name not in found])
+            found |= self._prepare_portfolios([name for name in unknown if name not in found])
         self._ids |= found
 
-    def _make_portfolios(self, missing: list[NameKey]) -> dict[NameKey, int]:
-        """Make the missing portfolios, except for those whose requests all come under a key that is taken."""
+    def _prepare_portfolios(self, missing: list[NameKey]) -> dict[NameKey, int]:
+        """Prepare the missing portfolios that trades are reported in, but not where all requests come under a
+        key that is taken. The rows are inserted at the end, once a trade is recorded in them.
+        """
         self._bind(self._records)
-        first = {(opening.tenant_id, opening.portfolio_key): opening for opening in reversed(self._openings)}
+        first: dict[NameKey, Opening] = {}
         taken = set(self.bound)
         for work in self._records:
             key = request_key(work)
@@ -146,14 +182,15 @@ class Batch:
                 first.setdefault(_name(work), _opening(work))
             if key:
                 taken.add(key)
-        fresh = [first[name] for name in missing if name in first]
-        connection = self.books.connection
-        rows = [
-            _new_portfolio(one, self.guard.opening_state(connection, one.tenant_id, one.portfolio_key))
-            for one in fresh
-        ]
-        queries.insert_portfolios(connection, rows)
-        return queries.portfolio_ids(self.books.connection, missing)
+        prepared = {}
+        for name in missing:
+            if name in first:
+                state = self.guard.opening_state(self.books.connection, *name)
+                portfolio = empty_portfolio(new_row_id(), *first[name][:3], trading_state=state)
+                self.books.imagine(portfolio)
+                self._new[name[0], portfolio.id] = portfolio_row(portfolio, first[name].at)
+                prepared[name] = portfolio.id
+        return prepared
 
     def _remember(self, found: dict[NameKey, int]) -> None:
         # Only portfolios that stood before this transaction: one that it makes may yet be rolled back.
@@ -191,8 +228,34 @@ def _opening(work: RecordTrade) -> Opening:
     return Opening(work.origin.tenant_id, work.portfolio_name, work.portfolio_key, work.origin.at)
 
 
-def _new_portfolio(opening: Opening, trading_state: str) -> tuple[str | int, ...]:
-    cash = fixed(OPENING_CASH)
-    naming = (opening.tenant_id, opening.portfolio_name, opening.portfolio_key, BASE_CURRENCY, "paper")
-    counters = (fixed(Decimal(0)), 0, 0, 0, GENESIS)
-    return (new_row_id(), *naming, cash, cash, *counters, iso(opening.at), trading_state)
+def empty_portfolio(
+    portfolio_id: int, tenant_id: int, name: str, name_key: str, *, trading_state: str = "ACTIVE"
+) -> PortfolioState:
+    """Return a paper portfolio that nothing was traded in."""
+    return PortfolioState(
+        id=portfolio_id,
+        tenant_id=tenant_id,
+        name=name,
+        name_key=name_key,
+        cash=OPENING_CASH,
+        realized_pnl=ZERO,
+        total_trades=0,
+        total_buys=0,
+        last_sequence=0,
+        last_hash=GENESIS,
+        last_trade_id=None,
+        last_created_at=None,
+        kind="paper",
+        trading_state=trading_state,
+        orders_stamp="",
+        base_currency=BASE_CURRENCY,
+    )
+
+
+def portfolio_row(portfolio: PortfolioState, at: datetime) -> tuple[str | int, ...]:
+    """Return the row of a portfolio that opens at `at`."""
+    cash = fixed(portfolio.cash)
+    naming = (portfolio.tenant_id, portfolio.name, portfolio.name_key)
+    terms = (portfolio.base_currency, portfolio.kind)
+    counters = (fixed(ZERO), 0, 0, 0, GENESIS)
+    return (portfolio.id, *naming, *terms, cash, cash, *counters, iso(at), portfolio.trading_state)

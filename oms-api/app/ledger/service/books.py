@@ -111,7 +111,7 @@ class Books:
             self._portfolios[state.tenant_id, state.id] = state
 
     def imagine(self, state: PortfolioState) -> None:
-        """Take a portfolio that is not there, for a look at what would happen in it."""
+        """Take a new portfolio that is not inserted yet."""
         self._portfolios[state.tenant_id, state.id] = state
 
     def load_positions(self, keys: Iterable[PositionKey]) -> None:

@@ -27,7 +27,7 @@ class Origin(NamedTuple):
 
 
 class RecordTrade(NamedTuple):
-    """Book an execution that happened; the portfolio is made if need be. `portfolio_key` is its name's
+    """Book an execution that happened; the portfolio is opened if need be. `portfolio_key` is its name's
     key.
     """
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Any
 
 from sqlalchemy import Connection
@@ -15,6 +16,8 @@ from app.ledger.queries.reading import Book, Holding, ListedTrade
 from app.money import ZERO, fixed, money_text
 from app.text import name_key
 
+MAX_COMPARED_NAMES = 2_000
+MAX_NEAREST_NAMES = 3
 AsOf = int | datetime  # a sequence number or an instant
 
 
@@ -62,6 +65,17 @@ def statements(connection: Connection, keys: Sequence[tuple[int, str]]) -> dict[
             declare_tenants(connection, [tenant_id]), tenant_id, wanted
         ).items()
     }
+
+
+def nearest_names(
+    connection: Connection, tenant_id: int, name: str, portfolios: frozenset[str] | None
+) -> list[str]:
+    """Return the names of portfolios that are most like `name`, of those that the caller may see (name keys;
+    None: all). Of a tenant with very many portfolios the first in alphabetical order are compared.
+    """
+    books = queries.list_books(connection, tenant_id, None, MAX_COMPARED_NAMES, None, portfolios)
+    names = {name_key(book.name): book.name for book in books}
+    return [names[key] for key in get_close_matches(name_key(name), names, MAX_NEAREST_NAMES)]
 
 
 def summary(book: Book) -> dict[str, Any]:

@@ -24,7 +24,6 @@ from app.ledger.rules.chain import TradeRow
 from app.ledger.service.batch import (
     Batch,
     NameKey,
-    Opening,
     Place,
     Rates,
     no_rates,
@@ -59,6 +58,7 @@ class Recording:
         try:
             batch.load()
             self._last = [outcome_of(batch, work) for work in works]
+            batch.insert_portfolios()
             batch.books.flush()
         except Exception:
             self.forget()
@@ -69,13 +69,13 @@ class Recording:
         self,
         connection: Connection,
         works: Sequence[Command],
-        openings: Sequence[Opening] = (),
+        names: Iterable[NameKey] = (),
         places: Iterable[Place] = (),
         tenants: Iterable[int] = (),
     ) -> Batch:
-        """Return a batch of `works`, with portfolios to be made or locked for what else is done in it."""
+        """Return a batch of `works`; other work of it is in the portfolios of `names` and `places`."""
         books = Books(connection, self._ids)
-        return Batch(books, works, self._known, openings, places, tenants, self._guard, self._rates)
+        return Batch(books, works, self._known, names, places, tenants, self._guard, self._rates)
 
     def forget(self) -> None:
         """Forget the numbers of portfolios: a restored database may number them anew."""
@@ -85,7 +85,9 @@ class Recording:
         """Tell which rows of the last batch stand; taking the same locks first waits for its lost
         transaction.
         """
-        self.batch(connection, works).load()
+        batch = self.batch(connection, works)
+        batch.load()
+        batch.insert_portfolios(all_new=True)
         ids = [(one.row.tenant_id, one.row.trade_id) for one in self._last if isinstance(one, Recorded)]
         standing = {(row[0], row[1]) for row in queries.trades_by_id(connection, ids)}
         return [

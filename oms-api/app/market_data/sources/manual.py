@@ -16,6 +16,10 @@ class ManualSource:
         """Return None: what was given stands in the table of quotes."""
         return None
 
+    def heard_at(self, at: datetime) -> datetime | None:  # noqa: ARG002  # the protocol's
+        """Return None: what was given by hand holds until something else is given."""
+        return None
+
     def bars(self, symbol: str, interval: Interval, start: datetime, end: datetime) -> Sequence[Bar] | None:  # noqa: ARG002  # the protocol's
         """Return None: what was given stands in the table of bars."""
         return None

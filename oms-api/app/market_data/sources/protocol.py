@@ -22,6 +22,12 @@ class PriceSource(Protocol):
         """Return the newest quote at the instant `at`, or None where there is none."""
         ...
 
+    def heard_at(self, at: datetime) -> datetime | None:
+        """Return when the feed was last heard by the instant `at`, whatever the symbol: by its newest quote
+        or a heartbeat of its own. Return None where prices never grow old.
+        """
+        ...
+
     def bars(self, symbol: str, interval: Interval, start: datetime, end: datetime) -> Sequence[Bar] | None:
         """Return the bars that begin in [start, end), in the order of time, the last up to `end`; None where
         the source keeps none, so that what was stored is shown.

@@ -63,6 +63,10 @@ class SimulatedSource:
         bid = max(last - half, level.tick)
         return Quote(symbol, bid, last + half, last, None, None, _EPOCH + second * _SECOND, self.name)
 
+    def heard_at(self, at: datetime) -> datetime | None:  # noqa: ARG002  # the protocol's
+        """Return None: a price is worked out for any instant."""
+        return None
+
     def bars(self, symbol: str, interval: Interval, start: datetime, end: datetime) -> list[Bar] | None:
         """Return the bars that begin in [start, end), the last up to `end`; None where there is no price."""
         walk = self._walk(symbol)

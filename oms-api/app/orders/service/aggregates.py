@@ -1,11 +1,15 @@
 """What the portfolios of a tenant add up to, for limits of the whole firm."""
 
 from collections.abc import Iterable
+from decimal import Decimal
+from typing import NamedTuple
 
 from sqlalchemy import text
 
+from app.identity.queries.tenants import base_currency_of
 from app.ledger.queries.books import base_currencies, position_of, positions_in
 from app.ledger.rules.accounting import FLAT, Position
+from app.money import ZERO
 from app.orders.queries.book import open_orders
 from app.orders.rules.values import Order
 from app.orders.service.converting import rate_between, rate_to_value_in
@@ -23,9 +27,18 @@ def needs_the_firm(limits: Limits) -> bool:
     return any(limit is not None for limit in firm)
 
 
-def firm_totals(scene: Scene, order: Order) -> tuple[Totals, str | None]:
-    """Return what the tenant's other portfolios add up to in the currency of the order's, and the pair whose
-    rate is missing for that, if one is.
+class FirmTotals(NamedTuple):
+    """What the tenant's other portfolios add up to in the tenant's currency; `rate` converts the order's own
+    portfolio to it, None where that is in it. `missing` is a pair whose rate is missing for the sum.
+    """
+
+    others: Totals = NOTHING
+    rate: Decimal | None = None
+    missing: str | None = None
+
+
+def firm_totals(scene: Scene, order: Order, limits: Limits) -> FirmTotals:
+    """Return the sum that limits of the whole firm hold for, at the current rates.
 
     Portfolios of the batch are as it sees them, the rest as they are in the database, which no other process
     can add to meanwhile.
@@ -34,24 +47,29 @@ def firm_totals(scene: Scene, order: Order) -> tuple[Totals, str | None]:
     if tenant_id not in scene.elsewhere:
         _lock(scene)
         scene.elsewhere[tenant_id] = _unlocked_totals(scene, tenant_id)
+        scene.firm_currencies[tenant_id] = base_currency_of(scene.connection, tenant_id)
     totals: dict[str, Totals] = dict(scene.elsewhere[tenant_id])
     for place in scene.blotter.places:
         if place[0] == tenant_id and place != own:
             base = scene.books.portfolio(*place).base_currency
             totals[base] = plus(totals.get(base, NOTHING), exposure_in(scene, place).total)
-    return _in_one_currency(scene, order, totals)
+    found = _in_one_currency(scene, order, totals)
+    has_value = limits.firm_gross_exposure is not None or limits.firm_net_exposure is not None
+    return found if has_value else found._replace(missing=None)  # orders are counted without a rate
 
 
-def _in_one_currency(scene: Scene, order: Order, totals: dict[str, Totals]) -> tuple[Totals, str | None]:
+def _in_one_currency(scene: Scene, order: Order, totals: dict[str, Totals]) -> FirmTotals:
+    tenant_id, firm = order.tenant_id, scene.firm_currencies[order.tenant_id]
     own = scene.portfolio(order).base_currency
-    sum_, missing = totals.pop(own, NOTHING), None
+    rate = None if own == firm else rate_between(scene, tenant_id, own, firm)
+    missing = f"{own}/{firm}" if rate is None and own != firm else None
+    others = totals.pop(firm, NOTHING)
     for base, total in totals.items():
-        rate = rate_between(scene, order.tenant_id, base, own)
-        if rate is not None:
-            sum_ = plus(sum_, converted(total, rate))
-        elif total != NOTHING:
-            missing = f"{base}/{own}"
-    return sum_, missing
+        to_firm = rate_between(scene, tenant_id, base, firm)
+        others = plus(others, converted(total, to_firm or ZERO))
+        if to_firm is None and total != NOTHING:
+            missing = missing or f"{base}/{firm}"
+    return FirmTotals(others, rate, missing)
 
 
 def _lock(scene: Scene) -> None:

@@ -14,8 +14,10 @@ from app.orders.service.placing import add, denied, repeated_request, send, show
 from app.orders.service.scene import Place, Scene, shortest
 
 
-def close(scene: Scene, command: ClosePosition, place: Place | None) -> Done:
-    """Send the order that closes the position, or a part of it. Raises NothingToClose, MoreThanHeld.
+def close(scene: Scene, command: ClosePosition) -> Done:
+    """Send the order that closes the position, or a part of it.
+
+    Raises NoSuchPortfolio, NothingToClose, MoreThanHeld.
 
     Its fills cut the exits to what is left of the position; see `yielding`. Where all of it is closed, other
     orders that would close it too are cancelled first, and the entries whose exits there are: not where a
@@ -26,8 +28,9 @@ def close(scene: Scene, command: ClosePosition, place: Place | None) -> Done:
     known = repeated_request(scene, origin)
     if known is not None:
         return known
-    held = scene.books.position((*place, command.symbol, command.product)).quantity if place else None
-    if not place or not held:
+    place = scene.place_named(origin.tenant_id, command.portfolio_name, command.portfolio_key)
+    held = scene.books.position((*place, command.symbol, command.product)).quantity
+    if not held:
         raise NothingToClose(command.symbol)
     if not command.in_spite_of_halt and command.quantity is not None and command.quantity > abs(held):
         raise MoreThanHeld(command.symbol, shortest(abs(held)))

@@ -13,7 +13,7 @@ from app.orders.rules.values import GroupKind, Ticket
 
 
 class PlaceOrder(NamedTuple):
-    """Judge a ticket and send it to its broker, legs and all; the portfolio is made if need be."""
+    """Judge a ticket and send it to its broker, legs and all. The portfolio must exist."""
 
     origin: Origin
     ticket: Ticket
@@ -109,18 +109,8 @@ class BrokerReport(NamedTuple):
     at: str
 
 
-OrderCommand = (
-    PlaceOrder
-    | PlaceGroup
-    | PreviewOrder
-    | CancelOrder
-    | ReplaceOrder
-    | CancelAll
-    | ClosePosition
-    | QuoteArrived
-    | ExpireOrders
-    | BrokerReport
-)
+OrderRequest = PlaceOrder | PlaceGroup | PreviewOrder | CancelOrder | ReplaceOrder | CancelAll | ClosePosition
+OrderCommand = OrderRequest | QuoteArrived | ExpireOrders | BrokerReport
 Command = LedgerCommand | OrderCommand
 
 

@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.clock import Now, iso
+from app.database import Readers
 from app.errors import FieldError, Invalid
 from app.group_commit import GroupCommit
 from app.identity.errors import NotYourPortfolio
+from app.ledger.errors import NoSuchPortfolio
 from app.ledger.rules.chain import fingerprint
 from app.ledger.service.commands import Origin
 from app.ledger.service.desk import Asking
+from app.ledger.service.reading import nearest_names
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.money import fixed
@@ -23,6 +26,7 @@ from app.orders.service.commands import (
     ClosePosition,
     Command,
     Done,
+    OrderRequest,
     Outcome,
     PlaceGroup,
     PlaceOrder,
@@ -40,6 +44,7 @@ class OrderDesk:
     writer: "GroupCommit[Command, Outcome]"
     market: Market
     now: Now
+    readers: Readers
 
     async def place(self, asking: Asking, name: str, ticket: Ticket) -> Done:
         """Place an order; DENIED or REJECTED is an outcome too. Raises Invalid where its shape is wrong."""
@@ -66,7 +71,7 @@ class OrderDesk:
         """Tell what a ticket would do."""
         origin = self._origin(asking, "preview")
         _check(ticket)
-        outcome = await self.writer.submit(PreviewOrder(origin, ticket, name, _seen(asking, name)))
+        outcome = await self._submit(PreviewOrder(origin, ticket, name, _seen(asking, name)))
         assert isinstance(outcome, Previewed)  # noqa: S101  # for the type checker
         return outcome
 
@@ -118,10 +123,24 @@ class OrderDesk:
         await self.writer.submit(QuoteArrived(tenant_id, quote, iso(quote.at), is_new=True))
         self.market.arrived(tenant_id, quote)
 
-    async def _done(self, command: Command) -> Done:
-        outcome = await self.writer.submit(command)
+    async def _done(self, command: OrderRequest) -> Done:
+        outcome = await self._submit(command)
         assert isinstance(outcome, Done)  # noqa: S101  # for the type checker
         return outcome
+
+    async def _submit(self, command: OrderRequest) -> Outcome:
+        """Queue a command of a caller. Raises NoSuchPortfolio with the nearest names. They are looked for
+        here, so that a wrong name costs the writer nothing.
+        """
+        try:
+            return await self.writer.submit(command)
+        except NoSuchPortfolio as refusal:
+            origin, name = command.origin, refusal.name
+            nearest = await self.readers.run(
+                lambda connection: nearest_names(connection, origin.tenant_id, name, origin.portfolios),
+                origin.tenant_id,
+            )
+            raise NoSuchPortfolio(name, nearest) from None
 
     def _origin(self, asking: Asking, operation: str, *facts: str | None) -> Origin:
         """Return who asks. The request's hash stands for what a key or a client order id is bound to."""

@@ -65,7 +65,10 @@ class MarketDuty:
             declare_every_tenant(connection)
             keys = queries.symbols_with_orders(connection)
             overdue = queries.overdue_tenants(connection, iso(at))
-            return self._market.quotes_for(connection, keys, at), symbols_kept_back(connection), overdue
+            quotes = self._market.quotes_for(connection, keys, at)
+            # A stale quote is as none: it is looked at anew once its feed is heard again.
+            alive = {key: quote for key, quote in quotes.items() if not self._market.is_stale(quote, at)}
+            return alive, symbols_kept_back(connection), overdue
 
         quotes, kept_back, overdue = await self._readers.run(read)
         self._market.follow(at)

@@ -41,7 +41,7 @@ from app.orders.service.placing import place, place_group
 from app.orders.service.plan import Plan, plan_for, symbols_of
 from app.orders.service.previewing import preview
 from app.orders.service.reporting import broker_said
-from app.orders.service.scene import Scene, Tools
+from app.orders.service.scene import Place, Scene, Tools
 
 NOTHING = Done(())
 Unasked = QuoteArrived | ExpireOrders | BrokerReport  # what no request asked for
@@ -75,7 +75,8 @@ class Floor:
         if self._is_ledger_only:
             found = self._recording.recover(connection, cast("Sequence[LedgerCommand]", works))
             return cast("list[Outcome | OmsError | None]", found)
-        self._scene(connection, works)
+        scene, _ = self._scene(connection, works)
+        scene.batch.insert_portfolios(all_new=True)
         stands = self._stands(connection)
         return [one if stands or isinstance(one, OmsError) else None for one in self._last]
 
@@ -99,15 +100,12 @@ class Floor:
         orders = [work for work in works if not isinstance(work, (RecordTrade, ReverseTrade))]
         tenants = set(map(_tenant, works))
         plan = plan_for(declare_tenants(connection, tenants), orders)
-        batch = self._recording.batch(connection, ledger, plan.openings, plan.places, tenants)
+        batch = self._recording.batch(connection, ledger, plan.names, plan.places, tenants)
         batch.load()
         works = name_instruments(connection, works)  # under the locks: see `is_symbol_in_use`
         scene = Scene(batch, self._tools, max(map(_moment, works)))
-        opened = {
-            (opening.tenant_id, batch.portfolio_named(opening.tenant_id, opening.portfolio_key).id)
-            for opening in plan.openings
-        }
-        scene.load(opened | plan.places, symbols_of(works))
+        plan.places |= batch.places_named()
+        scene.load(plan.places, symbols_of(works))
         batch.held_back = partial(_held_back, scene)
         scene.bind(plan.bound)
         return scene, plan, works
@@ -148,11 +146,11 @@ def _done(scene: Scene, plan: Plan, work: OrderCommand) -> Outcome:  # noqa: C90
             plan.require(work)
             return replace(scene, work)
         case CancelAll():
-            return cancel_all(scene, work, plan.portfolios(work))
+            return cancel_all(scene, work, _portfolios(scene, plan, work))
         case ClosePosition():
-            return close(scene, work, plan.portfolio(work))
+            return close(scene, work)
         case PreviewOrder():
-            return preview(scene, work, plan.portfolio(work))
+            return preview(scene, work)
         case BrokerReport():
             plan.require(work)
             return broker_said(scene, work)
@@ -161,6 +159,12 @@ def _done(scene: Scene, plan: Plan, work: OrderCommand) -> Outcome:  # noqa: C90
         case ExpireOrders():
             expire(scene, plan.overdue.get(work.tenant_id, []), work.at)
     return NOTHING
+
+
+def _portfolios(scene: Scene, plan: Plan, work: CancelAll) -> list[Place]:
+    if work.portfolio_key is None:
+        return plan.portfolios(work)
+    return [scene.place_named(work.origin.tenant_id, work.portfolio_name or "", work.portfolio_key)]
 
 
 def _tenant(work: Command) -> int:

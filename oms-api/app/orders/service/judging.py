@@ -1,5 +1,6 @@
 """Asking risk: from what stands in the books to a `RiskInput`, and from its no to a denied order."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 import orjson
@@ -8,7 +9,7 @@ from app.instruments.rules import Instrument
 from app.ledger.service.commands import Origin
 from app.orders.rules.families import exclusive_id
 from app.orders.rules.values import Order, Role
-from app.orders.service.aggregates import firm_totals, needs_the_firm
+from app.orders.service.aggregates import FirmTotals, firm_totals, needs_the_firm
 from app.orders.service.converting import pair_without_rate, rate_to_value_by
 from app.orders.service.exposing import exposure_in, mark_of, prices_of, working_of
 from app.orders.service.latching import count_execution, latch_of
@@ -17,7 +18,7 @@ from app.orders.service.scene import Scene, shortest
 from app.risk.rules.exposure import book_of, minus, total_of
 from app.risk.rules.judging import judge
 from app.risk.rules.limits import Subject
-from app.risk.rules.values import NOTHING, Candidate, Denial, Limits, RiskInput, SymbolBook, Tradable
+from app.risk.rules.values import Candidate, Denial, Limits, RiskInput, SymbolBook, Tradable
 
 
 def judged(scene: Scene, order: Order, *gone: Order, confirms: bool = False) -> Denial | None:
@@ -36,7 +37,8 @@ def risk_input(scene: Scene, order: Order, *gone: Order, confirms: bool = False)
     portfolio = scene.portfolio(order)
     instrument = scene.instrument(order.tenant_id, order.symbol)
     state, scope = scene.state(order)
-    prices = prices_of(scene.quote(order.tenant_id, order.symbol))
+    quote, market = scene.quote(order.tenant_id, order.symbol), scene.tools.market
+    prices = prices_of(quote)
     candidate = _candidate(order)
     corner = (order.symbol, order.product)
     exposure = exposure_in(scene, (order.tenant_id, order.portfolio_id))
@@ -45,7 +47,7 @@ def risk_input(scene: Scene, order: Order, *gone: Order, confirms: bool = False)
     limits = scene.tools.controls.limits(order.tenant_id, _subject(scene, order, instrument))
     book = _book(scene, order, without, candidate)
     unrated = None if book.rate is None else pair_without_rate(scene, order, scene.position(order))
-    firm, unrated_firm = firm_totals(scene, order) if needs_the_firm(limits) else (NOTHING, None)
+    firm = firm_totals(scene, order, limits) if needs_the_firm(limits) else FirmTotals()
     return RiskInput(
         order=candidate,
         instrument=_tradable(instrument),
@@ -54,7 +56,8 @@ def risk_input(scene: Scene, order: Order, *gone: Order, confirms: bool = False)
         limits=limits,
         cash=portfolio.cash,
         elsewhere=minus(exposure.total, total_of(whole)) if whole else exposure.total,
-        firm=firm,
+        firm=firm.others,
+        firm_rate=firm.rate,
         portfolio_key=portfolio.name_key,
         state=state,
         state_scope=scope,
@@ -62,7 +65,9 @@ def risk_input(scene: Scene, order: Order, *gone: Order, confirms: bool = False)
         is_person=order.actor is not None,
         confirms_repeat=confirms,
         same_order_seconds=same_order_seconds(scene, order, limits.repeat_order_seconds),
-        no_rate=unrated or unrated_firm,
+        no_rate=unrated or firm.missing,
+        feed_silence=_seconds(market.silence(quote, scene.now)) if quote else None,
+        max_feed_silence=Decimal(str(market.max_silence.total_seconds())),
     )
 
 
@@ -106,6 +111,10 @@ def denial_text(denial: Denial) -> str:
 
 def _told(value: Decimal | str | None) -> str | None:
     return shortest(value) if isinstance(value, Decimal) else value
+
+
+def _seconds(span: timedelta | None) -> Decimal | None:
+    return None if span is None else Decimal(int(span.total_seconds()))
 
 
 def _book(scene: Scene, order: Order, without: set[str], candidate: Candidate) -> SymbolBook:

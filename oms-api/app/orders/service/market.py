@@ -20,7 +20,7 @@ def quote_arrived(scene: Scene, command: QuoteArrived, places: list[Place]) -> N
     """
     quote = command.quote if command.is_new else scene.quote(command.tenant_id, command.quote.symbol)
     expire(scene, places, command.at)
-    if quote is None:
+    if quote is None or scene.tools.market.is_stale(quote, scene.now):
         return
     scene.learn(command.tenant_id, quote)
     for place in places:

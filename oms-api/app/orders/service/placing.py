@@ -193,8 +193,8 @@ def _age(order: Order) -> str:
 
 def _make(scene: Scene, command: PlaceOrder | PlaceGroup, ticket: Ticket, family: Family) -> Order:
     origin = command.origin
-    portfolio = scene.batch.portfolio_named(origin.tenant_id, command.portfolio_key)
-    home = Home(origin.tenant_id, portfolio.id, origin.source, origin.user_id, iso(origin.at), origin.actor)
+    place = scene.place_named(origin.tenant_id, command.portfolio_name, command.portfolio_key)
+    home = Home(*place, origin.source, origin.user_id, iso(origin.at), origin.actor)
     order_id = scene.tools.order_ids.next(origin.tenant_id, origin.at)
     return new_order(order_id, home, ticket, sized(scene, origin.tenant_id, ticket), family)
 

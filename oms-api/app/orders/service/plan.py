@@ -5,9 +5,6 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from app.ledger.errors import NoSuchPortfolio
-from app.ledger.queries.books import portfolio_ids
-from app.ledger.service.batch import Opening
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import book as queries
 from app.orders.queries.book import Place
@@ -28,38 +25,27 @@ from app.orders.service.commands import (
 )
 
 Key = tuple[int, str]
+_NAMING = (PlaceOrder, PlaceGroup, PreviewOrder, ClosePosition, CancelAll)  # commands that name a portfolio
 
 
 @dataclass(slots=True)
 class Plan:
-    """Portfolios to make and to lock, the names that requests may have bound before, and the orders that
-    stand under these.
+    """Portfolios to find by name and to lock, the names that requests may have bound before, and the orders
+    that stand under these.
     """
 
-    openings: list[Opening] = field(default_factory=list)
+    names: set[Key] = field(default_factory=set)
     places: set[Place] = field(default_factory=set)
     client_order_ids: set[Key] = field(default_factory=set)
     request_keys: set[Key] = field(default_factory=set)
     bound: list[Order] = field(default_factory=list)
     by_order: dict[Key, Place] = field(default_factory=dict)
-    by_name: dict[Key, int] = field(default_factory=dict)
     by_symbol: dict[Key, list[Place]] = field(default_factory=dict)
     overdue: dict[int, list[Place]] = field(default_factory=dict)
 
-    def portfolio(self, work: PreviewOrder | ClosePosition) -> Place | None:
-        """Return the portfolio that a command names, None where there is none of that name."""
-        tenant_id = work.origin.tenant_id
-        portfolio_id = self.by_name.get((tenant_id, work.portfolio_key))
-        return None if portfolio_id is None else (tenant_id, portfolio_id)
-
     def portfolios(self, work: CancelAll) -> list[Place]:
-        """Return the portfolios that a command is about. Raises NoSuchPortfolio."""
-        tenant_id = work.origin.tenant_id
-        if work.portfolio_key is None:
-            return sorted(place for place in self.places if place[0] == tenant_id)
-        if (tenant_id, work.portfolio_key) not in self.by_name:
-            raise NoSuchPortfolio(work.portfolio_name or "")
-        return [(tenant_id, self.by_name[tenant_id, work.portfolio_key])]
+        """Return the portfolios of the tenant that the batch locks."""
+        return sorted(place for place in self.places if place[0] == work.origin.tenant_id)
 
     def require(self, work: CancelOrder | ReplaceOrder | BrokerReport) -> None:
         """Raise NoSuchOrder where the order was not found."""
@@ -91,9 +77,8 @@ def _note_names(plan: Plan, works: Sequence[OrderCommand]) -> None:
         origin = work.origin
         if origin.idempotency_key:
             plan.request_keys.add((origin.tenant_id, origin.idempotency_key))
-        if isinstance(work, (PlaceOrder, PlaceGroup)):
-            name = (origin.tenant_id, work.portfolio_name, work.portfolio_key, origin.at)
-            plan.openings.append(Opening(*name))
+        if isinstance(work, _NAMING) and work.portfolio_key is not None:
+            plan.names.add((origin.tenant_id, work.portfolio_key))
         tickets = _tickets(work)
         names = [ticket.client_order_id for ticket in tickets]
         if isinstance(work, ReplaceOrder):
@@ -140,15 +125,9 @@ def _find_orders(connection: Connection, plan: Plan, works: Sequence[OrderComman
 
 
 def _find_portfolios(connection: Connection, plan: Plan, works: Sequence[OrderCommand]) -> None:
-    """Find those that are looked for, and not made."""
-    wanted: set[Key] = set()
     for work in works:
-        if isinstance(work, (PreviewOrder, ClosePosition, CancelAll)) and work.portfolio_key is not None:
-            wanted.add((work.origin.tenant_id, work.portfolio_key))
-        elif isinstance(work, CancelAll):
+        if isinstance(work, CancelAll) and work.portfolio_key is None:
             plan.places |= queries.places_with_any(connection, work.origin.tenant_id)
-    plan.by_name = portfolio_ids(connection, sorted(wanted))
-    plan.places |= {(key[0], portfolio_id) for key, portfolio_id in plan.by_name.items()}
 
 
 def _find_symbols(connection: Connection, plan: Plan, works: Sequence[OrderCommand]) -> None:

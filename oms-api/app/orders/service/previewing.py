@@ -1,7 +1,6 @@
 """What a ticket would do: the same look at books, prices and limits, and nothing done."""
 
 from app.clock import iso
-from app.ledger.service.batch import OPENING_CASH
 from app.money import product
 from app.orders.rules.making import Home, exits, new_order
 from app.orders.rules.outcomes import Previewed
@@ -9,27 +8,21 @@ from app.orders.rules.values import OrderType
 from app.orders.service.commands import PreviewOrder
 from app.orders.service.judging import risk_input
 from app.orders.service.placing import check_end, sized, ticket_denial
-from app.orders.service.scene import Place, Scene
+from app.orders.service.scene import Scene
 from app.risk.rules.exposure import price_of, value_of
 from app.risk.rules.judging import headrooms
 
 
-def preview(scene: Scene, command: PreviewOrder, place: Place | None) -> Previewed:
-    """Return the expected price, cash and position after, and how every check stands to the ticket."""
+def preview(scene: Scene, command: PreviewOrder) -> Previewed:
+    """Return the expected price, cash and position after, and how every check stands to the ticket. Raises
+    NoSuchPortfolio.
+    """
     origin, ticket = command.origin, command.ticket
     check_end(ticket, iso(origin.at))
-    home = Home(
-        origin.tenant_id,
-        place[1] if place else 0,
-        origin.source,
-        origin.user_id,
-        iso(origin.at),
-        origin.actor,
-    )
+    place = scene.place_named(origin.tenant_id, command.portfolio_name, command.portfolio_key)
+    home = Home(*place, origin.source, origin.user_id, iso(origin.at), origin.actor)
     quantity = sized(scene, origin.tenant_id, ticket)
     order = new_order(scene.tools.order_ids.next(origin.tenant_id, origin.at), home, ticket, quantity)
-    if place is None:
-        scene.imagine(origin.tenant_id, command.portfolio_name, command.portfolio_key, OPENING_CASH)
     legs = exits(order, ticket)
     risk = risk_input(scene, order, confirms=ticket.confirm_repeat)
     price = price_of(risk.order, risk.prices)

@@ -15,12 +15,11 @@ from app.ids import TradeIds
 from app.instruments.queries import instruments_for
 from app.instruments.rules import Instrument
 from app.ledger.rules.accounting import Position
-from app.ledger.service.batch import BASE_CURRENCY, Batch
+from app.ledger.service.batch import Batch
 from app.ledger.service.books import Books, Held, PortfolioState
 from app.ledger.service.commands import Origin
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
-from app.money import ZERO
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import book as queries
 from app.orders.rules.values import Order
@@ -87,6 +86,7 @@ class Scene:
         self.bound: dict[tuple[int, str], Order] = {}  # orders by client order id, or by idempotency key
         self.exposures: dict[Place, Exposure] = {}  # see `exposing`
         self.elsewhere: dict[int, Any] = {}  # by tenant: see `aggregates`
+        self.firm_currencies: dict[int, str] = {}  # by tenant
         self.used: dict[
             tuple[int, str, str], list[tuple[Any, ...]]
         ] = {}  # what earlier batches took of quotes
@@ -141,15 +141,13 @@ class Scene:
     def remember(self) -> None:
         """Keep what the next batch can use, once this one is flushed."""
         for place in self.blotter.places:
-            if place[1]:
-                self.tools.positions.keep(
-                    place, self.books.portfolio(*place).last_hash, self.books.positions(place)
-                )
+            self.tools.positions.keep(
+                place, self.books.portfolio(*place).last_hash, self.books.positions(place)
+            )
         for place, exposure in self.exposures.items():
             exposure.stale = self.blotter.dirty.get(place, set())
-            if place[1]:
-                proof = self._proof_of(place, self.blotter.stamp_of(place))
-                self.tools.exposures.keep(place, proof, exposure)
+            proof = self._proof_of(place, self.blotter.stamp_of(place))
+            self.tools.exposures.keep(place, proof, exposure)
 
     def look_up(self, keys: Sequence[Key]) -> None:
         """Read quotes and instruments that are not known yet."""
@@ -190,30 +188,9 @@ class Scene:
             self.look_up([key])
         return self._instruments[key]
 
-    def imagine(self, tenant_id: int, name: str, name_key: str, cash: Decimal) -> None:
-        """Let there be an empty portfolio of number 0, for a look at what an order would do in it."""
-        state = PortfolioState(
-            id=0,
-            tenant_id=tenant_id,
-            name=name,
-            name_key=name_key,
-            cash=cash,
-            realized_pnl=ZERO,
-            total_trades=0,
-            total_buys=0,
-            last_sequence=0,
-            last_hash="",
-            last_trade_id=None,
-            last_created_at=None,
-            kind="paper",
-            trading_state="ACTIVE",
-            orders_stamp="",
-            base_currency=BASE_CURRENCY,
-        )
-        self.books.imagine(state)
-        self.blotter.load({(tenant_id, 0): ""})
-        self.exposures.pop((tenant_id, 0), None)
-        self._know(tenant_id)
+    def place_named(self, tenant_id: int, name: str, portfolio_key: str) -> Place:
+        """Return the portfolio of that name. Raises NoSuchPortfolio."""
+        return (tenant_id, self.batch.open_portfolio(tenant_id, name, portfolio_key).id)
 
     def portfolio(self, order: Order) -> PortfolioState:
         """Return the order's portfolio."""
@@ -260,6 +237,7 @@ class Scene:
 
     def flush(self) -> None:
         """Write all that the batch did."""
+        self.batch.insert_portfolios()
         for place, stamp in self.blotter.stamp().items():
             self.books.stamp(place, stamp)
         self.books.flush(*self.blotter.writes(), *self.writes, events=self.blotter.events)

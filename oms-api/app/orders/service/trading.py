@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from app.brokers.rules.matching import match_quote, without_price
 from app.brokers.rules.values import BrokerOrder, Executed, Lapsed, MarketEvent, TrailMoved, Triggered
+from app.clock import iso
 from app.ledger.errors import BookIsFull, NoRate
 from app.ledger.rules.accounting import Side
 from app.market_data.rules.values import Quote
@@ -21,18 +22,25 @@ from app.orders.service.yielding import trimmed
 
 
 def meet(scene: Scene, order: Order, at: str) -> None:
-    """Let an order that has just arrived meet the quote that stands; what it does is done."""
+    """Let an order that has just arrived meet the quote that stands; what it does is done. At a stale quote
+    it waits, as without one.
+    """
     quote = scene.quote(order.tenant_id, order.symbol)
-    if quote is None:
+    if quote is None or scene.tools.market.is_stale(quote, scene.now):
         settle(scene, order.tenant_id, without_price([as_broker_order(scene, order)], _instant(at)), at)
     else:
         match(scene, [order], quote, at)
 
 
 def match(scene: Scene, orders: Sequence[Order], quote: Quote, at: str) -> None:
-    """Match orders of one symbol at a quote, and do what that does."""
+    """Match orders of one symbol at a quote, and do what that does.
+
+    A request that arrived before the quote fills at the quote's moment: `executed_at` tells which quote a
+    fill consumed.
+    """
     if not orders:
         return
+    at = max(at, iso(quote.at))
     tenant_id = orders[0].tenant_id
     views = [as_broker_order(scene, order) for order in orders]
     used = _used(scene, tenant_id, quote)
@@ -127,7 +135,7 @@ def _used(scene: Scene, tenant_id: int, quote: Quote) -> dict[tuple[int, Side], 
     """Return what each portfolio and side took of this quote before, where its sizes bound what fills."""
     if quote.bid_size is None and quote.ask_size is None:
         return {}
-    since = quote.at.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    since = iso(quote.at)
     asked = (tenant_id, quote.symbol, since)
     if asked not in scene.used:
         scene.used[asked] = queries.used_since(scene.connection, *asked)

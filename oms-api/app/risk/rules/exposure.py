@@ -39,6 +39,25 @@ def value_of(quantity: Decimal, price: Decimal, rate: Decimal | None = None) -> 
     return value if rate is None else product(value, rate)
 
 
+def needs_current_price(order: Candidate, prices: Prices) -> bool:
+    """Tell whether the order trades at the current price or starts from it: at the market, a trail before its
+    first level, a stop that is reached, a limit that crosses.
+    """
+    if is_waiting(order):
+        watched = touch(order.side, prices) if prices.last is None else prices.last
+        if order.stop_price is None or watched is None:
+            return order.stop_price is None
+        return _is_at_least(order.side, watched, order.stop_price)
+    if order.limit_price is None:
+        return True
+    other = touch(order.side, prices)
+    return other is not None and _is_at_least(order.side, order.limit_price, other)
+
+
+def _is_at_least(side: str, price: Decimal, other: Decimal) -> bool:
+    return price >= other if side == "BUY" else price <= other
+
+
 def is_waiting(order: Candidate | WorkingOrder) -> bool:
     """Tell whether the order waits for its stop: it is in no book yet."""
     return order.type in _UNTRIGGERED and not order.is_triggered
@@ -147,6 +166,11 @@ def converted(totals: Totals, rate: Decimal) -> Totals:
         product(totals.net_low, rate),
         totals.orders,
     )
+
+
+def for_the_firm(amount: Decimal, rate: Decimal | None) -> Decimal:
+    """Return an amount of the portfolio in the tenant's currency."""
+    return amount if rate is None else product(amount, rate)
 
 
 def market_value(book: SymbolBook) -> Decimal:

@@ -21,6 +21,7 @@ ORDER = (
     "limits_set",
     "order_quantity",
     "price_range",
+    "stale_quote",
     "trail",
     "rate",
     "order_value",

@@ -19,6 +19,7 @@ class LimitScope(StrEnum):
     PORTFOLIO = "portfolio"
     USER = "user"
     STRATEGY = "strategy"
+    ASSET_CLASS = "asset_class"
     INSTRUMENT = "instrument"
 
 
@@ -183,6 +184,7 @@ def places_of(subject: Subject) -> list[Place]:
     """
     named = (
         (LimitScope.INSTRUMENT, subject.symbol),
+        (LimitScope.ASSET_CLASS, subject.asset_class),
         (LimitScope.STRATEGY, subject.strategy),
         (LimitScope.USER, subject.key),
         (LimitScope.USER, subject.user),

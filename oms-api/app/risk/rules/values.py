@@ -172,10 +172,12 @@ class RiskInput(NamedTuple):
 
     `instrument` is None for an unknown one. `book` is the portfolio in the order's symbol and product without
     the order itself and what it replaces; `elsewhere` are its other books, `firm` the tenant's other
-    portfolios (needed only where the limits have a firm-wide aggregate). `same_order_seconds` is the age of
+    portfolios in the tenant's currency (needed only where the limits have a firm-wide aggregate), and
+    `firm_rate` converts to it, None where the portfolio is in it. `same_order_seconds` is the age of
     the same order of the same person, None where there was none. `pnl_of_day` and `drawdown` are None while
     unknown. `latch` stands against who placed the order. `closed_until` is when the session opens again, None
-    while it is open. `no_rate` is the pair of currencies whose rate is missing. `waived` are codes that two
+    while it is open. `no_rate` is the pair of currencies whose rate is missing. `feed_silence` are the
+    seconds since the feed of the quote was heard, None for a price given by hand. `waived` are codes that two
     people agreed to pass over for this one order.
     """
 
@@ -187,6 +189,7 @@ class RiskInput(NamedTuple):
     cash: Decimal
     elsewhere: Totals = NOTHING
     firm: Totals = NOTHING
+    firm_rate: Decimal | None = None
     portfolio_key: str = ""
     state: TradingState = TradingState.ACTIVE
     state_scope: str = "tenant"
@@ -199,4 +202,6 @@ class RiskInput(NamedTuple):
     drawdown: Decimal | None = None
     closed_until: str | None = None
     no_rate: str | None = None
+    feed_silence: Decimal | None = None
+    max_feed_silence: Decimal = Decimal(30)
     waived: frozenset[str] = frozenset()

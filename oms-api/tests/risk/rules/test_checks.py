@@ -431,3 +431,55 @@ def test_an_exit_is_judged_by_its_terms_alone():
     denial = judge_exit(risk(order=order(**(STOP | {"stop_price": "90.001"}))), is_change=True)
     assert denial is not None
     assert denial.code == "TICK_SIZE"
+
+
+SILENT = Decimal(31)
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (order(), ("STALE_QUOTE", "0")),
+        (order(side="SELL"), ("STALE_QUOTE", "0")),
+        (order(type="LIMIT", limit_price="100.99"), PASSES),
+        (order(type="LIMIT", limit_price="101"), ("STALE_QUOTE", "0")),
+        (order(side="SELL", type="LIMIT", limit_price="99.01"), PASSES),
+        (order(side="SELL", type="LIMIT", limit_price="99"), ("STALE_QUOTE", "0")),
+        (order(type="STOP", stop_price="100.01"), PASSES),
+        (order(type="STOP", stop_price="100"), ("STALE_QUOTE", "0")),
+        (order(type="STOP_LIMIT", stop_price="100", limit_price="90"), ("STALE_QUOTE", "0")),
+        (order(type="STOP_LIMIT", stop_price="100", limit_price="90", is_triggered=True), PASSES),
+        (order(type="TRAILING_STOP", trail_amount=Decimal(2)), ("STALE_QUOTE", "0")),
+        (order(type="TRAILING_STOP", trail_amount=Decimal(2), stop_price="103"), PASSES),
+        (order(side="SELL", is_closing=True), PASSES),
+    ],
+)
+def test_a_silent_feed_opens_no_position_at_its_price(asked, told):
+    assert denied(risk(order=asked, feed_silence=SILENT)) == told
+    for silence in (None, Decimal(30)):
+        assert denied(risk(order=asked, feed_silence=silence)) is PASSES
+
+
+@pytest.mark.parametrize(
+    ("quantity", "told"), [("5", PASSES), ("6", ("STALE_QUOTE", "5"))], ids=["reduces", "goes through zero"]
+)
+def test_what_reduces_a_position_passes_while_the_feed_is_silent(quantity, told):
+    asked = order(side="SELL", quantity=quantity)
+    assert denied(risk(order=asked, position=5, feed_silence=SILENT)) == told
+
+
+def test_a_stale_quote_is_told_with_its_age():
+    denial = denial_of(risk(feed_silence=SILENT))
+    assert (denial.limit, denial.asked) == (Decimal(30), Decimal(31))
+    assert denial.message == (
+        "The price feed of AAPL has been silent for 31 seconds, more than 30. Use a passive limit, or wait."
+    )
+
+
+def test_a_stop_waits_where_there_is_no_price_at_all():
+    asked = order(type="STOP", stop_price="100")
+    assert denied(risk(order=asked, prices=Prices(), feed_silence=SILENT)) is PASSES
+    limit = order(type="LIMIT", limit_price="100")
+    assert denied(risk(order=limit, prices=Prices(), feed_silence=SILENT))[0] == "NO_REFERENCE_PRICE"
+    bid_only = Prices(Decimal(99), Decimal(101), None)
+    assert denied(risk(order=asked, prices=bid_only, feed_silence=SILENT))[0] == "STALE_QUOTE"

@@ -24,6 +24,7 @@ KEYS = {
     LimitScope.PORTFOLIO: "growth",
     LimitScope.USER: "U1",
     LimitScope.STRATEGY: "momentum",
+    LimitScope.ASSET_CLASS: "equity",
     LimitScope.INSTRUMENT: "AAPL",
 }
 NOW = "2026-11-20T12:00:00.000000Z"
@@ -89,6 +90,20 @@ def test_naming_a_strategy_widens_no_cap():
 @given(st.sampled_from([scope for scope in LimitScope if scope is not LimitScope.TENANT]))
 def test_a_limit_of_another_does_not_count(scope):
     assert limits(limit(scope, 5, key="another")).max_order_value == 100_000_000
+
+
+def test_a_limit_of_an_asset_class_comes_between_instrument_and_strategy():
+    collar = LimitCode.PRICE_COLLAR_PERCENT
+    rows = [
+        limit(LimitScope.STRATEGY, 5, collar),
+        limit(LimitScope.ASSET_CLASS, 3, collar),
+        limit(LimitScope.ASSET_CLASS, 2, collar, key="crypto"),
+    ]
+    coin = SUBJECT._replace(asset_class="crypto")
+    assert limits(*rows).price_collar_percent == 3
+    assert limits(*rows, subject=narrowed(coin, places_in(rows_of(rows)))).price_collar_percent == 2
+    own = limit(LimitScope.INSTRUMENT, 7, collar)
+    assert limits(*rows, own).price_collar_percent == 7
 
 
 def test_a_person_or_strategy_that_is_not_there_has_no_limit():

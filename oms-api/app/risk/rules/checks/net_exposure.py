@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from app.risk.rules.exposure import market_value, price_of, value_of
+from app.risk.rules.exposure import for_the_firm, market_value, price_of, value_of
 from app.risk.rules.values import Denial, RiskInput
 from app.risk.rules.words import told
 
@@ -19,7 +19,8 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     if most is not None and net > most:
         sentence = f"The net exposure of a portfolio may be at most {told(most)}."
         return Denial("MAX_NET_EXPOSURE", sentence, most, net)
-    net += risk.firm.net_high if risk.order.side == "BUY" else -risk.firm.net_low
+    others = risk.firm.net_high if risk.order.side == "BUY" else -risk.firm.net_low
+    net = for_the_firm(net, risk.firm_rate) + others
     if firm_most is not None and net > firm_most:
         sentence = f"The net exposure of all portfolios may be at most {told(firm_most)}."
         return Denial("FIRM_NET_EXPOSURE", sentence, firm_most, net)

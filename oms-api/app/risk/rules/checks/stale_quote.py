@@ -1,0 +1,20 @@
+"""An order that takes its price from the market needs a feed that is alive."""
+
+from decimal import Decimal
+
+from app.risk.rules.exposure import needs_current_price, reducible
+from app.risk.rules.values import Denial, RiskInput
+from app.risk.rules.words import told
+
+
+def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
+    """Deny what opens a position while the feed is silent. What only reduces one passes, and waits for the
+    next price.
+    """
+    silence, limit, order = risk.feed_silence, risk.max_feed_silence, risk.order
+    if silence is None or silence <= limit or not needs_current_price(order, risk.prices):
+        return None
+    if order.is_closing or quantity <= reducible(risk.book, order.side):
+        return None
+    sentence = f"The price feed of {order.symbol} has been silent for {told(silence)} seconds, more than "
+    return Denial("STALE_QUOTE", f"{sentence}{told(limit)}. Use a passive limit, or wait.", limit, silence)

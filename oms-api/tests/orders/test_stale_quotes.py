@@ -1,0 +1,120 @@
+"""A feed that fell silent: nothing opens at its prices, and what closes waits for the next one."""
+
+import asyncio
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any, cast
+
+import pytest
+from typing_extensions import override
+
+from app.brokers.rules.settings import KIND
+from app.database import Readers
+from app.market_data.rules.values import Quote
+from app.market_data.service import Market
+from app.market_data.sources.manual import ManualSource
+from app.orders.rules.values import Status
+from app.orders.service.commands import QuoteArrived
+from app.orders.service.duty import MarketDuty
+from tests.orders.rig import START, Rig
+
+
+class Feed(ManualSource):
+    """A feed of two symbols; `heard` is when it was heard last."""
+
+    name = "feed"
+    heard = START
+
+    def __init__(self) -> None:
+        prices = (Decimal(99), Decimal(101), Decimal(100), None, None)
+        self.quotes = {symbol: Quote(symbol, *prices, START, self.name) for symbol in ("AAPL", "MSFT")}
+
+    @override
+    def quote(self, symbol: str, at: Any) -> Quote | None:
+        return self.quotes.get(symbol)
+
+    @override
+    def heard_at(self, at: Any) -> Any:
+        return self.heard
+
+
+@pytest.fixture
+def feed():
+    return Feed()
+
+
+@pytest.fixture
+def rig(engine, feed):
+    return Rig(engine, KIND, source=feed)
+
+
+def look(rig, feed, symbol="AAPL"):
+    """What the market duty does with a symbol that somebody waits for."""
+    (outcome,) = rig.run(QuoteArrived(rig.tenant, feed.quotes[symbol], rig.now.isoformat(), is_new=False))
+    return outcome
+
+
+def denial_code(order):
+    return order.denial and order.denial.split('"')[3]
+
+
+def test_a_market_order_is_denied_while_the_feed_is_silent(rig, feed):
+    rig.tick(seconds=30)
+    assert rig.place().status is Status.FILLED
+    rig.tick(seconds=313)
+    stale = rig.place()
+    assert (stale.status, denial_code(stale)) == (Status.DENIED, "STALE_QUOTE")
+    assert rig.place(type="LIMIT", limit_price="90").status is Status.ACCEPTED
+
+
+def test_a_quiet_symbol_on_a_feed_that_is_alive_is_not_stale(rig, feed):
+    rig.tick(seconds=343)
+    feed.heard = rig.now - timedelta(seconds=1)  # it was heard of another symbol
+    assert rig.place().status is Status.FILLED
+
+
+def test_a_price_that_was_given_by_hand_holds(rig):
+    rig.quote("99", "101", "100")
+    rig.tick(days=1)
+    assert rig.place().status is Status.FILLED
+
+
+def test_a_close_waits_for_the_next_price(rig, feed):
+    rig.place()
+    rig.tick(seconds=60)
+    (closed,) = rig.close().orders
+    assert closed.order.status is Status.ACCEPTED
+    look(rig, feed)
+    assert rig.order(closed.order).status is Status.ACCEPTED
+    feed.heard = rig.now
+    look(rig, feed)
+    assert rig.order(closed.order).status is Status.FILLED
+
+
+def test_an_order_that_reduces_waits_and_one_at_once_lapses(rig, feed):
+    rig.place()
+    rig.tick(seconds=60)
+    assert rig.place(side="SELL", quantity="4").status is Status.ACCEPTED
+    assert rig.place(side="SELL", quantity="4", time_in_force="IOC").status is Status.CANCELED
+
+
+def test_the_duty_looks_again_once_the_feed_is_heard(engine, rig, feed):
+    rig.place(type="LIMIT", limit_price="90")
+    works = []
+
+    class Writer:
+        def submit_all(self, commands):
+            works.extend(commands)
+            return [asyncio.sleep(0) for _ in commands]
+
+    readers, writer = Readers(engine, 1), cast("Any", Writer())
+    duty = MarketDuty(readers, writer, Market(feed, readers), lambda: rig.now)
+    seen = []
+    for seconds, is_heard in ((1, False), (60, False), (0, True)):
+        rig.tick(seconds=seconds)
+        feed.heard = rig.now if is_heard else feed.heard
+        asyncio.run(duty.look())
+        seen.append([work.quote.symbol for work in works])
+        works.clear()
+    readers.close()
+    assert seen == [["AAPL"], [], ["AAPL"]]

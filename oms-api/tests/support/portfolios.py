@@ -1,0 +1,19 @@
+"""Portfolios that exist before the test: orders need one."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from app.ids import new_row_id
+from app.ledger.queries.books import insert_portfolios
+from app.ledger.service.batch import empty_portfolio, portfolio_row
+from app.risk.queries.switches import opening_state
+from app.text import name_key
+
+
+def open_portfolio(connection: Connection, tenant_id: int, name: str, at: datetime) -> None:
+    """Open a portfolio of a million where there is none of that name."""
+    key = name_key(name)
+    state = opening_state(connection, tenant_id, key)
+    portfolio = empty_portfolio(new_row_id(), tenant_id, name, key, trading_state=state)
+    insert_portfolios(connection, [portfolio_row(portfolio, at)])
