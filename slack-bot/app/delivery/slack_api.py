@@ -13,6 +13,7 @@ from slack_sdk.webhook import WebhookClient
 from app.blocks.messages import Message
 from app.blocks.text import Json, cut
 from app.config import Settings, is_loopback
+from app.delivery.installation import Installation, InstallationCache
 from app.errors import SlackRateLimited, SlackRefused, SlackUnreachable
 
 TIMEOUT_SECONDS = 2  # a trigger lives 3
@@ -41,6 +42,7 @@ class SlackApi:
         )
         if is_loopback(settings.slack_api_url):
             self.client.proxy = None
+        self.installation = InstallationCache(self._load_installation)
 
     def open_view(self, trigger_id: str, view: Json) -> Opened:
         """Open a form."""
@@ -73,8 +75,8 @@ class SlackApi:
         return str(answer["channel"]["id"])
 
     def identify(self) -> None:
-        """Ask Slack whether the token works."""
-        _call("auth.test", self.client.auth_test)
+        """Ask Slack whether the token works, and remember where the app is installed."""
+        self.installation.refresh()
 
     def respond(self, url: str, message: Message, *, in_channel: bool) -> None:
         """Answer by a response URL; the SDK never raises on a dead one, so its status is checked here."""
@@ -95,6 +97,14 @@ class SlackApi:
             raise SlackRateLimited("response_url", _retry_after(answer.headers))
         if answer.status_code != 200:
             raise SlackRefused("response_url", str(answer.status_code))
+
+    def _load_installation(self) -> Installation:
+        answer = _call("auth.test", self.client.auth_test)
+        return Installation(
+            team_id=str(answer.get("team_id") or ""),
+            enterprise_id=str(answer.get("enterprise_id") or ""),
+            is_org_wide=answer.get("is_enterprise_install") is True,
+        )
 
 
 def _call(method: str, call: Callable[[], SlackResponse]) -> SlackResponse:

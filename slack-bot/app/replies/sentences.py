@@ -14,6 +14,14 @@ NOT_KNOWN = "*Still not known whether this was placed.* The trading system could
 SAME_FORM_IS_SAFE = "Placing it again from this form is safe: it can trade only once."
 OTHER_FORMS_ARE_NOT = "Please look into the portfolio first: placed from a new form, it could trade twice."
 STRANGER = "Only members of the workspace that this app belongs to can trade with it. Nothing was sent."
+ORG_WIDE = (
+    "This app is installed for a whole organization, which is not supported. Nothing was sent. "
+    "Please ask an administrator to install it in the workspace that trades."
+)
+WORKSPACE_UNKNOWN = (
+    "This app could not ask Slack which workspace it belongs to. Nothing was sent. "
+    "Please try again in a few seconds."
+)
 BARRED = {
     Bar.KEY: "The trading system does not accept this app's key. Please tell whoever runs it.",
     Bar.ACTING: "This app's key may not act for people. Please tell whoever runs it.",

@@ -43,7 +43,7 @@ def create_bolt(settings: Settings, desk: Desk) -> App:
     """Return the Bolt app. Handlers run on the server's own threads: Bolt's pool has five, and starves."""
 
     def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
-        # One workspace, one token. No auth.test here: it would stand between a command and its form.
+        # One workspace, one token. `handlers.installation_check` refuses the requests of every other one.
         return AuthorizeResult(
             enterprise_id=enterprise_id, team_id=team_id, bot_token=settings.slack_bot_token
         )

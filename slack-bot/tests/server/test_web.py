@@ -87,9 +87,11 @@ def test_a_body_beyond_the_cap_is_refused(desk: Workspace):
 @pytest.mark.parametrize(
     "payload",
     [
-        "{", "%7B", "[]", "null", "1", "true", '"x"', "[" * 20_000, '{"type":"view_submission","view":[]}',
+        "{", "%7B", "[]", "null", "1", "true", '"x"', "[" * 20_000,
+        '{"type":"view_submission","team":{"id":"T1"},"view":[]}',
         '{"type":"view_submission","view":null,"user":3}', '{"type":"block_actions","actions":[]}',
-        '{"type":"view_submission","team":5,"view":{}}', '{"type":"block_suggestion","view":1}',
+        '{"type":"view_submission","team":5,"view":{}}',
+        '{"type":"block_suggestion","team":{"id":"T1"},"view":1}',
     ],
 )  # fmt: skip
 def test_a_signed_but_malformed_payload_is_a_400(desk: Workspace, payload, caplog):
