@@ -41,6 +41,7 @@ class Desk:
     suggesting: Workers = field(default_factory=lambda: Workers("suggesting", threads=16, waiting=16))
     admitting: Workers = field(default_factory=lambda: Workers("admitting", threads=8, waiting=32))
     pricing: Workers = field(default_factory=lambda: Workers("pricing", threads=32, waiting=64))
+    probing: Workers = field(default_factory=lambda: Workers("probing", threads=2, waiting=2))
     stopping: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -57,5 +58,13 @@ class Desk:
 
     def stop_workers(self, *, wait: bool = False) -> None:
         """Stop every executor; with `wait`, return when none has work left that could use a connection."""
-        for workers in (self.opening, self.admitting, self.placing, self.suggesting, self.pricing):
+        all_workers = (
+            self.opening,
+            self.admitting,
+            self.placing,
+            self.suggesting,
+            self.pricing,
+            self.probing,
+        )
+        for workers in all_workers:
             workers.stop(wait=wait)

@@ -56,7 +56,7 @@ def serve(bot: Bot) -> None:
         clear_untrusted_proxy_headers=True,
     )
     _stop_on_signals()
-    bot.health.report()
+    bot.health.refresh()
     if settings.socket_mode:
         threading.Thread(target=connect_forever, args=(bot,), name="socket-mode", daemon=True).start()
     log.info(
