@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from dotenv import dotenv_values
 
 SERVICE_FOLDER = Path(__file__).resolve().parent.parent
+DEFAULT_DATABASE_URL = f"sqlite:///{SERVICE_FOLDER / 'bot.db'}"
+DATABASE_URL = re.compile(r"sqlite://(/.+)?")
 SLACK_API_URL = "https://slack.com/api/"
 ENVIRONMENTS = ("development", "test", "production")
 PRINTABLE = re.compile(r"[\x21-\x7e]+")
@@ -33,6 +35,7 @@ class Settings:
     port: int = 3000
     environment: str = "development"
     log_format: str = "console"
+    bot_database_url: str = "sqlite://"  # in memory
 
     @property
     def socket_mode(self) -> bool:
@@ -64,6 +67,7 @@ def from_values(values: Mapping[str, str]) -> Settings:
         host=values.get("HOST") or "127.0.0.1",
         port=int(values.get("PORT") or 3000),
         environment=environment,
+        bot_database_url=values.get("BOT_DATABASE_URL") or DEFAULT_DATABASE_URL,
         log_format=values.get("LOG_FORMAT") or ("json" if environment == "production" else "console"),
     )
 
@@ -142,6 +146,12 @@ def _check_log_format(values: Mapping[str, str]) -> str:
     return ""
 
 
+def _check_database_url(values: Mapping[str, str]) -> str:
+    if not DATABASE_URL.fullmatch(values.get("BOT_DATABASE_URL") or DEFAULT_DATABASE_URL):
+        return "BOT_DATABASE_URL must be sqlite:///PATH, or sqlite:// to keep nothing over a restart."
+    return ""
+
+
 CHECKS = (
     _check_bot_token,
     _check_signing_secret,
@@ -152,4 +162,5 @@ CHECKS = (
     _check_port,
     _check_environment,
     _check_log_format,
+    _check_database_url,
 )

@@ -19,6 +19,7 @@ from app.errors import SlackRateLimited, SlackRefused, SlackUnreachable
 TIMEOUT_SECONDS = 2  # a trigger lives 3
 NO_ANSWER = (OSError, http.client.HTTPException, SlackClientError, ValueError)
 LONGEST_TEXT = 3000
+CONFIRMATION = "trade_confirmed"
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,11 @@ class SlackApi:
         return str((answer.get("view") or {}).get("hash", ""))
 
     def post(self, channel: str, message: Message) -> None:
-        """Post to a channel; after `SlackUnreachable` it may or may not stand there."""
+        """Post to a channel; after `SlackUnreachable` it may or may not stand there.
+
+        The metadata of a confirmation names its trade, so that a repeat after a crash can be recognized.
+        """
+        payload = {"event_type": CONFIRMATION, "event_payload": {"trade_id": message.trade_id}}
         _call(
             "chat.postMessage",
             lambda: self.client.chat_postMessage(
@@ -66,6 +71,7 @@ class SlackApi:
                 blocks=list(message.blocks),
                 unfurl_links=False,
                 unfurl_media=False,
+                metadata=payload if message.trade_id else None,
             ),
         )
 

@@ -3,6 +3,7 @@
 import threading
 from dataclasses import dataclass, field
 
+from app.delivery.confirmation_store import ConfirmationStore
 from app.delivery.outbox import Outbox
 from app.delivery.postman import Postman
 from app.delivery.response_urls import ResponseUrls
@@ -22,6 +23,7 @@ class Waits:
     typing_pause: float = 1.0  # without a keystroke before a form is redrawn
     lookup_every: float = 1.0
     lookup_for: float = 30.0
+    recovery_every: float = 5.0
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Desk:
     waits: Waits = Waits()
     urls: ResponseUrls = field(default_factory=ResponseUrls)
     claims: Claims = field(default_factory=Claims)
+    confirmations: ConfirmationStore = field(default_factory=ConfirmationStore)
     seen: Seen = field(default_factory=Seen)
     known_portfolios: Seen = field(default_factory=Seen)  # by person and name key
     opening: Workers = field(default_factory=lambda: Workers("opening", threads=16, waiting=64))
@@ -55,6 +58,7 @@ class Desk:
         self.outbox.close(within_seconds)
         self.stop_workers()
         self.oms.close()
+        self.confirmations.close()
 
     def stop_workers(self, *, wait: bool = False) -> None:
         """Stop every executor; with `wait`, return when none has work left that could use a connection."""

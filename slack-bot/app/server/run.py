@@ -11,6 +11,7 @@ from slack_sdk.errors import SlackApiError
 from waitress.server import create_server
 
 from app.config import ConfigError, load
+from app.replies.confirmation_recovery import run_recovery
 from app.server import logs
 from app.server.build import Bot, create_bot
 from app.server.web import BODY_BYTES_AT_MOST
@@ -27,11 +28,11 @@ def main() -> int:
     """Run the bot until it is told to stop; returns the exit status."""
     try:
         settings = load()
+        logs.configure(settings.log_format)
+        bot = create_bot(settings)
     except ConfigError as fault:
         sys.stderr.write(f"slack-bot cannot start. {fault}\n")
         return 2
-    logs.configure(settings.log_format)
-    bot = create_bot(settings)
     try:
         serve(bot)
     except OSError as fault:
@@ -57,6 +58,7 @@ def serve(bot: Bot) -> None:
     )
     _stop_on_signals()
     bot.health.refresh()
+    threading.Thread(target=run_recovery, args=(bot.desk,), name="confirmation-recovery", daemon=True).start()
     if settings.socket_mode:
         threading.Thread(target=connect_forever, args=(bot,), name="socket-mode", daemon=True).start()
     log.info(
