@@ -36,6 +36,7 @@ class Settings:
     environment: str = "development"
     log_format: str = "console"
     bot_database_url: str = "sqlite://"  # in memory
+    bot_statement_secret: str = field(default="", repr=False)
 
     @property
     def socket_mode(self) -> bool:
@@ -68,6 +69,7 @@ def from_values(values: Mapping[str, str]) -> Settings:
         port=int(values.get("PORT") or 3000),
         environment=environment,
         bot_database_url=values.get("BOT_DATABASE_URL") or DEFAULT_DATABASE_URL,
+        bot_statement_secret=values.get("BOT_STATEMENT_SECRET", ""),
         log_format=values.get("LOG_FORMAT") or ("json" if environment == "production" else "console"),
     )
 
@@ -109,6 +111,15 @@ def _check_oms_key(values: Mapping[str, str]) -> str:
     key = values.get("OMS_API_KEY", "")
     if len(key) < 32 or not PRINTABLE.fullmatch(key):
         return "Set OMS_API_KEY to the key of the OMS (32 printable characters or more)."
+    return ""
+
+
+def _check_statement_secret(values: Mapping[str, str]) -> str:
+    secret = values.get("BOT_STATEMENT_SECRET", "")
+    if secret and (len(secret) < 32 or not PRINTABLE.fullmatch(secret)):
+        return (
+            "BOT_STATEMENT_SECRET must be that of the OMS (32 printable characters or more), or be left out."
+        )
     return ""
 
 
@@ -163,4 +174,5 @@ CHECKS = (
     _check_environment,
     _check_log_format,
     _check_database_url,
+    _check_statement_secret,
 )

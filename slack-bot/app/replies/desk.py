@@ -24,6 +24,7 @@ class Waits:
     lookup_every: float = 1.0
     lookup_for: float = 30.0
     recovery_every: float = 5.0
+    claim_every: float = 10.0
 
 
 @dataclass(frozen=True)
