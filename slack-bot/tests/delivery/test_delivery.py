@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -71,6 +72,33 @@ def test_a_post_whose_answer_is_lost_is_not_repeated_but_the_person_is_told(post
     calls = slack.wait_for("chat.postMessage", 2)
     assert [call.body["channel"] for call in calls] == ["C1", "D-U1"]
     assert "did not say" in calls[1].body["text"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "states"),
+    [
+        ([Answer()], ["begin", "finish"]),
+        (
+            [Answer(429, {"ok": False}, {"Retry-After": "0"}), Answer()],
+            ["begin", "retract", "begin", "finish"],
+        ),
+        ([Answer(body={"ok": False, "error": "not_in_channel"})], ["begin", "retract", "begin", "finish"]),
+        ([Answer(drop=True)], ["begin", "begin", "finish"]),
+    ],
+)
+def test_a_receipt_notes_each_attempt(post, slack, answers, states):
+    class Noted:
+        def __init__(self):
+            self.states = []
+
+        def __getattr__(self, name):
+            return lambda: self.states.append(name)
+
+    receipt = Noted()
+    slack.script("chat.postMessage", *[replace(each, body=each.body or {"ok": True}) for each in answers])
+    post.postman.confirm(replace(TO, receipt=receipt), MESSAGE)
+    assert post.outbox.close(5.0)
+    assert receipt.states == states
 
 
 def test_private_words_go_to_the_person_alone(post, slack):
