@@ -11,6 +11,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -149,12 +150,13 @@ def submission(prefix: str) -> Callable[[int], dict]:
     return lambda number: factories.submission(id=f"{prefix}{number}", root_view_id=f"{prefix}{number}")
 
 
-def measure(slack: FakeSlack, oms: FakeOms) -> dict[str, Figures]:
+def measure(slack: FakeSlack, oms: FakeOms, folder: str) -> dict[str, Figures]:
     port = free_port()
     environment = {
         "SLACK_BOT_TOKEN": factories.TOKEN, "SLACK_SIGNING_SECRET": factories.SECRET, "SLACK_APP_TOKEN": "",
         "SLACK_API_URL": slack.api_url, "OMS_API_URL": oms.url, "OMS_API_KEY": factories.OMS_KEY,
         "HOST": "127.0.0.1", "PORT": str(port), "ENVIRONMENT": "test", "LOG_FORMAT": "json",
+        "BOT_DATABASE_URL": f"sqlite:///{folder}/bot.db",
     }  # fmt: skip
     with program([sys.executable, "main.py"], port, **environment):
         load(port, command, CLIENTS, 10)  # warm
@@ -181,7 +183,8 @@ def measure_bare() -> Figures:
 def main() -> int:
     slack, oms = FakeSlack(), WellOms()
     try:
-        bare, measured = measure_bare(), measure(slack, oms)
+        with tempfile.TemporaryDirectory() as folder:
+            bare, measured = measure_bare(), measure(slack, oms, folder)
     finally:
         slack.stop()
         oms.stop()

@@ -149,6 +149,7 @@ def running_desk(database_url: str, **settings: str) -> Iterator[Desk]:
         "ENVIRONMENT": "development",
         "LOG_FORMAT": "console",
         "HOST": "127.0.0.1",
+        "BOT_DATABASE_URL": "sqlite://",
         **settings,
     }
     ports = dict(zip(run.PORTS, free_ports(len(run.PORTS)), strict=True))

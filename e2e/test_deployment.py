@@ -217,9 +217,12 @@ def test_the_migration_runs_once_by_the_same_image_and_command_as_render(compose
     assert module_file("oms-api", migrate["command"]).is_file()
 
 
-def test_the_books_are_on_a_volume_that_is_declared(compose):
-    mounts = compose["services"]["postgres"]["volumes"]
+def test_the_books_and_the_owed_confirmations_are_on_volumes_that_are_declared(compose):
+    mounts = [mount for name in ("postgres", "slack-bot") for mount in compose["services"][name]["volumes"]]
     assert {mount.partition(":")[0] for mount in mounts} == set(compose["volumes"])
+    folder = mounts[-1].partition(":")[2]
+    assert compose["services"]["slack-bot"]["environment"]["BOT_DATABASE_URL"] == f"sqlite:///{folder}/bot.db"
+    assert f"--owner=bot --mode=700 {folder}" in (ROOT / "slack-bot" / "Dockerfile").read_text()
 
 
 # Render

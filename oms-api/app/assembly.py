@@ -20,6 +20,7 @@ from app.gatekeeping import make_gate, make_limiter, make_sessions
 from app.group_commit import GroupCommit
 from app.health.dependencies import Vitals
 from app.identity.dependencies import Gate
+from app.identity.rules.workspace_statements import StatementReader
 from app.identity.service.logins import LogIns
 from app.identity.service.once import Administration
 from app.identity.service.passwords import Passwords
@@ -118,6 +119,7 @@ class House:
                 self.sessions, self.passwords, Throttle(), self.trail, readers, transactions, now
             ),
             "administration": Administration(transactions, self.passwords, secrets, now),
+            "statements": StatementReader(self.settings.bot_statement_secret),
             "cursors": Cursors(own_key),
             "now": now,
             "cost_rates": load_rates(),

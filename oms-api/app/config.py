@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     oms_api_key: str = Field(repr=False)
     oms_api_key_previous: str | None = Field(default=None, repr=False)
     jwt_keys: str | None = Field(default=None, repr=False)
+    bot_statement_secret: str | None = Field(default=None, repr=False)
     access_token_minutes: Annotated[int, Field(ge=1, le=60)] = 15
     session_days: Annotated[int, Field(ge=1, le=365)] = 30
     session_idle_days: Annotated[int, Field(ge=1, le=365)] = 7
@@ -79,12 +80,12 @@ class Settings(BaseSettings):
     paper_reject_share: Annotated[Decimal, Field(ge=0, le=1)] = Decimal(0)
     enforce_sessions: bool = False  # for the sessions to come
 
-    @field_validator("oms_api_key_previous", "jwt_keys", "redis_url", mode="before")
+    @field_validator("oms_api_key_previous", "jwt_keys", "bot_statement_secret", "redis_url", mode="before")
     @classmethod
     def _set_to_something(cls, value: str | None) -> str | None:
         return value or None  # compose hands an unset variable on as an empty one
 
-    @field_validator("oms_api_key", "oms_api_key_previous")
+    @field_validator("oms_api_key", "oms_api_key_previous", "bot_statement_secret")
     @classmethod
     def _strong_key(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None:

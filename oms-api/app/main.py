@@ -15,7 +15,7 @@ from app.costs import routes as cost_routes
 from app.edge import API_PREFIX, COMMON_HEADERS, PRODUCTION_HEADERS, Edge, Message, Receive, Scope, Send
 from app.events import routes as event_routes
 from app.health import routes as health_routes
-from app.identity.routes import api_keys, roles, tenants, users
+from app.identity.routes import api_keys, roles, tenants, users, workspaces
 from app.identity.routes import audit as audit_routes
 from app.identity.routes import auth as auth_routes
 from app.instruments import routes as instrument_routes
@@ -35,7 +35,15 @@ ROUTERS = (
     *(managing.router, positions.router, placing.router, order_reading.router),
     *(instrument_routes.router, market_data_routes.router, risk_routes.router, event_routes.router),
     calendar_routes.router,
-    *(tenants.router, users.router, roles.router, api_keys.router, audit_routes.router, auth_routes.router),
+    *(
+        tenants.router,
+        workspaces.router,
+        users.router,
+        roles.router,
+        api_keys.router,
+        audit_routes.router,
+        auth_routes.router,
+    ),
     *(cost_routes.router, health_routes.router),
 )
 _DESCRIPTION = """

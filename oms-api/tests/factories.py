@@ -9,6 +9,7 @@ from app.ledger.rules.chain import HASH_VERSION, TradeRow
 
 JWT_KEYS = "test:" + "j" * 32
 BOOTSTRAP_KEY = "test-bootstrap-key-0123456789abcdef"
+STATEMENT_SECRET = "s" * 40
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from dotenv import dotenv_values
 
 SERVICE_FOLDER = Path(__file__).resolve().parent.parent
+DEFAULT_DATABASE_URL = f"sqlite:///{SERVICE_FOLDER / 'bot.db'}"
+DATABASE_URL = re.compile(r"sqlite://(/.+)?")
 SLACK_API_URL = "https://slack.com/api/"
 ENVIRONMENTS = ("development", "test", "production")
 PRINTABLE = re.compile(r"[\x21-\x7e]+")
@@ -33,6 +35,8 @@ class Settings:
     port: int = 3000
     environment: str = "development"
     log_format: str = "console"
+    bot_database_url: str = "sqlite://"  # in memory
+    bot_statement_secret: str = field(default="", repr=False)
 
     @property
     def socket_mode(self) -> bool:
@@ -64,6 +68,8 @@ def from_values(values: Mapping[str, str]) -> Settings:
         host=values.get("HOST") or "127.0.0.1",
         port=int(values.get("PORT") or 3000),
         environment=environment,
+        bot_database_url=values.get("BOT_DATABASE_URL") or DEFAULT_DATABASE_URL,
+        bot_statement_secret=values.get("BOT_STATEMENT_SECRET", ""),
         log_format=values.get("LOG_FORMAT") or ("json" if environment == "production" else "console"),
     )
 
@@ -108,6 +114,15 @@ def _check_oms_key(values: Mapping[str, str]) -> str:
     return ""
 
 
+def _check_statement_secret(values: Mapping[str, str]) -> str:
+    secret = values.get("BOT_STATEMENT_SECRET", "")
+    if secret and (len(secret) < 32 or not PRINTABLE.fullmatch(secret)):
+        return (
+            "BOT_STATEMENT_SECRET must be that of the OMS (32 printable characters or more), or be left out."
+        )
+    return ""
+
+
 def _check_oms_url(values: Mapping[str, str]) -> str:
     url = values.get("OMS_API_URL", "")
     parts = urlsplit(_with_scheme(url)) if url else None
@@ -142,6 +157,12 @@ def _check_log_format(values: Mapping[str, str]) -> str:
     return ""
 
 
+def _check_database_url(values: Mapping[str, str]) -> str:
+    if not DATABASE_URL.fullmatch(values.get("BOT_DATABASE_URL") or DEFAULT_DATABASE_URL):
+        return "BOT_DATABASE_URL must be sqlite:///PATH, or sqlite:// to keep nothing over a restart."
+    return ""
+
+
 CHECKS = (
     _check_bot_token,
     _check_signing_secret,
@@ -152,4 +173,6 @@ CHECKS = (
     _check_port,
     _check_environment,
     _check_log_format,
+    _check_database_url,
+    _check_statement_secret,
 )

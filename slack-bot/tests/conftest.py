@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
+from app.delivery.installation import Installation
 from app.delivery.outbox import Outbox
 from app.delivery.slack_api import SlackApi
 from app.oms_client import OmsClient
@@ -52,9 +53,11 @@ class Workspace:
 
 def make_bot(slack: FakeSlack, oms: FakeOms, waits: Waits = SHORT, **times: float) -> Bot:
     settings = factories.settings(slack.api_url, oms.url)
+    slack_api = SlackApi(settings)
+    slack_api.installation.remember(Installation("T1"))
     desk = Desk(
         oms=OmsClient(settings, write_seconds=times.get("write", 1.2), read_seconds=times.get("read", 0.5)),
-        slack=SlackApi(settings),
+        slack=slack_api,
         outbox=Outbox(pace_seconds=times.get("pace", 0.0)),
         waits=waits,
     )

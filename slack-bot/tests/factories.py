@@ -22,15 +22,15 @@ _numbers = itertools.count(1)
 def settings(
     slack_api_url: str = "http://127.0.0.1:9/api/", oms_url: str = "http://127.0.0.1:9", **more: Any
 ) -> Settings:
-    return Settings(
-        slack_bot_token=TOKEN,
-        slack_signing_secret=SECRET,
-        oms_api_key=OMS_KEY,
-        oms_api_url=oms_url,
-        slack_api_url=slack_api_url,
-        environment="test",
-        **more,
-    )
+    values: dict[str, Any] = {
+        "slack_bot_token": TOKEN,
+        "slack_signing_secret": SECRET,
+        "oms_api_key": OMS_KEY,
+        "oms_api_url": oms_url,
+        "slack_api_url": slack_api_url,
+        "environment": "test",
+    }
+    return Settings(**(values | more))
 
 
 def ticket(**changes: Any) -> Ticket:

@@ -8,7 +8,7 @@ from typing_extensions import override
 from tests.fakes import Answer, Call, Server, problem, trade_json
 
 PERSON = re.compile(r"slack:[A-Z0-9]{1,20}:[A-Z0-9]{1,20}", re.ASCII)
-FOR_NOBODY = ("/health/ready",)
+FOR_NOBODY = ("/health/ready", "/api/v1/workspaces:claim")
 SCOPES = {"trader": ["read", "trade"], "viewer": ["read"]}
 
 

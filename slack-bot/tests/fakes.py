@@ -133,6 +133,8 @@ class FakeSlack(Server):
             return {"view": self._view(f"V{self.views}")}
         if name == "views.update":
             return self._update(body)
+        if name == "auth.test":
+            return {"team_id": "T1", "user_id": "UBOT", "bot_id": "BBOT", "is_enterprise_install": False}
         if name == "conversations.open":
             return {"channel": {"id": f"D-{body['users']}"}}
         return {"ts": "1.0", "channel": body.get("channel", "")}

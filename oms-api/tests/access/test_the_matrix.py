@@ -75,7 +75,9 @@ EXPECTED = {
     "POST /tenants": "",
     "POST /tenants/{slug}/workspaces": "",
     "POST /tenants/{slug}/workspaces:release": "admin",
+    "POST /workspaces:claim": "admin",
 }
+OWN_OF_BOTS = "POST /workspaces:claim"  # asked by the bot's key itself: see test_workspace_statements.py
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +127,7 @@ def test_nobody_gets_in_without_a_key_and_before_anything_is_read(service, calls
     assert ask(service, call, path, {"Authorization": "Bearer wrong"}).status_code == 401
 
 
-@pytest.mark.parametrize("name", EXPECTED)
+@pytest.mark.parametrize("name", [name for name in EXPECTED if name != OWN_OF_BOTS])
 def test_a_key_that_only_acts_for_people_does_nothing_by_itself(service, members, calls, name):
     bot = service.mint("act_as", members.desk.tenant_id)
     call = next(call for call in calls if call.name == name)
@@ -133,7 +135,7 @@ def test_a_key_that_only_acts_for_people_does_nothing_by_itself(service, members
     assert ask(service, call, path, {"X-API-Key": bot}).status_code == 403
 
 
-ADMINISTRATION = [name for name, roles in EXPECTED.items() if roles == "admin"]
+ADMINISTRATION = [name for name, roles in EXPECTED.items() if roles == "admin" and name != OWN_OF_BOTS]
 
 
 @pytest.mark.parametrize("name", ADMINISTRATION)

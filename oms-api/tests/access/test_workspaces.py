@@ -72,3 +72,11 @@ def test_a_workspace_is_named_as_slack_names_it(desk, path):
 
 def test_an_admin_of_a_tenant_does_not_claim(desk, team):
     assert desk.post(f"/tenants/{slug_of(desk)}/workspaces", {"team_id": team}).status_code == 403
+
+
+def test_a_release_by_the_tenants_own_admin_stands_in_both_audit_logs(desk, team):
+    desk.claim_workspace(team)
+    assert desk.post(f"/tenants/{slug_of(desk)}/workspaces:release", {"team_id": team}).status_code == 200
+    for one in (desk, desk.with_key(BOOTSTRAP_KEY)):
+        entries = one.get("/audit", action="workspace.released").json()
+        assert [entry["target"] for entry in entries].count(f"workspace:{team}") == 1

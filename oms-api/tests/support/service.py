@@ -16,7 +16,7 @@ from app.config import Settings
 from app.database import connect_engine, declare_tenants, unit_of_work
 from app.identity.service.keys import mint_key
 from app.main import create_app
-from tests.factories import BOOTSTRAP_KEY, JWT_KEYS, ticket_body, trade_body
+from tests.factories import BOOTSTRAP_KEY, JWT_KEYS, STATEMENT_SECRET, ticket_body, trade_body
 from tests.support.portfolios import open_portfolio
 
 _NEW_TENANT = """
@@ -28,6 +28,7 @@ _NEW_TENANT = """
 def settings_for(database_url: str, **changes: Any) -> Settings:
     """Return settings that read nothing of this machine."""
     values: dict[str, Any] = {"oms_api_key": BOOTSTRAP_KEY, "database_url": database_url}
+    values["bot_statement_secret"] = STATEMENT_SECRET
     values |= {
         "environment": "production",
         "jwt_keys": JWT_KEYS,

@@ -1,6 +1,6 @@
 """Messages: confirmations, help, private notices. Each has a `text` that says it all by itself."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from app.blocks.text import Json, code, escape, literal, section
@@ -24,15 +24,21 @@ MORE = "`/trade help` shows more."
 
 @dataclass(frozen=True)
 class Message:
-    """What is sent: `text` for notifications, blocks for the eye."""
+    """What is sent: `text` for notifications, blocks for the eye; a confirmation names its trade."""
 
     text: str
     blocks: tuple[Json, ...]
+    trade_id: str = ""
 
 
 def notice(sentence: str) -> Message:
     """Return a message of one sentence in mrkdwn."""
     return Message(sentence, (section(sentence),))
+
+
+def with_hint(message: Message, hint: str) -> Message:
+    """Return the message with a sentence in mrkdwn below it."""
+    return replace(message, text=f"{message.text}\n{hint}", blocks=(*message.blocks, section(hint)))
 
 
 def with_reference(sentence: str, reference: str) -> str:
@@ -42,7 +48,7 @@ def with_reference(sentence: str, reference: str) -> str:
 
 def confirmation(trade: Trade, user: str) -> Message:
     """Return the confirmation of a trade placed by `user` (a Slack user id)."""
-    return notice("\n".join(confirmation_lines(trade, user)))
+    return replace(notice("\n".join(confirmation_lines(trade, user))), trade_id=trade.trade_id)
 
 
 def confirmation_lines(trade: Trade, user: str) -> list[str]:

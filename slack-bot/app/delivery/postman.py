@@ -2,14 +2,14 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from app.blocks.messages import Message
-from app.blocks.text import section
+from app.blocks.messages import Message, with_hint
+from app.delivery.confirmation_store import Receipt
 from app.delivery.outbox import Job, Outbox
 from app.delivery.response_urls import ResponseUrls
 from app.delivery.slack_api import SlackApi
-from app.errors import Saturated, SlackError, SlackRateLimited, SlackUnreachable
+from app.errors import Saturated, SlackError, SlackRateLimited, SlackRefused, SlackUnreachable
 
 log = logging.getLogger(__name__)
 
@@ -19,12 +19,16 @@ MAYBE_HINT = "Slack did not say whether this reached <#{channel}>."
 
 @dataclass(frozen=True)
 class Address:
-    """Whom and where a message concerns; `view_id` finds the response URL of the command."""
+    """Whom and where a message concerns; `view_id` finds the response URL of the command.
+
+    `receipt` notes when the message was sent, if it has to be sent after a crash too.
+    """
 
     user: str
     channel: str
     view_id: str
     request_id: str
+    receipt: Receipt | None = None
 
 
 class Postman:
@@ -58,12 +62,12 @@ class Postman:
 
     def _to_channel(self, to: Address, message: Message) -> None:
         try:
-            self._slack.post(to.channel, message)
+            self._send(to, lambda: self._slack.post(to.channel, message))
         except SlackRateLimited:
             raise
         except SlackUnreachable as fault:
             self._note(to, "channel", fault)
-            self._queue_direct(to, _hinted(message, MAYBE_HINT.format(channel=to.channel)))
+            self._queue_direct(to, with_hint(message, MAYBE_HINT.format(channel=to.channel)))
         except SlackError as fault:
             self._note(to, "channel", fault)
             self._to_response_url(to, message, in_channel=True)
@@ -77,21 +81,33 @@ class Postman:
 
     def _by_url(self, to: Address, url: str, message: Message, *, in_channel: bool) -> None:
         try:
-            self._slack.respond(url, message, in_channel=in_channel)
+            self._send(to, lambda: self._slack.respond(url, message, in_channel=in_channel))
         except SlackError as fault:
             self._note(to, "response_url", fault)
             self._queue_direct(to, self._for_person(to, message, was_for_channel=in_channel))
 
     def _for_person(self, to: Address, message: Message, *, was_for_channel: bool) -> Message:
-        return _hinted(message, INVITE_HINT.format(channel=to.channel)) if was_for_channel else message
+        return with_hint(message, INVITE_HINT.format(channel=to.channel)) if was_for_channel else message
 
     def _direct(self, to: Address, message: Message) -> None:
         try:
-            self._slack.post(self._slack.direct_channel(to.user), message)
+            self._send(to, lambda: self._slack.post(self._slack.direct_channel(to.user), message))
         except SlackRateLimited:
             raise
         except SlackError as fault:
             self._note(to, "direct", fault)
+
+    def _send(self, to: Address, send: Callable[[], None]) -> None:
+        if to.receipt is None:
+            send()
+            return
+        to.receipt.begin()
+        try:
+            send()
+        except (SlackRateLimited, SlackRefused):
+            to.receipt.retract()
+            raise
+        to.receipt.finish()
 
     def _queue_direct(self, to: Address, message: Message) -> None:
         def give_up() -> None:
@@ -114,7 +130,3 @@ class Postman:
         log.warning(
             "Not delivered by this way", extra={"request_id": to.request_id, "way": way, "fault": str(fault)}
         )
-
-
-def _hinted(message: Message, hint: str) -> Message:
-    return replace(message, text=f"{message.text}\n{hint}", blocks=(*message.blocks, section(hint)))

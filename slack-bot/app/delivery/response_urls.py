@@ -26,12 +26,18 @@ class ResponseUrls:
         self._urls: OrderedDict[str, _Url] = OrderedDict()
         self._lock = threading.Lock()
 
-    def remember(self, view_id: str, url: str) -> None:
-        """Keep the URL of a freshly typed command."""
+    def remember(self, view_id: str, url: str, seconds: float = LIFE_SECONDS) -> None:
+        """Keep the URL of a command; Slack takes it for so long."""
         with self._lock:
-            self._urls[view_id] = _Url(url, self._clock() + LIFE_SECONDS)
+            self._urls[view_id] = _Url(url, self._clock() + seconds)
             while len(self._urls) > REMEMBERED:
                 self._urls.popitem(last=False)
+
+    def get(self, view_id: str) -> tuple[str, float]:
+        """Return the URL and the seconds that it is valid for, without a use; empty if there is none."""
+        with self._lock:
+            known = self._urls.get(view_id)
+            return (known.url, known.expires_at - self._clock()) if known else ("", 0.0)
 
     def take(self, view_id: str) -> str | None:
         """Return the URL and count one use; None when it is unknown, used up or too old."""

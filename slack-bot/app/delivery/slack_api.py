@@ -13,11 +13,13 @@ from slack_sdk.webhook import WebhookClient
 from app.blocks.messages import Message
 from app.blocks.text import Json, cut
 from app.config import Settings, is_loopback
+from app.delivery.installation import Installation, InstallationCache
 from app.errors import SlackRateLimited, SlackRefused, SlackUnreachable
 
 TIMEOUT_SECONDS = 2  # a trigger lives 3
 NO_ANSWER = (OSError, http.client.HTTPException, SlackClientError, ValueError)
 LONGEST_TEXT = 3000
+CONFIRMATION = "trade_confirmed"
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class SlackApi:
         )
         if is_loopback(settings.slack_api_url):
             self.client.proxy = None
+        self.installation = InstallationCache(self._load_installation)
 
     def open_view(self, trigger_id: str, view: Json) -> Opened:
         """Open a form."""
@@ -55,7 +58,11 @@ class SlackApi:
         return str((answer.get("view") or {}).get("hash", ""))
 
     def post(self, channel: str, message: Message) -> None:
-        """Post to a channel; after `SlackUnreachable` it may or may not stand there."""
+        """Post to a channel; after `SlackUnreachable` it may or may not stand there.
+
+        The metadata of a confirmation names its trade, so that a repeat after a crash can be recognized.
+        """
+        payload = {"event_type": CONFIRMATION, "event_payload": {"trade_id": message.trade_id}}
         _call(
             "chat.postMessage",
             lambda: self.client.chat_postMessage(
@@ -64,6 +71,7 @@ class SlackApi:
                 blocks=list(message.blocks),
                 unfurl_links=False,
                 unfurl_media=False,
+                metadata=payload if message.trade_id else None,
             ),
         )
 
@@ -73,8 +81,8 @@ class SlackApi:
         return str(answer["channel"]["id"])
 
     def identify(self) -> None:
-        """Ask Slack whether the token works."""
-        _call("auth.test", self.client.auth_test)
+        """Ask Slack whether the token works, and remember where the app is installed."""
+        self.installation.refresh()
 
     def respond(self, url: str, message: Message, *, in_channel: bool) -> None:
         """Answer by a response URL; the SDK never raises on a dead one, so its status is checked here."""
@@ -95,6 +103,14 @@ class SlackApi:
             raise SlackRateLimited("response_url", _retry_after(answer.headers))
         if answer.status_code != 200:
             raise SlackRefused("response_url", str(answer.status_code))
+
+    def _load_installation(self) -> Installation:
+        answer = _call("auth.test", self.client.auth_test)
+        return Installation(
+            team_id=str(answer.get("team_id") or ""),
+            enterprise_id=str(answer.get("enterprise_id") or ""),
+            is_org_wide=answer.get("is_enterprise_install") is True,
+        )
 
 
 def _call(method: str, call: Callable[[], SlackResponse]) -> SlackResponse:

@@ -1,6 +1,8 @@
 """Calls to the OMS. Each failure says whether something may have been recorded."""
 
 import json
+import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +18,7 @@ from app.forms.instruments import Instrument
 from app.forms.price import Quote
 from app.forms.ticket import Holding, Ticket, Trade
 from app.oms_client.person import Person
+from app.oms_client.statement import key_id_of, sign_statement
 from app.oms_client.wire import (
     error_from,
     holding_from_json,
@@ -32,6 +35,7 @@ NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 WRITE_SECONDS = 16.0  # the OMS answers or refuses a write within 15
 READ_SECONDS = 2.0
 CONNECT_SECONDS = 1.0
+CLAIM_PATH = "/api/v1/workspaces:claim"
 ON_BEHALF_OF = "X-On-Behalf-Of"
 
 
@@ -49,6 +53,8 @@ class OmsClient:
     def __init__(
         self, settings: Settings, *, write_seconds: float = WRITE_SECONDS, read_seconds: float = READ_SECONDS
     ):
+        self._key_id = key_id_of(settings.oms_api_key)
+        self._statement_secret = settings.bot_statement_secret
         self._write = httpx.Timeout(write_seconds, connect=min(CONNECT_SECONDS, write_seconds))
         self._http = httpx.Client(
             base_url=settings.oms_api_url,
@@ -146,6 +152,23 @@ class OmsClient:
     def may_trade(self, person: Person, *, request_id: str) -> bool:
         """Whether the person's role lets them trade; raises `NotAllowed` if they are not let in at all."""
         return may_trade(self._get(person, "/api/v1/auth/me", {}, request_id))
+
+    @property
+    def can_claim_workspace(self) -> bool:
+        """Whether the operator gave this bot the secret to sign with, and a key of its own."""
+        return bool(self._statement_secret and self._key_id)
+
+    def claim_workspace(self, team_id: str) -> None:
+        """Claim the workspace of the bot's token for the tenant of its key. Raises `OmsError`."""
+        now, nonce = int(time.time()), secrets.token_hex(16)
+        key_id, secret = self._key_id or "", self._statement_secret
+        statement = sign_statement(team_id, key_id, secret, issued_at=now, nonce=nonce)
+        try:
+            answer = self._http.post(CLAIM_PATH, json={"team_id": team_id, "statement": statement})
+        except httpx.HTTPError as error:
+            raise OmsError(f"No answer: {type(error).__name__}.") from None
+        if answer.status_code not in (200, 201):
+            raise error_from(answer.status_code, answer.content, answer.headers.get("Retry-After", ""))
 
     def healthy(self) -> bool:
         """Whether the OMS says that it can work: the one question that is asked for nobody."""

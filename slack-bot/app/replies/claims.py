@@ -60,7 +60,6 @@ class Claims:
         self._lock = threading.Lock()
         self._by_key: OrderedDict[str, Submission] = OrderedDict()
         self._by_delivery: OrderedDict[str, Submission] = OrderedDict()
-        self._unsettled: OrderedDict[str, None] = OrderedDict()
 
     def claim(self, key: str, delivery: str, waiting_view: Json) -> tuple[Submission, bool]:
         """Return the submission of this key or delivery, and whether it is the caller's to carry out."""
@@ -77,17 +76,9 @@ class Claims:
     def settle(self, submission: Submission, outcome: Outcome) -> bool:
         """Finish a submission; a key without a trade may be claimed again. Returns whether to redraw."""
         with self._lock:
-            if outcome.unsettled:
-                self._unsettled[submission.key] = None
-                _trim(self._unsettled)
             if not outcome.placed and self._by_key.get(submission.key) is submission:
                 del self._by_key[submission.key]
         return submission.finish(outcome)
-
-    def was_unsettled(self, key: str) -> bool:
-        """Whether this process sent this key before and never learnt what became of it."""
-        with self._lock:
-            return key in self._unsettled
 
 
 class Seen:

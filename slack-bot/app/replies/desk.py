@@ -3,6 +3,7 @@
 import threading
 from dataclasses import dataclass, field
 
+from app.delivery.confirmation_store import ConfirmationStore
 from app.delivery.outbox import Outbox
 from app.delivery.postman import Postman
 from app.delivery.response_urls import ResponseUrls
@@ -22,6 +23,8 @@ class Waits:
     typing_pause: float = 1.0  # without a keystroke before a form is redrawn
     lookup_every: float = 1.0
     lookup_for: float = 30.0
+    recovery_every: float = 5.0
+    claim_every: float = 10.0
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Desk:
     waits: Waits = Waits()
     urls: ResponseUrls = field(default_factory=ResponseUrls)
     claims: Claims = field(default_factory=Claims)
+    confirmations: ConfirmationStore = field(default_factory=ConfirmationStore)
     seen: Seen = field(default_factory=Seen)
     known_portfolios: Seen = field(default_factory=Seen)  # by person and name key
     opening: Workers = field(default_factory=lambda: Workers("opening", threads=16, waiting=64))
@@ -41,6 +45,7 @@ class Desk:
     suggesting: Workers = field(default_factory=lambda: Workers("suggesting", threads=16, waiting=16))
     admitting: Workers = field(default_factory=lambda: Workers("admitting", threads=8, waiting=32))
     pricing: Workers = field(default_factory=lambda: Workers("pricing", threads=32, waiting=64))
+    probing: Workers = field(default_factory=lambda: Workers("probing", threads=2, waiting=2))
     stopping: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -54,8 +59,17 @@ class Desk:
         self.outbox.close(within_seconds)
         self.stop_workers()
         self.oms.close()
+        self.confirmations.close()
 
     def stop_workers(self, *, wait: bool = False) -> None:
         """Stop every executor; with `wait`, return when none has work left that could use a connection."""
-        for workers in (self.opening, self.admitting, self.placing, self.suggesting, self.pricing):
+        all_workers = (
+            self.opening,
+            self.admitting,
+            self.placing,
+            self.suggesting,
+            self.pricing,
+            self.probing,
+        )
+        for workers in all_workers:
             workers.stop(wait=wait)

@@ -11,6 +11,7 @@ from app.errors import KeyTaken, OmsError, OutcomeUnknown, Refused, SlackError, 
 from app.forms.ticket import Trade
 from app.replies import outcomes, sentences
 from app.replies.claims import Outcome, Submission
+from app.replies.confirmation_recovery import build_owed_confirmation
 from app.replies.desk import Desk
 from app.replies.doubts import list_questions
 from app.replies.order import Order
@@ -29,6 +30,7 @@ def carry_out(desk: Desk, order: Order, submission: Submission) -> None:
         log.exception("Submission failed", extra=extra)
         outcome = outcomes.unknown(order.ticket, order.context, order.origin.request_id)
     log.info("Submission ended", extra=extra | {"placed": outcome.placed, "unsettled": outcome.unsettled})
+    desk.confirmations.release(order.key, is_unknown=outcome.unsettled)
     if desk.claims.settle(submission, outcome) and not _redraw(desk, order, submission, outcome.view):
         _tell_outcome(desk, order, outcome)
 
@@ -41,6 +43,7 @@ def _place(desk: Desk, order: Order, submission: Submission) -> Outcome:
             return _told_again(desk, order, trade)
         if questions:
             return outcomes.asked(order.ticket, order.context, questions)
+        desk.confirmations.add(build_owed_confirmation(desk, order))
         result = desk.oms.place(order.origin.person, order.ticket, key=order.key, request_id=request_id)
     except OutcomeUnknown as fault:
         log.warning("Outcome not known", extra={"request_id": request_id, "fault": str(fault)})
@@ -107,17 +110,18 @@ def _became(desk: Desk, order: Order, trade: Trade) -> bool:
 
 def _confirmed(desk: Desk, order: Order, trade: Trade) -> Outcome:
     to = order.origin.address(order.context.channel, order.root_view_id)
-    desk.postman.confirm(to, confirmation(trade, order.origin.user))
+    receipt = desk.confirmations.claim(order.key)
+    desk.postman.confirm(replace(to, receipt=receipt), confirmation(trade, order.origin.user))
     return outcomes.placed(trade, order.origin.user, order.context)
 
 
 def _told_again(desk: Desk, order: Order, trade: Trade) -> Outcome:
-    """An earlier press placed this. If another process made it, that one owned the confirmation."""
+    """An earlier press placed this. The channel is told if it was not told then, else the person alone."""
     to = order.origin.address(order.context.channel, order.root_view_id)
     text = "\n".join(confirmation_lines(trade, order.origin.user))
-    owed = desk.claims.was_unsettled(order.key)
+    owed = desk.confirmations.claim_owed(order.key)
     if owed:
-        desk.postman.confirm(to, confirmation(trade, order.origin.user))
+        desk.postman.confirm(replace(to, receipt=owed), confirmation(trade, order.origin.user))
     if _became(desk, order, trade):
         if not owed:
             desk.postman.tell(to, notice(sentences.already_placed(text)))

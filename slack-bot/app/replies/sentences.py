@@ -1,7 +1,7 @@
 """Failures, said to people. The text is mrkdwn; what others supplied in it is escaped."""
 
 from app.blocks.messages import with_reference
-from app.blocks.text import escape
+from app.blocks.text import escape, literal
 from app.errors import Bar, FieldProblem, NotAllowed, NotPlaced, OmsError, Refused, TooManyRequests
 from app.forms import fields
 
@@ -13,7 +13,16 @@ BUSY = "The desk is busy at the moment, and nothing was begun. Please try again 
 NOT_KNOWN = "*Still not known whether this was placed.* The trading system could not tell."
 SAME_FORM_IS_SAFE = "Placing it again from this form is safe: it can trade only once."
 OTHER_FORMS_ARE_NOT = "Please look into the portfolio first: placed from a new form, it could trade twice."
+MAYBE_REPEATED = "The app was restarted while it sent this message, so that you may see it twice."
 STRANGER = "Only members of the workspace that this app belongs to can trade with it. Nothing was sent."
+ORG_WIDE = (
+    "This app is installed for a whole organization, which is not supported. Nothing was sent. "
+    "Please ask an administrator to install it in the workspace that trades."
+)
+WORKSPACE_UNKNOWN = (
+    "This app could not ask Slack which workspace it belongs to. Nothing was sent. "
+    "Please try again in a few seconds."
+)
 BARRED = {
     Bar.KEY: "The trading system does not accept this app's key. Please tell whoever runs it.",
     Bar.ACTING: "This app's key may not act for people. Please tell whoever runs it.",
@@ -50,6 +59,12 @@ def not_known(request_id: str, *, form_is_open: bool) -> str:
     """Say that it could not be found out in time whether the trade stands."""
     advice = SAME_FORM_IS_SAFE if form_is_open else OTHER_FORMS_ARE_NOT
     return with_reference(f"{NOT_KNOWN} {advice}", request_id)
+
+
+def not_recorded(order_text: str, request_id: str) -> str:
+    """Say that a trade of which nothing was known was not recorded."""
+    sentence = f"*Not placed.* The trading system has no record of {literal(order_text)}. Nothing was traded."
+    return with_reference(f"{sentence} {AGAIN}", request_id)
 
 
 def already_placed(trade_text: str) -> str:

@@ -1,6 +1,7 @@
 """Wiring: settings become a desk, a Bolt app and a Flask app."""
 
 import logging
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -8,7 +9,8 @@ from flask import Flask
 from slack_bolt import App, BoltContext, BoltRequest, BoltResponse
 from slack_bolt.authorization import AuthorizeResult
 
-from app.config import Settings
+from app.config import DEFAULT_DATABASE_URL, ConfigError, Settings
+from app.delivery.confirmation_store import ConfirmationStore, open_confirmation_store
 from app.delivery.outbox import Outbox
 from app.delivery.slack_api import SlackApi
 from app.handlers import register
@@ -32,18 +34,35 @@ class Bot:
 
 
 def create_bot(settings: Settings, desk: Desk | None = None) -> Bot:
-    """Wire the bot; nothing is called and nothing listens yet."""
-    desk = desk or Desk(oms=OmsClient(settings), slack=SlackApi(settings), outbox=Outbox())
+    """Wire the bot; nothing is called and nothing listens yet. Raises `ConfigError`."""
+    desk = desk or Desk(
+        oms=OmsClient(settings),
+        slack=SlackApi(settings),
+        outbox=Outbox(),
+        confirmations=open_store(settings),
+    )
     bolt = create_bolt(settings, desk)
     health = Health(desk)
     return Bot(settings, desk, bolt, create_web(settings, bolt, health), health)
+
+
+def open_store(settings: Settings) -> ConfirmationStore:
+    """Open the file of owed confirmations; without one that was asked for, they are kept in memory."""
+    try:
+        return open_confirmation_store(settings.bot_database_url)
+    except (sqlite3.Error, OSError) as error:
+        if settings.bot_database_url != DEFAULT_DATABASE_URL:
+            sentence = "BOT_DATABASE_URL cannot be used: the file must be writable, and belong to one bot."
+            raise ConfigError(f"{sentence} ({error})") from None
+        log.warning("Owed confirmations are not kept over a restart", extra={"fault": str(error)})
+        return ConfirmationStore()
 
 
 def create_bolt(settings: Settings, desk: Desk) -> App:
     """Return the Bolt app. Handlers run on the server's own threads: Bolt's pool has five, and starves."""
 
     def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
-        # One workspace, one token. No auth.test here: it would stand between a command and its form.
+        # One workspace, one token. `handlers.installation_check` refuses the requests of every other one.
         return AuthorizeResult(
             enterprise_id=enterprise_id, team_id=team_id, bot_token=settings.slack_bot_token
         )

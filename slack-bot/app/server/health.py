@@ -1,58 +1,128 @@
-"""Whether Slack and the OMS answer, from a probe that is at most a few seconds old."""
+"""Whether Slack and the OMS answer. What `/health` says is at most 15 seconds old."""
 
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from app.errors import Saturated, SlackError
 from app.replies.desk import Desk
 
-FRESH_SECONDS = 15.0
-FRESH_FAILURE_SECONDS = 2.0  # what failed may be well soon: both services often start together
+MAX_AGE_SECONDS = 15.0
+REFRESH_AGE_SECONDS = 7.5  # an older result is refreshed behind the answer
+FAILURE_REFRESH_AGE_SECONDS = 2.0  # what failed may be well soon: both services often start together
+TIMEOUT_SECONDS = 3.0  # the health check of the image waits 4
+
+
+@dataclass(frozen=True)
+class ProbeResult:
+    """Whether a service was well, and when it was asked, in seconds of the clock."""
+
+    is_well: bool
+    asked_at: float
+
+
+class ServiceProbe:
+    """The last answer of one service. One question at a time is on its way."""
+
+    def __init__(self, is_well: Callable[[], bool], desk: Desk, clock: Callable[[], float]):
+        self._is_well = is_well
+        self._workers = desk.probing
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._result: ProbeResult | None = None
+        self._running: threading.Event | None = None
+
+    def current_result(self) -> ProbeResult | None:
+        """Return the last result, None if there is none or it is too old to be told."""
+        result = self._result
+        return None if result is None or self._age(result) > MAX_AGE_SECONDS else result
+
+    def is_due(self, result: ProbeResult) -> bool:
+        """Whether a result is old enough to be refreshed."""
+        limit = REFRESH_AGE_SECONDS if result.is_well else FAILURE_REFRESH_AGE_SECONDS
+        return self._age(result) >= limit
+
+    def refresh(self) -> threading.Event:
+        """Ask the service on a thread, unless that is being done; the event is set when it has answered."""
+        with self._lock:
+            if self._running is not None and not self._running.is_set():
+                return self._running
+            running = self._running = threading.Event()
+        try:
+            self._workers.submit("health", self._run, running)
+        except Saturated:
+            running.set()
+        return running
+
+    def run(self) -> None:
+        """Ask the service."""
+        asked_at = self._clock()
+        self._result = ProbeResult(self._is_well(), asked_at)
+
+    def age_seconds(self, result: ProbeResult | None) -> float:
+        """Return the age of a result; one that is missing because nobody answered in time is of now."""
+        return 0.0 if result is None else self._age(result)
+
+    def _run(self, running: threading.Event) -> None:
+        try:
+            self.run()
+        finally:
+            running.set()
+
+    def _age(self, result: ProbeResult) -> float:
+        return self._clock() - result.asked_at
 
 
 class Health:
-    """Answers at once with what the last probe found; a stale one is renewed behind the answer."""
+    """What `/health` answers: the first request waits for both services, later ones hardly ever do."""
 
-    def __init__(self, desk: Desk, clock: Callable[[], float] = time.monotonic):
-        self._desk = desk
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._found = {"slack": "unknown", "oms": "unknown"}
-        self._probed_at = float("-inf")
+    def __init__(
+        self,
+        desk: Desk,
+        clock: Callable[[], float] = time.monotonic,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+    ):
+        def slack_is_well() -> bool:
+            try:
+                desk.slack.identify()
+            except SlackError:
+                return False
+            return True
 
-    def report(self) -> dict[str, str]:
-        """Return a word each for bot, Slack and OMS: ok, failing or unknown."""
-        self._renew_if_stale()
-        with self._lock:
-            return {"status": "ok", "service": "slack-bot", "bot": "ok", **self._found}
+        self._probes = {
+            "slack": ServiceProbe(slack_is_well, desk, clock),
+            "oms": ServiceProbe(desk.oms.healthy, desk, clock),
+        }
+        self._timeout_seconds = timeout_seconds
+
+    def report(self) -> dict[str, object]:
+        """Return `ok` or `failing` for bot, Slack and OMS, and the age of the oldest of these.
+
+        A service that was not asked in the last 15 seconds is asked now; without an answer within the
+        time-out it is failing.
+        """
+        self._wait([probe.refresh() for probe in self._probes.values() if probe.current_result() is None])
+        results = {name: probe.current_result() for name, probe in self._probes.items()}
+        words = {name: "ok" if result and result.is_well else "failing" for name, result in results.items()}
+        age = max(self._probes[name].age_seconds(result) for name, result in results.items())
+        for name, result in results.items():
+            if result and self._probes[name].is_due(result):
+                self._probes[name].refresh()
+        about_bot: dict[str, object] = {"status": "ok", "service": "slack-bot", "bot": "ok"}
+        return about_bot | words | {"age_seconds": round(age, 1)}
+
+    def refresh(self) -> None:
+        """Ask both services on threads."""
+        for probe in self._probes.values():
+            probe.refresh()
 
     def probe(self) -> None:
-        """Ask both, once."""
-        with self._lock:
-            self._probed_at = self._clock()
-        found = {"slack": _word(self._slack_answers()), "oms": _word(self._desk.oms.healthy())}
-        with self._lock:
-            self._found = found
+        """Ask both services, and return when they have answered."""
+        for probe in self._probes.values():
+            probe.run()
 
-    def _renew_if_stale(self) -> None:
-        with self._lock:
-            fresh_seconds = FRESH_FAILURE_SECONDS if "failing" in self._found.values() else FRESH_SECONDS
-            if self._clock() - self._probed_at < fresh_seconds:
-                return
-            self._probed_at = self._clock()
-        try:
-            self._desk.pricing.submit("health", self.probe)
-        except Saturated:
-            return  # the next request tries again after the same while
-
-    def _slack_answers(self) -> bool:
-        try:
-            self._desk.slack.identify()
-        except SlackError:
-            return False
-        return True
-
-
-def _word(answers: bool) -> str:
-    return "ok" if answers else "failing"
+    def _wait(self, running: list[threading.Event]) -> None:
+        until = time.monotonic() + self._timeout_seconds
+        for each in running:
+            each.wait(max(0.0, until - time.monotonic()))

@@ -4,19 +4,24 @@ import logging
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from types import FrameType
+from typing import TypeVar
 
 from slack_bolt.adapter.socket_mode.builtin import SocketModeHandler
 from slack_sdk.errors import SlackApiError
 from waitress.server import create_server
 
 from app.config import ConfigError, load
+from app.replies.confirmation_recovery import run_recovery
+from app.replies.workspace_claim import run_workspace_claim
 from app.server import logs
 from app.server.build import Bot, create_bot
 from app.server.web import BODY_BYTES_AT_MOST
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 CONNECTIONS = 1000
 THREADS = 64  # a submission holds one for a second at most
 STOP_SECONDS = 5.0
@@ -27,11 +32,11 @@ def main() -> int:
     """Run the bot until it is told to stop; returns the exit status."""
     try:
         settings = load()
+        logs.configure(settings.log_format)
+        bot = create_bot(settings)
     except ConfigError as fault:
         sys.stderr.write(f"slack-bot cannot start. {fault}\n")
         return 2
-    logs.configure(settings.log_format)
-    bot = create_bot(settings)
     try:
         serve(bot)
     except OSError as fault:
@@ -56,9 +61,12 @@ def serve(bot: Bot) -> None:
         clear_untrusted_proxy_headers=True,
     )
     _stop_on_signals()
-    bot.health.report()
+    bot.health.refresh()
+    _start_thread("confirmation-recovery", run_recovery, bot.desk)
+    if bot.desk.oms.can_claim_workspace:
+        _start_thread("workspace-claim", run_workspace_claim, bot.desk)
     if settings.socket_mode:
-        threading.Thread(target=connect_forever, args=(bot,), name="socket-mode", daemon=True).start()
+        _start_thread("socket-mode", connect_forever, bot)
     log.info(
         "Listening",
         extra={"address": f"http://{settings.host}:{settings.port}", "socket_mode": settings.socket_mode},
@@ -68,6 +76,10 @@ def serve(bot: Bot) -> None:
     finally:
         bot.desk.stop(STOP_SECONDS)
         log.info("Stopped")
+
+
+def _start_thread(name: str, target: Callable[[T], None], argument: T) -> None:
+    threading.Thread(target=target, args=(argument,), name=name, daemon=True).start()
 
 
 def connect_forever(bot: Bot) -> None:

@@ -62,7 +62,7 @@ def test_health_is_asked_for_nobody(desk: Workspace):
 
 def test_nothing_that_is_written_says_who_somebody_is(desk: Workspace):
     claim = "slack:T1:U9"
-    desk.type(f"buy 1 AAPL @ 1 in {claim}", user_name="U9", enterprise_id="E9")
+    desk.type(f"buy 1 AAPL @ 1 in {claim}", user_name="U9", team_domain="T9")
     desk.oms.wait_for("me")
     metadata = json.dumps({"v": 1, "channel": "C1", "attempt": 0, "user": "U9", "team": "T9", "actor": claim})
     values = factories.state(note=claim, portfolio=claim, portfolio_text=f"New portfolio: {claim}")
@@ -134,10 +134,10 @@ def test_a_command_that_names_nobody_is_refused_privately(desk: Workspace):
     assert desk.slack.calls == []
 
 
-def test_a_command_of_another_workspace_opens_no_form_that_could_be_sent(desk: Workspace):
-    view = {"id": "V1", "root_view_id": "V1", "hash": "h1", "app_installed_team_id": "T1"}
+def test_a_form_that_slack_opened_for_another_installation_is_taken_back(desk: Workspace):
+    view = {"id": "V1", "root_view_id": "V1", "hash": "h1", "app_installed_team_id": "T2"}
     desk.slack.script("views.open", Answer(body={"ok": True, "view": view}))
-    desk.type("AAPL", team_id="T2")
+    desk.type("AAPL")
     shown = desk.slack.wait_for("views.update")[0].body["view"]
     assert "Only members of the workspace" in notice_of(shown)
     assert desk.oms.calls == []

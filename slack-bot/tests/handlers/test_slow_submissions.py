@@ -171,7 +171,7 @@ def test_a_trade_found_only_by_placing_again_is_confirmed_in_the_channel(desk: W
     desk.oms.always["find"] = Answer(500, b"?")
     desk.submit()
     desk.slack.wait_for("views.update", 1)
-    wait_until(lambda: desk.bot.desk.claims.was_unsettled("T1:V1:0"))
+    wait_until(desk.bot.desk.confirmations.list_unresolved)
     desk.oms.record("T1:V1:0", body)
     assert desk.submit() == {"response_action": "clear"}
     assert desk.slack.wait_for("chat.postMessage")[0].body["channel"] == "C1"

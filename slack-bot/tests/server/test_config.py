@@ -19,6 +19,8 @@ def test_what_is_not_set_has_a_default():
     assert settings.oms_api_url == "https://oms.example.com"
     assert not settings.socket_mode
     assert settings.log_format == "console"
+    assert settings.bot_database_url.endswith("/slack-bot/bot.db")
+    assert from_values(GOOD | {"BOT_DATABASE_URL": "sqlite://"}).bot_database_url == "sqlite://"
     assert from_values(GOOD | {"ENVIRONMENT": "production"}).log_format == "json"
 
 
@@ -41,6 +43,9 @@ def test_what_is_not_set_has_a_default():
         ("PORT", "70000"),
         ("ENVIRONMENT", "prod"),
         ("LOG_FORMAT", "xml"),
+        ("BOT_DATABASE_URL", "postgresql://db/bot"),
+        ("BOT_DATABASE_URL", "sqlite:///"),
+        ("BOT_STATEMENT_SECRET", "short"),
     ],
 )
 def test_a_bad_value_is_named_with_what_to_set(name, value):

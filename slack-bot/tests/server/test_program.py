@@ -1,5 +1,7 @@
 """The program as it is started and stopped, and what it logs."""
 
+import contextlib
+import http.client
 import json
 import logging
 import os
@@ -45,25 +47,39 @@ def test_missing_configuration_stops_the_start_with_a_sentence():
 
 
 @pytest.fixture
-def running(slack, oms):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    program = start(
-        SLACK_BOT_TOKEN=factories.TOKEN,
-        SLACK_SIGNING_SECRET=factories.SECRET,
-        SLACK_API_URL=slack.api_url,
-        SLACK_APP_TOKEN="",
-        OMS_API_URL=oms.url,
-        OMS_API_KEY=factories.OMS_KEY,
-        HOST="127.0.0.1",
-        PORT=str(port),
-        ENVIRONMENT="production",
-        LOG_FORMAT="json",
-    )
-    yield program, f"http://127.0.0.1:{port}"
-    program.kill()
-    program.communicate()
+def start_bot(slack, oms, tmp_path):
+    """Start the program with its port and its file of owed confirmations; return it and its address."""
+    programs = []
+
+    def start_once():
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        program = start(
+            SLACK_BOT_TOKEN=factories.TOKEN,
+            SLACK_SIGNING_SECRET=factories.SECRET,
+            SLACK_API_URL=slack.api_url,
+            SLACK_APP_TOKEN="",
+            OMS_API_URL=oms.url,
+            OMS_API_KEY=factories.OMS_KEY,
+            BOT_DATABASE_URL=f"sqlite:///{tmp_path / 'bot.db'}",
+            HOST="127.0.0.1",
+            PORT=str(port),
+            ENVIRONMENT="production",
+            LOG_FORMAT="json",
+        )
+        programs.append(program)
+        return program, f"http://127.0.0.1:{port}"
+
+    yield start_once
+    for program in programs:
+        program.kill()
+        program.communicate()
+
+
+@pytest.fixture
+def running(start_bot):
+    return start_bot()
 
 
 def health(url, seconds=60.0):
@@ -101,6 +117,54 @@ def test_the_program_serves_stays_small_and_stops_cleanly(running, slack):
     assert not any(secret in said for secret in (factories.TOKEN, factories.SECRET, factories.OMS_KEY))
 
 
+def send_in_background(url, payload):
+    def send():
+        with contextlib.suppress(OSError, http.client.HTTPException):  # the bot is killed meanwhile
+            post(url, payload)
+
+    threading.Thread(target=send, daemon=True).start()
+
+
+def kill(program):
+    program.kill()
+    program.wait(60)
+
+
+def test_a_bot_that_is_killed_confirms_after_its_restart_and_repeats_at_most_once(start_bot, slack, oms):
+    body = {"symbol": "AAPL", "quantity": "100", "gmv": "17500", "side": "BUY", "portfolio_name": "Growth"}
+    oms.script("place", Answer(slow=60.0))
+    slack.script("chat.postMessage", Answer(slow=60.0), Answer(slow=60.0))
+    program, url = start_bot()
+    health(url)
+    send_in_background(url, factories.submission())
+    oms.wait_for("place")
+    oms.record("T1:V1:0", body)
+    kill(program)  # between record and confirmation
+
+    program, url = start_bot()
+    first = slack.wait_for("chat.postMessage")[0].body
+    assert (first["channel"], "BUY 100 AAPL" in first["text"], "twice" in first["text"]) == (
+        "C1",
+        True,
+        False,
+    )
+    kill(program)  # while Slack takes it
+
+    program, url = start_bot()
+    second = slack.wait_for("chat.postMessage", 2)[1].body
+    assert (second["channel"], "see it twice" in second["text"]) == ("C1", True)
+    assert second["metadata"] == first["metadata"]
+    kill(program)  # while Slack takes the repeat
+
+    program, url = start_bot()
+    health(url)
+    assert post(url, factories.submission()) == 200
+    slack.wait_for("chat.postMessage", 3)
+    told = [call.body["channel"] for call in slack.named("chat.postMessage")]
+    assert told == ["C1", "C1", "D-U1"], "a later press is told privately"
+    assert len(oms.trades) == 1
+
+
 def test_a_taken_port_is_said_in_a_sentence(slack, oms):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -111,6 +175,7 @@ def test_a_taken_port_is_said_in_a_sentence(slack, oms):
             SLACK_API_URL=slack.api_url,
             OMS_API_URL=oms.url,
             OMS_API_KEY=factories.OMS_KEY,
+            BOT_DATABASE_URL="sqlite://",
             PORT=str(taken.getsockname()[1]),
         )
         _, said = program.communicate(timeout=60)

@@ -10,7 +10,7 @@ from tests import factories
 from tests.conftest import Workspace
 from tests.fakes import Answer
 from tests.limits import check_view
-from tests.reading import notice_of
+from tests.reading import notice_of, wait_until
 
 BODY = factories.form_body(factories.command("help"))
 
@@ -87,9 +87,11 @@ def test_a_body_beyond_the_cap_is_refused(desk: Workspace):
 @pytest.mark.parametrize(
     "payload",
     [
-        "{", "%7B", "[]", "null", "1", "true", '"x"', "[" * 20_000, '{"type":"view_submission","view":[]}',
+        "{", "%7B", "[]", "null", "1", "true", '"x"', "[" * 20_000,
+        '{"type":"view_submission","team":{"id":"T1"},"view":[]}',
         '{"type":"view_submission","view":null,"user":3}', '{"type":"block_actions","actions":[]}',
-        '{"type":"view_submission","team":5,"view":{}}', '{"type":"block_suggestion","view":1}',
+        '{"type":"view_submission","team":5,"view":{}}',
+        '{"type":"block_suggestion","team":{"id":"T1"},"view":1}',
     ],
 )  # fmt: skip
 def test_a_signed_but_malformed_payload_is_a_400(desk: Workspace, payload, caplog):
@@ -131,65 +133,86 @@ def health(desk: Workspace):
     return answer.get_json()
 
 
-def test_health_answers_at_once_before_anything_is_known(desk: Workspace):
-    desk.slack.always["auth.test"] = Answer(slow=5.0)
+@pytest.fixture
+def clock(desk: Workspace, monkeypatch):
+    """The time of the health checks, as a list of one number of seconds."""
+    now = [1000.0]
+    for probe in desk.bot.health._probes.values():
+        monkeypatch.setattr(probe, "_clock", lambda: now[0])
+    return now
+
+
+def test_the_first_health_check_asks_both_services_and_tells_their_age(desk: Workspace, clock):
     assert health(desk) == {
-        "status": "ok",
-        "service": "slack-bot",
-        "bot": "ok",
-        "slack": "unknown",
-        "oms": "unknown",
-    }
+        "status": "ok", "service": "slack-bot", "bot": "ok", "slack": "ok", "oms": "ok", "age_seconds": 0.0,
+    }  # fmt: skip
+    clock[0] += 4.0
+    assert health(desk)["age_seconds"] == 4.0
+
+
+def test_a_service_that_does_not_answer_within_the_time_out_is_failing(desk: Workspace, monkeypatch):
+    monkeypatch.setattr(desk.bot.health, "_timeout_seconds", 0.1)
+    desk.slack.always["auth.test"] = Answer(slow=5.0)
+    desk.bot.health._probes["oms"].run()
+    said = health(desk)
+    assert (said["slack"], said["oms"]) == ("failing", "ok")
+    assert health(desk)["slack"] == "failing"
+    desk.slack.wait_for("auth.test")
+    assert len(desk.slack.named("auth.test")) == 1, "one question at a time"
 
 
 def test_health_tells_slack_oms_and_bot_apart(desk: Workspace):
     desk.oms.always["/health/ready"] = Answer(503)
     desk.bot.health.probe()
-    assert (
-        desk.bot.health.report() | {"bot": "ok", "slack": "ok", "oms": "failing"} == desk.bot.health.report()
-    )
+    said = desk.bot.health.report()
+    assert said | {"bot": "ok", "slack": "ok", "oms": "failing"} == said
     desk.slack.refuse("auth.test", "invalid_auth")
     desk.oms.always["/health/ready"] = Answer()
     desk.bot.health.probe()
-    assert (
-        desk.bot.health.report() | {"bot": "ok", "slack": "failing", "oms": "ok"} == desk.bot.health.report()
-    )
+    said = desk.bot.health.report()
+    assert said | {"bot": "ok", "slack": "failing", "oms": "ok"} == said
 
 
-def test_health_probes_once_in_a_while_however_often_it_is_asked(desk: Workspace):
+def test_health_probes_once_in_a_while_however_often_it_is_asked(desk: Workspace, clock):
     for _ in range(20):
         health(desk)
-    desk.slack.wait_for("auth.test")
-    desk.oms.wait_for("/health/ready")
     assert len(desk.slack.named("auth.test")) == len(desk.oms.named("/health/ready")) == 1
 
 
-def test_health_looks_again_soon_after_a_failure(desk: Workspace, monkeypatch):
-    now = [1000.0]
-    monkeypatch.setattr(desk.bot.health, "_clock", lambda: now[0])
+def test_what_is_told_after_an_hour_without_a_question_is_not_an_hour_old(desk: Workspace, clock):
+    assert health(desk)["oms"] == "ok"
+    desk.oms.always["/health/ready"] = Answer(503)
+    clock[0] += 3600.0
+    said = health(desk)
+    assert (said["oms"], said["age_seconds"]) == ("failing", 0.0)
+
+
+def test_health_looks_again_soon_after_a_failure(desk: Workspace, clock):
     desk.oms.always["/health/ready"] = Answer(503)
     desk.bot.health.probe()
     desk.oms.always["/health/ready"] = Answer()
-    now[0] += 1.0
+    clock[0] += 1.0
     assert health(desk)["oms"] == "failing"
     assert len(desk.oms.named("/health/ready")) == 1
-    now[0] += 2.0
+    clock[0] += 2.0
     health(desk)
     desk.oms.wait_for("/health/ready", 2)
+    wait_until(lambda: health(desk)["oms"] == "ok")
 
 
-def test_health_believes_what_is_well_for_longer(desk: Workspace, monkeypatch):
-    now = [1000.0]
-    monkeypatch.setattr(desk.bot.health, "_clock", lambda: now[0])
-    desk.bot.health.probe()
-    now[0] += 14.0
-    assert health(desk)["oms"] == "ok"
-    assert len(desk.oms.named("/health/ready")) == 1
+@pytest.mark.parametrize("age", [8.0, 15.0])
+def test_what_is_well_is_told_at_once_and_asked_again_behind_the_answer(desk: Workspace, clock, age):
+    health(desk)
+    desk.oms.always["/health/ready"] = desk.slack.always["auth.test"] = Answer(slow=5.0)
+    clock[0] += age
+    said = health(desk)
+    assert (said["oms"], said["slack"], said["age_seconds"]) == ("ok", "ok", age)
+    desk.oms.wait_for("/health/ready", 2)
+    desk.slack.wait_for("auth.test", 2)
 
 
 def test_health_says_failing_when_the_oms_is_not_there(desk: Workspace):
     desk.oms.stop()
-    desk.bot.health.probe()
     assert health(desk)["oms"] == "failing"
 
 

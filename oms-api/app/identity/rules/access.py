@@ -86,6 +86,7 @@ class Operation(StrEnum):
     READ_TENANTS = "read_tenants"
     MANAGE_TENANT = "manage_tenant"
     MAKE_TENANT = "make_tenant"
+    CLAIM_WORKSPACE = "claim_workspace"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,7 @@ TABLE: dict[Operation, Rule] = {
     Operation.MANAGE_PEOPLE: _rule(_ADMIN, narrowed=False),             # admin
     Operation.MANAGE_KEYS: _rule(_ADMIN, narrowed=False),               # admin
     Operation.MANAGE_TENANT: _rule(_ADMIN, narrowed=False),             # admin
+    Operation.CLAIM_WORKSPACE: _rule(Scope.ACT_AS, narrowed=False),     # admin, and the bot's own key
     Operation.MAKE_TENANT: _rule(Scope.TENANTS, narrowed=False),        # nobody: the installation's own key
     Operation.READ_METRICS: _rule(_READ, narrowed=False, operators=True),  # nobody: all tenants' work
 }  # fmt: skip

@@ -38,6 +38,9 @@ class TenantPatch(Patch):
         return cast("TenantChanges", self.model_dump(exclude_unset=True))
 
 
+EXAMPLE_STATEMENT = f"v1:T012AB3C4:k3j9x0q2w7ab:1795945503:{'0' * 32}:{'0' * 64}"
+
+
 class WorkspaceIn(Requested):
     """A Slack workspace to be bound or released."""
 
@@ -45,6 +48,17 @@ class WorkspaceIn(Requested):
         pattern=r"^[A-Z0-9]{1,20}$",
         description="The id that Slack gives the workspace",
         examples=["T012AB3C4"],
+    )
+
+
+class WorkspaceClaimIn(WorkspaceIn):
+    """A Slack workspace, and the proof that the bot was shown its token."""
+
+    statement: str = Field(
+        min_length=1,
+        max_length=300,
+        description="What the operator's bot signed for this workspace and key: valid for five minutes, once",
+        examples=[EXAMPLE_STATEMENT],
     )
 
 

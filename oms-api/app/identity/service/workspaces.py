@@ -1,28 +1,41 @@
-"""Slack workspaces of a tenant: bound by the operator, released by the operator or the tenant's admin."""
+"""Slack workspaces of a tenant: bound by the operator or by a statement of the operator's bot, and released
+by the operator or the tenant's admin. Both audit logs, the operator's and the tenant's, have each of these.
+"""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection
 
+from app.audit.service import AuditEntry
 from app.database import declare_tenants
-from app.identity.errors import NoSuchWorkspace, WorkspaceTaken
+from app.identity.errors import NoSuchWorkspace, WorkspaceElsewhere, WorkspaceTaken
 from app.identity.queries import workspaces as queries
 from app.identity.queries.credentials import tenant_of_workspace
-from app.identity.queries.tenants import TenantRow
+from app.identity.queries.tenants import TenantRow, get_tenant
+from app.identity.rules.access import FIRST_TENANT
 from app.identity.service.once import Asking, Change
-from app.identity.service.tenants import copy_to_tenant, seen_tenant
+from app.identity.service.tenants import seen_tenant
 
 
 def claim_workspace(connection: Connection, asking: Asking, slug: str, team_id: str, now: datetime) -> Change:
     """Bind a workspace to the tenant; a repeat changes nothing. Raises NoSuchTenant, WorkspaceTaken."""
     tenant = _lock(connection, asking, slug)
-    facts = {"team_id": team_id, "tenant": tenant.slug}
-    if not queries.claim_workspace(connection, tenant.id, team_id, now):
-        if tenant_of_workspace(connection, team_id) != tenant.id:
-            raise WorkspaceTaken(team_id)
-        return Change(facts, ())
-    entry = asking.entry(now, "workspace.bound", f"workspace:{team_id}", None, facts)
-    return Change(facts, copy_to_tenant(asking, entry, tenant), 201)
+    change = _assign(connection, asking, tenant, team_id, now)
+    if change is None:
+        raise WorkspaceTaken(team_id)
+    return change
+
+
+def claim_by_statement(connection: Connection, asking: Asking, team_id: str, now: datetime) -> Change:
+    """Bind a workspace to the caller's tenant; the statement has been checked. Raises WorkspaceElsewhere."""
+    tenant = get_tenant(connection, asking.caller.tenant_id)
+    declare_tenants(connection, [FIRST_TENANT, tenant.id])
+    change = _assign(connection, asking, tenant, team_id, now)
+    if change is None:
+        raise WorkspaceElsewhere
+    return change
 
 
 def release_workspace(
@@ -34,10 +47,26 @@ def release_workspace(
         raise NoSuchWorkspace(team_id)
     facts = {"team_id": team_id, "tenant": tenant.slug}
     entry = asking.entry(now, "workspace.released", f"workspace:{team_id}", facts, None)
-    return Change(facts, copy_to_tenant(asking, entry, tenant))
+    return Change(facts, _for_both(entry, tenant))
+
+
+def _assign(
+    connection: Connection, asking: Asking, tenant: TenantRow, team_id: str, now: datetime
+) -> Change | None:
+    """Assign a workspace; return None if it is another tenant's."""
+    facts = {"team_id": team_id, "tenant": tenant.slug}
+    if not queries.claim_workspace(connection, tenant.id, team_id, now):
+        return Change(facts, ()) if tenant_of_workspace(connection, team_id) == tenant.id else None
+    entry = asking.entry(now, "workspace.bound", f"workspace:{team_id}", None, facts)
+    return Change(facts, _for_both(entry, tenant), 201)
+
+
+def _for_both(entry: AuditEntry, tenant: TenantRow) -> Sequence[AuditEntry]:
+    """Return the entry for the audit logs of the operator and of the tenant."""
+    return [replace(entry, tenant_id=tenant_id) for tenant_id in sorted({FIRST_TENANT, tenant.id})]
 
 
 def _lock(connection: Connection, asking: Asking, slug: str) -> TenantRow:
     tenant = seen_tenant(connection, asking.caller, slug)
-    declare_tenants(connection, [asking.caller.tenant_id, tenant.id])
+    declare_tenants(connection, [FIRST_TENANT, asking.caller.tenant_id, tenant.id])
     return tenant

@@ -1,0 +1,57 @@
+"""Slack workspaces that a bot claims for its tenant."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+from sqlalchemy import Connection
+
+from app.identity.dependencies import allowed
+from app.identity.errors import WorkspaceElsewhere
+from app.identity.routes.asking import TheAdministration, TheRequest, answered
+from app.identity.rules.access import Caller, Operation
+from app.identity.rules.workspace_statements import StatementReader, WorkspaceStatement
+from app.identity.schemas.tenants import EXAMPLE_STATEMENT, WorkspaceClaimIn, WorkspaceOut
+from app.identity.service.once import Change
+from app.identity.service.workspaces import claim_by_statement
+from app.wire.answers import REPLAYED_HEADER, responses
+from app.wire.body import documented_body, json_body
+from app.wire.dependencies import TheClock, part
+
+TheStatements = Annotated[StatementReader, part("statements")]
+Claimant = Annotated[Caller, Depends(allowed(Operation.CLAIM_WORKSPACE))]
+router = APIRouter(tags=["tenants"])
+_EXAMPLE = {"team_id": "T012AB3C4", "statement": EXAMPLE_STATEMENT}
+
+
+@router.post(
+    "/workspaces:claim",
+    summary="Claim a workspace with a statement of the bot",
+    status_code=201,
+    responses=responses(201, {"model": WorkspaceOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(WorkspaceClaimIn, _EXAMPLE),
+)
+async def claim_own_workspace(
+    caller: Claimant, body: Annotated[WorkspaceClaimIn, Depends(json_body(WorkspaceClaimIn))],
+    administration: TheAdministration, sent: TheRequest, statements: TheStatements, now: TheClock,
+) -> Response:  # fmt: skip
+    """Bind a Slack workspace to the tenant of the key that the statement names. Every refusal is the same.
+
+    The operator's bot signs the statement with `BOT_STATEMENT_SECRET` after Slack's `auth.test` has named the
+    workspace of its token. A repeat with a new statement answers 200; a used statement changes nothing more.
+    """
+    nonce = _require_nonce(statements.read(body.statement, now()), body.team_id, caller)
+    # The nonce is the idempotency key, so that a statement counts once.
+    asking = replace(sent.asking(caller, body), key=nonce)
+
+    def claim(connection: Connection, at: datetime) -> Change:
+        return claim_by_statement(connection, asking, body.team_id, at)
+
+    return answered(await administration.change(asking, claim))
+
+
+def _require_nonce(statement: WorkspaceStatement | None, team_id: str, caller: Caller) -> str:
+    if statement is None or (statement.team_id, statement.key_id) != (team_id, caller.key_id):
+        raise WorkspaceElsewhere
+    return statement.nonce

@@ -1,0 +1,52 @@
+"""A statement of the operator's own bot: this workspace's token was shown to me, and I use this key.
+
+`v1:<team id>:<key id>:<issued at, Unix seconds>:<nonce>:<HMAC-SHA256 of all before, in hexadecimal>`.
+Whoever has the secret is trusted to have asked Slack's `auth.test`: the operator gives it to no tenant.
+"""
+
+import hashlib
+import hmac
+import re
+from datetime import datetime
+from typing import NamedTuple
+
+MAX_AGE_SECONDS = 300
+_CONTEXT = b"slackoms workspace statement v1"
+_FORM = re.compile(
+    r"v1:(?P<team_id>[A-Z0-9]{1,20}):(?P<key_id>[a-z0-9]{12}):(?P<issued_at>[0-9]{1,12}):(?P<nonce>[0-9a-f]{32})"
+    r":(?P<signature>[0-9a-f]{64})",
+    re.ASCII,
+)
+
+
+class WorkspaceStatement(NamedTuple):
+    """What a valid statement says."""
+
+    team_id: str
+    key_id: str
+    nonce: str
+
+
+class StatementReader:
+    """Reads statements that are signed with the secret; without one, none is valid."""
+
+    def __init__(self, secret: str | None) -> None:
+        self._secret = secret
+
+    def read(self, text: str, now: datetime) -> WorkspaceStatement | None:
+        """Return what a statement says, None if it is not signed, or not of the last five minutes."""
+        match = _FORM.fullmatch(text)
+        if match is None or self._secret is None:
+            return None
+        signed, _, signature = text.rpartition(":")
+        if not hmac.compare_digest(signature, sign(signed, self._secret)):
+            return None
+        if abs(now.timestamp() - int(match["issued_at"])) > MAX_AGE_SECONDS:
+            return None
+        return WorkspaceStatement(match["team_id"], match["key_id"], match["nonce"])
+
+
+def sign(text: str, secret: str) -> str:
+    """Return the signature of the text in hexadecimal."""
+    key = hmac.digest(secret.encode(), _CONTEXT, hashlib.sha256)
+    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()

@@ -1,0 +1,136 @@
+"""A workspace is claimed by whoever was shown its token: the operator's bot says so, for one key, once."""
+
+import secrets
+import time
+
+import pytest
+
+from app.identity.rules.keys import key_id_of
+from app.identity.rules.workspace_statements import StatementReader, sign
+from tests.factories import BOOTSTRAP_KEY, NOON, STATEMENT_SECRET
+
+KEY_ID, NONCE = "k3j9x0q2w7ab", "0" * 32
+
+
+def statement(team="T1", key_id=KEY_ID, at=None, *, secret=STATEMENT_SECRET, nonce=None, version="v1"):
+    issued_at = int(time.time() if at is None else at)
+    signed = f"{version}:{team}:{key_id}:{issued_at}:{nonce or secrets.token_hex(16)}"
+    return f"{signed}:{sign(signed, secret)}"
+
+
+def read(text, secret=STATEMENT_SECRET):
+    return StatementReader(secret).read(text, NOON)
+
+
+@pytest.mark.parametrize("seconds", [-300, 0, 300])
+def test_a_statement_is_valid_for_five_minutes(seconds):
+    said = read(statement(at=NOON.timestamp() + seconds, nonce=NONCE))
+    assert said == ("T1", KEY_ID, NONCE)
+
+
+SIGNED = statement(at=NOON.timestamp(), nonce=NONCE)
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        (SIGNED, None),
+        (SIGNED, "t" * 40),
+        (SIGNED.replace("T1", "T2"), STATEMENT_SECRET),
+        (SIGNED.replace(KEY_ID, "x" * 12), STATEMENT_SECRET),
+        (SIGNED.upper(), STATEMENT_SECRET),
+        (SIGNED + "\n", STATEMENT_SECRET),
+        (statement(at=NOON.timestamp() - 301), STATEMENT_SECRET),
+        (statement(at=NOON.timestamp() + 301), STATEMENT_SECRET),
+        (statement(at=NOON.timestamp(), version="v2"), STATEMENT_SECRET),
+        (statement("T1:T2", at=NOON.timestamp()), STATEMENT_SECRET),
+        ("", STATEMENT_SECRET),
+    ],
+)
+def test_what_is_not_signed_now_says_nothing(text, secret):
+    assert read(text, secret) is None
+
+
+@pytest.fixture
+def team(desk):
+    return f"STATED{desk.tenant_id}"
+
+
+@pytest.fixture
+def bot(desk):
+    return desk.with_key(desk.service.mint("act_as", desk.tenant_id))
+
+
+def claim(bot, team, **changes):
+    text = changes.pop("text", None) or statement(changes.pop("named", team), key_id_of(bot.key), **changes)
+    return bot.post("/workspaces:claim", {"team_id": team, "statement": text})
+
+
+def act_for(bot, team):
+    return bot.get("/trades", {"X-On-Behalf-Of": f"slack:{team}:U1"}).status_code
+
+
+def test_a_bot_claims_the_workspace_of_its_token_and_both_audit_logs_have_it(desk, bot, team):
+    assert act_for(bot, team) == 403
+    claimed = claim(bot, team)
+    assert (claimed.status_code, claimed.json()) == (
+        201,
+        {"team_id": team, "tenant": f"desk-{desk.tenant_id}"},
+    )
+    assert act_for(bot, team) == 200
+    for one in (desk, desk.with_key(BOOTSTRAP_KEY)):
+        (entry,) = [
+            each
+            for each in one.get("/audit", action="workspace.bound").json()
+            if each["target"].endswith(team)
+        ]
+        assert entry["after"] == {"team_id": team, "tenant": f"desk-{desk.tenant_id}"}
+    assert claim(bot, team).status_code == 200, "a new statement of what is so already"
+
+
+def test_a_statement_counts_once(desk, bot, team):
+    text = statement(team, key_id_of(bot.key))
+    assert claim(bot, team, text=text).status_code == 201
+    slug = f"desk-{desk.tenant_id}"
+    assert desk.post(f"/tenants/{slug}/workspaces:release", {"team_id": team}).status_code == 200
+    repeated = claim(bot, team, text=text)
+    assert repeated.headers["idempotent-replayed"] == "true"
+    assert act_for(bot, team) == 403, "it was answered as before, and binds nothing more"
+
+
+def test_every_refusal_is_the_same_and_binds_nothing(desk, bot, team, service):
+    other = service.desk()
+    taken = f"{team}X"
+    other.claim_workspace(taken)
+    theirs = other.with_key(service.mint("act_as", other.tenant_id))
+    answers = [
+        claim(bot, taken),  # of another tenant, with a valid statement
+        claim(bot, team, text=statement(team, key_id_of(theirs.key))),  # made for another key
+        claim(bot, team, named=taken),  # of another workspace
+        claim(bot, team, secret="t" * 40),  # signed by somebody else
+        claim(bot, team, at=time.time() - 400),
+        claim(bot, team, text="v1:T1"),
+        claim(desk, team, text=statement(team, key_id_of(bot.key))),  # an admin's own key
+    ]
+    bodies = [answer.json() for answer in answers]
+    for body in bodies:
+        body.pop("request_id", None)
+    assert [answer.status_code for answer in answers] == [403] * len(answers)
+    assert all(body == bodies[0] for body in bodies)
+    assert bodies[0]["type"] == "urn:slackoms:problem/workspace-elsewhere"
+    assert (act_for(bot, team), act_for(theirs, taken)) == (403, 200)
+
+
+@pytest.mark.parametrize("scopes", ["read", "trade", "risk"])
+def test_a_key_that_may_not_act_for_people_claims_nothing(desk, team, scopes):
+    other = desk.with_key(desk.service.mint(scopes, desk.tenant_id))
+    refused = claim(other, team)
+    assert (refused.status_code, refused.json()["type"]) == (403, "urn:slackoms:problem/forbidden")
+
+
+def test_what_the_bot_signs_is_what_is_read_here():
+    """The bot's own test signs the same values and expects the same text."""
+    issued_at, nonce = int(NOON.timestamp()), "0123456789abcdef" * 2
+    signature = "a026441082fbdab92ddae93f4799f4e8c1f8b45a27e107d4993a54b79a8c2449"
+    text = f"v1:T012AB3C4:k3j9x0q2w7ab:{issued_at}:{nonce}:{signature}"
+    assert read(text, "s" * 40) == ("T012AB3C4", "k3j9x0q2w7ab", nonce)

@@ -1,0 +1,66 @@
+"""Which workspace the bot token belongs to, as `auth.test` says."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.errors import SlackError
+
+FAILURE_SECONDS = 2.0  # how long a failed question is not repeated
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Where the app is installed. `enterprise_id` is empty outside of Enterprise Grid."""
+
+    team_id: str
+    enterprise_id: str = ""
+    is_org_wide: bool = False
+
+    def includes(self, team_id: str, enterprise_id: str) -> bool:
+        """Whether a request of this workspace is for this one; `enterprise_id` is empty if none was named."""
+        return bool(team_id) and team_id == self.team_id and enterprise_id in ("", self.enterprise_id)
+
+
+class InstallationCache:
+    """The installation as Slack last told it. Threads that need it at the same time share one question."""
+
+    def __init__(self, load: Callable[[], Installation], clock: Callable[[], float] = time.monotonic):
+        self._load = load
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._installation: Installation | None = None
+        self._failure: SlackError | None = None
+        self._failed_at = 0.0
+
+    def get(self) -> Installation:
+        """Return the installation; ask Slack if it is not known yet. Raises `SlackError`."""
+        installation = self._installation
+        if installation is not None:
+            return installation
+        with self._lock:
+            if self._installation is not None:
+                return self._installation
+            if self._failure and self._clock() < self._failed_at + FAILURE_SECONDS:
+                raise self._failure
+            return self._reload()
+
+    def refresh(self) -> Installation:
+        """Ask Slack and return the installation. Raises `SlackError`; then the known one stays."""
+        with self._lock:
+            return self._reload()
+
+    def remember(self, installation: Installation) -> None:
+        """Set the installation."""
+        self._installation = installation
+
+    def _reload(self) -> Installation:
+        try:
+            installation = self._load()
+        except SlackError as error:
+            self._failure, self._failed_at = error, self._clock()
+            raise
+        self._failure = None
+        self.remember(installation)
+        return installation

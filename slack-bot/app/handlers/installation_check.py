@@ -1,0 +1,65 @@
+"""Only requests of the workspace that the bot token belongs to reach a handler."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from slack_bolt import App, BoltContext, BoltRequest, BoltResponse
+
+from app.blocks import views
+from app.blocks.messages import notice
+from app.errors import SlackError
+from app.handlers.boundary import request_id_of
+from app.oms_client.person import ID
+from app.replies import sentences
+from app.replies.desk import Desk
+
+log = logging.getLogger(__name__)
+
+
+def register(app: App, desk: Desk) -> None:
+    """Put the check in front of every handler."""
+
+    def check_installation(
+        req: BoltRequest, context: BoltContext, next: Callable[[], BoltResponse]
+    ) -> BoltResponse:
+        reason = find_refusal(desk, context)
+        if not reason:
+            return next()
+        # The ids are logged if they have the form of Slack's ids: a request may contain anything.
+        extra = {"request_id": request_id_of(context), "reason": reason}
+        ids = {"team": _id(context.team_id), "enterprise": _id(context.enterprise_id)}
+        log.warning("Request of another installation refused", extra=extra | ids)
+        return refusal(req.body, reason)
+
+    app.use(check_installation)
+
+
+def find_refusal(desk: Desk, context: BoltContext) -> str:
+    """Return why a request is not for this installation, as a sentence; empty if it is."""
+    try:
+        installation = desk.slack.installation.get()
+    except SlackError:
+        return sentences.WORKSPACE_UNKNOWN
+    if installation.is_org_wide or context.is_enterprise_install:
+        return sentences.ORG_WIDE
+    known = installation.includes(str(context.team_id or ""), str(context.enterprise_id or ""))
+    return "" if known else sentences.STRANGER
+
+
+def refusal(body: dict[str, Any], sentence: str) -> BoltResponse:
+    """Return the answer that tells the person alone; an empty one where nobody waits for an answer."""
+    if "command" in body:
+        message = notice(sentence)
+        private = {"response_type": "ephemeral", "text": message.text, "blocks": list(message.blocks)}
+        return BoltResponse(status=200, body=private)
+    if body.get("type") == "view_submission":
+        view = views.refused(sentence)
+        return BoltResponse(status=200, body={"response_action": "push", "view": view})
+    if body.get("type") == "block_suggestion":
+        return BoltResponse(status=200, body={"options": []})
+    return BoltResponse(status=200, body="")
+
+
+def _id(value: Any) -> str:
+    return value if isinstance(value, str) and ID.fullmatch(value) else ""

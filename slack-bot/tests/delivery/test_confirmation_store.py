@@ -1,0 +1,180 @@
+"""The file of owed confirmations: its states, also over a crash, and its faults."""
+
+import sqlite3
+import stat
+from dataclasses import replace
+
+import pytest
+
+from app.config import DEFAULT_DATABASE_URL, ConfigError
+from app.delivery import confirmation_store
+from app.delivery.confirmation_store import ConfirmationStore, OwedConfirmation, open_confirmation_store
+from app.server import build
+from tests import factories
+
+OWED = OwedConfirmation(
+    key="T1:V1:0", submitted_at=1000.0, team="T1", user="U1", channel="C1", view_id="V1", root_view_id="V1",
+    request_id="req-1", order_text="BUY 100 AAPL in Growth", response_url="", response_url_expires_at=0.0,
+)  # fmt: skip
+
+
+@pytest.fixture
+def stores(tmp_path):
+    """Open the same file again and again; each time the process before is gone."""
+    opened: list[ConfirmationStore] = []
+
+    def reopen():
+        for store in opened:
+            store.close()
+        opened.append(open_confirmation_store(f"sqlite:///{tmp_path / 'bot.db'}"))
+        return opened[-1]
+
+    yield reopen
+    for store in opened:
+        store.close()
+
+
+def unresolved(store):
+    return [(each.owed.key, each.is_interrupted) for each in store.list_unresolved()]
+
+
+def test_what_is_being_submitted_is_unresolved_only_after_a_crash(stores):
+    store = stores()
+    store.add(OWED)
+    assert store.list_unresolved() == []
+    store = stores()
+    assert [each.owed for each in store.list_unresolved()] == [OWED]
+    assert unresolved(store) == [(OWED.key, False)]
+
+
+def test_a_confirmation_that_was_queued_is_sent_without_a_note_and_one_that_slack_had_with_one(stores):
+    store = stores()
+    store.add(OWED)
+    assert store.claim(OWED.key)
+    assert store.list_unresolved() == []
+    store = stores()
+    assert unresolved(store) == [(OWED.key, False)]
+    receipt = store.claim_unresolved(OWED)
+    receipt.begin()
+    store = stores()
+    assert unresolved(store) == [(OWED.key, True)]
+    store.claim_unresolved(OWED).begin()
+    assert unresolved(stores()) == [], "one repeat at most, however often the bot dies"
+
+
+def test_a_confirmation_that_slack_refused_is_sent_again_without_a_note(stores):
+    store = stores()
+    store.add(OWED)
+    receipt = store.claim(OWED.key)
+    receipt.begin()
+    receipt.retract()
+    assert unresolved(stores()) == [(OWED.key, False)]
+
+
+def test_what_was_delivered_is_forgotten(stores):
+    store = stores()
+    store.add(OWED)
+    receipt = store.claim(OWED.key)
+    receipt.begin()
+    receipt.finish()
+    assert unresolved(stores()) == []
+
+
+def test_one_of_two_may_send(stores):
+    store = stores()
+    store.add(OWED)
+    assert store.claim(OWED.key)
+    assert store.claim(OWED.key) is None
+    assert store.claim("T1:V9:0") is None
+
+
+def test_only_what_an_earlier_press_left_is_owed(stores):
+    store = stores()
+    store.add(OWED)
+    assert store.claim_owed(OWED.key) is None, "this press was replayed: the one before has confirmed"
+    store.release(OWED.key, is_unknown=True)
+    store.add(replace(OWED, submitted_at=1001.0))
+    assert store.claim_owed(OWED.key)
+
+
+@pytest.mark.parametrize(("is_unknown", "left"), [(False, []), (True, [(OWED.key, False)])])
+def test_a_trade_of_which_everybody_was_told_is_released(stores, is_unknown, left):
+    store = stores()
+    store.add(OWED)
+    store.release(OWED.key, is_unknown=is_unknown)
+    assert unresolved(store) == left
+
+
+def test_a_refusal_of_a_second_press_does_not_forget_the_first(stores):
+    store = stores()
+    store.add(OWED)
+    store.release(OWED.key, is_unknown=True)
+    store.add(OWED)
+    store.release(OWED.key, is_unknown=False)
+    assert unresolved(store) == [(OWED.key, False)]
+
+
+def test_a_form_that_is_submitted_again_meanwhile_is_left_to_that_press(stores):
+    store = stores()
+    store.add(OWED)
+    store.release(OWED.key, is_unknown=True)
+    store.add(replace(OWED, submitted_at=1001.0))
+    store.release(OWED.key, is_unknown=True)
+    assert store.claim_unresolved(OWED) is None
+    assert store.claim_unresolved(replace(OWED, submitted_at=1001.0))
+
+
+def test_a_press_does_not_disturb_a_confirmation_that_is_on_its_way(stores):
+    store = stores()
+    store.add(OWED)
+    receipt = store.claim(OWED.key)
+    store.add(replace(OWED, submitted_at=1001.0))
+    store.release(OWED.key, is_unknown=False)
+    receipt.begin()
+    assert unresolved(stores()) == [(OWED.key, True)]
+
+
+def test_old_ones_are_removed(stores):
+    store = stores()
+    store.add(OWED)
+    store.release(OWED.key, is_unknown=True)
+    assert store.remove_submitted_before(1000.0) == 0
+    assert store.remove_submitted_before(1000.5) == 1
+    assert unresolved(store) == []
+
+
+def test_the_file_is_for_its_owner_and_for_one_bot(stores, tmp_path, monkeypatch):
+    stores()
+    file = tmp_path / "bot.db"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    monkeypatch.setattr(confirmation_store, "LOCK_TIMEOUT_SECONDS", 0.05)
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        open_confirmation_store(f"sqlite:///{file}")
+
+
+def test_a_failing_file_is_logged_and_holds_nothing_up(caplog):
+    store = ConfirmationStore()
+    store.close()
+    store.add(OWED)
+    store.release(OWED.key, is_unknown=True)
+    assert store.claim(OWED.key) is None
+    assert store.list_unresolved() == []
+    assert store.remove_submitted_before(1.0) == 0
+    assert {record.message for record in caplog.records} == {"Confirmation store failed"}
+
+
+def test_a_file_that_was_asked_for_and_cannot_be_used_stops_the_start(tmp_path):
+    (tmp_path / "bot.db").write_bytes(b"no database" * 100)
+    with pytest.raises(ConfigError, match="BOT_DATABASE_URL"):
+        build.open_store(factories.settings(bot_database_url=f"sqlite:///{tmp_path / 'bot.db'}"))
+    with pytest.raises(ConfigError, match="BOT_DATABASE_URL"):
+        build.open_store(factories.settings(bot_database_url=f"sqlite:///{tmp_path / 'none' / 'bot.db'}"))
+
+
+def test_the_usual_file_is_not_needed(monkeypatch, caplog):
+    def refuse(_url):
+        raise PermissionError("read-only")
+
+    monkeypatch.setattr(build, "open_confirmation_store", refuse)
+    build.open_store(factories.settings(bot_database_url=DEFAULT_DATABASE_URL)).close()
+    assert "Owed confirmations are not kept over a restart" in caplog.text

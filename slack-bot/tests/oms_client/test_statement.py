@@ -1,0 +1,34 @@
+"""What the bot signs to claim its workspace, in the form that the OMS reads."""
+
+import pytest
+
+from app.oms_client import OmsClient
+from app.oms_client.statement import key_id_of, sign_statement
+from tests import factories
+
+KEY = "oms_k3j9x0q2w7ab_" + "x" * 41
+NONCE = "0123456789abcdef" * 2
+
+
+def test_a_statement_is_what_the_oms_reads():
+    """The OMS's own test expects the same text of the same values."""
+    signature = "a026441082fbdab92ddae93f4799f4e8c1f8b45a27e107d4993a54b79a8c2449"
+    expected = f"v1:T012AB3C4:k3j9x0q2w7ab:1795176000:{NONCE}:{signature}"
+    assert (
+        sign_statement("T012AB3C4", "k3j9x0q2w7ab", "s" * 40, issued_at=1795176000, nonce=NONCE) == expected
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "secret", "can"), [(KEY, "s" * 40, True), (KEY, "", False), ("k" * 40, "s" * 40, False)]
+)
+def test_only_a_bot_with_the_secret_and_a_key_of_its_own_claims(key, secret, can):
+    settings = factories.settings(oms_api_key=key, bot_statement_secret=secret)
+    client = OmsClient(settings)
+    assert client.can_claim_workspace is can
+    client.close()
+    assert not secret or secret not in repr(settings)
+
+
+def test_only_a_key_that_the_oms_minted_has_an_id():
+    assert (key_id_of(KEY), key_id_of("oms_short"), key_id_of("k" * 40)) == ("k3j9x0q2w7ab", None, None)

@@ -1,0 +1,181 @@
+"""A confirmation that was owed when the bot died, or while nobody knew, is sent later: slack.md line 15."""
+
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+from app.replies.confirmation_recovery import recover_confirmations, run_recovery
+from tests.conftest import Workspace
+from tests.delivery.test_confirmation_store import OWED as STORED
+from tests.fakes import Answer, problem
+from tests.reading import wait_until
+
+BODY = {
+    "symbol": "AAPL", "quantity": "100", "gmv": "17500",
+    "side": "BUY", "portfolio_name": "Growth", "user_id": "U1",
+}  # fmt: skip
+NOW = 5000.0
+OWED = replace(STORED, submitted_at=NOW - 60)
+
+
+@pytest.fixture
+def left(desk: Workspace):
+    """A bot whose predecessor died with a trade on its way."""
+    desk.bot.desk.confirmations.add(OWED)
+    desk.bot.desk.confirmations.release(OWED.key, is_unknown=True)
+    return desk
+
+
+def recover(desk: Workspace, now=NOW):
+    recover_confirmations(desk.bot.desk, now)
+
+
+def posted(desk: Workspace, count=1):
+    desk.slack.wait_for("chat.postMessage", count)
+    wait_until(lambda: not desk.bot.desk.outbox._waiting)
+    return [(call.body["channel"], call.body["text"]) for call in desk.slack.named("chat.postMessage")]
+
+
+def test_a_recorded_trade_is_confirmed_once_in_its_channel_and_its_form_is_redrawn(left: Workspace):
+    left.oms.record(OWED.key, BODY)
+    for _ in range(3):
+        recover(left)
+    ((channel, text),) = posted(left)
+    assert channel == "C1"
+    assert "BUY 100 AAPL" in text
+    assert "twice" not in text
+    assert left.oms.named("find")[0].headers["x-on-behalf-of"] == "slack:T1:U1"
+    assert left.slack.shown["V1"]["title"]["text"] == "Trade placed"
+
+
+def test_the_confirmation_names_its_trade_in_the_metadata(left: Workspace):
+    left.oms.record(OWED.key, BODY)
+    recover(left)
+    posted(left)
+    metadata = left.slack.named("chat.postMessage")[0].body["metadata"]
+    payload = {"trade_id": left.oms.trades[OWED.key]["trade_id"]}
+    assert metadata == {"event_type": "trade_confirmed", "event_payload": payload}
+
+
+def test_what_was_not_recorded_is_told_to_the_person_alone(left: Workspace):
+    recover(left)
+    recover(left)
+    ((channel, text),) = posted(left)
+    assert channel == "D-U1"
+    assert "*Not placed.*" in text
+    assert "BUY 100 AAPL in Growth" in text
+
+
+def test_a_trade_that_the_oms_may_still_be_recording_is_waited_for(left: Workspace):
+    recover(left, now=OWED.submitted_at + 19)
+    assert left.slack.calls == []
+    left.oms.record(OWED.key, BODY)
+    recover(left, now=OWED.submitted_at + 19.5)
+    assert posted(left)[0][0] == "C1"
+
+
+@pytest.mark.parametrize(
+    "trouble", [Answer(503), Answer(drop=True), problem(403, "no", kind="person-refused")]
+)
+def test_while_the_oms_does_not_answer_it_stays_owed(left: Workspace, trouble):
+    left.oms.record(OWED.key, BODY)
+    left.oms.script("find", trouble)
+    recover(left)
+    assert left.slack.calls == []
+    recover(left)
+    assert posted(left)[0][0] == "C1"
+
+
+def test_after_a_day_it_is_given_up(left: Workspace, caplog):
+    recover(left, now=OWED.submitted_at + 24 * 3600 + 1)
+    assert left.bot.desk.confirmations.list_unresolved() == []
+    assert left.slack.calls == []
+    assert "Confirmations given up" in caplog.text
+
+
+def test_where_the_bot_is_no_member_the_response_url_still_takes_it(left: Workspace):
+    url, key = left.slack.response_url, "T1:V2:0"
+    fresh = replace(OWED, key=key, root_view_id="V2", response_url=url, response_url_expires_at=NOW + 60)
+    left.bot.desk.confirmations.add(fresh)
+    left.bot.desk.confirmations.release(key, is_unknown=True)
+    left.oms.record(key, BODY)
+    left.slack.script("chat.postMessage", *[Answer(body={"ok": False, "error": "not_in_channel"})] * 2)
+    recover(left)
+    assert left.slack.wait_for("respond")[0].body["response_type"] == "in_channel"
+
+
+def test_a_repeated_press_and_the_recovery_confirm_once(left: Workspace):
+    left.oms.record(OWED.key, BODY)
+    assert left.submit() == {"response_action": "clear"}
+    recover(left)
+    assert [channel for channel, _ in posted(left)] == ["C1"], "the press found what the channel was owed"
+
+
+def test_after_a_recovery_a_repeated_press_is_told_privately(left: Workspace):
+    left.oms.record(OWED.key, BODY)
+    recover(left)
+    assert left.submit() == {"response_action": "clear"}
+    assert [channel for channel, _ in posted(left, 2)] == ["C1", "D-U1"]
+
+
+def test_an_outcome_that_stayed_unknown_is_told_by_the_same_process_once_the_oms_knows(desk: Workspace):
+    desk.oms.script("place", problem(503, "?", kind="outcome-unknown"))
+    desk.submit()
+    wait_until(desk.bot.desk.confirmations.list_unresolved)
+    desk.oms.record("T1:V1:0", BODY)
+    recover(desk, time.time())
+    assert posted(desk)[0][0] == "C1"
+
+
+@pytest.mark.parametrize(
+    "answer", [Answer(201, None), problem(422, "No."), problem(503, "?", kind="not-placed")]
+)
+def test_what_was_told_is_not_owed(desk: Workspace, answer):
+    if answer.body:
+        desk.oms.script("place", answer)
+    desk.submit()
+    wait_until(lambda: not desk.bot.desk.outbox._waiting)
+    count = desk.bot.desk.confirmations._connection.execute(
+        "SELECT count(*) FROM owed_confirmations"
+    ).fetchone()
+    assert count == (0,)
+
+
+def test_a_fault_in_one_recovery_does_not_end_the_others(left: Workspace, monkeypatch, caplog):
+    left.bot.desk.confirmations.add(replace(OWED, key="T1:V2:0"))
+    left.bot.desk.confirmations.release("T1:V2:0", is_unknown=True)
+    find, asked = left.bot.desk.oms.find, []
+
+    def broken_once(*arguments, **named):
+        asked.append(1)
+        return find(*arguments, **named) if len(asked) > 1 else 1 / 0
+
+    monkeypatch.setattr(left.bot.desk.oms, "find", broken_once)
+    recover(left)
+    assert len(posted(left)) == 1
+    assert "Confirmation not recovered" in caplog.text
+
+
+def test_the_recovery_runs_until_the_bot_stops(desk: Workspace):
+    desk.bot.desk.confirmations.add(replace(OWED, submitted_at=time.time() - 1))
+    desk.bot.desk.confirmations.release(OWED.key, is_unknown=True)
+    desk.oms.record(OWED.key, BODY)
+    thread = threading.Thread(target=run_recovery, args=(desk.bot.desk,))
+    thread.start()
+    assert posted(desk)[0][0] == "C1"
+    desk.bot.desk.stopping.set()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_without_a_channel_and_with_a_closed_form_the_person_is_told(left: Workspace):
+    key = "T1:V3:0"
+    left.bot.desk.confirmations.add(replace(OWED, key=key, channel="", view_id="V3"))
+    left.bot.desk.confirmations.release(key, is_unknown=True)
+    left.slack.refuse("views.update", "not_found")
+    left.oms.record(key, BODY)
+    left.oms.record(OWED.key, BODY)
+    recover(left)
+    assert sorted(channel for channel, _ in posted(left, 2)) == ["C1", "D-U1"]

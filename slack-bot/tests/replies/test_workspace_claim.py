@@ -1,0 +1,66 @@
+"""The operator's bot claims its workspace at start: security.md line 6."""
+
+import re
+import time
+from dataclasses import replace
+
+import pytest
+
+from app.delivery.outbox import Outbox
+from app.delivery.slack_api import SlackApi
+from app.oms_client import OmsClient
+from app.oms_client.statement import sign_statement
+from app.replies.desk import Desk
+from app.replies.workspace_claim import run_workspace_claim
+from tests import factories
+from tests.conftest import SHORT
+from tests.fakes import Answer, problem
+from tests.oms_client.test_statement import KEY
+
+CLAIM = "/workspaces:claim"
+CLAIMED = Answer(201, {"team_id": "T1", "tenant": "alpha"})
+
+
+@pytest.fixture
+def services(slack, oms):
+    settings = factories.settings(slack.api_url, oms.url, oms_api_key=KEY, bot_statement_secret="s" * 40)
+    waits = replace(SHORT, claim_every=0.01)
+    services = Desk(oms=OmsClient(settings), slack=SlackApi(settings), outbox=Outbox(), waits=waits)
+    yield services
+    services.stop(1.0)
+
+
+def test_the_workspace_that_slack_names_is_claimed_with_a_signed_statement_for_nobody(services, slack, oms):
+    oms.script(CLAIM, CLAIMED)
+    run_workspace_claim(services)
+    (call,) = oms.named(CLAIM)
+    assert len(slack.named("auth.test")) == 1
+    assert "x-on-behalf-of" not in call.headers
+    assert call.body["team_id"] == "T1"
+    found = re.fullmatch(r"v1:T1:k3j9x0q2w7ab:(\d+):([0-9a-f]{32}):[0-9a-f]{64}", call.body["statement"])
+    assert found
+    issued_at = int(found[1])
+    assert abs(issued_at - time.time()) < 60
+    expected = sign_statement("T1", "k3j9x0q2w7ab", "s" * 40, issued_at=issued_at, nonce=found[2])
+    assert call.body["statement"] == expected
+
+
+def test_it_is_tried_again_with_a_new_statement_until_both_answer(services, slack, oms):
+    slack.script("auth.test", Answer(500))
+    services.slack.installation._clock = iter(range(0, 1000, 10)).__next__
+    oms.script(CLAIM, Answer(503), Answer(drop=True), CLAIMED)
+    run_workspace_claim(services)
+    assert len({call.body["statement"] for call in oms.named(CLAIM)}) == 3
+
+
+def test_a_refusal_is_logged_once_and_not_repeated(services, oms, caplog):
+    oms.script(CLAIM, problem(403, "no", kind="workspace-elsewhere"))
+    run_workspace_claim(services)
+    assert [record.message for record in caplog.records] == ["Workspace not claimed"]
+    assert len(oms.named(CLAIM)) == 1
+
+
+def test_a_bot_that_stops_claims_nothing(services, oms):
+    services.stopping.set()
+    run_workspace_claim(services)
+    assert oms.calls == []
