@@ -83,13 +83,6 @@ def test_a_pair_that_takes_the_position_off_is_cut_too(market):
     assert {market.found(one["id"])["status"] for one in made} == {"CANCELED"}
 
 
-def test_a_plain_opposite_order_leaves_the_exits_alone(market):
-    """As other brokers do: who sells by themselves knows what else they asked for."""
-    order = market.order(quantity="10", **LEGS)
-    market.order(side="SELL", quantity="4")
-    assert leaves(market, order) == ("10", "10")
-
-
 @pytest.mark.parametrize("rest", [None, "6"])
 def test_a_close_of_a_part_leaves_plain_orders_alone(market, rest):
     market.order(quantity="10")

@@ -2,17 +2,29 @@
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from typing import NamedTuple
 
 from app.orders.rules.values import Order, Role
 
 EXITS = frozenset({Role.TAKE_PROFIT, Role.STOP_LOSS})
 SHARING = EXITS | {Role.EITHER}  # what one of these fills, its sibling loses
-YIELDING = SHARING | {Role.CLOSING}  # exits yield to what closes by itself, and the other way round
+
+_MAYBE_EXITS = frozenset({Role.EITHER, Role.FOLLOWER})
 
 
 def exclusive_id(order: Order) -> str | None:
     """Return what orders share of which only one can fill, None for any other order."""
     return order.group_id if order.role in SHARING else None
+
+
+def closes_only(order: Order, held: Decimal) -> bool:
+    """Tell whether an order only takes off the signed position `held`: an exit of a bracket, and one of an
+    OCO pair or the second of an OTO that is no larger than the position.
+    """
+    if order.role in EXITS:
+        return True
+    left = held if order.side == "SELL" else -held
+    return order.role in _MAYBE_EXITS and order.leaves_quantity <= left
 
 
 def siblings(order: Order, family: Iterable[Order]) -> list[Order]:
@@ -42,6 +54,27 @@ def yielders(order: Order, orders: Iterable[Order]) -> list[Order]:
         for one in orders
         if one.role in roles and (one.side, one.product) == (order.side, order.product) and one.id != order.id
     ]
+
+
+class Reduction(NamedTuple):
+    """A trade that took off a part of a position: the side that closes it, and what there was and is left of
+    it, unsigned.
+    """
+
+    side: str
+    previous: Decimal
+    left: Decimal
+
+
+def reduction_of(quantity: Decimal, delta: Decimal) -> Reduction | None:
+    """Return what a trade took off that changed a position by `delta` to `quantity`, both signed; None where
+    it took nothing off.
+    """
+    previous = quantity - delta
+    sign = 1 if previous > 0 else -1
+    if delta * sign >= 0 or not previous:
+        return None
+    return Reduction("SELL" if sign > 0 else "BUY", abs(previous), max(quantity * sign, Decimal(0)))
 
 
 def cuts(orders: Sequence[Order], left: Decimal) -> list[tuple[Order, Decimal]]:

@@ -118,7 +118,7 @@ def _book(scene: Scene, order: Order, without: set[str], candidate: Candidate) -
     held = scene.position(order)
     mark = mark_of(quote, held)
     rate = rate_to_value_by(scene, (order.tenant_id, order.portfolio_id), order.symbol, held)
-    return book_of(held.quantity, mark, working_of(others), prices_of(quote), candidate, rate)
+    return book_of(held.quantity, mark, working_of(others, held), prices_of(quote), candidate, rate)
 
 
 def _candidate(order: Order) -> Candidate:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.orders.rules.families import cuts, yielders
+from app.orders.rules.families import closes_only, cuts, reduction_of, yielders
 from app.orders.rules.making import Family, Home, new_order
 from app.orders.rules.values import GroupKind, OrderType, Role, Ticket
 
@@ -74,3 +74,36 @@ def test_nobody_yields_on_the_other_side_in_another_product_or_to_themselves():
     close = order("a", 5, Role.CLOSING)
     others = [order("b", 5, side="BUY"), order("c", 5, product="MIS"), order("a", 5)]
     assert yielders(close, others) == []
+
+
+@pytest.mark.parametrize(
+    ("role", "side", "quantity", "held", "is_exit"),
+    [
+        (Role.STOP_LOSS, "SELL", 20, 10, True),
+        (Role.EITHER, "SELL", 10, 10, True),
+        (Role.EITHER, "SELL", 11, 10, False),
+        (Role.FOLLOWER, "BUY", 10, -10, True),
+        (Role.FOLLOWER, "BUY", 10, 10, False),
+        (Role.ENTRY, "SELL", 1, 10, False),
+        (None, "SELL", 1, 10, False),
+    ],
+)
+def test_what_only_closes(role, side, quantity, held, is_exit):
+    assert closes_only(order("a", quantity, role, side=side), Decimal(held)) is is_exit
+
+
+@pytest.mark.parametrize(
+    ("quantity", "delta", "found"),
+    [
+        (6, -4, ("SELL", 10, 6)),
+        (-5, -15, ("SELL", 10, 0)),
+        (-6, 4, ("BUY", 10, 6)),
+        (0, 10, ("BUY", 10, 0)),
+        (10, 4, None),
+        (4, 4, None),
+        (-4, -4, None),
+        (0, 0, None),
+    ],
+)
+def test_what_a_trade_took_off(quantity, delta, found):
+    assert reduction_of(Decimal(quantity), Decimal(delta)) == found
