@@ -107,24 +107,24 @@ def test_a_part_is_closed_while_only_reducing_is_allowed(market):
     assert leaves(market, order) == ("6", "6")
 
 
-def filled_in_halt(market):
-    """A bracket that filled under a halt, which is over: its exits work."""
+def filled_while_reducing(market):
+    """A bracket that filled while only reducing was allowed, which is over: its exits work."""
     order = market.order(type="LIMIT", limit_price="90", quantity="10", time_in_force="GTC", **LEGS)
-    turn(market, "HALTED")
+    turn(market, "REDUCING")
     market.quote("AAPL", "88", "89", "89")
     assert {leg["status"] for leg in exits(market, order).values()} == {"ACCEPTED"}
     turn(market, "ACTIVE")
     return order
 
 
-def test_exits_released_in_a_halt_end_with_the_position(market):
-    order = filled_in_halt(market)
+def test_exits_released_while_reducing_end_with_the_position(market):
+    order = filled_while_reducing(market)
     close(market)
     assert {leg["status"] for leg in exits(market, order).values()} == {"CANCELED"}
 
 
-def test_exits_released_in_a_halt_are_cut_to_what_is_left(market):
-    order = filled_in_halt(market)
+def test_exits_released_while_reducing_are_cut_to_what_is_left(market):
+    order = filled_while_reducing(market)
     close(market, "4")
     market.quote("AAPL", "89", "90", "89")
     assert leaves(market, order) == ("6", "6")
@@ -132,7 +132,7 @@ def test_exits_released_in_a_halt_are_cut_to_what_is_left(market):
 
 def test_an_entry_that_goes_on_lets_them_go_for_what_is_left(market):
     order = market.order(type="LIMIT", limit_price="90", quantity="10", time_in_force="GTC", **LEGS)
-    turn(market, "HALTED")
+    turn(market, "REDUCING")
     market.quote("AAPL", "88", "89", "89", ask_size="4")
     market.quote("AAPL", "95", "96", "95")
     turn(market, "ACTIVE")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
-from app.orders.rules.values import Order, Role
+from app.orders.rules.values import Order, Role, Status
 
 EXITS = frozenset({Role.TAKE_PROFIT, Role.STOP_LOSS})
 SHARING = EXITS | {Role.EITHER}  # what one of these fills, its sibling loses
@@ -54,6 +54,23 @@ def yielders(order: Order, orders: Iterable[Order]) -> list[Order]:
         for one in orders
         if one.role in roles and (one.side, one.product) == (order.side, order.product) and one.id != order.id
     ]
+
+
+def opening_orders(orders: Iterable[Order], held: Decimal) -> list[Order]:
+    """Return those of a position's open orders, oldest first, that could open or increase it: neither exits
+    and closes, nor others as far as they together take off no more than the signed position `held`. What
+    waits for an entry follows that.
+    """
+    room = {"SELL": max(held, Decimal(0)), "BUY": max(-held, Decimal(0))}
+    found = []
+    for order in orders:
+        if order.role is Role.CLOSING or order.status is Status.HELD or closes_only(order, held):
+            continue
+        if order.leaves_quantity <= room[order.side]:
+            room[order.side] -= order.leaves_quantity
+        else:
+            found.append(order)
+    return found
 
 
 class Reduction(NamedTuple):

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.orders.rules.families import closes_only, cuts, reduction_of, yielders
+from app.orders.rules.families import closes_only, cuts, opening_orders, reduction_of, yielders
 from app.orders.rules.making import Family, Home, new_order
-from app.orders.rules.values import GroupKind, OrderType, Role, Ticket
+from app.orders.rules.values import GroupKind, OrderType, Role, Status, Ticket
 
 HOME = Home(1, 1, "key", None, "2026-11-20T12:00:00.000000Z")
 
@@ -107,3 +107,18 @@ def test_what_only_closes(role, side, quantity, held, is_exit):
 )
 def test_what_a_trade_took_off(quantity, delta, found):
     assert reduction_of(Decimal(quantity), Decimal(delta)) == found
+
+
+def test_a_halt_ends_what_could_open_or_increase():
+    working = [
+        order("more", 1, None, side="BUY"),
+        order("exit", 10, Role.STOP_LOSS),
+        order("close", 10, Role.CLOSING),
+        order("pair", 10, Role.EITHER, group="P"),
+        order("reduces", 6, None),
+        order("beyond", 5, None),
+        order("rest", 4, None),
+        order("held", 4, Role.FOLLOWER, side="BUY")._replace(status=Status.HELD),
+    ]
+    assert [one.id for one in opening_orders(working, Decimal(10))] == ["more", "beyond"]
+    assert [one.id for one in opening_orders(working, Decimal(-1))] == ["pair", "reduces", "beyond", "rest"]
