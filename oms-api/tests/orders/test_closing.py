@@ -8,6 +8,12 @@ from app.orders.rules.values import OrderType, Protection, Role, Status, Target
 from tests.orders.rig import Rig, amount
 from tests.orders.test_stopping import turn
 
+
+def limit(desk, code, value):
+    answer = desk.put("/limits", {"scope": "tenant", "code": code, "value": value})
+    assert answer.status_code == 200, answer.text
+
+
 LEGS = {"take_profit": {"limit_price": "120"}, "stop_loss": {"stop_price": "80"}}
 
 
@@ -275,3 +281,89 @@ def test_an_odd_lot_is_closed(market):
     assert answer.status_code in {200, 201}, answer.text
     assert close(market)["status"] == "FILLED"
     assert held(market) == "0"
+
+
+OPENING_LIMITS = [
+    ("MAX_ORDER_VALUE", "100"),
+    ("MAX_POSITION_VALUE", "100"),
+    ("MAX_GROSS_EXPOSURE", "100"),
+    ("MAX_NET_EXPOSURE", "100"),
+    ("MAX_OPEN_ORDERS", "0"),
+    ("PRICE_COLLAR_PERCENT", "0.1"),
+]
+
+
+@pytest.mark.parametrize("side", ["BUY", "SELL"])
+def test_no_limit_of_opening_orders_stops_a_close(market, side):
+    market.order(side=side, quantity="10")
+    for code, value in OPENING_LIMITS:
+        limit(market, code, value)
+    assert close(market)["status"] == "FILLED"
+    assert held(market) == "0"
+
+
+def test_a_close_without_a_price_waits_for_one(market):
+    market.order(quantity="10")
+    assert market.put("/quotes/AAPL", {"bid": None, "ask": "101", "last": None}).status_code == 200
+    resting = close(market)
+    assert resting["status"] == "ACCEPTED"
+    market.quote("AAPL", "99", "101", "100")
+    assert (market.found(resting["id"])["status"], held(market)) == ("FILLED", "0")
+
+
+@pytest.mark.parametrize("side", ["BUY", "SELL"])
+def test_a_close_above_the_order_quantity_is_sent_in_parts(market, side):
+    market.order(side=side, quantity="25")
+    limit(market, "MAX_ORDER_QUANTITY", "10")
+    closed = close(market)
+    parts = [closed, *closed["legs"]]
+    assert [(one["quantity"], one["status"]) for one in parts] == [
+        ("10", "FILLED"),
+        ("10", "FILLED"),
+        ("5", "FILLED"),
+    ]
+    assert {one["parent_id"] for one in closed["legs"]} == {closed["id"]}
+    assert held(market) == "0"
+    assert len(market.found(closed["id"])["legs"]) == 2
+
+
+def test_the_parts_of_a_close_go_one_after_the_other_and_end_together(market):
+    market.order(quantity="25", **LEGS)
+    limit(market, "MAX_ORDER_QUANTITY", "10")
+    market.quote("AAPL", "99", "101", "100", bid_size="12")
+    closed = close(market)
+    told = [(one["status"], one["filled_quantity"]) for one in [closed, *closed["legs"]]]
+    assert told == [("FILLED", "10"), ("PARTIALLY_FILLED", "2"), ("HELD", "0")]
+    market.sell("11", "100")  # 2 are left: the second part is cut to them, and nothing is left to the third
+    market.quote("AAPL", "99", "101", "100")
+    assert [one["status"] for one in market.found(closed["id"])["legs"]] == ["FILLED", "CANCELED"]
+    assert held(market) == "0"
+
+
+def test_a_part_that_is_cancelled_ends_those_that_wait_for_it(market):
+    market.order(quantity="45")
+    limit(market, "MAX_ORDER_QUANTITY", "10")
+    assert market.put("/quotes/AAPL", {"bid": None, "ask": "101", "last": None}).status_code == 200
+    closed = close(market)
+    answer = market.patch(f"/orders/{closed['id']}", {"quantity": "46"})
+    assert (answer.status_code, answer.json()["denial"]["code"]) == (422, "REDUCE_ONLY")
+    changed = market.patch(f"/orders/{closed['id']}", {"quantity": "9"}).json()
+    assert [one["status"] for one in changed["legs"]] == ["HELD"] * 4
+    assert market.post(f"/orders/{changed['id']}/cancel", {}).status_code == 200
+    assert {one["status"] for one in market.found(changed["id"])["legs"]} == {"CANCELED"}
+    again = close(market)
+    assert len(again["legs"]) == 4
+
+
+def test_a_flatten_closes_in_parts_too(market):
+    market.order(quantity="25")
+    limit(market, "MAX_ORDER_QUANTITY", "10")
+    told = turn(market, "HALTED", exits="flatten")
+    assert (held(market), told["flattened"]["left"], len(told["flattened"]["closed"])) == ("0", [], 1)
+
+
+def test_other_checks_hold_for_a_close(market):
+    market.order(quantity="25")
+    turn(market, "HALTED")
+    answer = market.post("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL"})
+    assert (answer.status_code, answer.json()["denial"]["code"]) == (422, "HALTED")

@@ -4,8 +4,10 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
+from app.money import ceiling_to, floor_to
 from app.orders.rules.values import Order, Role, Status
 
+MAX_PARTS = 100  # orders of one close
 EXITS = frozenset({Role.TAKE_PROFIT, Role.STOP_LOSS})
 SHARING = EXITS | {Role.EITHER}  # what one of these fills, its sibling loses
 
@@ -71,6 +73,16 @@ def opening_orders(orders: Iterable[Order], held: Decimal) -> list[Order]:
         else:
             found.append(order)
     return found
+
+
+def part_size(quantity: Decimal, most: Decimal | None, lot: Decimal) -> Decimal:
+    """Return the size of the orders, but for the last, that a close of `quantity` is sent in: at most `most`,
+    in whole lots, and in no more than MAX_PARTS orders.
+    """
+    if most is None or quantity <= most:
+        return quantity
+    least = ceiling_to(quantity / MAX_PARTS, lot)
+    return min(max(floor_to(most, lot), least), quantity)
 
 
 class Reduction(NamedTuple):

@@ -134,7 +134,7 @@ def _give_way(scene: Scene, order: Order, successor: Order, at: str, actor: str)
     if not is_held:
         order = scene.blotter.move(order, Status.PENDING_REPLACE, at, actor)
     scene.blotter.move(order, Status.REPLACED, at, order.broker, replaced_by=successor.id)
-    if order.role is Role.ENTRY:
+    if order.role in {Role.ENTRY, Role.CLOSING}:
         for child in scene.blotter.children_of(order):
             is_planned = child.role in EXITS and child.status is Status.HELD
             quantity = successor.quantity if is_planned else child.quantity

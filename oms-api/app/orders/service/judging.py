@@ -15,7 +15,7 @@ from app.orders.service.latching import count_execution, latch_of
 from app.orders.service.repeats import same_order_seconds
 from app.orders.service.scene import Scene, shortest
 from app.risk.rules.exposure import book_of, minus, total_of
-from app.risk.rules.judging import judge
+from app.risk.rules.judging import judge, judge_close
 from app.risk.rules.limits import Subject
 from app.risk.rules.values import NOTHING, Candidate, Denial, Limits, RiskInput, SymbolBook, Tradable
 
@@ -25,7 +25,8 @@ def judged(scene: Scene, order: Order, *gone: Order, confirms: bool = False) -> 
 
     The largest quantity that passes in a replacement is the chain's total, what was filled included.
     """
-    denial = judge(risk_input(scene, order, *gone, confirms=confirms))
+    checks = judge_close if order.role is Role.CLOSING else judge
+    denial = checks(risk_input(scene, order, *gone, confirms=confirms))
     if denial is None or denial.largest_passing is None:
         return denial
     return denial._replace(largest_passing=denial.largest_passing + order.filled_quantity)

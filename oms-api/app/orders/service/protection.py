@@ -64,6 +64,8 @@ def change_denial(scene: Scene, order: Order, successor: Order) -> Denial | None
     """Return what is wrong with the successor of an exit or of an order that has exits."""
     if is_exit_change(scene, order, successor):
         return _exit_change_denial(scene, order, successor)
+    if order.role is Role.CLOSING:
+        return _size_denial(order, successor, _most(scene, order, None))
     entry = scene.blotter.parent_of(order) if order.role is Role.FOLLOWER else None
     if entry is not None and order.status is Status.HELD:
         return follower_denial(scene, entry, successor)
@@ -119,10 +121,9 @@ def _reached(order: Order, levels: Sequence[Decimal]) -> Denial | None:
 
 def _exit_change_denial(scene: Scene, order: Order, successor: Order) -> Denial | None:
     entry = scene.blotter.parent_of(order)
-    most = _most(scene, order, entry)
-    if successor.quantity > max(most, order.quantity):
-        message = f"An exit takes at most what its entry filled or can still fill: {shortest(most)}."
-        return Denial("REDUCE_ONLY", message, most, successor.quantity, most)
+    denial = _size_denial(order, successor, _most(scene, order, entry))
+    if denial is not None:
+        return denial
     denial = _halt_denial(scene, order, successor) or judge_exit(
         risk_input(scene, successor, order), is_change=True
     )
@@ -131,6 +132,15 @@ def _exit_change_denial(scene: Scene, order: Order, successor: Order) -> Denial 
     if order.status is Status.HELD:
         return None if entry is None else _side_denial(scene, entry, successor)
     return pair_denial(scene, successor)
+
+
+def _size_denial(order: Order, successor: Order, most: Decimal) -> Denial | None:
+    if successor.quantity <= max(most, order.quantity):
+        return None
+    message = f"An exit takes at most what its entry filled or can still fill: {shortest(most)}."
+    if order.role is Role.CLOSING:
+        message = f"A close takes at most what is held: {shortest(most)}."
+    return Denial("REDUCE_ONLY", message, most, successor.quantity, most)
 
 
 def _halt_denial(scene: Scene, order: Order, successor: Order) -> Denial | None:

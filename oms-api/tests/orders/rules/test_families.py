@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.orders.rules.families import closes_only, cuts, opening_orders, reduction_of, yielders
+from app.orders.rules.families import closes_only, cuts, opening_orders, part_size, reduction_of, yielders
 from app.orders.rules.making import Family, Home, new_order
 from app.orders.rules.values import GroupKind, OrderType, Role, Status, Ticket
 
@@ -122,3 +122,20 @@ def test_a_halt_ends_what_could_open_or_increase():
     ]
     assert [one.id for one in opening_orders(working, Decimal(10))] == ["more", "beyond"]
     assert [one.id for one in opening_orders(working, Decimal(-1))] == ["pair", "reduces", "beyond", "rest"]
+
+
+@pytest.mark.parametrize(
+    ("quantity", "most", "lot", "size"),
+    [
+        (25, None, 1, 25),
+        (10, 10, 1, 10),
+        (25, 10, 1, 10),
+        (235, 100, 75, 75),
+        (235, 10, 75, 75),
+        (50, 10, 75, 50),
+        (1_000, 1, 1, 10),
+    ],
+)
+def test_a_close_is_sent_in_parts_of(quantity, most, lot, size):
+    given = None if most is None else Decimal(most)
+    assert part_size(Decimal(quantity), given, Decimal(lot)) == size
