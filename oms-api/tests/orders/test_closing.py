@@ -5,6 +5,7 @@ import pytest
 from app.brokers.rules.settings import PaperSettings
 from app.brokers.rules.values import Executed
 from app.orders.rules.values import OrderType, Protection, Role, Status, Target
+from app.verify import report, verify_database
 from tests.orders.rig import Rig, amount
 from tests.orders.test_stopping import turn
 
@@ -367,3 +368,37 @@ def test_other_checks_hold_for_a_close(market):
     turn(market, "HALTED")
     answer = market.post("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL"})
     assert (answer.status_code, answer.json()["denial"]["code"]) == (422, "HALTED")
+
+
+@pytest.mark.parametrize(("side", "opposite"), [("BUY", "SELL"), ("SELL", "BUY")])
+@pytest.mark.parametrize("by", ["close", "order", "limit"])
+def test_the_smallest_quantity_that_exists_is_closed(market, side, opposite, by):
+    """It is worth nothing in 8 decimals."""
+    market.quote("DUST", "0.1", "0.1", "0.1")
+    market.put("/instruments/DUST", {"tick_size": "0.00000001", "lot_size": "0.00000001"})
+    market.trade(symbol="DUST", side=side, quantity="0.00000001", gmv="0.00000001")
+    dust = {"symbol": "DUST", "quantity": "0.00000001"}
+    if by == "close":
+        closed = market.post("/positions:close", {"portfolio_name": "Growth", "symbol": "DUST"}).json()
+    elif by == "order":
+        closed = market.order(side=opposite, **dust)
+    else:
+        closed = market.order(side=opposite, type="LIMIT", limit_price="0.1", **dust)
+    assert (closed["status"], closed["filled_quantity"]) == ("FILLED", "0.00000001")
+    assert market.portfolio()["positions"]["DUST"]["quantity"] == "0"
+    assert market.order(side=side, **dust)["status"] == "ACCEPTED"  # nothing is opened for nothing
+    verdict = verify_database(market.service.engine)
+    assert verdict.clean, list(report(verdict, 0))
+
+
+def test_the_smallest_close_can_be_reversed(market):
+    market.quote("DUST", "0.1", "0.1", "0.1")
+    market.put("/instruments/DUST", {"tick_size": "0.00000001", "lot_size": "0.00000001"})
+    market.trade(symbol="DUST", quantity="0.00000001", gmv="0.00000001")
+    market.post("/positions:close", {"portfolio_name": "Growth", "symbol": "DUST"})
+    sale = market.trades()[0]
+    assert (sale["side"], sale["gmv"]) == ("SELL", "0.00")
+    assert market.reverse(sale["trade_id"]).status_code == 201
+    assert market.portfolio()["positions"]["DUST"]["quantity"] == "0.00000001"
+    verdict = verify_database(market.service.engine)
+    assert verdict.clean, list(report(verdict, 0))
