@@ -93,7 +93,7 @@ class House:
 
     def state(self) -> dict[str, Any]:
         """Return by name what the routes' dependencies ask the application for."""
-        own_key, flatten = self.settings.oms_api_key, Flattening(self.order_desk, self.readers).flatten
+        own_key, stop_orders = self.settings.oms_api_key, Flattening(self.order_desk, self.readers).stop
         secrets = tuple(filter(None, (own_key, self.settings.oms_api_key_previous)))
         readers, transactions, now = self.readers, self.transactions, self.now
         return {
@@ -110,7 +110,7 @@ class House:
             "controls": self.controls,
             "guard": Guarding(self.controls),
             "changes": self.changes,
-            "switch_board": SwitchBoard(self.changes, self.controls, flatten=flatten),
+            "switch_board": SwitchBoard(self.changes, self.controls, stop_orders),
             "feed": Feed(readers),
             "seals": Seals(own_key),
             "sessions": self.sessions,

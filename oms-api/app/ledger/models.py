@@ -96,7 +96,7 @@ class Trade(Base):
         CheckConstraint("(idempotency_key IS NULL) = (request_hash IS NULL)", name="key_has_request_hash"),
         CheckConstraint("sequence > 0", name="sequence_is_positive"),
         CheckConstraint(_POSITIVE.format("quantity"), name="quantity_is_positive"),
-        CheckConstraint(_POSITIVE.format("gmv"), name="gmv_is_positive"),
+        CheckConstraint("CAST(gmv AS NUMERIC) >= 0", name="gmv_is_not_negative"),
         CheckConstraint(_POSITIVE.format("price"), name="price_is_positive"),
         CheckConstraint(CURRENCY_IS_WHOLE, name="currency_is_whole"),
     )

@@ -20,7 +20,7 @@ from app.risk.queries import limits as limit_queries
 from app.risk.queries import switches as switch_queries
 from app.risk.queries.switches import SwitchChange
 from app.risk.rules.limits import LimitScope, SetLimit, standing
-from app.risk.rules.switches import SwitchScope
+from app.risk.rules.switches import ExitPolicy, SwitchScope
 from app.risk.rules.values import TradingState
 from app.risk.schemas import (
     LatchOut,
@@ -64,6 +64,7 @@ SWITCH_EXAMPLE: dict[str, Any] = {
     "name": "Growth",
     "state": "REDUCING",
     "flatten": False,
+    "exits": "keep",
     "reason": "Bad prices",
 }
 _LIMITS, _LATCHES = "limits", "latches"
@@ -161,21 +162,23 @@ async def turn_switch(
 ) -> Response:  # fmt: skip
     """Turn a kill switch. When this is answered, nothing that the state forbids is under way, in any process.
 
-    HALTED lets nothing in, REDUCING only what makes a position smaller. Working orders stay unless `flatten`
-    is true: then they are cancelled and the positions closed at market.
+    HALTED lets nothing in and cancels the orders that open or increase a position; exits stay, unless `exits`
+    is `cancel`. REDUCING lets in only what makes a position smaller. With `flatten`, or `exits: flatten`, all
+    orders are cancelled and the positions closed at market.
     """
     at, edge = now(), request.state.edge
     change = body.change(_who(caller), at, key, _request_hash(body) if key else None)
     entry = switch_entry(caller, edge, at, change)
     asking = Asking(caller, edge.request_id, key)
-    stopped = await board.turn(asking, change, entry, flattens=body.flatten)
+    stopped = await board.turn(asking, change, entry, body.exit_policy)
     headers = {REPLAYED: "true"} if stopped.turned.replayed else {}
     told = turned_out(stopped.turned.change, *stopped[1:])
     return answer(told, headers=headers)
 
 
 def _request_hash(body: SwitchIn) -> str:
-    return fingerprint(body.scope, body.name, body.state.value, str(body.flatten), body.reason)
+    exits = [] if body.exits is ExitPolicy.KEEP else [body.exits.value]  # as before `exits` was there
+    return fingerprint(body.scope, body.name, body.state.value, str(body.flatten), body.reason, *exits)
 
 
 def _who(caller: Caller) -> str:

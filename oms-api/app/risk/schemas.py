@@ -26,7 +26,7 @@ from app.money import ZERO, fits, fixed, money_text
 from app.risk.queries.switches import SwitchChange
 from app.risk.rules.limits import LISTS, SWITCHES, LimitCode, LimitScope, SetLimit
 from app.risk.rules.permissions import NO_PRODUCT
-from app.risk.rules.switches import SwitchScope
+from app.risk.rules.switches import ExitPolicy, SwitchScope
 from app.risk.rules.values import TradingState
 from app.text import name_key
 from app.wire.fields import amount_schema, capitals, exact_amount
@@ -179,13 +179,30 @@ class SwitchIn(BaseModel):
     scope: Literal["tenant", "portfolio", "strategy"]
     name: ScopeName | None = Field(None, description="Of the portfolio or strategy")
     state: TradingState
-    flatten: bool = Field(False, strict=True, description="Cancel all orders, close all positions at market")
+    flatten: bool = Field(
+        False, strict=True, description="Cancel all orders and close all positions at market"
+    )
+    exits: ExitPolicy = Field(
+        ExitPolicy.KEEP,
+        description="Of HALTED, which cancels what opens or increases a position. keep: exits stay at the "
+        "market; cancel: they are cancelled too; flatten: as `flatten`",
+    )
     reason: Note | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> "SwitchIn":
         _key(self.scope, self.name)
+        if self.exits is not ExitPolicy.KEEP and self.state is not TradingState.HALTED:
+            message = "Only HALTED cancels orders: leave `exits` out, or send state HALTED."
+            raise PydanticCustomError("exits", "{message}", {"message": message, "field": "exits"})
         return self
+
+    @property
+    def exit_policy(self) -> ExitPolicy | None:
+        """What is to become of exits, None where no order is to be cancelled."""
+        if self.flatten:
+            return ExitPolicy.FLATTEN
+        return self.exits if self.state is TradingState.HALTED else None
 
     def change(self, set_by: str, now: datetime, key: str | None, request_hash: str | None) -> SwitchChange:
         """Return the turn, as of now."""
@@ -208,7 +225,11 @@ class TurnedOut(SwitchOut):
     """A turn that holds: nothing that began before it is under way any more."""
 
     portfolios: int = Field(description="How many portfolios of the tenant were asked and obey for certain")
-    unsettled: list[str] = Field(description="Portfolios that another session holds; tried until it lets go")
+    unsettled: list[str] = Field(
+        description="Portfolios that another session holds, or whose orders are not yet cancelled; tried "
+        "again until that is done"
+    )
+    canceled: list[str] = Field(description="The ids of the orders that were cancelled")
     flattened: dict[str, Any] | None = Field(description="What was cancelled and closed, if asked for")
 
 
@@ -268,8 +289,12 @@ def switch_out(change: SwitchChange) -> dict[str, Any]:
 
 
 def turned_out(
-    change: SwitchChange, settled: int, unsettled: list[str], flattened: dict[str, Any] | None
+    change: SwitchChange,
+    settled: int,
+    unsettled: list[str],
+    canceled: list[str],
+    flattened: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """Return a turn as `TurnedOut` describes it."""
-    facts = {"portfolios": settled, "unsettled": unsettled, "flattened": flattened}
-    return {**switch_out(change), **facts}
+    facts = {"portfolios": settled, "unsettled": unsettled, "canceled": canceled}
+    return {**switch_out(change), **facts, "flattened": flattened}

@@ -79,7 +79,7 @@ COLUMNS = "INSERT INTO trades SELECT {} FROM trades WHERE sequence = {}"
         ),
         (2, {"trade_id": "'T2'", "sequence": "0"}, "ck_trades_sequence_is_positive"),
         (2, {"trade_id": "'T2'", "sequence": "9", "quantity": "0"}, "ck_trades_quantity_is_positive"),
-        (2, {"trade_id": "'T2'", "sequence": "9", "gmv": "-1"}, "ck_trades_gmv_is_positive"),
+        (2, {"trade_id": "'T2'", "sequence": "9", "gmv": "-1"}, "ck_trades_gmv_is_not_negative"),
         (2, {"trade_id": "'T2'", "sequence": "9", "price": "0"}, "ck_trades_price_is_positive"),
         (2, {"trade_id": "'T2'", "sequence": "9", "portfolio_id": "999"}, "FOREIGN KEY"),
         (2, {"trade_id": "'T2'", "sequence": "9", "tenant_id": "999"}, "FOREIGN KEY"),

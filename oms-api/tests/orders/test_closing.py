@@ -5,8 +5,15 @@ import pytest
 from app.brokers.rules.settings import PaperSettings
 from app.brokers.rules.values import Executed
 from app.orders.rules.values import OrderType, Protection, Role, Status, Target
+from app.verify import report, verify_database
 from tests.orders.rig import Rig, amount
 from tests.orders.test_stopping import turn
+
+
+def limit(desk, code, value):
+    answer = desk.put("/limits", {"scope": "tenant", "code": code, "value": value})
+    assert answer.status_code == 200, answer.text
+
 
 LEGS = {"take_profit": {"limit_price": "120"}, "stop_loss": {"stop_price": "80"}}
 
@@ -83,13 +90,6 @@ def test_a_pair_that_takes_the_position_off_is_cut_too(market):
     assert {market.found(one["id"])["status"] for one in made} == {"CANCELED"}
 
 
-def test_a_plain_opposite_order_leaves_the_exits_alone(market):
-    """As other brokers do: who sells by themselves knows what else they asked for."""
-    order = market.order(quantity="10", **LEGS)
-    market.order(side="SELL", quantity="4")
-    assert leaves(market, order) == ("10", "10")
-
-
 @pytest.mark.parametrize("rest", [None, "6"])
 def test_a_close_of_a_part_leaves_plain_orders_alone(market, rest):
     market.order(quantity="10")
@@ -114,24 +114,24 @@ def test_a_part_is_closed_while_only_reducing_is_allowed(market):
     assert leaves(market, order) == ("6", "6")
 
 
-def filled_in_halt(market):
-    """A bracket that filled under a halt, which is over: its exits work."""
+def filled_while_reducing(market):
+    """A bracket that filled while only reducing was allowed, which is over: its exits work."""
     order = market.order(type="LIMIT", limit_price="90", quantity="10", time_in_force="GTC", **LEGS)
-    turn(market, "HALTED")
+    turn(market, "REDUCING")
     market.quote("AAPL", "88", "89", "89")
     assert {leg["status"] for leg in exits(market, order).values()} == {"ACCEPTED"}
     turn(market, "ACTIVE")
     return order
 
 
-def test_exits_released_in_a_halt_end_with_the_position(market):
-    order = filled_in_halt(market)
+def test_exits_released_while_reducing_end_with_the_position(market):
+    order = filled_while_reducing(market)
     close(market)
     assert {leg["status"] for leg in exits(market, order).values()} == {"CANCELED"}
 
 
-def test_exits_released_in_a_halt_are_cut_to_what_is_left(market):
-    order = filled_in_halt(market)
+def test_exits_released_while_reducing_are_cut_to_what_is_left(market):
+    order = filled_while_reducing(market)
     close(market, "4")
     market.quote("AAPL", "89", "90", "89")
     assert leaves(market, order) == ("6", "6")
@@ -139,7 +139,7 @@ def test_exits_released_in_a_halt_are_cut_to_what_is_left(market):
 
 def test_an_entry_that_goes_on_lets_them_go_for_what_is_left(market):
     order = market.order(type="LIMIT", limit_price="90", quantity="10", time_in_force="GTC", **LEGS)
-    turn(market, "HALTED")
+    turn(market, "REDUCING")
     market.quote("AAPL", "88", "89", "89", ask_size="4")
     market.quote("AAPL", "95", "96", "95")
     turn(market, "ACTIVE")
@@ -282,3 +282,123 @@ def test_an_odd_lot_is_closed(market):
     assert answer.status_code in {200, 201}, answer.text
     assert close(market)["status"] == "FILLED"
     assert held(market) == "0"
+
+
+OPENING_LIMITS = [
+    ("MAX_ORDER_VALUE", "100"),
+    ("MAX_POSITION_VALUE", "100"),
+    ("MAX_GROSS_EXPOSURE", "100"),
+    ("MAX_NET_EXPOSURE", "100"),
+    ("MAX_OPEN_ORDERS", "0"),
+    ("PRICE_COLLAR_PERCENT", "0.1"),
+]
+
+
+@pytest.mark.parametrize("side", ["BUY", "SELL"])
+def test_no_limit_of_opening_orders_stops_a_close(market, side):
+    market.order(side=side, quantity="10")
+    for code, value in OPENING_LIMITS:
+        limit(market, code, value)
+    assert close(market)["status"] == "FILLED"
+    assert held(market) == "0"
+
+
+def test_a_close_without_a_price_waits_for_one(market):
+    market.order(quantity="10")
+    assert market.put("/quotes/AAPL", {"bid": None, "ask": "101", "last": None}).status_code == 200
+    resting = close(market)
+    assert resting["status"] == "ACCEPTED"
+    market.quote("AAPL", "99", "101", "100")
+    assert (market.found(resting["id"])["status"], held(market)) == ("FILLED", "0")
+
+
+@pytest.mark.parametrize("side", ["BUY", "SELL"])
+def test_a_close_above_the_order_quantity_is_sent_in_parts(market, side):
+    market.order(side=side, quantity="25")
+    limit(market, "MAX_ORDER_QUANTITY", "10")
+    closed = close(market)
+    parts = [closed, *closed["legs"]]
+    assert [(one["quantity"], one["status"]) for one in parts] == [
+        ("10", "FILLED"),
+        ("10", "FILLED"),
+        ("5", "FILLED"),
+    ]
+    assert {one["parent_id"] for one in closed["legs"]} == {closed["id"]}
+    assert held(market) == "0"
+    assert len(market.found(closed["id"])["legs"]) == 2
+
+
+def test_the_parts_of_a_close_go_one_after_the_other_and_end_together(market):
+    market.order(quantity="25", **LEGS)
+    limit(market, "MAX_ORDER_QUANTITY", "10")
+    market.quote("AAPL", "99", "101", "100", bid_size="12")
+    closed = close(market)
+    told = [(one["status"], one["filled_quantity"]) for one in [closed, *closed["legs"]]]
+    assert told == [("FILLED", "10"), ("PARTIALLY_FILLED", "2"), ("HELD", "0")]
+    market.sell("11", "100")  # 2 are left: the second part is cut to them, and nothing is left to the third
+    market.quote("AAPL", "99", "101", "100")
+    assert [one["status"] for one in market.found(closed["id"])["legs"]] == ["FILLED", "CANCELED"]
+    assert held(market) == "0"
+
+
+def test_a_part_that_is_cancelled_ends_those_that_wait_for_it(market):
+    market.order(quantity="45")
+    limit(market, "MAX_ORDER_QUANTITY", "10")
+    assert market.put("/quotes/AAPL", {"bid": None, "ask": "101", "last": None}).status_code == 200
+    closed = close(market)
+    answer = market.patch(f"/orders/{closed['id']}", {"quantity": "46"})
+    assert (answer.status_code, answer.json()["denial"]["code"]) == (422, "REDUCE_ONLY")
+    changed = market.patch(f"/orders/{closed['id']}", {"quantity": "9"}).json()
+    assert [one["status"] for one in changed["legs"]] == ["HELD"] * 4
+    assert market.post(f"/orders/{changed['id']}/cancel", {}).status_code == 200
+    assert {one["status"] for one in market.found(changed["id"])["legs"]} == {"CANCELED"}
+    again = close(market)
+    assert len(again["legs"]) == 4
+
+
+def test_a_flatten_closes_in_parts_too(market):
+    market.order(quantity="25")
+    limit(market, "MAX_ORDER_QUANTITY", "10")
+    told = turn(market, "HALTED", exits="flatten")
+    assert (held(market), told["flattened"]["left"], len(told["flattened"]["closed"])) == ("0", [], 1)
+
+
+def test_other_checks_hold_for_a_close(market):
+    market.order(quantity="25")
+    turn(market, "HALTED")
+    answer = market.post("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL"})
+    assert (answer.status_code, answer.json()["denial"]["code"]) == (422, "HALTED")
+
+
+@pytest.mark.parametrize(("side", "opposite"), [("BUY", "SELL"), ("SELL", "BUY")])
+@pytest.mark.parametrize("by", ["close", "order", "limit"])
+def test_the_smallest_quantity_that_exists_is_closed(market, side, opposite, by):
+    """It is worth nothing in 8 decimals."""
+    market.quote("DUST", "0.1", "0.1", "0.1")
+    market.put("/instruments/DUST", {"tick_size": "0.00000001", "lot_size": "0.00000001"})
+    market.trade(symbol="DUST", side=side, quantity="0.00000001", gmv="0.00000001")
+    dust = {"symbol": "DUST", "quantity": "0.00000001"}
+    if by == "close":
+        closed = market.post("/positions:close", {"portfolio_name": "Growth", "symbol": "DUST"}).json()
+    elif by == "order":
+        closed = market.order(side=opposite, **dust)
+    else:
+        closed = market.order(side=opposite, type="LIMIT", limit_price="0.1", **dust)
+    assert (closed["status"], closed["filled_quantity"]) == ("FILLED", "0.00000001")
+    assert market.portfolio()["positions"]["DUST"]["quantity"] == "0"
+    assert market.order(side=side, **dust)["status"] == "ACCEPTED"  # nothing is opened for nothing
+    verdict = verify_database(market.service.engine)
+    assert verdict.clean, list(report(verdict, 0))
+
+
+def test_the_smallest_close_can_be_reversed(market):
+    market.quote("DUST", "0.1", "0.1", "0.1")
+    market.put("/instruments/DUST", {"tick_size": "0.00000001", "lot_size": "0.00000001"})
+    market.trade(symbol="DUST", quantity="0.00000001", gmv="0.00000001")
+    market.post("/positions:close", {"portfolio_name": "Growth", "symbol": "DUST"})
+    sale = market.trades()[0]
+    assert (sale["side"], sale["gmv"]) == ("SELL", "0.00")
+    assert market.reverse(sale["trade_id"]).status_code == 201
+    assert market.portfolio()["positions"]["DUST"]["quantity"] == "0.00000001"
+    verdict = verify_database(market.service.engine)
+    assert verdict.clean, list(report(verdict, 0))

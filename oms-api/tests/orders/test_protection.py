@@ -171,24 +171,24 @@ def test_no_limit_keeps_an_exit_from_its_entry(market, code, value):
     assert [one["status"] for one in order["legs"]] == ["ACCEPTED"]
 
 
-@pytest.mark.parametrize("state", ["REDUCING", "HALTED"])
-def test_no_kill_switch_keeps_an_exit_from_its_entry(market, state):
+@pytest.mark.parametrize(("state", "held"), [("REDUCING", "7"), ("HALTED", "4")])
+def test_no_kill_switch_keeps_an_exit_from_its_entry(market, state, held):
     order = market.order(type="LIMIT", limit_price="95", **GTC, **STOP_LOSS)
     market.quote("AAPL", "94", "95", "95", ask_size="4")
     turned = {"scope": "tenant", "name": None, "state": state}
     assert market.post("/kill-switch", turned).status_code == 200
     market.quote("AAPL", "94", "95", "95", ask_size="3")
-    assert leg(market, order, "stop_loss")["leaves_quantity"] == "7"
+    assert leg(market, order, "stop_loss")["leaves_quantity"] == held
     market.quote("AAPL", "89", "90", "89")
     assert position(market) == "0"
 
 
-def test_the_second_of_an_oto_that_only_closes_is_released_in_a_halt(market):
+def test_the_second_of_an_oto_that_only_closes_is_released_while_reducing(market):
     entry = {"side": "BUY", "type": "LIMIT", "limit_price": "95"}
     orders = group(market, "OTO", entry, {"side": "SELL", "type": "STOP", "stop_price": "90"}).json()[
         "orders"
     ]
-    market.post("/kill-switch", {"scope": "tenant", "name": None, "state": "HALTED"})
+    market.post("/kill-switch", {"scope": "tenant", "name": None, "state": "REDUCING"})
     market.quote("AAPL", "94", "95", "95")
     assert market.found(orders[1]["id"])["status"] == "ACCEPTED"
 
@@ -241,6 +241,31 @@ def test_a_replaced_trail_by_an_amount_keeps_its_extreme(rig):
     order = trail(rig, trail_amount="6")
     successor = rig.replace(order, trail_amount="5").orders[0].order
     assert rig.order(successor).trail_level == 115
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "level"),
+    [
+        ({"trail_amount": "6"}, {"trail_percent": "4"}, "115.2"),
+        ({"trail_percent": "5"}, {"trail_amount": "5"}, "115"),
+    ],
+)
+def test_a_trail_changes_between_an_amount_and_a_percentage(rig, before, after, level):
+    order = trail(rig, **before)
+    successor = rig.order(rig.replace(order, **after).orders[0].order)
+    (given,) = after
+    assert (successor.status, successor.trail_level) == (Status.ACCEPTED, Decimal(level))
+    assert (successor.trail_amount is None) == (given == "trail_percent")
+    back = rig.order(rig.replace(successor, **before).orders[0].order)
+    assert back.trail_level == rig.order(order).trail_level == 114
+
+
+def test_a_short_trail_keeps_its_low(rig):
+    rig.place(side="SELL")
+    order = rig.place(type="TRAILING_STOP", **GTC, trail_amount="5")
+    rig.quote("79", "81", "80")
+    successor = rig.order(rig.replace(order, trail_percent="2.5").orders[0].order)
+    assert successor.trail_level == 82
 
 
 def test_a_quantity_at_or_below_what_filled_is_what_filled(rig):

@@ -16,19 +16,14 @@ def denied(answer):
 
 
 def test_halted_lets_nothing_in_and_cancels_always(market):
-    order = market.order(**WAITING)
+    market.order(quantity="10")
+    order = market.order(side="SELL", type="LIMIT", limit_price="110", quantity="10")
     turn(market, "HALTED")
     assert denied(market.place()) == "HALTED"
-    assert denied(market.patch(f"/orders/{order['id']}", {"quantity": "20"})) == "HALTED"
+    assert denied(market.patch(f"/orders/{order['id']}", {"quantity": "9"})) == "HALTED"
     assert market.post(f"/orders/{order['id']}/cancel", {}).status_code == 200
     turn(market, "ACTIVE")
     assert market.place().status_code == 201
-
-
-def test_working_orders_stay_where_nothing_is_flattened(market):
-    order = market.order(**WAITING)
-    turn(market, "HALTED")
-    assert market.found(order["id"])["status"] == "ACCEPTED"
 
 
 def test_reducing_lets_only_pass_what_makes_a_position_smaller(market):
@@ -64,9 +59,9 @@ def test_flattening_a_portfolio_leaves_the_others(market):
     assert market.portfolio("Other")["positions"]["AAPL"]["quantity"] == "5"
 
 
-def test_the_exits_of_a_bracket_are_released_in_spite_of_a_halt(market):
+def test_the_exits_of_a_bracket_are_released_while_reducing(market):
     entry = market.order(**WAITING, take_profit={"limit_price": "110"}, stop_loss={"stop_price": "80"})
-    turn(market, "HALTED")
+    turn(market, "REDUCING")
     market.quote("AAPL", "89", "90", "90")
     held = market.found(entry["id"])
     assert held["status"] == "FILLED"

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from app.ledger.models import Portfolio
+from tests.orders.test_kept_promises import wait_until
 from tests.risk.desks import events, put_limit, put_quote, try_order, turn
 
 
@@ -75,7 +76,8 @@ def test_reducing_lets_pass_what_makes_a_position_smaller(quoted):
 
 
 def test_cancels_pass_while_halted(quoted):
-    order = try_order(quoted, type="LIMIT", limit_price="50").json()
+    quoted.trade()
+    order = try_order(quoted, side="SELL", type="LIMIT", limit_price="150", quantity="1").json()
     turn(quoted, "HALTED")
     cancelled = quoted.post(f"/orders/{order['id']}/cancel", {})
     assert (cancelled.status_code, cancelled.json()["status"]) == (200, "CANCELED"), cancelled.text
@@ -117,6 +119,8 @@ def test_a_repeat_under_the_same_key_turns_nothing(desk):
         ({"scope": "user", "name": "U1", "state": "HALTED"}, "scope"),
         ({"scope": "tenant", "state": "PAUSED"}, "state"),
         ({"scope": "tenant", "state": "HALTED", "flatten": "yes"}, "flatten"),
+        ({"scope": "tenant", "state": "HALTED", "exits": "sell"}, "exits"),
+        ({"scope": "tenant", "state": "REDUCING", "exits": "cancel"}, "exits"),
         ({"scope": "tenant", "state": "HALTED", "reason": "a\u0000b"}, "reason"),
     ],
 )
@@ -202,6 +206,30 @@ def test_a_halt_is_answered_while_somebody_holds_a_portfolio(service, desk, back
     while state_of(service, desk, "Held") != "HALTED":
         assert time.monotonic() < deadline
     assert desk.report(portfolio_name="Held").status_code == 422
+
+
+def test_orders_of_a_portfolio_that_somebody_holds_are_cancelled_first_thing(service, desk, backend):
+    """The answer does not wait for them, and names the portfolio; no quote fills them meanwhile."""
+    if backend == "sqlite":
+        return  # there is one lock there
+    put_quote(desk)
+    names = ("Held", "Free")
+    resting = {"type": "LIMIT", "limit_price": "90", "time_in_force": "GTC"}
+    ids = {name: try_order(desk, portfolio_name=name, **resting).json()["id"] for name in names}
+    with service.engine.connect() as foreign, foreign.begin() as holding:
+        foreign.execute(
+            text("SELECT 1 FROM portfolios WHERE tenant_id = :t AND name = 'Held' FOR UPDATE"),
+            {"t": desk.tenant_id},
+        )
+        asked = time.monotonic()
+        told = turn(desk, "HALTED").json()
+        assert time.monotonic() - asked < 5  # about half a second by itself; this machine may be slow
+        assert "Held" in told["unsettled"]
+        assert ids["Held"] not in told["canceled"]
+        wait_until(lambda: desk.found(ids["Free"])["status"] == "CANCELED")
+        assert desk.found(ids["Held"])["status"] == "ACCEPTED"
+        holding.rollback()
+    wait_until(lambda: desk.found(ids["Held"])["status"] == "CANCELED")
 
 
 def test_a_halt_of_a_strategy_waits_for_what_is_under_way_too(service, desk, backend):

@@ -138,7 +138,7 @@ def test_reducing_leaves_to_a_report_what_other_orders_do_not_hold(quoted):
     assert quoted.report(side="BUY", quantity="1", gmv="10").status_code == 422
 
 
-def test_reducing_counts_what_excludes_each_other_once(quoted):
+def test_reducing_counts_no_pair_that_only_closes(quoted):
     quoted.trade(quantity="100", gmv="10000")
     exits = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "SELL", "quantity": "60"}
     pair = [
@@ -147,8 +147,18 @@ def test_reducing_counts_what_excludes_each_other_once(quoted):
     ]
     assert quoted.post("/orders:group", {"kind": "OCO", "orders": pair}).status_code == 201
     turn(quoted, "REDUCING")
-    assert quoted.report(side="SELL", quantity="41", gmv="10").status_code == 422
-    assert quoted.report(side="SELL", quantity="40", gmv="10").status_code == 201
+    assert quoted.report(side="SELL", quantity="101", gmv="10").status_code == 422
+    assert quoted.report(side="SELL", quantity="100", gmv="10").status_code == 201
+    assert {one["status"] for one in quoted.get("/orders").json()} == {"CANCELED"}
+
+
+def test_reducing_counts_a_pair_that_is_larger_than_the_position(quoted):
+    quoted.trade(quantity="100", gmv="10000")
+    sale = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "SELL", "quantity": "101"}
+    pair = [sale | {"type": "LIMIT", "limit_price": "150"}, sale | {"type": "STOP", "stop_price": "50"}]
+    assert quoted.post("/orders:group", {"kind": "OCO", "orders": pair}).status_code == 201
+    turn(quoted, "REDUCING")
+    assert quoted.report(side="SELL", quantity="1", gmv="10").status_code == 422
 
 
 def test_who_turned_a_switch_and_set_a_limit_is_told_as_of_orders(quoted):

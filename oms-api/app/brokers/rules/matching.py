@@ -150,8 +150,8 @@ class _Run:
         return slipped(order, price, quantity, self._settings, self._half, volume)
 
     def _fill(self, order: BrokerOrder, quantity: Decimal, price: Decimal, value: Decimal) -> Decimal:
-        """Return what was filled: nothing where its value is too small for the books."""
-        if not value:
+        """Return what was filled: nothing where its value is too small for the books to open a position."""
+        if not value and not order.reduces:
             return ZERO
         self._supply.take(order, quantity)
         if order.group:

@@ -43,7 +43,8 @@ class BrokerOrder(NamedTuple):
     `leaves` is what is still to be filled, `quantity - leaves` what was. `trail_percent` is 5 for 5%, and
     `trail_level` the stop that a trail has come to, None before it saw a price. `triggered` says that a
     stop was reached. Orders of one `group` share their quantity: what one fills, its siblings lose. A fill of
-    an order with a `parent_id` ends what is left of that parent.
+    an order with a `parent_id` ends what is left of that parent. What `reduces` a position fills also where
+    its value is zero in 8 decimals.
     """
 
     id: str
@@ -65,6 +66,7 @@ class BrokerOrder(NamedTuple):
     lot: Decimal = SMALLEST
     group: str | None = None
     parent_id: str | None = None
+    reduces: bool = False
 
 
 class Accepted(NamedTuple):

@@ -141,7 +141,10 @@ def _chain(row: TradeRow, before: LedgerState) -> Iterator[Finding]:
 
 def _value(row: TradeRow, amounts: Amounts) -> Iterator[Finding]:
     quantity, price, gmv = amounts.quantity, amounts.price, amounts.gmv
-    if min(quantity, price, gmv) <= 0:
+    is_smallest = (
+        not gmv and quantity > 0 and not product(quantity, price)
+    )  # it is worth less than 8 decimals
+    if min(quantity, price) <= 0 or (gmv <= 0 and not is_smallest):
         lowest = min(("quantity", "price", "gmv"), key=lambda name: getattr(amounts, name))
         yield Finding(Check.VALUE, lowest, getattr(row, lowest), "above zero")
     elif amounts.fx_rate is not None and amounts.fx_rate <= 0:

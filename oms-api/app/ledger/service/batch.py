@@ -30,7 +30,7 @@ TradeKey = tuple[int, str]  # tenant id, trade id
 RequestKey = tuple[int, str, str]  # tenant id, kind, idempotency key
 
 
-HeldBack = Callable[[PortfolioState, RecordTrade], Decimal]
+HeldBack = Callable[[PortfolioState, RecordTrade, Decimal], Decimal]  # and the position, signed
 Rates = Callable[[Connection, int, str, str, datetime], Decimal | None]  # tenant id, currency, in, instant
 
 

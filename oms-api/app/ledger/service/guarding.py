@@ -36,8 +36,12 @@ class Guard(Protocol):
         """Return whose kill switch stops the portfolio: tenant or portfolio."""
         ...
 
-    def held_back(self, connection: Connection, portfolio: PortfolioState, work: RecordTrade) -> Decimal:
-        """Return how much of the position other orders of the trade's side are about to close."""
+    def held_back(
+        self, connection: Connection, portfolio: PortfolioState, work: RecordTrade, held: Decimal
+    ) -> Decimal:
+        """Return how much of the position `held`, signed, other orders of the trade's side are about to
+        close; exits yield, and do not count.
+        """
         ...
 
 
@@ -65,7 +69,9 @@ class Unguarded(Guard):
         return "portfolio"
 
     @override
-    def held_back(self, connection: Connection, portfolio: PortfolioState, work: RecordTrade) -> Decimal:
+    def held_back(
+        self, connection: Connection, portfolio: PortfolioState, work: RecordTrade, held: Decimal
+    ) -> Decimal:
         return ZERO
 
 

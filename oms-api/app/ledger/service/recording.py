@@ -1,6 +1,6 @@
 """The writer's handler: what happens to a batch of commands between BEGIN and COMMIT."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 
 from sqlalchemy import Connection
@@ -52,14 +52,23 @@ class Recording:
         self._known: dict[NameKey, int] = {}
         self._last: list[Recorded | OmsError] = []
 
-    def handle(self, connection: Connection, works: Sequence[Command]) -> list[Recorded | OmsError]:
-        """Record and reverse `works` in order; see `group_commit.Handler`."""
+    def handle(
+        self,
+        connection: Connection,
+        works: Sequence[Command],
+        finish: Callable[[Batch, Sequence[Recorded | OmsError]], None] | None = None,
+    ) -> list[Recorded | OmsError]:
+        """Record and reverse `works` in order; see `group_commit.Handler`. `finish` does in the same
+        transaction what the trades, written by then, mean to others.
+        """
         batch = self.batch(connection, works)
         try:
             batch.load()
             self._last = [outcome_of(batch, work) for work in works]
             batch.insert_portfolios()
             batch.books.flush()
+            if finish is not None:
+                finish(batch, self._last)
         except Exception:
             self.forget()
             raise
@@ -162,13 +171,13 @@ def _fill(work: RecordTrade, currency: str | None, rate: Decimal | None) -> Fill
 
 def refuse_by_switch(batch: Batch, portfolio: PortfolioState, position: Position, work: RecordTrade) -> None:
     """Raise TradingHalted unless a kill switch that reduces lets the trade pass: the opposite side, at most
-    what other orders do not hold already, never through zero.
+    what other orders do not hold already (exits hold nothing, for they yield), never through zero.
     """
     quantity, room = work.trade.quantity, ZERO
     if portfolio.trading_state != HALTED:
         room = closed_quantity(position.quantity, work.side.sign * quantity)
         if room == quantity:
-            free = abs(position.quantity) - batch.held_back(portfolio, work)
+            free = abs(position.quantity) - batch.held_back(portfolio, work, position.quantity)
             room = min(room, max(free, ZERO))
     if room < quantity:
         scope = batch.guard.stopped_by(batch.books.connection, portfolio)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Table, select
 
 from app.ledger.models import Portfolio, PositionRow
 from app.money import ZERO
-from app.orders.models import Execution, OrderRecord
+from app.orders.models import IS_OPEN, Execution, OrderRecord
 
 _PORTFOLIOS = cast("Table", Portfolio.__table__)
 _POSITIONS = cast("Table", PositionRow.__table__)
@@ -44,6 +44,26 @@ def held_by(connection: Connection, tenant_id: int, portfolio_key: str | None) -
     if portfolio_key is not None:
         statement = statement.where(_PORTFOLIOS.c.name_key == portfolio_key)
     return [Held._make(row) for row in connection.execute(statement) if row[4]]
+
+
+def portfolios_with_orders(
+    connection: Connection, tenant_id: int, portfolio_key: str | None, strategy: str | None
+) -> list[str]:
+    """Return the names of the tenant's portfolios that have open orders, of a strategy where it is given, or
+    of the portfolio of that name key.
+    """
+    home = (_PORTFOLIOS.c.tenant_id == _ORDERS.c.tenant_id) & (_PORTFOLIOS.c.id == _ORDERS.c.portfolio_id)
+    statement = (
+        select(_PORTFOLIOS.c.name)
+        .select_from(_ORDERS.join(_PORTFOLIOS, home))
+        .where(_ORDERS.c.tenant_id == tenant_id, IS_OPEN)
+        .distinct()
+    )
+    if portfolio_key is not None:
+        statement = statement.where(_PORTFOLIOS.c.name_key == portfolio_key)
+    if strategy is not None:
+        statement = statement.where(_ORDERS.c.strategy == strategy)
+    return sorted(row[0] for row in connection.execute(statement))
 
 
 def nets_of(connection: Connection, tenant_id: int, strategy: str) -> dict[Corner, Decimal]:

@@ -193,7 +193,7 @@ def _first_id_at(instant: datetime) -> str:
 def _listed(connection: Connection, tenant_id: int, statement: Select[Any]) -> list[Listed]:
     rows = [tuple(row) for row in connection.execute(statement)]
     orders = [(order_of(row[:-1]), str(row[-1])) for row in rows]
-    entries = [order.id for order, _ in orders if order.role is Role.ENTRY]
+    entries = [order.id for order, _ in orders if order.role in {Role.ENTRY, Role.CLOSING}]
     legs: dict[str, list[Order]] = {}
     if entries:
         waiting = orders_of(tenant_id).where(ORDERS.c.parent_id.in_(entries)).order_by(ORDERS.c.id)

@@ -4,7 +4,7 @@ from sqlalchemy import Connection, Numeric, cast, select
 
 from app.orders.models import IS_OPEN
 from app.orders.queries.book import ORDERS, OrderKey
-from app.orders.rules.values import Status
+from app.orders.rules.values import Role, Status
 
 
 def symbols_kept_back(connection: Connection) -> set[OrderKey]:
@@ -12,7 +12,8 @@ def symbols_kept_back(connection: Connection) -> set[OrderKey]:
     them back. Of every tenant that `connection` sees.
     """
     columns = (ORDERS.c.tenant_id, ORDERS.c.symbol, ORDERS.c.parent_id)
-    held = select(*columns).where(IS_OPEN, ORDERS.c.status == Status.HELD).subquery()
+    is_held = (ORDERS.c.status == Status.HELD) & (ORDERS.c.role != Role.CLOSING)  # parts of a close wait
+    held = select(*columns).where(IS_OPEN, is_held).subquery()
     entry = (ORDERS.c.tenant_id == held.c.tenant_id) & (ORDERS.c.id == held.c.parent_id)
     has_filled = cast(ORDERS.c.filled_quantity, Numeric) > 0
     statement = select(held.c.tenant_id, held.c.symbol).join(ORDERS, entry).where(has_filled).distinct()

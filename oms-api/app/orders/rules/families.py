@@ -2,17 +2,31 @@
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from typing import NamedTuple
 
-from app.orders.rules.values import Order, Role
+from app.money import ceiling_to, floor_to
+from app.orders.rules.values import Order, Role, Status
 
+MAX_PARTS = 100  # orders of one close
 EXITS = frozenset({Role.TAKE_PROFIT, Role.STOP_LOSS})
 SHARING = EXITS | {Role.EITHER}  # what one of these fills, its sibling loses
-YIELDING = SHARING | {Role.CLOSING}  # exits yield to what closes by itself, and the other way round
+
+_MAYBE_EXITS = frozenset({Role.EITHER, Role.FOLLOWER})
 
 
 def exclusive_id(order: Order) -> str | None:
     """Return what orders share of which only one can fill, None for any other order."""
     return order.group_id if order.role in SHARING else None
+
+
+def closes_only(order: Order, held: Decimal) -> bool:
+    """Tell whether an order only takes off the signed position `held`: an exit of a bracket, and one of an
+    OCO pair or the second of an OTO that is no larger than the position.
+    """
+    if order.role in EXITS:
+        return True
+    left = held if order.side == "SELL" else -held
+    return order.role in _MAYBE_EXITS and order.leaves_quantity <= left
 
 
 def siblings(order: Order, family: Iterable[Order]) -> list[Order]:
@@ -42,6 +56,54 @@ def yielders(order: Order, orders: Iterable[Order]) -> list[Order]:
         for one in orders
         if one.role in roles and (one.side, one.product) == (order.side, order.product) and one.id != order.id
     ]
+
+
+def opening_orders(orders: Iterable[Order], held: Decimal) -> list[Order]:
+    """Return those of a position's open orders, oldest first, that could open or increase it: neither exits
+    and closes, nor others as far as they together take off no more than the signed position `held`. What
+    waits for an entry follows that.
+    """
+    room = {"SELL": max(held, Decimal(0)), "BUY": max(-held, Decimal(0))}
+    found = []
+    for order in orders:
+        if order.role is Role.CLOSING or order.status is Status.HELD or closes_only(order, held):
+            continue
+        if order.leaves_quantity <= room[order.side]:
+            room[order.side] -= order.leaves_quantity
+        else:
+            found.append(order)
+    return found
+
+
+def part_size(quantity: Decimal, most: Decimal | None, lot: Decimal) -> Decimal:
+    """Return the size of the orders, but for the last, that a close of `quantity` is sent in: at most `most`,
+    in whole lots, and in no more than MAX_PARTS orders.
+    """
+    if most is None or quantity <= most:
+        return quantity
+    least = ceiling_to(quantity / MAX_PARTS, lot)
+    return min(max(floor_to(most, lot), least), quantity)
+
+
+class Reduction(NamedTuple):
+    """A trade that took off a part of a position: the side that closes it, and what there was and is left of
+    it, unsigned.
+    """
+
+    side: str
+    previous: Decimal
+    left: Decimal
+
+
+def reduction_of(quantity: Decimal, delta: Decimal) -> Reduction | None:
+    """Return what a trade took off that changed a position by `delta` to `quantity`, both signed; None where
+    it took nothing off.
+    """
+    previous = quantity - delta
+    sign = 1 if previous > 0 else -1
+    if delta * sign >= 0 or not previous:
+        return None
+    return Reduction("SELL" if sign > 0 else "BUY", abs(previous), max(quantity * sign, Decimal(0)))
 
 
 def cuts(orders: Sequence[Order], left: Decimal) -> list[tuple[Order, Decimal]]:

@@ -53,6 +53,30 @@ def unprofitable_target(order: Order, prices: Iterable[Decimal]) -> Decimal | No
     return next((price for price in prices if is_reached(_opposite(order.side), price, limit)), None)
 
 
+def is_tightened(order: Order, successor: Order) -> bool:
+    """Tell whether the successor of an exit is no looser: it has no more quantity, no price further from the
+    market, no wider trail, and the same end.
+    """
+    if successor.quantity > order.quantity or successor.ends_at != order.ends_at:
+        return False
+    if successor.type is OrderType.TRAILING_STOP:
+        return _is_tighter_trail(order, successor)
+    pairs = ((order.limit_price, successor.limit_price), (order.stop_price, successor.stop_price))
+    is_up = (order.side == "SELL") != (order.type is OrderType.LIMIT)  # where the market is
+    return all(before is None or after is None or _is_nearer(before, after, is_up) for before, after in pairs)
+
+
+def _is_tighter_trail(order: Order, successor: Order) -> bool:
+    if order.trail_level is not None and successor.trail_level is not None:
+        return _is_nearer(order.trail_level, successor.trail_level, order.side == "SELL")
+    trails = ((order.trail_amount, successor.trail_amount), (order.trail_percent, successor.trail_percent))
+    return any(before is not None and after is not None and after <= before for before, after in trails)
+
+
+def _is_nearer(before: Decimal, after: Decimal, is_up: bool) -> bool:
+    return after >= before if is_up else after <= before
+
+
 def on_tick(order: Order, tick: Decimal) -> dict[str, Decimal]:
     """Return the prices of an exit that are off the tick, rounded away from the market: a target gains, a
     stop waits longer. A price never becomes zero.

@@ -110,7 +110,7 @@ def _books(
     for place, corner in corners:
         position = held.get((*place, *corner), FLAT)
         quote = scene.quote(place[0], corner[0])
-        working = working_of(orders.get((place, corner), []))
+        working = working_of(orders.get((place, corner), []), position)
         rate = rate_to_value_in(scene, place[0], bases[place], corner[0], position)
         mark, prices = mark_of(quote, position), prices_of(quote)
         yield place, book_of(position.quantity, mark, working, prices, rate=rate)

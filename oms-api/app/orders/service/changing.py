@@ -16,9 +16,10 @@ from app.orders.rules.tickets import end_errors, exit_errors, shape_errors
 from app.orders.rules.values import FINAL, Order, Role, Status, Ticket, TimeInForce
 from app.orders.service.commands import CancelAll, CancelOrder, Done, ReplaceOrder
 from app.orders.service.groups import after_fill, cancel, deny, end
+from app.orders.service.halts import opening_in
 from app.orders.service.judging import count_message, judged
 from app.orders.service.placing import add, repeated_request, send, shown, unsized
-from app.orders.service.protection import change_denial
+from app.orders.service.protection import change_denial, is_exit_change
 from app.orders.service.scene import Place, Scene
 from app.orders.service.trading import meet_arrivals
 from app.risk.rules.values import Denial, TradingState
@@ -48,7 +49,7 @@ def cancel_all(scene: Scene, command: CancelAll, places: list[Place]) -> Done:
     for place in places:
         if not scene.sees(origin, place):
             continue
-        for known in scene.blotter.open_in(place):
+        for known in opening_in(scene, place) if command.keeps_exits else scene.blotter.open_in(place):
             order = scene.blotter.now(known)  # a group may have ended it meanwhile
             if order.status not in FINAL and _matches(order, command):
                 cancel(scene, order, iso(origin.at), who(origin), reason=command.reason)
@@ -107,7 +108,7 @@ def _denial(scene: Scene, order: Order, successor: Order) -> Denial | None:
     """Return what keeps the successor from the order's place: of risk, or of the exits of its group."""
     if not successor.leaves_quantity:
         return None
-    if order.role not in EXITS and _is_judged_now(scene, order):
+    if not is_exit_change(scene, order, successor) and _is_judged_now(scene, order):
         denial = unsized(successor) or judged(scene, successor, order)
         if denial is not None:
             return denial
@@ -133,7 +134,7 @@ def _give_way(scene: Scene, order: Order, successor: Order, at: str, actor: str)
     if not is_held:
         order = scene.blotter.move(order, Status.PENDING_REPLACE, at, actor)
     scene.blotter.move(order, Status.REPLACED, at, order.broker, replaced_by=successor.id)
-    if order.role is Role.ENTRY:
+    if order.role in {Role.ENTRY, Role.CLOSING}:
         for child in scene.blotter.children_of(order):
             is_planned = child.role in EXITS and child.status is Status.HELD
             quantity = successor.quantity if is_planned else child.quantity
@@ -154,6 +155,8 @@ def _successor(scene: Scene, order: Order, command: ReplaceOrder) -> Order:
     at = iso(origin.at)
     order_id = scene.tools.order_ids.next(origin.tenant_id, origin.at, order.id)
     fields = {name: value for name, value in changes._asdict().items() if value is not None}
+    if _trails(changes):  # from an amount to a percentage, or back
+        fields |= {"trail_amount": changes.trail_amount, "trail_percent": changes.trail_percent}
     if changes.quantity is not None:  # at or below what filled there is nothing left: it is filled
         fields["quantity"] = max(changes.quantity, order.filled_quantity)
     if changes.time_in_force is not None:

@@ -1,16 +1,17 @@
 """Closing positions: a market order against what is held."""
 
+from datetime import datetime
 from decimal import Decimal
 
 from app.clock import iso
 from app.orders.errors import MoreThanHeld, NothingToClose
-from app.orders.rules.families import SHARING, yielders
+from app.orders.rules.families import SHARING, part_size, yielders
 from app.orders.rules.making import Home, new_order
 from app.orders.rules.values import FINAL, Order, OrderType, Role, Status, Ticket, TimeInForce
 from app.orders.service.commands import ClosePosition, Done
-from app.orders.service.groups import cancel
-from app.orders.service.judging import count_message
-from app.orders.service.placing import add, denied, repeated_request, send, shown
+from app.orders.service.groups import cancel, deny
+from app.orders.service.judging import count_message, judged, limits_of
+from app.orders.service.placing import add, repeated_request, send, shown
 from app.orders.service.scene import Place, Scene, shortest
 
 
@@ -22,7 +23,8 @@ def close(scene: Scene, command: ClosePosition) -> Done:
     Its fills cut the exits to what is left of the position; see `yielding`. Where all of it is closed, other
     orders that would close it too are cancelled first, and the entries whose exits there are: not where a
     strategy is flattened, for they are not its own. A flatten acts in spite of a kill switch, and its order
-    waits for a price as long as it takes.
+    waits for a price as long as it takes. Above the maximum order quantity it is closed in parts, one after
+    the other: the first order is the parent of those that wait for it.
     """
     origin = command.origin
     known = repeated_request(scene, origin)
@@ -41,9 +43,12 @@ def close(scene: Scene, command: ClosePosition) -> Done:
     is_whole = made.quantity == abs(held) and command.strategy is None
     rivals = _rivals(scene, place, made, exits) if is_whole else []
     order = add(scene, made)
-    if command.in_spite_of_halt or not denied(scene, order, *exits, *rivals):
+    denial = None if command.in_spite_of_halt else judged(scene, order, *exits, *rivals)
+    if denial is not None:
+        deny(scene, order, denial, order.created_at)
+    else:
         _clear(scene, rivals, order)
-        send(scene, order)
+        send(scene, _in_parts(scene, order))
     return shown(scene, order.tenant_id, [order.id])
 
 
@@ -64,6 +69,27 @@ def _against(scene: Scene, command: ClosePosition, place: Place, held: Decimal) 
     order = new_order(scene.tools.order_ids.next(origin.tenant_id, origin.at), home, ticket, quantity)
     order = order._replace(role=Role.CLOSING)
     return order._replace(idempotency_key=origin.idempotency_key, request_hash=origin.request_hash)
+
+
+def _in_parts(scene: Scene, order: Order) -> Order:
+    """Return the order as it is sent first: cut to the maximum order quantity, with the other parts held."""
+    size = part_size(
+        order.quantity,
+        limits_of(scene, order).max_order_quantity,
+        scene.instrument(order.tenant_id, order.symbol).lot_size,
+    )
+    if size == order.quantity:
+        return order
+    left, at = order.quantity - size, order.created_at
+    reason = f"Closed in parts of at most {shortest(size)}"
+    first = scene.blotter.note(order, at, order.placed_by, quantity=size, reason=reason)
+    base = order._replace(parent_id=order.id, idempotency_key=None, event_count=0)
+    while left:
+        part_id = scene.tools.order_ids.next(order.tenant_id, datetime.fromisoformat(at))
+        part = base._replace(id=part_id, client_order_id=part_id, quantity=min(size, left))
+        scene.blotter.move(scene.blotter.add(part, part.placed_by), Status.HELD, at, part.placed_by)
+        left -= part.quantity
+    return first
 
 
 def _rivals(scene: Scene, place: Place, closing: Order, exits: list[Order]) -> list[Order]:

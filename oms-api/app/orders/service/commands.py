@@ -57,7 +57,9 @@ class ReplaceOrder(NamedTuple):
 
 
 class CancelAll(NamedTuple):
-    """End all open orders that match; None matches everything."""
+    """End all open orders that match; None matches everything. With `keeps_exits` only what could open or
+    increase a position ends.
+    """
 
     origin: Origin
     portfolio_key: str | None
@@ -66,6 +68,7 @@ class CancelAll(NamedTuple):
     side: str | None
     strategy: str | None
     reason: str | None
+    keeps_exits: bool = False
 
 
 class ClosePosition(NamedTuple):

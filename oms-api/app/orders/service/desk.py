@@ -94,12 +94,13 @@ class OrderDesk:
         side: str | None = None,
         strategy: str | None = None,
         reason: str | None = None,
+        keeps_exits: bool = False,
     ) -> Done:
-        """End all open orders that match."""
+        """End all open orders that match, or those of them that could open or increase a position."""
         portfolio_key = None if portfolio_name is None else _seen(asking, portfolio_name)
         origin = self._origin(asking, "cancel-all")
         return await self._done(
-            CancelAll(origin, portfolio_key, portfolio_name, symbol, side, strategy, reason)
+            CancelAll(origin, portfolio_key, portfolio_name, symbol, side, strategy, reason, keeps_exits)
         )
 
     async def close(

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from app.ledger.rules.accounting import Position, average_cost
 from app.market_data.rules.values import Quote, mark
-from app.orders.rules.families import exclusive_id
+from app.orders.rules.families import closes_only, exclusive_id
 from app.orders.rules.values import WORKING, Order
 from app.orders.service.converting import rate_to_value_by
 from app.orders.service.scene import Corner, Exposure, Place, Scene
@@ -45,7 +45,7 @@ def _revalue(scene: Scene, place: Place, exposure: Exposure, corner: Corner) -> 
     quote = scene.quote(place[0], corner[0])
     rate = rate_to_value_by(scene, place, corner[0], held)
     prices = prices_of(quote)
-    after = book_of(held.quantity, mark_of(quote, held), working_of(working), prices, rate=rate)
+    after = book_of(held.quantity, mark_of(quote, held), working_of(working, held), prices, rate=rate)
     exposure.quotes[corner] = quote
     _note_rate(exposure, corner, rate)
     if before != after:
@@ -61,8 +61,8 @@ def _note_rate(exposure: Exposure, corner: Corner, rate: Decimal | None) -> None
         exposure.rates.pop(corner, None)
 
 
-def working_of(orders: list[Order]) -> list[WorkingOrder]:
-    """Return those of the orders that are at the market, as risk sees them."""
+def working_of(orders: list[Order], held: Position) -> list[WorkingOrder]:
+    """Return those of the orders of a position that are at the market, as risk sees them."""
     return [
         WorkingOrder(
             side=order.side,
@@ -73,6 +73,7 @@ def working_of(orders: list[Order]) -> list[WorkingOrder]:
             is_triggered=order.is_triggered,
             group_id=order.group_id,
             exclusive_id=exclusive_id(order),
+            is_exit=closes_only(order, held.quantity),
         )
         for order in orders
         if order.status in WORKING

@@ -10,7 +10,6 @@ from app.ledger.rules.chain import TradeRow
 from app.ledger.service.books import Entry
 from app.ledger.service.commands import Origin
 from app.money import ZERO, fixed, product
-from app.orders.rules.families import YIELDING
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.states import status_after_fill
 from app.orders.rules.values import FINAL, Order, Status
@@ -48,8 +47,7 @@ def book_fill(scene: Scene, order: Order, event: Executed, at: str) -> Order:
         issue = {"order_id": order.id, "execution_id": event.execution_id, "kind": mark}
         scene.blotter.tell(order.tenant_id, "reconciliation.issue", issue, at)
     after_fill(scene, moved, event.quantity, at)
-    if moved.role in YIELDING:
-        yield_to(scene, moved, at)
+    yield_to(scene, trade, at, moved)
     return moved
 
 

@@ -1,6 +1,7 @@
-"""Flattening: everything cancelled, and every position closed at market, in spite of the kill switch."""
+"""What a kill switch does: orders cancelled, and positions closed at market in spite of it."""
 
-from collections.abc import Iterable, Mapping
+import asyncio
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -9,14 +10,17 @@ from sqlalchemy import Connection
 
 from app.database import Readers
 from app.errors import OmsError
+from app.ledger.errors import NoSuchPortfolio
 from app.ledger.service.desk import Asking
 from app.money import ZERO, fixed, quantity_text
 from app.orders.queries import flat as queries
 from app.orders.queries.flat import Corner, Held
 from app.orders.service.desk import OrderDesk
-from app.risk.rules.switches import SwitchScope
+from app.risk.rules.switches import ExitPolicy, SwitchScope
+from app.risk.service.board import Effect, Stop
 
 REASON = "Flattened by the kill switch"
+REASONS = {True: "Trading is halted", False: "Cancelled by the kill switch"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,27 +30,64 @@ class Flattening:
     desk: OrderDesk
     readers: Readers
 
-    async def flatten(self, asking: Asking, scope: SwitchScope, key: str) -> dict[str, Any]:
-        """Return the proof: the orders that were cancelled, those that closed positions, and what is left.
+    async def stop(
+        self, asking: Asking, stop: Stop, held: Collection[str], only: Collection[str] | None, seconds: float
+    ) -> Effect:
+        """Cancel what a kill switch ends, and close what it closes. Portfolios that somebody holds are left
+        out, as are all but `only` those named; what is not cancelled within `seconds` goes on, and is told.
 
         Of a strategy what its own executions left of each position is closed, and nothing of the others'.
         """
         asking = asking._replace(key=None)  # it binds the turn of the switch, and no single order
-        canceled = await self._cancel(asking, scope, key)
-        held = await self._held(asking, scope, key)
-        strategy = key if scope is SwitchScope.STRATEGY else None
-        closed = [order_id for one in held for order_id in await self._close(asking, one, strategy)]
-        left = await self._held(asking, scope, key)
-        return {"canceled": canceled, "closed": closed, "left": [_told(one) for one in left]}
+        canceled, unsettled = await self._cancel(asking, stop, held, only, seconds)
+        if stop.exits is not ExitPolicy.FLATTEN:
+            return Effect(canceled, unsettled, None)
+        kept = {*held, *unsettled}
+        found = [one for one in await self._held(asking, stop) if only is None or one.portfolio in only]
+        strategy = stop.key if stop.scope is SwitchScope.STRATEGY else None
+        free = [one for one in found if one.portfolio not in kept]
+        closed = [order_id for one in free for order_id in await self._close(asking, one, strategy)]
+        left = [_told(one) for one in await self._held(asking, stop)]
+        return Effect(canceled, unsettled, {"canceled": canceled, "closed": closed, "left": left})
 
-    async def _cancel(self, asking: Asking, scope: SwitchScope, key: str) -> list[str]:
-        portfolio = key if scope is SwitchScope.PORTFOLIO else None
-        strategy = key if scope is SwitchScope.STRATEGY else None
-        try:
-            done = await self.desk.cancel_all(asking, portfolio, strategy=strategy, reason=REASON)
-        except OmsError:  # no such portfolio: nothing of it works
-            return []
-        return [shown.order.id for shown in done.orders]
+    async def _cancel(
+        self, asking: Asking, stop: Stop, held: Collection[str], only: Collection[str] | None, seconds: float
+    ) -> tuple[list[str], list[str]]:
+        """Return the orders that were cancelled, and the portfolios whose orders are not."""
+        names = [name for name in await self._portfolios(asking, stop) if only is None or name in only]
+        strategy = stop.key if stop.scope is SwitchScope.STRATEGY else None
+        keeps = stop.exits is ExitPolicy.KEEP
+        tasks = {
+            asyncio.ensure_future(
+                self.desk.cancel_all(
+                    asking, name, strategy=strategy, reason=REASONS[keeps], keeps_exits=keeps
+                )
+            ): name
+            for name in names
+            if name not in held
+        }
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
+        canceled: list[str] = []
+        unsettled = [name for name in names if name in held]
+        for task, name in tasks.items():
+            if not task.done():
+                task.add_done_callback(_discard)
+            if task.done() and task.exception() is None:
+                canceled += [shown.order.id for shown in task.result().orders]
+            elif not task.done() or not isinstance(task.exception(), NoSuchPortfolio):
+                unsettled.append(name)
+        return sorted(canceled), sorted(unsettled)
+
+    async def _portfolios(self, asking: Asking, stop: Stop) -> list[str]:
+        """Return the names of the portfolios that have open orders of the switch's scope."""
+        tenant_id = asking.caller.tenant_id
+        portfolio = stop.key if stop.scope is SwitchScope.PORTFOLIO else None
+        strategy = stop.key if stop.scope is SwitchScope.STRATEGY else None
+        return await self.readers.run(
+            lambda connection: queries.portfolios_with_orders(connection, tenant_id, portfolio, strategy),
+            tenant_id,
+        )
 
     async def _close(self, asking: Asking, held: Held, strategy: str | None) -> list[str]:
         place = (held.portfolio, held.symbol, held.product)
@@ -59,16 +100,23 @@ class Flattening:
             return []
         return [shown.order.id for shown in done.orders]
 
-    async def _held(self, asking: Asking, scope: SwitchScope, key: str) -> list[Held]:
+    async def _held(self, asking: Asking, stop: Stop) -> list[Held]:
         tenant_id = asking.caller.tenant_id
 
         def read(connection: Connection) -> list[Held]:
-            if scope is SwitchScope.STRATEGY:
-                nets = queries.nets_of(connection, tenant_id, key)
+            if stop.scope is SwitchScope.STRATEGY:
+                nets = queries.nets_of(connection, tenant_id, stop.key)
                 return shares(queries.held_by(connection, tenant_id, None), nets)
-            return queries.held_by(connection, tenant_id, key if scope is SwitchScope.PORTFOLIO else None)
+            portfolio = stop.key if stop.scope is SwitchScope.PORTFOLIO else None
+            return queries.held_by(connection, tenant_id, portfolio)
 
         return await self.readers.run(read, tenant_id)
+
+
+def _discard(task: "asyncio.Future[Any]") -> None:
+    """Take the outcome of a cancel that was too late for the answer: it is tried again."""
+    if not task.cancelled():
+        task.exception()
 
 
 def shares(held: Iterable[Held], nets: Mapping[Corner, Decimal]) -> list[Held]:

@@ -42,6 +42,7 @@ from app.orders.service.plan import Plan, plan_for, symbols_of
 from app.orders.service.previewing import preview
 from app.orders.service.reporting import broker_said
 from app.orders.service.scene import Place, Scene, Tools
+from app.orders.service.trade_effects import yield_to_trade, yield_to_trades
 
 NOTHING = Done(())
 Unasked = QuoteArrived | ExpireOrders | BrokerReport  # what no request asked for
@@ -61,7 +62,9 @@ class Floor:
         """Do `works` in order; see `group_commit.Handler`."""
         self._is_ledger_only = all(isinstance(work, (RecordTrade, ReverseTrade)) for work in works)
         if self._is_ledger_only:
-            recorded = self._recording.handle(connection, cast("Sequence[LedgerCommand]", works))
+            recorded = self._recording.handle(
+                connection, cast("Sequence[LedgerCommand]", works), partial(yield_to_trades, self._tools)
+            )
             return cast("list[Outcome | OmsError]", recorded)
         try:
             self._last = self._mixed(connection, works)
@@ -111,12 +114,12 @@ class Floor:
         return scene, plan, works
 
 
-def _held_back(scene: Scene, portfolio: PortfolioState, work: RecordTrade) -> Decimal:
+def _held_back(scene: Scene, portfolio: PortfolioState, work: RecordTrade, held: Decimal) -> Decimal:
     """Return what orders hold of the position that a trade would close, as this batch sees them."""
     place = (portfolio.tenant_id, portfolio.id)
     if place in scene.blotter.places:
-        return held_by(scene.blotter.open_of(place, work.symbol), work)
-    return scene.batch.guard.held_back(scene.connection, portfolio, work)
+        return held_by(scene.blotter.open_of(place, work.symbol), work, held)
+    return scene.batch.guard.held_back(scene.connection, portfolio, work, held)
 
 
 def _outcome(scene: Scene, plan: Plan, work: Command) -> Outcome | OmsError:
@@ -125,6 +128,7 @@ def _outcome(scene: Scene, plan: Plan, work: Command) -> Outcome | OmsError:
     if isinstance(work, (RecordTrade, ReverseTrade)):
         recorded = outcome_of(scene.batch, work)
         if isinstance(recorded, Recorded):
+            yield_to_trade(scene, recorded)
             scene.exposures.pop((recorded.row.tenant_id, recorded.row.portfolio_id), None)
         return recorded
     try:

@@ -41,6 +41,8 @@ def deny(scene: Scene, order: Order, denial: Denial, at: str, **fields: Any) -> 
 
 def after_fill(scene: Scene, order: Order, quantity: Decimal, at: str) -> None:
     """Do what a fill of `quantity` does to the order's group."""
+    if order.role is Role.CLOSING:
+        _part_filled(scene, order, at)
     if order.group_kind is None:
         return
     if order.role is Role.ENTRY:
@@ -55,6 +57,8 @@ def after_end(scene: Scene, order: Order, at: str) -> None:
         for child in _children(scene, order):
             if child.status not in FINAL:
                 cancel(scene, child, at, GROUPS, reason=f"{order.id} ended")
+    if order.role is Role.CLOSING:
+        _cancel_parts(scene, order, at)
     if order.role is Role.EITHER and order.status in {Status.CANCELED, Status.EXPIRED}:
         for sibling in _open_siblings(scene, order):
             cancel(scene, sibling, at, GROUPS, reason=f"{order.id} ended")
@@ -85,8 +89,10 @@ def _released(scene: Scene, order: Order, at: str, **fields: Any) -> Order:
 
 
 def _only_reduces(scene: Scene, order: Order) -> bool:
-    """Tell whether a held order is an exit: of a bracket, or the second of an OTO that only closes."""
-    if order.role in EXITS:
+    """Tell whether a held order is an exit: of a bracket, or the second of an OTO that only closes; or a
+    part of a close.
+    """
+    if order.role in EXITS or order.role is Role.CLOSING:
         return True
     return order.role is Role.FOLLOWER and order.leaves_quantity <= left_to_take(scene, order)
 
@@ -115,6 +121,34 @@ def _entry_filled(scene: Scene, entry: Order, quantity: Decimal, at: str) -> Non
             size = child.quantity + quantity
             reason = f"Grew to {shortest(size)}"  # and matches from the next quote on, as after its release
             scene.blotter.note(child, at, GROUPS, quantity=size, accepted_at=at, reason=reason)
+
+
+def _part_filled(scene: Scene, order: Order, at: str) -> None:
+    """Send the next part of a close once this one is filled, for what there is left to take."""
+    parts = _waiting_parts(scene, order) if order.status is Status.FILLED else []
+    if not parts:
+        return
+    left = left_to_take(scene, order)
+    if left:
+        scene.arrivals.append(release(scene, parts[0], at, quantity=min(parts[0].quantity, left)))
+    else:
+        cancel(scene, parts[0], at, GROUPS, reason="The position is closed.")  # and with it the others
+
+
+def _cancel_parts(scene: Scene, order: Order, at: str) -> None:
+    for part in _waiting_parts(scene, order):
+        if scene.blotter.now(part).status is Status.HELD:  # the end of another may have ended it
+            cancel(scene, part, at, GROUPS, reason=f"{order.id} ended")
+
+
+def _waiting_parts(scene: Scene, order: Order) -> list[Order]:
+    """Return the parts of the same close that are not sent yet, the next one first."""
+    first = order.parent_id or order.id
+    here = scene.blotter.open_of((order.tenant_id, order.portfolio_id), order.symbol)
+    parts = [
+        one for one in here if (one.parent_id, one.role, one.status) == (first, Role.CLOSING, Status.HELD)
+    ]
+    return sorted((one for one in parts if one.id != order.id), key=lambda one: one.id)
 
 
 def _share_filled(scene: Scene, order: Order, quantity: Decimal, at: str) -> None:

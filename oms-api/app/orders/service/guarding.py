@@ -13,7 +13,7 @@ from app.ledger.service.commands import RecordTrade
 from app.ledger.service.guarding import Guard
 from app.money import ZERO
 from app.orders.queries.book import open_orders_of
-from app.orders.rules.families import exclusive_id
+from app.orders.rules.families import closes_only
 from app.orders.rules.values import WORKING, Order
 from app.risk.queries import renaming
 from app.risk.queries.switches import opening_state, switches_of
@@ -64,23 +64,17 @@ class Guarding(Guard):
         return scope if state.value == portfolio.trading_state else SwitchScope.PORTFOLIO
 
     @override
-    def held_back(self, connection: Connection, portfolio: PortfolioState, work: RecordTrade) -> Decimal:
+    def held_back(
+        self, connection: Connection, portfolio: PortfolioState, work: RecordTrade, held: Decimal
+    ) -> Decimal:
         place = (portfolio.tenant_id, portfolio.id)
-        return held_by(open_orders_of(connection, place, work.symbol), work)
+        return held_by(open_orders_of(connection, place, work.symbol), work, held)
 
 
-def held_by(orders: Iterable[Order], work: RecordTrade) -> Decimal:
-    """Return what the working orders of the trade's symbol, product and side may still fill; of those that
-    exclude each other the largest counts.
+def held_by(orders: Iterable[Order], work: RecordTrade, held: Decimal) -> Decimal:
+    """Return what the working orders of the trade's symbol, product and side may still fill. The exits of the
+    position `held` yield, and do not count; a pair that is no exit is larger than the position by itself.
     """
-    total, largest = ZERO, dict[str, Decimal]()
-    for order in orders:
-        is_here = (order.product, order.side) == (work.product, work.side.value)
-        if not is_here or order.status not in WORKING:
-            continue
-        exclusive = exclusive_id(order)
-        if exclusive is None:
-            total += order.leaves_quantity
-        else:
-            largest[exclusive] = max(largest.get(exclusive, ZERO), order.leaves_quantity)
-    return total + sum(largest.values(), ZERO)
+    here = (one for one in orders if (one.product, one.side) == (work.product, work.side.value))
+    plain = (one for one in here if one.status in WORKING and not closes_only(one, held))
+    return sum((one.leaves_quantity for one in plain), ZERO)

@@ -16,7 +16,7 @@ from app.orders.service.latching import count_execution, latch_of
 from app.orders.service.repeats import same_order_seconds
 from app.orders.service.scene import Scene, shortest
 from app.risk.rules.exposure import book_of, minus, total_of
-from app.risk.rules.judging import judge
+from app.risk.rules.judging import judge, judge_close
 from app.risk.rules.limits import Subject
 from app.risk.rules.values import Candidate, Denial, Limits, RiskInput, SymbolBook, Tradable
 
@@ -26,7 +26,8 @@ def judged(scene: Scene, order: Order, *gone: Order, confirms: bool = False) -> 
 
     The largest quantity that passes in a replacement is the chain's total, what was filled included.
     """
-    denial = judge(risk_input(scene, order, *gone, confirms=confirms))
+    checks = judge_close if order.role is Role.CLOSING else judge
+    denial = checks(risk_input(scene, order, *gone, confirms=confirms))
     if denial is None or denial.largest_passing is None:
         return denial
     return denial._replace(largest_passing=denial.largest_passing + order.filled_quantity)
@@ -127,7 +128,7 @@ def _book(scene: Scene, order: Order, without: set[str], candidate: Candidate) -
     held = scene.position(order)
     mark = mark_of(quote, held)
     rate = rate_to_value_by(scene, (order.tenant_id, order.portfolio_id), order.symbol, held)
-    return book_of(held.quantity, mark, working_of(others), prices_of(quote), candidate, rate)
+    return book_of(held.quantity, mark, working_of(others, held), prices_of(quote), candidate, rate)
 
 
 def _candidate(order: Order) -> Candidate:

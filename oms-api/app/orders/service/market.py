@@ -9,6 +9,7 @@ from app.orders.rules.values import Order, Role, Status
 from app.orders.service.changing import expire
 from app.orders.service.commands import QuoteArrived
 from app.orders.service.groups import left_to_take, release
+from app.orders.service.halts import cancel_halted
 from app.orders.service.scene import Place, Scene
 from app.orders.service.trading import due_at, match
 from app.orders.service.yielding import trimmed
@@ -24,6 +25,7 @@ def quote_arrived(scene: Scene, command: QuoteArrived, places: list[Place]) -> N
         return
     scene.learn(command.tenant_id, quote)
     for place in places:
+        cancel_halted(scene, place, quote.symbol, command.at)
         _release_kept(scene, place, quote, command.at)
         here = scene.blotter.open_of(place, quote.symbol)
         closing = [order for order in here if order.role is Role.CLOSING]

@@ -176,12 +176,12 @@ def send(scene: Scene, order: Order) -> None:
 
 
 def shown(scene: Scene, tenant_id: int, ids: list[str]) -> Done:
-    """Return the orders as they stand now, with the legs of entries."""
+    """Return the orders as they stand now, with the legs of entries and the other parts of closes."""
     orders = []
     for order_id in ids:
         order = scene.blotter.get(tenant_id, order_id)
         legs: list[Order] = []
-        if order.role is Role.ENTRY:
+        if order.role in {Role.ENTRY, Role.CLOSING}:
             legs = scene.blotter.children_of(order)
         orders.append(Shown(order, scene.portfolio(order).name, tuple(sorted(legs, key=_age))))
     return Done(tuple(orders))

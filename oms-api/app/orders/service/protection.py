@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from app.money import product
-from app.orders.rules.families import EXITS, exit_quantity
+from app.orders.rules.families import EXITS, closes_only, exit_quantity
 from app.orders.rules.protection import (
     entry_prices,
     fills_at_once,
+    is_tightened,
     reached_stop,
     unprofitable_target,
     watched_by,
@@ -61,8 +62,10 @@ def pair_denial(scene: Scene, order: Order) -> Denial | None:
 
 def change_denial(scene: Scene, order: Order, successor: Order) -> Denial | None:
     """Return what is wrong with the successor of an exit or of an order that has exits."""
-    if order.role in EXITS:
+    if is_exit_change(scene, order, successor):
         return _exit_change_denial(scene, order, successor)
+    if order.role is Role.CLOSING:
+        return _size_denial(order, successor, _most(scene, order, None))
     entry = scene.blotter.parent_of(order) if order.role is Role.FOLLOWER else None
     if entry is not None and order.status is Status.HELD:
         return follower_denial(scene, entry, successor)
@@ -72,6 +75,17 @@ def change_denial(scene: Scene, order: Order, successor: Order) -> Denial | None
         if denial is not None:
             return _named(denial, leg)
     return None
+
+
+def is_exit_change(scene: Scene, order: Order, successor: Order) -> bool:
+    """Tell whether a change is judged as an exit's: of a leg of a bracket always, of others that only close
+    where a halt lets them be tightened.
+    """
+    if order.role in EXITS:
+        return True
+    is_waiting = order.status is Status.HELD or scene.state(order)[0] is not TradingState.HALTED
+    held = scene.position(order).quantity
+    return not is_waiting and closes_only(order, held) and is_tightened(order, successor)
 
 
 def _leg_denial(scene: Scene, entry: Order, leg: Order, number: int) -> Denial | None:
@@ -107,18 +121,33 @@ def _reached(order: Order, levels: Sequence[Decimal]) -> Denial | None:
 
 def _exit_change_denial(scene: Scene, order: Order, successor: Order) -> Denial | None:
     entry = scene.blotter.parent_of(order)
-    most = _most(scene, order, entry)
-    if successor.quantity > max(most, order.quantity):
-        message = f"An exit takes at most what its entry filled or can still fill: {shortest(most)}."
-        return Denial("REDUCE_ONLY", message, most, successor.quantity, most)
-    is_halted = scene.state(order)[0] is TradingState.HALTED
-    denial = judged(scene, successor, order) if is_halted else None
-    denial = denial or judge_exit(risk_input(scene, successor, order), is_change=True)
+    denial = _size_denial(order, successor, _most(scene, order, entry))
+    if denial is not None:
+        return denial
+    denial = _halt_denial(scene, order, successor) or judge_exit(
+        risk_input(scene, successor, order), is_change=True
+    )
     if denial is not None:
         return denial
     if order.status is Status.HELD:
         return None if entry is None else _side_denial(scene, entry, successor)
     return pair_denial(scene, successor)
+
+
+def _size_denial(order: Order, successor: Order, most: Decimal) -> Denial | None:
+    if successor.quantity <= max(most, order.quantity):
+        return None
+    message = f"An exit takes at most what its entry filled or can still fill: {shortest(most)}."
+    if order.role is Role.CLOSING:
+        message = f"A close takes at most what is held: {shortest(most)}."
+    return Denial("REDUCE_ONLY", message, most, successor.quantity, most)
+
+
+def _halt_denial(scene: Scene, order: Order, successor: Order) -> Denial | None:
+    """Return the denial of a change that a halt forbids: of an exit all but what tightens it."""
+    if scene.state(order)[0] is not TradingState.HALTED or is_tightened(order, successor):
+        return None
+    return judged(scene, successor, order)
 
 
 def _most(scene: Scene, order: Order, entry: Order | None) -> Decimal:

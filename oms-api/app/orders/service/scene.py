@@ -219,6 +219,12 @@ class Scene:
         own = TradingState(portfolio.trading_state)  # a portfolio that was renamed keeps what was said of it
         return (own, SwitchScope.PORTFOLIO) if strictest(state, own) is not state else (state, scope)
 
+    def is_any_halted(self, place: Place) -> bool:
+        """Tell whether a kill switch of the portfolio, or any other of its tenant, says HALTED."""
+        if self.books.portfolio(*place).trading_state == TradingState.HALTED:
+            return True
+        return TradingState.HALTED in self._switches.get(place[0], ALL_ACTIVE).states.values()
+
     def was_asked(self, order: Order, request_key: str) -> bool:
         """Tell whether something was done to the order under that idempotency key."""
         return queries.request_of(self.connection, order.tenant_id, order.id, request_key)

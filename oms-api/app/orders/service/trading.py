@@ -15,7 +15,7 @@ from app.orders.queries import book as queries
 from app.orders.rules.families import EXITS, exclusive_id
 from app.orders.rules.values import FINAL, WORKING, Order, Status
 from app.orders.service.filling import book_fill
-from app.orders.service.groups import end
+from app.orders.service.groups import end, left_to_take
 from app.orders.service.judging import note_execution
 from app.orders.service.scene import Scene
 from app.orders.service.yielding import trimmed
@@ -96,6 +96,7 @@ def as_broker_order(scene: Scene, order: Order) -> BrokerOrder:
         lot=instrument.lot_size,
         group=exclusive_id(order),
         parent_id=order.parent_id if order.role in EXITS else None,
+        reduces=order.leaves_quantity <= left_to_take(scene, order),
     )
 
 

@@ -1,11 +1,16 @@
 """Exits and closes of one position: together they never take more off than there is."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 
-from app.orders.rules.families import EXITS, cuts, yielders
-from app.orders.rules.values import FINAL, WORKING, Order, Status
+from app.ledger.rules.chain import TradeRow
+from app.orders.rules.families import EXITS, SHARING, Reduction, closes_only, cuts, reduction_of
+from app.orders.rules.values import FINAL, WORKING, Order, Role, Status
 from app.orders.service.groups import GROUPS, cancel, left_to_take
+from app.orders.service.judging import limits_of
 from app.orders.service.scene import Scene, shortest
+from app.risk.rules.checks.short_selling import can_go_short
+from app.risk.rules.values import TradingState
 
 
 def trimmed(scene: Scene, known: Order, at: str) -> Order:
@@ -21,22 +26,60 @@ def trimmed(scene: Scene, known: Order, at: str) -> Order:
     return _cut(scene, order, left, at)
 
 
-def yield_to(scene: Scene, order: Order, at: str) -> None:
-    """Cut what takes the position off too to what a fill of the order left of it: exits after a close, a
-    close that rests after an exit. What has nothing left to take is cancelled.
+def yield_to(scene: Scene, row: TradeRow, at: str, order: Order | None = None) -> None:
+    """Cut the other orders that take a position off to what a row of the ledger left of it: exits after any
+    trade that reduces it, closes that rest after an exit. `order` is the one that filled,
+    None where the trade was reported or reversed. What has nothing left to take is cancelled.
     """
-    left = left_to_take(scene, order)
-    here = yielders(order, scene.blotter.open_of((order.tenant_id, order.portfolio_id), order.symbol))
-    for known, keeps in cuts(_last_needed_first(scene, here), left):
+    reduction = reduction_of(Decimal(row.position_quantity), Decimal(row.quantity_delta))
+    if reduction is None:
+        return
+    here = [
+        one
+        for one in scene.blotter.open_of((row.tenant_id, row.portfolio_id), row.symbol)
+        if (one.side, one.product) == (reduction.side, row.product)
+    ]
+    cause = row.trade_id if order is None else order.id
+    exits = [one for one in here if _is_exit(one, reduction, order)]
+    _cut_all(scene, exits, reduction.left, at, cause)
+    _cut_all(scene, _others(scene, reduction, here, order), reduction.left, at, cause)
+    for kept in [one for one in exits if one.status is Status.HELD] if not reduction.left else []:
+        _cancel_held(scene, kept, at, cause)
+
+
+def _is_exit(one: Order, reduction: Reduction, order: Order | None) -> bool:
+    """Tell whether one of the orders yields as an exit: to a close every pair does, whatever its size."""
+    held = reduction.previous if one.side == "SELL" else -reduction.previous
+    is_close = order is not None and order.role is Role.CLOSING
+    return closes_only(one, held) or (is_close and one.role in SHARING)
+
+
+def _others(scene: Scene, reduction: Reduction, here: list[Order], order: Order | None) -> list[Order]:
+    """Return what gives way to an exit: closes that rest, and the orders that may not go through zero. To
+    others a close gives way once it is about to fill: see `trimmed`.
+    """
+    if order is None or order.role is Role.CLOSING or not _is_exit(order, reduction, order):
+        return []
+    others = [one for one in here if not _is_exit(one, reduction, order)]
+    return [one for one in others if one.role is Role.CLOSING or not _can_open(scene, one)]
+
+
+def _can_open(scene: Scene, order: Order) -> bool:
+    """Tell whether an order may go through zero: it was let in by what exits, which yield, did not hold."""
+    if scene.state(order)[0] is not TradingState.ACTIVE:
+        return False
+    return order.side == "BUY" or can_go_short(limits_of(scene, order), order.product)
+
+
+def _cut_all(scene: Scene, orders: list[Order], left: Decimal, at: str, cause: str) -> None:
+    for known, keeps in cuts(_last_needed_first(scene, orders), left):
         one = scene.blotter.now(known)  # the end of another may have ended it
         if one.status in FINAL:
             continue
         if keeps:
             _cut(scene, one, keeps, at)
         else:
-            _end(scene, one, order, at)
-    for kept in [one for one in here if one.status is Status.HELD] if not left else []:
-        _end_kept(scene, kept, order, at)
+            _cancel(scene, one, at, cause)
 
 
 def _cut(scene: Scene, order: Order, keeps: Decimal, at: str) -> Order:
@@ -44,24 +87,26 @@ def _cut(scene: Scene, order: Order, keeps: Decimal, at: str) -> Order:
     return scene.blotter.note(order, at, GROUPS, quantity=size, reason=f"Cut to {shortest(size)}")
 
 
-def _last_needed_first(scene: Scene, orders: list[Order]) -> list[Order]:
+def _last_needed_first(scene: Scene, orders: Sequence[Order]) -> list[Order]:
     """Return those at the market, first those whose entries are over, oldest first."""
     working = [one for one in orders if one.status in WORKING]
     return sorted(working, key=lambda one: (_open_entry(scene, one) is not None, one.group_id or "", one.id))
 
 
-def _end(scene: Scene, order: Order, other: Order, at: str) -> None:
+def _cancel(scene: Scene, order: Order, at: str, cause: str) -> None:
     entry = _open_entry(scene, order)
     if entry is not None:  # it would go on without its exits
-        cancel(scene, entry, at, GROUPS, reason=f"{other.id} closed the position")
-    cancel(scene, order, at, GROUPS, reason=f"{other.id} filled")
+        cancel(scene, entry, at, GROUPS, reason=f"{cause} closed the position")
+    order = scene.blotter.now(order)
+    if order.status not in FINAL:
+        cancel(scene, order, at, GROUPS, reason=f"{cause} closed the position")
 
 
-def _end_kept(scene: Scene, order: Order, other: Order, at: str) -> None:
+def _cancel_held(scene: Scene, order: Order, at: str, cause: str) -> None:
     """End an exit that a kill switch keeps back, where its entry has filled: it would be let go one day."""
     entry = scene.blotter.parent_of(order)
     if order.role in EXITS and entry is not None and entry.filled_quantity:
-        _end(scene, scene.blotter.now(order), other, at)
+        _cancel(scene, scene.blotter.now(order), at, cause)
 
 
 def _open_entry(scene: Scene, order: Order) -> Order | None:

@@ -116,22 +116,22 @@ def has_room(connection: Connection, tenant_id: int, change: SwitchChange, most:
 
 
 def lock_portfolios_of(
-    connection: Connection, tenant_id: int, only: int | None = None
+    connection: Connection, tenant_id: int, only: int | None = None, *, skips_locked: bool = False
 ) -> list[tuple[int, str, str]]:
     """Return id, name key and trading state of the tenant's portfolios, or of one, locked in the order of
-    their ids; nobody waits for a lock that is held for long.
+    their ids; nobody waits for a lock that is held for long. Those that are locked may be skipped instead.
 
     After it, no transaction that began before is still under way with them. The tenant's own row comes first:
     who makes a portfolio holds a share of it by the foreign key, so this waits for those too.
     """
     wait_briefly(connection)
-    if only is None:
+    if only is None and not skips_locked:
         connection.execute(select(Tenant.id).where(Tenant.id == tenant_id).with_for_update())
     columns = (Portfolio.id, Portfolio.name_key, Portfolio.trading_state)
     statement = select(*columns).where(Portfolio.tenant_id == tenant_id)
     if only is not None:
         statement = statement.where(Portfolio.id == only)
-    locked = connection.execute(statement.order_by(Portfolio.id).with_for_update())
+    locked = connection.execute(statement.order_by(Portfolio.id).with_for_update(skip_locked=skips_locked))
     return [(row[0], row[1], row[2]) for row in locked]
 
 

@@ -10,6 +10,8 @@ NO_PRICES = Prices()
 _TWO = Decimal(2)
 _UNTRIGGERED = frozenset({"STOP", "STOP_LIMIT", "TRAILING_STOP"})
 
+_Valued = tuple[WorkingOrder, Decimal]  # an order and its value
+
 
 def reference(prices: Prices) -> Decimal | None:
     """Return the price that orders are held against: mid, else last."""
@@ -65,11 +67,11 @@ def is_waiting(order: Candidate | WorkingOrder) -> bool:
 
 def reducible(book: SymbolBook, side: str) -> Decimal:
     """Return how much an order of that side may trade and only make the position smaller, in units: the
-    position less what other orders of that side hold.
+    position less what other orders of that side hold. Exits hold nothing, for they yield.
     """
     if side == "BUY":
-        return max(-book.position - book.buy_quantity, ZERO)
-    return max(book.position - book.sell_quantity, ZERO)
+        return max(-book.position - (book.buy_quantity - book.buy_exits), ZERO)
+    return max(book.position - (book.sell_quantity - book.sell_exits), ZERO)
 
 
 def book_of(
@@ -90,8 +92,8 @@ def book_of(
     exclusive = order.exclusive_id if order else None
     valued = [(one, value_of(one.leaves, _price_or(mark, one, prices), rate)) for one in working]
     counted = _counted_once([pair for pair in valued if not exclusive or pair[0].exclusive_id != exclusive])
-    buys = [pair for pair in counted if pair[0].side == "BUY"]
-    sells = [pair for pair in counted if pair[0].side != "BUY"]
+    buys = _with_exits([pair for pair in counted if pair[0].side == "BUY"], -position, order)
+    sells = _with_exits([pair for pair in counted if pair[0].side != "BUY"], position, order)
     group = order.group_id if order else None
     return SymbolBook(
         position,
@@ -103,6 +105,8 @@ def book_of(
         min(_resting(working, "SELL", group), default=None),
         max(_resting(working, "BUY", group), default=None),
         rate,
+        _exits_in(buys),
+        _exits_in(sells),
     )
 
 
@@ -200,6 +204,29 @@ def _counted_once(valued: Sequence[tuple[WorkingOrder, Decimal]]) -> list[tuple[
         elif value > counted[largest[key]][1]:
             counted[largest[key]] = pair
     return counted
+
+
+def _with_exits(valued: Sequence[_Valued], held: Decimal, order: Candidate | None) -> list[_Valued]:
+    """Return the orders of one side, the exits last and only as far as the others, the judged order among
+    them, leave something of the position to take off; `held` is positive where that side reduces it.
+    """
+    found = [pair for pair in valued if not pair[0].is_exit]
+    if len(found) == len(valued):
+        return found
+    side = valued[0][0].side
+    room = held - sum((one.leaves for one, _ in found), ZERO)
+    if order is not None and order.side == side:
+        room -= order.quantity
+    for one, value in valued:
+        leaves = min(one.leaves, max(room, ZERO)) if one.is_exit else ZERO
+        if leaves:
+            found.append((one._replace(leaves=leaves), share(value, leaves, one.leaves)))
+            room -= leaves
+    return found
+
+
+def _exits_in(valued: Sequence[_Valued]) -> Decimal:
+    return sum((one.leaves for one, _ in valued if one.is_exit), ZERO)
 
 
 def _sums(valued: Sequence[tuple[WorkingOrder, Decimal]]) -> tuple[Decimal, Decimal]:

@@ -44,6 +44,9 @@ _FUNCTIONS = tuple(check for _, check in CHECKS)
 # An exit only reduces: it is judged by these alone, with its entry's ticket or where it is changed.
 EXIT_CHECKS = ("permission", "instrument", "increments", "price_range", "open_orders")
 EXIT_CHANGE_CHECKS = ("permission", "instrument", "increments", "price_range", "price_collar", "trail")
+# A close only reduces as well; what may be traded, when, and against whom holds for it too.
+CLOSE_CHECKS = ("kill_switch", "permission", "instrument", "increments", "session", "self_match")
+_CLOSE = tuple(check for name, check in CHECKS if name in CLOSE_CHECKS)
 _EXIT = tuple(check for name, check in CHECKS if name in EXIT_CHECKS)
 _EXIT_CHANGE = tuple(check for name, check in CHECKS if name in EXIT_CHANGE_CHECKS)
 _MOST = Decimal(10) ** 12  # units; beyond it a headroom has no end
@@ -78,6 +81,12 @@ def judge(risk: RiskInput) -> Denial | None:
 def judge_exit(risk: RiskInput, *, is_change: bool = False) -> Denial | None:
     """Return the first denial of an exit: no limit of size, value, exposure or loss stops what reduces."""
     return _first_denial(risk, risk.order.quantity, _EXIT_CHANGE if is_change else _EXIT)
+
+
+def judge_close(risk: RiskInput) -> Denial | None:
+    """Return the first denial of an order that closes a position: no limit of opening orders stops it."""
+    denial = _first_denial(risk, risk.order.quantity, _CLOSE)
+    return denial and denial._replace(largest_passing=_largest(risk, _CLOSE, risk.order.quantity))
 
 
 def largest_passing(risk: RiskInput) -> Decimal:

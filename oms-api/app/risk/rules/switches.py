@@ -15,6 +15,14 @@ class SwitchScope(StrEnum):
     STRATEGY = "strategy"
 
 
+class ExitPolicy(StrEnum):
+    """What a halt does beyond cancelling what opens or increases a position."""
+
+    KEEP = "keep"  # exits stay at the market
+    CANCEL = "cancel"  # exits are cancelled too
+    FLATTEN = "flatten"  # everything is cancelled, and positions are closed at market
+
+
 _STRICTNESS = {state: place for place, state in enumerate(TradingState)}
 
 

@@ -66,6 +66,7 @@ class WorkingOrder(NamedTuple):
     is_triggered: bool = False
     group_id: str | None = None
     exclusive_id: str | None = None
+    is_exit: bool = False  # it only takes the position off, and yields to any other order that does
 
 
 class Prices(NamedTuple):
@@ -90,9 +91,11 @@ class SymbolBook(NamedTuple):
     """A portfolio's position in one symbol and product with the orders that work in it: see
     `exposure.book_of`.
 
-    Values are leaves × price. `shorting_value` is the part of the sells beyond the position. `lowest_offer`
-    and `highest_bid` are limits that rest outside the judged order's group. Prices are in the instrument's
-    currency, and where that is not the portfolio's, `rate` converts what they make of quantities.
+    Exits count as far as the other orders of their side leave something of the position to them:
+    `buy_exits` and `sell_exits` are what they have of the quantities. Values are leaves × price.
+    `shorting_value` is the part of the sells beyond the position. `lowest_offer` and `highest_bid` are limits
+    that rest outside the judged order's group. Prices are in the instrument's currency, and where that is not
+    the portfolio's, `rate` converts what they make of quantities.
     """
 
     position: Decimal = ZERO
@@ -106,6 +109,8 @@ class SymbolBook(NamedTuple):
     lowest_offer: Decimal | None = None
     highest_bid: Decimal | None = None
     rate: Decimal | None = None
+    buy_exits: Decimal = ZERO
+    sell_exits: Decimal = ZERO
 
 
 class Totals(NamedTuple):

@@ -1,7 +1,8 @@
 """The board of kill switches: turned at once, settled, and then answered."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -11,95 +12,134 @@ from sqlalchemy.exc import IntegrityError
 from app.audit.service import AuditEntry, record
 from app.clock import monotonic_seconds
 from app.database.changes import Changes
-from app.errors import NotPlaced
+from app.errors import NotPlaced, OmsError
 from app.ledger.service.desk import Asking
-from app.risk.queries.switches import SwitchChange, portfolios_of
-from app.risk.rules.switches import SwitchScope
+from app.risk.queries.switches import SwitchChange, portfolios_of, stands
+from app.risk.rules.switches import ExitPolicy, SwitchScope
 from app.risk.rules.values import TradingState
 from app.risk.service.controls import Controls
 from app.risk.service.switching import Turned, settle, turn
 
-ANSWER_SECONDS = 1.0  # so long portfolios that somebody holds are tried before the answer
-RETRY_SECONDS = 1.0
-MOST_RETRIES = 600
+ANSWER_SECONDS = 0.9  # of the second within which a turn is answered
+PROBE_SECONDS = 0.5  # so long after its start portfolios that somebody holds are tried
+LEAST_SECONDS = 0.2  # so long it waits for cancels at least
+FLATTEN_SECONDS = 5.0  # it waits for the cancels before it closes
+RETRY_SECONDS = 0.25
+MOST_RETRIES = 2400
 
 Place = tuple[int, str]  # id and name of a portfolio
 T = TypeVar("T")
+_LOG = logging.getLogger(__name__)
 
 
-class Flatten(Protocol):
-    """Cancel all orders of a scope, wait for the confirmations, and close its positions at market."""
+class Stop(NamedTuple):
+    """What becomes of the orders and positions of a switch's scope."""
 
-    async def __call__(self, asking: Asking, scope: SwitchScope, key: str) -> dict[str, Any]:
-        """Return the proof: what was cancelled, what was closed, what is left."""
+    scope: SwitchScope
+    key: str
+    exits: ExitPolicy
+
+
+class Effect(NamedTuple):
+    """What became of orders: the ids of those cancelled, the names of portfolios whose orders are not yet
+    cancelled, and the proof of a flatten (what was cancelled, what was closed, what is left).
+    """
+
+    canceled: list[str]
+    unsettled: list[str]
+    flattened: dict[str, Any] | None
+
+
+NO_EFFECT = Effect([], [], None)
+
+
+class StopOrders(Protocol):
+    """Cancel the orders of a scope, and close its positions where it is to be flattened."""
+
+    async def __call__(
+        self, asking: Asking, stop: Stop, held: Collection[str], only: Collection[str] | None, seconds: float
+    ) -> Effect:
+        """Return what was done within `seconds`, but not to portfolios that somebody holds; to `only` those
+        named.
+        """
         ...
 
 
 class Stopped(NamedTuple):
     """What became of a turn: how many portfolios obey it for certain, the names of those that another session
-    holds so long that nobody can trade in them, and what was flattened.
+    holds so long that nobody can trade in them or whose orders are not yet cancelled, and what was cancelled
+    and flattened.
     """
 
     turned: Turned
     settled: int
     unsettled: list[str]
+    canceled: list[str]
     flattened: dict[str, Any] | None
 
 
 @dataclass(slots=True)
 class SwitchBoard:
-    """One for each process. `flatten` is given by whoever keeps the orders."""
+    """One for each process. `stop_orders` is given by whoever keeps the orders."""
 
     changes: Changes
     controls: Controls
-    flatten: Flatten | None = None
+    stop_orders: StopOrders | None = None
     _retries: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def turn(
-        self, asking: Asking, change: SwitchChange, entry: AuditEntry, *, flattens: bool = False
+        self, asking: Asking, change: SwitchChange, entry: AuditEntry, exits: ExitPolicy | None = None
     ) -> Stopped:
-        """Turn a switch and return when nothing that began before is under way.
+        """Turn a switch and return when nothing that began before is under way. With `exits` cancel what it
+        forbids.
 
-        It acts even while some portfolio is locked by somebody else.
+        It acts, and answers within a second, even while some portfolio is locked by somebody else: what is
+        unsettled then is settled as soon as it is free.
         """
-        tenant_id = asking.caller.tenant_id
-        turned, settled, held = await self._turn(tenant_id, change, entry)
+        tenant_id, started = asking.caller.tenant_id, monotonic_seconds()
+        turned, settled, held = await self._turn(tenant_id, change, entry, started + PROBE_SECONDS)
         self.controls.forget(tenant_id)
-        if held:
-            retry = asyncio.create_task(self._retry(tenant_id, held))
+        names, effect = [name for _, name in held], NO_EFFECT
+        stop = Stop(change.scope, change.key, exits) if exits and _is_to_stop(turned) else None
+        if stop and self.stop_orders:
+            left = max(ANSWER_SECONDS - (monotonic_seconds() - started), LEAST_SECONDS)
+            seconds = FLATTEN_SECONDS if stop.exits is ExitPolicy.FLATTEN else left
+            effect = await self.stop_orders(asking, stop, names, None, seconds)
+        unsettled = sorted({*names, *effect.unsettled})
+        if unsettled:
+            retry = asyncio.create_task(self._retry(asking, turned.change, held, stop, unsettled))
             self._retries.add(retry)
             retry.add_done_callback(self._retries.discard)
-        proof = None
-        if flattens and self.flatten and _is_to_flatten(turned):
-            proof = await self.flatten(asking, change.scope, change.key)
-        return Stopped(turned, settled, [name for _, name in held], proof)
+        return Stopped(turned, settled, unsettled, effect.canceled, effect.flattened)
 
     async def _turn(
-        self, tenant_id: int, change: SwitchChange, entry: AuditEntry
+        self, tenant_id: int, change: SwitchChange, entry: AuditEntry, deadline: float
     ) -> tuple[Turned, int, list[Place]]:
-        """Turn and settle in one transaction; where somebody holds a portfolio, turn first and settle each by
-        itself.
+        """Turn and settle in one transaction; where somebody holds a portfolio, turn first, settle those that
+        are free, and try the others one by one.
         """
 
         def at_once(connection: Connection) -> tuple[Turned, int]:
             turned = turn(connection, tenant_id, change)
             settled = settle(connection, tenant_id)
             record(connection, [] if turned.replayed else [entry])
-            return turned, settled
+            return turned, len(settled)
 
         def first(connection: Connection) -> Turned:
             turned = turn(connection, tenant_id, change)
             record(connection, [] if turned.replayed else [entry])
             return turned
 
+        def free(connection: Connection) -> tuple[list[Place], set[int]]:
+            return portfolios_of(connection, tenant_id), settle(connection, tenant_id, skips_locked=True)
+
         try:
             return *await self._told_again(at_once, tenant_id), []
         except NotPlaced:
             turned = await self._told_again(first, tenant_id)
-            portfolios = await self.changes.run(
-                lambda connection: portfolios_of(connection, tenant_id), tenant_id
-            )
-            held = await self._one_by_one(tenant_id, portfolios)
+            portfolios, settled = await self.changes.run(free, tenant_id)
+            locked = [place for place in portfolios if place[0] not in settled]
+            held = await self._one_by_one(tenant_id, locked, deadline)
             if not held:
                 await self._is_settled(tenant_id)  # one that was being made was not among them
             return turned, len(portfolios) - len(held), held
@@ -110,9 +150,8 @@ class SwitchBoard:
         except IntegrityError:  # another process bound the key meanwhile: now it can be told
             return await self.changes.run(write, tenant_id)
 
-    async def _one_by_one(self, tenant_id: int, portfolios: Sequence[Place]) -> list[Place]:
+    async def _one_by_one(self, tenant_id: int, portfolios: Sequence[Place], deadline: float) -> list[Place]:
         """Return those that could not be settled."""
-        deadline = monotonic_seconds() + ANSWER_SECONDS
         held: list[Place] = []
         for place in portfolios:
             is_late = bool(held) and monotonic_seconds() > deadline
@@ -127,17 +166,48 @@ class SwitchBoard:
             return False
         return True
 
-    async def _retry(self, tenant_id: int, held: Sequence[Place]) -> None:
-        """Settle what somebody held, as soon as they let go, and what was being made meanwhile."""
+    async def _retry(
+        self,
+        asking: Asking,
+        change: SwitchChange,
+        held: Sequence[Place],
+        stop: Stop | None,
+        unsettled: list[str],
+    ) -> None:
+        """Settle what somebody held, as soon as they let go, and what was being made meanwhile; and cancel
+        there what is to be cancelled, while the turn is the newest of its switch.
+        """
         for _ in range(MOST_RETRIES):
-            held = await self._one_by_one(tenant_id, held)
-            if not held and await self._is_settled(tenant_id):
-                return
             await asyncio.sleep(RETRY_SECONDS)
+            try:
+                held, unsettled = await self._settle_again(asking, change, held, stop, unsettled)
+                if not unsettled and await self._is_settled(asking.caller.tenant_id):
+                    return
+            except OmsError as refusal:
+                _LOG.warning("the kill switch is not settled yet: %s", refusal.detail)
+
+    async def _settle_again(
+        self,
+        asking: Asking,
+        change: SwitchChange,
+        held: Sequence[Place],
+        stop: Stop | None,
+        unsettled: list[str],
+    ) -> tuple[list[Place], list[str]]:
+        """Return the portfolios that are still held, and the names of all that are not settled."""
+        still = await self._one_by_one(asking.caller.tenant_id, held, monotonic_seconds())
+        names = [name for _, name in still]
+        if not stop or not self.stop_orders or not await self._stands(asking.caller.tenant_id, change):
+            return still, names
+        effect = await self.stop_orders(asking, stop, names, unsettled, FLATTEN_SECONDS)
+        return still, sorted({*names, *effect.unsettled})
+
+    async def _stands(self, tenant_id: int, change: SwitchChange) -> bool:
+        return await self.changes.run(lambda connection: stands(connection, tenant_id, change), tenant_id)
 
 
-def _is_to_flatten(turned: Turned) -> bool:
-    """Tell whether to flatten: asked again under its key too, for the first time may have ended half-way, but
-    not once positions may have been opened on purpose.
+def _is_to_stop(turned: Turned) -> bool:
+    """Tell whether to cancel and flatten: asked again under its key too, for the first time may have ended
+    half-way, but not once positions may have been opened on purpose.
     """
     return not turned.replayed or (turned.stands and turned.change.state is not TradingState.ACTIVE)

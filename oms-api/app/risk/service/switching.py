@@ -55,16 +55,19 @@ def _require_room(connection: Connection, tenant_id: int, change: SwitchChange) 
         raise TooManySet(f"At most {MOST_SWITCHES:,} kill switches may be turned: halt all, or a known one.")
 
 
-def settle(connection: Connection, tenant_id: int, only: int | None = None) -> int:
-    """Write what the switches say into the tenant's portfolios, or into one, and return how many they are.
+def settle(
+    connection: Connection, tenant_id: int, only: int | None = None, *, skips_locked: bool = False
+) -> set[int]:
+    """Write what the switches say into the tenant's portfolios, or into one, or into those that nobody holds;
+    return their ids.
 
     Taking their locks in order waits for every batch that began before the turn: after the commit nothing of
     these is under way, in any process.
     """
-    portfolios = queries.lock_portfolios_of(connection, tenant_id, only)
+    portfolios = queries.lock_portfolios_of(connection, tenant_id, only, skips_locked=skips_locked)
     switches = queries.switches_of(connection, [tenant_id])[tenant_id]
     write(connection, *queries.trading_states(tenant_id, portfolios, switches))
-    return len(portfolios)
+    return {portfolio_id for portfolio_id, _, _ in portfolios}
 
 
 def _event(tenant_id: int, change: SwitchChange) -> Write:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.orders.rules.families import cuts, yielders
+from app.orders.rules.families import closes_only, cuts, opening_orders, part_size, reduction_of, yielders
 from app.orders.rules.making import Family, Home, new_order
-from app.orders.rules.values import GroupKind, OrderType, Role, Ticket
+from app.orders.rules.values import GroupKind, OrderType, Role, Status, Ticket
 
 HOME = Home(1, 1, "key", None, "2026-11-20T12:00:00.000000Z")
 
@@ -74,3 +74,68 @@ def test_nobody_yields_on_the_other_side_in_another_product_or_to_themselves():
     close = order("a", 5, Role.CLOSING)
     others = [order("b", 5, side="BUY"), order("c", 5, product="MIS"), order("a", 5)]
     assert yielders(close, others) == []
+
+
+@pytest.mark.parametrize(
+    ("role", "side", "quantity", "held", "is_exit"),
+    [
+        (Role.STOP_LOSS, "SELL", 20, 10, True),
+        (Role.EITHER, "SELL", 10, 10, True),
+        (Role.EITHER, "SELL", 11, 10, False),
+        (Role.FOLLOWER, "BUY", 10, -10, True),
+        (Role.FOLLOWER, "BUY", 10, 10, False),
+        (Role.ENTRY, "SELL", 1, 10, False),
+        (None, "SELL", 1, 10, False),
+    ],
+)
+def test_what_only_closes(role, side, quantity, held, is_exit):
+    assert closes_only(order("a", quantity, role, side=side), Decimal(held)) is is_exit
+
+
+@pytest.mark.parametrize(
+    ("quantity", "delta", "found"),
+    [
+        (6, -4, ("SELL", 10, 6)),
+        (-5, -15, ("SELL", 10, 0)),
+        (-6, 4, ("BUY", 10, 6)),
+        (0, 10, ("BUY", 10, 0)),
+        (10, 4, None),
+        (4, 4, None),
+        (-4, -4, None),
+        (0, 0, None),
+    ],
+)
+def test_what_a_trade_took_off(quantity, delta, found):
+    assert reduction_of(Decimal(quantity), Decimal(delta)) == found
+
+
+def test_a_halt_ends_what_could_open_or_increase():
+    working = [
+        order("more", 1, None, side="BUY"),
+        order("exit", 10, Role.STOP_LOSS),
+        order("close", 10, Role.CLOSING),
+        order("pair", 10, Role.EITHER, group="P"),
+        order("reduces", 6, None),
+        order("beyond", 5, None),
+        order("rest", 4, None),
+        order("held", 4, Role.FOLLOWER, side="BUY")._replace(status=Status.HELD),
+    ]
+    assert [one.id for one in opening_orders(working, Decimal(10))] == ["more", "beyond"]
+    assert [one.id for one in opening_orders(working, Decimal(-1))] == ["pair", "reduces", "beyond", "rest"]
+
+
+@pytest.mark.parametrize(
+    ("quantity", "most", "lot", "size"),
+    [
+        (25, None, 1, 25),
+        (10, 10, 1, 10),
+        (25, 10, 1, 10),
+        (235, 100, 75, 75),
+        (235, 10, 75, 75),
+        (50, 10, 75, 50),
+        (1_000, 1, 1, 10),
+    ],
+)
+def test_a_close_is_sent_in_parts_of(quantity, most, lot, size):
+    given = None if most is None else Decimal(most)
+    assert part_size(Decimal(quantity), given, Decimal(lot)) == size

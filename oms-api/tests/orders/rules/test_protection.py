@@ -8,6 +8,7 @@ from app.orders.rules.making import Home, new_order
 from app.orders.rules.protection import (
     entry_prices,
     fills_at_once,
+    is_tightened,
     on_tick,
     reached_stop,
     unprofitable_target,
@@ -82,3 +83,42 @@ def test_a_target_without_profit_is_found():
 def test_a_price_off_the_tick_is_rounded_away_from_the_market(terms, rounded):
     expected = {name: Decimal(value) for name, value in rounded.items()}
     assert on_tick(order(**terms), Decimal("0.05")) == expected
+
+
+@pytest.mark.parametrize(
+    ("side", "before", "after", "is_so"),
+    [
+        ("SELL", {"stop_price": "90"}, {"stop_price": "95"}, True),
+        ("SELL", {"stop_price": "90"}, {"stop_price": "89"}, False),
+        ("BUY", {"stop_price": "110"}, {"stop_price": "105"}, True),
+        ("BUY", {"stop_price": "110"}, {"stop_price": "111"}, False),
+        ("SELL", {"limit_price": "120"}, {"limit_price": "115"}, True),
+        ("SELL", {"limit_price": "120"}, {"limit_price": "121"}, False),
+        ("BUY", {"limit_price": "80"}, {"limit_price": "85"}, True),
+        ("SELL", {"stop_price": "90"}, {"stop_price": "90", "quantity": "9"}, True),
+        ("SELL", {"stop_price": "90"}, {"stop_price": "95", "quantity": "11"}, False),
+        ("SELL", {"stop_price": "90", "limit_price": "89"}, {"stop_price": "95", "limit_price": "94"}, True),
+        ("SELL", {"stop_price": "90", "limit_price": "89"}, {"stop_price": "95", "limit_price": "88"}, False),
+        ("SELL", {"trail_amount": "5"}, {"trail_amount": "4"}, True),
+        ("SELL", {"trail_amount": "5"}, {"trail_amount": "6"}, False),
+        ("SELL", {"trail_percent": "5"}, {"trail_percent": "4"}, True),
+        ("SELL", {"trail_percent": "5"}, {"trail_amount": "1"}, False),
+        ("SELL", {"trail_percent": "5", "level": "95"}, {"trail_amount": "1", "level": "99"}, True),
+        ("BUY", {"trail_percent": "5", "level": "105"}, {"trail_amount": "6", "level": "106"}, False),
+    ],
+)
+def test_what_is_tightened(side, before, after, is_so):
+    previous, current = (_exit(side, dict(terms)) for terms in (before, after))
+    assert is_tightened(previous, current) is is_so
+
+
+def test_another_end_is_not_tightened():
+    stop = _exit("SELL", {"stop_price": "90"})
+    assert not is_tightened(stop, stop._replace(ends_at="2026-11-21T00:00:00.000000Z"))
+
+
+def _exit(side, terms):
+    level, quantity = terms.pop("level", None), Decimal(terms.pop("quantity", "10"))
+    kind = {"stop_price": "STOP", "limit_price": "LIMIT"}.get(next(iter(terms)), "TRAILING_STOP")
+    made = order(side=side, type="STOP_LIMIT" if len(terms) > 1 else kind, time_in_force="GTC", **terms)
+    return made._replace(quantity=quantity, trail_level=None if level is None else Decimal(level))

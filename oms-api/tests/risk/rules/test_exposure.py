@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +12,7 @@ from app.risk.rules.exposure import (
     minus,
     plus,
     price_of,
+    reducible,
     reference,
     total_of,
     totals_of,
@@ -119,3 +121,24 @@ def test_a_book_at_a_rate_is_worth_so_many_times_as_much(position, orders, rate)
     local = book_of(Decimal(position), Decimal(100), orders, QUOTED, rate=Decimal(rate))
     assert total_of(local) == converted(total_of(own), Decimal(rate))
     assert (local.buy_quantity, local.lowest_offer) == (own.buy_quantity, own.lowest_offer)
+
+
+@pytest.mark.parametrize(
+    ("position", "side", "judged", "expected"),
+    [
+        (10, "SELL", None, (10, 7, 0, 7)),  # 3 by the plain order; 7 of 10 are left to the exit
+        (10, "SELL", order(side="SELL", quantity="2"), (8, 5, 0, 7)),
+        (10, "SELL", order(side="BUY", quantity="2"), (10, 7, 0, 7)),
+        (10, "SELL", order(side="SELL", quantity="20"), (3, 0, 0, 7)),
+        (2, "SELL", None, (3, 0, 100, 0)),
+        (-10, "BUY", None, (10, 7, 0, 7)),
+    ],
+)
+def test_exits_count_as_far_as_others_leave_something_to_them(position, side, judged, expected):
+    orders = [working(side, "10", "100", is_exit=True), working(side, "3", "100")]
+    book = book_of(Decimal(position), Decimal(100), orders, QUOTED, judged)
+    quantity, exits = (
+        (book.sell_quantity, book.sell_exits) if side == "SELL" else (book.buy_quantity, book.buy_exits)
+    )
+    assert (quantity, exits, book.shorting_value, reducible(book, side)) == expected
+    assert (book.sell_value if side == "SELL" else book.buy_value) == quantity * 100

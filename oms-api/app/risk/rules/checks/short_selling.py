@@ -3,15 +3,20 @@
 from decimal import Decimal
 
 from app.risk.rules.exposure import reducible
-from app.risk.rules.values import Denial, RiskInput
+from app.risk.rules.values import Denial, Limits, RiskInput
 from app.risk.rules.words import told
 
 _NEVER_SHORT = "CNC"  # delivery: what is sold is delivered from the holding
 
 
+def can_go_short(limits: Limits, product: str) -> bool:
+    """Tell whether more than what is held may be sold."""
+    return limits.short_selling and product != _NEVER_SHORT
+
+
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     """Deny a SELL beyond the position where short selling is off, and always for delivery."""
-    if risk.order.side == "BUY" or (risk.limits.short_selling and risk.order.product != _NEVER_SHORT):
+    if risk.order.side == "BUY" or can_go_short(risk.limits, risk.order.product):
         return None
     held = reducible(risk.book, "SELL")
     if quantity <= held:

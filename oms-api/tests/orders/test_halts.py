@@ -1,0 +1,161 @@
+"""HALTED cancels what opens or increases a position; exits stay, and may be tightened."""
+
+import pytest
+from sqlalchemy import text
+
+from app.orders.rules.values import Protection, Status
+from tests.orders.rig import amount
+from tests.orders.test_closing import LEGS, exits, held, leg_of
+from tests.orders.test_exit_quantities import SHORT_LEGS
+from tests.orders.test_protection import code_of, group
+from tests.orders.test_stopping import WAITING, turn
+
+
+def status(desk, order):
+    return desk.found(order["id"])["status"]
+
+
+@pytest.mark.parametrize(
+    ("side", "opposite", "legs", "limits"),
+    [("BUY", "SELL", LEGS, ("90", "110")), ("SELL", "BUY", SHORT_LEGS, ("110", "90"))],
+)
+def test_a_halt_cancels_what_opens_or_increases_and_keeps_exits(market, side, opposite, legs, limits):
+    entry = market.order(side=side, quantity="10", **legs)
+    more = market.order(side=side, type="LIMIT", limit_price=limits[0])
+    bracket = market.order(side=side, type="LIMIT", limit_price=limits[0], **legs)
+    reduces = market.order(side=opposite, type="LIMIT", limit_price=limits[1], quantity="8")
+    beyond = market.order(side=opposite, type="LIMIT", limit_price=limits[1], quantity="3")
+    told = turn(market, "HALTED")
+    assert told["canceled"] == sorted(one["id"] for one in (more, bracket, beyond))
+    assert (told["unsettled"], told["flattened"]) == ([], None)
+    assert [status(market, one) for one in (more, bracket, beyond)] == ["CANCELED"] * 3
+    assert {leg["status"] for leg in exits(market, bracket).values()} == {"CANCELED"}
+    assert status(market, reduces) == "ACCEPTED"
+    assert {leg["status"] for leg in exits(market, entry).values()} == {"ACCEPTED"}
+
+
+def test_the_exits_of_an_entry_that_filled_in_part_stay(market):
+    entry = market.order(**WAITING, **LEGS)
+    market.quote("AAPL", "89", "90", "90", ask_size="4")
+    assert turn(market, "HALTED")["canceled"] == [entry["id"]]
+    assert {leg["leaves_quantity"] for leg in exits(market, entry).values()} == {"4"}
+    market.quote("AAPL", "79", "80", "79")
+    assert (held(market), exits(market, entry)["stop_loss"]["status"]) == ("0", "FILLED")
+
+
+@pytest.mark.parametrize("policy", ["cancel", "flatten"])
+def test_a_halt_cancels_exits_too_where_it_is_told_to(market, policy):
+    entry = market.order(quantity="10", **LEGS)
+    told = turn(market, "HALTED", exits=policy)
+    assert told["canceled"] == sorted(leg["id"] for leg in exits(market, entry).values())
+    assert {leg["status"] for leg in exits(market, entry).values()} == {"CANCELED"}
+    assert held(market) == ("10" if policy == "cancel" else "0")
+    assert (told["flattened"] is None) == (policy == "cancel")
+
+
+def test_a_halt_of_a_portfolio_or_of_a_strategy_leaves_the_orders_of_others(market):
+    names = ("Growth", "Income")
+    orders = {
+        (name, strategy): market.order(**WAITING, portfolio_name=name, strategy=strategy)
+        for name in names
+        for strategy in ("S", None)
+    }
+    turn(market, "HALTED", scope="strategy", name="S")
+    assert {key for key, one in orders.items() if status(market, one) == "CANCELED"} == {
+        ("Growth", "S"),
+        ("Income", "S"),
+    }
+    turn(market, "HALTED", scope="portfolio", name="growth")
+    assert status(market, orders["Growth", None]) == "CANCELED"
+    assert status(market, orders["Income", None]) == "ACCEPTED"
+
+
+@pytest.mark.parametrize("kind", ["OCO", "OTO"])
+def test_groups_that_open_are_cancelled_whole(market, kind):
+    first, second = (
+        {"side": "BUY", "type": "LIMIT", "limit_price": "90"},
+        {"side": "SELL", "type": "LIMIT", "limit_price": "110"},
+    )
+    pair = group(market, kind, first, second).json()["orders"]
+    turn(market, "HALTED")
+    assert [status(market, one) for one in pair] == ["CANCELED", "CANCELED"]
+
+
+def test_a_pair_and_a_follower_that_only_close_stay(market):
+    entry, stop = (
+        {"side": "BUY", "type": "MARKET", "quantity": "20"},
+        {"side": "SELL", "type": "STOP", "stop_price": "80"},
+    )
+    follower = group(market, "OTO", entry, stop).json()["orders"][1]
+    pair = group(market, "OCO", {"side": "SELL", "type": "LIMIT", "limit_price": "120"}, stop).json()[
+        "orders"
+    ]
+    assert turn(market, "HALTED")["canceled"] == []
+    for order in (follower, *pair):
+        assert status(market, order) == "ACCEPTED"
+    for order in (follower, pair[1]):
+        changed = market.patch(f"/orders/{order['id']}", {"stop_price": "85"})
+        assert (changed.status_code, changed.json()["status"]) == (200, "ACCEPTED")
+        assert code_of(market.patch(f"/orders/{changed.json()['id']}", {"stop_price": "84"})) == "HALTED"
+
+
+@pytest.mark.parametrize(
+    ("leg", "tightened", "loosened"),
+    [
+        ("stop_loss", {"stop_price": "85"}, {"stop_price": "79"}),
+        ("take_profit", {"limit_price": "115"}, {"limit_price": "121"}),
+        ("stop_loss", {"quantity": "5"}, {"stop_price": "85", "time_in_force": "DAY"}),
+    ],
+)
+def test_an_exit_may_be_tightened_in_a_halt_and_nothing_else(market, leg, tightened, loosened):
+    entry = market.order(quantity="10", **LEGS)
+    turn(market, "HALTED")
+    path = f"/orders/{exits(market, entry)[leg]['id']}"
+    assert code_of(market.patch(path, loosened)) == "HALTED"
+    changed = market.patch(path, tightened)
+    assert (changed.status_code, changed.json()["status"]) == (200, "ACCEPTED")
+    assert market.post(f"/orders/{changed.json()['id']}/cancel", {}).status_code == 200
+
+
+def test_a_repeat_of_the_halt_tells_what_it_cancels_then(market):
+    order = market.order(**WAITING)
+    body = {"scope": "tenant", "state": "HALTED", "exits": "keep"}
+    first, again = (market.post("/kill-switch", body, {"Idempotency-Key": "H"}).json() for _ in range(2))
+    assert (first["canceled"], again["canceled"]) == ([order["id"]], [])
+    other = market.post("/kill-switch", body | {"exits": "cancel"}, {"Idempotency-Key": "H"})
+    assert other.status_code == 409
+
+
+def test_what_a_halt_could_not_cancel_in_time_never_fills(rig):
+    """As after a crash between the turn of the switch and its cancels."""
+    rig.place(quantity="10", stop_loss=Protection(amount("80")))
+    waiting = rig.place(type="LIMIT", limit_price="90", time_in_force="GTC")
+    other = rig.place(type="LIMIT", limit_price="90", time_in_force="GTC", strategy="S")
+    halt(rig, "strategy", "S")
+    rig.quote("89", "90", "90")
+    assert (rig.order(waiting).status, rig.order(other).status) == (Status.FILLED, Status.CANCELED)
+    again = rig.place(type="LIMIT", limit_price="85", time_in_force="GTC")
+    halt(rig, "tenant", "")
+    rig.quote("84", "85", "85")
+    assert rig.order(again).status is Status.CANCELED
+
+
+def test_a_bracket_that_a_halt_reached_late_keeps_the_exit_of_what_filled(rig):
+    rig.quote("99", "101", "100", ask_size="4")
+    entry = rig.place(type="LIMIT", limit_price="101", stop_loss=Protection(amount("80")))
+    halt(rig, "tenant", "")
+    rig.quote("99", "101", "100")
+    assert (rig.order(entry).status, rig.order(entry).filled_quantity) == (Status.CANCELED, 4)
+    assert leg_of(rig, entry, "stop_loss").leaves_quantity == 4
+
+
+def halt(rig, scope, key):
+    """Turn a switch in the database, as another process does."""
+    with rig.engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO kill_switches (tenant_id, scope, name_key, name, state, set_by, set_at)"
+                " VALUES (:tenant, :scope, :key, :key, 'HALTED', 'test', '2026-11-20T12:00:00.000000Z')"
+            ),
+            {"tenant": rig.tenant, "scope": scope, "key": key},
+        )
