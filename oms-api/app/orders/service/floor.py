@@ -78,7 +78,7 @@ class Floor:
         if self._is_ledger_only:
             found = self._recording.recover(connection, cast("Sequence[LedgerCommand]", works))
             return cast("list[Outcome | OmsError | None]", found)
-        scene, _ = self._scene(connection, works)
+        scene, _, _ = self._scene(connection, works)
         scene.batch.insert_portfolios(all_new=True)
         stands = self._stands(connection)
         return [one if stands or isinstance(one, OmsError) else None for one in self._last]
