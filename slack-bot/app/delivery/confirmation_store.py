@@ -183,6 +183,10 @@ class Receipt:
         """Slack is called next."""
         self.store.set_state(self, State.QUEUED, State.SENDING)
 
+    def retract(self) -> None:
+        """Slack has refused it: it was certainly not posted."""
+        self.store.set_state(self, State.SENDING, State.QUEUED)
+
     def finish(self) -> None:
         """Slack has taken it."""
         self.store.remove(self)

@@ -9,7 +9,7 @@ from app.delivery.confirmation_store import Receipt
 from app.delivery.outbox import Job, Outbox
 from app.delivery.response_urls import ResponseUrls
 from app.delivery.slack_api import SlackApi
-from app.errors import Saturated, SlackError, SlackRateLimited, SlackUnreachable
+from app.errors import Saturated, SlackError, SlackRateLimited, SlackRefused, SlackUnreachable
 
 log = logging.getLogger(__name__)
 
@@ -98,11 +98,16 @@ class Postman:
             self._note(to, "direct", fault)
 
     def _send(self, to: Address, send: Callable[[], None]) -> None:
-        if to.receipt:
-            to.receipt.begin()
-        send()
-        if to.receipt:
-            to.receipt.finish()
+        if to.receipt is None:
+            send()
+            return
+        to.receipt.begin()
+        try:
+            send()
+        except (SlackRateLimited, SlackRefused):
+            to.receipt.retract()
+            raise
+        to.receipt.finish()
 
     def _queue_direct(self, to: Address, message: Message) -> None:
         def give_up() -> None:

@@ -62,6 +62,15 @@ def test_a_confirmation_that_was_queued_is_sent_without_a_note_and_one_that_slac
     assert unresolved(stores()) == [], "one repeat at most, however often the bot dies"
 
 
+def test_a_confirmation_that_slack_refused_is_sent_again_without_a_note(stores):
+    store = stores()
+    store.add(OWED)
+    receipt = store.claim(OWED.key)
+    receipt.begin()
+    receipt.retract()
+    assert unresolved(stores()) == [(OWED.key, False)]
+
+
 def test_what_was_delivered_is_forgotten(stores):
     store = stores()
     store.add(OWED)

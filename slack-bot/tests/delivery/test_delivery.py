@@ -2,11 +2,14 @@
 
 import threading
 import time
+from dataclasses import replace
 from itertools import pairwise
+from unittest.mock import Mock
 
 import pytest
 
 from app.blocks.messages import notice
+from app.delivery.confirmation_store import Receipt
 from app.delivery.outbox import Job, Outbox
 from app.delivery.postman import Address, Postman
 from app.delivery.response_urls import ResponseUrls
@@ -71,6 +74,26 @@ def test_a_post_whose_answer_is_lost_is_not_repeated_but_the_person_is_told(post
     calls = slack.wait_for("chat.postMessage", 2)
     assert [call.body["channel"] for call in calls] == ["C1", "D-U1"]
     assert "did not say" in calls[1].body["text"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "states"),
+    [
+        ([Answer()], ["begin", "finish"]),
+        (
+            [Answer(429, {"ok": False}, {"Retry-After": "0"}), Answer()],
+            ["begin", "retract", "begin", "finish"],
+        ),
+        ([Answer(body={"ok": False, "error": "not_in_channel"})], ["begin", "retract", "begin", "finish"]),
+        ([Answer(drop=True)], ["begin", "begin", "finish"]),
+    ],
+)
+def test_a_receipt_notes_each_attempt(post, slack, answers, states):
+    receipt = Mock(spec=Receipt)
+    slack.script("chat.postMessage", *[replace(each, body=each.body or {"ok": True}) for each in answers])
+    post.postman.confirm(replace(TO, receipt=receipt), MESSAGE)
+    assert post.outbox.close(5.0)
+    assert [name for name, _, _ in receipt.method_calls] == states
 
 
 def test_private_words_go_to_the_person_alone(post, slack):

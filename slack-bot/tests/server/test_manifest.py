@@ -61,6 +61,8 @@ def test_the_template_names_every_setting_and_holds_no_secret():
         "SLACK_APP_TOKEN",
         "OMS_API_URL",
         "OMS_API_KEY",
+        "BOT_STATEMENT_SECRET",
+        "BOT_DATABASE_URL",
         "HOST",
         "PORT",
         "ENVIRONMENT",
