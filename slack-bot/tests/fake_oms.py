@@ -82,6 +82,7 @@ class FakeOms(Server):
             return Answer(body=[{"symbol": each, "name": name} for each, name in matching.items()])
         if name == "is_listed":
             symbol = call.path.partition("/instruments/")[2]
+            symbol = self.aliases.get(symbol, symbol)
             return Answer(body={"symbol": symbol, "listed": symbol in self.instruments})
         if name == "holding":
             portfolio, symbol = call.path.split("/", 5)[4:]
