@@ -11,6 +11,13 @@ from tests.orders.test_protection import code_of, group
 from tests.orders.test_stopping import WAITING, turn
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch):
+    """Wait for the cancels however slow the machine is."""
+    for name in ("ANSWER_SECONDS", "FLATTEN_SECONDS"):
+        monkeypatch.setattr(f"app.risk.service.board.{name}", 30.0)
+
+
 def status(desk, order):
     return desk.found(order["id"])["status"]
 

@@ -77,8 +77,8 @@ def test_another_portfolio_s_and_product_s_exits_are_not_its(market):
     assert shown(market, portfolio="Growth", product="") == (None, None)
 
 
-def test_exits_that_are_released_during_a_halt_are_shown(market):
+def test_exits_that_are_released_while_reducing_are_shown(market):
     market.order(type="LIMIT", limit_price="90", quantity="10", time_in_force="GTC", **LEGS)
-    turn(market, "HALTED")
+    turn(market, "REDUCING")
     market.quote("AAPL", "88", "89", "89")
     assert shown(market) == ("80.00", "120.00")

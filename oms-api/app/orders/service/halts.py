@@ -26,11 +26,17 @@ def opening_in(scene: Scene, place: Place, symbol: str | None = None) -> list[Or
     return found
 
 
-def cancel_halted(scene: Scene, place: Place, symbol: str, at: str) -> None:
-    """Cancel what a halt forbids before it can fill: its portfolio was locked while the switch was set."""
+def list_halted(scene: Scene, place: Place, symbol: str) -> list[Order]:
+    """Return the open orders of a symbol that a halt is about to cancel."""
     if not scene.is_any_halted(place):
-        return
-    for known in opening_in(scene, place, symbol):
+        return []
+    found = opening_in(scene, place, symbol)
+    return [order for order in found if scene.state(order)[0] is TradingState.HALTED]
+
+
+def cancel_halted(scene: Scene, orders: Iterable[Order], at: str) -> None:
+    """Cancel what a halt forbids before a new quote can fill it."""
+    for known in orders:
         order = scene.blotter.now(known)  # a group may have ended it meanwhile
-        if order.status not in FINAL and scene.state(order)[0] is TradingState.HALTED:
+        if order.status not in FINAL:
             cancel(scene, order, at, _SWITCH, reason=REASON)

@@ -9,7 +9,7 @@ from app.orders.rules.values import Order, Role, Status
 from app.orders.service.changing import expire
 from app.orders.service.commands import QuoteArrived
 from app.orders.service.groups import left_to_take, release
-from app.orders.service.halts import cancel_halted
+from app.orders.service.halts import cancel_halted, list_halted
 from app.orders.service.scene import Place, Scene
 from app.orders.service.trading import due_at, match
 from app.orders.service.yielding import trimmed
@@ -25,14 +25,18 @@ def quote_arrived(scene: Scene, command: QuoteArrived, places: list[Place]) -> N
         return
     scene.learn(command.tenant_id, quote)
     for place in places:
-        cancel_halted(scene, place, quote.symbol, command.at)
+        halted = list_halted(scene, place, quote.symbol)
+        if command.is_new:
+            cancel_halted(scene, halted, command.at)
+        kept = {order.id for order in halted}  # they never fill: the kill switch cancels and lists them
         _release_kept(scene, place, quote, command.at)
         here = scene.blotter.open_of(place, quote.symbol)
         closing = [order for order in here if order.role is Role.CLOSING]
         if closing:  # before the exits, which it may cut; one by one, for each leaves less to the next
             _close(scene, closing, quote, command.at)
             here = [o for o in scene.blotter.open_of(place, quote.symbol) if o.role is not Role.CLOSING]
-        match(scene, [order for order in here if due_at(order, quote)], quote, command.at)
+        due = [order for order in here if due_at(order, quote) and order.id not in kept]
+        match(scene, due, quote, command.at)
 
 
 def _close(scene: Scene, closing: list[Order], quote: Quote, at: str) -> None:

@@ -34,7 +34,6 @@ def yield_to_trade(scene: Scene, recorded: Recorded) -> None:
     if place not in scene.blotter.places:
         scene.books.flush()  # what is loaded next is read from the database
         scene.load([place], [])
-    scene.request_id = None
     yield_to(scene, row, row.created_at)
 
 
