@@ -52,7 +52,8 @@ _MEANING: dict[StrEnum, str] = {
     OrderCheck.HISTORY: "orders moved along the table of states, and stand where their histories end",
     OrderCheck.QUANTITY: "filled and remaining quantity make the quantity of open orders",
     OrderCheck.FILLS: "orders filled what their executions add up to",
-    OrderCheck.TRADE: "each execution is one trade of its order",
+    OrderCheck.TRADE: "each execution is one trade of its order, and made one move of it",
+    OrderCheck.EVENT: "each move of an order has its one event, which says what order, move and fill say",
 }
 
 
