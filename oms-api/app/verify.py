@@ -8,11 +8,11 @@ Exit status: 0 all is well, 1 something lies, 2 it cannot be checked.
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.audit.rules.proving import TRAIL
@@ -25,14 +25,21 @@ from app.database.failures import reason
 from app.database.tenants import SeesNothing
 from app.database.waits import patience
 from app.ledger.rules.exports import LEDGER
-from app.ledger.rules.verification import Check
+from app.ledger.rules.verification import Check, Finding
 from app.ledger.service.verification import Verdict, verify
 from app.migrate import is_current, migration_url
 from app.orders.rules.verification import OrderCheck
 from app.orders.service.verification import verify_orders
+from app.risk.rules.verification import RiskCheck
+from app.risk.service.verification import verify_risk
 
 SCAN_SECONDS = 3600.0  # one answer of the server, a sort of the whole ledger included
 CLEAN, LIES, CANNOT = 0, 1, 2
+_PARTS: dict[str, Callable[[Connection, Verdict], object]] = {
+    "the ledger": verify,
+    "the orders": verify_orders,
+    "the risk controls": verify_risk,
+}
 _MEANING: dict[StrEnum, str] = {
     Check.FORM: "amounts, instants and words are in their canonical form",
     Check.SEQUENCE: "sequence numbers run from 1 without gaps",
@@ -54,6 +61,10 @@ _MEANING: dict[StrEnum, str] = {
     OrderCheck.QUANTITY: "filled and remaining quantity make the quantity of open orders",
     OrderCheck.FILLS: "orders filled what their executions add up to",
     OrderCheck.TRADE: "each execution is one trade of its order, and made one move of it",
+    RiskCheck.SWITCH: "kill switches stand where their changes, their events and the audit log end",
+    RiskCheck.STATE: "the trading state of each portfolio is what the kill switches say",
+    RiskCheck.LIMIT: "limits stand where their events and the audit log end",
+    RiskCheck.LATCH: "latches stand where their events and the audit log end",
     OrderCheck.EVENT: "each move of an order has its one event, which says what order, move and fill say",
 }
 
@@ -67,9 +78,19 @@ def verify_database(engine: Engine) -> Verdict:
     with patience(SCAN_SECONDS), snapshot(engine) as connection:
         if not is_current(connection):
             raise CannotVerify("The database is not at this version's revision: run `python -m app.migrate`.")
-        verdict = verify(declare_every_tenant(connection))
-        verify_orders(connection, verdict)
-        return verdict
+        return check(declare_every_tenant(connection))
+
+
+def check(connection: Connection) -> Verdict:
+    """Check everything but the audit log as `connection` sees it; it must see one moment."""
+    verdict = Verdict()
+    for name, part in _PARTS.items():
+        try:
+            part(connection, verdict)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            words = f"{type(error).__name__}: {error}"
+            verdict.blame(name, [Finding(Check.FORM, "a row", words, "one that can be read")])
+    return verdict
 
 
 def verify_trails(engine: Engine) -> Examined:

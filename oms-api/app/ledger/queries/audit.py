@@ -103,10 +103,14 @@ def trades_at(
 def has_trade_at(connection: Connection, key: tuple[int, int, int], created_at: str) -> bool:
     """Return whether the portfolio has a row from that sequence number on that was recorded at an instant."""
     tenant_id, portfolio_id, sequence = key
+    try:
+        instant = datetime.fromisoformat(created_at)
+    except ValueError:
+        return False
     statement = (
         select(Trade.trade_id)
         .where(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id, Trade.sequence >= sequence)
-        .where(Trade.created_at == datetime.fromisoformat(created_at))
+        .where(Trade.created_at == instant)
         .limit(1)
     )
     return connection.execute(statement).first() is not None

@@ -54,9 +54,11 @@ class Book:
     holdings: list[HoldingRow]
 
 
-def verify(connection: Connection) -> Verdict:
-    """Check every invariant of the books as `connection` sees them; it must see one moment."""
-    verdict, balance = Verdict(), Balance()
+def verify(connection: Connection, verdict: Verdict | None = None) -> Verdict:
+    """Check every invariant of the books as `connection` sees them; it must see one moment. What is found is
+    added to `verdict`, or to a new one.
+    """
+    verdict, balance = verdict or Verdict(), Balance()
     for book in _books(connection):
         _verify_book(connection, book, verdict, balance)
     _verify_keys(connection, verdict)
