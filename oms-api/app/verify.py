@@ -15,6 +15,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.audit.rules.acts import Difference
 from app.audit.rules.proving import TRAIL
 from app.audit.service.examining import Examined, examine
 from app.audit.service.proving import NoHead, Proven, prove, read_heads
@@ -24,8 +25,11 @@ from app.database import connect_engine, declare_every_tenant, snapshot
 from app.database.failures import reason
 from app.database.tenants import SeesNothing
 from app.database.waits import patience
+from app.identity.service.verification import verify_identities
+from app.instruments.service import verify_instruments
 from app.ledger.rules.exports import LEDGER
 from app.ledger.rules.verification import Check, Finding
+from app.ledger.service.portfolio_verification import verify_portfolios
 from app.ledger.service.verification import Verdict, verify
 from app.migrate import is_current, migration_url
 from app.orders.rules.verification import OrderCheck
@@ -35,10 +39,34 @@ from app.risk.service.verification import verify_risk
 
 SCAN_SECONDS = 3600.0  # one answer of the server, a sort of the whole ledger included
 CLEAN, LIES, CANNOT = 0, 1, 2
+
+
+def _compared(
+    check: StrEnum, differences: Callable[[Connection], Iterator[Difference]]
+) -> Callable[[Connection, Verdict], None]:
+    def part(connection: Connection, verdict: Verdict) -> None:
+        verdict.checked[check] += 1
+        for place, *difference in differences(connection):
+            verdict.blame(place, [Finding(check, *difference)])
+
+    return part
+
+
+class RecordCheck(StrEnum):
+    """What is compared with the audit log, in the order in which it is told."""
+
+    PORTFOLIO = "portfolio record"
+    INSTRUMENT = "instrument record"
+    IDENTITY = "identity record"
+
+
 _PARTS: dict[str, Callable[[Connection, Verdict], object]] = {
     "the ledger": verify,
     "the orders": verify_orders,
     "the risk controls": verify_risk,
+    "the portfolios": _compared(RecordCheck.PORTFOLIO, verify_portfolios),
+    "the instruments": _compared(RecordCheck.INSTRUMENT, verify_instruments),
+    "the identities": _compared(RecordCheck.IDENTITY, verify_identities),
 }
 _MEANING: dict[StrEnum, str] = {
     Check.FORM: "amounts, instants and words are in their canonical form",
@@ -61,6 +89,9 @@ _MEANING: dict[StrEnum, str] = {
     OrderCheck.QUANTITY: "filled and remaining quantity make the quantity of open orders",
     OrderCheck.FILLS: "orders filled what their executions add up to",
     OrderCheck.TRADE: "each execution is one trade of its order, and made one move of it",
+    RecordCheck.PORTFOLIO: "portfolios have the name, currency and opening cash that the audit log names",
+    RecordCheck.INSTRUMENT: "instruments have the terms that the audit log names",
+    RecordCheck.IDENTITY: "tenants, users, keys, sessions and workspaces are as the audit log left them",
     RiskCheck.SWITCH: "kill switches stand where their changes, their events and the audit log end",
     RiskCheck.STATE: "the trading state of each portfolio is what the kill switches say",
     RiskCheck.LIMIT: "limits stand where their events and the audit log end",

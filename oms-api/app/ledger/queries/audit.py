@@ -12,7 +12,7 @@ from app.database import Amount, Instant, matching_rows
 from app.events.models import Event
 from app.ledger.models import Portfolio, PositionRow, Trade
 from app.ledger.queries.books import FILL, fill_of
-from app.ledger.queries.canonical import canonical_trade
+from app.ledger.queries.canonical import canonical, canonical_trade
 from app.ledger.rules.accounting import Fill, Position, replay
 from app.ledger.rules.chain import COLUMNS, TradeRow
 from app.ledger.rules.projections import HoldingRow, PortfolioRow
@@ -51,6 +51,14 @@ def rows_after(
 def portfolio_rows(connection: Connection, where: str = "") -> Generator[PortfolioRow, None, None]:
     """Yield every portfolio by tenant and id."""
     return _stream(connection, Portfolio.__table__, PortfolioRow, order="tenant_id, id", where=where)
+
+
+def named_portfolios(connection: Connection) -> Iterator[dict[str, Any]]:
+    """Yield what every portfolio was made with; amounts and instants are canonical text."""
+    names = ("id", "tenant_id", "name", "name_key", "base_currency", "kind", "opening_cash", "created_at")
+    columns = [getattr(Portfolio, name) for name in names]
+    for row in connection.execute(select(*columns).order_by(*columns[:2])):
+        yield dict(zip(names, map(canonical, row), strict=True))
 
 
 def portfolio_row(connection: Connection, tenant_id: int, portfolio_id: int) -> PortfolioRow:
