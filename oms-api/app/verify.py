@@ -60,7 +60,7 @@ class RecordCheck(StrEnum):
     IDENTITY = "identity record"
 
 
-_PARTS: dict[str, Callable[[Connection, Verdict], object]] = {
+PARTS: dict[str, Callable[[Connection, Verdict], object]] = {
     "the ledger": verify,
     "the orders": verify_orders,
     "the risk controls": verify_risk,
@@ -115,7 +115,7 @@ def verify_database(engine: Engine) -> Verdict:
 def check(connection: Connection) -> Verdict:
     """Check everything but the audit log as `connection` sees it; it must see one moment."""
     verdict = Verdict()
-    for name, part in _PARTS.items():
+    for name, part in PARTS.items():
         try:
             part(connection, verdict)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:

@@ -54,7 +54,8 @@ def _orphaned_grants(
     for grant in all_rows(connection, "portfolio_grants"):
         tenant_id = grant["tenant_id"]
         holder = users.get((tenant_id, grant["user_id"])) or keys.get((tenant_id, grant["key_id"]))
-        if holder is None or not holder["is_narrowed"]:
+        is_for_one = (grant["user_id"] is None) != (grant["key_id"] is None)
+        if holder is None or not holder["is_narrowed"] or not is_for_one:
             named = grant["user_id"] or grant["key_id"]
             yield Difference(f"portfolio grant {grant['id']}", "holder", named, "a narrowed user or key")
 

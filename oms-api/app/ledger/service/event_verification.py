@@ -31,7 +31,7 @@ def fact_of(row: TradeRow) -> tuple[int, str, str]:
 
 def verify_events(connection: Connection, verdict: Verdict, balance: Balance) -> None:
     """Check that each row, which `balance` has, has its one event, and each position that of its last row."""
-    names = _portfolio_names(connection)
+    names = portfolio_names(connection)
     for event in audit.recorded_events(connection):
         fact, name = _told(event)
         balance.take(fact)
@@ -43,7 +43,7 @@ def verify_events(connection: Connection, verdict: Verdict, balance: Balance) ->
     _verify_positions(connection, verdict, names)
 
 
-def _portfolio_names(connection: Connection) -> Names:
+def portfolio_names(connection: Connection) -> Names:
     """Return every name that a portfolio has now, or had before it was renamed."""
     names: Names = {}
     owners: dict[tuple[int, str], int] = {}

@@ -12,6 +12,7 @@ from app.events.models import Event
 from app.ledger.models import Trade
 from app.money import fixed
 from app.orders.models import Execution, OrderEvent, OrderRecord
+from app.orders.rules.event_verification import BESIDE_MOVES
 from app.orders.rules.rows import COLUMNS, ExecutionRow, Move, order_of
 from app.orders.rules.values import Order
 
@@ -87,7 +88,8 @@ def every_order_event(connection: Connection) -> Iterator[tuple[int, int, str, s
     """
     payload = collate(_EVENTS.c.payload, "C") if connection.dialect.name != "sqlite" else _EVENTS.c.payload
     columns = [_EVENTS.c[name] for name in ("id", "tenant_id", "type", "payload", "created_at")]
-    statement = select(*columns).where(_EVENTS.c.type.like("order.%")).order_by(_EVENTS.c.tenant_id, payload)
+    is_of_order = _EVENTS.c.type.like("order.%") | _EVENTS.c.type.in_(sorted(BESIDE_MOVES))
+    statement = select(*columns).where(is_of_order).order_by(_EVENTS.c.tenant_id, payload)
     for row in connection.execute(statement, execution_options=_CHUNK):
         yield (row[0], row[1], row[2], row[3], str(_as_text(row[4])))
 

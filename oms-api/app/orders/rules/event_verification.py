@@ -6,12 +6,14 @@ from typing import Any, NamedTuple
 
 from app.ledger.rules.verification import Finding
 from app.orders.rules.rows import ExecutionRow, Move
-from app.orders.rules.telling import kind_of, terms, told
+from app.orders.rules.telling import denied_facts, kind_of, terms, told
 from app.orders.rules.values import Order, Status, changed
-from app.orders.rules.verification import Filled, OrderCheck
+from app.orders.rules.verification import BEYOND, Filled, OrderCheck
 
 Executions = Mapping[str, ExecutionRow]  # by execution id
 
+DENIED, ISSUE = "risk.denied", "reconciliation.issue"
+BESIDE_MOVES = frozenset({DENIED, ISSUE})  # events that tell of an order, but not of a move
 _MEASURES = ("quantity", "limit_price", "stop_price")
 _WAITING = frozenset({Status.HELD, Status.AWAITING_APPROVAL})  # a release sizes and prices an order anew
 
@@ -43,11 +45,14 @@ def find_event_differences(
     """Return what is wrong with the events of an order: each move has one, which says what the move did."""
     by_sequence: dict[Any, list[OrderEventRow]] = {}
     for event in events:
-        by_sequence.setdefault(event.facts["sequence"], []).append(event)
-    findings: list[Finding] = []
+        if event.type not in BESIDE_MOVES:
+            by_sequence.setdefault(event.facts.get("sequence"), []).append(event)
+    findings: list[Finding] = list(_denials(order, moves, events))
     current = Told(order.quantity, order.limit_price, order.stop_price, order.trail_level, order.parent_id)
     following: Move | None = None
-    for move, filled in reversed(list(zip(moves, _filled_after(order, moves, executions), strict=True))):
+    fills = list(_filled_after(order, moves, executions))
+    findings += _fills(order, fills)
+    for move, filled in reversed(list(zip(moves, fills, strict=True))):
         found = by_sequence.pop(move.sequence, [])
         if len(found) != 1:
             findings.append(
@@ -63,9 +68,51 @@ def find_event_differences(
     return findings
 
 
+def _denials(order: Order, moves: Sequence[Move], events: Sequence[OrderEventRow]) -> Iterator[Finding]:
+    """Yield where an order was denied and no event says so as the order does, or the other way round."""
+    told = [(event.created_at, event.facts) for event in events if event.type == DENIED]
+    try:
+        facts = order.denial and denied_facts(order, order.denial)
+    except (ValueError, TypeError, LookupError):
+        facts = {}
+    at = [move.at for move in moves if move.to_status == Status.DENIED]
+    if facts and told and "denial" not in told[0][1]:  # told by an earlier version
+        facts.pop("denial", None)
+    due = [(instant, facts) for instant in at] if facts is not None else []
+    if told != due:
+        yield _event(DENIED, str(told), str(due))
+
+
+def _fills(order: Order, fills: Sequence[Filled | None]) -> Iterator[Finding]:
+    """Yield where an order has not filled what its moves add up to."""
+    filled = fills[-1] if fills else None
+    if filled is not None and filled[:2] != (order.filled_quantity, order.filled_value):
+        stored = (order.filled_quantity, order.filled_value)
+        yield Finding(OrderCheck.FILLS, "filled_quantity and filled_value", _text(stored), _text(filled[:2]))
+
+
+def find_issue_differences(
+    rows: Sequence[ExecutionRow], events: Sequence[OrderEventRow]
+) -> Iterator[Finding]:
+    """Yield where an execution that should not have come is not told of as such, or another one is."""
+    told = [event.facts for event in events if event.type == ISSUE]
+    due = [
+        {"order_id": row.order_id, "execution_id": row.execution_id, "kind": row.note}
+        for row in rows
+        if row.note in BEYOND
+    ]
+    if sorted(map(str, told)) != sorted(map(str, due)):
+        yield _event(ISSUE, str(told), str(due))
+
+
+def portfolio_names_told(events: Sequence[OrderEventRow]) -> set[str]:
+    """Return what the events of an order call its portfolio."""
+    return {str(event.facts.get("portfolio_name")) for event in events if event.type not in BESIDE_MOVES}
+
+
 def parents_told(events: Sequence[OrderEventRow]) -> set[str | None]:
     """Return the parents that the events of an order name."""
-    return {event.facts.get("parent_id") for event in events}
+    return {event.facts.get("parent_id") for event in events if event.type not in BESIDE_MOVES}
 
 
 def _filled_after(order: Order, moves: Sequence[Move], executions: Executions) -> Iterator[Filled | None]:

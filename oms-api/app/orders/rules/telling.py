@@ -3,6 +3,8 @@
 from decimal import Decimal
 from typing import Any
 
+import orjson
+
 from app.money import fixed, money_text, quantity_text, ratio
 from app.orders.rules.rows import ExecutionRow, Move
 from app.orders.rules.values import FINAL, Order, OrderType, Status
@@ -57,6 +59,17 @@ def told(order: Order, portfolio_name: str, move: Move, execution: ExecutionRow 
     if move.broker_words is not None:
         facts["broker_words"] = move.broker_words
     return facts
+
+
+def denied_facts(order: Order, denial: str) -> dict[str, Any]:
+    """Return what is told of a denial, which is JSON text, beside the move to DENIED."""
+    facts = orjson.loads(denial)
+    return {
+        "order_id": order.id,
+        "portfolio_id": order.portfolio_id,
+        "code": facts["code"],
+        "denial": facts,
+    }
 
 
 def terms(order: Order) -> dict[str, Any]:

@@ -25,7 +25,8 @@ class OrderCheck(StrEnum):
 
 
 # Notes of executions that a broker reported beyond the order's quantity, or after it was rejected.
-_BEYOND = frozenset({"over", "stray"})
+BEYOND = frozenset({"over", "stray"})
+_PRICES, _TRAILS = ("limit_price", "stop_price"), ("trail_amount", "trail_percent", "trail_level")
 _WITHOUT_TRIGGER = frozenset({OrderType.MARKET, OrderType.LIMIT})
 _PENDING = frozenset({Status.PENDING_CANCEL, Status.PENDING_REPLACE})
 
@@ -83,10 +84,11 @@ def _times(order: Order, moves: Sequence[Move]) -> Iterator[Finding]:
 def examine_terms(order: Order, moves: Sequence[Move]) -> list[Finding]:
     """Return what an order cannot have by its type, its broker, its history or its risk check."""
     findings = []
-    if order.type is OrderType.MARKET:
-        prices = ("limit_price", "stop_price", "trail_amount", "trail_percent", "trail_level")
-        found = [(name, getattr(order, name)) for name in prices]
-        findings += [_history(name, str(price), None) for name, price in found if price is not None]
+    found = [(name, getattr(order, name)) for name in _unused_prices(order.type)]
+    findings += [_history(name, str(price), None) for name, price in found if price is not None]
+    if (order.replaced_by is not None) != (order.status == Status.REPLACED):
+        expected = "a successor" if order.replaced_by is None else None
+        findings.append(_history("replaced_by", order.replaced_by, expected))
     if not _may_be_triggered(order, {move.to_status for move in moves}):
         findings.append(_history("is_triggered", order.is_triggered, not order.is_triggered))
     if order.broker == PAPER and order.broker_order_id is not None:
@@ -95,6 +97,12 @@ def examine_terms(order: Order, moves: Sequence[Move]) -> list[Finding]:
     if order.denial is not None and denied != [_message_of(order.denial)]:
         findings.append(_history("denial", order.denial, f"the denial {denied}"))
     return findings
+
+
+def _unused_prices(kind: OrderType) -> tuple[str, ...]:
+    if kind is OrderType.TRAILING_STOP:
+        return ()
+    return (*_PRICES, *_TRAILS) if kind is OrderType.MARKET else _TRAILS
 
 
 def _may_be_triggered(order: Order, reached: set[str]) -> bool:
@@ -123,7 +131,19 @@ def examine_quantity(order: Order) -> list[Finding]:
 
 def filled_by(execution: ExecutionRow) -> Filled:
     """Return what one execution filled."""
-    return Filled(Decimal(execution.quantity), Decimal(execution.value), execution.note in _BEYOND)
+    return Filled(Decimal(execution.quantity), Decimal(execution.value), execution.note in BEYOND)
+
+
+def examine_carried(order: Order, predecessor: Order | None) -> list[Finding]:
+    """Return where an order did not carry over what its predecessor had filled; without one, nothing."""
+    nothing = predecessor is None or order.denial is not None
+    due = (ZERO, ZERO) if nothing else (predecessor.filled_quantity, predecessor.filled_value)
+    pairs = zip(("carried_quantity", "carried_value"), due, strict=True)
+    return [
+        Finding(OrderCheck.FILLS, name, fixed(getattr(order, name)), fixed(expected))
+        for name, expected in pairs
+        if getattr(order, name) != expected
+    ]
 
 
 def examine_most(order: Order, filled: Filled) -> list[Finding]:

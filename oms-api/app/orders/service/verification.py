@@ -1,21 +1,24 @@
 """Proving the orders: their histories, what they filled, the trades that say so too, and their events."""
 
 from collections.abc import Callable, Iterator
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import Connection
 
 from app.ledger.rules.verification import Finding
-from app.ledger.service.verification import Verdict
+from app.ledger.service.event_verification import portfolio_names
+from app.ledger.service.verdict import Verdict
 from app.orders.queries import audit
 from app.orders.queries.audit import Booked
 from app.orders.rules.event_verification import (
     Executions,
     OrderEventRow,
     find_event_differences,
+    find_issue_differences,
     parents_told,
+    portfolio_names_told,
 )
 from app.orders.rules.execution_verification import (
     Named,
@@ -28,6 +31,7 @@ from app.orders.rules.values import Order
 from app.orders.rules.verification import (
     Filled,
     OrderCheck,
+    examine_carried,
     examine_fills,
     examine_history,
     examine_most,
@@ -96,24 +100,31 @@ class _OrderVerification:
         self._executions = _Groups(audit.every_execution(connection), self._blame_orphan)
         self._events = _Groups(self._order_events(), self._blame_orphan)
         self._chains = _Chains()
+        self._names = portfolio_names(connection)
         self._parents: list[tuple[Order, str | None]] = []  # orders whose event names another parent
 
     def run(self) -> None:
+        """Check every order, then what needs all of them."""
         for order in audit.every_order(self._connection):
             self._check(order)
         for group in (self._moves, self._executions, self._events):
             group.finish()
         for links in self._chains.ends():
-            filled = Filled()
-            for link in links:
-                filled = filled.plus(link.filled)
-            self._blame(links[0].order, _filled(links[0].order, filled, links))
+            self._check_chain(links)
         for order, parent_id in self._parents:
             if parent_id is None or not self._chains.leads(order.tenant_id, parent_id, order.parent_id):
                 self._blame(order, [Finding(OrderCheck.EVENT, "parent_id", order.parent_id, parent_id)])
         for tenant_id, trade_id, order_id in audit.unexecuted_trades(self._connection):
             finding = Finding(OrderCheck.TRADE, "order_id", order_id, "an execution that names the trade")
             self._verdict.blame(f"trade {trade_id} of tenant {tenant_id}", [finding])
+
+    def _check_chain(self, links: list[_Link]) -> None:
+        filled = Filled()
+        for link in links:
+            filled = filled.plus(link.filled)
+        self._blame(links[0].order, _filled(links[0].order, filled, links))
+        for link, before in pairwise(links):
+            self._blame(link.order, examine_carried(link.order, before.order))
 
     def _check(self, order: Order) -> None:
         key = (order.tenant_id, order.id)
@@ -131,6 +142,10 @@ class _OrderVerification:
         else:
             findings += _filled(order, filled, [link])
         findings += find_event_differences(order, moves, events, self._executions_of(link))
+        if order.replaces is None or order.denial is not None:
+            findings += examine_carried(order, None)
+        findings += self._check_names(order, events)
+        findings += find_issue_differences(link.executions, events)
         told = parents_told(events) - {order.parent_id}
         self._parents += [(order, parent_id) for parent_id in told]
         self._blame(order, findings)
@@ -138,6 +153,12 @@ class _OrderVerification:
         checked.update((OrderCheck.HISTORY, OrderCheck.QUANTITY, OrderCheck.FILLS))
         checked[OrderCheck.TRADE] += len(booked)
         checked[OrderCheck.EVENT] += len(events)
+
+    def _check_names(self, order: Order, events: list[OrderEventRow]) -> list[Finding]:
+        known = self._names.get((order.tenant_id, order.portfolio_id), set())
+        told = portfolio_names_told(events) - known if known else set()
+        due = " or ".join(sorted(known))
+        return [Finding(OrderCheck.EVENT, "portfolio_name", name, due) for name in sorted(told)]
 
     def _executions_of(self, link: _Link) -> Executions:
         """Return the executions that may have moved an order: its own and, late, its predecessors'."""
@@ -214,6 +235,4 @@ def _facts(payload: str) -> dict[str, Any] | None:
         facts = orjson.loads(payload)
     except ValueError:
         return None
-    if not payload.startswith(_PREFIX) or not isinstance(facts.get("sequence"), int):
-        return None
-    return facts if isinstance(facts["order_id"], str) else None
+    return facts if payload.startswith(_PREFIX) and isinstance(facts["order_id"], str) else None

@@ -41,7 +41,13 @@ def _verify_switches(
     events = audit.risk_events(connection, "kill_switch.")
     changes = list(audit.all_rows(connection, "kill_switch_changes"))
     told = [_switch_fact(event.tenant_id, event.facts, event.at, event.type) for event in events]
-    made = [_switch_fact(row["tenant_id"], row, row["set_at"], _type_of(row["state"])) for row in changes]
+    names = ("scope", "name", "state", "reason", "set_by")
+    made = [
+        _switch_fact(
+            row["tenant_id"], {name: row[name] for name in names}, row["set_at"], _type_of(row["state"])
+        )
+        for row in changes
+    ]
     place = "kill_switch_changes"
     _blame_all(verdict, place, rules.find_unmatched(RiskCheck.SWITCH, "change", made, told))
     turned = [_turned(act) for act in acts if act.action == "kill_switch.turned"]
@@ -65,7 +71,7 @@ def _type_of(state: str) -> str | None:
 
 def _switch_fact(tenant_id: int, said: Facts, at: str, kind: str | None) -> Key:
     named = (tenant_id, said.get("scope"), said.get("name") or "", said.get("state"), kind)
-    return (*named, said.get("reason"), said.get("set_by"), at)
+    return (*named, said.get("reason"), said.get("set_by"), at, *sorted(said))
 
 
 def _turn(row: Facts) -> Key:
