@@ -67,6 +67,8 @@ class ExpectedRows:
             self.users[act.tenant_id, act.target] = facts
 
     def _change_user(self, act: Act) -> None:
+        if not act.target.startswith("user:"):
+            return
         facts = self.users.setdefault((act.tenant_id, _named(act)), {})
         facts.update(act.after)
         if "portfolios" in act.after:

@@ -76,7 +76,7 @@ def _denials(order: Order, moves: Sequence[Move], events: Sequence[OrderEventRow
     except (ValueError, TypeError, LookupError):
         facts = {}
     at = [move.at for move in moves if move.to_status == Status.DENIED]
-    if facts and told and "denial" not in told[0][1]:  # told by an earlier version
+    if facts and not any("time_in_force" in event.facts for event in events):  # told by an earlier version
         facts.pop("denial", None)
     due = [(instant, facts) for instant in at] if facts is not None else []
     if told != due:
@@ -117,12 +117,13 @@ def parents_told(events: Sequence[OrderEventRow]) -> set[str | None]:
 
 def _filled_after(order: Order, moves: Sequence[Move], executions: Executions) -> Iterator[Filled | None]:
     """Yield what was filled after each move; None from where that cannot be told."""
+    is_forgotten = order.denial is not None and order.replaces is not None  # what a successor carried over
     filled: Filled | None = Filled(order.carried_quantity, order.carried_value)
     for move in moves:
         if move.execution_id is not None and filled is not None:
             execution = executions.get(move.execution_id)
             filled = execution and filled.plus(Filled(Decimal(execution.quantity), Decimal(execution.value)))
-        yield None if order.denial is not None else filled
+        yield None if is_forgotten else filled
 
 
 def _differences(

@@ -23,6 +23,7 @@ _SWITCH_EVENTS = {
     "REDUCING": "kill_switch.reducing",
     "HALTED": "kill_switch.halted",
 }
+_OF_LIMIT = ("scope", "name", "code", "before", "after", "set_by")
 
 
 def verify_risk(connection: Connection, verdict: Verdict) -> None:
@@ -76,11 +77,12 @@ def _switch_fact(tenant_id: int, said: Facts, at: str, kind: str | None) -> Key:
 
 def _turn(row: Facts) -> Key:
     reason = veiled({"reason": row["reason"]})["reason"]
-    return (row["tenant_id"], f"{row['scope']}:{row['name']}", row["state"], reason, row["set_at"])
+    target = f"{row['scope']}:{row['name']}"
+    return (row["tenant_id"], target, row["state"], reason, row["set_by"], row["set_at"])
 
 
 def _turned(act: Act) -> Key:
-    return (act.tenant_id, act.target, act.after["state"], act.after["reason"], act.at)
+    return (act.tenant_id, act.target, act.after["state"], act.after["reason"], _set_by(act), act.at)
 
 
 def _verify_states(connection: Connection, verdict: Verdict) -> None:
@@ -121,12 +123,19 @@ def _is_change(act: Act) -> bool:
 def _limit_fact(event: RiskEvent) -> Key:
     said = event.facts
     target = f"{said.get('code')}:{said.get('scope')}:{said.get('name') or ''}"
-    return (event.tenant_id, event.type, target, str(said.get("before")), str(said.get("after")), event.at)
+    facts = (target, str(said.get("before")), str(said.get("after")), said.get("set_by"))
+    return (event.tenant_id, event.type, *facts, event.at, *sorted(said))
 
 
 def _limit_act(act: Act) -> Key:
     before, after = (_in_order(facts) for facts in (act.before, act.after))
-    return (act.tenant_id, "limit.changed", act.target, str(before), str(after), act.at)
+    facts = (act.target, str(before), str(after), _set_by(act))
+    return (act.tenant_id, "limit.changed", *facts, act.at, *sorted(_OF_LIMIT))
+
+
+def _set_by(act: Act) -> str:
+    """Return who acted, as rows and events say it: the person, else the name of the key."""
+    return act.actor.removeprefix("key:")
 
 
 def _in_order(facts: Any) -> Any:
