@@ -1,9 +1,9 @@
 """Prove the books: `python -m app.verify` checks every invariant on a live database.
 
-It names the first row that lies. With `--audit FILE` it proves an export of the audit trail or of the ledger
+It names the rows that are wrong, with what they say and what they must say. With `--audit FILE` it proves an export of the audit trail or of the ledger
 instead, without database and settings, against the detached heads in `--head FILE`.
 
-Exit status: 0 all is well, 1 something lies, 2 it cannot be checked.
+Exit status: 0 all is well, 1 something is wrong, 2 it cannot be checked.
 """
 
 import argparse
@@ -144,9 +144,20 @@ def report(verdict: Verdict, seconds: float, *, is_trail_clean: bool = True) -> 
     if verdict.first is None:
         yield f"Clean: {verdict.checked[Check.CHAIN]:,} rows in {seconds:.1f} s."
         return
-    yield f"The first that lies: {verdict.first.place}"
-    for finding in verdict.first.findings:
-        yield f"  {finding.check.value}: {finding.field} is {finding.stored}, must be {finding.expected}"
+    yield f"The first finding: {verdict.first.place}"
+    for number, lie in enumerate(verdict.reported):
+        if number:
+            yield f"Also: {lie.place}"
+        for finding in lie.findings:
+            yield f"  {finding.check.value}: {_sentence(finding)}"
+    if verdict.count > len(verdict.reported):
+        yield f"And {verdict.count - len(verdict.reported):,} more."
+
+
+def _sentence(finding: Finding) -> str:
+    """Return what is stored and what must be, in words."""
+    stored, expected = ("empty" if value is None else value for value in (finding.stored, finding.expected))
+    return f"{finding.field} is {stored}, must be {expected}"
 
 
 def report_trails(examined: Examined) -> Iterator[str]:
