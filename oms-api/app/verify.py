@@ -1,7 +1,8 @@
 """Prove the books: `python -m app.verify` checks every invariant on a live database.
 
-It names the rows that are wrong, with what they say and what they must say. With `--audit FILE` it proves an export of the audit trail or of the ledger
-instead, without database and settings, against the detached heads in `--head FILE`.
+It names the rows that are wrong, with what they say and what they must say. With `--audit FILE` it proves an
+export of the audit trail or of the ledger instead, without database and settings, against the detached heads
+in `--head FILE`.
 
 Exit status: 0 all is well, 1 something is wrong, 2 it cannot be checked.
 """
@@ -46,8 +47,8 @@ def _compared(
 ) -> Callable[[Connection, Verdict], None]:
     def part(connection: Connection, verdict: Verdict) -> None:
         verdict.checked[check] += 1
-        for place, *difference in differences(connection):
-            verdict.blame(place, [Finding(check, *difference)])
+        for found in differences(connection):
+            verdict.blame(found.place, [Finding(check, found.field, found.stored, found.expected)])
 
     return part
 
@@ -144,10 +145,13 @@ def report(verdict: Verdict, seconds: float, *, is_trail_clean: bool = True) -> 
     if verdict.first is None:
         yield f"Clean: {verdict.checked[Check.CHAIN]:,} rows in {seconds:.1f} s."
         return
-    yield f"The first finding: {verdict.first.place}"
+    yield from report_findings(verdict)
+
+
+def report_findings(verdict: Verdict) -> Iterator[str]:
+    """Yield a sentence for each finding, up to as many as the verdict keeps."""
     for number, lie in enumerate(verdict.reported):
-        if number:
-            yield f"Also: {lie.place}"
+        yield f"Also: {lie.place}" if number else f"The first finding: {lie.place}"
         for finding in lie.findings:
             yield f"  {finding.check.value}: {_sentence(finding)}"
     if verdict.count > len(verdict.reported):

@@ -83,7 +83,7 @@ def _place_orders(desk: Desk) -> None:
     _ok(desk.post(path, {"reason": "Changed my mind"}, {"Idempotency-Key": "cancel-1"}))
     replaced = desk.order(**_GTC, limit_price="92")
     _ok(desk.patch(f"/orders/{replaced['id']}", {"limit_price": "93"}))
-    exits = {"take_profit": {"limit_price": "120"}, "stop_loss": {"stop_price": "80"}}
+    exits: Any = {"take_profit": {"limit_price": "120"}, "stop_loss": {"stop_price": "80"}}
     desk.order(quantity="4", **_GTC, limit_price="94", **exits)
     desk.order(quantity="4", **exits)
     assert desk.place(quantity="2000000").status_code == 422  # denied, and kept

@@ -89,7 +89,7 @@ def acts_of(connection: Connection, *prefixes: str) -> Iterator[Act]:
     statement = select(*(getattr(AuditRow, name) for name in names)).where(wanted)
     ordered = statement.order_by(AuditRow.tenant_id, AuditRow.sequence)
     for row in connection.execute(ordered, execution_options={"yield_per": _CHUNK}):
-        yield Act(*row[:-2], _facts(row.before), _facts(row.after))
+        yield Act._make((*row[:-2], _facts(row.before), _facts(row.after)))
 
 
 def _facts(text: str | None) -> Any:

@@ -43,7 +43,7 @@ class ExpectedRows:
         }
 
     def follow(self, acts: Iterable[Act]) -> None:
-        """Apply the entries, each tenant's in their order. One without the facts of its action says nothing."""
+        """Apply the entries, each tenant's in their order; one without the facts of its action is skipped."""
         for act in acts:
             action = self._actions.get(act.action)
             if action is not None:

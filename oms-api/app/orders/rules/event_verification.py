@@ -134,7 +134,10 @@ def _differences(
     filled: Filled | None,
     executions: Executions,
 ) -> Iterator[Finding]:
-    pairs = [("type", event.type, kind_of(move)), ("created_at", event.created_at, move.at)]
+    pairs: list[tuple[str, Any, Any]] = [
+        ("type", event.type, kind_of(move)),
+        ("created_at", event.created_at, move.at),
+    ]
     facts = dict(event.facts)
     expected = _expected(facts, order, move, said, filled, executions)
     if move.sequence == 1 and "time_in_force" not in facts:  # told by an earlier version
@@ -204,9 +207,14 @@ def _difference(name: str, stored: Decimal | None, expected: Decimal | None) -> 
 
 
 def _told(facts: dict[str, Any]) -> Told:
-    amounts = (_amount(facts.get(name)) for name in (*_MEASURES, "trail_level"))
     parent_id = facts.get("parent_id")
-    return Told(*amounts, parent_id if isinstance(parent_id, str) else None)
+    return Told(
+        _amount(facts.get("quantity")),
+        _amount(facts.get("limit_price")),
+        _amount(facts.get("stop_price")),
+        _amount(facts.get("trail_level")),
+        parent_id if isinstance(parent_id, str) else None,
+    )
 
 
 def _amount(text: Any) -> Decimal | None:

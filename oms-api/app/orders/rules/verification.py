@@ -136,8 +136,9 @@ def filled_by(execution: ExecutionRow) -> Filled:
 
 def examine_carried(order: Order, predecessor: Order | None) -> list[Finding]:
     """Return where an order did not carry over what its predecessor had filled; without one, nothing."""
-    nothing = predecessor is None or order.denial is not None
-    due = (ZERO, ZERO) if nothing else (predecessor.filled_quantity, predecessor.filled_value)
+    due = (ZERO, ZERO)
+    if predecessor is not None and order.denial is None:
+        due = (predecessor.filled_quantity, predecessor.filled_value)
     pairs = zip(("carried_quantity", "carried_value"), due, strict=True)
     return [
         Finding(OrderCheck.FILLS, name, fixed(getattr(order, name)), fixed(expected))

@@ -168,7 +168,9 @@ def _verify_latches(connection: Connection, verdict: Verdict, acts: list[Act]) -
 
 def _latch_facts(act: Act) -> Facts:
     """Return what the audit log says of a latch, as an event says it."""
-    facts = act.after if act.action == "latch.set" else act.before | act.after | {"released_by": act.actor}
+    facts: Facts = (
+        act.after if act.action == "latch.set" else act.before | act.after | {"released_by": act.actor}
+    )
     return facts | {"latch_id": act.target}
 
 
