@@ -35,9 +35,9 @@ class ExpectedRows:
             "key.revoked": self._revoke_key,
             "key.rotated": self._rotate_key,
             "login.succeeded": self._open_session,
-            "session.ended": self._end_session,
-            "session.reused": self._end_session,
-            "workspace.bound": self._bind_workspace,
+            "session.ended": self._close_session,
+            "session.reused": self._close_session,
+            "workspace.bound": self._claim_workspace,
             "workspace.released": self._release_workspace,
             "portfolio.renamed": self._rename_portfolio,
         }
@@ -113,7 +113,7 @@ class ExpectedRows:
         facts = {"user": act.actor, "created_at": act.at, "revoked_at": None, "revoked_because": None}
         self.sessions[act.tenant_id, _named(act)] = facts
 
-    def _end_session(self, act: Act) -> None:
+    def _close_session(self, act: Act) -> None:
         because = "logged out" if act.action == "session.ended" else "refresh token used twice"
         facts = self.sessions.setdefault((act.tenant_id, _named(act)), {})
         facts.update({"revoked_at": act.at, "revoked_because": because})
@@ -124,7 +124,7 @@ class ExpectedRows:
             if key[0] == act.tenant_id and facts.get("user") == _named(act) and not is_ended:
                 facts.update({"revoked_at": act.at, "revoked_because": because})
 
-    def _bind_workspace(self, act: Act) -> None:
+    def _claim_workspace(self, act: Act) -> None:
         slug = act.after.get("tenant")
         if slug is None or slug == self._slugs.get(act.tenant_id):  # else the operator's own copy
             self.workspaces[_named(act)] = {"tenant_id": act.tenant_id, "bound_at": act.at}

@@ -33,7 +33,7 @@ def verify_events(connection: Connection, verdict: Verdict, balance: Balance) ->
     """Check that each row, which `balance` has, has its one event, and each position that of its last row."""
     names = portfolio_names(connection)
     for event in audit.recorded_events(connection):
-        fact, name = _told(event)
+        fact, name = _read_fact(event)
         balance.take(fact)
         _check_name(verdict, event, name, names)
         verdict.checked[Check.EVENT] += 1
@@ -58,7 +58,7 @@ def portfolio_names(connection: Connection) -> Names:
     return names
 
 
-def _told(event: RecordedEvent) -> tuple[tuple[Any, ...], tuple[Any, Any]]:
+def _read_fact(event: RecordedEvent) -> tuple[tuple[Any, ...], tuple[Any, Any]]:
     """Return the fact that an event tells, and of which portfolio by which name; None where it cannot be
     read.
     """
@@ -86,7 +86,7 @@ def _blame_events(connection: Connection, verdict: Verdict, odd: list[int]) -> N
     due = Counter(fact for row in audit.ledger_rows(connection) if bucket_of(fact := fact_of(row)) in probed)
     surplus: list[tuple[int, Hashable]] = []
     for event in audit.recorded_events(connection):
-        fact, _ = _told(event)
+        fact, _ = _read_fact(event)
         if bucket_of(fact) in probed:
             due[fact] -= 1
             if due[fact] < 0:
@@ -115,7 +115,7 @@ def _verify_positions(connection: Connection, verdict: Verdict, names: Names) ->
         rows = audit.trades_at(connection, [key for _, key in told if key])
         for event, key in told:
             _check_position(connection, verdict, event, rows.get(key) if key else None)
-            _check_name(verdict, event, _told(event)[1], names)
+            _check_name(verdict, event, _read_fact(event)[1], names)
             newest.pop(key or (0, 0, 0), None)
     for (tenant_id, portfolio_id, sequence), symbol in newest.items():
         finding = Finding(Check.POSITION_EVENT, audit.MOVED, "none", f"an event for sequence {sequence}")
@@ -135,7 +135,7 @@ def _check_position(
     connection: Connection, verdict: Verdict, event: RecordedEvent, row: TradeRow | None
 ) -> None:
     verdict.checked[Check.POSITION_EVENT] += 1
-    (_, told, *_), expected = _told(event)[0], row and position_told(row, "")
+    (_, told, *_), expected = _read_fact(event)[0], row and position_told(row, "")
     if row is None or told != expected:
         finding = Finding(Check.POSITION_EVENT, audit.MOVED, event.payload, expected or "a row of the ledger")
         verdict.blame(f"event {event.id}", [finding])

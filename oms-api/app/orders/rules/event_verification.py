@@ -60,7 +60,7 @@ def find_event_differences(
             )
             continue
         (event,) = found
-        previous = _told(event.facts)
+        previous = _values_of(event.facts)
         findings += _differences(event, order, move, previous, filled, executions)
         findings += _changes(order, previous, current, following)
         current, following = previous, move
@@ -206,7 +206,7 @@ def _difference(name: str, stored: Decimal | None, expected: Decimal | None) -> 
         yield Finding(OrderCheck.EVENT, name, _text(expected), f"{_text(stored)}, as its event says")
 
 
-def _told(facts: dict[str, Any]) -> Told:
+def _values_of(facts: dict[str, Any]) -> Told:
     parent_id = facts.get("parent_id")
     return Told(
         _amount(facts.get("quantity")),

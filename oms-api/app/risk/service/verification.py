@@ -52,7 +52,9 @@ def _verify_switches(
     place = "kill_switch_changes"
     _blame_all(verdict, place, rules.find_unmatched(RiskCheck.SWITCH, "change", made, told))
     turned = [_turned(act) for act in acts if act.action == "kill_switch.turned"]
-    _blame_all(verdict, place, rules.find_unmatched(RiskCheck.SWITCH, "turn", map(_turn, changes), turned))
+    _blame_all(
+        verdict, place, rules.find_unmatched(RiskCheck.SWITCH, "turn", map(_change_fact, changes), turned)
+    )
     for row in changes:
         key = key_of(row["tenant_id"], row["scope"], row["name"])
         if row["name_key"] != key[2]:
@@ -75,7 +77,7 @@ def _switch_fact(tenant_id: int, said: Facts, at: str, kind: str | None) -> Key:
     return (*named, said.get("reason"), said.get("set_by"), at, *sorted(said))
 
 
-def _turn(row: Facts) -> Key:
+def _change_fact(row: Facts) -> Key:
     reason = veiled({"reason": row["reason"]})["reason"]
     target = f"{row['scope']}:{row['name']}"
     return (row["tenant_id"], target, row["state"], reason, row["set_by"], row["set_at"])
