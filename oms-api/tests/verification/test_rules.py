@@ -6,6 +6,7 @@ from typing import Any
 from app.audit.rules.acts import Act
 from app.brokers.rules.values import OrderType
 from app.identity.rules.verification import ExpectedRows
+from app.orders.queries.audit import BookedTrade
 from app.orders.rules.event_verification import (
     ISSUE,
     OrderEventRow,
