@@ -1,20 +1,22 @@
 """Prove the books: `python -m app.verify` checks every invariant on a live database.
 
-It names the first row that lies. With `--audit FILE` it proves an export of the audit trail or of the ledger
-instead, without database and settings, against the detached heads in `--head FILE`.
+It names the rows that are wrong, with what they say and what they must say. With `--audit FILE` it proves an
+export of the audit trail or of the ledger instead, without database and settings, against the detached heads
+in `--head FILE`.
 
-Exit status: 0 all is well, 1 something lies, 2 it cannot be checked.
+Exit status: 0 all is well, 1 something is wrong, 2 it cannot be checked.
 """
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.audit.rules.acts import Difference
 from app.audit.rules.proving import TRAIL
 from app.audit.service.examining import Examined, examine
 from app.audit.service.proving import NoHead, Proven, prove, read_heads
@@ -24,15 +26,49 @@ from app.database import connect_engine, declare_every_tenant, snapshot
 from app.database.failures import reason
 from app.database.tenants import SeesNothing
 from app.database.waits import patience
+from app.identity.service.verification import verify_identities
+from app.instruments.service import verify_instruments
 from app.ledger.rules.exports import LEDGER
-from app.ledger.rules.verification import Check
+from app.ledger.rules.verification import Check, Finding
+from app.ledger.service.portfolio_verification import verify_portfolios
 from app.ledger.service.verification import Verdict, verify
 from app.migrate import is_current, migration_url
 from app.orders.rules.verification import OrderCheck
 from app.orders.service.verification import verify_orders
+from app.risk.rules.verification import RiskCheck
+from app.risk.service.verification import verify_risk
 
 SCAN_SECONDS = 3600.0  # one answer of the server, a sort of the whole ledger included
 CLEAN, LIES, CANNOT = 0, 1, 2
+
+
+def _compared(
+    check: StrEnum, differences: Callable[[Connection], Iterator[Difference]]
+) -> Callable[[Connection, Verdict], None]:
+    def part(connection: Connection, verdict: Verdict) -> None:
+        verdict.checked[check] += 1
+        for found in differences(connection):
+            verdict.blame(found.place, [Finding(check, found.field, found.stored, found.expected)])
+
+    return part
+
+
+class RecordCheck(StrEnum):
+    """What is compared with the audit log, in the order in which it is told."""
+
+    PORTFOLIO = "portfolio record"
+    INSTRUMENT = "instrument record"
+    IDENTITY = "identity record"
+
+
+PARTS: dict[str, Callable[[Connection, Verdict], object]] = {
+    "the ledger": verify,
+    "the orders": verify_orders,
+    "the risk controls": verify_risk,
+    "the portfolios": _compared(RecordCheck.PORTFOLIO, verify_portfolios),
+    "the instruments": _compared(RecordCheck.INSTRUMENT, verify_instruments),
+    "the identities": _compared(RecordCheck.IDENTITY, verify_identities),
+}
 _MEANING: dict[StrEnum, str] = {
     Check.FORM: "amounts, instants and words are in their canonical form",
     Check.SEQUENCE: "sequence numbers run from 1 without gaps",
@@ -48,11 +84,20 @@ _MEANING: dict[StrEnum, str] = {
     Check.PORTFOLIO: "portfolios stand where their ledgers end",
     Check.HOLDING: "positions are what the ledger gives",
     Check.HOME: "rows belong to a portfolio of their tenant",
-    Check.EVENT: "each row has its one event",
+    Check.EVENT: "each row has its one event, which says what the row says",
+    Check.POSITION_EVENT: "each change of a position says what its row of the ledger says",
     OrderCheck.HISTORY: "orders moved along the table of states, and stand where their histories end",
     OrderCheck.QUANTITY: "filled and remaining quantity make the quantity of open orders",
     OrderCheck.FILLS: "orders filled what their executions add up to",
-    OrderCheck.TRADE: "each execution is one trade of its order",
+    OrderCheck.TRADE: "each execution is one trade of its order, and made one move of it",
+    RecordCheck.PORTFOLIO: "portfolios have the name, currency and opening cash that the audit log names",
+    RecordCheck.INSTRUMENT: "instruments have the terms that the audit log names",
+    RecordCheck.IDENTITY: "tenants, users, keys, sessions and workspaces are as the audit log left them",
+    RiskCheck.SWITCH: "kill switches stand where their changes, their events and the audit log end",
+    RiskCheck.STATE: "the trading state of each portfolio is what the kill switches say",
+    RiskCheck.LIMIT: "limits stand where their events and the audit log end",
+    RiskCheck.LATCH: "latches stand where their events and the audit log end",
+    OrderCheck.EVENT: "each move of an order has its one event, which says what order, move and fill say",
 }
 
 
@@ -65,9 +110,19 @@ def verify_database(engine: Engine) -> Verdict:
     with patience(SCAN_SECONDS), snapshot(engine) as connection:
         if not is_current(connection):
             raise CannotVerify("The database is not at this version's revision: run `python -m app.migrate`.")
-        verdict = verify(declare_every_tenant(connection))
-        verify_orders(connection, verdict)
-        return verdict
+        return check(declare_every_tenant(connection))
+
+
+def check(connection: Connection) -> Verdict:
+    """Check everything but the audit log as `connection` sees it; it must see one moment."""
+    verdict = Verdict()
+    for name, part in PARTS.items():
+        try:
+            part(connection, verdict)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            words = f"{type(error).__name__}: {error}"
+            verdict.blame(name, [Finding(Check.FORM, "a row", words, "one that can be read")])
+    return verdict
 
 
 def verify_trails(engine: Engine) -> Examined:
@@ -90,9 +145,23 @@ def report(verdict: Verdict, seconds: float, *, is_trail_clean: bool = True) -> 
     if verdict.first is None:
         yield f"Clean: {verdict.checked[Check.CHAIN]:,} rows in {seconds:.1f} s."
         return
-    yield f"The first that lies: {verdict.first.place}"
-    for finding in verdict.first.findings:
-        yield f"  {finding.check.value}: {finding.field} is {finding.stored}, must be {finding.expected}"
+    yield from report_findings(verdict)
+
+
+def report_findings(verdict: Verdict) -> Iterator[str]:
+    """Yield a sentence for each finding, up to as many as the verdict keeps."""
+    for number, lie in enumerate(verdict.reported):
+        yield f"Also: {lie.place}" if number else f"The first finding: {lie.place}"
+        for finding in lie.findings:
+            yield f"  {finding.check.value}: {_sentence(finding)}"
+    if verdict.count > len(verdict.reported):
+        yield f"And {verdict.count - len(verdict.reported):,} more."
+
+
+def _sentence(finding: Finding) -> str:
+    """Return what is stored and what must be, in words."""
+    stored, expected = ("empty" if value is None else value for value in (finding.stored, finding.expected))
+    return f"{finding.field} is {stored}, must be {expected}"
 
 
 def report_trails(examined: Examined) -> Iterator[str]:

@@ -87,6 +87,17 @@ def list_instruments(
     return [_instrument(tuple(found)) for found in connection.execute(query)]
 
 
+def all_instruments(connection: Connection) -> dict[Key, tuple[Instrument, str]]:
+    """Return every listed instrument by tenant and symbol, each with when its terms were set."""
+    columns = [_TABLE.c[name] for name in (*_KEY, *_TERMS, "updated_at")]
+    rows = map(tuple, connection.execute(select(*columns)))
+    return {(row[0], row[1]): (_instrument(row[1:-1]), _text(row[-1])) for row in rows}
+
+
+def _text(instant: datetime | str) -> str:
+    return iso(instant) if isinstance(instant, datetime) else instant
+
+
 def set_terms(connection: Connection, tenant_id: int, terms: Instrument, at: datetime) -> None:
     """Set the terms of a symbol."""
     kind = (terms.exchange, terms.asset_class, terms.currency)

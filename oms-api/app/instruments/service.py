@@ -1,15 +1,18 @@
 """Setting the terms of instruments, and their aliases."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
+from app.audit.queries.trail import acts_of
+from app.audit.rules.acts import Difference, find_differences
 from app.identity.queries.tenants import lock_tenant
 from app.instruments import queries
 from app.instruments.errors import AliasInUse, AliasTaken, CurrencyInUse
 from app.instruments.rules import Instrument, currency_for, usual_aliases
+from app.money import fixed, quantity_text
 
 # Tenant id and symbol to the currencies of the portfolios in which a position or an open order stands.
 Standing = Callable[[Connection, int, str], Collection[str]]
@@ -66,6 +69,29 @@ def set_terms(
     if updated.aliases != previous.aliases:
         queries.replace_aliases(connection, key, updated.aliases)
     return ListingChange(previous, updated)
+
+
+def verify_instruments(connection: Connection) -> Iterator[Difference]:
+    """Yield where the terms or aliases of a symbol are not those that the audit log says were set last."""
+    stored = queries.all_instruments(connection)
+    aliases = queries.find_aliases(connection, list(stored))
+    expected = {(act.tenant_id, act.target): act for act in acts_of(connection, "instrument.set")}
+    for key, act in expected.items():
+        place = f"instrument {key[1]} of tenant {key[0]}"
+        found = stored.get(key)
+        if found is None:
+            yield Difference(place, "row", "none", "a row, as the audit log says")
+        else:
+            facts = _facts(*found) | {"aliases": list(aliases[key])}
+            yield from find_differences(place, facts, act.after | {"updated_at": act.at})
+
+
+def _facts(terms: Instrument, updated_at: str) -> dict[str, Any]:
+    """Return what the audit log says of an instrument; see `schemas.instrument_out`."""
+    steps = {name: quantity_text(fixed(getattr(terms, name))) for name in ("tick_size", "lot_size")}
+    kind = {name: getattr(terms, name) for name in ("symbol", "name", "exchange", "asset_class", "currency")}
+    flags = {"tradable": terms.is_tradable, "restricted": terms.is_restricted, "listed": terms.is_listed}
+    return {**kind, **steps, **flags, "updated_at": updated_at}
 
 
 def _aliases(

@@ -370,7 +370,7 @@ def test_the_command_names_the_first_lie_and_ends_with_1(engine, database_url, m
     assert command.main() == command.LIES
     out = capsys.readouterr().out
     assert "FAILED 1" in out
-    assert "The first that lies: projections of portfolio 'Growth'" in out
+    assert "The first finding: projections of portfolio 'Growth'" in out
     assert "portfolio: cash is 7.00000000, must be " in out
 
 

@@ -79,7 +79,7 @@ def test_a_quantity_below_what_its_chain_filled_is_found(rig):
     order = rig.place(type="LIMIT", limit_price="101", time_in_force="GTC")
     rig.replace(order, quantity="3")
     spoil(rig, "UPDATE orders SET quantity = '3.00000000' WHERE status = 'FILLED'")
-    assert failed(rig) == {OrderCheck.QUANTITY}
+    assert OrderCheck.QUANTITY in failed(rig)
 
 
 def test_an_overfill_that_a_broker_reported_is_no_lie(rig):

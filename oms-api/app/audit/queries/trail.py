@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, select
+import orjson
+from sqlalchemy import ColumnElement, Connection, Select, Table, or_, select
 
 from app.audit.models import AuditHead, AuditRow
+from app.audit.rules.acts import Act
 from app.audit.rules.chain import COLUMNS, START, ChainedEntry, Head
 from app.clock import iso
 from app.database import alteration, insertion, insertion_of_missing, matching_rows, write
@@ -76,6 +78,25 @@ def every_entry(connection: Connection, tenant_id: int) -> Iterator[ChainedEntry
     statement = entries_of(tenant_id).order_by(AuditRow.sequence)
     for row in connection.execute(statement, execution_options={"yield_per": _CHUNK}):
         yield ChainedEntry._make(row)
+
+
+def acts_of(connection: Connection, *prefixes: str) -> Iterator[Act]:
+    """Yield the entries of every tenant whose action begins with one of `prefixes`, oldest first. Facts that
+    are no JSON come as their text.
+    """
+    names = ("tenant_id", "sequence", "at", "actor", "via", "action", "target", "before", "after")
+    wanted = or_(*(AuditRow.action.startswith(prefix, autoescape=True) for prefix in prefixes))
+    statement = select(*(getattr(AuditRow, name) for name in names)).where(wanted)
+    ordered = statement.order_by(AuditRow.tenant_id, AuditRow.sequence)
+    for row in connection.execute(ordered, execution_options={"yield_per": _CHUNK}):
+        yield Act._make((*row[:-2], _facts(row.before), _facts(row.after)))
+
+
+def _facts(text: str | None) -> Any:
+    try:
+        return None if text is None else orjson.loads(text)
+    except ValueError:
+        return text
 
 
 def lock_heads(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, Head]:

@@ -1,23 +1,25 @@
 """The ledger from end to end, in canonical text and in bounded memory, for whoever proves or rebuilds it."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple, TypeVar, cast
 
 from sqlalchemy import BigInteger, Connection, Table, bindparam, delete, func, select
 from sqlalchemy.orm import aliased
 
-from app.database import Amount, Instant
+from app.database import Amount, Instant, matching_rows
 from app.events.models import Event
 from app.ledger.models import Portfolio, PositionRow, Trade
 from app.ledger.queries.books import FILL, fill_of
-from app.ledger.queries.canonical import canonical_trade
+from app.ledger.queries.canonical import canonical, canonical_trade
 from app.ledger.rules.accounting import Fill, Position, replay
 from app.ledger.rules.chain import COLUMNS, TradeRow
 from app.ledger.rules.projections import HoldingRow, PortfolioRow
 from app.ledger.rules.verification import Undone
 
 RECORDED = "trade.recorded"
+MOVED = "position.changed"
 _CHUNK = 2_000  # rows fetched at once: some 2 MB of trades
 _RFC_3339 = '\'YYYY-MM-DD"T"HH24:MI:SS.US"Z"\''
 AnyRow = TypeVar("AnyRow", TradeRow, PortfolioRow, HoldingRow, "RecordedEvent")
@@ -25,7 +27,7 @@ _BOOK_ORDER = "tenant_id, portfolio_id, sequence, trade_id"
 
 
 class RecordedEvent(NamedTuple):
-    """An event that tells of a trade; `payload` is JSON text."""
+    """An event that tells of a trade or a position; `payload` is JSON text."""
 
     id: int
     tenant_id: int
@@ -49,6 +51,14 @@ def rows_after(
 def portfolio_rows(connection: Connection, where: str = "") -> Generator[PortfolioRow, None, None]:
     """Yield every portfolio by tenant and id."""
     return _stream(connection, Portfolio.__table__, PortfolioRow, order="tenant_id, id", where=where)
+
+
+def named_portfolios(connection: Connection) -> Iterator[dict[str, Any]]:
+    """Yield what every portfolio was made with; amounts and instants are canonical text."""
+    names = ("id", "tenant_id", "name", "name_key", "base_currency", "kind", "opening_cash", "created_at")
+    columns = [getattr(Portfolio, name) for name in names]
+    for row in connection.execute(select(*columns).order_by(*columns[:2])):
+        yield dict(zip(names, map(canonical, row), strict=True))
 
 
 def portfolio_row(connection: Connection, tenant_id: int, portfolio_id: int) -> PortfolioRow:
@@ -83,9 +93,35 @@ def remove_holding(connection: Connection, row: HoldingRow) -> None:
     connection.execute(delete(PositionRow).filter_by(**key))
 
 
-def recorded_events(connection: Connection) -> Generator[RecordedEvent, None, None]:
-    """Yield every event that tells of a trade."""
-    return _stream(connection, Event.__table__, RecordedEvent, order="", where=f"type = '{RECORDED}'")
+def recorded_events(connection: Connection, kind: str = RECORDED) -> Generator[RecordedEvent, None, None]:
+    """Yield every event of that type."""
+    return _stream(connection, Event.__table__, RecordedEvent, order="", where=f"type = '{kind}'")
+
+
+def trades_at(
+    connection: Connection, keys: Sequence[tuple[int, int, int]]
+) -> dict[tuple[int, int, int], TradeRow]:
+    """Return the rows of the ledger by tenant, portfolio and sequence number."""
+    key = ("tenant_id", "portfolio_id", "sequence")
+    found = matching_rows(connection, cast("Table", Trade.__table__), COLUMNS, key, sorted(set(keys)))
+    rows = map(canonical_trade, found)
+    return {(row.tenant_id, row.portfolio_id, row.sequence): row for row in rows}
+
+
+def has_trade_at(connection: Connection, key: tuple[int, int, int], created_at: str) -> bool:
+    """Return whether the portfolio has a row from that sequence number on that was recorded at an instant."""
+    tenant_id, portfolio_id, sequence = key
+    try:
+        instant = datetime.fromisoformat(created_at)
+    except ValueError:
+        return False
+    statement = (
+        select(Trade.trade_id)
+        .where(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id, Trade.sequence >= sequence)
+        .where(Trade.created_at == instant)
+        .limit(1)
+    )
+    return connection.execute(statement).first() is not None
 
 
 def repeated_key(connection: Connection) -> TradeRow | None:

@@ -14,10 +14,11 @@ def canonical_trade(values: Sequence[Any]) -> TradeRow:
     """Return the row whose columns, in the order of `COLUMNS`, are `values`: decimals and instants become
     text.
     """
-    return TradeRow._make(map(_canonical, values))
+    return TradeRow._make(map(canonical, values))
 
 
-def _canonical(value: Any) -> Any:  # whatever a column holds
+def canonical(value: Any) -> Any:  # whatever a column holds
+    """Return the canonical text of a decimal or an instant, other values as they are."""
     if isinstance(value, Decimal):
         return fixed(value)
     return iso(value) if isinstance(value, datetime) else value

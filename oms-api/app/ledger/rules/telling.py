@@ -26,3 +26,18 @@ def trade_told(row: TradeRow, portfolio_name: str) -> str:
     if row.currency is not None and row.fx_rate is not None:
         facts |= {"currency": row.currency, "fx_rate": money_text(row.fx_rate)}
     return orjson.dumps(facts).decode()
+
+
+def position_told(row: TradeRow, portfolio_name: str) -> str:
+    """Return the facts of the event that a position changed, as JSON: what its last row left."""
+    facts = {
+        "portfolio_id": row.portfolio_id,
+        "portfolio_name": portfolio_name,
+        "symbol": row.symbol,
+        "product": row.product,
+        "sequence": row.sequence,
+        "quantity": quantity_text(row.position_quantity),
+        "cost": money_text(row.position_cost),
+        "realized_pnl": money_text(row.position_realized_pnl),
+    }
+    return orjson.dumps(facts).decode()

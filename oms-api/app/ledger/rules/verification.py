@@ -36,6 +36,7 @@ class Check(StrEnum):
     HOLDING = "holding"
     HOME = "home"
     EVENT = "event"
+    POSITION_EVENT = "position event"
 
 
 class Finding(NamedTuple):

@@ -8,7 +8,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-import orjson
 from sqlalchemy import Connection
 
 from app.clock import iso
@@ -20,9 +19,9 @@ from app.ledger.errors import BookIsFull
 from app.ledger.queries import books as queries
 from app.ledger.rules.accounting import FLAT, Position, currency_of_fill
 from app.ledger.rules.chain import HASH_VERSION, TradeRow, hash_of
-from app.ledger.rules.telling import trade_told
+from app.ledger.rules.telling import position_told, trade_told
 from app.ledger.service.commands import Origin
-from app.money import DIGITS, PLACES, fixed, money_text, quantity_text
+from app.money import DIGITS, PLACES, fixed
 
 CEILING = Decimal(10) ** (DIGITS - PLACES - 1)  # a tenth of what a column holds: sums of two still fit
 PositionKey = tuple[int, int, str, str]  # tenant id, portfolio id, symbol, product
@@ -217,19 +216,8 @@ class Books:
             written.clear()
 
     def _position_event(self, key: PositionKey) -> Row:
-        tenant_id, portfolio_id, symbol, product = key
-        portfolio, row = self._portfolios[tenant_id, portfolio_id], self._moved[key]
-        facts = {
-            "portfolio_id": portfolio_id,
-            "portfolio_name": portfolio.name,
-            "symbol": symbol,
-            "product": product,
-            "sequence": row.sequence,
-            "quantity": quantity_text(row.position_quantity),
-            "cost": money_text(row.position_cost),
-            "realized_pnl": money_text(row.position_realized_pnl),
-        }
-        return (tenant_id, "position.changed", orjson.dumps(facts).decode(), portfolio.last_created_at)
+        portfolio, row = self._portfolios[key[:2]], self._moved[key]
+        return (key[0], "position.changed", position_told(row, portfolio.name), portfolio.last_created_at)
 
     def _position_row(self, key: PositionKey) -> Row:
         row = self._moved[key]

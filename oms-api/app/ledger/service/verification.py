@@ -1,23 +1,18 @@
 """Proving the books: every row of the ledger, every projection, every event, at one moment."""
 
-from collections import Counter
-from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from decimal import Decimal
-from enum import StrEnum
 from itertools import groupby
 from operator import attrgetter
-from typing import Any
 
-import orjson
 from sqlalchemy import Connection
 
 from app.ledger.queries import audit
-from app.ledger.queries.audit import RecordedEvent
 from app.ledger.queries.books import standing_fills
 from app.ledger.rules.accounting import Position, replay
 from app.ledger.rules.amounts import amounts_of
-from app.ledger.rules.balance import Balance, bucket_of
+from app.ledger.rules.balance import Balance
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.projections import (
     HoldingRow,
@@ -34,47 +29,19 @@ from app.ledger.rules.verification import (
     LedgerState,
     examine,
 )
+from app.ledger.service.event_verification import fact_of, verify_events
+from app.ledger.service.verdict import Lie, Verdict
 from app.money import ZERO
 
+__all__ = ["BookKey", "Lie", "Verdict", "follow", "place_of", "replayer", "verify"]
+
 BookKey = tuple[int, int]  # tenant id, portfolio id
-Told = tuple[int, str, int, int, str, str]  # what an event tells of its trade
 
 _ROW_CHECKS = (
     *(Check.FORM, Check.SEQUENCE, Check.TIME, Check.TRADE_ID, Check.CHAIN, Check.VALUE, Check.POSITION),
     *(Check.CASH, Check.COUNTERS, Check.HOME),
 )
-_PROBED_BUCKETS = 8
 _BOOK = attrgetter("tenant_id", "portfolio_id")
-
-
-@dataclass(frozen=True, slots=True)
-class Lie:
-    """Where something is not as it must be, and all that is wrong there."""
-
-    place: str
-    findings: tuple[Finding, ...]
-
-
-@dataclass(slots=True)
-class Verdict:
-    """What was checked, how often each check failed, and the first lie, of all and of each check."""
-
-    checked: Counter[StrEnum] = field(default_factory=Counter)
-    failed: Counter[StrEnum] = field(default_factory=Counter)
-    first: Lie | None = None
-    first_of: dict[StrEnum, str] = field(default_factory=dict)
-
-    @property
-    def clean(self) -> bool:
-        """Whether nothing lies."""
-        return self.first is None
-
-    def blame(self, place: str, findings: list[Finding]) -> None:
-        """Note a lie."""
-        self.first = self.first or Lie(place, tuple(findings))
-        for check in dict.fromkeys(finding.check for finding in findings):
-            self.failed[check] += 1
-            self.first_of.setdefault(check, place)
 
 
 @dataclass(slots=True)
@@ -87,13 +54,15 @@ class Book:
     holdings: list[HoldingRow]
 
 
-def verify(connection: Connection) -> Verdict:
-    """Check every invariant of the books as `connection` sees them; it must see one moment."""
-    verdict, balance = Verdict(), Balance()
+def verify(connection: Connection, verdict: Verdict | None = None) -> Verdict:
+    """Check every invariant of the books as `connection` sees them; it must see one moment. What is found is
+    added to `verdict`, or to a new one.
+    """
+    verdict, balance = verdict or Verdict(), Balance()
     for book in _books(connection):
         _verify_book(connection, book, verdict, balance)
     _verify_keys(connection, verdict)
-    _verify_events(connection, verdict, balance)
+    verify_events(connection, verdict, balance)
     return verdict
 
 
@@ -141,7 +110,7 @@ def _verify_book(connection: Connection, book: Book, verdict: Verdict, balance: 
             )
         if findings:
             verdict.blame(place_of(row, book.portfolio), findings)
-        balance.add(_due(row))
+        balance.add(fact_of(row))
         rows += 1
         reversals += row.kind == REVERSAL
         keys += row.idempotency_key is not None
@@ -172,53 +141,6 @@ def _verify_keys(connection: Connection, verdict: Verdict) -> None:
     if row:
         finding = Finding(Check.KEY, "idempotency_key", row.idempotency_key, "one row under one key")
         verdict.blame(place_of(row, None), [finding])
-
-
-def _verify_events(connection: Connection, verdict: Verdict, balance: Balance) -> None:
-    for event in audit.recorded_events(connection):
-        balance.take(_told(event))
-        verdict.checked[Check.EVENT] += 1
-    odd = balance.odd_buckets()
-    if odd:
-        _blame_events(connection, verdict, odd)
-
-
-def _blame_events(connection: Connection, verdict: Verdict, odd: list[int]) -> None:
-    """Look once more, at a few of the odd buckets alone, for what the ledger and the outbox do not share."""
-    probed = frozenset(odd[:_PROBED_BUCKETS])
-    due = Counter(fact for row in audit.ledger_rows(connection) if bucket_of(fact := _due(row)) in probed)
-    surplus: list[tuple[int, Hashable]] = []
-    for event in audit.recorded_events(connection):
-        fact = _told(event)
-        if bucket_of(fact) in probed:
-            due[fact] -= 1
-            if due[fact] < 0:
-                surplus.append((event.id, fact))
-    missing = [fact for fact, count in due.items() if count > 0]
-    if missing:
-        _, trade_id, portfolio_id, sequence, *_ = missing[0]
-        place = f"trade {trade_id}, portfolio (id {portfolio_id}), sequence {sequence}"
-        finding = Finding(Check.EVENT, audit.RECORDED, "no event tells just this", str(missing[0]))
-    else:
-        place = f"event {surplus[0][0]}"
-        finding = Finding(Check.EVENT, audit.RECORDED, str(surplus[0][1]), "one event for each row")
-    verdict.blame(place, [finding])
-    verdict.failed[Check.EVENT] = max(len(missing), len(surplus), len(odd) // 2)
-
-
-def _due(row: TradeRow) -> Told:
-    return (row.tenant_id, row.trade_id, row.portfolio_id, row.sequence, row.kind, row.created_at)
-
-
-def _told(event: RecordedEvent) -> tuple[Any, ...]:
-    try:
-        facts = orjson.loads(event.payload)
-        trade = (facts["trade_id"], facts["portfolio_id"], facts["sequence"], facts["kind"])
-        fact = (event.tenant_id, *trade, event.created_at)
-        hash(fact)
-    except (ValueError, KeyError, TypeError):
-        return (event.tenant_id, event.payload)
-    return fact
 
 
 def place_of(row: TradeRow, portfolio: PortfolioRow | None) -> str:

@@ -3,6 +3,8 @@
 from decimal import Decimal
 from typing import Any
 
+import orjson
+
 from app.money import fixed, money_text, quantity_text, ratio
 from app.orders.rules.rows import ExecutionRow, Move
 from app.orders.rules.values import FINAL, Order, OrderType, Status
@@ -50,11 +52,44 @@ def told(order: Order, portfolio_name: str, move: Move, execution: ExecutionRow 
     if execution is not None:
         facts |= _fill(execution)
     _add_links(facts, order)
+    if move.sequence == 1:
+        facts |= terms(order)
     if move.reason is not None:
         facts["reason"] = move.reason
     if move.broker_words is not None:
         facts["broker_words"] = move.broker_words
     return facts
+
+
+def denied_facts(order: Order, denial: str) -> dict[str, Any]:
+    """Return what is told of a denial, which is JSON text, beside the move to DENIED."""
+    facts = orjson.loads(denial)
+    return {
+        "order_id": order.id,
+        "portfolio_id": order.portfolio_id,
+        "code": facts["code"],
+        "denial": facts,
+    }
+
+
+def terms(order: Order) -> dict[str, Any]:
+    """Return the terms of an order that never change: its first event has them too."""
+    values = {
+        "product": order.product or None,
+        "time_in_force": order.time_in_force,
+        "notional": order.notional and _quantity(order.notional),
+        "expires_at": order.expires_at,
+        "ends_at": order.ends_at,
+        "extended_hours": order.extended_hours or None,
+        "note": order.reason,
+        "user_id": order.user_id,
+        "source": order.source,
+        "broker": order.broker,
+        "group_id": order.group_id,
+        "group_kind": order.group_kind,
+        "role": order.role,
+    }
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _add_links(facts: dict[str, Any], order: Order) -> None:

@@ -1,15 +1,17 @@
 """What an order's row, its history and its executions must say of each other."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
 from app.ledger.rules.verification import Finding
 from app.money import ZERO, fixed
-from app.orders.rules.rows import Move
+from app.orders.rules.making import PAPER
+from app.orders.rules.rows import ExecutionRow, Move
 from app.orders.rules.states import NEXT
-from app.orders.rules.values import OPEN, Order, Status
+from app.orders.rules.values import OPEN, Order, OrderType, Status
 
 
 class OrderCheck(StrEnum):
@@ -19,10 +21,14 @@ class OrderCheck(StrEnum):
     QUANTITY = "order quantity"
     FILLS = "order fills"
     TRADE = "execution"
+    EVENT = "order event"
 
 
 # Notes of executions that a broker reported beyond the order's quantity, or after it was rejected.
-_BEYOND = frozenset({"over", "stray"})
+BEYOND = frozenset({"over", "stray"})
+_PRICES, _TRAILS = ("limit_price", "stop_price"), ("trail_amount", "trail_percent", "trail_level")
+_WITHOUT_TRIGGER = frozenset({OrderType.MARKET, OrderType.LIMIT})
+_PENDING = frozenset({Status.PENDING_CANCEL, Status.PENDING_REPLACE})
 
 
 class Filled(NamedTuple):
@@ -54,7 +60,65 @@ def examine_history(order: Order, moves: Sequence[Move]) -> list[Finding]:
         findings.append(_history("status", order.status, before))
     if len(moves) != order.event_count:
         findings.append(_history("event_count", order.event_count, len(moves)))
+    return [*findings, *_times(order, moves)]
+
+
+def _times(order: Order, moves: Sequence[Move]) -> Iterator[Finding]:
+    """Yield where the order's instants, and who placed it, are not those of its history."""
+    if not moves:
+        return
+    pairs = (
+        ("created_at", order.created_at, moves[0].at),
+        ("updated_at", order.updated_at, moves[-1].at),
+        ("actor", order.placed_by, moves[0].actor),
+    )
+    for name, stored, due in pairs:
+        if stored != due:
+            yield _history(name, stored, due)
+    times = {move.at for move in moves}
+    accepted = [move.at for move in moves if move.to_status == Status.ACCEPTED]
+    if order.accepted_at not in (times if accepted else times | {None}):
+        yield _history("accepted_at", order.accepted_at, accepted[0] if accepted else None)
+
+
+def examine_terms(order: Order, moves: Sequence[Move]) -> list[Finding]:
+    """Return what an order cannot have by its type, its broker, its history or its risk check."""
+    findings = []
+    found = [(name, getattr(order, name)) for name in _unused_prices(order.type)]
+    findings += [_history(name, str(price), None) for name, price in found if price is not None]
+    if (order.replaced_by is not None) != (order.status == Status.REPLACED):
+        expected = "a successor" if order.replaced_by is None else None
+        findings.append(_history("replaced_by", order.replaced_by, expected))
+    if not _may_be_triggered(order, {move.to_status for move in moves}):
+        findings.append(_history("is_triggered", order.is_triggered, not order.is_triggered))
+    if order.broker == PAPER and order.broker_order_id is not None:
+        findings.append(_history("broker_order_id", order.broker_order_id, None))
+    denied = [move.reason for move in moves if move.to_status == Status.DENIED]
+    if order.denial is not None and denied != [_message_of(order.denial)]:
+        findings.append(_history("denial", order.denial, f"the denial {denied}"))
     return findings
+
+
+def _unused_prices(kind: OrderType) -> tuple[str, ...]:
+    if kind is OrderType.TRAILING_STOP:
+        return ()
+    return (*_PRICES, *_TRAILS) if kind is OrderType.MARKET else _TRAILS
+
+
+def _may_be_triggered(order: Order, reached: set[str]) -> bool:
+    """Return whether the order can be triggered, or not, as it says."""
+    if not order.is_triggered:
+        return Status.TRIGGERED not in reached
+    is_quiet = order.replaces is not None or not reached.isdisjoint(_PENDING)
+    return order.type not in _WITHOUT_TRIGGER and (Status.TRIGGERED in reached or is_quiet)
+
+
+def _message_of(denial: str) -> str | None:
+    try:
+        facts = json.loads(denial)
+    except ValueError:
+        return None
+    return facts.get("message") if isinstance(facts, dict) else None
 
 
 def examine_quantity(order: Order) -> list[Finding]:
@@ -65,9 +129,22 @@ def examine_quantity(order: Order) -> list[Finding]:
     return [Finding(OrderCheck.QUANTITY, "filled_quantity", fixed(order.filled_quantity), expected)]
 
 
-def filled_by(quantity: Decimal, value: Decimal, note: str | None) -> Filled:
+def filled_by(execution: ExecutionRow) -> Filled:
     """Return what one execution filled."""
-    return Filled(quantity, value, note in _BEYOND)
+    return Filled(Decimal(execution.quantity), Decimal(execution.value), execution.note in BEYOND)
+
+
+def examine_carried(order: Order, predecessor: Order | None) -> list[Finding]:
+    """Return where an order did not carry over what its predecessor had filled; without one, nothing."""
+    due = (ZERO, ZERO)
+    if predecessor is not None and order.denial is None:
+        due = (predecessor.filled_quantity, predecessor.filled_value)
+    pairs = zip(("carried_quantity", "carried_value"), due, strict=True)
+    return [
+        Finding(OrderCheck.FILLS, name, fixed(getattr(order, name)), fixed(expected))
+        for name, expected in pairs
+        if getattr(order, name) != expected
+    ]
 
 
 def examine_most(order: Order, filled: Filled) -> list[Finding]:

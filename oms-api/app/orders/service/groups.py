@@ -6,6 +6,7 @@ from typing import Any
 from app.money import ZERO
 from app.orders.rules.families import EXITS, exit_quantity, siblings
 from app.orders.rules.protection import on_tick
+from app.orders.rules.telling import denied_facts
 from app.orders.rules.values import FINAL, GroupKind, Order, Role, Status
 from app.orders.service.judging import denial_text, judged
 from app.orders.service.scene import Scene, shortest
@@ -34,7 +35,7 @@ def cancel(scene: Scene, order: Order, at: str, actor: str, **facts: Any) -> Ord
 def deny(scene: Scene, order: Order, denial: Denial, at: str, **fields: Any) -> Order:
     """End an order because risk said no, and say so."""
     text = denial_text(denial)
-    facts = {"order_id": order.id, "portfolio_id": order.portfolio_id, "code": denial.code}
+    facts = denied_facts(order, text)
     scene.blotter.tell(order.tenant_id, "risk.denied", facts, at)
     return end(scene, order, Status.DENIED, at, RISK, reason=denial.message, denial=text, **fields)
 

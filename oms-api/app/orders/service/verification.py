@@ -1,108 +1,238 @@
-"""Proving the orders: their histories, what they filled, and the trades that say so too."""
+"""Proving the orders: their histories, what they filled, the trades that say so too, and their events."""
 
-from collections.abc import Iterator
-from itertools import groupby
-from typing import Any
+from collections.abc import Callable, Iterator
+from itertools import groupby, pairwise
+from typing import Any, NamedTuple
 
+import orjson
 from sqlalchemy import Connection
 
 from app.ledger.rules.verification import Finding
-from app.ledger.service.verification import Verdict
+from app.ledger.service.event_verification import portfolio_names
+from app.ledger.service.verdict import Verdict
 from app.orders.queries import audit
 from app.orders.queries.audit import Booked
+from app.orders.rules.event_verification import (
+    Executions,
+    OrderEventRow,
+    find_event_differences,
+    find_issue_differences,
+    parents_told,
+    portfolio_names_told,
+)
+from app.orders.rules.execution_verification import (
+    Named,
+    executions_named,
+    find_move_differences,
+    find_trade_differences,
+)
+from app.orders.rules.rows import ExecutionRow, Move
 from app.orders.rules.values import Order
 from app.orders.rules.verification import (
     Filled,
     OrderCheck,
+    examine_carried,
     examine_fills,
     examine_history,
     examine_most,
     examine_quantity,
+    examine_terms,
     filled_by,
 )
 
+_PREFIX = '{"order_id":"'
 OrderKey = tuple[int, str]  # tenant id, order id
+
+
+class _Link(NamedTuple):
+    """A replaced order or a successor, with its own executions, and the moves that executions made."""
+
+    order: Order
+    filled: Filled
+    executions: list[ExecutionRow]
+    named: list[Named]
 
 
 class _Chains:
     """Replaced orders and their successors: what one of them filled, the last of them tells."""
 
     def __init__(self) -> None:
-        self._orders: dict[OrderKey, Order] = {}
-        self._filled: dict[OrderKey, Filled] = {}
+        self._links: dict[OrderKey, _Link] = {}
 
-    def add(self, order: Order, filled: Filled) -> None:
-        self._orders[order.tenant_id, order.id] = order
-        self._filled[order.tenant_id, order.id] = filled
+    def add(self, link: _Link) -> None:
+        self._links[link.order.tenant_id, link.order.id] = link
 
-    def ends(self) -> Iterator[tuple[Order, Filled]]:
-        """Yield the last order of each chain with what all of it filled."""
-        for order in self._orders.values():
-            if order.replaced_by is None:
-                yield order, self._total(order)
+    def ends(self) -> Iterator[list[_Link]]:
+        """Yield each chain, the last order first."""
+        for link in self._links.values():
+            if link.order.replaced_by is None:
+                yield [link, *self.before(link.order)]
 
-    def _total(self, order: Order) -> Filled:
-        total = self._filled[order.tenant_id, order.id]
-        while order.replaces and (order.tenant_id, order.replaces) in self._orders:
-            order = self._orders[order.tenant_id, order.replaces]
-            total = total.plus(self._filled[order.tenant_id, order.id])
-        return total
+    def before(self, order: Order) -> Iterator[_Link]:
+        """Yield the predecessors of an order, the last one first."""
+        seen = {order.id}
+        link = self._links.get((order.tenant_id, order.replaces or ""))
+        while link is not None and link.order.id not in seen:
+            yield link
+            seen.add(link.order.id)
+            link = self._links.get((order.tenant_id, link.order.replaces or ""))
+
+    def leads(self, tenant_id: int, start: str, end: str | None) -> bool:
+        """Return whether replacements lead from the order `start` to `end`."""
+        seen: set[str] = set()
+        current: str | None = start
+        while current is not None and current not in seen:
+            if current == end:
+                return True
+            seen.add(current)
+            link = self._links.get((tenant_id, current))
+            current = link.order.replaced_by if link else None
+        return False
+
+
+class _OrderVerification:
+    """One pass over the orders, each with what the other tables hold of it."""
+
+    def __init__(self, connection: Connection, verdict: Verdict) -> None:
+        self._verdict = verdict
+        self._connection = connection
+        self._moves = _Groups(audit.every_move(connection), self._blame_orphan)
+        self._executions = _Groups(audit.every_execution(connection), self._blame_orphan)
+        self._events = _Groups(self._order_events(), self._blame_orphan)
+        self._chains = _Chains()
+        self._names = portfolio_names(connection)
+        self._parents: list[tuple[Order, str | None]] = []  # orders whose event names another parent
+
+    def run(self) -> None:
+        """Check every order, then what needs all of them."""
+        for order in audit.every_order(self._connection):
+            self._check(order)
+        for group in (self._moves, self._executions, self._events):
+            group.finish()
+        for links in self._chains.ends():
+            self._check_chain(links)
+        for order, parent_id in self._parents:
+            if parent_id is None or not self._chains.leads(order.tenant_id, parent_id, order.parent_id):
+                self._blame(order, [Finding(OrderCheck.EVENT, "parent_id", order.parent_id, parent_id)])
+        for tenant_id, trade_id, order_id in audit.unexecuted_trades(self._connection):
+            finding = Finding(OrderCheck.TRADE, "order_id", order_id, "an execution that names the trade")
+            self._verdict.blame(f"trade {trade_id} of tenant {tenant_id}", [finding])
+
+    def _check_chain(self, links: list[_Link]) -> None:
+        filled = Filled()
+        for link in links:
+            filled = filled.plus(link.filled)
+        self._blame(links[0].order, _filled(links[0].order, filled, links))
+        for link, before in pairwise(links):
+            self._blame(link.order, examine_carried(link.order, before.order))
+
+    def _check(self, order: Order) -> None:
+        key = (order.tenant_id, order.id)
+        moves: list[Move] = self._moves.of(key)
+        booked: list[Booked] = self._executions.of(key)
+        events: list[OrderEventRow] = self._events.of(key)
+        filled = Filled()
+        for one in booked:
+            filled = filled.plus(filled_by(one.row))
+            self._blame(order, list(find_trade_differences(order, one.row, one.trade)))
+        findings = examine_history(order, moves) + examine_quantity(order) + examine_terms(order, moves)
+        link = _Link(order, filled, [one.row for one in booked], executions_named(moves))
+        if order.denial is None and (order.replaces or order.replaced_by):
+            self._chains.add(link)
+        else:
+            findings += _filled(order, filled, [link])
+        findings += find_event_differences(order, moves, events, self._executions_of(link))
+        if order.replaces is None or order.denial is not None:
+            findings += examine_carried(order, None)
+        findings += self._check_names(order, events)
+        findings += find_issue_differences(link.executions, events)
+        told = parents_told(events) - {order.parent_id}
+        self._parents += [(order, parent_id) for parent_id in told]
+        self._blame(order, findings)
+        checked = self._verdict.checked
+        checked.update((OrderCheck.HISTORY, OrderCheck.QUANTITY, OrderCheck.FILLS))
+        checked[OrderCheck.TRADE] += len(booked)
+        checked[OrderCheck.EVENT] += len(events)
+
+    def _check_names(self, order: Order, events: list[OrderEventRow]) -> list[Finding]:
+        known = self._names.get((order.tenant_id, order.portfolio_id), set())
+        told = portfolio_names_told(events) - known if known else set()
+        due = " or ".join(sorted(known))
+        return [Finding(OrderCheck.EVENT, "portfolio_name", name, due) for name in sorted(told)]
+
+    def _executions_of(self, link: _Link) -> Executions:
+        """Return the executions that may have moved an order: its own and, late, its predecessors'."""
+        links = [link, *self._chains.before(link.order)] if link.named else [link]
+        return {row.execution_id: row for one in links for row in one.executions}
+
+    def _order_events(self) -> Iterator[OrderEventRow]:
+        for event_id, tenant_id, kind, payload, at in audit.every_order_event(self._connection):
+            facts = _facts(payload)
+            if facts is None:
+                finding = Finding(OrderCheck.EVENT, "payload", payload, "what an order and its move say")
+                self._verdict.blame(f"event {event_id}", [finding])
+            else:
+                yield OrderEventRow(event_id, tenant_id, facts["order_id"], kind, facts, at)
+
+    def _blame_orphan(self, row: Any) -> None:
+        field = {Move: "order_events", Booked: "executions", OrderEventRow: "events"}[type(row)]
+        check = OrderCheck.EVENT if isinstance(row, OrderEventRow) else OrderCheck.HISTORY
+        finding = Finding(check, "order_id", row.order_id, f"an order: a row of {field} names it")
+        self._verdict.blame(f"order {row.order_id} of tenant {row.tenant_id}", [finding])
+
+    def _blame(self, order: Order, findings: list[Finding]) -> None:
+        if findings:
+            tenant = "" if order.tenant_id == 1 else f" of tenant {order.tenant_id}"
+            self._verdict.blame(f"order {order.id}{tenant}", findings)
 
 
 def verify_orders(connection: Connection, verdict: Verdict) -> None:
     """Check every order as `connection` sees it; it must see one moment."""
-    moves = _Groups(audit.every_move(connection))
-    executions = _Groups(audit.every_execution(connection))
-    chains = _Chains()
-    for order in audit.every_order(connection):
-        key = (order.tenant_id, order.id)
-        booked: list[Booked] = executions.of(key)
-        filled = Filled()
-        for one in booked:
-            filled = filled.plus(filled_by(one.quantity, one.value, one.note))
-            _blame(verdict, order, _examine_trade(one))
-        findings = examine_history(order, moves.of(key)) + examine_quantity(order)
-        if order.denial is None and (order.replaces or order.replaced_by):
-            chains.add(order, filled)
-        else:
-            findings += examine_fills(order, filled) + examine_most(order, filled)
-        _blame(verdict, order, findings)
-        verdict.checked.update((OrderCheck.HISTORY, OrderCheck.QUANTITY, OrderCheck.FILLS))
-        verdict.checked[OrderCheck.TRADE] += len(booked)
-    for order, filled in chains.ends():
-        _blame(verdict, order, examine_fills(order, filled) + examine_most(order, filled))
-    for tenant_id, trade_id, order_id in audit.unexecuted_trades(connection):
-        finding = Finding(OrderCheck.TRADE, "order_id", order_id, "an execution that names the trade")
-        verdict.blame(f"trade {trade_id} of tenant {tenant_id}", [finding])
+    _OrderVerification(connection, verdict).run()
 
 
 class _Groups:
-    """Rows that come in the order of their orders, taken an order at a time."""
+    """Rows that come in the order of their orders, taken an order at a time. Rows of no order go to
+    `skipped`, the first of each group.
+    """
 
-    def __init__(self, rows: Iterator[Any]) -> None:
+    def __init__(self, rows: Iterator[Any], skipped: Callable[[Any], None]) -> None:
         self._groups = groupby(rows, lambda row: (row.tenant_id, row.order_id))
+        self._skipped = skipped
         self._next = next(self._groups, None)
 
     def of(self, key: OrderKey) -> list[Any]:
         """Return the rows of the order; keys are asked for in ascending order."""
         while self._next is not None and self._next[0] < key:
-            self._next = next(self._groups, None)
+            self._skip(self._next[1])
         if self._next is None or self._next[0] != key:
             return []
         rows = list(self._next[1])
         self._next = next(self._groups, None)
         return rows
 
+    def finish(self) -> None:
+        """Skip what is left."""
+        while self._next is not None:
+            self._skip(self._next[1])
 
-def _examine_trade(one: Booked) -> list[Finding]:
-    told = (one.order_id, one.quantity, one.value)
-    booked = (one.trade_order_id, one.trade_quantity, one.trade_gmv)
-    if told == booked:
-        return []
-    return [Finding(OrderCheck.TRADE, one.execution_id, str(booked), f"a trade {one.trade_id} of {told}")]
+    def _skip(self, rows: Iterator[Any]) -> None:
+        self._skipped(next(rows))
+        self._next = next(self._groups, None)
 
 
-def _blame(verdict: Verdict, order: Order, findings: list[Finding]) -> None:
-    if findings:
-        tenant = "" if order.tenant_id == 1 else f" of tenant {order.tenant_id}"
-        verdict.blame(f"order {order.id}{tenant}", findings)
+def _filled(order: Order, filled: Filled, links: list[_Link]) -> list[Finding]:
+    """Return what is wrong with what an order says it filled, given it and its predecessors."""
+    rows = [row for link in links for row in link.executions]
+    named = [one for link in links for one in link.named]
+    findings = examine_fills(order, filled) + examine_most(order, filled)
+    return findings + list(find_move_differences(rows, named))
+
+
+def _facts(payload: str) -> dict[str, Any] | None:
+    """Return the payload of an order's event, None where it is none: the id of the order comes first."""
+    try:
+        facts = orjson.loads(payload)
+    except ValueError:
+        return None
+    return facts if payload.startswith(_PREFIX) and isinstance(facts["order_id"], str) else None

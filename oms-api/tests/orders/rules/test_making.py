@@ -95,7 +95,7 @@ def fields(findings):
 
 
 def test_a_history_is_whole_and_follows_the_table():
-    standing = order()._replace(status=Status.ACCEPTED, event_count=3)
+    standing = order()._replace(status=Status.ACCEPTED, event_count=3, accepted_at=AT)
     whole = moves("INITIALIZED", "SUBMITTED", "ACCEPTED")
     assert examine_history(standing, whole) == []
     assert fields(examine_history(standing, moves("INITIALIZED", "ACCEPTED"))) == ["to_status", "event_count"]

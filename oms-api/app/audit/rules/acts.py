@@ -1,0 +1,39 @@
+"""Entries of the audit log as those read them who compare other tables with it."""
+
+from typing import Any, NamedTuple
+
+
+class Act(NamedTuple):
+    """An entry with its facts: `before` and `after` as JSON held them."""
+
+    tenant_id: int
+    sequence: int
+    at: str
+    actor: str
+    via: str
+    action: str
+    target: str
+    before: Any
+    after: Any
+
+
+class Difference(NamedTuple):
+    """A column of another table that is not what the audit log says."""
+
+    place: str
+    field: str
+    stored: str | int | None
+    expected: str | int | None
+
+
+def find_differences(place: str, stored: dict[str, Any], expected: dict[str, Any]) -> list[Difference]:
+    """Return the fields of `expected` that are stored differently."""
+    return [
+        Difference(place, name, _text(stored.get(name)), _text(due))
+        for name, due in expected.items()
+        if stored.get(name) != due
+    ]
+
+
+def _text(value: Any) -> str | int | None:
+    return value if value is None or isinstance(value, str | int) else str(value)

@@ -1,0 +1,31 @@
+"""Every tenant, user, key, session and workspace, for those who compare them with the audit log."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import Connection, Table, select
+
+from app.clock import iso
+from app.identity.models import (
+    ApiKey,
+    Login,
+    PortfolioGrant,
+    Session,
+    SlackWorkspace,
+    Tenant,
+    User,
+)
+
+_TABLES = {
+    model.__tablename__: cast("Table", model.__table__)
+    for model in (ApiKey, Login, PortfolioGrant, Session, SlackWorkspace, Tenant, User)
+}
+
+
+def all_rows(connection: Connection, table: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a table by its primary key, without hashes; instants are canonical text."""
+    rows = _TABLES[table]
+    columns = [column for column in rows.c if not column.name.endswith("_hash")]
+    for row in connection.execute(select(*columns).order_by(*rows.primary_key)).mappings():
+        yield {name: iso(value) if isinstance(value, datetime) else value for name, value in row.items()}

@@ -1,0 +1,150 @@
+"""What tenants, users, keys, sessions and workspaces must say, given the audit log."""
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any
+
+from app.audit.rules.acts import Act
+from app.identity.rules.administration import retired_name
+from app.identity.rules.keys import NAME_LENGTH
+from app.text import name_key
+
+Facts = dict[str, Any]
+RowKey = tuple[int, str]  # tenant id, and what names a row within its tenant
+
+
+class ExpectedRows:
+    """What the audit log leads one to expect, table by table; rows that it does not know may say anything."""
+
+    def __init__(self, slugs: dict[int, str]) -> None:
+        self.tenants: dict[int, Facts] = {}
+        self.users: dict[RowKey, Facts] = {}  # by e-mail address, else by person
+        self.keys: dict[RowKey, Facts] = {}
+        self.sessions: dict[RowKey, Facts] = {}
+        self.workspaces: dict[str, Facts | None] = {}  # None: released
+        self._slugs = slugs
+        self._actions: dict[str, Callable[[Act], None]] = {
+            "tenant.created": self._change_tenant,
+            "tenant.changed": self._change_tenant,
+            "user.created": self._create_user,
+            "user.first_seen": self._see_user,
+            "user.changed": self._change_user,
+            "user.password_changed": self._change_password,
+            "key.created": self._create_key,
+            "key.renamed": self._rename_key,
+            "key.revoked": self._revoke_key,
+            "key.rotated": self._rotate_key,
+            "login.succeeded": self._open_session,
+            "session.ended": self._close_session,
+            "session.reused": self._close_session,
+            "workspace.bound": self._claim_workspace,
+            "workspace.released": self._release_workspace,
+            "portfolio.renamed": self._rename_portfolio,
+        }
+
+    def follow(self, acts: Iterable[Act]) -> None:
+        """Apply the entries, each tenant's in their order; one without the facts of its action is skipped."""
+        for act in acts:
+            action = self._actions.get(act.action)
+            if action is not None:
+                with suppress(AttributeError, LookupError, TypeError):
+                    action(act)
+
+    def _change_tenant(self, act: Act) -> None:
+        slug = self._slugs.get(act.tenant_id)
+        if act.tenant_id != 1 or act.target == f"tenant:{slug}":  # the first also has the operator's acts
+            created = {"created_at": act.at} if act.action == "tenant.created" else {}
+            named = {"slug": act.target.partition(":")[2]}
+            self.tenants.setdefault(act.tenant_id, {}).update(named | act.after | created)
+
+    def _create_user(self, act: Act) -> None:
+        facts = act.after | {"portfolios": _keys(act.after["portfolios"]), "status": "active"}
+        self.users[act.tenant_id, _named(act)] = facts | {"created_at": act.at}
+
+    def _see_user(self, act: Act) -> None:
+        person = {"email": None, "name": act.target, "status": "active", "portfolios": None}
+        facts = person | act.after | {"created_at": act.at}
+        known = [key for key, user in self.users.items() if user.get("person") == act.target]
+        if act.tenant_id not in {key[0] for key in known}:
+            self.users[act.tenant_id, act.target] = facts
+
+    def _change_user(self, act: Act) -> None:
+        if not act.target.startswith("user:"):
+            return
+        facts = self.users.setdefault((act.tenant_id, _named(act)), {})
+        facts.update(act.after)
+        if "portfolios" in act.after:
+            facts["portfolios"] = _keys(act.after["portfolios"])
+        if act.after.get("status") == "disabled":
+            self._revoke_sessions(act, "user disabled")
+
+    def _change_password(self, act: Act) -> None:
+        self._revoke_sessions(act, "password changed")
+
+    def _create_key(self, act: Act) -> None:
+        self._add_key(act, act.after, None)
+
+    def _rotate_key(self, act: Act) -> None:
+        old_id = act.before["key_id"]
+        retired = {"name": retired_name(act.after["name"], old_id, NAME_LENGTH)}
+        old = self.keys.setdefault((act.tenant_id, old_id), {})
+        old.update(retired | {"expires_at": act.after["old_expires_at"]})
+        self._add_key(act, {name: act.after[name] for name in act.after if name != "old_expires_at"}, old_id)
+
+    def _add_key(self, act: Act, said: Facts, rotated_from: str | None) -> None:
+        made = {"created_by": act.actor, "created_at": act.at, "revoked_at": None}
+        portfolios = {"portfolios": _keys(said["portfolios"]), "rotated_from": rotated_from}
+        self.keys[act.tenant_id, said["key_id"]] = said | portfolios | made
+
+    def _rename_key(self, act: Act) -> None:
+        for facts in self._keys_named(act, act.before["name"]):
+            facts["name"] = act.after["name"]
+
+    def _revoke_key(self, act: Act) -> None:
+        for facts in self._keys_named(act, act.after["name"]):
+            facts["revoked_at"] = act.at
+
+    def _keys_named(self, act: Act, name: str) -> list[Facts]:
+        return [
+            facts for key, facts in self.keys.items() if key[0] == act.tenant_id and facts.get("name") == name
+        ]
+
+    def _open_session(self, act: Act) -> None:
+        facts = {"user": act.actor, "created_at": act.at, "revoked_at": None, "revoked_because": None}
+        self.sessions[act.tenant_id, _named(act)] = facts
+
+    def _close_session(self, act: Act) -> None:
+        because = "logged out" if act.action == "session.ended" else "refresh token used twice"
+        facts = self.sessions.setdefault((act.tenant_id, _named(act)), {})
+        facts.update({"revoked_at": act.at, "revoked_because": because})
+
+    def _revoke_sessions(self, act: Act, because: str) -> None:
+        for key, facts in self.sessions.items():
+            is_ended = facts.get("revoked_at") not in {None, act.at}
+            if key[0] == act.tenant_id and facts.get("user") == _named(act) and not is_ended:
+                facts.update({"revoked_at": act.at, "revoked_because": because})
+
+    def _claim_workspace(self, act: Act) -> None:
+        slug = act.after.get("tenant")
+        if slug is None or slug == self._slugs.get(act.tenant_id):  # else the operator's own copy
+            self.workspaces[_named(act)] = {"tenant_id": act.tenant_id, "bound_at": act.at}
+
+    def _release_workspace(self, act: Act) -> None:
+        if act.before["tenant"] == self._slugs.get(act.tenant_id):
+            self.workspaces[_named(act)] = None
+
+    def _rename_portfolio(self, act: Act) -> None:
+        previous, current = name_key(act.before["name"]), name_key(act.after["name"])
+        for rows in (self.users, self.keys):
+            for key, facts in rows.items():
+                if key[0] == act.tenant_id and facts.get("portfolios"):
+                    names = [current if name == previous else name for name in facts["portfolios"]]
+                    facts["portfolios"] = sorted(names)
+
+
+def _named(act: Act) -> str:
+    return act.target.partition(":")[2]
+
+
+def _keys(names: list[str] | None) -> list[str] | None:
+    return None if names is None else sorted(map(name_key, names))

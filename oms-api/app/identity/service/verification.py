@@ -1,0 +1,101 @@
+"""Proving tenants, users, keys, sessions and workspaces: each stands where the audit log left it."""
+
+from collections.abc import Hashable, Iterator, Mapping
+from typing import Any
+
+from sqlalchemy import Connection
+
+from app.audit.queries.trail import acts_of
+from app.audit.rules.acts import Difference, find_differences
+from app.identity.queries.audit import all_rows
+from app.identity.rules.verification import ExpectedRows, Facts
+
+_ACTIONS = ("tenant.", "user.", "key.", "login.", "session.", "workspace.", "portfolio.renamed")
+
+
+def verify_identities(connection: Connection) -> Iterator[Difference]:
+    """Yield where a row is not what the audit log says; rows that it does not know are passed over."""
+    tenants = {row["id"]: row for row in all_rows(connection, "tenants")}
+    expected = ExpectedRows({tenant_id: row["slug"] for tenant_id, row in tenants.items()})
+    expected.follow(acts_of(connection, *_ACTIONS))
+    users = {(row["tenant_id"], row["id"]): row for row in all_rows(connection, "users")}
+    _add_portfolios(connection, users, "user_id")
+    keys = {(row["tenant_id"], row["key_id"]): row for row in all_rows(connection, "api_keys")}
+    for row in keys.values():
+        row["scopes"] = sorted(row["scopes"].split())
+    yield from _orphaned_grants(connection, users, keys)
+    _add_portfolios(connection, keys, "key_id")
+    named = {(tenant_id, _called(row)): row for (tenant_id, _), row in users.items()}
+    yield from _compare("tenant", tenants, expected.tenants)
+    yield from _compare("user", named, expected.users)
+    yield from _compare("key", keys, expected.keys)
+    yield from _compare("session", _sessions(connection, users), expected.sessions)
+    yield from _compare_workspaces(connection, expected.workspaces)
+    yield from _verify_logins(connection, users)
+
+
+def _called(user: Facts) -> str:
+    return str(user["email"] or user["person"])
+
+
+def _add_portfolios(connection: Connection, holders: dict[Any, Facts], column: str) -> None:
+    """Add to users or keys the portfolios that they are narrowed to, None for all."""
+    for row in holders.values():
+        row["portfolios"] = [] if row["is_narrowed"] else None
+    for grant in all_rows(connection, "portfolio_grants"):
+        holder = holders.get((grant["tenant_id"], grant[column]))
+        if holder is not None and holder["portfolios"] is not None:
+            holder["portfolios"] = sorted([*holder["portfolios"], grant["portfolio_key"]])
+
+
+def _orphaned_grants(
+    connection: Connection, users: Mapping[Any, Facts], keys: Mapping[Any, Facts]
+) -> Iterator[Difference]:
+    for grant in all_rows(connection, "portfolio_grants"):
+        tenant_id = grant["tenant_id"]
+        holder = users.get((tenant_id, grant["user_id"])) or keys.get((tenant_id, grant["key_id"]))
+        is_for_one = (grant["user_id"] is None) != (grant["key_id"] is None)
+        if holder is None or not holder["is_narrowed"] or not is_for_one:
+            named = grant["user_id"] or grant["key_id"]
+            yield Difference(f"portfolio grant {grant['id']}", "holder", named, "a narrowed user or key")
+
+
+def _sessions(connection: Connection, users: Mapping[Any, Facts]) -> dict[tuple[int, str], Facts]:
+    found = {}
+    for row in all_rows(connection, "sessions"):
+        user = users.get((row["tenant_id"], row["user_id"]))
+        found[row["tenant_id"], row["session_id"]] = row | {"user": _called(user) if user else None}
+    return found
+
+
+def _compare_workspaces(connection: Connection, expected: Mapping[str, Facts | None]) -> Iterator[Difference]:
+    stored = {row["team_id"]: row for row in all_rows(connection, "slack_workspaces")}
+    yield from _compare("workspace", stored, {key: facts for key, facts in expected.items() if facts})
+    for team_id, facts in expected.items():
+        if facts is None and team_id in stored:
+            yield Difference(f"workspace {team_id}", "row", "a row", "none: it was released")
+
+
+def _verify_logins(connection: Connection, users: Mapping[Any, Facts]) -> Iterator[Difference]:
+    logins = {(row["tenant_id"], row["user_id"]): row for row in all_rows(connection, "logins")}
+    for key, row in logins.items():
+        email = users[key]["email"] if key in users else "that of a user"
+        if row["email"] != email:
+            yield Difference(f"log-in of user {key[1]} of tenant {key[0]}", "email", row["email"], email)
+    for key, user in users.items():
+        if user["person"] is None and key not in logins:  # who is no person of Slack has a password
+            yield Difference(f"user {_called(user)} of tenant {key[0]}", "log-in", "none", "a password")
+
+
+def _compare(kind: str, stored: Mapping[Any, Facts], expected: Mapping[Any, Facts]) -> Iterator[Difference]:
+    for key, facts in expected.items():
+        place = f"{kind} {_words(key)}"
+        row = stored.get(key)
+        if row is None:
+            yield Difference(place, "row", "none", "a row, as the audit log says")
+        else:
+            yield from find_differences(place, row, facts)
+
+
+def _words(key: Hashable) -> str:
+    return f"{key[1]} of tenant {key[0]}" if isinstance(key, tuple) else str(key)

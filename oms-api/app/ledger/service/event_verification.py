@@ -1,0 +1,148 @@
+"""Proving the events of the ledger: each is what its row says, serialized again."""
+
+from collections import Counter
+from collections.abc import Hashable
+from itertools import islice
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection
+
+from app.audit.queries.trail import acts_of
+from app.ledger.queries import audit
+from app.ledger.queries.audit import RecordedEvent
+from app.ledger.rules.balance import Balance, bucket_of
+from app.ledger.rules.chain import TradeRow
+from app.ledger.rules.telling import position_told, trade_told
+from app.ledger.rules.verification import Check, Finding
+from app.ledger.service.verdict import Verdict
+
+Names = dict[tuple[int, Any], set[str]]  # of portfolios, by tenant and id: what each was ever called
+RowKey = tuple[int, int, int]  # tenant id, portfolio id, sequence
+
+_PROBED_BUCKETS = 8
+_CHUNK = 2_000  # events compared at once
+
+
+def fact_of(row: TradeRow) -> tuple[int, str, str]:
+    """Return what the event of a row says; the name of the portfolio apart, for it may be another by now."""
+    return (row.tenant_id, trade_told(row, ""), row.created_at)
+
+
+def verify_events(connection: Connection, verdict: Verdict, balance: Balance) -> None:
+    """Check that each row, which `balance` has, has its one event, and each position that of its last row."""
+    names = portfolio_names(connection)
+    for event in audit.recorded_events(connection):
+        fact, name = _read_fact(event)
+        balance.take(fact)
+        _check_name(verdict, event, name, names)
+        verdict.checked[Check.EVENT] += 1
+    odd = balance.odd_buckets()
+    if odd:
+        _blame_events(connection, verdict, odd)
+    _verify_positions(connection, verdict, names)
+
+
+def portfolio_names(connection: Connection) -> Names:
+    """Return every name that a portfolio has now, or had before it was renamed."""
+    names: Names = {}
+    owners: dict[tuple[int, str], int] = {}
+    for portfolio in audit.portfolio_rows(connection):
+        names[portfolio.tenant_id, portfolio.id] = {portfolio.name}
+        owners[portfolio.tenant_id, portfolio.name] = portfolio.id
+    for act in reversed(list(acts_of(connection, "portfolio.renamed"))):
+        owner = owners.pop((act.tenant_id, act.after["name"]), None)
+        if owner is not None:
+            names[act.tenant_id, owner].add(act.before["name"])
+            owners[act.tenant_id, act.before["name"]] = owner
+    return names
+
+
+def _read_fact(event: RecordedEvent) -> tuple[tuple[Any, ...], tuple[Any, Any]]:
+    """Return the fact that an event tells, and of which portfolio by which name; None where it cannot be
+    read.
+    """
+    try:
+        facts = orjson.loads(event.payload)
+        named = (facts["portfolio_id"], facts["portfolio_name"])
+        facts["portfolio_name"] = ""
+        hash(named)
+    except (ValueError, KeyError, TypeError):
+        return (event.tenant_id, event.payload), (None, None)
+    return (event.tenant_id, orjson.dumps(facts).decode(), event.created_at), named
+
+
+def _check_name(verdict: Verdict, event: RecordedEvent, named: tuple[Any, Any], names: Names) -> None:
+    portfolio_id, name = named
+    known = names.get((event.tenant_id, portfolio_id), set())
+    if known and name not in known:
+        finding = Finding(Check.EVENT, "portfolio_name", str(name), " or ".join(sorted(known)))
+        verdict.blame(f"event {event.id}", [finding])
+
+
+def _blame_events(connection: Connection, verdict: Verdict, odd: list[int]) -> None:
+    """Look once more, at a few of the odd buckets alone, for what the ledger and the outbox do not share."""
+    probed = frozenset(odd[:_PROBED_BUCKETS])
+    due = Counter(fact for row in audit.ledger_rows(connection) if bucket_of(fact := fact_of(row)) in probed)
+    surplus: list[tuple[int, Hashable]] = []
+    for event in audit.recorded_events(connection):
+        fact, _ = _read_fact(event)
+        if bucket_of(fact) in probed:
+            due[fact] -= 1
+            if due[fact] < 0:
+                surplus.append((event.id, fact))
+    missing = [fact for fact, count in due.items() if count > 0]
+    if missing:
+        facts = orjson.loads(missing[0][1])
+        portfolio = f"portfolio (id {facts['portfolio_id']})"
+        place = f"trade {facts['trade_id']}, {portfolio}, sequence {facts['sequence']}"
+        finding = Finding(Check.EVENT, audit.RECORDED, "no event tells just this", str(missing[0]))
+    else:
+        place = f"event {surplus[0][0]}"
+        finding = Finding(Check.EVENT, audit.RECORDED, str(surplus[0][1]), "one event for each row")
+    verdict.blame(place, [finding])
+    verdict.failed[Check.EVENT] = max(len(missing), len(surplus), len(odd) // 2)
+
+
+def _verify_positions(connection: Connection, verdict: Verdict, names: Names) -> None:
+    newest = {
+        (row.tenant_id, row.portfolio_id, row.last_sequence): row.symbol
+        for row in audit.holding_rows(connection)
+    }
+    events = audit.recorded_events(connection, audit.MOVED)
+    while chunk := list(islice(events, _CHUNK)):
+        told = [(event, _row_key(event)) for event in chunk]
+        rows = audit.trades_at(connection, [key for _, key in told if key])
+        for event, key in told:
+            _check_position(connection, verdict, event, rows.get(key) if key else None)
+            _check_name(verdict, event, _read_fact(event)[1], names)
+            newest.pop(key or (0, 0, 0), None)
+    for (tenant_id, portfolio_id, sequence), symbol in newest.items():
+        finding = Finding(Check.POSITION_EVENT, audit.MOVED, "none", f"an event for sequence {sequence}")
+        verdict.blame(f"position {symbol} of portfolio (id {portfolio_id}) of tenant {tenant_id}", [finding])
+
+
+def _row_key(event: RecordedEvent) -> RowKey | None:
+    try:
+        facts = orjson.loads(event.payload)
+        key = (event.tenant_id, facts["portfolio_id"], facts["sequence"])
+    except (ValueError, KeyError, TypeError):
+        return None
+    return key if all(type(part) is int for part in key) else None
+
+
+def _check_position(
+    connection: Connection, verdict: Verdict, event: RecordedEvent, row: TradeRow | None
+) -> None:
+    verdict.checked[Check.POSITION_EVENT] += 1
+    (_, told, *_), expected = _read_fact(event)[0], row and position_told(row, "")
+    if row is None or told != expected:
+        finding = Finding(Check.POSITION_EVENT, audit.MOVED, event.payload, expected or "a row of the ledger")
+        verdict.blame(f"event {event.id}", [finding])
+        return
+    key = (row.tenant_id, row.portfolio_id, row.sequence)
+    if event.created_at != row.created_at and not audit.has_trade_at(connection, key, event.created_at):
+        verdict.blame(
+            f"event {event.id}",
+            [Finding(Check.POSITION_EVENT, "created_at", event.created_at, row.created_at)],
+        )

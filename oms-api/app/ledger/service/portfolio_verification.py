@@ -1,0 +1,41 @@
+"""Proving portfolios: each has the name, currency and opening cash that the audit log gave it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Connection
+
+from app.audit.queries.trail import acts_of
+from app.audit.rules.acts import Difference, find_differences
+from app.ledger.queries.audit import named_portfolios
+from app.money import money_text
+from app.text import name_key
+
+Facts = dict[str, Any]
+
+
+def verify_portfolios(connection: Connection) -> Iterator[Difference]:
+    """Yield where a portfolio is not what the audit log says. A first trade makes one without an entry."""
+    stored: dict[tuple[int, str], Facts] = {}
+    for row in named_portfolios(connection):
+        place = f"portfolio (id {row['id']}) of tenant {row['tenant_id']}"
+        fixed_facts = {"name_key": name_key(row["name"]), "kind": "paper"}  # there is no other kind yet
+        yield from find_differences(place, row, fixed_facts)
+        stored[row["tenant_id"], row["name"]] = row | {"opening_cash": money_text(row["opening_cash"])}
+    for (tenant_id, name), facts in _expected(connection).items():
+        place = f"portfolio {name!r} of tenant {tenant_id}"
+        if (tenant_id, name) not in stored:
+            yield Difference(place, "row", "none", "a row, as the audit log says")
+        else:
+            yield from find_differences(place, stored[tenant_id, name], facts)
+
+
+def _expected(connection: Connection) -> dict[tuple[int, str], Facts]:
+    expected: dict[tuple[int, str], Facts] = {}
+    for act in acts_of(connection, "portfolio."):
+        if act.action == "portfolio.created":
+            expected[act.tenant_id, act.after["name"]] = act.after | {"created_at": act.at}
+        elif act.action == "portfolio.renamed":
+            facts = expected.pop((act.tenant_id, act.before["name"]), {})
+            expected[act.tenant_id, act.after["name"]] = facts | act.after
+    return expected

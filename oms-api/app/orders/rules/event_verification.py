@@ -1,0 +1,233 @@
+"""What the events of an order must say, given its row, its history and its fills."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any, NamedTuple
+
+from app.ledger.rules.verification import Finding
+from app.orders.rules.rows import ExecutionRow, Move
+from app.orders.rules.telling import denied_facts, kind_of, terms, told
+from app.orders.rules.values import Order, Status, changed
+from app.orders.rules.verification import BEYOND, Filled, OrderCheck
+
+Executions = Mapping[str, ExecutionRow]  # by execution id
+
+DENIED, ISSUE = "risk.denied", "reconciliation.issue"
+BESIDE_MOVES = frozenset({DENIED, ISSUE})  # events that tell of an order, but not of a move
+_MEASURES = ("quantity", "limit_price", "stop_price")
+_WAITING = frozenset({Status.HELD, Status.AWAITING_APPROVAL})  # a release sizes and prices an order anew
+
+
+class OrderEventRow(NamedTuple):
+    """An event of an order; `facts` are its payload."""
+
+    id: int
+    tenant_id: int
+    order_id: str
+    type: str
+    facts: dict[str, Any]
+    created_at: str
+
+
+class Told(NamedTuple):
+    """What an event says of an order that may change later: None where it says nothing."""
+
+    quantity: Decimal | None
+    limit_price: Decimal | None
+    stop_price: Decimal | None
+    trail_level: Decimal | None
+    parent_id: str | None
+
+
+def find_event_differences(
+    order: Order, moves: Sequence[Move], events: Sequence[OrderEventRow], executions: Executions
+) -> list[Finding]:
+    """Return what is wrong with the events of an order: each move has one, which says what the move did."""
+    by_sequence: dict[Any, list[OrderEventRow]] = {}
+    for event in events:
+        if event.type not in BESIDE_MOVES:
+            by_sequence.setdefault(event.facts.get("sequence"), []).append(event)
+    findings: list[Finding] = list(_denials(order, moves, events))
+    current = Told(order.quantity, order.limit_price, order.stop_price, order.trail_level, order.parent_id)
+    following: Move | None = None
+    fills = list(_filled_after(order, moves, executions))
+    findings += _fills(order, fills)
+    for move, filled in reversed(list(zip(moves, fills, strict=True))):
+        found = by_sequence.pop(move.sequence, [])
+        if len(found) != 1:
+            findings.append(
+                _event(f"sequence {move.sequence}", f"{len(found)} events", f"one {kind_of(move)}")
+            )
+            continue
+        (event,) = found
+        previous = _values_of(event.facts)
+        findings += _differences(event, order, move, previous, filled, executions)
+        findings += _changes(order, previous, current, following)
+        current, following = previous, move
+    findings += [_event("sequence", number, "the number of a move") for number in by_sequence]
+    return findings
+
+
+def _denials(order: Order, moves: Sequence[Move], events: Sequence[OrderEventRow]) -> Iterator[Finding]:
+    """Yield where an order was denied and no event says so as the order does, or the other way round."""
+    told = [(event.created_at, event.facts) for event in events if event.type == DENIED]
+    try:
+        facts = order.denial and denied_facts(order, order.denial)
+    except (ValueError, TypeError, LookupError):
+        facts = {}
+    at = [move.at for move in moves if move.to_status == Status.DENIED]
+    if facts and not any("time_in_force" in event.facts for event in events):  # told by an earlier version
+        facts.pop("denial", None)
+    due = [(instant, facts) for instant in at] if facts is not None else []
+    if told != due:
+        yield _event(DENIED, str(told), str(due))
+
+
+def _fills(order: Order, fills: Sequence[Filled | None]) -> Iterator[Finding]:
+    """Yield where an order has not filled what its moves add up to."""
+    filled = fills[-1] if fills else None
+    if filled is not None and filled[:2] != (order.filled_quantity, order.filled_value):
+        stored = (order.filled_quantity, order.filled_value)
+        yield Finding(OrderCheck.FILLS, "filled_quantity and filled_value", _text(stored), _text(filled[:2]))
+
+
+def find_issue_differences(
+    rows: Sequence[ExecutionRow], events: Sequence[OrderEventRow]
+) -> Iterator[Finding]:
+    """Yield where an execution that should not have come is not told of as such, or another one is."""
+    told = [event.facts for event in events if event.type == ISSUE]
+    due = [
+        {"order_id": row.order_id, "execution_id": row.execution_id, "kind": row.note}
+        for row in rows
+        if row.note in BEYOND
+    ]
+    if sorted(map(str, told)) != sorted(map(str, due)):
+        yield _event(ISSUE, str(told), str(due))
+
+
+def portfolio_names_told(events: Sequence[OrderEventRow]) -> set[str]:
+    """Return what the events of an order call its portfolio."""
+    return {str(event.facts.get("portfolio_name")) for event in events if event.type not in BESIDE_MOVES}
+
+
+def parents_told(events: Sequence[OrderEventRow]) -> set[str | None]:
+    """Return the parents that the events of an order name."""
+    return {event.facts.get("parent_id") for event in events if event.type not in BESIDE_MOVES}
+
+
+def _filled_after(order: Order, moves: Sequence[Move], executions: Executions) -> Iterator[Filled | None]:
+    """Yield what was filled after each move; None from where that cannot be told."""
+    is_forgotten = order.denial is not None and order.replaces is not None  # what a successor carried over
+    filled: Filled | None = Filled(order.carried_quantity, order.carried_value)
+    for move in moves:
+        if move.execution_id is not None and filled is not None:
+            execution = executions.get(move.execution_id)
+            filled = execution and filled.plus(Filled(Decimal(execution.quantity), Decimal(execution.value)))
+        yield None if is_forgotten else filled
+
+
+def _differences(
+    event: OrderEventRow,
+    order: Order,
+    move: Move,
+    said: Told,
+    filled: Filled | None,
+    executions: Executions,
+) -> Iterator[Finding]:
+    pairs: list[tuple[str, Any, Any]] = [
+        ("type", event.type, kind_of(move)),
+        ("created_at", event.created_at, move.at),
+    ]
+    facts = dict(event.facts)
+    expected = _expected(facts, order, move, said, filled, executions)
+    if move.sequence == 1 and "time_in_force" not in facts:  # told by an earlier version
+        for name in terms(order):
+            expected.pop(name, None)
+    if filled is None:
+        for name in ("filled_quantity", "leaves_quantity", "average_price"):
+            facts.pop(name, None)
+            expected.pop(name, None)
+    if expected != facts:
+        names = dict.fromkeys((*expected, *facts))
+        pairs += [(name, facts.get(name), expected.get(name)) for name in names]
+    for name, stored, due in pairs:
+        if stored != due:
+            yield _event(f"{name} of {event.type} {move.sequence}", _text(stored), _text(due))
+
+
+def _expected(
+    facts: dict[str, Any],
+    order: Order,
+    move: Move,
+    said: Told,
+    filled: Filled | None,
+    executions: Executions,
+) -> dict[str, Any]:
+    state = changed(
+        order,
+        status=Status(move.to_status),
+        quantity=order.quantity if said.quantity is None else said.quantity,
+        limit_price=said.limit_price,
+        stop_price=said.stop_price,
+        trail_level=said.trail_level,
+        parent_id=said.parent_id,
+        filled_quantity=filled.quantity if filled else order.filled_quantity,
+        filled_value=filled.value if filled else order.filled_value,
+        replaced_by=order.replaced_by if move.to_status == Status.REPLACED else None,
+    )
+    execution = None if move.execution_id is None else executions.get(move.execution_id)
+    return told(state, facts.get("portfolio_name", ""), move, execution)
+
+
+def _changes(order: Order, previous: Told, current: Told, following: Move | None) -> Iterator[Finding]:
+    """Yield what changed between an event and what comes after it, and must not have."""
+    is_moved = previous.parent_id != current.parent_id  # its entry was replaced, perhaps by another quantity
+    if not is_moved and not (following and _may_change(following)):
+        for name in _MEASURES:
+            yield from _difference(name, getattr(previous, name), getattr(current, name))
+    if not _may_trail(order.side, previous.trail_level, current.trail_level):
+        yield from _difference("trail_level", previous.trail_level, current.trail_level)
+
+
+def _may_change(move: Move) -> bool:
+    is_note = move.from_status == move.to_status
+    return is_note or move.reason is not None or move.from_status in _WAITING
+
+
+def _may_trail(side: str, previous: Decimal | None, current: Decimal | None) -> bool:
+    """Return whether a trail may have moved so: it only ever comes closer."""
+    if previous is None or current is None:
+        return previous is None
+    return current >= previous if side == "SELL" else current <= previous
+
+
+def _difference(name: str, stored: Decimal | None, expected: Decimal | None) -> Iterator[Finding]:
+    if stored != expected:
+        yield Finding(OrderCheck.EVENT, name, _text(expected), f"{_text(stored)}, as its event says")
+
+
+def _values_of(facts: dict[str, Any]) -> Told:
+    parent_id = facts.get("parent_id")
+    return Told(
+        _amount(facts.get("quantity")),
+        _amount(facts.get("limit_price")),
+        _amount(facts.get("stop_price")),
+        _amount(facts.get("trail_level")),
+        parent_id if isinstance(parent_id, str) else None,
+    )
+
+
+def _amount(text: Any) -> Decimal | None:
+    try:
+        amount = Decimal(text) if isinstance(text, str) else None
+    except InvalidOperation:
+        return None
+    return amount if amount is not None and amount.is_finite() else None
+
+
+def _event(field: str, stored: str | int | None, expected: str | int | None) -> Finding:
+    return Finding(OrderCheck.EVENT, field, stored, expected)
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)

@@ -1,0 +1,73 @@
+"""What an execution must say, given its order, its row of the ledger and the move that it made."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from app.ledger.rules.verification import Finding
+from app.orders.rules.rows import ExecutionRow, Move
+from app.orders.rules.values import Order
+from app.orders.rules.verification import OrderCheck
+
+
+class Trade(Protocol):
+    """What the ledger says of an execution; see `ledger.rules.chain.TradeRow`."""
+
+    def _asdict(self) -> dict[str, str | int | None]: ...
+
+
+class Named(NamedTuple):
+    """A move that an execution made: its execution and why it stands out, if it does."""
+
+    execution_id: str
+    note: str | None
+
+
+def find_trade_differences(order: Order, row: ExecutionRow, trade: Trade | None) -> Iterator[Finding]:
+    """Yield where an execution, its trade and its order say different things."""
+    if trade is None:
+        yield _finding(row, "trade_id", row.trade_id, "a trade of the ledger")
+        return
+    booked = trade._asdict()
+    for name, due in _of_execution(row).items():
+        if booked[name] != due:
+            yield _finding(row, name, due, booked[name])
+    for name, due in _of_order(order).items():
+        if booked[name] != due:
+            yield Finding(OrderCheck.TRADE, name, due, booked[name])
+    pairs = (("portfolio_id", row.portfolio_id, order.portfolio_id), ("broker", row.broker, order.broker))
+    for name, stored, expected in pairs:
+        if stored != expected:
+            yield _finding(row, name, stored, expected)
+
+
+def find_move_differences(rows: Sequence[ExecutionRow], moves: Sequence[Named]) -> Iterator[Finding]:
+    """Yield where the executions of an order, or of a chain of replacements, and their moves differ."""
+    notes: Mapping[str, str | None] = {row.execution_id: row.note for row in rows}
+    told = {move.execution_id: move.note for move in moves}
+    for execution_id in dict.fromkeys((*notes, *told)):
+        if execution_id not in told:
+            yield Finding(OrderCheck.TRADE, "execution_id", execution_id, "the execution of a move")
+        elif execution_id not in notes:
+            yield Finding(OrderCheck.TRADE, "execution_id", "none", f"the execution {execution_id} of a move")
+        elif notes[execution_id] != told[execution_id]:
+            found, due = notes[execution_id], told[execution_id]
+            yield Finding(OrderCheck.TRADE, f"note of execution {execution_id}", found, due)
+
+
+def executions_named(moves: Sequence[Move]) -> list[Named]:
+    """Return the moves that executions made."""
+    return [Named(move.execution_id, move.reason) for move in moves if move.execution_id is not None]
+
+
+def _of_execution(row: ExecutionRow) -> dict[str, str | int | None]:
+    same = ("order_id", "portfolio_id", "symbol", "side", "quantity", "price", "executed_at")
+    return {name: getattr(row, name) for name in same} | {"gmv": row.value}
+
+
+def _of_order(order: Order) -> dict[str, str | int | None]:
+    same = ("symbol", "product", "side", "source", "user_id", "actor")
+    return {name: getattr(order, name) for name in same} | {"note": order.reason}
+
+
+def _finding(row: ExecutionRow, name: str, stored: str | int | None, expected: str | int | None) -> Finding:
+    return Finding(OrderCheck.TRADE, f"{name} of execution {row.execution_id}", stored, expected)

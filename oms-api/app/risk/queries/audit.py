@@ -1,0 +1,68 @@
+"""Every limit, kill switch and latch, with the events and the changes that made them, for verification."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, cast
+
+import orjson
+from sqlalchemy import Connection, Table, select
+
+from app.audit.queries.trail import acts_of
+from app.clock import iso
+from app.events.models import Event
+from app.ledger.models import Portfolio
+from app.risk.models import KillSwitchChangeRow, KillSwitchRow, LatchRow, LimitRow
+from app.risk.rules.verification import RENAMED, RiskEvent
+
+_EVENTS = cast("Table", Event.__table__)
+
+
+def all_rows(connection: Connection, table: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a table of risk controls by its primary key; instants are canonical text."""
+    rows = cast("Table", _TABLES[table])
+    for row in connection.execute(select(rows).order_by(*rows.primary_key)).mappings():
+        yield {name: _as_text(value) for name, value in row.items()}
+
+
+def risk_events(connection: Connection, family: str) -> list[RiskEvent]:
+    """Return the events of a family (as "limit."), oldest first; facts that are no object are empty."""
+    columns = (_EVENTS.c.tenant_id, _EVENTS.c.created_at, _EVENTS.c.type, _EVENTS.c.payload)
+    statement = select(*columns).where(_EVENTS.c.type.startswith(family)).order_by(_EVENTS.c.id)
+    return [
+        RiskEvent(row[0], str(_as_text(row[1])), row[2], _facts(row[3]))
+        for row in connection.execute(statement)
+    ]
+
+
+def renamings(connection: Connection) -> list[RiskEvent]:
+    """Return the renamings of portfolios, oldest first."""
+    return [
+        RiskEvent(act.tenant_id, act.at, RENAMED, {"before": act.before["name"], "after": act.after["name"]})
+        for act in acts_of(connection, RENAMED)
+    ]
+
+
+def portfolio_states(connection: Connection) -> list[tuple[int, int, str, str]]:
+    """Return tenant, id, name key and trading state of every portfolio."""
+    columns = (Portfolio.tenant_id, Portfolio.id, Portfolio.name_key, Portfolio.trading_state)
+    return [(row[0], row[1], row[2], row[3]) for row in connection.execute(select(*columns))]
+
+
+_TABLES = {
+    "kill_switches": KillSwitchRow.__table__,
+    "kill_switch_changes": KillSwitchChangeRow.__table__,
+    "limits": LimitRow.__table__,
+    "latches": LatchRow.__table__,
+}
+
+
+def _facts(payload: str) -> dict[str, Any]:
+    try:
+        facts = orjson.loads(payload)
+    except ValueError:
+        return {}
+    return facts if isinstance(facts, dict) else {}
+
+
+def _as_text(value: Any) -> Any:
+    return iso(value) if isinstance(value, datetime) else value

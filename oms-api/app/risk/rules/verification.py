@@ -1,0 +1,161 @@
+"""What kill switches, limits and latches must say, given their events, their changes and the audit log."""
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from app.ledger.rules.verification import Finding
+from app.money import fixed
+from app.risk.rules.limits import SetLimit
+from app.risk.rules.switches import strictest
+from app.risk.rules.values import TradingState
+from app.text import name_key
+
+Facts = dict[str, Any]
+Key = tuple[Hashable, ...]
+
+
+class RiskCheck(StrEnum):
+    """What is checked of risk controls, in the order in which it is told."""
+
+    SWITCH = "kill switch"
+    STATE = "trading state"
+    LIMIT = "limit"
+    LATCH = "latch"
+
+
+class RiskEvent(NamedTuple):
+    """An event of risk controls, or the renaming of a portfolio (`facts` are its names then)."""
+
+    tenant_id: int
+    at: str
+    type: str
+    facts: Facts
+
+
+RENAMED = "portfolio.renamed"
+
+
+def key_of(tenant_id: int, scope: Any, name: Any) -> Key:
+    """Return what identifies a switch or the limits of a name: names of portfolios are without case."""
+    text = name or ""
+    return (tenant_id, scope, name_key(text) if scope == "portfolio" else text)
+
+
+def switches_due(events: Iterable[RiskEvent]) -> dict[Key, Facts]:
+    """Return what each kill switch must say: its last change, under the name that its portfolio has now."""
+    due: dict[Key, Facts] = {}
+    for event in events:
+        if event.type == RENAMED:
+            _rename_switch(due, event)
+        else:
+            facts = {name: event.facts.get(name) for name in ("state", "reason", "set_by")}
+            key = key_of(event.tenant_id, event.facts.get("scope"), event.facts.get("name"))
+            due[key] = facts | {"name": event.facts.get("name") or "", "set_at": event.at}
+    return due
+
+
+def _rename_switch(due: dict[Key, Facts], event: RiskEvent) -> None:
+    before, after = (key_of(event.tenant_id, "portfolio", event.facts[name]) for name in ("before", "after"))
+    own = due.pop(before, None)
+    waiting = due.pop(after, None)
+    if own is None and waiting is None:
+        return
+    if own is None or waiting is None:
+        left = own or waiting or {}
+    else:
+        states = TradingState(own["state"]), TradingState(waiting["state"])
+        left = own if strictest(*states) is states[0] else waiting
+    due[after] = left | {"name": event.facts["after"]}
+
+
+def limits_due(events: Iterable[RiskEvent]) -> tuple[dict[Key, Facts], list[Finding]]:
+    """Return what each limit must say, and where an event names another value before than the one it was."""
+    due: dict[Key, Facts] = {}
+    findings = []
+    for event in events:
+        if event.type == RENAMED:
+            _rename_limits(due, event)
+            continue
+        place = (
+            *key_of(event.tenant_id, event.facts.get("scope"), event.facts.get("name")),
+            event.facts["code"],
+        )
+        stated, after = event.facts.get("before"), event.facts.get("after")
+        lasting, ending = due.get((*place, 0)), due.get((*place, 1))
+        before = (ending if after["until"] else lasting) if after else lasting or ending
+        expected = before and {"value": before["value"], "until": before["until"]}
+        if stated != expected:
+            findings.append(Finding(RiskCheck.LIMIT, "before of limit.changed", str(stated), str(expected)))
+        if after is None:
+            due.pop((*place, 0), None)
+            due.pop((*place, 1), None)
+        else:
+            said = {
+                "name": event.facts.get("name") or "",
+                "set_by": event.facts["set_by"],
+                "set_at": event.at,
+            }
+            due[*place, int(after["until"] is not None)] = after | said
+    return due, findings
+
+
+def _rename_limits(due: dict[Key, Facts], event: RiskEvent) -> None:
+    before, after = (key_of(event.tenant_id, "portfolio", event.facts[name]) for name in ("before", "after"))
+    moved = {key: due.pop(key) for key in list(due) if key[:3] == before}
+    for key, facts in moved.items():
+        due[*after, *key[3:]] = facts
+    for key in [key for key in due if key[:3] == after]:
+        due[key] = due[key] | {"name": event.facts["after"]}
+
+
+def limit_facts_of(limit: SetLimit) -> Facts:
+    """Return what the row of a limit says, as its events do."""
+    value = limit.words or fixed(limit.value)
+    said = {"name": limit.name, "set_by": limit.set_by, "set_at": limit.set_at}
+    return {"value": value, "until": limit.until, **said}
+
+
+def latches_due(events: Iterable[RiskEvent]) -> dict[Key, Facts]:
+    """Return what each latch must say."""
+    due: dict[Key, Facts] = {}
+    for event in events:
+        key = (event.tenant_id, event.facts.get("latch_id"))
+        said = {name: event.facts.get(name) for name in ("scope", "name", "symbol", "executions", "most")}
+        if event.type == "latch.set":
+            released = dict.fromkeys(("released_at", "released_by", "reason"))
+            due[key] = said | released | {"set_at": event.at}
+        else:
+            by = {name: event.facts.get(name) for name in ("released_by", "reason")}
+            due[key] = due.get(key, {}) | said | by | {"released_at": event.at}
+    return due
+
+
+def find_row_differences(
+    check: RiskCheck, stored: Mapping[Key, Facts], expected: Mapping[Key, Facts]
+) -> Iterator[tuple[Key, list[Finding]]]:
+    """Yield where rows are not what they must be, are missing, or are too many."""
+    for key in {**stored, **expected}:
+        row, due = stored.get(key), expected.get(key)
+        if row is None or due is None:
+            words = ("none" if facts is None else "a row" for facts in (row, due))
+            yield key, [Finding(check, "row", *words)]
+        elif row != due:
+            names = [name for name in {**row, **due} if row.get(name) != due.get(name)]
+            yield key, [Finding(check, name, _text(row.get(name)), _text(due.get(name))) for name in names]
+
+
+def find_unmatched(
+    check: RiskCheck, field: str, stored: Iterable[Key], expected: Iterable[Key]
+) -> Iterator[Finding]:
+    """Yield what one record of the same changes has and the other has not."""
+    left, right = Counter(stored), Counter(expected)
+    for fact in left - right:
+        yield Finding(check, field, str(fact), "nothing of that kind")
+    for fact in right - left:
+        yield Finding(check, field, "none", str(fact))
+
+
+def _text(value: Any) -> str | int | None:
+    return value if value is None or isinstance(value, str | int) else str(value)

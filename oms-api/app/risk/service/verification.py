@@ -1,0 +1,200 @@
+"""Proving the risk controls: rows, events and the audit log name the same changes."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from operator import attrgetter
+from typing import Any
+
+from sqlalchemy import Connection
+
+from app.audit.queries.trail import acts_of
+from app.audit.rules.acts import Act
+from app.audit.service import veiled
+from app.ledger.rules.verification import Finding
+from app.ledger.service.verdict import Verdict
+from app.risk.queries import audit
+from app.risk.queries.switches import switches_of
+from app.risk.rules import verification as rules
+from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
+from app.risk.rules.verification import Facts, Key, RiskCheck, RiskEvent, key_of
+
+_SWITCH_EVENTS = {
+    "ACTIVE": "kill_switch.activated",
+    "REDUCING": "kill_switch.reducing",
+    "HALTED": "kill_switch.halted",
+}
+_OF_LIMIT = ("scope", "name", "code", "before", "after", "set_by")
+
+
+def verify_risk(connection: Connection, verdict: Verdict) -> None:
+    """Check kill switches, limits and latches as `connection` sees them; it must see one moment."""
+    renamed = audit.renamings(connection)
+    acts = list(acts_of(connection, "kill_switch.", "limit.", "latch."))
+    _verify_switches(connection, verdict, renamed, acts)
+    _verify_states(connection, verdict)
+    _verify_limits(connection, verdict, renamed, acts)
+    _verify_latches(connection, verdict, acts)
+
+
+def _verify_switches(
+    connection: Connection, verdict: Verdict, renamed: list[RiskEvent], acts: list[Act]
+) -> None:
+    events = audit.risk_events(connection, "kill_switch.")
+    changes = list(audit.all_rows(connection, "kill_switch_changes"))
+    told = [_switch_fact(event.tenant_id, event.facts, event.at, event.type) for event in events]
+    names = ("scope", "name", "state", "reason", "set_by")
+    made = [
+        _switch_fact(
+            row["tenant_id"], {name: row[name] for name in names}, row["set_at"], _type_of(row["state"])
+        )
+        for row in changes
+    ]
+    place = "kill_switch_changes"
+    _blame_all(verdict, place, rules.find_unmatched(RiskCheck.SWITCH, "change", made, told))
+    turned = [_turned(act) for act in acts if act.action == "kill_switch.turned"]
+    _blame_all(
+        verdict, place, rules.find_unmatched(RiskCheck.SWITCH, "turn", map(_change_fact, changes), turned)
+    )
+    for row in changes:
+        key = key_of(row["tenant_id"], row["scope"], row["name"])
+        if row["name_key"] != key[2]:
+            finding = Finding(RiskCheck.SWITCH, "name_key", row["name_key"], str(key[2]))
+            verdict.blame(f"kill switch change {row['id']}", [finding])
+    stored: dict[Key, Facts] = {}
+    for row in audit.all_rows(connection, "kill_switches"):
+        names = ("state", "reason", "set_by", "name", "set_at")
+        stored[row["tenant_id"], row["scope"], row["name_key"]] = {name: row[name] for name in names}
+    due = rules.switches_due(_in_time(events, renamed))
+    _compare(verdict, "kill switch", RiskCheck.SWITCH, stored, due)
+
+
+def _type_of(state: str) -> str | None:
+    return _SWITCH_EVENTS.get(state)
+
+
+def _switch_fact(tenant_id: int, said: Facts, at: str, kind: str | None) -> Key:
+    named = (tenant_id, said.get("scope"), said.get("name") or "", said.get("state"), kind)
+    return (*named, said.get("reason"), said.get("set_by"), at, *sorted(said))
+
+
+def _change_fact(row: Facts) -> Key:
+    reason = veiled({"reason": row["reason"]})["reason"]
+    target = f"{row['scope']}:{row['name']}"
+    return (row["tenant_id"], target, row["state"], reason, row["set_by"], row["set_at"])
+
+
+def _turned(act: Act) -> Key:
+    return (act.tenant_id, act.target, act.after["state"], act.after["reason"], _set_by(act), act.at)
+
+
+def _verify_states(connection: Connection, verdict: Verdict) -> None:
+    portfolios = audit.portfolio_states(connection)
+    switches = switches_of(connection, {row[0] for row in portfolios})
+    for tenant_id, portfolio_id, key, stored in portfolios:
+        verdict.checked[RiskCheck.STATE] += 1
+        due = switches[tenant_id].state(key)[0].value
+        if stored != due:
+            place = f"portfolio (id {portfolio_id}) of tenant {tenant_id}"
+            verdict.blame(place, [Finding(RiskCheck.STATE, "trading_state", stored, due)])
+
+
+def _verify_limits(
+    connection: Connection, verdict: Verdict, renamed: list[RiskEvent], acts: list[Act]
+) -> None:
+    events = audit.risk_events(connection, "limit.")
+    due, findings = rules.limits_due(_in_time(events, renamed))
+    _blame_all(verdict, "limit events", findings)
+    told = [_limit_fact(event) for event in events]
+    recorded = [_limit_act(act) for act in acts if act.action.startswith("limit.") and _is_change(act)]
+    _blame_all(verdict, "limit events", rules.find_unmatched(RiskCheck.LIMIT, "event", told, recorded))
+    stored: dict[Key, Facts] = {}
+    for row in audit.all_rows(connection, "limits"):
+        key = (row["tenant_id"], row["scope"], row["name_key"], row["code"], row["is_temporary"])
+        stored[key] = rules.limit_facts_of(_limit(row))
+        if row["words"] and row["value"] != 0:
+            finding = Finding(RiskCheck.LIMIT, "value", str(row["value"]), "0: its value is a list")
+            verdict.blame(f"limit {key}", [finding])
+    _compare(verdict, "limit", RiskCheck.LIMIT, stored, due)
+
+
+def _is_change(act: Act) -> bool:
+    """Return whether a limit was there to be removed."""
+    return act.before is not None or act.after is not None
+
+
+def _limit_fact(event: RiskEvent) -> Key:
+    said = event.facts
+    target = f"{said.get('code')}:{said.get('scope')}:{said.get('name') or ''}"
+    facts = (target, str(said.get("before")), str(said.get("after")), said.get("set_by"))
+    return (event.tenant_id, event.type, *facts, event.at, *sorted(said))
+
+
+def _limit_act(act: Act) -> Key:
+    before, after = (_in_order(facts) for facts in (act.before, act.after))
+    facts = (act.target, str(before), str(after), _set_by(act))
+    return (act.tenant_id, "limit.changed", *facts, act.at, *sorted(_OF_LIMIT))
+
+
+def _set_by(act: Act) -> str:
+    """Return who acted, as rows and events say it: the person, else the name of the key."""
+    return act.actor.removeprefix("key:")
+
+
+def _in_order(facts: Any) -> Any:
+    """Return the facts of a limit in the order of its events: the audit log sorts names."""
+    return {name: facts.get(name) for name in ("value", "until")} if isinstance(facts, dict) else facts
+
+
+def _limit(row: Facts) -> SetLimit:
+    return SetLimit(
+        LimitScope(row["scope"]), row["name_key"], row["name"], LimitCode(row["code"]), Decimal(row["value"]),
+        row["until"], row["set_by"], row["set_at"], row["words"],
+    )  # fmt: skip
+
+
+def _verify_latches(connection: Connection, verdict: Verdict, acts: list[Act]) -> None:
+    events = audit.risk_events(connection, "latch.")
+    told = [_latch_fact(event.tenant_id, event.type, event.facts, event.at) for event in events]
+    recorded = [
+        _latch_fact(act.tenant_id, act.action, _latch_facts(act), act.at)
+        for act in acts
+        if act.action.startswith("latch.")
+    ]
+    _blame_all(verdict, "latch events", rules.find_unmatched(RiskCheck.LATCH, "event", told, recorded))
+    stored: dict[Key, Facts] = {}
+    for row in audit.all_rows(connection, "latches"):
+        key = (row.pop("tenant_id"), row.pop("id"))
+        stored[key] = row
+    _compare(verdict, "latch", RiskCheck.LATCH, stored, rules.latches_due(events))
+
+
+def _latch_facts(act: Act) -> Facts:
+    """Return what the audit log says of a latch, as an event says it."""
+    facts: Facts = (
+        act.after if act.action == "latch.set" else act.before | act.after | {"released_by": act.actor}
+    )
+    return facts | {"latch_id": act.target}
+
+
+def _latch_fact(tenant_id: int, kind: str, said: Facts, at: str) -> Key:
+    facts = veiled(said)  # as the audit log has it
+    return (tenant_id, kind, at, *sorted((name, str(value)) for name, value in facts.items()))
+
+
+def _in_time(events: list[RiskEvent], renamed: list[RiskEvent]) -> list[RiskEvent]:
+    return sorted([*events, *renamed], key=attrgetter("at")) if renamed else events
+
+
+def _compare(
+    verdict: Verdict, name: str, check: RiskCheck, stored: dict[Key, Facts], due: dict[Key, Facts]
+) -> None:
+    verdict.checked[check] += len(stored)
+    for key, findings in rules.find_row_differences(check, stored, due):
+        verdict.blame(
+            f"{name} {' '.join(str(part) for part in key[1:] if part != '')} of tenant {key[0]}", findings
+        )
+
+
+def _blame_all(verdict: Verdict, place: str, findings: Iterable[Finding]) -> None:
+    for finding in findings:
+        verdict.blame(place, [finding])

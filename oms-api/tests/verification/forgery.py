@@ -1,0 +1,162 @@
+"""Forging rows as a superuser does, one column or one row at a time; nothing of it stays."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    Connection,
+    Engine,
+    Integer,
+    LargeBinary,
+    Table,
+    inspect,
+    text,
+)
+
+from app.audit.service.examining import examine
+from app.database import Amount, Instant
+from app.ledger.service.verdict import Verdict
+from app.models import __all__ as _models  # noqa: F401  # every table is known
+from app.verify import PARTS
+
+_INSTANT = "2026-01-02T03:04:05.000006Z"
+_JSON = {"payload", "denial", "before", "after", "answer"}
+
+
+@contextmanager
+def forging(engine: Engine) -> Iterator[Connection]:
+    """Yield a connection on which nothing guards the tables; nothing of what it does stays."""
+    with engine.connect().execution_options(writes=True) as connection, connection.begin() as transaction:
+        if connection.dialect.name == "sqlite":
+            connection.execute(text("PRAGMA defer_foreign_keys = ON"))
+            connection.execute(text("PRAGMA ignore_check_constraints = ON"))
+            for name in connection.execute(
+                text("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+            ).all():
+                connection.execute(text(f"DROP TRIGGER {name[0]}"))
+        else:
+            connection.execute(text("SET LOCAL session_replication_role = replica"))
+            for table in inspect(connection).get_table_names():
+                for check in inspect(connection).get_check_constraints(table):
+                    connection.execute(text(f'ALTER TABLE {table} DROP CONSTRAINT "{check["name"]}"'))
+        yield connection
+        transaction.rollback()
+
+
+@contextmanager
+def savepoint(connection: Connection) -> Iterator[None]:
+    """Undo what is done inside."""
+    connection.exec_driver_sql("SAVEPOINT forged")
+    try:
+        yield
+    finally:
+        connection.exec_driver_sql("ROLLBACK TO SAVEPOINT forged")
+
+
+def is_noticed(connection: Connection, table: str) -> bool:
+    """Return whether verification finds something; what is likely to find it is asked first."""
+    if table.startswith("audit") and examine(connection).lie:
+        return True
+    verdict = Verdict()
+    parts = list(PARTS.items())
+    parts.sort(key=lambda part: part[0] not in _LIKELY.get(table, ()))
+    for _, part in parts:
+        try:
+            part(connection, verdict)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            return True  # `app.verify.check` reports it
+        if not verdict.clean:
+            return True
+    return bool(examine(connection).lie)
+
+
+_LIKELY = {
+    **dict.fromkeys(("orders", "order_events", "executions"), ("the orders",)),
+    **dict.fromkeys(("kill_switches", "kill_switch_changes", "limits", "latches"), ("the risk controls",)),
+    **dict.fromkeys(("users", "api_keys", "sessions", "logins", "tenants"), ("the identities",)),
+    **dict.fromkeys(("slack_workspaces", "portfolio_grants"), ("the identities",)),
+    "instruments": ("the instruments",),
+}
+
+
+def find_row(connection: Connection, table: Table, where: str) -> dict[str, Any] | None:
+    """Return the first row, by its primary key, that fits."""
+    order = ", ".join(column.name for column in table.primary_key)
+    statement = text(f"SELECT * FROM {table.name} WHERE {where or '1 = 1'} ORDER BY {order}")  # noqa: S608  # of the tests
+    row = connection.execute(statement).mappings().first()
+    return dict(row) if row else None
+
+
+def forge(connection: Connection, table: Table, row: dict[str, Any], column: Column[Any], value: Any) -> None:
+    """Give a column of a row another value."""
+    changes = text(
+        f"UPDATE {table.name} SET {column.name} = :value WHERE {_key(table)}"  # noqa: S608  # of the tests
+    )
+    done = connection.execute(changes, {"value": value} | _key_values(table, row))
+    assert done.rowcount == 1
+
+
+def delete(connection: Connection, table: Table, row: dict[str, Any]) -> None:
+    """Delete a row."""
+    statement = text(f"DELETE FROM {table.name} WHERE {_key(table)}")  # noqa: S608  # of the tests
+    assert connection.execute(statement, _key_values(table, row)).rowcount == 1
+
+
+def _key(table: Table) -> str:
+    return " AND ".join(f"{column.name} = :key_{column.name}" for column in table.primary_key)
+
+
+def _key_values(table: Table, row: dict[str, Any]) -> dict[str, Any]:
+    return {f"key_{column.name}": row[column.name] for column in table.primary_key}
+
+
+def other_values(table: Table, column: Column[Any], stored: Any) -> list[Any]:
+    """Return values that a forger might give a column instead of `stored`: valid ones of its kind."""
+    if column.name == "tenant_id":
+        return [1 if stored != 1 else 2]
+    if column.name in _JSON and isinstance(stored, str):
+        return list(_other_json(stored))
+    for kind, make in _OF_KIND:
+        if isinstance(column.type, kind):
+            return [make(stored)]
+    allowed = _allowed(table, column)
+    if allowed:
+        return [next(value for value in allowed if value != stored)]
+    length = getattr(column.type, "length", None) or 100
+    return ["f" * 64 if "hash" in column.name else "Forged"[:length]]
+
+
+def _other_json(stored: str) -> Iterator[str]:
+    facts = orjson.loads(stored)
+    for name in facts:
+        yield orjson.dumps(facts | {name: _other(facts[name])}).decode()
+        yield orjson.dumps({key: value for key, value in facts.items() if key != name}).decode()
+
+
+def _other(value: Any) -> Any:
+    return value + 1 if isinstance(value, int) else "7.77"
+
+
+_OF_KIND: list[tuple[Any, Callable[[Any], Any]]] = [
+    (Boolean, lambda stored: not stored),
+    (Amount, lambda _: "7.77000000"),
+    (Instant, lambda _: _INSTANT),
+    (Integer, lambda stored: (stored or 0) + 1_000_003),
+    (LargeBinary, lambda _: b"f" * 32),
+]
+
+
+def _allowed(table: Table, column: Column[Any]) -> list[str]:
+    """Return the words that a check of the table allows the column."""
+    for check in table.constraints:
+        if isinstance(check, CheckConstraint):
+            found = re.fullmatch(rf"{column.name} IN \((.*)\)", str(check.sqltext))
+            if found:
+                return re.findall(r"'([^']*)'", found[1])
+    return []

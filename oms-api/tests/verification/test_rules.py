@@ -1,0 +1,184 @@
+"""What verification expects of rows, from events and from entries of the audit log: the rarer cases."""
+
+from decimal import Decimal
+from typing import Any
+
+from app.audit.rules.acts import Act
+from app.brokers.rules.values import OrderType
+from app.identity.rules.verification import ExpectedRows
+from app.orders.queries.audit import BookedTrade
+from app.orders.rules.event_verification import (
+    ISSUE,
+    OrderEventRow,
+    find_event_differences,
+    find_issue_differences,
+)
+from app.orders.rules.execution_verification import find_trade_differences
+from app.orders.rules.making import Home, new_order
+from app.orders.rules.rows import ExecutionRow, Move
+from app.orders.rules.telling import denied_facts, kind_of, terms, told
+from app.orders.rules.values import Order, Status, Ticket
+from app.risk.rules.verification import RENAMED, RiskEvent, limits_due, switches_due
+
+AT, LATER = "2026-11-20T12:00:00.000000Z", "2026-11-20T13:00:00.000000Z"
+FIRST = Move(1, "O1", 1, None, "INITIALIZED", AT, "key")
+
+
+def order(**changes: Any) -> Order:
+    ticket = Ticket("AAPL", "SELL", OrderType.TRAILING_STOP, Decimal(10), trail_amount=Decimal(5))
+    made = new_order("O1", Home(1, 7, "key", None, AT), ticket, Decimal(10))
+    return made._replace(**changes)
+
+
+def event_of(order: Order, move: Move = FIRST, **changes: Any) -> OrderEventRow:
+    facts = told(order, "Growth", move, None) | changes
+    return OrderEventRow(1, 1, order.id, kind_of(move), facts, move.at)
+
+
+def fields(findings: Any) -> list[str]:
+    return [finding.field for finding in findings]
+
+
+def test_events_of_an_earlier_version_have_no_terms():
+    one = order()
+    event = event_of(one)
+    for name in terms(one):
+        del event.facts[name]
+    assert find_event_differences(one, [FIRST], [event], {}) == []
+
+
+def test_a_denial_of_an_earlier_version_has_no_numbers():
+    denied = order(status=Status.DENIED, denial='{"code":"HALTED","message":"No."}')
+    first, move = order(), Move(1, "O1", 2, "INITIALIZED", "DENIED", AT, "risk", "No.")
+    events = [event_of(first), event_of(denied, move)]
+    for name in terms(first):
+        del events[0].facts[name]
+    assert denied.denial
+    facts = denied_facts(denied, denied.denial)
+    del facts["denial"]
+    events.append(OrderEventRow(3, 1, "O1", "risk.denied", facts, AT))
+    assert find_event_differences(denied, [FIRST, move], events, {}) == []
+    assert fields(find_event_differences(denied, [FIRST, move], events[:2], {})) == ["risk.denied"]
+    broken = denied._replace(denial="no JSON")
+    assert fields(find_event_differences(broken, [FIRST, move], events, {})) == ["risk.denied"]
+
+
+def test_a_trail_only_comes_closer():
+    event = event_of(order(trail_level=Decimal(90)))
+    assert find_event_differences(order(trail_level=Decimal(91)), [FIRST], [event], {}) == []
+    for level in (Decimal(89), None):
+        found = find_event_differences(order(trail_level=level), [FIRST], [event], {})
+        assert fields(found) == ["trail_level"]
+    buy = order(side="BUY", trail_level=Decimal(89))
+    assert find_event_differences(buy, [FIRST], [event_of(buy._replace(trail_level=Decimal(90)))], {}) == []
+
+
+def test_an_amount_that_is_none_is_named():
+    one = order(limit_price=Decimal(4))
+    for value in ("many", "NaN", 4):
+        event = event_of(one, limit_price=value)
+        assert "limit_price" in fields(find_event_differences(one, [FIRST], [event], {}))
+
+
+def execution(note: str | None = None) -> ExecutionRow:
+    amounts = ("1.00000000", "2.00000000", "2.00000000")
+    return ExecutionRow(1, "paper", "E1", "O1", 7, "AAPL", "SELL", *amounts, "T1", note, AT)
+
+
+def test_an_execution_beyond_its_order_is_told_as_an_issue():
+    facts = {"order_id": "O1", "execution_id": "E1", "kind": "over"}
+    event = OrderEventRow(1, 1, "O1", ISSUE, facts, AT)
+    assert list(find_issue_differences([execution("over")], [event])) == []
+    assert fields(find_issue_differences([execution()], [event])) == [ISSUE]
+
+
+def test_an_execution_without_a_trade_is_named():
+    assert fields(find_trade_differences(order(), execution(), None)) == ["trade_id of execution E1"]
+
+
+def test_an_execution_is_of_the_terms_of_its_order():
+    row = execution()
+    booked = BookedTrade(
+        "O1", 7, "AAPL", "", "SELL", row.quantity, row.price, row.value, AT, "key", None, None, None
+    )
+    assert fields(find_trade_differences(order(), row, booked)) == []
+    other = order(product="MIS", portfolio_id=8)
+    assert fields(find_trade_differences(other, row, booked)) == [
+        "product", "portfolio_id of execution E1",
+    ]  # fmt: skip
+    assert fields(find_trade_differences(order(), row._replace(price="3.00000000"), booked)) == [
+        "price of execution E1"
+    ]
+
+
+def act(action: str, target: str, before: Any = None, after: Any = None, at: str = LATER) -> Act:
+    return Act(1, 1, at, "alice@example.com", "session", action, target, before, after)
+
+
+def expected_after(*acts: Act) -> ExpectedRows:
+    expected = ExpectedRows({1: "default"})
+    expected.follow(acts)
+    return expected
+
+
+CREATED = act(
+    "user.created",
+    "user:alice@example.com",
+    None,
+    {"email": "alice@example.com", "person": "slack:T1:U1", "portfolios": None},
+    AT,
+)
+LOGIN = act("login.succeeded", "session:S1", at=AT)
+
+
+def test_who_is_disabled_or_has_another_password_is_logged_out():
+    disabled = act("user.changed", "user:alice@example.com", {}, {"status": "disabled"})
+    password = act("user.password_changed", "user:alice@example.com")
+    for entry, because in ((disabled, "user disabled"), (password, "password changed")):
+        rows = expected_after(CREATED, LOGIN, entry)
+        session = rows.sessions[1, "S1"]
+        assert (session["revoked_at"], session["revoked_because"]) == (LATER, because)
+    other = act("user.password_changed", "user:bob@example.com")
+    assert expected_after(CREATED, LOGIN, other).sessions[1, "S1"]["revoked_at"] is None
+
+
+def test_what_the_audit_log_says_otherwise_expects_nothing():
+    seen = act("user.first_seen", "slack:T1:U1", None, {"person": "slack:T1:U1", "role": "viewer"})
+    foreign = act("tenant.created", "tenant:acme", None, {"slug": "acme"})
+    odd = act("user.changed", "user 7", {}, {"role": "trader"})
+    rows = expected_after(CREATED, seen, foreign, odd, act("user.created", "user:x"), act("denied", "x"))
+    assert set(rows.users) == {(1, "alice@example.com")}
+    assert rows.tenants == {}
+
+
+def test_a_workspace_belongs_to_the_tenant_whose_own_entry_says_so():
+    facts = {"team_id": "T1", "tenant": "acme"}
+    copies = [act(f"workspace.{verb}", "workspace:T1", facts, facts) for verb in ("bound", "released")]
+    assert expected_after(*copies).workspaces == {}
+
+
+def switch(state: str, name: str) -> RiskEvent:
+    said = {"scope": "portfolio", "name": name, "state": state, "reason": None, "set_by": "key"}
+    return RiskEvent(1, AT, "kill_switch.halted", said)
+
+
+def renamed(before: str, after: str) -> RiskEvent:
+    return RiskEvent(1, LATER, RENAMED, {"before": before, "after": after})
+
+
+def test_of_two_switches_of_a_renamed_portfolio_the_stricter_stays():
+    halted, reducing = switch("HALTED", "Growth"), switch("REDUCING", "Income")
+    for events in ([halted, reducing], [switch("REDUCING", "Growth"), switch("HALTED", "Income")]):
+        due = switches_due([*events, renamed("Growth", "Income")])
+        assert {key: (row["state"], row["name"]) for key, row in due.items()} == {
+            (1, "portfolio", "income"): ("HALTED", "Income")
+        }
+    assert switches_due([renamed("Growth", "Income")]) == {}
+
+
+def test_a_limit_that_was_another_before_than_its_event_says_is_named():
+    after = {"value": "5.00000000", "until": None}
+    said = {"scope": "tenant", "name": None, "code": "MAX_ORDER_VALUE", "set_by": "key"}
+    event = RiskEvent(1, AT, "limit.changed", said | {"before": after, "after": after})
+    _, findings = limits_due([event])
+    assert fields(findings) == ["before of limit.changed"]
