@@ -28,6 +28,7 @@ from app.risk import routes as risk_routes
 from app.startup import CannotStart, lifespan
 from app.wire.docs import OPENAPI_URL, add_docs
 from app.wire.handlers import add_error_handlers
+from app.wire.methods import MethodTable
 from app.wire.openapi import openapi_document
 
 ROUTERS = (
@@ -121,6 +122,7 @@ def _add_routes(app: FastAPI) -> None:
         app.include_router(router, prefix=API_PREFIX)
     app.include_router(health_routes.router, include_in_schema=False)
     app.include_router(health_routes.metrics_router)
+    app.state.methods = MethodTable(API_PREFIX, ROUTERS)
 
 
 def run() -> int:
