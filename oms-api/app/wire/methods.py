@@ -69,7 +69,7 @@ class MethodTable:
     def __init__(self, prefix: str, routers: Iterable[APIRouter]) -> None:
         self._prefix = prefix
         self._routes = [
-            _Route(compile_path(prefix + route.path)[0], route.path, frozenset(route.methods))
+            _Route(compile_path(prefix + route.path)[0], route.path, frozenset(route.methods or ()))
             for router in routers
             for route in router.routes
             if isinstance(route, APIRoute)

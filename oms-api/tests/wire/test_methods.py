@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from fastapi.routing import APIRoute
 
 from app.edge import API_PREFIX
 from app.main import ROUTERS
@@ -14,7 +15,8 @@ ROUTES = {
     (method, API_PREFIX + route.path)
     for router in ROUTERS
     for route in router.routes
-    for method in route.methods
+    if isinstance(route, APIRoute)
+    for method in route.methods or ()
 }
 PLAIN = {(method, re.sub(r":(?:id|path)}", "}", path)) for method, path in ROUTES}
 ADDRESS = re.compile(r"(GET|POST|PUT|PATCH) (/\S+?)[,.]?(?=\s|$)")
