@@ -49,6 +49,7 @@ from app.risk.service.board import SwitchBoard
 from app.risk.service.controls import Controls
 from app.risk.service.messages import MessageRate
 from app.startup import Parts
+from app.wire.exports import Exports
 from app.wire.pages import Cursors
 from app.wire.seals import Seals
 
@@ -109,6 +110,7 @@ class House:
             "changes": self.changes,
             "switch_board": SwitchBoard(self.changes, self.controls, flatten=flatten),
             "feed": Feed(readers),
+            "exports": Exports(self.settings.reader_threads),
             "seals": Seals(own_key),
             "sessions": self.sessions,
             "passwords": self.passwords,

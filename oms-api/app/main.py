@@ -140,7 +140,9 @@ def run() -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     allow_many_connections()
-    set_deadlines(settings.header_timeout_seconds, settings.body_timeout_seconds)
+    set_deadlines(
+        settings.header_timeout_seconds, settings.body_timeout_seconds, settings.write_timeout_seconds
+    )
     uvicorn.run(
         app,
         workers=settings.web_concurrency,
@@ -165,7 +167,9 @@ def __getattr__(name: str) -> FastAPI:
     try:
         settings = load_settings()
         application = create_app(settings)
-        set_deadlines(settings.header_timeout_seconds, settings.body_timeout_seconds)
+        set_deadlines(
+            settings.header_timeout_seconds, settings.body_timeout_seconds, settings.write_timeout_seconds
+        )
     except ConfigurationError as error:
         raise SystemExit(f"{error}") from None
     globals()["app"] = application
