@@ -13,6 +13,7 @@ from app.config import ConfigurationError, Settings
 from app.costs.service import load_rates
 from app.database import Readers, connect_engine
 from app.database.changes import Changes
+from app.database.files import DatabaseFile
 from app.database.tenants import describe_wall
 from app.events.service.feed import Feed
 from app.gatekeeping import make_gate, make_limiter, make_sessions
@@ -63,6 +64,7 @@ class House:
     metrics: Metrics
     access_log: AccessLog
     engine: Engine
+    database_file: DatabaseFile
     readers: Readers
     transactions: Transactions
     changes: Changes
@@ -85,6 +87,7 @@ class House:
         duty = MarketDuty(self.readers, self.writer, self.market, self.now, is_delayed=delayed)
         return Parts(
             *(self.engine, self.readers, self.writer, self.trail, self.access_log),
+            database_file=self.database_file,
             first_to_close=(self.passwords.close, self.transactions.close, self.changes.close),
             sharing=self.sharing,
             duties=(duty.run,),
@@ -128,6 +131,7 @@ class House:
         return Vitals(
             *(self.readers, is_current, describe_wall, lambda: self.writer.alive, self.metrics, self.now),
             lambda: shared_state(self.limiter, self.sharing),
+            self.database_file.find_problem,
         )
 
 
@@ -150,6 +154,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> House:
         metrics=metrics,
         access_log=access_log,
         engine=engine,
+        database_file=DatabaseFile.of(engine),
         readers=readers,
         transactions=transactions,
         changes=Changes(engine),
