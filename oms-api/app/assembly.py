@@ -75,6 +75,7 @@ class House:
     writer: GroupCommit[Command, Outcome]
     passwords: Passwords
     sessions: Sessions
+    throttle: Throttle
     limiter: RateLimiter
     sharing: Sharing | None
     gate: Gate
@@ -118,7 +119,7 @@ class House:
             "sessions": self.sessions,
             "passwords": self.passwords,
             "log_ins": LogIns(
-                self.sessions, self.passwords, Throttle(), self.trail, readers, transactions, now
+                self.sessions, self.passwords, self.throttle, self.trail, readers, transactions, now
             ),
             "administration": Administration(transactions, self.passwords, secrets, now),
             "cursors": Cursors(own_key),
@@ -147,7 +148,8 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> House:
     writer = _writer(settings, engine, market, controls, rate, metrics)
     trail = Trail(engine, now, metrics.audit_dropped)
     sessions = make_sessions(settings, readers, transactions, now)
-    limiter, sharing = make_limiter(settings, rate)
+    throttle = Throttle()
+    limiter, sharing = make_limiter(settings, rate, *throttle.pools)
     return House(
         settings=settings,
         now=now,
@@ -165,6 +167,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> House:
         writer=writer,
         passwords=Passwords(),
         sessions=sessions,
+        throttle=throttle,
         limiter=limiter,
         sharing=sharing,
         gate=make_gate(settings, engine, readers, transactions, sessions, limiter, trail, now),
