@@ -202,6 +202,18 @@ class CappedHttp(HttpToolsProtocol):
         self._refuse(_TOO_SLOW if self._in_head and self._in_message else b"")
 
 
+def install_protocol() -> None:
+    """Let a uvicorn that somebody else starts use CappedHttp where it would use its own class.
+
+    It chooses the class before it loads the application, so the class itself makes the other one.
+    """
+
+    def create(cls: type[HttpToolsProtocol], *_: object, **__: object) -> HttpToolsProtocol:
+        return object.__new__(CappedHttp if cls is HttpToolsProtocol else cls)
+
+    HttpToolsProtocol.__new__ = create  # type: ignore[method-assign,assignment]  # it has none of its own
+
+
 def allow_many_connections() -> None:
     """Let this process open as many files as the system lets it, up to MOST_FILES: connections are files."""
     with suppress(ImportError, ValueError, OSError):

@@ -162,7 +162,8 @@ def __getattr__(name: str) -> FastAPI:
     """Make `app` when uvicorn asks for `app.main:app`, so that importing this module reads no settings."""
     if name != "app":
         raise AttributeError(name)
-    from app.http_server import set_deadlines  # noqa: PLC0415  # who asks for `app` has loaded the server
+    # Who asks for `app` has loaded the server.
+    from app.http_server import allow_many_connections, install_protocol, set_deadlines  # noqa: PLC0415  # as said
 
     try:
         settings = load_settings()
@@ -170,6 +171,8 @@ def __getattr__(name: str) -> FastAPI:
         set_deadlines(
             settings.header_timeout_seconds, settings.body_timeout_seconds, settings.write_timeout_seconds
         )
+        install_protocol()
+        allow_many_connections()
     except ConfigurationError as error:
         raise SystemExit(f"{error}") from None
     globals()["app"] = application
