@@ -240,6 +240,7 @@ VERBS = {
     "Replace",
     "Report",
     "Reverse",
+    "Revoke",
     "Rotate",
     "Set",
     "Stream",

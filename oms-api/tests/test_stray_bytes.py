@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 from unittest.mock import Mock
 
 import httpx
@@ -109,9 +110,8 @@ def test_a_uvicorn_that_is_started_by_itself_has_the_same_bounds(monkeypatch):
     before = (CappedHttp.head_seconds, CappedHttp.rest_seconds, CappedHttp.write_seconds)
     try:
         assert isinstance(main.app, FastAPI)
-        made = config.http_protocol_class(
-            config=config, server_state=ServerState(), app_state={}, _loop=Mock()
-        )
+        protocol: Any = config.http_protocol_class
+        made = protocol(config=config, server_state=ServerState(), app_state={}, _loop=Mock())
         assert type(made) is CappedHttp
         assert made.head_seconds == 7
     finally:

@@ -84,12 +84,12 @@ def test_all_else_is_the_transports_own(pipe):
 
 @pytest.mark.parametrize("unread", [0, 100])
 def test_a_connection_that_closes_does_not_wait_for_ever_for_its_client(pipe, unread):
-    async def turn():
+    async def write_and_close():
         pipe.unread = unread
         transport = WholeWrites(pipe, asyncio.get_running_loop(), 0)
         transport.write(b"answer")
         transport.close()
         await asyncio.sleep(0.01)
 
-    asyncio.run(turn())
+    asyncio.run(write_and_close())
     assert (pipe.sent, pipe.is_open, pipe.is_aborted) == ([b"answer"], False, bool(unread))

@@ -1,10 +1,14 @@
-"""Names are compared with single spaces, plain quotes and plain dashes, and hold no invisible characters."""
+"""Names are compared with single spaces, plain quotes and plain dashes, and hold no invisible characters.
+The service may delete sessions that ended long ago.
+"""
 
 from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
 
+from app.database.policies import allow, prepare_role
+from app.database.tenants import APP_ROLE
 from app.text import label_key, name_key, visible_text
 
 revision = "0010"
@@ -29,13 +33,18 @@ def upgrade() -> None:
     if op.get_bind().dialect.name != "sqlite":  # the policies may bind the owner too
         every = "(SELECT array_agg(id)::text FROM tenants)"
         op.get_bind().execute(sa.text(f"SELECT set_config('app.tenants', {every}, true)"))
+        if prepare_role(op.get_bind()):
+            for statement in allow("sessions", "DELETE"):
+                op.execute(statement)
     renamed = _rename_portfolios(op.get_bind())
     for table, column in _NAMED.items():
         _rename_scopes(op.get_bind(), table, column, renamed)
 
 
 def downgrade() -> None:
-    """Leave the names as they are: the version before finds them too."""
+    """Revoke. The names stay as they are: the version before finds them too."""
+    if op.get_bind().dialect.name != "sqlite" and prepare_role(op.get_bind()):
+        op.execute(f"REVOKE DELETE ON sessions FROM {APP_ROLE}")
 
 
 def _rename_portfolios(connection: sa.Connection) -> dict[tuple[int, str], tuple[str, str]]:
