@@ -14,6 +14,7 @@ from app.config import ConfigurationError, Settings
 from app.costs.service import load_rates
 from app.database import Readers, connect_engine
 from app.database.changes import Changes
+from app.database.files import DatabaseFile
 from app.database.tenants import describe_wall
 from app.events.service.feed import Feed
 from app.gatekeeping import make_gate, make_limiter, make_sessions
@@ -51,6 +52,7 @@ from app.risk.service.board import SwitchBoard
 from app.risk.service.controls import Controls
 from app.risk.service.messages import MessageRate
 from app.startup import Parts
+from app.wire.exports import Exports
 from app.wire.pages import Cursors
 from app.wire.seals import Seals
 
@@ -64,6 +66,7 @@ class House:
     metrics: Metrics
     access_log: AccessLog
     engine: Engine
+    database_file: DatabaseFile
     readers: Readers
     transactions: Transactions
     changes: Changes
@@ -74,6 +77,7 @@ class House:
     writer: GroupCommit[Command, Outcome]
     passwords: Passwords
     sessions: Sessions
+    throttle: Throttle
     limiter: RateLimiter
     sharing: Sharing | None
     gate: Gate
@@ -86,6 +90,7 @@ class House:
         duty = MarketDuty(self.readers, self.writer, self.market, self.now, is_delayed=delayed)
         return Parts(
             *(self.engine, self.readers, self.writer, self.trail, self.access_log),
+            database_file=self.database_file,
             first_to_close=(self.passwords.close, self.transactions.close, self.changes.close),
             sharing=self.sharing,
             duties=(duty.run,),
@@ -112,11 +117,12 @@ class House:
             "changes": self.changes,
             "switch_board": SwitchBoard(self.changes, self.controls, stop_orders),
             "feed": Feed(readers),
+            "exports": Exports(self.settings.reader_threads),
             "seals": Seals(own_key),
             "sessions": self.sessions,
             "passwords": self.passwords,
             "log_ins": LogIns(
-                self.sessions, self.passwords, Throttle(), self.trail, readers, transactions, now
+                self.sessions, self.passwords, self.throttle, self.trail, readers, transactions, now
             ),
             "administration": Administration(transactions, self.passwords, secrets, now),
             "statements": StatementReader(self.settings.bot_statement_secret),
@@ -130,6 +136,7 @@ class House:
         return Vitals(
             *(self.readers, is_current, describe_wall, lambda: self.writer.alive, self.metrics, self.now),
             lambda: shared_state(self.limiter, self.sharing),
+            self.database_file.find_problem,
         )
 
 
@@ -145,13 +152,15 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> House:
     writer = _writer(settings, engine, market, controls, rate, metrics)
     trail = Trail(engine, now, metrics.audit_dropped)
     sessions = make_sessions(settings, readers, transactions, now)
-    limiter, sharing = make_limiter(settings, rate)
+    throttle = Throttle()
+    limiter, sharing = make_limiter(settings, rate, *throttle.pools)
     return House(
         settings=settings,
         now=now,
         metrics=metrics,
         access_log=access_log,
         engine=engine,
+        database_file=DatabaseFile.of(engine),
         readers=readers,
         transactions=transactions,
         changes=Changes(engine),
@@ -162,6 +171,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> House:
         writer=writer,
         passwords=Passwords(),
         sessions=sessions,
+        throttle=throttle,
         limiter=limiter,
         sharing=sharing,
         gate=make_gate(settings, engine, readers, transactions, sessions, limiter, trail, now),

@@ -59,6 +59,7 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = ()
     header_timeout_seconds: Annotated[float, Field(gt=0, le=300)] = 10.0
     body_timeout_seconds: Annotated[float, Field(gt=0, le=300)] = 10.0
+    write_timeout_seconds: Annotated[float, Field(gt=0, le=300)] = 30.0
     docs_enabled: bool = True
     max_quantity: Decimal = Decimal(1_000_000)
     max_gmv: Decimal = Decimal(100_000_000)

@@ -14,6 +14,7 @@ from app.whole_writes import WholeWrites
 HEAD_LIMIT = 64 * 1024
 STREAMS = "/stream"  # what ends so never ends by itself
 HEAD_SECONDS = 10.0
+WRITE_SECONDS = 30.0
 _AROUND_A_FIELD = len(": \r\n")
 MOST_FILES = 65_536
 _EMPTY_AND_CLOSE = b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
@@ -40,6 +41,7 @@ _IGNORED = _Ignored()
 class CappedHttp(HttpToolsProtocol):
     """Close a connection whose request line and headers exceed HEAD_LIMIT bytes, or are not there
     `head_seconds` after it was opened or they began; or whose body goes on `rest_seconds` after its answer.
+    Cut it where the client does not read its answers, so that no more could be sent for `write_seconds`.
 
     A request that is whole gets its own answer, whatever follows it: what cannot be read closes the
     connection after that answer.
@@ -47,6 +49,7 @@ class CappedHttp(HttpToolsProtocol):
 
     head_seconds = HEAD_SECONDS
     rest_seconds = HEAD_SECONDS
+    write_seconds = WRITE_SECONDS
     _head_bytes = 0
     _in_head = True
     _in_message = False
@@ -56,17 +59,35 @@ class CappedHttp(HttpToolsProtocol):
     _is_ending = False
     _last_whole: RequestResponseCycle | None = None
     _deadline: asyncio.TimerHandle | None = None
+    _write_deadline: asyncio.TimerHandle | None = None
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
-        self.transport = WholeWrites(transport, self.loop)  # type: ignore[assignment]  # it stands for one
+        self.transport = WholeWrites(transport, self.loop, self.write_seconds)  # type: ignore[assignment]  # it stands for one
         self._expect(self.head_seconds)
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._expect(None)
+        self._stop_write_deadline()
         super().connection_lost(exc)
+
+    @override
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._write_deadline is None:
+            self._write_deadline = self.loop.call_later(self.write_seconds, self.transport.abort)
+
+    @override
+    def resume_writing(self) -> None:
+        self._stop_write_deadline()
+        super().resume_writing()
+
+    def _stop_write_deadline(self) -> None:
+        if self._write_deadline is not None:
+            self._write_deadline.cancel()
+            self._write_deadline = None
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -181,6 +202,18 @@ class CappedHttp(HttpToolsProtocol):
         self._refuse(_TOO_SLOW if self._in_head and self._in_message else b"")
 
 
+def install_protocol() -> None:
+    """Let a uvicorn that somebody else starts use CappedHttp where it would use its own class.
+
+    It chooses the class before it loads the application, so the class itself makes the other one.
+    """
+
+    def create(cls: type[HttpToolsProtocol], *_: object, **__: object) -> HttpToolsProtocol:
+        return object.__new__(CappedHttp if cls is HttpToolsProtocol else cls)
+
+    HttpToolsProtocol.__new__ = create  # type: ignore[method-assign,assignment]  # it has none of its own
+
+
 def allow_many_connections() -> None:
     """Let this process open as many files as the system lets it, up to MOST_FILES: connections are files."""
     with suppress(ImportError, ValueError, OSError):
@@ -192,6 +225,7 @@ def allow_many_connections() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def set_deadlines(head_seconds: float, rest_seconds: float) -> None:
+def set_deadlines(head_seconds: float, rest_seconds: float, write_seconds: float = WRITE_SECONDS) -> None:
     """Set the deadlines of every connection of this process; each worker process sets its own."""
     CappedHttp.head_seconds, CappedHttp.rest_seconds = head_seconds, rest_seconds
+    CappedHttp.write_seconds = write_seconds

@@ -28,6 +28,7 @@ from app.risk import routes as risk_routes
 from app.startup import CannotStart, lifespan
 from app.wire.docs import OPENAPI_URL, add_docs
 from app.wire.handlers import add_error_handlers
+from app.wire.methods import MethodTable
 from app.wire.openapi import openapi_document
 
 ROUTERS = (
@@ -129,6 +130,7 @@ def _add_routes(app: FastAPI) -> None:
         app.include_router(router, prefix=API_PREFIX)
     app.include_router(health_routes.router, include_in_schema=False)
     app.include_router(health_routes.metrics_router)
+    app.state.methods = MethodTable(API_PREFIX, ROUTERS)
 
 
 def run() -> int:
@@ -146,7 +148,9 @@ def run() -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     allow_many_connections()
-    set_deadlines(settings.header_timeout_seconds, settings.body_timeout_seconds)
+    set_deadlines(
+        settings.header_timeout_seconds, settings.body_timeout_seconds, settings.write_timeout_seconds
+    )
     uvicorn.run(
         app,
         workers=settings.web_concurrency,
@@ -166,12 +170,17 @@ def __getattr__(name: str) -> FastAPI:
     """Make `app` when uvicorn asks for `app.main:app`, so that importing this module reads no settings."""
     if name != "app":
         raise AttributeError(name)
-    from app.http_server import set_deadlines  # noqa: PLC0415  # who asks for `app` has loaded the server
+    # Who asks for `app` has loaded the server.
+    from app.http_server import allow_many_connections, install_protocol, set_deadlines  # noqa: PLC0415  # as said
 
     try:
         settings = load_settings()
         application = create_app(settings)
-        set_deadlines(settings.header_timeout_seconds, settings.body_timeout_seconds)
+        set_deadlines(
+            settings.header_timeout_seconds, settings.body_timeout_seconds, settings.write_timeout_seconds
+        )
+        install_protocol()
+        allow_many_connections()
     except ConfigurationError as error:
         raise SystemExit(f"{error}") from None
     globals()["app"] = application

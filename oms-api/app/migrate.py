@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
@@ -103,9 +103,18 @@ def _file_locked(engine: Engine) -> Iterator[None]:
     if not engine.url.database or engine.url.database == ":memory:":
         yield
         return
-    with Path(f"{engine.url.database}.migration-lock").open("w") as lock:
+    with _open_lock(Path(f"{engine.url.database}.migration-lock")) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _open_lock(path: Path) -> TextIO:
+    try:
+        return path.open("w")
+    except OSError as error:
+        raise ConfigurationError(
+            f"The folder of the database cannot be written to: {error.strerror}. Check DATABASE_URL."
+        ) from None
 
 
 def migration_url(settings: Settings) -> str:

@@ -16,10 +16,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app import __version__
 from app.audit.service import Trail
-from app.config import Settings
+from app.config import ConfigurationError, Settings
 from app.database import Readers, connect_engine, refuse_unsafe_durability
 from app.database.engine import UnsafeDatabase
 from app.database.failures import reason
+from app.database.files import DatabaseFile
 from app.group_commit import GroupCommit
 from app.logs import AccessLog
 from app.migrate import migrate, migration_url
@@ -44,6 +45,7 @@ class Parts:
     writer: GroupCommit[Command, Outcome]
     trail: Trail
     access_log: AccessLog
+    database_file: DatabaseFile
     first_to_close: Sequence[Callable[[], None]] = ()
     sharing: Sharing | None = None
     duties: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()  # each runs until it is cancelled
@@ -54,7 +56,7 @@ def lifespan(settings: Settings, parts: Parts) -> Callable[[object], AbstractAsy
 
     @asynccontextmanager
     async def run(_: object) -> AsyncIterator[None]:
-        _prepare_database(settings, parts.engine)
+        _prepare_database(settings, parts.engine, parts.database_file)
         _tune_interpreter()
         parts.writer.start()
         if parts.sharing is not None:
@@ -83,7 +85,7 @@ async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _prepare_database(settings: Settings, engine: Engine) -> None:
+def _prepare_database(settings: Settings, engine: Engine, file: DatabaseFile) -> None:
     try:
         if settings.migrates_at_start:
             owner = connect_engine(
@@ -93,10 +95,20 @@ def _prepare_database(settings: Settings, engine: Engine) -> None:
             owner.dispose()
         with engine.connect() as connection:
             refuse_unsafe_durability(connection)
-    except UnsafeDatabase as error:
+        _require_writable(engine, file)
+    except (UnsafeDatabase, ConfigurationError) as error:
         raise CannotStart(str(error)) from None
     except SQLAlchemyError as error:
         raise CannotStart(f"The database cannot be used: {reason(error)}. Check DATABASE_URL.") from None
+
+
+def _require_writable(engine: Engine, file: DatabaseFile) -> None:
+    problem = file.find_problem()
+    if problem is not None:
+        raise CannotStart(problem)
+    if engine.dialect.name == "sqlite":  # it opens what it may only read, and says so at the first write
+        with engine.connect().execution_options(writes=True) as connection:
+            connection.exec_driver_sql("PRAGMA user_version")
 
 
 def _tune_interpreter() -> None:

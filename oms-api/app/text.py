@@ -1,5 +1,6 @@
 """Names and other text that people write: cleaned once, and compared without what nobody sees."""
 
+import re
 import unicodedata
 
 _FORBIDDEN_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}  # controls, format (bidi) characters, surrogates
@@ -7,6 +8,21 @@ _JOINERS = (
     "\u200c\u200d"  # format characters that some scripts and emoji are written with; the bot takes them too
 )
 _WITHOUT_JOINERS = str.maketrans("", "", _JOINERS)
+# Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties.txt, the same from version 14 to 16:
+# Python's `unicodedata` does not know the property.
+DEFAULT_IGNORABLE = (
+    *((0xAD, 0xAD), (0x34F, 0x34F), (0x61C, 0x61C), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F)),
+    *((0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0x3164, 0x3164), (0xFE00, 0xFE0F)),
+    *((0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFF8), (0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A)),
+    (0xE0000, 0xE0FFF),
+)
+_INVISIBLE = re.compile("[" + "".join(f"{chr(low)}-{chr(high)}" for low, high in DEFAULT_IGNORABLE) + "]")
+_SAME_MARKS = {
+    "'": "`´ʹʻʼʽˈˊˋ‘’‚‛′‵＇｀",  # noqa: RUF001  # they are what is meant
+    '"': "“”„‟″‶«»〝〞＂",  # noqa: RUF001  # as above
+    "-": "‐‑‒–—―−⁃﹘﹣－",  # noqa: RUF001  # as above
+}
+_UNIFIED = str.maketrans({mark: plain for plain, marks in _SAME_MARKS.items() for mark in marks})
 
 
 def clean_text(text: str) -> str | None:
@@ -20,16 +36,42 @@ def clean_text(text: str) -> str | None:
     return unicodedata.normalize("NFC", text).strip()
 
 
+def clean_name(text: str) -> str | None:
+    """Return `text` as `clean_text` does, or None also where it holds any invisible character."""
+    name = clean_text(text)
+    return None if name is None or _INVISIBLE.search(name) else name
+
+
 def without_joiners(text: str) -> str:
     """Return `text` without the joiners, which nobody sees."""
     return text.translate(_WITHOUT_JOINERS)
 
 
+def visible_text(text: str) -> str:
+    """Return `text` without invisible characters, for names from before they were refused."""
+    return text if text.isascii() else _INVISIBLE.sub("", text)
+
+
+def label_key(label: str) -> str:
+    """Return the form under which labels are the same: single spaces, plain quotes and dashes, nothing
+    invisible. Case counts.
+    """
+    if label.isascii():
+        return " ".join(label.replace("`", "'").split())
+    composed = unicodedata.normalize("NFC", visible_text(label))
+    return " ".join(unicodedata.normalize("NFC", composed.translate(_UNIFIED)).split())
+
+
+def spellings(label: str) -> list[str]:
+    """Return how a label may be stored: in the form of `label_key`, and, from earlier versions, as typed."""
+    return sorted({label, label_key(label)})
+
+
 def name_key(name: str) -> str:
-    """Return the form under which names are unique: case and joiners, which nobody sees, do not count."""
+    """Return the form under which names are unique: that of labels, and in any case."""
     if name.isascii():
-        return name.lower()
-    return unicodedata.normalize("NFC", without_joiners(name).casefold())
+        return label_key(name.lower())
+    return label_key(unicodedata.normalize("NFD", visible_text(name)).casefold())
 
 
 def _is_forbidden(character: str) -> bool:

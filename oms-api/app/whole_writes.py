@@ -7,13 +7,21 @@ the system and two packets for every answer, where one of each does.
 import asyncio
 from typing import Any
 
+CLOSE_SECONDS = 30.0
+
 
 class WholeWrites:
     """Stand before a transport: a write waits for the next one, or for the end of the loop's turn."""
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        loop: asyncio.AbstractEventLoop,
+        close_seconds: float = CLOSE_SECONDS,
+    ) -> None:
         self._transport = transport
         self._loop = loop
+        self._close_seconds = close_seconds
         self._held = b""
 
     def __getattr__(self, name: str) -> Any:  # all else is the transport's own
@@ -35,6 +43,8 @@ class WholeWrites:
             self._transport.write(held)
 
     def close(self) -> None:
-        """Close the connection once all is sent."""
+        """Close the connection once all is sent, or after `close_seconds` where the client does not read."""
         self.flush()
         self._transport.close()
+        if self._transport.get_write_buffer_size():
+            self._loop.call_later(self._close_seconds, self._transport.abort)

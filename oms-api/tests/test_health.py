@@ -1,6 +1,9 @@
 """Health needs no key; readiness tells of the database, its tables and the writer; metrics count."""
 
+import os
 import re
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -8,6 +11,7 @@ from sqlalchemy import text
 
 from app import __version__
 from app.database import unit_of_work
+from app.database.files import DatabaseFile
 
 
 @pytest.mark.parametrize("path", ["/health", "/health/live", "/api/v1/health", "/api/v1/health/live"])
@@ -42,6 +46,7 @@ def test_it_is_not_ready_without_its_migrations(serve):
         answer = service.client.get("/health/ready")
         assert answer.status_code == 503
         assert answer.json()["migrations"] == "failed"
+        assert "app.migrate" in answer.json()["detail"]
 
 
 def test_it_is_not_ready_without_its_writer(serve):
@@ -70,6 +75,49 @@ def test_it_is_not_ready_without_its_database(serve, databases, backend):
         databases.run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
         assert service.client.get("/health/ready").status_code == 200
         assert desk.report().status_code == 201
+
+
+def test_it_says_that_its_file_was_moved_or_replaced(serve, backend):
+    if backend == "postgresql":
+        return  # its files are the server's
+    with serve() as service:
+        file = Path(service.engine.url.database)
+        kept = file.rename(file.with_name("elsewhere.db"))
+        answer = service.client.get("/health/ready").json()
+        assert (answer["status"], answer["database"]) == ("not ready", "failed")
+        assert answer["detail"].startswith("The database file was moved or deleted.")
+        file.touch()
+        assert "replaced by another one" in service.client.get("/health/ready").json()["detail"]
+        kept.rename(file)
+        answer = service.client.get("/health/ready").json()
+        assert (answer["status"], answer["detail"]) == ("ready", None)
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        ({"access": lambda *_: False}, "read-only"),
+        ({"statvfs": lambda _: SimpleNamespace(f_bavail=1, f_frsize=1)}, "full"),
+    ],
+)
+def test_a_problem_of_the_database_file_is_a_sentence(monkeypatch, tmp_path, found, told):
+    file = tmp_path / "oms.db"
+    file.touch()
+    watched = DatabaseFile(str(file))
+    assert watched.find_problem() is None
+    for name, answer in found.items():
+        monkeypatch.setattr(os, name, answer)
+    assert told in str(watched.find_problem())
+    assert str(tmp_path) not in str(watched.find_problem())
+    monkeypatch.undo()
+    file.rename(tmp_path / "kept")
+    assert "moved or deleted" in str(watched.find_problem())
+    file.mkdir()
+    assert "replaced" in str(watched.find_problem())
+    file.rmdir()
+    file.touch()
+    assert "cannot be reached" in str(DatabaseFile(str(file / "oms.db")).find_problem())
+    assert DatabaseFile(None).find_problem() is None
 
 
 def test_metrics_count_requests_batches_and_the_queue(serve):

@@ -242,6 +242,7 @@ VERBS = {
     "Replace",
     "Report",
     "Reverse",
+    "Revoke",
     "Rotate",
     "Set",
     "Stream",

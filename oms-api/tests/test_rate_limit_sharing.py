@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from app.errors import TooMany
+from app.identity.service.throttle import PAIR, Throttle
 from app.rate_limit import Quotas, RateLimiter, Sharing
 from tests.factories import BOOTSTRAP_KEY
 from tests.support.processes import running
@@ -325,3 +326,29 @@ def test_without_redis_limits_are_told_to_be_per_process(new_database):
     settings = {"DATABASE_URL": new_database("sqlite"), "RATE_LIMIT_PER_MINUTE": "30"}
     with running(**settings) as service:
         assert readiness(service)["rate_limits"] == "per process"
+
+
+@play
+async def test_failed_log_ins_are_slowed_down_by_all_processes_together(redis_server):
+    throttles = [Throttle(), Throttle()]
+    sharings = [Sharing(redis_server.url, *throttle.pools) for throttle in throttles]
+    try:
+        for sharing in sharings:
+            sharing.connect()
+        for _ in range(PAIR.attempts):
+            throttles[0].begin("alpha\0alice", ADDRESS)
+        attempt = throttles[1].begin("alpha\0alice", ADDRESS)  # it has not heard of them
+        for sharing in sharings:
+            await sharing.exchange()
+        with pytest.raises(TooMany) as refused:
+            throttles[1].begin("alpha\0alice", ADDRESS)
+        assert 60 < (refused.value.retry_after_seconds or 0) <= 120  # one a minute, and one is owed
+        throttles[1].begin("alpha\0bob", ADDRESS)
+        throttles[1].succeeded(attempt)
+        await sharings[1].exchange()
+        throttles[1].begin("alpha\0alice", ADDRESS)
+        with redis_server.client() as client:
+            assert not [key for key in client.scan_iter() if "alice" in str(key)]
+    finally:
+        for sharing in sharings:
+            await sharing.close()

@@ -1,5 +1,6 @@
 """Starting and stopping: tables in development, a sentence where it cannot be, what was taken is answered."""
 
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +9,7 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
+from app.config import ConfigurationError
 from app.startup import CannotStart
 from tests.factories import BOOTSTRAP_KEY, trade_body
 from tests.support.processes import HOME, environment, running
@@ -48,6 +50,19 @@ def test_a_database_that_is_away_is_told_in_a_sentence_without_its_password():
     with refusal as refused, serving(url, environment="development"):
         pass
     assert "canary" not in str(refused.value)
+
+
+@pytest.mark.parametrize("environment", ["development", "production"])
+@pytest.mark.parametrize("place", ["folder", "text", "text/oms.db", "read-only"])
+def test_a_file_that_is_no_database_is_told_in_a_sentence(tmp_path, monkeypatch, environment, place):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "text").write_text("This is no database. " * 10)
+    if place == "read-only":
+        monkeypatch.setattr(os, "access", lambda _, mode: mode != os.W_OK)
+    refusal = pytest.raises((CannotStart, ConfigurationError), match=r"^The (database|folder).*\.$")
+    with refusal as refused, serving(f"sqlite:///{tmp_path / place}", environment=environment):
+        pass
+    assert str(tmp_path) not in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,20 @@
 
 import asyncio
 import json
+from typing import Any
+from unittest.mock import Mock
 
 import httpx
 import pytest
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.server import ServerState
 
-from app.http_server import HEAD_LIMIT
+from app import main
+from app.http_server import HEAD_LIMIT, CappedHttp, set_deadlines
 from tests.factories import BOOTSTRAP_KEY, trade_body
 from tests.support.processes import running
+from tests.support.service import settings_for
 
 BODY = json.dumps(trade_body()).encode()
 TRADE = (
@@ -90,3 +97,23 @@ def test_a_head_that_is_too_long_is_refused_however_it_arrives(server, piece):
 def test_the_host_stands_once(server, hosts):
     assert statuses(server, b"GET /health/live HTTP/1.1\r\n" + hosts + b"\r\n") == [400]
     assert statuses(server, b"GET /health/live HTTP/1.0\r\n\r\n") == [200]
+
+
+def test_a_uvicorn_that_is_started_by_itself_has_the_same_bounds(monkeypatch):
+    """It chooses its protocol before it loads the application; whoever then makes one gets ours."""
+    config = uvicorn.Config(lambda: None, http="auto")
+    config.load()
+    monkeypatch.setattr(
+        main, "load_settings", lambda: settings_for("sqlite:///x.db", header_timeout_seconds=7)
+    )
+    monkeypatch.setattr(main, "create_app", lambda _: FastAPI())
+    before = (CappedHttp.head_seconds, CappedHttp.rest_seconds, CappedHttp.write_seconds)
+    try:
+        assert isinstance(main.app, FastAPI)
+        protocol: Any = config.http_protocol_class
+        made = protocol(config=config, server_state=ServerState(), app_state={}, _loop=Mock())
+        assert type(made) is CappedHttp
+        assert made.head_seconds == 7
+    finally:
+        set_deadlines(*before)
+        vars(main).pop("app", None)

@@ -13,6 +13,7 @@ class Pipe:
     def __init__(self):
         self.sent = []
         self.is_open = True
+        self.unread, self.is_aborted = 0, False
 
     def write(self, data):
         self.sent.append(data)
@@ -22,6 +23,12 @@ class Pipe:
 
     def is_closing(self):
         return not self.is_open
+
+    def get_write_buffer_size(self):
+        return self.unread
+
+    def abort(self):
+        self.is_aborted = True
 
 
 @pytest.fixture
@@ -73,3 +80,16 @@ def test_an_empty_body_keeps_nothing_waiting(pipe):
 def test_all_else_is_the_transports_own(pipe):
     in_a_turn(pipe, lambda transport: (transport.close(), pipe.sent.append(transport.is_closing())))
     assert pipe.sent == [True]
+
+
+@pytest.mark.parametrize("unread", [0, 100])
+def test_a_connection_that_closes_does_not_wait_for_ever_for_its_client(pipe, unread):
+    async def write_and_close():
+        pipe.unread = unread
+        transport = WholeWrites(pipe, asyncio.get_running_loop(), 0)
+        transport.write(b"answer")
+        transport.close()
+        await asyncio.sleep(0.01)
+
+    asyncio.run(write_and_close())
+    assert (pipe.sent, pipe.is_open, pipe.is_aborted) == ([b"answer"], False, bool(unread))

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
+from app.config import ConfigurationError
 from app.database.tenants import carry_declarations, wall_off
 from app.database.waits import install
 
@@ -77,7 +78,7 @@ def refuse_unsafe_durability(connection: Connection) -> None:
 
 def _sqlite_engine(url: URL, pool: dict[str, float], timeout_seconds: float) -> Engine:
     if url.database:
-        Path(url.database).absolute().parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(Path(url.database).absolute().parent)
     engine = create_engine(
         url,
         poolclass=QueuePool,
@@ -88,6 +89,15 @@ def _sqlite_engine(url: URL, pool: dict[str, float], timeout_seconds: float) -> 
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The folder of the database cannot be made: {error.strerror}. Check DATABASE_URL."
+        ) from None
 
 
 def _configure_sqlite(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:

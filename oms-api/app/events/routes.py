@@ -15,7 +15,7 @@ from app.events.dependencies import StillCounts, TheFeed, TheSeals, WhetherItCou
 from app.events.queries import EventFilter, StoredEvent
 from app.events.queries import list_events as read_events
 from app.events.schemas import EventOut, event_out, server_sent
-from app.identity.dependencies import allowed
+from app.identity.dependencies import allowed, rate_key
 from app.identity.rules.access import Caller, Operation
 from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.dependencies import TheReaders
@@ -110,7 +110,7 @@ async def stream_events(
     """Events as they happen, as server-sent events. None is skipped: reconnect with `Last-Event-ID`."""
     tenant_id = caller.tenant_id
     after = None if last_seen is None else _opened(seals, tenant_id, last_seen, "Last-Event-ID")
-    pages = feed.follow(tenant_id, EventFilter(_split(query.type)), after)
+    pages = feed.follow(tenant_id, EventFilter(_split(query.type)), after, rate_key(caller))
     await anext(pages)  # an empty one: too many streams, or no database: told before the answer begins
 
     def written(event: StoredEvent) -> bytes:

@@ -16,7 +16,7 @@ from app.wire.dependencies import part
 @dataclass(frozen=True, slots=True)
 class Vitals:
     """The parts whose state is health. `is_current` tells whether a database has this version's tables,
-    `wall` what row-level security is worth on it.
+    `wall` what row-level security is worth on it, `find_file_problem` why nothing can be written to its file.
     """
 
     readers: Readers
@@ -26,6 +26,7 @@ class Vitals:
     metrics: Metrics
     now: Now
     rate_limits: Callable[[], RateLimits]
+    find_file_problem: Callable[[], str | None]
 
 
 TheVitals = Annotated[Vitals, part("vitals")]

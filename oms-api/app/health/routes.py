@@ -17,7 +17,12 @@ from app.wire.answers import answer, responses
 
 SERVICE = "oms-api"
 PATIENCE_SECONDS = 3.0
-_CHECKS = ("database", "migrations", "writer")
+_DETAILS = {
+    "database": "The database does not answer.",
+    "migrations": "The tables are not those of this version. Run `python -m app.migrate`.",
+    "writer": "The writer has stopped. Restart the service.",
+}
+_CHECKS = tuple(_DETAILS)
 
 router = APIRouter(tags=["health"])
 metrics_router = APIRouter(tags=["health"])
@@ -47,11 +52,18 @@ async def live(vitals: TheVitals) -> Response:
 async def ready(vitals: TheVitals) -> Response:
     """Tell whether trades can be taken: 503 while the database, its tables or the writer are not there."""
     current, wall = await _look(vitals)
-    state = (current is not None, bool(current), vitals.writer_is_alive())
+    problem = vitals.find_file_problem()
+    state = (current is not None and problem is None, bool(current), vitals.writer_is_alive())
     is_ready = all(state)
     checks = {name: "ok" if holds else "failed" for name, holds in zip(_CHECKS, state, strict=True)}
-    facts = {"status": "ready" if is_ready else "not ready", **checks, "row_level_security": wall}
+    facts: dict[str, str | None] = {
+        "status": "ready" if is_ready else "not ready",
+        **checks,
+        "row_level_security": wall,
+    }
     facts["rate_limits"] = vitals.rate_limits()
+    failed = [_DETAILS[name] for name in _CHECKS if checks[name] == "failed"]
+    facts["detail"] = problem or next(iter(failed), None)
     return answer(facts, 200 if is_ready else 503)
 
 

@@ -28,6 +28,10 @@ class ReadinessOut(BaseModel):
     row_level_security: Literal["enforced", "enforced on the owner", "bypassed", "none", "unknown"] = Field(
         description="The second wall between tenants: PostgreSQL's, where the database has one"
     )
+    detail: str | None = Field(
+        description="What is wrong and what to do, where the service is not ready",
+        examples=["The disk that holds the database is full. Make room on it."],
+    )
     rate_limits: RateLimits = Field(
         description="Whether processes share their rate limits; `per process` also while Redis is away"
     )

@@ -52,7 +52,7 @@ class Gate:
             self.limiter.charge_address(request.address)
             raise
         request.caller = caller.name if caller.person is None else f"{caller.person} via {caller.name}"
-        request.rate = self.limiter.take(_rated(caller), caller.tenant_id, request.address)
+        request.rate = self.limiter.take(rate_key(caller), caller.tenant_id, request.address)
         if not caller.may(operation):
             raise _refusal(caller, TABLE[operation])
         return caller
@@ -102,7 +102,7 @@ def _refusal(caller: Caller, rule: Rule) -> OmsError:
     return NotAllowed(rule.any_of, caller.role, is_narrowed=caller.portfolios is not None)
 
 
-def _rated(caller: Caller) -> str:
+def rate_key(caller: Caller) -> str:
     """Return whose rate counts: a key's own, or each person's with it; all sessions of a person are one."""
     if caller.person is None:
         return caller.key_id

@@ -22,7 +22,7 @@ from app.ledger.rules.accounting import average_cost
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.tickets import Report, portfolio_name_error
 from app.money import ZERO, fits, fixed, money_text, parse_plain, quantity_text
-from app.wire.fields import Amount, PositiveAmount, Side, at_most, clean
+from app.wire.fields import Amount, PositiveAmount, Side, at_most, clean, clean_label, clean_name
 from app.wire.problems import Problem
 
 USER_LENGTH = 100
@@ -67,11 +67,11 @@ OpeningCash = Annotated[
     ),
 ]  # fmt: skip
 PortfolioName = Annotated[
-    str, AfterValidator(clean), AfterValidator(_portfolio_name), Field(max_length=400),
+    str, AfterValidator(clean_name), AfterValidator(_portfolio_name), Field(max_length=400),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 100, "pattern": "^[^/]+$"}),
 ]  # fmt: skip
 Label = Annotated[
-    str, Field(max_length=USER_LENGTH), AfterValidator(clean), AfterValidator(at_most(USER_LENGTH))
+    str, Field(max_length=USER_LENGTH), AfterValidator(clean_label), AfterValidator(at_most(USER_LENGTH))
 ]
 Note = Annotated[
     str, Field(max_length=NOTE_LENGTH), AfterValidator(clean), AfterValidator(at_most(NOTE_LENGTH))

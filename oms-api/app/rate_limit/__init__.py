@@ -3,6 +3,7 @@
 from app.rate_limit.buckets import Bucket, Limit, OverLimit, RateState, Taken
 from app.rate_limit.limiter import Quotas, RateLimiter
 from app.rate_limit.sharing import Pool, RateLimits, Sharing, shared_state
+from app.rate_limit.slots import SlotLimits, Slots
 
 __all__ = [
     "Bucket",
@@ -14,6 +15,8 @@ __all__ = [
     "RateLimits",
     "RateState",
     "Sharing",
+    "SlotLimits",
+    "Slots",
     "Taken",
     "shared_state",
 ]

@@ -37,12 +37,14 @@ class Bucket:
 
 
 class Limit:
-    """Buckets of one kind: `per_minute` requests for each. `name` goes into the header, `refusal` is told."""
+    """Buckets of one kind: `per_minute` requests for each, as many of them at once unless `at_once` says
+    otherwise. `name` goes into the header, `refusal` is told.
+    """
 
-    def __init__(self, name: str, refusal: str, per_minute: int) -> None:
+    def __init__(self, name: str, refusal: str, per_minute: int, at_once: int | None = None) -> None:
         self.name = name
         self.refusal = refusal
-        self.capacity = float(per_minute)
+        self.capacity = float(per_minute if at_once is None else at_once)
         self.per_second = per_minute / WINDOW_SECONDS
         self.policy = f'"{name}";q={per_minute};w={WINDOW_SECONDS}'.encode()
         self._label = f'"{name}"'.encode()

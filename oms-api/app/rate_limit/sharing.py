@@ -30,16 +30,17 @@ local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
 local levels = {{}}
 for i, key in ipairs(KEYS) do
-  local capacity, taken = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
+  local capacity, taken = tonumber(ARGV[3 * i - 2]), tonumber(ARGV[3 * i])
+  local rate = tonumber(ARGV[3 * i - 1])
   local held = redis.call('HMGET', key, 'level', 'at')
   local level = capacity
   if held[1] then
-    local earned = math.max(0, now - tonumber(held[2])) * capacity / {WINDOW_SECONDS}
+    local earned = math.max(0, now - tonumber(held[2])) * rate
     level = math.min(capacity, tonumber(held[1]) + earned)
   end
-  levels[i] = string.format('%.6f', math.max(level - taken, -capacity))
+  levels[i] = string.format('%.6f', math.min(capacity, math.max(level - taken, -capacity)))
   redis.call('HSET', key, 'level', levels[i], 'at', string.format('%.6f', now))
-  redis.call('EXPIRE', key, {2 * WINDOW_SECONDS})
+  redis.call('EXPIRE', key, rate > 0 and math.ceil(2 * capacity / rate) or {2 * WINDOW_SECONDS})
 end
 return levels
 """
@@ -123,7 +124,11 @@ class Sharing:
 
     async def _exchange(self, told: Sequence[tuple[Pool, Taken]]) -> None:
         keys = [f"{_KEY_PREFIX}:{bucket.limit.name}:{bucket.key}" for _, (bucket, _) in told]
-        numbers = [number for _, (bucket, taken) in told for number in (int(bucket.limit.capacity), taken)]
+        numbers = [
+            number
+            for _, (bucket, taken) in told
+            for number in (int(bucket.limit.capacity), bucket.limit.per_second, taken)
+        ]
         levels = await self._script(keys=keys, args=numbers)
         for (pool, (bucket, _)), level in zip(told, levels, strict=True):
             pool.settle(bucket, float(level))

@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 from app.clock import Now
 from app.database import Readers
 from app.database.changes import Changes
+from app.wire.exports import Exports
 from app.wire.pages import Cursors
 
 
@@ -21,5 +22,6 @@ def part(name: str) -> Any:  # what Depends returns
 
 TheReaders = Annotated[Readers, part("readers")]
 TheCursors = Annotated[Cursors, part("cursors")]
+TheExports = Annotated[Exports, part("exports")]
 TheClock = Annotated[Now, part("now")]
 TheChanges = Annotated[Changes, part("changes")]

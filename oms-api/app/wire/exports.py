@@ -1,14 +1,71 @@
 """Answers too long to be held: JSON Lines, sent piece by piece as the client takes them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+from typing_extensions import override
+
+from app.rate_limit import SlotLimits, Slots
 
 JSON_LINES = "application/x-ndjson"
 
 
-def exported(read: Callable[[], Awaitable[bytes]], file_name: str) -> StreamingResponse:
+MOST_OPEN = SlotLimits(key=3, tenant=6, total=40)
+READS_PER_THREAD = 4  # one export reads at a time for so many reader threads: the others serve short reads
+Read = Callable[[], Awaitable[bytes]]
+
+
+class Exports:
+    """Exports of one process: so many may be open, and few of them read at the same time."""
+
+    def __init__(self, reader_threads: int, limits: SlotLimits = MOST_OPEN) -> None:
+        self._slots = Slots("exports", limits)
+        self._reading = asyncio.Semaphore(max(1, reader_threads // READS_PER_THREAD))
+
+    @property
+    def used(self) -> int:
+        """How many are open just now."""
+        return self._slots.used
+
+    async def respond(
+        self, tenant_id: int, key: str, begin: Callable[[], Awaitable[Read]], file_name: str
+    ) -> StreamingResponse:
+        """Return the answer that sends what `begin` returns reads. Raises TooMany where no slot is left."""
+        release = self._slots.take(tenant_id, key)
+        try:
+            async with self._reading:
+                read = await begin()
+        except BaseException:
+            release()
+            raise
+
+        async def read_in_turn() -> bytes:
+            async with self._reading:
+                return await read()
+
+        return exported(read_in_turn, file_name, release)
+
+
+class _Export(StreamingResponse):
+    """Releases its slot when it ends, however it ends."""
+
+    def __init__(self, content: AsyncIterator[bytes], file_name: str, release: Callable[[], None]) -> None:
+        headers = {"Content-Disposition": f'attachment; filename="{file_name}"'}
+        super().__init__(content, media_type=JSON_LINES, headers=headers)
+        self._release = release
+
+    @override
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._release()
+
+
+def exported(read: Read, file_name: str, release: Callable[[], None] = lambda: None) -> StreamingResponse:
     """Return what `read` gives, time after time, until it gives nothing.
 
     No connection of the database is held while the client takes its time. Should `read` fail half-way, the
@@ -19,8 +76,7 @@ def exported(read: Callable[[], Awaitable[bytes]], file_name: str) -> StreamingR
         while piece := await read():
             yield piece
 
-    headers = {"Content-Disposition": f'attachment; filename="{file_name}"'}
-    return StreamingResponse(pieces(), media_type=JSON_LINES, headers=headers)
+    return _Export(pieces(), file_name, release)
 
 
 def lines_described(text: str, example: str) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Wi
 from pydantic_core import PydanticCustomError
 
 from app.money import DIGITS, PLACES, amount_error, parse_plain
-from app.text import clean_text
+from app.text import clean_name as visible_name
+from app.text import clean_text, label_key
 from app.wire.json import JsonNumber
 
 JSON_NUMBER_DIGITS = 15  # what every JSON library carries through a binary float unharmed
@@ -111,6 +112,19 @@ def clean(value: str) -> str:
     if text is None:
         raise PydanticCustomError("text", "Must not hold control, formatting or unpaired characters.")
     return text
+
+
+def clean_name(value: str) -> str:
+    """Return the name trimmed and in NFC; a pydantic error says that it must not hold what nobody sees."""
+    name = visible_name(clean(value))
+    if name is None:
+        raise PydanticCustomError("text", "Must not hold invisible characters.")
+    return name
+
+
+def clean_label(value: str) -> str:
+    """Return the label as `clean_name` does, with single spaces, plain quotes and plain dashes."""
+    return label_key(clean_name(value))
 
 
 def at_most(length: int) -> Callable[[str], str]:

@@ -1,11 +1,14 @@
 """The framework's exceptions, told as problem documents."""
 
+from http import HTTPStatus
+
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from app.errors import NotFound, OmsError, Unexpected
 from app.wire.body import invalid
+from app.wire.methods import MethodTable
 from app.wire.problems import problem_body, problem_headers
 
 _PARTS_OF_A_REQUEST = ("query", "path", "header", "body")
@@ -36,11 +39,26 @@ async def _tell_invalid(request: Request, error: RequestValidationError) -> Resp
 
 async def _tell_framework(request: Request, error: HTTPException) -> Response:
     told: OmsError = NotFound("There is nothing at this address.")
-    if error.status_code != NotFound.status:
-        allowed = (error.headers or {}).get("Allow")
-        sentence = f"{request.method} is not taken here, but {allowed}."
-        told = OmsError(sentence if allowed else str(error.detail))
-        told.status, told.kind, told.title = error.status_code, "http", str(error.detail)
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        methods: MethodTable = request.app.state.methods
+        allowed = methods.allowed(request.url.path)  # none of a page, whose one route tells its own
+        headers["Allow"] = ", ".join(allowed) or headers.get("Allow", "")
+        told = _http_error(error, _method_sentence(request, headers["Allow"]))
+    elif error.status_code != NotFound.status:
+        told = _http_error(error, str(error.detail))
     answer = await _tell(request, told)
-    answer.headers.update(error.headers or {})
+    answer.headers.update(headers)
     return answer
+
+
+def _method_sentence(request: Request, allowed: str) -> str:
+    methods: MethodTable = request.app.state.methods
+    other_way = methods.other_way(request.method, request.url.path)
+    return f"{request.method} is not supported at this address. {other_way or f'Use {allowed}.'}"
+
+
+def _http_error(error: HTTPException, sentence: str) -> OmsError:
+    told = OmsError(sentence)
+    told.status, told.kind, told.title = error.status_code, "http", str(error.detail)
+    return told

@@ -9,6 +9,7 @@ from app.identity.rules.access import Role
 from tests.access.rig import Members, Work, ask, guarded
 
 NEVER = {
+    "session_id": "0" * 32,
     "trade_id": "T17000000000000000ffffffff",
     "name": "Never Heard Of",
     "user_id": "999999999",
@@ -52,6 +53,7 @@ def stage(service):
         "slug": f"desk-{other.desk.tenant_id}",
         "order_id": other.desk.order(portfolio_name="Secret Book", type="LIMIT", limit_price="1")["id"],
         "latch_id": latched(other.desk),
+        "session_id": "1" * 32,  # keys have none, and are refused either way
         "portfolio": "Secret Book",
         "symbol": "AAPL",
     }

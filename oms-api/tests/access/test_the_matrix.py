@@ -14,6 +14,9 @@ WATCHERS = "risk admin"
 EXPECTED = {
     "GET /auth/me": EVERYBODY,
     "POST /auth/logout": EVERYBODY,
+    "POST /auth/password": EVERYBODY,
+    "GET /auth/sessions": EVERYBODY,
+    "DELETE /auth/sessions/{session_id}": EVERYBODY,
     "GET /portfolio/{name}": EVERYBODY,
     "GET /portfolios": EVERYBODY,
     "GET /trades": EVERYBODY,

@@ -23,6 +23,7 @@ from app.ledger.queries.books import insert_portfolios
 from app.ledger.rules.verification import Check
 from app.ledger.service.batch import empty_portfolio, portfolio_row
 from app.migrate import MIGRATIONS, alembic_config, is_current, migrate, superseded
+from app.text import name_key
 from app.verify import verify_database
 from tests.commands.histories import forge_chain, record_history
 from tests.factories import BOOTSTRAP_KEY, NOON
@@ -304,3 +305,30 @@ def open_tenant(connection, tenant_id, currencies):
     for number, currency in enumerate(currencies):
         portfolio = empty_portfolio(10 * tenant_id + number, tenant_id, f"Book {number}", f"book {number}")
         insert_portfolios(connection, [portfolio_row(replace(portfolio, base_currency=currency), NOON)])
+
+
+def test_names_of_before_are_found_under_the_keys_of_now(engine):
+    record_history(engine, seed=3, batches=1)
+    before = ["Growth  A", "Bob\u2019s", "Growth A", "Space \N{WOMAN}\u200d\N{ROCKET}"]
+    with engine.begin() as connection:
+        ids = connection.execute(text("SELECT id FROM portfolios WHERE tenant_id = 1 ORDER BY id")).scalars()
+        for portfolio_id, name in zip(list(ids), before, strict=False):
+            values = {"id": portfolio_id, "name": name, "key": name.casefold(), "at": "2026-01-01T00:00:00Z"}
+            statement = "UPDATE portfolios SET name = :name, name_key = :key, created_at = :at WHERE id = :id"
+            connection.execute(text(statement), values)
+        stop = (
+            "INSERT INTO kill_switches (tenant_id, scope, name_key, name, state, set_by, set_at) "
+            "VALUES (1, :scope, :key, :key, 'HALTED', 'a', '2026-01-01T00:00:00Z')"
+        )
+        scopes = [{"scope": "portfolio", "key": "bob\u2019s"}, {"scope": "strategy", "key": "a \u2013  b"}]
+        connection.execute(text(stop), scopes)
+    with engine.connect() as connection:
+        command.downgrade(alembic_config(connection), "0005")
+    migrate(engine)
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT name, name_key FROM portfolios WHERE tenant_id = 1")).all()
+        stopped = connection.execute(text("SELECT scope, name_key FROM kill_switches ORDER BY 1")).all()
+    found = {name for name, _ in rows}
+    assert found >= {"Growth A", "Bob\u2019s"}
+    assert all(key == name_key(name) for name, key in rows)
+    assert [tuple(row) for row in stopped] == [("portfolio", "bob's"), ("strategy", "a - b")]

@@ -164,6 +164,23 @@ def test_too_many_followers_are_told_so_and_make_room_by_leaving(readers, monkey
     run(work())
 
 
+def test_one_key_cannot_take_all_streams_of_its_tenant(readers, monkeypatch):
+    monkeypatch.setattr(feeds, "MOST_FOLLOWERS_OF_KEY", 1)
+
+    async def work():
+        feed = Feed(readers)
+        async with aclosing(feed.follow(1, EVERYTHING, 0, "key")) as first:
+            await anext(first)
+            with pytest.raises(TooMany, match="with this key"):
+                await anext(feed.follow(1, EVERYTHING, 0, "key"))
+            async with aclosing(feed.follow(1, EVERYTHING, 0, "other")) as other:
+                assert await anext(other) == []
+                assert feed.followers == 2
+        assert feed.followers == 0
+
+    run(work())
+
+
 def test_a_database_that_is_away_for_a_moment_ends_no_stream(engine, readers, monkeypatch):
     async def work():
         feed = Feed(readers)

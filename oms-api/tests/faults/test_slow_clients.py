@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -38,7 +39,11 @@ def soft_limit_of_files(files: int) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def impatient(new_database) -> Iterator[Process]:
     """A service that waits for a head or a body only a moment."""
-    settings = {"DATABASE_URL": new_database("sqlite"), "LOG_LEVEL": "WARNING"}
+    settings = {
+        "DATABASE_URL": new_database("sqlite"),
+        "LOG_LEVEL": "WARNING",
+        "WRITE_TIMEOUT_SECONDS": SHORT,
+    }
     with running(**settings, HEADER_TIMEOUT_SECONDS=SHORT, BODY_TIMEOUT_SECONDS=SHORT) as service:
         yield service
 
@@ -188,3 +193,23 @@ def test_fields_after_a_body_count_for_nothing_and_fill_no_memory(patient):
             answer = client.recv(65536)
         assert answer.startswith(b"HTTP/1.1 401")
         assert b"x-request-id: late" not in answer
+
+
+def is_held(client: socket.socket) -> bool:
+    """Tell whether the server still holds its end of the connection: the system keeps what is unsent."""
+    ours, theirs = (f":{end[1]:04X}" for end in (client.getsockname(), client.getpeername()))
+    ends = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    held = [end[9] for end in ends if end[1].endswith(theirs) and end[2].endswith(ours)]
+    return held not in ([], ["0"])
+
+
+def test_a_client_that_reads_nothing_is_cut_off(impatient):
+    """The answers are larger than what the system keeps for one that does not read."""
+    asked = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
+    with connect(impatient, asked * 100) as client:
+        assert not is_silent(client, PATIENCE_SECONDS)  # it answers, and nobody reads that
+        deadline = time.monotonic() + 3 * PATIENCE_SECONDS
+        while is_held(client):
+            assert time.monotonic() < deadline, "never cut off"
+            time.sleep(0.05)
+        assert rest_of(client).count(b"HTTP/1.1 200") < 100

@@ -92,6 +92,14 @@ def test_names_of_keys_are_taken_for_good(desk):
     assert refused(desk.post("/api-keys", {"name": "bot", "scopes": ["read"]}), 409) == "conflict"
 
 
+def test_a_key_is_named_once_whatever_its_spaces_and_quotes(desk):
+    made = good(desk.post("/api-keys", {"name": "Bob's  bot", "scopes": ["read"]}), 201)
+    assert made["name"] == "Bob's bot"
+    assert refused(desk.post("/api-keys", {"name": "Bob`s bot", "scopes": ["read"]}), 409) == "conflict"
+    other = key(desk, "other")
+    assert refused(desk.patch(f"/api-keys/{other['key_id']}", {"name": "Bob's   bot"}), 409) == "conflict"
+
+
 def test_a_narrowed_key_sees_its_portfolios_alone(desk):
     for name in ("Growth", "Macro"):
         desk.trade(portfolio_name=name)

@@ -159,3 +159,39 @@ def test_clients_are_told_apart_by_network_and_user_agent():
     assert one.hash.startswith(address_hash("2001:db8::9"))
     assert other.hash.startswith(address_hash("2001:db8::9"))
     assert not Client("2001:db9::1", "curl", "r").hash.startswith(address_hash("2001:db8::1"))
+
+
+def exchange(*pools):
+    """Do what Redis does for one bucket of each name: add up what was taken everywhere."""
+    drained = [(pool, taken) for pool in pools for taken in pool.drain()]
+    for name in {taken.bucket.name for _, taken in drained}:
+        mine = [(pool, taken) for pool, taken in drained if taken.bucket.name == name]
+        left = PAIR.attempts - sum(taken.number for _, taken in mine)
+        for pool, taken in mine:
+            pool.settle(taken.bucket, left)
+
+
+def test_processes_that_share_count_guesses_together(clock):
+    one, other = (Buckets(PAIR, clock, 10, "pairs") for _ in range(2))
+    for buckets in (one, other):
+        buckets.share()
+        for _ in range(PAIR.attempts // 2):
+            assert buckets.take(ALICE) == 0
+    exchange(one, other)
+    assert one.take(ALICE) == other.take(ALICE) == PAIR.seconds_each
+    clock.seconds += PAIR.seconds_each
+    assert one.take(ALICE) == 0
+
+
+def test_what_is_given_back_is_shared_and_nobody_is_named(clock):
+    buckets = Buckets(PAIR, clock, 10, "pairs")
+    buckets.share()
+    buckets.take(ALICE)
+    buckets.give_back(ALICE, PAIR.attempts)
+    [(bucket, number)] = buckets.drain()
+    assert number == 1 - PAIR.attempts
+    assert "alice" not in str(bucket.key)
+    assert not buckets.has_touched
+    buckets.settle(bucket, PAIR.attempts)
+    assert [buckets.take(ALICE) for _ in range(PAIR.attempts)] == [0] * PAIR.attempts
+    assert buckets.take(ALICE) > 0

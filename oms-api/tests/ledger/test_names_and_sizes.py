@@ -8,10 +8,29 @@ from app.ledger.service.books import CEILING
 from tests.factories import trade_body
 
 
-def test_joiners_are_text_and_do_not_make_another_portfolio(desk):
-    astronaut = "👩\u200d🚀"
-    assert desk.trade(portfolio_name=f"Space {astronaut}")["portfolio_name"] == f"Space {astronaut}"
-    assert desk.trade(portfolio_name="Space 👩🚀")["sequence"] == 2
+@pytest.mark.parametrize(
+    "name", ["Space 👩\u200d🚀", "Gro\u034fwth", "❤\ufe0f", "Growth\u3164", "\u115fGrowth"]
+)
+def test_invisible_characters_make_no_portfolio(desk, name):
+    answer = desk.report(portfolio_name=name)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "portfolio_name")
+    assert desk.post("/portfolios", {"name": name}).status_code == 422
+    assert desk.get("/portfolios").json() == []
+
+
+def test_a_portfolio_is_one_whatever_its_spaces_quotes_and_dashes(desk):
+    desk.trade(portfolio_name="Bob\u2019s \u201clong\u2013short\u201d")
+    assert desk.trade(portfolio_name='bob\'s   "Long-Short"')["sequence"] == 2
+    assert desk.post("/portfolios", {"name": "Bob\u00b4s"}).status_code == 201
+    assert desk.post("/portfolios", {"name": "BOB'S  'LONG\u2014SHORT'"}).status_code == 201
+    assert desk.post("/portfolios", {"name": 'BOB\'S  "LONG\u2014SHORT"'}).status_code == 409
+    assert desk.portfolio('Bob\'s "long-short"')["portfolio_name"] == "Bob\u2019s \u201clong\u2013short\u201d"
+
+
+def test_a_label_is_one_whatever_its_spaces_and_dashes(desk):
+    assert desk.trade(user_id="Ann\u2013Marie  1")["user_id"] == "Ann-Marie 1"
+    assert len(desk.trades(user="Ann\u2014Marie 1")) == 1
+    assert desk.report(user_id="Ann\u034f").status_code == 422
 
 
 @pytest.mark.parametrize("name", [".", "..", "\u200d", " \u200c "])

@@ -139,4 +139,4 @@ def test_a_refused_ticket_says_what_would_do(desk, changes, field, message):
 def test_a_method_that_is_not_taken_is_told_with_those_that_are(desk):
     answer = desk.put("/orders:preview", {})
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
-    assert answer.json()["detail"] == "PUT is not taken here, but POST."
+    assert answer.json()["detail"] == "PUT is not supported at this address. Use POST."

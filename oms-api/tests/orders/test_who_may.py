@@ -120,3 +120,18 @@ def test_orders_are_found_by_the_person_who_placed_them_and_by_the_user_they_nam
     named = market.order(user_id="U123")["id"]
     assert [one["id"] for one in market.get("/orders", user=person_at(market)).json()] == [mine]
     assert [one["id"] for one in market.get("/orders", user="U123").json()] == [named]
+
+
+def test_a_conflict_tells_the_narrowed_nothing_of_the_keys_of_other_portfolios(market):
+    market.trade(portfolio_name="Mine")
+    market.order(key="order-1", portfolio_name="Secret", client_order_id="mine-1")
+    market.trade(key="trade-1", portfolio_name="Secret")
+    me = narrowed(market, "Mine")
+    answers = [
+        me.place(key="order-1", portfolio_name="Mine"),
+        me.place(portfolio_name="Mine", client_order_id="mine-1"),
+        me.report(key="trade-1", portfolio_name="Mine"),
+    ]
+    kinds = [(answer.status_code, answer.json()["type"].rpartition("/")[2]) for answer in answers]
+    assert kinds == [(403, "not-your-portfolio")] * 3
+    assert not any("-1" in answer.json()["detail"] for answer in answers)

@@ -232,6 +232,14 @@ def test_orders_of_a_portfolio_that_somebody_holds_are_cancelled_first_thing(ser
     wait_until(lambda: desk.found(ids["Held"])["status"] == "CANCELED")
 
 
+def test_a_strategy_is_one_whatever_its_spaces_and_dashes(quoted):
+    turn(quoted, "HALTED", "strategy", "mean\u2013reversion  1")
+    for name in ("mean-reversion 1", "mean\u2014reversion 1", "mean-reversion\u00a01"):
+        assert try_order(quoted, strategy=name).json()["denial"]["code"] == "HALTED"
+    assert try_order(quoted, strategy="mean reversion 1").status_code == 201
+    assert try_order(quoted, strategy="mean-reversion\u034f 1").status_code == 422
+
+
 def test_a_halt_of_a_strategy_waits_for_what_is_under_way_too(service, desk, backend):
     """Its portfolios' rows do not change by it: their locks are taken all the same."""
     if backend == "sqlite":

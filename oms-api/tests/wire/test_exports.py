@@ -1,12 +1,19 @@
 """Long answers, piece by piece: they end when their client leaves, and break off where reading fails."""
 
 import asyncio
+import threading
+from contextlib import suppress
 
+import pytest
+from sqlalchemy import text
+
+from app.database import Readers
 from app.edge import Edge
-from app.errors import Unavailable
+from app.errors import TooMany, Unavailable
 from app.logs import AccessLog
 from app.metrics import Metrics
-from app.wire.exports import exported
+from app.rate_limit import SlotLimits
+from app.wire.exports import Exports, exported
 from tests.factories import NOON
 
 
@@ -75,3 +82,97 @@ def test_an_answer_whose_reading_fails_is_never_ended_as_if_it_were_whole():
     assert [message.get("body") for message in sent] == [None, b"line\nline\n", b"line\nline\n"]
     assert all(message["more_body"] for message in sent[1:])
     assert len(failures) == 1
+
+
+LIMITS = SlotLimits(key=2, tenant=3, total=4)
+READERS = 4
+
+
+async def begin_nothing():
+    return Export(0).read
+
+
+async def read_by(exports, tenant_id, key, begin=begin_nothing):
+    return await exports.respond(tenant_id, key, begin, "x.jsonl")
+
+
+def test_slots_are_counted_for_each_key_before_its_tenant_and_all():
+    async def work():
+        exports = Exports(READERS, LIMITS)
+        for key in ("a", "a", "b"):
+            await read_by(exports, 1, key)
+        with pytest.raises(TooMany, match="with this key"):
+            await read_by(exports, 1, "a")
+        with pytest.raises(TooMany, match="of this tenant"):
+            await read_by(exports, 1, "b")
+        await read_by(exports, 2, "a")
+        with pytest.raises(TooMany, match="exports are open"):
+            await read_by(exports, 2, "a")
+
+    asyncio.run(work())
+
+
+def test_a_slot_comes_back_however_the_export_ends():
+    async def work():
+        exports = Exports(READERS, LIMITS)
+
+        async def fail():
+            raise Unavailable("away")
+
+        async def read_and_fail():
+            return fail
+
+        async def endless():
+            return Export(10**9).read
+
+        async def leave():
+            return {"type": "http.disconnect"}
+
+        async def send(_):
+            await asyncio.sleep(0)
+
+        with pytest.raises(Unavailable):
+            await read_by(exports, 1, "a", fail)
+        for begin in (begin_nothing, read_and_fail, endless):
+            answer = await read_by(exports, 1, "a", begin)
+            assert exports.used == 1
+            with suppress(Exception):
+                await answer({"type": "http", "asgi": {"spec_version": "2.3"}}, leave, send)
+            assert exports.used == 0
+
+    asyncio.run(work())
+
+
+def test_reads_of_others_are_answered_while_all_exports_read(engine):
+    """Forty exports hang in the database; without a bound they would hold every reader thread."""
+    readers, hanging = Readers(engine, READERS), threading.Event()
+
+    def hang(_):
+        hanging.wait(30)
+        return b""
+
+    async def work():
+        exports = Exports(READERS, SlotLimits(40, 40, 40))
+
+        async def begin():
+            return lambda: readers.run(hang)
+
+        async def export(number):
+            answer = await read_by(exports, 1, str(number), begin)
+            async for _ in answer.body_iterator:
+                pass
+
+        tasks = [asyncio.create_task(export(number)) for number in range(40)]
+        await asyncio.sleep(0)  # each takes its slot in its first step
+        assert exports.used == 40
+        for _ in range(10):
+            assert await readers.run(lambda connection: connection.scalar(text("SELECT 7"))) == 7
+        assert not any(task.done() for task in tasks)
+        hanging.set()
+        await asyncio.gather(*tasks)
+
+    try:
+        asyncio.run(work())
+    finally:
+        hanging.set()
+        readers.close()

@@ -7,19 +7,20 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from app.database import Readers, declare_tenants
-from app.errors import TooMany, Unavailable
+from app.errors import Unavailable
 from app.events import queries
 from app.events.queries import EventFilter, StoredEvent
 from app.events.rules import Horizon, Sighting, advanced
+from app.rate_limit import SlotLimits, Slots
 
 LOOK_SECONDS = 0.2
 IDLE_SECONDS = 1.0  # after so long without an event a follower is given an empty page
 PAGE = 500
 MOST_FOLLOWERS = 500
 MOST_FOLLOWERS_OF_TENANT = 50
+MOST_FOLLOWERS_OF_KEY = 20
 _TRIES = 100
 _TRY_SECONDS = 0.02
-_RETRY_SECONDS = 5
 _LOG = logging.getLogger(__name__)
 
 
@@ -40,12 +41,13 @@ class Feed:
         self._readers = readers
         self._pause = pause
         self._watches: dict[int, _Watch] = {}
-        self._followers = 0
+        limits = SlotLimits(MOST_FOLLOWERS_OF_KEY, MOST_FOLLOWERS_OF_TENANT, MOST_FOLLOWERS)
+        self._slots = Slots("streams", limits)
 
     @property
     def followers(self) -> int:
         """How many follow just now."""
-        return self._followers
+        return self._slots.used
 
     async def horizon(self, tenant_id: int) -> int:
         """Return the id up to which the tenant's events are final and all that was told before the call is in
@@ -72,12 +74,13 @@ class Feed:
         )
 
     async def follow(
-        self, tenant_id: int, wanted: EventFilter, after: int | None
+        self, tenant_id: int, wanted: EventFilter, after: int | None, key: str = ""
     ) -> AsyncGenerator[list[StoredEvent], None]:
         """Yield events beyond the id `after` as they become final, or from now on where that is None; an
-        empty page after IDLE_SECONDS without any. Raises TooMany where too many follow.
+        empty page after IDLE_SECONDS without any. Raises TooMany where too many follow with `key`, or of the
+        tenant.
         """
-        async with self._watching(tenant_id) as watch:
+        async with self._watching(tenant_id, key) as watch:
             seen = await self.horizon(tenant_id) if after is None else after
             yield []
             while True:
@@ -98,20 +101,18 @@ class Feed:
         )
 
     @asynccontextmanager
-    async def _watching(self, tenant_id: int) -> AsyncIterator[_Watch]:
+    async def _watching(self, tenant_id: int, key: str) -> AsyncIterator[_Watch]:
+        release = self._slots.take(tenant_id, key)
         watch = self._watches.get(tenant_id)
-        if self._followers >= MOST_FOLLOWERS or (watch and watch.followers >= MOST_FOLLOWERS_OF_TENANT):
-            raise TooMany("Too many streams are open.", _RETRY_SECONDS)
         if watch is None:
             watch = self._watches[tenant_id] = _Watch()
             watch.looks = asyncio.create_task(self._look(tenant_id, watch))
         watch.followers += 1
-        self._followers += 1
         try:
             yield watch
         finally:
             watch.followers -= 1
-            self._followers -= 1
+            release()
             if not watch.followers and watch.looks:
                 watch.looks.cancel()
                 del self._watches[tenant_id]

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Select, and_, insert, literal, or_, select, u
 from app.identity.models import ApiKey
 from app.identity.rules.administration import Place
 from app.identity.rules.keys import ListedKey, StoredKey
+from app.text import label_key
 
 
 class KeyRow(NamedTuple):
@@ -38,8 +39,9 @@ def list_keys(connection: Connection, tenant_id: int) -> list[ListedKey]:
 
 
 def name_is_taken(connection: Connection, tenant_id: int, name: str) -> bool:
-    """Tell whether the tenant has, or had, a key of that name."""
-    return connection.execute(keys_of(tenant_id).where(ApiKey.name == name)).first() is not None
+    """Tell whether the tenant has, or had, a key of that name, however it is spaced and quoted."""
+    names = connection.execute(keys_of(tenant_id).with_only_columns(ApiKey.name)).scalars()
+    return label_key(name) in map(label_key, names)
 
 
 def store_key(

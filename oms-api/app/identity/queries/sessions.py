@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, and_, insert, select, update
+from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
 from app.identity.models import Login, Session, Tenant, User
 from app.identity.queries.people import granted_to
@@ -53,6 +53,15 @@ class FoundSession(NamedTuple):
     tenant_id: int
     user_id: int
     state: SessionState
+
+
+class OpenSession(NamedTuple):
+    """A session that still counts, for the person whose it is."""
+
+    session_id: str
+    created_at: datetime
+    rotated_at: datetime
+    expires_at: datetime
 
 
 def find_login(connection: Connection, slug: str, email: str) -> FoundLogin | None:
@@ -163,11 +172,17 @@ def revoke_session(
 
 
 def revoke_sessions_of(
-    connection: Connection, tenant_id: int, user_id: int, because: str, now: datetime
+    connection: Connection, tenant_id: int, user_id: int, because: str, now: datetime, kept: str = ""
 ) -> int:
-    """End all sessions of a user, as when the password changes; return how many there were."""
+    """End all sessions of a user but the one `kept`, as when the password changes; return how many there
+    were.
+    """
     live = (Session.tenant_id == tenant_id, Session.user_id == user_id, Session.revoked_at.is_(None))
-    ended = update(Session).where(*live).values(revoked_at=now, revoked_because=because)
+    ended = (
+        update(Session)
+        .where(*live, Session.session_id != kept)
+        .values(revoked_at=now, revoked_because=because)
+    )
     return connection.execute(ended).rowcount
 
 
@@ -190,3 +205,25 @@ def find_me(connection: Connection, tenant_id: int, user_id: int | None) -> Me:
     mine = and_(User.tenant_id == Tenant.id, User.id == user_id)
     statement = select(Tenant.slug, Tenant.name, User.name, User.email).join(User, mine, isouter=True)
     return Me(*connection.execute(statement.where(Tenant.id == tenant_id)).one())
+
+
+def list_sessions(
+    connection: Connection, owner: tuple[int, int], now: datetime, unused_since: datetime
+) -> list[OpenSession]:
+    """Return the sessions of `owner` (tenant and user) that still count, the one used last first."""
+    tenant_id, user_id = owner
+    live = (Session.revoked_at.is_(None), Session.expires_at > now, Session.rotated_at > unused_since)
+    columns = (getattr(Session, name) for name in OpenSession._fields)
+    statement = select(*columns).where(Session.tenant_id == tenant_id, Session.user_id == user_id, *live)
+    return [
+        OpenSession._make(row) for row in connection.execute(statement.order_by(Session.rotated_at.desc()))
+    ]
+
+
+def delete_old_sessions(connection: Connection, owner: tuple[int, int], before: datetime, most: int) -> int:
+    """Delete sessions of `owner` that ended `before`, at most so many; return how many there were."""
+    tenant_id, user_id = owner
+    ended = or_(Session.revoked_at < before, Session.expires_at < before)
+    old = select(Session.session_id).where(Session.tenant_id == tenant_id, Session.user_id == user_id, ended)
+    statement = delete(Session).where(Session.session_id.in_(old.limit(most)))
+    return connection.execute(statement).rowcount

@@ -7,12 +7,12 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from app.audit.queries import trail as queries
 from app.audit.service.exporting import TrailExport
 from app.clock import iso
-from app.identity.dependencies import allowed
+from app.identity.dependencies import allowed, rate_key
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.audit import AuditQuery, EntryOut, HeadOut, entry_out
 from app.wire.answers import NEXT_HEADER, answer, responses
-from app.wire.dependencies import TheClock, TheCursors, TheReaders
-from app.wire.exports import exported, lines_described
+from app.wire.dependencies import TheClock, TheCursors, TheExports, TheReaders
+from app.wire.exports import Read, lines_described
 from app.wire.lists import link
 
 router = APIRouter(prefix="/audit", tags=["audit"])
@@ -52,14 +52,18 @@ async def list_entries(
     response_class=Response,
     responses=responses(200, lines_described("The trail as JSON Lines", '{"tenant_id":1,"sequence":1,…}')),
 )
-async def export_entries(caller: Auditor, readers: TheReaders) -> Response:
+async def export_entries(caller: Auditor, readers: TheReaders, exports: TheExports) -> Response:
     """The whole trail, oldest first, each entry just as it is hashed: `python -m app.verify --audit FILE`
     proves it offline.
     """
     tenant_id = caller.tenant_id
-    head = await readers.run(lambda connection: queries.head_of(connection, tenant_id), tenant_id)
-    export = TrailExport(tenant_id, head)
-    return exported(lambda: readers.run(export.read, tenant_id), "audit.jsonl")
+
+    async def begin() -> Read:
+        head = await readers.run(lambda connection: queries.head_of(connection, tenant_id), tenant_id)
+        export = TrailExport(tenant_id, head)
+        return lambda: readers.run(export.read, tenant_id)
+
+    return await exports.respond(tenant_id, rate_key(caller), begin, "audit.jsonl")
 
 
 @router.get("/head", summary="Get the audit log head", responses=responses(200, {"model": HeadOut}))

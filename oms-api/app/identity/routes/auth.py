@@ -2,14 +2,24 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 
 from app.identity.dependencies import allowed, count_stranger
 from app.identity.rules.access import Caller, Operation
 from app.identity.rules.clients import Client
-from app.identity.schemas.auth import LoginIn, MeOut, RefreshIn, TokensOut, me_out, tokens_out
+from app.identity.schemas.auth import (
+    LoginIn,
+    MeOut,
+    PasswordIn,
+    RefreshIn,
+    SessionOut,
+    TokensOut,
+    me_out,
+    session_out,
+    tokens_out,
+)
 from app.identity.service.logins import LogIns
-from app.identity.service.sessions import Sessions
+from app.identity.service.sessions import Sessions, session_id_of
 from app.wire.answers import answer, responses
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import part
@@ -18,6 +28,10 @@ router = APIRouter(prefix="/auth", tags=["sessions"])
 
 _FOR_ANYBODY: dict[str, Any] = {"x-operation": "anybody", "x-roles": []}  # who logs in is nobody yet
 _LOGIN_EXAMPLE = {"tenant": "alpha", "email": "alice@example.com", "password": "four words of your own"}
+_PASSWORD_EXAMPLE = {
+    "current_password": "four words of your own",
+    "new_password": "four other words of yours",
+}
 _REFRESH_EXAMPLE = {"refresh_token": "oms-refresh.…"}
 
 
@@ -78,3 +92,41 @@ async def log_out(me: Me, sessions: TheSessions, client: TheClient) -> Response:
 async def tell_me(me: Me, sessions: TheSessions) -> Response:
     """Tell who the caller is, and what it may."""
     return answer(me_out(me, await sessions.me(me)))
+
+
+@router.post(
+    "/password",
+    summary="Set your password",
+    status_code=204,
+    responses=responses(204, {"description": "The password is changed"}, 413, 415),
+    openapi_extra=documented_body(PasswordIn, _PASSWORD_EXAMPLE),
+)
+async def set_password(
+    me: Me, body: Annotated[PasswordIn, Depends(json_body(PasswordIn))], log_ins: TheLogIns, client: TheClient
+) -> Response:
+    """Change the password of the person who is logged in, who must know the current one. All other sessions
+    of the person end; this one goes on.
+    """
+    await log_ins.change_password(me, body.current_password, body.new_password, client)
+    return Response(status_code=204)
+
+
+@router.get("/sessions", summary="List your sessions", responses=responses(200, {"model": list[SessionOut]}))
+async def list_sessions(me: Me, sessions: TheSessions) -> Response:
+    """List the sessions of the person who is logged in that still count, the one used last first."""
+    found = await sessions.list_own(me)
+    return answer([session_out(session, session_id_of(me)) for session in found])
+
+
+@router.delete(
+    "/sessions/{session_id}",
+    summary="Revoke a session",
+    status_code=204,
+    responses=responses(204, {"description": "The session is over"}, 404),
+)
+async def revoke_session(
+    me: Me, session_id: Annotated[str, Path(max_length=32)], sessions: TheSessions, client: TheClient
+) -> Response:
+    """End one of your own sessions: within a second its tokens open nothing."""
+    await sessions.revoke(me, session_id, client)
+    return Response(status_code=204)

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from app.identity.queries.sessions import Me
+from app.clock import iso
+from app.identity.queries.sessions import Me, OpenSession
 from app.identity.rules.access import Caller
 from app.identity.rules.clients import Credentials
 from app.identity.rules.emails import MOST_LENGTH as EMAIL_LENGTH
@@ -51,6 +52,27 @@ class RefreshIn(BaseModel):
     refresh_token: str = Field(min_length=1, max_length=MOST_TOKEN_LENGTH, repr=False)
 
 
+class PasswordIn(BaseModel):
+    """The caller's password, and the one to be."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    current_password: str = Field(min_length=1, max_length=PASSWORD_LENGTH, repr=False)
+    new_password: str = Field(min_length=1, max_length=PASSWORD_LENGTH, repr=False)
+
+
+class SessionOut(BaseModel):
+    """A session of the caller's."""
+
+    session_id: str = Field(examples=["0123456789abcdef0123456789abcdef"])
+    created_at: str = Field(examples=["2026-11-20T15:04:05.123456Z"])
+    last_used_at: str = Field(
+        examples=["2026-11-20T15:04:05.123456Z"], description="When it was refreshed last"
+    )
+    expires_at: str = Field(examples=["2026-12-20T15:04:05.123456Z"])
+    is_current: bool = Field(description="Whether this request belongs to it")
+
+
 class TokensOut(BaseModel):
     """What a session goes on with."""
 
@@ -81,6 +103,17 @@ def tokens_out(tokens: Tokens) -> dict[str, object]:
         "refresh_token": tokens.refresh,
         "token_type": "bearer",
         "expires_in": tokens.expires_in,
+    }
+
+
+def session_out(session: OpenSession, current: str) -> dict[str, object]:
+    """Return a session as its person sees it."""
+    return {
+        "session_id": session.session_id,
+        "created_at": iso(session.created_at),
+        "last_used_at": iso(session.rotated_at),
+        "expires_at": iso(session.expires_at),
+        "is_current": session.session_id == current,
     }
 
 

@@ -18,8 +18,8 @@ from app.identity.rules.access import Scope
 from app.identity.rules.administration import MOST_PORTFOLIOS, Place
 from app.identity.rules.keys import NAME_LENGTH
 from app.identity.rules.people import slack_person
-from app.text import name_key
-from app.wire.fields import Wanted, at_most, clean
+from app.text import label_key, name_key
+from app.wire.fields import Wanted, at_most, clean_name
 from app.wire.lists import Cursor, Limit, parse_instant
 from app.wire.pages import DEFAULT_LIMIT
 
@@ -67,7 +67,7 @@ def _slug(value: str) -> str:
 
 
 def _key_name(value: str) -> str:
-    name = value.strip()
+    name = label_key(value) if value.isprintable() else value
     if not (0 < len(name) <= NAME_LENGTH and name.isascii() and name.isprintable()):
         raise PydanticCustomError("key_name", "Must be 1 to 60 printable ASCII characters.")
     if name.lower() in RESERVED or "~" in name:
@@ -111,7 +111,7 @@ def _user_id(value: Any) -> Any:  # from a path
 
 RESERVED = frozenset({"bootstrap", "session", "shell"})  # what `source` and trails call callers without a key
 Name = Annotated[
-    str, Field(max_length=400), AfterValidator(clean), AfterValidator(_not_empty),
+    str, Field(max_length=400), AfterValidator(clean_name), AfterValidator(_not_empty),
     AfterValidator(at_most(_MOST_NAME)),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": _MOST_NAME}),
 ]  # fmt: skip

@@ -23,6 +23,7 @@ from app.identity.rules.keys import NAME_LENGTH, state_of
 from app.identity.service.grants import granted, narrow, require_an_admin
 from app.identity.service.keys import id_in, mint_key
 from app.identity.service.once import Asking, Change
+from app.text import label_key
 
 
 def create_key(connection: Connection, asking: Asking, wanted: NewKey, now: datetime) -> Change:
@@ -58,7 +59,8 @@ def change_key(
     changes: dict[str, Any] = {}
     entries = []
     if name is not None and name != before.name:
-        if queries.name_is_taken(connection, tenant_id, name):
+        is_other = label_key(name) != label_key(before.name)
+        if is_other and queries.name_is_taken(connection, tenant_id, name):
             raise KeyNameTaken(name)
         changes["name"] = name
         entries.append(

@@ -8,14 +8,15 @@ from sqlalchemy import Connection
 from app.audit.service import AuditEntry, Trail, record
 from app.clock import Now
 from app.database import Readers, declare_tenants
-from app.errors import Unauthenticated, Unavailable
+from app.errors import Forbidden, Unauthenticated, Unavailable
 from app.identity.errors import TenantSuspended
 from app.identity.queries import sessions as queries
 from app.identity.queries.sessions import FoundLogin
+from app.identity.rules.access import Caller
 from app.identity.rules.clients import Client, Credentials, address_hash
 from app.identity.rules.tokens import Tokens
-from app.identity.service.passwords import Passwords, Verdict
-from app.identity.service.sessions import Sessions, session_entry
+from app.identity.service.passwords import Passwords, Verdict, require_good
+from app.identity.service.sessions import Sessions, session_entry, session_id_of
 from app.identity.service.threads import Transactions
 from app.identity.service.throttle import Attempt, Throttle
 
@@ -29,6 +30,15 @@ class WrongLogin(Unauthenticated):
 
     def __init__(self) -> None:
         super().__init__("The tenant, the e-mail address or the password is wrong.")
+
+
+class WrongPassword(Forbidden):
+    """The caller is logged in, and does not know the password."""
+
+    kind, title = "wrong-password", "The password is not changed"
+
+    def __init__(self) -> None:
+        super().__init__("`current_password` is wrong.")
 
 
 class LogIns:
@@ -67,6 +77,37 @@ class LogIns:
             self._note_failure(said, login, client)
             raise WrongLogin
         return tokens
+
+    async def change_password(self, caller: Caller, current: str, password: str, client: Client) -> None:
+        """Give the caller another password, and end the person's other sessions.
+
+        Raises NoSession for an API key, WrongPassword, TooManyLogIns, Invalid.
+        """
+        session_id = session_id_of(caller)
+        me = await self._sessions.me(caller)
+        said = Credentials(me.tenant_slug, me.email or "", current)
+        require_good(password, [name for name in (me.email, me.name) if name])
+        attempt = self._throttle.begin(said.account, client.address)
+        login = await self._readers.run(
+            lambda connection: queries.find_login(connection, said.tenant, said.email)
+        )
+        stored = login.password_hash if login else None
+        if not (await self._passwords.verify(stored, current)).matches or stored is None:
+            self._note_failure(said, login, client)
+            raise WrongPassword
+        self._throttle.succeeded(attempt)
+        hashed, now = await self._passwords.hash(password), self._now()
+
+        def write(connection: Connection) -> None:
+            declare_tenants(connection, [caller.tenant_id])
+            owner = (caller.tenant_id, caller.user_id or 0)
+            if not queries.change_password_hash(connection, *owner, hashed, now, stored):
+                raise WrongPassword  # it was reset meanwhile
+            queries.revoke_sessions_of(connection, *owner, "password changed", now, session_id)
+            who = (caller.tenant_id, caller.actor)
+            record(connection, [session_entry(who, "password.changed", session_id, client, now)])
+
+        await self._transactions.run(write)
 
     async def _is_known(self, said: Credentials, attempt: Attempt) -> bool:
         here = address_hash(attempt.address)

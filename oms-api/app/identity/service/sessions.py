@@ -11,10 +11,10 @@ from sqlalchemy import Connection
 from app.audit.service import AuditEntry, record
 from app.clock import Now, monotonic_seconds
 from app.database import Readers, declare_tenants
-from app.errors import Forbidden, Unauthenticated
+from app.errors import Forbidden, NotFound, Unauthenticated
 from app.identity.errors import NoValidKey, TenantSuspended
 from app.identity.queries import sessions as queries
-from app.identity.queries.sessions import FoundSession, FoundUser, Me
+from app.identity.queries.sessions import FoundSession, FoundUser, Me, OpenSession
 from app.identity.rules.access import SCOPES_OF_ROLE, Caller
 from app.identity.rules.clients import Client
 from app.identity.rules.tokens import (
@@ -35,6 +35,8 @@ from app.identity.service.threads import Transactions
 SESSION = "session"
 _PREFIX = f"{SESSION}:"
 _MOST_REMEMBERED = 10_000
+KEPT_AFTER_END = timedelta(days=90)  # so long a person's address is known to the throttle of log-ins
+MOST_DELETED = 100  # old sessions a log-in
 _LOG = logging.getLogger(__name__)
 
 
@@ -53,7 +55,14 @@ class NoSession(Forbidden):
     kind, title = "no-session", "Not a session"
 
     def __init__(self) -> None:
-        super().__init__("Only a session can be logged out; an API key is revoked.")
+        super().__init__("This is for people who are logged in; an API key has no session.")
+
+
+class NoSuchSession(NotFound):
+    """No session of that id, or somebody else's."""
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(f"You have no session {session_id!r}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +100,7 @@ class Sessions:
     def open(self, connection: Connection, owner: tuple[int, int], client: Client, now: datetime) -> str:
         """Begin a session of a declared tenant's user, in the caller's transaction; return its id."""
         session_id = secrets.token_hex(16)
+        queries.delete_old_sessions(connection, owner, now - KEPT_AFTER_END, MOST_DELETED)
         queries.add_session(connection, session_id, owner, client.hash, now, now + self._terms.session)
         return session_id
 
@@ -123,19 +133,34 @@ class Sessions:
 
     async def log_out(self, caller: Caller, client: Client) -> None:
         """End the caller's session, in this process at once. Raises NoSession for an API key."""
-        if not caller.key_id.startswith(_PREFIX):
-            raise NoSession
-        session_id = caller.key_id.removeprefix(_PREFIX)
+        await self.revoke(caller, session_id_of(caller), client, "logged out")
+
+    async def revoke(self, caller: Caller, session_id: str, client: Client, because: str = "ended") -> None:
+        """End one of the caller's own sessions, in this process at once. Raises NoSession for an API key,
+        and NoSuchSession.
+        """
+        session_id_of(caller)
         now = self._now()
 
-        def end(connection: Connection) -> None:
-            declare_tenants(connection, [caller.tenant_id])
-            if queries.revoke_session(connection, caller.tenant_id, session_id, "logged out", now):
+        def write(connection: Connection) -> None:
+            session = queries.find_session(declare_tenants(connection, [caller.tenant_id]), session_id)
+            if session is None or (session.tenant_id, session.user_id) != (caller.tenant_id, caller.user_id):
+                raise NoSuchSession(session_id)
+            if queries.revoke_session(connection, caller.tenant_id, session_id, because, now):
                 who = (caller.tenant_id, caller.actor)
                 record(connection, [session_entry(who, "session.ended", session_id, client, now)])
 
-        await self._transactions.run(end)
+        await self._transactions.run(write)
         self._live.forget(session_id)
+
+    async def list_own(self, caller: Caller) -> list[OpenSession]:
+        """Return the caller's sessions that still count. Raises NoSession for an API key."""
+        session_id_of(caller)
+        now, owner = self._now(), (caller.tenant_id, caller.user_id or 0)
+        return await self._readers.run(
+            lambda connection: queries.list_sessions(connection, owner, now, now - self._terms.idle),
+            caller.tenant_id,
+        )
 
     async def me(self, caller: Caller) -> Me:
         """Return what the caller's tenant and, where there is one, the person are called."""
@@ -195,6 +220,13 @@ class Sessions:
         if presented is Presented.REUSED:
             _end_reused(connection, session, session_id, user, client, now)
         return session if presented is Presented.REPEATED else None
+
+
+def session_id_of(caller: Caller) -> str:
+    """Return the id of the caller's session. Raises NoSession for an API key."""
+    if not caller.key_id.startswith(_PREFIX):
+        raise NoSession
+    return caller.key_id.removeprefix(_PREFIX)
 
 
 def session_entry(

@@ -3,9 +3,11 @@
 Three buckets fill slowly and lose a token with each attempt; one that succeeds is given back. An account and
 address together stop the plain guesser. An address alone stops one who tries many accounts, an account alone
 those who come from many addresses; these two do not bind an address that has logged into the account before.
-Per process, and in bounded memory.
+In bounded memory; processes that share a Redis share the buckets, within the tenth of a second that they
+exchange in, and without one each counts for itself.
 """
 
+import hashlib
 import math
 from collections.abc import Callable
 from typing import NamedTuple
@@ -13,6 +15,8 @@ from typing import NamedTuple
 from app.addresses import network_of
 from app.clock import monotonic_seconds
 from app.errors import TooMany
+from app.rate_limit import Bucket, Limit, Taken
+from app.rate_limit.buckets import WINDOW_SECONDS
 
 MOST_BUCKETS = 20_000
 _ROUNDING = 1e-6
@@ -40,11 +44,16 @@ class TooManyLogIns(TooMany):
 
 
 class Buckets:
-    """Buckets by name; the ones that were not used for longest make room for others."""
+    """Buckets by name; the ones that were not used for longest make room for others. `kind` names them where
+    they are shared.
+    """
 
-    def __init__(self, allowance: Allowance, clock: Callable[[], float], most: int) -> None:
+    def __init__(self, allowance: Allowance, clock: Callable[[], float], most: int, kind: str = "") -> None:
         self._allowance, self._clock, self._most = allowance, clock, most
         self._full_at: dict[str, float] = {}  # in the order of use
+        per_minute = round(WINDOW_SECONDS / allowance.seconds_each)
+        self._limit = Limit(kind, "", per_minute, at_once=allowance.attempts)
+        self._touched: dict[str, float] | None = None  # what was taken that no other process knows of
 
     def take(self, name: str) -> float:
         """Take a token and return 0, or return the seconds until there is one."""
@@ -55,15 +64,56 @@ class Buckets:
         if len(self._full_at) >= self._most:
             del self._full_at[next(iter(self._full_at))]
         self._full_at[name] = full_at if is_there else full_at - each
+        if is_there:
+            self._note(name, 1)
         return 0.0 if is_there else wait
 
     def give_back(self, name: str, tokens: float = 1) -> None:
         """Put tokens back."""
         if name in self._full_at:
             self._full_at[name] -= tokens * self._allowance.seconds_each
+            self._note(name, -tokens)
+
+    def share(self) -> None:
+        """Remember from now on what is taken, for `drain`."""
+        self._touched = {}
+
+    @property
+    def has_touched(self) -> bool:
+        """Whether `drain` would return any."""
+        return bool(self._touched)
+
+    def drain(self) -> list[Taken]:
+        """Return what was taken since the last call, less what was given back. Names are hashed."""
+        touched, self._touched = self._touched or {}, {}
+        now = self._clock()
+        return [Taken(_NamedBucket(self._limit, name, now), round(taken)) for name, taken in touched.items()]
+
+    def settle(self, bucket: Bucket, level: float) -> None:
+        """Set what all processes together left, less what was taken here meanwhile."""
+        assert isinstance(bucket, _NamedBucket), "from `drain`"  # noqa: S101  # for the type checker
+        left = level - (self._touched or {}).get(bucket.name, 0)
+        if bucket.name in self._full_at:
+            self._full_at[bucket.name] = (
+                self._clock() + (self._allowance.attempts - left) * self._allowance.seconds_each
+            )
+
+    def _note(self, name: str, taken: float) -> None:
+        if self._touched is not None:
+            self._touched[name] = self._touched.get(name, 0) + taken
 
     def __len__(self) -> int:
         return len(self._full_at)
+
+
+class _NamedBucket(Bucket):
+    """A bucket as it is shared: accounts and addresses are not written to Redis."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, limit: Limit, name: str, at: float) -> None:
+        super().__init__(limit, hashlib.sha256(name.encode()).hexdigest()[:32], at)
+        self.name = name
 
 
 class Attempt(NamedTuple):
@@ -79,9 +129,14 @@ class Throttle:
     """Count attempts to log in. `account` is any text that names one, existing or not."""
 
     def __init__(self, clock: Callable[[], float] = monotonic_seconds, most: int = MOST_BUCKETS) -> None:
-        self._pairs = Buckets(PAIR, clock, most)
-        self._addresses = Buckets(ADDRESS, clock, most)
-        self._accounts = Buckets(ACCOUNT, clock, most)
+        self._pairs = Buckets(PAIR, clock, most, "log-in pairs")
+        self._addresses = Buckets(ADDRESS, clock, most, "log-in addresses")
+        self._accounts = Buckets(ACCOUNT, clock, most, "log-in accounts")
+
+    @property
+    def pools(self) -> tuple[Buckets, ...]:
+        """The buckets that processes may share."""
+        return self._pairs, self._addresses, self._accounts
 
     def begin(self, account: str, address: str) -> Attempt:
         """Take from the buckets before anything is looked up. Raises TooManyLogIns.

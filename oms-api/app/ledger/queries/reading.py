@@ -24,6 +24,7 @@ from app.ids import first_trade_id_at
 from app.ledger.models import Portfolio, PositionRow, Trade
 from app.ledger.queries.canonical import canonical_trade
 from app.ledger.rules.chain import COLUMNS, TradeRow
+from app.text import spellings
 
 
 class Book(NamedTuple):
@@ -221,12 +222,13 @@ def _conditions(wanted: TradeFilter) -> list[ColumnElement[bool]]:
     exact = {
         Trade.symbol: wanted.symbol,
         Trade.side: wanted.side,
-        Trade.user_id: wanted.user_id,
         Trade.idempotency_key: wanted.idempotency_key,
     }
     conditions: list[ColumnElement[bool]] = [
         column == value for column, value in exact.items() if value is not None
     ]
+    if wanted.user_id is not None:
+        conditions.append(Trade.user_id.in_(spellings(wanted.user_id)))
     conditions += _within(wanted.portfolios)
     if wanted.since is not None:  # ids hold the time of recording, in order: their index narrows the search
         conditions += [Trade.created_at >= wanted.since, Trade.trade_id >= first_trade_id_at(wanted.since)]

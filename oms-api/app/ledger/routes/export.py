@@ -6,13 +6,13 @@ import orjson
 from fastapi import APIRouter, Depends, Response
 
 from app.clock import iso
-from app.identity.dependencies import allowed
+from app.identity.dependencies import allowed, rate_key
 from app.identity.rules.access import Caller, Operation
 from app.ledger.queries.exports import ledger_heads
 from app.ledger.service.exporting import LedgerExport
 from app.wire.answers import responses
-from app.wire.dependencies import TheClock, TheReaders
-from app.wire.exports import JSON_LINES, exported, lines_described
+from app.wire.dependencies import TheClock, TheExports, TheReaders
+from app.wire.exports import JSON_LINES, Read, lines_described
 
 router = APIRouter(prefix="/trades", tags=["audit"])
 
@@ -27,14 +27,18 @@ Auditor = Annotated[Caller, Depends(allowed(Operation.EXPORT_LEDGER))]
         200, lines_described("The ledger as JSON Lines", '{"tenant_id":1,"trade_id":"T…",…}')
     ),
 )
-async def export_ledger(caller: Auditor, readers: TheReaders) -> Response:
+async def export_ledger(caller: Auditor, readers: TheReaders, exports: TheExports) -> Response:
     """The whole ledger, portfolio by portfolio in sequence, each row just as it is hashed:
     `python -m app.verify --audit FILE` proves it offline.
     """
     tenant_id = caller.tenant_id
-    heads = await readers.run(lambda connection: ledger_heads(connection, tenant_id), tenant_id)
-    export = LedgerExport(tenant_id, heads)
-    return exported(lambda: readers.run(export.read, tenant_id), "trades.jsonl")
+
+    async def begin() -> Read:
+        heads = await readers.run(lambda connection: ledger_heads(connection, tenant_id), tenant_id)
+        export = LedgerExport(tenant_id, heads)
+        return lambda: readers.run(export.read, tenant_id)
+
+    return await exports.respond(tenant_id, rate_key(caller), begin, "trades.jsonl")
 
 
 @router.get(

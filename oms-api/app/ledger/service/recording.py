@@ -125,10 +125,10 @@ def _repeated(batch: Batch, work: Command) -> Recorded | None:
     row = batch.bound.get(key) if key else None
     if row is None:
         return None
+    portfolio = batch.books.portfolio(row.tenant_id, row.portfolio_id)
+    _require_sight(work, portfolio)  # first: whether the body is the same is not told of others' keys
     if row.request_hash != work.origin.request_hash:
         raise KeyReused(row.idempotency_key or "")
-    portfolio = batch.books.portfolio(row.tenant_id, row.portfolio_id)
-    _require_sight(work, portfolio)
     return Recorded(row, portfolio.name, replayed=True)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Set
 from datetime import datetime
 from decimal import Decimal
+from itertools import product
 from typing import Any, NamedTuple, cast
 
 from sqlalchemy import Connection, Select, Table, select, union
@@ -14,6 +15,7 @@ from app.money import fixed
 from app.orders.models import IS_FINAL, IS_OPEN, IS_UNFILLED, Execution, OrderEvent, OrderRecord
 from app.orders.rules.rows import COLUMNS, ExecutionRow, Move, order_of
 from app.orders.rules.values import FINAL, Order, Role, Status
+from app.text import spellings
 
 ORDERS = cast("Table", OrderRecord.__table__)
 PORTFOLIOS = cast("Table", Portfolio.__table__)
@@ -114,10 +116,11 @@ def _conditions(tenant_id: int, wanted: OrderFilter) -> list[Any]:
     equal = {
         ORDERS.c.symbol: wanted.symbol,
         ORDERS.c.side: wanted.side,
-        ORDERS.c.strategy: wanted.strategy,
         ORDERS.c.client_order_id: wanted.client_order_id,
     }
     conditions: list[Any] = [column == value for column, value in equal.items() if value is not None]
+    if wanted.strategy is not None:
+        conditions.append(ORDERS.c.strategy.in_(spellings(wanted.strategy)))
     if wanted.portfolio_key is not None:
         conditions.append(ORDERS.c.portfolio_id == _portfolio(tenant_id, wanted.portfolio_key))
     if wanted.portfolios is not None:
@@ -150,7 +153,8 @@ def _is_of_open(wanted: OrderFilter) -> bool:
 def _alternatives(wanted: OrderFilter) -> list[Any]:
     """Return the conditions of which an order meets one, where each has an index of its own."""
     if wanted.user is not None:
-        return [column == wanted.user for column in (ORDERS.c.user_id, ORDERS.c.actor)]
+        named = product((ORDERS.c.user_id, ORDERS.c.actor), spellings(wanted.user))
+        return [column == user for column, user in named]
     statuses = wanted.statuses or ()
     if len(statuses) > 1 and FINAL.issuperset(statuses):
         return [ORDERS.c.status == status for status in statuses]

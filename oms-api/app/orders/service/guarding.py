@@ -21,6 +21,7 @@ from app.risk.rules.limits import Subject
 from app.risk.rules.permissions import refusal
 from app.risk.rules.switches import SwitchScope
 from app.risk.service.controls import Controls
+from app.text import label_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Guarding(Guard):
         subject = Subject(
             portfolio_key=portfolio.name_key,
             symbol=work.symbol,
-            user=origin.actor or origin.user_id,
+            user=label_key(origin.actor or origin.user_id or "") or None,
             is_live=portfolio.kind == "live",
             key=f"key:{origin.source}" if origin.actor is None else None,
         )

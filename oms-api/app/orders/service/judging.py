@@ -19,6 +19,7 @@ from app.risk.rules.exposure import book_of, minus, total_of
 from app.risk.rules.judging import judge, judge_close
 from app.risk.rules.limits import Subject
 from app.risk.rules.values import Candidate, Denial, Limits, RiskInput, SymbolBook, Tradable
+from app.text import label_key
 
 
 def judged(scene: Scene, order: Order, *gone: Order, confirms: bool = False) -> Denial | None:
@@ -77,8 +78,8 @@ def _subject(scene: Scene, order: Order, instrument: Instrument) -> Subject:
     return Subject(
         portfolio_key=portfolio.name_key,
         symbol=order.symbol,
-        user=order.actor or order.user_id,
-        strategy=order.strategy,
+        user=label_key(order.actor or order.user_id or "") or None,
+        strategy=label_key(order.strategy or "") or None,
         asset_class=instrument.asset_class,
         is_live=portfolio.kind == "live",
         key=f"key:{order.source}" if order.actor is None else None,

@@ -95,21 +95,27 @@ def repeated(scene: Scene, command: PlaceOrder | PlaceGroup) -> Done | None:
 def repeated_request(scene: Scene, origin: Origin, *client_order_ids: str | None) -> Done | None:
     """Return the earlier outcome of the same request, None where it is new.
 
-    Raises ClientOrderIdReused or OrderKeyReused where its name stands for another request.
+    Raises ClientOrderIdReused or OrderKeyReused where its name stands for another request, and
+    NotYourPortfolio where it stands for any of a portfolio that is not the caller's.
     """
-    known = scene.bound.get((origin.tenant_id, origin.idempotency_key or ""))
+    known = _bound_in_sight(scene, origin, origin.idempotency_key or "")
     if known is not None and known.request_hash != origin.request_hash:
         raise OrderKeyReused((known.idempotency_key or "").partition(":")[2])
     for name in client_order_ids:
-        order = scene.bound.get((origin.tenant_id, f"/{name}")) if name else None
+        order = _bound_in_sight(scene, origin, f"/{name}") if name else None
         if order is not None and order.request_hash != origin.request_hash:
             raise ClientOrderIdReused(name or "")
         known = known or order
     if known is None:
         return None
-    if not scene.sees(origin, (known.tenant_id, known.portfolio_id)):
-        raise NotYourPortfolio
     return shown(scene, known.tenant_id, _made_with(scene, known))._replace(replayed=True)
+
+
+def _bound_in_sight(scene: Scene, origin: Origin, name: str) -> Order | None:
+    order = scene.bound.get((origin.tenant_id, name))
+    if order is not None and not scene.sees(origin, (order.tenant_id, order.portfolio_id)):
+        raise NotYourPortfolio
+    return order
 
 
 def _made_with(scene: Scene, order: Order) -> list[str]:

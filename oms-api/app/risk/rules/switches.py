@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from app.risk.rules.values import TradingState
+from app.text import label_key
 
 
 class SwitchScope(StrEnum):
@@ -37,7 +38,7 @@ class Switches(NamedTuple):
             return TradingState.ACTIVE, SwitchScope.TENANT
         places = [(SwitchScope.TENANT, ""), (SwitchScope.PORTFOLIO, portfolio_key)]
         if strategy:
-            places.append((SwitchScope.STRATEGY, strategy))
+            places.append((SwitchScope.STRATEGY, label_key(strategy)))
         found = [(self.states.get(place, TradingState.ACTIVE), place[0]) for place in places]
         return max(found, key=lambda one: _STRICTNESS[one[0]])
 

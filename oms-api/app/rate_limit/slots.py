@@ -1,0 +1,62 @@
+"""How many long answers may be open at once: for each key, for each tenant, and for all together."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import NamedTuple
+
+from app.errors import TooMany
+
+RETRY_SECONDS = 5
+
+
+class SlotLimits(NamedTuple):
+    """The most that may be open at once. A key has fewer than its tenant, and a tenant fewer than all."""
+
+    key: int
+    tenant: int
+    total: int
+
+
+class Slots:
+    """Slots of one process, for answers of one kind (`kind` is a plural). It belongs to the event loop."""
+
+    def __init__(self, kind: str, limits: SlotLimits) -> None:
+        self._kind = kind
+        self._limits = limits
+        self._by_key: Counter[tuple[int, str]] = Counter()
+        self._by_tenant: Counter[int] = Counter()
+        self.used = 0
+
+    def take(self, tenant_id: int, key: str) -> Callable[[], None]:
+        """Take a slot and return the function that releases it, once however often it is called.
+
+        Raises TooMany where the key, its tenant or the process has none left.
+        """
+        self._check(tenant_id, key)
+        self._change(tenant_id, key, 1)
+        is_held = True
+
+        def release() -> None:
+            nonlocal is_held
+            if is_held:
+                is_held = False
+                self._change(tenant_id, key, -1)
+
+        return release
+
+    def _check(self, tenant_id: int, key: str) -> None:
+        if self._by_key[tenant_id, key] >= self._limits.key:
+            raise TooMany(f"Too many {self._kind} are open with this key.", RETRY_SECONDS)
+        if self._by_tenant[tenant_id] >= self._limits.tenant:
+            raise TooMany(f"Too many {self._kind} of this tenant are open.", RETRY_SECONDS)
+        if self.used >= self._limits.total:
+            raise TooMany(f"Too many {self._kind} are open.", RETRY_SECONDS)
+
+    def _change(self, tenant_id: int, key: str, number: int) -> None:
+        self.used += number
+        self._by_key[tenant_id, key] += number
+        self._by_tenant[tenant_id] += number
+        if not self._by_key[tenant_id, key]:
+            del self._by_key[tenant_id, key]
+        if not self._by_tenant[tenant_id]:
+            del self._by_tenant[tenant_id]

@@ -1,0 +1,91 @@
+"""Which methods each path takes, and what to use in place of one that it does not take."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+from starlette.routing import compile_path
+
+_DELETED_BY: Mapping[str, str] = {
+    "/orders": "Cancel an order with POST {api}/orders/{{order_id}}/cancel, or POST {api}/orders:cancel-all.",
+    "/orders/{order_id}": "Cancel an order with POST {api}/orders/{{order_id}}/cancel.",
+    "/trade": "Reverse a trade with POST {api}/trades/{{trade_id}}:reverse.",
+    "/trades": "Reverse a trade with POST {api}/trades/{{trade_id}}:reverse.",
+    "/trades/{trade_id}": "Reverse a trade with POST {api}/trades/{{trade_id}}:reverse.",
+    "/positions": "Close positions with POST {api}/positions:close.",
+    "/positions/{portfolio}/{symbol:path}": "Close a position with POST {api}/positions:close.",
+    "/portfolio/{name}": "A portfolio is kept for good. Rename it with PATCH {api}/portfolios/{{name}}.",
+    "/portfolios/{name}": "A portfolio is kept for good. Rename it with PATCH {api}/portfolios/{{name}}.",
+    "/limits": "Remove a limit with PUT {api}/limits and `value` null.",
+    "/kill-switch": "Release a kill switch with POST {api}/kill-switch and `state` ACTIVE.",
+    "/latches": "Release a latch with POST {api}/latches/{{latch_id}}/release.",
+    "/tenants/{slug}": "Suspend a tenant with PATCH {api}/tenants/{{slug}} and `status` suspended.",
+    "/tenants/{slug}/workspaces": "Release a workspace with POST {api}/tenants/{{slug}}/workspaces:release.",
+    "/users/{user_id}": "Disable a user with PATCH {api}/users/{{user_id}} and `status` disabled.",
+    "/roles/{user_id}": "Change a role with PATCH {api}/roles/{{user_id}}.",
+    "/api-keys/{key_id:id}": "Revoke a key with PATCH {api}/api-keys/{{key_id}} and `revoked` true.",
+    "/auth/me": "Log out with POST {api}/auth/logout.",
+}
+_UPDATED_BY: Mapping[str, str] = {
+    "/orders": "Replace an order with PATCH {api}/orders/{{order_id}}.",
+    "/trades/{trade_id}": "A trade is never changed. Reverse it with POST {api}/trades/{{trade_id}}:reverse.",
+    "/portfolio/{name}": "Rename a portfolio with PATCH {api}/portfolios/{{name}}.",
+}
+_CREATED_BY: Mapping[str, str] = {
+    "/orders/{order_id}": (
+        "Replace an order with PATCH {api}/orders/{{order_id}}, or cancel it with "
+        "POST {api}/orders/{{order_id}}/cancel."
+    ),
+    "/trades": "Report a trade with POST {api}/trade, or several with POST {api}/trades:batch.",
+    "/trades/{trade_id}": "Reverse a trade with POST {api}/trades/{{trade_id}}:reverse.",
+    "/positions": "Close positions with POST {api}/positions:close.",
+    "/portfolio/{name}": "Create a portfolio with POST {api}/portfolios.",
+}
+_READ_BY: Mapping[str, str] = {
+    "/trade": "List trades with GET {api}/trades.",
+    "/portfolios/{name}": "Get a portfolio with GET {api}/portfolio/{{name}}.",
+    "/roles/{user_id}": "Get a user with GET {api}/users/{{user_id}}.",
+    "/auth/login": "See who you are with GET {api}/auth/me.",
+}
+OTHER_WAYS: Mapping[str, Mapping[str, str]] = {
+    "DELETE": _DELETED_BY,
+    "PUT": _UPDATED_BY,
+    "PATCH": _UPDATED_BY,
+    "POST": _CREATED_BY,
+    "GET": _READ_BY,
+}
+
+
+class _Route(NamedTuple):
+    pattern: Any  # of the whole path
+    template: str  # without the prefix
+    methods: frozenset[str]
+
+
+class MethodTable:
+    """The methods of all paths. A framework that answers 405 knows those of one route alone."""
+
+    def __init__(self, prefix: str, routers: Iterable[APIRouter]) -> None:
+        self._prefix = prefix
+        self._routes = [
+            _Route(compile_path(prefix + route.path)[0], route.path, frozenset(route.methods or ()))
+            for router in routers
+            for route in router.routes
+            if isinstance(route, APIRoute)
+        ]
+
+    def allowed(self, path: str) -> list[str]:
+        """Return the methods that a path takes, in alphabetical order."""
+        return sorted({method for route in self._matching(path) for method in route.methods})
+
+    def other_way(self, method: str, path: str) -> str | None:
+        """Return the sentence that names what to use in place of `method`, if there is one."""
+        ways = OTHER_WAYS.get(method, {})
+        for route in self._matching(path):
+            if route.template in ways:
+                return ways[route.template].format(api=self._prefix)
+        return None
+
+    def _matching(self, path: str) -> Iterator[_Route]:
+        return (route for route in self._routes if route.pattern.match(path))

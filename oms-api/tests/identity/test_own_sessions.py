@@ -1,0 +1,111 @@
+"""People change their own password, see their sessions and end them; old sessions are deleted."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from app.errors import Invalid
+from app.identity.errors import NoValidKey
+from app.identity.rules.access import Caller
+from app.identity.service.logins import WrongLogin, WrongPassword
+from app.identity.service.sessions import KEPT_AFTER_END, NoSession, NoSuchSession
+from app.identity.service.throttle import PAIR, TooManyLogIns
+from tests.support.people import LAPTOP, PASSWORD, THIEF, asked, run, settle
+
+ANOTHER = "seven quiet lamps drift home"
+
+
+def change_password(house, caller, current, password):
+    asyncio.run(house.log_ins.change_password(caller, current, password, LAPTOP))
+
+
+def test_a_person_changes_the_password_and_all_other_sessions_end(house, alice, engine):
+    mine, other = house.log_in(alice.says()), house.log_in(alice.says(), THIEF)
+    caller = house.caller(mine.access)
+    with pytest.raises(WrongPassword):
+        change_password(house, caller, "not the password", ANOTHER)
+    with pytest.raises(Invalid):
+        change_password(house, caller, PASSWORD, "password")
+    change_password(house, caller, PASSWORD, ANOTHER)
+    assert house.refresh(mine.refresh)
+    with pytest.raises(NoValidKey):
+        house.caller(other.access)
+    with pytest.raises(WrongLogin):
+        house.log_in(alice.says())
+    assert house.log_in(alice.says(ANOTHER))
+    house.trail.flush(everything=True)
+    told = [row.action for row in asked(engine, "SELECT action FROM audit_log ORDER BY sequence")]
+    assert told.count("password.changed") == 1
+    assert "login.failed" in told
+
+
+def test_guessing_the_password_of_a_session_is_slowed_down(house, alice):
+    caller = house.caller(house.log_in(alice.says()).access)
+    account = alice.says().account
+    for _ in range(PAIR.attempts):
+        house.throttle.begin(account, LAPTOP.address)
+    with pytest.raises(TooManyLogIns):
+        change_password(house, caller, PASSWORD, ANOTHER)
+
+
+def test_a_person_lists_sessions_and_revokes_them_and_nobody_elses(house, alice, engine):
+    bob = settle(engine, alice.tenant_id, email="bob@x")
+    mine, other, bobs = (house.log_in(one.says()) for one in (alice, alice, bob))
+    caller, elsewhere, bob_caller = (house.caller(one.access) for one in (mine, other, bobs))
+    listed = asyncio.run(house.sessions.list_own(caller))
+    ids = {f"session:{one.session_id}" for one in listed}
+    assert ids == {caller.key_id, elsewhere.key_id}
+    for session_id in (bob_caller.key_id.removeprefix("session:"), "0" * 32):
+        with pytest.raises(NoSuchSession):
+            asyncio.run(house.sessions.revoke(caller, session_id, LAPTOP))
+    asyncio.run(house.sessions.revoke(caller, elsewhere.key_id.removeprefix("session:"), LAPTOP))
+    with pytest.raises(NoValidKey):
+        house.caller(other.access)
+    assert len(asyncio.run(house.sessions.list_own(caller))) == 1
+    assert house.caller(bobs.access)
+    house.now += timedelta(days=365)
+    assert asyncio.run(house.sessions.list_own(caller)) == []
+
+
+def test_a_key_has_no_sessions_and_no_password(house, alice):
+    key = Caller(alice.tenant_id, "000000000000", "bot", frozenset())
+    for work in (
+        house.sessions.list_own(key),
+        house.sessions.revoke(key, "0" * 32, LAPTOP),
+        house.log_ins.change_password(key, PASSWORD, ANOTHER, LAPTOP),
+    ):
+        with pytest.raises(NoSession):
+            asyncio.run(work)
+
+
+def test_sessions_that_ended_long_ago_are_deleted_at_the_next_log_in(house, alice, engine):
+    house.log_in(alice.says())
+    house.log_in(alice.says(), THIEF)
+    run(
+        engine,
+        "UPDATE sessions SET revoked_at = created_at WHERE client_hash = :hash",
+        hash=THIEF.hash,
+    )
+    house.now += KEPT_AFTER_END + timedelta(seconds=1)
+    house.log_in(alice.says())
+    assert len(asked(engine, "SELECT session_id FROM sessions")) == 2
+    house.now += timedelta(days=365) + KEPT_AFTER_END
+    house.log_in(alice.says())
+    assert len(asked(engine, "SELECT session_id FROM sessions")) == 1
+
+
+def test_it_is_all_there_over_http(service):
+    alice = settle(service.engine)
+    said = {"tenant": alice.tenant, "email": alice.email, "password": PASSWORD}
+    tokens = service.client.post("/api/v1/auth/login", json=said).json()
+    headers = {"Authorization": f"Bearer {tokens['access_token']}"}
+    [session] = service.client.get("/api/v1/auth/sessions", headers=headers).json()
+    assert session["is_current"]
+    changed = {"current_password": PASSWORD, "new_password": ANOTHER}
+    assert service.client.post("/api/v1/auth/password", json=changed, headers=headers).status_code == 204
+    again = service.client.post("/api/v1/auth/password", json=changed, headers=headers)
+    assert (again.status_code, again.json()["type"]) == (403, "urn:slackoms:problem/wrong-password")
+    path = f"/api/v1/auth/sessions/{session['session_id']}"
+    assert service.client.delete(path, headers=headers).status_code == 204
+    assert service.client.get("/api/v1/auth/me", headers=headers).status_code == 401

@@ -1,0 +1,70 @@
+"""Names hold nothing invisible, and are compared without what people do not tell apart."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.text import DEFAULT_IGNORABLE, clean_name, clean_text, label_key, name_key, visible_text
+
+EDGES = [chr(code) for low, high in DEFAULT_IGNORABLE for code in (low, high)]
+BESIDE = [chr(code) for low, high in DEFAULT_IGNORABLE for code in (low - 1, high + 1)]
+
+
+@pytest.mark.parametrize("character", EDGES)
+def test_a_name_holds_nothing_invisible(character):
+    assert clean_name(f"Gro{character}wth") is None
+    assert visible_text(f"Gro{character}wth") == "Growth"
+    assert name_key(f"Gro{character}wth") == "growth"
+
+
+def test_the_table_of_invisible_characters_is_no_wider_than_it_says():
+    visible = set(BESIDE) - set(EDGES)
+    assert {character for character in visible if visible_text(f"é{character}") != f"é{character}"} == set()
+
+
+def test_every_format_character_of_bidirectional_text_is_in_the_table():
+    controls = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+    assert visible_text(controls) == ""
+
+
+@pytest.mark.parametrize("text", ["\u2764\ufe0f", "\U0001f469\u200d\U0001f680", "\u0645\u06cc\u200c\u062e"])
+def test_a_note_is_written_as_people_write(text):
+    assert clean_text(text) == text
+    assert clean_name(text) is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Growth  A", "growth a"),
+        ("Growth\u00a0A", "Growth A"),
+        ("Growth\u3000A", "Growth A"),
+        ("Bob\u2019s", "bob's"),
+        ("Bob`s", "bob's"),
+        ("\u201cAlpha\u201d", '"alpha"'),
+        ("Long\u2013short", "long-short"),
+        ("Long\u2011short", "long\u2014short"),
+        ("Long\u2212short", "LONG-SHORT"),
+        ("\u0149", "'n"),
+    ],
+)
+def test_names_that_people_do_not_tell_apart_are_one(one, other):
+    assert name_key(one) == name_key(other)
+
+
+@pytest.mark.parametrize(("one", "other"), [("A B", "AB"), ("A-B", "A B"), ('"A"', "'A'"), ("A", "À")])
+def test_names_that_people_tell_apart_are_two(one, other):
+    assert name_key(one) != name_key(other)
+
+
+def test_labels_keep_their_case():
+    assert label_key(" Mean\u2013reversion  1 ") == "Mean-reversion 1"
+
+
+@given(st.text(max_size=20))
+def test_a_key_is_its_own_key_whatever_the_composition(text):
+    key = name_key(text)
+    assert name_key(key) == key == name_key(unicodedata.normalize("NFD", text)) == name_key(label_key(text))
+    assert label_key(label_key(text)) == label_key(text)

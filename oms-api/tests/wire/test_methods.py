@@ -1,0 +1,67 @@
+"""A 405 lists every method of the path, and its message names what to use instead."""
+
+import re
+
+import pytest
+from fastapi.routing import APIRoute
+
+from app.edge import API_PREFIX
+from app.main import ROUTERS
+from app.wire.methods import OTHER_WAYS, MethodTable
+
+TABLE = MethodTable(API_PREFIX, ROUTERS)
+WAYS = [(method, template) for method, ways in OTHER_WAYS.items() for template in ways]
+ROUTES = {
+    (method, API_PREFIX + route.path)
+    for router in ROUTERS
+    for route in router.routes
+    if isinstance(route, APIRoute)
+    for method in route.methods or ()
+}
+PLAIN = {(method, re.sub(r":(?:id|path)}", "}", path)) for method, path in ROUTES}
+ADDRESS = re.compile(r"(GET|POST|PUT|PATCH) (/\S+?)[,.]?(?=\s|$)")
+
+
+def example(template: str) -> str:
+    return API_PREFIX + re.sub(r"{[^}]*}", "X1", template)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow", "instead"),
+    [
+        ("DELETE", "/orders/O1", "GET, PATCH", "POST /api/v1/orders/{order_id}/cancel"),
+        ("PUT", "/orders/O1", "GET, PATCH", "GET, PATCH"),
+        ("DELETE", "/orders", "GET, POST", "POST /api/v1/orders:cancel-all"),
+        ("DELETE", "/trades/T1", "GET", "POST /api/v1/trades/{trade_id}:reverse"),
+        ("PATCH", "/trades/T1", "GET", "POST /api/v1/trades/{trade_id}:reverse"),
+        ("POST", "/trades", "GET", "POST /api/v1/trade,"),
+        ("DELETE", "/positions/Growth/BTC/USD", "GET", "POST /api/v1/positions:close"),
+        ("DELETE", "/api-keys/000000000000", "GET, PATCH", "`revoked` true"),
+        ("PUT", "/users/1", "GET, PATCH", "GET, PATCH"),
+        ("PATCH", "/limits", "GET, PUT", "GET, PUT"),
+        ("PUT", "/tenants", "GET, POST", "GET, POST"),
+        ("PUT", "/orders:preview", "POST", "POST"),
+        ("PUT", "/health/ready", "GET, HEAD", "GET, HEAD"),
+    ],
+)
+def test_a_refused_method_is_told_with_all_of_its_path_and_with_the_right_one(
+    desk, method, path, allow, instead
+):
+    answer = desk.service.client.request(method, f"/api/v1{path}", headers={"X-API-Key": desk.key})
+    assert (answer.status_code, answer.headers["allow"]) == (405, allow)
+    assert instead in answer.json()["detail"]
+
+
+def test_a_page_tells_the_methods_of_its_one_route(desk):
+    answer = desk.service.client.delete("/docs", headers={"X-API-Key": desk.key})
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
+
+
+@pytest.mark.parametrize(("method", "template"), WAYS)
+def test_every_other_way_stands_at_a_path_without_the_method_and_names_routes_that_exist(method, template):
+    path = example(template)
+    assert TABLE.allowed(path), "no such path"
+    assert method not in TABLE.allowed(path)
+    named = ADDRESS.findall(TABLE.other_way(method, path) or "")
+    assert named
+    assert set(named) <= PLAIN
