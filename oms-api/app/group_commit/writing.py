@@ -17,7 +17,7 @@ Work = TypeVar("Work")
 Outcome = TypeVar("Outcome")
 
 RECOVERY_SECONDS = 6.0
-ONE_BY_ONE_SECONDS = 5.0
+RETRY_SECONDS = 5.0  # so long parts of a failed batch are tried again
 _RECOVERY_PAUSE_SECONDS = 0.2
 _LOG = logging.getLogger(__name__)
 
@@ -63,8 +63,8 @@ class Writing(Generic[Work, Outcome]):
 
     def _strand_by_strand(self, works: list[Work]) -> list[Outcome | OmsError]:
         """Give each strand a transaction of its own, which waits for locks but briefly."""
-        deadline = time.monotonic() + ONE_BY_ONE_SECONDS
-        outcomes: list[Outcome | OmsError] = [NotPlaced("The database is too slow just now.")] * len(works)
+        deadline = time.monotonic() + RETRY_SECONDS
+        outcomes: list[Outcome | OmsError] = [_too_slow()] * len(works)
         strands: dict[Hashable, list[int]] = {}
         for place, work in enumerate(works):
             strands.setdefault(self._strand(work), []).append(place)
@@ -97,28 +97,28 @@ class Writing(Generic[Work, Outcome]):
         if is_row_locked(error) or is_file_locked(error):
             _LOG.warning("another session holds a lock", extra={"items": len(works)})
             return [_locked()] * len(works)
-        return self._one_by_one(works)
+        return self._bisect(works, time.monotonic() + RETRY_SECONDS)
 
-    def _one_by_one(self, works: list[Work]) -> list[Outcome | OmsError]:
-        """Give each item a transaction of its own; stop trying when locks or a full disk eat the time.
+    def _bisect(self, works: list[Work], deadline: float) -> list[Outcome | OmsError]:
+        """Try the works again; where they fail again, try each half by itself, in the order given.
 
-        A lone item is tried again too: what it ran into (a key that another process bound meanwhile, a
-        deadlock) reads otherwise now.
+        One item that cannot be written costs two transactions for each doubling of the batch. What is tried
+        again at once may pass: what it ran into (a key that another process bound meanwhile, a deadlock)
+        reads otherwise now. Locks and a full disk eat the time: what is not reached by `deadline` is refused.
         """
-        deadline = time.monotonic() + ONE_BY_ONE_SECONDS
-        outcomes: list[Outcome | OmsError] = []
-        for work in works:
-            late = time.monotonic() > deadline
-            outcomes += [NotPlaced("The database is too slow just now.")] if late else self._alone(work)
-        return outcomes
-
-    def _alone(self, work: Work) -> list[Outcome | OmsError]:
+        if time.monotonic() > deadline:
+            return [_too_slow()] * len(works)
         try:
-            return self._transact([work])
+            return self._transact(works, briefly=True)
         except LostAtCommit:
-            return self._settle([work])
+            return self._settle(works)
         except Exception as error:  # noqa: BLE001  # as in _together
-            return self._lost([work]) if _connection_lost(error) else self._refuse(error)
+            if _connection_lost(error):
+                return self._lost(works)
+            if len(works) == 1:
+                return self._refuse(error)
+        middle = len(works) // 2
+        return [*self._bisect(works[:middle], deadline), *self._bisect(works[middle:], deadline)]
 
     @staticmethod
     def _lost(works: list[Work]) -> list[Outcome | OmsError]:
@@ -127,6 +127,8 @@ class Writing(Generic[Work, Outcome]):
 
     @staticmethod
     def _refuse(error: Exception) -> list[Outcome | OmsError]:
+        if is_row_locked(error) or is_file_locked(error):
+            return [_locked()]
         _LOG.error("an item could not be written", exc_info=error)
         if isinstance(error, DBAPIError):
             return [NotPlaced("The database refused this just now; nothing was recorded.")]
@@ -195,6 +197,10 @@ class Writing(Generic[Work, Outcome]):
                 connection.close()
             except SQLAlchemyError:
                 _LOG.debug("a broken connection did not close", exc_info=True)
+
+
+def _too_slow() -> NotPlaced:
+    return NotPlaced("The database is too slow just now.")
 
 
 def _locked() -> NotPlaced:

@@ -26,14 +26,17 @@ class Notes:
         self.entered = threading.Event()
 
     def handle(self, connection: Connection, works: Sequence[str]) -> list[str | OmsError]:
-        """`conflict` is refused, `defect` raises, `null` breaks a constraint, `wait…` waits for the gate."""
+        """`conflict` is refused, `defect` raises, `once` the first time, `null` breaks a constraint, `wait…`
+        waits for the gate.
+        """
+        is_first = not any("once" in batch for batch in self.batches)
         self.batches.append(list(works))
         outcomes: list[str | OmsError] = []
         for work in works:
             if work.startswith("wait"):
                 self.entered.set()
                 assert self.gate.wait(30)
-            if work == "defect":
+            if work == "defect" or (work == "once" and is_first):
                 raise KeyError("a defect")
             if work == "conflict":
                 outcomes.append(Conflict("refused"))
