@@ -2,8 +2,9 @@
 
 A durable commit costs one disk flush however many items it carries. The writer takes all that waits, runs the
 handler once, commits, and only then answers. A statement that fails before COMMIT makes the writer try the
-batch again, then each half by itself, and so on: a bad item harms no other, and is found in few transactions. A connection lost before COMMIT recorded nothing. A
-connection lost at COMMIT leaves the outcome open; then the handler's own `recover` says what is true.
+batch again, then each half by itself, and so on: a bad item harms no other, and is found in few transactions.
+A connection lost before COMMIT recorded nothing. A connection lost at COMMIT leaves the outcome open; then
+the handler's own `recover` says what is true.
 """
 
 from app.group_commit.handler import Gauges, Handler

@@ -27,6 +27,10 @@ class Handler(Protocol[Work_contra, Outcome]):
         """
         ...
 
+    def release(self, works: Sequence[Work_contra]) -> None:
+        """Drop what is kept of `works` between attempts: all are answered, none is handled again."""
+        ...
+
 
 class Gauges(Protocol):
     """What the writer tells of itself."""

@@ -44,6 +44,12 @@ class Writing(Generic[Work, Outcome]):
 
     def write(self, works: list[Work]) -> list[Outcome | OmsError]:
         """Write what is free first, and what ran into a lock lately apart from it."""
+        try:
+            return self._write(works)
+        finally:
+            self._handler.release(works)
+
+    def _write(self, works: list[Work]) -> list[Outcome | OmsError]:
         jammed = [self._strand(work) in self._jams for work in works] if self._jams else []
         if not any(jammed):
             return self._together(works)

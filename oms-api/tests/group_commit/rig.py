@@ -20,6 +20,7 @@ class Notes:
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
         self.recovered: list[list[str]] = []
+        self.released: list[list[str]] = []
         self.recover_fails = 0
         self.gate = threading.Event()
         self.gate.set()
@@ -55,6 +56,10 @@ class Notes:
             raise RuntimeError("not yet")
         found = set(connection.execute(text("SELECT note FROM notes")).scalars())
         return [f"wrote {work}" if work in found else None for work in works]
+
+    def release(self, works: Sequence[str]) -> None:
+        """Note which works are answered."""
+        self.released.append(list(works))
 
 
 class Sizes:

@@ -112,6 +112,7 @@ def test_what_passes_when_it_is_tried_again_costs_one_more_transaction(engine):
 
         assert asyncio.run(run()) == [f"wrote {work}" for work in works]
     assert handler.batches == [works, works]
+    assert handler.released == [works]
 
 
 def test_trying_again_has_a_deadline(engine, monkeypatch):

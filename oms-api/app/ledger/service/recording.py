@@ -93,6 +93,9 @@ class Recording:
             for one in self._last
         ]
 
+    def release(self, works: Sequence[Command]) -> None:
+        """Keep nothing of commands between attempts."""
+
 
 def outcome_of(batch: Batch, work: Command) -> Recorded | OmsError:
     """Return what becomes of one command; a refusal is a value here, so that it harms no other."""

@@ -53,6 +53,7 @@ class Floor:
         self._recording = recording
         self._tools = tools
         self._last: list[Outcome | OmsError] = []
+        self._messages: dict[int, int] = {}  # counted by attempts, by the identity of the command
         self._stands: Proof = lambda _: True
         self._is_ledger_only = True
 
@@ -78,6 +79,11 @@ class Floor:
         stands = self._stands(connection)
         return [one if stands or isinstance(one, OmsError) else None for one in self._last]
 
+    def release(self, works: Sequence[Command]) -> None:
+        """Drop how many messages the commands were counted as; see `group_commit.Handler`."""
+        for work in works:
+            self._messages.pop(id(work), None)
+
     def _mixed(self, connection: Connection, works: Sequence[Command]) -> list[Outcome | OmsError]:
         scene, plan = self._scene(connection, works)
         outcomes = [_outcome(scene, plan, work) for work in works]
@@ -97,7 +103,7 @@ class Floor:
         plan = plan_for(declare_tenants(connection, tenants), orders)
         batch = self._recording.batch(connection, ledger, plan.openings, plan.places, tenants)
         batch.load()
-        scene = Scene(batch, self._tools, max(map(_moment, works)))
+        scene = Scene(batch, self._tools, max(map(_moment, works)), self._messages)
         opened = {
             (opening.tenant_id, batch.portfolio_named(opening.tenant_id, opening.portfolio_key).id)
             for opening in plan.openings
@@ -118,7 +124,7 @@ def _held_back(scene: Scene, portfolio: PortfolioState, work: RecordTrade) -> De
 
 def _outcome(scene: Scene, plan: Plan, work: Command) -> Outcome | OmsError:
     """Return what becomes of one command; a refusal is a value here, so that it harms no other."""
-    scene.request_id = None if isinstance(work, Unasked) else work.origin.request_id
+    scene.begin(id(work), None if isinstance(work, Unasked) else work.origin.request_id)
     if isinstance(work, (RecordTrade, ReverseTrade)):
         recorded = outcome_of(scene.batch, work)
         if isinstance(recorded, Recorded):

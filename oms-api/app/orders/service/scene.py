@@ -1,6 +1,6 @@
 """What a batch of order commands works on: books, orders, prices and limits, as they are under the locks."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -71,7 +71,9 @@ class Tools:
 class Scene:
     """One batch."""
 
-    def __init__(self, batch: Batch, tools: Tools, now: datetime) -> None:
+    def __init__(
+        self, batch: Batch, tools: Tools, now: datetime, messages: dict[int, int] | None = None
+    ) -> None:
         self.batch = batch
         self.now = now  # the newest instant at which something of the batch was asked for
         self.tools = tools
@@ -90,6 +92,8 @@ class Scene:
         self.used: dict[
             tuple[int, str, str], list[tuple[Any, ...]]
         ] = {}  # what earlier batches took of quotes
+        self._counted_messages = {} if messages is None else messages  # by command, of all its attempts
+        self._command, self._messages = 0, 0  # the command that is done, its messages in this attempt
         self._quotes: dict[Key, Quote | None] = {}
         self._instruments: dict[Key, Instrument] = {}
         self._switches: dict[int, Switches] = {}
@@ -165,6 +169,18 @@ class Scene:
             self._switches.update(switches_of(self.connection, missing))
             self.tools.controls.refresh(self.connection, missing, self.now)
             self.tools.controls.refresh_latches(self.connection, missing)
+
+    def begin(self, command: int, request_id: str | None) -> None:
+        """Begin a command, by its identity, on behalf of a request."""
+        self.request_id = request_id
+        self._command, self._messages = command, 0
+
+    def count_message(self, sender: Hashable, per_minute: Decimal | None) -> None:
+        """Count a message of the command, once however often the command is tried. Raises TooManyMessages."""
+        self._messages += 1
+        if self._messages > self._counted_messages.get(self._command, 0):
+            self.tools.rate.take(sender, per_minute)
+            self._counted_messages[self._command] = self._messages
 
     def quote(self, tenant_id: int, symbol: str) -> Quote | None:
         """Return the symbol's quote, None where there is none."""
