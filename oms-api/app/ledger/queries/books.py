@@ -68,12 +68,6 @@ def portfolio_states(connection: Connection, ids: Sequence[Row]) -> list[tuple[A
     return matching_rows(connection, PORTFOLIOS, STATE, ("tenant_id", "id"), ids)
 
 
-def base_currencies(connection: Connection, tenant_id: int) -> dict[int, str]:
-    """Return the currencies of the tenant's portfolios by their ids."""
-    statement = select(Portfolio.id, Portfolio.base_currency).where(Portfolio.tenant_id == tenant_id)
-    return {row[0]: row[1] for row in connection.execute(statement)}
-
-
 def trades_by_id(connection: Connection, ids: Sequence[Row]) -> list[tuple[Any, ...]]:
     """Return the trades (tenant id, trade id), each as `COLUMNS`."""
     return matching_rows(connection, TRADES, COLUMNS, ("tenant_id", "trade_id"), ids)
