@@ -35,7 +35,8 @@ def _in_portfolio() -> ForeignKeyConstraint:
 
 class Portfolio(Base):
     """A book, with the projections of its ledger: cash, counters, and the last row's sequence, id and
-    hash. `orders_stamp` changes whenever one of its orders does; `trading_state` is the kill switch's.
+    hash. `orders_stamp` changes whenever one of its orders does, or it is rebuilt: with `last_hash` it
+    is the version of what processes cache. `trading_state` is the kill switch's.
     """
 
     __tablename__ = "portfolios"

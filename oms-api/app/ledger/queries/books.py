@@ -126,6 +126,11 @@ def moved_and_stamped_portfolios(rows: Sequence[Row]) -> Write:
     return alteration(PORTFOLIOS, (*_PROJECTED, "orders_stamp"), ("tenant_id", "id"), rows)
 
 
+def stamped_portfolios(rows: Sequence[Row]) -> Write:
+    """Write new stamps of portfolios before tenant id and id: what is cached of them holds no longer."""
+    return alteration(PORTFOLIOS, ("orders_stamp",), ("tenant_id", "id"), rows)
+
+
 def standing_fills(connection: Connection, key: PositionKey, without: str = "") -> Iterator[Fill]:
     """Yield, in order, the fills of a position that no reversal undid, but for the trade `without`."""
     tenant_id, portfolio_id, symbol, product_ = key

@@ -31,7 +31,8 @@ PositionKey = tuple[int, int, str, str]  # tenant id, portfolio id, symbol, prod
 @dataclass(slots=True)
 class PortfolioState:
     """A locked portfolio as the batch sees it; `last_created_at` is canonical text, `trading_state` the kill
-    switch's (ACTIVE, REDUCING, HALTED), and `orders_stamp` changes whenever one of its orders does.
+    switch's (ACTIVE, REDUCING, HALTED), and `orders_stamp` changes whenever one of its orders does, or its
+    projections are repaired: with `last_hash` it is the version of all that is cached of the portfolio.
     """
 
     id: int

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from app.audit.service import AuditEntry, record
 from app.brokers.rules.settings import KIND, PaperSettings
 from app.database.bulk import Write
+from app.database.versioned_cache import VersionedCache
 from app.ids import TradeIds
 from app.instruments.queries import instruments_for
 from app.instruments.rules import Instrument
@@ -25,8 +26,7 @@ from app.orders.errors import NoSuchOrder
 from app.orders.queries import book as queries
 from app.orders.rules.values import Order
 from app.orders.service.blotter import Blotter
-from app.orders.service.memory import Memory
-from app.orders.service.remembered import Remembered
+from app.orders.service.memory import OpenOrders, open_order_cache
 from app.risk.queries.switches import switches_of
 from app.risk.rules.latches import Holder, Latch
 from app.risk.rules.switches import ALL_ACTIVE, Switches, SwitchScope, strictest
@@ -37,6 +37,8 @@ from app.risk.service.messages import MessageRate
 Key = tuple[int, str]  # tenant id, symbol
 Place = tuple[int, int]  # tenant id, portfolio id
 Corner = tuple[str, str]  # symbol, product
+
+MAX_CACHED_BOOKS = 5_000  # portfolios
 
 
 @dataclass(slots=True)
@@ -63,9 +65,11 @@ class Tools:
     rate: MessageRate = field(default_factory=MessageRate)
     order_ids: TradeIds = field(default_factory=lambda: TradeIds("O"))
     latch_ids: TradeIds = field(default_factory=lambda: TradeIds("L"))
-    memory: Memory = field(default_factory=Memory)
-    positions: Remembered[Held] = field(default_factory=Remembered)
-    exposures: Remembered[Exposure] = field(default_factory=Remembered)
+    open_orders: VersionedCache[Place, OpenOrders] = field(default_factory=open_order_cache)
+    positions: VersionedCache[Place, Held] = field(default_factory=lambda: VersionedCache(MAX_CACHED_BOOKS))
+    exposures: VersionedCache[Place, Exposure] = field(
+        default_factory=lambda: VersionedCache(MAX_CACHED_BOOKS)
+    )
 
 
 class Scene:
@@ -79,7 +83,7 @@ class Scene:
         self.tools = tools
         self.books: Books = batch.books
         self.connection: Connection = batch.books.connection
-        self.blotter = Blotter(self.books, tools.memory)
+        self.blotter = Blotter(self.books, tools.open_orders)
         self.arrivals: list[Order] = []  # released orders that have yet to meet the market
         self.writes: list[Write] = []  # what else this batch writes
         self.entries: list[AuditEntry] = []  # what the audit trail is told, last of all
@@ -103,7 +107,7 @@ class Scene:
         wanted = sorted(set(places))
         stamps = {place: self.books.portfolio(*place).orders_stamp for place in wanted}
         self.blotter.load(stamps)
-        self._load_positions(wanted)
+        self._load_positions(stamps)
         needed = {*symbols}
         for place in wanted:
             held = self.books.positions(place).items()
@@ -115,10 +119,10 @@ class Scene:
         tenants = sorted({tenant_id for tenant_id, _ in wanted})
         self._know(*tenants)
 
-    def _load_positions(self, places: Sequence[Place]) -> None:
+    def _load_positions(self, stamps: dict[Place, str]) -> None:
         missing = []
-        for place in places:
-            held = self.tools.positions.take(place, self.books.portfolio(*place).last_hash)
+        for place, stamp in stamps.items():
+            held = self.tools.positions.take(place, self._version_of(place, stamp))
             if held is None:
                 missing.append(place)
             else:
@@ -127,7 +131,7 @@ class Scene:
 
     def _recall_exposure(self, place: Place, stamp: str) -> None:
         """Take up what the portfolio was valued at last; what has another quote by now is valued anew."""
-        exposure = self.tools.exposures.take(place, self._proof_of(place, stamp))
+        exposure = self.tools.exposures.take(place, self._version_of(place, stamp))
         if exposure is None:
             return
         self.exposures[place] = exposure
@@ -138,22 +142,22 @@ class Scene:
         }
         self.blotter.dirty[place] = exposure.stale | requoted
 
-    def _proof_of(self, place: Place, stamp: str) -> str:
-        """Return what no two states of a portfolio share: the last hash of its ledger, its orders' stamp."""
+    def _version_of(self, place: Place, stamp: str) -> str:
+        """Return the version of a portfolio's books: no two states share the last hash of its ledger and the
+        stamp, which whoever changes its orders, or repairs its positions, writes anew.
+        """
         return f"{self.books.portfolio(*place).last_hash} {stamp}"
 
     def remember(self) -> None:
-        """Keep what the next batch can use, once this one is flushed."""
+        """Cache what the next batch can use, once this one is flushed."""
         for place in self.blotter.places:
             if place[1]:
-                self.tools.positions.keep(
-                    place, self.books.portfolio(*place).last_hash, self.books.positions(place)
-                )
-        for place, exposure in self.exposures.items():
-            exposure.stale = self.blotter.dirty.get(place, set())
-            if place[1]:
-                proof = self._proof_of(place, self.blotter.stamp_of(place))
-                self.tools.exposures.keep(place, proof, exposure)
+                version = self._version_of(place, self.blotter.stamp_of(place))
+                self.tools.positions.put(place, version, self.books.positions(place))
+                exposure = self.exposures.get(place)
+                if exposure is not None:
+                    exposure.stale = self.blotter.dirty.get(place, set())
+                    self.tools.exposures.put(place, version, exposure)
 
     def look_up(self, keys: Sequence[Key]) -> None:
         """Read quotes and instruments that are not known yet."""
