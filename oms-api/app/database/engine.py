@@ -62,6 +62,29 @@ def connect_engine(
     return engine
 
 
+def connect_writer(engine: Engine) -> Connection:
+    """Return a connection for the statements of the writer: each looks up rows by an index.
+
+    On PostgreSQL the planner may not scan a table for them: what it knows of a table that was never analysed
+    says nothing of how large it is.
+    """
+    connection = engine.connect().execution_options(writes=True)
+    if engine.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET enable_seqscan = off")
+        connection.commit()
+    return connection
+
+
+def drop_plans(connection: Connection) -> None:
+    """Have PostgreSQL plan anew what it planned for this connection, in its next transaction or this one.
+
+    It keeps the plans of foreign keys' checks while a connection lives, or until a table is analysed: what
+    was planned for an empty table would read all of a large one, for each row that is inserted.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("DISCARD PLANS")
+
+
 def refuse_unsafe_durability(connection: Connection) -> None:
     """Raise UnsafeDatabase where a crash of the server could lose a commit that it has acknowledged."""
     if connection.dialect.name == "sqlite":

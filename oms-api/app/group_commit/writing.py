@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from app.database.engine import connect_writer, drop_plans
 from app.database.locks import Jams, is_file_locked, is_row_locked, wait_briefly
 from app.errors import NotPlaced, OmsError, OutcomeUnknown, Unexpected
 from app.group_commit.handler import Handler
@@ -18,6 +19,7 @@ Outcome = TypeVar("Outcome")
 
 RECOVERY_SECONDS = 6.0
 RETRY_SECONDS = 5.0  # so long parts of a failed batch are tried again
+PLAN_SECONDS = 10.0  # plans that the database keeps are no older
 _RECOVERY_PAUSE_SECONDS = 0.2
 _LOG = logging.getLogger(__name__)
 
@@ -41,6 +43,7 @@ class Writing(Generic[Work, Outcome]):
         self._strand = strand
         self._jams = Jams()
         self._connection: Connection | None = None
+        self._planned_at = 0.0
 
     def write(self, works: list[Work]) -> list[Outcome | OmsError]:
         """Write what is free first, and what ran into a lock lately apart from it."""
@@ -98,6 +101,8 @@ class Writing(Generic[Work, Outcome]):
 
     def _rescue(self, works: list[Work], error: Exception) -> list[Outcome | OmsError]:
         """Return what becomes of works whose transaction failed before COMMIT."""
+        if len(works) == 1 and isinstance(error, OmsError):
+            return [error]
         if _connection_lost(error):
             return self._lost(works)
         if is_row_locked(error) or is_file_locked(error):
@@ -133,6 +138,8 @@ class Writing(Generic[Work, Outcome]):
 
     @staticmethod
     def _refuse(error: Exception) -> list[Outcome | OmsError]:
+        if isinstance(error, OmsError):  # a refusal whose effects only a rollback undoes
+            return [error]
         if is_row_locked(error) or is_file_locked(error):
             return [_locked()]
         _LOG.error("an item could not be written", exc_info=error)
@@ -144,6 +151,7 @@ class Writing(Generic[Work, Outcome]):
         try:
             connection = self._connected()
             with connection.begin() as transaction:
+                self._renew_plans(connection)
                 if briefly:
                     wait_briefly(connection)
                 outcomes = self._handler.handle(connection, works)
@@ -156,6 +164,13 @@ class Writing(Generic[Work, Outcome]):
                 self.drop_connection()
             raise
         return outcomes
+
+    def _renew_plans(self, connection: Connection) -> None:
+        """Drop the connection's plans now and then: tables grow."""
+        now = time.monotonic()
+        if now - self._planned_at > PLAN_SECONDS:
+            drop_plans(connection)
+            self._planned_at = now
 
     def _is_stuck(self) -> bool:
         """Tell whether the transaction stayed open: SQLAlchemy leaves it so when COMMIT is refused."""
@@ -191,7 +206,7 @@ class Writing(Generic[Work, Outcome]):
 
     def _connected(self) -> Connection:
         if self._connection is None:
-            self._connection = self._engine.connect().execution_options(writes=True)
+            self._connection = connect_writer(self._engine)
         return self._connection
 
     def drop_connection(self) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import aliased
 
 from app.clock import iso
 from app.database import alteration, insertion, insertion_of_missing, matching_rows, upsertion, write
-from app.database.bulk import Part, Row, Write, joined_rows
+from app.database.bulk import Part, Row, Write, joined_rows, rows_named
 from app.instruments.models import InstrumentRow
 from app.ledger.models import Portfolio, PositionRow, Trade
 from app.ledger.rules.accounting import Fill, Position, Side
@@ -40,6 +40,7 @@ _POSITION = (
 _HELD = (*_POSITION[:3], *_POSITION[4:])
 _HELD_PART = Part(POSITIONS, _HELD, tuple((name, index) for index, name in enumerate(_POSITION_KEY)))
 _LISTED_PART = Part(INSTRUMENTS, ("currency",), (("tenant_id", 0), ("symbol", 2)))
+_TENANT, _KIND, _REQUEST = map(COLUMNS.index, ("tenant_id", "kind", "idempotency_key"))
 _REPLAY_CHUNK = 10_000
 
 PositionKey = tuple[int, int, str, str]  # tenant id, portfolio id, symbol, product
@@ -75,7 +76,10 @@ def trades_by_id(connection: Connection, ids: Sequence[Row]) -> list[tuple[Any, 
 
 def trades_by_key(connection: Connection, keys: Sequence[Row]) -> list[tuple[Any, ...]]:
     """Return the trades recorded under the keys (tenant id, kind, idempotency key), each as `COLUMNS`."""
-    return matching_rows(connection, TRADES, COLUMNS, ("tenant_id", "kind", "idempotency_key"), keys)
+    names = sorted({(tenant_id, key) for tenant_id, _, key in keys})
+    found = rows_named(connection, TRADES, COLUMNS, "idempotency_key", names)
+    wanted = set(map(tuple, keys))
+    return [row for row in found if (row[_TENANT], row[_KIND], row[_REQUEST]) in wanted]
 
 
 def reversals_of(connection: Connection, trades: Sequence[Row]) -> dict[tuple[int, str], str]:
