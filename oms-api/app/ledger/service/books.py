@@ -1,6 +1,4 @@
-"""The books that a batch touches: locked, loaded once, changed in memory, written back in a few
-statements.
-"""
+"""The books that a batch touches: locked, loaded once, changed in memory, written in a few statements."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -95,6 +93,7 @@ class Books:
         self._events: list[Row] = []
         self._moved: dict[PositionKey, TradeRow] = {}  # the last row of each position
         self._touched: set[tuple[int, int]] = set()
+        self.changes = 0  # so many that were made, written or not
 
     def lock(self, ids: Iterable[tuple[int, int]]) -> None:
         """Lock and load the portfolios (tenant id, id)."""
@@ -111,8 +110,12 @@ class Books:
             self._portfolios[state.tenant_id, state.id] = state
 
     def imagine(self, state: PortfolioState) -> None:
-        """Take a portfolio that is not there, for a look at what would happen in it."""
+        """Take a portfolio that is not there, for a look at what would happen in it; see `forget`."""
         self._portfolios[state.tenant_id, state.id] = state
+
+    def forget(self, place: tuple[int, int]) -> None:
+        """Drop a portfolio that is not there."""
+        self._portfolios.pop(place, None)
 
     def load_positions(self, keys: Iterable[PositionKey]) -> None:
         """Load the positions that the batch may change."""
@@ -159,6 +162,7 @@ class Books:
         amounts = (portfolio.cash + entry.cash_delta, after.cost, after.quantity, after.local_cost)
         if max(map(abs, amounts)) >= CEILING:
             raise BookIsFull(portfolio.name)
+        self.changes += 1
         portfolio.cash += entry.cash_delta
         portfolio.realized_pnl += after.realized_pnl - before.realized_pnl
         portfolio.total_trades += entry.trades

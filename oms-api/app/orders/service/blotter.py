@@ -39,6 +39,7 @@ class Blotter:
         self._moves: list[Move] = []
         self._executions: list[ExecutionRow] = []
         self._events: list[EventRow] = []
+        self.changes = 0  # so many that were made
         self.dirty: dict[Place, set[Corner]] = {}  # what changed since the exposures were last looked at
 
     def load(self, stamps: dict[Place, str]) -> None:
@@ -62,6 +63,11 @@ class Blotter:
     def stamp_of(self, place: Place) -> str:
         """Return the stamp of a portfolio's orders as they are now, flushed ones included."""
         return self._open[place].stamp
+
+    def forget(self, place: Place) -> None:
+        """Drop a portfolio that is not there."""
+        self._open.pop(place, None)
+        self.dirty.pop(place, None)
 
     def open_in(self, place: Place) -> Iterable[Order]:
         """Return the open orders of a portfolio, oldest first."""
@@ -157,10 +163,12 @@ class Blotter:
 
     def execute(self, row: ExecutionRow) -> None:
         """Add an execution."""
+        self.changes += 1
         self._executions.append(row)
 
     def tell(self, tenant_id: int, kind: str, facts: dict[str, Any], at: str) -> None:
         """Add an event to the outbox."""
+        self.changes += 1
         self._events.append((tenant_id, kind, orjson.dumps(facts).decode(), at))
 
     @property
@@ -237,6 +245,7 @@ class Blotter:
         return moved
 
     def _store(self, order: Order, before: Order) -> None:
+        self.changes += 1
         key, place = (order.tenant_id, order.id), (order.tenant_id, order.portfolio_id)
         is_at_market = order.status in WORKING or before.status in WORKING
         if is_at_market or order.filled_quantity != before.filled_quantity:

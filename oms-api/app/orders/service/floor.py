@@ -15,7 +15,7 @@ from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import Recorded, RecordTrade, ReverseTrade
 from app.ledger.service.recording import Recording, outcome_of
 from app.market_data.queries import stored_quotes
-from app.orders.service.changing import cancel_all, cancel_one, expire, replace
+from app.orders.service.changing import cancel_all, cancel_one, expire, expire_one, replace
 from app.orders.service.closing import close
 from app.orders.service.commands import (
     BrokerReport,
@@ -123,8 +123,20 @@ def _held_back(scene: Scene, portfolio: PortfolioState, work: RecordTrade) -> De
 
 
 def _outcome(scene: Scene, plan: Plan, work: Command) -> Outcome | OmsError:
-    """Return what becomes of one command; a refusal is a value here, so that it harms no other."""
+    """Return what becomes of one command; an order whose time is over ends first, whatever is asked."""
     scene.begin(id(work), None if isinstance(work, Unasked) else work.origin.request_id)
+    if isinstance(work, (CancelOrder, ReplaceOrder)) and _is_planned(plan, work):
+        expire_one(scene, work.origin, work.order_id)
+    return _attempt(scene, plan, work)
+
+
+def _attempt(scene: Scene, plan: Plan, work: Command) -> Outcome | OmsError:
+    """Return what becomes of one command; a refusal is a value here, so that it harms no other.
+
+    What is refused leaves the batch as it was. Raises the refusal where it does not: the transaction is
+    rolled back then, and the writer tries the others without it.
+    """
+    changes = scene.changes
     if isinstance(work, (RecordTrade, ReverseTrade)):
         recorded = outcome_of(scene.batch, work)
         if isinstance(recorded, Recorded):
@@ -133,7 +145,16 @@ def _outcome(scene: Scene, plan: Plan, work: Command) -> Outcome | OmsError:
     try:
         return _done(scene, plan, work)
     except OmsError as refusal:
+        if scene.changes != changes:
+            raise
         return refusal
+    finally:
+        if isinstance(work, PreviewOrder):
+            scene.drop_imagined(work.origin.tenant_id)
+
+
+def _is_planned(plan: Plan, work: CancelOrder | ReplaceOrder) -> bool:
+    return (work.origin.tenant_id, work.order_id) in plan.by_order
 
 
 def _done(scene: Scene, plan: Plan, work: OrderCommand) -> Outcome:  # noqa: C901, PLR0911  # a table of commands

@@ -38,7 +38,7 @@ Key = tuple[int, str]  # tenant id, symbol
 Place = tuple[int, int]  # tenant id, portfolio id
 Corner = tuple[str, str]  # symbol, product
 
-MAX_CACHED_BOOKS = 5_000  # portfolios
+MAX_BOOKS = 5_000  # cached portfolios
 
 
 @dataclass(slots=True)
@@ -66,10 +66,8 @@ class Tools:
     order_ids: TradeIds = field(default_factory=lambda: TradeIds("O"))
     latch_ids: TradeIds = field(default_factory=lambda: TradeIds("L"))
     open_orders: VersionedCache[Place, OpenOrders] = field(default_factory=open_order_cache)
-    positions: VersionedCache[Place, Held] = field(default_factory=lambda: VersionedCache(MAX_CACHED_BOOKS))
-    exposures: VersionedCache[Place, Exposure] = field(
-        default_factory=lambda: VersionedCache(MAX_CACHED_BOOKS)
-    )
+    positions: VersionedCache[Place, Held] = field(default_factory=lambda: VersionedCache(MAX_BOOKS))
+    exposures: VersionedCache[Place, Exposure] = field(default_factory=lambda: VersionedCache(MAX_BOOKS))
 
 
 class Scene:
@@ -93,9 +91,7 @@ class Scene:
         self.bound: dict[tuple[int, str], Order] = {}  # orders by client order id, or by idempotency key
         self.exposures: dict[Place, Exposure] = {}  # see `exposing`
         self.elsewhere: dict[int, Any] = {}  # by tenant: see `aggregates`
-        self.used: dict[
-            tuple[int, str, str], list[tuple[Any, ...]]
-        ] = {}  # what earlier batches took of quotes
+        self.used: dict[tuple[int, str, str], list[tuple[Any, ...]]] = {}  # of quotes, by earlier batches
         self._counted_messages = {} if messages is None else messages  # by command, of all its attempts
         self._command, self._messages = 0, 0  # the command that is done, its messages in this attempt
         self._quotes: dict[Key, Quote | None] = {}
@@ -116,8 +112,7 @@ class Scene:
         self.look_up(sorted(needed))
         for place in wanted:
             self._recall_exposure(place, stamps[place])
-        tenants = sorted({tenant_id for tenant_id, _ in wanted})
-        self._know(*tenants)
+        self._know(*sorted({tenant_id for tenant_id, _ in wanted}))
 
     def _load_positions(self, stamps: dict[Place, str]) -> None:
         missing = []
@@ -234,6 +229,18 @@ class Scene:
         self.blotter.load({(tenant_id, 0): ""})
         self.exposures.pop((tenant_id, 0), None)
         self._know(tenant_id)
+
+    def drop_imagined(self, tenant_id: int) -> None:
+        """Let there be no such portfolio any more."""
+        place = (tenant_id, 0)
+        self.books.forget(place)
+        self.blotter.forget(place)
+        self.exposures.pop(place, None)
+
+    @property
+    def changes(self) -> int:
+        """Return a number that differs after whatever was changed in this batch."""
+        return self.books.changes + self.blotter.changes + len(self.entries)
 
     def portfolio(self, order: Order) -> PortfolioState:
         """Return the order's portfolio."""
