@@ -34,9 +34,10 @@ def connect_engine(
     """Return an engine for `url` with a connection for each reader and a few to spare.
 
     With `walled`, as the service works: on PostgreSQL as a role that sees declared tenants alone (see
-    `database.tenants`); without, as the operator's commands do. No statement waits longer than
-    `timeout_seconds` for the server, nor a fifth of that for a lock: told apart, for a lock that is held is
-    no server that is gone. Errors do not repeat parameters: hashes of passwords and keys are among them.
+    `database.tenants`), and by indexes alone; without, as the operator's commands do. No statement waits
+    longer than `timeout_seconds` for the server, nor a fifth of that for a lock: told apart, for a lock that
+    is held is no server that is gone. Errors do not repeat parameters: hashes of passwords and keys are among
+    them.
     """
     parsed = normalise_url(url)
     pool = {"pool_size": readers + _SPARE_CONNECTIONS, "max_overflow": 0, "pool_timeout": 2.0}
@@ -47,6 +48,8 @@ def connect_engine(
     options = (
         f"-c timezone=UTC -c lock_timeout={lock_milliseconds} -c idle_in_transaction_session_timeout=15000"
     )
+    if walled:  # what is known of a table that was never analysed says nothing of how large it is
+        options += " -c enable_seqscan=off"
     engine = create_engine(
         parsed,
         connect_args={
@@ -60,19 +63,6 @@ def connect_engine(
     )
     (wall_off if walled else carry_declarations)(engine)
     return engine
-
-
-def connect_writer(engine: Engine) -> Connection:
-    """Return a connection for the statements of the writer: each looks up rows by an index.
-
-    On PostgreSQL the planner may not scan a table for them: what it knows of a table that was never analysed
-    says nothing of how large it is.
-    """
-    connection = engine.connect().execution_options(writes=True)
-    if engine.dialect.name == "postgresql":
-        connection.exec_driver_sql("SET enable_seqscan = off")
-        connection.commit()
-    return connection
 
 
 def drop_plans(connection: Connection) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from app.database.engine import connect_writer, drop_plans
+from app.database.engine import drop_plans
 from app.database.locks import Jams, is_file_locked, is_row_locked, wait_briefly
 from app.errors import NotPlaced, OmsError, OutcomeUnknown, Unexpected
 from app.group_commit.handler import Handler
@@ -206,7 +206,7 @@ class Writing(Generic[Work, Outcome]):
 
     def _connected(self) -> Connection:
         if self._connection is None:
-            self._connection = connect_writer(self._engine)
+            self._connection = self._engine.connect().execution_options(writes=True)
         return self._connection
 
     def drop_connection(self) -> None:

@@ -105,8 +105,8 @@ def order(rig, name="", key=None, portfolio="Growth", **asked):
 
 
 @pytest.fixture
-def desk_of(rig):
-    """`desk_of()` returns commands that pass and commands that are refused, for a desk that has traded."""
+def make_commands(rig):
+    """Return commands that pass and commands that are refused, for a portfolio that has traded."""
 
     def make():
         (first,) = rig.run(trade(rig, "first", "20", key="first"))
@@ -174,8 +174,8 @@ def desk_of(rig):
     return make
 
 
-def test_what_is_refused_leaves_the_memory_of_its_batch_as_it_was(rig, desk_of, watched):
-    passing, refused = desk_of()
+def test_what_is_refused_leaves_the_memory_of_its_batch_as_it_was(rig, make_commands, watched):
+    passing, refused = make_commands()
     for seed in range(6):
         dice = Random(seed)
         batch = [*dice.sample(passing, len(passing)), *refused]
@@ -193,8 +193,8 @@ def test_what_is_refused_leaves_the_memory_of_its_batch_as_it_was(rig, desk_of, 
     assert kinds >= expected
 
 
-def test_an_order_that_is_over_ends_whatever_is_asked_for_it(rig, desk_of):
-    _, refused = desk_of()
+def test_an_order_that_is_over_ends_whatever_is_asked_for_it(rig, make_commands):
+    _, refused = make_commands()
     (cancel,) = (one for one in refused if isinstance(one, CancelOrder) and one is refused[13])
     (outcome,) = rig.run(cancel)
     assert isinstance(outcome, OmsError)
