@@ -1,5 +1,7 @@
 """The only place that reads the wall clock; everything below the edge is given the time."""
 
+import logging
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -8,6 +10,9 @@ Now = Callable[[], datetime]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
+MAX_JUMP = timedelta(seconds=5)
+JUMP_HOLD_SECONDS = 60.0
+_LOG = logging.getLogger(__name__)
 
 
 def utc_now() -> datetime:
@@ -28,3 +33,47 @@ def iso(instant: datetime) -> str:
 def monotonic_seconds() -> float:
     """Return seconds on a clock that never runs backwards; for durations only."""
     return time.monotonic()
+
+
+def elapsed_seconds() -> float:
+    """Return seconds on a clock that never runs backwards and, on Linux, counts while the machine sleeps."""
+    clock_id = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock_id is None else time.clock_gettime(clock_id)
+
+
+class SteadyClock:
+    """The wall clock of a process; a jump forward is followed only once it has lasted for JUMP_HOLD_SECONDS.
+
+    What is recorded under a time in the future stays in the future: ids, filters and as-of reads are by time.
+    A clock that jumps forward and back within the hold leaves nothing there. Until then time goes on as it
+    did. A jump back is followed at once. For any thread.
+    """
+
+    def __init__(self, wall: Now = utc_now, elapsed: Callable[[], float] = elapsed_seconds) -> None:
+        self._wall, self._elapsed = wall, elapsed
+        self._lock = threading.Lock()
+        self._last, self._last_elapsed = wall(), elapsed()
+        self._jumped_at: float | None = None
+
+    def __call__(self) -> datetime:
+        """Return the present instant, timezone-aware, in UTC."""
+        with self._lock:
+            elapsed, wall = self._elapsed(), self._wall()
+            expected = self._last + timedelta(seconds=elapsed - self._last_elapsed)
+            if abs(wall - expected) > MAX_JUMP and self._is_held(wall - expected, elapsed):
+                return expected
+            self._last, self._last_elapsed, self._jumped_at = wall, elapsed, None
+            return wall
+
+    def _is_held(self, jump: timedelta, elapsed: float) -> bool:
+        seconds = jump.total_seconds()
+        if seconds < 0:
+            _LOG.warning("the clock jumped back by %.1f s", -seconds)
+            return False
+        if self._jumped_at is None:
+            self._jumped_at = elapsed
+            _LOG.warning("the clock jumped forward by %.1f s: not followed yet", seconds)
+        is_held = elapsed - self._jumped_at < JUMP_HOLD_SECONDS
+        if not is_held:
+            _LOG.warning("the clock stays ahead by %.1f s: followed from now on", seconds)
+        return is_held

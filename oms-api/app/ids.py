@@ -1,5 +1,6 @@
 """Identifiers: trade ids that sort by time, request ids, random text."""
 
+import logging
 import os
 import threading
 from datetime import datetime
@@ -10,6 +11,8 @@ _COUNTER_LIMIT = 0xFFFF
 _MILLISECOND_DIGITS = slice(1, 14)
 _COUNTER_DIGITS = slice(14, 18)
 _DRAWN_AT_ONCE = 4096  # bytes
+MAX_AHEAD_MILLISECONDS = 5_000
+_LOG = logging.getLogger(__name__)
 
 
 class RandomDigits:
@@ -40,6 +43,9 @@ class TradeIds:
     Ids that one process makes for a tenant ascend; with `after` they also ascend past what another process
     wrote, so that the order of ids within a portfolio is the order of its sequence numbers. Each tenant is
     counted by itself: a counter tells nothing of others' trades.
+
+    Ids are at most MAX_AHEAD_MILLISECONDS ahead of the clock: after a clock that was ahead was set back they
+    begin anew at its time. Only what must come `after` an id of the future is in the future too.
     """
 
     def __init__(self, prefix: str = "T") -> None:
@@ -51,18 +57,15 @@ class TradeIds:
         """Return an id later than all of the tenant's before it and, where given, later than the id
         `after`.
         """
+        moment = milliseconds(now)
         with self._lock:
             last = self._last.get(tenant_id, (0, 0))
-            floor = max(last, _time_and_counter(after)) if after else last
-            moment = milliseconds(now)
-            if moment > floor[0]:
-                made, counter = moment, 0
-            elif floor[1] < _COUNTER_LIMIT:
-                made, counter = floor[0], floor[1] + 1
-            else:
-                made, counter = floor[0] + 1, 0
-            self._last[tenant_id] = (made, counter)
-        return f"{self._prefix}{made:013d}{counter:04x}{_RANDOM.hexadecimal(8)}"
+            if last[0] > moment + MAX_AHEAD_MILLISECONDS:
+                _LOG.warning("the clock was set back: ids were %d ms ahead of it", last[0] - moment)
+                last = (0, 0)
+            made = _next(max(last, _time_and_counter(after)) if after else last, moment)
+            self._last[tenant_id] = made if made[0] <= moment + MAX_AHEAD_MILLISECONDS else last
+        return f"{self._prefix}{made[0]:013d}{made[1]:04x}{_RANDOM.hexadecimal(8)}"
 
 
 def first_trade_id_at(instant: datetime) -> str:
@@ -88,6 +91,13 @@ def new_tenant_id() -> int:
 def new_request_id() -> str:
     """Return a fresh request id of 20 hexadecimal digits."""
     return _RANDOM.hexadecimal(20)
+
+
+def _next(floor: tuple[int, int], moment: int) -> tuple[int, int]:
+    """Return the lowest time and counter above `floor` at that moment, in milliseconds."""
+    if moment > floor[0]:
+        return moment, 0
+    return (floor[0], floor[1] + 1) if floor[1] < _COUNTER_LIMIT else (floor[0] + 1, 0)
 
 
 def _time_and_counter(trade_id: str) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from app import __version__
 from app.addresses import AddressBook
 from app.assembly import House, assemble
 from app.calendars import routes as calendar_routes
-from app.clock import Now, utc_now
+from app.clock import Now, SteadyClock
 from app.config import ConfigurationError, Settings, load_settings
 from app.costs import routes as cost_routes
 from app.edge import API_PREFIX, COMMON_HEADERS, PRODUCTION_HEADERS, Edge, Message, Receive, Scope, Send
@@ -72,11 +72,11 @@ class Application(FastAPI):
         await super().__call__(scope, receive, send)
 
 
-def create_app(settings: Settings | None = None, now: Now = utc_now) -> FastAPI:
+def create_app(settings: Settings | None = None, now: Now | None = None) -> FastAPI:
     """Return the application. Raises ConfigurationError where the settings do not do."""
     settings = settings or load_settings()
     configure_logging(settings.logs_as_json, settings.log_level)
-    house = assemble(settings, now, AccessLog(settings.logs_as_json))
+    house = assemble(settings, now or SteadyClock(), AccessLog(settings.logs_as_json))
     app = Application(
         title="SlackOMS OMS API",
         version=__version__,

@@ -4,6 +4,7 @@ work.
 
 import fcntl
 import logging
+import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,9 +35,20 @@ def migrate(engine: Engine, revision: str = "head") -> None:
     from alembic import command  # noqa: PLC0415  # 60 ms and some MB that a migrated service does without
 
     with _locked(engine) as connection, patience(_LOCK_SECONDS):
+        before = current_revision(connection)
         command.upgrade(alembic_config(connection), revision)
+        if before not in {None, current_revision(connection)}:
+            _renew_versions(connection)
         if engine.dialect.name == "postgresql":
             adopt(connection)
+
+
+def _renew_versions(connection: Connection) -> None:
+    """Write new versions of all portfolios: a migration may change what a running process has cached."""
+    if any(column["name"] == "orders_stamp" for column in inspect(connection).get_columns("portfolios")):
+        connection.execute(
+            text("UPDATE portfolios SET orders_stamp = :stamp"), {"stamp": secrets.token_hex(8)}
+        )
 
 
 def alembic_config(connection: Connection) -> "Config":

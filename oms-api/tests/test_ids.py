@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from app.clock import EPOCH, iso, milliseconds
 from app.ids import (
+    MAX_AHEAD_MILLISECONDS,
     RandomDigits,
     TradeIds,
     first_trade_id_at,
@@ -29,11 +30,29 @@ def test_an_id_is_t_and_thirteen_digits_of_milliseconds_and_a_suffix():
     assert int(trade_id[1:14]) == milliseconds(NOON)
 
 
-@given(st.lists(instants, min_size=1, max_size=50))
-def test_ids_ascend_even_when_the_clock_does_not(moments):
+@given(instants, st.lists(st.integers(0, MAX_AHEAD_MILLISECONDS), min_size=1, max_size=50))
+def test_ids_ascend_even_when_the_clock_does_not(start, steps):
     ids = TradeIds()
-    made = [ids.next(1, moment) for moment in moments]
+    made = [ids.next(1, start + timedelta(milliseconds=step)) for step in steps]
     assert made == sorted(set(made))
+
+
+@given(st.lists(instants, min_size=1, max_size=50))
+def test_ids_are_never_far_ahead_of_the_clock(moments):
+    ids = TradeIds()
+    for moment in moments:
+        assert int(ids.next(1, moment)[1:14]) <= milliseconds(moment) + MAX_AHEAD_MILLISECONDS
+
+
+def test_a_clock_that_jumped_forward_and_back_leaves_ids_at_its_time_and_is_logged(caplog):
+    ids = TradeIds()
+    jumped = ids.next(1, NOON + timedelta(days=1))
+    made = [ids.next(1, NOON + timedelta(milliseconds=number)) for number in range(3)]
+    assert [int(one[1:14]) - milliseconds(NOON) for one in made] == [0, 1, 2]
+    assert len(caplog.records) == 1
+    follower = ids.next(1, NOON, after=jumped)
+    assert follower > jumped  # a ledger's ids ascend, whatever the clock said
+    assert ids.next(1, NOON + timedelta(milliseconds=4)) < jumped  # and take no other portfolio with them
 
 
 @given(instants, instants)

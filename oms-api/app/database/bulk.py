@@ -98,7 +98,7 @@ def joined_rows(connection: Connection, keys: Sequence[Row], *parts: Part) -> li
 def rows_named(
     connection: Connection, table: Table, columns: Names, name: str, names: Sequence[Row]
 ) -> list[tuple[Any, ...]]:
-    """Return `columns` of the rows with those (tenant id, name), for a unique key (`name`, tenant_id).
+    """Return `columns` of the rows with those (tenant id, name), for an index on (`name`, tenant_id).
 
     On PostgreSQL no other index can serve it: on a table that was not analysed yet, one of those that begin
     with the tenant looks as good to the planner, and all of the tenant's rows would be read for each name.

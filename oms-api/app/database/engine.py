@@ -35,9 +35,10 @@ def connect_engine(
     """Return an engine for `url` with a connection for each reader and a few to spare.
 
     With `walled`, as the service works: on PostgreSQL as a role that sees declared tenants alone (see
-    `database.tenants`); without, as the operator's commands do. No statement waits longer than
-    `timeout_seconds` for the server, nor a fifth of that for a lock: told apart, for a lock that is held is
-    no server that is gone. Errors do not repeat parameters: hashes of passwords and keys are among them.
+    `database.tenants`), and by indexes alone; without, as the operator's commands do. No statement waits
+    longer than `timeout_seconds` for the server, nor a fifth of that for a lock: told apart, for a lock that
+    is held is no server that is gone. Errors do not repeat parameters: hashes of passwords and keys are among
+    them.
     """
     parsed = normalise_url(url)
     pool = {"pool_size": readers + _SPARE_CONNECTIONS, "max_overflow": 0, "pool_timeout": 2.0}
@@ -48,6 +49,8 @@ def connect_engine(
     options = (
         f"-c timezone=UTC -c lock_timeout={lock_milliseconds} -c idle_in_transaction_session_timeout=15000"
     )
+    if walled:  # what is known of a table that was never analysed says nothing of how large it is
+        options += " -c enable_seqscan=off"
     engine = create_engine(
         parsed,
         connect_args={
@@ -61,6 +64,16 @@ def connect_engine(
     )
     (wall_off if walled else carry_declarations)(engine)
     return engine
+
+
+def drop_plans(connection: Connection) -> None:
+    """Have PostgreSQL plan anew what it planned for this connection, in its next transaction or this one.
+
+    It keeps the plans of foreign keys' checks while a connection lives, or until a table is analysed: what
+    was planned for an empty table would read all of a large one, for each row that is inserted.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("DISCARD PLANS")
 
 
 def refuse_unsafe_durability(connection: Connection) -> None:

@@ -15,7 +15,11 @@ class Handler(Protocol[Work_contra, Outcome]):
     """What is done in the transaction. An outcome is a value, or the OmsError that refuses its item."""
 
     def handle(self, connection: Connection, works: Sequence[Work_contra]) -> list[Outcome | OmsError]:
-        """Write `works` in the order given and return an outcome for each. Never commits."""
+        """Write `works` in the order given and return an outcome for each. Never commits.
+
+        What refuses an item after it has changed anything is raised: the transaction is rolled back, and the
+        others are tried without it.
+        """
         ...
 
     def recover(
@@ -25,6 +29,10 @@ class Handler(Protocol[Work_contra, Outcome]):
 
         Must wait, by the locks that `handle` takes, for the lost transaction to end. It is rolled back.
         """
+        ...
+
+    def release(self, works: Sequence[Work_contra]) -> None:
+        """Drop what is kept of `works` between attempts: all are answered, none is handled again."""
         ...
 
 

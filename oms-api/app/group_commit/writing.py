@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from app.database.engine import drop_plans
 from app.database.locks import Jams, is_file_locked, is_row_locked, wait_briefly
 from app.errors import NotPlaced, OmsError, OutcomeUnknown, Unexpected
 from app.group_commit.handler import Handler
@@ -17,7 +18,8 @@ Work = TypeVar("Work")
 Outcome = TypeVar("Outcome")
 
 RECOVERY_SECONDS = 6.0
-ONE_BY_ONE_SECONDS = 5.0
+RETRY_SECONDS = 5.0  # so long parts of a failed batch are tried again
+PLAN_SECONDS = 10.0  # plans that the database keeps are no older
 _RECOVERY_PAUSE_SECONDS = 0.2
 _LOG = logging.getLogger(__name__)
 
@@ -41,9 +43,16 @@ class Writing(Generic[Work, Outcome]):
         self._strand = strand
         self._jams = Jams()
         self._connection: Connection | None = None
+        self._planned_at = 0.0
 
     def write(self, works: list[Work]) -> list[Outcome | OmsError]:
         """Write what is free first, and what ran into a lock lately apart from it."""
+        try:
+            return self._write(works)
+        finally:
+            self._handler.release(works)
+
+    def _write(self, works: list[Work]) -> list[Outcome | OmsError]:
         jammed = [self._strand(work) in self._jams for work in works] if self._jams else []
         if not any(jammed):
             return self._together(works)
@@ -63,8 +72,8 @@ class Writing(Generic[Work, Outcome]):
 
     def _strand_by_strand(self, works: list[Work]) -> list[Outcome | OmsError]:
         """Give each strand a transaction of its own, which waits for locks but briefly."""
-        deadline = time.monotonic() + ONE_BY_ONE_SECONDS
-        outcomes: list[Outcome | OmsError] = [NotPlaced("The database is too slow just now.")] * len(works)
+        deadline = time.monotonic() + RETRY_SECONDS
+        outcomes: list[Outcome | OmsError] = [_too_slow()] * len(works)
         strands: dict[Hashable, list[int]] = {}
         for place, work in enumerate(works):
             strands.setdefault(self._strand(work), []).append(place)
@@ -92,33 +101,35 @@ class Writing(Generic[Work, Outcome]):
 
     def _rescue(self, works: list[Work], error: Exception) -> list[Outcome | OmsError]:
         """Return what becomes of works whose transaction failed before COMMIT."""
+        if len(works) == 1 and isinstance(error, OmsError):
+            return [error]
         if _connection_lost(error):
             return self._lost(works)
         if is_row_locked(error) or is_file_locked(error):
             _LOG.warning("another session holds a lock", extra={"items": len(works)})
             return [_locked()] * len(works)
-        return self._one_by_one(works)
+        return self._bisect(works, time.monotonic() + RETRY_SECONDS)
 
-    def _one_by_one(self, works: list[Work]) -> list[Outcome | OmsError]:
-        """Give each item a transaction of its own; stop trying when locks or a full disk eat the time.
+    def _bisect(self, works: list[Work], deadline: float) -> list[Outcome | OmsError]:
+        """Try the works again; where they fail again, try each half by itself, in the order given.
 
-        A lone item is tried again too: what it ran into (a key that another process bound meanwhile, a
-        deadlock) reads otherwise now.
+        One item that cannot be written costs two transactions for each doubling of the batch. What is tried
+        again at once may pass: what it ran into (a key that another process bound meanwhile, a deadlock)
+        reads otherwise now. Locks and a full disk eat the time: what is not reached by `deadline` is refused.
         """
-        deadline = time.monotonic() + ONE_BY_ONE_SECONDS
-        outcomes: list[Outcome | OmsError] = []
-        for work in works:
-            late = time.monotonic() > deadline
-            outcomes += [NotPlaced("The database is too slow just now.")] if late else self._alone(work)
-        return outcomes
-
-    def _alone(self, work: Work) -> list[Outcome | OmsError]:
+        if time.monotonic() > deadline:
+            return [_too_slow()] * len(works)
         try:
-            return self._transact([work])
+            return self._transact(works, briefly=True)
         except LostAtCommit:
-            return self._settle([work])
+            return self._settle(works)
         except Exception as error:  # noqa: BLE001  # as in _together
-            return self._lost([work]) if _connection_lost(error) else self._refuse(error)
+            if _connection_lost(error):
+                return self._lost(works)
+            if len(works) == 1:
+                return self._refuse(error)
+        middle = len(works) // 2
+        return [*self._bisect(works[:middle], deadline), *self._bisect(works[middle:], deadline)]
 
     @staticmethod
     def _lost(works: list[Work]) -> list[Outcome | OmsError]:
@@ -127,6 +138,10 @@ class Writing(Generic[Work, Outcome]):
 
     @staticmethod
     def _refuse(error: Exception) -> list[Outcome | OmsError]:
+        if isinstance(error, OmsError):  # a refusal whose effects only a rollback undoes
+            return [error]
+        if is_row_locked(error) or is_file_locked(error):
+            return [_locked()]
         _LOG.error("an item could not be written", exc_info=error)
         if isinstance(error, DBAPIError):
             return [NotPlaced("The database refused this just now; nothing was recorded.")]
@@ -136,6 +151,7 @@ class Writing(Generic[Work, Outcome]):
         try:
             connection = self._connected()
             with connection.begin() as transaction:
+                self._renew_plans(connection)
                 if briefly:
                     wait_briefly(connection)
                 outcomes = self._handler.handle(connection, works)
@@ -148,6 +164,13 @@ class Writing(Generic[Work, Outcome]):
                 self.drop_connection()
             raise
         return outcomes
+
+    def _renew_plans(self, connection: Connection) -> None:
+        """Drop the connection's plans now and then: tables grow."""
+        now = time.monotonic()
+        if now - self._planned_at > PLAN_SECONDS:
+            drop_plans(connection)
+            self._planned_at = now
 
     def _is_stuck(self) -> bool:
         """Tell whether the transaction stayed open: SQLAlchemy leaves it so when COMMIT is refused."""
@@ -195,6 +218,10 @@ class Writing(Generic[Work, Outcome]):
                 connection.close()
             except SQLAlchemyError:
                 _LOG.debug("a broken connection did not close", exc_info=True)
+
+
+def _too_slow() -> NotPlaced:
+    return NotPlaced("The database is too slow just now.")
 
 
 def _locked() -> NotPlaced:

@@ -21,6 +21,7 @@ from app.database import Amount, Base, Instant, Serial
 from app.instruments.models import SymbolText
 
 _IS_REVERSAL = text("reverses IS NOT NULL")
+_HAS_KEY = text("idempotency_key IS NOT NULL")
 CURRENCY_IS_WHOLE = (
     "CASE WHEN currency IS NULL THEN coalesce(fx_rate, local_cost_delta, position_local_cost) IS NULL "
     "ELSE CAST(fx_rate AS NUMERIC) > 0 AND local_cost_delta IS NOT NULL "
@@ -36,7 +37,8 @@ def _in_portfolio() -> ForeignKeyConstraint:
 
 class Portfolio(Base):
     """A book, with the projections of its ledger: cash, counters, and the last row's sequence, id and
-    hash. `orders_stamp` changes whenever one of its orders does; `trading_state` is the kill switch's.
+    hash. `orders_stamp` changes whenever one of its orders does, or it is rebuilt: with `last_hash` it
+    is the version of what processes cache. `trading_state` is the kill switch's.
     """
 
     __tablename__ = "portfolios"
@@ -87,6 +89,8 @@ class Trade(Base):
             postgresql_where=_IS_REVERSAL,
             sqlite_where=_IS_REVERSAL,
         ),
+        # No other index begins with the key: see `rows_named`.
+        Index(None, "idempotency_key", "tenant_id", postgresql_where=_HAS_KEY, sqlite_where=_HAS_KEY),
         Index(None, "tenant_id", "portfolio_id", "symbol", "product", "sequence"),
         Index(None, "tenant_id", "symbol", "trade_id"),
         Index(None, "tenant_id", "user_id", "trade_id"),

@@ -12,7 +12,7 @@ from app.database.tenants import APP_ROLE
 from app.text import label_key, name_key, visible_text
 
 revision = "0010"
-down_revision = "0007"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 

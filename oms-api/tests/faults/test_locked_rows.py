@@ -26,6 +26,9 @@ class Doors:
     def recover(self, connection, works) -> list[str | OmsError | None]:
         raise AssertionError("no commit is lost here")
 
+    def release(self, works) -> None:
+        """Keep nothing."""
+
 
 @pytest.fixture
 def impatient(new_database):

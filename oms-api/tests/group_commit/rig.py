@@ -20,20 +20,24 @@ class Notes:
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
         self.recovered: list[list[str]] = []
+        self.released: list[list[str]] = []
         self.recover_fails = 0
         self.gate = threading.Event()
         self.gate.set()
         self.entered = threading.Event()
 
     def handle(self, connection: Connection, works: Sequence[str]) -> list[str | OmsError]:
-        """`conflict` is refused, `defect` raises, `null` breaks a constraint, `wait…` waits for the gate."""
+        """`conflict` is refused, `defect` raises, `once` the first time, `null` breaks a constraint, `wait…`
+        waits for the gate.
+        """
+        is_first = not any("once" in batch for batch in self.batches)
         self.batches.append(list(works))
         outcomes: list[str | OmsError] = []
         for work in works:
             if work.startswith("wait"):
                 self.entered.set()
                 assert self.gate.wait(30)
-            if work == "defect":
+            if work == "defect" or (work == "once" and is_first):
                 raise KeyError("a defect")
             if work == "conflict":
                 outcomes.append(Conflict("refused"))
@@ -52,6 +56,10 @@ class Notes:
             raise RuntimeError("not yet")
         found = set(connection.execute(text("SELECT note FROM notes")).scalars())
         return [f"wrote {work}" if work in found else None for work in works]
+
+    def release(self, works: Sequence[str]) -> None:
+        """Note which works are answered."""
+        self.released.append(list(works))
 
 
 class Sizes:

@@ -83,8 +83,40 @@ def test_an_item_that_breaks_its_transaction_harms_no_other(engine, bad, kind):
     assert notes_in(engine) == ["a", "b", "after"]
 
 
-def test_one_by_one_has_a_deadline(engine, monkeypatch):
-    monkeypatch.setattr("app.group_commit.writing.ONE_BY_ONE_SECONDS", -1.0)
+@pytest.mark.parametrize("bad", ["null", "defect"])
+def test_one_bad_item_among_many_costs_a_logarithm_of_transactions(engine, bad):
+    """250 items: the batch, the batch again, and two transactions for each of eight halvings."""
+    handler = Notes()
+    good = [str(number) for number in range(249)]
+    works = [*good[:77], bad, *good[77:]]
+    with writing(engine, handler, batch_limit=250) as writer:
+
+        async def run():
+            return await asyncio.gather(*writer.submit_all(works), return_exceptions=True)
+
+        outcomes = asyncio.run(run())
+    assert isinstance(outcomes.pop(77), OmsError)
+    assert outcomes == [f"wrote {work}" for work in good]
+    assert notes_in(engine) == good
+    assert len(handler.batches) <= 2 + 2 * 8
+
+
+def test_what_passes_when_it_is_tried_again_costs_one_more_transaction(engine):
+    """Another process bound a key meanwhile: the second look finds it."""
+    handler = Notes()
+    works = ["once", *map(str, range(100))]
+    with writing(engine, handler, batch_limit=250) as writer:
+
+        async def run():
+            return await asyncio.gather(*writer.submit_all(works))
+
+        assert asyncio.run(run()) == [f"wrote {work}" for work in works]
+    assert handler.batches == [works, works]
+    assert handler.released == [works]
+
+
+def test_trying_again_has_a_deadline(engine, monkeypatch):
+    monkeypatch.setattr("app.group_commit.writing.RETRY_SECONDS", -1.0)
     with writing(engine, Notes()) as writer:
 
         async def run():

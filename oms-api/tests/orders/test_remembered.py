@@ -1,42 +1,52 @@
-"""What a batch keeps for the next one holds under its proof alone."""
+"""What a batch keeps for the next one holds under its version alone."""
 
 from dataclasses import replace
 
 import pytest
 
-from app.orders.service import remembered
-from app.orders.service.remembered import Remembered
+from app.database.versioned_cache import VersionedCache
 
 PLACE = (1, 7)
 
 
 @pytest.fixture
 def kept():
-    kept: Remembered[str] = Remembered()
-    kept.keep(PLACE, "proof", "value")
+    kept: VersionedCache[tuple[int, int], str] = VersionedCache(10, len)
+    kept.put(PLACE, "version", "value")
     return kept
 
 
-def test_what_is_kept_is_taken_under_the_same_proof_once(kept):
-    assert kept.take(PLACE, "proof") == "value"
-    assert kept.take(PLACE, "proof") is None
+def test_what_is_kept_is_found_under_the_same_version(kept):
+    assert kept.get(PLACE, "version") == "value"
+    assert kept.get(PLACE, "another") is None
+    assert kept.get((1, 8), "version") is None
 
 
-def test_another_proof_finds_nothing_and_the_value_is_gone(kept):
+def test_what_is_taken_is_taken_once(kept):
+    assert kept.take(PLACE, "version") == "value"
+    assert kept.take(PLACE, "version") is None
+
+
+def test_another_version_takes_nothing_and_the_value_is_gone(kept):
     assert kept.take(PLACE, "another") is None
-    assert kept.take(PLACE, "proof") is None
+    assert kept.get(PLACE, "version") is None
 
 
 def test_the_newest_is_kept(kept):
-    kept.keep(PLACE, "newer", "other")
-    assert kept.take(PLACE, "proof") is None
+    kept.put(PLACE, "newer", "other")
+    assert kept.get(PLACE, "version") is None
+    assert kept.get(PLACE, "newer") == "other"
 
 
-def test_only_so_many_are_kept(kept, monkeypatch):
-    monkeypatch.setattr(remembered, "MOST_PLACES", 1)
-    kept.keep((1, 8), "proof", "other")
-    assert kept.take(PLACE, "proof") is None
-    assert kept.take((1, 8), "proof") == "other"
+def test_only_so_much_is_kept(kept):
+    kept.put((1, 8), "version", "other")  # five and five
+    assert kept.get(PLACE, "version") == "value"
+    kept.put((1, 8), "version", "larger")  # in the place of the other: five and six
+    assert kept.get(PLACE, "version") is None
+    assert kept.get((1, 8), "version") == "larger"
+    kept.put((1, 8), "version", "5")
+    kept.put(PLACE, "version", "123456789")
+    assert kept.get((1, 8), "version") == "5"
 
 
 def buy(desk, quantity):

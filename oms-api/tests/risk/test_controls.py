@@ -99,9 +99,11 @@ def test_tenants_are_kept_apart(engine):
 def test_what_is_remembered_is_bounded(engine, monkeypatch):
     monkeypatch.setattr("app.risk.service.controls._MOST_TENANTS", 2)
     monkeypatch.setattr("app.risk.service.controls._MOST_SUBJECTS", 1)
-    controls = Controls(Clock())
+    clock = Clock()
+    controls = Controls(clock)
     for tenant_id in (1, 2, 3):
         assert known(controls, engine, tenant_id)[0] == 1_000_000
+        clock.now += 60
     assert controls.limits(3, SUBJECT._replace(symbol="MSFT")).max_order_quantity == 1_000_000
     with pytest.raises(KeyError):
         controls.limits(1, SUBJECT)
@@ -113,4 +115,8 @@ def test_a_full_cache_keeps_the_tenants_of_the_batch(engine, monkeypatch):
     known(controls, engine)
     with engine.connect() as connection:
         controls.refresh(connection, [1, 2], NOON)  # 1 is fresh, 2 is new and does not fit
-    assert controls.limits(1, SUBJECT).max_order_quantity == 1_000_000
+        controls.refresh(connection, [3], NOON)  # of the same batch: of an order, after those of trades
+        controls.forget(1)
+        controls.refresh(connection, [4], NOON)
+    for tenant_id in (1, 2, 3, 4):
+        assert controls.limits(tenant_id, SUBJECT).max_order_quantity == 1_000_000

@@ -10,7 +10,7 @@ from sqlalchemy.orm import aliased
 
 from app.clock import iso
 from app.database import alteration, insertion, insertion_of_missing, matching_rows, upsertion, write
-from app.database.bulk import Part, Row, Write, joined_rows
+from app.database.bulk import Part, Row, Write, joined_rows, rows_named
 from app.instruments.models import InstrumentAliasRow, InstrumentRow
 from app.ledger.models import Portfolio, PositionRow, Trade
 from app.ledger.rules.accounting import Fill, Position, Side
@@ -42,6 +42,7 @@ _HELD = (*_POSITION[:3], *_POSITION[4:])
 _HELD_PART = Part(POSITIONS, _HELD, tuple((name, index) for index, name in enumerate(_POSITION_KEY)))
 _LISTED_PART = Part(INSTRUMENTS, ("currency",), (("tenant_id", 0), ("symbol", 2)))
 _ALIAS_PART = Part(ALIASES, ("symbol",), (("tenant_id", 0), ("alias", 2)))
+_TENANT, _KIND, _REQUEST = map(COLUMNS.index, ("tenant_id", "kind", "idempotency_key"))
 _REPLAY_CHUNK = 10_000
 
 PositionKey = tuple[int, int, str, str]  # tenant id, portfolio id, symbol, product
@@ -70,12 +71,6 @@ def portfolio_states(connection: Connection, ids: Sequence[Row]) -> list[tuple[A
     return matching_rows(connection, PORTFOLIOS, STATE, ("tenant_id", "id"), ids)
 
 
-def base_currencies(connection: Connection, tenant_id: int) -> dict[int, str]:
-    """Return the currencies of the tenant's portfolios by their ids."""
-    statement = select(Portfolio.id, Portfolio.base_currency).where(Portfolio.tenant_id == tenant_id)
-    return {row[0]: row[1] for row in connection.execute(statement)}
-
-
 def trades_by_id(connection: Connection, ids: Sequence[Row]) -> list[tuple[Any, ...]]:
     """Return the trades (tenant id, trade id), each as `COLUMNS`."""
     return matching_rows(connection, TRADES, COLUMNS, ("tenant_id", "trade_id"), ids)
@@ -83,7 +78,10 @@ def trades_by_id(connection: Connection, ids: Sequence[Row]) -> list[tuple[Any, 
 
 def trades_by_key(connection: Connection, keys: Sequence[Row]) -> list[tuple[Any, ...]]:
     """Return the trades recorded under the keys (tenant id, kind, idempotency key), each as `COLUMNS`."""
-    return matching_rows(connection, TRADES, COLUMNS, ("tenant_id", "kind", "idempotency_key"), keys)
+    names = sorted({(tenant_id, key) for tenant_id, _, key in keys})
+    found = rows_named(connection, TRADES, COLUMNS, "idempotency_key", names)
+    wanted = set(map(tuple, keys))
+    return [row for row in found if (row[_TENANT], row[_KIND], row[_REQUEST]) in wanted]
 
 
 def reversals_of(connection: Connection, trades: Sequence[Row]) -> dict[tuple[int, str], str]:
@@ -133,6 +131,11 @@ def moved_portfolios(rows: Sequence[Row]) -> Write:
 def moved_and_stamped_portfolios(rows: Sequence[Row]) -> Write:
     """Write the projections of portfolios, and the stamps of their orders before tenant id and id."""
     return alteration(PORTFOLIOS, (*_PROJECTED, "orders_stamp"), ("tenant_id", "id"), rows)
+
+
+def stamped_portfolios(rows: Sequence[Row]) -> Write:
+    """Write new stamps of portfolios before tenant id and id: what is cached of them holds no longer."""
+    return alteration(PORTFOLIOS, ("orders_stamp",), ("tenant_id", "id"), rows)
 
 
 def standing_fills(connection: Connection, key: PositionKey, without: str = "") -> Iterator[Fill]:

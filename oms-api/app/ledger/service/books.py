@@ -1,6 +1,4 @@
-"""The books that a batch touches: locked, loaded once, changed in memory, written back in a few
-statements.
-"""
+"""The books that a batch touches: locked, loaded once, changed in memory, written in a few statements."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -30,7 +28,8 @@ PositionKey = tuple[int, int, str, str]  # tenant id, portfolio id, symbol, prod
 @dataclass(slots=True)
 class PortfolioState:
     """A locked portfolio as the batch sees it; `last_created_at` is canonical text, `trading_state` the kill
-    switch's (ACTIVE, REDUCING, HALTED), and `orders_stamp` changes whenever one of its orders does.
+    switch's (ACTIVE, REDUCING, HALTED), and `orders_stamp` changes whenever one of its orders does, or its
+    projections are repaired: with `last_hash` it is the version of all that is cached of the portfolio.
     """
 
     id: int
@@ -94,6 +93,7 @@ class Books:
         self._events: list[Row] = []
         self._moved: dict[PositionKey, TradeRow] = {}  # the last row of each position
         self._touched: set[tuple[int, int]] = set()
+        self.changes = 0  # so many that were made, written or not
 
     def lock(self, ids: Iterable[tuple[int, int]]) -> None:
         """Lock and load the portfolios (tenant id, id)."""
@@ -174,6 +174,7 @@ class Books:
         amounts = (portfolio.cash + entry.cash_delta, after.cost, after.quantity, after.local_cost)
         if max(map(abs, amounts)) >= CEILING:
             raise BookIsFull(portfolio.name)
+        self.changes += 1
         portfolio.cash += entry.cash_delta
         portfolio.realized_pnl += after.realized_pnl - before.realized_pnl
         portfolio.total_trades += entry.trades

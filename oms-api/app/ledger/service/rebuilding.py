@@ -4,6 +4,7 @@ The ledger only grows, so all but its newest rows are read before the portfolio 
 for what came since and for the writing.
 """
 
+import secrets
 from contextlib import closing
 from dataclasses import dataclass
 from decimal import Decimal
@@ -54,7 +55,10 @@ def read_ahead(connection: Connection, key: BookKey) -> LedgerState:
 
 
 def settle(connection: Connection, key: BookKey, state: LedgerState) -> Rebuilt:
-    """Lock the portfolio, follow its ledger from `state` on, and write what differs. Raises LedgerLies."""
+    """Lock the portfolio, follow its ledger from `state` on, and write what differs. Raises LedgerLies.
+
+    A new version is written in any case: what a process has cached may be wrong where the rows are right.
+    """
     queries.lock_portfolios(connection, [key])
     portfolio = audit.portfolio_row(connection, *key)
     _catch_up(connection, portfolio, state)
@@ -66,6 +70,7 @@ def settle(connection: Connection, key: BookKey, state: LedgerState) -> Rebuilt:
     differences = [difference for difference in differences if difference[1]]
     if differences:
         _write(connection, projection(portfolio, state), held, due)
+    write(connection, queries.stamped_portfolios([(secrets.token_hex(8), *key)]))
     return Rebuilt(portfolio.name, state.sequence, tuple(differences))
 
 

@@ -104,15 +104,24 @@ class Recording:
             for one in self._last
         ]
 
+    def release(self, works: Sequence[Command]) -> None:
+        """Keep nothing of commands between attempts."""
+
 
 def outcome_of(batch: Batch, work: Command) -> Recorded | OmsError:
-    """Return what becomes of one command; a refusal is a value here, so that it harms no other."""
+    """Return what becomes of one command; a refusal is a value here, so that it harms no other.
+
+    Raises the refusal where it comes after a change: the writer tries the others without it then.
+    """
+    changes = batch.books.changes
     try:
         repeated = _repeated(batch, work)
         if repeated:
             return repeated
         recorded = _record(batch, work) if isinstance(work, RecordTrade) else _reverse(batch, work)
     except OmsError as refusal:
+        if batch.books.changes != changes:
+            raise
         return refusal
     key = request_key(work)
     if key:

@@ -7,10 +7,9 @@ from typing import NamedTuple
 from sqlalchemy import text
 
 from app.identity.queries.tenants import base_currency_of
-from app.ledger.queries.books import base_currencies, position_of, positions_in
 from app.ledger.rules.accounting import FLAT, Position
 from app.money import ZERO
-from app.orders.queries.book import open_orders
+from app.orders.queries.firm import firm_books
 from app.orders.rules.values import Order
 from app.orders.service.converting import rate_between, rate_to_value_in
 from app.orders.service.exposing import exposure_in, mark_of, prices_of, working_of
@@ -83,15 +82,16 @@ def _lock(scene: Scene) -> None:
 
 def _unlocked_totals(scene: Scene, tenant_id: int) -> dict[str, Totals]:
     """Return by currency what portfolios that are not of the batch add up to."""
-    bases = {(tenant_id, found): base for found, base in base_currencies(scene.connection, tenant_id).items()}
-    others = sorted(bases.keys() - scene.blotter.places)
-    if not others:
-        return {}
-    held = {row[:4]: position_of(row[4:]) for row in positions_in(scene.connection, others)}
+    firm = firm_books(scene.connection, tenant_id)
+    bases = {(tenant_id, found): base for found, base in firm.base_currencies.items()}
+    others = bases.keys() - scene.blotter.places
+    held = {key: position for key, position in firm.positions.items() if key[:2] in others}
     orders: dict[tuple[Place, Corner], list[Order]] = {}
-    for one in open_orders(scene.connection, others):
-        orders.setdefault(((tenant_id, one.portfolio_id), (one.symbol, one.product)), []).append(one)
-    corners = {((key[0], key[1]), (key[2], key[3])) for key, position in held.items() if position.quantity}
+    for one in firm.orders:
+        place = (tenant_id, one.portfolio_id)
+        if place in others:
+            orders.setdefault((place, (one.symbol, one.product)), []).append(one)
+    corners = {((key[0], key[1]), (key[2], key[3])) for key in held}
     corners |= orders.keys()
     scene.look_up(sorted({(tenant_id, corner[0]) for _, corner in corners}))
     totals: dict[str, Totals] = {}

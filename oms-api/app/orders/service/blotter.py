@@ -10,6 +10,7 @@ import orjson
 
 from app.database.bulk import Row as EventRow
 from app.database.bulk import Write
+from app.database.versioned_cache import VersionedCache
 from app.ledger.service.books import Books
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import book as queries
@@ -17,7 +18,7 @@ from app.orders.rules.rows import ExecutionRow, Move
 from app.orders.rules.states import checked_move
 from app.orders.rules.telling import kind_of, told
 from app.orders.rules.values import WORKING, Order, Status, changed
-from app.orders.service.memory import Memory, OpenOrders, Place
+from app.orders.service.memory import OpenOrders, Place
 
 OrderKey = tuple[int, str]  # tenant id, order id
 Corner = tuple[str, str]  # symbol, product
@@ -26,11 +27,11 @@ Corner = tuple[str, str]  # symbol, product
 class Blotter:
     """The open orders of the locked portfolios, others as they are asked for, and what became of all."""
 
-    def __init__(self, books: Books, memory: Memory) -> None:
+    def __init__(self, books: Books, cache: VersionedCache[Place, OpenOrders]) -> None:
         self._books = books
         self._connection = books.connection
-        self._memory = memory
-        self._open: dict[Place, OpenOrders] = {}  # the memory's own, until the batch changes one
+        self._cache = cache
+        self._open: dict[Place, OpenOrders] = {}  # the cache's own, until the batch changes one
         self._owned: set[Place] = set()
         self._orders: dict[OrderKey, Order] = {}
         self._new: dict[OrderKey, None] = {}
@@ -38,20 +39,21 @@ class Blotter:
         self._moves: list[Move] = []
         self._executions: list[ExecutionRow] = []
         self._events: list[EventRow] = []
+        self.changes = 0  # so many that were made
         self.dirty: dict[Place, set[Corner]] = {}  # what changed since the exposures were last looked at
 
     def load(self, stamps: dict[Place, str]) -> None:
-        """Load the open orders of the locked portfolios, by their stamps from memory where that holds."""
+        """Load the open orders of the locked portfolios, from the cache where it has their stamps."""
         missing = []
         for place, stamp in stamps.items():
-            known = self._memory.recall(place, stamp)
+            known = self._cache.get(place, stamp)
             self._open[place] = known or OpenOrders(stamp)
             if known is None and stamp:
                 missing.append(place)
         for order in queries.open_orders(self._connection, missing):
             self._open[order.tenant_id, order.portfolio_id].put(order)
         for place in missing:
-            self._memory.keep(place, self._open[place])
+            self._cache.put(place, stamps[place], self._open[place])
 
     @property
     def places(self) -> set[Place]:
@@ -156,10 +158,12 @@ class Blotter:
 
     def execute(self, row: ExecutionRow) -> None:
         """Add an execution."""
+        self.changes += 1
         self._executions.append(row)
 
     def tell(self, tenant_id: int, kind: str, facts: dict[str, Any], at: str) -> None:
         """Add an event to the outbox."""
+        self.changes += 1
         self._events.append((tenant_id, kind, orjson.dumps(facts).decode(), at))
 
     @property
@@ -186,7 +190,7 @@ class Blotter:
         return self._events
 
     def stamp(self) -> dict[Place, str]:
-        """Remember the open orders under a new stamp; return the stamps of the portfolios whose orders
+        """Cache the open orders under a new stamp; return the stamps of the portfolios whose orders
         changed.
         """
         stamp = secrets.token_hex(8)
@@ -194,7 +198,7 @@ class Blotter:
         for place in touched:
             known = self._open[place]
             known.stamp = stamp
-            self._memory.keep(place, known)
+            self._cache.put(place, stamp, known)
         return dict.fromkeys(touched, stamp)
 
     def writes(self) -> list[Write]:
@@ -236,6 +240,7 @@ class Blotter:
         return moved
 
     def _store(self, order: Order, before: Order) -> None:
+        self.changes += 1
         key, place = (order.tenant_id, order.id), (order.tenant_id, order.portfolio_id)
         is_at_market = order.status in WORKING or before.status in WORKING
         if is_at_market or order.filled_quantity != before.filled_quantity:
@@ -245,7 +250,7 @@ class Blotter:
         self._own(place).put(order)
 
     def _own(self, place: Place) -> OpenOrders:
-        """Return a portfolio's open orders to be changed: what the memory has stays as it is committed."""
+        """Return a portfolio's open orders to be changed: what the cache has stays as it is committed."""
         if place not in self._owned:
             self._owned.add(place)
             self._open[place] = self._open[place].copied()

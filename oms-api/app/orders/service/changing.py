@@ -92,6 +92,13 @@ def expire(scene: Scene, places: list[Place], at: str) -> None:
             _as_of_now(scene, scene.blotter.now(known), at)
 
 
+def expire_one(scene: Scene, origin: Origin, order_id: str) -> None:
+    """End an order of the caller's whose time is over, whatever is asked for it."""
+    order = scene.blotter.find(origin.tenant_id, order_id)
+    if order is not None and scene.sees(origin, (order.tenant_id, order.portfolio_id)):
+        _as_of_now(scene, order, iso(origin.at))
+
+
 def _as_of_now(scene: Scene, order: Order, at: str) -> Order:
     """Return the order, ended if its time is over by `at`."""
     if order.status in FINAL or order.ends_at is None or order.ends_at > at:

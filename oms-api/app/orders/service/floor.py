@@ -15,7 +15,7 @@ from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import Recorded, RecordTrade, ReverseTrade
 from app.ledger.service.recording import Recording, outcome_of
 from app.market_data.queries import stored_quotes
-from app.orders.service.changing import cancel_all, cancel_one, expire, replace
+from app.orders.service.changing import cancel_all, cancel_one, expire, expire_one, replace
 from app.orders.service.closing import close
 from app.orders.service.commands import (
     BrokerReport,
@@ -55,6 +55,7 @@ class Floor:
         self._recording = recording
         self._tools = tools
         self._last: list[Outcome | OmsError] = []
+        self._messages: dict[int, int] = {}  # counted by attempts, by the identity of the command
         self._stands: Proof = lambda _: True
         self._is_ledger_only = True
 
@@ -83,9 +84,15 @@ class Floor:
         stands = self._stands(connection)
         return [one if stands or isinstance(one, OmsError) else None for one in self._last]
 
+    def release(self, works: Sequence[Command]) -> None:
+        """Drop how many messages the commands were counted as; see `group_commit.Handler`."""
+        for work in works:
+            self._messages.pop(id(work), None)
+
     def _mixed(self, connection: Connection, works: Sequence[Command]) -> list[Outcome | OmsError]:
+        identities = [id(work) for work in works]  # under which their messages are counted
         scene, plan, works = self._scene(connection, works)
-        outcomes = [_outcome(scene, plan, work) for work in works]
+        outcomes = [_outcome(scene, plan, *one) for one in zip(works, identities, strict=True)]
         arrived = [
             (work.tenant_id, work.quote) for work in works if isinstance(work, QuoteArrived) and work.is_new
         ]
@@ -106,7 +113,7 @@ class Floor:
         batch = self._recording.batch(connection, ledger, plan.names, plan.places, tenants)
         batch.load()
         works = name_instruments(connection, works)  # under the locks: see `is_symbol_in_use`
-        scene = Scene(batch, self._tools, max(map(_moment, works)))
+        scene = Scene(batch, self._tools, max(map(_moment, works)), self._messages)
         plan.places |= batch.places_named()
         scene.load(plan.places, symbols_of(works))
         batch.held_back = partial(_held_back, scene)
@@ -122,9 +129,21 @@ def _held_back(scene: Scene, portfolio: PortfolioState, work: RecordTrade, held:
     return scene.batch.guard.held_back(scene.connection, portfolio, work, held)
 
 
-def _outcome(scene: Scene, plan: Plan, work: Command) -> Outcome | OmsError:
-    """Return what becomes of one command; a refusal is a value here, so that it harms no other."""
-    scene.request_id = None if isinstance(work, Unasked) else work.origin.request_id
+def _outcome(scene: Scene, plan: Plan, work: Command, identity: int) -> Outcome | OmsError:
+    """Return what becomes of one command; an order whose time is over ends first, whatever is asked."""
+    scene.begin(identity, None if isinstance(work, Unasked) else work.origin.request_id)
+    if isinstance(work, (CancelOrder, ReplaceOrder)) and _is_planned(plan, work):
+        expire_one(scene, work.origin, work.order_id)
+    return _attempt(scene, plan, work)
+
+
+def _attempt(scene: Scene, plan: Plan, work: Command) -> Outcome | OmsError:
+    """Return what becomes of one command; a refusal is a value here, so that it harms no other.
+
+    What is refused leaves the batch as it was. Raises the refusal where it does not: the transaction is
+    rolled back then, and the writer tries the others without it.
+    """
+    changes = scene.changes
     if isinstance(work, (RecordTrade, ReverseTrade)):
         recorded = outcome_of(scene.batch, work)
         if isinstance(recorded, Recorded):
@@ -134,7 +153,13 @@ def _outcome(scene: Scene, plan: Plan, work: Command) -> Outcome | OmsError:
     try:
         return _done(scene, plan, work)
     except OmsError as refusal:
+        if scene.changes != changes:
+            raise
         return refusal
+
+
+def _is_planned(plan: Plan, work: CancelOrder | ReplaceOrder) -> bool:
+    return (work.origin.tenant_id, work.order_id) in plan.by_order
 
 
 def _done(scene: Scene, plan: Plan, work: OrderCommand) -> Outcome:  # noqa: C901, PLR0911  # a table of commands

@@ -96,7 +96,7 @@ def count_message(scene: Scene, origin: Origin, order: Order) -> None:
     """Count an order, a change or a cancel of the caller. Raises TooManyMessages beyond the limit."""
     limits = limits_of(scene, order)
     sender = (origin.tenant_id, origin.source, origin.actor)
-    scene.tools.rate.take(sender, limits.messages_per_minute)
+    scene.count_message(sender, limits.messages_per_minute)
 
 
 def note_execution(scene: Scene, order: Order, at: str) -> None:

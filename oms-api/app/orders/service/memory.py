@@ -1,10 +1,11 @@
-"""The open orders of portfolios, and what this process remembers of them between batches."""
+"""The open orders of portfolios, and the cache of them between batches."""
 
 from dataclasses import dataclass, field
 
+from app.database.versioned_cache import VersionedCache
 from app.orders.rules.values import FINAL, Order
 
-MOST_REMEMBERED = 200_000  # orders
+MAX_CACHED_ORDERS = 200_000
 NEVER = "9999"  # later than any instant, as text
 
 Place = tuple[int, int]  # tenant id, portfolio id
@@ -46,27 +47,6 @@ class OpenOrders:
         return overdue
 
 
-class Memory:
-    """Open orders as this process saw them last.
-
-    A portfolio's row tells by its stamp whether they still hold: the stamp changes with every transaction
-    that changes an order, in whatever process, and one that was not committed left its stamp nowhere.
-    """
-
-    def __init__(self) -> None:
-        self._places: dict[Place, OpenOrders] = {}
-        self._count = 0
-
-    def recall(self, place: Place, stamp: str) -> OpenOrders | None:
-        """Return what is remembered of the portfolio if it still holds."""
-        known = self._places.get(place)
-        return known if known is not None and known.stamp == stamp else None
-
-    def keep(self, place: Place, known: OpenOrders) -> None:
-        """Remember."""
-        before = self._places.get(place)
-        self._count += len(known.orders) - (len(before.orders) if before else 0)
-        if self._count > MOST_REMEMBERED:
-            self._places.clear()
-            self._count = len(known.orders)
-        self._places[place] = known
+def open_order_cache() -> VersionedCache[Place, OpenOrders]:
+    """Return a cache of the open orders of portfolios; its versions are the stamps of their rows."""
+    return VersionedCache(MAX_CACHED_ORDERS, lambda known: len(known.orders) or 1)

@@ -11,6 +11,7 @@ _SAME = (
     *("tenant_id", "portfolio_id", "actor", "symbol", "product", "side", "type", "quantity"),
     *("limit_price", "stop_price", "trail_amount", "trail_percent"),
 )
+_MAX_AHEAD = timedelta(seconds=5)  # what is further ahead was placed while the clock was wrong
 _PASSED_OVER = frozenset({Status.DENIED, Status.REJECTED})
 
 
@@ -23,7 +24,7 @@ def same_order_seconds(scene: Scene, order: Order, within: Decimal) -> Decimal |
     at = datetime.fromisoformat(order.created_at)
     since = at - timedelta(seconds=float(within))
     recent = [*queries.recent_orders(scene.connection, order, since), *scene.blotter.made]
-    ages = [_age(one, at) for one in recent if _is_same(one, order)]
+    ages = [_age(one, at) for one in recent if _is_same(one, order) and not _is_ahead(one, at)]
     return min(ages, default=None)
 
 
@@ -31,6 +32,10 @@ def _is_same(one: Order, order: Order) -> bool:
     if one.id == order.id or one.status in _PASSED_OVER or one.replaces:
         return False
     return all(getattr(one, name) == getattr(order, name) for name in _SAME)
+
+
+def _is_ahead(one: Order, at: datetime) -> bool:
+    return datetime.fromisoformat(one.created_at) > at + _MAX_AHEAD
 
 
 def _age(one: Order, at: datetime) -> Decimal:

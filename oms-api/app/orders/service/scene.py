@@ -1,6 +1,6 @@
 """What a batch of order commands works on: books, orders, prices and limits, as they are under the locks."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from app.audit.service import AuditEntry, record
 from app.brokers.rules.settings import KIND, PaperSettings
 from app.database.bulk import Write
+from app.database.versioned_cache import VersionedCache
 from app.ids import TradeIds
 from app.instruments.queries import instruments_for
 from app.instruments.rules import Instrument
@@ -24,8 +25,7 @@ from app.orders.errors import NoSuchOrder
 from app.orders.queries import book as queries
 from app.orders.rules.values import Order
 from app.orders.service.blotter import Blotter
-from app.orders.service.memory import Memory
-from app.orders.service.remembered import Remembered
+from app.orders.service.memory import OpenOrders, open_order_cache
 from app.risk.queries.switches import switches_of
 from app.risk.rules.latches import Holder, Latch
 from app.risk.rules.switches import ALL_ACTIVE, Switches, SwitchScope, strictest
@@ -36,6 +36,8 @@ from app.risk.service.messages import MessageRate
 Key = tuple[int, str]  # tenant id, symbol
 Place = tuple[int, int]  # tenant id, portfolio id
 Corner = tuple[str, str]  # symbol, product
+
+MAX_BOOKS = 5_000  # cached portfolios
 
 
 @dataclass(slots=True)
@@ -62,21 +64,23 @@ class Tools:
     rate: MessageRate = field(default_factory=MessageRate)
     order_ids: TradeIds = field(default_factory=lambda: TradeIds("O"))
     latch_ids: TradeIds = field(default_factory=lambda: TradeIds("L"))
-    memory: Memory = field(default_factory=Memory)
-    positions: Remembered[Held] = field(default_factory=Remembered)
-    exposures: Remembered[Exposure] = field(default_factory=Remembered)
+    open_orders: VersionedCache[Place, OpenOrders] = field(default_factory=open_order_cache)
+    positions: VersionedCache[Place, Held] = field(default_factory=lambda: VersionedCache(MAX_BOOKS))
+    exposures: VersionedCache[Place, Exposure] = field(default_factory=lambda: VersionedCache(MAX_BOOKS))
 
 
 class Scene:
     """One batch."""
 
-    def __init__(self, batch: Batch, tools: Tools, now: datetime) -> None:
+    def __init__(
+        self, batch: Batch, tools: Tools, now: datetime, messages: dict[int, int] | None = None
+    ) -> None:
         self.batch = batch
         self.now = now  # the newest instant at which something of the batch was asked for
         self.tools = tools
         self.books: Books = batch.books
         self.connection: Connection = batch.books.connection
-        self.blotter = Blotter(self.books, tools.memory)
+        self.blotter = Blotter(self.books, tools.open_orders)
         self.arrivals: list[Order] = []  # released orders that have yet to meet the market
         self.writes: list[Write] = []  # what else this batch writes
         self.entries: list[AuditEntry] = []  # what the audit trail is told, last of all
@@ -87,9 +91,9 @@ class Scene:
         self.exposures: dict[Place, Exposure] = {}  # see `exposing`
         self.elsewhere: dict[int, Any] = {}  # by tenant: see `aggregates`
         self.firm_currencies: dict[int, str] = {}  # by tenant
-        self.used: dict[
-            tuple[int, str, str], list[tuple[Any, ...]]
-        ] = {}  # what earlier batches took of quotes
+        self.used: dict[tuple[int, str, str], list[tuple[Any, ...]]] = {}  # of quotes, by earlier batches
+        self._counted_messages = {} if messages is None else messages  # by command, of all its attempts
+        self._command, self._messages = 0, 0  # the command that is done, its messages in this attempt
         self._quotes: dict[Key, Quote | None] = {}
         self._instruments: dict[Key, Instrument] = {}
         self._switches: dict[int, Switches] = {}
@@ -99,7 +103,7 @@ class Scene:
         wanted = sorted(set(places))
         stamps = {place: self.books.portfolio(*place).orders_stamp for place in wanted}
         self.blotter.load(stamps)
-        self._load_positions(wanted)
+        self._load_positions(stamps)
         needed = {*symbols}
         for place in wanted:
             held = self.books.positions(place).items()
@@ -108,13 +112,12 @@ class Scene:
         self.look_up(sorted(needed))
         for place in wanted:
             self._recall_exposure(place, stamps[place])
-        tenants = sorted({tenant_id for tenant_id, _ in wanted})
-        self._know(*tenants)
+        self._know(*sorted({tenant_id for tenant_id, _ in wanted}))
 
-    def _load_positions(self, places: Sequence[Place]) -> None:
+    def _load_positions(self, stamps: dict[Place, str]) -> None:
         missing = []
-        for place in places:
-            held = self.tools.positions.take(place, self.books.portfolio(*place).last_hash)
+        for place, stamp in stamps.items():
+            held = self.tools.positions.take(place, self._version_of(place, stamp))
             if held is None:
                 missing.append(place)
             else:
@@ -123,7 +126,7 @@ class Scene:
 
     def _recall_exposure(self, place: Place, stamp: str) -> None:
         """Take up what the portfolio was valued at last; what has another quote by now is valued anew."""
-        exposure = self.tools.exposures.take(place, self._proof_of(place, stamp))
+        exposure = self.tools.exposures.take(place, self._version_of(place, stamp))
         if exposure is None:
             return
         self.exposures[place] = exposure
@@ -134,20 +137,21 @@ class Scene:
         }
         self.blotter.dirty[place] = exposure.stale | requoted
 
-    def _proof_of(self, place: Place, stamp: str) -> str:
-        """Return what no two states of a portfolio share: the last hash of its ledger, its orders' stamp."""
+    def _version_of(self, place: Place, stamp: str) -> str:
+        """Return the version of a portfolio's books: no two states share the last hash of its ledger and the
+        stamp, which whoever changes its orders, or repairs its positions, writes anew.
+        """
         return f"{self.books.portfolio(*place).last_hash} {stamp}"
 
     def remember(self) -> None:
-        """Keep what the next batch can use, once this one is flushed."""
+        """Cache what the next batch can use, once this one is flushed."""
         for place in self.blotter.places:
-            self.tools.positions.keep(
-                place, self.books.portfolio(*place).last_hash, self.books.positions(place)
-            )
-        for place, exposure in self.exposures.items():
-            exposure.stale = self.blotter.dirty.get(place, set())
-            proof = self._proof_of(place, self.blotter.stamp_of(place))
-            self.tools.exposures.keep(place, proof, exposure)
+            version = self._version_of(place, self.blotter.stamp_of(place))
+            self.tools.positions.put(place, version, self.books.positions(place))
+            exposure = self.exposures.get(place)
+            if exposure is not None:
+                exposure.stale = self.blotter.dirty.get(place, set())
+                self.tools.exposures.put(place, version, exposure)
 
     def look_up(self, keys: Sequence[Key]) -> None:
         """Read quotes and instruments that are not known yet."""
@@ -163,6 +167,18 @@ class Scene:
             self._switches.update(switches_of(self.connection, missing))
             self.tools.controls.refresh(self.connection, missing, self.now)
             self.tools.controls.refresh_latches(self.connection, missing)
+
+    def begin(self, command: int, request_id: str | None) -> None:
+        """Begin a command, by its identity, on behalf of a request."""
+        self.request_id = request_id
+        self._command, self._messages = command, 0
+
+    def count_message(self, sender: Hashable, per_minute: Decimal | None) -> None:
+        """Count a message of the command, once however often the command is tried. Raises TooManyMessages."""
+        self._messages += 1
+        if self._messages > self._counted_messages.get(self._command, 0):
+            self.tools.rate.take(sender, per_minute)
+            self._counted_messages[self._command] = self._messages
 
     def quote(self, tenant_id: int, symbol: str) -> Quote | None:
         """Return the symbol's quote, None where there is none."""
@@ -191,6 +207,11 @@ class Scene:
     def place_named(self, tenant_id: int, name: str, portfolio_key: str) -> Place:
         """Return the portfolio of that name. Raises NoSuchPortfolio."""
         return (tenant_id, self.batch.open_portfolio(tenant_id, name, portfolio_key).id)
+
+    @property
+    def changes(self) -> int:
+        """Return a number that differs after whatever was changed in this batch."""
+        return self.books.changes + self.blotter.changes + len(self.entries)
 
     def portfolio(self, order: Order) -> PortfolioState:
         """Return the order's portfolio."""

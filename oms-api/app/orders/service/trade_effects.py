@@ -50,7 +50,7 @@ def _with_open_orders(scene: Scene, reduced: Iterable[Recorded]) -> list[Recorde
     for one in reduced:
         place = (one.row.tenant_id, one.row.portfolio_id)
         stamp = scene.books.portfolio(*place).orders_stamp
-        known = scene.tools.memory.recall(place, stamp)
+        known = scene.tools.open_orders.get(place, stamp)
         if known is not None:
             has_orders = bool(known.by_symbol.get(one.row.symbol))
         else:

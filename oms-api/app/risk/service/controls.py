@@ -27,14 +27,16 @@ from app.risk.rules.values import Limits
 
 MOST_AGE_SECONDS = 0.4  # a change acts within 1 s in every process: this, and a slow statement
 _MOST_TENANTS = 10_000
+_BATCH_SECONDS = 30.0  # no batch takes longer: what was read within them may be asked for again
 _MOST_SUBJECTS = 10_000
 
 
 @dataclass(slots=True)
 class _Known:
-    """What is known of a tenant since an instant of the monotonic clock."""
+    """What is known of a tenant since an instant of the monotonic clock, -inf where it must be read again."""
 
     since: float
+    read_at: float
     rows: Rows
     lists: Lists
     latches: Standing
@@ -60,17 +62,23 @@ class Controls:
         if not stale:
             return
         limits, latches = limits_of_tenants(connection, stale), standing_latches(connection, stale)
-        if len(self._known) + len(stale) > _MOST_TENANTS:
-            # The caller reads all of its tenants next, the fresh ones included.
-            self._known = {one: self._known[one] for one in tenant_ids if one in self._known}
+        self._make_room(len(stale), moment)
         for tenant_id in stale:
             hold = standing(limits[tenant_id], iso(now))
             rows, lists = rows_of(hold), lists_of(hold)
-            before = self._known.get(tenant_id)
+            before = self._known.pop(tenant_id, None)
             is_same = before is not None and (before.rows, before.lists) == (rows, lists)
             resolved = before.resolved if before is not None and is_same else {}
-            known = _Known(moment, rows, lists, latches[tenant_id], places_in(rows), resolved)
-            self._known[tenant_id] = known
+            known = _Known(moment, moment, rows, lists, latches[tenant_id], places_in(rows), resolved)
+            self._known[tenant_id] = known  # at the end: the one that was read first is the first to go
+
+    def _make_room(self, count: int, moment: float) -> None:
+        """Drop tenants that no batch under way can have read, where there are too many."""
+        while self._known and len(self._known) + count > _MOST_TENANTS:
+            tenant_id = next(iter(self._known))
+            if moment - self._known[tenant_id].read_at < _BATCH_SECONDS:
+                return
+            del self._known[tenant_id]
 
     def refresh_latches(self, connection: Connection, tenant_ids: Collection[int]) -> None:
         """Read the latches of those tenants again whose executions are counted; of others they are as old as

@@ -1,0 +1,60 @@
+"""What all portfolios of a tenant hold and have at the market, as of one instant."""
+
+from typing import NamedTuple, cast
+
+from sqlalchemy import ColumnElement, Connection, Table, and_, literal, select, union_all
+
+from app.ledger.models import Portfolio, PositionRow
+from app.ledger.queries.books import PositionKey, position_of
+from app.ledger.rules.accounting import Position
+from app.money import ZERO
+from app.orders.models import IS_OPEN
+from app.orders.queries.book import ORDERS
+from app.orders.rules.rows import COLUMNS, order_of
+from app.orders.rules.values import Order
+
+_PORTFOLIOS = cast("Table", Portfolio.__table__)
+_POSITIONS = cast("Table", PositionRow.__table__)
+_POSITION = (
+    *("portfolio_id", "symbol", "product", "quantity", "cost", "realized_pnl"),
+    *("currency", "local_cost", "opened_at", "closed_at"),
+)
+_IS_POSITION, _IS_ORDER = 0, 1
+
+
+class FirmBooks(NamedTuple):
+    """Base currencies by portfolio id, positions that are not flat, and open orders."""
+
+    base_currencies: dict[int, str]
+    positions: dict[PositionKey, Position]
+    orders: list[Order]
+
+
+def firm_books(connection: Connection, tenant_id: int) -> FirmBooks:
+    """Return the tenant's books by one statement: a fill between two would be in neither.
+
+    Each portfolio is joined once with its positions and once with its open orders.
+    """
+    kinds = union_all(*(select(literal(kind).label("kind")) for kind in (_IS_POSITION, _IS_ORDER)))
+    kind = kinds.subquery("kinds").c.kind
+    columns = [_PORTFOLIOS.c.id, _PORTFOLIOS.c.base_currency, kind]
+    columns += [_POSITIONS.c[name].label(f"held_{name}") for name in _POSITION]
+    columns += [ORDERS.c[name].label(f"order_{name}") for name in COLUMNS]
+    held = and_(kind == _IS_POSITION, *_of_portfolio(_POSITIONS), _POSITIONS.c.quantity != ZERO)
+    working = and_(kind == _IS_ORDER, *_of_portfolio(ORDERS), IS_OPEN)
+    source = _PORTFOLIOS.join(kind.table, literal(value=True))
+    source = source.outerjoin(_POSITIONS, held).outerjoin(ORDERS, working)
+    statement = select(*columns).select_from(source).where(_PORTFOLIOS.c.tenant_id == tenant_id)
+    books = FirmBooks({}, {}, [])
+    for portfolio_id, base, what, *values in connection.execute(statement):
+        books.base_currencies[portfolio_id] = base
+        position, order = values[: len(_POSITION)], values[len(_POSITION) :]
+        if what == _IS_POSITION and position[0] is not None:
+            books.positions[tenant_id, portfolio_id, position[1], position[2]] = position_of(position[3:])
+        elif what == _IS_ORDER and order[0] is not None:
+            books.orders.append(order_of(tuple(order)))
+    return books
+
+
+def _of_portfolio(table: Table) -> tuple[ColumnElement[bool], ...]:
+    return (table.c.tenant_id == _PORTFOLIOS.c.tenant_id, table.c.portfolio_id == _PORTFOLIOS.c.id)

@@ -1,0 +1,95 @@
+"""Whatever a process has cached, it follows what another process, or an operator's command, changes."""
+
+import time
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import text
+
+from app import rebuild
+from app.admin import __main__ as admin
+from app.database import unit_of_work
+from app.risk.service.controls import MOST_AGE_SECONDS
+from tests.factories import BOOTSTRAP_KEY
+from tests.identity.administering import as_session, bearer, good, key, log_in, team, user
+from tests.risk.desks import put_limit, turn
+
+SHARE = {"exchange": "NSE", "asset_class": "equity", "currency": "USD", "tick_size": "0.05", "lot_size": "1"}
+
+
+@pytest.fixture
+def processes(serve, database_url, monkeypatch):
+    """The same desk at two processes, the first of which has cached all that it caches."""
+    monkeypatch.setenv("OMS_API_KEY", BOOTSTRAP_KEY)
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    with serve() as first, serve() as second:
+        here = team(first, "desk")
+        there = replace(here, service=second)
+        here.quote("AAPL", "99", "101", "100")
+        here.order(quantity="10", symbol="AAPL", side="BUY", type="MARKET", limit_price=None)
+        yield here, there
+
+
+def buy(desk, **changes):
+    asked = {"symbol": "AAPL", "side": "BUY", "quantity": "1", "type": "MARKET", "limit_price": None}
+    return desk.place(**asked | changes)
+
+
+def soon(find, wanted):
+    """Wait until something is found as wanted: within a second, on a fast machine."""
+    deadline = time.monotonic() + 30
+    while (found := find()) != wanted:
+        assert time.monotonic() < deadline, f"{found} stays"
+        time.sleep(MOST_AGE_SECONDS / 4)
+
+
+def test_a_process_follows_what_another_one_writes(processes):
+    here, there = processes
+    resting = here.order(
+        symbol="AAPL", side="BUY", quantity="1", type="LIMIT", limit_price="90", portfolio_name="Growth"
+    )
+    assert there.post(f"/orders/{resting['id']}/cancel", {}).status_code == 200
+    assert here.post(f"/orders/{resting['id']}/cancel", {}).status_code == 409  # orders
+    there.quote("AAPL", "109", "111", "110")
+    assert buy(here).json()["average_price"].startswith("111")  # quotes
+    good(there.put("/instruments/AAPL", SHARE | {"tick_size": "0.5"}))
+    off_tick = buy(here, type="LIMIT", limit_price="90.05")
+    assert off_tick.json()["denial"]["code"] == "TICK_SIZE"  # instruments
+    buy(there, quantity="5")
+    assert buy(here).status_code == 201
+    assert here.portfolio()["positions"]["AAPL"]["quantity"] == "17"  # positions
+    good(there.patch("/portfolios/Growth", {"name": "Renamed"}))
+    assert buy(here, portfolio_name="Renamed").status_code == 201
+    assert here.portfolio("Renamed")["positions"]["AAPL"]["quantity"] == "18"  # names
+    turn(there, "HALTED")
+    assert buy(here, portfolio_name="Renamed").json()["denial"]["code"] == "HALTED"  # switches
+    turn(there, "ACTIVE")
+    good(put_limit(there, "MAX_ORDER_QUANTITY", "2"))
+    soon(lambda: buy(here, portfolio_name="Renamed", quantity="3").status_code, 422)  # limits
+
+
+def test_a_process_follows_the_operators_commands(processes):
+    here, _ = processes
+    other = here.with_key(key(here, "bot")["key"])
+    user(here)
+    session = bearer(log_in(here))
+
+    def asks():
+        return as_session(here, "GET", "/auth/me", session).status_code
+
+    assert buy(other).status_code == 201
+    assert asks() == 200
+    with unit_of_work(here.service.engine) as connection:
+        connection.execute(text("UPDATE positions SET quantity = '50.00000000'"))
+    assert rebuild.main() == rebuild.REBUILT
+    assert buy(here).status_code == 201
+    assert here.portfolio()["positions"]["AAPL"]["quantity"] == "12"
+    for command, find, wanted in (
+        (("revoke-key", "bot", "--tenant", "desk"), lambda: buy(other).status_code, 401),
+        (("disable-user", "alice@example.com", "--tenant", "desk"), asks, 401),
+        (("suspend", "desk"), lambda: buy(here).status_code, 403),
+        (("resume", "desk"), lambda: buy(here).status_code, 201),
+        (("enable-user", "alice@example.com", "--tenant", "desk"), lambda: log_in(here).status_code, 200),
+    ):
+        assert admin.main(command) == admin.DONE
+        soon(find, wanted)

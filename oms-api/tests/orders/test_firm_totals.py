@@ -1,0 +1,53 @@
+"""Firm totals are of one instant: a fill in another process is in them once, before or after."""
+
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import event
+
+from app.database import unit_of_work
+from app.orders.rules.values import Status
+from app.orders.service.commands import PlaceOrder
+from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
+from app.risk.service.limiting import set_limit
+from tests.orders.rig import Rig, ticket
+
+MOST, AT = Decimal(1500), "2026-11-20T00:00:00.000000Z"
+
+
+@pytest.fixture
+def limited(rig):
+    """A firm that may be exposed by 1,500 in all, with an order for 1,000 that rests in another portfolio."""
+    rig.place(portfolio="Other", type="LIMIT", limit_price="100")
+    limit = SetLimit(LimitScope.TENANT, "", "", LimitCode.MAX_GROSS_EXPOSURE, MOST, set_at=AT)
+    with unit_of_work(rig.engine) as connection:
+        set_limit(connection, rig.tenant, limit)
+    rig.restart()
+    return rig
+
+
+def test_what_rests_and_what_is_held_elsewhere_counts(limited):
+    assert limited.place(quantity="6").status is Status.DENIED
+    limited.quote("99", "100", "100")
+    assert limited.place(quantity="6").status is Status.DENIED
+    assert limited.place(quantity="5").status is Status.FILLED
+
+
+def test_a_fill_while_the_totals_are_read_is_in_them(limited):
+    """It comes between the statement that reads the positions of all and whatever follows."""
+    if limited.engine.dialect.name == "sqlite":
+        pytest.skip("the writer has the file to itself")
+    other, seen = Rig(limited.engine, now=limited.now), []
+
+    def fill(_connection, _cursor, statement, *_rest):
+        seen.append(statement)
+        is_summing = any("pg_advisory_xact_lock" in one for one in seen)
+        if is_summing and "positions" in statement and other.now == limited.now:
+            other.quote("99", "100", "100")
+
+    command = PlaceOrder(limited.origin(), ticket(quantity="6"), "Growth", "growth")
+    with limited.engine.connect().execution_options(writes=True) as connection, connection.begin():
+        event.listen(connection, "after_cursor_execute", fill)
+        (done,) = limited.floor.handle(connection, [command])
+    assert other.now > limited.now
+    assert done.orders[0].order.status is Status.DENIED

@@ -1,0 +1,238 @@
+"""The writer reads no more rows where tables are large and were never analysed: no plan needs statistics.
+
+PostgreSQL counts what a transaction reads of each table, whatever the plan: by scan, or by index and filter.
+"""
+
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import text
+
+from app.clock import iso
+from app.database import connect_engine, declare_tenants, unit_of_work
+from app.database.engine import drop_plans
+from app.ledger.queries.reading import find_books
+from app.ledger.rules.accounting import Side
+from app.ledger.rules.tickets import value_trade
+from app.ledger.service.commands import RecordTrade, ReverseTrade
+from app.market_data.queries import quotes_of
+from app.orders.queries.book import overdue_tenants, symbols_with_orders
+from app.orders.queries.reading import OrderFilter, list_orders
+from app.orders.queries.waiting import symbols_kept_back
+from app.orders.rules.outcomes import Changes
+from app.orders.rules.values import GroupKind, Protection, Target
+from app.orders.service.commands import (
+    CancelOrder,
+    ClosePosition,
+    ExpireOrders,
+    PlaceGroup,
+    PlaceOrder,
+    PreviewOrder,
+    QuoteArrived,
+    ReplaceOrder,
+)
+from tests.orders.rig import START, Rig, ticket
+
+SIZES = (0, 2_000, 20_000)
+MOST_ROWS = 150  # that one command reads of one table; the small tables of a tenant are read whole
+BULK = 77  # id of a portfolio whose rows are many
+_ID = "(1763654400000 + n)::text || lpad(to_hex(n), 12, '0')"
+_OLD = "'2026-01-01T00:00:00Z'::timestamptz + n * interval '1 second'"
+_CLONED = {
+    "portfolios": {"id": "1000 + n", "name": "'Bulk ' || n", "name_key": "'bulk ' || n"},
+    "positions": {"portfolio_id": f"{BULK}", "symbol": "'BULK' || n"},
+    "trades": {
+        "portfolio_id": f"{BULK}",
+        "trade_id": f"'T' || {_ID}",
+        "sequence": "n",
+        "idempotency_key": "'bulk-' || n",
+        "request_hash": "repeat('0', 64)",
+        "order_id": "NULL",
+        "executed_at": _OLD,
+        "created_at": _OLD,
+    },
+    "orders": {
+        "portfolio_id": f"{BULK}",
+        "id": f"'O' || {_ID}",
+        "client_order_id": "'bulk-' || n",
+        "idempotency_key": "'order:bulk-' || n",
+        "request_hash": "repeat('0', 64)",
+        "created_at": _OLD,
+        "updated_at": _OLD,
+    },
+    "order_events": {"order_id": f"'O' || {_ID}", "sequence": "1", "at": _OLD},
+    "executions": {
+        "portfolio_id": f"{BULK}",
+        "order_id": f"'O' || {_ID}",
+        "execution_id": "'bulk-' || n",
+        "trade_id": f"'T' || {_ID}",
+        "executed_at": _OLD,
+    },
+    "quotes": {"symbol": "'BULK' || n"},
+    "bars": {"start": _OLD},
+    "instruments": {"symbol": "'BULK' || n"},
+    "events": {},
+}
+
+
+@pytest.fixture(scope="module")
+def empty(new_database):
+    """A database whose tables nobody analyses."""
+    engine = connect_engine(new_database("postgresql"))
+    with unit_of_work(engine) as connection:
+        for table in _CLONED:
+            connection.execute(text(f"ALTER TABLE {table} SET (autovacuum_enabled = false)"))
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def writer(empty):
+    """The service's own connection: what it plans for empty tables it may keep."""
+    engine = connect_engine(empty.url.render_as_string(hide_password=False), walled=True)
+    with engine.connect().execution_options(writes=True) as connection:
+        yield connection
+    engine.dispose()
+
+
+def clone(connection, table, first, last):
+    """Add copies of a row of the table, numbered from `first` to `last`."""
+    found = connection.execute(
+        text("SELECT column_name, is_identity FROM information_schema.columns WHERE table_name = :table"),
+        {"table": table},
+    )
+    names = [name for name, is_identity in found if is_identity == "NO" and (table, name) != ("events", "id")]
+    values = ", ".join(_CLONED[table].get(name, name) for name in names)
+    where = "WHERE status = 'FILLED'" if table == "orders" else ""
+    connection.execute(
+        text(
+            f"INSERT INTO {table} ({', '.join(names)}) SELECT {values} "  # noqa: S608  # names of this file
+            f"FROM (SELECT * FROM {table} {where} LIMIT 1) one, generate_series(:first, :last) n"
+        ),
+        {"first": first, "last": last},
+    )
+
+
+def fill(engine, rig, count):
+    """Let each table have `count` rows more than the few that a desk has."""
+    if not count:
+        return
+    with unit_of_work(engine) as connection:
+        (known,) = connection.execute(text("SELECT count(*) FROM trades WHERE portfolio_id = 77")).one()
+        if not known:
+            connection.execute(
+                text(
+                    "INSERT INTO portfolios (id, tenant_id, name, name_key, base_currency, kind,"
+                    " opening_cash, cash, realized_pnl, total_trades, total_buys, last_sequence, last_hash,"
+                    " created_at) "
+                    "SELECT 77, tenant_id, 'Bulk', 'bulk', base_currency, kind, opening_cash, cash,"
+                    " realized_pnl, 0, 0, 0, '', created_at FROM portfolios LIMIT 1"
+                )
+            )
+        for table in _CLONED:
+            clone(connection, table, known + 1, count)
+
+
+def commands(rig, number):
+    """Return by name batches of a command each, of a desk that holds and has orders."""
+
+    def origin(name):
+        return rig.origin(f"{name}-{number}", name)._replace(actor="somebody")
+
+    def trade(name):
+        valued = value_trade(Decimal(1), None, Decimal(100))
+        return RecordTrade(origin(name), "AAPL", "", Side.BUY, valued, "Growth", "growth", None)
+
+    asked = ticket(quantity="1", client_order_id=f"mine-{number}")
+    limit = ticket(quantity="1", type="LIMIT", limit_price="90")
+    (recorded,) = rig.run(trade("first"))
+    resting, other = (rig.place(type="LIMIT", limit_price="80", quantity="1") for _ in range(2))
+    quote = rig.said("AAPL", "99", "101", "100")._replace(at=rig.now)
+    return {
+        "a reported trade": [trade("report")],
+        "many trades": [trade(f"many-{one}") for one in range(10)],
+        "a reversal": [ReverseTrade(origin("reverse"), recorded.row.trade_id, "twice")],
+        "an order": [PlaceOrder(origin("order"), asked, "Growth", "growth")],
+        "an order for a new portfolio": [PlaceOrder(origin("new"), limit, f"New {number}", f"new {number}")],
+        "a bracket": [
+            PlaceOrder(
+                origin("bracket"),
+                ticket(quantity="1", take_profit=Target(Decimal(120)), stop_loss=Protection(Decimal(80))),
+                "Growth",
+                "growth",
+            )
+        ],
+        "a pair": [PlaceGroup(origin("pair"), GroupKind.OCO, (limit, limit), "Growth", "growth")],
+        "a preview": [PreviewOrder(origin("preview"), limit, "Growth", "growth")],
+        "a change": [ReplaceOrder(origin("replace"), resting.id, Changes(limit_price=Decimal(81)))],
+        "a cancel": [CancelOrder(origin("cancel"), other.id, None)],
+        "a close": [ClosePosition(origin("close"), "Growth", "growth", "AAPL", "", Decimal(1), None)],
+        "a quote": [QuoteArrived(rig.tenant, quote, iso(rig.now), is_new=True)],
+        "an expiry": [ExpireOrders(rig.tenant, iso(rig.now))],
+    }
+
+
+def rows_read(connection, rig, works):
+    """Return how many rows a batch reads of each table, and roll it back."""
+    with connection.begin() as transaction:
+        before = counted(connection)
+        outcomes = rig.floor.handle(connection, works)
+        assert not any(isinstance(one, Exception) for one in outcomes), outcomes
+        read = since(connection, before)
+        transaction.rollback()
+    rig.restart()
+    return read
+
+
+def rows_looked_at(connection, look):
+    """Return how many rows a read reads of each table."""
+    with connection.begin():
+        before = counted(declare_tenants(connection, [1]))
+        look(connection)
+        return since(connection, before)
+
+
+def since(connection, before):
+    return {table: rows - before.get(table, 0) for table, rows in counted(connection).items()}
+
+
+def counted(connection):
+    """Return by table what this session has read and the server has not added up yet."""
+    rows = "coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)"
+    found = connection.execute(text(f"SELECT relname, {rows} FROM pg_stat_xact_user_tables"))  # noqa: S608  # ours
+    return dict(tuple(row) for row in found)
+
+
+READS = {
+    "a portfolio": lambda connection: find_books(connection, 1, ["growth"]),
+    "orders of a portfolio": lambda connection: list_orders(
+        connection, 1, OrderFilter(portfolio_key="growth"), 50, None
+    ),
+    "symbols with orders": symbols_with_orders,
+    "tenants with overdue orders": lambda connection: overdue_tenants(connection, iso(START)),
+    "symbols kept back": symbols_kept_back,
+    "quotes": lambda connection: quotes_of(connection, [(1, "AAPL")]),
+}
+
+
+@pytest.mark.parametrize("count", SIZES)
+def test_no_batch_reads_more_of_large_tables_that_were_never_analysed(empty, writer, count):
+    rig = Rig(empty)
+    rig.quote("99", "101", "100")
+    rig.place(quantity="5")
+    fill(empty, rig, count)
+    drop_plans(writer)  # as the writer does every few seconds
+    writer.commit()
+    too_many = {
+        (name, table): rows
+        for name, works in commands(rig, count).items()
+        for table, rows in rows_read(writer, rig, works).items()
+        if rows > MOST_ROWS
+    }
+    too_many |= {
+        (name, table): rows
+        for name, look in READS.items()
+        for table, rows in rows_looked_at(writer, look).items()
+        if rows > MOST_ROWS
+    }
+    assert too_many == {}, "\n".join(f"{where}: {rows}" for where, rows in too_many.items())

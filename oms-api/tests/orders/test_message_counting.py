@@ -1,0 +1,73 @@
+"""A message is counted once, however often the batch that it came in is written again."""
+
+from decimal import Decimal
+
+import pytest
+
+from app.orders.rules.values import GroupKind
+from app.orders.service.commands import PlaceGroup, PlaceOrder
+from app.orders.service.judging import limits_of as rig_limits
+from app.risk.service.messages import MessageRate
+from tests.orders.rig import ticket
+
+
+@pytest.fixture
+def takes(rig, monkeypatch):
+    """What is taken from the message rate."""
+    taken: list[int] = []
+    take = MessageRate.take
+
+    def note(rate, sender, per_minute, messages=1):
+        take(rate, sender, per_minute, messages)
+        taken.append(messages)
+
+    monkeypatch.setattr(MessageRate, "take", note)
+    return taken
+
+
+def order(rig, key):
+    asked = ticket(type="LIMIT", limit_price="90")
+    return PlaceOrder(rig.origin(key, key), asked, "Growth", "growth")
+
+
+def pair(rig):
+    exits = (ticket(type="LIMIT", limit_price="90"), ticket(type="LIMIT", limit_price="89"))
+    return PlaceGroup(rig.origin("pair", "pair"), GroupKind.OCO, exits, "Growth", "growth")
+
+
+def lose(rig, *commands):
+    """Do the commands in a transaction that is rolled back, as where a statement after them fails."""
+    with rig.engine.connect().execution_options(writes=True) as connection, connection.begin() as transaction:
+        rig.floor.handle(connection, commands)
+        transaction.rollback()
+
+
+def test_a_batch_that_is_written_again_takes_no_tokens_again(rig, takes):
+    commands = [order(rig, "one"), pair(rig), order(rig, "two")]
+    lose(rig, *commands)
+    lose(rig, *commands)
+    lose(rig, commands[0])
+    outcomes = [*rig.run(commands[0]), *rig.run(*commands[1:])]
+    assert [len(done.orders) for done in outcomes] == [1, 2, 1]
+    assert sum(takes) == 4
+
+
+def test_a_refused_message_is_counted_once_it_passes(rig, takes, monkeypatch):
+    refusing = [order(rig, "one")]
+    with monkeypatch.context() as limited:
+        limited.setattr(
+            "app.orders.service.judging.limits_of",
+            lambda scene, order: rig_limits(scene, order)._replace(messages_per_minute=Decimal(0)),
+        )
+        (refused,) = rig.run(*refusing)
+        assert refused.kind == "rate-limited"
+    (placed,) = rig.run(*refusing)
+    assert len(placed.orders) == 1
+    assert sum(takes) == 1
+
+
+def test_an_answered_command_is_forgotten(rig, takes):
+    commands = [order(rig, "one"), order(rig, "two")]
+    rig.run(*commands)
+    rig.floor.release(commands)
+    assert rig.floor._messages == {}  # nothing grows with the number of commands

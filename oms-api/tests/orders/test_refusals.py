@@ -1,0 +1,221 @@
+"""What is refused leaves the batch as it was: its whole memory, whatever the refusal and what came before."""
+
+import copy
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from app.clock import iso
+from app.database import unit_of_work
+from app.errors import OmsError
+from app.group_commit.writing import Writing
+from app.ledger.rules.accounting import Side
+from app.ledger.rules.tickets import value_trade
+from app.ledger.service.commands import RecordTrade, ReverseTrade
+from app.orders.errors import NothingToClose
+from app.orders.rules.outcomes import Changes
+from app.orders.rules.values import GroupKind, TimeInForce
+from app.orders.service import floor, placing
+from app.orders.service.commands import (
+    CancelAll,
+    CancelOrder,
+    ClosePosition,
+    PlaceGroup,
+    PlaceOrder,
+    PreviewOrder,
+    ReplaceOrder,
+    strand_of,
+)
+from app.orders.service.exposing import exposure_in
+from tests.orders.rig import ticket
+
+NOT_COMPARED = {  # what the memory is read from, what is only read, and what is derived: see `state_of`
+    "Books": {"connection", "_ids", "_listed"},
+    "Blotter": {"_books", "_connection", "_cache", "_orders", "dirty"},
+    "Scene": {
+        *("batch", "tools", "books", "connection", "blotter", "request_id", "_command", "_messages"),
+        *("_counted_messages", "exposures", "elsewhere", "used", "repeats"),
+        *("_quotes", "_instruments", "_switches"),
+    },
+    "Batch": {"books", "guard", "held_back", "originals", "_rates", "_known_rates", "_known", "_tenants"},
+}
+
+
+def state_of(scene):
+    """Return the whole memory of a batch, to be compared."""
+    state = {}
+    for part in (scene.books, scene.blotter, scene, scene.batch):
+        kind = type(part).__name__
+        for name, value in vars(part).items():
+            if name not in NOT_COMPARED[kind]:
+                state[kind, name] = copy.deepcopy(value)
+    changed = {key: order for key, order in scene.blotter._orders.items() if key in scene.blotter._changed}
+    exposures = {place: exposure_in(scene, place).total for place in sorted(scene.blotter.places)}
+    return {**state, "orders": changed, "exposures": exposures}
+
+
+@dataclass
+class Watched:
+    """The refusals of batches, and how many of each kind left the memory as it was."""
+
+    kinds: list[str]
+
+
+@pytest.fixture
+def watched(monkeypatch):
+    """Compare the memory before and after each command that is refused, and each preview."""
+    seen = Watched([])
+    attempt = floor._attempt
+
+    def compare(scene, plan, work):
+        before = state_of(scene)
+        outcome = attempt(scene, plan, work)
+        if isinstance(outcome, OmsError) or isinstance(work, PreviewOrder):
+            after = state_of(scene)
+            assert after == before, [name for name in before if before[name] != after.get(name)]
+            seen.kinds.append(type(outcome).__name__)
+        return outcome
+
+    monkeypatch.setattr(floor, "_attempt", compare)
+    return seen
+
+
+def booked_by(rig, name="", key=None):
+    """Return who reports a trade: without a key there is no hash of the request."""
+    origin = rig.origin(key, name)
+    return origin if key else origin._replace(request_hash=None)
+
+
+def trade(rig, name, quantity="1", price="100", portfolio="Growth", key=None):
+    valued = value_trade(Decimal(quantity), None, Decimal(price))
+    return RecordTrade(
+        booked_by(rig, name, key), "AAPL", "", Side.BUY, valued, portfolio, portfolio.casefold(), None
+    )
+
+
+def order(rig, name="", key=None, portfolio="Growth", **asked):
+    return PlaceOrder(
+        rig.origin(key, name), ticket(**({"quantity": "1"} | asked)), portfolio, portfolio.casefold()
+    )
+
+
+@pytest.fixture
+def make_commands(rig):
+    """Return commands that pass and commands that are refused, for a portfolio that has traded."""
+
+    def make():
+        (first,) = rig.run(trade(rig, "first", "20", key="first"))
+        (second,) = rig.run(trade(rig, "second", key="second"))
+        (reversal,) = rig.run(ReverseTrade(booked_by(rig), second.row.trade_id, "twice"))
+        mine = rig.one(order(rig, "mine", "mine", type="LIMIT", limit_price="90", client_order_id="mine"))
+        done = rig.one(order(rig, "done"))
+        rig.one(order(rig, portfolio="Stopped"))
+        ending = rig.place(
+            type="LIMIT",
+            limit_price="90",
+            time_in_force=TimeInForce.GTD,
+            expires_at=iso(rig.now + timedelta(seconds=1)),
+        )
+        with unit_of_work(rig.engine) as connection:
+            connection.execute(
+                text("UPDATE portfolios SET trading_state = 'HALTED' WHERE name_key = 'stopped'")
+            )
+        rig.tick(seconds=2)
+        past: dict[str, Any] = {
+            "time_in_force": TimeInForce.GTD,
+            "expires_at": iso(rig.now - timedelta(days=1)),
+        }
+        narrow = rig.origin("mine", "mine")._replace(portfolios=frozenset({"other"}))
+        limit = ticket(quantity="1", type="LIMIT", limit_price="90")
+        refused = [
+            trade(rig, "another", key="first"),
+            trade(rig, "full", "999999999", "99999999"),
+            trade(rig, "halted", portfolio="Stopped"),
+            ReverseTrade(booked_by(rig), "T-unknown", "twice"),
+            ReverseTrade(booked_by(rig), second.row.trade_id, "again"),
+            ReverseTrade(booked_by(rig), reversal.row.trade_id, "back"),
+            order(rig, "another", "mine"),
+            order(rig, "another", client_order_id="mine"),
+            order(rig, type="LIMIT", limit_price="90", **past),
+            PlaceOrder(narrow, limit, "Growth", "growth"),
+            PlaceGroup(rig.origin(), GroupKind.OCO, (limit, limit._replace(**past)), "Growth", "growth"),
+            CancelOrder(rig.origin(), "O-unknown", None),
+            CancelOrder(rig.origin(), done.id, None),
+            CancelOrder(rig.origin(), ending.id, None),
+            ReplaceOrder(rig.origin(), "O-unknown", Changes(quantity=Decimal(2))),
+            ReplaceOrder(rig.origin(), done.id, Changes(quantity=Decimal(2))),
+            ReplaceOrder(rig.origin(), mine.id, Changes(client_order_id="mine")),
+            ReplaceOrder(rig.origin(), mine.id, Changes(limit_price=Decimal(-1))),
+            CancelAll(rig.origin(), "nowhere", "Nowhere", None, None, None, None),
+            ClosePosition(rig.origin(), "Growth", "growth", "MSFT", "", None, None),
+            ClosePosition(rig.origin(), "Growth", "growth", "AAPL", "", Decimal(999), None),
+            PreviewOrder(rig.origin(), limit, "Growth", "growth"),
+            PreviewOrder(rig.origin(), limit, "Nowhere", "nowhere"),
+            PreviewOrder(rig.origin(), limit._replace(**past), "Growth", "growth"),
+        ]
+        passing = [
+            trade(rig, "passing"),
+            trade(rig, "new", portfolio="New"),
+            ReverseTrade(booked_by(rig), first.row.trade_id, "wrong"),
+            order(rig),
+            order(rig, type="LIMIT", limit_price="90"),
+            order(rig, quantity="999999", type="LIMIT", limit_price="101"),  # denied
+            PlaceGroup(rig.origin(), GroupKind.OCO, (limit, limit), "Growth", "growth"),
+            ReplaceOrder(rig.origin(), mine.id, Changes(limit_price=Decimal(91))),
+            ClosePosition(rig.origin(), "Growth", "growth", "AAPL", "", Decimal(1), None),
+        ]
+        return passing, refused
+
+    return make
+
+
+def test_what_is_refused_leaves_the_memory_of_its_batch_as_it_was(rig, make_commands, watched):
+    passing, refused = make_commands()
+    for seed in range(6):
+        dice = Random(seed)
+        batch = [*dice.sample(passing, len(passing)), *refused]
+        dice.shuffle(batch)
+        with rig.engine.connect().execution_options(writes=True) as connection, connection.begin() as lost:
+            rig.floor.handle(connection, batch)
+            lost.rollback()
+        rig.restart()
+    kinds = set(watched.kinds)
+    expected = {
+        *("KeyReused", "BookIsFull", "TradingHalted", "NoSuchTrade", "AlreadyReversed", "OrderKeyReused"),
+        *("ReversalOfReversal", "ClientOrderIdReused", "Invalid", "NotYourPortfolio", "NoSuchOrder"),
+        *("OrderIsFinal", "NoSuchPortfolio", "NothingToClose", "MoreThanHeld", "Previewed"),
+    }
+    assert kinds >= expected
+
+
+def test_an_order_that_is_over_ends_whatever_is_asked_for_it(rig, make_commands):
+    _, refused = make_commands()
+    (cancel,) = (one for one in refused if isinstance(one, CancelOrder) and one is refused[13])
+    (outcome,) = rig.run(cancel)
+    assert isinstance(outcome, OmsError)
+    assert rig.rows("SELECT count(*) FROM orders WHERE status = 'EXPIRED'") == [(1,)]
+
+
+def test_a_refusal_after_a_change_is_undone_with_its_transaction_and_harms_no_other(rig, monkeypatch):
+    """No rule refuses so late; a defect that did would be found out, and leave nothing."""
+    send = placing.send
+
+    def refuse(scene, placed):
+        send(scene, placed)
+        if placed.quantity == 7:
+            raise NothingToClose("AAPL")
+
+    monkeypatch.setattr(placing, "send", refuse)
+    writing = Writing(rig.engine, rig.floor, strand_of)
+    works = [order(rig), order(rig, quantity="7"), order(rig, quantity="2"), trade(rig, "passing")]
+    outcomes = writing.write(works)
+    writing.drop_connection()
+    assert [type(one).__name__ for one in outcomes] == ["Done", "NothingToClose", "Done", "Recorded"]
+    quantities = sorted(Decimal(str(row[0])) for row in rig.rows("SELECT quantity FROM orders"))
+    assert quantities == [1, 2]
+    assert rig.rows("SELECT count(*) FROM trades") == [(3,)]

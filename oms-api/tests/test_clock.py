@@ -1,0 +1,79 @@
+"""The clock of a process: jumps forward are held back until they last."""
+
+from datetime import timedelta
+
+import pytest
+
+from app.clock import JUMP_HOLD_SECONDS, MAX_JUMP, SteadyClock, elapsed_seconds, utc_now
+from tests.factories import NOON
+
+
+class Clocks:
+    """A wall clock that is `off` by some time, and one that counts seconds."""
+
+    def __init__(self):
+        self.seconds, self.off = 0.0, timedelta(0)
+
+    def wall_time(self):
+        return NOON + timedelta(seconds=self.seconds) + self.off
+
+    def elapsed(self):
+        return self.seconds
+
+
+@pytest.fixture
+def clocks():
+    return Clocks()
+
+
+@pytest.fixture
+def clock(clocks):
+    return SteadyClock(clocks.wall_time, clocks.elapsed)
+
+
+def test_a_jump_forward_and_back_is_not_followed(clocks, clock, caplog):
+    clocks.seconds, clocks.off = 10, timedelta(days=1)
+    assert clock() == NOON + timedelta(seconds=10)
+    clocks.seconds = 10 + JUMP_HOLD_SECONDS - 1
+    assert clock() == NOON + timedelta(seconds=clocks.seconds)
+    clocks.off = timedelta(0)
+    assert clock() == clocks.wall_time()
+    assert ["jumped forward by 86400.0 s" in record.message for record in caplog.records] == [True]
+
+
+def test_a_jump_forward_that_lasts_is_followed(clocks, clock, caplog):
+    clocks.off = timedelta(days=1)
+    assert clock() == NOON
+    clocks.seconds = JUMP_HOLD_SECONDS
+    assert clock() == clocks.wall_time()
+    clocks.seconds += 1
+    assert clock() == clocks.wall_time()
+    assert len(caplog.records) == 2
+
+
+def test_a_second_jump_is_held_as_the_first_one_was(clocks, clock):
+    clocks.off = timedelta(days=1)
+    assert clock() == NOON
+    clocks.off = timedelta(0)
+    assert clock() == NOON
+    clocks.seconds, clocks.off = JUMP_HOLD_SECONDS + 1, timedelta(days=1)
+    assert clock() == NOON + timedelta(seconds=clocks.seconds)
+
+
+def test_a_jump_back_is_followed_at_once(clocks, clock, caplog):
+    clocks.off = -timedelta(days=1)
+    assert clock() == clocks.wall_time()
+    assert "jumped back by 86400.0 s" in caplog.text
+
+
+def test_small_corrections_are_followed(clocks, clock, caplog):
+    for off in (MAX_JUMP, timedelta(0), -MAX_JUMP):
+        clocks.off = off
+        assert clock() == clocks.wall_time()
+    assert not caplog.records
+
+
+def test_by_default_it_is_the_wall_clock():
+    before = utc_now()
+    assert before <= SteadyClock()() <= utc_now()
+    assert elapsed_seconds() <= elapsed_seconds()
