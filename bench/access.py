@@ -91,13 +91,13 @@ def compare(revision: str, rounds: int, seconds: float) -> list[Line]:
         )
         subprocess.run(["tar", "-x", "-C", earlier], input=packed.stdout, check=True)
         codes = {"now": OMS_API, "then": earlier / "oms-api"}
-        ratios = [_turn(server, codes, folder, seconds, turn) for turn in range(rounds)]
+        ratios = [_run_round(server, codes, folder, seconds, turn) for turn in range(rounds)]
     kept = median(ratios)
     what = f"POST /trade on PostgreSQL, of its rate at {revision}"
     return [Line(what, f"{kept:.2f}", at_least(kept, KEPT_MUST, KEPT_REACH))]
 
 
-def _turn(server: Server, codes: dict[str, Path], folder: Path, seconds: float, turn: int) -> float:
+def _run_round(server: Server, codes: dict[str, Path], folder: Path, seconds: float, turn: int) -> float:
     order = list(codes) if turn % 2 else list(reversed(codes))
     loads = {name: _drive(server, codes[name], folder, seconds) for name in order}
     ratio = loads["now"].rate / loads["then"].rate

@@ -5,7 +5,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 import browser as browsers
-from desk import running_desk, sqlite_in
+from deployment import run_deployment, sqlite_in
 from slack_page import SlackPage
 from support.postgres import Databases, PostgresServer
 
@@ -36,28 +36,28 @@ def postgres_url():
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
-def desk(request, tmp_path_factory):
+def deployment(request, tmp_path_factory):
     """The product, running: OMS, bot and simulator, once on each kind of database."""
     if request.param == "postgresql":
         url = request.getfixturevalue("postgres_url")
     else:
         url = sqlite_in(tmp_path_factory.mktemp("desk"))
-    with running_desk(url) as desk:
-        yield desk
+    with run_deployment(url) as deployment:
+        yield deployment
 
 
 @pytest.fixture
-def slack(chromium, desk):
+def slack(chromium, deployment):
     """The simulator's page with nothing on it yet; an error in its script fails the test."""
-    httpx.post(f"{desk.url('simulator')}/control/reset", json={}, trust_env=False).raise_for_status()
+    httpx.post(f"{deployment.url('simulator')}/control/reset", json={}, trust_env=False).raise_for_status()
     context = chromium.new_context(viewport={"width": 1280, "height": 800})
     page = context.new_page()
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.set_default_timeout(10_000)
-    page.goto(desk.url("simulator"))
-    before = len(desk.log)
+    page.goto(deployment.url("simulator"))
+    before = len(deployment.log)
     yield SlackPage(page)
     context.close()
-    print("\n".join(desk.log[before:]))  # shown when the test fails
+    print("\n".join(deployment.log[before:]))  # shown when the test fails
     assert errors == []

@@ -119,15 +119,15 @@ def curls_of(document):
 
 @pytest.mark.e2e
 @pytest.mark.parametrize("document", [each for each in documents() if curls_of(each)], ids=name_of)
-def test_its_curl_examples_work(document, desk, tmp_path):
+def test_its_curl_examples_work(document, deployment, tmp_path):
     if not shutil.which("curl"):
         pytest.skip("curl is not installed here: its examples cannot be run")
     script = "\n".join(curls_of(document))
-    script = OMS_ADDRESS.sub(desk.url("oms-api"), script)
+    script = OMS_ADDRESS.sub(deployment.url("oms-api"), script)
     wrapper = 'curl() { command curl --silent --show-error --fail-with-body --max-time 20 "$@"; }\n'
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", wrapper + script],
-        env={"PATH": os.environ["PATH"], "OMS_API_KEY": desk.key},
+        env={"PATH": os.environ["PATH"], "OMS_API_KEY": deployment.key},
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import run
-from desk import free_ports, plain_environment, sqlite_in, until
+from deployment import free_ports, plain_environment, sqlite_in, until
 from supervisor import Program, stop_all
 from test_deployment import ROOT, SERVICES, image_environment, instruction
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from desk import Desk
+from deployment import Deployment
 
 pytestmark = pytest.mark.e2e
 AGE = re.compile(r"As of \d\d:\d\d:\d\d, \d+ s ago\.")
@@ -15,53 +15,53 @@ BEN = "slack:T0DESK00001:U0BENOKAF02"
 
 
 @pytest.fixture
-def portfolio(desk):
+def portfolio(deployment):
     """A portfolio of this test's own, left without open orders."""
     name = f"Desk {secrets.token_hex(3)}"
-    desk.administer("POST", "/portfolios", name=name)
+    deployment.administer("POST", "/portfolios", name=name)
     yield name
-    desk.administer("POST", "/orders:cancel-all", reason="The test is over")
+    deployment.administer("POST", "/orders:cancel-all", reason="The test is over")
 
 
-def place(desk: Desk, portfolio: str, symbol: str, **more: Any) -> None:
+def place(deployment: Deployment, portfolio: str, symbol: str, **more: Any) -> None:
     ticket = {"portfolio_name": portfolio, "symbol": symbol, "side": "BUY", "quantity": "10"}
-    desk.administer("POST", "/orders", **ticket | more)
+    deployment.administer("POST", "/orders", **ticket | more)
 
 
-def quote(desk: Desk, symbol: str, bid: str, ask: str) -> None:
-    desk.administer("PUT", f"/quotes/{symbol}", bid=bid, ask=ask, last=bid)
+def quote(deployment: Deployment, symbol: str, bid: str, ask: str) -> None:
+    deployment.administer("PUT", f"/quotes/{symbol}", bid=bid, ask=ask, last=bid)
 
 
-def test_the_desk_shows_what_works_and_what_is_held_while_one_looks(slack, desk, portfolio):
-    quote(desk, "DESKA", "1499", "1500")
+def test_the_desk_shows_what_works_and_what_is_held_while_one_looks(slack, deployment, portfolio):
+    quote(deployment, "DESKA", "1499", "1500")
     slack.page.get_by_test_id("desk-button").click()
     orders, positions = (slack.page.get_by_test_id(f"desk-{what}") for what in ("orders", "positions"))
     expect(orders).to_contain_text("None.")
 
     legs = {"take_profit": {"limit_price": "1600"}, "stop_loss": {"stop_price": "1300"}}
-    place(desk, portfolio, "DESKA", type="LIMIT", limit_price="1450.5", time_in_force="GTC", **legs)
+    place(deployment, portfolio, "DESKA", type="LIMIT", limit_price="1450.5", time_in_force="GTC", **legs)
     rows = orders.get_by_role("row").filter(has_text="DESKA")
     expect(rows).to_have_count(3)
     expect(rows.nth(0)).to_contain_text("BUY100LimitGTC · Entry1,450.50Accepted")
     expect(rows.filter(has_text="Take profit")).to_contain_text("Held")
 
-    quote(desk, "DESKA", "1440", "1450")  # through the limit: it fills at the ask
+    quote(deployment, "DESKA", "1440", "1450")  # through the limit: it fills at the ask
     expect(rows).to_have_count(2)
     expect(rows.filter(has_text="Stop loss")).to_contain_text("Accepted")
     held = positions.get_by_role("row").filter(has_text="DESKA")
     expect(held).to_contain_text("101,450.001,445.00-50.00")
 
-    quote(desk, "DESKA", "1601", "1602")  # the target is reached, and its sibling goes
+    quote(deployment, "DESKA", "1601", "1602")  # the target is reached, and its sibling goes
     expect(rows).to_have_count(0)
     expect(held).to_have_count(0)
-    assert desk.get("/portfolios", detail="true", q=portfolio)[0]["realized_pnl"] == "1510.00"
+    assert deployment.get("/portfolios", detail="true", q=portfolio)[0]["realized_pnl"] == "1510.00"
 
 
-def test_the_desk_is_read_by_people_and_closes_on_escape(slack, desk, portfolio):
-    quote(desk, "DESKR", "3.5", "3.5")
+def test_the_desk_is_read_by_people_and_closes_on_escape(slack, deployment, portfolio):
+    quote(deployment, "DESKR", "3.5", "3.5")
     for price in ("3", "3", "4"):
         ticket = {"symbol": "DESKR", "side": "BUY", "quantity": "1", "gmv": price}
-        desk.administer("POST", "/trade", portfolio_name=portfolio, **ticket)
+        deployment.administer("POST", "/trade", portfolio_name=portfolio, **ticket)
     slack.page.set_viewport_size({"width": 390, "height": 844})
     slack.page.get_by_test_id("desk-button").click()
     positions = slack.page.get_by_test_id("desk-positions")
@@ -78,33 +78,33 @@ def test_the_desk_is_read_by_people_and_closes_on_escape(slack, desk, portfolio)
     expect(slack.page.get_by_test_id("desk-button")).to_be_focused()
 
 
-def test_the_desk_says_that_the_oms_is_away_and_comes_back_by_itself(slack, desk, portfolio):
-    place(desk, portfolio, "DESKB", type="LIMIT", limit_price="0.01", time_in_force="GTC")
+def test_the_desk_says_that_the_oms_is_away_and_comes_back_by_itself(slack, deployment, portfolio):
+    place(deployment, portfolio, "DESKB", type="LIMIT", limit_price="0.01", time_in_force="GTC")
     slack.page.get_by_test_id("desk-button").click()
     orders = slack.page.get_by_test_id("desk-orders")
     expect(orders).to_contain_text("DESKB")
-    desk.kill_oms()
+    deployment.kill_oms()
     try:
         expect(slack.page.get_by_test_id("desk")).to_contain_text("The OMS does not answer.")
         expect(orders).to_contain_text("Not known.")
     finally:
-        desk.start_oms()
+        deployment.start_oms()
     expect(orders).to_contain_text("DESKB")
 
 
-def test_whoever_is_narrowed_sees_their_own_desk(slack, desk, portfolio):
-    place(desk, portfolio, "DESKC", type="LIMIT", limit_price="0.01", time_in_force="GTC")
-    desk.administer("POST", "/portfolios", name=f"{portfolio} two")
-    place(desk, f"{portfolio} two", "DESKD", type="LIMIT", limit_price="0.01", time_in_force="GTC")
+def test_whoever_is_narrowed_sees_their_own_desk(slack, deployment, portfolio):
+    place(deployment, portfolio, "DESKC", type="LIMIT", limit_price="0.01", time_in_force="GTC")
+    deployment.administer("POST", "/portfolios", name=f"{portfolio} two")
+    place(deployment, f"{portfolio} two", "DESKD", type="LIMIT", limit_price="0.01", time_in_force="GTC")
     slack.be("Ben Okafor")
     slack.page.get_by_test_id("desk-button").click()
     orders = slack.page.get_by_test_id("desk-orders")
     expect(orders).to_contain_text("DESKC")
-    desk.change_person(BEN, portfolios=[f"{portfolio} two"])
+    deployment.change_person(BEN, portfolios=[f"{portfolio} two"])
     try:
         expect(orders).not_to_contain_text("DESKC")
         expect(orders).to_contain_text("DESKD")
         slack.be("Ava Chen")
         expect(orders).to_contain_text("DESKC")
     finally:
-        desk.change_person(BEN, portfolios=None)
+        deployment.change_person(BEN, portfolios=None)

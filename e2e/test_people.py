@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from desk import until
+from deployment import until
 
 pytestmark = pytest.mark.e2e
 
@@ -17,51 +17,54 @@ NOBODYS = ("/health", "/health/ready")
 
 
 @pytest.fixture
-def bens_role(desk, slack):
+def bens_role(deployment, slack):
     """Set what Ben is at the desk; he is a trader again afterwards."""
     slack.be("Ben Okafor")
     slack.type("/trade")
     expect(slack.form).to_be_visible()
-    until(lambda: BEN in desk.people(), seconds=10)  # made known on first sight
+    until(lambda: BEN in deployment.people(), seconds=10)  # made known on first sight
     slack.form.get_by_role("button", name="Cancel").click()
     slack.sees_no_form()
-    yield lambda role: become(desk, role)
-    become(desk, "trader")
+    yield lambda role: become(deployment, role)
+    become(deployment, "trader")
 
 
-def become(desk, role):
-    desk.change_person(BEN, role=role)
-    until(lambda: desk.asked_for(BEN, "/auth/me").json()["role"] == role, seconds=5)
+def become(deployment, role):
+    deployment.change_person(BEN, role=role)
+    until(lambda: deployment.asked_for(BEN, "/auth/me").json()["role"] == role, seconds=5)
 
 
-def narrow(desk, portfolios):
-    desk.change_person(BEN, portfolios=portfolios)
+def narrow(deployment, portfolios):
+    deployment.change_person(BEN, portfolios=portfolios)
     narrowed = portfolios is not None
-    until(lambda: (desk.asked_for(BEN, "/auth/me").json()["portfolios"] is not None) == narrowed, seconds=5)
+    until(
+        lambda: (deployment.asked_for(BEN, "/auth/me").json()["portfolios"] is not None) == narrowed,
+        seconds=5,
+    )
 
 
-def trade(slack, desk, line, portfolio):
+def trade(slack, deployment, line, portfolio):
     slack.type(f"/trade {line}")
-    is_new = desk.asked_for(AVA, f"/portfolio/{portfolio}").status_code != 200
+    is_new = deployment.asked_for(AVA, f"/portfolio/{portfolio}").status_code != 200
     slack.choose_portfolio(portfolio)
     (slack.place_and_confirm if is_new else slack.place)()
     slack.sees_no_form()
 
 
-def lines_of(desk, service, since):
-    return [line for line in desk.log[since:] if line.startswith(service)]
+def lines_of(deployment, service, since):
+    return [line for line in deployment.log[since:] if line.startswith(service)]
 
 
 # The ledger
 
 
-def test_two_people_trade_and_each_row_names_who_did_it(slack, desk):
-    trade(slack, desk, "buy 10 QQZZ @ 175", "Two people")
+def test_two_people_trade_and_each_row_names_who_did_it(slack, deployment):
+    trade(slack, deployment, "buy 10 QQZZ @ 175", "Two people")
     expect(slack.message("BUY 10 QQZZ").filter(has_text="Ava Chen")).to_have_count(1)
     slack.be("Ben Okafor")
-    trade(slack, desk, "sell 4 QQZZ @ 176", "Two people")
+    trade(slack, deployment, "sell 4 QQZZ @ 176", "Two people")
     expect(slack.message("SELL 4 QQZZ").filter(has_text="Ben Okafor")).to_have_count(1)
-    rows = {row["side"]: row for row in desk.trades(portfolio="Two people")}
+    rows = {row["side"]: row for row in deployment.trades(portfolio="Two people")}
     assert {side: row["actor"] for side, row in rows.items()} == {"BUY": AVA, "SELL": BEN}
     assert {side: row["user_id"] for side, row in rows.items()} == {
         "BUY": "U0AVACHEN01",
@@ -70,42 +73,44 @@ def test_two_people_trade_and_each_row_names_who_did_it(slack, desk):
     assert {row["source"] for row in rows.values()} == {"bootstrap"}
 
 
-def test_a_row_can_be_followed_to_the_messages_of_both_services(slack, desk):
-    since = len(desk.log)
-    trade(slack, desk, "buy 3 IBM @ 200", "Followed")
-    (row,) = desk.trades(portfolio="Followed")
-    until(lambda: any(row["request_id"] in line for line in lines_of(desk, "oms-api", since)), seconds=10)
+def test_a_row_can_be_followed_to_the_messages_of_both_services(slack, deployment):
+    since = len(deployment.log)
+    trade(slack, deployment, "buy 3 IBM @ 200", "Followed")
+    (row,) = deployment.trades(portfolio="Followed")
+    until(
+        lambda: any(row["request_id"] in line for line in lines_of(deployment, "oms-api", since)), seconds=10
+    )
     for service in ("slack-bot", "oms-api"):
-        lines = [line for line in lines_of(desk, service, since) if row["request_id"] in line]
+        lines = [line for line in lines_of(deployment, service, since) if row["request_id"] in line]
         assert any(AVA in line for line in lines), f"{service} does not say who it was"
 
 
-def test_what_is_written_in_a_form_names_nobody(slack, desk):
+def test_what_is_written_in_a_form_names_nobody(slack, deployment):
     slack.type("/trade buy 2 IBM @ 200")
     slack.choose_portfolio("Written names")
     slack.entry("Note (optional)", BEN)
     slack.place_and_confirm()
     slack.sees_no_form()
-    (row,) = desk.trades(portfolio="Written names")
+    (row,) = deployment.trades(portfolio="Written names")
     assert (row["actor"], row["note"]) == (AVA, BEN)
 
 
 # Every call
 
 
-def test_every_call_of_the_bot_says_for_whom_but_for_health(slack, desk):
-    since = len(desk.log)
-    trade(slack, desk, "buy 1 ORCL @ 100", "Every call")
+def test_every_call_of_the_bot_says_for_whom_but_for_health(slack, deployment):
+    since = len(deployment.log)
+    trade(slack, deployment, "buy 1 ORCL @ 100", "Every call")
     asked = {"/api/v1/auth/me", "/api/v1/portfolios", "/api/v1/trades", "/api/v1/trade"}
 
     def calls():
-        return [line for line in lines_of(desk, "oms-api", since) if FROM_BOT.search(line)]
+        return [line for line in lines_of(deployment, "oms-api", since) if FROM_BOT.search(line)]
 
     until(lambda: all(any(f"{path} " in line for line in calls()) for path in asked), seconds=10)
     for line in calls():
         assert AVA in line, "this call was made for nobody"
     probes = [
-        line for line in lines_of(desk, "oms-api", since) if any(f"{each} " in line for each in NOBODYS)
+        line for line in lines_of(deployment, "oms-api", since) if any(f"{each} " in line for each in NOBODYS)
     ]
     assert not any("slack:" in line for line in probes)
 
@@ -113,7 +118,7 @@ def test_every_call_of_the_bot_says_for_whom_but_for_health(slack, desk):
 # Who may not
 
 
-def test_a_viewer_is_told_when_the_form_opens(slack, desk, bens_role):
+def test_a_viewer_is_told_when_the_form_opens(slack, deployment, bens_role):
     bens_role("viewer")
     slack.type("/trade buy 5 QQZZ @ 175")
     expect(slack.form).to_contain_text("You cannot trade here.")
@@ -121,7 +126,9 @@ def test_a_viewer_is_told_when_the_form_opens(slack, desk, bens_role):
     expect(slack.form.get_by_role("button", name="Place trade")).to_have_count(0)
 
 
-def test_who_becomes_a_viewer_while_the_form_is_open_is_refused_and_keeps_the_entries(slack, desk, bens_role):
+def test_who_becomes_a_viewer_while_the_form_is_open_is_refused_and_keeps_the_entries(
+    slack, deployment, bens_role
+):
     slack.type("/trade buy 5 QQZZ @ 175")
     slack.choose_portfolio("Refused")
     bens_role("viewer")
@@ -129,19 +136,21 @@ def test_who_becomes_a_viewer_while_the_form_is_open_is_refused_and_keeps_the_en
     slack.place_and_confirm()
     expect(refused).to_be_visible()
     expect(slack.form.get_by_role("textbox", name="Quantity")).to_have_value("5")
-    assert desk.trades(portfolio="Refused") == []
+    assert deployment.trades(portfolio="Refused") == []
     bens_role("trader")
     slack.place()
     slack.sees_no_form()
-    assert [row["actor"] for row in desk.trades(portfolio="Refused")] == [BEN]
+    assert [row["actor"] for row in deployment.trades(portfolio="Refused")] == [BEN]
 
 
-def test_who_is_narrowed_to_some_portfolios_is_offered_those_and_trades_in_no_other(slack, desk, bens_role):
+def test_who_is_narrowed_to_some_portfolios_is_offered_those_and_trades_in_no_other(
+    slack, deployment, bens_role
+):
     slack.be("Ava Chen")
-    trade(slack, desk, "buy 1 ORCL @ 100", "Open to Ben")
-    trade(slack, desk, "buy 1 ORCL @ 100", "Open to Ava")
+    trade(slack, deployment, "buy 1 ORCL @ 100", "Open to Ben")
+    trade(slack, deployment, "buy 1 ORCL @ 100", "Open to Ava")
     slack.be("Ben Okafor")
-    narrow(desk, ["Open to Ben"])
+    narrow(deployment, ["Open to Ben"])
     try:
         slack.type("/trade buy 2 ORCL @ 100")
         field = slack.form.get_by_role("combobox", name="Portfolio")
@@ -153,31 +162,31 @@ def test_who_is_narrowed_to_some_portfolios_is_offered_those_and_trades_in_no_ot
         slack.place_and_confirm()
         expect(slack.field_errors).to_have_count(1)
         expect(slack.field_errors).to_contain_text("not one of the portfolios that you may trade")
-        assert len(desk.trades(portfolio="Open to Ava")) == 1
+        assert len(deployment.trades(portfolio="Open to Ava")) == 1
         slack.choose_portfolio("Open to Ben")
         slack.place()
         slack.sees_no_form()
-        assert [row["actor"] for row in desk.trades(portfolio="Open to Ben")] == [BEN, AVA]
+        assert [row["actor"] for row in deployment.trades(portfolio="Open to Ben")] == [BEN, AVA]
     finally:
-        narrow(desk, None)
+        narrow(deployment, None)
 
 
-def test_a_disabled_person_is_no_member(slack, desk, bens_role):
-    desk.change_person(BEN, status="disabled")
-    until(lambda: desk.asked_for(BEN, "/auth/me").status_code == 403, seconds=5)
+def test_a_disabled_person_is_no_member(slack, deployment, bens_role):
+    deployment.change_person(BEN, status="disabled")
+    until(lambda: deployment.asked_for(BEN, "/auth/me").status_code == 403, seconds=5)
     try:
         slack.type("/trade buy 5 QQZZ @ 175")
         expect(slack.form).to_contain_text("You are not a member of this desk")
     finally:
-        desk.change_person(BEN, status="active")
-        until(lambda: desk.asked_for(BEN, "/auth/me").status_code == 200, seconds=5)
+        deployment.change_person(BEN, status="active")
+        until(lambda: deployment.asked_for(BEN, "/auth/me").status_code == 200, seconds=5)
 
 
-def test_a_stranger_of_a_shared_channel_trades_nothing_and_becomes_nobody(slack, desk):
+def test_a_stranger_of_a_shared_channel_trades_nothing_and_becomes_nobody(slack, deployment):
     slack.enter("partners")
     slack.be("Kim Park")
     slack.type("/trade buy 5 QQZZ @ 175 in Strangers")
     expect(slack.private_message("Only members of the workspace")).to_be_visible()
     slack.sees_no_form()
-    assert desk.trades(portfolio="Strangers") == []
-    assert KIM not in desk.people()
+    assert deployment.trades(portfolio="Strangers") == []
+    assert KIM not in deployment.people()

@@ -14,7 +14,7 @@ import pytest
 from dotenv import dotenv_values
 
 import run
-from desk import free_ports, plain_environment, until
+from deployment import free_ports, plain_environment, until
 
 ROOT = Path(__file__).resolve().parent.parent
 LEFT_OUT = shutil.ignore_patterns(".env", "*.db*", "__pycache__", "tests", ".venv", ".*_cache", ".hypothesis")
@@ -63,7 +63,7 @@ class Run:
             self.news.wait_for(lambda: self.over or text in self.printed, timeout=seconds)
         assert text in self.printed, self.printed
 
-    def end(self, number=signal.SIGTERM):
+    def stop(self, number=signal.SIGTERM):
         """Send a signal and return the exit status."""
         self.process.send_signal(number)
         return self.ended()

@@ -7,35 +7,35 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from desk import until
+from deployment import until
 
 pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture
-def oms_afterwards(desk):
+def oms_afterwards(deployment):
     """Tests that end the OMS may fail half-way: whatever comes after them has it again."""
-    yield desk
-    oms = desk.programs["oms-api"]
+    yield deployment
+    oms = deployment.programs["oms-api"]
     oms.signal(signal.SIGCONT)
     if oms.ended() is not None:
-        desk.start_oms()
+        deployment.start_oms()
 
 
-def test_a_trade_is_typed_mistyped_corrected_confirmed_and_found(slack, desk):
+def test_a_trade_is_typed_mistyped_corrected_confirmed_and_found(slack, deployment):
     slack.type("/trade QQNEW")
     slack.fill("AA PL", quantity="0.123456789", gmv="17500.00", side="Buy", portfolio="Opening Book")
     slack.place()
     expect(slack.field_errors).to_have_count(2)
     expect(slack.field_errors.nth(1)).to_contain_text("at most 8 decimal places")
-    assert desk.trades(portfolio="Opening Book") == []
+    assert deployment.trades(portfolio="Opening Book") == []
 
     slack.entry("Symbol", "qqnew")
     slack.entry("Quantity", "100")
     slack.place()
     expect(slack.form).to_contain_text("There is none called Opening Book yet")
     expect(slack.form).to_contain_text("QQNEW is not a listed instrument, and nobody has traded it here")
-    assert desk.trades(portfolio="Opening Book") == []
+    assert deployment.trades(portfolio="Opening Book") == []
     for answer in ("Yes, open Opening Book", "Yes, QQNEW is meant"):
         slack.form.get_by_role("checkbox", name=answer).check()
     slack.place()
@@ -45,7 +45,7 @@ def test_a_trade_is_typed_mistyped_corrected_confirmed_and_found(slack, desk):
     for words in ("Opening Book", "175.00", "17,500.00"):
         expect(confirmation).to_contain_text(words)
 
-    (trade,) = desk.trades(portfolio="Opening Book")
+    (trade,) = deployment.trades(portfolio="Opening Book")
     expect(confirmation).to_contain_text(trade["trade_id"])
     assert (trade["symbol"], trade["side"], trade["price"], trade["gmv"]) == (
         "QQNEW",
@@ -53,26 +53,26 @@ def test_a_trade_is_typed_mistyped_corrected_confirmed_and_found(slack, desk):
         "175.00",
         "17500.00",
     )
-    assert desk.position("Opening Book", "QQNEW") == Decimal(100)
+    assert deployment.position("Opening Book", "QQNEW") == Decimal(100)
 
 
-def test_a_line_fills_the_form_and_a_second_trade_adds_to_the_position(slack, desk):
+def test_a_line_fills_the_form_and_a_second_trade_adds_to_the_position(slack, deployment):
     for side, quantity in (("buy", 10), ("sell", 4)):
         slack.type(f"/trade {side} {quantity} MSFT @ 400 in Growth")
-        if not desk.get("/portfolios", q="Growth"):
+        if not deployment.get("/portfolios", q="Growth"):
             slack.place_and_confirm()
         else:
             slack.place()
         slack.sees_no_form()
         expect(slack.message(f"{side.upper()} {quantity} MSFT")).to_have_count(1)
-    assert desk.position("Growth", "MSFT") == Decimal(6)
+    assert deployment.position("Growth", "MSFT") == Decimal(6)
 
 
-def test_a_slip_in_the_portfolios_name_is_asked_about_before_it_opens_a_book(slack, desk):
+def test_a_slip_in_the_portfolios_name_is_asked_about_before_it_opens_a_book(slack, deployment):
     slack.type("/trade buy 10 MSFT @ 400 in Growht")
     slack.place()
     expect(slack.form).to_contain_text("There is none called Growht yet")
-    assert desk.trades(portfolio="Growht") == []
+    assert deployment.trades(portfolio="Growht") == []
     for question in slack.form.get_by_role("checkbox", name="Yes, ").all():
         question.check()
     slack.place()
@@ -86,13 +86,13 @@ def test_help_is_told_to_the_person_alone(slack):
     expect(slack.message("Trading from Slack")).to_have_count(0)
 
 
-def test_eight_deliveries_of_one_submission_are_one_trade_and_one_confirmation(slack, desk):
+def test_eight_deliveries_of_one_submission_are_one_trade_and_one_confirmation(slack, deployment):
     slack.type("/trade buy 7 NVDA @ 120")
     slack.choose_portfolio("Repeats")
     slack.place_and_confirm()
     slack.sees_no_form()
     expect(slack.message("BUY 7 NVDA")).to_have_count(1)
-    control = f"{desk.url('simulator')}/control"
+    control = f"{deployment.url('simulator')}/control"
     log = httpx.get(f"{control}/log", trust_env=False).raise_for_status().json()
     submission = [each["id"] for each in log["deliveries"] if each["kind"] == "view_submission"][-1]
     body = {"delivery": submission, "times": 7, "at_once": True}
@@ -100,65 +100,65 @@ def test_eight_deliveries_of_one_submission_are_one_trade_and_one_confirmation(s
         httpx.post(f"{control}/repeat", json=body, timeout=30, trust_env=False).raise_for_status().json()
     )
     assert [each["status"] for each in repeated["deliveries"]] == [200] * 7
-    assert len(desk.trades(portfolio="Repeats")) == 1
+    assert len(deployment.trades(portfolio="Repeats")) == 1
     expect(slack.message("BUY 7 NVDA")).to_have_count(1)
 
 
 def test_a_killed_oms_comes_back_with_every_trade_and_takes_more(slack, oms_afterwards):
-    desk = oms_afterwards
+    deployment = oms_afterwards
     slack.type("/trade buy 5 TSLA @ 250")
     slack.choose_portfolio("Survivors")
     slack.place_and_confirm()
     expect(slack.message("BUY 5 TSLA")).to_have_count(1)
-    before = desk.trades(portfolio="Survivors")
-    desk.kill_oms()
-    desk.start_oms()
-    assert desk.trades(portfolio="Survivors") == before
+    before = deployment.trades(portfolio="Survivors")
+    deployment.kill_oms()
+    deployment.start_oms()
+    assert deployment.trades(portfolio="Survivors") == before
     slack.type("/trade sell 2 TSLA @ 260 in Survivors")
     slack.place()
     slack.sees_no_form()
     expect(slack.message("SELL 2 TSLA")).to_have_count(1)
-    assert desk.position("Survivors", "TSLA") == Decimal(3)
+    assert deployment.position("Survivors", "TSLA") == Decimal(3)
 
 
 def test_an_oms_that_is_away_is_told_politely_and_books_nothing_until_it_is_back(slack, oms_afterwards):
-    desk = oms_afterwards
+    deployment = oms_afterwards
     slack.type("/trade buy 3 AMD @ 150")
     slack.choose_portfolio("Patience")
-    desk.stop_oms()
+    deployment.stop_oms()
     slack.place()
     expect(slack.form).to_contain_text("Not placed.")
     expect(slack.form).to_contain_text("please try again")
     expect(slack.message("BUY 3 AMD")).to_have_count(0)
-    desk.start_oms()
-    assert desk.trades(portfolio="Patience") == []
+    deployment.start_oms()
+    assert deployment.trades(portfolio="Patience") == []
     slack.place_and_confirm()
     slack.sees_no_form()
     expect(slack.message("BUY 3 AMD")).to_have_count(1)
-    assert len(desk.trades(portfolio="Patience")) == 1
+    assert len(deployment.trades(portfolio="Patience")) == 1
 
 
 @pytest.mark.parametrize("end", ["goes on", "is killed"])
 def test_a_submission_to_a_frozen_oms_is_answered_in_time_and_trades_at_most_once(slack, oms_afterwards, end):
-    desk = oms_afterwards
+    deployment = oms_afterwards
     portfolio = f"Frozen then {end}"
     known = {"symbol": "META", "quantity": "1", "gmv": "500", "side": "BUY"}
-    desk.administer("POST", "/trade", **known, portfolio_name=portfolio, user_id="e2e")
+    deployment.administer("POST", "/trade", **known, portfolio_name=portfolio, user_id="e2e")
     slack.type("/trade buy 2 META @ 500")
     slack.choose_portfolio(portfolio)
-    oms = desk.programs["oms-api"]
+    oms = deployment.programs["oms-api"]
     oms.signal(signal.SIGSTOP)
     slack.place()
     expect(slack.form).to_contain_text("has not answered yet")
     if end == "is killed":
-        desk.kill_oms()
-        desk.start_oms()
+        deployment.kill_oms()
+        deployment.start_oms()
     else:
         oms.signal(signal.SIGCONT)
     expect(slack.form).to_contain_text("Position after it" if end == "goes on" else "Not placed")
     confirmed = slack.message("BUY 2 META").filter(has_text=portfolio)
-    until(lambda: confirmed.count() == len(desk.trades(portfolio=portfolio)) - 1, seconds=10)
-    assert len(desk.trades(portfolio=portfolio)) == (2 if end == "goes on" else 1)
+    until(lambda: confirmed.count() == len(deployment.trades(portfolio=portfolio)) - 1, seconds=10)
+    assert len(deployment.trades(portfolio=portfolio)) == (2 if end == "goes on" else 1)
 
 
 def test_the_page_is_whole_at_phone_width(slack):

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.e2e
 
 
 @pytest.mark.parametrize("delay", [40, 80, 120, 180, 250])
-def test_nothing_that_is_typed_is_lost_while_the_form_is_redrawn(slack, desk, delay):
+def test_nothing_that_is_typed_is_lost_while_the_form_is_redrawn(slack, deployment, delay):
     portfolio = f"North Portfolio {secrets.token_hex(2)}"
     keyboard = slack.page.keyboard
     slack.type("/trade")
@@ -28,7 +28,7 @@ def test_nothing_that_is_typed_is_lost_while_the_form_is_redrawn(slack, desk, de
     keyboard.press("Enter")
     slack.place_and_confirm()
     slack.sees_no_form()
-    (trade,) = desk.trades(portfolio=portfolio)
+    (trade,) = deployment.trades(portfolio=portfolio)
     assert (trade["symbol"], trade["quantity"], trade["gmv"]) == ("AAPL", "100", "17500.00")
 
 

@@ -52,11 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _require_tables(connection)
         _work(engine, wanted, utc_now())
     except (ConfigurationError, NotMigrated) as error:
-        return _say(str(error), CANNOT)
+        return _print_and_exit(str(error), CANNOT)
     except OmsError as error:
-        return _say(error.detail, REFUSED)
+        return _print_and_exit(error.detail, REFUSED)
     except SQLAlchemyError as error:
-        return _say(f"The database cannot be used: {reason(error)}", CANNOT)
+        return _print_and_exit(f"The database cannot be used: {reason(error)}", CANNOT)
     engine.dispose()
     return DONE
 
@@ -73,9 +73,9 @@ def _work(engine: Engine, wanted: argparse.Namespace, now: datetime) -> None:
             _record(connection, "key.revoked", wanted.revoke, {"name": wanted.revoke}, now)
     if key:
         print(key)
-        _say(f"This key is shown once. It is stored, hashed, as {wanted.store!r}.", DONE)
+        _print_and_exit(f"This key is shown once. It is stored, hashed, as {wanted.store!r}.", DONE)
     else:
-        _say(f"{wanted.revoke!r} is revoked; within a second it opens nothing.", DONE)
+        _print_and_exit(f"{wanted.revoke!r} is revoked; within a second it opens nothing.", DONE)
 
 
 def _mint(connection: Connection, wanted: argparse.Namespace, now: datetime) -> str:
@@ -175,7 +175,7 @@ def _scopes_help() -> str:
     return f"one or more of: {words} (trade includes read, admin everything; default trade)"
 
 
-def _say(sentence: str, status: int) -> int:
+def _print_and_exit(sentence: str, status: int) -> int:
     sys.stderr.write(f"{sentence}\n")
     return status
 

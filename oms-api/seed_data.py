@@ -209,20 +209,22 @@ def main() -> int:
     try:
         settings = load_settings()
         if settings.environment == "production":
-            return _say("This is a production environment: no demo trades go into its books.", REFUSED)
+            return _print_and_exit(
+                "This is a production environment: no demo trades go into its books.", REFUSED
+            )
         engine = connect_engine(settings.database_url, readers=1)
         with engine.connect() as connection:
             migrated = is_current(connection)
         if not migrated:
-            return _say(
+            return _print_and_exit(
                 "The database is not at this version's revision: run `python -m app.migrate`.", CANNOT
             )
         fresh, total = seed(engine, utc_now())
         orders = seed_orders(engine, settings, utc_now())
     except ConfigurationError as error:
-        return _say(str(error), CANNOT)
+        return _print_and_exit(str(error), CANNOT)
     except SQLAlchemyError as error:
-        return _say(f"The database cannot be used: {reason(error)}", CANNOT)
+        return _print_and_exit(f"The database cannot be used: {reason(error)}", CANNOT)
     engine.dispose()
     books = ", ".join(style.name for style in DESK)
     print(f"{fresh} of {total} demo trades are new, in {books}.")
@@ -231,7 +233,7 @@ def main() -> int:
     return DONE
 
 
-def _say(sentence: str, status: int) -> int:
+def _print_and_exit(sentence: str, status: int) -> int:
     sys.stderr.write(f"{sentence}\n")
     return status
 

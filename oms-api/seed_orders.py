@@ -32,10 +32,10 @@ from app.market_data.service import Market
 from app.market_data.sources import SOURCES
 from app.money import fixed, to_cents
 from app.orders.rules.values import GroupKind, OrderType, Protection, Target, Ticket, TimeInForce
+from app.orders.service.batch_context import BatchServices
+from app.orders.service.batch_handler import OrderBatchHandler
 from app.orders.service.commands import CancelOrder, Command, Done, PlaceGroup, PlaceOrder, QuoteArrived
-from app.orders.service.floor import Floor
-from app.orders.service.guarding import Guarding
-from app.orders.service.scene import Tools
+from app.orders.service.trade_guard import OrderTradeGuard
 from app.risk.queries.limits import find_limit
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
 from app.risk.service.controls import Controls
@@ -82,8 +82,8 @@ def seed_orders(engine: Engine, settings: Settings, now: datetime) -> Seeded:
     described, limited = _describe(engine, now), _set_limits(engine, now)
     readers = Readers(engine, 1)
     market = Market(SOURCES[settings.price_source](settings.simulation_seed), readers)
-    tools = Tools(market, Controls(), paper_settings(settings))
-    floor = Floor(Recording(guard=Guarding(tools.controls)), tools)
+    tools = BatchServices(market, Controls(), paper_settings(settings))
+    floor = OrderBatchHandler(Recording(guard=OrderTradeGuard(tools.controls)), tools)
     with unit_of_work(engine) as connection:
         prices = _prices(connection, floor, market, now)
         _open_portfolio(connection, now)
@@ -153,14 +153,14 @@ def _cancel(done: Done, now: datetime) -> CancelOrder:
     return CancelOrder(origin, done.orders[0].order.id, "Found a better price elsewhere")
 
 
-def _done(floor: Floor, connection: Connection, command: Command) -> Done:
+def _done(floor: OrderBatchHandler, connection: Connection, command: Command) -> Done:
     (outcome,) = floor.handle(connection, [command])
     if not isinstance(outcome, Done):
         raise RuntimeError(f"the demo desk was refused: {outcome}")  # noqa: TRY004  # an outcome, no argument
     return outcome
 
 
-def _prices(connection: Connection, floor: Floor, market: Market, now: datetime) -> Prices:
+def _prices(connection: Connection, floor: OrderBatchHandler, market: Market, now: datetime) -> Prices:
     """Return each symbol's mark. Where the price source says nothing, a quote is given first."""
     keys = [(FIRST_TENANT, symbol) for symbol in SYMBOLS]
     found = market.quotes_for(declare_tenants(connection, [FIRST_TENANT]), keys, now)

@@ -48,7 +48,7 @@ class Answer:
 
 
 @dataclass
-class Desk:
+class ApiClient:
     """The deployment under test, and what the checks learn on their way."""
 
     url: str
@@ -100,7 +100,7 @@ def equal(what: str, seen: object, due: object) -> None:
         raise Failed(f"{what} is {seen!r}, must be {due!r}")
 
 
-def health(desk: Desk) -> None:
+def health(desk: ApiClient) -> None:
     """GET /health answers without a key."""
     deadline = time.monotonic() + READY_SECONDS
     while True:
@@ -114,12 +114,12 @@ def health(desk: Desk) -> None:
             return
 
 
-def ready(desk: Desk) -> None:
+def ready(desk: ApiClient) -> None:
     """GET /health/ready: database, migrations and writer are well."""
     equal("status", expect(desk.call("GET", "/health/ready"), 200).json["status"], "ready")
 
 
-def unauthenticated(desk: Desk) -> None:
+def unauthenticated(desk: ApiClient) -> None:
     """Neither no key nor a wrong one gets in."""
     for key in ("", "wrong-" + "x" * 40):
         answer = expect(desk.call("GET", "/api/v1/portfolios", X_API_Key=key), 401)
@@ -127,7 +127,7 @@ def unauthenticated(desk: Desk) -> None:
             raise Failed("401 without WWW-Authenticate")
 
 
-def trade(desk: Desk) -> None:
+def trade(desk: ApiClient) -> None:
     """A trade is recorded, priced, and leaves its position."""
     answer = expect(desk.report("buy"), 201)
     desk.trade = answer.json["trade"]
@@ -135,25 +135,25 @@ def trade(desk: Desk) -> None:
     equal("trade_id", answer.json["trade_id"], desk.trade["trade_id"])
 
 
-def replay(desk: Desk) -> None:
+def replay(desk: ApiClient) -> None:
     """The same key and body give the same answer, and no second trade."""
     answer = expect(desk.report("buy"), 201)
     equal("trade_id", answer.json["trade_id"], desk.trade["trade_id"])
     equal("Idempotent-Replayed", answer.headers.get("idempotent-replayed"), "true")
 
 
-def conflict(desk: Desk) -> None:
+def conflict(desk: ApiClient) -> None:
     """The same key with another body is refused."""
     expect(desk.report("buy", quantity="11"), 409)
 
 
-def bad_input(desk: Desk) -> None:
+def bad_input(desk: ApiClient) -> None:
     """What is not acceptable is refused field by field."""
     answer = expect(desk.report("bad", quantity="-1", side="HOLD"), 422)
     equal("bad fields", sorted({error["field"] for error in answer.json["errors"]}), ["quantity", "side"])
 
 
-def listing(desk: Desk) -> None:
+def listing(desk: ApiClient) -> None:
     """The trade is the newest of its portfolio, and found by its id."""
     query = f"portfolio={quote(desk.portfolio)}&limit=1"
     newest = expect(desk.call("GET", f"/api/v1/trades?{query}"), 200).json
@@ -162,14 +162,14 @@ def listing(desk: Desk) -> None:
     equal("hash", found["hash"], desk.trade["hash"])
 
 
-def portfolio(desk: Desk) -> None:
+def portfolio(desk: ApiClient) -> None:
     """The portfolio holds what was bought, and is among the names."""
     equal("position", desk.book()["positions"][SYMBOL]["quantity"], desk.trade["position"]["quantity"])
     names = expect(desk.call("GET", f"/api/v1/portfolios?q={quote(desk.portfolio)}"), 200).json
     equal("listed", desk.portfolio in names, True)
 
 
-def reversal(desk: Desk) -> None:
+def reversal(desk: ApiClient) -> None:
     """A trade is undone once, and the position is what it was before."""
     path = f"/api/v1/trades/{desk.trade['trade_id']}:reverse"
     undone = expect(desk.call("POST", path, {"reason": "Smoke test"}), 201).json["trade"]
@@ -177,19 +177,19 @@ def reversal(desk: Desk) -> None:
     expect(desk.call("POST", path, {"reason": "Smoke test, again"}), 409)
 
 
-def as_of(desk: Desk) -> None:
+def as_of(desk: ApiClient) -> None:
     """The book of an earlier sequence number stands as it stood."""
     then = desk.book(as_of=desk.trade["sequence"])
     equal("last_sequence", then["last_sequence"], desk.trade["sequence"])
     equal("position", then["positions"][SYMBOL]["quantity"], desk.trade["position"]["quantity"])
 
 
-def flat(desk: Desk) -> None:
+def flat(desk: ApiClient) -> None:
     """Nothing is left open."""
     equal("position", desk.book()["positions"][SYMBOL]["quantity"], "0")
 
 
-def docs(desk: Desk) -> None:
+def docs(desk: ApiClient) -> None:
     """The OpenAPI document and its page are served, or switched off together."""
     page, document = desk.call("GET", "/docs"), desk.call("GET", "/openapi.json")
     equal("statuses", (page.status, document.status), (200, 200) if page.status == 200 else (404, 404))
@@ -197,13 +197,13 @@ def docs(desk: Desk) -> None:
         equal("POST /api/v1/trade documented", "/api/v1/trade" in document.json["paths"], True)
 
 
-CHECKS: tuple[Callable[[Desk], None], ...] = (
+CHECKS: tuple[Callable[[ApiClient], None], ...] = (
     *(health, ready, unauthenticated, trade, replay, conflict, bad_input, listing, portfolio),
     *(reversal, as_of, flat, docs),
 )
 
 
-def run_checks(desk: Desk) -> Iterator[tuple[str, str]]:
+def run_checks(desk: ApiClient) -> Iterator[tuple[str, str]]:
     """Yield each check's sentence and what it failed on, "" if it passed; end where nothing else can pass."""
     for check in CHECKS:
         trouble = _trouble(check, desk)
@@ -221,7 +221,7 @@ def main() -> int:
         return CANNOT
     print(f"Testing {url}", flush=True)
     troubles = 0
-    for sentence, trouble in run_checks(Desk(url, key)):
+    for sentence, trouble in run_checks(ApiClient(url, key)):
         print(f"{'FAILED' if trouble else 'ok':<7}{sentence}", flush=True)
         if trouble:
             troubles += 1
@@ -230,7 +230,7 @@ def main() -> int:
     return FAILED if troubles else PASSED
 
 
-def _trouble(check: Callable[[Desk], None], desk: Desk) -> str:
+def _trouble(check: Callable[[ApiClient], None], desk: ApiClient) -> str:
     try:
         check(desk)
     except Failed as failure:

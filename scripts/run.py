@@ -21,7 +21,7 @@ from types import FrameType
 from dotenv import dotenv_values
 
 from env_files import ensure_service_files
-from supervisor import Program, how_it_ended, say, stop_all
+from supervisor import Program, how_it_ended, print_line, stop_all
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOPBACK = "127.0.0.1"
@@ -71,7 +71,7 @@ def programs_for(environment: Values, bot: Values, ports: Mapping[str, int]) -> 
         }
         simulator = base | shared | {"BOT_URL": _url(ports["BOT_PORT"]), "PORT": str(ports["SIMULATOR_PORT"])}
         simulator["HOST"] = LOOPBACK
-        simulator |= _desk_of(bot_environment, bot)
+        simulator |= _simulator_settings(bot_environment, bot)
         programs.append(
             _program("simulator", ["-m", "simulator"], "slack-bot", simulator, ports["SIMULATOR_PORT"])
         )
@@ -143,7 +143,7 @@ def keep_running(programs: list[Program]) -> None:
             elif (code := program.ended()) is not None:
                 program.signal(signal.SIGKILL)  # its group, before the port is used again
                 wait = program.schedule_restart(now)
-                say(
+                print_line(
                     program.name,
                     f"{how_it_ended(code)}. The others go on; starting it again in {wait:.1f} s.",
                 )
@@ -226,14 +226,14 @@ def _start_if_due(program: Program, now: float) -> None:
     if answers(program.port):
         if not program.deaths:
             return
-        say(program.name, f"port {program.port} is in use again: leaving it to whoever took it.")
+        print_line(program.name, f"port {program.port} is in use again: leaving it to whoever took it.")
         program.deaths = 0
     else:
         program.start()
-        say(program.name, "started again.")
+        print_line(program.name, "started again.")
 
 
-def _desk_of(bot_environment: Values, bot: Values) -> dict[str, str]:
+def _simulator_settings(bot_environment: Values, bot: Values) -> dict[str, str]:
     """Return the OMS and the key that the bot uses: the simulator shows its people their desk by them."""
     names = ("OMS_API_URL", "OMS_API_KEY")
     return {name: value for name in names if (value := bot_environment.get(name) or bot.get(name))}

@@ -22,7 +22,7 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _print_lock = threading.Lock()
 
 
-def say(name: str, line: str) -> None:
+def print_line(name: str, line: str) -> None:
     """Print one line of one program, whole, whoever else prints at the same moment."""
     with _print_lock:
         print(f"{name:<9} | {line}", flush=True)
@@ -47,7 +47,7 @@ class Program:
     deaths: int = 0
     started_at: float = 0.0
     restart_at: float = 0.0
-    tell: Callable[[str, str], None] = field(default=say, repr=False)
+    tell: Callable[[str, str], None] = field(default=print_line, repr=False)
     process: subprocess.Popen[str] | None = field(default=None, repr=False)
     reader: threading.Thread | None = field(default=None, repr=False)
 
@@ -64,7 +64,7 @@ class Program:
             text=True,
             errors="replace",
             start_new_session=True,
-            preexec_fn=_end_with_parent if _LIBC else None,  # noqa: PLW1509  # one system call, no locks
+            preexec_fn=_stop_with_parent if _LIBC else None,  # noqa: PLW1509  # one system call, no locks
         )
         assert self.process.stdout is not None  # noqa: S101  # PIPE was asked for
         self.reader = threading.Thread(target=self._stream, args=(self.process.stdout,), daemon=True)
@@ -125,7 +125,7 @@ def _ended_by(program: Program, deadline: float) -> bool:
     return True
 
 
-def _end_with_parent() -> None:
+def _stop_with_parent() -> None:
     # Should we be killed outright, the kernel stops our children: no orphans hold the ports.
     if _LIBC:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

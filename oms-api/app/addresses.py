@@ -19,7 +19,7 @@ class AddressBook:
 
     def __init__(self, trusted: Sequence[Network] = ()) -> None:
         self._trusted = tuple(trusted)
-        self._is_trusted = lru_cache(maxsize=4096)(self._look_up)
+        self._is_trusted = lru_cache(maxsize=4096)(self._matches_network)
 
     def resolve(self, peer: str | None, headers: Iterable[tuple[bytes, bytes]]) -> str:
         """Return the address that a request from `peer` with these headers counts for."""
@@ -43,7 +43,7 @@ class AddressBook:
                 break
         return address
 
-    def _look_up(self, text: str) -> bool:
+    def _matches_network(self, text: str) -> bool:
         try:
             address = ipaddress.ip_address(_plain(text))
         except ValueError:

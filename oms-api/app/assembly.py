@@ -7,6 +7,7 @@ from typing import Any, cast
 from sqlalchemy import Engine
 
 from app.audit.service import Trail
+from app.authentication_setup import create_authentication, make_limiter, make_sessions
 from app.brokers.paper.configured import paper_settings
 from app.calendars.service import Calendars
 from app.clock import Now
@@ -15,15 +16,14 @@ from app.costs.service import load_rates
 from app.database import Readers, connect_engine
 from app.database.changes import Changes
 from app.database.files import DatabaseFile
-from app.database.tenants import describe_wall
+from app.database.tenants import describe_row_security
 from app.events.service.feed import Feed
-from app.gatekeeping import make_gate, make_limiter, make_sessions
 from app.group_commit import GroupCommit
 from app.health.dependencies import Vitals
-from app.identity.dependencies import Gate
+from app.identity.dependencies import Authentication
 from app.identity.rules.workspace_statements import StatementReader
+from app.identity.service.idempotent_operations import Administration
 from app.identity.service.logins import LogIns
-from app.identity.service.once import Administration
 from app.identity.service.passwords import Passwords
 from app.identity.service.sessions import Sessions
 from app.identity.service.threads import Transactions
@@ -31,25 +31,25 @@ from app.identity.service.throttle import Throttle
 from app.ledger.rules.tickets import TradeLimits
 from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import Recorded
-from app.ledger.service.desk import Desk
 from app.ledger.service.recording import Recording
+from app.ledger.service.trade_service import TradeService
 from app.logs import AccessLog
 from app.market_data.service import Market
 from app.market_data.sources import SOURCES, PriceSource
 from app.metrics import Metrics
 from app.migrate import is_current
-from app.orders.queries.standing import currencies_standing_in, is_symbol_in_use
-from app.orders.service.commands import Command, Outcome, strand_of
-from app.orders.service.desk import OrderDesk
-from app.orders.service.duty import MarketDuty
+from app.orders.queries.index_lookups import currencies_standing_in, is_symbol_in_use
+from app.orders.service.batch_context import BatchServices
+from app.orders.service.batch_handler import OrderBatchHandler
+from app.orders.service.commands import Command, Outcome, get_lock_group
 from app.orders.service.flattening import Flattening
-from app.orders.service.floor import Floor
-from app.orders.service.guarding import Guarding
 from app.orders.service.levels import exits_of
-from app.orders.service.scene import Tools
+from app.orders.service.market_watcher import MarketWatcher
+from app.orders.service.order_service import OrderService
+from app.orders.service.trade_guard import OrderTradeGuard
 from app.rate_limit import RateLimiter, Sharing, shared_state
-from app.risk.service.board import SwitchBoard
 from app.risk.service.controls import Controls
+from app.risk.service.kill_switches import KillSwitches
 from app.risk.service.messages import MessageRate
 from app.startup import Parts
 from app.wire.exports import Exports
@@ -58,7 +58,7 @@ from app.wire.seals import Seals
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class Components:
     """The parts, from the database up to the desks."""
 
     settings: Settings
@@ -80,14 +80,14 @@ class House:
     throttle: Throttle
     limiter: RateLimiter
     sharing: Sharing | None
-    gate: Gate
-    desk: Desk
-    order_desk: OrderDesk
+    gate: Authentication
+    desk: TradeService
+    order_desk: OrderService
 
     def parts(self) -> Parts:
         """Return what starts with the process, and ends with it."""
         delayed = self.settings.paper_latency_milliseconds > 0
-        duty = MarketDuty(self.readers, self.writer, self.market, self.now, is_delayed=delayed)
+        duty = MarketWatcher(self.readers, self.writer, self.market, self.now, is_delayed=delayed)
         return Parts(
             *(self.engine, self.readers, self.writer, self.trail, self.access_log),
             database_file=self.database_file,
@@ -113,9 +113,9 @@ class House:
             "market": self.market,
             "calendars": self.calendars,
             "controls": self.controls,
-            "guard": Guarding(self.controls),
+            "guard": OrderTradeGuard(self.controls),
             "changes": self.changes,
-            "switch_board": SwitchBoard(self.changes, self.controls, stop_orders),
+            "switch_board": KillSwitches(self.changes, self.controls, stop_orders),
             "feed": Feed(readers),
             "exports": Exports(self.settings.reader_threads),
             "seals": Seals(own_key),
@@ -134,13 +134,20 @@ class House:
 
     def _vitals(self) -> Vitals:
         return Vitals(
-            *(self.readers, is_current, describe_wall, lambda: self.writer.alive, self.metrics, self.now),
+            *(
+                self.readers,
+                is_current,
+                describe_row_security,
+                lambda: self.writer.alive,
+                self.metrics,
+                self.now,
+            ),
             lambda: shared_state(self.limiter, self.sharing),
             self.database_file.find_problem,
         )
 
 
-def assemble(settings: Settings, now: Now, access_log: AccessLog) -> House:
+def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
     """Put the parts of a process together. Raises ConfigurationError where the settings do not do."""
     metrics = Metrics()
     engine = connect_engine(
@@ -154,7 +161,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> House:
     sessions = make_sessions(settings, readers, transactions, now)
     throttle = Throttle()
     limiter, sharing = make_limiter(settings, rate, *throttle.pools)
-    return House(
+    return Components(
         settings=settings,
         now=now,
         metrics=metrics,
@@ -174,9 +181,9 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> House:
         throttle=throttle,
         limiter=limiter,
         sharing=sharing,
-        gate=make_gate(settings, engine, readers, transactions, sessions, limiter, trail, now),
-        desk=Desk(cast("GroupCommit[LedgerCommand, Recorded]", writer), _limits(settings), now),
-        order_desk=OrderDesk(writer, market, now, readers),
+        gate=create_authentication(settings, engine, readers, transactions, sessions, limiter, trail, now),
+        desk=TradeService(cast("GroupCommit[LedgerCommand, Recorded]", writer), _limits(settings), now),
+        order_desk=OrderService(writer, market, now, readers),
     )
 
 
@@ -188,10 +195,10 @@ def _writer(
     rate: MessageRate,
     metrics: Metrics,
 ) -> GroupCommit[Command, Outcome]:
-    tools = Tools(market, controls, paper_settings(settings), rate)
-    floor = Floor(Recording(guard=Guarding(controls), rates=market.rate), tools)
+    tools = BatchServices(market, controls, paper_settings(settings), rate)
+    floor = OrderBatchHandler(Recording(guard=OrderTradeGuard(controls), rates=market.rate), tools)
     writer: GroupCommit[Command, Outcome] = GroupCommit(
-        engine, floor, settings.write_queue_limit, settings.write_batch_limit, metrics, strand_of
+        engine, floor, settings.write_queue_limit, settings.write_batch_limit, metrics, get_lock_group
     )
     metrics.watch_queue(lambda: writer.depth)
     return writer

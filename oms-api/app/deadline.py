@@ -23,7 +23,7 @@ class Deadline:
         assert task is not None, "a coroutine runs in a task"  # noqa: S101  # for the type checker
         self._waiting[task] = loop.time()
         if self._watch is None:
-            self._watch = loop.call_later(self.seconds / _LOOKS, self._look, loop)
+            self._watch = loop.call_later(self.seconds / _LOOKS, self._check, loop)
         try:
             return await work
         except asyncio.CancelledError:
@@ -33,7 +33,7 @@ class Deadline:
         finally:
             self._waiting.pop(task, None)
 
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _check(self, loop: asyncio.AbstractEventLoop) -> None:
         began_before = loop.time() - self.seconds
         late = []
         for task, began in self._waiting.items():  # whoever waits longest stands first
@@ -44,4 +44,4 @@ class Deadline:
             del self._waiting[task]
             task.cancel()
         again = bool(self._waiting)
-        self._watch = loop.call_later(self.seconds / _LOOKS, self._look, loop) if again else None
+        self._watch = loop.call_later(self.seconds / _LOOKS, self._check, loop) if again else None

@@ -7,7 +7,7 @@ from typing_extensions import override
 
 from app import __version__
 from app.addresses import AddressBook
-from app.assembly import House, assemble
+from app.assembly import Components, assemble
 from app.calendars import routes as calendar_routes
 from app.clock import Now, SteadyClock
 from app.config import ConfigurationError, Settings, load_settings
@@ -22,7 +22,7 @@ from app.instruments import routes as instrument_routes
 from app.ledger.routes import export, managing, positions, reading, recording
 from app.logs import AccessLog, configure_logging
 from app.market_data import routes as market_data_routes
-from app.orders.routes import placing
+from app.orders.routes import order_entry
 from app.orders.routes import reading as order_reading
 from app.risk import routes as risk_routes
 from app.startup import CannotStart, lifespan
@@ -33,7 +33,7 @@ from app.wire.openapi import openapi_document
 
 ROUTERS = (
     *(recording.router, export.router, reading.router),  # `/trades/export` before `/trades/{trade_id}`
-    *(managing.router, positions.router, placing.router, order_reading.router),
+    *(managing.router, positions.router, order_entry.router, order_reading.router),
     *(instrument_routes.router, market_data_routes.router, risk_routes.router, event_routes.router),
     calendar_routes.router,
     *(
@@ -98,11 +98,11 @@ def create_app(settings: Settings | None = None, now: Now | None = None) -> Fast
     return app
 
 
-def _edge(app: Application, house: House) -> Edge:
+def _edge(app: Application, house: Components) -> Edge:
     settings, gate = house.settings, house.gate
     fast = {
         ("POST", recording.TRADE_PATH): recording.fast_report(gate, house.desk),
-        ("POST", placing.ORDERS_PATH): placing.fast_place(gate, house.order_desk),
+        ("POST", order_entry.ORDERS_PATH): order_entry.fast_place(gate, house.order_desk),
         ("GET", reading.PORTFOLIO_PATH): reading.fast_portfolio(gate, house.readers),
     }
     headers = PRODUCTION_HEADERS if settings.environment == "production" else COMMON_HEADERS
@@ -116,13 +116,13 @@ def _edge(app: Application, house: House) -> Edge:
 def _without_traceback(send: Send) -> Send:
     """A start that is refused for a known reason tells that reason, and nothing of the code."""
 
-    async def tell(message: Message) -> None:
+    async def send_message(message: Message) -> None:
         refusal = sys.exc_info()[1]
         if message["type"] == "lifespan.startup.failed" and isinstance(refusal, CannotStart):
             message = {**message, "message": str(refusal)}
         await send(message)
 
-    return tell
+    return send_message
 
 
 def _add_routes(app: FastAPI) -> None:

@@ -72,7 +72,7 @@ def ratio(amount: Decimal, divisor: Decimal) -> Decimal:
     return to_places(_EXACT.divide(amount, divisor))
 
 
-def floor_to(amount: Decimal, step: Decimal) -> Decimal:
+def round_down_to(amount: Decimal, step: Decimal) -> Decimal:
     """Return the greatest multiple of `step` that is not above `amount`: whole lots, a SELL's worse tick."""
     return _multiple(amount, step, ROUND_FLOOR)
 

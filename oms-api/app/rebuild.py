@@ -15,7 +15,7 @@ from app.database.failures import reason
 from app.database.tenants import SeesNothing
 from app.database.waits import patience
 from app.ledger.queries.audit import book_keys
-from app.ledger.service.rebuilding import LedgerLies, Rebuilt, read_ahead, settle
+from app.ledger.service.rebuilding import LedgerLies, Rebuilt, read_ahead, rebuild_portfolio
 from app.ledger.service.verification import BookKey
 from app.migrate import is_current, migration_url
 
@@ -32,7 +32,7 @@ def rebuild_book(engine: Engine, key: BookKey) -> Rebuilt:
     with snapshot(engine) as connection:
         state = read_ahead(declare_every_tenant(connection), key)
     with unit_of_work(engine) as connection:
-        return settle(declare_every_tenant(connection), key, state)
+        return rebuild_portfolio(declare_every_tenant(connection), key, state)
 
 
 def rebuild_all(engine: Engine) -> int:

@@ -15,7 +15,7 @@ from app.database import connect_engine
 from app.database.waits import patience
 from app.migrate import migrate
 from tests.support.postgres import Databases, PostgresServer, name_in
-from tests.support.service import Desk, Service, serving
+from tests.support.service import ApiClient, Service, serving
 
 LONG_TESTS = bool(os.environ.get("LONG_TESTS"))
 COPY_SECONDS = 60.0
@@ -132,9 +132,9 @@ def service(backend: str, new_database: Callable[..., str]) -> Iterator[Service]
 
 
 @pytest.fixture
-def desk(service: Service) -> Desk:
+def api(service: Service) -> ApiClient:
     """A tenant of the test's own, with an admin key."""
-    return service.desk()
+    return service.api()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ class Clocks:
     def __init__(self):
         self.seconds, self.off = 0.0, timedelta(0)
 
-    def wall_time(self):
+    def clock_time(self):
         return NOON + timedelta(seconds=self.seconds) + self.off
 
     def elapsed(self):

@@ -66,8 +66,8 @@ def test_without_a_good_key_nothing_is_told(service, method, path, key):
 
 @pytest.mark.parametrize("path", WRITES)
 def test_a_reading_key_does_not_write(service, path):
-    desk = service.desk("read")
-    answer = desk.post(path, WRITES[path])
+    api = service.api("read")
+    answer = api.post(path, WRITES[path])
     assert answer.status_code == 403
     assert "'trade'" in problem_of(answer)["detail"]
 
@@ -75,13 +75,13 @@ def test_a_reading_key_does_not_write(service, path):
 @pytest.mark.parametrize("scopes", ["read", "trade", "admin"])
 @pytest.mark.parametrize("path", READS)
 def test_every_scope_reads(service, path, scopes):
-    assert service.desk(scopes).get(path).status_code in {200, 404}
+    assert service.api(scopes).get(path).status_code in {200, 404}
 
 
 @pytest.mark.parametrize("scopes", ["trade", "admin", "read trade"])
 @pytest.mark.parametrize("path", WRITES)
 def test_the_trading_scopes_write(service, path, scopes):
-    assert service.desk(scopes).post(path, WRITES[path]).status_code in {201, 200, 404}
+    assert service.api(scopes).post(path, WRITES[path]).status_code in {201, 200, 404}
 
 
 def test_the_bootstrap_key_trades_for_the_first_tenant(service):
@@ -93,8 +93,8 @@ def test_the_bootstrap_key_trades_for_the_first_tenant(service):
     "path",
     ["/api", "/api/v1", "/api/v2/trades", "/api/v1/trade/", "/api/v1/nothing", "/trades", "/%00", "/\u202e"],
 )
-def test_there_is_nothing_at_other_addresses(desk, path):
-    answer = call(desk.service, "GET", path, desk.key)
+def test_there_is_nothing_at_other_addresses(api, path):
+    answer = call(api.service, "GET", path, api.key)
     assert answer.status_code == 404
     assert problem_of(answer)["detail"] == "There is nothing at this address."
 
@@ -109,30 +109,30 @@ def test_there_is_nothing_at_other_addresses(desk, path):
         ("TRACE", "trades"),
     ],
 )
-def test_other_methods_are_not_allowed(desk, method, path):
-    answer = call(desk.service, method, f"/api/v1/{path}", desk.key)
+def test_other_methods_are_not_allowed(api, method, path):
+    answer = call(api.service, method, f"/api/v1/{path}", api.key)
     assert answer.status_code == 405
     assert answer.headers["allow"]
     problem_of(answer)
 
 
 @pytest.mark.parametrize("method", ["FOO", "CONNECT", "PROPFIND"])
-def test_strange_methods_do_not_reach_the_metrics(desk, method):
-    answer = call(desk.service, method, "/api/v1/trades", desk.key)
+def test_strange_methods_do_not_reach_the_metrics(api, method):
+    answer = call(api.service, method, "/api/v1/trades", api.key)
     assert answer.status_code in {400, 405}
-    metrics = call(desk.service, "GET", "/metrics", BOOTSTRAP_KEY).text
+    metrics = call(api.service, "GET", "/metrics", BOOTSTRAP_KEY).text
     assert f'method="{method}"' not in metrics
 
 
 @pytest.mark.parametrize("path", WRITES)
-def test_a_body_over_a_megabyte_is_refused(desk, path):
-    answer = desk.post(path, b" " * 1_000_001)
+def test_a_body_over_a_megabyte_is_refused(api, path):
+    answer = api.post(path, b" " * 1_000_001)
     assert answer.status_code == 413
     problem_of(answer)
 
 
 @pytest.mark.parametrize("path", WRITES)
-def test_a_body_that_hides_its_length_is_cut_off(desk, path):
+def test_a_body_that_hides_its_length_is_cut_off(api, path):
     sent = []
 
     def chunks():
@@ -140,62 +140,62 @@ def test_a_body_that_hides_its_length_is_cut_off(desk, path):
             sent.append(1)
             yield b" " * 1_000_000
 
-    headers = {"X-API-Key": desk.key, "Content-Type": "application/json"}
-    answer = desk.service.client.post(f"/api/v1{path}", content=chunks(), headers=headers)
+    headers = {"X-API-Key": api.key, "Content-Type": "application/json"}
+    answer = api.service.client.post(f"/api/v1{path}", content=chunks(), headers=headers)
     assert answer.status_code == 413
 
 
-def test_a_body_of_exactly_the_cap_is_read(desk):
-    assert desk.post("/trade", SENT + b" " * (1_000_000 - len(SENT))).status_code == 201
+def test_a_body_of_exactly_the_cap_is_read(api):
+    assert api.post("/trade", SENT + b" " * (1_000_000 - len(SENT))).status_code == 201
 
 
-def test_a_chunked_body_is_read_whole(desk):
-    headers = {"X-API-Key": desk.key, "Content-Type": "application/json"}
-    answer = desk.service.client.post(
+def test_a_chunked_body_is_read_whole(api):
+    headers = {"X-API-Key": api.key, "Content-Type": "application/json"}
+    answer = api.service.client.post(
         "/api/v1/trade", content=iter([SENT[:10], b"", SENT[10:]]), headers=headers
     )
     assert answer.status_code == 201
 
 
 @pytest.mark.parametrize("name", [b"X-API-Key", b"Idempotency-Key", b"Content-Type", b"X-Request-ID"])
-def test_a_header_that_decides_something_stands_once(desk, name):
+def test_a_header_that_decides_something_stands_once(api, name):
     headers = {
-        b"X-API-Key": desk.key.encode(),
+        b"X-API-Key": api.key.encode(),
         b"Content-Type": b"application/json",
         b"Idempotency-Key": b"K",
     }
     sent = [*headers.items(), (name, headers.get(name, b"a")), (b"X-Request-ID", b"b")]
-    answer = desk.service.client.post("/api/v1/trade", content=SENT, headers=sent)
+    answer = api.service.client.post("/api/v1/trade", content=SENT, headers=sent)
     assert (answer.status_code, problem_of(answer)["type"]) == (422, "urn:slackoms:problem/malformed")
-    assert desk.trades() == []
+    assert api.trades() == []
 
 
 @pytest.mark.parametrize("query", ["limit=1&limit=2", "symbol=A&limit=1&symbol=B", "limit=&limit="])
-def test_a_parameter_stands_once(desk, query):
-    answer = desk.get(f"/trades?{query}")
+def test_a_parameter_stands_once(api, query):
+    answer = api.get(f"/trades?{query}")
     assert (answer.status_code, problem_of(answer)["type"]) == (422, "urn:slackoms:problem/malformed")
 
 
 @pytest.mark.parametrize("path", WRITES)
-def test_a_body_comes_as_it_is(desk, path):
-    answer = desk.post(path, gzip.compress(SENT), {"Content-Encoding": "gzip"})
+def test_a_body_comes_as_it_is(api, path):
+    answer = api.post(path, gzip.compress(SENT), {"Content-Encoding": "gzip"})
     assert answer.status_code == 415
-    assert desk.post("/trade", SENT, {"Content-Encoding": "identity"}).status_code == 201
+    assert api.post("/trade", SENT, {"Content-Encoding": "identity"}).status_code == 201
 
 
 @pytest.mark.parametrize("sent", ["a", "Abc-1.2_3:4", "x" * 100])
-def test_a_sane_request_id_is_taken(desk, sent):
+def test_a_sane_request_id_is_taken(api, sent):
     for answer in (
-        desk.get("/portfolio/none", {"X-Request-ID": sent}),
-        desk.post("/trade", {}, {"X-Request-ID": sent}),
+        api.get("/portfolio/none", {"X-Request-ID": sent}),
+        api.post("/trade", {}, {"X-Request-ID": sent}),
     ):
         assert answer.headers["x-request-id"] == sent
         assert problem_of(answer)["request_id"] == sent
 
 
 @pytest.mark.parametrize("sent", [b"", b"x" * 101, b"a b", b"a\xff", b"<script>", b"a\tb"])
-def test_any_other_request_id_is_replaced(desk, sent):
-    answer = desk.service.client.get("/health", headers=[(b"X-Request-ID", sent)])
+def test_any_other_request_id_is_replaced(api, sent):
+    answer = api.service.client.get("/health", headers=[(b"X-Request-ID", sent)])
     assert re.fullmatch("[0-9a-f]{20}", answer.headers["x-request-id"])
 
 
@@ -220,24 +220,24 @@ def test_production_is_served_behind_tls_and_says_so(serve, environment):
 
 
 @pytest.mark.parametrize("path", ["/api/v1/trade", "/api/v1/portfolios", "/health", "/nothing"])
-def test_no_page_of_another_origin_is_let_in(desk, path):
+def test_no_page_of_another_origin_is_let_in(api, path):
     origin = {"Origin": "https://elsewhere.example"}
     preflight = origin | {
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "x-api-key",
     }
     for method, headers in (("OPTIONS", preflight), ("GET", origin), ("POST", origin)):
-        answer = call(desk.service, method, path, desk.key, headers=headers)
+        answer = call(api.service, method, path, api.key, headers=headers)
         assert not [name for name in answer.headers if name.startswith("access-control-")]
         assert method != "OPTIONS" or answer.status_code in {404, 405}
 
 
 @pytest.mark.parametrize("path", ["/", "/health", "/api/v1/trade", "/api/v1/portfolio/x", "/metrics"])
-def test_nothing_is_traced(desk, path):
-    answer = call(desk.service, "TRACE", path, desk.key, headers={"X-Canary": "canary"})
+def test_nothing_is_traced(api, path):
+    answer = call(api.service, "TRACE", path, api.key, headers={"X-Canary": "canary"})
     assert answer.status_code in {404, 405}
     assert "canary" not in answer.text
-    assert desk.key not in answer.text
+    assert api.key not in answer.text
 
 
 def rate_of(answer):
@@ -246,15 +246,15 @@ def rate_of(answer):
 
 def test_every_answer_of_a_limited_route_tells_what_is_left(serve):
     with serve(rate_limit_per_minute=60) as service:
-        desk, reader = service.desk(), service.desk("read")
+        api, reader = service.api(), service.api("read")
         answers = [
-            desk.get("/portfolio/none"),
-            desk.get("/portfolio/none", as_of=1),
-            desk.report(),
-            desk.post("/trade", {}),
-            desk.post("/trades:batch", {"trades": []}),
-            desk.get("/portfolios"),
-            desk.get("/portfolios", limit=0),
+            api.get("/portfolio/none"),
+            api.get("/portfolio/none", as_of=1),
+            api.report(),
+            api.post("/trade", {}),
+            api.post("/trades:batch", {"trades": []}),
+            api.get("/portfolios"),
+            api.get("/portfolios", limit=0),
         ]
         assert [answer.status_code for answer in answers] == [404, 404, 201, 422, 422, 200, 422]
         for answer in answers:
@@ -270,10 +270,10 @@ def test_every_answer_of_a_limited_route_tells_what_is_left(serve):
 @pytest.mark.parametrize("path", ["/portfolio/none", "/portfolios"])
 def test_a_refusal_tells_which_limit_and_when_there_is_more(serve, path):
     with serve(rate_limit_per_minute=5, rate_limit_tenant_per_minute=2) as service:
-        desk = service.desk()
+        api = service.api()
         for _ in range(2):
-            assert desk.get(path).status_code in {200, 404}
-        refused = desk.get(path)
+            assert api.get(path).status_code in {200, 404}
+        refused = api.get(path)
         assert refused.status_code == 429
         assert rate_of(refused) == (
             ['"tenant";q=2;w=60'],
@@ -285,7 +285,7 @@ def test_a_refusal_tells_which_limit_and_when_there_is_more(serve, path):
 @pytest.mark.parametrize("path", ["/portfolio/none", "/portfolios"])
 def test_who_guesses_keys_is_stopped_by_address_before_any_look_up(serve, monkeypatch, path):
     with serve(rate_limit_per_minute=100, rate_limit_address_per_minute=5) as service:
-        desk, looked_up, find = service.desk(), [], credentials.find_key
+        api, looked_up, find = service.api(), [], credentials.find_key
 
         def counted(connection, key_id):
             looked_up.append(key_id)
@@ -298,14 +298,14 @@ def test_who_guesses_keys_is_stopped_by_address_before_any_look_up(serve, monkey
         assert len(looked_up) == 5
         assert "address" in problem_of(answers[-1])["detail"]
         assert rate_of(answers[0]) == ([], [])
-        assert desk.get(path).status_code == 429
+        assert api.get(path).status_code == 429
 
 
 def test_beyond_the_rate_a_key_waits_and_others_do_not(serve):
     with serve(rate_limit_per_minute=3) as service:
-        desk, other = service.desk(), service.desk()
-        statuses = [desk.get("/portfolios").status_code for _ in range(3)]
-        answer = desk.report()
+        api, other = service.api(), service.api()
+        statuses = [api.get("/portfolios").status_code for _ in range(3)]
+        answer = api.report()
         assert statuses == [200] * 3
         assert answer.status_code == 429
         assert 1 <= int(answer.headers["retry-after"]) <= 20
@@ -316,26 +316,26 @@ def test_beyond_the_rate_a_key_waits_and_others_do_not(serve):
 
 def test_a_full_queue_is_told_and_nothing_recorded(serve):
     with serve(write_queue_limit=2) as service:
-        desk = service.desk()
-        answer = desk.post("/trades:batch", {"trades": [trade_body()] * 3})
+        api = service.api()
+        answer = api.post("/trades:batch", {"trades": [trade_body()] * 3})
         assert answer.status_code == 503
         assert answer.headers["retry-after"] == "1"
         assert problem_of(answer)["type"] == "urn:slackoms:problem/not-placed"
-        assert desk.trades() == []
-        assert desk.report().status_code == 201
+        assert api.trades() == []
+        assert api.report().status_code == 201
 
 
 @pytest.mark.parametrize("asked", ["", "?as_of=1"])
 def test_an_unexpected_error_tells_only_its_request_id(serve, monkeypatch, asked):
     with serve() as service:
-        desk = service.desk()
+        api = service.api()
 
         def explode(*_):
             raise RuntimeError("canary-in-the-traceback")
 
         for reading in ("statement", "statements"):
             monkeypatch.setattr(f"app.ledger.service.reading.{reading}", explode)
-        answer = desk.get(f"/portfolio/x{asked}")
+        answer = api.get(f"/portfolio/x{asked}")
         assert answer.status_code == 500
         assert "canary" not in answer.text
         assert problem_of(answer)["detail"] == "The error was logged under this request id."

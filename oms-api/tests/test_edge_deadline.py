@@ -17,17 +17,17 @@ async def soon(value):
 
 
 def test_who_is_in_time_gets_the_answer_and_leaves_no_watch_behind():
-    async def scene():
+    async def run_scenario():
         deadline = Deadline(0.01)
         assert await asyncio.gather(*(deadline.bound(soon(value)) for value in range(3))) == [0, 1, 2]
         await asyncio.sleep(0.02)  # the watch looks, and sees that nobody waits
         assert deadline._watch is None
 
-    asyncio.run(scene())
+    asyncio.run(run_scenario())
 
 
 def test_who_is_late_is_told_no_sooner_than_promised():
-    async def scene():
+    async def run_scenario():
         deadline, loop = Deadline(0.05), asyncio.get_running_loop()
         began = loop.time()
         with pytest.raises(TimeoutError):
@@ -35,11 +35,11 @@ def test_who_is_late_is_told_no_sooner_than_promised():
         assert loop.time() - began >= 0.05
         assert await deadline.bound(soon("again")) == "again"
 
-    asyncio.run(scene())
+    asyncio.run(run_scenario())
 
 
 def test_each_has_its_own_time():
-    async def scene():
+    async def run_scenario():
         deadline, told = Deadline(0.05), []
 
         async def wait(name):
@@ -54,11 +54,11 @@ def test_each_has_its_own_time():
         assert told == ["one"]
         await two
 
-    asyncio.run(scene())
+    asyncio.run(run_scenario())
 
 
 def test_another_reason_to_end_is_not_mistaken_for_lateness():
-    async def scene():
+    async def run_scenario():
         deadline = Deadline(60)
         task = asyncio.create_task(deadline.bound(never()))
         await asyncio.sleep(0)  # it waits
@@ -71,18 +71,18 @@ def test_another_reason_to_end_is_not_mistaken_for_lateness():
     async def fails():
         raise ValueError("no")
 
-    asyncio.run(scene())
+    asyncio.run(run_scenario())
 
 
 def test_who_is_late_and_told_to_end_at_once_ends():
-    async def scene():
+    async def run_scenario():
         deadline = Deadline(60)
         task = asyncio.create_task(deadline.bound(never()))
         await asyncio.sleep(0)  # it waits
         deadline.seconds = -1.0
-        deadline._look(asyncio.get_running_loop())
+        deadline._check(asyncio.get_running_loop())
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
 
-    asyncio.run(scene())
+    asyncio.run(run_scenario())

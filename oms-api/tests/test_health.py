@@ -51,10 +51,10 @@ def test_it_is_not_ready_without_its_migrations(serve):
 
 def test_it_is_not_ready_without_its_writer(serve):
     with serve() as service:
-        service.app.state.desk.writer.close()
+        service.app.state.api.writer.close()
         answer = service.client.get("/health/ready")
         assert (answer.status_code, answer.json()["writer"]) == (503, "failed")
-        refused = service.desk().report()
+        refused = service.api().report()
         assert (refused.status_code, refused.json()["type"]) == (503, "urn:slackoms:problem/not-placed")
         assert service.client.get("/health/live").status_code == 200
 
@@ -64,17 +64,17 @@ def test_it_is_not_ready_without_its_database(serve, databases, backend):
         return  # its database is a file that this process holds open
     with serve() as service:
         name = service.engine.url.database
-        desk = service.desk()
+        api = service.api()
         databases.run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
         databases.run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")  # noqa: S608  # ours
         answer = service.client.get("/health/ready")
         assert (answer.status_code, answer.json()["database"]) == (503, "failed")
-        for refused in (desk.report(), desk.get("/trades")):
+        for refused in (api.report(), api.get("/trades")):
             assert refused.status_code == 503
             assert refused.headers["retry-after"]
         databases.run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
         assert service.client.get("/health/ready").status_code == 200
-        assert desk.report().status_code == 201
+        assert api.report().status_code == 201
 
 
 def test_it_says_that_its_file_was_moved_or_replaced(serve, backend):
@@ -122,9 +122,9 @@ def test_a_problem_of_the_database_file_is_a_sentence(monkeypatch, tmp_path, fou
 
 def test_metrics_count_requests_batches_and_the_queue(serve):
     with serve() as service:
-        desk = service.desk("trade")
-        desk.trade()
-        desk.get("/trades/T1")
+        api = service.api("trade")
+        api.trade()
+        api.get("/trades/T1")
         exposition = service.client.get("/metrics", headers={"X-API-Key": service.mint("read")})
         assert exposition.headers["content-type"].startswith("text/plain; version=0.0.4")
         samples = {

@@ -150,7 +150,7 @@ def routes(service):
 @pytest.fixture(scope="module")
 def person(service):
     """A key that acts for somebody: what the installation's own, which is nobody, may not ask for."""
-    return Members(service, service.desk()).headers(Role.ADMIN)
+    return Members(service, service.api()).headers(Role.ADMIN)
 
 
 @pytest.fixture

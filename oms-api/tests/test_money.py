@@ -11,13 +11,13 @@ from app.money import (
     ceiling_to,
     fits,
     fixed,
-    floor_to,
     money_text,
     nearest_to,
     parse_plain,
     product,
     quantity_text,
     ratio,
+    round_down_to,
     share,
     to_cents,
     to_places,
@@ -162,6 +162,6 @@ LARGEST = "9999999999999999.99999999"
 )
 def test_amounts_go_in_steps(amount, step, floor, ceiling, nearest):
     given, unit = Decimal(amount), Decimal(step)
-    assert (floor_to(given, unit), ceiling_to(given, unit), nearest_to(given, unit)) == tuple(
+    assert (round_down_to(given, unit), ceiling_to(given, unit), nearest_to(given, unit)) == tuple(
         map(Decimal, (floor, ceiling, nearest))
     )

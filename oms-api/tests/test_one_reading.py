@@ -16,73 +16,73 @@ TRADE = json.dumps(trade_body()).encode()
 
 @pytest.mark.parametrize("path", ["/trade", "/trades:batch"])
 @pytest.mark.parametrize("name", ["X-API-Key", "Idempotency-Key", "Content-Type"])
-def test_a_header_that_decides_something_stands_once(desk, path, name):
-    headers = [("X-API-Key", desk.key), ("Content-Type", "application/json"), ("Idempotency-Key", "one")]
+def test_a_header_that_decides_something_stands_once(api, path, name):
+    headers = [("X-API-Key", api.key), ("Content-Type", "application/json"), ("Idempotency-Key", "one")]
     twice = [*headers, (name, dict(headers)[name])]
-    answer = desk.service.client.post(f"/api/v1{path}", content=TRADE, headers=twice)
+    answer = api.service.client.post(f"/api/v1{path}", content=TRADE, headers=twice)
     assert answer.status_code == 422
     assert answer.json()["detail"] == f"The header {name.lower()} stands twice."
-    assert desk.trades() == []
+    assert api.trades() == []
 
 
-def test_a_query_parameter_stands_once(desk):
-    answer = desk.get("/trades?limit=1&limit=2")
+def test_a_query_parameter_stands_once(api):
+    answer = api.get("/trades?limit=1&limit=2")
     assert (answer.status_code, answer.json()["detail"]) == (422, "A query parameter stands twice.")
 
 
 @pytest.mark.parametrize("limit", ["1_0", "+5", " 5", "5.0", "\u0665", "1e2", "-1", ""])
-def test_a_number_in_a_query_is_written_with_digits_alone(desk, limit):
+def test_a_number_in_a_query_is_written_with_digits_alone(api, limit):
     for name in ("limit", "skip"):
-        answer = desk.get("/trades", **{name: limit})
+        answer = api.get("/trades", **{name: limit})
         assert answer.status_code == 422
         assert answer.json()["errors"][0]["field"] == name
 
 
-def test_a_parameter_that_a_portfolio_does_not_know_is_refused(desk):
-    desk.trade()
-    answer = desk.get("/portfolio/Growth", as_off="1")
+def test_a_parameter_that_a_portfolio_does_not_know_is_refused(api):
+    api.trade()
+    answer = api.get("/portfolio/Growth", as_off="1")
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "as_off")
 
 
 @pytest.mark.parametrize(
     "kind", ["application/json; charset=utf-16", "application/json; charset=latin-1", "text/json"]
 )
-def test_another_charset_is_not_read_as_utf_8(desk, kind):
-    assert desk.post("/trade", TRADE, {"Content-Type": kind}).status_code == 415
+def test_another_charset_is_not_read_as_utf_8(api, kind):
+    assert api.post("/trade", TRADE, {"Content-Type": kind}).status_code == 415
 
 
 @pytest.mark.parametrize("kind", ["application/json; charset=utf-8", 'APPLICATION/JSON; charset="UTF-8"'])
-def test_utf_8_may_be_said(desk, kind):
-    assert desk.post("/trade", TRADE, {"Content-Type": kind}).status_code == 201
+def test_utf_8_may_be_said(api, kind):
+    assert api.post("/trade", TRADE, {"Content-Type": kind}).status_code == 201
 
 
-def test_a_compressed_body_is_refused_and_a_bodyless_request_is_not(desk):
-    assert desk.post("/trade", TRADE, {"Content-Encoding": "gzip"}).status_code == 415
-    assert desk.get("/trades", {"Content-Encoding": "gzip"}).status_code == 200
+def test_a_compressed_body_is_refused_and_a_bodyless_request_is_not(api):
+    assert api.post("/trade", TRADE, {"Content-Encoding": "gzip"}).status_code == 415
+    assert api.get("/trades", {"Content-Encoding": "gzip"}).status_code == 200
 
 
-def test_the_answer_names_at_most_a_hundred_bad_fields(desk):
-    answer = desk.post("/trade", {f"field{number}": 1 for number in range(5000)})
+def test_the_answer_names_at_most_a_hundred_bad_fields(api):
+    answer = api.post("/trade", {f"field{number}": 1 for number in range(5000)})
     assert answer.status_code == 422
     assert len(answer.json()["errors"]) == 100
 
 
-def test_what_concerns_two_fields_is_shown_at_one(desk):
-    answer = desk.post("/trade", trade_body(gmv="1", price="1"))
+def test_what_concerns_two_fields_is_shown_at_one(api):
+    answer = api.post("/trade", trade_body(gmv="1", price="1"))
     assert answer.json()["errors"] == [
         {"field": "gmv", "message": "Give either gmv or price.", "code": "priced_once"}
     ]
-    assert desk.post("/trade", []).json()["errors"][0]["message"] == "Must be a JSON object."
+    assert api.post("/trade", []).json()["errors"][0]["message"] == "Must be a JSON object."
 
 
 @pytest.mark.parametrize(
     "name", ["Growth", "growth", "GROWTH ", "nothing", "a\u202eb", "x" * 500, "Café", "%00"]
 )
-def test_the_quick_way_to_a_portfolio_answers_as_the_other_one(desk, name):
+def test_the_quick_way_to_a_portfolio_answers_as_the_other_one(api, name):
     for portfolio in ("Growth", "Cafe\u0301"):
-        desk.buy("3", "33.33", portfolio_name=portfolio)
-        desk.sell("1", "30", portfolio_name=portfolio)
-    quick, other = desk.get(f"/portfolio/{name}"), desk.get(f"/portfolio/{name}?as_of=2")
+        api.buy("3", "33.33", portfolio_name=portfolio)
+        api.sell("1", "30", portfolio_name=portfolio)
+    quick, other = api.get(f"/portfolio/{name}"), api.get(f"/portfolio/{name}?as_of=2")
     assert quick.status_code == other.status_code
     same = ("type", "detail", "errors", "positions", "cash", "realized_pnl", "total_trades", "last_sequence")
     assert [quick.json().get(part) for part in same] == [other.json().get(part) for part in same]

@@ -152,51 +152,49 @@ def test_every_body_has_a_schema_and_an_example_that_fits(document):
         assert resolved(document, media["schema"])["additionalProperties"] is False
 
 
-def test_the_examples_are_taken_as_they_are(document, desk):
+def test_the_examples_are_taken_as_they_are(document, api):
     for (method, path), operation in operations(document).items():
         if method in {"POST", "PUT", "PATCH"} and path.startswith(TRADING):
             example = operation["requestBody"]["content"]["application/json"]["example"]
-            answer = sent(desk.service.desk(), method, path.removeprefix("/api/v1"), example)
+            answer = sent(api.service.api(), method, path.removeprefix("/api/v1"), example)
             assert answer.status_code in {200, 201}, answer.text
 
 
-def sent(desk, method, path, body):
+def sent(api, method, path, body):
     """Send a body to what a desk has: a trade, and an order that waits."""
     here = {
-        "trade_id": desk.trade()["trade_id"],
-        "order_id": desk.order(type="LIMIT", limit_price="1")["id"],
+        "trade_id": api.trade()["trade_id"],
+        "order_id": api.order(type="LIMIT", limit_price="1")["id"],
         "symbol": "RELIANCE" if path.startswith("/instruments") else "AAPL",  # held: keeps its currency
     }
-    return {"POST": desk.post, "PUT": desk.put, "PATCH": desk.patch}[method](path.format(**here), body)
+    return {"POST": api.post, "PUT": api.put, "PATCH": api.patch}[method](path.format(**here), body)
 
 
-def test_answers_are_as_described(document, desk):
-    trade = desk.trade()
-    order = desk.order(type="LIMIT", limit_price="1")
+def test_answers_are_as_described(document, api):
+    trade = api.trade()
+    order = api.order(type="LIMIT", limit_price="1")
     ticket = ticket_body(type="LIMIT", limit_price="1")
     answers = {
-        ("POST", "/api/v1/orders"): desk.place(),
-        ("GET", "/api/v1/orders"): desk.get("/orders"),
-        ("GET", "/api/v1/orders/{order_id}"): desk.get(f"/orders/{order['id']}"),
-        ("PATCH", "/api/v1/orders/{order_id}"): desk.patch(f"/orders/{order['id']}", {"quantity": "2"}),
-        ("POST", "/api/v1/orders:preview"): desk.post("/orders:preview", ticket),
-        ("POST", "/api/v1/costs:estimate"): desk.post("/costs:estimate", COSTS),
-        ("POST", "/api/v1/orders:group"): desk.post("/orders:group", {"kind": "OTO", "orders": [ticket] * 2}),
-        ("POST", "/api/v1/orders:cancel-all"): desk.post("/orders:cancel-all", {}),
-        ("POST", "/api/v1/positions:close"): desk.post(
+        ("POST", "/api/v1/orders"): api.place(),
+        ("GET", "/api/v1/orders"): api.get("/orders"),
+        ("GET", "/api/v1/orders/{order_id}"): api.get(f"/orders/{order['id']}"),
+        ("PATCH", "/api/v1/orders/{order_id}"): api.patch(f"/orders/{order['id']}", {"quantity": "2"}),
+        ("POST", "/api/v1/orders:preview"): api.post("/orders:preview", ticket),
+        ("POST", "/api/v1/costs:estimate"): api.post("/costs:estimate", COSTS),
+        ("POST", "/api/v1/orders:group"): api.post("/orders:group", {"kind": "OTO", "orders": [ticket] * 2}),
+        ("POST", "/api/v1/orders:cancel-all"): api.post("/orders:cancel-all", {}),
+        ("POST", "/api/v1/positions:close"): api.post(
             "/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL"}
         ),
-        ("GET", "/api/v1/trades"): desk.get("/trades"),
-        ("GET", "/api/v1/trades/{trade_id}"): desk.get(f"/trades/{trade['trade_id']}"),
-        ("GET", "/api/v1/portfolio/{name}"): desk.get("/portfolio/growth"),
-        ("GET", "/api/v1/portfolios"): desk.get("/portfolios", detail="true"),
-        ("GET", "/api/v1/calendar"): desk.get(
-            "/calendar", market="XNSE", from_="2026-11-06", to="2026-11-10"
-        ),
-        ("GET", "/api/v1/clock"): desk.get("/clock", market="XNYS"),
-        ("POST", "/api/v1/trade"): desk.report(),
-        ("POST", "/api/v1/trades:batch"): desk.post("/trades:batch", {"trades": [{}]}),
-        ("POST", "/api/v1/trades/{trade_id}:reverse"): desk.reverse(trade["trade_id"]),
+        ("GET", "/api/v1/trades"): api.get("/trades"),
+        ("GET", "/api/v1/trades/{trade_id}"): api.get(f"/trades/{trade['trade_id']}"),
+        ("GET", "/api/v1/portfolio/{name}"): api.get("/portfolio/growth"),
+        ("GET", "/api/v1/portfolios"): api.get("/portfolios", detail="true"),
+        ("GET", "/api/v1/calendar"): api.get("/calendar", market="XNSE", from_="2026-11-06", to="2026-11-10"),
+        ("GET", "/api/v1/clock"): api.get("/clock", market="XNYS"),
+        ("POST", "/api/v1/trade"): api.report(),
+        ("POST", "/api/v1/trades:batch"): api.post("/trades:batch", {"trades": [{}]}),
+        ("POST", "/api/v1/trades/{trade_id}:reverse"): api.reverse(trade["trade_id"]),
     }
     for name, answer in answers.items():
         described = operations(document)[name]["responses"][str(answer.status_code)]["content"][

@@ -97,12 +97,12 @@ async def started_peers(url, count):
             await peer.sharing.close()
 
 
-def play(scene):
+def play(run_scenario):
     """Run a scene of a test."""
 
-    @wraps(scene)
+    @wraps(run_scenario)
     def run(redis_server):
-        asyncio.run(scene(redis_server))
+        asyncio.run(run_scenario(redis_server))
 
     return run
 
@@ -210,7 +210,7 @@ async def test_time_refills_what_is_shared(redis_server):
 def test_a_redis_that_dies_and_comes_back_is_told_and_costs_nobody_a_thing(mortal_redis, caplog):
     caplog.set_level("INFO", logger="app.rate_limit")
 
-    async def scene():
+    async def run_scenario():
         async with started_peers(mortal_redis.url, 2) as (one, two):
             await until(lambda: one.sharing.is_shared and two.sharing.is_shared)
             mortal_redis.kill()
@@ -221,14 +221,14 @@ def test_a_redis_that_dies_and_comes_back_is_told_and_costs_nobody_a_thing(morta
             mortal_redis.start()
             await until(lambda: one.sharing.is_shared and two.sharing.is_shared)
 
-    asyncio.run(scene())
+    asyncio.run(run_scenario())
     told = [record.getMessage() for record in caplog.records]
     assert told.count("rate limits are per process: Redis is away") == 2
     assert told.count("rate limits are shared") == 4
 
 
 def test_a_redis_that_freezes_keeps_nobody_waiting(mortal_redis):
-    async def scene():
+    async def run_scenario():
         async with started_peers(mortal_redis.url, 2) as (one, two):
             await until(lambda: one.sharing.is_shared)
             mortal_redis.freeze()
@@ -244,25 +244,25 @@ def test_a_redis_that_freezes_keeps_nobody_waiting(mortal_redis):
             assert one.passes() or one.burst() == 0  # answers belong to their questions: nothing raised
             await one.sharing.exchange()
 
-    asyncio.run(scene())
+    asyncio.run(run_scenario())
 
 
 def test_a_redis_that_is_not_there_at_the_start_is_waited_for_in_the_background(mortal_redis):
     mortal_redis.kill()
 
-    async def scene():
+    async def run_scenario():
         async with started_peers(mortal_redis.url, 1) as (one,):
             assert one.passes()
             mortal_redis.start()
             await until(lambda: one.sharing.is_shared)
 
-    asyncio.run(scene())
+    asyncio.run(run_scenario())
 
 
 def test_a_redis_that_refuses_is_told_without_its_password(mortal_redis, caplog):
     caplog.set_level("INFO", logger="app.rate_limit")
 
-    async def scene():
+    async def run_scenario():
         async with started_peers(mortal_redis.url, 1) as (one,):
             await until(lambda: one.sharing.is_shared)
             with mortal_redis.client() as client:
@@ -276,7 +276,7 @@ def test_a_redis_that_refuses_is_told_without_its_password(mortal_redis, caplog)
             await two.sharing.exchange()
         await two.sharing.close()
 
-    asyncio.run(scene())
+    asyncio.run(run_scenario())
     assert "canary" not in caplog.text
     assert "another" not in caplog.text
 
@@ -302,19 +302,19 @@ def test_two_processes_share_one_limit_through_death_and_return_of_redis(new_dat
     }
     key = {"X-API-Key": BOOTSTRAP_KEY}
 
-    def ask(service, times):
+    def send_requests(service, times):
         answers = [client.get(f"{service.url}/api/v1/portfolios", headers=key) for _ in range(times)]
         return [answer.status_code for answer in answers]
 
     with running(**settings) as one, running(**settings) as two, httpx.Client(timeout=10) as client:
         wait_for(one, "shared")
         wait_for(two, "shared")
-        assert ask(one, 30) == [200] * 30
+        assert send_requests(one, 30) == [200] * 30
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while ask(two, 1) == [200]:
+        while send_requests(two, 1) == [200]:
             assert time.monotonic() < deadline, "the other process goes on"
         mortal_redis.kill()
-        assert set(ask(one, 3)) <= {200, 429}
+        assert set(send_requests(one, 3)) <= {200, 429}
         wait_for(one, "per process")
         mortal_redis.start()
         wait_for(one, "shared")

@@ -20,7 +20,7 @@ KEY = {"X-API-Key": BOOTSTRAP_KEY}
 
 
 @pytest.fixture(scope="module")
-def desks(new_database):
+def apis(new_database):
     """Two processes of the service on one database."""
     settings = {"DATABASE_URL": new_database("postgresql"), "LOG_LEVEL": "ERROR", "ENVIRONMENT": "production"}
     with running(**settings) as one, running(**settings) as two:
@@ -64,15 +64,15 @@ async def everything(url):
     return trades, books
 
 
-def test_the_books_stay_whole_under_load_from_two_processes(desks):
-    pairs = asyncio.run(load(desks))
+def test_the_books_stay_whole_under_load_from_two_processes(apis):
+    pairs = asyncio.run(load(apis))
     assert Counter(answer.status_code for pair in pairs for answer in pair) == {201: 2 * CLIENTS * ROUNDS}
     for one, two in pairs:
         assert one.json() == two.json()
         assert ("Idempotent-Replayed" in one.headers) != ("Idempotent-Replayed" in two.headers)
-    trades, books = asyncio.run(everything(desks[0]))
+    trades, books = asyncio.run(everything(apis[0]))
     assert len(trades) == CLIENTS * ROUNDS
-    assert (trades, books) == asyncio.run(everything(desks[1]))
+    assert (trades, books) == asyncio.run(everything(apis[1]))
     for book in books:
         own = sorted(
             (t for t in trades if t["portfolio_name"] == book["portfolio_name"]), key=lambda t: t["sequence"]
@@ -95,16 +95,16 @@ def assert_positions_are_the_replay(book, trades):
         assert told == (expected.quantity, expected.cost, expected.realized_pnl)
 
 
-def test_one_key_with_two_bodies_binds_once_across_processes(desks):
+def test_one_key_with_two_bodies_binds_once_across_processes(apis):
     async def race():
         async with httpx.AsyncClient(timeout=30, headers=KEY | {"Idempotency-Key": "contested"}) as client:
             bodies = [
                 trade_body(quantity=str(1 + n % 2), portfolio_name=f"Race {n % 4}", gmv="5")
                 for n in range(20)
             ]
-            sent = (client.post(f"{desks[n % 2]}/api/v1/trade", json=body) for n, body in enumerate(bodies))
+            sent = (client.post(f"{apis[n % 2]}/api/v1/trade", json=body) for n, body in enumerate(bodies))
             answers = await asyncio.gather(*sent)
-            found = await client.get(f"{desks[0]}/api/v1/trades", params={"idempotency_key": "contested"})
+            found = await client.get(f"{apis[0]}/api/v1/trades", params={"idempotency_key": "contested"})
             return answers, found.json()
 
     answers, found = asyncio.run(race())
@@ -115,11 +115,11 @@ def test_one_key_with_two_bodies_binds_once_across_processes(desks):
     assert {answer.status_code for answer in answers} <= {201, 409, 503}
 
 
-def test_a_cursor_of_one_process_is_good_in_the_other(desks):
-    first = httpx.get(f"{desks[0]}/api/v1/trades", params={"limit": 5}, headers=KEY)
+def test_a_cursor_of_one_process_is_good_in_the_other(apis):
+    first = httpx.get(f"{apis[0]}/api/v1/trades", params={"limit": 5}, headers=KEY)
     if "link" in first.headers:
         address = first.headers["link"].split(">")[0][1:]
-        assert httpx.get(desks[1] + address, headers=KEY).status_code == 200
+        assert httpx.get(apis[1] + address, headers=KEY).status_code == 200
 
 
 @pytest.mark.parametrize("backend", ["sqlite", "postgresql"])

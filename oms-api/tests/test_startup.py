@@ -24,7 +24,7 @@ def empty_url(backend, new_database):
 def test_development_makes_its_tables_at_start(empty_url):
     with serving(empty_url, environment="development") as service:
         assert service.client.get("/health/ready").status_code == 200
-        assert service.desk().report().status_code == 201
+        assert service.api().report().status_code == 201
 
 
 def test_production_leaves_them_to_a_step_of_its_own(empty_url):

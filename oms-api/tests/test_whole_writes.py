@@ -37,13 +37,13 @@ def pipe():
 
 
 def in_a_turn(pipe, act):
-    async def turn():
+    async def run_once():
         act(WholeWrites(pipe, asyncio.get_running_loop()))
         before = list(pipe.sent)
         await asyncio.sleep(0)
         return before
 
-    return asyncio.run(turn())
+    return asyncio.run(run_once())
 
 
 def test_head_and_body_leave_as_one(pipe):

@@ -29,11 +29,11 @@ def blueprint(simulator: Simulator) -> Blueprint:
 
         def carry_out() -> Response:
             answer = problem or methods.call(
-                simulator.world, name, _token(given), simulator.settings.bot_token, given
+                simulator.workspace_state, name, _token(given), simulator.settings.bot_token, given
             )
             response = _json(answer)
             if name == "auth.test":
-                response.headers["X-OAuth-Scopes"] = ",".join(simulator.world.manifest.scopes)
+                response.headers["X-OAuth-Scopes"] = ",".join(simulator.workspace_state.manifest.scopes)
             return response
 
         return _with_faults(simulator, name, shown, carry_out)
@@ -63,10 +63,10 @@ def _token(given: arguments.Arguments) -> str:
 
 
 def _respond(simulator: Simulator, path: str, given: arguments.Arguments) -> Response:
-    world = simulator.world
+    workspace_state = simulator.workspace_state
     try:
-        with world.change():
-            answers.respond(world, world.response_urls.look_up(path), given)
+        with workspace_state.change():
+            answers.respond(workspace_state, workspace_state.response_urls.find(path), given)
     except SlackError as error:
         return _text(error.code, 404 if error.code in {"expired_url", "used_url"} else 400)
     return _text("ok", 200)
@@ -75,18 +75,18 @@ def _respond(simulator: Simulator, path: str, given: arguments.Arguments) -> Res
 def _with_faults(
     simulator: Simulator, name: str, given: Answer, carry_out: Callable[[], Response]
 ) -> Response:
-    world = simulator.world
-    with world.change():
-        fault = world.faults.next_call(name)
-        entry = world.journal.call(
-            at=world.clock.now(), method=name, arguments=given, status=None, response=None
+    workspace_state = simulator.workspace_state
+    with workspace_state.change():
+        fault = workspace_state.faults.next_call(name)
+        entry = workspace_state.journal.call(
+            at=workspace_state.clock.now(), method=name, arguments=given, status=None, response=None
         )
     if fault and fault.slow_seconds:
         simulator.courier.closing.wait(fault.slow_seconds)
     response = carry_out() if fault is None or fault.after or not _fails(fault) else _failure(fault)
     if fault and fault.after and _fails(fault):
         response = _failure(fault)
-    with world.change():
+    with workspace_state.change():
         entry["status"], entry["response"] = response.status_code, _shown(response)
     return response
 

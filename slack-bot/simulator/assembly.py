@@ -1,13 +1,13 @@
 """All parts together: the world, the courier, the queue of events, the view of the desk."""
 
 from simulator import manifest
-from simulator.acting.actor import Actor
 from simulator.config import Settings
-from simulator.courier import Courier
-from simulator.desk import Desk
 from simulator.errors import ActError
 from simulator.event_queue import EventQueue
-from simulator.world import World
+from simulator.oms_view import OmsView
+from simulator.request_delivery import Courier
+from simulator.user_actions.actor import Actor
+from simulator.workspace_state import WorkspaceState
 
 
 class Simulator:
@@ -15,22 +15,22 @@ class Simulator:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.world = World(manifest.read(settings.manifest))
-        self.courier = Courier(settings, self.world)
-        self.events = EventQueue(self.world, self.courier)
-        self.desk = Desk(settings)
+        self.workspace_state = WorkspaceState(manifest.read(settings.manifest))
+        self.courier = Courier(settings, self.workspace_state)
+        self.events = EventQueue(self.workspace_state, self.courier)
+        self.desk = OmsView(settings)
 
     def actor(self, name: str) -> Actor:
         """Return the person with that id or name, ready to act."""
-        for person in self.world.people.values():
+        for person in self.workspace_state.people.values():
             if name in (person.id, person.name):
-                return Actor(self.world, self.courier, self.events, person)
+                return Actor(self.workspace_state, self.courier, self.events, person)
         raise ActError(f"There is nobody called {name}.", 404)
 
     def reset(self) -> None:
         """Put everything back to the start."""
         self.events.clear()
-        self.world.reset()
+        self.workspace_state.reset()
 
     def close(self) -> None:
         """Stop waiting and sending."""

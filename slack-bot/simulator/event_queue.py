@@ -7,8 +7,8 @@ from itertools import count
 from typing import Any
 
 from simulator import ids, payloads
-from simulator.courier import Courier, Reply
-from simulator.world import World
+from simulator.request_delivery import Courier, Reply
+from simulator.workspace_state import WorkspaceState
 
 RETRY_AFTER_SECONDS = (0.0, 60.0, 300.0)
 MOST_WAITING = 200
@@ -28,8 +28,8 @@ class Attempt:
 class EventQueue:
     """Events that wait to be delivered, and their retries."""
 
-    def __init__(self, world: World, courier: Courier) -> None:
-        self._world = world
+    def __init__(self, workspace_state: WorkspaceState, courier: Courier) -> None:
+        self._world = workspace_state
         self._courier = courier
         self._numbers = count()
         self._waiting: list[Attempt] = []

@@ -5,8 +5,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from simulator import workspace
-from simulator.courier import JSON, Request
 from simulator.messages import Message
+from simulator.request_delivery import JSON, Request
 from simulator.views import View
 from simulator.workspace import Channel, Person
 

@@ -41,7 +41,7 @@ class ResponseUrls:
             self._by_path.popitem(last=False)
         return path
 
-    def look_up(self, path: str) -> ResponseUrl:
+    def find(self, path: str) -> ResponseUrl:
         """Return a live response URL; raise ``expired_url`` or ``used_url`` for a dead one."""
         url = self._by_path.get(path)
         if url is None or self._clock.now() > url.expires_at:

@@ -62,7 +62,7 @@ class Server:
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         listening = cast(socket.socket, self._wsgi.socket)
         self.url = f"http://{host}:{listening.getsockname()[1]}"
-        self.simulator.world.base_url = self.url
+        self.simulator.workspace_state.base_url = self.url
 
     def run(self) -> None:
         """Serve until ``close``; what still runs then gets half a second."""

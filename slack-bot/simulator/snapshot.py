@@ -5,52 +5,53 @@ from typing import Any
 from simulator import workspace
 from simulator.messages import Message
 from simulator.workspace import Channel, Person
-from simulator.world import World
+from simulator.workspace_state import WorkspaceState
 
 SHOWN_MESSAGES = 200
 Json = dict[str, Any]
 
 
-def everything(world: World) -> Json:
+def everything(workspace_state: WorkspaceState) -> Json:
     """Return all channels, messages, private ones included, and open views."""
-    rooms = world.channels.values()
-    views = world.views
-    return _about(world) | {
+    rooms = workspace_state.channels.values()
+    views = workspace_state.views
+    return _about(workspace_state) | {
         "channels": [
-            _channel(room) | {"messages": [message.as_json() for message in world.messages.all(room.id)]}
+            _channel(room)
+            | {"messages": [message.as_json() for message in workspace_state.messages.all(room.id)]}
             for room in rooms
         ],
-        "views": {user: [view.as_json() for view in views.stack(user)] for user in world.people},
+        "views": {user: [view.as_json() for view in views.stack(user)] for user in workspace_state.people},
         "homes": {user: view.as_json() for user, view in views.homes.items()},
-        "faults": world.faults.as_json(),
+        "faults": workspace_state.faults.as_json(),
     }
 
 
-def screen(world: World, person: Person, channel: Channel) -> Json:
+def screen(workspace_state: WorkspaceState, person: Person, channel: Channel) -> Json:
     """Return what that person sees with that channel open."""
-    rooms = [room for room in world.channels.values() if person.id in room.members]
-    shown = world.messages.visible(channel.id, person.id)[-SHOWN_MESSAGES:]
-    home = world.views.homes.get(person.id)
-    return _about(world) | {
+    rooms = [room for room in workspace_state.channels.values() if person.id in room.members]
+    shown = workspace_state.messages.visible(channel.id, person.id)[-SHOWN_MESSAGES:]
+    home = workspace_state.views.homes.get(person.id)
+    return _about(workspace_state) | {
         "me": _person(person),
         "channel": _channel(channel),
-        "channels": [_channel(room) | {"latest": _latest(world, room, person)} for room in rooms],
+        "channels": [_channel(room) | {"latest": _latest(workspace_state, room, person)} for room in rooms],
         "messages": [message.as_json() for message in shown],
-        "views": [view.as_json() for view in world.views.stack(person.id)],
+        "views": [view.as_json() for view in workspace_state.views.stack(person.id)],
         "home": home.as_json() if home else None,
-        "faults": world.faults.as_json(),
+        "faults": workspace_state.faults.as_json(),
     }
 
 
-def _about(world: World) -> Json:
+def _about(workspace_state: WorkspaceState) -> Json:
     return {
-        "boot": world.boot,
-        "version": world.version,
+        "boot": workspace_state.boot,
+        "version": workspace_state.version,
         "team": {"id": workspace.TEAM_ID, "name": workspace.TEAM_NAME},
-        "bot": {"id": workspace.BOT_USER_ID, "name": world.manifest.bot_name},
+        "bot": {"id": workspace.BOT_USER_ID, "name": workspace_state.manifest.bot_name},
         "system": {"id": workspace.SYSTEM_USER_ID, "name": "Workspace"},
-        "people": [_person(person) for person in world.people.values()],
-        "commands": [vars(command) for command in world.manifest.commands],
+        "people": [_person(person) for person in workspace_state.people.values()],
+        "commands": [vars(command) for command in workspace_state.manifest.commands],
     }
 
 
@@ -72,6 +73,6 @@ def _channel(channel: Channel) -> Json:
     }
 
 
-def _latest(world: World, room: Channel, person: Person) -> str:
-    visible: list[Message] = world.messages.visible(room.id, person.id)
+def _latest(workspace_state: WorkspaceState, room: Channel, person: Person) -> str:
+    visible: list[Message] = workspace_state.messages.visible(room.id, person.id)
     return visible[-1].ts if visible else ""

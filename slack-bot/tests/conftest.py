@@ -11,7 +11,7 @@ from app.delivery.installation import Installation
 from app.delivery.outbox import Outbox
 from app.delivery.slack_api import SlackApi
 from app.oms_client import OmsClient
-from app.replies.desk import Desk, Waits
+from app.replies.services import Services, Waits
 from app.server.build import Bot, create_bot
 from tests import factories
 from tests.fake_oms import FakeOms
@@ -47,7 +47,7 @@ class Workspace:
 
     def restarted(self) -> "Workspace":
         """The same surroundings with a bot that remembers nothing."""
-        self.bot.desk.stop(1.0)
+        self.bot.services.stop(1.0)
         return Workspace(make_bot(self.slack, self.oms), self.slack, self.oms)
 
 
@@ -55,13 +55,13 @@ def make_bot(slack: FakeSlack, oms: FakeOms, waits: Waits = SHORT, **times: floa
     settings = factories.settings(slack.api_url, oms.url)
     slack_api = SlackApi(settings)
     slack_api.installation.remember(Installation("T1"))
-    desk = Desk(
+    workspace = Services(
         oms=OmsClient(settings, write_seconds=times.get("write", 1.2), read_seconds=times.get("read", 0.5)),
         slack=slack_api,
         outbox=Outbox(pace_seconds=times.get("pace", 0.0)),
         waits=waits,
     )
-    return create_bot(settings, desk)
+    return create_bot(settings, workspace)
 
 
 @pytest.fixture
@@ -79,14 +79,14 @@ def oms() -> Iterator[FakeOms]:
 
 
 @pytest.fixture
-def desk(slack: FakeSlack, oms: FakeOms) -> Iterator[Workspace]:
+def workspace(slack: FakeSlack, oms: FakeOms) -> Iterator[Workspace]:
     workspace = Workspace(make_bot(slack, oms), slack, oms)
     yield workspace
     close(workspace)
 
 
 @pytest.fixture
-def patient_desk(slack: FakeSlack, oms: FakeOms) -> Iterator[Workspace]:
+def patient_workspace(slack: FakeSlack, oms: FakeOms) -> Iterator[Workspace]:
     """A bot whose waits no large answer exceeds, however slow the machine is."""
     waits = replace(SHORT, suggestions=30.0)
     workspace = Workspace(make_bot(slack, oms, waits, read=30.0), slack, oms)
@@ -97,5 +97,5 @@ def patient_desk(slack: FakeSlack, oms: FakeOms) -> Iterator[Workspace]:
 def close(workspace: Workspace) -> None:
     workspace.slack.released.set()
     workspace.oms.released.set()
-    workspace.bot.desk.stop_workers(wait=True)  # else a socket that is being opened outlives its pool
-    workspace.bot.desk.stop(1.0)
+    workspace.bot.services.stop_workers(wait=True)  # else a socket that is being opened outlives its pool
+    workspace.bot.services.stop(1.0)

@@ -32,7 +32,7 @@ def notice_of(view):
     return view["blocks"][0]["text"]["text"]
 
 
-def desk_trade():
+def recorded_trade():
     body = {"symbol": "AAPL", "quantity": "100", "gmv": "17500", "side": "BUY", "portfolio_name": "Growth"}
     return trade_json(body, "T9")
 

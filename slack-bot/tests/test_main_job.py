@@ -3,15 +3,15 @@
 from tests.conftest import Workspace
 
 
-def test_a_trade_typed_in_slack_is_confirmed_in_the_channel(desk: Workspace):
-    assert desk.type("AAPL").status_code == 200
-    opened = desk.slack.wait_for("views.open")[0].body
+def test_a_trade_typed_in_slack_is_confirmed_in_the_channel(workspace: Workspace):
+    assert workspace.type("AAPL").status_code == 200
+    opened = workspace.slack.wait_for("views.open")[0].body
     assert opened["view"]["callback_id"] == "trade_form"
 
-    answer = desk.submit(private_metadata=opened["view"]["private_metadata"])
+    answer = workspace.submit(private_metadata=opened["view"]["private_metadata"])
 
     assert answer == {"response_action": "clear"}
-    posted = desk.slack.wait_for("chat.postMessage")[0].body
+    posted = workspace.slack.wait_for("chat.postMessage")[0].body
     assert posted["channel"] == "C1"
     for said in (
         "T1697234567000X",

@@ -18,7 +18,7 @@ from app.config import ConfigurationError, load_settings
 from app.database import connect_engine
 from app.database.failures import reason
 from app.errors import FieldError, OmsError, Unavailable
-from app.identity.service.once import Administration
+from app.identity.service.idempotent_operations import Administration
 from app.identity.service.passwords import Passwords
 from app.identity.service.threads import Transactions
 from app.migrate import is_current, migration_url
@@ -38,17 +38,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the arguments say."""
     given = make_parser().parse_args(arguments)
     try:
-        return _tell(_run(given))
+        return _print_result(_run(given))
     except (ConfigurationError, NotMigrated, NoMasterKey, Unavailable) as error:
-        return _say(str(error), CANNOT)
+        return _print_and_exit(str(error), CANNOT)
     except OSError as error:
-        return _say(f"{error.filename} cannot be written: {error.strerror}.", CANNOT)
+        return _print_and_exit(f"{error.filename} cannot be written: {error.strerror}.", CANNOT)
     except SQLAlchemyError as error:
-        return _say(f"The database cannot be used: {reason(error)}", CANNOT)
+        return _print_and_exit(f"The database cannot be used: {reason(error)}", CANNOT)
     except OmsError as error:
-        return _say("\n  ".join([error.detail, *map(_blame, error.errors)]), REFUSED)
+        return _print_and_exit("\n  ".join([error.detail, *map(_blame, error.errors)]), REFUSED)
     except NoPassword as error:
-        return _say(str(error), REFUSED)
+        return _print_and_exit(str(error), REFUSED)
 
 
 def _run(given: Namespace) -> Done:
@@ -59,7 +59,7 @@ def _run(given: Namespace) -> Done:
         transactions, passwords = Transactions(engine), Passwords()
         administration = Administration(transactions, passwords, [settings.oms_api_key], utc_now)
         try:
-            shell = Shell(engine, administration, utc_now, account(), ask_password)
+            shell = Shell(engine, administration, utc_now, account(), read_password)
             return asyncio.run(COMMANDS[given.command](shell, given))
         finally:
             passwords.close()
@@ -68,7 +68,7 @@ def _run(given: Namespace) -> Done:
         engine.dispose()
 
 
-def ask_password() -> str:
+def read_password() -> str:
     """Return a new password: asked for twice at a terminal, else the first line of standard input."""
     if not sys.stdin.isatty():
         password = sys.stdin.readline().rstrip("\r\n")
@@ -93,14 +93,14 @@ def _blame(bad: FieldError) -> str:
     return f"{bad.field}: {bad.message}"
 
 
-def _tell(done: Done) -> int:
+def _print_result(done: Done) -> int:
     sys.stdout.writelines(f"{line}\n" for line in done.lines)
     if done.secret:
         sys.stdout.write(f"{done.secret}\n")
-    return _say(done.sentence, DONE) if done.sentence else DONE
+    return _print_and_exit(done.sentence, DONE) if done.sentence else DONE
 
 
-def _say(sentence: str, status: int) -> int:
+def _print_and_exit(sentence: str, status: int) -> int:
     sys.stderr.write(f"{sentence}\n")
     return status
 

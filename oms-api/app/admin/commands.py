@@ -30,7 +30,7 @@ from app.identity.schemas.keys import KeyIn
 from app.identity.schemas.tenants import TenantIn
 from app.identity.schemas.users import UserIn, UserPatch
 from app.identity.service import api_keys, tenants, users
-from app.identity.service.once import Administration, Asking, Change
+from app.identity.service.idempotent_operations import Administration, Asking, Change
 from app.wire.body import validated
 
 _MOST_LISTED = 1_000_000
@@ -174,7 +174,7 @@ async def rotate_master_key(shell: Shell, given: Namespace) -> Done:
     file = Path(given.env_file) if given.env_file else None
     if file:
         current_key(file)
-    await shell.change(_tell_master_key, FIRST_TENANT)
+    await shell.change(_show_master_key, FIRST_TENANT)
     new = make_key(secrets.choice)
     if file is None:
         return Done("Set OMS_API_KEY to it, OMS_API_KEY_PREVIOUS to the key of before, and restart.", new)
@@ -233,7 +233,7 @@ async def _change_user(shell: Shell, given: Namespace, changes: UserChanges) -> 
     return Done(f"{user.called} is {changes['status']}.")
 
 
-def _tell_master_key(_: Connection, asking: Asking, now: datetime) -> Change:
+def _show_master_key(_: Connection, asking: Asking, now: datetime) -> Change:
     return Change({}, [asking.entry(now, "installation.rotated", "OMS_API_KEY")])
 
 

@@ -105,7 +105,7 @@ def rows_named(
     """
     if not names or _is_sqlite(connection):
         return matching_rows(connection, table, columns, ("tenant_id", name), names)
-    statement = _look_up_names(table, columns, name)
+    statement = _format_name_lookup(table, columns, name)
     return [tuple(row) for row in connection.exec_driver_sql(statement, (_json(names),))]
 
 
@@ -204,7 +204,7 @@ def _found(part: Part) -> str:
 
 
 @cache
-def _look_up_names(table: Table, columns: Names, name: str) -> str:
+def _format_name_lookup(table: Table, columns: Names, name: str) -> str:
     on = f"t.{name} = r.c1 AND t.tenant_id + 0 = r.c0"
     found = f"SELECT {', '.join(columns)} FROM {table.name} t WHERE {on} OFFSET 0"  # noqa: S608  # as above
     picked = ", ".join(f"t.{column}" for column in columns)

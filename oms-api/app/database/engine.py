@@ -8,7 +8,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from app.config import ConfigurationError
-from app.database.tenants import carry_declarations, wall_off
+from app.database.tenants import carry_declarations, enforce_row_security
 from app.database.waits import install
 
 CONNECT_TIMEOUT_SECONDS = 3
@@ -62,7 +62,7 @@ def connect_engine(
         hide_parameters=True,
         **pool,
     )
-    (wall_off if walled else carry_declarations)(engine)
+    (enforce_row_security if walled else carry_declarations)(engine)
     return engine
 
 

@@ -29,7 +29,7 @@ class GroupRead(Generic[Key, Answer]):
         self._waiting: dict[Key, asyncio.Future[Answer | None]] = {}
         self._drain: asyncio.Task[None] | None = None
 
-    async def ask(self, key: Key) -> Answer | None:
+    async def get(self, key: Key) -> Answer | None:
         """Return the answer for `key`, None where there is none. Raises what the readers raise."""
         future = self._waiting.get(key)
         if future is None:

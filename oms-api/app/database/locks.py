@@ -31,7 +31,7 @@ def wait_briefly(connection: Connection) -> None:
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = {PROBE_MILLISECONDS}")
 
 
-class Jams:
+class LockContention:
     """What ran into a lock of somebody else, and until when it is not even tried."""
 
     def __init__(self) -> None:

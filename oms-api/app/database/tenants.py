@@ -48,7 +48,7 @@ def declare_tenants(connection: Connection, tenant_ids: Iterable[int]) -> Connec
     return connection.execution_options(**{_DECLARED: numbers})
 
 
-def wall_off(engine: Engine) -> None:
+def enforce_row_security(engine: Engine) -> None:
     """Make every connection of `engine` act as a role that owns nothing, and carry what is declared.
 
     Where the database knows no such role, or the user may not act as it, connections stay who they are.
@@ -73,7 +73,7 @@ def declare_every_tenant(connection: Connection) -> Connection:
     return declare_tenants(connection, connection.execute(text("SELECT id FROM tenants")).scalars())
 
 
-def describe_wall(connection: Connection) -> str:
+def describe_row_security(connection: Connection) -> str:
     """Say what row-level security is worth on this connection, for readiness.
 
     "enforced": it works as a role that owns nothing. "enforced on the owner": that role could not be made,

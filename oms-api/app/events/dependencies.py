@@ -7,7 +7,7 @@ from fastapi import Depends, Request
 
 from app.edge import FastRequest
 from app.events.service.feed import Feed
-from app.identity.dependencies import Gate
+from app.identity.dependencies import Authentication
 from app.identity.rules.access import Operation
 from app.wire.dependencies import part
 from app.wire.seals import Seals
@@ -16,13 +16,13 @@ StillCounts = Callable[[], Awaitable[bool]]
 
 
 async def _still_counts(request: Request) -> StillCounts:
-    gate: Gate = request.app.state.gate
+    gate: Authentication = request.app.state.gate
     edge: FastRequest = request.state.edge
 
-    async def ask() -> bool:
+    async def check() -> bool:
         return await gate.still_counts(edge, Operation.READ_EVENTS)
 
-    return ask
+    return check
 
 
 TheFeed = Annotated[Feed, part("feed")]

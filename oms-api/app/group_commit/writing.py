@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.database.engine import drop_plans
-from app.database.locks import Jams, is_file_locked, is_row_locked, wait_briefly
+from app.database.locks import LockContention, is_file_locked, is_row_locked, wait_briefly
 from app.errors import NotPlaced, OmsError, OutcomeUnknown, Unexpected
 from app.group_commit.handler import Handler
 
@@ -41,7 +41,7 @@ class Writing(Generic[Work, Outcome]):
         self._engine = engine
         self._handler = handler
         self._strand = strand
-        self._jams = Jams()
+        self._jams = LockContention()
         self._connection: Connection | None = None
         self._planned_at = 0.0
 
@@ -59,18 +59,18 @@ class Writing(Generic[Work, Outcome]):
         pairs = list(zip(works, jammed, strict=True))
         free = [work for work, is_jammed in pairs if not is_jammed]
         together = iter(self._together(free) if free else [])
-        apart = iter(self._strand_by_strand([work for work, is_jammed in pairs if is_jammed]))
+        apart = iter(self._write_by_lock_group([work for work, is_jammed in pairs if is_jammed]))
         return [next(apart if is_jammed else together) for is_jammed in jammed]
 
     def _together(self, works: list[Work]) -> list[Outcome | OmsError]:
         try:
             return self._transact(works)
         except LostAtCommit:
-            return self._settle(works)
+            return self._recover_commit(works)
         except Exception as error:  # noqa: BLE001  # the thread's edge: whatever it was, the writer lives on
-            return self._strand_by_strand(works) if is_row_locked(error) else self._rescue(works, error)
+            return self._write_by_lock_group(works) if is_row_locked(error) else self._rescue(works, error)
 
-    def _strand_by_strand(self, works: list[Work]) -> list[Outcome | OmsError]:
+    def _write_by_lock_group(self, works: list[Work]) -> list[Outcome | OmsError]:
         """Give each strand a transaction of its own, which waits for locks but briefly."""
         deadline = time.monotonic() + RETRY_SECONDS
         outcomes: list[Outcome | OmsError] = [_too_slow()] * len(works)
@@ -91,7 +91,7 @@ class Writing(Generic[Work, Outcome]):
         try:
             outcomes = self._transact(works, briefly=True)
         except LostAtCommit:
-            return self._settle(works)
+            return self._recover_commit(works)
         except Exception as error:  # noqa: BLE001  # as in _together
             if is_row_locked(error):
                 self._jams.close(strand)
@@ -122,7 +122,7 @@ class Writing(Generic[Work, Outcome]):
         try:
             return self._transact(works, briefly=True)
         except LostAtCommit:
-            return self._settle(works)
+            return self._recover_commit(works)
         except Exception as error:  # noqa: BLE001  # as in _together
             if _connection_lost(error):
                 return self._lost(works)
@@ -185,7 +185,7 @@ class Writing(Generic[Work, Outcome]):
                 raise LostAtCommit from error
             raise
 
-    def _settle(self, works: list[Work]) -> list[Outcome | OmsError]:
+    def _recover_commit(self, works: list[Work]) -> list[Outcome | OmsError]:
         """Look for what a lost COMMIT left; `recover` waits for the old transaction by the locks it holds."""
         _LOG.warning("connection lost at commit; looking for what was recorded", extra={"items": len(works)})
         deadline = time.monotonic() + RECOVERY_SECONDS

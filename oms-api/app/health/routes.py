@@ -51,7 +51,7 @@ async def live(vitals: TheVitals) -> Response:
 )
 async def ready(vitals: TheVitals) -> Response:
     """Tell whether trades can be taken: 503 while the database, its tables or the writer are not there."""
-    current, wall = await _look(vitals)
+    current, wall = await _check_database(vitals)
     problem = vitals.find_file_problem()
     state = (current is not None and problem is None, bool(current), vitals.writer_is_alive())
     is_ready = all(state)
@@ -82,7 +82,7 @@ async def metrics(
     return Response(vitals.metrics.render(), media_type=CONTENT_TYPE)
 
 
-async def _look(vitals: Vitals) -> tuple[bool | None, str]:
+async def _check_database(vitals: Vitals) -> tuple[bool | None, str]:
     """Return whether the tables are this version's, None where the database is away, and what its wall is."""
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):

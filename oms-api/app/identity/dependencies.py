@@ -31,7 +31,7 @@ _WRITES = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class Authentication:
     """Who may pass, and how often."""
 
     authenticator: Authenticator
@@ -69,7 +69,7 @@ class Gate:
         self.limiter.check_address(request.address)
         self.limiter.charge_address(request.address)
 
-    def _tell_of_denial(self, request: FastRequest, caller: Caller, operation: Operation) -> None:
+    def _record_denial(self, request: FastRequest, caller: Caller, operation: Operation) -> None:
         who = (caller.tenant_id, self.now(), caller.actor, caller.name)
         self.trail.note(AuditEntry(*who, "denied", operation.value, request.address, request.request_id))
 
@@ -83,14 +83,14 @@ class Gate:
             caller = await self.sessions.authenticate(_token(bearer))
         else:
             caller = await self.authenticator.authenticate(key.decode("latin-1") if key else None)
-        request.denied = partial(self._tell_of_denial, request, caller, operation)
+        request.denied = partial(self._record_denial, request, caller, operation)
         if person is None:
             return caller
         if bearer is not None:
             raise MayNotActAs  # people speak for themselves; keys that act for others are named in every row
         where = Where(request.address, request.request_id)
         caller = await self.people.acting(caller, person.decode("latin-1"), where)
-        request.denied = partial(self._tell_of_denial, request, caller, operation)
+        request.denied = partial(self._record_denial, request, caller, operation)
         return caller
 
 
@@ -118,7 +118,7 @@ def _token(header: bytes) -> str:
 
 async def count_stranger(request: Request) -> None:
     """A FastAPI dependency for routes that anybody may ask: the address has a rate."""
-    gate: Gate = request.app.state.gate
+    gate: Authentication = request.app.state.gate
     gate.count_stranger(request.state.edge)
 
 
@@ -129,7 +129,7 @@ def allowed(operation: Operation) -> Callable[..., Coroutine[Any, Any, Caller]]:
         request: Request, _key: Annotated[str | None, Security(API_KEY_HEADER)],
         _bearer: Annotated[object, Security(BEARER)],
     ) -> Caller:  # fmt: skip
-        gate: Gate = request.app.state.gate
+        gate: Authentication = request.app.state.gate
         return await gate.admit(request.state.edge, operation)
 
     roles = [role.value for role in TABLE[operation].roles()]
@@ -137,7 +137,7 @@ def allowed(operation: Operation) -> Callable[..., Coroutine[Any, Any, Caller]]:
     return admit
 
 
-def at_the_edge(gate: Gate, operation: Operation, work: FastWork) -> FastRoute:
+def at_the_edge(gate: Authentication, operation: Operation, work: FastWork) -> FastRoute:
     """Return `work` (caller, request, idempotency key) as a route that the edge serves: the framework's
     routing and body handling cost more than the commit.
     """

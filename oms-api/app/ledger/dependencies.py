@@ -2,11 +2,11 @@
 
 from typing import Annotated
 
-from app.ledger.service.desk import Desk
 from app.ledger.service.exits import ExitsReader
-from app.ledger.service.guarding import Guard
+from app.ledger.service.trade_guard import Guard
+from app.ledger.service.trade_service import TradeService
 from app.wire.dependencies import part
 
-TheDesk = Annotated[Desk, part("desk")]
+TheDesk = Annotated[TradeService, part("desk")]
 TheGuard = Annotated[Guard, part("guard")]
 TheExits = Annotated[ExitsReader, part("exits")]

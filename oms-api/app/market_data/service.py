@@ -126,14 +126,14 @@ class Market:
             self._made += 1
             number = self._made
             self._listeners[number] = (frozenset(keys), listener)
-            self._tell_source()
+            self._notify_source()
 
-        def end() -> None:
+        def unsubscribe() -> None:
             with self._lock:
                 self._listeners.pop(number, None)
-                self._tell_source()
+                self._notify_source()
 
-        return end
+        return unsubscribe
 
     def follow(self, at: datetime) -> None:
         """Have the source subscribe to what somebody listens to, or asked for lately: symbols of open orders,
@@ -141,7 +141,7 @@ class Market:
         """
         with self._lock:
             self._asked = {symbol: when for symbol, when in self._asked.items() if at - when < _FOLLOWED}
-            self._tell_source()
+            self._notify_source()
 
     def poll(self, connection: Connection, at: datetime) -> None:
         """Look for new quotes of all that is subscribed to."""
@@ -185,7 +185,7 @@ class Market:
     def _wanted(self) -> set[Key]:
         return {key for keys, _ in self._listeners.values() for key in keys}
 
-    def _tell_source(self) -> None:
+    def _notify_source(self) -> None:
         """Under the lock, so that the source hears of changes in their order; it never waits."""
         symbols = frozenset(symbol for _, symbol in self._wanted()) | self._asked.keys()
         if symbols != self._followed:

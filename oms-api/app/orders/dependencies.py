@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from app.orders.service.desk import OrderDesk
+from app.orders.service.order_service import OrderService
 from app.wire.dependencies import part
 
-TheOrderDesk = Annotated[OrderDesk, part("order_desk")]
+TheOrderDesk = Annotated[OrderService, part("order_desk")]

@@ -89,7 +89,7 @@ class RateLimiter:
         self._touched = []
         return drained
 
-    def settle(self, bucket: Bucket, level: float) -> None:
+    def update_level(self, bucket: Bucket, level: float) -> None:
         """Learn what all processes together left of `level`; what was taken here meanwhile comes off it."""
         bucket.refill(self._clock())
         bucket.level = min(bucket.level, level - bucket.taken)

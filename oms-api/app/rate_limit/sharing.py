@@ -64,7 +64,7 @@ class Pool(Protocol):
         """Return what was taken since the last call."""
         ...
 
-    def settle(self, bucket: Bucket, level: float) -> None:
+    def update_level(self, bucket: Bucket, level: float) -> None:
         """Learn what all processes together left."""
         ...
 
@@ -131,7 +131,7 @@ class Sharing:
         ]
         levels = await self._script(keys=keys, args=numbers)
         for (pool, (bucket, _)), level in zip(told, levels, strict=True):
-            pool.settle(bucket, float(level))
+            pool.update_level(bucket, float(level))
 
     @property
     def _has_touched(self) -> bool:
@@ -146,12 +146,12 @@ class Sharing:
                     async with asyncio.timeout(4 * PATIENCE_SECONDS):
                         await self.exchange()
             except Exception as error:  # noqa: BLE001  # the task's edge: whatever Redis does, limits go on
-                self._tell(is_shared=False, reason=type(error).__name__)
+                self._report_state(is_shared=False, reason=type(error).__name__)
             else:
-                self._tell(is_shared=True)
+                self._report_state(is_shared=True)
             await asyncio.sleep(EXCHANGE_SECONDS if self.is_shared else RETRY_SECONDS)
 
-    def _tell(self, *, is_shared: bool, reason: str = "") -> None:
+    def _report_state(self, *, is_shared: bool, reason: str = "") -> None:
         if is_shared and not self.is_shared:
             _LOG.info("rate limits are shared")
         if self.is_shared and not is_shared:

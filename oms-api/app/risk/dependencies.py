@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from app.risk.service.board import SwitchBoard
 from app.risk.service.controls import Controls
+from app.risk.service.kill_switches import KillSwitches
 from app.wire.dependencies import part
 
-TheBoard = Annotated[SwitchBoard, part("switch_board")]
+TheBoard = Annotated[KillSwitches, part("switch_board")]
 TheControls = Annotated[Controls, part("controls")]

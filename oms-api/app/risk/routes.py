@@ -10,10 +10,10 @@ from app.clock import iso
 from app.edge import FastRequest
 from app.errors import FieldError, Invalid
 from app.identity.dependencies import Reader, allowed
-from app.identity.routes.asking import TheAdministration, TheRequest, answered
+from app.identity.routes.request_context import TheAdministration, TheRequest, answered
 from app.identity.rules.access import Caller, Operation
 from app.ledger.rules.chain import fingerprint
-from app.ledger.service.desk import Asking
+from app.ledger.service.trade_service import Asking
 from app.risk.dependencies import TheBoard, TheControls
 from app.risk.queries import latches as latch_queries
 from app.risk.queries import limits as limit_queries
@@ -37,8 +37,8 @@ from app.risk.schemas import (
     turned_out,
 )  # fmt: skip
 from app.risk.service import latches as latch_service
+from app.risk.service.audit_entries import limit_entry, switch_entry
 from app.risk.service.limiting import drop_limit, name_instruments, set_limit
-from app.risk.service.trails import limit_entry, switch_entry
 from app.wire.answers import NEXT_HEADER, REPLAYED, REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import TheChanges, TheClock, TheCursors, TheReaders
@@ -156,7 +156,7 @@ async def list_switches(caller: Reader, readers: TheReaders) -> Response:
     responses=responses(200, {"model": TurnedOut}, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(SwitchIn, SWITCH_EXAMPLE),
 )
-async def turn_switch(
+async def set_kill_switch(
     caller: SwitchTurner, body: Annotated[SwitchIn, Depends(json_body(SwitchIn))], board: TheBoard,
     key: IdempotencyKey, now: TheClock, request: Request,
 ) -> Response:  # fmt: skip
@@ -170,7 +170,7 @@ async def turn_switch(
     change = body.change(_who(caller), at, key, _request_hash(body) if key else None)
     entry = switch_entry(caller, edge, at, change)
     asking = Asking(caller, edge.request_id, key)
-    stopped = await board.turn(asking, change, entry, body.exit_policy)
+    stopped = await board.set_state(asking, change, entry, body.exit_policy)
     headers = {REPLAYED: "true"} if stopped.turned.replayed else {}
     told = turned_out(stopped.turned.change, *stopped[1:])
     return answer(told, headers=headers)

@@ -14,10 +14,10 @@ from app.wire.pages import Cursors
 def part(name: str) -> Any:  # what Depends returns
     """Return a FastAPI dependency: the part of that name among those that `assembly` gave the application."""
 
-    async def give(request: Request) -> Any:  # each room annotates what it is
+    async def get_part(request: Request) -> Any:  # each room annotates what it is
         return getattr(request.app.state, name)
 
-    return Depends(give)
+    return Depends(get_part)
 
 
 TheReaders = Annotated[Readers, part("readers")]

@@ -18,26 +18,26 @@ def add_error_handlers(app: FastAPI) -> None:
     """Make every error of `app` a problem document; what is none of these reaches the edge, and is logged
     there.
     """
-    app.add_exception_handler(OmsError, _tell)  # type: ignore[arg-type]  # typed for Exception alone
-    app.add_exception_handler(RequestValidationError, _tell_invalid)  # type: ignore[arg-type]  # as above
-    app.add_exception_handler(HTTPException, _tell_framework)  # type: ignore[arg-type]  # as above
-    app.add_exception_handler(Exception, _tell_unexpected)
+    app.add_exception_handler(OmsError, _handle_error)  # type: ignore[arg-type]  # typed for Exception alone
+    app.add_exception_handler(RequestValidationError, _handle_invalid)  # type: ignore[arg-type]  # as above
+    app.add_exception_handler(HTTPException, _handle_framework)  # type: ignore[arg-type]  # as above
+    app.add_exception_handler(Exception, _handle_unexpected)
 
 
-async def _tell_unexpected(request: Request, _: Exception) -> Response:
-    return await _tell(request, Unexpected())
+async def _handle_unexpected(request: Request, _: Exception) -> Response:
+    return await _handle_error(request, Unexpected())
 
 
-async def _tell(request: Request, error: OmsError) -> Response:
+async def _handle_error(request: Request, error: OmsError) -> Response:
     body = problem_body(error, request.url.path, request.state.edge.request_id)
     return Response(body, error.status, problem_headers(error))
 
 
-async def _tell_invalid(request: Request, error: RequestValidationError) -> Response:
-    return await _tell(request, invalid(list(error.errors()), skip=_PARTS_OF_A_REQUEST))
+async def _handle_invalid(request: Request, error: RequestValidationError) -> Response:
+    return await _handle_error(request, invalid(list(error.errors()), skip=_PARTS_OF_A_REQUEST))
 
 
-async def _tell_framework(request: Request, error: HTTPException) -> Response:
+async def _handle_framework(request: Request, error: HTTPException) -> Response:
     told: OmsError = NotFound("There is nothing at this address.")
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
@@ -47,7 +47,7 @@ async def _tell_framework(request: Request, error: HTTPException) -> Response:
         told = _http_error(error, _method_sentence(request, headers["Allow"]))
     elif error.status_code != NotFound.status:
         told = _http_error(error, str(error.detail))
-    answer = await _tell(request, told)
+    answer = await _handle_error(request, told)
     answer.headers.update(headers)
     return answer
 

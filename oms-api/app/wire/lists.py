@@ -25,7 +25,7 @@ def is_plain_integer(text: str) -> bool:
     return _DIGITS.fullmatch(text) is not None
 
 
-def _said_instant(value: object) -> datetime:
+def _parse_instant(value: object) -> datetime:
     if not isinstance(value, str):
         raise ValueError("must be a string with an instant and its offset")  # noqa: TRY004  # pydantic takes this
     return parse_instant(value)
@@ -45,7 +45,7 @@ def parse_instant(text: str) -> datetime:
 Count = Annotated[int, BeforeValidator(_plain_integer)]
 Limit = Annotated[Count, Field(ge=1, le=MOST_LIMIT)]
 Cursor = Annotated[str, Field(max_length=2000, description="From the `Link` header of the page before")]
-When = Annotated[datetime, BeforeValidator(_said_instant)]
+When = Annotated[datetime, BeforeValidator(_parse_instant)]
 
 
 class Period(BaseModel):

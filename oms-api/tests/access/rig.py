@@ -10,7 +10,7 @@ from app.clock import iso
 from app.database import unit_of_work
 from app.identity.rules.access import Role
 from tests.factories import NOON
-from tests.support.service import Desk, Service
+from tests.support.service import ApiClient, Service
 
 OPEN = {"health", "live", "ready"}
 UNGUARDED = {"/api/v1/auth/login", "/api/v1/auth/refresh"}  # they are how one comes in
@@ -58,12 +58,12 @@ def guarded(document: dict[str, Any]) -> list[Call]:
 class Members:
     """A tenant with a person of each role, spoken for by the bot's key."""
 
-    def __init__(self, service: Service, desk: Desk) -> None:
-        self.service, self.desk = service, desk
-        self.team = f"T{desk.tenant_id}"
-        self.key = service.mint("admin", desk.tenant_id)
+    def __init__(self, service: Service, api: ApiClient) -> None:
+        self.service, self.api = service, api
+        self.team = f"T{api.tenant_id}"
+        self.key = service.mint("admin", api.tenant_id)
         with unit_of_work(service.engine) as connection:
-            at = {"at": iso(NOON), "tenant": desk.tenant_id}
+            at = {"at": iso(NOON), "tenant": api.tenant_id}
             workspace = (
                 "INSERT INTO slack_workspaces (team_id, tenant_id, bound_at) VALUES (:team, :tenant, :at)"
             )
@@ -84,7 +84,7 @@ class Members:
         return {"X-API-Key": self.key, "X-On-Behalf-Of": self.person(role)}
 
 
-def ask(service: Service, call: Call, path: str, headers: dict[str, str], body: object = None) -> Any:
+def send_call(service: Service, call: Call, path: str, headers: dict[str, str], body: object = None) -> Any:
     """Call an operation; where it takes a body and none is given, with an empty object."""
     sent = {"Last-Event-ID": "none-of-that", **headers}  # a stream that began would not end
     content = None

@@ -10,18 +10,18 @@ from sqlalchemy.exc import DBAPIError
 from app.database import connect_engine, unit_of_work
 from app.edge import FastRequest
 from tests.factories import BOOTSTRAP_KEY
-from tests.support.service import Desk
+from tests.support.service import ApiClient
 
 CANARY = "canary-7c1f-never-to-be-repeated"
 
 
 @pytest.fixture
-def narrowed(desk):
+def narrowed(api):
     """The desk as one sees it who is narrowed to Growth; Private is there too."""
     for name in ("Growth", "Private"):
-        desk.trade(portfolio_name=name)
-    made = desk.post("/api-keys", {"name": "narrow", "scopes": ["trade"], "portfolios": ["Growth"]})
-    return desk.with_key(made.json()["key"])
+        api.trade(portfolio_name=name)
+    made = api.post("/api-keys", {"name": "narrow", "scopes": ["trade"], "portfolios": ["Growth"]})
+    return api.with_key(made.json()["key"])
 
 
 def test_the_past_of_anothers_portfolio_tells_no_more_than_that_of_none(narrowed):
@@ -31,56 +31,56 @@ def test_the_past_of_anothers_portfolio_tells_no_more_than_that_of_none(narrowed
         assert there.json()["detail"].replace("Private", "Nowhere") == nowhere.json()["detail"]
 
 
-def test_an_idempotency_key_tells_nothing_of_a_portfolio_that_had_the_name_before(desk, narrowed):
-    desk.trade(key="same")
-    desk.patch("/portfolios/Growth", {"name": "Renamed"})
-    desk.trade()
+def test_an_idempotency_key_tells_nothing_of_a_portfolio_that_had_the_name_before(api, narrowed):
+    api.trade(key="same")
+    api.patch("/portfolios/Growth", {"name": "Renamed"})
+    api.trade()
     key = {"name": "new", "scopes": ["trade"], "portfolios": ["Growth"]}
-    newer = desk.with_key(desk.post("/api-keys", key).json()["key"])
+    newer = api.with_key(api.post("/api-keys", key).json()["key"])
     repeated = newer.report("same")
     assert (repeated.status_code, repeated.json()["type"]) == (403, "urn:slackoms:problem/not-your-portfolio")
-    assert desk.report("same").headers["idempotent-replayed"] == "true"
+    assert api.report("same").headers["idempotent-replayed"] == "true"
 
 
-def test_nor_does_it_tell_the_order_that_was_placed_there(desk, narrowed):
-    placed = desk.order(key="order-1")["id"]
-    desk.patch("/portfolios/Growth", {"name": "Renamed"})
-    desk.trade()
-    made = desk.post("/api-keys", {"name": "newer", "scopes": ["trade"], "portfolios": ["Growth"]})
-    repeated = desk.with_key(made.json()["key"]).place("order-1")
+def test_nor_does_it_tell_the_order_that_was_placed_there(api, narrowed):
+    placed = api.order(key="order-1")["id"]
+    api.patch("/portfolios/Growth", {"name": "Renamed"})
+    api.trade()
+    made = api.post("/api-keys", {"name": "newer", "scopes": ["trade"], "portfolios": ["Growth"]})
+    repeated = api.with_key(made.json()["key"]).place("order-1")
     assert (repeated.status_code, repeated.json()["type"]) == (403, "urn:slackoms:problem/not-your-portfolio")
     assert placed not in repeated.text
 
 
-def test_what_all_tenants_do_together_is_for_keys_of_the_first_one(service, desk):
+def test_what_all_tenants_do_together_is_for_keys_of_the_first_one(service, api):
     def status(key: str, **headers: str) -> int:
         return int(service.client.get("/metrics", headers={"X-API-Key": key, **headers}).status_code)
 
-    assert status(desk.key) == 403
+    assert status(api.key) == 403
     assert status(BOOTSTRAP_KEY) == status(service.mint("read")) == 200
-    Desk(service, 1, "").claim_workspace(f"TFIRST{desk.tenant_id}")
-    person = {"X-On-Behalf-Of": f"slack:TFIRST{desk.tenant_id}:U1"}
+    ApiClient(service, 1, "").claim_workspace(f"TFIRST{api.tenant_id}")
+    person = {"X-On-Behalf-Of": f"slack:TFIRST{api.tenant_id}:U1"}
     assert status(service.mint("act_as"), **person) == 403
 
 
-def test_a_refusal_names_roles_and_scopes_as_people_write_them(service, desk):
-    reader = desk.with_key(service.mint("act_as", desk.tenant_id))
+def test_a_refusal_names_roles_and_scopes_as_people_write_them(service, api):
+    reader = api.with_key(service.mint("act_as", api.tenant_id))
     assert (
         reader.get("/trades").json()["detail"] == "This key does not allow this: it needs the scope 'read'."
     )
-    desk.claim_workspace(f"TNAMED{desk.tenant_id}")
-    person = {"X-On-Behalf-Of": f"slack:TNAMED{desk.tenant_id}:U1"}
+    api.claim_workspace(f"TNAMED{api.tenant_id}")
+    person = {"X-On-Behalf-Of": f"slack:TNAMED{api.tenant_id}:U1"}
     detail = reader.get("/api-keys", headers=person).json()["detail"]
     assert detail == "The role 'trader' does not allow this: it needs the scope 'admin'."
 
 
-def test_a_person_with_the_longest_address_makes_keys(service, desk):
+def test_a_person_with_the_longest_address_makes_keys(service, api):
     email = f"{'a' * 64}@{'b' * 189}"
     password = "violet kettle marches north"
-    desk.post("/users", {"name": "Long", "email": email, "password": password, "role": "admin"})
+    api.post("/users", {"name": "Long", "email": email, "password": password, "role": "admin"})
     with service.reading() as connection:
         slug = connection.execute(
-            text("SELECT slug FROM tenants WHERE id = :id"), {"id": desk.tenant_id}
+            text("SELECT slug FROM tenants WHERE id = :id"), {"id": api.tenant_id}
         ).scalar_one()
     said = {"tenant": slug, "email": email, "password": password}
     token = service.client.post("/api/v1/auth/login", json=said).json()["access_token"]
@@ -93,27 +93,27 @@ def test_a_person_with_the_longest_address_makes_keys(service, desk):
     assert made.json()["created_by"] == email
 
 
-def test_a_newcomer_whose_first_requests_come_at_once_is_new_once(service, desk):
-    bot = desk.with_key(service.mint("act_as", desk.tenant_id))
-    desk.claim_workspace(f"TATONCE{desk.tenant_id}")
-    person = {"X-On-Behalf-Of": f"slack:TATONCE{desk.tenant_id}:U1"}
+def test_a_newcomer_whose_first_requests_come_at_once_is_new_once(service, api):
+    bot = api.with_key(service.mint("act_as", api.tenant_id))
+    api.claim_workspace(f"TATONCE{api.tenant_id}")
+    person = {"X-On-Behalf-Of": f"slack:TATONCE{api.tenant_id}:U1"}
     with ThreadPoolExecutor(12) as crowd:
         answers = list(crowd.map(lambda _: bot.get("/auth/me", headers=person), range(12)))
     assert {answer.status_code for answer in answers} == {200}
-    assert len(desk.get("/audit", action="user.first_seen").json()) == 1
+    assert len(api.get("/audit", action="user.first_seen").json()) == 1
 
 
 def test_whatever_is_denied_stands_in_the_trail(serve):
     with serve() as service:
-        desk = service.desk()
-        desk.trade()
+        api = service.api()
+        api.trade()
         narrow = {"name": "narrow", "scopes": ["trade"], "portfolios": ["Growth"]}
-        desk.with_key(desk.post("/api-keys", narrow).json()["key"]).report(portfolio_name="Private")
-        desk.get("/trades", headers={"X-On-Behalf-Of": "nobody at all"})
-        desk.patch("/tenants/" + desk.get("/auth/me").json()["tenant"], {"status": "suspended"})
-        desk.with_key(service.mint("read", desk.tenant_id)).get("/audit")
+        api.with_key(api.post("/api-keys", narrow).json()["key"]).report(portfolio_name="Private")
+        api.get("/trades", headers={"X-On-Behalf-Of": "nobody at all"})
+        api.patch("/tenants/" + api.get("/auth/me").json()["tenant"], {"status": "suspended"})
+        api.with_key(service.mint("read", api.tenant_id)).get("/audit")
         service.app.state.gate.trail.flush()
-        denied = {(entry["actor"], entry["target"]) for entry in desk.get("/audit", action="denied").json()}
+        denied = {(entry["actor"], entry["target"]) for entry in api.get("/audit", action="denied").json()}
     assert {target for _, target in denied} == {"report_trade", "read_books", "manage_tenant", "read_audit"}
     assert ("key:narrow", "report_trade") in denied
 
@@ -129,13 +129,13 @@ def nobody_writes(engine):
 
 def test_a_newcomer_is_told_to_try_again_where_the_database_is_busy(serve):
     with serve(database_timeout_seconds=0.5) as service:
-        desk = service.desk("act_as")
-        desk.claim_workspace("TBUSY")
+        api = service.api("act_as")
+        api.claim_workspace("TBUSY")
         person = {"X-On-Behalf-Of": "slack:TBUSY:U1"}
         with nobody_writes(service.engine):
-            refused = desk.get("/auth/me", headers=person)
+            refused = api.get("/auth/me", headers=person)
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
-        assert desk.get("/auth/me", headers=person).status_code == 200
+        assert api.get("/auth/me", headers=person).status_code == 200
 
 
 def test_errors_of_the_database_do_not_repeat_what_was_sent(database_url):

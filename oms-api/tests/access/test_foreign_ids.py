@@ -6,7 +6,7 @@ import re
 import pytest
 
 from app.identity.rules.access import Role
-from tests.access.rig import Members, Work, ask, guarded
+from tests.access.rig import Members, Work, guarded, send_call
 
 NEVER = {
     "session_id": "0" * 32,
@@ -42,17 +42,17 @@ BODIES = {
 @pytest.fixture(scope="module")
 def stage(service):
     """Two desks that name everything alike; the second has something of every kind."""
-    own, other = Members(service, service.desk()), Members(service, service.desk())
+    own, other = Members(service, service.api()), Members(service, service.api())
     for members in (own, other):
-        members.desk.trade(portfolio_name="Growth")
+        members.api.trade(portfolio_name="Growth")
     foreign = {
-        "trade_id": other.desk.trade(portfolio_name="Secret Book")["trade_id"],
+        "trade_id": other.api.trade(portfolio_name="Secret Book")["trade_id"],
         "name": "Secret Book",
-        "user_id": str(other.desk.get("/users").json()[0]["id"]),
-        "key_id": other.desk.get("/api-keys").json()[0]["key_id"],
-        "slug": f"desk-{other.desk.tenant_id}",
-        "order_id": other.desk.order(portfolio_name="Secret Book", type="LIMIT", limit_price="1")["id"],
-        "latch_id": latched(other.desk),
+        "user_id": str(other.api.get("/users").json()[0]["id"]),
+        "key_id": other.api.get("/api-keys").json()[0]["key_id"],
+        "slug": f"desk-{other.api.tenant_id}",
+        "order_id": other.api.order(portfolio_name="Secret Book", type="LIMIT", limit_price="1")["id"],
+        "latch_id": latched(other.api),
         "session_id": "1" * 32,  # keys have none, and are refused either way
         "portfolio": "Secret Book",
         "symbol": "AAPL",
@@ -60,12 +60,12 @@ def stage(service):
     return own, other, foreign
 
 
-def latched(desk):
+def latched(api):
     """Return the id of a latch that a strategy ran into."""
     limit = {"scope": "strategy", "name": "Secret Plan", "code": "REPEATED_EXECUTIONS", "value": "1"}
-    assert desk.put("/limits", limit).status_code == 200
-    desk.order(portfolio_name="Secret Book", strategy="Secret Plan")
-    return desk.get("/latches").json()[0]["id"]
+    assert api.put("/limits", limit).status_code == 200
+    api.order(portfolio_name="Secret Book", strategy="Secret Plan")
+    return api.get("/latches").json()[0]["id"]
 
 
 def with_ids(service):
@@ -73,7 +73,7 @@ def with_ids(service):
     return [call for call in guarded(service.app.openapi()) if set(call.parameters) - {"symbol"}]
 
 
-def told(answer, value: str) -> tuple[int, dict[str, str], str]:
+def visible_answer(answer, value: str) -> tuple[int, dict[str, str], str]:
     """Return what a caller could learn, without the id itself and the request's."""
     headers = {
         name: text for name, text in answer.headers.items() if name not in {"x-request-id", "ratelimit"}
@@ -95,7 +95,7 @@ def test_every_kind_of_id_is_known_here(service):
 def test_a_foreign_id_is_answered_as_one_that_never_was_and_costs_the_same(service, stage, role, monkeypatch):
     own, _, foreign = stage
     monkeypatch.setattr("app.identity.service.authenticator.CACHE_SECONDS", 600)  # who asks is known by now
-    own.desk.service.client.get("/api/v1/trades", headers=own.headers(role))
+    own.api.service.client.get("/api/v1/trades", headers=own.headers(role))
     for call in with_ids(service):
         for _ in range(TRIES):
             answers, works = asked_twice(service, call, foreign, own.headers(role))
@@ -112,8 +112,8 @@ def asked_twice(service, call, foreign, headers):
     for known in (NEVER, foreign):
         values = [known[parameter] for parameter in call.parameters]
         with Work() as work:
-            answer = ask(service, call, call.path_with(*values), headers, BODIES.get(call.name))
-        answers.append(told(answer, values[0]))
+            answer = send_call(service, call, call.path_with(*values), headers, BODIES.get(call.name))
+        answers.append(visible_answer(answer, values[0]))
         works.append(work.statements)
     return answers, works
 
@@ -121,18 +121,18 @@ def asked_twice(service, call, foreign, headers):
 def test_a_quote_and_the_terms_of_a_symbol_are_their_tenants_own(stage):
     own, other, _ = stage
     given = {"bid": "3.14", "ask": "3.15", "last": "3.14"}
-    assert other.desk.put("/quotes/SECRET", given).status_code == 200
-    assert other.desk.put("/instruments/SECRET", {"tick_size": "0.05", "lot_size": "7"}).status_code == 200
-    assert own.desk.get("/quotes/SECRET").json()["bid"] != "3.14"
-    assert own.desk.get("/instruments/SECRET").json()["lot_size"] != "7"
+    assert other.api.put("/quotes/SECRET", given).status_code == 200
+    assert other.api.put("/instruments/SECRET", {"tick_size": "0.05", "lot_size": "7"}).status_code == 200
+    assert own.api.get("/quotes/SECRET").json()["bid"] != "3.14"
+    assert own.api.get("/instruments/SECRET").json()["lot_size"] != "7"
 
 
 def test_nothing_of_the_other_desk_was_changed_by_all_that(service, stage):
     _, other, foreign = stage
-    assert other.desk.get(f"/trades/{foreign['trade_id']}").json()["reversed_by"] is None
-    assert other.desk.portfolio("Secret Book")["portfolio_name"] == "Secret Book"
-    assert other.desk.get(f"/orders/{foreign['order_id']}").json()["status"] == "ACCEPTED"
-    assert other.desk.get("/latches").json()[0]["released_at"] is None
+    assert other.api.get(f"/trades/{foreign['trade_id']}").json()["reversed_by"] is None
+    assert other.api.portfolio("Secret Book")["portfolio_name"] == "Secret Book"
+    assert other.api.get(f"/orders/{foreign['order_id']}").json()["status"] == "ACCEPTED"
+    assert other.api.get("/latches").json()[0]["released_at"] is None
 
 
 @pytest.mark.parametrize("role", list(Role))
@@ -149,31 +149,31 @@ def test_lists_hold_nothing_of_the_other_desk(service, stage, role):
     }
     for call in guarded(service.app.openapi()):
         if call.method == "get" and not call.parameters:
-            text = ask(service, call, call.path, own.headers(role)).text
+            text = send_call(service, call, call.path, own.headers(role)).text
             assert not [secret for secret in secrets if secret in text], call.name
 
 
 @pytest.mark.parametrize("query", ["portfolio=Secret Book", "user=U999", "symbol=ZZZ"])
 def test_a_search_for_what_is_the_others_finds_nothing(service, stage, query):
     own, _, _ = stage
-    assert own.desk.get(f"/trades?{query}").json() == []
+    assert own.api.get(f"/trades?{query}").json() == []
 
 
 def test_an_idempotency_key_of_the_other_desk_binds_nothing_here(stage):
     own, other, _ = stage
-    theirs = other.desk.trade(key="one-and-the-same", quantity="1")
-    ours = own.desk.trade(key="one-and-the-same", quantity="2")
+    theirs = other.api.trade(key="one-and-the-same", quantity="1")
+    ours = own.api.trade(key="one-and-the-same", quantity="2")
     assert ours["trade_id"] != theirs["trade_id"]
-    assert own.desk.get("/trades", idempotency_key="one-and-the-same").json()[0]["quantity"] == "2"
+    assert own.api.get("/trades", idempotency_key="one-and-the-same").json()[0]["quantity"] == "2"
 
 
 def test_a_cursor_of_the_other_desk_is_refused(stage):
     own, other, _ = stage
-    other.desk.trade()
-    link = other.desk.get("/trades", limit=1).headers["link"]
+    other.api.trade()
+    link = other.api.get("/trades", limit=1).headers["link"]
     cursor = re.search(r"cursor=([^&>]+)", link)
     assert cursor
-    refused = own.desk.get("/trades", cursor=cursor[1])
+    refused = own.api.get("/trades", cursor=cursor[1])
     assert refused.status_code == 422
     assert other.team not in json.dumps(refused.json())
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app import gatekeeping
+from app import authentication_setup
 from tests.support.service import serving
 
 
@@ -10,9 +10,9 @@ class Bot:
     """A desk, and what its bot asks for people."""
 
     def __init__(self, service) -> None:
-        self.service, self.desk = service, service.desk()
-        self.key = service.mint("act_as", self.desk.tenant_id)
-        self.desk.claim_workspace(f"T{self.desk.tenant_id}")
+        self.service, self.api = service, service.api()
+        self.key = service.mint("act_as", self.api.tenant_id)
+        self.api.claim_workspace(f"T{self.api.tenant_id}")
 
     def __call__(self, person: str, **more: str):
         headers = {"X-API-Key": self.key, "X-On-Behalf-Of": person, **more}
@@ -25,13 +25,13 @@ def bot(service):
 
 
 def test_a_newcomer_becomes_a_trader_and_stands_in_the_trail(bot):
-    team = f"T{bot.desk.tenant_id}"
+    team = f"T{bot.api.tenant_id}"
     me = bot(f"slack:{team}:U1", **{"X-Request-ID": "first-sight"}).json()
     assert (me["actor"], me["role"]) == (f"slack:{team}:U1", "trader")
-    seen = bot.desk.get("/audit", action="user.first_seen").json()
+    seen = bot.api.get("/audit", action="user.first_seen").json()
     assert [(one["actor"], one["request_id"]) for one in seen] == [(f"slack:{team}:U1", "first-sight")]
     bot(f"slack:{team}:U1")
-    assert len(bot.desk.get("/audit", action="user.first_seen").json()) == 1
+    assert len(bot.api.get("/audit", action="user.first_seen").json()) == 1
 
 
 @pytest.mark.parametrize(
@@ -43,9 +43,9 @@ def test_who_is_not_named_as_slack_names_people_is_nobody(bot, person):
 
 
 def test_a_desk_that_takes_no_newcomers_refuses_them_and_keeps_its_own(bot):
-    team = f"T{bot.desk.tenant_id}"
+    team = f"T{bot.api.tenant_id}"
     bot(f"slack:{team}:U1")
-    bot.desk.patch(f"/tenants/desk-{bot.desk.tenant_id}", {"slack_default_role": None})
+    bot.api.patch(f"/tenants/desk-{bot.api.tenant_id}", {"slack_default_role": None})
     assert bot(f"slack:{team}:U1").status_code == 200
     refused = bot(f"slack:{team}:U2")
     assert (refused.status_code, refused.json()["type"]) == (403, "urn:slackoms:problem/person-refused")
@@ -59,11 +59,11 @@ def test_a_session_speaks_for_nobody_else(bot, service):
 
 
 def test_people_are_not_made_up_by_the_thousand(new_database, monkeypatch):
-    monkeypatch.setattr(gatekeeping, "NEWCOMERS_PER_MINUTE", 3)
+    monkeypatch.setattr(authentication_setup, "NEWCOMERS_PER_MINUTE", 3)
     with serving(new_database("sqlite")) as service:
-        desk = service.desk()
-        key = service.mint("act_as", desk.tenant_id)
-        desk.claim_workspace("T1")
+        api = service.api()
+        key = service.mint("act_as", api.tenant_id)
+        api.claim_workspace("T1")
         answers = [
             service.client.get(
                 "/api/v1/trades", headers={"X-API-Key": key, "X-On-Behalf-Of": f"slack:T1:U{number}"}

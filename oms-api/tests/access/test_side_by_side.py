@@ -39,9 +39,9 @@ class Member:
     def work(self) -> list[str]:
         """Return what was seen that is not the desk's own."""
         with self.client:
-            return [strange for turn in range(ROUNDS) for strange in self._turn(turn)]
+            return [strange for turn in range(ROUNDS) for strange in self._run_round(turn)]
 
-    def _turn(self, turn: int) -> list[str]:
+    def _run_round(self, turn: int) -> list[str]:
         key = f"member-{self.number}-turn-{turn}"
         body = trade_body(
             quantity=self.quantity, gmv=None, price="10", portfolio_name=BOOKS[turn % 2], symbol="AAPL"

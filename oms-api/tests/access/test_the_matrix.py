@@ -3,7 +3,7 @@
 import pytest
 
 from app.identity.rules.access import TABLE, Operation, Role
-from tests.access.rig import Members, ask, guarded
+from tests.access.rig import Members, guarded, send_call
 
 pytestmark = pytest.mark.any_database
 
@@ -85,8 +85,8 @@ OWN_OF_BOTS = "POST /workspaces:claim"  # asked by the bot's key itself: see tes
 
 @pytest.fixture(scope="module")
 def members(service):
-    desk = service.desk()
-    return Members(service, desk)
+    api = service.api()
+    return Members(service, api)
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def test_the_document_tells_the_roles(calls):
 def test_a_role_may_ask_for_what_the_table_says_and_for_nothing_else(service, members, calls, name, role):
     call = next(call for call in calls if call.name == name)
     path = call.path_with(*["none-of-that"] * len(call.parameters))
-    answer = ask(service, call, path, members.headers(role))
+    answer = send_call(service, call, path, members.headers(role))
     if role.value in EXPECTED[name].split():
         own_refusals = {"no-session"}  # a key has nothing to log out of
         assert answer.status_code not in {401, 403} or _kind(answer) in own_refusals, answer.text
@@ -125,17 +125,17 @@ def test_a_role_may_ask_for_what_the_table_says_and_for_nothing_else(service, me
 def test_nobody_gets_in_without_a_key_and_before_anything_is_read(service, calls, name):
     call = next(call for call in calls if call.name == name)
     path = call.path_with(*["none-of-that"] * len(call.parameters))
-    assert ask(service, call, path, {}).status_code == 401
-    assert ask(service, call, path, {"X-API-Key": "oms_wrong"}).status_code == 401
-    assert ask(service, call, path, {"Authorization": "Bearer wrong"}).status_code == 401
+    assert send_call(service, call, path, {}).status_code == 401
+    assert send_call(service, call, path, {"X-API-Key": "oms_wrong"}).status_code == 401
+    assert send_call(service, call, path, {"Authorization": "Bearer wrong"}).status_code == 401
 
 
 @pytest.mark.parametrize("name", [name for name in EXPECTED if name != OWN_OF_BOTS])
 def test_a_key_that_only_acts_for_people_does_nothing_by_itself(service, members, calls, name):
-    bot = service.mint("act_as", members.desk.tenant_id)
+    bot = service.mint("act_as", members.api.tenant_id)
     call = next(call for call in calls if call.name == name)
     path = call.path_with(*["none-of-that"] * len(call.parameters))
-    assert ask(service, call, path, {"X-API-Key": bot}).status_code == 403
+    assert send_call(service, call, path, {"X-API-Key": bot}).status_code == 403
 
 
 ADMINISTRATION = [name for name, roles in EXPECTED.items() if roles == "admin" and name != OWN_OF_BOTS]
@@ -143,11 +143,11 @@ ADMINISTRATION = [name for name, roles in EXPECTED.items() if roles == "admin" a
 
 @pytest.mark.parametrize("name", ADMINISTRATION)
 def test_a_bots_key_administers_nothing_though_an_administrator_uses_it(service, members, calls, name):
-    bot = service.mint("act_as", members.desk.tenant_id)
+    bot = service.mint("act_as", members.api.tenant_id)
     call = next(call for call in calls if call.name == name)
     path = call.path_with(*["none-of-that"] * len(call.parameters))
     sent = {"X-API-Key": bot, "X-On-Behalf-Of": members.person(Role.ADMIN)}
-    assert ask(service, call, path, sent).status_code == 403
+    assert send_call(service, call, path, sent).status_code == 403
 
 
 def _kind(answer) -> str:

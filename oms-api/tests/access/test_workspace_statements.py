@@ -52,13 +52,13 @@ def test_what_is_not_signed_now_says_nothing(text, secret):
 
 
 @pytest.fixture
-def team(desk):
-    return f"STATED{desk.tenant_id}"
+def team(api):
+    return f"STATED{api.tenant_id}"
 
 
 @pytest.fixture
-def bot(desk):
-    return desk.with_key(desk.service.mint("act_as", desk.tenant_id))
+def bot(api):
+    return api.with_key(api.service.mint("act_as", api.tenant_id))
 
 
 def claim(bot, team, **changes):
@@ -70,36 +70,36 @@ def act_for(bot, team):
     return bot.get("/trades", {"X-On-Behalf-Of": f"slack:{team}:U1"}).status_code
 
 
-def test_a_bot_claims_the_workspace_of_its_token_and_both_audit_logs_have_it(desk, bot, team):
+def test_a_bot_claims_the_workspace_of_its_token_and_both_audit_logs_have_it(api, bot, team):
     assert act_for(bot, team) == 403
     claimed = claim(bot, team)
     assert (claimed.status_code, claimed.json()) == (
         201,
-        {"team_id": team, "tenant": f"desk-{desk.tenant_id}"},
+        {"team_id": team, "tenant": f"desk-{api.tenant_id}"},
     )
     assert act_for(bot, team) == 200
-    for one in (desk, desk.with_key(BOOTSTRAP_KEY)):
+    for one in (api, api.with_key(BOOTSTRAP_KEY)):
         (entry,) = [
             each
             for each in one.get("/audit", action="workspace.bound").json()
             if each["target"].endswith(team)
         ]
-        assert entry["after"] == {"team_id": team, "tenant": f"desk-{desk.tenant_id}"}
+        assert entry["after"] == {"team_id": team, "tenant": f"desk-{api.tenant_id}"}
     assert claim(bot, team).status_code == 200, "a new statement of what is so already"
 
 
-def test_a_statement_counts_once(desk, bot, team):
+def test_a_statement_counts_once(api, bot, team):
     text = statement(team, key_id_of(bot.key))
     assert claim(bot, team, text=text).status_code == 201
-    slug = f"desk-{desk.tenant_id}"
-    assert desk.post(f"/tenants/{slug}/workspaces:release", {"team_id": team}).status_code == 200
+    slug = f"desk-{api.tenant_id}"
+    assert api.post(f"/tenants/{slug}/workspaces:release", {"team_id": team}).status_code == 200
     repeated = claim(bot, team, text=text)
     assert repeated.headers["idempotent-replayed"] == "true"
     assert act_for(bot, team) == 403, "it was answered as before, and binds nothing more"
 
 
-def test_every_refusal_is_the_same_and_binds_nothing(desk, bot, team, service):
-    other = service.desk()
+def test_every_refusal_is_the_same_and_binds_nothing(api, bot, team, service):
+    other = service.api()
     taken = f"{team}X"
     other.claim_workspace(taken)
     theirs = other.with_key(service.mint("act_as", other.tenant_id))
@@ -110,7 +110,7 @@ def test_every_refusal_is_the_same_and_binds_nothing(desk, bot, team, service):
         claim(bot, team, secret="t" * 40),  # signed by somebody else
         claim(bot, team, at=time.time() - 400),
         claim(bot, team, text="v1:T1"),
-        claim(desk, team, text=statement(team, key_id_of(bot.key))),  # an admin's own key
+        claim(api, team, text=statement(team, key_id_of(bot.key))),  # an admin's own key
     ]
     bodies = [answer.json() for answer in answers]
     for body in bodies:
@@ -122,8 +122,8 @@ def test_every_refusal_is_the_same_and_binds_nothing(desk, bot, team, service):
 
 
 @pytest.mark.parametrize("scopes", ["read", "trade", "risk"])
-def test_a_key_that_may_not_act_for_people_claims_nothing(desk, team, scopes):
-    other = desk.with_key(desk.service.mint(scopes, desk.tenant_id))
+def test_a_key_that_may_not_act_for_people_claims_nothing(api, team, scopes):
+    other = api.with_key(api.service.mint(scopes, api.tenant_id))
     refused = claim(other, team)
     assert (refused.status_code, refused.json()["type"]) == (403, "urn:slackoms:problem/forbidden")
 

@@ -71,4 +71,4 @@ def assert_unbroken(rows: list[ChainedEntry], head: Head) -> None:
     """Check that the rows prove themselves, up to that head."""
     proof = Proof([TRAIL], {Chain(rows[0].tenant_id): head})
     assert [proof.take(line_of(COLUMNS, row)) for row in rows] == [None] * len(rows)
-    assert proof.end() is None
+    assert proof.finish() is None

@@ -16,22 +16,22 @@ from app.ledger.rules import chain as ledger
 from app.ledger.rules.exports import LEDGER
 from tests.audit.entries import entry
 from tests.factories import NOON
-from tests.support.service import Desk
+from tests.support.service import ApiClient
 
 PATHS = ("/audit", "/audit/export", "/audit/head", "/trades/export", "/trades/heads")
 
 
-def tell(desk, *entries):
-    with unit_of_work(desk.service.engine) as connection:
-        record(declare_tenants(connection, [desk.tenant_id]), entries)
+def record_entries(api, *entries):
+    with unit_of_work(api.service.engine) as connection:
+        record(declare_tenants(connection, [api.tenant_id]), entries)
 
 
 @pytest.fixture
-def told(desk):
+def api_with_entries(api):
     """A desk with five entries in its trail, a minute apart."""
     acts = [
         entry(
-            tenant_id=desk.tenant_id,
+            tenant_id=api.tenant_id,
             at=NOON + number * timedelta(minutes=1),
             actor=f"slack:T1:U{number % 2}",
             action="user.changed" if number < 3 else "key.revoked",
@@ -40,12 +40,12 @@ def told(desk):
         )
         for number in range(5)
     ]
-    tell(desk, *acts)
-    return desk
+    record_entries(api, *acts)
+    return api
 
 
-def listed(desk, **params):
-    answer = desk.get("/audit", **params)
+def listed(api, **params):
+    answer = api.get("/audit", **params)
     assert answer.status_code == 200, answer.text
     return [one["target"] for one in answer.json()]
 
@@ -59,7 +59,7 @@ def lines_of(answer):
 def assert_proven(lines, heads):
     proof = Proof((TRAIL, LEDGER), heads)
     assert [proof.take(line) for line in lines] == [None] * len(lines)
-    assert (proof.end(), proof.unproven) == (None, 0)
+    assert (proof.finish(), proof.unproven) == (None, 0)
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -67,8 +67,8 @@ def assert_proven(lines, heads):
     ("scopes", "status"),
     [("read", 403), ("trade read", 403), ("approve", 403), ("risk", 200), ("admin", 200)],
 )
-def test_the_trail_is_for_risk_and_admins(desk, path, scopes, status):
-    other = Desk(desk.service, desk.tenant_id, desk.service.mint(scopes, desk.tenant_id))
+def test_the_trail_is_for_risk_and_admins(api, path, scopes, status):
+    other = ApiClient(api.service, api.tenant_id, api.service.mint(scopes, api.tenant_id))
     assert other.get(path).status_code == status
 
 
@@ -77,8 +77,8 @@ def test_nobody_reads_it_without_a_key(service, path):
     assert service.client.get(f"/api/v1{path}").status_code == 401
 
 
-def test_entries_are_listed_newest_first_with_their_facts(told):
-    newest = told.get("/audit").json()[0]
+def test_entries_are_listed_newest_first_with_their_facts(api_with_entries):
+    newest = api_with_entries.get("/audit").json()[0]
     assert newest.pop("hash") != GENESIS
     assert newest == {
         "sequence": 5,
@@ -93,7 +93,7 @@ def test_entries_are_listed_newest_first_with_their_facts(told):
         "after": {"role": "trader"},
         "count": 1,
     }
-    assert listed(told) == ["user 4", "user 3", "user 2", "user 1", "user 0"]
+    assert listed(api_with_entries) == ["user 4", "user 3", "user 2", "user 1", "user 0"]
 
 
 @pytest.mark.parametrize(
@@ -110,8 +110,8 @@ def test_entries_are_listed_newest_first_with_their_facts(told):
         ({"action": "nothing"}, []),
     ],
 )
-def test_entries_are_found_by_what_they_tell(told, params, found):
-    assert listed(told, **params) == found
+def test_entries_are_found_by_what_they_tell(api_with_entries, params, found):
+    assert listed(api_with_entries, **params) == found
 
 
 @pytest.mark.parametrize(
@@ -130,34 +130,34 @@ def test_entries_are_found_by_what_they_tell(told, params, found):
         {"cursor": "AAAA"},
     ],
 )
-def test_a_question_that_is_none_is_refused(told, params):
-    answer = told.get("/audit", **params)
+def test_a_question_that_is_none_is_refused(api_with_entries, params):
+    answer = api_with_entries.get("/audit", **params)
     assert (answer.status_code, answer.json()["status"]) == (422, 422)
 
 
-def test_pages_follow_on_each_other_and_keep_the_question(told):
-    answer = told.get("/audit?limit=2&action=user.changed")
+def test_pages_follow_on_each_other_and_keep_the_question(api_with_entries):
+    answer = api_with_entries.get("/audit?limit=2&action=user.changed")
     found = [one["target"] for one in answer.json()]
     while "next" in answer.links:
-        answer = told.get(answer.links["next"]["url"].removeprefix("/api/v1"))
+        answer = api_with_entries.get(answer.links["next"]["url"].removeprefix("/api/v1"))
         found += [one["target"] for one in answer.json()]
     assert found == ["user 2", "user 1", "user 0"]
 
 
-def test_a_cursor_leads_nowhere_in_another_list_or_for_another_tenant(told):
-    told.trade()
-    told.trade()
-    other = told.service.desk()
-    for path, elsewhere in (("/trades", told), ("/audit", other)):
-        mine = told.get("/audit", limit=1).links["next"]["url"].split("cursor=")[1]
+def test_a_cursor_leads_nowhere_in_another_list_or_for_another_tenant(api_with_entries):
+    api_with_entries.trade()
+    api_with_entries.trade()
+    other = api_with_entries.service.api()
+    for path, elsewhere in (("/trades", api_with_entries), ("/audit", other)):
+        mine = api_with_entries.get("/audit", limit=1).links["next"]["url"].split("cursor=")[1]
         assert elsewhere.get(path, cursor=mine).status_code == 422
-    theirs = told.get("/trades", limit=1).links["next"]["url"].split("cursor=")[1]
-    assert told.get("/audit", cursor=theirs).status_code == 422
+    theirs = api_with_entries.get("/trades", limit=1).links["next"]["url"].split("cursor=")[1]
+    assert api_with_entries.get("/audit", cursor=theirs).status_code == 422
 
 
-def test_another_tenant_sees_nothing_of_it(told):
-    other = told.service.desk()
-    told.trade()
+def test_another_tenant_sees_nothing_of_it(api_with_entries):
+    other = api_with_entries.service.api()
+    api_with_entries.trade()
     assert listed(other) == []
     assert [lines_of(other.get(path)) for path in ("/audit/export", "/trades/export", "/trades/heads")] == [
         []
@@ -166,8 +166,8 @@ def test_another_tenant_sees_nothing_of_it(told):
     assert (head["tenant"], head["sequence"], head["hash"]) == (other.tenant_id, 0, GENESIS)
 
 
-def test_an_export_is_the_trail_oldest_first_and_proven_by_its_head(told):
-    head, export = told.get("/audit/head").json(), told.get("/audit/export")
+def test_an_export_is_the_trail_oldest_first_and_proven_by_its_head(api_with_entries):
+    head, export = api_with_entries.get("/audit/head").json(), api_with_entries.get("/audit/export")
     lines = lines_of(export)
     assert [orjson.loads(line)["target"] for line in lines] == [f"user {number}" for number in range(5)]
     assert tuple(orjson.loads(lines[0])) == COLUMNS
@@ -176,58 +176,58 @@ def test_an_export_is_the_trail_oldest_first_and_proven_by_its_head(told):
     assert_proven(lines, {Chain(head["tenant"]): Head(head["sequence"], head["hash"])})
 
 
-def test_a_head_says_when_it_was_asked_for(told):
+def test_a_head_says_when_it_was_asked_for(api_with_entries):
     before = iso(utc_now())
-    assert before <= told.get("/audit/head").json()["at"] <= iso(utc_now())
+    assert before <= api_with_entries.get("/audit/head").json()["at"] <= iso(utc_now())
 
 
-def test_an_export_larger_than_a_piece_is_whole(desk):
-    tell(
-        desk, *(entry(tenant_id=desk.tenant_id, target=f"user {number}") for number in range(2 * CHUNK + 345))
+def test_an_export_larger_than_a_piece_is_whole(api):
+    record_entries(
+        api, *(entry(tenant_id=api.tenant_id, target=f"user {number}") for number in range(2 * CHUNK + 345))
     )
-    lines = lines_of(desk.get("/audit/export"))
-    head = desk.get("/audit/head").json()
+    lines = lines_of(api.get("/audit/export"))
+    head = api.get("/audit/head").json()
     assert len(lines) == 2 * CHUNK + 345
     assert_proven(lines, {Chain(head["tenant"]): Head(head["sequence"], head["hash"])})
 
 
-def heads_of(desk):
-    stated = map(orjson.loads, lines_of(desk.get("/trades/heads")))
+def heads_of(api):
+    stated = map(orjson.loads, lines_of(api.get("/trades/heads")))
     return {Chain(one["tenant"], one["portfolio"]): Head(one["sequence"], one["hash"]) for one in stated}
 
 
-def test_the_ledger_is_exported_portfolio_by_portfolio_and_proven_by_its_heads(desk):
+def test_the_ledger_is_exported_portfolio_by_portfolio_and_proven_by_its_heads(api):
     for number in range(3):
         for name in ("Growth", "Income"):
-            desk.trade(portfolio_name=name, user_id=f"U{number}")
-    desk.reverse(desk.trade()["trade_id"])
-    export = desk.get("/trades/export")
+            api.trade(portfolio_name=name, user_id=f"U{number}")
+    api.reverse(api.trade()["trade_id"])
+    export = api.get("/trades/export")
     rows = [orjson.loads(line) for line in lines_of(export)]
     places = [(row["portfolio_id"], row["sequence"]) for row in rows]
     assert places == sorted(places)
     assert len(rows) == 8
     assert 'filename="trades.jsonl"' in export.headers["content-disposition"]
-    assert len(heads_of(desk)) == 2
-    assert_proven(lines_of(export), heads_of(desk))
+    assert len(heads_of(api)) == 2
+    assert_proven(lines_of(export), heads_of(api))
 
 
-def test_a_ledger_larger_than_a_piece_is_whole(desk):
+def test_a_ledger_larger_than_a_piece_is_whole(api):
     for name in ("Growth", "Income", "Crypto"):
         trades = [{"symbol": "AAPL", "quantity": "1", "price": "7", "side": "BUY", "portfolio_name": name}]
-        assert desk.post("/trades:batch", {"trades": trades * 700}).status_code == 200
-    lines = lines_of(desk.get("/trades/export"))
+        assert api.post("/trades:batch", {"trades": trades * 700}).status_code == 200
+    lines = lines_of(api.get("/trades/export"))
     assert len(lines) == 2_100
-    assert_proven(lines, heads_of(desk))
+    assert_proven(lines, heads_of(api))
 
 
-def test_a_trade_can_be_followed_from_the_message_to_its_row_offline(desk):
-    answer = desk.post(
+def test_a_trade_can_be_followed_from_the_message_to_its_row_offline(api):
+    answer = api.post(
         "/trade",
         {"symbol": "AAPL", "quantity": "1", "price": "7", "side": "BUY", "portfolio_name": "Growth"},
         {"Idempotency-Key": "slack-view-1", "X-Request-ID": "the-message-names-me"},
     )
     trade = answer.json()["trade"]
-    (line,) = lines_of(desk.get("/trades/export"))
+    (line,) = lines_of(api.get("/trades/export"))
     row = orjson.loads(line)
     assert tuple(row) == ledger.COLUMNS
     assert row["trade_id"] == trade["trade_id"]
@@ -235,27 +235,27 @@ def test_a_trade_can_be_followed_from_the_message_to_its_row_offline(desk):
     assert row["hash"] == trade["hash"]
 
 
-def test_what_is_recorded_while_an_export_is_read_is_not_in_it(desk):
-    tell(desk, *(entry(tenant_id=desk.tenant_id) for _ in range(5)))
-    with desk.service.engine.connect() as connection:
-        declare_tenants(connection, [desk.tenant_id])
-        export = TrailExport(desk.tenant_id, queries.head_of(connection, desk.tenant_id), chunk=2)
+def test_what_is_recorded_while_an_export_is_read_is_not_in_it(api):
+    record_entries(api, *(entry(tenant_id=api.tenant_id) for _ in range(5)))
+    with api.service.engine.connect() as connection:
+        declare_tenants(connection, [api.tenant_id])
+        export = TrailExport(api.tenant_id, queries.head_of(connection, api.tenant_id), chunk=2)
         pieces = [export.read(connection)]
-    tell(desk, entry(tenant_id=desk.tenant_id))
-    with desk.service.engine.connect() as connection:
-        declare_tenants(connection, [desk.tenant_id])
+    record_entries(api, entry(tenant_id=api.tenant_id))
+    with api.service.engine.connect() as connection:
+        declare_tenants(connection, [api.tenant_id])
         while pieces[-1]:
             pieces.append(export.read(connection))
     assert [piece.count(b"\n") for piece in pieces] == [2, 2, 1, 0]
 
 
-def test_a_denial_stands_in_the_trail(desk):
-    reader = Desk(desk.service, desk.tenant_id, desk.service.mint("read", desk.tenant_id))
+def test_a_denial_stands_in_the_trail(api):
+    reader = ApiClient(api.service, api.tenant_id, api.service.mint("read", api.tenant_id))
     refused = reader.get("/audit/export", {"X-Request-ID": "the-first-denial"})
     for _ in range(20):
         assert reader.get("/audit/export").status_code == 403
-    desk.service.app.state.gate.trail.flush()
-    (entry_told,) = desk.get("/audit", request_id="the-first-denial").json()
+    api.service.app.state.gate.trail.flush()
+    (entry_told,) = api.get("/audit", request_id="the-first-denial").json()
     assert refused.status_code == 403
     assert (entry_told["action"], entry_told["target"]) == ("denied", "read_audit")
     assert entry_told["actor"].startswith("key:")

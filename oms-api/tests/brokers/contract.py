@@ -32,7 +32,7 @@ class Stage(NamedTuple):
     fill: Callable[[BrokerOrder], None]
 
 
-def said(stage: Stage, order_id: str) -> list[type]:
+def event_kinds(stage: Stage, order_id: str) -> list[type]:
     """Return the kinds of what the broker said of an order, in order."""
     return [type(told.event) for told in stage.broker.events() if told.event.order_id == order_id]
 
@@ -50,7 +50,7 @@ class BrokerContract:
 
     def test_an_order_is_accepted_and_works(self, stage):
         stage.broker.submit(stage.resting, stage.now)
-        assert said(stage, stage.resting.id) == [Accepted]
+        assert event_kinds(stage, stage.resting.id) == [Accepted]
         assert [order.id for order in stage.broker.open_orders()] == [stage.resting.id]
         found = stage.broker.find(stage.resting.id)
         assert found is not None
@@ -63,13 +63,13 @@ class BrokerContract:
     def test_the_same_id_is_the_same_order(self, stage):
         for _ in range(2):
             stage.broker.submit(stage.filling, stage.now)
-        assert said(stage, stage.filling.id).count(Accepted) == 1
+        assert event_kinds(stage, stage.filling.id).count(Accepted) == 1
         assert len(stage.broker.executions(stage.filling.id)) == 1
 
     def test_a_fill_is_told_counted_and_held(self, stage):
         stage.broker.submit(stage.filling, stage.now)
         (fill,) = stage.broker.executions(stage.filling.id)
-        assert said(stage, stage.filling.id) == [Accepted, Executed]
+        assert event_kinds(stage, stage.filling.id) == [Accepted, Executed]
         assert fill.quantity == stage.filling.quantity
         assert fill.value == fill.quantity * fill.price
         assert stage.broker.open_orders() == []
@@ -94,7 +94,7 @@ class BrokerContract:
         stage.broker.submit(stage.resting, stage.now)
         stage.broker.cancel(stage.resting.id, stage.now)
         stage.fill(stage.resting)
-        assert said(stage, stage.resting.id) == [Accepted, Canceled]
+        assert event_kinds(stage, stage.resting.id) == [Accepted, Canceled]
         found = stage.broker.find(stage.resting.id)
         assert found is not None
         assert not found.is_open
@@ -104,13 +104,13 @@ class BrokerContract:
         stage.broker.submit(stage.filling, stage.now)
         order_id = stage.filling.id if which == "filled" else "unknown"
         stage.broker.cancel(order_id, stage.now)
-        assert said(stage, order_id)[-1] is Refused
+        assert event_kinds(stage, order_id)[-1] is Refused
 
     def test_a_replacement_takes_the_orders_place(self, stage):
         stage.broker.submit(stage.resting, stage.now)
         successor = stage.resting._replace(id="successor", quantity=stage.resting.quantity * 2)
         stage.broker.replace(stage.resting.id, successor, stage.now)
-        assert said(stage, stage.resting.id) == [Accepted, Replaced]
+        assert event_kinds(stage, stage.resting.id) == [Accepted, Replaced]
         assert [order.id for order in stage.broker.open_orders()] == ["successor"]
         stage.fill(successor)
         (fill,) = stage.broker.executions()
@@ -120,7 +120,7 @@ class BrokerContract:
         stage.broker.submit(stage.filling, stage.now)
         successor = stage.filling._replace(id="successor")
         stage.broker.replace(stage.filling.id, successor, stage.now)
-        assert said(stage, stage.filling.id)[-1] is Refused
+        assert event_kinds(stage, stage.filling.id)[-1] is Refused
         assert stage.broker.find("successor") is None
 
     def test_the_stream_goes_on_where_it_was_left(self, stage):

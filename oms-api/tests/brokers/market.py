@@ -60,12 +60,12 @@ def bar(prices: str, volume: str | None = None, start: datetime = LATER) -> Bar:
     return Bar("X", start, first, high, low, close, None if volume is None else Decimal(volume))
 
 
-def told(events: Sequence[BrokerEvent]) -> list[str]:
+def format_events(events: Sequence[BrokerEvent]) -> list[str]:
     """Return the events as text: "A 100 @ 99.5"."""
-    return [_told(event) for event in events]
+    return [_format_event(event) for event in events]
 
 
-def _told(event: BrokerEvent) -> str:
+def _format_event(event: BrokerEvent) -> str:
     match event:
         case Executed():
             return f"{event.order_id} {event.quantity.normalize():f} @ {event.price.normalize():f}"

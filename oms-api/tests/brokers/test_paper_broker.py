@@ -14,7 +14,7 @@ from app.brokers.rules.drills import rejection
 from app.brokers.rules.settings import PaperSettings, Slippage
 from app.brokers.rules.values import Accepted
 from tests.brokers.contract import BrokerContract, Stage
-from tests.brokers.market import LATER, NOON, bar, order, quote, told
+from tests.brokers.market import LATER, NOON, bar, format_events, order, quote
 from tests.support.service import settings_for
 
 
@@ -44,16 +44,16 @@ def test_it_says_that_it_answers_within_a_transaction(broker):
 
 
 def test_an_order_rests_until_a_quote_reaches_it(broker):
-    assert told(broker.submit(order("BUY 10 LIMIT limit 48"), NOON)) == ["A accepted"]
-    assert told(broker.quote(quote("47", "48.01"), LATER)) == []
-    assert told(broker.quote(quote("47", "48"), LATER)) == ["A 10 @ 48"]
+    assert format_events(broker.submit(order("BUY 10 LIMIT limit 48"), NOON)) == ["A accepted"]
+    assert format_events(broker.quote(quote("47", "48.01"), LATER)) == []
+    assert format_events(broker.quote(quote("47", "48"), LATER)) == ["A 10 @ 48"]
 
 
 def test_a_size_is_used_up_by_all_orders_that_meet_the_same_quote(broker):
     broker.quote(quote("49", "50", ask_size="15"), NOON)
-    assert told(broker.submit(order("BUY 10 MARKET", "A"), NOON)) == ["A accepted", "A 10 @ 50"]
-    assert told(broker.submit(order("BUY 10 MARKET", "B"), NOON)) == ["B accepted", "B 5 @ 50"]
-    assert told(broker.quote(quote("49", "50", ask_size="15"), LATER)) == ["B 5 @ 50"]
+    assert format_events(broker.submit(order("BUY 10 MARKET", "A"), NOON)) == ["A accepted", "A 10 @ 50"]
+    assert format_events(broker.submit(order("BUY 10 MARKET", "B"), NOON)) == ["B accepted", "B 5 @ 50"]
+    assert format_events(broker.quote(quote("49", "50", ask_size="15"), LATER)) == ["B 5 @ 50"]
 
 
 def test_the_bracket_of_the_trading_rules():
@@ -64,13 +64,13 @@ def test_the_bracket_of_the_trading_rules():
     broker.quote(quote("49", "49.90", ask_size="20"), NOON)
     for kind, name in (("LIMIT limit 55", "target"), ("STOP stop 48", "stop")):
         broker.submit(order(f"SELL 60 {kind}", name, group="G", parent_id="parent"), NOON)
-    assert told(broker.quote(quote("55", "56", bid_size="25"), LATER)) == [
+    assert format_events(broker.quote(quote("55", "56", bid_size="25"), LATER)) == [
         "target 25 @ 55",
         "parent canceled",
     ]
     left = {(one.id, int(one.quantity), int(one.leaves)) for one in broker.open_orders()}
     assert left == {("stop", 35, 35), ("target", 60, 35)}
-    assert told(broker.quote(quote("47.50", "48", "48"), LATER)) == [
+    assert format_events(broker.quote(quote("47.50", "48", "48"), LATER)) == [
         "stop triggered",
         "stop 35 @ 47.5",
         "target canceled",
@@ -83,22 +83,25 @@ def test_a_replacement_keeps_what_was_filled(broker):
     broker.quote(quote("49", "50", ask_size="4"), NOON)
     broker.submit(order("BUY 10 LIMIT limit 50"), NOON)
     larger = order("BUY 12 LIMIT limit 50", "B")
-    assert told(broker.replace("A", larger, NOON)) == ["A replaced"]
+    assert format_events(broker.replace("A", larger, NOON)) == ["A replaced"]
     assert broker.open_orders()[0].leaves == 8
-    assert told(broker.replace("B", order("BUY 4 LIMIT limit 50", "C"), NOON)) == ["B replaced"]
+    assert format_events(broker.replace("B", order("BUY 4 LIMIT limit 50", "C"), NOON)) == ["B replaced"]
     assert broker.open_orders() == []
     assert broker.find("C").order.leaves == 0
 
 
 def test_a_trail_begins_at_the_price_there_is(broker):
     said = broker.submit(order("SELL 10 TRAILING_STOP trail 2"), NOON)
-    assert told(said) == ["A accepted", "A trails at 47"]
-    assert told(broker.quote(quote("53", "54"), LATER)) == ["A trails at 51"]
-    assert told(broker.quote(quote("51", "52"), LATER)) == ["A triggered", "A 10 @ 51"]
+    assert format_events(said) == ["A accepted", "A trails at 47"]
+    assert format_events(broker.quote(quote("53", "54"), LATER)) == ["A trails at 51"]
+    assert format_events(broker.quote(quote("51", "52"), LATER)) == ["A triggered", "A 10 @ 51"]
 
 
 def test_ioc_that_finds_nothing_lapses(broker):
-    assert told(broker.submit(order("BUY 10 LIMIT limit 40 IOC"), NOON)) == ["A accepted", "A lapsed"]
+    assert format_events(broker.submit(order("BUY 10 LIMIT limit 40 IOC"), NOON)) == [
+        "A accepted",
+        "A lapsed",
+    ]
     found = broker.find("A")
     assert found is not None
     assert not found.is_open
@@ -106,7 +109,7 @@ def test_ioc_that_finds_nothing_lapses(broker):
 
 def test_orders_that_worked_before_a_restart_work_on():
     broker = PaperBroker(orders=[order("BUY 10 LIMIT limit 50", leaves=Decimal(6))])
-    assert told(broker.quote(quote("49", "50"), LATER)) == ["A 6 @ 50"]
+    assert format_events(broker.quote(quote("49", "50"), LATER)) == ["A 6 @ 50"]
 
 
 @pytest.mark.parametrize(("share", "rejected"), [("0", 0), ("0.1", 87), ("1", 1000)])
@@ -120,7 +123,7 @@ def test_the_drill_rejects_its_share_and_always_the_same(share, rejected):
 def test_a_rejected_order_never_works():
     broker = PaperBroker(PaperSettings(reject_share=Decimal(1)))
     broker.quote(quote("49", "50"), NOON)
-    assert told(broker.submit(order("BUY 10 MARKET"), NOON)) == ["A rejected"]
+    assert format_events(broker.submit(order("BUY 10 MARKET"), NOON)) == ["A rejected"]
     found = broker.find("A")
     assert found is not None
     assert not found.is_open
@@ -150,7 +153,7 @@ def test_a_replay_fills_from_the_next_bar_on_and_trails_from_the_close():
         return [] if ticket is None else [ticket._replace(accepted_at=seen.start)]
 
     replay(bars, broker, decide)
-    assert told([one.event for one in broker.events()]) == [
+    assert format_events([one.event for one in broker.events()]) == [
         "A accepted",
         "A 10 @ 101",
         "T accepted",

@@ -17,8 +17,8 @@ def refused_fields(answer):
     return [error["field"] for error in answer.json()["errors"]]
 
 
-def test_a_week_has_its_sessions_and_its_holiday(desk):
-    days = desk.get("/calendar", market="XNYS", from_="2026-11-25", to="2026-11-29").json()
+def test_a_week_has_its_sessions_and_its_holiday(api):
+    days = api.get("/calendar", market="XNYS", from_="2026-11-25", to="2026-11-29").json()
     assert [(day["date"], day["kind"]) for day in days] == [
         ("2026-11-25", "regular"),
         ("2026-11-26", "holiday"),
@@ -32,24 +32,24 @@ def test_a_week_has_its_sessions_and_its_holiday(desk):
     assert all(day["source"] for day in days)
 
 
-def test_names_are_taken_in_any_case_and_a_segment_has_its_own_hours(desk):
+def test_names_are_taken_in_any_case_and_a_segment_has_its_own_hours(api):
     asked = {"market": "xnse", "segment": "Shares_With_Derivatives"}
-    (day,) = desk.get("/calendar", **asked, from_="2026-08-03", to="2026-08-03").json()
+    (day,) = api.get("/calendar", **asked, from_="2026-08-03", to="2026-08-03").json()
     assert [(phase["name"], phase["open"][11:16]) for phase in day["sessions"][0]["phases"]] == [
         ("continuous", "03:45"),
         ("closing_auction", "09:45"),
     ]
 
 
-def test_the_clock_tells_now(desk):
+def test_the_clock_tells_now(api):
     before = utc_now()
-    clock = desk.get("/clock", market="CRYPTO").json()
+    clock = api.get("/clock", market="CRYPTO").json()
     assert clock["is_open"] is True
     assert clock["phase"] == "continuous"
     assert clock["known_until"] is None
     assert before <= datetime.fromisoformat(clock["timestamp"]) <= utc_now()
     assert clock["next_open"] == clock["next_close"] > clock["timestamp"]
-    assert desk.get("/clock", market="XNYS").json()["known_until"] == "2027-12-31"
+    assert api.get("/clock", market="XNYS").json()["known_until"] == "2027-12-31"
 
 
 @pytest.mark.parametrize(
@@ -64,9 +64,9 @@ def test_the_clock_tells_now(desk):
     ],
 )
 @pytest.mark.parametrize("path", ["/calendar", "/clock"])
-def test_what_there_is_not_is_refused_by_field(desk, path, asked, field):
+def test_what_there_is_not_is_refused_by_field(api, path, asked, field):
     dates = {"from_": "2026-11-25", "to": "2026-11-29"} if path == "/calendar" else {}
-    assert refused_fields(desk.get(path, **asked, **dates)) == [field]
+    assert refused_fields(api.get(path, **asked, **dates)) == [field]
 
 
 @pytest.mark.parametrize(
@@ -81,28 +81,28 @@ def test_what_there_is_not_is_refused_by_field(desk, path, asked, field):
         ("2026-01-01", "1767225600", "to"),
     ],
 )
-def test_dates_are_checked(desk, start, end, field):
-    assert refused_fields(desk.get("/calendar", market="XNYS", from_=start, to=end)) == [field]
+def test_dates_are_checked(api, start, end, field):
+    assert refused_fields(api.get("/calendar", market="XNYS", from_=start, to=end)) == [field]
 
 
-def test_dates_past_what_is_known_are_a_problem_of_their_own(desk):
-    answer = desk.get("/calendar", market="XNSE", from_="2026-12-31", to="2027-01-01")
+def test_dates_past_what_is_known_are_a_problem_of_their_own(api):
+    answer = api.get("/calendar", market="XNSE", from_="2026-12-31", to="2027-01-01")
     assert refused_fields(answer) == ["to"]
     problem = answer.json()
     assert problem["type"].endswith("/sessions-unknown")
     assert "known from 2024-01-01 to 2026-12-31" in problem["detail"]
 
 
-def test_a_year_may_be_asked_for_at_once(desk):
-    answer = desk.get("/calendar", market="CRYPTO", from_="2024-01-01", to="2024-12-31")
+def test_a_year_may_be_asked_for_at_once(api):
+    answer = api.get("/calendar", market="CRYPTO", from_="2024-01-01", to="2024-12-31")
     assert len(answer.json()) == 366
 
 
-def test_the_last_dates_that_can_be_written_are_no_defect(desk):
+def test_the_last_dates_that_can_be_written_are_no_defect(api):
     for market in Market:
-        answer = desk.get("/calendar", market=market, from_="9999-12-31", to="9999-12-31")
+        answer = api.get("/calendar", market=market, from_="9999-12-31", to="9999-12-31")
         assert answer.status_code == 422, market
-        assert desk.get("/calendar", market=market, from_="0001-01-01", to="0001-01-02").status_code < 500
+        assert api.get("/calendar", market=market, from_="0001-01-01", to="0001-01-02").status_code < 500
 
 
 @pytest.mark.parametrize(

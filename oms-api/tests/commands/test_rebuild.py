@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 from app import rebuild as command
 from app.database import snapshot, unit_of_work
 from app.ledger.queries import audit
-from app.ledger.service.rebuilding import LedgerLies, read_ahead, settle
+from app.ledger.service.rebuilding import LedgerLies, read_ahead, rebuild_portfolio
 from app.verify import verify_database
 from tests.commands.histories import alter, record_history
 from tests.factories import BOOTSTRAP_KEY
@@ -76,7 +76,7 @@ def test_trades_recorded_between_reading_and_locking_are_counted(engine):
     corrupt(engine, random.Random(5))
     for key, state in states.items():
         with unit_of_work(engine) as connection:
-            settle(connection, key, state)
+            rebuild_portfolio(connection, key, state)
     assert projections(engine) == whole
 
 

@@ -115,7 +115,7 @@ def test_prices_stay_near_where_they_began(configured):
         assert 0.7 < deal.price / begins[deal.portfolio, deal.symbol] < 1.4
 
 
-def test_trades_that_stood_before_are_kept(configured, desk, engine):
+def test_trades_that_stood_before_are_kept(configured, api, engine):
     command.seed(engine, NOON)
     with engine.connect() as connection:
         count = connection.execute(text("SELECT count(*) FROM trades")).scalar_one()

@@ -137,17 +137,17 @@ def test_another_service_at_the_address_is_not_taken_for_the_oms():
 @pytest.mark.parametrize("check", [check for check in command.CHECKS if check is not command.flat])
 def test_each_check_can_fail(check, monkeypatch):
     wrong = command.Answer(418, {}, '{"status": "teapot"}')
-    monkeypatch.setattr(command.Desk, "call", lambda *_, **__: wrong)
-    desk = command.Desk(
+    monkeypatch.setattr(command.ApiClient, "call", lambda *_, **__: wrong)
+    api = command.ApiClient(
         "http://127.0.0.1:1", "key", trade={"trade_id": "T1", "sequence": 1, "hash": "", "position": {}}
     )
-    assert command._trouble(check, desk)
+    assert command._trouble(check, api)
 
 
 def test_a_position_left_open_fails(monkeypatch):
     held = command.Answer(200, {}, json.dumps({"positions": {command.SYMBOL: {"quantity": "10"}}}))
-    monkeypatch.setattr(command.Desk, "call", lambda *_, **__: held)
-    assert "must be '0'" in command._trouble(command.flat, command.Desk("http://127.0.0.1:1", "key"))
+    monkeypatch.setattr(command.ApiClient, "call", lambda *_, **__: held)
+    assert "must be '0'" in command._trouble(command.flat, command.ApiClient("http://127.0.0.1:1", "key"))
 
 
 def test_pytest_finds_nothing_in_it():

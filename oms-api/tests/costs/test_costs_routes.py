@@ -27,20 +27,20 @@ AMERICAN = {
 }
 
 
-def estimate(desk, body, **changes):
-    answer = desk.post("/costs:estimate", {**body, **changes})
+def estimate(api, body, **changes):
+    answer = api.post("/costs:estimate", {**body, **changes})
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-def refused(desk, **changes):
-    answer = desk.post("/costs:estimate", {**INTRADAY, **changes})
+def refused(api, **changes):
+    answer = api.post("/costs:estimate", {**INTRADAY, **changes})
     assert answer.status_code == 422, answer.text
     return answer.json()["errors"]
 
 
-def test_charges_are_told_by_component_with_the_rates_and_their_sources(desk):
-    told = estimate(desk, INTRADAY)
+def test_charges_are_told_by_component_with_the_rates_and_their_sources(api):
+    told = estimate(api, INTRADAY)
     rates = {rate["component"]: rate for rate in told.pop("rates")}
     assert told == {
         "schedule": "zerodha",
@@ -81,45 +81,45 @@ def test_charges_are_told_by_component_with_the_rates_and_their_sources(desk):
     assert all(rate["source"] for rate in rates.values())
 
 
-def test_the_depository_charge_of_a_delivery_sale_stands_beside_the_total(desk):
-    told = estimate(desk, INTRADAY, product="CNC", quantity="400")
+def test_the_depository_charge_of_a_delivery_sale_stands_beside_the_total(api):
+    told = estimate(api, INTRADAY, product="CNC", quantity="400")
     assert (told["total"], told["dp_charge"]) == ("456.46", "15.34")
-    told = estimate(desk, INTRADAY, product="CNC", date="2023-06-01")
+    told = estimate(api, INTRADAY, product="CNC", date="2023-06-01")
     assert told["dp_charge"] is None  # unknown on that date
 
 
-def test_american_orders_are_charged_in_dollars(desk):
-    told = estimate(desk, AMERICAN)
+def test_american_orders_are_charged_in_dollars(api):
+    told = estimate(api, AMERICAN)
     assert (told["market"], told["currency"], told["product"]) == ("US", "USD", None)
     assert told["charges"] == {"total": "1.07", "commission": "1.00", "regulatory": "0.07"}
     assert {rate["component"] for rate in told["rates"]} == {
         *("commission", "commission_cap", "sec", "finra_taf", "cat")
     }
-    assert estimate(desk, AMERICAN, schedule="us_equity")["charges"] == {
+    assert estimate(api, AMERICAN, schedule="us_equity")["charges"] == {
         "total": "0.07",
         "regulatory": "0.07",
     }
 
 
-def test_no_schedule_charges_nothing(desk):
-    told = estimate(desk, INTRADAY, schedule="none")
+def test_no_schedule_charges_nothing(api):
+    told = estimate(api, INTRADAY, schedule="none")
     assert (told["charges"], told["not_covered"], told["rates"]) == ({"total": "0.00"}, False, [])
 
 
 @pytest.mark.parametrize("changes", [{"exchange": "NYSE"}, {"product": "NRML"}, {"schedule": "us_equity"}])
-def test_what_a_schedule_does_not_cover_says_so(desk, changes):
-    told = estimate(desk, INTRADAY, **changes)
+def test_what_a_schedule_does_not_cover_says_so(api, changes):
+    told = estimate(api, INTRADAY, **changes)
     assert told["not_covered"] is True
     assert (told["total"], told["rates"]) == ("0.00", [])
 
 
-def test_words_are_taken_in_any_case(desk):
+def test_words_are_taken_in_any_case(api):
     changes = {"schedule": "Zerodha", "exchange": "nse", "product": "mis", "side": "sell"}
-    assert estimate(desk, INTRADAY, **changes) == estimate(desk, INTRADAY)
+    assert estimate(api, INTRADAY, **changes) == estimate(api, INTRADAY)
 
 
-def test_the_date_is_that_of_the_exchange_now_unless_given(desk):
-    told = estimate(desk, AMERICAN, date=None)
+def test_the_date_is_that_of_the_exchange_now_unless_given(api):
+    told = estimate(api, AMERICAN, date=None)
     assert abs((date.fromisoformat(told["date"]) - datetime.now(UTC).date()).days) <= 1
     late = datetime(2026, 11, 20, 20, tzinfo=UTC)
     assert find_trading_day("NSE", late) == date(2026, 11, 21)
@@ -146,24 +146,24 @@ def test_the_date_is_that_of_the_exchange_now_unless_given(desk):
         ("qty", "1"),
     ],
 )
-def test_a_bad_field_is_named(desk, field, value):
-    assert [error["field"] for error in refused(desk, **{field: value})] == [field]
+def test_a_bad_field_is_named(api, field, value):
+    assert [error["field"] for error in refused(api, **{field: value})] == [field]
 
 
-def test_all_bad_fields_are_named_at_once(desk):
-    errors = refused(desk, schedule="other", exchange="nowhere")
+def test_all_bad_fields_are_named_at_once(api):
+    errors = refused(api, schedule="other", exchange="nowhere")
     assert [error["field"] for error in errors] == ["schedule", "exchange"]
     assert "'zerodha'" in errors[0]["message"]
 
 
-def test_a_value_that_cannot_be_stored_is_refused(desk):
-    errors = refused(desk, quantity="9999999999999999", price="9999999999999999")
+def test_a_value_that_cannot_be_stored_is_refused(api):
+    errors = refused(api, quantity="9999999999999999", price="9999999999999999")
     assert errors[0]["field"] == "quantity"
 
 
-def test_other_names_of_fields_are_answered_with_the_right_one(desk):
-    assert "`exchange`" in refused(desk, market="IN")[0]["message"]
+def test_other_names_of_fields_are_answered_with_the_right_one(api):
+    assert "`exchange`" in refused(api, market="IN")[0]["message"]
 
 
 def test_a_key_that_may_read_may_ask(service):
-    assert estimate(service.desk("read"), AMERICAN)["total"] == "1.07"
+    assert estimate(service.api("read"), AMERICAN)["total"] == "1.07"

@@ -40,7 +40,7 @@ def test_those_who_ask_together_share_a_query(readers):
 
     async def run():
         books = GroupRead(readers, read)
-        return await asyncio.gather(*(books.ask(key) for key in ("a", "b", "a", "missing", "a")))
+        return await asyncio.gather(*(books.get(key) for key in ("a", "b", "a", "missing", "a")))
 
     assert asyncio.run(run()) == ["A", "B", "A", None, "A"]
     assert read.asked == [["a", "b", "missing"]]
@@ -52,9 +52,9 @@ def test_who_asks_while_a_query_runs_waits_for_the_next_one(readers):
     async def run() -> None:
         books = GroupRead(readers, read)
         read.go.clear()
-        first = asyncio.create_task(books.ask("a"))
+        first = asyncio.create_task(books.get("a"))
         await asyncio.to_thread(read.begun.wait, 10)
-        second = asyncio.create_task(books.ask("a"))
+        second = asyncio.create_task(books.get("a"))
         await asyncio.sleep(0)
         read.go.set()
         assert await first == await second == "A"
@@ -66,9 +66,9 @@ def test_who_asks_while_a_query_runs_waits_for_the_next_one(readers):
 def test_a_failure_is_told_to_those_who_asked_and_to_nobody_later(readers):
     async def run() -> None:
         books = GroupRead(readers, Counting())
-        told = await asyncio.gather(books.ask("broken"), books.ask("a"), return_exceptions=True)
+        told = await asyncio.gather(books.get("broken"), books.get("a"), return_exceptions=True)
         assert [type(one) for one in told] == [Unavailable, Unavailable]
-        assert await books.ask("a") == "A"
+        assert await books.get("a") == "A"
 
     asyncio.run(run())
 
@@ -76,8 +76,8 @@ def test_a_failure_is_told_to_those_who_asked_and_to_nobody_later(readers):
 def test_one_who_leaves_takes_nothing_from_the_others(readers):
     async def run() -> None:
         books = GroupRead(readers, Counting())
-        leaving = asyncio.create_task(books.ask("a"))
-        staying = asyncio.create_task(books.ask("a"))
+        leaving = asyncio.create_task(books.get("a"))
+        staying = asyncio.create_task(books.get("a"))
         await asyncio.sleep(0)
         leaving.cancel()
         assert await staying == "A"
@@ -90,7 +90,7 @@ def test_many_keys_are_asked_for_in_pieces(readers):
 
     async def run():
         books = GroupRead(readers, read)
-        return await asyncio.gather(*(books.ask(f"k{number}") for number in range(2 * MOST_KEYS + 1)))
+        return await asyncio.gather(*(books.get(f"k{number}") for number in range(2 * MOST_KEYS + 1)))
 
     assert len(set(asyncio.run(run()))) == 2 * MOST_KEYS + 1
     assert [len(keys) for keys in read.asked] == [MOST_KEYS, MOST_KEYS, 1]

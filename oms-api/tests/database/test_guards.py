@@ -11,10 +11,10 @@ from app.database import unit_of_work
 def books(serve):
     """A service with two trades, one of them reversed, of one portfolio."""
     with serve() as service:
-        desk = service.desk()
-        first = desk.trade("K")
-        desk.trade()
-        desk.reverse(first["trade_id"])
+        api = service.api()
+        first = api.trade("K")
+        api.trade()
+        api.reverse(first["trade_id"])
         yield service
 
 

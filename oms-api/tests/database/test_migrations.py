@@ -214,7 +214,7 @@ def test_a_service_that_needs_no_migration_loads_no_alembic(new_database):
 
 def test_what_cannot_be_proven_afterwards_is_not_taken_down(serve):
     with serve() as service:
-        service.desk().trade()
+        service.api().trade()
         with (
             service.engine.connect() as connection,
             pytest.raises(RuntimeError, match="restore a backup instead"),

@@ -47,12 +47,12 @@ def test_a_slow_server_is_not_waited_for_beyond_patience(new_database):
 
 def test_a_snapshot_sees_one_moment(serve):
     with serve() as service:
-        desk = service.desk()
-        desk.trade()
+        api = service.api()
+        api.trade()
         count = text("SELECT count(*) FROM trades")
         with snapshot(service.engine) as connection:
             before = connection.execute(count).scalar_one()
-            desk.trade()
+            api.trade()
             assert connection.execute(count).scalar_one() == before == 1
         with service.reading() as connection:
             assert connection.execute(count).scalar_one() == 2

@@ -93,13 +93,13 @@ class Client:
         for connection in self._connections.values():
             connection.close()
 
-    def ask(self, kind: str, method: str, path: str, body: Any = None, key: str | None = None) -> Intent:
+    def send(self, kind: str, method: str, path: str, body: Any = None, key: str | None = None) -> Intent:
         """Send it, again where nobody answered or it was not placed, and note what was said."""
         intent = Intent(kind, path, body, sent_at=now())
         with self.journal.lock:
             self.journal.intents += [] if kind in {"quote", "listing", "portfolio", "read"} else [intent]
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while not self._told(intent, method, key):
+        while not self._handle_answer(intent, method, key):
             if time.monotonic() > deadline:
                 self._complain(f"{kind} {path}: not answered within {PATIENCE_SECONDS:g} s, last {intent}")
                 break
@@ -113,14 +113,14 @@ class Client:
         """Say what a symbol is quoted at, and remember what a pair was."""
         if symbol in PAIRS:
             self.journal.rates[symbol].add(body["last"])
-        self.ask("quote", "PUT", f"/api/v1/quotes/{symbol}", body)
+        self.send("quote", "PUT", f"/api/v1/quotes/{symbol}", body)
 
     def page(self, path: str) -> tuple[list[dict[str, Any]], str | None]:
         """Return a page of a list, and the address of the next one if there is more."""
-        told = self.ask("read", "GET", path)
+        told = self.send("read", "GET", path)
         return told.told, told.link
 
-    def _told(self, intent: Intent, method: str, key: str | None) -> bool:
+    def _handle_answer(self, intent: Intent, method: str, key: str | None) -> bool:
         started = time.monotonic()
         port = self.random.choice(list(self._ports()))
         line = self._connections.setdefault(port, Connection(port))
@@ -179,13 +179,13 @@ class Trader(Actor):
         name, draw = f"{self.name}-{self._count}", self.random.random()
         if draw < 0.12 and self._resting:
             order = self._resting.popleft() if draw < 0.06 else self._resting.pop()
-            self._ask("cancel", "POST", f"/orders/{order['id']}/cancel", {"reason": "Drawn"}, name)
+            self._send("cancel", "POST", f"/orders/{order['id']}/cancel", {"reason": "Drawn"}, name)
         elif draw < 0.18 and self._resting:
             order = self._resting.pop()
-            self._ask("replace", "PATCH", f"/orders/{order['id']}", a_change(self.random, order), name)
+            self._send("replace", "PATCH", f"/orders/{order['id']}", a_change(self.random, order), name)
         elif draw < 0.20:
             place = {"portfolio_name": self.random.choice(PORTFOLIOS), "symbol": self.random.choice(SYMBOLS)}
-            self._ask("close", "POST", "/positions:close", place, name)
+            self._send("close", "POST", "/positions:close", place, name)
         else:
             self._hand_in(name, is_pair=draw > 0.96)
 
@@ -196,13 +196,13 @@ class Trader(Actor):
                 return
             self.client.journal.counts["tickets"] += 2 if is_pair else 1
         if is_pair:
-            self._ask("pair", "POST", "/orders:group", a_pair(self.random, self._prices, name), name)
+            self._send("pair", "POST", "/orders:group", a_pair(self.random, self._prices, name), name)
         else:
             key = name if self.random.random() < 0.5 else None  # else the client order id alone
-            self._ask("order", "POST", "/orders", a_ticket(self.random, self._prices, name), key)
+            self._send("order", "POST", "/orders", a_ticket(self.random, self._prices, name), key)
 
-    def _ask(self, kind: str, method: str, path: str, body: Any, key: str | None) -> None:
-        intent = self.client.ask(kind, method, f"/api/v1{path}", body, key)
+    def _send(self, kind: str, method: str, path: str, body: Any, key: str | None) -> None:
+        intent = self.client.send(kind, method, f"/api/v1{path}", body, key)
         if intent.status in {200, 201} and kind in {"order", "replace", "pair"}:
             made = intent.told["orders"] if kind == "pair" else [intent.told]
             self._resting.extend(order for order in made if order["status"] in _OPEN)
@@ -234,19 +234,19 @@ class Switcher(Actor):
         if draw > 0.95:
             scope, name = "tenant", None  # type: ignore[assignment]  # the tenant's own switch bears no name
         state = "HALTED" if self.random.random() < 0.7 else "REDUCING"
-        self._turn(scope, name, state, flatten=scope == "portfolio" and draw < 0.1)
+        self._set_state(scope, name, state, flatten=scope == "portfolio" and draw < 0.1)
         halt = Halt(scope, name, now())
         self.stop.wait(self.random.uniform(0.05, 0.3))
         halt.until = now()
         if state == "HALTED":
             self.client.journal.halts.append(halt)
-        self._turn(scope, name, "ACTIVE")
+        self._set_state(scope, name, "ACTIVE")
         self.stop.wait(self.random.uniform(0.1, 1.0))
 
-    def _turn(self, scope: str, name: str | None, state: str, *, flatten: bool = False) -> None:
+    def _set_state(self, scope: str, name: str | None, state: str, *, flatten: bool = False) -> None:
         body = {"scope": scope, "name": name, "state": state, "flatten": flatten, "reason": "Drill"}
         key = f"{self.name}-{self.random.getrandbits(64):016x}"
-        self.client.ask("switch", "POST", "/api/v1/kill-switch", body, key)
+        self.client.send("switch", "POST", "/api/v1/kill-switch", body, key)
 
 
 def now() -> str:

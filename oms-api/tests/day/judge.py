@@ -224,7 +224,7 @@ def _judge_sample(client: Client, orders: dict[str, Row]) -> list[str]:
     """Some orders, one by one: their histories lead where they stand, their fills add up."""
     faults = []
     for order_id in client.random.sample(sorted(orders), min(_SAMPLE, len(orders))):
-        order = client.ask("read", "GET", f"/api/v1/orders/{order_id}").told
+        order = client.send("read", "GET", f"/api/v1/orders/{order_id}").told
         own = (Decimal(fill["quantity"]) for fill in order["fills"])
         filled = sum(own, _carried(order, orders))
         if filled != Decimal(order["filled_quantity"]):

@@ -15,7 +15,7 @@ from typing_extensions import override
 from tests.day.clients import Actor, Client, Journal, Quoter, Switcher, Trader
 from tests.day.draws import FOREIGN, PORTFOLIOS, SYMBOLS, an_extreme, opening_prices, terms_of
 from tests.day.judge import judge, open_orders
-from tests.faults.mortal import HERE, Oms
+from tests.faults.process_control import HERE, Oms
 from tests.support.processes import environment
 
 TRADERS, QUOTERS = 12, 1
@@ -68,7 +68,7 @@ class Exchange:
 
     def leave(self) -> None:
         """Let the youngest one stop in good order."""
-        self._running.pop().end()
+        self._running.pop().stop()
 
     def kill(self, random: Random) -> None:
         """Kill one of them amid its work, and start it again."""
@@ -94,9 +94,9 @@ def simulate(database_url: str, logs: Path, tickets: int, seed: int, kills: int,
         for symbol, price in prices.items():
             client.quote(symbol, an_extreme(price, 0))
         for symbol, currency in FOREIGN.items():
-            client.ask("listing", "PUT", f"/api/v1/instruments/{symbol}", terms_of(currency))
+            client.send("listing", "PUT", f"/api/v1/instruments/{symbol}", terms_of(currency))
         for name in PORTFOLIOS:
-            client.ask("portfolio", "POST", "/api/v1/portfolios", {"name": name})
+            client.send("portfolio", "POST", "/api/v1/portfolios", {"name": name})
         started = time.monotonic()
         with _acting(journal, exchange, prices, tickets, seed):
             _disturb(exchange, journal, random, tickets, kills, started + seconds)
@@ -158,7 +158,7 @@ def _sweep(client: Client, prices: dict[str, int]) -> None:
     for percent in (-4, 4):
         for symbol in SYMBOLS:
             client.quote(symbol, an_extreme(prices[symbol], percent))
-    client.ask("sweep", "POST", "/api/v1/orders:cancel-all", {"reason": "The day is over"})
+    client.send("sweep", "POST", "/api/v1/orders:cancel-all", {"reason": "The day is over"})
 
 
 def _verified(database_url: str) -> list[str]:

@@ -25,14 +25,14 @@ def readers(engine):
     readers.close()
 
 
-def tell(connection, number, tenant_id=1, kind="trade.recorded"):
+def add_event(connection, number, tenant_id=1, kind="trade.recorded"):
     write(connection, new_events([(tenant_id, kind, f'{{"number":{number}}}', iso(NOON))]))
 
 
-def tell_now(engine, *numbers, **where):
+def add_events(engine, *numbers, **where):
     with unit_of_work(engine) as connection:
         for number in numbers:
-            tell(connection, number, **where)
+            add_event(connection, number, **where)
 
 
 async def taken(pages, count):
@@ -59,12 +59,12 @@ def run(work):
 
 def test_a_follower_sees_what_comes_after_it_began_in_order(engine, readers):
     async def work():
-        tell_now(engine, 1)
+        add_events(engine, 1)
         async with aclosing(Feed(readers).follow(1, EVERYTHING, None)) as pages:
             assert await anext(pages) == []
-            tell_now(engine, 2, 3)
+            add_events(engine, 2, 3)
             assert await taken(pages, 2) == payloads(2, 3)
-            tell_now(engine, 4)
+            add_events(engine, 4)
             assert await taken(pages, 1) == payloads(4)
 
     run(work())
@@ -74,7 +74,7 @@ def test_a_follower_goes_on_after_the_last_event_it_saw(engine, readers, monkeyp
     monkeypatch.setattr(feeds, "PAGE", 2)
 
     async def work():
-        tell_now(engine, 1, 2, 3, 4, 5)
+        add_events(engine, 1, 2, 3, 4, 5)
         async with aclosing(Feed(readers).follow(1, EVERYTHING, 1)) as pages:
             assert await taken(pages, 4) == payloads(2, 3, 4, 5)
 
@@ -83,11 +83,11 @@ def test_a_follower_goes_on_after_the_last_event_it_saw(engine, readers, monkeyp
 
 def test_followers_of_one_tenant_and_of_some_types_see_those_alone(engine, readers):
     async def work():
-        tell_now(engine, 1, kind="order.filled")
-        tell_now(engine, 2, tenant_id=2, kind="order.filled")
-        tell_now(engine, 3, kind="trade.recorded")
-        tell_now(engine, 4, kind="limit.changed")
-        tell_now(engine, 5, kind="ordering.done")
+        add_events(engine, 1, kind="order.filled")
+        add_events(engine, 2, tenant_id=2, kind="order.filled")
+        add_events(engine, 3, kind="trade.recorded")
+        add_events(engine, 4, kind="limit.changed")
+        add_events(engine, 5, kind="ordering.done")
         wanted = EventFilter(types=("order.*", "limit.changed"))
         async with aclosing(Feed(readers).follow(1, wanted, 0)) as pages:
             assert await taken(pages, 2) == payloads(1, 4)
@@ -104,8 +104,8 @@ def test_what_commits_late_is_not_skipped(engine, readers, backend):
             assert await anext(pages) == []
             with engine.connect() as slow, slow.begin():
                 slow.execute(text("UPDATE tenants SET name = 'Late' WHERE id = 1"))
-                tell(slow, 1)
-                tell_now(engine, 2)
+                add_event(slow, 1)
+                add_events(engine, 2)
                 for _ in range(2):
                     assert await anext(pages) == []  # a second each: 2 is committed, and waits for 1
             assert await taken(pages, 2) == payloads(1, 2)
@@ -116,9 +116,9 @@ def test_what_commits_late_is_not_skipped(engine, readers, backend):
 def test_ids_that_were_rolled_back_hold_nobody_up(engine, readers):
     async def work():
         with engine.connect().execution_options(writes=True) as connection, connection.begin() as failing:
-            tell(connection, 1)
+            add_event(connection, 1)
             failing.rollback()
-        tell_now(engine, 2)
+        add_events(engine, 2)
         async with aclosing(Feed(readers).follow(1, EVERYTHING, 0)) as pages:
             assert await taken(pages, 1) == payloads(2)
 
@@ -136,7 +136,7 @@ def test_the_horizon_waits_for_what_is_under_way_but_not_for_ever(engine, reader
             paused.append(seconds)
 
         feed = Feed(readers, pause)
-        tell_now(engine, 1)
+        add_events(engine, 1)
         with engine.connect() as slow, slow.begin():
             slow.execute(text("UPDATE tenants SET name = 'Late' WHERE id = 1"))
             with pytest.raises(Unavailable):
@@ -193,7 +193,7 @@ def test_a_database_that_is_away_for_a_moment_ends_no_stream(engine, readers, mo
             return await whole(read)
 
         monkeypatch.setattr(readers, "run_single", sometimes)
-        tell_now(engine, 1)
+        add_events(engine, 1)
         async with aclosing(feed.follow(1, EVERYTHING, 0)) as pages:
             assert await taken(pages, 1) == payloads(1)
         assert len(failures) == 2

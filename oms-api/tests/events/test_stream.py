@@ -107,8 +107,8 @@ def test_a_stop_ends_the_streams_and_the_service_at_once(backend, new_database):
         assert "Traceback" not in process.log(), process.log()
 
 
-def test_a_stream_ends_when_its_key_is_revoked(service, desk):
-    key, answers = service.mint("read", desk.tenant_id), []
+def test_a_stream_ends_when_its_key_is_revoked(service, api):
+    key, answers = service.mint("read", api.tenant_id), []
 
     def listen():
         answers.append(service.client.get("/api/v1/events/stream", headers={"X-API-Key": key}))
@@ -119,7 +119,7 @@ def test_a_stream_ends_when_its_key_is_revoked(service, desk):
     while not service.app.state.feed.followers:
         assert time.monotonic() < deadline
     key_id = key.split("_")[1]
-    assert desk.patch(f"/api-keys/{key_id}", {"revoked": True}).status_code == 200
+    assert api.patch(f"/api-keys/{key_id}", {"revoked": True}).status_code == 200
     thread.join(PATIENCE_SECONDS)
     assert not thread.is_alive()
     assert (answers[0].status_code, answers[0].text) == (200, "retry: 1000\n\n")

@@ -11,7 +11,7 @@ from app.database import connect_engine
 from app.migrate import migrate
 from tests.faults.journal import Journal
 from tests.faults.judge import judge
-from tests.faults.mortal import MortalPostgres, Oms, verify
+from tests.faults.process_control import Oms, PostgresProcess, verify
 from tests.support.postgres import Databases, name_in
 
 
@@ -21,10 +21,10 @@ class Stage:
 
     database_url: str
     logs: Path
-    server: MortalPostgres | None = None
+    server: PostgresProcess | None = None
 
     @property
-    def postgres(self) -> MortalPostgres:
+    def postgres(self) -> PostgresProcess:
         """The server."""
         assert self.server is not None, "this stage is a SQLite file"
         return self.server
@@ -41,9 +41,9 @@ class Stage:
 
 
 @pytest.fixture(scope="session")
-def mortal_postgres() -> Iterator[MortalPostgres]:
+def mortal_postgres() -> Iterator[PostgresProcess]:
     """A server that tests may kill, if they start it again."""
-    server = MortalPostgres()
+    server = PostgresProcess()
     try:
         server.start()
         yield server
@@ -52,7 +52,7 @@ def mortal_postgres() -> Iterator[MortalPostgres]:
 
 
 @pytest.fixture(scope="session")
-def mortal_template(mortal_postgres: MortalPostgres) -> str:
+def mortal_template(mortal_postgres: PostgresProcess) -> str:
     """The name of a migrated database on that server."""
     url = Databases(mortal_postgres.url).new()
     engine = connect_engine(url)
@@ -69,7 +69,7 @@ def new_stage(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str],
         if backend == "sqlite":
             shutil.copy(request.getfixturevalue("template_sqlite"), tmp_path / "books.db")
             return Stage(f"sqlite:///{tmp_path}/books.db", tmp_path)
-        server: MortalPostgres = request.getfixturevalue("mortal_postgres")
+        server: PostgresProcess = request.getfixturevalue("mortal_postgres")
         template = request.getfixturevalue("mortal_template")
         return Stage(Databases(server.url).new(template), tmp_path, server)
 

@@ -17,7 +17,7 @@ from tests.faults.load import (
     wait_for_more,
     wait_for_refusals,
 )
-from tests.faults.mortal import Oms, running, thaw, wait_until
+from tests.faults.process_control import Oms, running, thaw, wait_until
 from tests.faults.proxy import Break, Network
 from tests.faults.seeds import chance, seeded
 

@@ -8,7 +8,7 @@ import pytest
 from tests.faults.conftest import Stage
 from tests.faults.journal import Journal
 from tests.faults.load import Connection, load, resolve, wait_for_more, wait_for_refusals
-from tests.faults.mortal import running, thaw, wait_until
+from tests.faults.process_control import running, thaw, wait_until
 from tests.faults.proxy import Network
 
 PROMISED_SECONDS = 15.0

@@ -5,13 +5,13 @@ from random import Random
 from tests.faults.conftest import Stage
 from tests.faults.journal import Journal
 from tests.faults.load import load, repeat, resolve, wait_for_more
-from tests.faults.mortal import MortalPostgres, Oms, running, wait_until
+from tests.faults.process_control import Oms, PostgresProcess, running, wait_until
 from tests.faults.seeds import chance, pause, seeded
 
 READY_SECONDS = 5.0
 
 
-def kill_amid_load(server: MortalPostgres, oms: Oms, journal: Journal, random: Random, name: str) -> None:
+def kill_amid_load(server: PostgresProcess, oms: Oms, journal: Journal, random: Random, name: str) -> None:
     with load(journal, [oms.port], name):
         wait_for_more(journal, random.randint(1, 150))
         pause(random)

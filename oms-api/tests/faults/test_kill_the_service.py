@@ -7,7 +7,7 @@ import pytest
 from tests.faults.conftest import Stage
 from tests.faults.journal import Journal
 from tests.faults.load import load, repeat, resolve, wait_for_more
-from tests.faults.mortal import Oms, running
+from tests.faults.process_control import Oms, running
 from tests.faults.seeds import chance, pause, seeded
 
 

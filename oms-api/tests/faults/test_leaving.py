@@ -9,7 +9,7 @@ from tests.faults.conftest import Stage
 from tests.faults.journal import Intent, Journal
 from tests.faults.judge import judge
 from tests.faults.load import a_trade, load, resolve, wait_for_more
-from tests.faults.mortal import Oms, running
+from tests.faults.process_control import Oms, running
 
 GRACE_SECONDS = 20.0
 
@@ -19,7 +19,7 @@ def test_a_service_told_to_stop_answers_or_refuses_all_it_took(stage: Stage, jou
     with running(oms):
         with load(journal, [oms.port], "stop", connections=16):
             wait_for_more(journal, 50)
-            oms.end(GRACE_SECONDS)
+            oms.stop(GRACE_SECONDS)
         for intent in journal.unresolved():  # nobody was told of these, so they must not be there
             intent.refused = True
         assert judge(journal, stage.database_url) == []
@@ -63,7 +63,7 @@ def test_a_clock_that_jumps_by_ten_minutes_never_turns_the_ledger_round(stage: S
     with running(oms):
         with load(journal, [oms.port], "jumping"):
             wait_for_more(journal, 100)
-        oms.end()
+        oms.stop()
         oms.fault = ""
         oms.start()
         with load(journal, [oms.port], "steady"):

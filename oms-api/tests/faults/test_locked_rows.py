@@ -50,7 +50,7 @@ def writer(impatient):
     writer.close()
 
 
-def told(outcomes):
+def outcome_kinds(outcomes):
     """Return each value, and in the place of a refusal its kind."""
     return [outcome.kind if isinstance(outcome, NotPlaced) else outcome for outcome in outcomes]
 
@@ -58,15 +58,19 @@ def told(outcomes):
 def test_who_waits_for_a_lock_is_refused_and_the_others_go_on(impatient, writer, monkeypatch):
     with impatient.connect() as other:
         other.execute(text("SELECT FROM doors WHERE name = 'a' FOR UPDATE"))
-        assert told(outcomes_of(writer, ["a1", "b1", "a2"])) == ["not-placed", "opened b1", "not-placed"]
-        assert told(outcomes_of(writer, ["b2", "a3"])) == ["opened b2", "not-placed"]
+        assert outcome_kinds(outcomes_of(writer, ["a1", "b1", "a2"])) == [
+            "not-placed",
+            "opened b1",
+            "not-placed",
+        ]
+        assert outcome_kinds(outcomes_of(writer, ["b2", "a3"])) == ["opened b2", "not-placed"]
         other.rollback()
     monkeypatch.setattr(locks, "CLOSED_SECONDS", 0.0)
     with impatient.connect() as other:
         other.execute(text("SELECT FROM doors WHERE name = 'b' FOR UPDATE"))
-        assert told(outcomes_of(writer, ["b3"])) == ["not-placed"]
+        assert outcome_kinds(outcomes_of(writer, ["b3"])) == ["not-placed"]
         other.rollback()
-    assert told(outcomes_of(writer, ["b4", "b5"])) == ["opened b4", "opened b5"]
+    assert outcome_kinds(outcomes_of(writer, ["b4", "b5"])) == ["opened b4", "opened b5"]
     with impatient.connect() as connection:
         assert dict(connection.execute(text("SELECT name, opened FROM doors")).all()) == {"a": 0, "b": 4}
 
@@ -74,7 +78,7 @@ def test_who_waits_for_a_lock_is_refused_and_the_others_go_on(impatient, writer,
 def test_a_strand_that_was_locked_is_not_tried_for_a_moment_then_alone_until_it_gets_through(
     impatient, writer
 ):
-    jams = locks.Jams()
+    jams = locks.LockContention()
     assert not jams
     jams.close("a")
     assert "a" in jams

@@ -10,7 +10,7 @@ import pytest
 from tests.faults.conftest import Stage
 from tests.faults.journal import Journal
 from tests.faults.load import Answer, Connection, load, resolve, wait_for_more, wait_for_refusals
-from tests.faults.mortal import Oms, running, wait_until
+from tests.faults.process_control import Oms, running, wait_until
 
 PROMISED_SECONDS = 15.0
 
@@ -39,16 +39,16 @@ def test_a_locked_portfolio_is_refused_in_time_and_the_others_go_on(postgres_sta
         postgres_stage.acquit(journal)
 
 
-def ask_all(oms: Oms, path: str, count: int) -> list[tuple[Answer, float]]:
+def get_all(oms: Oms, path: str, count: int) -> list[tuple[Answer, float]]:
     """GET `path` over many connections at once; return the answers, each with how long it took."""
     answers = []
 
-    def ask() -> None:
+    def get_one() -> None:
         started = time.monotonic()
         with Connection(oms.port) as connection:
             answers.append((connection.call("GET", path), time.monotonic() - started))
 
-    askers = [threading.Thread(target=ask, daemon=True) for _ in range(count)]
+    askers = [threading.Thread(target=get_one, daemon=True) for _ in range(count)]
     for asker in askers:
         asker.start()
     for asker in askers:
@@ -63,7 +63,7 @@ def test_slow_reads_are_refused_when_there_are_too_many_and_writes_still_work(
     oms = stage.oms(f"slow_reads:{milliseconds}", READER_THREADS="1")
     with running(oms):
         with load(journal, [oms.port], "writes", connections=2):
-            answers = ask_all(oms, "/api/v1/portfolios", 80)
+            answers = get_all(oms, "/api/v1/portfolios", 80)
             wait_for_more(journal, 10)
         assert len(answers) == 80
         assert max(seconds for _, seconds in answers) < PROMISED_SECONDS

@@ -12,7 +12,7 @@ from tests.faults.conftest import Stage
 from tests.faults.journal import Journal
 from tests.faults.judge import judge
 from tests.faults.load import load, resolve, wait_for_more
-from tests.faults.mortal import Oms, running
+from tests.faults.process_control import Oms, running
 from tests.faults.seeds import chance, pause
 
 
@@ -51,7 +51,7 @@ def honest(sqlite_stage: Stage, journal: Journal) -> Stage:
     with running(oms):
         with load(journal, [oms.port], "honest"):
             wait_for_more(journal, 60)
-        oms.end()
+        oms.stop()
     assert journal.unresolved() == []
     assert judge(journal, sqlite_stage.database_url) == []
     return sqlite_stage

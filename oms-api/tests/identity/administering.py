@@ -6,21 +6,21 @@ from typing import Any
 from sqlalchemy import text
 
 from tests.factories import BOOTSTRAP_KEY
-from tests.support.service import Desk, Service
+from tests.support.service import ApiClient, Service
 
 PASSWORD = "walrus lantern orbit"
 SOON = "2036-01-01T00:00:00Z"
 
 
-def operator(service: Service) -> Desk:
+def operator(service: Service) -> ApiClient:
     """Return the first tenant, as the installation's own key sees it."""
-    return Desk(service, 1, BOOTSTRAP_KEY)
+    return ApiClient(service, 1, BOOTSTRAP_KEY)
 
 
-def team(service: Service, slug: str, name: str = "A team") -> Desk:
+def team(service: Service, slug: str, name: str = "A team") -> ApiClient:
     """Make a tenant over REST and return it as its first key sees it."""
     made = good(operator(service).post("/tenants", {"name": name, "slug": slug}), 201)
-    return Desk(service, made["id"], made["api_key"])
+    return ApiClient(service, made["id"], made["api_key"])
 
 
 def good(answer: Any, status: int = 200) -> Any:
@@ -38,28 +38,30 @@ def refused(answer: Any, status: int, *fields: str) -> str:
     return str(problem["type"].rpartition("/")[2])
 
 
-def user(desk: Desk, **changes: Any) -> dict[str, Any]:
+def user(api: ApiClient, **changes: Any) -> dict[str, Any]:
     """Make a user of the desk."""
     body = {"email": "alice@example.com", "name": "Alice", "password": PASSWORD, "role": "trader"} | changes
-    made: dict[str, Any] = good(desk.post("/users", {k: v for k, v in body.items() if v is not None}), 201)
+    made: dict[str, Any] = good(api.post("/users", {k: v for k, v in body.items() if v is not None}), 201)
     return made
 
 
-def key(desk: Desk, name: str = "bot", scopes: tuple[str, ...] = ("trade",), **facts: Any) -> dict[str, Any]:
+def key(
+    api: ApiClient, name: str = "bot", scopes: tuple[str, ...] = ("trade",), **facts: Any
+) -> dict[str, Any]:
     """Make a key of the desk."""
-    made: dict[str, Any] = good(desk.post("/api-keys", {"name": name, "scopes": scopes, **facts}), 201)
+    made: dict[str, Any] = good(api.post("/api-keys", {"name": name, "scopes": scopes, **facts}), 201)
     return made
 
 
-def log_in(desk: Desk, email: str = "alice@example.com", password: str = PASSWORD) -> Any:
+def log_in(api: ApiClient, email: str = "alice@example.com", password: str = PASSWORD) -> Any:
     """Log into the desk."""
-    with desk.service.reading() as connection:
+    with api.service.reading() as connection:
         slug = connection.execute(
-            text("SELECT slug FROM tenants WHERE id = :id"), {"id": desk.tenant_id}
+            text("SELECT slug FROM tenants WHERE id = :id"), {"id": api.tenant_id}
         ).scalar_one()
     body = json.dumps({"tenant": slug, "email": email, "password": password}).encode()
     headers = {"Content-Type": "application/json"}
-    return desk.service.client.post("/api/v1/auth/login", content=body, headers=headers)
+    return api.service.client.post("/api/v1/auth/login", content=body, headers=headers)
 
 
 def bearer(answer: Any) -> dict[str, str]:
@@ -67,19 +69,19 @@ def bearer(answer: Any) -> dict[str, str]:
     return {"Authorization": f"Bearer {good(answer)['access_token']}"}
 
 
-def as_session(desk: Desk, method: str, path: str, headers: dict[str, str], body: Any = None) -> Any:
+def as_session(api: ApiClient, method: str, path: str, headers: dict[str, str], body: Any = None) -> Any:
     """Ask by an access token instead of the desk's key."""
     content = None if body is None else json.dumps(body).encode()
     sent = {"Content-Type": "application/json", **headers}
-    return desk.service.client.request(method, f"/api/v1{path}", content=content, headers=sent)
+    return api.service.client.request(method, f"/api/v1{path}", content=content, headers=sent)
 
 
-def trail(desk: Desk) -> list[dict[str, Any]]:
+def trail(api: ApiClient) -> list[dict[str, Any]]:
     """Return the tenant's audit trail, newest first, by its rows alone."""
-    with desk.service.reading() as connection:
+    with api.service.reading() as connection:
         rows = connection.execute(
             text("SELECT * FROM audit_log WHERE tenant_id = :id ORDER BY sequence DESC"),
-            {"id": desk.tenant_id},
+            {"id": api.tenant_id},
         )
         return [
             {

@@ -7,7 +7,7 @@ import pytest
 from app.main import create_app
 from tests.factories import NOON
 from tests.support import service as support
-from tests.support.people import houses, settle
+from tests.support.people import create_person, houses
 
 
 class Clock:
@@ -36,7 +36,7 @@ def timed(clock, database_url, monkeypatch):
     """A desk whose service keeps the clock's time."""
     monkeypatch.setattr(support, "create_app", lambda settings: create_app(settings, lambda: clock.now))
     with support.serving(database_url) as service:
-        yield service.desk()
+        yield service.api()
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def fresh(database_url):
 
 
 @pytest.fixture
-def house(database_url):
+def services(database_url):
     """Log-ins and sessions on a database of the test's own."""
     with houses(database_url) as (one,):
         yield one
@@ -56,4 +56,4 @@ def house(database_url):
 @pytest.fixture
 def alice(engine):
     """Somebody who can log in."""
-    return settle(engine)
+    return create_person(engine)

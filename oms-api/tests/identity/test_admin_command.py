@@ -18,7 +18,7 @@ from app.admin.commands import COMMANDS
 from app.config import Settings
 from tests.factories import BOOTSTRAP_KEY
 from tests.identity.administering import PASSWORD, bearer, good, log_in, operator, trail
-from tests.support.service import Desk, serving
+from tests.support.service import ApiClient, serving
 
 HOME = Path(command.__file__).parents[2]
 
@@ -66,7 +66,7 @@ def done(run):
 def _tenant(service, slug, key):
     with service.reading() as connection:
         found = connection.execute(text("SELECT id FROM tenants WHERE slug = :slug"), {"slug": slug})
-        return Desk(service, found.scalar_one(), key)
+        return ApiClient(service, found.scalar_one(), key)
 
 
 def test_every_command_is_there():
@@ -257,7 +257,7 @@ def test_the_master_key_is_replaced_in_the_file_and_nobody_is_logged_out(done, d
     rotated = {"oms_api_key": new, "oms_api_key_previous": BOOTSTRAP_KEY, **settings}
     with serving(database_url, **rotated) as service:
         for key in (new, BOOTSTRAP_KEY):
-            assert Desk(service, 1, str(key)).get("/portfolios").status_code == 200
+            assert ApiClient(service, 1, str(key)).get("/portfolios").status_code == 200
         assert service.client.get("/api/v1/portfolios", headers=session).status_code == 200
         told = [entry for entry in trail(operator(service)) if entry["action"] == "installation.rotated"]
     assert [entry["target"] for entry in told] == ["OMS_API_KEY"]

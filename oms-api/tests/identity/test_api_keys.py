@@ -23,20 +23,20 @@ SHOWN = {
 }
 
 
-def test_a_key_is_shown_once_and_works(desk):
-    made = key(desk)
+def test_a_key_is_shown_once_and_works(api):
+    made = key(api)
     assert set(made) == SHOWN | {"key"}
     assert (made["name"], made["scopes"], made["state"]) == ("bot", ["read", "trade"], "live")
-    assert desk.with_key(made["key"]).trade()["source"] == "bot"
-    listed = good(desk.get("/api-keys"))
+    assert api.with_key(made["key"]).trade()["source"] == "bot"
+    listed = good(api.get("/api-keys"))
     assert [one["name"] for one in listed][:1] == ["bot"]
-    assert set(listed[0]) == SHOWN == set(good(desk.get(f"/api-keys/{made['key_id']}")))
-    assert made["key"][17:] not in desk.get("/api-keys").text
+    assert set(listed[0]) == SHOWN == set(good(api.get(f"/api-keys/{made['key_id']}")))
+    assert made["key"][17:] not in api.get("/api-keys").text
 
 
-def test_making_a_key_is_in_the_trail_without_the_key(desk):
-    made = key(desk, expires_at=SOON)
-    [entry] = trail(desk)
+def test_making_a_key_is_in_the_trail_without_the_key(api):
+    made = key(api, expires_at=SOON)
+    [entry] = trail(api)
     assert (entry["action"], entry["target"]) == ("key.created", "key:bot")
     assert entry["after"] == {
         "key_id": made["key_id"],
@@ -46,7 +46,7 @@ def test_making_a_key_is_in_the_trail_without_the_key(desk):
         "portfolios": None,
     }
     assert made["created_by"] == entry["actor"]
-    assert made["key"][17:] not in str(trail(desk))
+    assert made["key"][17:] not in str(trail(api))
 
 
 @pytest.mark.parametrize(
@@ -78,49 +78,49 @@ def test_making_a_key_is_in_the_trail_without_the_key(desk):
         ({"secret_hash": "x"}, "secret_hash"),
     ],
 )
-def test_what_is_not_acceptable_is_refused_by_field(desk, changes, field):
+def test_what_is_not_acceptable_is_refused_by_field(api, changes, field):
     body = {"name": "bot", "scopes": ["read"]} | changes
     refused(
-        desk.post("/api-keys", {name: value for name, value in body.items() if value is not None}), 422, field
+        api.post("/api-keys", {name: value for name, value in body.items() if value is not None}), 422, field
     )
-    assert len(good(desk.get("/api-keys"))) == 1
+    assert len(good(api.get("/api-keys"))) == 1
 
 
-def test_names_of_keys_are_taken_for_good(desk):
-    made = key(desk)
-    good(desk.patch(f"/api-keys/{made['key_id']}", {"revoked": True}))
-    assert refused(desk.post("/api-keys", {"name": "bot", "scopes": ["read"]}), 409) == "conflict"
+def test_names_of_keys_are_taken_for_good(api):
+    made = key(api)
+    good(api.patch(f"/api-keys/{made['key_id']}", {"revoked": True}))
+    assert refused(api.post("/api-keys", {"name": "bot", "scopes": ["read"]}), 409) == "conflict"
 
 
-def test_a_key_is_named_once_whatever_its_spaces_and_quotes(desk):
-    made = good(desk.post("/api-keys", {"name": "Bob's  bot", "scopes": ["read"]}), 201)
+def test_a_key_is_named_once_whatever_its_spaces_and_quotes(api):
+    made = good(api.post("/api-keys", {"name": "Bob's  bot", "scopes": ["read"]}), 201)
     assert made["name"] == "Bob's bot"
-    assert refused(desk.post("/api-keys", {"name": "Bob`s bot", "scopes": ["read"]}), 409) == "conflict"
-    other = key(desk, "other")
-    assert refused(desk.patch(f"/api-keys/{other['key_id']}", {"name": "Bob's   bot"}), 409) == "conflict"
+    assert refused(api.post("/api-keys", {"name": "Bob`s bot", "scopes": ["read"]}), 409) == "conflict"
+    other = key(api, "other")
+    assert refused(api.patch(f"/api-keys/{other['key_id']}", {"name": "Bob's   bot"}), 409) == "conflict"
 
 
-def test_a_narrowed_key_sees_its_portfolios_alone(desk):
+def test_a_narrowed_key_sees_its_portfolios_alone(api):
     for name in ("Growth", "Macro"):
-        desk.trade(portfolio_name=name)
-    made = key(desk, "bot", ("trade",), portfolios=["growth"])
+        api.trade(portfolio_name=name)
+    made = key(api, "bot", ("trade",), portfolios=["growth"])
     assert made["portfolios"] == ["Growth"]
-    narrow = desk.with_key(made["key"])
+    narrow = api.with_key(made["key"])
     assert good(narrow.get("/portfolios")) == ["Growth"]
     assert narrow.report(portfolio_name="Macro").status_code == 403
     assert narrow.report(portfolio_name="Growth").status_code == 201
-    assert good(desk.get("/api-keys"))[0]["portfolios"] == ["Growth"]
+    assert good(api.get("/api-keys"))[0]["portfolios"] == ["Growth"]
 
 
-def test_only_admins_keep_keys(desk):
+def test_only_admins_keep_keys(api):
     for scopes in ("read", "trade", "approve", "risk", "act_as"):
-        other = desk.with_key(desk.service.mint(scopes, desk.tenant_id))
+        other = api.with_key(api.service.mint(scopes, api.tenant_id))
         assert other.get("/api-keys").status_code == 403
         assert other.post("/api-keys", {"name": "k", "scopes": ["read"]}).status_code == 403
 
 
-def test_a_key_that_expires_gives_no_longer_time_than_its_own(desk):
-    limited = desk.with_key(key(desk, "limited", ("admin",), expires_at=SOON)["key"])
+def test_a_key_that_expires_gives_no_longer_time_than_its_own(api):
+    limited = api.with_key(key(api, "limited", ("admin",), expires_at=SOON)["key"])
     assert key(limited, "one")["expires_at"] == "2036-01-01T00:00:00.000000Z"
     assert (
         key(limited, "two", expires_at="2035-06-01T00:00:00Z")["expires_at"] == "2035-06-01T00:00:00.000000Z"
@@ -130,35 +130,35 @@ def test_a_key_that_expires_gives_no_longer_time_than_its_own(desk):
         assert refused(limited.post("/api-keys", body), 403) == "too-broad"
 
 
-def test_what_a_person_gives_does_not_end_with_the_session_it_is_given_from(desk):
-    user(desk, role="admin")
-    session = bearer(log_in(desk))
-    made = good(as_session(desk, "POST", "/api-keys", session, {"name": "k", "scopes": ["read"]}), 201)
+def test_what_a_person_gives_does_not_end_with_the_session_it_is_given_from(api):
+    user(api, role="admin")
+    session = bearer(log_in(api))
+    made = good(as_session(api, "POST", "/api-keys", session, {"name": "k", "scopes": ["read"]}), 201)
     assert made["expires_at"] is None
     assert made["created_by"] == "alice@example.com"
-    assert trail(desk)[0]["via"] == "session"
+    assert trail(api)[0]["via"] == "session"
 
 
-def test_a_revoked_key_is_dead_within_a_second(desk, clock):
-    made = key(desk)
-    bot = desk.with_key(made["key"])
+def test_a_revoked_key_is_dead_within_a_second(api, clock):
+    made = key(api)
+    bot = api.with_key(made["key"])
     assert bot.get("/portfolios").status_code == 200
-    changed = good(desk.patch(f"/api-keys/{made['key_id']}", {"revoked": True}))
+    changed = good(api.patch(f"/api-keys/{made['key_id']}", {"revoked": True}))
     assert changed["state"] == "revoked"
     clock.pass_by(seconds=0.99)
     assert bot.get("/portfolios").status_code == 401
-    again = good(desk.patch(f"/api-keys/{made['key_id']}", {"revoked": True}))
+    again = good(api.patch(f"/api-keys/{made['key_id']}", {"revoked": True}))
     assert again["revoked_at"] == changed["revoked_at"]
-    assert [one["action"] for one in trail(desk)] == ["key.revoked", "key.created"]
+    assert [one["action"] for one in trail(api)] == ["key.revoked", "key.created"]
 
 
-def test_a_key_is_renamed(desk):
-    made = key(desk)
-    key(desk, "other")
+def test_a_key_is_renamed(api):
+    made = key(api)
+    key(api, "other")
     path = f"/api-keys/{made['key_id']}"
-    assert refused(desk.patch(path, {"name": "other"}), 409) == "conflict"
-    assert good(desk.patch(path, {"name": "desk-bot"}))["name"] == "desk-bot"
-    assert (trail(desk)[0]["before"], trail(desk)[0]["after"]) == ({"name": "bot"}, {"name": "desk-bot"})
+    assert refused(api.patch(path, {"name": "other"}), 409) == "conflict"
+    assert good(api.patch(path, {"name": "desk-bot"}))["name"] == "desk-bot"
+    assert (trail(api)[0]["before"], trail(api)[0]["after"]) == ({"name": "bot"}, {"name": "desk-bot"})
 
 
 @pytest.mark.parametrize(
@@ -173,29 +173,29 @@ def test_a_key_is_renamed(desk):
         ({"portfolios": None}, "portfolios"),
     ],
 )
-def test_changes_that_are_none_are_refused(desk, body, field):
-    refused(desk.patch(f"/api-keys/{key(desk)['key_id']}", body), 422, field)
+def test_changes_that_are_none_are_refused(api, body, field):
+    refused(api.patch(f"/api-keys/{key(api)['key_id']}", body), 422, field)
 
 
-def test_the_last_admin_key_stays(desk):
-    [own] = good(desk.get("/api-keys"))
-    assert refused(desk.patch(f"/api-keys/{own['key_id']}", {"revoked": True}), 409) == "last-admin"
-    key(desk, "narrow", ("admin",), portfolios=[])
-    assert refused(desk.patch(f"/api-keys/{own['key_id']}", {"revoked": True}), 409) == "last-admin"
-    key(desk, "second", ("admin",))
-    good(desk.patch(f"/api-keys/{own['key_id']}", {"revoked": True}))
+def test_the_last_admin_key_stays(api):
+    [own] = good(api.get("/api-keys"))
+    assert refused(api.patch(f"/api-keys/{own['key_id']}", {"revoked": True}), 409) == "last-admin"
+    key(api, "narrow", ("admin",), portfolios=[])
+    assert refused(api.patch(f"/api-keys/{own['key_id']}", {"revoked": True}), 409) == "last-admin"
+    key(api, "second", ("admin",))
+    good(api.patch(f"/api-keys/{own['key_id']}", {"revoked": True}))
 
 
-def test_keys_are_listed_newest_first_in_pages(desk):
-    names = [key(desk, name)["name"] for name in ("a", "b", "c")]
-    with unit_of_work(desk.service.engine) as connection:  # made at the same moment, two of them
+def test_keys_are_listed_newest_first_in_pages(api):
+    names = [key(api, name)["name"] for name in ("a", "b", "c")]
+    with unit_of_work(api.service.engine) as connection:  # made at the same moment, two of them
         connection.execute(
             text("UPDATE api_keys SET created_at = (SELECT max(created_at) FROM api_keys WHERE name = 'b') "
-                 "WHERE name = 'c' AND tenant_id = :id"), {"id": desk.tenant_id},
+                 "WHERE name = 'c' AND tenant_id = :id"), {"id": api.tenant_id},
         )  # fmt: skip
     seen, path = [], "/api/v1/api-keys?limit=1"
     while path:
-        page = desk.service.client.get(path, headers={"X-API-Key": desk.key})
+        page = api.service.client.get(path, headers={"X-API-Key": api.key})
         seen += [one["name"] for one in good(page)]
         path = page.links.get("next", {}).get("url")
     assert len(seen) == 4
@@ -204,7 +204,7 @@ def test_keys_are_listed_newest_first_in_pages(desk):
 
 
 def test_keys_of_others_are_none(service):
-    one, two = service.desk(), service.desk()
+    one, two = service.api(), service.api()
     mine, theirs = key(one, "bot"), key(two, "bot")
     for ask in (
         lambda key_id: one.get(f"/api-keys/{key_id}"),
@@ -219,10 +219,10 @@ def test_keys_of_others_are_none(service):
     assert two.with_key(theirs["key"]).get("/portfolios").status_code == 200
 
 
-def test_the_installations_own_key_mints_for_its_own_tenant_alone(service, desk):
-    made = key(operator(service), f"first-{desk.tenant_id}", ("admin",))
+def test_the_installations_own_key_mints_for_its_own_tenant_alone(service, api):
+    made = key(operator(service), f"first-{api.tenant_id}", ("admin",))
     assert (
         operator(service).with_key(made["key"]).post("/tenants", {"name": "x", "slug": "x"}).status_code
         == 403
     )
-    assert made["key_id"] not in desk.get("/api-keys").text
+    assert made["key_id"] not in api.get("/api-keys").text

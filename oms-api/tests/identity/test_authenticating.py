@@ -15,7 +15,7 @@ from app.identity.rules.keys import StoredKey, hash_of, key_id_of, make_key
 from app.identity.service.authenticator import BOOTSTRAP, Authenticator
 from app.identity.service.keys import mint_key, revoke_key
 from tests.factories import BOOTSTRAP_KEY, NOON
-from tests.support.service import Desk, serving
+from tests.support.service import ApiClient, serving
 
 KEY = make_key(random.Random(1).choice)
 
@@ -148,17 +148,17 @@ def test_a_key_revoked_in_one_process_is_dead_in_the_others(serve, monkeypatch):
     seconds = [0.0]
     monkeypatch.setattr("app.identity.service.authenticator.monotonic_seconds", lambda: seconds[0])
     with serve() as one, serving(one.database_url) as two:
-        desk = one.desk()
-        there = Desk(two, desk.tenant_id, desk.key)
-        assert (desk.get("/portfolios").status_code, there.get("/portfolios").status_code) == (200, 200)
+        api = one.api()
+        there = ApiClient(two, api.tenant_id, api.key)
+        assert (api.get("/portfolios").status_code, there.get("/portfolios").status_code) == (200, 200)
         with unit_of_work(one.engine) as connection:
             connection.execute(text("UPDATE api_keys SET revoked_at = created_at"))
         seconds[0] += 0.99
-        assert (desk.get("/portfolios").status_code, there.get("/portfolios").status_code) == (401, 401)
+        assert (api.get("/portfolios").status_code, there.get("/portfolios").status_code) == (401, 401)
 
 
 def test_the_last_use_of_a_key_is_noted(serve):
     with serve() as service:
-        service.desk().get("/portfolios")
+        service.api().get("/portfolios")
     with service.engine.connect() as connection:
         assert connection.execute(text("SELECT last_used_at FROM api_keys")).scalar_one() is not None

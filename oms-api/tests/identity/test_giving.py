@@ -12,7 +12,7 @@ from app.identity.queries.users import UserFilter, list_users
 from app.identity.rules.access import Caller, Role, Scope
 from app.identity.rules.administration import NewKey, NewUser, Rotation, UserChanges
 from app.identity.service import api_keys, users
-from app.identity.service.once import Administration, Asking
+from app.identity.service.idempotent_operations import Administration, Asking
 from app.identity.service.passwords import Passwords
 from app.identity.service.threads import Transactions
 

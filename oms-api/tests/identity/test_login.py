@@ -13,19 +13,19 @@ from app.identity.rules.clients import Client
 from app.identity.service import passwords as passwords_service
 from app.identity.service.logins import WrongLogin
 from app.identity.service.throttle import ACCOUNT, PAIR, TooManyLogIns
-from tests.support.people import LAPTOP, PASSWORD, THIEF, House, asked, houses, run, settle
+from tests.support.people import LAPTOP, PASSWORD, THIEF, SessionServices, asked, create_person, houses, run
 
 WRONG = "another kettle marches south"
 
 
-def trail(house, engine):
-    house.trail.flush(everything=True)
+def trail(services, engine):
+    services.trail.flush(everything=True)
     return asked(engine, "SELECT * FROM audit_log ORDER BY tenant_id, sequence")
 
 
-def refused(house: House, said, client=LAPTOP):
+def refused(services: SessionServices, credentials, client=LAPTOP):
     with pytest.raises(WrongLogin) as told:
-        house.log_in(said, client)
+        services.log_in(credentials, client)
     return told.value
 
 
@@ -39,20 +39,20 @@ def wrong_in_every_way(alice):
     }
 
 
-def test_the_right_words_begin_a_session(house, alice):
-    tokens = house.log_in(alice.says())
-    assert house.caller(tokens.access).person == alice.email
+def test_the_right_words_begin_a_session(services, alice):
+    tokens = services.log_in(alice.says())
+    assert services.caller(tokens.access).person == alice.email
 
 
-def test_the_same_address_in_two_tenants_is_two_people(house, alice, engine):
-    other = settle(engine)
+def test_the_same_address_in_two_tenants_is_two_people(services, alice, engine):
+    other = create_person(engine)
     run(engine, "UPDATE logins SET password_hash = 'x' WHERE tenant_id = :id", id=other.tenant_id)
-    assert house.caller(house.log_in(alice.says()).access).tenant_id == alice.tenant_id
-    refused(house, other.says())
+    assert services.caller(services.log_in(alice.says()).access).tenant_id == alice.tenant_id
+    refused(services, other.says())
 
 
 @pytest.mark.parametrize("what", ["password", "person", "person and password", "tenant", "everything"])
-def test_whatever_is_wrong_the_answer_and_the_work_are_the_same(house, alice, monkeypatch, what):
+def test_whatever_is_wrong_the_answer_and_the_work_are_the_same(services, alice, monkeypatch, what):
     queries, hashes = [], []
     hasher = passwords_service._hasher()
 
@@ -62,21 +62,21 @@ def test_whatever_is_wrong_the_answer_and_the_work_are_the_same(house, alice, mo
             return hasher.verify(stored, password)
 
     monkeypatch.setattr(passwords_service, "_hasher", Counting)
-    event.listen(house.engine, "before_cursor_execute", lambda *facts: queries.append(facts[2]))
-    error = refused(house, wrong_in_every_way(alice)[what])
+    event.listen(services.engine, "before_cursor_execute", lambda *facts: queries.append(facts[2]))
+    error = refused(services, wrong_in_every_way(alice)[what])
     assert (error.status, error.kind) == (401, "wrong-login")
     assert error.detail == "The tenant, the e-mail address or the password is wrong."
     assert hashes == ["$argon2id$v=19$m=19456,t=2,p=1"]
     assert len([query for query in queries if query != "BEGIN"]) == 1
 
 
-def test_a_disabled_person_is_told_the_same(house, alice, engine):
+def test_a_disabled_person_is_told_the_same(services, alice, engine):
     run(engine, "UPDATE users SET status = 'disabled'")
-    assert refused(house, alice.says()).detail == refused(house, alice.says(WRONG)).detail
+    assert refused(services, alice.says()).detail == refused(services, alice.says(WRONG)).detail
     assert asked(engine, "SELECT * FROM sessions") == []
 
 
-def test_a_password_that_is_reset_while_it_is_verified_opens_nothing(house, alice, engine, monkeypatch):
+def test_a_password_that_is_reset_while_it_is_verified_opens_nothing(services, alice, engine, monkeypatch):
     verify = passwords_service.Passwords.verify
 
     async def verify_and_be_late(self, *facts):
@@ -85,44 +85,44 @@ def test_a_password_that_is_reset_while_it_is_verified_opens_nothing(house, alic
         return verdict
 
     monkeypatch.setattr(passwords_service.Passwords, "verify", verify_and_be_late)
-    refused(house, alice.says())
+    refused(services, alice.says())
     assert asked(engine, "SELECT * FROM sessions") == []
 
 
-def test_who_knows_the_password_is_told_of_a_suspended_tenant_and_nobody_else(house, alice, engine):
+def test_who_knows_the_password_is_told_of_a_suspended_tenant_and_nobody_else(services, alice, engine):
     run(engine, "UPDATE tenants SET status = 'suspended'")
     with pytest.raises(TenantSuspended):
-        house.log_in(alice.says())
-    refused(house, alice.says(WRONG))
+        services.log_in(alice.says())
+    refused(services, alice.says(WRONG))
 
 
-def test_a_hash_with_older_parameters_is_replaced_at_the_next_log_in(house, alice, engine):
+def test_a_hash_with_older_parameters_is_replaced_at_the_next_log_in(services, alice, engine):
     from argon2 import PasswordHasher  # noqa: PLC0415  # as the service does
 
     weak = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash(PASSWORD)
     run(engine, "UPDATE logins SET password_hash = :weak", weak=weak)
-    refused(house, alice.says(WRONG))
+    refused(services, alice.says(WRONG))
     assert asked(engine, "SELECT password_hash FROM logins")[0][0] == weak
-    house.log_in(alice.says())
+    services.log_in(alice.says())
     assert "m=19456,t=2,p=1" in asked(engine, "SELECT password_hash FROM logins")[0][0]
-    assert house.log_in(alice.says())
+    assert services.log_in(alice.says())
 
 
 # The trail
 
 
-def test_success_is_in_the_trail_with_its_session(house, alice, engine):
-    tokens = house.log_in(alice.says())
-    (row,) = trail(house, engine)
+def test_success_is_in_the_trail_with_its_session(services, alice, engine):
+    tokens = services.log_in(alice.says())
+    (row,) = trail(services, engine)
     assert (row.tenant_id, row.actor, row.action) == (alice.tenant_id, "alice@x", "login.succeeded")
     assert (row.address, row.request_id) == (LAPTOP.address, LAPTOP.request_id)
-    assert row.target == house.caller(tokens.access).key_id
+    assert row.target == services.caller(tokens.access).key_id
 
 
-def test_failures_at_an_account_coalesce(house, alice, engine):
+def test_failures_at_an_account_coalesce(services, alice, engine):
     for _ in range(PAIR.attempts):
-        refused(house, alice.says(WRONG))
-    rows = trail(house, engine)
+        refused(services, alice.says(WRONG))
+    rows = trail(services, engine)
     assert {(row.actor, row.action, row.target) for row in rows} == {
         ("alice@x", "login.failed", "user:alice@x")
     }
@@ -130,25 +130,25 @@ def test_failures_at_an_account_coalesce(house, alice, engine):
     assert len(rows) <= 2
 
 
-def test_made_up_accounts_make_one_line_and_are_not_repeated(house, alice, engine):
+def test_made_up_accounts_make_one_line_and_are_not_repeated(services, alice, engine):
     for number in range(PAIR.attempts + 5):
-        refused(house, alice.says(email=f"{PASSWORD.replace(' ', '')}{number}@x"))
-    rows = trail(house, engine)
+        refused(services, alice.says(email=f"{PASSWORD.replace(' ', '')}{number}@x"))
+    rows = trail(services, engine)
     assert len(rows) <= 2
     assert sum(row.count for row in rows) == PAIR.attempts + 5
     assert "kettle" not in str(rows)
 
 
-def test_an_unknown_tenant_has_no_trail(house, alice, engine):
-    refused(house, alice.says(tenant="no-such-tenant"))
-    assert trail(house, engine) == []
+def test_an_unknown_tenant_has_no_trail(services, alice, engine):
+    refused(services, alice.says(tenant="no-such-tenant"))
+    assert trail(services, engine) == []
 
 
-def test_no_password_and_no_token_is_kept_anywhere(house, alice, engine, caplog):
+def test_no_password_and_no_token_is_kept_anywhere(services, alice, engine, caplog):
     caplog.set_level("DEBUG")
-    tokens = house.log_in(alice.says())
-    refused(house, alice.says(WRONG))
-    trail(house, engine)
+    tokens = services.log_in(alice.says())
+    refused(services, alice.says(WRONG))
+    trail(services, engine)
     everything = (
         caplog.text + repr(alice.says()) + repr(tokens) + str([record.__dict__ for record in caplog.records])
     )
@@ -161,31 +161,31 @@ def test_no_password_and_no_token_is_kept_anywhere(house, alice, engine, caplog)
 # The throttle
 
 
-def test_ten_failures_and_then_even_the_right_password_waits(house, alice):
+def test_ten_failures_and_then_even_the_right_password_waits(services, alice):
     for _ in range(PAIR.attempts):
-        refused(house, alice.says(WRONG))
+        refused(services, alice.says(WRONG))
     with pytest.raises(TooManyLogIns) as told:
-        house.log_in(alice.says())
+        services.log_in(alice.says())
     assert told.value.retry_after_seconds in range(1, int(PAIR.seconds_each) + 1)
 
 
-def test_the_throttled_cost_nothing(house, alice, monkeypatch):
+def test_the_throttled_cost_nothing(services, alice, monkeypatch):
     for _ in range(PAIR.attempts):
-        refused(house, alice.says(WRONG))
+        refused(services, alice.says(WRONG))
 
     async def verify(*_):
         raise AssertionError("hashed")
 
-    monkeypatch.setattr(house.passwords, "verify", verify)
+    monkeypatch.setattr(services.passwords, "verify", verify)
     queries: list[str] = []
-    event.listen(house.engine, "before_cursor_execute", lambda *facts: queries.append(facts[2]))
+    event.listen(services.engine, "before_cursor_execute", lambda *facts: queries.append(facts[2]))
     with pytest.raises(TooManyLogIns):
-        house.log_in(alice.says())
+        services.log_in(alice.says())
     assert queries == []
 
 
 @pytest.fixture
-def quick(house, monkeypatch):
+def quick(services, monkeypatch):
     """The house with a hasher that only compares, so that attacks take no time."""
 
     class Comparing:
@@ -199,12 +199,12 @@ def quick(house, monkeypatch):
             return False
 
     monkeypatch.setattr(passwords_service, "_hasher", Comparing)
-    return house
+    return services
 
 
-def attack(house, said, addresses):
+def attack(services, credentials, addresses):
     for number in range(addresses):
-        refused(house, said, Client(f"198.51.100.{number}", "bot", "r"))
+        refused(services, credentials, Client(f"198.51.100.{number}", "bot", "r"))
 
 
 def test_an_attack_from_many_addresses_does_not_lock_out_the_victim_at_home(quick, alice):
@@ -226,23 +226,23 @@ def test_where_one_logged_in_before_is_known_after_a_restart_and_to_other_proces
         assert restarted.log_in(alice.says())
 
 
-def count_queries_of_refusal(house, said):
+def count_queries_of_refusal(services, credentials):
     """Return how many queries a refused log-in makes, and what its refusal says."""
     queries: list[str] = []
     listen = lambda *facts: queries.append(facts[2])  # noqa: E731  # to be taken off again
-    event.listen(house.engine, "before_cursor_execute", listen)
+    event.listen(services.engine, "before_cursor_execute", listen)
     with pytest.raises(TooManyLogIns) as refusal:
-        house.log_in(said, Client("198.51.100.200", "bot", "r"))
-    event.remove(house.engine, "before_cursor_execute", listen)
+        services.log_in(credentials, Client("198.51.100.200", "bot", "r"))
+    event.remove(services.engine, "before_cursor_execute", listen)
     return len(queries), refusal.value.detail, refusal.value.retry_after_seconds
 
 
 def test_the_throttle_does_not_tell_who_exists(quick, alice):
     nobody = alice.says(WRONG, email="nobody@x")
     told = []
-    for said in (alice.says(WRONG), nobody):
-        attack(quick, said, ACCOUNT.attempts)
-        tries = [count_queries_of_refusal(quick, said) for _ in range(5)]
+    for credentials in (alice.says(WRONG), nobody):
+        attack(quick, credentials, ACCOUNT.attempts)
+        tries = [count_queries_of_refusal(quick, credentials) for _ in range(5)]
         told.append(min(tries))  # the audit log is written beside some of them
     assert told[0] == told[1]
 
@@ -261,10 +261,12 @@ def test_what_could_not_be_tried_is_not_counted(quick, alice, monkeypatch):
     assert quick.log_in(alice.says())
 
 
-def test_a_crowd_is_told_to_come_again_in_a_moment(house, alice):
+def test_a_crowd_is_told_to_come_again_in_a_moment(services, alice):
     async def crowd():
         attempts = [
-            house.log_ins.log_in(alice.says(email=f"{number}@x"), Client(f"203.0.113.{number}", "bot", "r"))
+            services.log_ins.log_in(
+                alice.says(email=f"{number}@x"), Client(f"203.0.113.{number}", "bot", "r")
+            )
             for number in range(200)
         ]
         return await asyncio.gather(*attempts, return_exceptions=True)
@@ -290,7 +292,7 @@ def post(client, path, body, **headers):
     return client.post(f"/api/v1/auth/{path}", content=json.dumps(body).encode(), headers=sent)
 
 
-def said(person, **changes):
+def credentials(person, **changes):
     return {"tenant": person.tenant, "email": person.email, "password": PASSWORD} | changes
 
 
@@ -299,7 +301,7 @@ def bearer(tokens):
 
 
 def test_a_session_from_log_in_to_log_out(client, alice):
-    answer = post(client, "login", said(alice, email=" Alice@X "))
+    answer = post(client, "login", credentials(alice, email=" Alice@X "))
     assert answer.status_code == 200, answer.text
     tokens = answer.json()
     assert set(tokens) == {"access_token", "refresh_token", "token_type", "expires_in"}
@@ -328,7 +330,7 @@ def test_a_session_from_log_in_to_log_out(client, alice):
 
 def test_all_that_is_wrong_looks_the_same_on_the_wire(client, alice):
     answers = [
-        post(client, "login", said(alice, **changes))
+        post(client, "login", credentials(alice, **changes))
         for changes in ({"password": WRONG}, {"email": "nobody@x"}, {"tenant": "nowhere"})
     ]
     told = [{**answer.json(), "request_id": ""} for answer in answers]
@@ -338,8 +340,8 @@ def test_all_that_is_wrong_looks_the_same_on_the_wire(client, alice):
 
 def test_after_ten_failures_it_is_429_with_the_seconds_to_wait(client, alice):
     for _ in range(PAIR.attempts):
-        assert post(client, "login", said(alice, password=WRONG)).status_code == 401
-    answer = post(client, "login", said(alice))
+        assert post(client, "login", credentials(alice, password=WRONG)).status_code == 401
+    answer = post(client, "login", credentials(alice))
     assert answer.status_code == 429
     assert 0 < int(answer.headers["retry-after"]) <= PAIR.seconds_each
 
@@ -363,7 +365,7 @@ def test_after_ten_failures_it_is_429_with_the_seconds_to_wait(client, alice):
     ],
 )
 def test_what_is_no_log_in_is_422_and_not_repeated(client, alice, changes):
-    answer = post(client, "login", said(alice, **changes))
+    answer = post(client, "login", credentials(alice, **changes))
     assert answer.status_code == 422, answer.text
     assert PASSWORD not in answer.text
     assert [error["field"] for error in answer.json()["errors"]] == list(changes)
@@ -380,15 +382,15 @@ def test_a_refresh_token_that_does_not_count_is_401(client):
     assert post(client, "refresh", {"refresh_token": "oms-refresh.x"}).status_code == 401
 
 
-def test_an_api_key_is_told_who_it_is_and_has_nothing_to_log_out_of(desk):
-    me = desk.get("/auth/me").json()
-    assert (me["tenant"], me["name"], me["email"], me["role"]) == (f"desk-{desk.tenant_id}", None, None, None)
+def test_an_api_key_is_told_who_it_is_and_has_nothing_to_log_out_of(api):
+    me = api.get("/auth/me").json()
+    assert (me["tenant"], me["name"], me["email"], me["role"]) == (f"desk-{api.tenant_id}", None, None, None)
     assert me["via"].startswith("key-")
-    assert desk.post("/auth/logout", {}).status_code == 403
+    assert api.post("/auth/logout", {}).status_code == 403
 
 
 def test_a_session_trades_by_its_persons_name(client, alice, engine):
-    tokens = post(client, "login", said(alice)).json()
+    tokens = post(client, "login", credentials(alice)).json()
     body = {"symbol": "AAPL", "quantity": "1", "gmv": "10", "side": "BUY", "portfolio_name": "Growth"}
     answer = client.post("/api/v1/trade", json=body, headers=bearer(tokens))
     assert answer.status_code == 201, answer.text

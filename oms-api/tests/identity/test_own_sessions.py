@@ -11,92 +11,92 @@ from app.identity.rules.access import Caller
 from app.identity.service.logins import WrongLogin, WrongPassword
 from app.identity.service.sessions import KEPT_AFTER_END, NoSession, NoSuchSession
 from app.identity.service.throttle import PAIR, TooManyLogIns
-from tests.support.people import LAPTOP, PASSWORD, THIEF, asked, run, settle
+from tests.support.people import LAPTOP, PASSWORD, THIEF, asked, create_person, run
 
 ANOTHER = "seven quiet lamps drift home"
 
 
-def change_password(house, caller, current, password):
-    asyncio.run(house.log_ins.change_password(caller, current, password, LAPTOP))
+def change_password(services, caller, current, password):
+    asyncio.run(services.log_ins.change_password(caller, current, password, LAPTOP))
 
 
-def test_a_person_changes_the_password_and_all_other_sessions_end(house, alice, engine):
-    mine, other = house.log_in(alice.says()), house.log_in(alice.says(), THIEF)
-    caller = house.caller(mine.access)
+def test_a_person_changes_the_password_and_all_other_sessions_end(services, alice, engine):
+    mine, other = services.log_in(alice.says()), services.log_in(alice.says(), THIEF)
+    caller = services.caller(mine.access)
     with pytest.raises(WrongPassword):
-        change_password(house, caller, "not the password", ANOTHER)
+        change_password(services, caller, "not the password", ANOTHER)
     with pytest.raises(Invalid):
-        change_password(house, caller, PASSWORD, "password")
-    change_password(house, caller, PASSWORD, ANOTHER)
-    assert house.refresh(mine.refresh)
+        change_password(services, caller, PASSWORD, "password")
+    change_password(services, caller, PASSWORD, ANOTHER)
+    assert services.refresh(mine.refresh)
     with pytest.raises(NoValidKey):
-        house.caller(other.access)
+        services.caller(other.access)
     with pytest.raises(WrongLogin):
-        house.log_in(alice.says())
-    assert house.log_in(alice.says(ANOTHER))
-    house.trail.flush(everything=True)
+        services.log_in(alice.says())
+    assert services.log_in(alice.says(ANOTHER))
+    services.trail.flush(everything=True)
     told = [row.action for row in asked(engine, "SELECT action FROM audit_log ORDER BY sequence")]
     assert told.count("password.changed") == 1
     assert "login.failed" in told
 
 
-def test_guessing_the_password_of_a_session_is_slowed_down(house, alice):
-    caller = house.caller(house.log_in(alice.says()).access)
+def test_guessing_the_password_of_a_session_is_slowed_down(services, alice):
+    caller = services.caller(services.log_in(alice.says()).access)
     account = alice.says().account
     for _ in range(PAIR.attempts):
-        house.throttle.begin(account, LAPTOP.address)
+        services.throttle.begin(account, LAPTOP.address)
     with pytest.raises(TooManyLogIns):
-        change_password(house, caller, PASSWORD, ANOTHER)
+        change_password(services, caller, PASSWORD, ANOTHER)
 
 
-def test_a_person_lists_sessions_and_revokes_them_and_nobody_elses(house, alice, engine):
-    bob = settle(engine, alice.tenant_id, email="bob@x")
-    mine, other, bobs = (house.log_in(one.says()) for one in (alice, alice, bob))
-    caller, elsewhere, bob_caller = (house.caller(one.access) for one in (mine, other, bobs))
-    listed = asyncio.run(house.sessions.list_own(caller))
+def test_a_person_lists_sessions_and_revokes_them_and_nobody_elses(services, alice, engine):
+    bob = create_person(engine, alice.tenant_id, email="bob@x")
+    mine, other, bobs = (services.log_in(one.says()) for one in (alice, alice, bob))
+    caller, elsewhere, bob_caller = (services.caller(one.access) for one in (mine, other, bobs))
+    listed = asyncio.run(services.sessions.list_own(caller))
     ids = {f"session:{one.session_id}" for one in listed}
     assert ids == {caller.key_id, elsewhere.key_id}
     for session_id in (bob_caller.key_id.removeprefix("session:"), "0" * 32):
         with pytest.raises(NoSuchSession):
-            asyncio.run(house.sessions.revoke(caller, session_id, LAPTOP))
-    asyncio.run(house.sessions.revoke(caller, elsewhere.key_id.removeprefix("session:"), LAPTOP))
+            asyncio.run(services.sessions.revoke(caller, session_id, LAPTOP))
+    asyncio.run(services.sessions.revoke(caller, elsewhere.key_id.removeprefix("session:"), LAPTOP))
     with pytest.raises(NoValidKey):
-        house.caller(other.access)
-    assert len(asyncio.run(house.sessions.list_own(caller))) == 1
-    assert house.caller(bobs.access)
-    house.now += timedelta(days=365)
-    assert asyncio.run(house.sessions.list_own(caller)) == []
+        services.caller(other.access)
+    assert len(asyncio.run(services.sessions.list_own(caller))) == 1
+    assert services.caller(bobs.access)
+    services.now += timedelta(days=365)
+    assert asyncio.run(services.sessions.list_own(caller)) == []
 
 
-def test_a_key_has_no_sessions_and_no_password(house, alice):
+def test_a_key_has_no_sessions_and_no_password(services, alice):
     key = Caller(alice.tenant_id, "000000000000", "bot", frozenset())
     for work in (
-        house.sessions.list_own(key),
-        house.sessions.revoke(key, "0" * 32, LAPTOP),
-        house.log_ins.change_password(key, PASSWORD, ANOTHER, LAPTOP),
+        services.sessions.list_own(key),
+        services.sessions.revoke(key, "0" * 32, LAPTOP),
+        services.log_ins.change_password(key, PASSWORD, ANOTHER, LAPTOP),
     ):
         with pytest.raises(NoSession):
             asyncio.run(work)
 
 
-def test_sessions_that_ended_long_ago_are_deleted_at_the_next_log_in(house, alice, engine):
-    house.log_in(alice.says())
-    house.log_in(alice.says(), THIEF)
+def test_sessions_that_ended_long_ago_are_deleted_at_the_next_log_in(services, alice, engine):
+    services.log_in(alice.says())
+    services.log_in(alice.says(), THIEF)
     run(
         engine,
         "UPDATE sessions SET revoked_at = created_at WHERE client_hash = :hash",
         hash=THIEF.hash,
     )
-    house.now += KEPT_AFTER_END + timedelta(seconds=1)
-    house.log_in(alice.says())
+    services.now += KEPT_AFTER_END + timedelta(seconds=1)
+    services.log_in(alice.says())
     assert len(asked(engine, "SELECT session_id FROM sessions")) == 2
-    house.now += timedelta(days=365) + KEPT_AFTER_END
-    house.log_in(alice.says())
+    services.now += timedelta(days=365) + KEPT_AFTER_END
+    services.log_in(alice.says())
     assert len(asked(engine, "SELECT session_id FROM sessions")) == 1
 
 
 def test_it_is_all_there_over_http(service):
-    alice = settle(service.engine)
+    alice = create_person(service.engine)
     said = {"tenant": alice.tenant, "email": alice.email, "password": PASSWORD}
     tokens = service.client.post("/api/v1/auth/login", json=said).json()
     headers = {"Authorization": f"Bearer {tokens['access_token']}"}

@@ -36,70 +36,70 @@ def race(house_list, token, clients):
     return asyncio.run(present())
 
 
-def test_a_token_is_exchanged_for_the_next_and_the_session_goes_on(house, alice):
-    tokens = house.log_in(alice.says())
+def test_a_token_is_exchanged_for_the_next_and_the_session_goes_on(services, alice):
+    tokens = services.log_in(alice.says())
     for generation in range(1, 4):
-        house.now += timedelta(minutes=14)
-        tokens = house.refresh(tokens.refresh)
+        services.now += timedelta(minutes=14)
+        tokens = services.refresh(tokens.refresh)
         assert read_refresh(tokens.refresh, RING)[1] == generation
-        caller = house.caller(tokens.access)
+        caller = services.caller(tokens.access)
         assert (caller.tenant_id, caller.user_id) == (alice.tenant_id, alice.user_id)
 
 
-def test_a_lost_answer_is_told_again_to_the_same_client(house, alice, engine):
-    first = house.log_in(alice.says())
-    second = house.refresh(first.refresh)
-    house.now += timedelta(seconds=10)
-    again = house.refresh(first.refresh)
+def test_a_lost_answer_is_told_again_to_the_same_client(services, alice, engine):
+    first = services.log_in(alice.says())
+    second = services.refresh(first.refresh)
+    services.now += timedelta(seconds=10)
+    again = services.refresh(first.refresh)
     assert again.refresh == second.refresh
-    assert house.caller(again.access)
-    assert house.refresh(second.refresh)
+    assert services.caller(again.access)
+    assert services.refresh(second.refresh)
     assert ended_because(engine) == [None]
 
 
-def test_after_ten_seconds_it_is_taken_for_stolen(house, alice, engine):
-    first = house.log_in(alice.says())
-    second = house.refresh(first.refresh)
-    house.now += timedelta(seconds=11)
+def test_after_ten_seconds_it_is_taken_for_stolen(services, alice, engine):
+    first = services.log_in(alice.says())
+    second = services.refresh(first.refresh)
+    services.now += timedelta(seconds=11)
     with pytest.raises(NotRefreshed):
-        house.refresh(first.refresh)
+        services.refresh(first.refresh)
     with pytest.raises(NotRefreshed):
-        house.refresh(second.refresh)
+        services.refresh(second.refresh)
     assert ended_because(engine) == ["refresh token used twice"]
 
 
 @pytest.mark.parametrize(
     "other", [THIEF, Client(LAPTOP.address, "curl", "r"), Client(THIEF.address, LAPTOP.user_agent, "r")]
 )
-def test_another_client_with_a_used_token_ends_the_session_at_once(house, alice, engine, other):
-    first = house.log_in(alice.says())
-    second = house.refresh(first.refresh)
+def test_another_client_with_a_used_token_ends_the_session_at_once(services, alice, engine, other):
+    first = services.log_in(alice.says())
+    second = services.refresh(first.refresh)
     with pytest.raises(NotRefreshed):
-        house.refresh(first.refresh, other)
+        services.refresh(first.refresh, other)
     for token, client in ((second.refresh, LAPTOP), (first.refresh, LAPTOP), (second.refresh, other)):
         with pytest.raises(NotRefreshed):
-            house.refresh(token, client)
+            services.refresh(token, client)
     with pytest.raises(NoValidKey):
-        house.caller(second.access)
+        services.caller(second.access)
     assert trail(engine) == ["login.succeeded", "session.reused"]
 
 
-def test_a_thief_who_is_first_is_found_out_by_the_owner(house, alice, engine):
-    first = house.log_in(alice.says())
-    stolen = house.refresh(first.refresh, THIEF)
+def test_a_thief_who_is_first_is_found_out_by_the_owner(services, alice, engine):
+    first = services.log_in(alice.says())
+    stolen = services.refresh(first.refresh, THIEF)
     with pytest.raises(NotRefreshed):
-        house.refresh(first.refresh)
+        services.refresh(first.refresh)
     with pytest.raises(NotRefreshed):
-        house.refresh(stolen.refresh, THIEF)
+        services.refresh(stolen.refresh, THIEF)
     with pytest.raises(NoValidKey):
-        house.caller(stolen.access)
+        services.caller(stolen.access)
 
 
-def test_the_trail_says_who_presented_it_from_where(house, alice, engine):
-    first = house.log_in(alice.says())
-    house.refresh(first.refresh)
+def test_the_trail_says_who_presented_it_from_where(services, alice, engine):
+    first = services.log_in(alice.says())
+    services.refresh(first.refresh)
     with pytest.raises(NotRefreshed):
-        house.refresh(first.refresh, THIEF)
+        services.refresh(first.refresh, THIEF)
     session_id, _ = read_refresh(first.refresh, RING)
     rows = asked(engine, "SELECT * FROM audit_log ORDER BY sequence")
     assert (rows[1].tenant_id, rows[1].actor, rows[1].target) == (
@@ -111,12 +111,12 @@ def test_the_trail_says_who_presented_it_from_where(house, alice, engine):
     assert not [row for row in rows if first.refresh in str(row) or first.access in str(row)]
 
 
-def test_other_sessions_of_the_person_stand(house, alice):
-    here, there = house.log_in(alice.says()), house.log_in(alice.says(), THIEF)
-    house.refresh(here.refresh)
+def test_other_sessions_of_the_person_stand(services, alice):
+    here, there = services.log_in(alice.says()), services.log_in(alice.says(), THIEF)
+    services.refresh(here.refresh)
     with pytest.raises(NotRefreshed):
-        house.refresh(here.refresh, THIEF)
-    assert house.refresh(there.refresh, THIEF)
+        services.refresh(here.refresh, THIEF)
+    assert services.refresh(there.refresh, THIEF)
 
 
 def test_of_fifty_racers_of_one_client_all_are_told_the_one_successor(database_url, alice, engine):
@@ -143,66 +143,66 @@ def test_of_fifty_racing_clients_at_most_one_wins_and_the_session_is_over(databa
     assert trail(engine) == ["login.succeeded", "session.reused"]
 
 
-def test_a_session_ends_after_a_month_however_busy(house, alice):
-    tokens = house.log_in(alice.says())
+def test_a_session_ends_after_a_month_however_busy(services, alice):
+    tokens = services.log_in(alice.says())
     for _ in range(5):
-        house.now += timedelta(days=5)
-        tokens = house.refresh(tokens.refresh)
-    house.now += timedelta(days=5)
+        services.now += timedelta(days=5)
+        tokens = services.refresh(tokens.refresh)
+    services.now += timedelta(days=5)
     with pytest.raises(NotRefreshed):
-        house.refresh(tokens.refresh)
+        services.refresh(tokens.refresh)
 
 
-def test_a_session_that_nobody_used_for_a_week_is_over(house, alice, engine):
-    tokens = house.log_in(alice.says())
-    house.now += timedelta(days=7)
+def test_a_session_that_nobody_used_for_a_week_is_over(services, alice, engine):
+    tokens = services.log_in(alice.says())
+    services.now += timedelta(days=7)
     with pytest.raises(NotRefreshed):
-        house.refresh(tokens.refresh)
+        services.refresh(tokens.refresh)
     assert trail(engine) == ["login.succeeded"]  # nothing was stolen
 
 
-def test_a_disabled_person_gets_no_more_tokens(house, alice, engine):
-    tokens = house.log_in(alice.says())
+def test_a_disabled_person_gets_no_more_tokens(services, alice, engine):
+    tokens = services.log_in(alice.says())
     run(engine, "UPDATE users SET status = 'disabled' WHERE id = :id", id=alice.user_id)
     with pytest.raises(NotRefreshed):
-        house.refresh(tokens.refresh)
+        services.refresh(tokens.refresh)
     run(engine, "UPDATE users SET status = 'active' WHERE id = :id", id=alice.user_id)
-    assert house.refresh(tokens.refresh)
+    assert services.refresh(tokens.refresh)
 
 
-def test_a_suspended_tenant_is_told_so(house, alice, engine):
-    tokens = house.log_in(alice.says())
+def test_a_suspended_tenant_is_told_so(services, alice, engine):
+    tokens = services.log_in(alice.says())
     run(engine, "UPDATE tenants SET status = 'suspended' WHERE id = :id", id=alice.tenant_id)
     with pytest.raises(TenantSuspended):
-        house.refresh(tokens.refresh)
+        services.refresh(tokens.refresh)
 
 
-def test_what_is_no_token_never_reaches_the_database(house, alice, monkeypatch):
+def test_what_is_no_token_never_reaches_the_database(services, alice, monkeypatch):
     async def run_nothing(_):
         raise AssertionError("asked the database")
 
-    tokens = house.log_in(alice.says())
-    monkeypatch.setattr(house.transactions, "run", run_nothing)
+    tokens = services.log_in(alice.says())
+    monkeypatch.setattr(services.transactions, "run", run_nothing)
     for token in (tokens.access, tokens.refresh[:-1], tokens.refresh + "x", "", "x" * 100_000):
         with pytest.raises(NotRefreshed):
-            house.refresh(token)
+            services.refresh(token)
 
 
-def test_a_token_of_a_session_that_is_not_there_is_refused(house):
+def test_a_token_of_a_session_that_is_not_there_is_refused(services):
     with pytest.raises(NotRefreshed):
-        house.refresh(make_refresh("0" * 32, 0, RING))
+        services.refresh(make_refresh("0" * 32, 0, RING))
 
 
-def test_a_generation_that_was_never_given_out_ends_the_session(house, alice, engine):
-    tokens = house.log_in(alice.says())
+def test_a_generation_that_was_never_given_out_ends_the_session(services, alice, engine):
+    tokens = services.log_in(alice.says())
     with pytest.raises(NotRefreshed):
-        house.refresh(make_refresh(read_refresh(tokens.refresh, RING)[0], 9, RING))
+        services.refresh(make_refresh(read_refresh(tokens.refresh, RING)[0], 9, RING))
     assert ended_because(engine) == ["refresh token used twice"]
 
 
 @pytest.mark.parametrize("winner", [LAPTOP, THIEF])
-def test_who_loses_a_race_is_judged_by_what_the_winner_left(house, alice, engine, monkeypatch, winner):
-    tokens = house.log_in(alice.says())
+def test_who_loses_a_race_is_judged_by_what_the_winner_left(services, alice, engine, monkeypatch, winner):
+    tokens = services.log_in(alice.says())
     advance = queries.advance
 
     def be_late(connection, session_id, generation, _, now):
@@ -211,9 +211,9 @@ def test_who_loses_a_race_is_judged_by_what_the_winner_left(house, alice, engine
 
     monkeypatch.setattr(queries, "advance", be_late)
     if winner is LAPTOP:
-        assert read_refresh(house.refresh(tokens.refresh).refresh, RING)[1] == 1
+        assert read_refresh(services.refresh(tokens.refresh).refresh, RING)[1] == 1
         assert ended_because(engine) == [None]
     else:
         with pytest.raises(NotRefreshed):
-            house.refresh(tokens.refresh)
+            services.refresh(tokens.refresh)
         assert ended_because(engine) == ["refresh token used twice"]

@@ -6,8 +6,8 @@ from app.identity.rules.access import SCOPES_OF_ROLE, TABLE, Operation, Role
 from tests.identity.administering import good, refused, trail, user
 
 
-def test_the_five_roles_are_told_from_the_table(desk):
-    roles = {one["role"]: one for one in good(desk.get("/roles"))}
+def test_the_five_roles_are_told_from_the_table(api):
+    roles = {one["role"]: one for one in good(api.get("/roles"))}
     assert list(roles) == ["viewer", "trader", "approver", "risk", "admin"]
     for role in Role:
         assert set(roles[role]["scopes"]) == SCOPES_OF_ROLE[role]
@@ -16,34 +16,34 @@ def test_the_five_roles_are_told_from_the_table(desk):
     assert "make_tenant" not in str(roles)
 
 
-def test_everybody_may_read_the_roles_but_not_who_has_which(desk):
-    viewer = desk.with_key(desk.service.mint("read", desk.tenant_id))
+def test_everybody_may_read_the_roles_but_not_who_has_which(api):
+    viewer = api.with_key(api.service.mint("read", api.tenant_id))
     assert viewer.get("/roles").status_code == 200
     assert viewer.get("/users").status_code == 403
 
 
-def test_a_role_is_given_for_some_portfolios_and_for_all_again(desk):
-    desk.trade(portfolio_name="Growth")
-    made = user(desk)
+def test_a_role_is_given_for_some_portfolios_and_for_all_again(api):
+    api.trade(portfolio_name="Growth")
+    made = user(api)
     body = {"user_id": made["id"], "role": "approver", "portfolios": ["growth"]}
-    given = good(desk.post("/roles", body), 201)
+    given = good(api.post("/roles", body), 201)
     assert (given["role"], given["portfolios"]) == ("approver", ["Growth"])
-    entry = trail(desk)[0]
+    entry = trail(api)[0]
     assert (entry["action"], entry["before"], entry["after"]) == (
         "user.changed",
         {"role": "trader", "portfolios": None},
         {"role": "approver", "portfolios": ["Growth"]},
     )
-    whole = good(desk.post("/roles", {"user_id": made["id"], "role": "trader"}), 201)
+    whole = good(api.post("/roles", {"user_id": made["id"], "role": "trader"}), 201)
     assert (whole["role"], whole["portfolios"]) == ("trader", None)
 
 
-def test_a_role_is_changed_and_its_portfolios_stay(desk):
-    desk.trade(portfolio_name="Growth")
-    made = user(desk, portfolios=["Growth"])
-    changed = good(desk.patch(f"/roles/{made['id']}", {"role": "risk"}))
+def test_a_role_is_changed_and_its_portfolios_stay(api):
+    api.trade(portfolio_name="Growth")
+    made = user(api, portfolios=["Growth"])
+    changed = good(api.patch(f"/roles/{made['id']}", {"role": "risk"}))
     assert (changed["role"], changed["portfolios"]) == ("risk", ["Growth"])
-    changed = good(desk.patch(f"/roles/{made['id']}", {"portfolios": []}))
+    changed = good(api.patch(f"/roles/{made['id']}", {"portfolios": []}))
     assert (changed["role"], changed["portfolios"]) == ("risk", [])
 
 
@@ -61,17 +61,17 @@ def test_a_role_is_changed_and_its_portfolios_stay(desk):
         ({"user_id": 1, "role": "trader", "status": "active"}, "status"),
     ],
 )
-def test_what_is_no_grant_is_refused_by_field(desk, body, field):
-    refused(desk.post("/roles", body), 422, field)
+def test_what_is_no_grant_is_refused_by_field(api, body, field):
+    refused(api.post("/roles", body), 422, field)
 
 
 @pytest.mark.parametrize(
     "body", [{}, {"role": None}, {"status": "disabled"}, {"name": "x"}, {"password": "x" * 20}]
 )
-def test_changes_that_are_no_role_are_refused(desk, body):
-    made = user(desk)
-    assert desk.patch(f"/roles/{made['id']}", body).status_code == 422
+def test_changes_that_are_no_role_are_refused(api, body):
+    made = user(api)
+    assert api.patch(f"/roles/{made['id']}", body).status_code == 422
 
 
-def test_nobody_gets_a_role_who_is_not_there(desk):
-    assert desk.post("/roles", {"user_id": 999_999_999_999_999_999, "role": "trader"}).status_code == 404
+def test_nobody_gets_a_role_who_is_not_there(api):
+    assert api.post("/roles", {"user_id": 999_999_999_999_999_999, "role": "trader"}).status_code == 404

@@ -30,14 +30,14 @@ def test_rotation_gives_a_fresh_key_with_the_same_name_and_rights(timed, clock):
     assert timed.with_key(new["key"]).trade(portfolio_name="Growth")["source"] == "bot"
 
 
-def test_rotation_is_in_the_trail_without_the_key(desk):
-    old = key(desk)
-    new = good(desk.post(f"/api-keys/{old['key_id']}:rotate", {}), 201)
-    entry = trail(desk)[0]
+def test_rotation_is_in_the_trail_without_the_key(api):
+    old = key(api)
+    new = good(api.post(f"/api-keys/{old['key_id']}:rotate", {}), 201)
+    entry = trail(api)[0]
     assert (entry["action"], entry["target"], entry["before"]) == (
         *("key.rotated", "key:bot", {"key_id": old["key_id"]}),
     )
-    assert (entry["after"]["key_id"], new["key"][17:] in str(trail(desk))) == (new["key_id"], False)
+    assert (entry["after"]["key_id"], new["key"][17:] in str(trail(api))) == (new["key_id"], False)
 
 
 def test_an_old_key_never_gains_time_by_rotation(timed):
@@ -59,8 +59,8 @@ def test_an_old_key_never_gains_time_by_rotation(timed):
         ({"expires_at": "2020-01-01T00:00:00Z"}, "expires_at"),
     ],
 )
-def test_rotations_that_are_none_are_refused(desk, body, field):
-    refused(desk.post(f"/api-keys/{key(desk)['key_id']}:rotate", body), 422, field)
+def test_rotations_that_are_none_are_refused(api, body, field):
+    refused(api.post(f"/api-keys/{key(api)['key_id']}:rotate", body), 422, field)
 
 
 def test_a_key_that_is_over_or_was_rotated_is_not_rotated(timed, clock):
@@ -75,9 +75,9 @@ def test_a_key_that_is_over_or_was_rotated_is_not_rotated(timed, clock):
     assert refused(timed.post(f"/api-keys/{gone['key_id']}:rotate", {}), 409) == "conflict"
 
 
-def test_who_expires_gives_no_more_time_by_rotation(desk):
-    eternal = key(desk)
-    limited = desk.with_key(key(desk, "limited", ("admin",), expires_at=SOON)["key"])
+def test_who_expires_gives_no_more_time_by_rotation(api):
+    eternal = key(api)
+    limited = api.with_key(key(api, "limited", ("admin",), expires_at=SOON)["key"])
     assert refused(limited.post(f"/api-keys/{eternal['key_id']}:rotate", {}), 403) == "too-broad"
     body = {"expires_at": "2035-01-01T00:00:00Z"}
     good(limited.post(f"/api-keys/{eternal['key_id']}:rotate", body), 201)

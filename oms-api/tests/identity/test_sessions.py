@@ -19,7 +19,7 @@ from app.identity.service.threads import Transactions
 from app.ledger.models import Portfolio
 from app.money import ZERO
 from tests.factories import NOON
-from tests.support.people import LAPTOP, RING, THIEF, houses, run, settle
+from tests.support.people import LAPTOP, RING, THIEF, create_person, houses, run
 
 
 @pytest.fixture
@@ -31,28 +31,28 @@ def seconds(monkeypatch):
     return clock
 
 
-def log_out(house, caller, client=LAPTOP):
-    asyncio.run(house.sessions.log_out(caller, client))
+def log_out(services, caller, client=LAPTOP):
+    asyncio.run(services.sessions.log_out(caller, client))
 
 
-def statements(house, work):
+def statements(services, work):
     """Return how many statements the work takes, and what it gives."""
     seen = []
 
     def listen(*facts):
         seen.append(facts[2])
 
-    event.listen(house.engine, "before_cursor_execute", listen)
+    event.listen(services.engine, "before_cursor_execute", listen)
     try:
         return work(), len([statement for statement in seen if statement != "BEGIN"])
     finally:
-        event.remove(house.engine, "before_cursor_execute", listen)
+        event.remove(services.engine, "before_cursor_execute", listen)
 
 
 @pytest.mark.parametrize("role", Role)
-def test_a_token_brings_what_the_role_brings(house, engine, role):
-    person = settle(engine, role=role.value, email=f"{role}@x")
-    caller = house.caller(house.log_in(person.says()).access)
+def test_a_token_brings_what_the_role_brings(services, engine, role):
+    person = create_person(engine, role=role.value, email=f"{role}@x")
+    caller = services.caller(services.log_in(person.says()).access)
     assert (caller.tenant_id, caller.user_id, caller.person) == (
         person.tenant_id,
         person.user_id,
@@ -63,10 +63,10 @@ def test_a_token_brings_what_the_role_brings(house, engine, role):
     assert caller.key_id.startswith("session:")
 
 
-def test_a_narrowed_person_sees_the_portfolios_that_were_granted(house, alice, engine, seconds):
-    token = house.log_in(alice.says()).access
+def test_a_narrowed_person_sees_the_portfolios_that_were_granted(services, alice, engine, seconds):
+    token = services.log_in(alice.says()).access
     run(engine, "UPDATE users SET is_narrowed = true WHERE id = :id", id=alice.user_id)
-    assert house.caller(token).portfolios == frozenset()
+    assert services.caller(token).portfolios == frozenset()
     with unit_of_work(engine) as connection:
         add_portfolio(connection, alice.tenant_id, "growth")
         grant = insert(PortfolioGrant).values(
@@ -74,7 +74,7 @@ def test_a_narrowed_person_sees_the_portfolios_that_were_granted(house, alice, e
         )
         connection.execute(grant)
     seconds[0] += 0.5
-    assert house.caller(token).portfolios == {"growth"}
+    assert services.caller(token).portfolios == {"growth"}
 
 
 def add_portfolio(connection, tenant_id, name):
@@ -91,37 +91,37 @@ def add_portfolio(connection, tenant_id, name):
     connection.execute(insert(Portfolio).values(tenant_id=tenant_id, name=name, name_key=name, **facts))
 
 
-def test_a_token_counts_for_fifteen_minutes(house, alice):
-    tokens = house.log_in(alice.says())
+def test_a_token_counts_for_fifteen_minutes(services, alice):
+    tokens = services.log_in(alice.says())
     assert tokens.expires_in == 900
-    house.now += timedelta(minutes=14, seconds=59)
-    assert house.caller(tokens.access)
-    house.now += timedelta(seconds=1)
+    services.now += timedelta(minutes=14, seconds=59)
+    assert services.caller(tokens.access)
+    services.now += timedelta(seconds=1)
     for _ in range(2):
         with pytest.raises(NoValidKey):
-            house.caller(tokens.access)
+            services.caller(tokens.access)
 
 
-def test_a_token_of_half_a_second_past_counts_no_longer_than_it_says(house, alice):
-    house.now += timedelta(milliseconds=700)
-    tokens = house.log_in(alice.says())
-    expires_at = read_access(tokens.access, RING, house.now).expires_at
+def test_a_token_of_half_a_second_past_counts_no_longer_than_it_says(services, alice):
+    services.now += timedelta(milliseconds=700)
+    tokens = services.log_in(alice.says())
+    expires_at = read_access(tokens.access, RING, services.now).expires_at
     assert expires_at == NOON + timedelta(minutes=15)
 
 
-def test_a_session_is_looked_up_twice_a_second_at_most(house, alice, seconds):
-    token = house.log_in(alice.says()).access
-    assert statements(house, lambda: house.caller(token))[1] == 2
-    assert statements(house, lambda: [house.caller(token) for _ in range(100)])[1] == 0
+def test_a_session_is_looked_up_twice_a_second_at_most(services, alice, seconds):
+    token = services.log_in(alice.says()).access
+    assert statements(services, lambda: services.caller(token))[1] == 2
+    assert statements(services, lambda: [services.caller(token) for _ in range(100)])[1] == 0
     seconds[0] += 0.5
-    assert statements(house, lambda: house.caller(token))[1] == 2
+    assert statements(services, lambda: services.caller(token))[1] == 2
 
 
-def test_two_tokens_of_a_session_share_what_is_remembered(house, alice, seconds):
-    first = house.log_in(alice.says())
-    second = house.refresh(first.refresh)
-    house.caller(first.access)
-    assert statements(house, lambda: house.caller(second.access))[1] == 0
+def test_two_tokens_of_a_session_share_what_is_remembered(services, alice, seconds):
+    first = services.log_in(alice.says())
+    second = services.refresh(first.refresh)
+    services.caller(first.access)
+    assert statements(services, lambda: services.caller(second.access))[1] == 0
 
 
 def test_logging_out_takes_effect_here_at_once_and_elsewhere_within_a_second(database_url, alice, seconds):
@@ -139,11 +139,11 @@ def test_logging_out_takes_effect_here_at_once_and_elsewhere_within_a_second(dat
             there.refresh(tokens.refresh)
 
 
-def test_logging_out_twice_is_audited_once(house, alice, engine):
-    tokens = house.log_in(alice.says())
-    caller = house.caller(tokens.access)
-    log_out(house, caller)
-    log_out(house, caller, THIEF)
+def test_logging_out_twice_is_audited_once(services, alice, engine):
+    tokens = services.log_in(alice.says())
+    caller = services.caller(tokens.access)
+    log_out(services, caller)
+    log_out(services, caller, THIEF)
     with engine.connect() as connection:
         rows = connection.execute(
             text("SELECT action, actor, address FROM audit_log ORDER BY sequence")
@@ -154,9 +154,9 @@ def test_logging_out_twice_is_audited_once(house, alice, engine):
     ]
 
 
-def test_an_api_key_has_no_session_to_end(house):
+def test_an_api_key_has_no_session_to_end(services):
     with pytest.raises(NoSession):
-        log_out(house, Caller(1, "0" * 12, "bot", frozenset({Scope.READ})))
+        log_out(services, Caller(1, "0" * 12, "bot", frozenset({Scope.READ})))
 
 
 @pytest.mark.parametrize(
@@ -168,51 +168,53 @@ def test_an_api_key_has_no_session_to_end(house):
         ("UPDATE tenants SET status = 'suspended'", TenantSuspended),
     ],
 )
-def test_whatever_ends_a_session_takes_effect_within_a_second(house, alice, engine, seconds, change, error):
-    token = house.log_in(alice.says()).access
-    assert house.caller(token)
+def test_whatever_ends_a_session_takes_effect_within_a_second(
+    services, alice, engine, seconds, change, error
+):
+    token = services.log_in(alice.says()).access
+    assert services.caller(token)
     run(engine, change)
     seconds[0] += 0.5
     with pytest.raises(error):
-        house.caller(token)
+        services.caller(token)
 
 
-def test_a_new_role_counts_within_a_second(house, alice, engine, seconds):
-    token = house.log_in(alice.says()).access
-    assert Scope.TRADE in house.caller(token).scopes
+def test_a_new_role_counts_within_a_second(services, alice, engine, seconds):
+    token = services.log_in(alice.says()).access
+    assert Scope.TRADE in services.caller(token).scopes
     run(engine, "UPDATE users SET role = 'viewer'")
     seconds[0] += 0.5
-    assert house.caller(token).scopes == {Scope.READ}
+    assert services.caller(token).scopes == {Scope.READ}
 
 
-def test_all_sessions_of_a_person_end_together(house, alice, engine):
-    bob = settle(engine, alice.tenant_id, email="bob@x")
-    mine = [house.log_in(alice.says()) for _ in range(3)]
-    his = house.log_in(bob.says())
+def test_all_sessions_of_a_person_end_together(services, alice, engine):
+    bob = create_person(engine, alice.tenant_id, email="bob@x")
+    mine = [services.log_in(alice.says()) for _ in range(3)]
+    his = services.log_in(bob.says())
     with unit_of_work(engine) as connection:
         declare_tenants(connection, [alice.tenant_id])
         ended = queries.revoke_sessions_of(connection, alice.tenant_id, alice.user_id, "new password", NOON)
     assert ended == 3
     for tokens in mine:
         with pytest.raises(NotRefreshed):
-            house.refresh(tokens.refresh)
-    assert house.refresh(his.refresh)
+            services.refresh(tokens.refresh)
+    assert services.refresh(his.refresh)
 
 
-def test_a_session_is_not_ended_for_another_tenant(house, alice, engine):
-    other = settle(engine)
-    tokens = house.log_in(alice.says())
-    session_id = house.caller(tokens.access).key_id.removeprefix("session:")
+def test_a_session_is_not_ended_for_another_tenant(services, alice, engine):
+    other = create_person(engine)
+    tokens = services.log_in(alice.says())
+    session_id = services.caller(tokens.access).key_id.removeprefix("session:")
     with unit_of_work(engine) as connection:
         declare_tenants(connection, [other.tenant_id])
         assert not queries.revoke_session(connection, other.tenant_id, session_id, "why not", NOON)
         assert queries.revoke_sessions_of(connection, other.tenant_id, alice.user_id, "why not", NOON) == 0
-    assert house.caller(tokens.access)
+    assert services.caller(tokens.access)
 
 
-def test_a_token_for_one_person_with_a_session_of_another_is_refused(house, alice, engine):
-    mallory, bob = settle(engine), settle(engine, alice.tenant_id, email="bob@x")
-    access = read_access(house.log_in(alice.says()).access, RING, NOON)
+def test_a_token_for_one_person_with_a_session_of_another_is_refused(services, alice, engine):
+    mallory, bob = create_person(engine), create_person(engine, alice.tenant_id, email="bob@x")
+    access = read_access(services.log_in(alice.says()).access, RING, NOON)
     others = [
         (mallory.tenant_id, alice.user_id),
         (alice.tenant_id, mallory.user_id),
@@ -221,31 +223,31 @@ def test_a_token_for_one_person_with_a_session_of_another_is_refused(house, alic
     for tenant_id, user_id in others:
         forged = type(access)(tenant_id, user_id, access.session_id, access.expires_at)
         with pytest.raises(NoValidKey):
-            house.caller(make_access(forged, RING, NOON, "j"))
+            services.caller(make_access(forged, RING, NOON, "j"))
 
 
-def test_a_token_of_a_session_that_is_not_there_is_refused(house, alice):
-    access = read_access(house.log_in(alice.says()).access, RING, NOON)
+def test_a_token_of_a_session_that_is_not_there_is_refused(services, alice):
+    access = read_access(services.log_in(alice.says()).access, RING, NOON)
     gone = type(access)(access.tenant_id, access.user_id, "0" * 32, access.expires_at)
     with pytest.raises(NoValidKey):
-        house.caller(make_access(gone, RING, NOON, "j"))
+        services.caller(make_access(gone, RING, NOON, "j"))
 
 
-def test_what_is_no_token_never_reaches_the_database(house, alice):
-    tokens = house.log_in(alice.says())
+def test_what_is_no_token_never_reaches_the_database(services, alice):
+    tokens = services.log_in(alice.says())
     seen = []
-    event.listen(house.engine, "before_cursor_execute", lambda *facts: seen.append(facts[2]))
+    event.listen(services.engine, "before_cursor_execute", lambda *facts: seen.append(facts[2]))
     for token in ("", "x", "a.b.c", tokens.refresh, tokens.access + "x", "x" * 1_000_000, "\ud800"):
         with pytest.raises(NoValidKey):
-            house.caller(token)
+            services.caller(token)
     assert seen == []
 
 
-def test_what_is_remembered_of_tokens_is_bounded(house, alice, monkeypatch):
+def test_what_is_remembered_of_tokens_is_bounded(services, alice, monkeypatch):
     monkeypatch.setattr("app.identity.service.sessions._MOST_REMEMBERED", 2)
-    tokens = [house.log_in(alice.says()).access for _ in range(5)]
-    assert len({house.caller(token).key_id for token in tokens}) == 5
-    assert len(house.sessions._read) <= 2
+    tokens = [services.log_in(alice.says()).access for _ in range(5)]
+    assert len({services.caller(token).key_id for token in tokens}) == 5
+    assert len(services.sessions._read) <= 2
 
 
 # Transactions
@@ -260,7 +262,7 @@ def test_a_database_that_is_away_is_503():
 
 
 @pytest.mark.parametrize(("times", "answered"), [(1, True), (2, False)])
-def test_a_connection_from_before_a_restart_is_replaced_once(house, times, answered):
+def test_a_connection_from_before_a_restart_is_replaced_once(services, times, answered):
     losses = [OperationalError("SELECT", {}, Exception("gone"), connection_invalidated=True)] * times
 
     def work(connection):
@@ -269,13 +271,13 @@ def test_a_connection_from_before_a_restart_is_replaced_once(house, times, answe
         return connection.execute(text("SELECT 1")).scalar_one()
 
     if answered:
-        assert asyncio.run(house.transactions.run(work)) == 1
+        assert asyncio.run(services.transactions.run(work)) == 1
     else:
         with pytest.raises(Unavailable):
-            asyncio.run(house.transactions.run(work))
+            asyncio.run(services.transactions.run(work))
 
 
-def test_a_row_that_is_twice_there_is_no_matter_of_waiting(house, alice):
+def test_a_row_that_is_twice_there_is_no_matter_of_waiting(services, alice):
     def begin_twice(connection):
         declare_tenants(connection, [alice.tenant_id])
         for _ in range(2):
@@ -283,4 +285,4 @@ def test_a_row_that_is_twice_there_is_no_matter_of_waiting(house, alice):
             queries.add_session(connection, "a" * 32, owner, LAPTOP.hash, NOON, NOON)
 
     with pytest.raises(IntegrityError):
-        asyncio.run(house.transactions.run(begin_twice))
+        asyncio.run(services.transactions.run(begin_twice))

@@ -68,12 +68,12 @@ def test_a_slug_is_taken_once_whatever_its_case(fresh):
     assert refused(operator(fresh).post("/tenants", {"name": "B", "slug": "ALPHA"}), 409) == "conflict"
 
 
-def test_nobody_but_the_operator_makes_tenants(service, desk):
-    assert desk.post("/tenants", {"name": "B", "slug": "beta"}).status_code == 403
-    user(desk, role="admin")
-    session = bearer(log_in(desk))
-    assert as_session(desk, "POST", "/tenants", session, {"name": "B", "slug": "beta"}).status_code == 403
-    assert refused(desk.post("/api-keys", {"name": "k", "scopes": ["tenants"]}), 422, "scopes") == "invalid"
+def test_nobody_but_the_operator_makes_tenants(service, api):
+    assert api.post("/tenants", {"name": "B", "slug": "beta"}).status_code == 403
+    user(api, role="admin")
+    session = bearer(log_in(api))
+    assert as_session(api, "POST", "/tenants", session, {"name": "B", "slug": "beta"}).status_code == 403
+    assert refused(api.post("/api-keys", {"name": "k", "scopes": ["tenants"]}), 422, "scopes") == "invalid"
 
 
 def test_a_person_through_the_operators_key_is_no_operator(fresh):
@@ -180,11 +180,11 @@ def test_an_admin_cannot_suspend_and_the_operator_changes_nothing_else(fresh):
 def test_two_tenants_with_the_same_names_for_everything(fresh):
     teams = [team(fresh, slug, "Same name") for slug in ("alpha", "beta")]
     seen = []
-    for desk in teams:
-        good(desk.post("/portfolios", {"name": "Growth", "opening_cash": "500"}), 201)
-        person = user(desk, person="slack:T1:U1", portfolios=["Growth"])
-        made = key(desk, "bot", ("trade",), portfolios=["Growth"])
-        traded = desk.with_key(made["key"]).trade("same-idempotency-key", portfolio_name="growth")
+    for api in teams:
+        good(api.post("/portfolios", {"name": "Growth", "opening_cash": "500"}), 201)
+        person = user(api, person="slack:T1:U1", portfolios=["Growth"])
+        made = key(api, "bot", ("trade",), portfolios=["Growth"])
+        traded = api.with_key(made["key"]).trade("same-idempotency-key", portfolio_name="growth")
         seen.append((person["id"], made["key_id"], traded["trade_id"]))
     for one, other in ((0, 1), (1, 0)):
         user_id, key_id, trade_id = seen[other]

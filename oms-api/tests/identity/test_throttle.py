@@ -131,7 +131,7 @@ def test_no_more_is_ever_taken_than_the_allowance(steps):
 
 def test_giving_back_to_a_bucket_that_is_not_there_makes_none(clock):
     buckets = Buckets(PAIR, clock, 10)
-    buckets.give_back("name")
+    buckets.return_tokens("name")
     assert len(buckets) == 0
 
 
@@ -187,11 +187,11 @@ def test_what_is_given_back_is_shared_and_nobody_is_named(clock):
     buckets = Buckets(PAIR, clock, 10, "pairs")
     buckets.share()
     buckets.take(ALICE)
-    buckets.give_back(ALICE, PAIR.attempts)
+    buckets.return_tokens(ALICE, PAIR.attempts)
     [(bucket, number)] = buckets.drain()
     assert number == 1 - PAIR.attempts
     assert "alice" not in str(bucket.key)
     assert not buckets.has_touched
-    buckets.settle(bucket, PAIR.attempts)
+    buckets.update_level(bucket, PAIR.attempts)
     assert [buckets.take(ALICE) for _ in range(PAIR.attempts)] == [0] * PAIR.attempts
     assert buckets.take(ALICE) > 0

@@ -18,84 +18,84 @@ from tests.identity.administering import (
 from tests.support.service import serving
 
 
-def test_disabling_ends_sessions_within_a_second_and_log_ins(desk, clock):
-    made = user(desk)
-    session = bearer(log_in(desk))
-    assert as_session(desk, "GET", "/portfolios", session).status_code == 200
-    good(desk.patch(f"/users/{made['id']}", {"status": "disabled"}))
+def test_disabling_ends_sessions_within_a_second_and_log_ins(api, clock):
+    made = user(api)
+    session = bearer(log_in(api))
+    assert as_session(api, "GET", "/portfolios", session).status_code == 200
+    good(api.patch(f"/users/{made['id']}", {"status": "disabled"}))
     clock.pass_by(seconds=0.99)
-    assert as_session(desk, "GET", "/portfolios", session).status_code == 401
-    assert log_in(desk).status_code == 401
-    good(desk.patch(f"/users/{made['id']}", {"status": "active"}))
+    assert as_session(api, "GET", "/portfolios", session).status_code == 401
+    assert log_in(api).status_code == 401
+    good(api.patch(f"/users/{made['id']}", {"status": "active"}))
     clock.pass_by(seconds=0.99)
-    assert as_session(desk, "GET", "/portfolios", session).status_code == 401
-    assert log_in(desk).status_code == 200
+    assert as_session(api, "GET", "/portfolios", session).status_code == 401
+    assert log_in(api).status_code == 200
 
 
-def test_a_new_password_ends_sessions_and_the_old_password(desk, clock):
-    made = user(desk)
-    session = bearer(log_in(desk))
-    good(desk.patch(f"/users/{made['id']}", {"password": "another lantern orbit"}))
+def test_a_new_password_ends_sessions_and_the_old_password(api, clock):
+    made = user(api)
+    session = bearer(log_in(api))
+    good(api.patch(f"/users/{made['id']}", {"password": "another lantern orbit"}))
     clock.pass_by(seconds=0.99)
-    assert as_session(desk, "GET", "/portfolios", session).status_code == 401
-    assert log_in(desk).status_code == 401
-    assert log_in(desk, password="another lantern orbit").status_code == 200
-    entry = next(one for one in trail(desk) if one["action"] == "user.password_changed")
+    assert as_session(api, "GET", "/portfolios", session).status_code == 401
+    assert log_in(api).status_code == 401
+    assert log_in(api, password="another lantern orbit").status_code == 200
+    entry = next(one for one in trail(api) if one["action"] == "user.password_changed")
     assert (entry["before"], entry["after"]) == (None, None)
-    assert "lantern" not in str(trail(desk))
+    assert "lantern" not in str(trail(api))
 
 
-def test_a_role_counts_within_a_second(desk, clock):
-    made = user(desk)
-    session = bearer(log_in(desk))
+def test_a_role_counts_within_a_second(api, clock):
+    made = user(api)
+    session = bearer(log_in(api))
     body = {"symbol": "AAPL", "quantity": "1", "gmv": "1", "side": "BUY", "portfolio_name": "Growth"}
-    assert as_session(desk, "POST", "/trade", session, body).status_code == 201
-    good(desk.patch(f"/users/{made['id']}", {"role": "viewer"}))
+    assert as_session(api, "POST", "/trade", session, body).status_code == 201
+    good(api.patch(f"/users/{made['id']}", {"role": "viewer"}))
     clock.pass_by(seconds=0.99)
-    assert as_session(desk, "POST", "/trade", session, body).status_code == 403
-    assert as_session(desk, "GET", "/portfolios", session).status_code == 200
+    assert as_session(api, "POST", "/trade", session, body).status_code == 403
+    assert as_session(api, "GET", "/portfolios", session).status_code == 200
 
 
-def test_a_narrowed_user_sees_their_portfolios_alone(desk, clock):
+def test_a_narrowed_user_sees_their_portfolios_alone(api, clock):
     for name in ("Growth", "Macro"):
-        desk.trade(portfolio_name=name)
-    made = user(desk, portfolios=["gROWTH"])
+        api.trade(portfolio_name=name)
+    made = user(api, portfolios=["gROWTH"])
     assert made["portfolios"] == ["Growth"]
-    session = bearer(log_in(desk))
-    assert as_session(desk, "GET", "/portfolios", session).json() == ["Growth"]
-    assert as_session(desk, "GET", "/portfolio/Macro", session).status_code == 404
-    changed = good(desk.patch(f"/users/{made['id']}", {"portfolios": ["Macro"]}))
+    session = bearer(log_in(api))
+    assert as_session(api, "GET", "/portfolios", session).json() == ["Growth"]
+    assert as_session(api, "GET", "/portfolio/Macro", session).status_code == 404
+    changed = good(api.patch(f"/users/{made['id']}", {"portfolios": ["Macro"]}))
     assert changed["portfolios"] == ["Macro"]
     clock.pass_by(seconds=0.99)
-    assert as_session(desk, "GET", "/portfolios", session).json() == ["Macro"]
-    assert good(desk.patch(f"/users/{made['id']}", {"portfolios": None}))["portfolios"] is None
+    assert as_session(api, "GET", "/portfolios", session).json() == ["Macro"]
+    assert good(api.patch(f"/users/{made['id']}", {"portfolios": None}))["portfolios"] is None
     clock.pass_by(seconds=0.99)
-    assert as_session(desk, "GET", "/portfolios", session).json() == ["Growth", "Macro"]
-    assert trail(desk)[0]["before"] == {"portfolios": ["Macro"]}
+    assert as_session(api, "GET", "/portfolios", session).json() == ["Growth", "Macro"]
+    assert trail(api)[0]["before"] == {"portfolios": ["Macro"]}
 
 
-def test_a_narrowed_admin_administers_nothing(desk):
-    desk.trade(portfolio_name="Growth")
-    user(desk, role="admin", portfolios=["Growth"])
-    session = bearer(log_in(desk))
+def test_a_narrowed_admin_administers_nothing(api):
+    api.trade(portfolio_name="Growth")
+    user(api, role="admin", portfolios=["Growth"])
+    session = bearer(log_in(api))
     for path in ("/users", "/api-keys", "/tenants"):
-        assert as_session(desk, "GET", path, session).status_code == 403
-    assert as_session(desk, "POST", "/portfolios", session, {"name": "Mine"}).status_code == 403
+        assert as_session(api, "GET", path, session).status_code == 403
+    assert as_session(api, "POST", "/portfolios", session, {"name": "Mine"}).status_code == 403
 
 
-def test_the_last_admin_stays(desk):
-    made = user(desk, role="admin")
-    session = bearer(log_in(desk))
-    keys = good(desk.get("/api-keys"))
-    good(as_session(desk, "PATCH", f"/api-keys/{keys[0]['key_id']}", session, {"revoked": True}))
+def test_the_last_admin_stays(api):
+    made = user(api, role="admin")
+    session = bearer(log_in(api))
+    keys = good(api.get("/api-keys"))
+    good(as_session(api, "PATCH", f"/api-keys/{keys[0]['key_id']}", session, {"revoked": True}))
     changes: list[dict[str, object]] = [{"role": "viewer"}, {"status": "disabled"}, {"portfolios": []}]
     for change in changes:
-        answer = as_session(desk, "PATCH", f"/users/{made['id']}", session, change)
+        answer = as_session(api, "PATCH", f"/users/{made['id']}", session, change)
         assert refused(answer, 409) == "last-admin"
-    assert good(as_session(desk, "GET", f"/users/{made['id']}", session))["status"] == "active"
+    assert good(as_session(api, "GET", f"/users/{made['id']}", session))["status"] == "active"
     other = {"email": "bob@example.com", "name": "Bob", "password": PASSWORD, "role": "admin"}
-    good(as_session(desk, "POST", "/users", session, other), 201)
-    good(as_session(desk, "PATCH", f"/users/{made['id']}", session, {"status": "disabled"}))
+    good(as_session(api, "POST", "/users", session, other), 201)
+    good(as_session(api, "PATCH", f"/users/{made['id']}", session, {"status": "disabled"}))
 
 
 def test_the_last_admin_of_the_first_tenant_may_go_for_its_own_key_stays(service):
@@ -106,18 +106,18 @@ def test_the_last_admin_of_the_first_tenant_may_go_for_its_own_key_stays(service
 
 def test_two_admins_cannot_end_each_other_at_the_same_moment(database_url):
     with serving(database_url) as service:
-        desk = service.desk()
-        ids = [user(desk, email=f"{name}@example.com", role="admin")["id"] for name in "ab"]
-        sessions = [bearer(log_in(desk, f"{name}@example.com")) for name in "ab"]
-        [own] = good(desk.get("/api-keys"))
-        good(desk.patch(f"/api-keys/{own['key_id']}", {"revoked": True}))
+        api = service.api()
+        ids = [user(api, email=f"{name}@example.com", role="admin")["id"] for name in "ab"]
+        sessions = [bearer(log_in(api, f"{name}@example.com")) for name in "ab"]
+        [own] = good(api.get("/api-keys"))
+        good(api.patch(f"/api-keys/{own['key_id']}", {"revoked": True}))
 
-        def end_the_other(number):
+        def disable_the_other(number):
             path = f"/users/{ids[1 - number]}"
-            return as_session(desk, "PATCH", path, sessions[number], {"status": "disabled"}).status_code
+            return as_session(api, "PATCH", path, sessions[number], {"status": "disabled"}).status_code
 
         with ThreadPoolExecutor(2) as pool:
-            answers = sorted(pool.map(end_the_other, range(2)))
+            answers = sorted(pool.map(disable_the_other, range(2)))
         with service.reading() as connection:
             left = connection.execute(text("SELECT count(*) FROM users WHERE status = 'active'")).scalar_one()
     assert (answers, left) in (([200, 409], 1), ([200, 401], 1))

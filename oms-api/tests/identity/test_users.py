@@ -30,25 +30,25 @@ FIELDS = {
 }
 
 
-def test_a_user_is_made_and_can_log_in(desk):
-    made = user(desk, email=" Alice@Example.COM ")
+def test_a_user_is_made_and_can_log_in(api):
+    made = user(api, email=" Alice@Example.COM ")
     assert set(made) == FIELDS
     assert (made["email"], made["name"], made["role"], made["status"]) == (
         *("alice@example.com", "Alice", "trader", "active"),
     )
     assert (made["portfolios"], made["can_log_in"], made["person"]) == (None, True, None)
-    assert good(desk.get(f"/users/{made['id']}")) == made
-    assert log_in(desk).status_code == 200
+    assert good(api.get(f"/users/{made['id']}")) == made
+    assert log_in(api).status_code == 200
 
 
-def test_a_person_from_slack_needs_no_password(desk):
-    made = user(desk, email=None, password=None, person="slack:T1:U1")
+def test_a_person_from_slack_needs_no_password(api):
+    made = user(api, email=None, password=None, person="slack:T1:U1")
     assert (made["person"], made["email"], made["can_log_in"]) == ("slack:T1:U1", None, False)
 
 
-def test_making_a_user_is_in_the_trail_without_the_password(desk):
-    user(desk)
-    [entry] = trail(desk)
+def test_making_a_user_is_in_the_trail_without_the_password(api):
+    user(api)
+    [entry] = trail(api)
     assert (entry["action"], entry["target"], entry["before"]) == (
         "user.created",
         "user:alice@example.com",
@@ -64,7 +64,7 @@ def test_making_a_user_is_in_the_trail_without_the_password(desk):
         "role": "trader",
         "portfolios": None,
     }
-    assert PASSWORD not in str(trail(desk))
+    assert PASSWORD not in str(trail(api))
 
 
 @pytest.mark.parametrize(
@@ -91,32 +91,32 @@ def test_making_a_user_is_in_the_trail_without_the_password(desk):
         ({"created_by": "me"}, "created_by"),
     ],
 )
-def test_what_is_not_acceptable_is_refused_by_field(desk, changes, field):
+def test_what_is_not_acceptable_is_refused_by_field(api, changes, field):
     body = {"email": "alice@example.com", "name": "Alice", "password": PASSWORD, "role": "trader"} | changes
-    answer = desk.post("/users", {name: value for name, value in body.items() if value is not None})
+    answer = api.post("/users", {name: value for name, value in body.items() if value is not None})
     refused(answer, 422, field)
-    assert good(desk.get("/users")) == []
+    assert good(api.get("/users")) == []
 
 
 @pytest.mark.parametrize("name", ["oms_" + "a" * 30, "$argon2id$", "eyJh.eyJh"])
-def test_a_name_that_reads_like_a_secret_never_reaches_the_trail(desk, name):
+def test_a_name_that_reads_like_a_secret_never_reaches_the_trail(api, name):
     body = {"email": "alice@example.com", "name": name, "password": PASSWORD, "role": "trader"}
-    assert refused(desk.post("/users", body), 422) == "invalid"
-    assert good(desk.get("/users")) == []
+    assert refused(api.post("/users", body), 422) == "invalid"
+    assert good(api.get("/users")) == []
 
 
-def test_an_address_or_a_person_is_one_user(desk):
-    user(desk, person="slack:T1:U1")
+def test_an_address_or_a_person_is_one_user(api):
+    user(api, person="slack:T1:U1")
     again = {"name": "B", "role": "viewer", "password": PASSWORD}
-    assert refused(desk.post("/users", again | {"email": "ALICE@example.com"}), 409) == "conflict"
-    assert refused(desk.post("/users", {"name": "B", "role": "viewer", "person": "slack:T1:U1"}), 409)
+    assert refused(api.post("/users", again | {"email": "ALICE@example.com"}), 409) == "conflict"
+    assert refused(api.post("/users", {"name": "B", "role": "viewer", "person": "slack:T1:U1"}), 409)
 
 
-def test_users_are_listed_newest_first_in_pages(desk):
-    ids = [user(desk, email=f"{name}@example.com", name=name)["id"] for name in ("ann", "bob", "cid")]
-    first = desk.get("/users", limit=2)
+def test_users_are_listed_newest_first_in_pages(api):
+    ids = [user(api, email=f"{name}@example.com", name=name)["id"] for name in ("ann", "bob", "cid")]
+    first = api.get("/users", limit=2)
     assert [one["id"] for one in good(first)] == ids[:0:-1]
-    following = desk.service.client.get(first.links["next"]["url"], headers={"X-API-Key": desk.key})
+    following = api.service.client.get(first.links["next"]["url"], headers={"X-API-Key": api.key})
     assert [one["id"] for one in good(following)] == ids[:1]
     assert "next" not in following.links
 
@@ -133,27 +133,27 @@ def test_users_are_listed_newest_first_in_pages(desk):
         ({"status": "active", "role": "trader"}, {"ann"}),
     ],
 )
-def test_users_are_found_by_name_role_and_status(desk, filters, found):
-    user(desk, email="ann@example.com", name="ann")
-    user(desk, email="bob@example.com", name="bob", role="risk")
-    cid = user(desk, email=None, password=None, person="slack:T1:U9", name="cid")
-    desk.patch(f"/users/{cid['id']}", {"status": "disabled"})
-    assert {one["name"] for one in good(desk.get("/users", **filters))} == found
+def test_users_are_found_by_name_role_and_status(api, filters, found):
+    user(api, email="ann@example.com", name="ann")
+    user(api, email="bob@example.com", name="bob", role="risk")
+    cid = user(api, email=None, password=None, person="slack:T1:U9", name="cid")
+    api.patch(f"/users/{cid['id']}", {"status": "disabled"})
+    assert {one["name"] for one in good(api.get("/users", **filters))} == found
 
 
-def test_a_change_is_told_before_and_after(desk):
-    made = user(desk)
-    changed = good(desk.patch(f"/users/{made['id']}", {"role": "risk", "name": "Alice B."}))
+def test_a_change_is_told_before_and_after(api):
+    made = user(api)
+    changed = good(api.patch(f"/users/{made['id']}", {"role": "risk", "name": "Alice B."}))
     assert (changed["role"], changed["name"]) == ("risk", "Alice B.")
-    entry = trail(desk)[0]
+    entry = trail(api)[0]
     assert (entry["action"], entry["before"]) == ("user.changed", {"name": "Alice", "role": "trader"})
     assert entry["after"] == {"name": "Alice B.", "role": "risk"}
 
 
-def test_what_stays_the_same_is_not_in_the_trail(desk):
-    made = user(desk)
-    assert good(desk.patch(f"/users/{made['id']}", {"role": "trader"}))["role"] == "trader"
-    assert len(trail(desk)) == 1
+def test_what_stays_the_same_is_not_in_the_trail(api):
+    made = user(api)
+    assert good(api.patch(f"/users/{made['id']}", {"role": "trader"}))["role"] == "trader"
+    assert len(trail(api)) == 1
 
 
 @pytest.mark.parametrize(
@@ -169,50 +169,50 @@ def test_what_stays_the_same_is_not_in_the_trail(desk):
         ({"password": "password1"}, "password"),
     ],
 )
-def test_changes_that_are_none_are_refused(desk, body, field):
-    made = user(desk)
-    refused(desk.patch(f"/users/{made['id']}", body), 422, field)
-    assert good(desk.get(f"/users/{made['id']}")) == made
+def test_changes_that_are_none_are_refused(api, body, field):
+    made = user(api)
+    refused(api.patch(f"/users/{made['id']}", body), 422, field)
+    assert good(api.get(f"/users/{made['id']}")) == made
 
 
 @pytest.mark.parametrize("user_id", ["0", "-1", "abc", "1_0", "9" * 30, "١"])
-def test_an_id_is_digits(desk, user_id):
-    assert desk.get(f"/users/{user_id}").status_code == 422
+def test_an_id_is_digits(api, user_id):
+    assert api.get(f"/users/{user_id}").status_code == 422
 
 
-def test_a_person_with_an_address_can_be_given_a_password_later(desk):
-    made = user(desk, password=None, person="slack:T1:U1")
+def test_a_person_with_an_address_can_be_given_a_password_later(api):
+    made = user(api, password=None, person="slack:T1:U1")
     assert made["can_log_in"] is False
-    assert good(desk.patch(f"/users/{made['id']}", {"password": PASSWORD}))["can_log_in"] is True
-    assert log_in(desk).status_code == 200
+    assert good(api.patch(f"/users/{made['id']}", {"password": PASSWORD}))["can_log_in"] is True
+    assert log_in(api).status_code == 200
 
 
-def test_who_has_no_address_has_no_password(desk):
-    made = user(desk, email=None, password=None, person="slack:T1:U1")
-    refused(desk.patch(f"/users/{made['id']}", {"password": PASSWORD}), 422, "password")
+def test_who_has_no_address_has_no_password(api):
+    made = user(api, email=None, password=None, person="slack:T1:U1")
+    refused(api.patch(f"/users/{made['id']}", {"password": PASSWORD}), 422, "password")
 
 
 @pytest.mark.parametrize("scopes", ["read", "trade", "approve", "risk"])
-def test_only_admins_change_users(desk, scopes):
-    made = user(desk)
-    other = desk.with_key(desk.service.mint(scopes, desk.tenant_id))
+def test_only_admins_change_users(api, scopes):
+    made = user(api)
+    other = api.with_key(api.service.mint(scopes, api.tenant_id))
     assert other.patch(f"/users/{made['id']}", {"role": "admin"}).status_code == 403
     assert other.post("/users", {}).status_code == 403
     assert other.get("/users").status_code == (200 if scopes == "risk" else 403)
 
 
-def test_a_person_through_the_bot_administers_only_where_the_key_is_an_admins(desk):
-    made = user(desk, email=None, password=None, person="slack:TBOT1:U1", role="admin")
-    desk.claim_workspace("TBOT1")
+def test_a_person_through_the_bot_administers_only_where_the_key_is_an_admins(api):
+    made = user(api, email=None, password=None, person="slack:TBOT1:U1", role="admin")
+    api.claim_workspace("TBOT1")
     person = {"X-On-Behalf-Of": "slack:TBOT1:U1"}
-    bot = desk.with_key(key(desk, "bot", ("act_as", "read"))["key"])
+    bot = api.with_key(key(api, "bot", ("act_as", "read"))["key"])
     assert bot.patch(f"/users/{made['id']}", {"role": "viewer"}, person).status_code == 403
-    good(desk.patch(f"/users/{made['id']}", {"name": "Boss"}, person))
-    assert trail(desk)[0]["actor"] == "slack:TBOT1:U1"
+    good(api.patch(f"/users/{made['id']}", {"name": "Boss"}, person))
+    assert trail(api)[0]["actor"] == "slack:TBOT1:U1"
 
 
 def test_two_tenants_have_the_same_people_and_never_meet(service):
-    one, two = service.desk(), service.desk()
+    one, two = service.api(), service.api()
     mine, theirs = user(one, person="slack:T1:U1"), user(two, person="slack:T1:U1")
     assert mine["id"] != theirs["id"]
     absent = theirs["id"] + 1_000_000
@@ -230,11 +230,11 @@ def test_two_tenants_have_the_same_people_and_never_meet(service):
     assert cursor(following, headers={"X-API-Key": two.key}).status_code == 422
 
 
-def test_administration_waits_for_no_trade_and_trades_for_no_administration(service, desk, backend):
+def test_administration_waits_for_no_trade_and_trades_for_no_administration(service, api, backend):
     if backend == "sqlite":
         return  # one writer at a time, whoever it is
     with unit_of_work(service.engine) as connection:
-        lock_tenant(connection, desk.tenant_id)
-        assert desk.report(portfolio_name="Fresh").status_code == 201  # a new portfolio refers to its tenant
-        assert desk.post("/portfolios", {"name": "Other"}).status_code == 503
-    assert desk.post("/portfolios", {"name": "Other"}).status_code == 201
+        lock_tenant(connection, api.tenant_id)
+        assert api.report(portfolio_name="Fresh").status_code == 201  # a new portfolio refers to its tenant
+        assert api.post("/portfolios", {"name": "Other"}).status_code == 503
+    assert api.post("/portfolios", {"name": "Other"}).status_code == 201

@@ -39,11 +39,11 @@ def test_class_shares_and_coins_have_their_usual_aliases(instrument, aliases):
 
 
 @pytest.fixture
-def class_shares(desk):
+def class_shares(api):
     """A desk at which BRK.B is listed and quoted."""
-    assert desk.put("/instruments/BRK.B", TERMS).json()["aliases"] == ["BRK-B"]
-    desk.quote("BRK-B", "99", "100", "100")
-    return desk
+    assert api.put("/instruments/BRK.B", TERMS).json()["aliases"] == ["BRK-B"]
+    api.quote("BRK-B", "99", "100", "100")
+    return api
 
 
 def test_trades_and_orders_under_an_alias_make_one_position(class_shares):
@@ -139,43 +139,43 @@ def test_an_alias_names_no_other_instrument(class_shares):
 
 
 @pytest.mark.parametrize("aliases", [["A B"], [f"A{number}" for number in range(11)], "BRK-B"])
-def test_aliases_are_a_short_list_of_symbols(desk, aliases):
-    assert desk.put("/instruments/BRK.B", {**TERMS, "aliases": aliases}).status_code == 422
+def test_aliases_are_a_short_list_of_symbols(api, aliases):
+    assert api.put("/instruments/BRK.B", {**TERMS, "aliases": aliases}).status_code == 422
 
 
-def test_a_name_that_is_in_use_becomes_no_alias(desk):
-    desk.trade(symbol="BRK-B", quantity="2", gmv="200")
-    assert desk.put("/instruments/BRK.B", TERMS).json()["aliases"] == []
-    refused = desk.put("/instruments/BRK.B", {**TERMS, "aliases": ["BRK-B"]})
+def test_a_name_that_is_in_use_becomes_no_alias(api):
+    api.trade(symbol="BRK-B", quantity="2", gmv="200")
+    assert api.put("/instruments/BRK.B", TERMS).json()["aliases"] == []
+    refused = api.put("/instruments/BRK.B", {**TERMS, "aliases": ["BRK-B"]})
     assert refused.status_code == 409
     assert refused.json()["detail"].startswith("BRK-B cannot become an alias while positions")
     limit = {"scope": "instrument", "name": "BRKB", "code": "MAX_ORDER_QUANTITY", "value": "2"}
-    assert desk.put("/limits", limit).status_code == 200
-    assert desk.put("/instruments/BRK.B", {**TERMS, "aliases": ["BRKB"]}).status_code == 409
-    desk.trade(symbol="BRK-B", side="SELL", quantity="2", gmv="200")
-    assert desk.put("/instruments/BRK.B", {**TERMS, "aliases": ["BRK-B"]}).status_code == 200
-    assert {one["symbol"] for one in desk.get("/trades").json()} == {"BRK-B"}  # history stays as it is
+    assert api.put("/limits", limit).status_code == 200
+    assert api.put("/instruments/BRK.B", {**TERMS, "aliases": ["BRKB"]}).status_code == 409
+    api.trade(symbol="BRK-B", side="SELL", quantity="2", gmv="200")
+    assert api.put("/instruments/BRK.B", {**TERMS, "aliases": ["BRK-B"]}).status_code == 200
+    assert {one["symbol"] for one in api.get("/trades").json()} == {"BRK-B"}  # history stays as it is
 
 
-def test_a_coin_pair_is_one_instrument(desk):
-    desk.put("/instruments/BTC/USD", COINS)
+def test_a_coin_pair_is_one_instrument(api):
+    api.put("/instruments/BTC/USD", COINS)
     for symbol in ("BTC-USD", "BTCUSD", "BTC/USD"):
-        assert desk.trade(symbol=symbol, quantity="0.1", gmv="6000")["symbol"] == "BTC/USD"
-    assert desk.get("/positions/Growth/BTC/USD").json()["quantity"] == "0.3"
+        assert api.trade(symbol=symbol, quantity="0.1", gmv="6000")["symbol"] == "BTC/USD"
+    assert api.get("/positions/Growth/BTC/USD").json()["quantity"] == "0.3"
 
 
-def test_a_trade_under_an_alias_is_in_the_currency_of_the_instrument(desk):
-    desk.put("/instruments/INFY", {**TERMS, "currency": "INR", "aliases": ["INFY.NS"]})
-    trade = desk.trade(symbol="INFY.NS", quantity="1", gmv="1500")
+def test_a_trade_under_an_alias_is_in_the_currency_of_the_instrument(api):
+    api.put("/instruments/INFY", {**TERMS, "currency": "INR", "aliases": ["INFY.NS"]})
+    trade = api.trade(symbol="INFY.NS", quantity="1", gmv="1500")
     assert (trade["symbol"], trade["currency"]) == ("INFY", "INR")
 
 
-def test_two_that_list_one_instrument_at_once_list_one(service, desk):
+def test_two_that_list_one_instrument_at_once_list_one(service, api):
     def list_instrument(symbol):
         with unit_of_work(service.engine) as connection:
-            declare_tenants(connection, [desk.tenant_id])
+            declare_tenants(connection, [api.tenant_id])
             terms = Instrument(symbol, is_listed=True)
-            found = set_listing(connection, desk.tenant_id, terms, None, nobody, nobody, NOON)
+            found = set_listing(connection, api.tenant_id, terms, None, nobody, nobody, NOON)
             time.sleep(0.2)
         return found.updated.terms.symbol
 
@@ -185,24 +185,24 @@ def test_two_that_list_one_instrument_at_once_list_one(service, desk):
     with ThreadPoolExecutor(2) as both:
         first, second = both.map(list_instrument, ("BRK.B", "BRK-B"))
     assert first == second
-    assert [one["symbol"] for one in desk.get("/instruments").json()] == [first]
+    assert [one["symbol"] for one in api.get("/instruments").json()] == [first]
 
 
-def test_a_name_becomes_an_alias_once_what_is_under_way_is_recorded(service, desk):
-    desk.trade(symbol="AAPL", quantity="1", gmv="100")
+def test_a_name_becomes_an_alias_once_what_is_under_way_is_recorded(service, api):
+    api.trade(symbol="AAPL", quantity="1", gmv="100")
     lock = text("UPDATE portfolios SET cash = cash WHERE tenant_id = :tenant_id")
     with ThreadPoolExecutor(1) as thread:
         with unit_of_work(service.engine) as connection:
-            declare_tenants(connection, [desk.tenant_id])
-            connection.execute(lock, {"tenant_id": desk.tenant_id})
-            listed = thread.submit(desk.put, "/instruments/BRK.B", TERMS)
+            declare_tenants(connection, [api.tenant_id])
+            connection.execute(lock, {"tenant_id": api.tenant_id})
+            listed = thread.submit(api.put, "/instruments/BRK.B", TERMS)
             time.sleep(0.3)
             assert not listed.done()
         assert listed.result().json()["aliases"] == ["BRK-B"]
 
 
 def test_each_tenant_has_its_own_aliases(service, class_shares):
-    other = service.desk()
+    other = service.api()
     assert other.trade(symbol="BRK-B")["symbol"] == "BRK-B"
 
 

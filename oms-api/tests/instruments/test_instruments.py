@@ -17,18 +17,18 @@ RELIANCE = {
 }
 
 
-def test_terms_are_set_and_read_back(desk):
-    answer = desk.put("/instruments/RELIANCE", RELIANCE)
+def test_terms_are_set_and_read_back(api):
+    answer = api.put("/instruments/RELIANCE", RELIANCE)
     told = {"symbol": "RELIANCE", **RELIANCE, "tradable": True, "restricted": False, "listed": True}
     told["aliases"] = []
     assert (answer.status_code, answer.json()) == (200, told)
-    assert desk.get("/instruments/reliance").json() == told
-    assert desk.get("/instruments").json() == [told]
+    assert api.get("/instruments/reliance").json() == told
+    assert api.get("/instruments").json() == [told]
 
 
-def test_terms_are_replaced_as_a_whole(desk):
-    desk.put("/instruments/RELIANCE", {**RELIANCE, "restricted": True})
-    changed = desk.put("/instruments/RELIANCE", {"tick_size": "0.10", "lot_size": "5", "tradable": False})
+def test_terms_are_replaced_as_a_whole(api):
+    api.put("/instruments/RELIANCE", {**RELIANCE, "restricted": True})
+    changed = api.put("/instruments/RELIANCE", {"tick_size": "0.10", "lot_size": "5", "tradable": False})
     assert changed.json() == {
         "symbol": "RELIANCE",
         "name": "",
@@ -42,43 +42,43 @@ def test_terms_are_replaced_as_a_whole(desk):
         "listed": True,
         "aliases": [],
     }
-    assert desk.get("/instruments/RELIANCE").json() == changed.json()
+    assert api.get("/instruments/RELIANCE").json() == changed.json()
 
 
 @pytest.mark.parametrize(("symbol", "asset_class"), [("NOBODY", "equity"), ("BTC/EUR", "crypto")])
-def test_a_symbol_that_nobody_described_may_be_traded_in_the_finest_steps(desk, symbol, asset_class):
-    told = desk.get(f"/instruments/{symbol}").json()
+def test_a_symbol_that_nobody_described_may_be_traded_in_the_finest_steps(api, symbol, asset_class):
+    told = api.get(f"/instruments/{symbol}").json()
     assert told["listed"] is False
     assert told["tradable"] is True
     assert told["asset_class"] == asset_class
     assert told["tick_size"] == told["lot_size"] == "0.00000001"
-    assert desk.get("/instruments").json() == []
+    assert api.get("/instruments").json() == []
 
 
-def test_a_symbol_may_hold_a_slash(desk):
-    desk.put("/instruments/BTC/USD", {"asset_class": "crypto", "tick_size": "0.01", "lot_size": "0.0001"})
-    assert desk.get("/instruments/btc%2Fusd").json()["lot_size"] == "0.0001"
+def test_a_symbol_may_hold_a_slash(api):
+    api.put("/instruments/BTC/USD", {"asset_class": "crypto", "tick_size": "0.01", "lot_size": "0.0001"})
+    assert api.get("/instruments/btc%2Fusd").json()["lot_size"] == "0.0001"
 
 
-def test_the_list_is_in_the_order_of_symbols_and_paged(desk):
+def test_the_list_is_in_the_order_of_symbols_and_paged(api):
     for symbol in ("TCS", "INFY", "RELIANCE"):
-        desk.put(f"/instruments/{symbol}", RELIANCE | {"name": ""})
-    first = desk.get("/instruments", limit=2)
+        api.put(f"/instruments/{symbol}", RELIANCE | {"name": ""})
+    first = api.get("/instruments", limit=2)
     assert [one["symbol"] for one in first.json()] == ["INFY", "RELIANCE"]
     path = first.links["next"]["url"].removeprefix("/api/v1")
-    assert [one["symbol"] for one in desk.get(path).json()] == ["TCS"]
-    assert [one["symbol"] for one in desk.get("/instruments", q="i").json()] == ["INFY", "RELIANCE"]
+    assert [one["symbol"] for one in api.get(path).json()] == ["TCS"]
+    assert [one["symbol"] for one in api.get("/instruments", q="i").json()] == ["INFY", "RELIANCE"]
 
 
-def test_instruments_are_found_by_symbol_and_by_name(desk):
+def test_instruments_are_found_by_symbol_and_by_name(api):
     for symbol, name in (
         ("TCS", "Tata Consultancy Services"),
         ("INFY", "Infosys"),
         ("TATA", "Tata 100% Äther"),
     ):
-        desk.put(f"/instruments/{symbol}", RELIANCE | {"name": name})
+        api.put(f"/instruments/{symbol}", RELIANCE | {"name": name})
     found = {
-        part: [one["symbol"] for one in desk.get("/instruments", q=part).json()]
+        part: [one["symbol"] for one in api.get("/instruments", q=part).json()]
         for part in ("tat", "TATA CON", " infosys ", "Äther", "0%", "%", "_", "nothing")
     }
     assert found == {
@@ -108,33 +108,33 @@ def test_instruments_are_found_by_symbol_and_by_name(desk):
         ({"tenant_id": 1}, "tenant_id"),
     ],
 )
-def test_what_makes_no_sense_is_refused_by_its_field(desk, change, field):
-    answer = desk.put("/instruments/RELIANCE", RELIANCE | change)
+def test_what_makes_no_sense_is_refused_by_its_field(api, change, field):
+    answer = api.put("/instruments/RELIANCE", RELIANCE | change)
     assert answer.status_code == 422
     assert [bad["field"] for bad in answer.json()["errors"]] == [field]
 
 
-def test_what_is_no_symbol_is_refused(desk):
-    assert desk.put("/instruments/-", RELIANCE).status_code == 422
-    assert desk.get("/instruments/%D9%A1").status_code == 422
+def test_what_is_no_symbol_is_refused(api):
+    assert api.put("/instruments/-", RELIANCE).status_code == 422
+    assert api.get("/instruments/%D9%A1").status_code == 422
 
 
 def test_only_an_admins_key_sets_terms(service):
-    trader = service.desk("trade")
+    trader = service.api("trade")
     assert trader.put("/instruments/RELIANCE", RELIANCE).status_code == 403
     assert trader.get("/instruments/RELIANCE").status_code == 200
 
 
 def test_each_tenant_has_its_own_terms(service):
-    first, second = service.desk(), service.desk()
+    first, second = service.api(), service.api()
     first.put("/instruments/RELIANCE", RELIANCE)
     assert second.get("/instruments").json() == []
     assert second.get("/instruments/RELIANCE").json()["listed"] is False
 
 
-def test_many_are_looked_up_at_once(service, desk):
-    desk.put("/instruments/RELIANCE", RELIANCE)
-    keys = [(desk.tenant_id, "RELIANCE"), (desk.tenant_id, "AAPL"), (desk.tenant_id + 10**6, "RELIANCE")]
+def test_many_are_looked_up_at_once(service, api):
+    api.put("/instruments/RELIANCE", RELIANCE)
+    keys = [(api.tenant_id, "RELIANCE"), (api.tenant_id, "AAPL"), (api.tenant_id + 10**6, "RELIANCE")]
     with service.reading() as connection:
         found = instruments_for(connection, keys)
     listed = Instrument(
@@ -150,10 +150,10 @@ def test_many_are_looked_up_at_once(service, desk):
     assert list(found.values()) == [listed, unlisted("AAPL"), unlisted("RELIANCE")]
 
 
-def test_who_sets_terms_stands_in_the_trail_with_what_they_were(desk):
-    desk.put("/instruments/RELIANCE", RELIANCE)
-    desk.put("/instruments/RELIANCE", {**RELIANCE, "restricted": True})
-    newest, first = desk.get("/audit", action="instrument.set").json()
+def test_who_sets_terms_stands_in_the_trail_with_what_they_were(api):
+    api.put("/instruments/RELIANCE", RELIANCE)
+    api.put("/instruments/RELIANCE", {**RELIANCE, "restricted": True})
+    newest, first = api.get("/audit", action="instrument.set").json()
     assert (first["target"], first["before"], first["after"]["restricted"]) == ("RELIANCE", None, False)
     assert (newest["before"]["restricted"], newest["after"]["restricted"]) == (False, True)
     assert newest["actor"].startswith("key:")

@@ -14,26 +14,26 @@ SYMBOLS = ("BANKNIFTY24DEC53000CE", "AAPL261218C00250000", "M&M", "BTC/USD", "A"
 
 
 @pytest.mark.parametrize("symbol", SYMBOLS)
-def test_a_symbol_is_traded_listed_quoted_and_found(desk, symbol):
+def test_a_symbol_is_traded_listed_quoted_and_found(api, symbol):
     path = quote(symbol, safe="")
-    assert desk.put(f"/instruments/{path}", TERMS).json()["symbol"] == symbol
-    assert desk.put(f"/quotes/{path}", {"bid": "99", "ask": "100", "last": "100"}).status_code == 200
-    assert desk.trade(symbol=symbol.lower())["symbol"] == symbol
-    placed = desk.order(symbol=symbol, quantity="1")
+    assert api.put(f"/instruments/{path}", TERMS).json()["symbol"] == symbol
+    assert api.put(f"/quotes/{path}", {"bid": "99", "ask": "100", "last": "100"}).status_code == 200
+    assert api.trade(symbol=symbol.lower())["symbol"] == symbol
+    placed = api.order(symbol=symbol, quantity="1")
     assert (placed["symbol"], placed["status"]) == (symbol, "FILLED")
     for listing in ("/trades", "/orders", "/positions"):
-        assert {one["symbol"] for one in desk.get(listing, symbol=symbol).json()} == {symbol}
-    assert [one["symbol"] for one in desk.get("/instruments", q=symbol).json()] == [symbol]
+        assert {one["symbol"] for one in api.get(listing, symbol=symbol).json()} == {symbol}
+    assert [one["symbol"] for one in api.get("/instruments", q=symbol).json()] == [symbol]
     for one in (f"/instruments/{path}", f"/quotes/{path}", f"/positions/Growth/{path}"):
-        assert desk.get(one).json()["symbol"] == symbol
-    assert len(desk.get(f"/bars/{path}").json()) == 1
+        assert api.get(one).json()["symbol"] == symbol
+    assert len(api.get(f"/bars/{path}").json()) == 1
     limit = {"scope": "instrument", "name": symbol, "code": "MAX_ORDER_QUANTITY", "value": "2"}
-    assert desk.put("/limits", limit).status_code == 200
-    assert desk.place(symbol=symbol, quantity="3").json()["denial"]["code"] == "MAX_ORDER_QUANTITY"
+    assert api.put("/limits", limit).status_code == 200
+    assert api.place(symbol=symbol, quantity="3").json()["denial"]["code"] == "MAX_ORDER_QUANTITY"
 
 
-def test_the_rule_is_stated_in_plain_words(desk):
-    told = desk.report(symbol="A" * (MAX_SYMBOL_CHARACTERS + 1)).json()["errors"][0]
+def test_the_rule_is_stated_in_plain_words(api):
+    told = api.report(symbol="A" * (MAX_SYMBOL_CHARACTERS + 1)).json()["errors"][0]
     assert told["message"] == (
         "A symbol has 1 to 40 characters: the letters A to Z, digits and . & / _ - "
         "It begins with a letter or a digit."
@@ -42,8 +42,8 @@ def test_the_rule_is_stated_in_plain_words(desk):
 
 def test_long_symbols_keep_the_columns_wide(serve):
     with serve() as service:
-        desk = service.desk()
-        desk.put("/instruments/BANKNIFTY24DEC53000CE", TERMS)
+        api = service.api()
+        api.put("/instruments/BANKNIFTY24DEC53000CE", TERMS)
         with (
             service.engine.connect() as connection,
             pytest.raises(RuntimeError, match="restore a backup instead"),

@@ -43,49 +43,49 @@ NOT_PLAIN_NUMBERS = ["1e5", "1E-5", "1e999", "-1e5", "1e-05", "9" * 5000, "0." +
 NOT_AMOUNTS = ["null", "true", "false", "[]", "{}", '["1"]', '{"amount":"1"}']
 
 
-def sent(desk, field, written):
+def sent(api, field, written):
     body = trade_body(**{field: "@"} | ({"gmv": None} if field == "price" else {}))
-    return desk.post("/trade", json.dumps(body).replace('"@"', written).encode())
+    return api.post("/trade", json.dumps(body).replace('"@"', written).encode())
 
 
 @pytest.mark.parametrize("field", ["quantity", "gmv", "price"])
 @pytest.mark.parametrize("text", NOT_PLAIN_TEXT)
-def test_text_that_is_not_plain_is_refused(desk, field, text):
-    answer = sent(desk, field, json.dumps(text))
+def test_text_that_is_not_plain_is_refused(api, field, text):
+    answer = sent(api, field, json.dumps(text))
     assert answer.status_code == 422
     assert [bad["field"] for bad in answer.json()["errors"]] == [field]
 
 
 @pytest.mark.parametrize("number", NOT_PLAIN_NUMBERS)
-def test_a_number_that_is_not_plain_is_told_to_come_as_a_string(desk, number):
-    answer = sent(desk, "quantity", number)
+def test_a_number_that_is_not_plain_is_told_to_come_as_a_string(api, number):
+    answer = sent(api, "quantity", number)
     assert answer.status_code == 422
     assert "send it as a string" in answer.json()["errors"][0]["message"]
 
 
 @pytest.mark.parametrize("value", NOT_AMOUNTS)
-def test_what_is_no_amount_is_refused(desk, value):
-    answer = sent(desk, "quantity", value)
+def test_what_is_no_amount_is_refused(api, value):
+    answer = sent(api, "quantity", value)
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "quantity")
 
 
-def test_a_number_of_sixteen_digits_is_told_to_come_as_a_string(desk):
-    answer = sent(desk, "gmv", "12345678.12345678")
+def test_a_number_of_sixteen_digits_is_told_to_come_as_a_string(api):
+    answer = sent(api, "gmv", "12345678.12345678")
     assert "send it as a string" in answer.json()["errors"][0]["message"]
-    assert sent(desk, "gmv", '"12345678.12345678"').status_code == 201
+    assert sent(api, "gmv", '"12345678.12345678"').status_code == 201
 
 
 @pytest.mark.parametrize("text", ["0", "0.00000000", "0.000000001", "1.123456789", "12345678901234567"])
-def test_an_amount_that_cannot_be_booked_exactly_is_refused(desk, text):
-    answer = sent(desk, "quantity", json.dumps(text))
+def test_an_amount_that_cannot_be_booked_exactly_is_refused(api, text):
+    answer = sent(api, "quantity", json.dumps(text))
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "quantity")
 
 
 @pytest.mark.parametrize("number", ["100", "100.0", "100.00000000", "1.5", "0.1"])
-def test_plain_numbers_are_taken(desk, number):
-    assert sent(desk, "quantity", number).status_code == 201
+def test_plain_numbers_are_taken(api, number):
+    assert sent(api, "quantity", number).status_code == 201
 
 
 @pytest.mark.parametrize("text", ["100", "100.00", "007", "0.10000000"])
-def test_plain_text_is_taken(desk, text):
-    assert sent(desk, "quantity", json.dumps(text)).status_code == 201
+def test_plain_text_is_taken(api, text):
+    assert sent(api, "quantity", json.dumps(text)).status_code == 201

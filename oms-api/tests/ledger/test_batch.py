@@ -3,30 +3,30 @@
 from tests.factories import trade_body
 
 
-def batch(desk, trades, key=None):
-    answer = desk.post("/trades:batch", {"trades": trades}, {"Idempotency-Key": key} if key else None)
+def batch(api, trades, key=None):
+    answer = api.post("/trades:batch", {"trades": trades}, {"Idempotency-Key": key} if key else None)
     assert answer.status_code == 200, answer.text
     return answer.json()["outcomes"]
 
 
-def test_a_thousand_trades_in_order(desk):
-    outcomes = batch(desk, [trade_body(quantity=str(number)) for number in range(1, 1001)])
+def test_a_thousand_trades_in_order(api):
+    outcomes = batch(api, [trade_body(quantity=str(number)) for number in range(1, 1001)])
     assert [outcome["status"] for outcome in outcomes] == [201] * 1000
     assert [outcome["trade"]["sequence"] for outcome in outcomes] == list(range(1, 1001))
     assert [outcome["trade"]["quantity"] for outcome in outcomes] == [str(n) for n in range(1, 1001)]
     ids = [outcome["trade"]["trade_id"] for outcome in outcomes]
     assert ids == sorted(set(ids))
-    assert desk.portfolio()["positions"]["AAPL"]["quantity"] == "500500"
+    assert api.portfolio()["positions"]["AAPL"]["quantity"] == "500500"
 
 
-def test_an_outcome_is_the_trade_as_one_by_itself_would_be_told(desk):
-    (outcome,) = batch(desk, [trade_body()])
-    assert outcome == {"status": 201, "trade": desk.trades()[0]}
+def test_an_outcome_is_the_trade_as_one_by_itself_would_be_told(api):
+    (outcome,) = batch(api, [trade_body()])
+    assert outcome == {"status": 201, "trade": api.trades()[0]}
 
 
-def test_a_bad_item_harms_no_other_and_is_named_by_its_path(desk):
+def test_a_bad_item_harms_no_other_and_is_named_by_its_path(api):
     outcomes = batch(
-        desk, [trade_body(), trade_body(quantity="-1"), 7, trade_body(gmv="100000001"), trade_body()]
+        api, [trade_body(), trade_body(quantity="-1"), 7, trade_body(gmv="100000001"), trade_body()]
     )
     assert [outcome["status"] for outcome in outcomes] == [201, 422, 422, 422, 201]
     fields = [outcome["problem"]["errors"][0]["field"] for outcome in outcomes[1:4]]
@@ -36,62 +36,62 @@ def test_a_bad_item_harms_no_other_and_is_named_by_its_path(desk):
     assert set(problem) == {"type", "title", "status", "detail", "instance", "errors", "request_id"}
 
 
-def test_an_unknown_field_in_an_item_is_refused(desk):
-    (outcome,) = batch(desk, [trade_body() | {"tenant_id": 1}])
+def test_an_unknown_field_in_an_item_is_refused(api):
+    (outcome,) = batch(api, [trade_body() | {"tenant_id": 1}])
     assert outcome["problem"]["errors"][0]["field"] == "trades.0.tenant_id"
 
 
-def test_its_size_is_bounded(desk):
+def test_its_size_is_bounded(api):
     for trades in ([], [trade_body()] * 1001):
-        answer = desk.post("/trades:batch", {"trades": trades})
+        answer = api.post("/trades:batch", {"trades": trades})
         assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "trades")
-    assert desk.trades() == []
+    assert api.trades() == []
 
 
-def test_nothing_else_stands_in_its_body(desk):
-    answer = desk.post("/trades:batch", {"trades": [trade_body()], "portfolio": "x"})
+def test_nothing_else_stands_in_its_body(api):
+    answer = api.post("/trades:batch", {"trades": [trade_body()], "portfolio": "x"})
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "portfolio")
 
 
-def test_under_a_key_its_items_have_keys_of_their_own(desk):
-    outcomes = batch(desk, [trade_body(), trade_body(symbol="MSFT")], key="K")
+def test_under_a_key_its_items_have_keys_of_their_own(api):
+    outcomes = batch(api, [trade_body(), trade_body(symbol="MSFT")], key="K")
     for number, outcome in enumerate(outcomes):
-        (found,) = desk.trades(idempotency_key=f"K:{number}")
+        (found,) = api.trades(idempotency_key=f"K:{number}")
         assert found == outcome["trade"]
-    replay = desk.report("K:1", symbol="msft")
+    replay = api.report("K:1", symbol="msft")
     assert replay.headers["Idempotent-Replayed"] == "true"
     assert replay.json()["trade"] == outcomes[1]["trade"]
 
 
-def test_a_repeated_batch_gives_the_same_outcomes_and_records_nothing(desk):
+def test_a_repeated_batch_gives_the_same_outcomes_and_records_nothing(api):
     trades = [trade_body(), trade_body(quantity="x"), trade_body(symbol="MSFT")]
-    first, again = batch(desk, trades, "K"), batch(desk, trades, "K")
+    first, again = batch(api, trades, "K"), batch(api, trades, "K")
     assert [outcome.get("trade") for outcome in again] == [outcome.get("trade") for outcome in first]
-    assert len(desk.trades()) == 2
+    assert len(api.trades()) == 2
 
 
-def test_a_repeated_batch_with_its_bad_item_corrected_records_that_one(desk):
+def test_a_repeated_batch_with_its_bad_item_corrected_records_that_one(api):
     trades = [trade_body(), trade_body(quantity="x")]
-    batch(desk, trades, "K")
-    outcomes = batch(desk, [trades[0], trade_body()], "K")
+    batch(api, trades, "K")
+    outcomes = batch(api, [trades[0], trade_body()], "K")
     assert [outcome["status"] for outcome in outcomes] == [201, 201]
-    assert len(desk.trades()) == 2
+    assert len(api.trades()) == 2
 
 
-def test_an_item_that_changed_under_its_key_conflicts_alone(desk):
-    batch(desk, [trade_body(), trade_body()], "K")
-    outcomes = batch(desk, [trade_body(), trade_body(quantity="7"), trade_body()], "K")
+def test_an_item_that_changed_under_its_key_conflicts_alone(api):
+    batch(api, [trade_body(), trade_body()], "K")
+    outcomes = batch(api, [trade_body(), trade_body(quantity="7"), trade_body()], "K")
     assert [outcome["status"] for outcome in outcomes] == [201, 409, 201]
-    assert len(desk.trades()) == 3
+    assert len(api.trades()) == 3
 
 
-def test_a_batch_touches_many_portfolios_and_symbols(desk):
+def test_a_batch_touches_many_portfolios_and_symbols(api):
     trades = [
         trade_body(portfolio_name=name, symbol=symbol, quantity="1", gmv="1")
         for name in ("b", "A", "c", "B")
         for symbol in ("X", "Y")
     ]
-    outcomes = batch(desk, trades)
+    outcomes = batch(api, trades)
     assert [outcome["trade"]["sequence"] for outcome in outcomes] == [1, 2, 1, 2, 1, 2, 3, 4]
-    assert desk.get("/portfolios").json() == ["A", "b", "c"]
-    assert desk.portfolio("B")["positions"]["X"]["quantity"] == "2"
+    assert api.get("/portfolios").json() == ["A", "b", "c"]
+    assert api.portfolio("B")["positions"]["X"]["quantity"] == "2"

@@ -5,36 +5,36 @@ from decimal import Decimal
 import pytest
 
 from app.verify import verify_database
-from tests.risk.desks import events
+from tests.risk.risk_requests import events
 
 SHARE = {"tick_size": "0.01", "lot_size": "1", "currency": "USD"}
 
 
-def rate(desk, price, pair="USD/INR"):
-    desk.quote(pair, None, None, price)
+def rate(api, price, pair="USD/INR"):
+    api.quote(pair, None, None, price)
 
 
 @pytest.fixture
-def rupees(desk):
+def rupees(api):
     """A desk with a portfolio of 1,000,000 INR, and a share that is listed in USD."""
-    return in_rupees(desk)
+    return in_rupees(api)
 
 
-def in_rupees(desk):
+def in_rupees(api):
     made = {"name": "Growth", "base_currency": "INR", "opening_cash": "1000000"}
-    assert desk.post("/portfolios", made).status_code == 201
-    assert desk.put("/instruments/AAPL", SHARE).status_code == 200
-    rate(desk, "83.50")
-    return desk
+    assert api.post("/portfolios", made).status_code == 201
+    assert api.put("/instruments/AAPL", SHARE).status_code == 200
+    rate(api, "83.50")
+    return api
 
 
-def by_reports(desk, side, quantity, price):
-    desk.trade(side=side, quantity=quantity, price=price, gmv=None)
+def by_reports(api, side, quantity, price):
+    api.trade(side=side, quantity=quantity, price=price, gmv=None)
 
 
-def by_orders(desk, side, quantity, price):
-    desk.quote("AAPL", price, price, price)
-    assert desk.order(side=side, quantity=quantity)["status"] == "FILLED"
+def by_orders(api, side, quantity, price):
+    api.quote("AAPL", price, price, price)
+    assert api.order(side=side, quantity=quantity)["status"] == "FILLED"
 
 
 @pytest.mark.parametrize("trade", [by_reports, by_orders])
@@ -80,21 +80,21 @@ def test_what_nobody_listed_or_is_listed_in_the_portfolios_own_is_not_converted(
     assert (held["fx_rate"], held["local_cost"]) == (None, None)
 
 
-def test_without_a_rate_a_report_is_refused(desk):
-    desk.put("/instruments/GOLD", SHARE | {"currency": "ZZZ"})
-    answer = desk.report(symbol="GOLD")
+def test_without_a_rate_a_report_is_refused(api):
+    api.put("/instruments/GOLD", SHARE | {"currency": "ZZZ"})
+    answer = api.report(symbol="GOLD")
     assert answer.status_code == 422
     [error] = answer.json()["errors"]
     assert (error["field"], error["code"]) == ("symbol", "no_rate")
     assert "ZZZ/USD" in error["message"]
-    rate(desk, "0.5", "ZZZ/USD")
-    assert desk.trade(symbol="GOLD", gmv="1000")["position"]["cost"] == "500.00"
+    rate(api, "0.5", "ZZZ/USD")
+    assert api.trade(symbol="GOLD", gmv="1000")["position"]["cost"] == "500.00"
 
 
-def test_in_a_batch_the_others_stand(desk):
-    desk.put("/instruments/GOLD", SHARE | {"currency": "ZZZ"})
+def test_in_a_batch_the_others_stand(api):
+    api.put("/instruments/GOLD", SHARE | {"currency": "ZZZ"})
     body = {"symbol": "AAPL", "quantity": "1", "price": "5", "side": "BUY", "portfolio_name": "Growth"}
-    told = desk.post("/trades:batch", {"trades": [body | {"symbol": "GOLD"}, body]}).json()["outcomes"]
+    told = api.post("/trades:batch", {"trades": [body | {"symbol": "GOLD"}, body]}).json()["outcomes"]
     assert [one["status"] for one in told] == [422, 201]
 
 
@@ -109,7 +109,7 @@ def test_a_short_and_through_zero_in_another_currency(rupees):
 
 def test_a_reversal_replays_both_currencies(serve):
     with serve() as service:
-        rupees = in_rupees(service.desk())
+        rupees = in_rupees(service.api())
         _reverse_the_second(rupees)
         assert verify_database(service.engine).clean
 
@@ -143,22 +143,22 @@ def test_to_list_what_is_held_is_to_change_its_currency_or_not(rupees):
     assert rupees.put("/instruments/MSFT", SHARE | {"currency": "INR"}).status_code == 200
 
 
-def test_an_open_order_holds_the_currency_too(desk):
-    desk.put("/instruments/AAPL", SHARE)
-    desk.quote("AAPL", "99", "101", "100")
-    order = desk.order(type="LIMIT", limit_price="50", time_in_force="GTC")
-    assert desk.put("/instruments/AAPL", SHARE | {"currency": "EUR"}).status_code == 409
-    desk.post(f"/orders/{order['id']}/cancel", {})
-    assert desk.put("/instruments/AAPL", SHARE | {"currency": "EUR"}).status_code == 200
+def test_an_open_order_holds_the_currency_too(api):
+    api.put("/instruments/AAPL", SHARE)
+    api.quote("AAPL", "99", "101", "100")
+    order = api.order(type="LIMIT", limit_price="50", time_in_force="GTC")
+    assert api.put("/instruments/AAPL", SHARE | {"currency": "EUR"}).status_code == 409
+    api.post(f"/orders/{order['id']}/cancel", {})
+    assert api.put("/instruments/AAPL", SHARE | {"currency": "EUR"}).status_code == 200
 
 
-def test_where_nobody_quotes_the_rate_any_more_a_position_is_valued_by_its_costs(desk):
-    desk.put("/instruments/GOLD", SHARE | {"currency": "ZZZ"})
-    rate(desk, "0.5", "ZZZ/USD")
-    desk.buy("10", "100", symbol="GOLD")
-    desk.quote("ZZZ/USD", "0.4", None, None)  # a bid alone is no mark
-    desk.quote("GOLD", "120", "120", "120")
-    held = desk.get("/positions/Growth/GOLD").json()
+def test_where_nobody_quotes_the_rate_any_more_a_position_is_valued_by_its_costs(api):
+    api.put("/instruments/GOLD", SHARE | {"currency": "ZZZ"})
+    rate(api, "0.5", "ZZZ/USD")
+    api.buy("10", "100", symbol="GOLD")
+    api.quote("ZZZ/USD", "0.4", None, None)  # a bid alone is no mark
+    api.quote("GOLD", "120", "120", "120")
+    held = api.get("/positions/Growth/GOLD").json()
     assert (held["fx_rate"], held["unrealized_pnl"]) == ("0.50", "100.00")
 
 

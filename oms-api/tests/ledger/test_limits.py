@@ -15,8 +15,8 @@ import pytest
         ({"quantity": "0.1", "gmv": None, "price": "0.00000001"}, "price", "value_too_small"),
     ],
 )
-def test_a_trade_beyond_a_bound_is_refused_by_field(desk, changes, field, code):
-    answer = desk.report(**changes)
+def test_a_trade_beyond_a_bound_is_refused_by_field(api, changes, field, code):
+    answer = api.report(**changes)
     assert answer.status_code == 422
     assert [(bad["field"], bad["code"]) for bad in answer.json()["errors"]] == [(field, code)]
 
@@ -30,18 +30,18 @@ def test_a_trade_beyond_a_bound_is_refused_by_field(desk, changes, field, code):
         {"quantity": "0.00000001", "gmv": "0.01"},
     ],
 )
-def test_a_trade_on_a_bound_is_taken(desk, changes):
-    assert desk.report(**changes).status_code == 201
+def test_a_trade_on_a_bound_is_taken(api, changes):
+    assert api.report(**changes).status_code == 201
 
 
 def test_the_bounds_are_settings(serve):
     with serve(max_quantity="10", max_gmv="1000", min_price="5", max_price="150") as service:
-        desk = service.desk()
-        assert desk.report(quantity="10", gmv="1000").status_code == 201
+        api = service.api()
+        assert api.report(quantity="10", gmv="1000").status_code == 201
         for changes in (
             {"quantity": "11", "gmv": "1000"},
             {"quantity": "10", "gmv": "1000.01"},
             {"quantity": "1", "gmv": "4.99"},
             {"quantity": "1", "gmv": "150.01"},
         ):
-            assert desk.report(**changes).status_code == 422
+            assert api.report(**changes).status_code == 422

@@ -9,7 +9,7 @@ from tests.factories import trade_body
 
 
 @pytest.fixture
-def busy(desk):
+def busy(api):
     """A desk with 24 trades: 2 portfolios × 3 symbols × 2 sides × 2 people."""
     trades = [
         trade_body(portfolio_name=name, symbol=symbol, side=side, user_id=user, quantity="1", gmv="1")
@@ -18,13 +18,13 @@ def busy(desk):
         for side in ("BUY", "SELL")
         for user in ("U1", "U2")
     ]
-    desk.post("/trades:batch", {"trades": trades})
-    return desk
+    api.post("/trades:batch", {"trades": trades})
+    return api
 
 
-def pages(desk, path, **params):
+def pages(api, path, **params):
     """Yield the pages of a list by following its links."""
-    answer = desk.get(path, **params)
+    answer = api.get(path, **params)
     for _ in range(100):
         assert answer.status_code == 200, answer.text
         yield answer.json()
@@ -33,7 +33,7 @@ def pages(desk, path, **params):
             return
         address, relation = link.split("; ")
         assert relation == 'rel="next"'
-        answer = desk.service.client.get(address.strip("<>"), headers={"X-API-Key": desk.key})
+        answer = api.service.client.get(address.strip("<>"), headers={"X-API-Key": api.key})
     raise AssertionError("the pages do not end")
 
 
@@ -47,8 +47,8 @@ def test_the_newest_comes_first(busy):
     assert ids == sorted(ids, reverse=True)
 
 
-def test_nothing_is_an_empty_array_without_a_link(desk):
-    answer = desk.get("/trades")
+def test_nothing_is_an_empty_array_without_a_link(api):
+    answer = api.get("/trades")
     assert (answer.json(), "link" in answer.headers) == ([], False)
 
 
@@ -108,14 +108,14 @@ def test_skip_leaves_out_the_newest(busy):
     assert walked == busy.trades()[5:]
 
 
-def test_between_two_instants_the_first_included(desk):
-    trades = [desk.trade(quantity=str(number)) for number in range(1, 6)][::-1]
+def test_between_two_instants_the_first_included(api):
+    trades = [api.trade(quantity=str(number)) for number in range(1, 6)][::-1]
     for index, trade in enumerate(trades):
         at = trade["created_at"]
         not_before = [other for other in trades if other["created_at"] >= at]
-        assert desk.trades(from_=at) == not_before, index
-        assert desk.trades(to_=at) == [other for other in trades if other not in not_before], index
-    assert desk.trades(from_=trades[-1]["created_at"], to_=trades[0]["created_at"]) == trades[1:]
+        assert api.trades(from_=at) == not_before, index
+        assert api.trades(to_=at) == [other for other in trades if other not in not_before], index
+    assert api.trades(from_=trades[-1]["created_at"], to_=trades[0]["created_at"]) == trades[1:]
 
 
 @pytest.mark.parametrize(
@@ -132,12 +132,12 @@ def test_from_the_far_future_is_nothing(busy, instant):
     assert len(busy.trades(to_=instant)) == 24
 
 
-def test_an_offset_counts(desk):
-    at = datetime.fromisoformat(desk.trade()["created_at"])
+def test_an_offset_counts(api):
+    at = datetime.fromisoformat(api.trade()["created_at"])
     there = (at + timedelta(hours=5, minutes=30)).replace(tzinfo=None).isoformat() + "+05:30"
-    assert len(desk.trades(from_=there)) == 1
-    assert desk.trades(to_=there) == []
-    assert len(desk.get(f"/trades?from={there}").json()) == 1  # the plus sign unescaped
+    assert len(api.trades(from_=there)) == 1
+    assert api.trades(to_=there) == []
+    assert len(api.get(f"/trades?from={there}").json()) == 1  # the plus sign unescaped
 
 
 @pytest.mark.parametrize(
@@ -176,17 +176,17 @@ def test_a_trade_by_its_id_is_as_in_the_list(busy):
 
 
 @pytest.mark.parametrize("trade_id", ["T1", "x", "T17636400000000000a1b2c3d4", "%2E%2E%2Ftrade", "a%20b"])
-def test_no_such_trade(desk, trade_id):
-    assert desk.get(f"/trades/{trade_id}").status_code == 404
+def test_no_such_trade(api, trade_id):
+    assert api.get(f"/trades/{trade_id}").status_code == 404
 
 
-def test_a_trade_of_another_tenant_is_nowhere(desk, service):
-    other = service.desk()
+def test_a_trade_of_another_tenant_is_nowhere(api, service):
+    other = service.api()
     trade = other.trade("K")
-    assert desk.get(f"/trades/{trade['trade_id']}").status_code == 404
-    assert desk.get("/portfolio/Growth").status_code == 404
-    assert desk.get("/portfolios").json() == []
-    assert desk.trades() == desk.trades(idempotency_key="K") == desk.trades(portfolio="Growth") == []
+    assert api.get(f"/trades/{trade['trade_id']}").status_code == 404
+    assert api.get("/portfolio/Growth").status_code == 404
+    assert api.get("/portfolios").json() == []
+    assert api.trades() == api.trades(idempotency_key="K") == api.trades(portfolio="Growth") == []
 
 
 def tampered(cursor):
@@ -204,7 +204,7 @@ def test_a_cursor_that_was_not_made_here_is_refused(busy):
 
 
 def test_a_cursor_serves_its_own_list_and_tenant_alone(busy, service):
-    other = service.desk()
+    other = service.api()
     for name in ("1", "2", "²"):
         busy.trade(portfolio_name=name)
     by_id, by_sequence = (cursor_of(busy.get("/trades", limit=5, **f)) for f in ({}, {"portfolio": "Growth"}))
@@ -217,5 +217,5 @@ def test_a_cursor_serves_its_own_list_and_tenant_alone(busy, service):
         (other, "/trades", {"cursor": by_sequence, "portfolio": "Growth"}),
         (other, "/portfolios", {"cursor": by_name[0]}),
     ]
-    for desk, path, params in foreign:
-        assert desk.get(path, **params).status_code == 422, (path, params)
+    for api, path, params in foreign:
+        assert api.get(path, **params).status_code == 422, (path, params)

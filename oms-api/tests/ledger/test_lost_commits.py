@@ -45,54 +45,54 @@ def losing(monkeypatch):
 @pytest.mark.parametrize("portfolio", ["Growth", "New"])
 def test_what_was_carried_out_is_acknowledged(serve, losing, portfolio):
     with serve() as service:
-        desk = service.desk()
-        desk.trade()
+        api = service.api()
+        api.trade()
         losing(service, carried_out=True)
-        answer = desk.report("K", portfolio_name=portfolio)
+        answer = api.report("K", portfolio_name=portfolio)
         assert answer.status_code == 201
-        assert desk.trades(idempotency_key="K") == [answer.json()["trade"]]
-        assert desk.report("K", portfolio_name=portfolio).json() == answer.json()
-        assert len(desk.trades()) == 2
+        assert api.trades(idempotency_key="K") == [answer.json()["trade"]]
+        assert api.report("K", portfolio_name=portfolio).json() == answer.json()
+        assert len(api.trades()) == 2
 
 
 @pytest.mark.parametrize("portfolio", ["Growth", "New"])
 def test_what_was_not_is_refused_and_may_be_sent_again(serve, losing, portfolio):
     with serve() as service:
-        desk = service.desk()
-        desk.trade()
+        api = service.api()
+        api.trade()
         losing(service, carried_out=False)
-        answer = desk.report("K", portfolio_name=portfolio)
+        answer = api.report("K", portfolio_name=portfolio)
         assert (answer.status_code, answer.json()["type"]) == (503, "urn:slackoms:problem/not-placed")
         assert answer.headers["retry-after"]
-        assert len(desk.trades()) == 1
-        again = desk.report("K", portfolio_name=portfolio)
+        assert len(api.trades()) == 1
+        again = api.report("K", portfolio_name=portfolio)
         assert (again.status_code, again.headers.get("idempotent-replayed")) == (201, None)
 
 
 @pytest.mark.parametrize("carried_out", [True, False])
 def test_every_item_of_a_lost_batch_is_told_its_own_truth(serve, losing, carried_out):
     with serve() as service:
-        desk = service.desk()
-        first = desk.trade("K:1")
+        api = service.api()
+        first = api.trade("K:1")
         losing(service, carried_out)
         bodies = [trade_body(quantity="7"), trade_body(), trade_body(quantity="x"), trade_body(symbol="MSFT")]
-        answer = desk.post("/trades:batch", {"trades": bodies}, {"Idempotency-Key": "K"})
+        answer = api.post("/trades:batch", {"trades": bodies}, {"Idempotency-Key": "K"})
         outcomes = answer.json()["outcomes"]
         statuses = [outcome["status"] for outcome in outcomes]
         assert statuses[:3] == [201 if carried_out else 503, 201, 422]
         for number, outcome in enumerate(outcomes):
             recorded = [outcome["trade"]] if outcome["status"] == 201 else []
-            assert desk.trades(idempotency_key=f"K:{number}") == recorded
+            assert api.trades(idempotency_key=f"K:{number}") == recorded
         assert outcomes[1]["trade"] == first
 
 
 @pytest.mark.parametrize("carried_out", [True, False])
 def test_a_lost_reversal_is_told_too(serve, losing, carried_out):
     with serve() as service:
-        desk = service.desk()
-        trade = desk.trade()
+        api = service.api()
+        trade = api.trade()
         losing(service, carried_out)
-        answer = desk.reverse(trade["trade_id"])
+        answer = api.reverse(trade["trade_id"])
         assert answer.status_code == (201 if carried_out else 503)
-        assert desk.reverse(trade["trade_id"]).status_code == (409 if carried_out else 201)
-        assert desk.portfolio()["positions"]["AAPL"]["quantity"] == "0"
+        assert api.reverse(trade["trade_id"]).status_code == (409 if carried_out else 201)
+        assert api.portfolio()["positions"]["AAPL"]["quantity"] == "0"

@@ -9,9 +9,9 @@ from tests.identity.administering import as_session, bearer, good, key, log_in, 
 from tests.support.service import serving
 
 
-def test_a_portfolio_is_made_with_its_cash(desk):
+def test_a_portfolio_is_made_with_its_cash(api):
     made = good(
-        desk.post("/portfolios", {"name": " Growth ", "base_currency": "EUR", "opening_cash": "500.50"}), 201
+        api.post("/portfolios", {"name": " Growth ", "base_currency": "EUR", "opening_cash": "500.50"}), 201
     )
     assert made == {
         "portfolio_name": "Growth",
@@ -23,16 +23,16 @@ def test_a_portfolio_is_made_with_its_cash(desk):
         "cash": "500.50",
         "last_sequence": 0,
     }
-    assert desk.portfolio("growth") == made | {"positions": {}}
-    desk.buy("10", "25", portfolio_name="GROWTH")
-    assert desk.portfolio("Growth")["cash"] == "250.50"
-    assert desk.portfolio("Growth", as_of="0")["cash"] == "500.50"
+    assert api.portfolio("growth") == made | {"positions": {}}
+    api.buy("10", "25", portfolio_name="GROWTH")
+    assert api.portfolio("Growth")["cash"] == "250.50"
+    assert api.portfolio("Growth", as_of="0")["cash"] == "500.50"
 
 
-def test_without_words_it_is_a_million_dollars(desk):
-    made = good(desk.post("/portfolios", {"name": "Growth"}), 201)
+def test_without_words_it_is_a_million_dollars(api):
+    made = good(api.post("/portfolios", {"name": "Growth"}), 201)
     assert (made["base_currency"], made["cash"]) == ("USD", "1000000.00")
-    [entry] = trail(desk)
+    [entry] = trail(api)
     assert (entry["action"], entry["target"], entry["before"]) == (
         "portfolio.created",
         "portfolio:Growth",
@@ -42,12 +42,12 @@ def test_without_words_it_is_a_million_dollars(desk):
 
 
 @pytest.mark.parametrize("first", ["trade", "post"])
-def test_a_name_is_taken_whatever_its_case(desk, first):
+def test_a_name_is_taken_whatever_its_case(api, first):
     if first == "trade":
-        desk.trade(portfolio_name="Straße")
+        api.trade(portfolio_name="Straße")
     else:
-        good(desk.post("/portfolios", {"name": "Straße"}), 201)
-    assert refused(desk.post("/portfolios", {"name": "STRASSE"}), 409) == "conflict"
+        good(api.post("/portfolios", {"name": "Straße"}), 201)
+    assert refused(api.post("/portfolios", {"name": "STRASSE"}), 409) == "conflict"
 
 
 @pytest.mark.parametrize(
@@ -72,103 +72,103 @@ def test_a_name_is_taken_whatever_its_case(desk, first):
         ({"last_sequence": 5}, "last_sequence"),
     ],
 )
-def test_what_is_no_portfolio_is_refused_by_field(desk, changes, field):
+def test_what_is_no_portfolio_is_refused_by_field(api, changes, field):
     body = {"name": "Growth"} | changes
     refused(
-        desk.post("/portfolios", {name: value for name, value in body.items() if value is not None}),
+        api.post("/portfolios", {name: value for name, value in body.items() if value is not None}),
         422,
         field,
     )
-    assert good(desk.get("/portfolios")) == []
+    assert good(api.get("/portfolios")) == []
 
 
-def test_an_empty_purse_is_allowed(desk):
-    assert good(desk.post("/portfolios", {"name": "Growth", "opening_cash": 0}), 201)["cash"] == "0.00"
+def test_an_empty_purse_is_allowed(api):
+    assert good(api.post("/portfolios", {"name": "Growth", "opening_cash": 0}), 201)["cash"] == "0.00"
 
 
-def test_a_rename_between_trades_keeps_one_ledger(desk):
-    first = desk.trade("k1", portfolio_name="Growth")
-    good(desk.patch("/portfolios/growth", {"name": "Income"}))
-    second = desk.trade(portfolio_name="income")
+def test_a_rename_between_trades_keeps_one_ledger(api):
+    first = api.trade("k1", portfolio_name="Growth")
+    good(api.patch("/portfolios/growth", {"name": "Income"}))
+    second = api.trade(portfolio_name="income")
     assert (second["sequence"], second["portfolio_name"]) == (2, "Income")
-    assert desk.portfolio("Income")["total_trades"] == 2
-    assert desk.get("/portfolio/Growth").status_code == 404
-    assert [one["trade_id"] for one in desk.trades(portfolio="Income")] == [
+    assert api.portfolio("Income")["total_trades"] == 2
+    assert api.get("/portfolio/Growth").status_code == 404
+    assert [one["trade_id"] for one in api.trades(portfolio="Income")] == [
         second["trade_id"],
         first["trade_id"],
     ]
-    entry = trail(desk)[0]
+    entry = trail(api)[0]
     assert (entry["action"], entry["before"], entry["after"]) == (
         *("portfolio.renamed", {"name": "Growth"}, {"name": "Income"}),
     )
 
 
-def test_a_trade_under_the_old_name_makes_a_new_portfolio(desk):
-    desk.trade("k1", portfolio_name="Growth")
-    good(desk.patch("/portfolios/Growth", {"name": "Income"}))
-    fresh = desk.trade(portfolio_name="Growth")
+def test_a_trade_under_the_old_name_makes_a_new_portfolio(api):
+    api.trade("k1", portfolio_name="Growth")
+    good(api.patch("/portfolios/Growth", {"name": "Income"}))
+    fresh = api.trade(portfolio_name="Growth")
     assert (fresh["sequence"], fresh["portfolio_name"]) == (1, "Growth")
-    assert good(desk.get("/portfolios")) == ["Growth", "Income"]
+    assert good(api.get("/portfolios")) == ["Growth", "Income"]
 
 
-def test_names_that_change_places_lead_to_the_right_books(desk):
-    desk.buy("1", "10", portfolio_name="A")
-    desk.buy("2", "10", portfolio_name="B")
+def test_names_that_change_places_lead_to_the_right_books(api):
+    api.buy("1", "10", portfolio_name="A")
+    api.buy("2", "10", portfolio_name="B")
     for old, new in (("A", "C"), ("B", "A"), ("C", "B")):
-        good(desk.patch(f"/portfolios/{old}", {"name": new}))
-    assert desk.sell("1", "10", portfolio_name="A")["position"]["quantity"] == "1"
-    assert desk.sell("1", "10", portfolio_name="B")["position"]["quantity"] == "0"
+        good(api.patch(f"/portfolios/{old}", {"name": new}))
+    assert api.sell("1", "10", portfolio_name="A")["position"]["quantity"] == "1"
+    assert api.sell("1", "10", portfolio_name="B")["position"]["quantity"] == "0"
 
 
-def test_the_repeat_of_a_trade_is_one_under_the_old_name_too(desk):
-    first = desk.trade("k1", portfolio_name="Growth")
-    good(desk.patch("/portfolios/Growth", {"name": "Income"}))
-    again = desk.report("k1", portfolio_name="Growth")
+def test_the_repeat_of_a_trade_is_one_under_the_old_name_too(api):
+    first = api.trade("k1", portfolio_name="Growth")
+    good(api.patch("/portfolios/Growth", {"name": "Income"}))
+    again = api.report("k1", portfolio_name="Growth")
     assert again.headers["Idempotent-Replayed"] == "true"
     assert again.json()["trade"]["trade_id"] == first["trade_id"]
-    assert good(desk.get("/portfolios")) == ["Income"]
+    assert good(api.get("/portfolios")) == ["Income"]
 
 
-def test_another_case_is_the_same_name(desk):
-    desk.trade(portfolio_name="growth")
-    assert good(desk.patch("/portfolios/GROWTH", {"name": "Growth"}))["portfolio_name"] == "Growth"
-    assert good(desk.get("/portfolios")) == ["Growth"]
-    good(desk.patch("/portfolios/growth", {"name": "Growth"}))
-    assert len(trail(desk)) == 1
+def test_another_case_is_the_same_name(api):
+    api.trade(portfolio_name="growth")
+    assert good(api.patch("/portfolios/GROWTH", {"name": "Growth"}))["portfolio_name"] == "Growth"
+    assert good(api.get("/portfolios")) == ["Growth"]
+    good(api.patch("/portfolios/growth", {"name": "Growth"}))
+    assert len(trail(api)) == 1
 
 
-def test_a_rename_to_a_name_that_is_taken_is_refused(desk):
+def test_a_rename_to_a_name_that_is_taken_is_refused(api):
     for name in ("Growth", "Income"):
-        desk.trade(portfolio_name=name)
-    assert refused(desk.patch("/portfolios/Growth", {"name": "INCOME"}), 409) == "conflict"
-    assert good(desk.get("/portfolios")) == ["Growth", "Income"]
+        api.trade(portfolio_name=name)
+    assert refused(api.patch("/portfolios/Growth", {"name": "INCOME"}), 409) == "conflict"
+    assert good(api.get("/portfolios")) == ["Growth", "Income"]
 
 
-def test_grants_follow_a_renamed_portfolio(desk):
-    desk.trade(portfolio_name="Growth")
-    made = user(desk, portfolios=["Growth"])
-    narrow = desk.with_key(key(desk, "bot", ("trade",), portfolios=["Growth"])["key"])
-    good(desk.patch("/portfolios/Growth", {"name": "Income"}))
-    assert good(desk.get(f"/users/{made['id']}"))["portfolios"] == ["Income"]
+def test_grants_follow_a_renamed_portfolio(api):
+    api.trade(portfolio_name="Growth")
+    made = user(api, portfolios=["Growth"])
+    narrow = api.with_key(key(api, "bot", ("trade",), portfolios=["Growth"])["key"])
+    good(api.patch("/portfolios/Growth", {"name": "Income"}))
+    assert good(api.get(f"/users/{made['id']}"))["portfolios"] == ["Income"]
     assert good(narrow.get("/portfolios")) == ["Income"]
     assert narrow.report(portfolio_name="Income").status_code == 201
 
 
-def test_admins_rename_and_traders_create_but_not_the_narrowed(desk):
-    desk.trade(portfolio_name="Growth")
-    user(desk, role="admin", portfolios=["Growth"])
-    session = bearer(log_in(desk))
-    assert as_session(desk, "PATCH", "/portfolios/Growth", session, {"name": "Mine"}).status_code == 403
-    assert as_session(desk, "POST", "/portfolios", session, {"name": "Mine"}).status_code == 403
+def test_admins_rename_and_traders_create_but_not_the_narrowed(api):
+    api.trade(portfolio_name="Growth")
+    user(api, role="admin", portfolios=["Growth"])
+    session = bearer(log_in(api))
+    assert as_session(api, "PATCH", "/portfolios/Growth", session, {"name": "Mine"}).status_code == 403
+    assert as_session(api, "POST", "/portfolios", session, {"name": "Mine"}).status_code == 403
     for scopes in ("read", "trade", "approve", "risk"):
-        other = desk.with_key(desk.service.mint(scopes, desk.tenant_id))
+        other = api.with_key(api.service.mint(scopes, api.tenant_id))
         status = 201 if scopes == "trade" else 403
         assert other.post("/portfolios", {"name": "Mine"}).status_code == status
         assert other.patch("/portfolios/Growth", {"name": "Mine"}).status_code == 403
 
 
 def test_a_portfolio_of_others_is_none(service):
-    one, two = service.desk(), service.desk()
+    one, two = service.api(), service.api()
     two.trade(portfolio_name="Theirs")
     foreign, absent = (
         one.patch("/portfolios/Theirs", {"name": "X"}),
@@ -181,22 +181,22 @@ def test_a_portfolio_of_others_is_none(service):
 
 
 @pytest.mark.parametrize("body", [{}, {"name": None}, {"name": "a/b"}, {"name": "X", "cash": "1"}])
-def test_changes_that_are_none_are_refused(desk, body):
-    desk.trade(portfolio_name="Growth")
-    assert desk.patch("/portfolios/Growth", body).status_code == 422
+def test_changes_that_are_none_are_refused(api, body):
+    api.trade(portfolio_name="Growth")
+    assert api.patch("/portfolios/Growth", body).status_code == 422
 
 
 def test_renames_amid_trades_lose_nothing_and_the_books_verify(database_url):
     with serving(database_url) as service:
-        desk = service.desk()
-        good(desk.post("/portfolios", {"name": "Even"}), 201)
+        api = service.api()
+        good(api.post("/portfolios", {"name": "Even"}), 201)
 
         def trade(number):
-            return desk.report(f"k{number}", portfolio_name="Even").status_code
+            return api.report(f"k{number}", portfolio_name="Even").status_code
 
         def rename(number):
             names = ("Even", "Odd") if number % 2 == 0 else ("Odd", "Even")
-            return desk.patch(f"/portfolios/{names[0]}", {"name": names[1]}).status_code
+            return api.patch(f"/portfolios/{names[0]}", {"name": names[1]}).status_code
 
         with ThreadPoolExecutor(4) as pool:
             traded = list(pool.map(trade, range(40)))
@@ -204,6 +204,6 @@ def test_renames_amid_trades_lose_nothing_and_the_books_verify(database_url):
             traded += list(pool.map(trade, range(40, 60)))
         assert set(traded) == {201}
         assert set(renamed) <= {200, 409}
-        total = sum(one["total_trades"] for one in good(desk.get("/portfolios", detail="true")))
+        total = sum(one["total_trades"] for one in good(api.get("/portfolios", detail="true")))
         assert total == 60
         assert verify_database(service.engine).clean

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from tests.ledger.test_listing import pages
 
 
-def test_a_book_tells_counters_cash_and_positions(desk):
-    desk.buy("100", "10", portfolio_name="Tech Portfolio")
-    desk.buy("100", "12", portfolio_name="Tech Portfolio")
-    desk.sell("150", "13", portfolio_name="tech portfolio")
-    desk.sell("2", "0.5", portfolio_name="Tech Portfolio", symbol="BTC/USD")
-    assert desk.portfolio("TECH%20portfolio%20") == {
+def test_a_book_tells_counters_cash_and_positions(api):
+    api.buy("100", "10", portfolio_name="Tech Portfolio")
+    api.buy("100", "12", portfolio_name="Tech Portfolio")
+    api.sell("150", "13", portfolio_name="tech portfolio")
+    api.sell("2", "0.5", portfolio_name="Tech Portfolio", symbol="BTC/USD")
+    assert api.portfolio("TECH%20portfolio%20") == {
         "portfolio_name": "Tech Portfolio",
         "base_currency": "USD",
         "total_trades": 4,
@@ -30,48 +30,48 @@ def test_a_book_tells_counters_cash_and_positions(desk):
     }
 
 
-def test_a_flat_position_keeps_what_it_realised(desk):
-    desk.buy("1", "10")
-    desk.sell("1", "11")
+def test_a_flat_position_keeps_what_it_realised(api):
+    api.buy("1", "10")
+    api.sell("1", "11")
     held = {"quantity": "0", "avg_cost": "0.00", "cost": "0.00", "realized_pnl": "1.00"}
-    assert desk.portfolio()["positions"] == {"AAPL": held}
+    assert api.portfolio()["positions"] == {"AAPL": held}
 
 
-def test_the_worked_example_step_by_step(desk):
+def test_the_worked_example_step_by_step(api):
     steps = [
-        (desk.buy, "100", "10", ("100", "10.00", "0.00")),
-        (desk.buy, "100", "12", ("200", "11.00", "0.00")),
-        (desk.sell, "150", "13", ("50", "11.00", "300.00")),
-        (desk.sell, "100", "9", ("-50", "9.00", "200.00")),
-        (desk.buy, "50", "8", ("0", "0.00", "250.00")),
+        (api.buy, "100", "10", ("100", "10.00", "0.00")),
+        (api.buy, "100", "12", ("200", "11.00", "0.00")),
+        (api.sell, "150", "13", ("50", "11.00", "300.00")),
+        (api.sell, "100", "9", ("-50", "9.00", "200.00")),
+        (api.buy, "50", "8", ("0", "0.00", "250.00")),
     ]
     for act, quantity, price, expected in steps:
         position = act(quantity, price)["position"]
         assert (position["quantity"], position["avg_cost"], position["realized_pnl"]) == expected
 
 
-def test_a_name_never_used_is_not_found(desk):
-    answer = desk.get("/portfolio/Nobody")
+def test_a_name_never_used_is_not_found(api):
+    answer = api.get("/portfolio/Nobody")
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
 
 
 @pytest.mark.parametrize("name", ["%00", "a%0Ab", "%E2%80%AE", "x" * 401])
-def test_what_is_no_name_is_refused(desk, name):
-    assert desk.get(f"/portfolio/{name}").status_code == 422
+def test_what_is_no_name_is_refused(api, name):
+    assert api.get(f"/portfolio/{name}").status_code == 422
 
 
-def test_a_refused_trade_makes_no_portfolio(desk):
-    assert desk.report(quantity="0").status_code == 422
-    assert desk.get("/portfolios").json() == []
+def test_a_refused_trade_makes_no_portfolio(api):
+    assert api.report(quantity="0").status_code == 422
+    assert api.get("/portfolios").json() == []
 
 
 @pytest.fixture
-def shelf(desk):
+def shelf(api):
     """A desk with five portfolios."""
     for name in ("Growth", "growth 100%", "Income_1", "Größe", "日本"):
-        desk.trade(portfolio_name=name, quantity="1", gmv="2")
-    return desk
+        api.trade(portfolio_name=name, quantity="1", gmv="2")
+    return api
 
 
 @pytest.mark.parametrize(
@@ -112,8 +112,8 @@ def test_detail_gives_each_as_its_own_page_does_without_positions(shelf):
     ("name", "value"),
     [("limit", "0"), ("limit", "1001"), ("detail", "maybe"), ("skip", "1"), ("q", "\u0000")],
 )
-def test_what_cannot_be_asked_is_refused_by_name(desk, name, value):
-    answer = desk.get("/portfolios", **{name: value})
+def test_what_cannot_be_asked_is_refused_by_name(api, name, value):
+    answer = api.get("/portfolios", **{name: value})
     assert (answer.status_code, [bad["field"] for bad in answer.json()["errors"]]) == (422, [name])
 
 
@@ -129,23 +129,23 @@ moves = st.tuples(
 @settings(max_examples=10)
 @given(st.lists(moves, min_size=1, max_size=8))
 def test_any_past_is_told_exactly_by_sequence_and_by_instant(service, history):
-    desk = service.desk()
+    api = service.api()
     stood, instants = {}, {}
     for side, quantity, price, symbol, undo in history:
-        trade = desk.trade(side=side, quantity=quantity, price=price, gmv=None, symbol=symbol)
-        rows = [trade, desk.reverse(trade["trade_id"]).json()["trade"]] if undo else [trade]
-        stood[rows[-1]["sequence"]] = desk.portfolio()
+        trade = api.trade(side=side, quantity=quantity, price=price, gmv=None, symbol=symbol)
+        rows = [trade, api.reverse(trade["trade_id"]).json()["trade"]] if undo else [trade]
+        stood[rows[-1]["sequence"]] = api.portfolio()
         instants[rows[-1]["sequence"]] = rows[-1]["created_at"]
     for sequence, book in stood.items():
-        assert desk.portfolio(as_of=sequence) == book
+        assert api.portfolio(as_of=sequence) == book
         if list(instants.values()).count(instants[sequence]) == 1:
-            assert desk.portfolio(as_of=instants[sequence]) == book
+            assert api.portfolio(as_of=instants[sequence]) == book
 
 
-def test_before_the_first_trade_there_was_only_the_opening_cash(desk):
-    first = datetime.fromisoformat(desk.trade()["created_at"])
+def test_before_the_first_trade_there_was_only_the_opening_cash(api):
+    first = datetime.fromisoformat(api.trade()["created_at"])
     for moment in ("0", (first - timedelta(microseconds=1)).isoformat(), "0001-01-01T00:00:00Z"):
-        book = desk.portfolio(as_of=moment)
+        book = api.portfolio(as_of=moment)
         assert (book["cash"], book["last_sequence"], book["total_trades"], book["positions"]) == (
             "1000000.00",
             0,
@@ -154,14 +154,14 @@ def test_before_the_first_trade_there_was_only_the_opening_cash(desk):
         )
 
 
-def test_the_last_sequence_number_is_the_present(desk):
-    desk.trade()
-    assert desk.portfolio(as_of="1") == desk.portfolio()
+def test_the_last_sequence_number_is_the_present(api):
+    api.trade()
+    assert api.portfolio(as_of="1") == api.portfolio()
 
 
-def test_an_offset_with_its_plus_sign_unescaped_is_read_all_the_same(desk):
-    desk.trade()
-    assert desk.get("/portfolio/Growth?as_of=2001-01-01T00:00:00+05:30").json()["last_sequence"] == 0
+def test_an_offset_with_its_plus_sign_unescaped_is_read_all_the_same(api):
+    api.trade()
+    assert api.get("/portfolio/Growth?as_of=2001-01-01T00:00:00+05:30").json()["last_sequence"] == 0
 
 
 @pytest.mark.parametrize(
@@ -183,8 +183,8 @@ def test_an_offset_with_its_plus_sign_unescaped_is_read_all_the_same(desk):
         "T1",
     ],
 )
-def test_a_moment_that_is_none_is_refused(desk, moment):
-    desk.trade()
-    answer = desk.get("/portfolio/Growth", as_of=moment)
+def test_a_moment_that_is_none_is_refused(api, moment):
+    api.trade()
+    answer = api.get("/portfolio/Growth", as_of=moment)
     assert answer.status_code == 422
     assert [bad["field"] for bad in answer.json()["errors"]] == ["as_of"]

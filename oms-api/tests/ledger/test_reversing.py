@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from app.ledger.rules.accounting import Fill, Side, replay
 
 
-def test_a_reversal_is_a_row_that_names_what_it_undoes(desk):
-    trade = desk.buy("100", "10", user_id="U1")
-    answer = desk.reverse(trade["trade_id"], " Reported twice ")
+def test_a_reversal_is_a_row_that_names_what_it_undoes(api):
+    trade = api.buy("100", "10", user_id="U1")
+    answer = api.reverse(trade["trade_id"], " Reported twice ")
     assert answer.status_code == 201
     body = answer.json()
     reversal = body["trade"]
@@ -34,58 +34,58 @@ def test_a_reversal_is_a_row_that_names_what_it_undoes(desk):
         "cost": "0.00",
         "realized_pnl": "0.00",
     }
-    assert desk.get(f"/trades/{trade['trade_id']}").json()["reversed_by"] == reversal["trade_id"]
+    assert api.get(f"/trades/{trade['trade_id']}").json()["reversed_by"] == reversal["trade_id"]
 
 
-def test_the_worked_example_goes_back_to_the_first_purchase(desk):
-    desk.buy("100", "10")
-    second = desk.buy("100", "20")
-    position = desk.reverse(second["trade_id"]).json()["trade"]["position"]
+def test_the_worked_example_goes_back_to_the_first_purchase(api):
+    api.buy("100", "10")
+    second = api.buy("100", "20")
+    position = api.reverse(second["trade_id"]).json()["trade"]["position"]
     assert position == {"quantity": "100", "avg_cost": "10.00", "cost": "1000.00", "realized_pnl": "0.00"}
 
 
-def test_an_opening_purchase_can_be_undone_after_the_sale(desk):
-    first = desk.buy("100", "10")
-    desk.sell("100", "12")
-    reversal = desk.reverse(first["trade_id"]).json()["trade"]
+def test_an_opening_purchase_can_be_undone_after_the_sale(api):
+    first = api.buy("100", "10")
+    api.sell("100", "12")
+    reversal = api.reverse(first["trade_id"]).json()["trade"]
     assert reversal["realized_pnl"] == "-200.00"
     assert reversal["position"]["quantity"] == "-100"
     assert reversal["position"]["avg_cost"] == "12.00"
 
 
-def test_counters_and_cash_go_back(desk):
-    before = desk.portfolio(desk.buy("1", "1")["portfolio_name"])
-    trade = desk.sell("3", "7")
-    assert desk.portfolio()["cash"] == "1000020.00"
-    desk.reverse(trade["trade_id"])
-    after = desk.portfolio()
+def test_counters_and_cash_go_back(api):
+    before = api.portfolio(api.buy("1", "1")["portfolio_name"])
+    trade = api.sell("3", "7")
+    assert api.portfolio()["cash"] == "1000020.00"
+    api.reverse(trade["trade_id"])
+    after = api.portfolio()
     assert after == before | {"last_sequence": 3}
 
 
-def test_a_trade_is_undone_once(desk):
-    trade = desk.trade()
-    reversal = desk.reverse(trade["trade_id"]).json()
-    answer = desk.reverse(trade["trade_id"])
+def test_a_trade_is_undone_once(api):
+    trade = api.trade()
+    reversal = api.reverse(trade["trade_id"]).json()
+    answer = api.reverse(trade["trade_id"])
     assert answer.status_code == 409
     assert reversal["trade_id"] in answer.json()["detail"]
-    assert len(desk.trades()) == 2
+    assert len(api.trades()) == 2
 
 
-def test_a_reversal_is_not_undone(desk):
-    reversal = desk.reverse(desk.trade()["trade_id"]).json()
-    assert desk.reverse(reversal["trade_id"]).status_code == 409
+def test_a_reversal_is_not_undone(api):
+    reversal = api.reverse(api.trade()["trade_id"]).json()
+    assert api.reverse(reversal["trade_id"]).status_code == 409
 
 
 @pytest.mark.parametrize(
     "trade_id", ["T1", "T17636400000000000a1b2c3d4", "%00", "%E2%80%AE", "x" * 400, "a%2Fb"]
 )
-def test_there_is_nothing_to_undo(desk, trade_id):
-    assert desk.reverse(trade_id).status_code in {404, 422}
+def test_there_is_nothing_to_undo(api, trade_id):
+    assert api.reverse(trade_id).status_code in {404, 422}
 
 
-def test_another_tenants_trade_is_not_there(desk, service):
-    trade = service.desk().trade()
-    answer = desk.reverse(trade["trade_id"])
+def test_another_tenants_trade_is_not_there(api, service):
+    trade = service.api().trade()
+    answer = api.reverse(trade["trade_id"])
     assert answer.status_code == 404
     assert answer.json()["detail"] == f"There is no trade {trade['trade_id']!r}."
 
@@ -93,26 +93,26 @@ def test_another_tenants_trade_is_not_there(desk, service):
 @pytest.mark.parametrize(
     "body", [{}, {"reason": ""}, {"reason": " "}, {"reason": "x" * 501}, {"reason": 1}, {"reason": "a\u0000"}]
 )
-def test_a_reason_is_needed(desk, body):
-    trade = desk.trade()
-    answer = desk.post(f"/trades/{trade['trade_id']}:reverse", body)
+def test_a_reason_is_needed(api, body):
+    trade = api.trade()
+    answer = api.post(f"/trades/{trade['trade_id']}:reverse", body)
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "reason")
-    assert len(desk.trades()) == 1
+    assert len(api.trades()) == 1
 
 
-def test_nothing_else_stands_in_its_body(desk):
-    trade = desk.trade()
-    answer = desk.post(f"/trades/{trade['trade_id']}:reverse", {"reason": "x", "kind": "trade"})
+def test_nothing_else_stands_in_its_body(api):
+    trade = api.trade()
+    answer = api.post(f"/trades/{trade['trade_id']}:reverse", {"reason": "x", "kind": "trade"})
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "kind")
 
 
-def test_a_repeat_under_its_key_tells_the_same_reversal(desk):
-    trade = desk.trade()
-    first, again = (desk.reverse(trade["trade_id"], key="R") for _ in range(2))
+def test_a_repeat_under_its_key_tells_the_same_reversal(api):
+    trade = api.trade()
+    first, again = (api.reverse(trade["trade_id"], key="R") for _ in range(2))
     assert (again.status_code, again.json()) == (201, first.json())
     assert again.headers["Idempotent-Replayed"] == "true"
     assert "Idempotent-Replayed" not in first.headers
-    assert desk.reverse(trade["trade_id"], "Another reason", key="R").status_code == 409
+    assert api.reverse(trade["trade_id"], "Another reason", key="R").status_code == 409
 
 
 steps = st.tuples(
@@ -126,13 +126,13 @@ steps = st.tuples(
 @settings(max_examples=15)
 @given(st.lists(steps, min_size=1, max_size=8), st.data())
 def test_reversals_leave_what_replaying_the_other_trades_gives(service, history, data):
-    desk = service.desk()
-    booked = [desk.trade(side=side, quantity=q, price=p, gmv=None, symbol=s) for side, q, p, s in history]
+    api = service.api()
+    booked = [api.trade(side=side, quantity=q, price=p, gmv=None, symbol=s) for side, q, p, s in history]
     undone = data.draw(st.lists(st.sampled_from(range(len(booked))), unique=True, max_size=4))
     for index in undone:
-        assert desk.reverse(booked[index]["trade_id"]).status_code == 201
+        assert api.reverse(booked[index]["trade_id"]).status_code == 201
     standing = [trade for index, trade in enumerate(booked) if index not in undone]
-    book = desk.portfolio()
+    book = api.portfolio()
     for symbol, held in book["positions"].items():
         fills = [
             Fill(Side(trade["side"]), Decimal(trade["quantity"]), Decimal(trade["gmv"]))

@@ -37,44 +37,44 @@ MALFORMED = {
 
 @pytest.mark.parametrize("path", ["/trade", "/trades:batch", "/trades/T1:reverse"])
 @pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED.keys())
-def test_a_malformed_body_is_refused_and_records_nothing(desk, path, body):
-    answer = desk.post(path, body)
+def test_a_malformed_body_is_refused_and_records_nothing(api, path, body):
+    answer = api.post(path, body)
     assert answer.status_code == 422, answer.text
     problem = answer.json()
     assert problem["type"] == "urn:slackoms:problem/malformed"
     assert problem["detail"]
-    assert desk.trades() == []
+    assert api.trades() == []
 
 
 @pytest.mark.parametrize("depth", range(940, 1000))
-def test_no_depth_of_nesting_breaks_the_check_for_surrogates(desk, depth):
+def test_no_depth_of_nesting_breaks_the_check_for_surrogates(api, depth):
     body = GOOD[:-1] + b',"note":' + b"[" * depth + b'"\\ud83d\\ude00"' + b"]" * depth + b"}"
-    assert desk.post("/trade", body).status_code == 422
+    assert api.post("/trade", body).status_code == 422
 
 
-def test_a_thousand_names_and_one_twice_are_found_in_no_time(desk):
+def test_a_thousand_names_and_one_twice_are_found_in_no_time(api):
     names = ",".join(f'"{number}":0' for number in range(80_000))
-    answer = desk.post("/trade", f'{{{names},"79999":0}}'.encode())
+    answer = api.post("/trade", f'{{{names},"79999":0}}'.encode())
     assert "'79999' stands twice" in answer.json()["detail"]
     assert answer.elapsed.total_seconds() < 30
 
 
-def test_paired_surrogates_are_a_character(desk):
+def test_paired_surrogates_are_a_character(api):
     body = GOOD.replace(b"Growth", b"Rocket \\ud83d\\ude80")
-    assert desk.post("/trade", body).json()["trade"]["portfolio_name"] == "Rocket 🚀"
+    assert api.post("/trade", body).json()["trade"]["portfolio_name"] == "Rocket 🚀"
 
 
 @pytest.mark.parametrize(
     "content_type",
     ["", "text/plain", "application/xml", "application/jsonx", "application/x-www-form-urlencoded"],
 )
-def test_another_content_type_is_refused(desk, content_type):
-    answer = desk.post("/trade", GOOD, {"Content-Type": content_type})
+def test_another_content_type_is_refused(api, content_type):
+    answer = api.post("/trade", GOOD, {"Content-Type": content_type})
     assert answer.status_code == 415
 
 
 @pytest.mark.parametrize(
     "content_type", ["application/json", "Application/JSON", "application/json; charset=utf-8"]
 )
-def test_json_is_json_however_it_is_written(desk, content_type):
-    assert desk.post("/trade", GOOD, {"Content-Type": content_type}).status_code == 201
+def test_json_is_json_however_it_is_written(api, content_type):
+    assert api.post("/trade", GOOD, {"Content-Type": content_type}).status_code == 201

@@ -13,10 +13,10 @@ def starts(answer):
     return [datetime.fromisoformat(one["start"]) for one in answer.json()]
 
 
-def test_quotes_that_are_given_make_the_bars(desk):
+def test_quotes_that_are_given_make_the_bars(api):
     for last in ("100", "103", "98", "101"):
-        desk.put("/quotes/AAPL", {"last": last})
-    told = desk.get("/bars/AAPL", interval="1d").json()
+        api.put("/quotes/AAPL", {"last": last})
+    told = api.get("/bars/AAPL", interval="1d").json()
     whole = {key: value for one in reversed(told) for key, value in one.items() if key != "start"}
     if len(told) == 1:  # unless midnight passed meanwhile
         assert whole == {
@@ -28,51 +28,51 @@ def test_quotes_that_are_given_make_the_bars(desk):
         }
 
 
-def test_simulated_bars_are_newest_first_without_gaps(desk):
-    found = starts(desk.get("/bars/MSFT", limit=10))
+def test_simulated_bars_are_newest_first_without_gaps(api):
+    found = starts(api.get("/bars/MSFT", limit=10))
     assert len(found) == 10
     assert {later - earlier for later, earlier in pairwise(found)} == {timedelta(minutes=1)}
     assert utc_now() - found[0] < timedelta(minutes=2)
 
 
 @pytest.mark.parametrize(("interval", "minutes"), [("5m", 5), ("15m", 15), ("1h", 60), ("1d", 1440)])
-def test_each_interval_has_its_length(desk, interval, minutes):
-    later, earlier = starts(desk.get("/bars/MSFT", interval=interval, limit=2))
+def test_each_interval_has_its_length(api, interval, minutes):
+    later, earlier = starts(api.get("/bars/MSFT", interval=interval, limit=2))
     assert later - earlier == timedelta(minutes=minutes)
 
 
-def test_from_and_to_bound_the_starts(desk):
+def test_from_and_to_bound_the_starts(api):
     asked = {"from_": "2026-11-20T12:00:00Z", "to": "2026-11-20T12:05:00Z"}
-    found = starts(desk.get("/bars/MSFT", **asked))
+    found = starts(api.get("/bars/MSFT", **asked))
     if utc_now() > datetime.fromisoformat("2026-11-20T12:05:00Z"):
         assert [one.minute for one in found] == [4, 3, 2, 1, 0]
 
 
-def test_pages_go_on_where_the_one_before_ended(desk):
+def test_pages_go_on_where_the_one_before_ended(api):
     bounds = {"from_": "2026-01-05T12:00:00Z", "to": "2026-01-05T12:07:00Z"}
-    first = desk.get("/bars/MSFT", limit=3, **bounds)
+    first = api.get("/bars/MSFT", limit=3, **bounds)
     minutes = [one.minute for one in starts(first)]
     path = first.links["next"]["url"].removeprefix("/api/v1")
     while path:
-        page = desk.get(path)
+        page = api.get(path)
         minutes += [one.minute for one in starts(page)]
         path = page.links.get("next", {}).get("url", "").removeprefix("/api/v1")
     assert minutes == [6, 5, 4, 3, 2, 1, 0]
 
 
-def test_a_cursor_is_good_for_its_own_symbol_and_interval(desk):
-    path = desk.get("/bars/MSFT", limit=1).links["next"]["url"].removeprefix("/api/v1")
-    assert desk.get(path.replace("MSFT", "AAPL")).status_code == 422
+def test_a_cursor_is_good_for_its_own_symbol_and_interval(api):
+    path = api.get("/bars/MSFT", limit=1).links["next"]["url"].removeprefix("/api/v1")
+    assert api.get(path.replace("MSFT", "AAPL")).status_code == 422
 
 
 @pytest.mark.parametrize("asked", [{"interval": "2m"}, {"limit": 0}, {"from_": "yesterday"}, {"sort": "asc"}])
-def test_what_cannot_be_asked_is_refused(desk, asked):
-    assert desk.get("/bars/MSFT", **asked).status_code == 422
+def test_what_cannot_be_asked_is_refused(api, asked):
+    assert api.get("/bars/MSFT", **asked).status_code == 422
 
 
-def test_the_dawn_of_time_is_no_trouble(desk):
-    assert starts(desk.get("/bars/MSFT", from_="0001-01-01T00:00:00Z", to="1970-01-01T00:02:00Z")) == [
+def test_the_dawn_of_time_is_no_trouble(api):
+    assert starts(api.get("/bars/MSFT", from_="0001-01-01T00:00:00Z", to="1970-01-01T00:02:00Z")) == [
         datetime.fromisoformat("1970-01-01T00:01:00Z"),
         datetime.fromisoformat("1970-01-01T00:00:00Z"),
     ]
-    assert starts(desk.get("/bars/MSFT", to="0001-01-01T00:00:00Z")) == []
+    assert starts(api.get("/bars/MSFT", to="0001-01-01T00:00:00Z")) == []

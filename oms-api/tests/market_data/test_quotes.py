@@ -13,10 +13,10 @@ from tests.support.service import settings_for
 AAPL = {"bid": "99", "ask": "101", "last": "100", "bid_size": "5", "ask_size": None}
 
 
-def test_a_quote_that_was_given_is_read_back_with_its_age(desk):
-    given = desk.put("/quotes/AAPL", AAPL)
+def test_a_quote_that_was_given_is_read_back_with_its_age(api):
+    given = api.put("/quotes/AAPL", AAPL)
     assert given.status_code == 200
-    told = desk.get("/quotes/aapl").json()
+    told = api.get("/quotes/aapl").json()
     assert told == given.json() | {"age_seconds": told["age_seconds"]}
     assert 0 <= told.pop("age_seconds") < 60
     assert datetime.fromisoformat(told.pop("at")) <= utc_now()
@@ -32,33 +32,33 @@ def test_a_quote_that_was_given_is_read_back_with_its_age(desk):
     }
 
 
-def test_the_newest_quote_stands(desk):
-    desk.put("/quotes/AAPL", AAPL)
-    desk.put("/quotes/AAPL", {"last": "105.5"})
-    told = desk.get("/quotes/AAPL").json()
+def test_the_newest_quote_stands(api):
+    api.put("/quotes/AAPL", AAPL)
+    api.put("/quotes/AAPL", {"last": "105.5"})
+    told = api.get("/quotes/AAPL").json()
     assert (told["bid"], told["ask"], told["last"], told["mid"]) == (None, None, "105.50", None)
 
 
-def test_any_other_symbol_has_the_sources_quote(desk):
-    told = desk.get("/quotes/BTC/USD").json()
+def test_any_other_symbol_has_the_sources_quote(api):
+    told = api.get("/quotes/BTC/USD").json()
     assert told["source"] == "simulated"
     assert told["age_seconds"] < 60
-    assert desk.get("/quotes/BTC%2FUSD").status_code == 200
+    assert api.get("/quotes/BTC%2FUSD").status_code == 200
 
 
 def test_a_manual_market_has_only_what_was_given(serve):
     with serve(price_source="manual") as service:
-        desk = service.desk()
-        answer = desk.get("/quotes/AAPL")
+        api = service.api()
+        answer = api.get("/quotes/AAPL")
         assert answer.status_code == 404
         assert "AAPL" in answer.json()["detail"]
-        desk.put("/quotes/AAPL", AAPL)
-        assert desk.get("/quotes/AAPL").status_code == 200
-        assert desk.get("/bars/MSFT").json() == []
+        api.put("/quotes/AAPL", AAPL)
+        assert api.get("/quotes/AAPL").status_code == 200
+        assert api.get("/bars/MSFT").json() == []
 
 
 def test_what_one_tenant_gives_is_not_what_another_sees(service):
-    first, second = service.desk(), service.desk()
+    first, second = service.api(), service.api()
     first.put("/quotes/AAPL", AAPL)
     assert second.get("/quotes/AAPL").json()["source"] == "simulated"
 
@@ -76,24 +76,24 @@ def test_what_one_tenant_gives_is_not_what_another_sees(service):
         ({"at": "2026-01-01T00:00:00Z"}, "at"),
     ],
 )
-def test_what_makes_no_sense_is_refused_by_its_field(desk, change, field):
-    answer = desk.put("/quotes/AAPL", AAPL | change)
+def test_what_makes_no_sense_is_refused_by_its_field(api, change, field):
+    answer = api.put("/quotes/AAPL", AAPL | change)
     assert answer.status_code == 422
     assert [bad["field"] for bad in answer.json()["errors"]] == [field]
 
 
-def test_a_size_of_nothing_is_a_size(desk):
-    assert desk.put("/quotes/AAPL", AAPL | {"bid_size": "0"}).json()["bid_size"] == "0"
+def test_a_size_of_nothing_is_a_size(api):
+    assert api.put("/quotes/AAPL", AAPL | {"bid_size": "0"}).json()["bid_size"] == "0"
 
 
-def test_a_body_that_is_no_json_is_refused(desk):
-    sent = {"X-API-Key": desk.key, "Content-Type": "text/plain"}
-    put = desk.service.client.put
+def test_a_body_that_is_no_json_is_refused(api):
+    sent = {"X-API-Key": api.key, "Content-Type": "text/plain"}
+    put = api.service.client.put
     assert put("/api/v1/quotes/AAPL", content=json.dumps(AAPL).encode(), headers=sent).status_code == 415
 
 
 def test_only_an_admins_key_gives_quotes(service):
-    trader = service.desk("trade")
+    trader = service.api("trade")
     assert trader.put("/quotes/AAPL", AAPL).status_code == 403
     assert trader.get("/quotes/AAPL").status_code == 200
 

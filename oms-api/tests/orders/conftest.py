@@ -6,10 +6,10 @@ from tests.orders.rig import Rig
 
 
 @pytest.fixture
-def market(desk):
+def market(api):
     """A desk with an empty portfolio Growth, at which AAPL is quoted 99 to 101, last 100."""
-    desk.quote("AAPL", "99", "101", "100")
-    return desk.open_portfolio()
+    api.quote("AAPL", "99", "101", "100")
+    return api.open_portfolio()
 
 
 @pytest.fixture

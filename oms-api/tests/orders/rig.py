@@ -18,8 +18,10 @@ from app.market_data.service import Market
 from app.market_data.sources import PriceSource
 from app.market_data.sources.manual import ManualSource
 from app.orders.queries.book import orders_by_id
-from app.orders.rules.outcomes import Changes
+from app.orders.rules.order_views import Changes
 from app.orders.rules.values import GroupKind, Order, OrderType, Ticket, TimeInForce
+from app.orders.service.batch_context import BatchServices
+from app.orders.service.batch_handler import OrderBatchHandler
 from app.orders.service.commands import (
     BrokerReport,
     CancelOrder,
@@ -32,9 +34,7 @@ from app.orders.service.commands import (
     QuoteArrived,
     ReplaceOrder,
 )
-from app.orders.service.floor import Floor
-from app.orders.service.guarding import Guarding
-from app.orders.service.scene import Tools
+from app.orders.service.trade_guard import OrderTradeGuard
 from app.risk.service.controls import Controls
 from app.text import name_key
 from tests.support.portfolios import open_portfolio
@@ -65,7 +65,7 @@ class Rig:
     now: datetime = START
     tenant: int = TENANT
     source: PriceSource = field(default_factory=ManualSource)
-    floor: Floor = field(init=False)
+    floor: OrderBatchHandler = field(init=False)
 
     def __post_init__(self) -> None:
         self.restart()
@@ -73,8 +73,8 @@ class Rig:
     def restart(self) -> None:
         """Begin anew, with nothing in memory."""
         market = Market(self.source, None)  # type: ignore[arg-type]  # only routes read by it
-        tools = Tools(market, Controls(), self.paper)
-        self.floor = Floor(Recording(guard=Guarding(tools.controls)), tools)
+        tools = BatchServices(market, Controls(), self.paper)
+        self.floor = OrderBatchHandler(Recording(guard=OrderTradeGuard(tools.controls)), tools)
 
     def tick(self, **spans: float) -> None:
         """Let time pass: a second, or as given."""
@@ -111,17 +111,17 @@ class Rig:
         """Let a quote arrive, a second later."""
         self.tick()
         said = {name: Decimal(size) for name, size in sizes.items()}
-        quote = self.said(symbol, bid, ask, last)._replace(**said)  # type: ignore[arg-type]  # sizes alone
+        quote = self.quote_of(symbol, bid, ask, last)._replace(**said)  # type: ignore[arg-type]  # sizes alone
         self.run(QuoteArrived(self.tenant, quote, iso(self.now), is_new=True))
 
-    def said(self, symbol: str, bid: str, ask: str, last: str) -> Quote:
+    def quote_of(self, symbol: str, bid: str, ask: str, last: str) -> Quote:
         """Return a quote of now, without sizes."""
         prices = (Decimal(bid), Decimal(ask), Decimal(last))
         return Quote(symbol, prices[0], prices[1], prices[2], None, None, self.now, "manual")
 
-    def look_again(self, bid: str, ask: str, last: str, symbol: str = "AAPL") -> None:
+    def check_quote_again(self, bid: str, ask: str, last: str, symbol: str = "AAPL") -> None:
         """Look at the quote that stands, as the market duty does."""
-        quote = self.said(symbol, bid, ask, last)
+        quote = self.quote_of(symbol, bid, ask, last)
         self.run(QuoteArrived(self.tenant, quote, iso(self.now), is_new=False))
 
     def cancel(self, order: Order) -> Any:

@@ -14,7 +14,7 @@ from app.ledger.rules.tickets import Valued
 from app.ledger.service.commands import Recorded, RecordTrade, ReverseTrade
 from app.market_data.rules.values import Quote
 from app.orders.errors import NoSuchOrder
-from app.orders.rules.outcomes import Changes
+from app.orders.rules.order_views import Changes
 from app.orders.rules.values import Status
 from app.orders.service.commands import (
     BrokerReport,
@@ -25,7 +25,7 @@ from app.orders.service.commands import (
     PlaceOrder,
     QuoteArrived,
     ReplaceOrder,
-    strand_of,
+    get_lock_group,
 )
 from tests.orders.rig import Rig, ticket
 
@@ -77,7 +77,7 @@ def test_one_that_is_refused_harms_no_other(rig):
 
 def quote(rig, *, is_new):
     """A quote that matches nothing."""
-    return QuoteArrived(rig.tenant, rig.said("AAPL", "98.5", "101.5", "100"), iso(rig.now), is_new)
+    return QuoteArrived(rig.tenant, rig.quote_of("AAPL", "98.5", "101.5", "100"), iso(rig.now), is_new)
 
 
 BATCHES = pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_what_locks_the_same_portfolio_is_told_as_far_as_it_is_known(rig):
         ExpireOrders(1, ""): (1, ""),
         BrokerReport(1, "O1", Accepted("O1", rig.now), ""): (1, "/O1"),
     }
-    assert {command: strand_of(command) for command in strands} == strands
+    assert {command: get_lock_group(command) for command in strands} == strands
 
 
 def test_what_the_books_cannot_hold_is_rejected_by_the_paper_market(rig):

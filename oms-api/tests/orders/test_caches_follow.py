@@ -12,7 +12,7 @@ from app.database import unit_of_work
 from app.risk.service.controls import MOST_AGE_SECONDS
 from tests.factories import BOOTSTRAP_KEY
 from tests.identity.administering import as_session, bearer, good, key, log_in, team, user
-from tests.risk.desks import put_limit, turn
+from tests.risk.risk_requests import put_limit, set_switch
 
 SHARE = {"exchange": "NSE", "asset_class": "equity", "currency": "USD", "tick_size": "0.05", "lot_size": "1"}
 
@@ -30,9 +30,9 @@ def processes(serve, database_url, monkeypatch):
         yield here, there
 
 
-def buy(desk, **changes):
+def buy(api, **changes):
     asked = {"symbol": "AAPL", "side": "BUY", "quantity": "1", "type": "MARKET", "limit_price": None}
-    return desk.place(**asked | changes)
+    return api.place(**asked | changes)
 
 
 def soon(find, wanted):
@@ -61,9 +61,9 @@ def test_a_process_follows_what_another_one_writes(processes):
     good(there.patch("/portfolios/Growth", {"name": "Renamed"}))
     assert buy(here, portfolio_name="Renamed").status_code == 201
     assert here.portfolio("Renamed")["positions"]["AAPL"]["quantity"] == "18"  # names
-    turn(there, "HALTED")
+    set_switch(there, "HALTED")
     assert buy(here, portfolio_name="Renamed").json()["denial"]["code"] == "HALTED"  # switches
-    turn(there, "ACTIVE")
+    set_switch(there, "ACTIVE")
     good(put_limit(there, "MAX_ORDER_QUANTITY", "2"))
     soon(lambda: buy(here, portfolio_name="Renamed", quantity="3").status_code, 422)  # limits
 

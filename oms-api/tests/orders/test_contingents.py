@@ -5,25 +5,25 @@ import pytest
 GTC = {"time_in_force": "GTC"}
 
 
-def bracket(desk, **changes):
+def bracket(api, **changes):
     legs = {"take_profit": {"limit_price": "55"}, "stop_loss": {"stop_price": "48"}}
     ticket = {"symbol": "BRK", "quantity": "100", "type": "LIMIT", "limit_price": "50", **GTC, **legs}
-    return desk.order(**(ticket | changes))
+    return api.order(**(ticket | changes))
 
 
 @pytest.fixture
-def quiet(desk):
+def quiet(api):
     """A desk at which BRK is quoted above the entry of the bracket."""
-    desk.quote("BRK", "51", "52", "51")
-    return desk
+    api.quote("BRK", "51", "52", "51")
+    return api
 
 
-def fill_entry(desk, quantity, price):
-    desk.quote("BRK", price, price, price, ask_size=quantity)
+def fill_entry(api, quantity, price):
+    api.quote("BRK", price, price, price, ask_size=quantity)
 
 
-def leg(desk, order, role):
-    return next(one for one in desk.found(order["id"])["legs"] if one["role"] == role)
+def leg(api, order, role):
+    return next(one for one in api.found(order["id"])["legs"] if one["role"] == role)
 
 
 def test_the_legs_of_a_bracket_are_whole_orders_held_until_the_entry_fills(quiet):
@@ -120,24 +120,24 @@ def test_a_replaced_leg_still_cuts_its_sibling(quiet):
     assert leg(quiet, order, "stop_loss")["leaves_quantity"] == "70"
 
 
-def pair(desk, kind, first, second):
+def pair(api, kind, first, second):
     base = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "SELL", "quantity": "10", **GTC}
-    return desk.post("/orders:group", {"kind": kind, "orders": [{**base, **first}, {**base, **second}]})
+    return api.post("/orders:group", {"kind": kind, "orders": [{**base, **first}, {**base, **second}]})
 
 
 TARGET = {"type": "LIMIT", "limit_price": "110"}
 STOP = {"type": "STOP", "stop_price": "90"}
 
 
-def oco(desk):
-    desk.order(quantity="10")
-    answer = pair(desk, "OCO", TARGET, STOP)
+def oco(api):
+    api.order(quantity="10")
+    answer = pair(api, "OCO", TARGET, STOP)
     assert answer.status_code == 201, answer.text
     return answer.json()["orders"]
 
 
-def both(desk, orders):
-    return [desk.found(order["id"])["status"] for order in orders]
+def both(api, orders):
+    return [api.found(order["id"])["status"] for order in orders]
 
 
 def test_a_fill_of_one_cancels_the_other(market):

@@ -10,20 +10,20 @@ from app.database import unit_of_work
 from app.instruments.queries import set_terms
 from app.instruments.rules import Instrument
 from tests.orders.rig import Rig, amount
-from tests.risk.desks import put_limit, put_quote, try_order
+from tests.risk.risk_requests import put_limit, put_quote, try_order
 
 SHARE = {"tick_size": "0.01", "lot_size": "1", "currency": "USD"}
 
 
 @pytest.fixture
-def rupees(desk):
+def rupees(api):
     """A desk with a book of 1,000,000 INR, 80 of them for a dollar, and a share at 100 dollars."""
     made = {"name": "Growth", "base_currency": "INR", "opening_cash": "1000000"}
-    assert desk.post("/portfolios", made).status_code == 201
-    assert desk.put("/instruments/AAPL", SHARE).status_code == 200
-    put_quote(desk, "USD/INR", bid=None, ask=None, last="80")
-    put_quote(desk, bid="100", ask="100")
-    return desk
+    assert api.post("/portfolios", made).status_code == 201
+    assert api.put("/instruments/AAPL", SHARE).status_code == 200
+    put_quote(api, "USD/INR", bid=None, ask=None, last="80")
+    put_quote(api, bid="100", ask="100")
+    return api
 
 
 def denial_of(answer):
@@ -41,13 +41,13 @@ def test_a_fill_is_booked_at_the_rate_and_the_order_tells_its_own_prices(rupees)
     assert rupees.portfolio()["cash"] == "920000.00"
 
 
-def test_without_a_rate_an_order_is_denied_and_a_preview_says_so(desk):
-    desk.open_portfolio()
-    desk.put("/instruments/AAPL", SHARE | {"currency": "ZZZ"})
-    put_quote(desk)
+def test_without_a_rate_an_order_is_denied_and_a_preview_says_so(api):
+    api.open_portfolio()
+    api.put("/instruments/AAPL", SHARE | {"currency": "ZZZ"})
+    put_quote(api)
     ticket = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10", "type": "MARKET"}
-    seen = desk.post("/orders:preview", ticket).json()
-    denial = denial_of(try_order(desk))
+    seen = api.post("/orders:preview", ticket).json()
+    denial = denial_of(try_order(api))
     assert denial == seen["denial"]
     assert (denial["code"], denial["asked"], denial["largest_passing"]) == ("NO_RATE", "ZZZ/USD", "0")
     assert (seen["expected_value"], seen["cash_after"]) == ("1010.00", None)

@@ -6,16 +6,16 @@ from app.orders.rules.values import Protection, Status
 from app.verify import report, verify_database
 from tests.orders.rig import amount
 from tests.orders.test_batches import order, trade
-from tests.orders.test_closing import LEGS, exits, held, leaves, leg_of
+from tests.orders.test_position_closes import LEGS, exits, held, leaves, leg_of
 from tests.orders.test_protection import code_of, group, limit
-from tests.orders.test_stopping import turn
+from tests.orders.test_stopping import set_switch
 
 SHORT_LEGS = {"take_profit": {"limit_price": "80"}, "stop_loss": {"stop_price": "120"}}
 SIDES = [("BUY", "SELL", LEGS), ("SELL", "BUY", SHORT_LEGS)]
 
 
-def report_trade(desk, side, quantity):
-    desk.trade(side=side, quantity=quantity, gmv=str(100 * int(quantity)))
+def report_trade(api, side, quantity):
+    api.trade(side=side, quantity=quantity, gmv=str(100 * int(quantity)))
 
 
 @pytest.mark.parametrize("reduces", ["order", "trade"])
@@ -114,7 +114,7 @@ def test_several_trades_of_one_batch_cut_the_exits_to_what_is_left_at_last(rig):
 @pytest.mark.parametrize(("side", "opposite", "legs"), SIDES)
 def test_a_fully_bracketed_position_is_reduced_by_a_plain_order_and_a_trade(market, side, opposite, legs):
     entry = market.order(side=side, quantity="10", **legs)
-    turn(market, "REDUCING")
+    set_switch(market, "REDUCING")
     assert code_of(market.place(side=opposite, quantity="11")) == "REDUCING"
     assert market.place(side=opposite, quantity="4").status_code == 201
     report_trade(market, opposite, "3")
@@ -125,7 +125,7 @@ def test_a_fully_bracketed_position_is_reduced_by_a_plain_order_and_a_trade(mark
 
 def test_what_rests_beside_exits_never_goes_through_zero_while_reducing(market):
     entry = market.order(quantity="10", **LEGS)
-    turn(market, "REDUCING")
+    set_switch(market, "REDUCING")
     plain = market.place(side="SELL", type="LIMIT", limit_price="110", quantity="10").json()
     assert code_of(market.place(side="SELL", type="LIMIT", limit_price="111", quantity="1")) == "REDUCING"
     market.quote("AAPL", "79", "80", "79", bid_size="4")

@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import text
 
 from app.errors import Unavailable
-from app.orders.queries.flat import Held
+from app.orders.queries.open_positions import Held
 from app.orders.service.flattening import Flattening, shares
-from tests.orders.test_stopping import turn
+from tests.orders.test_stopping import set_switch
 
 
 def held(market, portfolio="Growth"):
@@ -83,7 +83,7 @@ def test_a_strategy_closes_no_more_than_there_is_and_never_the_other_way(market)
     assert [market.found(one)["quantity"] for one in flatten(market, "strategy", "momentum")["closed"]] == [
         "4"
     ]
-    turn(market, "ACTIVE", scope="strategy", name="momentum")
+    set_switch(market, "ACTIVE", scope="strategy", name="momentum")
     market.order(quantity="3", side="SELL", strategy="reversal")
     market.order(quantity="8")
     assert flatten(market, "strategy", "reversal") == {"canceled": [], "closed": [], "left": []}

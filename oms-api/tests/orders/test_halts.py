@@ -5,10 +5,10 @@ from sqlalchemy import text
 
 from app.orders.rules.values import Protection, Status
 from tests.orders.rig import amount
-from tests.orders.test_closing import LEGS, exits, held, leg_of
 from tests.orders.test_exit_quantities import SHORT_LEGS
+from tests.orders.test_position_closes import LEGS, exits, held, leg_of
 from tests.orders.test_protection import code_of, group
-from tests.orders.test_stopping import WAITING, turn
+from tests.orders.test_stopping import WAITING, set_switch
 
 
 @pytest.fixture(autouse=True)
@@ -18,8 +18,8 @@ def _patient(monkeypatch):
         monkeypatch.setattr(f"app.risk.service.board.{name}", 30.0)
 
 
-def status(desk, order):
-    return desk.found(order["id"])["status"]
+def status(api, order):
+    return api.found(order["id"])["status"]
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_a_halt_cancels_what_opens_or_increases_and_keeps_exits(market, side, op
     bracket = market.order(side=side, type="LIMIT", limit_price=limits[0], **legs)
     reduces = market.order(side=opposite, type="LIMIT", limit_price=limits[1], quantity="8")
     beyond = market.order(side=opposite, type="LIMIT", limit_price=limits[1], quantity="3")
-    told = turn(market, "HALTED")
+    told = set_switch(market, "HALTED")
     assert told["canceled"] == sorted(one["id"] for one in (more, bracket, beyond))
     assert (told["unsettled"], told["flattened"]) == ([], None)
     assert [status(market, one) for one in (more, bracket, beyond)] == ["CANCELED"] * 3
@@ -44,7 +44,7 @@ def test_a_halt_cancels_what_opens_or_increases_and_keeps_exits(market, side, op
 def test_the_exits_of_an_entry_that_filled_in_part_stay(market):
     entry = market.order(**WAITING, **LEGS)
     market.quote("AAPL", "89", "90", "90", ask_size="4")
-    assert turn(market, "HALTED")["canceled"] == [entry["id"]]
+    assert set_switch(market, "HALTED")["canceled"] == [entry["id"]]
     assert {leg["leaves_quantity"] for leg in exits(market, entry).values()} == {"4"}
     market.quote("AAPL", "79", "80", "79")
     assert (held(market), exits(market, entry)["stop_loss"]["status"]) == ("0", "FILLED")
@@ -53,7 +53,7 @@ def test_the_exits_of_an_entry_that_filled_in_part_stay(market):
 @pytest.mark.parametrize("policy", ["cancel", "flatten"])
 def test_a_halt_cancels_exits_too_where_it_is_told_to(market, policy):
     entry = market.order(quantity="10", **LEGS)
-    told = turn(market, "HALTED", exits=policy)
+    told = set_switch(market, "HALTED", exits=policy)
     assert told["canceled"] == sorted(leg["id"] for leg in exits(market, entry).values())
     assert {leg["status"] for leg in exits(market, entry).values()} == {"CANCELED"}
     assert held(market) == ("10" if policy == "cancel" else "0")
@@ -67,12 +67,12 @@ def test_a_halt_of_a_portfolio_or_of_a_strategy_leaves_the_orders_of_others(mark
         for name in names
         for strategy in ("S", None)
     }
-    turn(market, "HALTED", scope="strategy", name="S")
+    set_switch(market, "HALTED", scope="strategy", name="S")
     assert {key for key, one in orders.items() if status(market, one) == "CANCELED"} == {
         ("Growth", "S"),
         ("Income", "S"),
     }
-    turn(market, "HALTED", scope="portfolio", name="growth")
+    set_switch(market, "HALTED", scope="portfolio", name="growth")
     assert status(market, orders["Growth", None]) == "CANCELED"
     assert status(market, orders["Income", None]) == "ACCEPTED"
 
@@ -84,7 +84,7 @@ def test_groups_that_open_are_cancelled_whole(market, kind):
         {"side": "SELL", "type": "LIMIT", "limit_price": "110"},
     )
     pair = group(market, kind, first, second).json()["orders"]
-    turn(market, "HALTED")
+    set_switch(market, "HALTED")
     assert [status(market, one) for one in pair] == ["CANCELED", "CANCELED"]
 
 
@@ -97,7 +97,7 @@ def test_a_pair_and_a_follower_that_only_close_stay(market):
     pair = group(market, "OCO", {"side": "SELL", "type": "LIMIT", "limit_price": "120"}, stop).json()[
         "orders"
     ]
-    assert turn(market, "HALTED")["canceled"] == []
+    assert set_switch(market, "HALTED")["canceled"] == []
     for order in (follower, *pair):
         assert status(market, order) == "ACCEPTED"
     for order in (follower, pair[1]):
@@ -116,7 +116,7 @@ def test_a_pair_and_a_follower_that_only_close_stay(market):
 )
 def test_an_exit_may_be_tightened_in_a_halt_and_nothing_else(market, leg, tightened, loosened):
     entry = market.order(quantity="10", **LEGS)
-    turn(market, "HALTED")
+    set_switch(market, "HALTED")
     path = f"/orders/{exits(market, entry)[leg]['id']}"
     assert code_of(market.patch(path, loosened)) == "HALTED"
     changed = market.patch(path, tightened)

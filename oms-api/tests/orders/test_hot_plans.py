@@ -17,9 +17,9 @@ from app.ledger.rules.tickets import value_trade
 from app.ledger.service.commands import RecordTrade, ReverseTrade
 from app.market_data.queries import quotes_of
 from app.orders.queries.book import overdue_tenants, symbols_with_orders
+from app.orders.queries.due_orders import symbols_kept_back
 from app.orders.queries.reading import OrderFilter, list_orders
-from app.orders.queries.waiting import symbols_kept_back
-from app.orders.rules.outcomes import Changes
+from app.orders.rules.order_views import Changes
 from app.orders.rules.values import GroupKind, Protection, Target
 from app.orders.service.commands import (
     CancelOrder,
@@ -147,7 +147,7 @@ def commands(rig, number):
     limit = ticket(quantity="1", type="LIMIT", limit_price="90")
     (recorded,) = rig.run(trade("first"))
     resting, other = (rig.place(type="LIMIT", limit_price="80", quantity="1") for _ in range(2))
-    quote = rig.said("AAPL", "99", "101", "100")._replace(at=rig.now)
+    quote = rig.quote_of("AAPL", "99", "101", "100")._replace(at=rig.now)
     return {
         "a reported trade": [trade("report")],
         "many trades": [trade(f"many-{one}") for one in range(10)],

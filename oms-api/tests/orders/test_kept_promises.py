@@ -9,8 +9,8 @@ from app.orders.errors import OrderIsFinal
 from app.orders.rules.values import Status
 from tests.factories import ticket_body
 from tests.orders.rig import START, ticket
-from tests.orders.test_stopping import WAITING, turn
-from tests.risk.desks import put_limit
+from tests.orders.test_stopping import WAITING, set_switch
+from tests.risk.risk_requests import put_limit
 
 AT_LIMIT = {"type": "LIMIT", "limit_price": "95", "time_in_force": "GTC"}
 
@@ -23,18 +23,18 @@ def wait_until(is_so):
         time.sleep(0.05)
 
 
-def pair(desk, kind, *tickets):
+def pair(api, kind, *tickets):
     orders = [ticket_body(**changes) for changes in tickets]
-    return desk.post("/orders:group", {"kind": kind, "orders": orders})
+    return api.post("/orders:group", {"kind": kind, "orders": orders})
 
 
 def test_the_follower_of_an_entry_that_filled_while_reducing_is_sent_once_that_ends(market):
     entry, follower = pair(market, "OTO", AT_LIMIT, {**WAITING, "limit_price": "80"}).json()["orders"]
-    turn(market, "REDUCING")
+    set_switch(market, "REDUCING")
     market.quote("AAPL", "94", "95", "95")
     assert market.found(entry["id"])["status"] == "FILLED"
     assert market.found(follower["id"])["status"] == "HELD"
-    turn(market, "ACTIVE")
+    set_switch(market, "ACTIVE")
     wait_until(lambda: market.found(follower["id"])["status"] == "ACCEPTED")
 
 
@@ -115,7 +115,7 @@ def test_closing_a_position_ends_the_bracket_that_made_it_its_entry_included(mar
 
 def test_a_close_that_risk_denies_leaves_the_exits_where_they_are(market):
     order = half_filled_bracket(market)
-    turn(market, "HALTED")
+    set_switch(market, "HALTED")
     closed = market.post("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL"})
     assert closed.json()["denial"]["code"] == "HALTED"
     assert [leg["status"] for leg in market.found(order["id"])["legs"]] == ["ACCEPTED"] * 2
@@ -157,8 +157,8 @@ def test_a_leg_that_waits_for_its_entry_is_judged_at_its_release_when_it_is_chan
     assert market.found(changed.json()["id"])["status"] == "ACCEPTED"
 
 
-def test_the_source_is_told_which_symbols_somebody_needs(desk, monkeypatch):
+def test_the_source_is_told_which_symbols_somebody_needs(api, monkeypatch):
     followed = []
     monkeypatch.setattr(SimulatedSource, "follow", lambda _, symbols: followed.append(symbols))
-    desk.order(symbol="NVDA", **WAITING)
+    api.order(symbol="NVDA", **WAITING)
     wait_until(lambda: followed and "NVDA" in followed[-1])

@@ -1,12 +1,12 @@
 """Positions show where working orders take them off."""
 
-from tests.orders.test_stopping import turn
+from tests.orders.test_stopping import set_switch
 
 LEGS = {"take_profit": {"limit_price": "120"}, "stop_loss": {"stop_price": "80"}}
 
 
-def shown(desk, **params):
-    (position,) = desk.get("/positions", **params).json()
+def shown(api, **params):
+    (position,) = api.get("/positions", **params).json()
     return position["stop_loss"], position["take_profit"]
 
 
@@ -79,6 +79,6 @@ def test_another_portfolio_s_and_product_s_exits_are_not_its(market):
 
 def test_exits_that_are_released_while_reducing_are_shown(market):
     market.order(type="LIMIT", limit_price="90", quantity="10", time_in_force="GTC", **LEGS)
-    turn(market, "REDUCING")
+    set_switch(market, "REDUCING")
     market.quote("AAPL", "88", "89", "89")
     assert shown(market) == ("80.00", "120.00")

@@ -6,7 +6,7 @@ import pytest
 
 from app.orders.rules.values import GroupKind
 from app.orders.service.commands import PlaceGroup, PlaceOrder
-from app.orders.service.judging import limits_of as rig_limits
+from app.orders.service.risk_evaluation import limits_of as rig_limits
 from app.risk.service.messages import MessageRate
 from tests.orders.rig import ticket
 
@@ -56,8 +56,8 @@ def test_a_refused_message_is_counted_once_it_passes(rig, takes, monkeypatch):
     refusing = [order(rig, "one")]
     with monkeypatch.context() as limited:
         limited.setattr(
-            "app.orders.service.judging.limits_of",
-            lambda scene, order: rig_limits(scene, order)._replace(messages_per_minute=Decimal(0)),
+            "app.orders.service.risk_evaluation.limits_of",
+            lambda context, order: rig_limits(context, order)._replace(messages_per_minute=Decimal(0)),
         )
         (refused,) = rig.run(*refusing)
         assert refused.kind == "rate-limited"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.orders.schemas.asked import CancelAllIn, ChangesIn, CloseIn, GroupIn, TicketIn
 from app.orders.schemas.other_names import OTHER_FILTERS, OTHER_NAMES
+from app.orders.schemas.requests import CancelAllIn, ChangesIn, CloseIn, GroupIn, TicketIn
 from tests.factories import ticket_body, trade_body
 
 pytestmark = pytest.mark.any_database
@@ -28,15 +28,15 @@ def messages(answer):
     return {error["field"]: error["message"] for error in answer.json()["errors"]}
 
 
-def test_an_order_as_alpaca_takes_it_is_told_what_differs(desk):
-    assert messages(desk.post("/orders", ALPACA)) == {
+def test_an_order_as_alpaca_takes_it_is_told_what_differs(api):
+    assert messages(api.post("/orders", ALPACA)) == {
         "portfolio_name": "This field is needed.",
         "qty": "Unknown field `qty`. Did you mean `quantity`?",
     }
 
 
-def test_an_order_as_kite_takes_it_is_told_what_differs(desk):
-    told = messages(desk.post("/orders", KITE))
+def test_an_order_as_kite_takes_it_is_told_what_differs(api):
+    told = messages(api.post("/orders", KITE))
     assert told["transaction_type"] == "Unknown field `transaction_type`. Did you mean `side`?"
     assert told["order_type"] == "Unknown field `order_type`. Did you mean `type`?"
     assert told["trigger_price"] == "Unknown field `trigger_price`. Did you mean `stop_price`?"
@@ -65,8 +65,8 @@ def test_no_other_name_is_one_of_ours(name):
         ("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL", "qty": "1"}, "qty"),
     ],
 )
-def test_every_body_of_orders_says_it(desk, path, body, field):
-    assert messages(desk.post(path, body))[field] == "Unknown field `qty`. Did you mean `quantity`?"
+def test_every_body_of_orders_says_it(api, path, body, field):
+    assert messages(api.post(path, body))[field] == "Unknown field `qty`. Did you mean `quantity`?"
 
 
 def test_a_replacement_says_it_too(market):
@@ -75,32 +75,32 @@ def test_a_replacement_says_it_too(market):
     assert told == {"price": "Unknown field `price`. Did you mean `limit_price`?"}
 
 
-def test_a_field_that_nobody_has_is_just_not_there(desk):
-    assert messages(desk.post("/orders", ticket_body(colour="red")))["colour"] == "Unknown field `colour`."
+def test_a_field_that_nobody_has_is_just_not_there(api):
+    assert messages(api.post("/orders", ticket_body(colour="red")))["colour"] == "Unknown field `colour`."
 
 
-def test_a_misspelt_field_is_told_the_nearest_name(desk):
+def test_a_misspelt_field_is_told_the_nearest_name(api):
     def of_trade(**body):
-        return messages(desk.post("/trade", trade_body(**body)))
+        return messages(api.post("/trade", trade_body(**body)))
 
     assert of_trade(qty="1") == {"qty": "Unknown field `qty`. Did you mean `quantity`?"}
     assert of_trade(Symbols="A") == {"Symbols": "Unknown field `Symbols`. Did you mean `symbol`?"}
     assert of_trade(xyz="A") == {"xyz": "Unknown field `xyz`."}
-    leg = messages(desk.post("/orders", ticket_body(stop_loss={"stop_price": "1", "limit_prise": "1"})))
+    leg = messages(api.post("/orders", ticket_body(stop_loss={"stop_price": "1", "limit_prise": "1"})))
     assert leg == {"stop_loss.limit_prise": "Unknown field `limit_prise`. Did you mean `limit_price`?"}
-    user = messages(desk.post("/portfolios", {"name": "A", "base_curency": "USD"}))
+    user = messages(api.post("/portfolios", {"name": "A", "base_curency": "USD"}))
     assert user == {"base_curency": "Unknown field `base_curency`. Did you mean `base_currency`?"}
 
 
 @pytest.mark.parametrize("name", sorted(OTHER_FILTERS))
-def test_a_filter_of_others_is_told_how_to_say_it(desk, name):
-    told = messages(desk.get("/orders", **{name: "x"}))
+def test_a_filter_of_others_is_told_how_to_say_it(api, name):
+    told = messages(api.get("/orders", **{name: "x"}))
     assert told == {name: f"Unknown field `{name}`. {OTHER_FILTERS[name]}"}
 
 
 @pytest.mark.parametrize("status", ["open", "closed", "all"])
-def test_open_and_closed_are_no_states(desk, status):
-    assert "open=true" in messages(desk.get("/orders", status=status))["status"]
+def test_open_and_closed_are_no_states(api, status):
+    assert "open=true" in messages(api.get("/orders", status=status))["status"]
 
 
 NO = "A {} order has no {}: leave it out, or send type {}."
@@ -132,11 +132,11 @@ NO = "A {} order has no {}: leave it out, or send type {}."
         ({"extended_hours": "true"}, "extended_hours", "Must be true or false, without quotes."),
     ],
 )
-def test_a_refused_ticket_says_what_would_do(desk, changes, field, message):
-    assert messages(desk.place(**changes))[field] == message
+def test_a_refused_ticket_says_what_would_do(api, changes, field, message):
+    assert messages(api.place(**changes))[field] == message
 
 
-def test_a_method_that_is_not_taken_is_told_with_those_that_are(desk):
-    answer = desk.put("/orders:preview", {})
+def test_a_method_that_is_not_taken_is_told_with_those_that_are(api):
+    answer = api.put("/orders:preview", {})
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
     assert answer.json()["detail"] == "PUT is not supported at this address. Use POST."

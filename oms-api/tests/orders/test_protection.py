@@ -17,13 +17,13 @@ def code_of(answer):
     return answer.json()["denial"]["code"]
 
 
-def limit(desk, code, value):
-    answer = desk.put("/limits", {"scope": "tenant", "code": code, "value": value})
+def limit(api, code, value):
+    answer = api.put("/limits", {"scope": "tenant", "code": code, "value": value})
     assert answer.status_code == 200, answer.text
 
 
-def position(desk, symbol="AAPL"):
-    held = desk.portfolio()["positions"].get(symbol)
+def position(api, symbol="AAPL"):
+    held = api.portfolio()["positions"].get(symbol)
     return held["quantity"] if held else "0"
 
 
@@ -83,9 +83,9 @@ def test_what_can_never_work_is_refused(market, terms):
     assert previewed.status_code == 422 or not previewed.json()["would_pass"]
 
 
-def group(desk, kind, *orders):
+def group(api, kind, *orders):
     base = {"portfolio_name": "Growth", "symbol": "AAPL", "quantity": "10", **GTC}
-    return desk.post("/orders:group", {"kind": kind, "orders": [base | one for one in orders]})
+    return api.post("/orders:group", {"kind": kind, "orders": [base | one for one in orders]})
 
 
 ENTRY = {"side": "BUY", "type": "MARKET"}
@@ -125,8 +125,8 @@ def test_the_stop_of_a_pair_must_wait(market):
     assert position(market) == "10"
 
 
-def leg(desk, order, role):
-    return next(one for one in desk.found(order["id"])["legs"] if one["role"] == role)
+def leg(api, order, role):
+    return next(one for one in api.found(order["id"])["legs"] if one["role"] == role)
 
 
 def test_a_stop_that_is_moved_through_the_market_is_refused_and_works_on(market):
@@ -282,7 +282,7 @@ def test_a_target_that_grew_matches_from_the_next_quote_on(rig):
     entry = rig.place(type="LIMIT", limit_price="101", **GTC, take_profit=Target(Decimal(105)))
     rig.quote("105", "101", "105", ask_size="3")
     rig.tick()
-    rig.look_again("105", "101", "105")
+    rig.check_quote_again("105", "101", "105")
     ids = [row[0] for row in rig.rows("SELECT id FROM orders WHERE role = 'take_profit'")]
     target = rig.order(entry._replace(id=ids[0]))
     assert (target.filled_quantity, target.leaves_quantity) == (4, 3)

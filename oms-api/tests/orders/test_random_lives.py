@@ -18,7 +18,7 @@ from sqlalchemy import Engine, text
 
 from app.brokers.rules.values import Executed
 from app.orders.queries.book import open_orders
-from app.orders.rules.families import EXITS
+from app.orders.rules.contingency import EXITS
 from app.orders.rules.rows import COLUMNS, order_of
 from app.orders.rules.states import NEXT
 from app.orders.rules.values import FINAL, OPEN, Protection, Status, Target
@@ -110,11 +110,11 @@ class Lives(RuleBasedStateMachine):
         self.rig.quote(price, str(int(price) + 1), price, symbol, **sizes)
 
     @rule(symbol=SYMBOLS)
-    def look_again(self, symbol):
+    def check_quote_again(self, symbol):
         before = len(self.executions())
-        self.rig.look_again("1", "1", "1", symbol)
+        self.rig.check_quote_again("1", "1", "1", symbol)
         again = len(self.executions())
-        self.rig.look_again("1", "1", "1", symbol)
+        self.rig.check_quote_again("1", "1", "1", symbol)
         assert len(self.executions()) == again >= before
 
     @precondition(lambda self: self.open())

@@ -18,9 +18,9 @@ from app.ledger.rules.accounting import Side
 from app.ledger.rules.tickets import value_trade
 from app.ledger.service.commands import RecordTrade, ReverseTrade
 from app.orders.errors import NothingToClose
-from app.orders.rules.outcomes import Changes
+from app.orders.rules.order_views import Changes
 from app.orders.rules.values import GroupKind, TimeInForce
-from app.orders.service import floor, placing
+from app.orders.service import batch_handler, order_entry
 from app.orders.service.commands import (
     CancelAll,
     CancelOrder,
@@ -29,9 +29,9 @@ from app.orders.service.commands import (
     PlaceOrder,
     PreviewOrder,
     ReplaceOrder,
-    strand_of,
+    get_lock_group,
 )
-from app.orders.service.exposing import exposure_in
+from app.orders.service.exposure import exposure_in
 from tests.orders.rig import ticket
 
 NOT_COMPARED = {  # what the memory is read from, what is only read, and what is derived: see `state_of`
@@ -46,16 +46,20 @@ NOT_COMPARED = {  # what the memory is read from, what is only read, and what is
 }
 
 
-def state_of(scene):
+def state_of(context):
     """Return the whole memory of a batch, to be compared."""
     state = {}
-    for part in (scene.books, scene.blotter, scene, scene.batch):
+    for part in (context.books, context.order_store, context, context.batch):
         kind = type(part).__name__
         for name, value in vars(part).items():
             if name not in NOT_COMPARED[kind]:
                 state[kind, name] = copy.deepcopy(value)
-    changed = {key: order for key, order in scene.blotter._orders.items() if key in scene.blotter._changed}
-    exposures = {place: exposure_in(scene, place).total for place in sorted(scene.blotter.places)}
+    changed = {
+        key: order
+        for key, order in context.order_store._orders.items()
+        if key in context.order_store._changed
+    }
+    exposures = {place: exposure_in(context, place).total for place in sorted(context.order_store.places)}
     return {**state, "orders": changed, "exposures": exposures}
 
 
@@ -70,18 +74,18 @@ class Watched:
 def watched(monkeypatch):
     """Compare the memory before and after each command that is refused, and each preview."""
     seen = Watched([])
-    attempt = floor._attempt
+    attempt = batch_handler._attempt
 
-    def compare(scene, plan, work):
-        before = state_of(scene)
-        outcome = attempt(scene, plan, work)
+    def compare(context, plan, work):
+        before = state_of(context)
+        outcome = attempt(context, plan, work)
         if isinstance(outcome, OmsError) or isinstance(work, PreviewOrder):
-            after = state_of(scene)
+            after = state_of(context)
             assert after == before, [name for name in before if before[name] != after.get(name)]
             seen.kinds.append(type(outcome).__name__)
         return outcome
 
-    monkeypatch.setattr(floor, "_attempt", compare)
+    monkeypatch.setattr(batch_handler, "_attempt", compare)
     return seen
 
 
@@ -203,15 +207,15 @@ def test_an_order_that_is_over_ends_whatever_is_asked_for_it(rig, make_commands)
 
 def test_a_refusal_after_a_change_is_undone_with_its_transaction_and_harms_no_other(rig, monkeypatch):
     """No rule refuses so late; a defect that did would be found out, and leave nothing."""
-    send = placing.send
+    send = order_entry.send
 
-    def refuse(scene, placed):
-        send(scene, placed)
+    def refuse(context, placed):
+        send(context, placed)
         if placed.quantity == 7:
             raise NothingToClose("AAPL")
 
-    monkeypatch.setattr(placing, "send", refuse)
-    writing = Writing(rig.engine, rig.floor, strand_of)
+    monkeypatch.setattr(order_entry, "send", refuse)
+    writing = Writing(rig.engine, rig.floor, get_lock_group)
     works = [order(rig), order(rig, quantity="7"), order(rig, quantity="2"), trade(rig, "passing")]
     outcomes = writing.write(works)
     writing.drop_connection()

@@ -15,7 +15,7 @@ from app.market_data.service import Market
 from app.market_data.sources.manual import ManualSource
 from app.orders.rules.values import Status
 from app.orders.service.commands import QuoteArrived
-from app.orders.service.duty import MarketDuty
+from app.orders.service.market_watcher import MarketWatcher
 from tests.orders.rig import START, Rig
 
 
@@ -48,7 +48,7 @@ def rig(engine, feed):
     return Rig(engine, KIND, source=feed)
 
 
-def look(rig, feed, symbol="AAPL"):
+def check_quotes(rig, feed, symbol="AAPL"):
     """What the market duty does with a symbol that somebody waits for."""
     (outcome,) = rig.run(QuoteArrived(rig.tenant, feed.quotes[symbol], rig.now.isoformat(), is_new=False))
     return outcome
@@ -84,10 +84,10 @@ def test_a_close_waits_for_the_next_price(rig, feed):
     rig.tick(seconds=60)
     (closed,) = rig.close().orders
     assert closed.order.status is Status.ACCEPTED
-    look(rig, feed)
+    check_quotes(rig, feed)
     assert rig.order(closed.order).status is Status.ACCEPTED
     feed.heard = rig.now
-    look(rig, feed)
+    check_quotes(rig, feed)
     assert rig.order(closed.order).status is Status.FILLED
 
 
@@ -108,12 +108,12 @@ def test_the_duty_looks_again_once_the_feed_is_heard(engine, rig, feed):
             return [asyncio.sleep(0) for _ in commands]
 
     readers, writer = Readers(engine, 1), cast("Any", Writer())
-    duty = MarketDuty(readers, writer, Market(feed, readers), lambda: rig.now)
+    duty = MarketWatcher(readers, writer, Market(feed, readers), lambda: rig.now)
     seen = []
     for seconds, is_heard in ((1, False), (60, False), (0, True)):
         rig.tick(seconds=seconds)
         feed.heard = rig.now if is_heard else feed.heard
-        asyncio.run(duty.look())
+        asyncio.run(duty.check())
         seen.append([work.quote.symbol for work in works])
         works.clear()
     readers.close()

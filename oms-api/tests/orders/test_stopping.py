@@ -1,8 +1,8 @@
 """The kill switch before orders: nothing in while it is HALTED, cancels always, and flattening."""
 
 
-def turn(desk, state, **facts):
-    answer = desk.post("/kill-switch", {"scope": "tenant", "name": None, "state": state} | facts)
+def set_switch(api, state, **facts):
+    answer = api.post("/kill-switch", {"scope": "tenant", "name": None, "state": state} | facts)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
@@ -18,24 +18,24 @@ def denied(answer):
 def test_halted_lets_nothing_in_and_cancels_always(market):
     market.order(quantity="10")
     order = market.order(side="SELL", type="LIMIT", limit_price="110", quantity="10")
-    turn(market, "HALTED")
+    set_switch(market, "HALTED")
     assert denied(market.place()) == "HALTED"
     assert denied(market.patch(f"/orders/{order['id']}", {"quantity": "9"})) == "HALTED"
     assert market.post(f"/orders/{order['id']}/cancel", {}).status_code == 200
-    turn(market, "ACTIVE")
+    set_switch(market, "ACTIVE")
     assert market.place().status_code == 201
 
 
 def test_reducing_lets_only_pass_what_makes_a_position_smaller(market):
     market.order(quantity="10")
-    turn(market, "REDUCING")
+    set_switch(market, "REDUCING")
     assert denied(market.place(side="BUY")) == "REDUCING"
     assert denied(market.place(side="SELL", quantity="11")) == "REDUCING"
     assert market.place(side="SELL", quantity="10").status_code == 201
 
 
 def test_a_strategy_is_stopped_by_itself(market):
-    turn(market, "HALTED", scope="strategy", name="S")
+    set_switch(market, "HALTED", scope="strategy", name="S")
     assert denied(market.place(strategy="S")) == "HALTED"
     assert market.place().status_code == 201
 
@@ -44,7 +44,7 @@ def test_flattening_cancels_everything_closes_at_market_and_shows_it(market):
     market.order(quantity="10")
     market.order(symbol="MSFT", side="SELL", quantity="3")
     waiting = market.order(**WAITING)
-    proof = turn(market, "HALTED", flatten=True)["flattened"]
+    proof = set_switch(market, "HALTED", flatten=True)["flattened"]
     assert (proof["canceled"], len(proof["closed"]), proof["left"]) == ([waiting["id"]], 2, [])
     positions = market.portfolio()["positions"]
     assert {held["quantity"] for held in positions.values()} == {"0"}
@@ -54,14 +54,14 @@ def test_flattening_cancels_everything_closes_at_market_and_shows_it(market):
 def test_flattening_a_portfolio_leaves_the_others(market):
     market.order(quantity="10")
     market.order(quantity="5", portfolio_name="Other")
-    turn(market, "HALTED", scope="portfolio", name="Growth", flatten=True)
+    set_switch(market, "HALTED", scope="portfolio", name="Growth", flatten=True)
     assert market.portfolio()["positions"]["AAPL"]["quantity"] == "0"
     assert market.portfolio("Other")["positions"]["AAPL"]["quantity"] == "5"
 
 
 def test_the_exits_of_a_bracket_are_released_while_reducing(market):
     entry = market.order(**WAITING, take_profit={"limit_price": "110"}, stop_loss={"stop_price": "80"})
-    turn(market, "REDUCING")
+    set_switch(market, "REDUCING")
     market.quote("AAPL", "89", "90", "90")
     held = market.found(entry["id"])
     assert held["status"] == "FILLED"

@@ -16,7 +16,7 @@ from app.orders.rules.values import Status
 from app.orders.service.commands import CancelAll, ClosePosition, PlaceOrder, PreviewOrder
 from tests.factories import ticket_body, trade_body
 from tests.orders.rig import ticket
-from tests.risk.desks import turn
+from tests.risk.risk_requests import set_switch
 
 TICKET = ticket_body(portfolio_name="Grwoth", type="LIMIT", limit_price="90")
 LEG = {"limit_price": "95"}
@@ -30,8 +30,8 @@ REQUESTS = {
 }
 
 
-def portfolios(desk):
-    return desk.get("/portfolios").json()
+def portfolios(api):
+    return api.get("/portfolios").json()
 
 
 @pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
@@ -52,32 +52,32 @@ def test_an_order_that_is_refused_leaves_no_portfolio(market):
     assert portfolios(market) == ["Growth"]
 
 
-def test_a_trader_creates_the_portfolio_and_then_places(desk):
-    trader = desk.with_key(desk.service.mint("trade", desk.tenant_id))
+def test_a_trader_creates_the_portfolio_and_then_places(api):
+    trader = api.with_key(api.service.mint("trade", api.tenant_id))
     assert trader.post("/orders", TICKET).status_code == 404
     assert trader.post("/portfolios", {"name": "Grwoth"}).status_code == 201
     assert trader.post("/orders", TICKET).status_code == 201
 
 
-def test_names_are_told_of_portfolios_that_the_caller_may_see(desk):
+def test_names_are_told_of_portfolios_that_the_caller_may_see(api):
     for name in ("Income", "Incomes", "Incoming"):
-        desk.open_portfolio(name)
-    with desk.service.reading() as connection:
-        assert nearest_names(connection, desk.tenant_id, "INCOM", frozenset({"incomes"})) == ["Incomes"]
-        assert set(nearest_names(connection, desk.tenant_id, "incom", None)) == {
+        api.open_portfolio(name)
+    with api.service.reading() as connection:
+        assert nearest_names(connection, api.tenant_id, "INCOM", frozenset({"incomes"})) == ["Incomes"]
+        assert set(nearest_names(connection, api.tenant_id, "incom", None)) == {
             "Income", "Incomes", "Incoming"
         }  # fmt: skip
-        assert nearest_names(connection, desk.tenant_id, "Macro", None) == []
+        assert nearest_names(connection, api.tenant_id, "Macro", None) == []
 
 
-def test_a_trade_that_is_refused_leaves_no_portfolio(desk):
-    turn(desk, "HALTED", "portfolio", "Stopped")
+def test_a_trade_that_is_refused_leaves_no_portfolio(api):
+    set_switch(api, "HALTED", "portfolio", "Stopped")
     trades = [trade_body(portfolio_name=name) for name in ("Stopped", "Fine", "Stopped")]
-    told = desk.post("/trades:batch", {"trades": trades}).json()["outcomes"]
+    told = api.post("/trades:batch", {"trades": trades}).json()["outcomes"]
     assert [one["status"] for one in told] == [422, 201, 422]
-    assert portfolios(desk) == ["Fine"]
-    turn(desk, "ACTIVE", "portfolio", "Stopped")
-    assert desk.report(portfolio_name="Stopped").status_code == 201
+    assert portfolios(api) == ["Fine"]
+    set_switch(api, "ACTIVE", "portfolio", "Stopped")
+    assert api.report(portfolio_name="Stopped").status_code == 201
 
 
 def record(rig, value="100"):

@@ -3,8 +3,8 @@
 import pytest
 
 
-def status(desk, order):
-    return desk.found(order["id"])["status"]
+def status(api, order):
+    return api.found(order["id"])["status"]
 
 
 def test_a_limit_waits_until_it_is_touched_by_the_ask(market):

@@ -5,16 +5,16 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.support.service import Desk, serving
+from tests.support.service import ApiClient, serving
 
 
 @pytest.fixture
-def serve_another() -> Iterator[Callable[[Desk], Desk]]:
+def serve_another() -> Iterator[Callable[[ApiClient], ApiClient]]:
     """`serve_another(desk)` returns the same desk at another service on the same database."""
     with ExitStack() as stack:
 
-        def serve(desk: Desk) -> Desk:
-            other = stack.enter_context(serving(desk.service.database_url))
-            return Desk(other, desk.tenant_id, desk.key)
+        def serve(api: ApiClient) -> ApiClient:
+            other = stack.enter_context(serving(api.service.database_url))
+            return ApiClient(other, api.tenant_id, api.key)
 
         yield serve

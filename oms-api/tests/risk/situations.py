@@ -3,8 +3,8 @@
 from decimal import Decimal
 from typing import Any
 
+from app.risk.rules.evaluation import judge
 from app.risk.rules.exposure import book_of, totals_of
-from app.risk.rules.judging import judge
 from app.risk.rules.limits import Subject, limits_for
 from app.risk.rules.values import Candidate, Denial, Prices, RiskInput, SymbolBook, Tradable, WorkingOrder
 

@@ -8,38 +8,38 @@ from sqlalchemy import text
 
 from app.ledger.models import Portfolio
 from tests.orders.test_kept_promises import wait_until
-from tests.risk.desks import events, put_limit, put_quote, try_order, turn
+from tests.risk.risk_requests import events, put_limit, put_quote, set_switch, try_order
 
 
 @pytest.fixture
-def quoted(desk):
-    put_quote(desk)
-    return desk
+def quoted(api):
+    put_quote(api)
+    return api
 
 
-def test_nothing_was_turned_yet(desk):
-    told = desk.get("/kill-switch").json()
+def test_nothing_was_turned_yet(api):
+    told = api.get("/kill-switch").json()
     assert told == [
         {"scope": "tenant", "name": None, "state": "ACTIVE", "reason": None, "set_by": None, "set_at": None}
     ]
 
 
 def test_a_halt_of_the_tenant_stops_orders_and_reports(quoted):
-    answer = turn(quoted, "HALTED", reason="Bad prices")
+    answer = set_switch(quoted, "HALTED", reason="Bad prices")
     assert answer.status_code == 200, answer.text
     told = answer.json()
     assert (told["scope"], told["state"], told["reason"]) == ("tenant", "HALTED", "Bad prices")
     denied = try_order(quoted)
     assert (denied.status_code, denied.json()["denial"]["code"]) == (422, "HALTED")
     assert quoted.report().status_code == 422
-    assert turn(quoted, "ACTIVE").status_code == 200
+    assert set_switch(quoted, "ACTIVE").status_code == 200
     assert try_order(quoted).status_code == 201
     assert quoted.report().status_code == 201
 
 
 def test_a_halt_of_a_portfolio_leaves_the_others(quoted):
     quoted.trade()
-    turn(quoted, "HALTED", "portfolio", "growth")
+    set_switch(quoted, "HALTED", "portfolio", "growth")
     assert try_order(quoted).json()["denial"]["code"] == "HALTED"
     assert quoted.report().status_code == 422
     assert try_order(quoted, portfolio_name="Income").status_code == 201
@@ -47,17 +47,17 @@ def test_a_halt_of_a_portfolio_leaves_the_others(quoted):
 
 
 def test_a_portfolio_that_is_made_later_is_halted_too(quoted):
-    turn(quoted, "HALTED")
+    set_switch(quoted, "HALTED")
     assert quoted.report(portfolio_name="New").status_code == 422
     assert try_order(quoted, portfolio_name="Newer").status_code == 422
-    turn(quoted, "ACTIVE")
-    turn(quoted, "HALTED", "portfolio", "Newest")
+    set_switch(quoted, "ACTIVE")
+    set_switch(quoted, "HALTED", "portfolio", "Newest")
     assert quoted.report(portfolio_name="Newest").status_code == 422
     assert try_order(quoted, portfolio_name="Newest").status_code == 422
 
 
 def test_a_halt_of_a_strategy_leaves_the_others(quoted):
-    turn(quoted, "HALTED", "strategy", "momentum")
+    set_switch(quoted, "HALTED", "strategy", "momentum")
     assert try_order(quoted, strategy="momentum").json()["denial"]["code"] == "HALTED"
     assert try_order(quoted, strategy="carry").status_code == 201
     assert try_order(quoted).status_code == 201
@@ -65,7 +65,7 @@ def test_a_halt_of_a_strategy_leaves_the_others(quoted):
 
 def test_reducing_lets_pass_what_makes_a_position_smaller(quoted):
     assert try_order(quoted, quantity="10").status_code == 201
-    turn(quoted, "REDUCING", "portfolio", "Growth")
+    set_switch(quoted, "REDUCING", "portfolio", "Growth")
     denied = try_order(quoted, side="SELL", quantity="11").json()["denial"]
     assert (denied["code"], denied["largest_passing"]) == ("REDUCING", "10")
     resting = try_order(quoted, side="SELL", quantity="4", type="LIMIT", limit_price="105")
@@ -78,21 +78,21 @@ def test_reducing_lets_pass_what_makes_a_position_smaller(quoted):
 def test_cancels_pass_while_halted(quoted):
     quoted.trade()
     order = try_order(quoted, side="SELL", type="LIMIT", limit_price="150", quantity="1").json()
-    turn(quoted, "HALTED")
+    set_switch(quoted, "HALTED")
     cancelled = quoted.post(f"/orders/{order['id']}/cancel", {})
     assert (cancelled.status_code, cancelled.json()["status"]) == (200, "CANCELED"), cancelled.text
 
 
-def test_every_turn_is_listed_and_told(desk):
-    turn(desk, "HALTED", "portfolio", "Growth", reason="Bad prices")
-    turn(desk, "REDUCING")
-    turn(desk, "ACTIVE", "portfolio", "Growth")
-    listed = desk.get("/kill-switch").json()
+def test_every_turn_is_listed_and_told(api):
+    set_switch(api, "HALTED", "portfolio", "Growth", reason="Bad prices")
+    set_switch(api, "REDUCING")
+    set_switch(api, "ACTIVE", "portfolio", "Growth")
+    listed = api.get("/kill-switch").json()
     assert [(row["scope"], row["name"], row["state"]) for row in listed] == [
         ("tenant", None, "REDUCING"),
         ("portfolio", "Growth", "ACTIVE"),
     ]
-    told = events(desk, "kill_switch.*")
+    told = events(api, "kill_switch.*")
     assert [(one["type"], one["data"]["name"]) for one in told] == [
         ("kill_switch.activated", "Growth"),
         ("kill_switch.reducing", None),
@@ -101,14 +101,14 @@ def test_every_turn_is_listed_and_told(desk):
     assert told[2]["data"]["reason"] == "Bad prices"
 
 
-def test_a_repeat_under_the_same_key_turns_nothing(desk):
-    first = turn(desk, "HALTED", key="K1")
-    turn(desk, "ACTIVE")
-    again = turn(desk, "HALTED", key="K1")
+def test_a_repeat_under_the_same_key_turns_nothing(api):
+    first = set_switch(api, "HALTED", key="K1")
+    set_switch(api, "ACTIVE")
+    again = set_switch(api, "HALTED", key="K1")
     assert again.headers["Idempotent-Replayed"] == "true"
     assert again.json()["set_at"] == first.json()["set_at"]
-    assert desk.get("/kill-switch").json()[0]["state"] == "ACTIVE"
-    assert turn(desk, "REDUCING", key="K1").status_code == 409
+    assert api.get("/kill-switch").json()[0]["state"] == "ACTIVE"
+    assert set_switch(api, "REDUCING", key="K1").status_code == 409
 
 
 @pytest.mark.parametrize(
@@ -124,40 +124,40 @@ def test_a_repeat_under_the_same_key_turns_nothing(desk):
         ({"scope": "tenant", "state": "HALTED", "reason": "a\u0000b"}, "reason"),
     ],
 )
-def test_what_is_no_turn_is_refused_by_its_field(desk, body, field):
-    answer = desk.post("/kill-switch", body)
+def test_what_is_no_turn_is_refused_by_its_field(api, body, field):
+    answer = api.post("/kill-switch", body)
     assert answer.status_code == 422, answer.text
     assert [one["field"] for one in answer.json()["errors"]] == [field]
 
 
-def test_the_switch_is_the_risk_desks_to_turn_and_stops_one_tenant_alone(service, desk):
-    trader = service.desk("trade")
-    assert turn(trader, "HALTED").status_code == 403
-    turn(desk, "HALTED")
+def test_the_switch_is_the_risk_desks_to_turn_and_stops_one_tenant_alone(service, api):
+    trader = service.api("trade")
+    assert set_switch(trader, "HALTED").status_code == 403
+    set_switch(api, "HALTED")
     assert trader.report().status_code == 201
     assert trader.get("/kill-switch").json()[0]["state"] == "ACTIVE"
 
 
-def test_a_halt_acts_at_once_in_another_process(service, desk, serve_another):
+def test_a_halt_acts_at_once_in_another_process(service, api, serve_another):
     """The other process has read the switches a moment ago, and obeys the halt on the very next order."""
-    put_quote(desk)
-    other = serve_another(desk)
+    put_quote(api)
+    other = serve_another(api)
     assert try_order(other).status_code == 201
     assert other.report().status_code == 201
-    assert turn(desk, "HALTED").status_code == 200
+    assert set_switch(api, "HALTED").status_code == 200
     assert try_order(other).status_code == 422
     assert other.report().status_code == 422
 
 
-def test_a_halt_holds_under_load(desk):
+def test_a_halt_holds_under_load(api):
     """Nothing that reached the books was accepted after the halt was answered."""
-    desk.trade()
+    api.trade()
     stop, answers = threading.Event(), []
 
     def trade():
         while not stop.is_set():
             begun = time.monotonic()
-            status = desk.report(quantity="1", gmv="1").status_code
+            status = api.report(quantity="1", gmv="1").status_code
             answers.append((begun, time.monotonic(), status))
 
     threads = [threading.Thread(target=trade) for _ in range(4)]
@@ -167,9 +167,9 @@ def test_a_halt_holds_under_load(desk):
         while len(answers) < 40:
             threading.Event().wait(0.005)
         asked = time.monotonic()
-        assert turn(desk, "HALTED", "portfolio", "Growth").status_code == 200
+        assert set_switch(api, "HALTED", "portfolio", "Growth").status_code == 200
         halted = time.monotonic()
-        settled = desk.portfolio()["last_sequence"]
+        settled = api.portfolio()["last_sequence"]
         while not any(begun > halted for begun, _, _ in answers):
             threading.Event().wait(0.005)
     finally:
@@ -178,116 +178,116 @@ def test_a_halt_holds_under_load(desk):
             thread.join(10)
     assert halted - asked < 10
     assert {status for begun, _, status in answers if begun > halted} == {422}
-    assert desk.portfolio()["last_sequence"] == settled
+    assert api.portfolio()["last_sequence"] == settled
 
 
-def test_a_halt_is_answered_while_somebody_holds_a_portfolio(service, desk, backend):
+def test_a_halt_is_answered_while_somebody_holds_a_portfolio(service, api, backend):
     """It acts on all the others, names the one that is held, and reaches that one as soon as it is let go."""
     if backend == "sqlite":
         return  # there is one lock there, and nobody can trade while it is held
-    desk.trade(portfolio_name="Held")
-    desk.trade(portfolio_name="Free")
+    api.trade(portfolio_name="Held")
+    api.trade(portfolio_name="Free")
     with service.engine.connect() as foreign, foreign.begin() as holding:
         foreign.execute(
             text("SELECT 1 FROM portfolios WHERE tenant_id = :t AND name = 'Held' FOR UPDATE"),
-            {"t": desk.tenant_id},
+            {"t": api.tenant_id},
         )
         asked = time.monotonic()
-        answer = turn(desk, "HALTED")
+        answer = set_switch(api, "HALTED")
         assert time.monotonic() - asked < 10
         assert (answer.status_code, answer.json()["unsettled"], answer.json()["portfolios"]) == (
             200,
             ["Held"],
             1,
         )
-        assert desk.report(portfolio_name="Free").status_code == 422
+        assert api.report(portfolio_name="Free").status_code == 422
         holding.rollback()
     deadline = time.monotonic() + 10
-    while state_of(service, desk, "Held") != "HALTED":
+    while state_of(service, api, "Held") != "HALTED":
         assert time.monotonic() < deadline
-    assert desk.report(portfolio_name="Held").status_code == 422
+    assert api.report(portfolio_name="Held").status_code == 422
 
 
-def test_orders_of_a_portfolio_that_somebody_holds_are_cancelled_first_thing(service, desk, backend):
+def test_orders_of_a_portfolio_that_somebody_holds_are_cancelled_first_thing(service, api, backend):
     """The answer does not wait for them, and names the portfolio; no quote fills them meanwhile."""
     if backend == "sqlite":
         return  # there is one lock there
-    put_quote(desk)
+    put_quote(api)
     names = ("Held", "Free")
     resting = {"type": "LIMIT", "limit_price": "90", "time_in_force": "GTC"}
-    ids = {name: try_order(desk, portfolio_name=name, **resting).json()["id"] for name in names}
+    ids = {name: try_order(api, portfolio_name=name, **resting).json()["id"] for name in names}
     with service.engine.connect() as foreign, foreign.begin() as holding:
         foreign.execute(
             text("SELECT 1 FROM portfolios WHERE tenant_id = :t AND name = 'Held' FOR UPDATE"),
-            {"t": desk.tenant_id},
+            {"t": api.tenant_id},
         )
         asked = time.monotonic()
-        told = turn(desk, "HALTED").json()
+        told = set_switch(api, "HALTED").json()
         assert time.monotonic() - asked < 5  # about half a second by itself; this machine may be slow
         assert "Held" in told["unsettled"]
         assert ids["Held"] not in told["canceled"]
-        wait_until(lambda: desk.found(ids["Free"])["status"] == "CANCELED")
-        assert desk.found(ids["Held"])["status"] == "ACCEPTED"
+        wait_until(lambda: api.found(ids["Free"])["status"] == "CANCELED")
+        assert api.found(ids["Held"])["status"] == "ACCEPTED"
         holding.rollback()
-    wait_until(lambda: desk.found(ids["Held"])["status"] == "CANCELED")
+    wait_until(lambda: api.found(ids["Held"])["status"] == "CANCELED")
 
 
 def test_a_strategy_is_one_whatever_its_spaces_and_dashes(quoted):
-    turn(quoted, "HALTED", "strategy", "mean\u2013reversion  1")
+    set_switch(quoted, "HALTED", "strategy", "mean\u2013reversion  1")
     for name in ("mean-reversion 1", "mean\u2014reversion 1", "mean-reversion\u00a01"):
         assert try_order(quoted, strategy=name).json()["denial"]["code"] == "HALTED"
     assert try_order(quoted, strategy="mean reversion 1").status_code == 201
     assert try_order(quoted, strategy="mean-reversion\u034f 1").status_code == 422
 
 
-def test_a_halt_of_a_strategy_waits_for_what_is_under_way_too(service, desk, backend):
+def test_a_halt_of_a_strategy_waits_for_what_is_under_way_too(service, api, backend):
     """Its portfolios' rows do not change by it: their locks are taken all the same."""
     if backend == "sqlite":
         return  # there is one lock there
-    desk.trade(portfolio_name="Held")
+    api.trade(portfolio_name="Held")
     with service.engine.connect() as foreign, foreign.begin() as holding:
         foreign.execute(
             text("SELECT 1 FROM portfolios WHERE tenant_id = :t AND name = 'Held' FOR UPDATE"),
-            {"t": desk.tenant_id},
+            {"t": api.tenant_id},
         )
-        assert turn(desk, "HALTED", "strategy", "momentum").json()["unsettled"] == ["Held"]
+        assert set_switch(api, "HALTED", "strategy", "momentum").json()["unsettled"] == ["Held"]
         holding.rollback()
-    assert turn(desk, "HALTED", "strategy", "momentum").json()["unsettled"] == []
+    assert set_switch(api, "HALTED", "strategy", "momentum").json()["unsettled"] == []
 
 
-def test_a_portfolio_that_is_being_made_while_another_is_held_is_reached_too(service, desk, backend):
+def test_a_portfolio_that_is_being_made_while_another_is_held_is_reached_too(service, api, backend):
     """Whoever makes it has read the switches before the turn, and commits after it."""
     if backend == "sqlite":
         return  # there is one lock there
-    desk.trade(portfolio_name="Held")
+    api.trade(portfolio_name="Held")
     columns = [column.name for column in Portfolio.__table__.columns]
     made = {"id": "id + 1", "name": "'Late'", "name_key": "'late'", "trading_state": "'ACTIVE'"}
     copied = ", ".join(made.get(name, name) for name in columns)
     here = "FROM portfolios WHERE tenant_id = :t AND name = 'Held'"
     with service.engine.connect() as maker, service.engine.connect() as holder:
         copy = f"INSERT INTO portfolios ({', '.join(columns)}) SELECT {copied} {here}"
-        maker.execute(text(copy), {"t": desk.tenant_id})
-        holder.execute(text(f"SELECT 1 {here} FOR UPDATE"), {"t": desk.tenant_id})
-        assert turn(desk, "HALTED").json()["unsettled"] == ["Held"]
+        maker.execute(text(copy), {"t": api.tenant_id})
+        holder.execute(text(f"SELECT 1 {here} FOR UPDATE"), {"t": api.tenant_id})
+        assert set_switch(api, "HALTED").json()["unsettled"] == ["Held"]
         maker.commit()
         holder.rollback()
     deadline = time.monotonic() + 10
-    while state_of(service, desk, "Late") != "HALTED":
+    while state_of(service, api, "Late") != "HALTED":
         assert time.monotonic() < deadline
-    assert desk.report(portfolio_name="Late").status_code == 422
+    assert api.report(portfolio_name="Late").status_code == 422
 
 
-def state_of(service, desk, name):
+def state_of(service, api, name):
     with service.reading() as connection:
         statement = text("SELECT trading_state FROM portfolios WHERE tenant_id = :t AND name = :name")
-        return connection.execute(statement, {"t": desk.tenant_id, "name": name}).scalar_one()
+        return connection.execute(statement, {"t": api.tenant_id, "name": name}).scalar_one()
 
 
-def test_a_limit_acts_soon_in_another_process(desk, serve_another):
-    put_quote(desk)
-    other = serve_another(desk)
+def test_a_limit_acts_soon_in_another_process(api, serve_another):
+    put_quote(api)
+    other = serve_another(api)
     assert try_order(other).status_code == 201
-    put_limit(desk, "MAX_ORDER_QUANTITY", "5")
+    put_limit(api, "MAX_ORDER_QUANTITY", "5")
     asked = time.monotonic()
     while try_order(other).status_code == 201:
         assert time.monotonic() - asked < 10
@@ -297,7 +297,7 @@ def test_flatten_cancels_what_rests_and_closes_what_is_held_in_spite_of_the_halt
     assert try_order(quoted, quantity="10").status_code == 201
     assert try_order(quoted, side="SELL", quantity="3", symbol="MSFT").status_code == 201
     resting = try_order(quoted, type="LIMIT", limit_price="50").json()
-    answer = turn(quoted, "HALTED", flatten=True, reason="Out")
+    answer = set_switch(quoted, "HALTED", flatten=True, reason="Out")
     assert answer.status_code == 200, answer.text
     assert answer.json()["flattened"]
     assert quoted.get(f"/orders/{resting['id']}").json()["status"] == "CANCELED"
@@ -305,9 +305,9 @@ def test_flatten_cancels_what_rests_and_closes_what_is_held_in_spite_of_the_halt
     assert try_order(quoted).status_code == 422
 
 
-def test_kill_switches_have_an_end_but_for_the_tenants_own_and_known_ones(desk, monkeypatch):
-    monkeypatch.setattr("app.risk.service.switching.MOST_SWITCHES", 1)
-    assert turn(desk, "HALTED", "strategy", "momentum").status_code == 200
-    assert turn(desk, "HALTED", "strategy", "another").status_code == 409
-    assert turn(desk, "ACTIVE", "strategy", "momentum").status_code == 200
-    assert turn(desk, "HALTED").status_code == 200
+def test_kill_switches_have_an_end_but_for_the_tenants_own_and_known_ones(api, monkeypatch):
+    monkeypatch.setattr("app.risk.service.kill_switch_activation.MOST_SWITCHES", 1)
+    assert set_switch(api, "HALTED", "strategy", "momentum").status_code == 200
+    assert set_switch(api, "HALTED", "strategy", "another").status_code == 409
+    assert set_switch(api, "ACTIVE", "strategy", "momentum").status_code == 200
+    assert set_switch(api, "HALTED").status_code == 200

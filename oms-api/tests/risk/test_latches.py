@@ -5,18 +5,18 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.access.rig import Members, Work
-from tests.risk.desks import events, put_limit, put_quote, try_order
+from tests.risk.risk_requests import events, put_limit, put_quote, try_order
 
 
 @pytest.fixture
-def quoted(desk):
-    put_quote(desk)
-    return desk
+def quoted(api):
+    put_quote(api)
+    return api
 
 
 @pytest.fixture
-def members(service, desk):
-    return Members(service, desk)
+def members(service, api):
+    return Members(service, api)
 
 
 def person(members, role="risk"):
@@ -24,9 +24,9 @@ def person(members, role="risk"):
     return {"X-API-Key": members.key, "X-On-Behalf-Of": f"slack:{members.team}:U{role.upper()}"}
 
 
-def execute(desk, count, **changes):
+def execute(api, count, **changes):
     for _ in range(count):
-        answer = try_order(desk, quantity="1", **changes)
+        answer = try_order(api, quantity="1", **changes)
         assert answer.status_code == 201, answer.text
 
 
@@ -35,14 +35,14 @@ def denial(answer):
     return answer.json()["denial"]
 
 
-def latches(desk, **params):
-    answer = desk.get("/latches", **params)
+def latches(api, **params):
+    answer = api.get("/latches", **params)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-def release(desk, latch_id, headers=None, **body):
-    return desk.post(f"/latches/{latch_id}/release", body, headers)
+def release(api, latch_id, headers=None, **body):
+    return api.post(f"/latches/{latch_id}/release", body, headers)
 
 
 def test_nobody_is_counted_where_nothing_is_set(quoted):
@@ -144,9 +144,9 @@ def test_a_cancel_passes_and_working_orders_work_on(quoted):
     assert quoted.found(resting)["status"] == "FILLED"
 
 
-def bracket(desk, target):
+def bracket(api, target):
     entry = {"type": "LIMIT", "limit_price": "95", "take_profit": {"limit_price": target}}
-    answer = try_order(desk, quantity="1", strategy="momentum", **entry)
+    answer = try_order(api, quantity="1", strategy="momentum", **entry)
     assert answer.status_code == 201, answer.text
     return answer.json()["id"]
 
@@ -276,13 +276,13 @@ def test_latches_are_listed_in_pages_the_newest_first(quoted):
 def test_one_tenants_latch_is_not_anothers(service, quoted):
     put_limit(quoted, "REPEATED_EXECUTIONS", "1")
     execute(quoted, 1, strategy="momentum")
-    other = service.desk()
+    other = service.api()
     put_quote(other)
     execute(other, 3, strategy="momentum")
     assert latches(other) == []
 
 
 @pytest.mark.parametrize("value", ["1.5", "-1", "1000001", "many"])
-def test_what_is_no_number_of_executions_is_refused(desk, value):
-    answer = put_limit(desk, "REPEATED_EXECUTIONS", value)
+def test_what_is_no_number_of_executions_is_refused(api, value):
+    answer = put_limit(api, "REPEATED_EXECUTIONS", value)
     assert (answer.status_code, [one["field"] for one in answer.json()["errors"]]) == (422, ["value"])

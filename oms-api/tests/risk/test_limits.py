@@ -5,11 +5,11 @@ from datetime import timedelta
 import pytest
 
 from app.clock import iso, utc_now
-from tests.risk.desks import events, put_limit, put_quote, try_order
+from tests.risk.risk_requests import events, put_limit, put_quote, try_order
 
 
-def test_a_limit_is_set_and_listed(desk):
-    answer = put_limit(desk, "max_order_value", "25000", "portfolio", "Growth")
+def test_a_limit_is_set_and_listed(api):
+    answer = put_limit(api, "max_order_value", "25000", "portfolio", "Growth")
     assert answer.status_code == 200, answer.text
     told = answer.json()
     assert {name: told[name] for name in ("scope", "name", "code", "value", "until", "in_force")} == {
@@ -21,72 +21,72 @@ def test_a_limit_is_set_and_listed(desk):
         "in_force": True,
     }
     assert told["set_by"].startswith("key-")
-    assert desk.get("/limits").json() == [told]
+    assert api.get("/limits").json() == [told]
 
 
-def test_a_limit_that_is_set_anew_replaces_the_old_one_and_tells_both(desk):
-    put_limit(desk, "MAX_ORDER_QUANTITY", "5")
-    put_limit(desk, "MAX_ORDER_QUANTITY", "7")
-    assert [row["value"] for row in desk.get("/limits").json()] == ["7.00"]
-    newest = events(desk, "limit.changed")[0]["data"]
+def test_a_limit_that_is_set_anew_replaces_the_old_one_and_tells_both(api):
+    put_limit(api, "MAX_ORDER_QUANTITY", "5")
+    put_limit(api, "MAX_ORDER_QUANTITY", "7")
+    assert [row["value"] for row in api.get("/limits").json()] == ["7.00"]
+    newest = events(api, "limit.changed")[0]["data"]
     assert (newest["before"]["value"], newest["after"]["value"]) == ("5.00000000", "7.00000000")
     assert (newest["scope"], newest["name"], newest["code"]) == ("tenant", None, "MAX_ORDER_QUANTITY")
 
 
-def test_a_limit_that_is_taken_away_is_gone(desk):
-    put_limit(desk, "MAX_ORDER_QUANTITY", "5", "user", "U1")
-    answer = put_limit(desk, "MAX_ORDER_QUANTITY", None, "user", "U1")
+def test_a_limit_that_is_taken_away_is_gone(api):
+    put_limit(api, "MAX_ORDER_QUANTITY", "5", "user", "U1")
+    answer = put_limit(api, "MAX_ORDER_QUANTITY", None, "user", "U1")
     assert (answer.status_code, answer.json()["value"], answer.json()["in_force"]) == (200, None, False)
-    assert desk.get("/limits").json() == []
-    assert events(desk, "limit.changed")[0]["data"]["after"] is None
-    assert put_limit(desk, "MAX_ORDER_QUANTITY", None, "user", "U1").status_code == 200
-    assert len(events(desk, "limit.changed")) == 2
+    assert api.get("/limits").json() == []
+    assert events(api, "limit.changed")[0]["data"]["after"] is None
+    assert put_limit(api, "MAX_ORDER_QUANTITY", None, "user", "U1").status_code == 200
+    assert len(events(api, "limit.changed")) == 2
 
 
-def test_one_that_ends_is_told_too_when_it_is_taken_away(desk):
-    put_limit(desk, "MAX_ORDER_QUANTITY", "50", until=iso(utc_now() + timedelta(hours=1)))
-    put_limit(desk, "MAX_ORDER_QUANTITY", None)
-    assert events(desk, "limit.changed")[0]["data"]["before"]["value"] == "50.00000000"
-    assert desk.get("/audit", action="limit.removed").json()[0]["before"]["value"] == "50.00000000"
+def test_one_that_ends_is_told_too_when_it_is_taken_away(api):
+    put_limit(api, "MAX_ORDER_QUANTITY", "50", until=iso(utc_now() + timedelta(hours=1)))
+    put_limit(api, "MAX_ORDER_QUANTITY", None)
+    assert events(api, "limit.changed")[0]["data"]["before"]["value"] == "50.00000000"
+    assert api.get("/audit", action="limit.removed").json()[0]["before"]["value"] == "50.00000000"
 
 
-def test_one_that_ends_stands_beside_one_that_does_not(desk):
-    put_limit(desk, "MAX_ORDER_QUANTITY", "5", "portfolio", "Growth")
+def test_one_that_ends_stands_beside_one_that_does_not(api):
+    put_limit(api, "MAX_ORDER_QUANTITY", "5", "portfolio", "Growth")
     until = iso(utc_now() + timedelta(hours=1))
-    assert put_limit(desk, "MAX_ORDER_QUANTITY", "50", "portfolio", "GROWTH", until=until).status_code == 200
-    rows = desk.get("/limits").json()
+    assert put_limit(api, "MAX_ORDER_QUANTITY", "50", "portfolio", "GROWTH", until=until).status_code == 200
+    rows = api.get("/limits").json()
     assert [(row["value"], row["until"], row["in_force"]) for row in rows] == [
         ("5.00", None, False),
         ("50.00", until, True),
     ]
 
 
-def test_a_limit_acts_on_the_next_order_and_the_denial_tells_it(desk):
-    put_quote(desk)
-    assert try_order(desk, quantity="100").status_code == 201
-    put_limit(desk, "MAX_ORDER_QUANTITY", "60", "portfolio", "Growth")
-    answer = try_order(desk, quantity="100")
+def test_a_limit_acts_on_the_next_order_and_the_denial_tells_it(api):
+    put_quote(api)
+    assert try_order(api, quantity="100").status_code == 201
+    put_limit(api, "MAX_ORDER_QUANTITY", "60", "portfolio", "Growth")
+    answer = try_order(api, quantity="100")
     assert answer.status_code == 422, answer.text
     denial = answer.json()["denial"]
     assert (denial["code"], denial["limit"], denial["asked"], denial["largest_passing"]) == (
         *("MAX_ORDER_QUANTITY", "60", "100", "60"),
     )
-    assert try_order(desk, quantity="60").status_code == 201
-    put_limit(desk, "MAX_ORDER_QUANTITY", "200", "instrument", "aapl")
-    assert try_order(desk, quantity="100").status_code == 422  # of all caps that match, the smallest holds
-    put_limit(desk, "MAX_ORDER_QUANTITY", "50", "instrument", "aapl")
-    assert try_order(desk, quantity="60").json()["denial"]["limit"] == "50"
+    assert try_order(api, quantity="60").status_code == 201
+    put_limit(api, "MAX_ORDER_QUANTITY", "200", "instrument", "aapl")
+    assert try_order(api, quantity="100").status_code == 422  # of all caps that match, the smallest holds
+    put_limit(api, "MAX_ORDER_QUANTITY", "50", "instrument", "aapl")
+    assert try_order(api, quantity="60").json()["denial"]["limit"] == "50"
 
 
-def test_a_limit_of_an_asset_class_holds_for_its_symbols_alone(desk):
+def test_a_limit_of_an_asset_class_holds_for_its_symbols_alone(api):
     for symbol in ("AAPL", "BTCUSDT"):
-        put_quote(desk, symbol)
-    answer = put_limit(desk, "MAX_ORDER_QUANTITY", "5", "asset_class", "Crypto")
+        put_quote(api, symbol)
+    answer = put_limit(api, "MAX_ORDER_QUANTITY", "5", "asset_class", "Crypto")
     assert (answer.status_code, answer.json()["name"]) == (200, "crypto"), answer.text
-    assert try_order(desk).status_code == 201
-    assert try_order(desk, symbol="BTCUSDT").json()["denial"]["limit"] == "5"
-    put_limit(desk, "MAX_ORDER_QUANTITY", None, "asset_class", "crypto")
-    assert try_order(desk, symbol="BTCUSDT").status_code == 201
+    assert try_order(api).status_code == 201
+    assert try_order(api, symbol="BTCUSDT").json()["denial"]["limit"] == "5"
+    put_limit(api, "MAX_ORDER_QUANTITY", None, "asset_class", "crypto")
+    assert try_order(api, symbol="BTCUSDT").status_code == 201
 
 
 @pytest.mark.parametrize(
@@ -112,18 +112,18 @@ def test_a_limit_of_an_asset_class_holds_for_its_symbols_alone(desk):
         ({"scope": "tenant", "code": "MAX_PRICE", "value": "1", "set_by": "me"}, "set_by"),
     ],
 )
-def test_what_is_no_limit_is_refused_by_its_field(desk, body, field):
-    answer = desk.put("/limits", body)
+def test_what_is_no_limit_is_refused_by_its_field(api, body, field):
+    answer = api.put("/limits", body)
     assert answer.status_code == 422, answer.text
     assert [one["field"] for one in answer.json()["errors"]] == [field]
-    assert desk.get("/limits").json() == []
+    assert api.get("/limits").json() == []
 
 
-def test_limits_are_the_risk_desks_to_set_and_everybodys_to_read(service, desk):
-    trader = service.desk("trade")
+def test_limits_are_the_risk_desks_to_set_and_everybodys_to_read(service, api):
+    trader = service.api("trade")
     assert put_limit(trader, "MAX_PRICE", "1").status_code == 403
     assert trader.get("/limits").json() == []
-    put_limit(desk, "MAX_PRICE", "1")
+    put_limit(api, "MAX_PRICE", "1")
     assert trader.get("/limits").json() == []
 
 
@@ -135,43 +135,43 @@ def test_limits_are_the_risk_desks_to_set_and_everybodys_to_read(service, desk):
         ("MAX_OPEN_ORDERS", "2", "FIRM_OPEN_ORDERS"),
     ],
 )
-def test_a_limit_of_the_tenant_holds_for_the_sum_of_its_portfolios(desk, code, value, denied):
-    put_quote(desk)
+def test_a_limit_of_the_tenant_holds_for_the_sum_of_its_portfolios(api, code, value, denied):
+    put_quote(api)
     resting = {"type": "LIMIT", "limit_price": "100"}
-    put_limit(desk, code, value)
-    put_limit(desk, code, "1000000", "portfolio", "Growth")
-    assert try_order(desk, **resting).status_code == 201
-    assert try_order(desk, portfolio_name="Income", **resting).status_code == 201
-    answer = try_order(desk, portfolio_name="Third", **resting)
+    put_limit(api, code, value)
+    put_limit(api, code, "1000000", "portfolio", "Growth")
+    assert try_order(api, **resting).status_code == 201
+    assert try_order(api, portfolio_name="Income", **resting).status_code == 201
+    answer = try_order(api, portfolio_name="Third", **resting)
     assert (answer.status_code, answer.json()["denial"]["code"]) == (422, denied), answer.text
     left = "5" if code != "MAX_OPEN_ORDERS" else "0"
     assert answer.json()["denial"]["largest_passing"] == left
 
 
-def test_positions_count_towards_the_firm_whoever_trades(desk):
-    put_quote(desk)
-    put_limit(desk, "MAX_GROSS_EXPOSURE", "3000")
-    desk.buy("20", "100", portfolio_name="Income")
-    denial = try_order(desk, quantity="11").json()["denial"]
+def test_positions_count_towards_the_firm_whoever_trades(api):
+    put_quote(api)
+    put_limit(api, "MAX_GROSS_EXPOSURE", "3000")
+    api.buy("20", "100", portfolio_name="Income")
+    denial = try_order(api, quantity="11").json()["denial"]
     assert (denial["code"], denial["asked"], denial["largest_passing"]) == (
         "FIRM_GROSS_EXPOSURE",
         "3111",
         "9.90099009",
     )
-    assert try_order(desk, quantity="9").status_code == 201
+    assert try_order(api, quantity="9").status_code == 201
 
 
-def test_limits_are_listed_in_pages(desk):
+def test_limits_are_listed_in_pages(api):
     for name in ("c", "a", "b"):
-        put_limit(desk, "MAX_PRICE", "5", "portfolio", name)
-        put_limit(desk, "MAX_PRICE", "9", "portfolio", name, until=iso(utc_now() + timedelta(hours=1)))
-    put_limit(desk, "MAX_OPEN_ORDERS", "5")
-    whole = desk.get("/limits").json()
+        put_limit(api, "MAX_PRICE", "5", "portfolio", name)
+        put_limit(api, "MAX_PRICE", "9", "portfolio", name, until=iso(utc_now() + timedelta(hours=1)))
+    put_limit(api, "MAX_OPEN_ORDERS", "5")
+    whole = api.get("/limits").json()
     assert [row["name"] for row in whole] == ["a", "a", "b", "b", "c", "c", None]
     assert [row["in_force"] for row in whole] == [False, True, False, True, False, True, True]
     pages, path = [], "/api/v1/limits?limit=3"
     while path:
-        answer = desk.service.client.get(path, headers={"X-API-Key": desk.key})
+        answer = api.service.client.get(path, headers={"X-API-Key": api.key})
         assert answer.status_code == 200, answer.text
         pages.append(answer.json())
         path = answer.links.get("next", {}).get("url")
@@ -180,21 +180,21 @@ def test_limits_are_listed_in_pages(desk):
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=a", "cursor=abc", "page=2"])
-def test_what_is_no_page_is_refused(desk, query):
+def test_what_is_no_page_is_refused(api, query):
     assert (
-        desk.service.client.get(f"/api/v1/limits?{query}", headers={"X-API-Key": desk.key}).status_code == 422
+        api.service.client.get(f"/api/v1/limits?{query}", headers={"X-API-Key": api.key}).status_code == 422
     )
 
 
-def test_limits_and_their_lists_have_an_end(desk, monkeypatch):
+def test_limits_and_their_lists_have_an_end(api, monkeypatch):
     monkeypatch.setattr("app.risk.service.limiting.MOST_LIMITS", 2)
     monkeypatch.setattr("app.risk.service.limiting.MOST_CHARACTERS", 9)
-    assert put_limit(desk, "ALLOWED_SYMBOLS", "AAPL,MSFT").status_code == 200
-    assert put_limit(desk, "ALLOWED_SYMBOLS", "MSFT").status_code == 200  # the same one anew
-    refused = put_limit(desk, "ALLOWED_SYMBOLS", "GOOGLE", "portfolio", "Growth")
+    assert put_limit(api, "ALLOWED_SYMBOLS", "AAPL,MSFT").status_code == 200
+    assert put_limit(api, "ALLOWED_SYMBOLS", "MSFT").status_code == 200  # the same one anew
+    refused = put_limit(api, "ALLOWED_SYMBOLS", "GOOGLE", "portfolio", "Growth")
     assert (refused.status_code, refused.json()["type"].rpartition("/")[2]) == (409, "too-many-set")
-    assert put_limit(desk, "MAX_PRICE", "5").status_code == 200
-    assert put_limit(desk, "MAX_ORDER_VALUE", "5").status_code == 409
-    assert put_limit(desk, "MAX_PRICE", "6").status_code == 200
-    assert put_limit(desk, "MAX_PRICE", None).status_code == 200
-    assert put_limit(desk, "MAX_ORDER_VALUE", "5").status_code == 200
+    assert put_limit(api, "MAX_PRICE", "5").status_code == 200
+    assert put_limit(api, "MAX_ORDER_VALUE", "5").status_code == 409
+    assert put_limit(api, "MAX_PRICE", "6").status_code == 200
+    assert put_limit(api, "MAX_PRICE", None).status_code == 200
+    assert put_limit(api, "MAX_ORDER_VALUE", "5").status_code == 200

@@ -109,6 +109,6 @@ def test_what_is_taken_during_an_exchange_is_told_in_the_next_one():
     [(bucket, number)] = rate.drain()
     assert (number, rate.has_touched) == (2, False)
     assert passes(rate)
-    rate.settle(bucket, 3.0)  # of all processes, without the one that was taken meanwhile
+    rate.update_level(bucket, 3.0)  # of all processes, without the one that was taken meanwhile
     assert burst(rate) == 2
     assert [taken.number for taken in rate.drain()] == [3]

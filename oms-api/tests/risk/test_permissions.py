@@ -3,16 +3,16 @@
 import pytest
 
 from tests.access.rig import Members
-from tests.risk.desks import events, put_limit, put_quote, try_order
+from tests.risk.risk_requests import events, put_limit, put_quote, try_order
 
 TICKET = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10", "type": "MARKET"}
 
 
 @pytest.fixture
-def quoted(desk):
-    put_quote(desk)
-    put_quote(desk, "MSFT")
-    return desk.open_portfolio()
+def quoted(api):
+    put_quote(api)
+    put_quote(api, "MSFT")
+    return api.open_portfolio()
 
 
 def denial(answer):
@@ -20,20 +20,20 @@ def denial(answer):
     return answer.json()["denial"]
 
 
-def own_name(desk):
+def own_name(api):
     """How lists name the desk's key."""
-    keys = desk.get("/api-keys").json()
+    keys = api.get("/api-keys").json()
     return f"key:{keys[0]['name']}"
 
 
-def test_a_list_is_set_told_and_taken_away(desk):
-    answer = put_limit(desk, "allowed_symbols", "msft, AAPL,msft", "portfolio", "Growth")
+def test_a_list_is_set_told_and_taken_away(api):
+    answer = put_limit(api, "allowed_symbols", "msft, AAPL,msft", "portfolio", "Growth")
     assert answer.status_code == 200, answer.text
     assert answer.json()["value"] == "AAPL,MSFT"
-    assert desk.get("/limits").json() == [answer.json()]
-    assert events(desk, "limit.changed")[0]["data"]["after"] == {"value": "AAPL,MSFT", "until": None}
-    put_limit(desk, "ALLOWED_SYMBOLS", None, "portfolio", "Growth")
-    assert desk.get("/limits").json() == []
+    assert api.get("/limits").json() == [answer.json()]
+    assert events(api, "limit.changed")[0]["data"]["after"] == {"value": "AAPL,MSFT", "until": None}
+    put_limit(api, "ALLOWED_SYMBOLS", None, "portfolio", "Growth")
+    assert api.get("/limits").json() == []
 
 
 @pytest.mark.parametrize(
@@ -57,16 +57,16 @@ def test_what_is_on_no_list_is_denied(quoted, code, value, passing, denied, aske
     assert told["largest_passing"] == "0"
 
 
-def test_a_list_may_not_grow_without_end(desk):
+def test_a_list_may_not_grow_without_end(api):
     words = [f"{number:020d}" for number in range(901)]
-    assert put_limit(desk, "ALLOWED_SYMBOLS", ",".join(words[:900])).status_code == 200
-    assert put_limit(desk, "ALLOWED_SYMBOLS", ",".join(words[:900])).status_code == 200  # a trail of both
-    assert put_limit(desk, "ALLOWED_SYMBOLS", ",".join(words)).status_code == 422
-    assert put_limit(desk, "ALLOWED_SYMBOLS", "AAPL," * 4_000 + "AAPL").status_code == 422
+    assert put_limit(api, "ALLOWED_SYMBOLS", ",".join(words[:900])).status_code == 200
+    assert put_limit(api, "ALLOWED_SYMBOLS", ",".join(words[:900])).status_code == 200  # a trail of both
+    assert put_limit(api, "ALLOWED_SYMBOLS", ",".join(words)).status_code == 422
+    assert put_limit(api, "ALLOWED_SYMBOLS", "AAPL," * 4_000 + "AAPL").status_code == 422
     long = [f"{number:040d}" for number in range(480)]  # the audit trail keeps the list before and after
-    assert put_limit(desk, "ALLOWED_SYMBOLS", ",".join(long[:460])).status_code == 200
-    assert put_limit(desk, "ALLOWED_SYMBOLS", ",".join(long[1:461])).status_code == 200
-    too_long = put_limit(desk, "ALLOWED_SYMBOLS", ",".join(long))
+    assert put_limit(api, "ALLOWED_SYMBOLS", ",".join(long[:460])).status_code == 200
+    assert put_limit(api, "ALLOWED_SYMBOLS", ",".join(long[1:461])).status_code == 200
+    too_long = put_limit(api, "ALLOWED_SYMBOLS", ",".join(long))
     assert too_long.json()["errors"][0]["message"] == "The list may have at most 19,000 characters."
 
 
@@ -145,8 +145,8 @@ def test_a_replacement_and_a_preview_obey_the_lists(quoted):
         ({"code": "ALLOWED_SIDES", "value": "BUY", "scope": "instrument", "name": "AAPL"}, "scope"),
     ],
 )
-def test_what_is_no_list_is_refused_by_its_field(desk, body, field):
-    answer = desk.put("/limits", {"scope": "tenant"} | body)
+def test_what_is_no_list_is_refused_by_its_field(api, body, field):
+    answer = api.put("/limits", {"scope": "tenant"} | body)
     assert answer.status_code == 422, answer.text
     assert [one["field"] for one in answer.json()["errors"]] == [field]
-    assert desk.get("/limits").json() == []
+    assert api.get("/limits").json() == []

@@ -4,13 +4,13 @@ all.
 
 import pytest
 
-from tests.risk.desks import put_limit, put_quote, try_order, turn
+from tests.risk.risk_requests import put_limit, put_quote, set_switch, try_order
 
 
 @pytest.fixture
-def quoted(desk):
-    put_quote(desk)
-    return desk
+def quoted(api):
+    put_quote(api)
+    return api
 
 
 def refused(answer):
@@ -20,67 +20,67 @@ def refused(answer):
     return problem["detail"].partition(":")[0]
 
 
-def make(desk, name):
+def make(api, name):
     body = {"name": name, "base_currency": "USD", "opening_cash": "1000"}
-    assert desk.post("/portfolios", body).status_code == 201
+    assert api.post("/portfolios", body).status_code == 201
 
 
-def rename(desk, name, new_name):
-    answer = desk.patch(f"/portfolios/{name}", {"name": new_name})
+def rename(api, name, new_name):
+    answer = api.patch(f"/portfolios/{name}", {"name": new_name})
     assert answer.status_code == 200, answer.text
 
 
-def switches(desk):
-    return {(row["scope"], row["name"]): row["state"] for row in desk.get("/kill-switch").json()}
+def switches(api):
+    return {(row["scope"], row["name"]): row["state"] for row in api.get("/kill-switch").json()}
 
 
-def test_a_refusal_names_the_switch_that_stops_the_trade(desk):
-    desk.trade()
-    turn(desk, "HALTED")
-    assert refused(desk.report()) == "The kill switch of the tenant is HALTED"
-    turn(desk, "REDUCING", "portfolio", "Growth")
-    assert refused(desk.report()) == "The kill switch of the tenant is HALTED"
-    turn(desk, "ACTIVE")
-    assert refused(desk.report()) == "The kill switch of portfolio 'Growth' is REDUCING"
+def test_a_refusal_names_the_switch_that_stops_the_trade(api):
+    api.trade()
+    set_switch(api, "HALTED")
+    assert refused(api.report()) == "The kill switch of the tenant is HALTED"
+    set_switch(api, "REDUCING", "portfolio", "Growth")
+    assert refused(api.report()) == "The kill switch of the tenant is HALTED"
+    set_switch(api, "ACTIVE")
+    assert refused(api.report()) == "The kill switch of portfolio 'Growth' is REDUCING"
 
 
 @pytest.mark.parametrize("state", ["HALTED", "REDUCING"])
-def test_a_portfolio_that_is_made_while_the_tenant_is_stopped_is_stopped(desk, state):
-    turn(desk, state)
-    make(desk, "Fresh")
-    assert refused(desk.report(portfolio_name="Fresh")) == f"The kill switch of the tenant is {state}"
-    turn(desk, "ACTIVE")
-    assert desk.report(portfolio_name="Fresh").status_code == 201
+def test_a_portfolio_that_is_made_while_the_tenant_is_stopped_is_stopped(api, state):
+    set_switch(api, state)
+    make(api, "Fresh")
+    assert refused(api.report(portfolio_name="Fresh")) == f"The kill switch of the tenant is {state}"
+    set_switch(api, "ACTIVE")
+    assert api.report(portfolio_name="Fresh").status_code == 201
 
 
-def test_a_portfolio_that_is_made_under_a_stopped_name_is_stopped(desk):
-    turn(desk, "HALTED", "portfolio", "fresh")
-    make(desk, "Fresh")
-    make(desk, "Another")
-    assert refused(desk.report(portfolio_name="Fresh")) == "The kill switch of portfolio 'Fresh' is HALTED"
-    assert desk.report(portfolio_name="Another").status_code == 201
+def test_a_portfolio_that_is_made_under_a_stopped_name_is_stopped(api):
+    set_switch(api, "HALTED", "portfolio", "fresh")
+    make(api, "Fresh")
+    make(api, "Another")
+    assert refused(api.report(portfolio_name="Fresh")) == "The kill switch of portfolio 'Fresh' is HALTED"
+    assert api.report(portfolio_name="Another").status_code == 201
 
 
 def test_a_switch_follows_a_portfolio_to_its_new_name(quoted):
     quoted.trade()
-    turn(quoted, "HALTED", "portfolio", "Growth", reason="Bad prices")
+    set_switch(quoted, "HALTED", "portfolio", "Growth", reason="Bad prices")
     rename(quoted, "Growth", "Income")
     assert switches(quoted) == {("tenant", None): "ACTIVE", ("portfolio", "Income"): "HALTED"}
     assert (
         refused(quoted.report(portfolio_name="Income")) == "The kill switch of portfolio 'Income' is HALTED"
     )
     assert try_order(quoted, portfolio_name="Income").json()["denial"]["code"] == "HALTED"
-    turn(quoted, "HALTED", "strategy", "momentum")  # which settles all portfolios again
+    set_switch(quoted, "HALTED", "strategy", "momentum")  # which settles all portfolios again
     assert quoted.report(portfolio_name="Income").status_code == 422
     assert quoted.report(portfolio_name="Growth").status_code == 201  # another one, of the old name
-    turn(quoted, "ACTIVE", "portfolio", "Income")
+    set_switch(quoted, "ACTIVE", "portfolio", "Income")
     assert quoted.report(portfolio_name="Income").status_code == 201
     assert try_order(quoted, portfolio_name="Income").status_code == 201
 
 
 def test_a_switch_that_waited_for_the_name_acts_at_once(quoted):
     quoted.trade()
-    turn(quoted, "HALTED", "portfolio", "Income")
+    set_switch(quoted, "HALTED", "portfolio", "Income")
     rename(quoted, "Growth", "Income")
     assert quoted.report(portfolio_name="Income").status_code == 422
     assert try_order(quoted, portfolio_name="Income").status_code == 422
@@ -95,22 +95,22 @@ def test_a_switch_that_waited_for_the_name_acts_at_once(quoted):
         ("ACTIVE", "ACTIVE", "ACTIVE"),
     ],
 )
-def test_of_two_switches_the_stricter_stays(desk, own, waiting, left):
-    desk.trade()
-    turn(desk, own, "portfolio", "Growth", reason="own")
-    turn(desk, waiting, "portfolio", "Income", reason="waiting")
-    rename(desk, "Growth", "Income")
-    assert switches(desk) == {("tenant", None): "ACTIVE", ("portfolio", "Income"): left}
-    reason = desk.get("/kill-switch").json()[-1]["reason"]
+def test_of_two_switches_the_stricter_stays(api, own, waiting, left):
+    api.trade()
+    set_switch(api, own, "portfolio", "Growth", reason="own")
+    set_switch(api, waiting, "portfolio", "Income", reason="waiting")
+    rename(api, "Growth", "Income")
+    assert switches(api) == {("tenant", None): "ACTIVE", ("portfolio", "Income"): left}
+    reason = api.get("/kill-switch").json()[-1]["reason"]
     assert reason == ("waiting" if waiting == left != own else "own")
 
 
-def test_another_spelling_of_the_name_is_shown(desk):
-    desk.trade()
-    turn(desk, "HALTED", "portfolio", "Growth")
-    rename(desk, "Growth", "GROWTH")
-    assert switches(desk)["portfolio", "GROWTH"] == "HALTED"
-    assert desk.report(portfolio_name="growth").status_code == 422
+def test_another_spelling_of_the_name_is_shown(api):
+    api.trade()
+    set_switch(api, "HALTED", "portfolio", "Growth")
+    rename(api, "Growth", "GROWTH")
+    assert switches(api)["portfolio", "GROWTH"] == "HALTED"
+    assert api.report(portfolio_name="growth").status_code == 422
 
 
 def test_limits_follow_a_portfolio_and_replace_those_that_waited(quoted):
@@ -128,7 +128,7 @@ def test_reducing_leaves_to_a_report_what_other_orders_do_not_hold(quoted):
     for quantity, price in (("60", "150"), ("10", "160")):
         resting = {"side": "SELL", "quantity": quantity, "type": "LIMIT", "limit_price": price}
         assert try_order(quoted, **resting).status_code == 201
-    turn(quoted, "REDUCING", "portfolio", "Growth")
+    set_switch(quoted, "REDUCING", "portfolio", "Growth")
     sell = {"side": "SELL", "gmv": "10"}
     assert (
         refused(quoted.report(quantity="31", **sell)) == "The kill switch of portfolio 'Growth' is REDUCING"
@@ -146,7 +146,7 @@ def test_reducing_counts_no_pair_that_only_closes(quoted):
         exits | {"type": "STOP", "stop_price": "50"},
     ]
     assert quoted.post("/orders:group", {"kind": "OCO", "orders": pair}).status_code == 201
-    turn(quoted, "REDUCING")
+    set_switch(quoted, "REDUCING")
     assert quoted.report(side="SELL", quantity="101", gmv="10").status_code == 422
     assert quoted.report(side="SELL", quantity="100", gmv="10").status_code == 201
     assert {one["status"] for one in quoted.get("/orders").json()} == {"CANCELED"}
@@ -157,13 +157,13 @@ def test_reducing_counts_a_pair_that_is_larger_than_the_position(quoted):
     sale = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "SELL", "quantity": "101"}
     pair = [sale | {"type": "LIMIT", "limit_price": "150"}, sale | {"type": "STOP", "stop_price": "50"}]
     assert quoted.post("/orders:group", {"kind": "OCO", "orders": pair}).status_code == 201
-    turn(quoted, "REDUCING")
+    set_switch(quoted, "REDUCING")
     assert quoted.report(side="SELL", quantity="1", gmv="10").status_code == 422
 
 
 def test_who_turned_a_switch_and_set_a_limit_is_told_as_of_orders(quoted):
     order = try_order(quoted).json()
     placed_by = quoted.found(order["id"])["events"][0]["actor"]
-    assert turn(quoted, "REDUCING").json()["set_by"] == placed_by
+    assert set_switch(quoted, "REDUCING").json()["set_by"] == placed_by
     assert put_limit(quoted, "MAX_PRICE", "5").json()["set_by"] == placed_by
     assert quoted.get("/kill-switch").json()[0]["set_by"] == placed_by

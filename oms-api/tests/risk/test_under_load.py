@@ -52,7 +52,7 @@ class Load:
         self._asked = [(client, path, body) for client in clients * THREADS_EACH]
 
     def __enter__(self):
-        self._threads = [threading.Thread(target=self._ask, args=asked) for asked in self._asked]
+        self._threads = [threading.Thread(target=self._send, args=asked) for asked in self._asked]
         for thread in self._threads:
             thread.start()
         return self
@@ -62,7 +62,7 @@ class Load:
         for thread in self._threads:
             thread.join(PATIENCE_SECONDS)
 
-    def _ask(self, client, path, body):
+    def _send(self, client, path, body):
         while not self.stop.is_set():
             begun = time.monotonic()
             answer = client.post(path, json=body)
@@ -76,7 +76,7 @@ class Load:
             threading.Event().wait(0.005)
 
 
-def turn(client, state, scope, name):
+def set_switch(client, state, scope, name):
     answer = client.post("/kill-switch", json={"scope": scope, "name": name, "state": state})
     assert answer.status_code == 200, answer.text
     assert answer.json()["unsettled"] == []
@@ -105,7 +105,7 @@ def test_after_a_halt_is_answered_nothing_reaches_a_broker(processes, scope, nam
     clients, engine = processes
     with Load(clients, path, body) as load:
         load.wait_for(WARM)
-        turn(clients[0], "HALTED", scope, name)
+        set_switch(clients[0], "HALTED", scope, name)
         halted, at_the_halt = time.monotonic(), reached(engine)
         load.wait_for(AFTER, since=halted)
     try:
@@ -113,4 +113,4 @@ def test_after_a_halt_is_answered_nothing_reaches_a_broker(processes, scope, nam
         assert {status for begun, status in load.answers if begun >= halted} == {422}
         assert reached(engine) == at_the_halt
     finally:
-        turn(clients[1], "ACTIVE", scope, name)
+        set_switch(clients[1], "ACTIVE", scope, name)

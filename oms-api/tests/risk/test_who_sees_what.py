@@ -2,18 +2,18 @@
 
 import pytest
 
-from tests.risk.desks import put_limit, put_quote, try_order, turn
-from tests.support.service import Desk
+from tests.risk.risk_requests import put_limit, put_quote, set_switch, try_order
+from tests.support.service import ApiClient
 
 
 @pytest.fixture
-def narrowed(service, desk):
+def narrowed(service, api):
     """A key of the same tenant that is narrowed to the portfolio Growth."""
-    desk.trade(portfolio_name="Growth")
-    desk.trade(portfolio_name="Secret")
-    made = desk.post("/api-keys", {"name": "narrow", "scopes": ["trade"], "portfolios": ["Growth"]})
+    api.trade(portfolio_name="Growth")
+    api.trade(portfolio_name="Secret")
+    made = api.post("/api-keys", {"name": "narrow", "scopes": ["trade"], "portfolios": ["Growth"]})
     assert made.status_code == 201, made.text
-    return Desk(service, desk.tenant_id, made.json()["key"])
+    return ApiClient(service, api.tenant_id, made.json()["key"])
 
 
 def test_positions_of_other_portfolios_are_not_there(narrowed):
@@ -25,20 +25,20 @@ def test_positions_of_other_portfolios_are_not_there(narrowed):
     assert hidden.json()["detail"].replace("Secret", "Never") == never.json()["detail"]
 
 
-def test_limits_and_switches_of_other_portfolios_are_not_there(desk, narrowed):
+def test_limits_and_switches_of_other_portfolios_are_not_there(api, narrowed):
     for name in ("Growth", "Secret"):
-        put_limit(desk, "MAX_ORDER_VALUE", "5000", "portfolio", name)
-        turn(desk, "REDUCING", "portfolio", name)
-    put_limit(desk, "MAX_ORDER_VALUE", "6000")
+        put_limit(api, "MAX_ORDER_VALUE", "5000", "portfolio", name)
+        set_switch(api, "REDUCING", "portfolio", name)
+    put_limit(api, "MAX_ORDER_VALUE", "6000")
     assert {row["name"] for row in narrowed.get("/limits").json()} == {"Growth", None}
     assert {row["name"] for row in narrowed.get("/kill-switch").json()} == {"Growth", None}
 
 
-def test_limits_of_other_people_are_not_there(desk, narrowed):
+def test_limits_of_other_people_are_not_there(api, narrowed):
     for name in ("slack:T1:U1", "key:narrow"):
-        put_limit(desk, "MAX_ORDER_VALUE", "5000", "user", name)
+        put_limit(api, "MAX_ORDER_VALUE", "5000", "user", name)
     assert [row["name"] for row in narrowed.get("/limits").json()] == ["key:narrow"]
-    assert len(desk.get("/limits").json()) == 2
+    assert len(api.get("/limits").json()) == 2
 
 
 @pytest.mark.parametrize("path", ["/events", "/events/stream"])
@@ -46,13 +46,13 @@ def test_events_tell_of_all_portfolios_and_so_not_to_whom_is_narrowed(narrowed, 
     assert narrowed.get(path).status_code == 403
 
 
-def test_changes_of_limits_and_turns_of_switches_stand_in_the_audit_trail(desk):
-    put_limit(desk, "MAX_ORDER_VALUE", "5000", "portfolio", "Growth")
-    put_limit(desk, "MAX_ORDER_VALUE", "7000", "portfolio", "Growth")
-    put_limit(desk, "MAX_ORDER_VALUE", None, "portfolio", "Growth")
-    turn(desk, "HALTED", reason="Bad prices", key="K1")
-    turn(desk, "HALTED", reason="Bad prices", key="K1")
-    entries = [one for one in desk.get("/audit").json() if one["action"].startswith(("limit", "kill"))]
+def test_changes_of_limits_and_turns_of_switches_stand_in_the_audit_trail(api):
+    put_limit(api, "MAX_ORDER_VALUE", "5000", "portfolio", "Growth")
+    put_limit(api, "MAX_ORDER_VALUE", "7000", "portfolio", "Growth")
+    put_limit(api, "MAX_ORDER_VALUE", None, "portfolio", "Growth")
+    set_switch(api, "HALTED", reason="Bad prices", key="K1")
+    set_switch(api, "HALTED", reason="Bad prices", key="K1")
+    entries = [one for one in api.get("/audit").json() if one["action"].startswith(("limit", "kill"))]
     assert [(one["action"], one["target"]) for one in entries] == [
         ("kill_switch.turned", "tenant:"),
         ("limit.removed", "MAX_ORDER_VALUE:portfolio:Growth"),
@@ -65,9 +65,9 @@ def test_changes_of_limits_and_turns_of_switches_stand_in_the_audit_trail(desk):
     assert changed["actor"].startswith("key:")
 
 
-def test_a_risk_officer_turns_the_switch_and_may_not_trade(service, desk):
-    officer = Desk(service, desk.tenant_id, service.mint("risk", desk.tenant_id))
-    put_quote(desk)
-    assert turn(officer, "HALTED").status_code == 200
+def test_a_risk_officer_turns_the_switch_and_may_not_trade(service, api):
+    officer = ApiClient(service, api.tenant_id, service.mint("risk", api.tenant_id))
+    put_quote(api)
+    assert set_switch(officer, "HALTED").status_code == 200
     assert put_limit(officer, "MAX_ORDER_VALUE", "5000").status_code == 200
     assert try_order(officer).status_code == 403

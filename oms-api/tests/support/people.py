@@ -55,7 +55,7 @@ class Person:
         return Credentials(password=password, **said)
 
 
-def settle(
+def create_person(
     engine: Engine, tenant_id: int | None = None, role: str = "trader", email: str = "alice@x"
 ) -> Person:
     """Return a new person who can log in by PASSWORD, of a new tenant unless one is given."""
@@ -86,7 +86,7 @@ def settle(
     return Person(tenant_id, slug, number, email)
 
 
-class House:
+class SessionServices:
     """Sessions and log-ins of one process on a database, as the service works: behind the wall."""
 
     def __init__(self, database_url: str) -> None:
@@ -128,9 +128,9 @@ class House:
 
 
 @contextmanager
-def houses(database_url: str, number: int = 1) -> Iterator[list[House]]:
+def houses(database_url: str, number: int = 1) -> Iterator[list[SessionServices]]:
     """Run as many processes' worth of sessions."""
-    built = [House(database_url) for _ in range(number)]
+    built = [SessionServices(database_url) for _ in range(number)]
     try:
         yield built
     finally:

@@ -48,13 +48,13 @@ class Service:
     engine: Engine
     database_url: str
 
-    def desk(self, scopes: str = "admin") -> "Desk":
+    def api(self, scopes: str = "admin") -> "ApiClient":
         """Return a desk of a new tenant."""
         with unit_of_work(self.engine) as connection:
             tenant_id = connection.execute(
                 text(_NEW_TENANT), {"at": "2026-01-01T00:00:00.000000Z"}
             ).scalar_one()
-        return Desk(self, tenant_id, self.mint(scopes, tenant_id))
+        return ApiClient(self, tenant_id, self.mint(scopes, tenant_id))
 
     def mint(self, scopes: str, tenant_id: int = 1) -> str:
         """Return a new key of the tenant."""
@@ -69,7 +69,7 @@ class Service:
 
 
 @dataclass(frozen=True)
-class Desk:
+class ApiClient:
     """What a member of one tenant does over REST."""
 
     service: Service
@@ -116,7 +116,7 @@ class Desk:
         answer = self.put(f"/quotes/{symbol}", {"bid": bid, "ask": ask, "last": last, **sizes})
         assert answer.status_code == 200, answer.text
 
-    def open_portfolio(self, name: str = "Growth") -> "Desk":
+    def open_portfolio(self, name: str = "Growth") -> "ApiClient":
         """Open a portfolio where there is none of that name, and return the desk."""
         with unit_of_work(self.service.engine) as connection:
             declare_tenants(connection, [self.tenant_id])
@@ -142,9 +142,9 @@ class Desk:
         order: dict[str, Any] = answer.json()
         return order
 
-    def with_key(self, key: str) -> "Desk":
+    def with_key(self, key: str) -> "ApiClient":
         """Return the same desk as it is seen with another key."""
-        return Desk(self.service, self.tenant_id, key)
+        return ApiClient(self.service, self.tenant_id, key)
 
     def report(self, key: str | None = None, **changes: Any) -> Any:
         """POST a trade; `key` is its idempotency key."""

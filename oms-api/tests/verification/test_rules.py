@@ -7,6 +7,7 @@ from app.audit.rules.acts import Act
 from app.brokers.rules.values import OrderType
 from app.identity.rules.verification import ExpectedRows
 from app.orders.queries.audit import BookedTrade
+from app.orders.rules.event_payloads import build_order_payload, denied_facts, kind_of, terms
 from app.orders.rules.event_verification import (
     ISSUE,
     OrderEventRow,
@@ -14,9 +15,8 @@ from app.orders.rules.event_verification import (
     find_issue_differences,
 )
 from app.orders.rules.execution_verification import find_trade_differences
-from app.orders.rules.making import Home, new_order
+from app.orders.rules.order_factory import OrderOrigin, new_order
 from app.orders.rules.rows import ExecutionRow, Move
-from app.orders.rules.telling import denied_facts, kind_of, terms, told
 from app.orders.rules.values import Order, Status, Ticket
 from app.risk.rules.verification import RENAMED, RiskEvent, limits_due, switches_due
 
@@ -26,12 +26,12 @@ FIRST = Move(1, "O1", 1, None, "INITIALIZED", AT, "key")
 
 def order(**changes: Any) -> Order:
     ticket = Ticket("AAPL", "SELL", OrderType.TRAILING_STOP, Decimal(10), trail_amount=Decimal(5))
-    made = new_order("O1", Home(1, 7, "key", None, AT), ticket, Decimal(10))
+    made = new_order("O1", OrderOrigin(1, 7, "key", None, AT), ticket, Decimal(10))
     return made._replace(**changes)
 
 
 def event_of(order: Order, move: Move = FIRST, **changes: Any) -> OrderEventRow:
-    facts = told(order, "Growth", move, None) | changes
+    facts = build_order_payload(order, "Growth", move, None) | changes
     return OrderEventRow(1, 1, order.id, kind_of(move), facts, move.at)
 
 

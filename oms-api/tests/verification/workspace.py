@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.factories import BOOTSTRAP_KEY
-from tests.support.service import Desk, Service
+from tests.support.service import ApiClient, Service
 
 PASSWORD = "violet kettle marches north"
 _LATER = "2036-01-01T00:00:00Z"
@@ -13,115 +13,115 @@ _SHARE = {"tick_size": "0.01", "lot_size": "1", "currency": "USD"}
 
 def fill_tables(service: Service) -> None:
     """Let a tenant do a bit of everything."""
-    desk = _create_tenant(service)
-    _create_portfolios(desk)
-    _create_users(desk)
-    _create_keys(desk)
-    _record_trades(desk)
-    _place_orders(desk)
-    _set_limits(desk)
-    _set_kill_switches(desk)
+    api = _create_tenant(service)
+    _create_portfolios(api)
+    _create_users(api)
+    _create_keys(api)
+    _record_trades(api)
+    _place_orders(api)
+    _set_limits(api)
+    _set_kill_switches(api)
 
 
-def _create_tenant(service: Service) -> Desk:
-    operator = Desk(service, 1, BOOTSTRAP_KEY)
+def _create_tenant(service: Service) -> ApiClient:
+    operator = ApiClient(service, 1, BOOTSTRAP_KEY)
     made = _ok(operator.post("/tenants", {"slug": "acme", "name": "Acme"}))
-    desk = Desk(service, made["id"], made["api_key"])
-    desk.claim_workspace("T1")
-    desk.claim_workspace("T2")
-    _ok(desk.post("/tenants/acme/workspaces:release", {"team_id": "T2"}))
-    _ok(desk.patch("/tenants/acme", {"name": "Acme Capital", "slack_default_role": "viewer"}))
-    return desk
+    api = ApiClient(service, made["id"], made["api_key"])
+    api.claim_workspace("T1")
+    api.claim_workspace("T2")
+    _ok(api.post("/tenants/acme/workspaces:release", {"team_id": "T2"}))
+    _ok(api.patch("/tenants/acme", {"name": "Acme Capital", "slack_default_role": "viewer"}))
+    return api
 
 
-def _create_portfolios(desk: Desk) -> None:
+def _create_portfolios(api: ApiClient) -> None:
     for name, currency in (("Growth", "USD"), ("Income", "USD"), ("Rupees", "INR")):
-        _ok(desk.post("/portfolios", {"name": name, "base_currency": currency, "opening_cash": "1000000"}))
-    _ok(desk.put("/instruments/AAPL", _SHARE | {"exchange": "XNAS"}))
-    _ok(desk.put("/instruments/MSFT", _SHARE))
-    _ok(desk.put("/instruments/MSFT", _SHARE | {"restricted": True}))
-    desk.quote("USD/INR", "83.50", "83.50", "83.50")
+        _ok(api.post("/portfolios", {"name": name, "base_currency": currency, "opening_cash": "1000000"}))
+    _ok(api.put("/instruments/AAPL", _SHARE | {"exchange": "XNAS"}))
+    _ok(api.put("/instruments/MSFT", _SHARE))
+    _ok(api.put("/instruments/MSFT", _SHARE | {"restricted": True}))
+    api.quote("USD/INR", "83.50", "83.50", "83.50")
 
 
-def _create_users(desk: Desk) -> None:
+def _create_users(api: ApiClient) -> None:
     alice = {"email": "alice@example.com", "name": "Alice", "password": PASSWORD, "role": "trader"}
-    user = _ok(desk.post("/users", alice | {"portfolios": ["Growth"]}, {"Idempotency-Key": "user-1"}))
-    _ok(desk.patch(f"/users/{user['id']}", {"name": "Alice B", "portfolios": ["Growth", "Income"]}))
-    _ok(desk.get("/portfolios", {"X-On-Behalf-Of": "slack:T1:U1"}))
+    user = _ok(api.post("/users", alice | {"portfolios": ["Growth"]}, {"Idempotency-Key": "user-1"}))
+    _ok(api.patch(f"/users/{user['id']}", {"name": "Alice B", "portfolios": ["Growth", "Income"]}))
+    _ok(api.get("/portfolios", {"X-On-Behalf-Of": "slack:T1:U1"}))
     said = {"tenant": "acme", "email": "alice@example.com", "password": PASSWORD}
-    login = _ok(desk.service.client.post("/api/v1/auth/login", json=said))
+    login = _ok(api.service.client.post("/api/v1/auth/login", json=said))
     refresh = {"refresh_token": login["refresh_token"]}
-    tokens = _ok(desk.service.client.post("/api/v1/auth/refresh", json=refresh))
+    tokens = _ok(api.service.client.post("/api/v1/auth/refresh", json=refresh))
     headers = {"Authorization": f"Bearer {tokens['access_token']}"}
-    assert desk.service.client.post("/api/v1/auth/logout", headers=headers).status_code < 300
-    _ok(desk.service.client.post("/api/v1/auth/login", json=said))
+    assert api.service.client.post("/api/v1/auth/logout", headers=headers).status_code < 300
+    _ok(api.service.client.post("/api/v1/auth/login", json=said))
 
 
-def _create_keys(desk: Desk) -> None:
+def _create_keys(api: ApiClient) -> None:
     ending = {"name": "bot", "scopes": ["trade"], "expires_at": _LATER, "portfolios": ["Growth"]}
-    _ok(desk.post("/api-keys", ending))
-    first = _ok(desk.post("/api-keys", {"name": "old", "scopes": ["read"]}))
-    _ok(desk.patch(f"/api-keys/{first['key_id']}", {"name": "older", "revoked": True}))
-    second = _ok(desk.post("/api-keys", {"name": "feed", "scopes": ["read"]}))
-    _ok(desk.post(f"/api-keys/{second['key_id']}:rotate", {"overlap_seconds": 60}))
+    _ok(api.post("/api-keys", ending))
+    first = _ok(api.post("/api-keys", {"name": "old", "scopes": ["read"]}))
+    _ok(api.patch(f"/api-keys/{first['key_id']}", {"name": "older", "revoked": True}))
+    second = _ok(api.post("/api-keys", {"name": "feed", "scopes": ["read"]}))
+    _ok(api.post(f"/api-keys/{second['key_id']}:rotate", {"overlap_seconds": 60}))
 
 
-def _record_trades(desk: Desk) -> None:
-    first = desk.trade("trade-1", portfolio_name="Income", user_id="U1", note="First")
-    desk.trade(portfolio_name="Income", symbol="TSLA", side="SELL")
-    assert desk.reverse(first["trade_id"], key="reversal-1").status_code == 201
-    desk.trade(portfolio_name="Rupees", quantity="10", gmv="2000")
-    desk.trade("trade-2", portfolio_name="Growth", symbol="TSLA", quantity="10", gmv="2000")
+def _record_trades(api: ApiClient) -> None:
+    first = api.trade("trade-1", portfolio_name="Income", user_id="U1", note="First")
+    api.trade(portfolio_name="Income", symbol="TSLA", side="SELL")
+    assert api.reverse(first["trade_id"], key="reversal-1").status_code == 201
+    api.trade(portfolio_name="Rupees", quantity="10", gmv="2000")
+    api.trade("trade-2", portfolio_name="Growth", symbol="TSLA", quantity="10", gmv="2000")
 
 
-def _place_orders(desk: Desk) -> None:
-    desk.quote("AAPL", "99", "101", "100")
-    desk.order("order-1", reason="Start", strategy="momentum")
-    desk.order(user_id="U2", **_GTC, limit_price="90", client_order_id="working")
-    cancelled = desk.order(**_GTC, limit_price="91")
+def _place_orders(api: ApiClient) -> None:
+    api.quote("AAPL", "99", "101", "100")
+    api.order("order-1", reason="Start", strategy="momentum")
+    api.order(user_id="U2", **_GTC, limit_price="90", client_order_id="working")
+    cancelled = api.order(**_GTC, limit_price="91")
     path = f"/orders/{cancelled['id']}/cancel"
-    _ok(desk.post(path, {"reason": "Changed my mind"}, {"Idempotency-Key": "cancel-1"}))
-    replaced = desk.order(**_GTC, limit_price="92")
-    _ok(desk.patch(f"/orders/{replaced['id']}", {"limit_price": "93"}))
+    _ok(api.post(path, {"reason": "Changed my mind"}, {"Idempotency-Key": "cancel-1"}))
+    replaced = api.order(**_GTC, limit_price="92")
+    _ok(api.patch(f"/orders/{replaced['id']}", {"limit_price": "93"}))
     exits: Any = {"take_profit": {"limit_price": "120"}, "stop_loss": {"stop_price": "80"}}
-    desk.order(quantity="4", **_GTC, limit_price="94", **exits)
-    desk.order(quantity="4", **exits)
-    assert desk.place(quantity="2000000").status_code == 422  # denied, and kept
-    desk.order(side="SELL", type="TRAILING_STOP", trail_amount="5", quantity="2")
-    desk.order(type="LIMIT", limit_price="95", time_in_force="GTD", expires_at=_LATER, quantity="3")
-    desk.order(notional="500", quantity=None)
-    desk.quote("AAPL", "97", "98", "98", ask_size="5", bid_size="5")
-    desk.order(**_GTC, limit_price="98", quantity="8")
+    api.order(quantity="4", **_GTC, limit_price="94", **exits)
+    api.order(quantity="4", **exits)
+    assert api.place(quantity="2000000").status_code == 422  # denied, and kept
+    api.order(side="SELL", type="TRAILING_STOP", trail_amount="5", quantity="2")
+    api.order(type="LIMIT", limit_price="95", time_in_force="GTD", expires_at=_LATER, quantity="3")
+    api.order(notional="500", quantity=None)
+    api.quote("AAPL", "97", "98", "98", ask_size="5", bid_size="5")
+    api.order(**_GTC, limit_price="98", quantity="8")
 
 
-def _set_limits(desk: Desk) -> None:
+def _set_limits(api: ApiClient) -> None:
     whole = {"scope": "tenant", "name": None, "code": "MAX_ORDER_VALUE"}
-    _ok(desk.put("/limits", whole | {"value": "50000"}))
-    _ok(desk.put("/limits", whole | {"value": "60000"}))
-    _ok(desk.put("/limits", whole | {"value": "70000", "until": _LATER}))
+    _ok(api.put("/limits", whole | {"value": "50000"}))
+    _ok(api.put("/limits", whole | {"value": "60000"}))
+    _ok(api.put("/limits", whole | {"value": "70000", "until": _LATER}))
     growth = {"scope": "portfolio", "name": "growth"}
-    _ok(desk.put("/limits", growth | {"code": "ALLOWED_SYMBOLS", "value": "AAPL,TSLA"}))
-    _ok(desk.put("/limits", growth | {"code": "MAX_OPEN_ORDERS", "value": "50"}))
-    _ok(desk.put("/limits", growth | {"code": "MAX_OPEN_ORDERS", "value": None}))
-    _ok(desk.put("/limits", whole | {"code": "REPEATED_EXECUTIONS", "value": "1"}))
-    desk.quote("TSLA", "99", "101", "100")
+    _ok(api.put("/limits", growth | {"code": "ALLOWED_SYMBOLS", "value": "AAPL,TSLA"}))
+    _ok(api.put("/limits", growth | {"code": "MAX_OPEN_ORDERS", "value": "50"}))
+    _ok(api.put("/limits", growth | {"code": "MAX_OPEN_ORDERS", "value": None}))
+    _ok(api.put("/limits", whole | {"code": "REPEATED_EXECUTIONS", "value": "1"}))
+    api.quote("TSLA", "99", "101", "100")
     for strategy in ("one", "two"):
-        desk.order(symbol="TSLA", quantity="1", strategy=strategy)
-    latch = _ok(desk.get("/latches"))[0]
-    desk.claim_workspace("T3")
+        api.order(symbol="TSLA", quantity="1", strategy=strategy)
+    latch = _ok(api.get("/latches"))[0]
+    api.claim_workspace("T3")
     person = {"X-On-Behalf-Of": "slack:T3:U3"}
-    _ok(desk.post("/users", {"person": "slack:T3:U3", "name": "Risk", "role": "admin"}))
-    _ok(desk.post(f"/latches/{latch['id']}/release", {"reason": "Looked into"}, person))
+    _ok(api.post("/users", {"person": "slack:T3:U3", "name": "Risk", "role": "admin"}))
+    _ok(api.post(f"/latches/{latch['id']}/release", {"reason": "Looked into"}, person))
 
 
-def _set_kill_switches(desk: Desk) -> None:
+def _set_kill_switches(api: ApiClient) -> None:
     growth = {"scope": "portfolio", "name": "Growth"}
-    _ok(desk.post("/kill-switch", growth | {"state": "REDUCING", "reason": "Odd"}, {"Idempotency-Key": "k"}))
-    _ok(desk.post("/kill-switch", {"scope": "strategy", "name": "two", "state": "HALTED", "reason": "Loop"}))
-    _ok(desk.post("/kill-switch", {"scope": "tenant", "state": "HALTED", "reason": "Stop"}))
-    _ok(desk.post("/kill-switch", {"scope": "tenant", "state": "ACTIVE", "reason": "Go"}))
-    _ok(desk.patch("/portfolios/Growth", {"name": "Growth Fund"}))
-    desk.trade(portfolio_name="Growth Fund", symbol="TSLA", side="SELL", quantity="1", gmv="100")
+    _ok(api.post("/kill-switch", growth | {"state": "REDUCING", "reason": "Odd"}, {"Idempotency-Key": "k"}))
+    _ok(api.post("/kill-switch", {"scope": "strategy", "name": "two", "state": "HALTED", "reason": "Loop"}))
+    _ok(api.post("/kill-switch", {"scope": "tenant", "state": "HALTED", "reason": "Stop"}))
+    _ok(api.post("/kill-switch", {"scope": "tenant", "state": "ACTIVE", "reason": "Go"}))
+    _ok(api.patch("/portfolios/Growth", {"name": "Growth Fund"}))
+    api.trade(portfolio_name="Growth Fund", symbol="TSLA", side="SELL", quantity="1", gmv="100")
 
 
 def _ok(answer: Any) -> Any:

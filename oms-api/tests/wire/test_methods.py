@@ -45,15 +45,15 @@ def example(template: str) -> str:
     ],
 )
 def test_a_refused_method_is_told_with_all_of_its_path_and_with_the_right_one(
-    desk, method, path, allow, instead
+    api, method, path, allow, instead
 ):
-    answer = desk.service.client.request(method, f"/api/v1{path}", headers={"X-API-Key": desk.key})
+    answer = api.service.client.request(method, f"/api/v1{path}", headers={"X-API-Key": api.key})
     assert (answer.status_code, answer.headers["allow"]) == (405, allow)
     assert instead in answer.json()["detail"]
 
 
-def test_a_page_tells_the_methods_of_its_one_route(desk):
-    answer = desk.service.client.delete("/docs", headers={"X-API-Key": desk.key})
+def test_a_page_tells_the_methods_of_its_one_route(api):
+    answer = api.service.client.delete("/docs", headers={"X-API-Key": api.key})
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
 
 

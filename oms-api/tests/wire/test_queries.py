@@ -13,43 +13,43 @@ def errors_of(answer):
 
 
 @pytest.mark.parametrize("side", ["buy", "Buy", "BUY"])
-def test_a_side_is_taken_in_any_case(desk, side):
-    assert desk.post("/trade", trade_body(side=side)).json()["trade"]["side"] == "BUY"
+def test_a_side_is_taken_in_any_case(api, side):
+    assert api.post("/trade", trade_body(side=side)).json()["trade"]["side"] == "BUY"
     assert (
-        desk.post("/trades:batch", {"trades": [trade_body(side=side)]}).json()["outcomes"][0]["status"] == 201
+        api.post("/trades:batch", {"trades": [trade_body(side=side)]}).json()["outcomes"][0]["status"] == 201
     )
-    assert desk.post("/orders", ticket_body(side=side, type="LIMIT", limit_price="1")).json()["side"] == "BUY"
-    assert len(desk.get("/trades", side=side).json()) == 2
-    assert len(desk.get("/orders", side=side).json()) == 1
-    assert len(desk.get("/positions", side="LONG").json()) == 1
-    assert desk.get("/positions", side="Short").json() == []
+    assert api.post("/orders", ticket_body(side=side, type="LIMIT", limit_price="1")).json()["side"] == "BUY"
+    assert len(api.get("/trades", side=side).json()) == 2
+    assert len(api.get("/orders", side=side).json()) == 1
+    assert len(api.get("/positions", side="LONG").json()) == 1
+    assert api.get("/positions", side="Short").json() == []
 
 
 @pytest.mark.parametrize("amount", ["-5", -5, "-0.5"])
-def test_a_negative_amount_is_told_to_be_positive(desk, amount):
-    assert errors_of(desk.post("/trade", trade_body(quantity=amount))) == {"quantity": "Must be positive."}
+def test_a_negative_amount_is_told_to_be_positive(api, amount):
+    assert errors_of(api.post("/trade", trade_body(quantity=amount))) == {"quantity": "Must be positive."}
     ticket = ticket_body(quantity=amount, type="LIMIT", limit_price=amount)
-    assert errors_of(desk.post("/orders", ticket)) == {
+    assert errors_of(api.post("/orders", ticket)) == {
         "quantity": "Must be positive.",
         "limit_price": "Must be positive.",
     }
 
 
-def test_a_negative_amount_that_may_be_zero_is_told_so(desk):
-    answer = desk.post("/portfolios", {"name": "New", "opening_cash": "-5"})
+def test_a_negative_amount_that_may_be_zero_is_told_so(api):
+    answer = api.post("/portfolios", {"name": "New", "opening_cash": "-5"})
     assert errors_of(answer) == {"opening_cash": "Must not be negative."}
 
 
-def test_status_filters_take_the_names_of_other_systems(desk):
-    desk.trade()
-    waiting = desk.order(type="LIMIT", limit_price="1")["id"]
-    canceled = desk.order(type="LIMIT", limit_price="1")["id"]
-    desk.post(f"/orders/{canceled}/cancel", {})
-    desk.put("/limits", {"scope": "tenant", "code": "MAX_ORDER_QUANTITY", "value": "1"})
-    denied = desk.post("/orders", ticket_body(quantity="2", type="LIMIT", limit_price="1")).json()["order_id"]
+def test_status_filters_take_the_names_of_other_systems(api):
+    api.trade()
+    waiting = api.order(type="LIMIT", limit_price="1")["id"]
+    canceled = api.order(type="LIMIT", limit_price="1")["id"]
+    api.post(f"/orders/{canceled}/cancel", {})
+    api.put("/limits", {"scope": "tenant", "code": "MAX_ORDER_QUANTITY", "value": "1"})
+    denied = api.post("/orders", ticket_body(quantity="2", type="LIMIT", limit_price="1")).json()["order_id"]
 
     def found(status):
-        answer = desk.get("/orders", status=status)
+        answer = api.get("/orders", status=status)
         assert answer.status_code == 200, answer.text
         return [order["id"] for order in answer.json()]
 
@@ -57,7 +57,7 @@ def test_status_filters_take_the_names_of_other_systems(desk):
         assert found(name) == [canceled]
     assert found("pending") == [waiting]
     assert found("rejected") == found("denied") == [denied]
-    message = errors_of(desk.get("/orders", status="done"))["status"]
+    message = errors_of(api.get("/orders", status="done"))["status"]
     assert "CANCELLED" in message
 
 
@@ -65,16 +65,16 @@ LISTS = ("/trades", "/orders", "/events", "/bars/AAPL", "/audit")
 
 
 @pytest.mark.parametrize("path", LISTS)
-def test_a_period_does_not_end_before_it_begins(desk, path):
+def test_a_period_does_not_end_before_it_begins(api, path):
     early, late = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
-    assert "from" in errors_of(desk.get(path, **{"from": late, "to": early}))
-    assert desk.get(path, **{"from": early, "to": late}).status_code == 200
-    assert desk.get(path, **{"from": early, "to": early}).status_code == 200
+    assert "from" in errors_of(api.get(path, **{"from": late, "to": early}))
+    assert api.get(path, **{"from": early, "to": late}).status_code == 200
+    assert api.get(path, **{"from": early, "to": early}).status_code == 200
 
 
-def test_a_portfolio_cannot_be_read_as_of_a_future_instant(desk):
-    desk.trade()
-    assert "as_of" in errors_of(desk.get("/portfolio/Growth", as_of="2999-01-01T00:00:00Z"))
+def test_a_portfolio_cannot_be_read_as_of_a_future_instant(api):
+    api.trade()
+    assert "as_of" in errors_of(api.get("/portfolio/Growth", as_of="2999-01-01T00:00:00Z"))
 
 
 @pytest.mark.parametrize("path", ["/", "/api/docs", "/api/v1/docs"])

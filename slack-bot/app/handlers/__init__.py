@@ -3,15 +3,15 @@
 from slack_bolt import App
 
 from app.handlers import commands, events, installation_check, interactions, options
-from app.replies.desk import Desk
 from app.replies.live_price import OpenForms
+from app.replies.services import Services
 
 
-def register(app: App, desk: Desk) -> None:
+def register(app: App, services: Services) -> None:
     """Connect every handler, behind the check of the installation."""
-    installation_check.register(app, desk)
+    installation_check.register(app, services)
     forms = OpenForms()
-    commands.register(app, desk)
-    interactions.register(app, desk, forms)
-    options.register(app, desk, forms)
-    events.register(app, desk)
+    commands.register(app, services)
+    interactions.register(app, services, forms)
+    options.register(app, services, forms)
+    events.register(app, services)

@@ -8,40 +8,40 @@ from app.errors import BadCommand, Saturated
 from app.forms.command import HelpWanted, parse_command
 from app.handlers.boundary import Body, guarded, origin_of
 from app.replies import sentences
-from app.replies.desk import Desk
 from app.replies.open_form import open_form
+from app.replies.services import Services
 
 
-def register(app: App, desk: Desk) -> None:
+def register(app: App, services: Services) -> None:
     """Connect the commands of the manifest."""
 
     def trade(ack: Ack, body: Body, context: BoltContext) -> None:
         try:
             wanted = parse_command(str(body.get("text", "")))
         except BadCommand as fault:
-            _say(ack, f"{escape(str(fault))} {MORE}")
+            _reply(ack, f"{escape(str(fault))} {MORE}")
             return
         if isinstance(wanted, HelpWanted):
-            _say(ack, HELP)
+            _reply(ack, HELP)
             return
         origin = origin_of(body, context)
         ack()
-        if not desk.seen.first(origin.trigger_id):
+        if not services.seen.first(origin.trigger_id):
             return
         try:
-            desk.opening.submit(origin.request_id, open_form, desk, origin, wanted)
+            services.opening.submit(origin.request_id, open_form, services, origin, wanted)
         except Saturated:
-            _say(ack, sentences.BUSY)
+            _reply(ack, sentences.BUSY)
 
     @guarded
     def trade_help(ack: Ack, _body: Body, _context: BoltContext) -> None:
-        _say(ack, HELP)
+        _reply(ack, HELP)
 
     app.command("/trade")(guarded(trade, _apology, _private))
     app.command("/trade-help")(trade_help)
 
 
-def _say(ack: Ack, text: str) -> None:
+def _reply(ack: Ack, text: str) -> None:
     """Answer the command itself, privately; said after `ack()`, it takes that answer's place."""
     ack(**_private(text))
 

@@ -5,18 +5,18 @@ import logging
 from slack_bolt import Ack, App, BoltContext
 
 from app.handlers.boundary import Body, guarded, request_id_of
-from app.replies.desk import Desk
+from app.replies.services import Services
 
 log = logging.getLogger(__name__)
 
 
-def register(app: App, desk: Desk) -> None:
+def register(app: App, services: Services) -> None:
     """Connect the events of the manifest."""
 
     @guarded
     def installation_ended(ack: Ack, body: Body, context: BoltContext) -> None:
         ack()
-        if desk.seen.first(str(body.get("event_id", ""))):
+        if services.seen.first(str(body.get("event_id", ""))):
             event = str((body.get("event") or {}).get("type", ""))
             log.warning("Installation ended", extra={"request_id": request_id_of(context), "event": event})
 

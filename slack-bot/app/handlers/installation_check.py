@@ -12,18 +12,18 @@ from app.errors import SlackError
 from app.handlers.boundary import request_id_of
 from app.oms_client.person import ID
 from app.replies import sentences
-from app.replies.desk import Desk
+from app.replies.services import Services
 
 log = logging.getLogger(__name__)
 
 
-def register(app: App, desk: Desk) -> None:
+def register(app: App, services: Services) -> None:
     """Put the check in front of every handler."""
 
     def check_installation(
         req: BoltRequest, context: BoltContext, next: Callable[[], BoltResponse]
     ) -> BoltResponse:
-        reason = find_refusal(desk, context)
+        reason = find_refusal(services, context)
         if not reason:
             return next()
         # The ids are logged if they have the form of Slack's ids: a request may contain anything.
@@ -35,10 +35,10 @@ def register(app: App, desk: Desk) -> None:
     app.use(check_installation)
 
 
-def find_refusal(desk: Desk, context: BoltContext) -> str:
+def find_refusal(services: Services, context: BoltContext) -> str:
     """Return why a request is not for this installation, as a sentence; empty if it is."""
     try:
-        installation = desk.slack.installation.get()
+        installation = services.slack.installation.get()
     except SlackError:
         return sentences.WORKSPACE_UNKNOWN
     if installation.is_org_wide or context.is_enterprise_install:

@@ -9,18 +9,18 @@ from app.errors import Saturated
 from app.forms import fields
 from app.handlers.boundary import Body, guarded, origin_of
 from app.replies import sentences
-from app.replies.desk import Desk
 from app.replies.live_price import OpenForms, keystroke, not_waited_for, show_price
+from app.replies.services import Services
 from app.replies.submit import submit
 
 ANY = re.compile(".*", re.DOTALL)
 
 
-def register(app: App, desk: Desk, forms: OpenForms) -> None:
+def register(app: App, services: Services, forms: OpenForms) -> None:
     """Connect the form."""
 
     def submitted(ack: Ack, body: Body, context: BoltContext) -> None:
-        ack(**submit(desk, origin_of(body, context), body["view"]))
+        ack(**submit(services, origin_of(body, context), body["view"]))
 
     @guarded
     def amount_typed(ack: Ack, body: Body, context: BoltContext) -> None:
@@ -29,7 +29,7 @@ def register(app: App, desk: Desk, forms: OpenForms) -> None:
         if not keystroke(forms, body["view"], str(body["actions"][0]["action_ts"])):
             return
         try:
-            desk.pricing.submit(origin.request_id, show_price, desk, forms, origin, view_id)
+            services.pricing.submit(origin.request_id, show_price, services, forms, origin, view_id)
         except Saturated:
             not_waited_for(
                 forms, view_id

@@ -4,17 +4,17 @@ from slack_bolt import Ack, App, BoltContext
 
 from app.forms import fields
 from app.handlers.boundary import Body, guarded, origin_of
-from app.replies.desk import Desk
 from app.replies.live_price import OpenForms, typing_elsewhere
+from app.replies.services import Services
 from app.replies.suggestions import suggest_portfolios
 
 
-def register(app: App, desk: Desk, forms: OpenForms) -> None:
+def register(app: App, services: Services, forms: OpenForms) -> None:
     """Connect the portfolio field."""
 
     def portfolios(ack: Ack, body: Body, context: BoltContext) -> None:
         typing_elsewhere(forms, str((body.get("view") or {}).get("id", "")))
-        ack(suggest_portfolios(desk, origin_of(body, context), str(body.get("value", ""))))
+        ack(suggest_portfolios(services, origin_of(body, context), str(body.get("value", ""))))
 
     app.options(fields.PORTFOLIO_ACTION)(guarded(portfolios, _no_choices, _no_choices))
 

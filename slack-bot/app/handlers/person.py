@@ -16,7 +16,7 @@ def person_of(body: dict[str, Any]) -> Person:
     """
     user = body.get("user")
     if isinstance(user, dict):
-        team, user_id, home = user.get("team_id"), user.get("id"), _home(body)
+        team, user_id, home = user.get("team_id"), user.get("id"), _enterprise_of(body)
     else:
         team, user_id, home = body.get("team_id"), body.get("user_id"), body.get("team_id")
     if team != home:
@@ -27,7 +27,7 @@ def person_of(body: dict[str, Any]) -> Person:
         raise Stranger(str(fault)) from None
 
 
-def _home(body: dict[str, Any]) -> Any:
+def _enterprise_of(body: dict[str, Any]) -> Any:
     view, team = body.get("view"), body.get("team")
     installed = view.get("app_installed_team_id") if isinstance(view, dict) else None
     return installed or (team.get("id") if isinstance(team, dict) else None)

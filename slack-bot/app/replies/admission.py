@@ -5,19 +5,19 @@ import logging
 from app.blocks import views
 from app.errors import Bar, BotError, NotAllowed, OmsError, SlackError, named
 from app.replies import sentences
-from app.replies.desk import Desk
 from app.replies.origin import Origin
+from app.replies.services import Services
 
 log = logging.getLogger(__name__)
 
 
-def check_admission(desk: Desk, origin: Origin, view_id: str) -> None:
+def check_admission(services: Services, origin: Origin, view_id: str) -> None:
     """Turn a form that was just opened into a sentence if the person may not trade.
 
     Without an answer the form stays: the OMS decides when it is submitted, and nothing typed is lost then.
     """
     try:
-        if desk.oms.may_trade(origin.person, request_id=origin.request_id):
+        if services.oms.may_trade(origin.person, request_id=origin.request_id):
             return
         bar = NotAllowed(Bar.ROLE)
     except NotAllowed as fault:
@@ -25,14 +25,14 @@ def check_admission(desk: Desk, origin: Origin, view_id: str) -> None:
     except OmsError as fault:
         log.info("Role not known", extra={"request_id": origin.request_id, "fault": str(fault)})
         return
-    turn_away(desk, origin, view_id, bar, sentences.barred(bar, origin.request_id))
+    refuse_form(services, origin, view_id, bar, sentences.barred(bar, origin.request_id))
 
 
-def turn_away(desk: Desk, origin: Origin, view_id: str, why: BotError, sentence: str) -> None:
+def refuse_form(services: Services, origin: Origin, view_id: str, why: BotError, sentence: str) -> None:
     """Put a sentence in the place of an open form."""
     extra = {"request_id": origin.request_id, "person": origin.person.actor}
     log.warning("Form taken back", extra=extra | {"fault": named(why)})
     try:
-        desk.slack.update_view(view_id, views.refused(sentence))
+        services.slack.update_view(view_id, views.refused(sentence))
     except SlackError as fault:
         log.info("Form not redrawn", extra=extra | {"fault": str(fault)})

@@ -6,15 +6,15 @@ import time
 from app.blocks import views
 from app.blocks.messages import Message, confirmation, notice, with_hint
 from app.delivery.confirmation_store import OwedConfirmation, UnresolvedConfirmation
-from app.delivery.postman import Address
+from app.delivery.message_sender import Address
 from app.errors import NotAllowed, OmsError, SlackError
 from app.forms.context import FormContext
 from app.forms.numbers import grouped
 from app.forms.ticket import Trade
 from app.oms_client import Person
 from app.replies import sentences
-from app.replies.desk import Desk
-from app.replies.order import Order
+from app.replies.services import Services
+from app.replies.ticket_submission import Order
 
 log = logging.getLogger(__name__)
 
@@ -22,10 +22,10 @@ NOT_RECORDED_AFTER_SECONDS = 20.0  # the OMS records or refuses a trade within 1
 MAX_AGE_SECONDS = 24 * 3600.0  # an older confirmation helps nobody
 
 
-def build_owed_confirmation(desk: Desk, order: Order) -> OwedConfirmation:
+def build_owed_confirmation(services: Services, order: Order) -> OwedConfirmation:
     """Return what has to be remembered of an order before it is sent."""
     ticket, origin, now = order.ticket, order.origin, time.time()
-    response_url, seconds_left = desk.urls.get(order.root_view_id)
+    response_url, seconds_left = services.urls.get(order.root_view_id)
     return OwedConfirmation(
         key=order.key,
         submitted_at=now,
@@ -41,21 +41,21 @@ def build_owed_confirmation(desk: Desk, order: Order) -> OwedConfirmation:
     )
 
 
-def run_recovery(desk: Desk) -> None:
+def run_recovery(services: Services) -> None:
     """Resolve what is owed, now and again, until the bot stops."""
-    while not desk.stopping.is_set():
-        recover_confirmations(desk, time.time())
-        desk.stopping.wait(desk.waits.recovery_every)
+    while not services.stopping.is_set():
+        recover_confirmations(services, time.time())
+        services.stopping.wait(services.waits.recovery_every)
 
 
-def recover_confirmations(desk: Desk, now: float) -> None:
+def recover_confirmations(services: Services, now: float) -> None:
     """Ask the OMS about every unresolved confirmation, and send those that are owed."""
-    if removed := desk.confirmations.remove_submitted_before(now - MAX_AGE_SECONDS):
+    if removed := services.confirmations.remove_submitted_before(now - MAX_AGE_SECONDS):
         log.warning("Confirmations given up", extra={"count": removed})
-    for unresolved in desk.confirmations.list_unresolved():
+    for unresolved in services.confirmations.list_unresolved():
         extra = {"request_id": unresolved.owed.request_id, "key": unresolved.owed.key}
         try:
-            _recover(desk, unresolved, now)
+            _recover(services, unresolved, now)
         except NotAllowed as error:
             log.info("Confirmation not recovered", extra=extra | {"fault": str(error)})
         except OmsError as error:
@@ -65,16 +65,16 @@ def recover_confirmations(desk: Desk, now: float) -> None:
             log.exception("Confirmation not recovered", extra=extra)
 
 
-def _recover(desk: Desk, unresolved: UnresolvedConfirmation, now: float) -> None:
+def _recover(services: Services, unresolved: UnresolvedConfirmation, now: float) -> None:
     owed = unresolved.owed
-    trade = desk.oms.find(Person(owed.team, owed.user), owed.key, request_id=owed.request_id)
+    trade = services.oms.find(Person(owed.team, owed.user), owed.key, request_id=owed.request_id)
     if trade is None and now < owed.submitted_at + NOT_RECORDED_AFTER_SECONDS:
         return
-    receipt = desk.confirmations.claim_unresolved(owed)
+    receipt = services.confirmations.claim_unresolved(owed)
     if receipt is None:
         return
     if now < owed.response_url_expires_at:
-        desk.urls.remember(owed.root_view_id, owed.response_url, owed.response_url_expires_at - now)
+        services.urls.remember(owed.root_view_id, owed.response_url, owed.response_url_expires_at - now)
     to = Address(owed.user, owed.channel, owed.root_view_id, owed.request_id, receipt)
     message = _message(owed, trade)
     if unresolved.is_interrupted:
@@ -82,10 +82,10 @@ def _recover(desk: Desk, unresolved: UnresolvedConfirmation, now: float) -> None
     extra = {"request_id": owed.request_id, "key": owed.key, "recorded": trade is not None}
     log.info("Confirmation recovered", extra=extra)
     if trade is None:
-        desk.postman.tell(to, message)
+        services.message_sender.send_privately(to, message)
     else:
-        desk.postman.confirm(to, message)
-        _redraw(desk, owed, trade)
+        services.message_sender.confirm(to, message)
+        _redraw(services, owed, trade)
 
 
 def _message(owed: OwedConfirmation, trade: Trade | None) -> Message:
@@ -94,9 +94,9 @@ def _message(owed: OwedConfirmation, trade: Trade | None) -> Message:
     return confirmation(trade, owed.user)
 
 
-def _redraw(desk: Desk, owed: OwedConfirmation, trade: Trade) -> None:
+def _redraw(services: Services, owed: OwedConfirmation, trade: Trade) -> None:
     """Draw over "Placing…", which nobody else would; the person may have closed the form."""
     try:
-        desk.slack.update_view(owed.view_id, views.placed(trade, owed.user, FormContext(owed.channel)))
+        services.slack.update_view(owed.view_id, views.placed(trade, owed.user, FormContext(owed.channel)))
     except SlackError as error:
         log.info("Form not redrawn", extra={"request_id": owed.request_id, "fault": str(error)})

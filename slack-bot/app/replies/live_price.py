@@ -12,8 +12,8 @@ from app.blocks.trade_form import MarketFacts, form_lines, shown_lines, with_lin
 from app.errors import OmsError, SlackError, named
 from app.forms.submission import read_draft
 from app.forms.text import NotAName, parse_symbol
-from app.replies.desk import Desk
 from app.replies.origin import Origin
+from app.replies.services import Services
 
 log = logging.getLogger(__name__)
 
@@ -76,20 +76,20 @@ def typing_elsewhere(forms: OpenForms, view_id: str) -> None:
         form.active_at = time.monotonic()
 
 
-def show_price(desk: Desk, forms: OpenForms, origin: Origin, view_id: str) -> None:
+def show_price(services: Services, forms: OpenForms, origin: Origin, view_id: str) -> None:
     """Renew the price line of an open form once nobody types in it; it is redrawn under no keystroke."""
     form = forms.get(view_id)
-    while not desk.stopping.is_set():
+    while not services.stopping.is_set():
         with form.lock:
-            left, view = _pause_left(desk, form), form.view
+            left, view = _pause_left(services, form), form.view
         if left > 0:
-            desk.stopping.wait(left)
+            services.stopping.wait(left)
             continue
-        facts = _market_facts(desk, origin, view)  # a keystroke does not wait for the OMS
+        facts = _market_facts(services, origin, view)  # a keystroke does not wait for the OMS
         with form.lock:
-            if _pause_left(desk, form) <= 0:
+            if _pause_left(services, form) <= 0:
                 form.waited_for = False
-                _draw(desk, form, origin, facts)
+                _draw(services, form, origin, facts)
                 return
 
 
@@ -100,19 +100,19 @@ def not_waited_for(forms: OpenForms, view_id: str) -> None:
         form.waited_for = False
 
 
-def _pause_left(desk: Desk, form: OpenForm) -> float:
-    return form.active_at + desk.waits.typing_pause - time.monotonic()
+def _pause_left(services: Services, form: OpenForm) -> float:
+    return form.active_at + services.waits.typing_pause - time.monotonic()
 
 
-def _market_facts(desk: Desk, origin: Origin, view: dict[str, Any] | None) -> MarketFacts:
+def _market_facts(services: Services, origin: Origin, view: dict[str, Any] | None) -> MarketFacts:
     """Return the quote of the symbol in a view, and the instruments that match what is typed there."""
     typed = read_draft(view["state"]["values"]).symbol.strip() if view else ""
     if not typed:
         return MarketFacts()
     person, request_id = origin.person, origin.request_id
     try:
-        found = desk.oms.instruments(person, typed, limit=MAX_MATCHES, request_id=request_id)
-        quote = desk.oms.quote(person, parse_symbol(typed), request_id=request_id)
+        found = services.oms.instruments(person, typed, limit=MAX_MATCHES, request_id=request_id)
+        quote = services.oms.quote(person, parse_symbol(typed), request_id=request_id)
     except NotAName:
         return MarketFacts(None, found)
     except OmsError as fault:
@@ -121,7 +121,7 @@ def _market_facts(desk: Desk, origin: Origin, view: dict[str, Any] | None) -> Ma
     return MarketFacts(quote, found)
 
 
-def _draw(desk: Desk, form: OpenForm, origin: Origin, facts: MarketFacts) -> None:
+def _draw(services: Services, form: OpenForm, origin: Origin, facts: MarketFacts) -> None:
     view, form.view = form.view, None
     if view is None:
         return
@@ -131,7 +131,7 @@ def _draw(desk: Desk, form: OpenForm, origin: Origin, facts: MarketFacts) -> Non
         return
     known = form.latest(str(view.get("hash", "")))
     try:
-        new = desk.slack.update_view(str(view["id"]), with_lines(view, draft, facts), known)
+        new = services.slack.update_view(str(view["id"]), with_lines(view, draft, facts), known)
     except SlackError as fault:
         log.info("Price line not renewed", extra={"request_id": origin.request_id, "fault": str(fault)})
         return

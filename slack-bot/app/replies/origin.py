@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from app.delivery.postman import Address
+from app.delivery.message_sender import Address
 from app.oms_client import Person
 
 

@@ -6,8 +6,8 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from app.blocks.options import name_fault, no_choice, portfolio_options
 from app.blocks.text import OPTIONS_AT_MOST, Json
 from app.errors import BotError, NotAllowed, OmsError, Saturated, TooManyRequests, named
-from app.replies.desk import Desk
 from app.replies.origin import Origin
+from app.replies.services import Services
 
 log = logging.getLogger(__name__)
 
@@ -16,12 +16,12 @@ NOT_ALLOWED = "You are not allowed to see portfolios here."
 BUSY = "Too many requests at the moment. Please try again."
 
 
-def suggest_portfolios(desk: Desk, origin: Origin, typed: str) -> Json:
+def suggest_portfolios(services: Services, origin: Origin, typed: str) -> Json:
     """Return at most 100 choices for what was typed, or why there is none: the OMS is given little time."""
     request_id = origin.request_id
     try:
-        future = desk.suggesting.submit(request_id, _look_up, desk, origin, typed)
-        return future.result(timeout=desk.waits.suggestions)
+        future = services.suggesting.submit(request_id, _find_portfolios, services, origin, typed)
+        return future.result(timeout=services.waits.suggestions)
     except (OmsError, Saturated, FutureTimeout) as fault:
         said = named(fault) if isinstance(fault, BotError) else type(fault).__name__
         log.warning("No suggestions", extra={"request_id": request_id, "fault": said})
@@ -38,9 +38,9 @@ def _reason(fault: Exception) -> str:
             return NO_ANSWER
 
 
-def _look_up(desk: Desk, origin: Origin, typed: str) -> Json:
+def _find_portfolios(services: Services, origin: Origin, typed: str) -> Json:
     query, person, request_id = typed.strip(), origin.person, origin.request_id
-    names = desk.oms.portfolios(person, query, limit=OPTIONS_AT_MOST + 1, request_id=request_id)
+    names = services.oms.portfolios(person, query, limit=OPTIONS_AT_MOST + 1, request_id=request_id)
     cut = len(names) > OPTIONS_AT_MOST  # then a name may exist without being among them
-    exact = desk.oms.portfolio_named(person, query, request_id=request_id) if cut and query else None
+    exact = services.oms.portfolio_named(person, query, request_id=request_id) if cut and query else None
     return portfolio_options(names, typed, exact)

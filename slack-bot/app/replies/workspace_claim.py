@@ -3,23 +3,23 @@
 import logging
 
 from app.errors import NotAllowed, OmsError, Refused, SlackError
-from app.replies.desk import Desk
+from app.replies.services import Services
 
 log = logging.getLogger(__name__)
 
 
-def run_workspace_claim(desk: Desk) -> None:
+def run_workspace_claim(services: Services) -> None:
     """Claim the workspace; try again while Slack or the OMS does not answer, until the bot stops."""
-    while not desk.stopping.is_set():
+    while not services.stopping.is_set():
         try:
-            team_id = desk.slack.installation.get().team_id
-            desk.oms.claim_workspace(team_id)
+            team_id = services.slack.installation.get().team_id
+            services.oms.claim_workspace(team_id)
         except (NotAllowed, Refused) as error:
             log.warning("Workspace not claimed", extra={"team": team_id, "fault": str(error)})
             return
         except (OmsError, SlackError) as error:
             log.info("Workspace not claimed yet", extra={"fault": str(error)})
-            desk.stopping.wait(desk.waits.claim_every)
+            services.stopping.wait(services.waits.claim_every)
         else:
             log.info("Workspace claimed", extra={"team": team_id})
             return

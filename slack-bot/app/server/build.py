@@ -15,7 +15,7 @@ from app.delivery.outbox import Outbox
 from app.delivery.slack_api import SlackApi
 from app.handlers import register
 from app.oms_client import OmsClient
-from app.replies.desk import Desk
+from app.replies.services import Services
 from app.server.health import Health
 from app.server.web import REQUEST_ID_HEADER, create_web, new_request_id
 
@@ -27,23 +27,23 @@ class Bot:
     """The running parts."""
 
     settings: Settings
-    desk: Desk
+    services: Services
     bolt: App
     web: Flask
     health: Health
 
 
-def create_bot(settings: Settings, desk: Desk | None = None) -> Bot:
+def create_bot(settings: Settings, services: Services | None = None) -> Bot:
     """Wire the bot; nothing is called and nothing listens yet. Raises `ConfigError`."""
-    desk = desk or Desk(
+    services = services or Services(
         oms=OmsClient(settings),
         slack=SlackApi(settings),
         outbox=Outbox(),
         confirmations=open_store(settings),
     )
-    bolt = create_bolt(settings, desk)
-    health = Health(desk)
-    return Bot(settings, desk, bolt, create_web(settings, bolt, health), health)
+    bolt = create_bolt(settings, services)
+    health = Health(services)
+    return Bot(settings, services, bolt, create_web(settings, bolt, health), health)
 
 
 def open_store(settings: Settings) -> ConfirmationStore:
@@ -58,7 +58,7 @@ def open_store(settings: Settings) -> ConfirmationStore:
         return ConfirmationStore()
 
 
-def create_bolt(settings: Settings, desk: Desk) -> App:
+def create_bolt(settings: Settings, services: Services) -> App:
     """Return the Bolt app. Handlers run on the server's own threads: Bolt's pool has five, and starves."""
 
     def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
@@ -68,7 +68,7 @@ def create_bolt(settings: Settings, desk: Desk) -> App:
         )
 
     bolt = App(
-        client=desk.slack.client,
+        client=services.slack.client,
         logger=logging.getLogger("slack_bolt"),
         authorize=authorize,
         signing_secret=settings.slack_signing_secret,
@@ -77,13 +77,13 @@ def create_bolt(settings: Settings, desk: Desk) -> App:
         ignoring_self_events_enabled=False,  # no message events are subscribed to
         attaching_function_token_enabled=False,
     )
-    bolt.use(give_request_id)
+    bolt.use(set_request_id)
     bolt.error(refuse_unreadable)
-    register(bolt, desk)
+    register(bolt, services)
     return bolt
 
 
-def give_request_id(
+def set_request_id(
     req: BoltRequest,
     context: BoltContext,
     next: Callable[[], BoltResponse],

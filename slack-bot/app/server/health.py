@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.errors import Saturated, SlackError
-from app.replies.desk import Desk
+from app.replies.services import Services
 
 MAX_AGE_SECONDS = 15.0
 REFRESH_AGE_SECONDS = 7.5  # an older result is refreshed behind the answer
@@ -25,9 +25,9 @@ class ProbeResult:
 class ServiceProbe:
     """The last answer of one service. One question at a time is on its way."""
 
-    def __init__(self, is_well: Callable[[], bool], desk: Desk, clock: Callable[[], float]):
+    def __init__(self, is_well: Callable[[], bool], services: Services, clock: Callable[[], float]):
         self._is_well = is_well
-        self._workers = desk.probing
+        self._workers = services.probing
         self._clock = clock
         self._lock = threading.Lock()
         self._result: ProbeResult | None = None
@@ -79,20 +79,20 @@ class Health:
 
     def __init__(
         self,
-        desk: Desk,
+        services: Services,
         clock: Callable[[], float] = time.monotonic,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ):
         def slack_is_well() -> bool:
             try:
-                desk.slack.identify()
+                services.slack.identify()
             except SlackError:
                 return False
             return True
 
         self._probes = {
-            "slack": ServiceProbe(slack_is_well, desk, clock),
-            "oms": ServiceProbe(desk.oms.healthy, desk, clock),
+            "slack": ServiceProbe(slack_is_well, services, clock),
+            "oms": ServiceProbe(services.oms.healthy, services, clock),
         }
         self._timeout_seconds = timeout_seconds
 

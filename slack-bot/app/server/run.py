@@ -62,9 +62,9 @@ def serve(bot: Bot) -> None:
     )
     _stop_on_signals()
     bot.health.refresh()
-    _start_thread("confirmation-recovery", run_recovery, bot.desk)
-    if bot.desk.oms.can_claim_workspace:
-        _start_thread("workspace-claim", run_workspace_claim, bot.desk)
+    _start_thread("confirmation-recovery", run_recovery, bot.services)
+    if bot.services.oms.can_claim_workspace:
+        _start_thread("workspace-claim", run_workspace_claim, bot.services)
     if settings.socket_mode:
         _start_thread("socket-mode", connect_forever, bot)
     log.info(
@@ -74,7 +74,7 @@ def serve(bot: Bot) -> None:
     try:
         server.run()
     finally:
-        bot.desk.stop(STOP_SECONDS)
+        bot.services.stop(STOP_SECONDS)
         log.info("Stopped")
 
 
@@ -85,7 +85,7 @@ def _start_thread(name: str, target: Callable[[T], None], argument: T) -> None:
 def connect_forever(bot: Bot) -> None:
     """Open Slack's WebSocket, again and again until it stands; after that the SDK keeps it."""
     handler = SocketModeHandler(bot.bolt, bot.settings.slack_app_token, concurrency=THREADS)
-    while not bot.desk.stopping.is_set():
+    while not bot.services.stopping.is_set():
         try:
             handler.client.connect()
         except SlackApiError as fault:
@@ -95,7 +95,7 @@ def connect_forever(bot: Bot) -> None:
         else:
             log.info("Connected by Socket Mode")
             return
-        bot.desk.stopping.wait(RECONNECT_SECONDS)
+        bot.services.stopping.wait(RECONNECT_SECONDS)
 
 
 def _stop_on_signals() -> None:

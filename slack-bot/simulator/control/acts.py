@@ -2,10 +2,10 @@
 
 from flask import Blueprint
 
-from simulator.acting import clicking, sources, submitting, typing_in
-from simulator.acting.actor import Outcome
 from simulator.assembly import Simulator
 from simulator.control.body import Body
+from simulator.user_actions import clicking, sources, submitting, typing_in
+from simulator.user_actions.actor import Outcome
 
 
 def blueprint(simulator: Simulator) -> Blueprint:
@@ -13,9 +13,11 @@ def blueprint(simulator: Simulator) -> Blueprint:
     routes = Blueprint("acts", __name__, url_prefix="/control")
 
     @routes.post("/say")
-    def say() -> Outcome:
+    def send_text() -> Outcome:
         body = Body()
-        return typing_in.say(simulator.actor(body.text("user")), body.text("channel"), body.text("text"))
+        return typing_in.send_text(
+            simulator.actor(body.text("user")), body.text("channel"), body.text("text")
+        )
 
     @routes.post("/submit")
     def submit() -> Outcome:
@@ -43,11 +45,11 @@ def blueprint(simulator: Simulator) -> Blueprint:
         body = Body()
         query = body.maybe_text("query") or ""
         block_id, action_id = body.maybe_text("block_id"), body.text("action_id")
-        return clicking.ask_options(_source(simulator, body), block_id, action_id, query)
+        return clicking.load_options(_source(simulator, body), block_id, action_id, query)
 
     @routes.post("/home")
-    def home() -> Outcome:
-        return clicking.open_home(simulator.actor(Body().text("user")))
+    def open_app_page() -> Outcome:
+        return clicking.open_app_page(simulator.actor(Body().text("user")))
 
     return routes
 

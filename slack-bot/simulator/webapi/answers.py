@@ -7,22 +7,22 @@ from simulator.errors import ArgumentsError
 from simulator.messages import Message
 from simulator.response_urls import ResponseUrl
 from simulator.webapi import arguments as args
-from simulator.world import World
+from simulator.workspace_state import WorkspaceState
 
 
-def respond(world: World, url: ResponseUrl, body: dict[str, Any]) -> None:
+def respond(workspace_state: WorkspaceState, url: ResponseUrl, body: dict[str, Any]) -> None:
     """Carry out what was sent to a response URL: post, replace or delete; raise what Slack says."""
-    original = world.messages.find(url.channel, url.message_ts)
+    original = workspace_state.messages.find(url.channel, url.message_ts)
     if body.get("delete_original") and original:
-        world.messages.delete(original)
+        workspace_state.messages.delete(original)
     elif body.get("replace_original") and original:
-        world.messages.edit(original, *args.content(body))
+        workspace_state.messages.edit(original, *args.content(body))
     else:
-        post(world, url, body)
+        post(workspace_state, url, body)
     url.uses_left -= 1
 
 
-def post(world: World, url: ResponseUrl, body: dict[str, Any]) -> Message:
+def post(workspace_state: WorkspaceState, url: ResponseUrl, body: dict[str, Any]) -> Message:
     """Post an answer: to the person alone, unless ``response_type`` says ``in_channel``."""
     kind = body.get("response_type") or "ephemeral"
     if kind not in {"ephemeral", "in_channel"}:
@@ -30,6 +30,6 @@ def post(world: World, url: ResponseUrl, body: dict[str, Any]) -> Message:
     text, blocks = args.content(body)
     only_for = url.user if kind == "ephemeral" else None
     thread = body.get("thread_ts") or None
-    return world.messages.post(
+    return workspace_state.messages.post(
         url.channel, workspace.BOT_USER_ID, text, blocks, only_for=only_for, thread_ts=thread
     )

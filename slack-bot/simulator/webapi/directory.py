@@ -7,15 +7,15 @@ from simulator.errors import SlackError
 from simulator.webapi import arguments as args
 from simulator.webapi.arguments import Arguments
 from simulator.workspace import Channel, Person
-from simulator.world import World
+from simulator.workspace_state import WorkspaceState
 
 
-def auth_test(world: World, _given: Arguments) -> dict[str, Any]:
+def auth_test(workspace_state: WorkspaceState, _given: Arguments) -> dict[str, Any]:
     """``auth.test``: whose token this is."""
     return {
-        "url": f"{world.base_url}/",
+        "url": f"{workspace_state.base_url}/",
         "team": workspace.TEAM_NAME,
-        "user": world.manifest.bot_name.lower(),
+        "user": workspace_state.manifest.bot_name.lower(),
         "team_id": workspace.TEAM_ID,
         "user_id": workspace.BOT_USER_ID,
         "bot_id": workspace.BOT_ID,
@@ -23,11 +23,11 @@ def auth_test(world: World, _given: Arguments) -> dict[str, Any]:
     }
 
 
-def conversations_open(world: World, given: Arguments) -> dict[str, Any]:
+def conversations_open(workspace_state: WorkspaceState, given: Arguments) -> dict[str, Any]:
     """``conversations.open``: the direct message with one person."""
     if given.get("channel"):
         return {
-            "channel": {"id": world.channel(args.text(given, "channel")).id},
+            "channel": {"id": workspace_state.channel(args.text(given, "channel")).id},
             "no_op": True,
             "already_open": True,
         }
@@ -35,23 +35,23 @@ def conversations_open(world: World, given: Arguments) -> dict[str, Any]:
     names = users if isinstance(users, list) else [name for name in str(users).split(",") if name]
     if not names:
         raise SlackError("users_list_not_supplied")
-    if len(names) != 1 or names[0] not in world.people:
+    if len(names) != 1 or names[0] not in workspace_state.people:
         raise SlackError("user_not_found")
-    channel = world.channel(names[0])
+    channel = workspace_state.channel(names[0])
     return {"channel": {"id": channel.id}, "no_op": True, "already_open": True}
 
 
-def conversations_info(world: World, given: Arguments) -> dict[str, Any]:
+def conversations_info(workspace_state: WorkspaceState, given: Arguments) -> dict[str, Any]:
     """``conversations.info``: one channel, unless it is private and the bot is outside."""
-    channel = world.channel(args.text(given, "channel"))
+    channel = workspace_state.channel(args.text(given, "channel"))
     if channel.kind == "private" and not channel.has_bot:
         raise SlackError("channel_not_found")
     return {"channel": _channel(channel)}
 
 
-def users_info(world: World, given: Arguments) -> dict[str, Any]:
+def users_info(workspace_state: WorkspaceState, given: Arguments) -> dict[str, Any]:
     """``users.info``: one person."""
-    person = world.people.get(args.text(given, "user"))
+    person = workspace_state.people.get(args.text(given, "user"))
     if person is None:
         raise SlackError("user_not_found")
     return {"user": _person(person)}

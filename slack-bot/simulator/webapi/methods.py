@@ -7,9 +7,9 @@ from typing import Any
 from simulator.errors import SlackError
 from simulator.webapi import chat, directory, views
 from simulator.webapi.arguments import Arguments
-from simulator.world import World
+from simulator.workspace_state import WorkspaceState
 
-Method = Callable[[World, Arguments], dict[str, Any]]
+Method = Callable[[WorkspaceState, Arguments], dict[str, Any]]
 
 METHODS: dict[str, Method] = {
     "auth.test": directory.auth_test,
@@ -26,15 +26,17 @@ METHODS: dict[str, Method] = {
 }
 
 
-def call(world: World, name: str, token: str, bot_token: str, given: Arguments) -> dict[str, Any]:
+def call(
+    workspace_state: WorkspaceState, name: str, token: str, bot_token: str, given: Arguments
+) -> dict[str, Any]:
     """Check the token, carry out one method, and return Slack's answer, good or bad."""
     method = METHODS.get(name)
     if method is None:
         return SlackError("unknown_method", req_method=name).answer()
     try:
         _check_token(token, bot_token)
-        with world.change():
-            return {"ok": True} | method(world, given)
+        with workspace_state.change():
+            return {"ok": True} | method(workspace_state, given)
     except SlackError as error:
         return error.answer()
 

@@ -6,38 +6,38 @@ from simulator.errors import SlackError
 from simulator.views import View
 from simulator.webapi import arguments as args
 from simulator.webapi.arguments import Arguments
-from simulator.world import World
+from simulator.workspace_state import WorkspaceState
 
 
-def open_(world: World, given: Arguments) -> dict[str, Any]:
+def open_(workspace_state: WorkspaceState, given: Arguments) -> dict[str, Any]:
     """``views.open``: show a form to whoever earned the trigger."""
     content = args.view(given)
-    trigger = world.triggers.exchange(_trigger_id(given))
-    return _answer(world.views.open(trigger.user, content, trigger.channel))
+    trigger = workspace_state.triggers.exchange(_trigger_id(given))
+    return _answer(workspace_state.views.open(trigger.user, content, trigger.channel))
 
 
-def push(world: World, given: Arguments) -> dict[str, Any]:
+def push(workspace_state: WorkspaceState, given: Arguments) -> dict[str, Any]:
     """``views.push``: show a form on top of the open one."""
     content = args.view(given)
-    trigger = world.triggers.exchange(_trigger_id(given))
-    return _answer(world.views.push(trigger.user, content))
+    trigger = workspace_state.triggers.exchange(_trigger_id(given))
+    return _answer(workspace_state.views.push(trigger.user, content))
 
 
-def update(world: World, given: Arguments) -> dict[str, Any]:
+def update(workspace_state: WorkspaceState, given: Arguments) -> dict[str, Any]:
     """``views.update``: redraw an open form, or a home tab."""
-    view = world.views.find(given.get("view_id"), given.get("external_id"))
+    view = workspace_state.views.find(given.get("view_id"), given.get("external_id"))
     content = args.view(given, view.content["type"])
-    world.views.update(view, content, given.get("hash"))
+    workspace_state.views.update(view, content, given.get("hash"))
     return _answer(view)
 
 
-def publish(world: World, given: Arguments) -> dict[str, Any]:
+def publish(workspace_state: WorkspaceState, given: Arguments) -> dict[str, Any]:
     """``views.publish``: set a person's home tab."""
     user = args.text(given, "user_id")
     content = args.view(given, "home")
-    if user not in world.people:
+    if user not in workspace_state.people:
         raise SlackError("user_not_found")
-    return _answer(world.views.publish(user, content, given.get("hash")))
+    return _answer(workspace_state.views.publish(user, content, given.get("hash")))
 
 
 def _trigger_id(given: Arguments) -> str:

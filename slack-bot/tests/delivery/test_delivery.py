@@ -10,8 +10,8 @@ import pytest
 
 from app.blocks.messages import notice
 from app.delivery.confirmation_store import Receipt
+from app.delivery.message_sender import Address, MessageSender
 from app.delivery.outbox import Job, Outbox
-from app.delivery.postman import Address, Postman
 from app.delivery.response_urls import ResponseUrls
 from app.delivery.slack_api import SlackApi
 from app.errors import Saturated, SlackRateLimited, SlackRefused, SlackUnreachable
@@ -26,7 +26,7 @@ class Post:
     def __init__(self, slack: FakeSlack, pace: float = 0.0):
         self.urls = ResponseUrls()
         self.outbox = Outbox(pace_seconds=pace)
-        self.postman = Postman(
+        self.postman = MessageSender(
             SlackApi(factories.settings(slack.api_url), timeout_seconds=1), self.outbox, self.urls
         )
 
@@ -181,7 +181,7 @@ def test_a_full_outbox_refuses_and_the_postman_notes_it(slack, caplog):
     outbox = Outbox(capacity=0)
     with pytest.raises(Saturated):
         outbox.put("lane", Job(lambda: None, lambda: None))
-    Postman(SlackApi(factories.settings(slack.api_url)), outbox, ResponseUrls()).confirm(TO, MESSAGE)
+    MessageSender(SlackApi(factories.settings(slack.api_url)), outbox, ResponseUrls()).confirm(TO, MESSAGE)
     assert "Not delivered" in caplog.text
 
 

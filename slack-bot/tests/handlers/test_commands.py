@@ -14,21 +14,21 @@ def entry(view, block_id):
     return next(block["element"] for block in view["blocks"] if block["block_id"] == block_id)
 
 
-def test_a_command_is_acknowledged_before_slack_has_opened_the_form(desk: Workspace):
-    desk.slack.script("views.open", Answer(slow=5.0))
+def test_a_command_is_acknowledged_before_slack_has_opened_the_form(workspace: Workspace):
+    workspace.slack.script("views.open", Answer(slow=5.0))
     began = time.monotonic()
-    answer = desk.type("AAPL")
+    answer = workspace.type("AAPL")
     assert (answer.status_code, answer.data) == (200, b"")
     assert time.monotonic() - began < 4.0
-    desk.slack.wait_for("views.open")
+    workspace.slack.wait_for("views.open")
 
 
-def test_nothing_is_called_before_the_form_is_opened(desk: Workspace):
-    desk.type("AAPL")
-    desk.slack.wait_for("views.open")
-    asked = desk.oms.wait_for("me")[0]
-    opened = desk.slack.calls[0]
-    assert desk.slack.name_of(opened) == "views.open"
+def test_nothing_is_called_before_the_form_is_opened(workspace: Workspace):
+    workspace.type("AAPL")
+    workspace.slack.wait_for("views.open")
+    asked = workspace.oms.wait_for("me")[0]
+    opened = workspace.slack.calls[0]
+    assert workspace.slack.name_of(opened) == "views.open"
     assert opened.at < asked.at
 
 
@@ -41,16 +41,16 @@ def test_nothing_is_called_before_the_form_is_opened(desk: Workspace):
         ("a" * 40, "A" * 40),
     ],
 )
-def test_a_symbol_is_filled_in(desk: Workspace, typed, symbol):
-    desk.type(typed)
-    view = desk.slack.wait_for("views.open")[0].body["view"]
+def test_a_symbol_is_filled_in(workspace: Workspace, typed, symbol):
+    workspace.type(typed)
+    view = workspace.slack.wait_for("views.open")[0].body["view"]
     assert entry(view, "symbol")["initial_value"] == symbol
     assert "initial_option" not in entry(view, "side")
 
 
-def test_a_full_line_fills_the_whole_form(desk: Workspace):
-    desk.type("buy 100 AAPL @ 175 in R&amp;D")
-    view = desk.slack.wait_for("views.open")[0].body["view"]
+def test_a_full_line_fills_the_whole_form(workspace: Workspace):
+    workspace.type("buy 100 AAPL @ 175 in R&amp;D")
+    view = workspace.slack.wait_for("views.open")[0].body["view"]
     assert [entry(view, each)["initial_value"] for each in ("symbol", "quantity", "price")] == [
         "AAPL",
         "100",
@@ -62,30 +62,30 @@ def test_a_full_line_fills_the_whole_form(desk: Workspace):
     assert "Price per share: 175.00 \u00b7 GMV: 17,500.00" in json.dumps(view, ensure_ascii=False)
 
 
-def test_the_form_carries_the_channel_and_no_secret(desk: Workspace):
-    desk.type("AAPL")
-    metadata = desk.slack.wait_for("views.open")[0].body["view"]["private_metadata"]
+def test_the_form_carries_the_channel_and_no_secret(workspace: Workspace):
+    workspace.type("AAPL")
+    metadata = workspace.slack.wait_for("views.open")[0].body["view"]["private_metadata"]
     assert json.loads(metadata) == {"v": 1, "channel": "C1", "attempt": 0}
 
 
 @pytest.mark.parametrize(
     ("text", "name"), [("help", "/trade"), ("", "/trade-help"), ("anything", "/trade-help")]
 )
-def test_help_is_said_privately(desk: Workspace, text, name):
-    answer = desk.type(text, name).get_json()
+def test_help_is_said_privately(workspace: Workspace, text, name):
+    answer = workspace.type(text, name).get_json()
     assert answer["response_type"] == "ephemeral"
     assert "buy 100 AAPL @ 175 in Growth" in answer["text"]
-    assert desk.slack.calls == []
+    assert workspace.slack.calls == []
 
 
 @pytest.mark.parametrize("text", ["$$$ <!channel>", "buy 1e3 AAPL", "what is this"])
-def test_junk_gets_one_hint_privately(desk: Workspace, text):
-    answer = desk.type(text).get_json()
+def test_junk_gets_one_hint_privately(workspace: Workspace, text):
+    answer = workspace.type(text).get_json()
     assert answer["response_type"] == "ephemeral"
     assert answer["text"].endswith("`/trade help` shows more.")
     assert "\n" not in answer["text"]
     assert "<!channel>" not in answer["text"]
-    assert desk.slack.calls == []
+    assert workspace.slack.calls == []
 
 
 @pytest.mark.parametrize(
@@ -98,28 +98,30 @@ def test_junk_gets_one_hint_privately(desk: Workspace, text):
         ("cancel T123", "type the opposite one"),
     ],
 )
-def test_another_wish_than_a_trade_is_answered_with_what_to_type(desk: Workspace, text, said):
-    assert said in desk.type(text).get_json()["text"]
-    assert desk.slack.calls == []
+def test_another_wish_than_a_trade_is_answered_with_what_to_type(workspace: Workspace, text, said):
+    assert said in workspace.type(text).get_json()["text"]
+    assert workspace.slack.calls == []
 
 
-def test_a_symbol_that_is_also_a_wish_is_typed_as_a_cashtag(desk: Workspace):
-    desk.type("$list")
-    view = desk.slack.wait_for("views.open")[0].body["view"]
+def test_a_symbol_that_is_also_a_wish_is_typed_as_a_cashtag(workspace: Workspace):
+    workspace.type("$list")
+    view = workspace.slack.wait_for("views.open")[0].body["view"]
     assert entry(view, "symbol")["initial_value"] == "LIST"
 
 
-def test_a_number_with_two_readings_is_echoed_in_the_form(desk: Workspace):
-    desk.type("buy 1,125 AAPL @ 1.000")
-    view = desk.slack.wait_for("views.open")[0].body["view"]
+def test_a_number_with_two_readings_is_echoed_in_the_form(workspace: Workspace):
+    workspace.type("buy 1,125 AAPL @ 1.000")
+    view = workspace.slack.wait_for("views.open")[0].body["view"]
     assert "Quantity 1,125 is read as 1125; Price 1.000 is read as 1" in json.dumps(view)
 
 
 @pytest.mark.parametrize("code", ["expired_trigger_id", "exchanged_trigger_id", "invalid_trigger_id"])
-def test_a_trigger_that_is_too_old_asks_privately_to_run_the_command_again(desk: Workspace, code, caplog):
-    desk.slack.refuse("views.open", code)
-    desk.type("AAPL")
-    said = desk.slack.wait_for("respond")[0].body
+def test_a_trigger_that_is_too_old_asks_privately_to_run_the_command_again(
+    workspace: Workspace, code, caplog
+):
+    workspace.slack.refuse("views.open", code)
+    workspace.type("AAPL")
+    said = workspace.slack.wait_for("respond")[0].body
     assert said["response_type"] == "ephemeral"
     assert "Please run `/trade` again." in said["text"]
     assert all(record.exc_info is None for record in caplog.records)
@@ -128,31 +130,31 @@ def test_a_trigger_that_is_too_old_asks_privately_to_run_the_command_again(desk:
 @pytest.mark.parametrize(
     "trouble", [Answer(drop=True), Answer(503, b"oops"), Answer(body={"ok": False, "error": "fatal"})]
 )
-def test_any_other_trouble_is_said_privately_with_a_reference(desk: Workspace, trouble):
-    desk.slack.script("views.open", trouble)
-    request_id = desk.type("AAPL").headers["X-Request-ID"]
-    assert request_id in desk.slack.wait_for("respond")[0].body["text"]
-    assert len(desk.slack.named("views.open")) == 1, "a send is never repeated blindly"
+def test_any_other_trouble_is_said_privately_with_a_reference(workspace: Workspace, trouble):
+    workspace.slack.script("views.open", trouble)
+    request_id = workspace.type("AAPL").headers["X-Request-ID"]
+    assert request_id in workspace.slack.wait_for("respond")[0].body["text"]
+    assert len(workspace.slack.named("views.open")) == 1, "a send is never repeated blindly"
 
 
-def test_without_a_response_url_the_person_is_told_in_a_direct_message(desk: Workspace):
-    desk.slack.refuse("views.open", "expired_trigger_id")
-    desk.slack.always["respond"] = Answer(404, b"expired_url")
-    desk.type("AAPL")
-    assert desk.slack.wait_for("chat.postMessage")[0].body["channel"] == "D-U1"
+def test_without_a_response_url_the_person_is_told_in_a_direct_message(workspace: Workspace):
+    workspace.slack.refuse("views.open", "expired_trigger_id")
+    workspace.slack.always["respond"] = Answer(404, b"expired_url")
+    workspace.type("AAPL")
+    assert workspace.slack.wait_for("chat.postMessage")[0].body["channel"] == "D-U1"
 
 
-def test_a_replayed_command_is_answered_like_the_first_and_opens_nothing(desk: Workspace, monkeypatch):
+def test_a_replayed_command_is_answered_like_the_first_and_opens_nothing(workspace: Workspace, monkeypatch):
     begun = []
-    monkeypatch.setattr(desk.bot.desk.opening, "submit", lambda *work: begun.append(work))
-    payload = factories.command("AAPL", response_url=desk.slack.response_url)
-    first, second = desk.deliver(payload), desk.deliver(payload)
+    monkeypatch.setattr(workspace.bot.services.opening, "submit", lambda *work: begun.append(work))
+    payload = factories.command("AAPL", response_url=workspace.slack.response_url)
+    first, second = workspace.deliver(payload), workspace.deliver(payload)
     assert (first.status_code, first.data) == (second.status_code, second.data)
     assert len(begun) == 1
 
 
-def test_when_no_worker_is_free_the_person_is_told_politely(desk: Workspace):
-    desk.bot.desk.opening.stop()
-    answer = desk.type("AAPL").get_json()
+def test_when_no_worker_is_free_the_person_is_told_politely(workspace: Workspace):
+    workspace.bot.services.opening.stop()
+    answer = workspace.type("AAPL").get_json()
     assert answer["response_type"] == "ephemeral"
     assert "busy" in answer["text"]

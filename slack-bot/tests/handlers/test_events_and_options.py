@@ -15,7 +15,7 @@ from tests.fakes import Answer
 from tests.limits import check_options, check_view
 
 
-def ask(desk: Workspace, typed=""):
+def request_options(workspace: Workspace, typed=""):
     payload = factories.interaction(
         "block_suggestion",
         action_id="portfolio_entry",
@@ -24,33 +24,33 @@ def ask(desk: Workspace, typed=""):
         view=factories.view(),
         container={"type": "view", "view_id": "V1"},
     )
-    answer = desk.deliver(payload).get_json()
+    answer = workspace.deliver(payload).get_json()
     return answer["options"] if "options" in answer else answer["option_groups"][0]["options"]
 
 
-def test_existing_portfolios_are_offered(desk: Workspace):
-    assert [option["value"] for option in ask(desk)] == ["Growth", "Income"]
+def test_existing_portfolios_are_offered(workspace: Workspace):
+    assert [option["value"] for option in request_options(workspace)] == ["Growth", "Income"]
 
 
-def test_what_was_typed_is_offered_as_a_new_portfolio(desk: Workspace):
-    offered = ask(desk, "Inc")
+def test_what_was_typed_is_offered_as_a_new_portfolio(workspace: Workspace):
+    offered = request_options(workspace, "Inc")
     assert [option["text"]["text"] for option in offered] == ["Income", "New portfolio: Inc"]
-    assert desk.oms.named("portfolios")[0].query == {"q": "Inc", "limit": "101"}
+    assert workspace.oms.named("portfolios")[0].query == {"q": "Inc", "limit": "101"}
 
 
-def test_five_thousand_portfolios_fit(patient_desk: Workspace):
-    desk = patient_desk
-    desk.oms.portfolios = [f"Book {number}" for number in range(5000)]
-    offered = ask(desk, "book 4999")
+def test_five_thousand_portfolios_fit(patient_workspace: Workspace):
+    workspace = patient_workspace
+    workspace.oms.portfolios = [f"Book {number}" for number in range(5000)]
+    offered = request_options(workspace, "book 4999")
     assert [option["value"] for option in offered] == ["Book 4999"]
-    offered = ask(desk, "Book")
+    offered = request_options(workspace, "Book")
     check_options(offered, 100)
     assert offered[-1]["value"] == "Book"
 
 
-def test_a_name_that_exists_beyond_the_hundred_is_not_offered_as_new(desk: Workspace):
-    desk.oms.portfolios = [*(f"A Fund {number}" for number in range(200)), "Fund"]
-    offered = ask(desk, "fund")
+def test_a_name_that_exists_beyond_the_hundred_is_not_offered_as_new(workspace: Workspace):
+    workspace.oms.portfolios = [*(f"A Fund {number}" for number in range(200)), "Fund"]
+    offered = request_options(workspace, "fund")
     assert offered[0]["text"]["text"] == "Fund"
     assert not any(option["text"]["text"].startswith("New") for option in offered)
 
@@ -70,9 +70,9 @@ SILENT = "The trading system does not answer. Please try again."
         (Answer(429), "Too many requests at the moment. Please try again."),
     ],
 )
-def test_where_the_oms_is_in_trouble_the_only_choice_says_so(desk: Workspace, trouble, reason):
-    desk.oms.script("portfolios", trouble)
-    offered = ask(desk, "x")
+def test_where_the_oms_is_in_trouble_the_only_choice_says_so(workspace: Workspace, trouble, reason):
+    workspace.oms.script("portfolios", trouble)
+    offered = request_options(workspace, "x")
     check_options(offered, 1)
     assert [option["text"]["text"] for option in offered] == [reason]
 
@@ -87,31 +87,33 @@ def test_where_the_oms_is_in_trouble_the_only_choice_says_so(desk: Workspace, tr
     ],
 )
 @pytest.mark.parametrize("trouble", [None, Answer(422)])
-def test_where_nothing_is_found_the_only_choice_says_why(desk: Workspace, typed, reason, trouble):
-    desk.oms.portfolios = []
+def test_where_nothing_is_found_the_only_choice_says_why(workspace: Workspace, typed, reason, trouble):
+    workspace.oms.portfolios = []
     if trouble and typed:
-        desk.oms.script("portfolios", trouble)
-    offered = ask(desk, typed)
+        workspace.oms.script("portfolios", trouble)
+    offered = request_options(workspace, typed)
     check_options(offered, 1)
     assert [option["text"]["text"] for option in offered] == [reason]
 
 
-def test_a_choice_that_says_why_there_is_none_chooses_no_portfolio(desk: Workspace):
-    desk.oms.script("portfolios", Answer(500))
-    (option,) = ask(desk, "x")
-    answer = desk.submit(factories.state(portfolio=option["value"], portfolio_text=option["text"]["text"]))
+def test_a_choice_that_says_why_there_is_none_chooses_no_portfolio(workspace: Workspace):
+    workspace.oms.script("portfolios", Answer(500))
+    (option,) = request_options(workspace, "x")
+    answer = workspace.submit(
+        factories.state(portfolio=option["value"], portfolio_text=option["text"]["text"])
+    )
     assert answer["errors"] == {"portfolio": "Choose a portfolio, or type the name of a new one."}
 
 
-def test_suggestions_come_in_time_or_say_that_they_do_not(desk: Workspace):
-    desk.oms.script("portfolios", Answer(slow=5.0))
+def test_suggestions_come_in_time_or_say_that_they_do_not(workspace: Workspace):
+    workspace.oms.script("portfolios", Answer(slow=5.0))
     began = time.monotonic()
-    assert [option["text"]["text"] for option in ask(desk, "x")] == [SILENT]
+    assert [option["text"]["text"] for option in request_options(workspace, "x")] == [SILENT]
     assert time.monotonic() - began < 4.0
 
 
 def typed(
-    desk: Workspace,
+    workspace: Workspace,
     *,
     quantity: str,
     gmv: str,
@@ -132,25 +134,25 @@ def typed(
         "value": quantity,
         "action_ts": at,
     }
-    return desk.deliver(factories.interaction("block_actions", view=view, actions=[action]))
+    return workspace.deliver(factories.interaction("block_actions", view=view, actions=[action]))
 
 
 @pytest.mark.parametrize("action", ["quantity_entry", "price_entry", "gmv_entry"])
-def test_the_price_per_share_is_shown_while_filling_in(desk: Workspace, action):
-    assert typed(desk, quantity="100", gmv="17500", action=action).status_code == 200
-    redrawn = desk.slack.wait_for("views.update")[0].body
+def test_the_price_per_share_is_shown_while_filling_in(workspace: Workspace, action):
+    assert typed(workspace, quantity="100", gmv="17500", action=action).status_code == 200
+    redrawn = workspace.slack.wait_for("views.update")[0].body
     check_view(redrawn["view"])
     assert "Price per share: 175.00" in str(redrawn["view"]["blocks"])
     assert redrawn["hash"] == "h1"
 
 
-def test_the_quote_and_its_age_are_shown_while_filling_in(desk: Workspace):
+def test_the_quote_and_its_age_are_shown_while_filling_in(workspace: Workspace):
     quote = {"source": "manual", "mid": "174.95", "last": None, "age_seconds": 2.2}
-    desk.oms.quotes["AAPL"] = quote
-    typed(desk, quantity="100", gmv="")
-    redrawn = desk.slack.wait_for("views.update")[0].body
+    workspace.oms.quotes["AAPL"] = quote
+    typed(workspace, quantity="100", gmv="")
+    redrawn = workspace.slack.wait_for("views.update")[0].body
     assert "Quote: 174.95, 2 s old" in str(redrawn["view"]["blocks"])
-    assert desk.oms.named("quoted_price")[0].headers["x-on-behalf-of"] == "slack:T1:U1"
+    assert workspace.oms.named("quoted_price")[0].headers["x-on-behalf-of"] == "slack:T1:U1"
 
 
 @pytest.mark.parametrize(
@@ -162,40 +164,44 @@ def test_the_quote_and_its_age_are_shown_while_filling_in(desk: Workspace):
         ("ZZZ", "No listed instrument matches ZZZ."),
     ],
 )
-def test_a_symbol_being_typed_is_searched_by_symbol_and_name(desk: Workspace, symbol, line):
-    typed(desk, quantity="", gmv="", action="entry", block="symbol", symbol=symbol)
-    redrawn = desk.slack.wait_for("views.update")[0].body["view"]
+def test_a_symbol_being_typed_is_searched_by_symbol_and_name(workspace: Workspace, symbol, line):
+    typed(workspace, quantity="", gmv="", action="entry", block="symbol", symbol=symbol)
+    redrawn = workspace.slack.wait_for("views.update")[0].body["view"]
     check_view(redrawn)
     assert shown_lines(redrawn)["symbol_line"] == line
 
 
 @pytest.mark.parametrize("trouble", [Answer(500), Answer(403), Answer(drop=True), Answer(body=b"x")])
-def test_without_a_quote_the_price_is_shown_all_the_same(desk: Workspace, trouble):
-    desk.oms.script("quoted_price", trouble)
-    typed(desk, quantity="100", gmv="17500")
-    assert "Price per share: 175.00" in str(desk.slack.wait_for("views.update")[0].body["view"]["blocks"])
+def test_without_a_quote_the_price_is_shown_all_the_same(workspace: Workspace, trouble):
+    workspace.oms.script("quoted_price", trouble)
+    typed(workspace, quantity="100", gmv="17500")
+    assert "Price per share: 175.00" in str(
+        workspace.slack.wait_for("views.update")[0].body["view"]["blocks"]
+    )
 
 
-def test_a_redraw_keeps_block_and_action_ids(desk: Workspace):
-    typed(desk, quantity="100", gmv="17500")
-    redrawn = desk.slack.wait_for("views.update")[0].body["view"]["blocks"]
+def test_a_redraw_keeps_block_and_action_ids(workspace: Workspace):
+    typed(workspace, quantity="100", gmv="17500")
+    redrawn = workspace.slack.wait_for("views.update")[0].body["view"]["blocks"]
     first = trade_form(Draft(), FormContext("C1"))["blocks"]
     ids = [(block["block_id"], block.get("element", {}).get("action_id")) for block in first]
     assert [(block["block_id"], block.get("element", {}).get("action_id")) for block in redrawn] == ids
 
 
-def test_a_line_that_stays_the_same_is_not_redrawn(desk: Workspace):
-    typed(desk, quantity="100", gmv="", symbol="")
-    typed(desk, quantity="100", gmv="17500", at="2.0")
-    desk.slack.wait_for("views.update")
-    assert len(desk.slack.named("views.update")) == 1
+def test_a_line_that_stays_the_same_is_not_redrawn(workspace: Workspace):
+    typed(workspace, quantity="100", gmv="", symbol="")
+    typed(workspace, quantity="100", gmv="17500", at="2.0")
+    workspace.slack.wait_for("views.update")
+    assert len(workspace.slack.named("views.update")) == 1
 
 
-def test_the_last_of_quick_keystrokes_is_what_shows(desk: Workspace):
-    desk.slack.current_hash["V1"] = "h1"
+def test_the_last_of_quick_keystrokes_is_what_shows(workspace: Workspace):
+    workspace.slack.current_hash["V1"] = "h1"
     threads = [
         threading.Thread(
-            target=typed, args=(desk,), kwargs={"quantity": "1" + "0" * n, "gmv": "17500", "at": f"{n}.0"}
+            target=typed,
+            args=(workspace,),
+            kwargs={"quantity": "1" + "0" * n, "gmv": "17500", "at": f"{n}.0"},
         )
         for n in range(6)
     ]
@@ -203,36 +209,36 @@ def test_the_last_of_quick_keystrokes_is_what_shows(desk: Workspace):
         thread.start()
         thread.join(5)
     until = time.monotonic() + 5
-    while "Price per share: 0.175" not in str(desk.slack.shown.get("V1")):
+    while "Price per share: 0.175" not in str(workspace.slack.shown.get("V1")):
         assert time.monotonic() < until
         time.sleep(0.01)
 
 
-def test_a_form_is_not_redrawn_while_anything_is_typed_in_it(desk: Workspace):
+def test_a_form_is_not_redrawn_while_anything_is_typed_in_it(workspace: Workspace):
     for number in range(6):
-        typed(desk, quantity="1" + "0" * number, gmv="17500", at=f"{number}.0")
+        typed(workspace, quantity="1" + "0" * number, gmv="17500", at=f"{number}.0")
         time.sleep(0.04)
     for text in "Growth":
-        ask(desk, text)
+        request_options(workspace, text)
         time.sleep(0.04)
-    assert desk.slack.named("views.update") == []
-    desk.slack.wait_for("views.update")
+    assert workspace.slack.named("views.update") == []
+    workspace.slack.wait_for("views.update")
     time.sleep(0.15)
-    assert len(desk.slack.named("views.update")) == 1
-    assert "Price per share: 0.175" in str(desk.slack.shown["V1"])
+    assert len(workspace.slack.named("views.update")) == 1
+    assert "Price per share: 0.175" in str(workspace.slack.shown["V1"])
 
 
-def test_a_form_that_moved_on_keeps_its_line_quietly(desk: Workspace, caplog):
-    desk.slack.refuse("views.update", "hash_conflict")
-    assert typed(desk, quantity="100", gmv="17500").status_code == 200
-    desk.slack.wait_for("views.update")
+def test_a_form_that_moved_on_keeps_its_line_quietly(workspace: Workspace, caplog):
+    workspace.slack.refuse("views.update", "hash_conflict")
+    assert typed(workspace, quantity="100", gmv="17500").status_code == 200
+    workspace.slack.wait_for("views.update")
     assert all(record.levelname != "ERROR" for record in caplog.records)
 
 
-def test_an_action_that_means_nothing_is_acknowledged(desk: Workspace):
+def test_an_action_that_means_nothing_is_acknowledged(workspace: Workspace):
     action = {"type": "button", "action_id": "old_button", "block_id": "b", "action_ts": "1.0"}
     assert (
-        desk.deliver(
+        workspace.deliver(
             factories.interaction("block_actions", view=factories.view(), actions=[action])
         ).status_code
         == 200
@@ -240,12 +246,15 @@ def test_an_action_that_means_nothing_is_acknowledged(desk: Workspace):
 
 
 @pytest.mark.parametrize("event", ["app_uninstalled", "tokens_revoked"])
-def test_the_end_of_an_installation_is_acknowledged_and_logged_once(desk: Workspace, event, caplog):
+def test_the_end_of_an_installation_is_acknowledged_and_logged_once(workspace: Workspace, event, caplog):
     body = json.dumps({
         "type": "event_callback", "team_id": "T1", "event_id": "Ev1",
         "event": {"type": event, "tokens": {"bot": ["U1"]}},
     })  # fmt: skip
     for _ in range(2):
         headers = factories.signed(body) | {"Content-Type": "application/json"}
-        assert desk.bot.web.test_client().post("/slack/events", data=body, headers=headers).status_code == 200
+        assert (
+            workspace.bot.web.test_client().post("/slack/events", data=body, headers=headers).status_code
+            == 200
+        )
     assert [record.message for record in caplog.records].count("Installation ended") == 1

@@ -33,12 +33,12 @@ def of_command(team, enterprise=None, *, org_wide=False):
     return fields | ({"enterprise_id": enterprise} if enterprise else {})
 
 
-def deliver_event(desk, **fields):
+def deliver_event(workspace, **fields):
     body = json.dumps(
         {"type": "event_callback", "event_id": "Ev1", "event": {"type": "app_uninstalled"}} | fields
     )
     headers = factories.signed(body) | {"Content-Type": "application/json"}
-    return desk.bot.web.test_client().post("/slack/events", data=body, headers=headers)
+    return workspace.bot.web.test_client().post("/slack/events", data=body, headers=headers)
 
 
 OTHERS = [
@@ -52,11 +52,11 @@ OTHERS = [
 
 @pytest.mark.parametrize(("team", "enterprise", "org_wide"), OTHERS)
 def test_no_request_of_another_installation_reaches_the_oms(
-    desk: Workspace, caplog, team, enterprise, org_wide
+    workspace: Workspace, caplog, team, enterprise, org_wide
 ):
     interaction = of_team(team, enterprise, org_wide=org_wide)
-    command = desk.type("buy 1 AAPL @ 1", **of_command(team, enterprise, org_wide=org_wide)).get_json()
-    submitted = desk.deliver(factories.submission() | interaction).get_json()
+    command = workspace.type("buy 1 AAPL @ 1", **of_command(team, enterprise, org_wide=org_wide)).get_json()
+    submitted = workspace.deliver(factories.submission() | interaction).get_json()
     asked = factories.interaction("block_suggestion", view=factories.view(), **SUGGESTION) | interaction
     typed = factories.interaction("block_actions", view=factories.view(), actions=[TYPED]) | interaction
     closed = factories.interaction("view_closed", view=factories.view()) | interaction
@@ -64,13 +64,13 @@ def test_no_request_of_another_installation_reaches_the_oms(
     assert command["response_type"] == "ephemeral"
     assert submitted["response_action"] == "push", "the form underneath keeps its entries"
     check_view(submitted["view"])
-    assert desk.deliver(asked).get_json() == {"options": []}
+    assert workspace.deliver(asked).get_json() == {"options": []}
     for ignored in (typed, closed):
-        assert (desk.deliver(ignored).status_code, desk.deliver(ignored).data) == (200, b"")
+        assert (workspace.deliver(ignored).status_code, workspace.deliver(ignored).data) == (200, b"")
     said = "whole organization" if org_wide else "Only members of the workspace"
     assert said in command["text"]
     assert said in notice_of(submitted["view"])
-    assert desk.oms.calls == desk.slack.calls == []
+    assert workspace.oms.calls == workspace.slack.calls == []
     assert [record.message for record in caplog.records].count(REFUSED) == 7, "one line a request"
 
 
@@ -85,58 +85,60 @@ EVENTS = [
 
 @pytest.mark.parametrize("fields", EVENTS)
 def test_an_event_of_another_installation_is_acknowledged_and_changes_nothing(
-    desk: Workspace, caplog, fields
+    workspace: Workspace, caplog, fields
 ):
-    answer = deliver_event(desk, **fields)
+    answer = deliver_event(workspace, **fields)
     assert (answer.status_code, answer.data) == (200, b"")
     assert [record.message for record in caplog.records] == [REFUSED]
 
 
-def test_an_event_in_a_shared_channel_counts_by_the_workspace_that_authorized_it(desk: Workspace, caplog):
-    deliver_event(desk, team_id="T2", authorizations=[{"team_id": "T1", "enterprise_id": None}])
+def test_an_event_in_a_shared_channel_counts_by_the_workspace_that_authorized_it(
+    workspace: Workspace, caplog
+):
+    deliver_event(workspace, team_id="T2", authorizations=[{"team_id": "T1", "enterprise_id": None}])
     assert [record.message for record in caplog.records] == ["Installation ended"]
 
 
-def test_on_enterprise_grid_the_workspace_decides_and_its_enterprise_must_match(desk: Workspace):
-    desk.bot.desk.slack.installation.remember(Installation("T1", "E1"))
-    assert desk.deliver(factories.submission() | of_team("T1", "E1")).get_json() == {
+def test_on_enterprise_grid_the_workspace_decides_and_its_enterprise_must_match(workspace: Workspace):
+    workspace.bot.services.slack.installation.remember(Installation("T1", "E1"))
+    assert workspace.deliver(factories.submission() | of_team("T1", "E1")).get_json() == {
         "response_action": "clear"
     }
-    refused = desk.deliver(factories.submission() | of_team("T1", "E2")).get_json()
+    refused = workspace.deliver(factories.submission() | of_team("T1", "E2")).get_json()
     assert refused["response_action"] == "push"
-    sister = desk.type("AAPL", **of_command("T3", "E1")).get_json()
+    sister = workspace.type("AAPL", **of_command("T3", "E1")).get_json()
     assert "Only members of the workspace" in sister["text"]
 
 
-def test_a_token_of_an_org_wide_installation_serves_nobody(desk: Workspace):
-    desk.bot.desk.slack.installation.remember(Installation("T1", "E1", is_org_wide=True))
-    assert "whole organization" in desk.type("AAPL").get_json()["text"]
+def test_a_token_of_an_org_wide_installation_serves_nobody(workspace: Workspace):
+    workspace.bot.services.slack.installation.remember(Installation("T1", "E1", is_org_wide=True))
+    assert "whole organization" in workspace.type("AAPL").get_json()["text"]
 
 
-def test_ids_that_slack_does_not_make_are_not_logged(desk: Workspace, caplog):
-    desk.type("AAPL", team_id="T2\nforged line")
+def test_ids_that_slack_does_not_make_are_not_logged(workspace: Workspace, caplog):
+    workspace.type("AAPL", team_id="T2\nforged line")
     assert "forged" not in str([vars(record) for record in caplog.records])
 
 
-def forget(desk, *answers):
-    slack = desk.bot.desk.slack
+def forget(workspace, *answers):
+    slack = workspace.bot.services.slack
     slack.installation = InstallationCache(slack._load_installation)
-    desk.slack.script("auth.test", *answers)
+    workspace.slack.script("auth.test", *answers)
 
 
-def test_the_first_request_asks_slack_whose_the_token_is(desk: Workspace):
-    forget(desk)
-    assert desk.type("AAPL", team_id="T2").get_json()["response_type"] == "ephemeral"
-    assert desk.submit() == {"response_action": "clear"}
-    assert len(desk.slack.named("auth.test")) == 1
+def test_the_first_request_asks_slack_whose_the_token_is(workspace: Workspace):
+    forget(workspace)
+    assert workspace.type("AAPL", team_id="T2").get_json()["response_type"] == "ephemeral"
+    assert workspace.submit() == {"response_action": "clear"}
+    assert len(workspace.slack.named("auth.test")) == 1
 
 
-def test_while_the_workspace_is_unknown_nothing_is_sent_and_entries_stay(desk: Workspace):
-    forget(desk, Answer(500))
-    answer = desk.submit()
+def test_while_the_workspace_is_unknown_nothing_is_sent_and_entries_stay(workspace: Workspace):
+    forget(workspace, Answer(500))
+    answer = workspace.submit()
     assert answer["response_action"] == "push"
     assert "could not ask Slack which workspace" in notice_of(answer["view"])
-    assert desk.oms.calls == []
+    assert workspace.oms.calls == []
 
 
 def test_a_failed_question_is_not_repeated_at_once_and_then_is():
@@ -175,7 +177,7 @@ def test_requests_at_the_same_time_share_one_question():
     assert asked == [1]
 
 
-def test_a_refresh_that_fails_keeps_what_is_known(desk: Workspace):
-    desk.slack.refuse("auth.test", "invalid_auth")
-    desk.bot.health.probe()
-    assert desk.submit() == {"response_action": "clear"}
+def test_a_refresh_that_fails_keeps_what_is_known(workspace: Workspace):
+    workspace.slack.refuse("auth.test", "invalid_auth")
+    workspace.bot.health.probe()
+    assert workspace.submit() == {"response_action": "clear"}

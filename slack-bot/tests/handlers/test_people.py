@@ -17,72 +17,72 @@ ANN, BOB = "slack:T1:U1", "slack:T1:U2"
 ELSEWHERE = {"view": factories.view(app_installed_team_id="T1")}
 
 
-def ask(desk: Workspace, by: str = "U1", typed: str = "", **changes):
+def request_options(workspace: Workspace, by: str = "U1", typed: str = "", **changes):
     asked = {"action_id": "portfolio_entry", "block_id": "portfolio", "value": typed}
     payload = factories.interaction("block_suggestion", view=factories.view(), **asked)
-    answer = desk.deliver(payload | {"user": {"id": by, "team_id": "T1"}} | changes).get_json()
+    answer = workspace.deliver(payload | {"user": {"id": by, "team_id": "T1"}} | changes).get_json()
     return [option["text"]["text"] for option in answer["options"]]
 
 
 # Who it is
 
 
-def test_whatever_is_asked_of_the_oms_is_asked_for_the_person_beside_the_key(desk: Workspace):
-    desk.type("AAPL", user_id="U2")
-    desk.oms.wait_for("me")
-    ask(desk, by="U2")
-    desk.submit(by="U2")
-    assert {desk.oms.name_of(call) for call in desk.oms.calls} == {
+def test_whatever_is_asked_of_the_oms_is_asked_for_the_person_beside_the_key(workspace: Workspace):
+    workspace.type("AAPL", user_id="U2")
+    workspace.oms.wait_for("me")
+    request_options(workspace, by="U2")
+    workspace.submit(by="U2")
+    assert {workspace.oms.name_of(call) for call in workspace.oms.calls} == {
         "me", "portfolios", "last_price", "quoted_price", "is_listed", "portfolio_named", "own_trades",
         "place",
     }  # fmt: skip
-    assert set(desk.oms.people) == {BOB}
-    assert {call.headers["x-api-key"] for call in desk.oms.calls} == {factories.OMS_KEY}
+    assert set(workspace.oms.people) == {BOB}
+    assert {call.headers["x-api-key"] for call in workspace.oms.calls} == {factories.OMS_KEY}
 
 
-def test_looking_up_what_became_of_a_trade_is_done_for_the_person_too(desk: Workspace):
-    desk.oms.script("place", problem(503, "?", kind="outcome-unknown"))
-    desk.submit(by="U2")
-    assert desk.oms.wait_for("find")[0].headers["x-on-behalf-of"] == BOB
+def test_looking_up_what_became_of_a_trade_is_done_for_the_person_too(workspace: Workspace):
+    workspace.oms.script("place", problem(503, "?", kind="outcome-unknown"))
+    workspace.submit(by="U2")
+    assert workspace.oms.wait_for("find")[0].headers["x-on-behalf-of"] == BOB
 
 
-def test_two_people_at_one_bot_are_two_people_to_the_oms(desk: Workspace):
-    desk.submit(by="U1")
-    desk.submit(by="U2", id="V2", root_view_id="V2")
-    assert [trade["actor"] for trade in desk.oms.trades.values()] == [ANN, BOB]
-    assert [trade["user_id"] for trade in desk.oms.trades.values()] == ["U1", "U2"]
+def test_two_people_at_one_bot_are_two_people_to_the_oms(workspace: Workspace):
+    workspace.submit(by="U1")
+    workspace.submit(by="U2", id="V2", root_view_id="V2")
+    assert [trade["actor"] for trade in workspace.oms.trades.values()] == [ANN, BOB]
+    assert [trade["user_id"] for trade in workspace.oms.trades.values()] == ["U1", "U2"]
 
 
-def test_health_is_asked_for_nobody(desk: Workspace):
-    desk.bot.health.probe()
-    (call,) = desk.oms.calls
+def test_health_is_asked_for_nobody(workspace: Workspace):
+    workspace.bot.health.probe()
+    (call,) = workspace.oms.calls
     assert call.path == "/health/ready"
     assert "x-on-behalf-of" not in call.headers
 
 
-def test_nothing_that_is_written_says_who_somebody_is(desk: Workspace):
+def test_nothing_that_is_written_says_who_somebody_is(workspace: Workspace):
     claim = "slack:T1:U9"
-    desk.type(f"buy 1 AAPL @ 1 in {claim}", user_name="U9", team_domain="T9")
-    desk.oms.wait_for("me")
+    workspace.type(f"buy 1 AAPL @ 1 in {claim}", user_name="U9", team_domain="T9")
+    workspace.oms.wait_for("me")
     metadata = json.dumps({"v": 1, "channel": "C1", "attempt": 0, "user": "U9", "team": "T9", "actor": claim})
     values = factories.state(note=claim, portfolio=claim, portfolio_text=f"New portfolio: {claim}")
     values |= factories.opens(claim)
     payload = factories.submission(values, private_metadata=metadata)
     payload["user"] |= {"name": claim, "username": claim}
-    assert desk.deliver(payload).get_json() == {"response_action": "clear"}
-    assert set(desk.oms.people) == {ANN}
+    assert workspace.deliver(payload).get_json() == {"response_action": "clear"}
+    assert set(workspace.oms.people) == {ANN}
 
 
-def test_a_header_from_outside_names_nobody(desk: Workspace):
+def test_a_header_from_outside_names_nobody(workspace: Workspace):
     body = factories.form_body(factories.submission())
     headers = factories.signed(body) | {"X-On-Behalf-Of": "slack:T1:U9"}
-    desk.bot.web.test_client().post("/slack/interactions", data=body, headers=headers)
-    assert set(desk.oms.people) == {ANN}
+    workspace.bot.web.test_client().post("/slack/interactions", data=body, headers=headers)
+    assert set(workspace.oms.people) == {ANN}
 
 
-def test_the_confirmation_names_who_acted(desk: Workspace):
-    desk.submit(by="U2")
-    assert "By <@U2>" in desk.slack.wait_for("chat.postMessage")[0].body["text"]
+def test_the_confirmation_names_who_acted(workspace: Workspace):
+    workspace.submit(by="U2")
+    assert "By <@U2>" in workspace.slack.wait_for("chat.postMessage")[0].body["text"]
 
 
 # Strangers: a channel shared with another company
@@ -105,46 +105,46 @@ NOBODY = [
 
 
 @pytest.mark.parametrize("who", [*STRANGERS, *NOBODY])
-def test_who_is_not_of_the_apps_workspace_trades_nothing_and_sees_nothing(desk: Workspace, who):
-    answer = desk.deliver(factories.submission() | who).get_json()
+def test_who_is_not_of_the_apps_workspace_trades_nothing_and_sees_nothing(workspace: Workspace, who):
+    answer = workspace.deliver(factories.submission() | who).get_json()
     assert answer["response_action"] == "push", "the form underneath keeps its entries"
     check_view(answer["view"])
     assert "Only members of the workspace" in notice_of(answer["view"])
-    assert ask(desk, **who) == []
-    assert desk.oms.calls == []
+    assert request_options(workspace, **who) == []
+    assert workspace.oms.calls == []
 
 
-def test_a_strangers_keystroke_is_acknowledged_and_draws_nothing(desk: Workspace):
+def test_a_strangers_keystroke_is_acknowledged_and_draws_nothing(workspace: Workspace):
     action = {"action_id": "gmv_entry", "block_id": "gmv", "type": "number_input", "action_ts": "1.0"}
     typed = factories.interaction("block_actions", view=factories.view(), actions=[action])
-    assert desk.deliver(typed | STRANGERS[0]).status_code == 200
-    assert desk.slack.calls == []
+    assert workspace.deliver(typed | STRANGERS[0]).status_code == 200
+    assert workspace.slack.calls == []
 
 
-def test_a_stranger_is_logged_and_no_fault(desk: Workspace, caplog):
-    desk.deliver(factories.submission() | STRANGERS[0])
+def test_a_stranger_is_logged_and_no_fault(workspace: Workspace, caplog):
+    workspace.deliver(factories.submission() | STRANGERS[0])
     assert "Stranger refused" in caplog.text
     assert all(record.exc_info is None for record in caplog.records)
 
 
-def test_a_command_that_names_nobody_is_refused_privately(desk: Workspace):
-    answer = desk.type("AAPL", team_id="").get_json()
+def test_a_command_that_names_nobody_is_refused_privately(workspace: Workspace):
+    answer = workspace.type("AAPL", team_id="").get_json()
     assert answer["response_type"] == "ephemeral"
     assert "Only members of the workspace" in answer["text"]
-    assert desk.slack.calls == []
+    assert workspace.slack.calls == []
 
 
-def test_a_form_that_slack_opened_for_another_installation_is_taken_back(desk: Workspace):
+def test_a_form_that_slack_opened_for_another_installation_is_taken_back(workspace: Workspace):
     view = {"id": "V1", "root_view_id": "V1", "hash": "h1", "app_installed_team_id": "T2"}
-    desk.slack.script("views.open", Answer(body={"ok": True, "view": view}))
-    desk.type("AAPL")
-    shown = desk.slack.wait_for("views.update")[0].body["view"]
+    workspace.slack.script("views.open", Answer(body={"ok": True, "view": view}))
+    workspace.type("AAPL")
+    shown = workspace.slack.wait_for("views.update")[0].body["view"]
     assert "Only members of the workspace" in notice_of(shown)
-    assert desk.oms.calls == []
+    assert workspace.oms.calls == []
 
 
-def test_a_colleague_whose_team_slack_spells_out_everywhere_is_no_stranger(desk: Workspace):
-    assert desk.deliver(factories.submission() | {"team": None} | ELSEWHERE | {
+def test_a_colleague_whose_team_slack_spells_out_everywhere_is_no_stranger(workspace: Workspace):
+    assert workspace.deliver(factories.submission() | {"team": None} | ELSEWHERE | {
         "view": factories.view(app_installed_team_id="T1", state={"values": factories.state()})
     }).get_json() == {"response_action": "clear"}  # fmt: skip
 
@@ -167,10 +167,10 @@ REFUSALS = [
 @pytest.mark.parametrize("at", ["last_price", "portfolio_named", "place"])
 @pytest.mark.parametrize(("answer", "sentence"), REFUSALS)
 def test_whoever_may_not_is_told_so_in_the_form_and_loses_nothing(
-    desk: Workspace, answer, sentence, at, caplog
+    workspace: Workspace, answer, sentence, at, caplog
 ):
-    desk.oms.script(at, answer)
-    delivered = desk.deliver(factories.submission(factories.state(note="why")))
+    workspace.oms.script(at, answer)
+    delivered = workspace.deliver(factories.submission(factories.state(note="why")))
     shown = delivered.get_json()
     check_view(shown["view"])
     banner = banner_of(shown["view"])
@@ -181,65 +181,69 @@ def test_whoever_may_not_is_told_so_in_the_form_and_loses_nothing(
     entries = blocks_of(shown)
     assert entries["quantity"]["element"]["initial_value"] == "100"
     assert entries["note"]["element"]["initial_value"] == "why"
-    assert desk.oms.trades == {}
+    assert workspace.oms.trades == {}
     assert "raw" not in caplog.text
-    assert desk.submit(private_metadata=shown["view"]["private_metadata"]) == {"response_action": "clear"}
-    assert desk.oms.named("place")[-1].headers["idempotency-key"] == "T1:V1:0"
+    assert workspace.submit(private_metadata=shown["view"]["private_metadata"]) == {
+        "response_action": "clear"
+    }
+    assert workspace.oms.named("place")[-1].headers["idempotency-key"] == "T1:V1:0"
 
 
-def test_a_viewer_is_told_when_the_form_opens_that_it_cannot_be_sent(desk: Workspace):
-    desk.oms.roles[BOB] = "viewer"
-    request_id = desk.type("AAPL", user_id="U2").headers["X-Request-ID"]
-    view = desk.slack.wait_for("views.update")[0].body["view"]
+def test_a_viewer_is_told_when_the_form_opens_that_it_cannot_be_sent(workspace: Workspace):
+    workspace.oms.roles[BOB] = "viewer"
+    request_id = workspace.type("AAPL", user_id="U2").headers["X-Request-ID"]
+    view = workspace.slack.wait_for("views.update")[0].body["view"]
     check_view(view)
     assert "submit" not in view
     assert "*You cannot trade here.* Your role at this desk does not include trading" in notice_of(view)
     assert request_id in notice_of(view)
 
 
-def test_a_viewer_who_is_quick_or_was_a_trader_when_it_opened_is_refused_at_submission(desk: Workspace):
-    desk.oms.roles[BOB] = "viewer"
-    assert "Your role at this desk" in banner_of(desk.submit(by="U2")["view"])
-    assert desk.submit(by="U1", id="V2", root_view_id="V2") == {"response_action": "clear"}
-    assert [trade["actor"] for trade in desk.oms.trades.values()] == [ANN]
+def test_a_viewer_who_is_quick_or_was_a_trader_when_it_opened_is_refused_at_submission(workspace: Workspace):
+    workspace.oms.roles[BOB] = "viewer"
+    assert "Your role at this desk" in banner_of(workspace.submit(by="U2")["view"])
+    assert workspace.submit(by="U1", id="V2", root_view_id="V2") == {"response_action": "clear"}
+    assert [trade["actor"] for trade in workspace.oms.trades.values()] == [ANN]
 
 
 @pytest.mark.parametrize(("answer", "sentence"), REFUSALS)
-def test_whoever_is_not_let_in_is_told_when_the_form_opens(desk: Workspace, answer, sentence):
-    desk.oms.script("me", answer)
-    desk.type("AAPL")
-    assert sentence in notice_of(desk.slack.wait_for("views.update")[0].body["view"])
+def test_whoever_is_not_let_in_is_told_when_the_form_opens(workspace: Workspace, answer, sentence):
+    workspace.oms.script("me", answer)
+    workspace.type("AAPL")
+    assert sentence in notice_of(workspace.slack.wait_for("views.update")[0].body["view"])
 
 
 @pytest.mark.parametrize(
     "answer",
     [Answer(404), Answer(500), Answer(429), Answer(drop=True), Answer(body=[]), Answer(body={"scopes": "?"})],
 )
-def test_a_form_stays_open_while_nobody_can_say_who_may_trade(desk: Workspace, answer):
-    desk.oms.script("me", answer)
-    check_admission(desk.bot.desk, Origin("req-1", Person("T1", "U1"), "trigger-1"), "V1")
-    assert len(desk.oms.named("me")) == 1
-    assert desk.slack.calls == []
+def test_a_form_stays_open_while_nobody_can_say_who_may_trade(workspace: Workspace, answer):
+    workspace.oms.script("me", answer)
+    check_admission(workspace.bot.services, Origin("req-1", Person("T1", "U1"), "trigger-1"), "V1")
+    assert len(workspace.oms.named("me")) == 1
+    assert workspace.slack.calls == []
 
 
 def test_forms_open_at_once_while_the_oms_hangs(slack, oms):
     oms.always["me"] = Answer(slow=5.0)
     bot = make_bot(slack, oms, read=5.0)
-    desk = Workspace(bot, slack, oms)
+    workspace = Workspace(bot, slack, oms)
     for number in range(60):
-        assert desk.type("AAPL", trigger_id=f"t{number}").data == b""
+        assert workspace.type("AAPL", trigger_id=f"t{number}").data == b""
     slack.wait_for("views.open", 60)
     oms.released.set()
-    bot.desk.stop(1.0)
+    bot.services.stop(1.0)
 
 
-def test_a_form_that_slack_does_not_redraw_is_refused_at_submission_at_the_latest(desk: Workspace, caplog):
+def test_a_form_that_slack_does_not_redraw_is_refused_at_submission_at_the_latest(
+    workspace: Workspace, caplog
+):
     caplog.set_level("INFO")
-    desk.oms.roles[ANN] = "viewer"
-    desk.slack.refuse("views.update", "not_found")
-    desk.type("AAPL")
+    workspace.oms.roles[ANN] = "viewer"
+    workspace.slack.refuse("views.update", "not_found")
+    workspace.type("AAPL")
     wait_until(lambda: "Form not redrawn" in caplog.text)
-    assert "Your role at this desk" in banner_of(desk.submit()["view"])
+    assert "Your role at this desk" in banner_of(workspace.submit()["view"])
 
 
 # How often
@@ -259,38 +263,38 @@ def test_a_form_that_slack_does_not_redraw_is_refused_at_submission_at_the_lates
 )
 @pytest.mark.parametrize("at", ["last_price", "place"])
 def test_too_many_requests_of_a_person_are_said_with_when_to_try_again(
-    desk: Workspace, at, retry_after, said
+    workspace: Workspace, at, retry_after, said
 ):
     refusal = problem(429, "raw", kind="rate-limited")
     refusal.headers |= {"Retry-After": retry_after.encode().decode("latin-1")} if retry_after else {}
-    desk.oms.script(at, refusal)
-    banner = banner_of(desk.submit()["view"])
+    workspace.oms.script(at, refusal)
+    banner = banner_of(workspace.submit()["view"])
     assert banner.startswith("*Not placed.* The trading system takes no more requests of yours")
     assert said in banner
     assert "Nothing was traded." in banner
-    assert desk.submit() == {"response_action": "clear"}
+    assert workspace.submit() == {"response_action": "clear"}
 
 
 # What one sees
 
 
-def test_only_portfolios_that_the_person_may_see_are_offered(desk: Workspace):
-    desk.oms.narrowed[BOB] = ["Income"]
-    assert ask(desk, by="U2") == ["Income"]
-    assert ask(desk, by="U1") == ["Growth", "Income"]
+def test_only_portfolios_that_the_person_may_see_are_offered(workspace: Workspace):
+    workspace.oms.narrowed[BOB] = ["Income"]
+    assert request_options(workspace, by="U2") == ["Income"]
+    assert request_options(workspace, by="U1") == ["Growth", "Income"]
 
 
-def test_that_one_person_sees_a_portfolio_tells_another_nothing(desk: Workspace):
-    desk.oms.narrowed[BOB] = ["Income"]
-    assert desk.submit(by="U1") == {"response_action": "clear"}
-    answer = desk.submit(by="U2", id="V2", root_view_id="V2")
+def test_that_one_person_sees_a_portfolio_tells_another_nothing(workspace: Workspace):
+    workspace.oms.narrowed[BOB] = ["Income"]
+    assert workspace.submit(by="U1") == {"response_action": "clear"}
+    answer = workspace.submit(by="U2", id="V2", root_view_id="V2")
     assert "There is none called Growth yet" in reasons_of(answer["view"])
 
 
-def test_a_portfolio_that_is_not_the_persons_is_refused_at_its_field(desk: Workspace):
-    desk.oms.narrowed[BOB] = ["Income"]
+def test_a_portfolio_that_is_not_the_persons_is_refused_at_its_field(workspace: Workspace):
+    workspace.oms.narrowed[BOB] = ["Income"]
     values = factories.state() | factories.opens("Growth")
-    assert desk.submit(values, by="U2") == {
+    assert workspace.submit(values, by="U2") == {
         "response_action": "errors",
         "errors": {"portfolio": "This is not one of the portfolios that you may trade."},
     }

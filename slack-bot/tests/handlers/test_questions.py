@@ -17,121 +17,123 @@ from tests.reading import banner_of, blocks_of, questions_of, reasons_of
 SLIP = factories.state(portfolio="Growht")
 
 
-def test_a_portfolio_that_the_books_do_not_have_is_asked_about_before_it_is_opened(desk: Workspace):
-    answer = desk.submit(SLIP)
+def test_a_portfolio_that_the_books_do_not_have_is_asked_about_before_it_is_opened(workspace: Workspace):
+    answer = workspace.submit(SLIP)
     check_view(answer["view"])
     assert "There is none called Growht yet. Did you mean Growth?" in reasons_of(answer["view"])
-    assert desk.oms.named("place") == []
-    assert desk.submit(SLIP | factories.opens("Growht")) == {"response_action": "clear"}
-    assert desk.oms.named("place")[0].body["portfolio_name"] == "Growht"
+    assert workspace.oms.named("place") == []
+    assert workspace.submit(SLIP | factories.opens("Growht")) == {"response_action": "clear"}
+    assert workspace.oms.named("place")[0].body["portfolio_name"] == "Growht"
 
 
-def test_the_books_are_asked_about_a_portfolio_until_they_have_it(desk: Workspace):
+def test_the_books_are_asked_about_a_portfolio_until_they_have_it(workspace: Workspace):
     for form in ("V1", "V2", "V3"):
-        desk.submit(factories.state(portfolio="GROWTH"), id=form, root_view_id=form)
-    assert len(desk.oms.named("portfolio_named")) == 1
+        workspace.submit(factories.state(portfolio="GROWTH"), id=form, root_view_id=form)
+    assert len(workspace.oms.named("portfolio_named")) == 1
     for _ in range(2):
-        desk.submit(SLIP, id="V4", root_view_id="V4")
-    assert len(desk.oms.named("portfolio_named")) == 3
+        workspace.submit(SLIP, id="V4", root_view_id="V4")
+    assert len(workspace.oms.named("portfolio_named")) == 3
 
 
-def test_a_tick_for_one_portfolio_opens_no_other(desk: Workspace):
-    answer = desk.submit(factories.state(portfolio="Incoem") | factories.opens("Growht"))
+def test_a_tick_for_one_portfolio_opens_no_other(workspace: Workspace):
+    answer = workspace.submit(factories.state(portfolio="Incoem") | factories.opens("Growht"))
     assert "There is none called Incoem yet. Did you mean Income?" in reasons_of(answer["view"])
 
 
-def test_choosing_another_portfolio_is_an_answer_too(desk: Workspace):
-    desk.submit(SLIP)
-    assert desk.submit() == {"response_action": "clear"}
+def test_choosing_another_portfolio_is_an_answer_too(workspace: Workspace):
+    workspace.submit(SLIP)
+    assert workspace.submit() == {"response_action": "clear"}
 
 
-def test_what_was_chosen_as_a_new_portfolio_is_asked_about_too_and_stays_so_marked(desk: Workspace):
+def test_what_was_chosen_as_a_new_portfolio_is_asked_about_too_and_stays_so_marked(workspace: Workspace):
     values = factories.state(portfolio="Fresh", portfolio_text="New portfolio: Fresh")
-    answer = desk.submit(values)
+    answer = workspace.submit(values)
     assert "There is none called Fresh yet." in reasons_of(answer["view"])
     chosen = blocks_of(answer)["portfolio"]["element"]["initial_option"]
     assert chosen["text"]["text"] == "New portfolio: Fresh"
-    assert desk.submit(values | factories.opens("Fresh")) == {"response_action": "clear"}
+    assert workspace.submit(values | factories.opens("Fresh")) == {"response_action": "clear"}
 
 
-def test_without_an_answer_about_the_nearest_names_the_portfolio_is_asked_about_all_the_same(desk: Workspace):
-    desk.oms.always["portfolios"] = Answer(500)
-    assert reasons_of(desk.submit(SLIP)["view"]).endswith("There is none called Growht yet.")
+def test_without_an_answer_about_the_nearest_names_the_portfolio_is_asked_about_all_the_same(
+    workspace: Workspace,
+):
+    workspace.oms.always["portfolios"] = Answer(500)
+    assert reasons_of(workspace.submit(SLIP)["view"]).endswith("There is none called Growht yet.")
 
 
-def test_price_and_portfolio_are_asked_about_at_once(desk: Workspace):
+def test_price_and_portfolio_are_asked_about_at_once(workspace: Workspace):
     values = factories.state(gmv="0.1", portfolio="Growht")
-    assert questions_of(desk.submit(values)["view"]) == ["price_ok:AAPL:0.001", portfolio_id("Growht")]
+    assert questions_of(workspace.submit(values)["view"]) == ["price_ok:AAPL:0.001", portfolio_id("Growht")]
     ticked = values | factories.ticked("0.001") | factories.opens("Growht")
-    assert desk.submit(ticked) == {"response_action": "clear"}
+    assert workspace.submit(ticked) == {"response_action": "clear"}
 
 
-def test_answering_one_question_does_not_forget_the_other(desk: Workspace):
+def test_answering_one_question_does_not_forget_the_other(workspace: Workspace):
     values = factories.state(gmv="0.1", portfolio="Growht")
-    first = desk.submit(values)["view"]
-    second = desk.submit(values | factories.ticked("0.001"), private_metadata=first["private_metadata"])[
+    first = workspace.submit(values)["view"]
+    second = workspace.submit(values | factories.ticked("0.001"), private_metadata=first["private_metadata"])[
         "view"
     ]
     assert questions_of(second) == [portfolio_id("Growht")]
-    third = desk.submit(values | factories.opens("Growht"), private_metadata=second["private_metadata"])
+    third = workspace.submit(values | factories.opens("Growht"), private_metadata=second["private_metadata"])
     assert third == {"response_action": "clear"}
 
 
-def test_what_was_confirmed_holds_for_no_other_price_or_portfolio(desk: Workspace):
+def test_what_was_confirmed_holds_for_no_other_price_or_portfolio(workspace: Workspace):
     values = factories.state(gmv="0.1", portfolio="Growht")
-    asked = desk.submit(values | factories.ticked("0.001"))["view"]["private_metadata"]
-    other = desk.submit(factories.state(gmv="0.2", portfolio="Growth"), private_metadata=asked)
+    asked = workspace.submit(values | factories.ticked("0.001"))["view"]["private_metadata"]
+    other = workspace.submit(factories.state(gmv="0.2", portfolio="Growth"), private_metadata=asked)
     assert questions_of(other["view"]) == ["price_ok:AAPL:0.002"]
 
 
-def test_a_price_that_was_confirmed_for_one_symbol_is_asked_about_for_another(desk: Workspace):
-    desk.oms.instruments["MSFT"] = ""
-    asked = desk.submit(factories.state(gmv="0.1"))["view"]["private_metadata"]
+def test_a_price_that_was_confirmed_for_one_symbol_is_asked_about_for_another(workspace: Workspace):
+    workspace.oms.instruments["MSFT"] = ""
+    asked = workspace.submit(factories.state(gmv="0.1"))["view"]["private_metadata"]
     values = factories.state(symbol="MSFT", gmv="0.1") | factories.ticked("0.001")
-    answer = desk.submit(values, private_metadata=asked)
+    answer = workspace.submit(values, private_metadata=asked)
     assert questions_of(answer["view"]) == ["price_ok:MSFT:0.001"]
 
 
 # Symbols
 
 
-def test_a_symbol_that_nobody_knows_is_asked_about_with_the_nearest_ones(desk: Workspace):
+def test_a_symbol_that_nobody_knows_is_asked_about_with_the_nearest_ones(workspace: Workspace):
     values = factories.state(symbol="APPL")
-    answer = desk.submit(values)
+    answer = workspace.submit(values)
     check_view(answer["view"])
     assert questions_of(answer["view"]) == ["symbol_ok:APPL"]
     assert "APPL is not a listed instrument" in reasons_of(answer["view"])
     assert "Did you mean AAPL (Apple Inc.)?" in reasons_of(answer["view"])
-    assert desk.oms.named("place") == []
-    assert desk.submit(values | factories.answered("symbol_ok:APPL")) == {"response_action": "clear"}
+    assert workspace.oms.named("place") == []
+    assert workspace.submit(values | factories.answered("symbol_ok:APPL")) == {"response_action": "clear"}
 
 
-def test_a_name_that_was_typed_as_the_symbol_finds_its_instrument(desk: Workspace):
-    desk.oms.instruments |= {"APPLX": "", "MLP": "Maui Land & Pineapple"}
-    said = reasons_of(desk.submit(factories.state(symbol="APPLE"))["view"])
+def test_a_name_that_was_typed_as_the_symbol_finds_its_instrument(workspace: Workspace):
+    workspace.oms.instruments |= {"APPLX": "", "MLP": "Maui Land & Pineapple"}
+    said = reasons_of(workspace.submit(factories.state(symbol="APPLE"))["view"])
     assert "Did you mean AAPL (Apple Inc.), MLP (Maui Land &amp; Pineapple) or APPLX?" in said
 
 
-def test_without_an_answer_about_instruments_the_symbol_is_asked_about_all_the_same(desk: Workspace):
-    desk.oms.always["symbols"] = Answer(500)
-    said = reasons_of(desk.submit(factories.state(symbol="APPL"))["view"])
+def test_without_an_answer_about_instruments_the_symbol_is_asked_about_all_the_same(workspace: Workspace):
+    workspace.oms.always["symbols"] = Answer(500)
+    said = reasons_of(workspace.submit(factories.state(symbol="APPL"))["view"])
     assert said.endswith("nobody has traded it here.")
 
 
-def test_a_symbol_that_was_traded_or_has_a_live_quote_is_known(desk: Workspace):
-    desk.oms.quotes["APPL"] = {"source": "manual", "mid": "175", "last": None, "age_seconds": 1.0}
-    assert desk.submit(factories.state(symbol="APPL")) == {"response_action": "clear"}
-    del desk.oms.quotes["APPL"]
+def test_a_symbol_that_was_traded_or_has_a_live_quote_is_known(workspace: Workspace):
+    workspace.oms.quotes["APPL"] = {"source": "manual", "mid": "175", "last": None, "age_seconds": 1.0}
+    assert workspace.submit(factories.state(symbol="APPL")) == {"response_action": "clear"}
+    del workspace.oms.quotes["APPL"]
     again = factories.state(symbol="APPL", quantity="90", gmv="15750")
-    assert desk.submit(again, id="V2", root_view_id="V2") == {"response_action": "clear"}
-    assert desk.oms.named("is_listed") == []
+    assert workspace.submit(again, id="V2", root_view_id="V2") == {"response_action": "clear"}
+    assert workspace.oms.named("is_listed") == []
 
 
-def test_correcting_the_symbol_is_an_answer_and_a_tick_confirms_no_other_symbol(desk: Workspace):
-    asked = desk.submit(factories.state(symbol="APPL"))["view"]["private_metadata"]
+def test_correcting_the_symbol_is_an_answer_and_a_tick_confirms_no_other_symbol(workspace: Workspace):
+    asked = workspace.submit(factories.state(symbol="APPL"))["view"]["private_metadata"]
     other = factories.state(symbol="AAPLE") | factories.answered("symbol_ok:APPL")
-    assert questions_of(desk.submit(other, private_metadata=asked)["view"]) == ["symbol_ok:AAPLE"]
-    assert desk.submit(private_metadata=asked) == {"response_action": "clear"}
+    assert questions_of(workspace.submit(other, private_metadata=asked)["view"]) == ["symbol_ok:AAPLE"]
+    assert workspace.submit(private_metadata=asked) == {"response_action": "clear"}
 
 
 # Short sales
@@ -155,59 +157,59 @@ def held(quantity: str, average_cost: str = "170.00", rate: str | None = None):
         (held("-20"), ""),
     ],
 )
-def test_a_sale_that_opens_a_short_is_asked_about(desk: Workspace, position, reason):
+def test_a_sale_that_opens_a_short_is_asked_about(workspace: Workspace, position, reason):
     if position:
-        desk.oms.holdings["Growth", "AAPL"] = position
-    answer = desk.submit(SALE)
+        workspace.oms.holdings["Growth", "AAPL"] = position
+    answer = workspace.submit(SALE)
     if not reason:
         assert answer == {"response_action": "clear"}
         return
     check_view(answer["view"])
     assert reason in reasons_of(answer["view"])
     (question,) = questions_of(answer["view"])
-    assert desk.oms.named("place") == []
-    assert desk.submit(SALE | factories.answered(question)) == {"response_action": "clear"}
+    assert workspace.oms.named("place") == []
+    assert workspace.submit(SALE | factories.answered(question)) == {"response_action": "clear"}
 
 
-def test_a_short_is_asked_about_anew_when_the_quantity_or_the_position_is_another(desk: Workspace):
-    desk.oms.holdings["Growth", "AAPL"] = held("51")
-    asked = desk.submit(SALE)["view"]
+def test_a_short_is_asked_about_anew_when_the_quantity_or_the_position_is_another(workspace: Workspace):
+    workspace.oms.holdings["Growth", "AAPL"] = held("51")
+    asked = workspace.submit(SALE)["view"]
     ticked = factories.answered(*questions_of(asked))
     more = factories.state(side="SELL", quantity="600", gmv="105000") | ticked
-    assert "opens a short of 549" in reasons_of(desk.submit(more)["view"])
-    desk.oms.holdings["Growth", "AAPL"] = held("20")
-    assert "opens a short of 480" in reasons_of(desk.submit(SALE | ticked)["view"])
+    assert "opens a short of 549" in reasons_of(workspace.submit(more)["view"])
+    workspace.oms.holdings["Growth", "AAPL"] = held("20")
+    assert "opens a short of 480" in reasons_of(workspace.submit(SALE | ticked)["view"])
 
 
-def test_a_position_that_cannot_be_read_lets_nothing_trade(desk: Workspace):
-    desk.oms.script("holding", Answer(body={"quantity": 3}))
-    assert banner_of(desk.submit(SALE)["view"]).startswith("*Not placed.*")
-    assert desk.oms.named("place") == []
+def test_a_position_that_cannot_be_read_lets_nothing_trade(workspace: Workspace):
+    workspace.oms.script("holding", Answer(body={"quantity": 3}))
+    assert banner_of(workspace.submit(SALE)["view"]).startswith("*Not placed.*")
+    assert workspace.oms.named("place") == []
 
 
 # The same trade again
 
 
-def place_now(desk: Workspace, seconds_ago: float = 0.0, **changes: Any):
+def place_now(workspace: Workspace, seconds_ago: float = 0.0, **changes: Any):
     """A trade of Ann's that the books have."""
-    desk.submit()
-    (trade,) = desk.oms.trades.values()
+    workspace.submit()
+    (trade,) = workspace.oms.trades.values()
     moment = datetime.now(UTC) - timedelta(seconds=seconds_ago)
     trade |= {"timestamp": moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")} | changes
 
 
-def again(desk: Workspace, values: Any = None, by: str = "U1"):
-    return desk.submit(values, by=by, id="V2", root_view_id="V2")
+def again(workspace: Workspace, values: Any = None, by: str = "U1"):
+    return workspace.submit(values, by=by, id="V2", root_view_id="V2")
 
 
-def test_the_same_trade_within_a_minute_is_asked_about(desk: Workspace):
-    place_now(desk, 40)
-    answer = again(desk)
+def test_the_same_trade_within_a_minute_is_asked_about(workspace: Workspace):
+    place_now(workspace, 40)
+    answer = again(workspace)
     check_view(answer["view"])
     (question,) = questions_of(answer["view"])
     assert "You placed BUY 100 AAPL at 175.00 in Growth at " in reasons_of(answer["view"])
-    assert len(desk.oms.trades) == 1
-    assert again(desk, factories.state() | factories.answered(question)) == {"response_action": "clear"}
+    assert len(workspace.oms.trades) == 1
+    assert again(workspace, factories.state() | factories.answered(question)) == {"response_action": "clear"}
 
 
 @pytest.mark.parametrize(
@@ -221,21 +223,23 @@ def test_the_same_trade_within_a_minute_is_asked_about(desk: Workspace):
         ({"reversed_by": "T2"}, "U1", factories.state()),
     ],
 )
-def test_what_is_not_the_same_trade_of_a_moment_ago_is_not_asked_about(desk: Workspace, change, by, values):
-    place_now(desk, **change)
-    assert again(desk, values, by) == {"response_action": "clear"}
+def test_what_is_not_the_same_trade_of_a_moment_ago_is_not_asked_about(
+    workspace: Workspace, change, by, values
+):
+    place_now(workspace, **change)
+    assert again(workspace, values, by) == {"response_action": "clear"}
 
 
-def test_everything_doubtful_is_asked_in_one_step(desk: Workspace):
+def test_everything_doubtful_is_asked_in_one_step(workspace: Workspace):
     values = factories.state(symbol="APPL", gmv="0.1", side="SELL", portfolio="Growht")
-    answer = desk.submit(values)
+    answer = workspace.submit(values)
     check_view(answer["view"])
     asked = questions_of(answer["view"])
     assert [each.partition(":")[0] for each in asked] == ["symbol_ok", "price_ok", "portfolio_ok", "short_ok"]
     metadata = answer["view"]["private_metadata"]
     for question in asked[:-1]:
-        answer = desk.submit(values | factories.answered(question), private_metadata=metadata)
+        answer = workspace.submit(values | factories.answered(question), private_metadata=metadata)
         metadata = answer["view"]["private_metadata"]
         assert question not in questions_of(answer["view"])
-    last = desk.submit(values | factories.answered(asked[-1]), private_metadata=metadata)
+    last = workspace.submit(values | factories.answered(asked[-1]), private_metadata=metadata)
     assert last == {"response_action": "clear"}

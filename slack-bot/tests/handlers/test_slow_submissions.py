@@ -6,65 +6,65 @@ import time
 
 import pytest
 
-from app.replies.desk import Waits
+from app.replies.services import Waits
 from tests import factories
 from tests.conftest import Workspace, make_bot
 from tests.fakes import Answer, problem
-from tests.reading import banner_of, desk_trade, notice_of, wait_until
+from tests.reading import banner_of, notice_of, recorded_trade, wait_until
 
 
-def test_a_slow_trade_turns_the_form_to_placing_and_is_redrawn_when_the_answer_comes(desk: Workspace):
-    desk.oms.script("place", Answer(201, {"trade": desk_trade()}, slow=0.8))
-    answer = desk.submit()
+def test_a_slow_trade_turns_the_form_to_placing_and_is_redrawn_when_the_answer_comes(workspace: Workspace):
+    workspace.oms.script("place", Answer(201, {"trade": recorded_trade()}, slow=0.8))
+    answer = workspace.submit()
     assert answer["view"]["title"]["text"] == "Placing…"
-    redrawn = desk.slack.wait_for("views.update")[0].body
+    redrawn = workspace.slack.wait_for("views.update")[0].body
     assert redrawn["view_id"] == "V1"
     assert redrawn["view"]["title"]["text"] == "Trade placed"
-    assert desk.slack.wait_for("chat.postMessage")[0].body["channel"] == "C1"
+    assert workspace.slack.wait_for("chat.postMessage")[0].body["channel"] == "C1"
 
 
-def test_a_slow_refusal_gives_the_form_back_with_its_entries(desk: Workspace):
-    desk.oms.script("place", Answer(422, problem(422, "No.").body, slow=0.8))
-    desk.submit()
-    view = desk.slack.wait_for("views.update")[0].body["view"]
+def test_a_slow_refusal_gives_the_form_back_with_its_entries(workspace: Workspace):
+    workspace.oms.script("place", Answer(422, problem(422, "No.").body, slow=0.8))
+    workspace.submit()
+    view = workspace.slack.wait_for("views.update")[0].body["view"]
     assert view["callback_id"] == "trade_form"
     assert "No." in banner_of(view)
     assert json.loads(view["private_metadata"])["attempt"] == 1
 
 
-def test_a_slow_refusal_of_fields_says_which_they_are(desk: Workspace):
+def test_a_slow_refusal_of_fields_says_which_they_are(workspace: Workspace):
     errors = [{"field": "quantity", "message": "Too many."}, {"field": "gmv", "message": "Too much."}]
-    desk.oms.script("place", Answer(422, problem(422, "No.", errors).body, slow=0.8))
-    desk.submit()
-    view = desk.slack.wait_for("views.update")[0].body["view"]
+    workspace.oms.script("place", Answer(422, problem(422, "No.", errors).body, slow=0.8))
+    workspace.submit()
+    view = workspace.slack.wait_for("views.update")[0].body["view"]
     assert "*Not placed.* Quantity: Too many. GMV: Too much." in banner_of(view)
 
 
-def test_a_form_that_was_closed_meanwhile_tells_the_failure_privately(desk: Workspace):
-    desk.slack.refuse("views.update", "not_found")
-    desk.oms.script("place", Answer(422, problem(422, "No.").body, slow=0.8))
-    desk.submit()
-    posted = desk.slack.wait_for("chat.postMessage")[0].body
+def test_a_form_that_was_closed_meanwhile_tells_the_failure_privately(workspace: Workspace):
+    workspace.slack.refuse("views.update", "not_found")
+    workspace.oms.script("place", Answer(422, problem(422, "No.").body, slow=0.8))
+    workspace.submit()
+    posted = workspace.slack.wait_for("chat.postMessage")[0].body
     assert posted["channel"] == "D-U1"
     assert "*Not placed.* No." in posted["text"]
 
 
-def test_a_redraw_waits_out_a_429(desk: Workspace):
-    desk.slack.script(
+def test_a_redraw_waits_out_a_429(workspace: Workspace):
+    workspace.slack.script(
         "views.update", Answer(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "0"})
     )
-    desk.oms.script("place", Answer(422, problem(422, "No.").body, slow=0.8))
-    desk.submit()
-    assert len(desk.slack.wait_for("views.update", 2)) == 2
+    workspace.oms.script("place", Answer(422, problem(422, "No.").body, slow=0.8))
+    workspace.submit()
+    assert len(workspace.slack.wait_for("views.update", 2)) == 2
 
 
-def test_with_the_oms_hung_twenty_submissions_at_once_are_answered_in_time(desk: Workspace):
-    desk.oms.always["last_price"] = desk.oms.always["place"] = Answer(slow=5.0)
+def test_with_the_oms_hung_twenty_submissions_at_once_are_answered_in_time(workspace: Workspace):
+    workspace.oms.always["last_price"] = workspace.oms.always["place"] = Answer(slow=5.0)
     answers, threads = [], []
 
     def submit(number):
         began = time.monotonic()
-        answer = desk.submit(id=f"V{number}", root_view_id=f"V{number}")
+        answer = workspace.submit(id=f"V{number}", root_view_id=f"V{number}")
         answers.append((time.monotonic() - began, answer["view"]["title"]["text"]))
 
     for number in range(20):
@@ -79,11 +79,11 @@ def test_with_the_oms_hung_twenty_submissions_at_once_are_answered_in_time(desk:
 def test_in_real_time_a_hung_oms_holds_twenty_submissions_for_a_second(slack, oms):
     oms.always["place"] = Answer(slow=20.0)
     bot = make_bot(slack, oms, waits=Waits(), write=16.0)
-    desk, took = Workspace(bot, slack, oms), []
+    workspace, took = Workspace(bot, slack, oms), []
 
     def submit(number):
         began = time.monotonic()
-        desk.submit(id=f"V{number}", root_view_id=f"V{number}")
+        workspace.submit(id=f"V{number}", root_view_id=f"V{number}")
         took.append(time.monotonic() - began)
 
     threads = [threading.Thread(target=submit, args=(number,)) for number in range(20)]
@@ -92,40 +92,40 @@ def test_in_real_time_a_hung_oms_holds_twenty_submissions_for_a_second(slack, om
     for thread in threads:
         thread.join(10)
     oms.released.set()
-    bot.desk.stop(1.0)
+    bot.services.stop(1.0)
     assert len(took) == 20
     assert max(took) <= 1.5
 
 
-def test_when_every_worker_is_taken_the_form_says_so_politely_and_nothing_was_begun(desk: Workspace):
-    desk.bot.desk.placing.stop()
-    answer = desk.submit()
+def test_when_every_worker_is_taken_the_form_says_so_politely_and_nothing_was_begun(workspace: Workspace):
+    workspace.bot.services.placing.stop()
+    answer = workspace.submit()
     assert "busy" in banner_of(answer["view"])
-    assert desk.oms.calls == []
+    assert workspace.oms.calls == []
 
 
-def test_an_oms_that_does_not_answer_the_price_gets_no_trade_sent(desk: Workspace):
-    desk.oms.always["last_price"] = Answer(slow=2.0)
-    desk.submit()
-    view = desk.slack.wait_for("views.update")[0].body["view"]
+def test_an_oms_that_does_not_answer_the_price_gets_no_trade_sent(workspace: Workspace):
+    workspace.oms.always["last_price"] = Answer(slow=2.0)
+    workspace.submit()
+    view = workspace.slack.wait_for("views.update")[0].body["view"]
     assert "Nothing was sent" in banner_of(view)
-    assert desk.oms.named("place") == []
+    assert workspace.oms.named("place") == []
 
 
 # Not known
 
 
-def test_a_timeout_after_sending_is_looked_up_by_its_key_and_told_and_never_sent_again(desk: Workspace):
+def test_a_timeout_after_sending_is_looked_up_by_its_key_and_told_and_never_sent_again(workspace: Workspace):
     body = {"symbol": "AAPL", "quantity": "100", "gmv": "17500", "side": "BUY", "portfolio_name": "Growth"}
-    desk.oms.script("place", Answer(slow=2.0))
-    desk.oms.script("find", Answer(body=[]), Answer(500, b"?"))
-    desk.submit()
-    desk.oms.wait_for("find", 2)
-    desk.oms.record("T1:V1:0", body)
-    updates = desk.slack.wait_for("views.update", 2)
+    workspace.oms.script("place", Answer(slow=2.0))
+    workspace.oms.script("find", Answer(body=[]), Answer(500, b"?"))
+    workspace.submit()
+    workspace.oms.wait_for("find", 2)
+    workspace.oms.record("T1:V1:0", body)
+    updates = workspace.slack.wait_for("views.update", 2)
     assert [call.body["view"]["title"]["text"] for call in updates] == ["Checking…", "Trade placed"]
-    assert desk.slack.wait_for("chat.postMessage")[0].body["channel"] == "C1"
-    assert len(desk.oms.named("place")) == 1
+    assert workspace.slack.wait_for("chat.postMessage")[0].body["channel"] == "C1"
+    assert len(workspace.oms.named("place")) == 1
 
 
 @pytest.mark.parametrize(
@@ -140,25 +140,25 @@ def test_a_timeout_after_sending_is_looked_up_by_its_key_and_told_and_never_sent
         Answer(201, b"not json"),
     ],
 )
-def test_an_answer_that_settles_nothing_is_looked_up(desk: Workspace, answer):
-    desk.oms.script("place", answer)
-    desk.oms.script("find", Answer(body=[desk_trade()]))
-    desk.submit()
-    assert "T9" in desk.slack.wait_for("chat.postMessage")[0].body["text"]
-    assert len(desk.oms.named("place")) == 1
+def test_an_answer_that_settles_nothing_is_looked_up(workspace: Workspace, answer):
+    workspace.oms.script("place", answer)
+    workspace.oms.script("find", Answer(body=[recorded_trade()]))
+    workspace.submit()
+    assert "T9" in workspace.slack.wait_for("chat.postMessage")[0].body["text"]
+    assert len(workspace.oms.named("place")) == 1
 
 
-def test_what_stays_unknown_is_said_and_the_form_keeps_its_key(desk: Workspace):
-    desk.oms.script("place", problem(503, "?", kind="outcome-unknown"))
-    desk.submit()
-    view = desk.slack.wait_for("views.update")[-1].body["view"]
+def test_what_stays_unknown_is_said_and_the_form_keeps_its_key(workspace: Workspace):
+    workspace.oms.script("place", problem(503, "?", kind="outcome-unknown"))
+    workspace.submit()
+    view = workspace.slack.wait_for("views.update")[-1].body["view"]
     if view["title"]["text"] != "New trade":
-        view = desk.slack.wait_for("views.update", 2)[-1].body["view"]
+        view = workspace.slack.wait_for("views.update", 2)[-1].body["view"]
     assert "Still not known" in banner_of(view)
     assert json.loads(view["private_metadata"])["attempt"] == 0
 
 
-def test_a_trade_found_only_by_placing_again_is_confirmed_in_the_channel(desk: Workspace):
+def test_a_trade_found_only_by_placing_again_is_confirmed_in_the_channel(workspace: Workspace):
     body = {
         "symbol": "AAPL",
         "quantity": "100",
@@ -167,14 +167,14 @@ def test_a_trade_found_only_by_placing_again_is_confirmed_in_the_channel(desk: W
         "portfolio_name": "Growth",
         "user_id": "U1",
     }
-    desk.oms.script("place", problem(503, "?", kind="outcome-unknown"))
-    desk.oms.always["find"] = Answer(500, b"?")
-    desk.submit()
-    desk.slack.wait_for("views.update", 1)
-    wait_until(desk.bot.desk.confirmations.list_unresolved)
-    desk.oms.record("T1:V1:0", body)
-    assert desk.submit() == {"response_action": "clear"}
-    assert desk.slack.wait_for("chat.postMessage")[0].body["channel"] == "C1"
+    workspace.oms.script("place", problem(503, "?", kind="outcome-unknown"))
+    workspace.oms.always["find"] = Answer(500, b"?")
+    workspace.submit()
+    workspace.slack.wait_for("views.update", 1)
+    wait_until(workspace.bot.services.confirmations.list_unresolved)
+    workspace.oms.record("T1:V1:0", body)
+    assert workspace.submit() == {"response_action": "clear"}
+    assert workspace.slack.wait_for("chat.postMessage")[0].body["channel"] == "C1"
 
 
 ORDERED = {
@@ -185,56 +185,56 @@ EDITED = factories.state(quantity="90", gmv="15750")
 
 
 @pytest.fixture
-def unsettled(desk: Workspace):
+def unsettled(workspace: Workspace):
     """What a form remembers after nobody could tell what became of it."""
-    desk.oms.script("place", problem(503, "?", kind="outcome-unknown"))
-    desk.submit()
-    wait_until(lambda: "Still not known" in str(desk.slack.shown.get("V1")))
-    return desk.slack.shown["V1"]["private_metadata"]
+    workspace.oms.script("place", problem(503, "?", kind="outcome-unknown"))
+    workspace.submit()
+    wait_until(lambda: "Still not known" in str(workspace.slack.shown.get("V1")))
+    return workspace.slack.shown["V1"]["private_metadata"]
 
 
-def test_placing_again_after_an_edit_can_trade_only_once_too(desk: Workspace, unsettled):
-    desk.oms.record("T1:V1:0", ORDERED)
-    view = desk.submit(EDITED, private_metadata=unsettled)["view"]
+def test_placing_again_after_an_edit_can_trade_only_once_too(workspace: Workspace, unsettled):
+    workspace.oms.record("T1:V1:0", ORDERED)
+    view = workspace.submit(EDITED, private_metadata=unsettled)["view"]
     assert "had traded already" in notice_of(view)
-    desk.bot.desk.outbox.close(2.0)
-    told = [call.body for call in desk.slack.named("chat.postMessage")]
+    workspace.bot.services.outbox.close(2.0)
+    told = [call.body for call in workspace.slack.named("chat.postMessage")]
     assert sorted(each["channel"] for each in told) == ["C1", "D-U1"], "the channel was owed its confirmation"
-    assert len(desk.oms.trades) == 1
-    assert len(desk.oms.named("place")) == 1
+    assert len(workspace.oms.trades) == 1
+    assert len(workspace.oms.named("place")) == 1
 
 
-def test_an_edited_form_trades_what_it_says_now_if_the_first_press_did_not(desk: Workspace, unsettled):
-    assert desk.submit(EDITED, private_metadata=unsettled) == {"response_action": "clear"}
-    assert [trade["quantity"] for trade in desk.oms.trades.values()] == ["90"]
+def test_an_edited_form_trades_what_it_says_now_if_the_first_press_did_not(workspace: Workspace, unsettled):
+    assert workspace.submit(EDITED, private_metadata=unsettled) == {"response_action": "clear"}
+    assert [trade["quantity"] for trade in workspace.oms.trades.values()] == ["90"]
 
 
 @pytest.mark.parametrize("again", [problem(422, "No."), problem(503, "Full.", kind="not-placed")])
 def test_a_refusal_after_an_unsettled_press_promises_nothing_and_keeps_the_key(
-    desk: Workspace, unsettled, again
+    workspace: Workspace, unsettled, again
 ):
-    desk.oms.script("place", again)
-    view = desk.submit(EDITED, private_metadata=unsettled)["view"]
+    workspace.oms.script("place", again)
+    view = workspace.submit(EDITED, private_metadata=unsettled)["view"]
     assert "*Not placed this time.*" in banner_of(view)
     assert "Whether it was placed before is still not known" in banner_of(view)
     assert "Nothing was traded" not in banner_of(view)
     assert json.loads(view["private_metadata"]) == json.loads(unsettled)
 
 
-def test_where_the_form_is_closed_nobody_is_sent_back_to_it(desk: Workspace):
-    desk.oms.script("place", problem(503, "?", kind="outcome-unknown"))
-    desk.slack.refuse("views.update", "not_found")
-    desk.submit()
-    told = desk.slack.wait_for("chat.postMessage")[0].body["text"]
+def test_where_the_form_is_closed_nobody_is_sent_back_to_it(workspace: Workspace):
+    workspace.oms.script("place", problem(503, "?", kind="outcome-unknown"))
+    workspace.slack.refuse("views.update", "not_found")
+    workspace.submit()
+    told = workspace.slack.wait_for("chat.postMessage")[0].body["text"]
     assert "Still not known" in told
     assert "it could trade twice" in told
     assert "from this form" not in told
 
 
-def test_an_unexpected_fault_is_logged_and_said_to_be_unknown(desk: Workspace, monkeypatch, caplog):
+def test_an_unexpected_fault_is_logged_and_said_to_be_unknown(workspace: Workspace, monkeypatch, caplog):
     def broken(*_args, **_named):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(desk.bot.desk.oms, "place", broken)
-    assert "Still not known" in banner_of(desk.submit()["view"])
+    monkeypatch.setattr(workspace.bot.services.oms, "place", broken)
+    assert "Still not known" in banner_of(workspace.submit()["view"])
     assert "Submission failed" in caplog.text

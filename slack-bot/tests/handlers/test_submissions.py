@@ -13,14 +13,14 @@ from tests.fakes import problem
 from tests.reading import NOTHING_RECORDED, banner_of, blocks_of, questions_of, reasons_of
 
 
-def test_the_usual_answer_comes_back_in_the_form_itself(desk: Workspace):
-    assert desk.submit() == {"response_action": "clear"}
-    assert desk.slack.named("views.update") == []
+def test_the_usual_answer_comes_back_in_the_form_itself(workspace: Workspace):
+    assert workspace.submit() == {"response_action": "clear"}
+    assert workspace.slack.named("views.update") == []
 
 
-def test_the_oms_gets_the_trade_as_it_was_typed(desk: Workspace):
-    desk.submit(factories.state(quantity="1,000.5", gmv="175087.5", note="why"))
-    call = desk.oms.wait_for("place")[0]
+def test_the_oms_gets_the_trade_as_it_was_typed(workspace: Workspace):
+    workspace.submit(factories.state(quantity="1,000.5", gmv="175087.5", note="why"))
+    call = workspace.oms.wait_for("place")[0]
     assert call.body == {
         "symbol": "AAPL",
         "quantity": "1000.5",
@@ -33,29 +33,31 @@ def test_the_oms_gets_the_trade_as_it_was_typed(desk: Workspace):
     assert call.headers["x-api-key"] == factories.OMS_KEY
 
 
-def test_all_bad_fields_are_shown_at_once_and_nothing_is_called(desk: Workspace):
-    answer = desk.submit(factories.state(symbol="!", quantity="1e3", gmv="NaN", side=None, portfolio=None))
+def test_all_bad_fields_are_shown_at_once_and_nothing_is_called(workspace: Workspace):
+    answer = workspace.submit(
+        factories.state(symbol="!", quantity="1e3", gmv="NaN", side=None, portfolio=None)
+    )
     assert answer["response_action"] == "errors"
     assert set(answer["errors"]) == {"symbol", "quantity", "gmv", "side", "portfolio"}
-    assert desk.oms.calls == []
+    assert workspace.oms.calls == []
 
 
-def test_fields_that_the_oms_refuses_are_shown_at_those_fields(desk: Workspace):
+def test_fields_that_the_oms_refuses_are_shown_at_those_fields(workspace: Workspace):
     errors = [
         {"field": "portfolio_name", "message": "No such name."},
         {"field": "body.quantity", "message": "Too many."},
     ]
-    desk.oms.script("place", problem(422, "Refused.", errors))
-    assert desk.submit() == {
+    workspace.oms.script("place", problem(422, "Refused.", errors))
+    assert workspace.submit() == {
         "response_action": "errors",
         "errors": {"portfolio": "No such name.", "quantity": "Too many."},
     }
 
 
-def test_two_problems_of_one_field_are_both_said_there(desk: Workspace):
+def test_two_problems_of_one_field_are_both_said_there(workspace: Workspace):
     errors = [{"field": "price", "message": "Too low."}, {"field": "gmv", "message": ""}]
-    desk.oms.script("place", problem(422, "Refused.", errors))
-    assert desk.submit()["errors"] == {"gmv": "Too low. The trading system does not accept this."}
+    workspace.oms.script("place", problem(422, "Refused.", errors))
+    assert workspace.submit()["errors"] == {"gmv": "Too low. The trading system does not accept this."}
 
 
 # What the OMS says of limits that are narrower than the form's, word for word: field by field.
@@ -78,60 +80,68 @@ LIMITS = [
 
 
 @pytest.mark.parametrize(("error", "block_id"), LIMITS)
-def test_limits_of_the_oms_are_said_at_the_fields_of_the_form(desk: Workspace, error, block_id):
-    desk.oms.script("place", problem(422, "1 field is not acceptable.", [error]))
+def test_limits_of_the_oms_are_said_at_the_fields_of_the_form(workspace: Workspace, error, block_id):
+    workspace.oms.script("place", problem(422, "1 field is not acceptable.", [error]))
     shown = {block["block_id"] for block in trade_form(Draft(), FormContext("C1"))["blocks"]}
     assert block_id in shown
-    assert desk.submit() == {"response_action": "errors", "errors": {block_id: error["message"]}}
+    assert workspace.submit() == {"response_action": "errors", "errors": {block_id: error["message"]}}
 
 
-def test_all_limits_that_are_passed_are_said_at_once(desk: Workspace):
-    desk.oms.script("place", problem(422, "7 fields are not acceptable.", [error for error, _ in LIMITS]))
-    assert set(desk.submit()["errors"]) == {block_id for _, block_id in LIMITS}
+def test_all_limits_that_are_passed_are_said_at_once(workspace: Workspace):
+    workspace.oms.script(
+        "place", problem(422, "7 fields are not acceptable.", [error for error, _ in LIMITS])
+    )
+    assert set(workspace.submit()["errors"]) == {block_id for _, block_id in LIMITS}
 
 
-def test_beside_a_fault_that_is_no_field_of_the_form_the_fields_are_named(desk: Workspace):
+def test_beside_a_fault_that_is_no_field_of_the_form_the_fields_are_named(workspace: Workspace):
     errors = [{"field": "quantity", "message": "Too many."}, {"field": "user_id", "message": "Unknown."}]
-    desk.oms.script("place", problem(422, "2 fields are not acceptable.", errors))
-    assert "*Not placed.* Quantity: Too many. Unknown." in banner_of(desk.submit()["view"])
+    workspace.oms.script("place", problem(422, "2 fields are not acceptable.", errors))
+    assert "*Not placed.* Quantity: Too many. Unknown." in banner_of(workspace.submit()["view"])
 
 
-def test_a_corrected_form_can_be_sent_again_with_the_same_key(desk: Workspace):
-    desk.oms.script("place", problem(422, "Refused.", [{"field": "quantity", "message": "Too many."}]))
-    desk.submit()
-    assert desk.submit(factories.state(quantity="90", gmv="15750")) == {"response_action": "clear"}
-    assert [call.headers["idempotency-key"] for call in desk.oms.named("place")] == ["T1:V1:0", "T1:V1:0"]
+def test_a_corrected_form_can_be_sent_again_with_the_same_key(workspace: Workspace):
+    workspace.oms.script("place", problem(422, "Refused.", [{"field": "quantity", "message": "Too many."}]))
+    workspace.submit()
+    assert workspace.submit(factories.state(quantity="90", gmv="15750")) == {"response_action": "clear"}
+    assert [call.headers["idempotency-key"] for call in workspace.oms.named("place")] == [
+        "T1:V1:0",
+        "T1:V1:0",
+    ]
 
 
-def test_a_denial_without_a_field_is_said_in_the_form_and_raises_the_attempt(desk: Workspace):
-    desk.oms.script(
+def test_a_denial_without_a_field_is_said_in_the_form_and_raises_the_attempt(workspace: Workspace):
+    workspace.oms.script(
         "place", problem(422, "Beyond the limit <b>.", [{"field": "elsewhere", "message": "Beyond <b>."}])
     )
-    answer = desk.submit()
+    answer = workspace.submit()
     assert answer["response_action"] == "update"
     assert "Beyond &lt;b&gt;." in banner_of(answer["view"])
     metadata = answer["view"]["private_metadata"]
     assert json.loads(metadata)["attempt"] == 1
-    desk.submit(private_metadata=metadata)
-    assert [call.headers["idempotency-key"] for call in desk.oms.named("place")] == ["T1:V1:0", "T1:V1:1"]
+    workspace.submit(private_metadata=metadata)
+    assert [call.headers["idempotency-key"] for call in workspace.oms.named("place")] == [
+        "T1:V1:0",
+        "T1:V1:1",
+    ]
 
 
-def test_the_entries_stay_in_a_form_that_is_shown_again(desk: Workspace):
-    desk.oms.script("place", NOTHING_RECORDED)
-    blocks = blocks_of(desk.submit(factories.state(note="why")))
+def test_the_entries_stay_in_a_form_that_is_shown_again(workspace: Workspace):
+    workspace.oms.script("place", NOTHING_RECORDED)
+    blocks = blocks_of(workspace.submit(factories.state(note="why")))
     assert blocks["quantity"]["element"]["initial_value"] == "100"
     assert blocks["note"]["element"]["initial_value"] == "why"
     assert blocks["portfolio"]["element"]["initial_option"]["value"] == "Growth"
 
 
-def test_the_key_is_of_the_root_view(desk: Workspace):
-    desk.submit(id="V9", root_view_id="V7")
-    assert desk.oms.named("place")[0].headers["idempotency-key"] == "T1:V7:0"
+def test_the_key_is_of_the_root_view(workspace: Workspace):
+    workspace.submit(id="V9", root_view_id="V7")
+    assert workspace.oms.named("place")[0].headers["idempotency-key"] == "T1:V7:0"
 
 
-def test_a_refused_connection_means_not_placed(desk: Workspace):
-    desk.oms.stop()
-    answer = desk.submit()
+def test_a_refused_connection_means_not_placed(workspace: Workspace):
+    workspace.oms.stop()
+    answer = workspace.submit()
     assert banner_of(answer["view"]).startswith("*Not placed.*")
     assert json.loads(answer["view"]["private_metadata"])["attempt"] == 0
 
@@ -139,74 +149,76 @@ def test_a_refused_connection_means_not_placed(desk: Workspace):
 @pytest.mark.parametrize(
     "answer", [NOTHING_RECORDED, problem(503, "Away.", kind="unavailable"), problem(429, "Slow down.")]
 )
-def test_what_was_certainly_not_recorded_is_said_to_be_not_placed(desk: Workspace, answer):
-    desk.oms.script("place", answer)
-    assert banner_of(desk.submit()["view"]).startswith("*Not placed.*")
-    assert desk.oms.named("find") == []
+def test_what_was_certainly_not_recorded_is_said_to_be_not_placed(workspace: Workspace, answer):
+    workspace.oms.script("place", answer)
+    assert banner_of(workspace.submit()["view"]).startswith("*Not placed.*")
+    assert workspace.oms.named("find") == []
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_refused_key_is_a_plain_sentence_and_a_reference(desk: Workspace, status):
-    desk.oms.script("place", problem(status, "secret detail"))
-    answer = desk.deliver(factories.submission())
+def test_a_refused_key_is_a_plain_sentence_and_a_reference(workspace: Workspace, status):
+    workspace.oms.script("place", problem(status, "secret detail"))
+    answer = workspace.deliver(factories.submission())
     banner = banner_of(answer.get_json()["view"])
     assert "does not accept this app's key" in banner
     assert answer.headers["X-Request-ID"] in banner
     assert "secret detail" not in banner
 
 
-def test_one_request_id_runs_through_the_answer_the_error_and_the_oms(desk: Workspace, caplog):
+def test_one_request_id_runs_through_the_answer_the_error_and_the_oms(workspace: Workspace, caplog):
     caplog.set_level("INFO")
-    desk.oms.script("place", NOTHING_RECORDED)
-    answer = desk.deliver(factories.submission())
+    workspace.oms.script("place", NOTHING_RECORDED)
+    answer = workspace.deliver(factories.submission())
     request_id = answer.headers["X-Request-ID"]
     assert request_id in banner_of(answer.get_json()["view"])
-    assert desk.oms.named("place")[0].headers["x-request-id"] == request_id
+    assert workspace.oms.named("place")[0].headers["x-request-id"] == request_id
     assert request_id in {getattr(record, "request_id", "") for record in caplog.records}
 
 
 # Prices
 
 
-def test_a_price_is_enough_and_makes_the_gmv(desk: Workspace):
-    assert desk.submit(factories.state(gmv=None, price="175")) == {"response_action": "clear"}
-    assert desk.oms.named("place")[0].body["gmv"] == "17500"
+def test_a_price_is_enough_and_makes_the_gmv(workspace: Workspace):
+    assert workspace.submit(factories.state(gmv=None, price="175")) == {"response_action": "clear"}
+    assert workspace.oms.named("place")[0].body["gmv"] == "17500"
 
 
-def test_a_price_and_a_gmv_that_do_not_agree_are_an_error_at_the_field_and_nothing_is_asked(desk: Workspace):
-    answer = desk.submit(factories.state(gmv="17400", price="175"))
+def test_a_price_and_a_gmv_that_do_not_agree_are_an_error_at_the_field_and_nothing_is_asked(
+    workspace: Workspace,
+):
+    answer = workspace.submit(factories.state(gmv="17400", price="175"))
     assert answer["errors"] == {
         "gmv": "Quantity × price is 17,500.00, not 17,400.00. Correct one, or clear it."
     }
-    assert desk.oms.calls == []
+    assert workspace.oms.calls == []
 
 
-def test_what_the_oms_says_of_the_gmv_stands_at_the_price_where_that_was_typed(desk: Workspace):
-    desk.oms.script("place", problem(422, "Refused.", [{"field": "gmv", "message": "Too much."}]))
-    assert desk.submit(factories.state(gmv=None, price="175"))["errors"] == {"price": "Too much."}
+def test_what_the_oms_says_of_the_gmv_stands_at_the_price_where_that_was_typed(workspace: Workspace):
+    workspace.oms.script("place", problem(422, "Refused.", [{"field": "gmv", "message": "Too much."}]))
+    assert workspace.submit(factories.state(gmv=None, price="175"))["errors"] == {"price": "Too much."}
 
 
-def test_a_typed_price_stays_a_price_in_a_form_that_is_shown_again(desk: Workspace):
-    blocks = blocks_of(desk.submit(factories.state(gmv=None, price="0.001")))
+def test_a_typed_price_stays_a_price_in_a_form_that_is_shown_again(workspace: Workspace):
+    blocks = blocks_of(workspace.submit(factories.state(gmv=None, price="0.001")))
     assert blocks["price"]["element"]["initial_value"] == "0.001"
     assert "initial_value" not in blocks["gmv"]["element"]
     assert "price_ok:AAPL:0.001" in blocks
 
 
 @pytest.mark.parametrize(("quantity", "gmv", "price"), [("1000", "1", "0.001"), ("1", "100001", "100001")])
-def test_an_odd_price_is_asked_about_before_it_trades(desk: Workspace, quantity, gmv, price):
+def test_an_odd_price_is_asked_about_before_it_trades(workspace: Workspace, quantity, gmv, price):
     values = factories.state(quantity=quantity, gmv=gmv)
-    answer = desk.submit(values)
+    answer = workspace.submit(values)
     assert questions_of(answer["view"]) == [f"price_ok:AAPL:{price}"]
-    assert desk.oms.named("place") == []
-    assert desk.submit(values | factories.ticked(price)) == {"response_action": "clear"}
+    assert workspace.oms.named("place") == []
+    assert workspace.submit(values | factories.ticked(price)) == {"response_action": "clear"}
 
 
-def test_a_price_far_from_the_last_trade_is_asked_about(desk: Workspace):
-    desk.submit()
-    answer = desk.submit(factories.state(gmv="1750"), id="V2", root_view_id="V2")
+def test_a_price_far_from_the_last_trade_is_asked_about(workspace: Workspace):
+    workspace.submit()
+    answer = workspace.submit(factories.state(gmv="1750"), id="V2", root_view_id="V2")
     assert "more than 20% away from the last trade at 175.00" in reasons_of(answer["view"])
-    assert len(desk.oms.trades) == 1
+    assert len(workspace.oms.trades) == 1
 
 
 @pytest.mark.parametrize(
@@ -221,24 +233,24 @@ def test_a_price_far_from_the_last_trade_is_asked_about(desk: Workspace):
         ({}, ""),
     ],
 )
-def test_a_price_is_compared_with_the_live_quote_before_the_last_trade(desk: Workspace, quote, asked):
-    desk.oms.quotes["AAPL"] = {"source": "manual"} | quote
-    answer = desk.submit()
+def test_a_price_is_compared_with_the_live_quote_before_the_last_trade(workspace: Workspace, quote, asked):
+    workspace.oms.quotes["AAPL"] = {"source": "manual"} | quote
+    answer = workspace.submit()
     if asked:
         assert asked in reasons_of(answer["view"])
     else:
         assert answer == {"response_action": "clear"}
 
 
-def test_a_tick_for_one_price_does_not_confirm_another(desk: Workspace):
-    answer = desk.submit(factories.state(quantity="1000", gmv="2") | factories.ticked("0.001"))
+def test_a_tick_for_one_price_does_not_confirm_another(workspace: Workspace):
+    answer = workspace.submit(factories.state(quantity="1000", gmv="2") | factories.ticked("0.001"))
     assert questions_of(answer["view"]) == ["price_ok:AAPL:0.002"]
-    assert desk.oms.named("place") == []
+    assert workspace.oms.named("place") == []
 
 
 # Forms left open
 
 
-def test_a_form_of_an_older_version_trades_and_confirms_to_the_person(desk: Workspace):
-    assert desk.submit(private_metadata="{}") == {"response_action": "clear"}
-    assert desk.slack.wait_for("chat.postMessage")[0].body["channel"] == "D-U1"
+def test_a_form_of_an_older_version_trades_and_confirms_to_the_person(workspace: Workspace):
+    assert workspace.submit(private_metadata="{}") == {"response_action": "clear"}
+    assert workspace.slack.wait_for("chat.postMessage")[0].body["channel"] == "D-U1"

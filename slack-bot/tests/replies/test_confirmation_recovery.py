@@ -21,21 +21,21 @@ OWED = replace(STORED, submitted_at=NOW - 60)
 
 
 @pytest.fixture
-def left(desk: Workspace):
+def left(workspace: Workspace):
     """A bot whose predecessor died with a trade on its way."""
-    desk.bot.desk.confirmations.add(OWED)
-    desk.bot.desk.confirmations.release(OWED.key, is_unknown=True)
-    return desk
+    workspace.bot.services.confirmations.add(OWED)
+    workspace.bot.services.confirmations.release(OWED.key, is_unknown=True)
+    return workspace
 
 
-def recover(desk: Workspace, now=NOW):
-    recover_confirmations(desk.bot.desk, now)
+def recover(workspace: Workspace, now=NOW):
+    recover_confirmations(workspace.bot.services, now)
 
 
-def posted(desk: Workspace, count=1):
-    desk.slack.wait_for("chat.postMessage", count)
-    wait_until(lambda: not desk.bot.desk.outbox._waiting)
-    return [(call.body["channel"], call.body["text"]) for call in desk.slack.named("chat.postMessage")]
+def posted(workspace: Workspace, count=1):
+    workspace.slack.wait_for("chat.postMessage", count)
+    wait_until(lambda: not workspace.bot.services.outbox._waiting)
+    return [(call.body["channel"], call.body["text"]) for call in workspace.slack.named("chat.postMessage")]
 
 
 def test_a_recorded_trade_is_confirmed_once_in_its_channel_and_its_form_is_redrawn(left: Workspace):
@@ -90,7 +90,7 @@ def test_while_the_oms_does_not_answer_it_stays_owed(left: Workspace, trouble):
 
 def test_after_a_day_it_is_given_up(left: Workspace, caplog):
     recover(left, now=OWED.submitted_at + 24 * 3600 + 1)
-    assert left.bot.desk.confirmations.list_unresolved() == []
+    assert left.bot.services.confirmations.list_unresolved() == []
     assert left.slack.calls == []
     assert "Confirmations given up" in caplog.text
 
@@ -98,8 +98,8 @@ def test_after_a_day_it_is_given_up(left: Workspace, caplog):
 def test_where_the_bot_is_no_member_the_response_url_still_takes_it(left: Workspace):
     url, key = left.slack.response_url, "T1:V2:0"
     fresh = replace(OWED, key=key, root_view_id="V2", response_url=url, response_url_expires_at=NOW + 60)
-    left.bot.desk.confirmations.add(fresh)
-    left.bot.desk.confirmations.release(key, is_unknown=True)
+    left.bot.services.confirmations.add(fresh)
+    left.bot.services.confirmations.release(key, is_unknown=True)
     left.oms.record(key, BODY)
     left.slack.script("chat.postMessage", *[Answer(body={"ok": False, "error": "not_in_channel"})] * 2)
     recover(left)
@@ -120,60 +120,60 @@ def test_after_a_recovery_a_repeated_press_is_told_privately(left: Workspace):
     assert [channel for channel, _ in posted(left, 2)] == ["C1", "D-U1"]
 
 
-def test_an_outcome_that_stayed_unknown_is_told_by_the_same_process_once_the_oms_knows(desk: Workspace):
-    desk.oms.script("place", problem(503, "?", kind="outcome-unknown"))
-    desk.submit()
-    wait_until(desk.bot.desk.confirmations.list_unresolved)
-    desk.oms.record("T1:V1:0", BODY)
-    recover(desk, time.time())
-    assert posted(desk)[0][0] == "C1"
+def test_an_outcome_that_stayed_unknown_is_told_by_the_same_process_once_the_oms_knows(workspace: Workspace):
+    workspace.oms.script("place", problem(503, "?", kind="outcome-unknown"))
+    workspace.submit()
+    wait_until(workspace.bot.services.confirmations.list_unresolved)
+    workspace.oms.record("T1:V1:0", BODY)
+    recover(workspace, time.time())
+    assert posted(workspace)[0][0] == "C1"
 
 
 @pytest.mark.parametrize(
     "answer", [Answer(201, None), problem(422, "No."), problem(503, "?", kind="not-placed")]
 )
-def test_what_was_told_is_not_owed(desk: Workspace, answer):
+def test_what_was_told_is_not_owed(workspace: Workspace, answer):
     if answer.body:
-        desk.oms.script("place", answer)
-    desk.submit()
-    wait_until(lambda: not desk.bot.desk.outbox._waiting)
-    count = desk.bot.desk.confirmations._connection.execute(
+        workspace.oms.script("place", answer)
+    workspace.submit()
+    wait_until(lambda: not workspace.bot.services.outbox._waiting)
+    count = workspace.bot.services.confirmations._connection.execute(
         "SELECT count(*) FROM owed_confirmations"
     ).fetchone()
     assert count == (0,)
 
 
 def test_a_fault_in_one_recovery_does_not_end_the_others(left: Workspace, monkeypatch, caplog):
-    left.bot.desk.confirmations.add(replace(OWED, key="T1:V2:0"))
-    left.bot.desk.confirmations.release("T1:V2:0", is_unknown=True)
-    find, asked = left.bot.desk.oms.find, []
+    left.bot.services.confirmations.add(replace(OWED, key="T1:V2:0"))
+    left.bot.services.confirmations.release("T1:V2:0", is_unknown=True)
+    find, asked = left.bot.services.oms.find, []
 
     def broken_once(*arguments, **named):
         asked.append(1)
         return find(*arguments, **named) if len(asked) > 1 else 1 / 0
 
-    monkeypatch.setattr(left.bot.desk.oms, "find", broken_once)
+    monkeypatch.setattr(left.bot.services.oms, "find", broken_once)
     recover(left)
     assert len(posted(left)) == 1
     assert "Confirmation not recovered" in caplog.text
 
 
-def test_the_recovery_runs_until_the_bot_stops(desk: Workspace):
-    desk.bot.desk.confirmations.add(replace(OWED, submitted_at=time.time() - 1))
-    desk.bot.desk.confirmations.release(OWED.key, is_unknown=True)
-    desk.oms.record(OWED.key, BODY)
-    thread = threading.Thread(target=run_recovery, args=(desk.bot.desk,))
+def test_the_recovery_runs_until_the_bot_stops(workspace: Workspace):
+    workspace.bot.services.confirmations.add(replace(OWED, submitted_at=time.time() - 1))
+    workspace.bot.services.confirmations.release(OWED.key, is_unknown=True)
+    workspace.oms.record(OWED.key, BODY)
+    thread = threading.Thread(target=run_recovery, args=(workspace.bot.services,))
     thread.start()
-    assert posted(desk)[0][0] == "C1"
-    desk.bot.desk.stopping.set()
+    assert posted(workspace)[0][0] == "C1"
+    workspace.bot.services.stopping.set()
     thread.join(10)
     assert not thread.is_alive()
 
 
 def test_without_a_channel_and_with_a_closed_form_the_person_is_told(left: Workspace):
     key = "T1:V3:0"
-    left.bot.desk.confirmations.add(replace(OWED, key=key, channel="", view_id="V3"))
-    left.bot.desk.confirmations.release(key, is_unknown=True)
+    left.bot.services.confirmations.add(replace(OWED, key=key, channel="", view_id="V3"))
+    left.bot.services.confirmations.release(key, is_unknown=True)
     left.slack.refuse("views.update", "not_found")
     left.oms.record(key, BODY)
     left.oms.record(OWED.key, BODY)

@@ -3,9 +3,9 @@ import threading
 import pytest
 
 from app.errors import Saturated
-from app.replies.claims import REMEMBERED, Claims, Outcome, Seen
 from app.replies.live_price import REMEMBERED as FORMS
 from app.replies.live_price import OpenForms
+from app.replies.submission_registry import REMEMBERED, Outcome, Seen, SubmissionRegistry
 from app.replies.workers import Workers
 
 DONE = Outcome({}, {}, placed=True)
@@ -32,7 +32,7 @@ def test_what_fails_is_logged_with_its_request_id(caplog):
 
 
 def test_the_first_delivery_owns_a_submission():
-    claims = Claims()
+    claims = SubmissionRegistry()
     first, mine = claims.claim("key", "one", {})
     again, yours = claims.claim("key", "two", {})
     assert (mine, yours) == (True, False)
@@ -40,9 +40,9 @@ def test_the_first_delivery_owns_a_submission():
 
 
 def test_a_key_is_free_after_a_denial_but_the_denied_delivery_is_remembered():
-    claims = Claims()
+    claims = SubmissionRegistry()
     first, _ = claims.claim("key", "one", {})
-    claims.settle(first, DENIED)
+    claims.finish(first, DENIED)
     assert claims.claim("key", "one", {}) == (first, False)
     second, mine = claims.claim("key", "two", {})
     assert mine
@@ -50,28 +50,28 @@ def test_a_key_is_free_after_a_denial_but_the_denied_delivery_is_remembered():
 
 
 def test_a_key_that_traded_is_never_free_again():
-    claims = Claims()
+    claims = SubmissionRegistry()
     first, _ = claims.claim("key", "one", {})
-    claims.settle(first, DONE)
+    claims.finish(first, DONE)
     assert claims.claim("key", "two", {}) == (first, False)
 
 
 def test_a_late_submission_has_to_be_redrawn():
-    claims = Claims()
+    claims = SubmissionRegistry()
     submission, _ = claims.claim("key", "one", {})
     assert submission.wait(0) is None
-    assert claims.settle(submission, DONE)
+    assert claims.finish(submission, DONE)
     assert submission.wait(0) is DONE
 
 
 def test_one_in_time_has_not():
-    claims = Claims()
+    claims = SubmissionRegistry()
     submission, _ = claims.claim("key", "one", {})
-    assert not claims.settle(submission, DONE)
+    assert not claims.finish(submission, DONE)
 
 
 def test_memory_is_bounded():
-    seen, claims, forms = Seen(), Claims(), OpenForms()
+    seen, claims, forms = Seen(), SubmissionRegistry(), OpenForms()
     for number in range(REMEMBERED + 1):
         assert seen.first(str(number))
         claims.claim(str(number), str(number), {})

@@ -10,7 +10,7 @@ from app.delivery.outbox import Outbox
 from app.delivery.slack_api import SlackApi
 from app.oms_client import OmsClient
 from app.oms_client.statement import sign_statement
-from app.replies.desk import Desk
+from app.replies.services import Services
 from app.replies.workspace_claim import run_workspace_claim
 from tests import factories
 from tests.conftest import SHORT
@@ -25,7 +25,7 @@ CLAIMED = Answer(201, {"team_id": "T1", "tenant": "alpha"})
 def services(slack, oms):
     settings = factories.settings(slack.api_url, oms.url, oms_api_key=KEY, bot_statement_secret="s" * 40)
     waits = replace(SHORT, claim_every=0.01)
-    services = Desk(oms=OmsClient(settings), slack=SlackApi(settings), outbox=Outbox(), waits=waits)
+    services = Services(oms=OmsClient(settings), slack=SlackApi(settings), outbox=Outbox(), waits=waits)
     yield services
     services.stop(1.0)
 

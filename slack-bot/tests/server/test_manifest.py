@@ -14,21 +14,23 @@ FOLDER = Path(__file__).parents[2]
 MANIFEST = json.loads((FOLDER / "manifest.json").read_text())
 
 
-def test_every_command_of_the_manifest_is_handled_and_no_other(desk: Workspace):
+def test_every_command_of_the_manifest_is_handled_and_no_other(workspace: Workspace):
     commands = [entry["command"] for entry in MANIFEST["features"]["slash_commands"]]
     assert commands == ["/trade", "/trade-help"]
-    assert all(desk.type("help", name).status_code == 200 for name in commands)
-    assert desk.type("help", "/other").status_code == 404
+    assert all(workspace.type("help", name).status_code == 200 for name in commands)
+    assert workspace.type("help", "/other").status_code == 404
 
 
 @pytest.mark.parametrize("event", MANIFEST["settings"]["event_subscriptions"]["bot_events"])
-def test_every_event_of_the_manifest_is_handled(desk: Workspace, event):
+def test_every_event_of_the_manifest_is_handled(workspace: Workspace, event):
     body = json.dumps({"type": "event_callback", "event_id": event, "event": {"type": event}})
     headers = factories.signed(body) | {"Content-Type": "application/json"}
-    assert desk.bot.web.test_client().post("/slack/events", data=body, headers=headers).status_code == 200
+    assert (
+        workspace.bot.web.test_client().post("/slack/events", data=body, headers=headers).status_code == 200
+    )
 
 
-def test_every_address_of_the_manifest_is_served_under_its_path(desk: Workspace):
+def test_every_address_of_the_manifest_is_served_under_its_path(workspace: Workspace):
     settings = MANIFEST["settings"]
     urls = [entry["url"] for entry in MANIFEST["features"]["slash_commands"]] + [
         settings["event_subscriptions"]["request_url"],
@@ -37,7 +39,7 @@ def test_every_address_of_the_manifest_is_served_under_its_path(desk: Workspace)
     ]
     paths = {url.removeprefix("https://YOUR-HOST") for url in urls}
     assert paths == set(SLACK_PATHS)
-    rules = {rule.rule for rule in desk.bot.web.url_map.iter_rules()}
+    rules = {rule.rule for rule in workspace.bot.web.url_map.iter_rules()}
     assert paths <= rules
 
 

@@ -192,7 +192,7 @@ def test_socket_mode_is_tried_again_until_it_stands_or_the_bot_stops(slack, oms,
     thread = threading.Thread(target=connect_forever, args=(bot,))
     thread.start()
     slack.wait_for("apps.connections.open")
-    bot.desk.stop(1.0)
+    bot.services.stop(1.0)
     thread.join(10)
     assert not thread.is_alive()
     assert "Slack refused the app token" in caplog.text

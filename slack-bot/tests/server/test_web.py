@@ -15,8 +15,8 @@ from tests.reading import notice_of, wait_until
 BODY = factories.form_body(factories.command("help"))
 
 
-def post(desk: Workspace, headers, body=BODY, path="/slack/commands"):
-    return desk.bot.web.test_client().post(path, data=body, headers=headers)
+def post(workspace: Workspace, headers, body=BODY, path="/slack/commands"):
+    return workspace.bot.web.test_client().post(path, data=body, headers=headers)
 
 
 def without(headers, name):
@@ -48,10 +48,10 @@ GOOD = factories.signed(BODY)
 )  # fmt: skip
 @pytest.mark.parametrize("path", ["/slack/events", "/slack/commands", "/slack/interactions"])
 def test_what_slack_did_not_sign_now_is_refused_before_it_is_parsed(
-    desk: Workspace, headers, path, monkeypatch
+    workspace: Workspace, headers, path, monkeypatch
 ):
-    monkeypatch.setattr(desk.bot.bolt, "dispatch", lambda _request: pytest.fail("parsed"))
-    assert post(desk, headers, path=path).status_code == 401
+    monkeypatch.setattr(workspace.bot.bolt, "dispatch", lambda _request: pytest.fail("parsed"))
+    assert post(workspace, headers, path=path).status_code == 401
 
 
 def test_a_signature_holds_for_five_minutes_either_way():
@@ -64,24 +64,24 @@ def test_a_signature_holds_for_five_minutes_either_way():
     assert not is_signed(secret, "1000", signature, body, now=699)
 
 
-def test_the_body_is_never_logged(desk: Workspace, caplog):
+def test_the_body_is_never_logged(workspace: Workspace, caplog):
     caplog.set_level("DEBUG")
     body = factories.form_body(factories.command("canary-in-the-body"))
-    post(desk, factories.signed(body), body)
-    post(desk, {}, body)
-    desk.type("canary-in-the-body")
+    post(workspace, factories.signed(body), body)
+    post(workspace, {}, body)
+    workspace.type("canary-in-the-body")
     assert "canary-in-the-body" not in caplog.text
     assert factories.SECRET not in caplog.text
 
 
-def test_secrets_appear_in_no_repr(desk: Workspace):
-    told = repr(desk.bot.settings) + repr(desk.bot.desk)
+def test_secrets_appear_in_no_repr(workspace: Workspace):
+    told = repr(workspace.bot.settings) + repr(workspace.bot.services)
     assert all(secret not in told for secret in (factories.SECRET, factories.TOKEN, factories.OMS_KEY))
 
 
-def test_a_body_beyond_the_cap_is_refused(desk: Workspace):
+def test_a_body_beyond_the_cap_is_refused(workspace: Workspace):
     body = "x" * (BODY_BYTES_AT_MOST + 1)
-    assert post(desk, factories.signed(body), body).status_code == 413
+    assert post(workspace, factories.signed(body), body).status_code == 413
 
 
 @pytest.mark.parametrize(
@@ -94,136 +94,136 @@ def test_a_body_beyond_the_cap_is_refused(desk: Workspace):
         '{"type":"block_suggestion","team":{"id":"T1"},"view":1}',
     ],
 )  # fmt: skip
-def test_a_signed_but_malformed_payload_is_a_400(desk: Workspace, payload, caplog):
+def test_a_signed_but_malformed_payload_is_a_400(workspace: Workspace, payload, caplog):
     body = f"payload={payload}"
-    assert post(desk, factories.signed(body), body, "/slack/interactions").status_code == 400
+    assert post(workspace, factories.signed(body), body, "/slack/interactions").status_code == 400
     assert all(record.exc_info is None for record in caplog.records)
 
 
 @pytest.mark.parametrize("body", ["[]", "null", "1", "[" * 20_000, '{"type":"event_callback","event":[]}'])
-def test_a_signed_but_malformed_event_is_a_400(desk: Workspace, body):
+def test_a_signed_but_malformed_event_is_a_400(workspace: Workspace, body):
     headers = factories.signed(body) | {"Content-Type": "application/json"}
-    assert post(desk, headers, body, "/slack/events").status_code == 400
+    assert post(workspace, headers, body, "/slack/events").status_code == 400
 
 
-def test_slacks_url_check_is_answered(desk: Workspace):
+def test_slacks_url_check_is_answered(workspace: Workspace):
     body = '{"type":"url_verification","challenge":"abc"}'
     headers = factories.signed(body) | {"Content-Type": "application/json"}
-    assert b"abc" in post(desk, headers, body, "/slack/events").data
+    assert b"abc" in post(workspace, headers, body, "/slack/events").data
 
 
-def test_a_delivery_that_nobody_handles_is_a_404_and_not_an_error(desk: Workspace):
-    assert desk.deliver(factories.interaction("shortcut", callback_id="unknown")).status_code == 404
+def test_a_delivery_that_nobody_handles_is_a_404_and_not_an_error(workspace: Workspace):
+    assert workspace.deliver(factories.interaction("shortcut", callback_id="unknown")).status_code == 404
 
 
-def test_every_delivery_gets_a_request_id_of_our_own(desk: Workspace):
+def test_every_delivery_gets_a_request_id_of_our_own(workspace: Workspace):
     headers = factories.signed(BODY) | {"X-Request-ID": "forged"}
-    first, second = (post(desk, headers).headers["X-Request-ID"] for _ in range(2))
+    first, second = (post(workspace, headers).headers["X-Request-ID"] for _ in range(2))
     assert first.startswith("req-")
     assert len({first, second, "forged"}) == 3
 
 
-def test_slack_paths_take_posts_only(desk: Workspace):
-    assert desk.bot.web.test_client().get("/slack/events").status_code == 405
+def test_slack_paths_take_posts_only(workspace: Workspace):
+    assert workspace.bot.web.test_client().get("/slack/events").status_code == 405
 
 
-def health(desk: Workspace):
-    answer = desk.bot.web.test_client().get("/health")
+def health(workspace: Workspace):
+    answer = workspace.bot.web.test_client().get("/health")
     assert answer.status_code == 200
     return answer.get_json()
 
 
 @pytest.fixture
-def clock(desk: Workspace, monkeypatch):
+def clock(workspace: Workspace, monkeypatch):
     """The time of the health checks, as a list of one number of seconds."""
     now = [1000.0]
-    for probe in desk.bot.health._probes.values():
+    for probe in workspace.bot.health._probes.values():
         monkeypatch.setattr(probe, "_clock", lambda: now[0])
     return now
 
 
-def test_the_first_health_check_asks_both_services_and_tells_their_age(desk: Workspace, clock):
-    assert health(desk) == {
+def test_the_first_health_check_asks_both_services_and_tells_their_age(workspace: Workspace, clock):
+    assert health(workspace) == {
         "status": "ok", "service": "slack-bot", "bot": "ok", "slack": "ok", "oms": "ok", "age_seconds": 0.0,
     }  # fmt: skip
     clock[0] += 4.0
-    assert health(desk)["age_seconds"] == 4.0
+    assert health(workspace)["age_seconds"] == 4.0
 
 
-def test_a_service_that_does_not_answer_within_the_time_out_is_failing(desk: Workspace, monkeypatch):
-    monkeypatch.setattr(desk.bot.health, "_timeout_seconds", 0.1)
-    desk.slack.always["auth.test"] = Answer(slow=5.0)
-    desk.bot.health._probes["oms"].run()
-    said = health(desk)
+def test_a_service_that_does_not_answer_within_the_time_out_is_failing(workspace: Workspace, monkeypatch):
+    monkeypatch.setattr(workspace.bot.health, "_timeout_seconds", 0.1)
+    workspace.slack.always["auth.test"] = Answer(slow=5.0)
+    workspace.bot.health._probes["oms"].run()
+    said = health(workspace)
     assert (said["slack"], said["oms"]) == ("failing", "ok")
-    assert health(desk)["slack"] == "failing"
-    desk.slack.wait_for("auth.test")
-    assert len(desk.slack.named("auth.test")) == 1, "one question at a time"
+    assert health(workspace)["slack"] == "failing"
+    workspace.slack.wait_for("auth.test")
+    assert len(workspace.slack.named("auth.test")) == 1, "one question at a time"
 
 
-def test_health_tells_slack_oms_and_bot_apart(desk: Workspace):
-    desk.oms.always["/health/ready"] = Answer(503)
-    desk.bot.health.probe()
-    said = desk.bot.health.report()
+def test_health_tells_slack_oms_and_bot_apart(workspace: Workspace):
+    workspace.oms.always["/health/ready"] = Answer(503)
+    workspace.bot.health.probe()
+    said = workspace.bot.health.report()
     assert said | {"bot": "ok", "slack": "ok", "oms": "failing"} == said
-    desk.slack.refuse("auth.test", "invalid_auth")
-    desk.oms.always["/health/ready"] = Answer()
-    desk.bot.health.probe()
-    said = desk.bot.health.report()
+    workspace.slack.refuse("auth.test", "invalid_auth")
+    workspace.oms.always["/health/ready"] = Answer()
+    workspace.bot.health.probe()
+    said = workspace.bot.health.report()
     assert said | {"bot": "ok", "slack": "failing", "oms": "ok"} == said
 
 
-def test_health_probes_once_in_a_while_however_often_it_is_asked(desk: Workspace, clock):
+def test_health_probes_once_in_a_while_however_often_it_is_asked(workspace: Workspace, clock):
     for _ in range(20):
-        health(desk)
-    assert len(desk.slack.named("auth.test")) == len(desk.oms.named("/health/ready")) == 1
+        health(workspace)
+    assert len(workspace.slack.named("auth.test")) == len(workspace.oms.named("/health/ready")) == 1
 
 
-def test_what_is_told_after_an_hour_without_a_question_is_not_an_hour_old(desk: Workspace, clock):
-    assert health(desk)["oms"] == "ok"
-    desk.oms.always["/health/ready"] = Answer(503)
+def test_what_is_told_after_an_hour_without_a_question_is_not_an_hour_old(workspace: Workspace, clock):
+    assert health(workspace)["oms"] == "ok"
+    workspace.oms.always["/health/ready"] = Answer(503)
     clock[0] += 3600.0
-    said = health(desk)
+    said = health(workspace)
     assert (said["oms"], said["age_seconds"]) == ("failing", 0.0)
 
 
-def test_health_looks_again_soon_after_a_failure(desk: Workspace, clock):
-    desk.oms.always["/health/ready"] = Answer(503)
-    desk.bot.health.probe()
-    desk.oms.always["/health/ready"] = Answer()
+def test_health_looks_again_soon_after_a_failure(workspace: Workspace, clock):
+    workspace.oms.always["/health/ready"] = Answer(503)
+    workspace.bot.health.probe()
+    workspace.oms.always["/health/ready"] = Answer()
     clock[0] += 1.0
-    assert health(desk)["oms"] == "failing"
-    assert len(desk.oms.named("/health/ready")) == 1
+    assert health(workspace)["oms"] == "failing"
+    assert len(workspace.oms.named("/health/ready")) == 1
     clock[0] += 2.0
-    health(desk)
-    desk.oms.wait_for("/health/ready", 2)
-    wait_until(lambda: health(desk)["oms"] == "ok")
+    health(workspace)
+    workspace.oms.wait_for("/health/ready", 2)
+    wait_until(lambda: health(workspace)["oms"] == "ok")
 
 
 @pytest.mark.parametrize("age", [8.0, 15.0])
-def test_what_is_well_is_told_at_once_and_asked_again_behind_the_answer(desk: Workspace, clock, age):
-    health(desk)
-    desk.oms.always["/health/ready"] = desk.slack.always["auth.test"] = Answer(slow=5.0)
+def test_what_is_well_is_told_at_once_and_asked_again_behind_the_answer(workspace: Workspace, clock, age):
+    health(workspace)
+    workspace.oms.always["/health/ready"] = workspace.slack.always["auth.test"] = Answer(slow=5.0)
     clock[0] += age
-    said = health(desk)
+    said = health(workspace)
     assert (said["oms"], said["slack"], said["age_seconds"]) == ("ok", "ok", age)
-    desk.oms.wait_for("/health/ready", 2)
-    desk.slack.wait_for("auth.test", 2)
+    workspace.oms.wait_for("/health/ready", 2)
+    workspace.slack.wait_for("auth.test", 2)
 
 
-def test_health_says_failing_when_the_oms_is_not_there(desk: Workspace):
-    desk.oms.stop()
-    assert health(desk)["oms"] == "failing"
+def test_health_says_failing_when_the_oms_is_not_there(workspace: Workspace):
+    workspace.oms.stop()
+    assert health(workspace)["oms"] == "failing"
 
 
 def test_a_command_that_fails_is_logged_and_the_person_told_with_a_reference(
-    desk: Workspace, monkeypatch, caplog
+    workspace: Workspace, monkeypatch, caplog
 ):
     def broken(_delivery):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(desk.bot.desk.seen, "first", broken)
-    answer = desk.type("AAPL")
+    monkeypatch.setattr(workspace.bot.services.seen, "first", broken)
+    answer = workspace.type("AAPL")
     assert answer.status_code == 200
     assert answer.get_json()["response_type"] == "ephemeral"
     assert answer.headers["X-Request-ID"] in answer.get_json()["text"]
@@ -232,14 +232,14 @@ def test_a_command_that_fails_is_logged_and_the_person_told_with_a_reference(
 
 @pytest.mark.parametrize("broken", ["claim", "state"])
 def test_a_submission_that_fails_in_the_bot_says_so_over_the_form(
-    desk: Workspace, monkeypatch, caplog, broken
+    workspace: Workspace, monkeypatch, caplog, broken
 ):
     payload = factories.submission()
     if broken == "claim":
-        monkeypatch.setattr(desk.bot.desk.claims, "claim", lambda *_: 1 / 0)
+        monkeypatch.setattr(workspace.bot.services.claims, "claim", lambda *_: 1 / 0)
     else:
         del payload["view"]["state"]
-    answer = desk.deliver(payload)
+    answer = workspace.deliver(payload)
     said = answer.get_json()
     assert (answer.status_code, said["response_action"]) == (200, "push"), "the form stays underneath"
     check_view(said["view"])
@@ -248,7 +248,7 @@ def test_a_submission_that_fails_in_the_bot_says_so_over_the_form(
     assert "Handler failed" in caplog.text
 
 
-def test_choices_that_fail_are_none(desk: Workspace, monkeypatch):
-    monkeypatch.setattr(desk.bot.desk.suggesting, "submit", lambda *_, **__: 1 / 0)
+def test_choices_that_fail_are_none(workspace: Workspace, monkeypatch):
+    monkeypatch.setattr(workspace.bot.services.suggesting, "submit", lambda *_, **__: 1 / 0)
     payload = factories.interaction("block_suggestion", action_id="portfolio_entry", block_id="p", value="x")
-    assert desk.deliver(payload).get_json() == {"options": []}
+    assert workspace.deliver(payload).get_json() == {"options": []}

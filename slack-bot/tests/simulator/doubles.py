@@ -158,11 +158,11 @@ class Page:
         assert status == 200, answer
         return answer
 
-    def say(self, text: str, channel: str = "trading", user: str = "ava") -> Any:
+    def send_text(self, text: str, channel: str = "trading", user: str = "ava") -> Any:
         return self.do("say", user, channel=channel, text=text)
 
     def trigger(self, bot: FakeBot) -> str:
-        self.say("/trade")
+        self.send_text("/trade")
         return str(bot.last.fields["trigger_id"])
 
     def screen(self, user: str = "ava", channel: str = "trading") -> Any:

@@ -1,17 +1,17 @@
 import pytest
 
-from simulator import courier
+from simulator import request_delivery
 from tests.simulator.doubles import AVA, PRIVATE, TRADING, button
 
 
 @pytest.fixture
 def impatient(monkeypatch):
     """Three seconds pass quickly here."""
-    monkeypatch.setattr(courier, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(request_delivery, "PATIENCE_SECONDS", 0.2)
 
 
 def test_a_command_reaches_the_bot_signed_and_as_slack_writes_it(page, bot, server):
-    assert page.say("/trade  buy 100 AAPL ")["outcome"] == "answered"
+    assert page.send_text("/trade  buy 100 AAPL ")["outcome"] == "answered"
     request = bot.last
     assert request.path == "/slack/commands"
     assert request.signed
@@ -34,62 +34,62 @@ def test_a_command_reaches_the_bot_signed_and_as_slack_writes_it(page, bot, serv
 
 @pytest.mark.parametrize(("channel", "name"), [("dm", "directmessage"), ("board-room", "privategroup")])
 def test_private_conversations_keep_their_names(page, bot, channel, name):
-    page.say("/trade", channel=channel)
+    page.send_text("/trade", channel=channel)
     assert bot.last.fields["channel_name"] == name
 
 
 def test_a_plain_answer_is_shown_to_the_person_alone(page, bot):
     bot.will(b"Usage: /trade SYMBOL")
-    page.say("/trade ???")
+    page.send_text("/trade ???")
     assert page.texts("ava") == ["Usage: /trade SYMBOL"]
     assert page.texts("ben") == []
 
 
 def test_a_json_answer_may_be_for_the_channel_and_have_blocks(page, bot):
     bot.will({"response_type": "in_channel", "text": "hi", "blocks": [{"type": "divider"}]})
-    page.say("/trade")
+    page.send_text("/trade")
     assert page.messages("ben")[-1]["blocks"][0]["type"] == "divider"
 
 
 def test_an_answer_with_bad_blocks_is_dropped_and_written_down(page, bot):
     bot.will({"text": "hi", "blocks": [{"type": "carpet"}]})
-    page.say("/trade")
+    page.send_text("/trade")
     assert page.messages() == []
     assert "carpet" in page.log()["deliveries"][-1]["problem"]
 
 
 def test_a_silent_bot_is_a_timeout(page, bot, impatient):
     bot.will(silent=True)
-    assert page.say("/trade")["error"] == "operation_timeout"
+    assert page.send_text("/trade")["error"] == "operation_timeout"
     assert page.texts("ava") == ['/trade failed with the error "operation_timeout"']
     assert page.messages("ava")[-1]["ephemeral"] is True
 
 
 def test_an_absent_bot_is_a_failed_dispatch(page, bot):
     bot.close()
-    assert page.say("/trade")["error"] == "dispatch_failed"
+    assert page.send_text("/trade")["error"] == "dispatch_failed"
 
 
 @pytest.mark.parametrize("status", [301, 404, 500])
 def test_a_bot_that_answers_with_an_error_is_named_so(page, bot, status):
     bot.will(b"oh", status=status)
-    assert page.say("/trade")["error"] == "app_http_service_error"
+    assert page.send_text("/trade")["error"] == "app_http_service_error"
     assert page.texts() == ['/trade failed with the error "app_http_service_error"']
 
 
 def test_an_unknown_command_is_not_delivered(page, bot):
-    assert page.say("/<b>")["error"] == "unknown_command"
+    assert page.send_text("/<b>")["error"] == "unknown_command"
     assert bot.received == []
     assert "&lt;b&gt;" in page.texts()[-1]
 
 
 def test_inviting_lets_the_bot_in(page, slack):
-    assert page.say("/invite @SlackOMS", channel="random-private")["outcome"] == "invited"
+    assert page.send_text("/invite @SlackOMS", channel="random-private")["outcome"] == "invited"
     assert slack.chat_postMessage(channel=PRIVATE, text="thanks")["ok"]
 
 
 def test_a_message_is_escaped_and_its_mentions_are_ids(page, bot):
-    page.say("hello @ben & <b>")
+    page.send_text("hello @ben & <b>")
     assert page.texts() == ["hello <@U0BENOKAF02> &amp; &lt;b&gt;"]
     assert bot.received == []
 
@@ -100,7 +100,7 @@ def test_nobody_writes_into_an_archived_channel(page):
 
 
 def test_mentioning_the_bot_is_an_event(page, bot):
-    page.say("hello @slackoms")
+    page.send_text("hello @slackoms")
     (request,) = bot.wait_for(1)
     assert (request.path, request.signed) == ("/slack/events", True)
     assert request.fields["type"] == "event_callback"
@@ -111,7 +111,7 @@ def test_mentioning_the_bot_is_an_event(page, bot):
 
 
 def test_a_direct_message_is_an_event(page, bot):
-    page.say("hello", channel="dm")
+    page.send_text("hello", channel="dm")
     (request,) = bot.wait_for(1)
     assert (request.fields["event"]["type"], request.fields["event"]["channel_type"]) == ("message", "im")
 

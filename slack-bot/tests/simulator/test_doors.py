@@ -93,13 +93,13 @@ def test_the_page_is_told_of_changes(server, page):
     assert stream.headers["Content-Type"].startswith("text/event-stream")
     assert [stream.readline()[:6], stream.readline()] == [b"data: ", b"\n"]
     stream.readline(), stream.readline()
-    page.say("hello")
+    page.send_text("hello")
     assert stream.readline().startswith(b"data: ")
     connection.close()
 
 
 def test_the_page_never_gets_a_secret(page):
-    page.say("/trade")
+    page.send_text("/trade")
     for path in ("/control/state", "/control/log", "/control/state?user=ava"):
         assert TOKEN not in str(page.get(path)[1])
         assert SECRET not in str(page.get(path)[1])

@@ -8,7 +8,7 @@ DEAD = 404
 @pytest.fixture
 def respond(page, bot):
     """Send to the response URL of a command that Ava just typed."""
-    page.say("/trade")
+    page.send_text("/trade")
     path = bot.last.fields["response_url"].removeprefix(page.url)
     return lambda **body: page.post(path, **body)
 
@@ -56,7 +56,7 @@ def test_the_message_that_was_clicked_is_replaced_or_deleted(page, bot, slack):
 
 
 def test_a_response_url_reaches_where_the_bot_is_no_member(page, bot):
-    page.say("/trade", channel="random-private")
+    page.send_text("/trade", channel="random-private")
     path = bot.last.fields["response_url"].removeprefix(page.url)
     assert page.post(path, text="hello")[0] == 200
     assert page.texts("ava", "random-private") == ["hello"]

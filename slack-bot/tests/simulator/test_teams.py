@@ -12,7 +12,7 @@ SELECT = {"type": "external_select", "action_id": "a", "min_query_length": 0}
 @pytest.fixture
 def kims_form(slack, page, bot):
     """A form that is open before Kim."""
-    page.say("/trade", channel="partners", user="kim")
+    page.send_text("/trade", channel="partners", user="kim")
     element = {"type": "plain_text_input", "action_id": "a"}
     label = {"type": "plain_text", "text": "x"}
     blocks = [
@@ -26,7 +26,7 @@ def kims_form(slack, page, bot):
 
 @pytest.mark.parametrize(("user", "team"), [("ava", OURS), ("kim", THEIRS)])
 def test_a_command_names_the_team_of_whoever_typed_it(page, bot, user, team):
-    page.say("/trade", channel="partners", user=user)
+    page.send_text("/trade", channel="partners", user=user)
     assert bot.last.fields["team_id"] == team
 
 
@@ -52,7 +52,7 @@ def test_a_stranger_is_in_the_shared_channel_alone(page):
 
 
 def test_what_a_stranger_says_has_their_team(page, slack):
-    page.say("hello", channel="partners", user="kim")
+    page.send_text("hello", channel="partners", user="kim")
     assert page.messages("ava", "partners")[-1]["team"] == THEIRS
     assert slack.users_info(user=KIM)["user"]["team_id"] == THEIRS
     assert slack.users_info(user=AVA)["user"]["team_id"] == OURS

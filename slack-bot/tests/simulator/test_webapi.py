@@ -140,7 +140,7 @@ def test_a_message_is_edited_in_place(slack, page):
 
 
 def test_only_own_messages_that_exist_are_edited(slack, page):
-    ts = page.say("mine")["ts"]
+    ts = page.send_text("mine")["ts"]
     assert error_of(slack.chat_update, channel=TRADING, ts=ts, text="x") == "cant_update_message"
     assert error_of(slack.chat_update, channel=TRADING, ts="1.000001", text="x") == "message_not_found"
 

@@ -91,12 +91,12 @@ class Gathering:
             if held.waiting and (everything or not held.is_told or key.minute != minute)
         }
 
-    def settle(self, key: Key) -> None:
+    def confirm(self, key: Key) -> None:
         """What was taken under this key is written, or given up."""
         self._held[key].leaving = None
         self._held[key].is_told = True
 
-    def give_back(self, key: Key) -> None:
+    def restore(self, key: Key) -> None:
         """What was taken under this key was not written: it is due again."""
         held = self._held[key]
         held.waiting = _together(held.leaving, held.waiting)

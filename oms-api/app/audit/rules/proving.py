@@ -94,7 +94,7 @@ class Proof:
             return Finding(self.lines, str(bad))
         return None
 
-    def end(self) -> Finding | None:
+    def finish(self) -> Finding | None:
         """Return what is missing after the last line, if anything."""
         try:
             for chain in self.heads:

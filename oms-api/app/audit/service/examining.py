@@ -34,7 +34,7 @@ def _prove(connection: Connection, tenant_id: int, head: Head) -> tuple[Proof, s
         finding = proof.take(line_of(COLUMNS, row))
         if finding:
             return proof, finding.what
-    missing = proof.end()
+    missing = proof.finish()
     if missing:
         return proof, missing.what
     return proof, "the trail's head knows nothing of it" if proof.unproven else None

@@ -28,7 +28,7 @@ def prove(export: BinaryIO, forms: Sequence[Form], heads: Heads) -> Proven:
         finding = proof.take(line)
         if finding:
             return Proven(proof, finding)
-    return Proven(proof, proof.end())
+    return Proven(proof, proof.finish())
 
 
 def read_heads(file: BinaryIO) -> Heads:

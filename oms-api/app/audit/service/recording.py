@@ -27,13 +27,13 @@ def append(connection: Connection, acts: Sequence[Counted]) -> None:
     rows: list[ChainedEntry] = []
     for act in acts:
         tenant_id = act.entry.tenant_id
-        row = follow_on(heads[tenant_id], tenant_id, _told(act))
+        row = follow_on(heads[tenant_id], tenant_id, _count_facts(act))
         heads[tenant_id] = Head(row.sequence, row.hash)
         rows.append(row)
     queries.append(connection, rows, heads)
 
 
-def _told(act: Counted) -> Told:
+def _count_facts(act: Counted) -> Told:
     entry = bounded(act.entry)
     return Told(
         iso(entry.at),

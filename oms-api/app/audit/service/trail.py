@@ -82,7 +82,7 @@ class Trail:
             ]
             for index, (tenant_id, batch) in enumerate(batches):
                 if not self._write(tenant_id, batch):
-                    self._give_back(batches[index:])
+                    self._restore(batches[index:])
                     return
 
     def _run(self) -> None:
@@ -102,14 +102,14 @@ class Trail:
             self._dropped(sum(act.count for _, act in batch))
         with self._lock:
             for key, _ in batch:
-                self._gathering.settle(key)
+                self._gathering.confirm(key)
         return True
 
-    def _give_back(self, batches: list[tuple[int, Batch]]) -> None:
+    def _restore(self, batches: list[tuple[int, Batch]]) -> None:
         with self._lock:
             for _, batch in batches:
                 for key, _ in batch:
-                    self._gathering.give_back(key)
+                    self._gathering.restore(key)
 
 
 def _tenant(noted: tuple[Key, Counted]) -> int:

@@ -47,7 +47,7 @@ class Book:
                 return working[order_id]
         return None
 
-    def end(self, order: BrokerOrder) -> None:
+    def remove(self, order: BrokerOrder) -> None:
         """Work an order no more."""
         del self._symbols[order.symbol][order.id]
         self.ended[order.id] = order
@@ -63,7 +63,7 @@ class Book:
             case TrailMoved():
                 self.add(order._replace(trail_level=event.level))
             case Lapsed():
-                self.end(order)
+                self.remove(order)
             case _:
                 raise ValueError(f"{type(event).__name__} is not the market's to say")
         return []
@@ -81,7 +81,7 @@ class Book:
                 else:
                     self._left(sibling, sibling.quantity - cut, sibling.leaves - cut)
         for other in cancelled:
-            self.end(other)
+            self.remove(other)
         return [Canceled(other.id, at) for other in cancelled]
 
     def _left(self, order: BrokerOrder, quantity: Decimal, leaves: Decimal) -> None:

@@ -77,7 +77,7 @@ class PaperBroker:
         if order is None:
             self._events.append(Refused(order_id, _NOT_WORKING, at))
         else:
-            self._book.end(order)
+            self._book.remove(order)
             self._events.append(Canceled(order_id, at))
         return self._events[since:]
 
@@ -88,7 +88,7 @@ class PaperBroker:
         if order is None:
             self._events.append(Refused(order_id, _NOT_WORKING, at))
             return self._events[since:]
-        self._book.end(order)
+        self._book.remove(order)
         self._events.append(Replaced(order_id, successor.id, at))
         leaves = successor.quantity - (order.quantity - order.leaves)
         if leaves > ZERO:

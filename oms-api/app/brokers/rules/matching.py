@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from app.brokers.rules.looks import NOTHING, Look, at_quote, on_bar
+from app.brokers.rules.price_triggers import NOTHING, Look, at_quote, on_bar
 from app.brokers.rules.prices import half_spread, offer, slipped
 from app.brokers.rules.settings import KIND, PaperSettings
 from app.brokers.rules.supply import Supply, Used

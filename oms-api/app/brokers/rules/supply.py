@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from app.brokers.rules.values import BrokerOrder
 from app.ledger.rules.accounting import Side
-from app.money import ZERO, floor_to
+from app.money import ZERO, round_down_to
 
 Used = Mapping[tuple[int, Side], Decimal]
 _EITHER = Side.BUY  # on a bar both sides draw on one budget
@@ -35,7 +35,7 @@ class Supply:
         if volume is None or self._share is None:
             return wanted
         left = volume * self._share - self._used.get(self._key(order), ZERO)
-        return wanted if wanted <= left else max(floor_to(left, order.lot), ZERO)
+        return wanted if wanted <= left else max(round_down_to(left, order.lot), ZERO)
 
     def take(self, order: BrokerOrder, quantity: Decimal) -> None:
         """Draw `quantity` from the budget."""

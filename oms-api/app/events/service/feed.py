@@ -106,7 +106,7 @@ class Feed:
         watch = self._watches.get(tenant_id)
         if watch is None:
             watch = self._watches[tenant_id] = _Watch()
-            watch.looks = asyncio.create_task(self._look(tenant_id, watch))
+            watch.looks = asyncio.create_task(self._poll(tenant_id, watch))
         watch.followers += 1
         try:
             yield watch
@@ -117,7 +117,7 @@ class Feed:
                 watch.looks.cancel()
                 del self._watches[tenant_id]
 
-    async def _look(self, tenant_id: int, watch: _Watch) -> None:
+    async def _poll(self, tenant_id: int, watch: _Watch) -> None:
         while True:
             before = watch.horizon.safe
             try:

@@ -28,7 +28,7 @@ def find_request(connection: Connection, tenant_id: int, operation: str, key: st
     return Bound._make(row) if row else None
 
 
-def bind_request(connection: Connection, tenant_id: int, operation: str, key: str, bound: Bound) -> None:
+def store_request_key(connection: Connection, tenant_id: int, operation: str, key: str, bound: Bound) -> None:
     """Bind the key."""
     place = {"tenant_id": tenant_id, "operation": operation, "idempotency_key": key}
     connection.execute(insert(AdminRequest).values(**place, **bound._asdict()))

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from app.identity.dependencies import allowed
 from app.identity.queries import keys as queries
-from app.identity.routes.asking import TheAdministration, TheRequest, answered
+from app.identity.routes.request_context import TheAdministration, TheRequest, answered
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.fields import KEY_ID, PageQuery, place, place_text
 from app.identity.schemas.keys import (

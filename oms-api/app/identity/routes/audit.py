@@ -67,7 +67,7 @@ async def export_entries(caller: Auditor, readers: TheReaders, exports: TheExpor
 
 
 @router.get("/head", summary="Get the audit log head", responses=responses(200, {"model": HeadOut}))
-async def tell_head(caller: Auditor, readers: TheReaders, now: TheClock) -> Response:
+async def get_audit_head(caller: Auditor, readers: TheReaders, now: TheClock) -> Response:
     """Where the trail stands now, to be kept out of this service's reach: `python -m app.verify --audit FILE
     --head FILE` finds whatever was rewritten, or cut off the end, since.
     """

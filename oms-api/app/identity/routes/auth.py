@@ -89,7 +89,7 @@ async def log_out(me: Me, sessions: TheSessions, client: TheClient) -> Response:
 
 
 @router.get("/me", summary="Get the current caller", responses=responses(200, {"model": MeOut}))
-async def tell_me(me: Me, sessions: TheSessions) -> Response:
+async def get_current_user(me: Me, sessions: TheSessions) -> Response:
     """Tell who the caller is, and what it may."""
     return answer(me_out(me, await sessions.me(me)))
 

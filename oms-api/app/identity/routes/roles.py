@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 
 from app.identity.dependencies import allowed
-from app.identity.routes.asking import TheRequest
-from app.identity.routes.changing import TheUserChanger
+from app.identity.routes.request_context import TheRequest
+from app.identity.routes.user_updates import TheUserChanger
 from app.identity.routes.users import Manager, TheUser
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.roles import GrantIn, GrantPatch, RoleOut, roles_out

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from app.identity.dependencies import allowed
 from app.identity.queries import tenants as queries
-from app.identity.routes.asking import TheAdministration, TheRequest, answered
+from app.identity.routes.request_context import TheAdministration, TheRequest, answered
 from app.identity.rules.access import Caller, Operation, Scope
 from app.identity.schemas.fields import SLUG, PageQuery
 from app.identity.schemas.tenants import (
@@ -83,7 +83,7 @@ async def list_tenants(
 async def get_tenant(caller: Reader, slug: TheSlug, readers: TheReaders) -> Response:
     """One's own tenant, or for the installation's own key what the directory shows of another."""
     found = await readers.run(lambda connection: service.seen_tenant(connection, caller, slug))
-    return answer(service.told(caller, found))
+    return answer(service.serialize_tenant(caller, found))
 
 
 @router.patch(

@@ -7,8 +7,8 @@ from sqlalchemy import Connection
 
 from app.identity.dependencies import allowed
 from app.identity.queries import users as queries
-from app.identity.routes.asking import TheAdministration, TheRequest, answered
-from app.identity.routes.changing import TheUserChanger
+from app.identity.routes.request_context import TheAdministration, TheRequest, answered
+from app.identity.routes.user_updates import TheUserChanger
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.fields import UserId, place, place_text
 from app.identity.schemas.users import UserIn, UserOut, UserPatch, UserQuery

@@ -9,11 +9,11 @@ from sqlalchemy import Connection
 
 from app.identity.dependencies import allowed
 from app.identity.errors import WorkspaceElsewhere
-from app.identity.routes.asking import TheAdministration, TheRequest, answered
+from app.identity.routes.request_context import TheAdministration, TheRequest, answered
 from app.identity.rules.access import Caller, Operation
 from app.identity.rules.workspace_statements import StatementReader, WorkspaceStatement
 from app.identity.schemas.tenants import EXAMPLE_STATEMENT, WorkspaceClaimIn, WorkspaceOut
-from app.identity.service.once import Change
+from app.identity.service.idempotent_operations import Change
 from app.identity.service.workspaces import claim_by_statement
 from app.wire.answers import REPLAYED_HEADER, responses
 from app.wire.body import documented_body, json_body

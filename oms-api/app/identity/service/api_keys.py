@@ -21,8 +21,8 @@ from app.identity.rules.administration import (
 )
 from app.identity.rules.keys import NAME_LENGTH, state_of
 from app.identity.service.grants import granted, narrow, require_an_admin
+from app.identity.service.idempotent_operations import Asking, Change
 from app.identity.service.keys import id_in, mint_key
-from app.identity.service.once import Asking, Change
 from app.text import label_key
 
 
@@ -43,7 +43,7 @@ def create_key(connection: Connection, asking: Asking, wanted: NewKey, now: date
     )
     portfolios = narrow(connection, caller, "key_id", id_in(key), wanted.portfolios)
     made = get_key(connection, caller.tenant_id, id_in(key))
-    entry = asking.entry(now, "key.created", _target(made), None, _told(made, portfolios))
+    entry = asking.entry(now, "key.created", _target(made), None, _serialize(made, portfolios))
     return Change(_facts(made, portfolios, now) | {"key": key}, [entry], 201, shows_secret=True)
 
 
@@ -103,7 +103,7 @@ def rotate_key(
     narrow(connection, caller, "key_id", id_in(key), names)
     made = get_key(connection, tenant_id, id_in(key))
     before, after = {"key_id": key_id}, {"key_id": made.key_id, "old_expires_at": iso(ends_at)}
-    entry = asking.entry(now, "key.rotated", _target(old), before, after | _told(made, names))
+    entry = asking.entry(now, "key.rotated", _target(old), before, after | _serialize(made, names))
     return Change(_facts(made, names, now) | {"key": key}, [entry], 201, shows_secret=True)
 
 
@@ -149,7 +149,7 @@ def _facts(key: KeyRow, portfolios: list[str] | None, now: datetime) -> dict[str
     }
 
 
-def _told(key: KeyRow, portfolios: list[str] | None) -> Facts:
+def _serialize(key: KeyRow, portfolios: list[str] | None) -> Facts:
     return {
         "key_id": key.key_id,
         "name": key.name,

@@ -74,9 +74,9 @@ class Authenticator:
             return known
         if sum(hmac.compare_digest(digest, own) for own in self._bootstrap_hashes):
             return BOOTSTRAP
-        return await self._look_up(key, digest)
+        return await self._load_caller(key, digest)
 
-    async def _look_up(self, key: str, digest: bytes) -> Caller:
+    async def _load_caller(self, key: str, digest: bytes) -> Caller:
         asked_at = monotonic_seconds()
         key_id = key_id_of(key)
         stored = await self._find(key_id) if key_id else None

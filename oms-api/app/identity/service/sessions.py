@@ -218,7 +218,7 @@ class Sessions:
             left = queries.find_session(connection, session_id) or session  # by whoever was faster
             presented = judge(left.state, generation, client.hash, now, self._terms.idle)
         if presented is Presented.REUSED:
-            _end_reused(connection, session, session_id, user, client, now)
+            _revoke_reused(connection, session, session_id, user, client, now)
         return session if presented is Presented.REPEATED else None
 
 
@@ -238,7 +238,7 @@ def session_entry(
     return AuditEntry(tenant_id, now, actor, SESSION, action, target, client.address, client.request_id)
 
 
-def _end_reused(
+def _revoke_reused(
     connection: Connection,
     session: FoundSession,
     session_id: str,

@@ -15,8 +15,8 @@ from app.identity.queries import tenants as queries
 from app.identity.queries.tenants import TenantRow
 from app.identity.rules.access import FIRST_TENANT, Caller, Role, Scope
 from app.identity.rules.administration import NewTenant, TenantChanges, require_role
+from app.identity.service.idempotent_operations import Asking, Change
 from app.identity.service.keys import mint_key
-from app.identity.service.once import Asking, Change
 
 FIRST_KEY = "admin"
 
@@ -54,14 +54,14 @@ def change_tenant(
     _require_right(caller, before, changes)
     changed = {name: value for name, value in changes.items() if value != getattr(before, name)}
     if not changed:
-        return Change(told(caller, before), ())
+        return Change(serialize_tenant(caller, before), ())
     declare_tenants(connection, [caller.tenant_id, before.id])
     queries.lock_tenant(connection, before.id)
     queries.change_tenant(connection, before.id, changed)
     was = {name: getattr(before, name) for name in changed}
     entry = asking.entry(now, "tenant.changed", _target(before), was, changed)
     after = queries.get_tenant(connection, before.id)
-    return Change(told(caller, after), copy_to_tenant(asking, entry, after))
+    return Change(serialize_tenant(caller, after), copy_to_tenant(asking, entry, after))
 
 
 def tenant_facts(tenant: TenantRow) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def listed_facts(tenant: TenantRow) -> dict[str, Any]:
     return {"slug": tenant.slug, "name": tenant.name, "status": tenant.status}
 
 
-def told(caller: Caller, tenant: TenantRow) -> dict[str, Any]:
+def serialize_tenant(caller: Caller, tenant: TenantRow) -> dict[str, Any]:
     """Return what the caller is shown of a tenant."""
     return tenant_facts(tenant) if tenant.id == caller.tenant_id else listed_facts(tenant)
 

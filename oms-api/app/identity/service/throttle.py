@@ -68,7 +68,7 @@ class Buckets:
             self._note(name, 1)
         return 0.0 if is_there else wait
 
-    def give_back(self, name: str, tokens: float = 1) -> None:
+    def return_tokens(self, name: str, tokens: float = 1) -> None:
         """Put tokens back."""
         if name in self._full_at:
             self._full_at[name] -= tokens * self._allowance.seconds_each
@@ -89,7 +89,7 @@ class Buckets:
         now = self._clock()
         return [Taken(_NamedBucket(self._limit, name, now), round(taken)) for name, taken in touched.items()]
 
-    def settle(self, bucket: Bucket, level: float) -> None:
+    def update_level(self, bucket: Bucket, level: float) -> None:
         """Set what all processes together left, less what was taken here meanwhile."""
         assert isinstance(bucket, _NamedBucket), "from `drain`"  # noqa: S101  # for the type checker
         left = level - (self._touched or {}).get(bucket.name, 0)
@@ -158,20 +158,20 @@ class Throttle:
 
     def undo(self, attempt: Attempt) -> None:
         """Give back what was taken: the password was not tried."""
-        self._pairs.give_back(_pair(attempt.account, attempt.address))
-        self._give_back_shared(attempt)
+        self._pairs.return_tokens(_pair(attempt.account, attempt.address))
+        self._return_shared_tokens(attempt)
 
     def succeeded(self, attempt: Attempt) -> None:
         """Forget the failures of that account and address; give back what the attempt took elsewhere."""
-        self._pairs.give_back(_pair(attempt.account, attempt.address), PAIR.attempts)
-        self._give_back_shared(attempt)
+        self._pairs.return_tokens(_pair(attempt.account, attempt.address), PAIR.attempts)
+        self._return_shared_tokens(attempt)
 
-    def _give_back_shared(self, attempt: Attempt) -> None:
+    def _return_shared_tokens(self, attempt: Attempt) -> None:
         by_address, by_account = attempt.taken
         if by_address:
-            self._addresses.give_back(attempt.address)
+            self._addresses.return_tokens(attempt.address)
         if by_account:
-            self._accounts.give_back(attempt.account)
+            self._accounts.return_tokens(attempt.account)
 
 
 def _pair(account: str, network: str) -> str:

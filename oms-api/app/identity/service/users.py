@@ -15,7 +15,7 @@ from app.identity.queries.users import UserRow
 from app.identity.rules.access import Caller, Role
 from app.identity.rules.administration import NewUser, UserChanges, require_role
 from app.identity.service.grants import granted, narrow, require_an_admin
-from app.identity.service.once import Administration, Answer, Asking, Change
+from app.identity.service.idempotent_operations import Administration, Answer, Asking, Change
 
 _GRANTED = ("role", "status", "portfolios")
 
@@ -79,7 +79,7 @@ def _create(
     if hashed is not None and wanted.email is not None:
         credentials.store_login(connection, tenant_id, wanted.email, user_id, hashed, now)
     user = get_user(connection, tenant_id, user_id)
-    entry = asking.entry(now, "user.created", _target(user), None, _told(user, portfolios))
+    entry = asking.entry(now, "user.created", _target(user), None, _serialize(user, portfolios))
     return Change(_facts(user, portfolios), [entry], 201)
 
 
@@ -105,8 +105,8 @@ def _change(
     if set(changes).intersection(_GRANTED):
         require_an_admin(connection, caller, now)
     [after] = users_facts(connection, tenant_id, [get_user(connection, tenant_id, user_id)])
-    _end_sessions(connection, tenant_id, after, now, password_changed=hashed is not None)
-    return _told_change(asking, user, before, after, now, password_changed=hashed is not None)
+    _revoke_sessions(connection, tenant_id, after, now, password_changed=hashed is not None)
+    return _serialize_change(asking, user, before, after, now, password_changed=hashed is not None)
 
 
 def _require_right(caller: Caller, user: UserRow, changes: UserChanges) -> None:
@@ -122,7 +122,7 @@ def _set_password(connection: Connection, tenant_id: int, user: UserRow, hashed:
         credentials.store_login(connection, tenant_id, user.email, user.id, hashed, now)
 
 
-def _end_sessions(
+def _revoke_sessions(
     connection: Connection, tenant_id: int, after: dict[str, Any], now: datetime, *, password_changed: bool
 ) -> None:
     because = "password changed" if password_changed else "user disabled"
@@ -130,7 +130,7 @@ def _end_sessions(
         credentials.revoke_sessions_of(connection, tenant_id, after["id"], because, now)
 
 
-def _told_change(
+def _serialize_change(
     asking: Asking, user: UserRow, before: dict[str, Any], after: dict[str, Any], now: datetime, *,
     password_changed: bool,
 ) -> Change:  # fmt: skip
@@ -152,7 +152,7 @@ def _facts(user: UserRow, portfolios: list[str] | None) -> dict[str, Any]:
     return facts | times | {"can_log_in": bool(user.can_log_in), "portfolios": portfolios}
 
 
-def _told(user: UserRow, portfolios: list[str] | None) -> Facts:
+def _serialize(user: UserRow, portfolios: list[str] | None) -> Facts:
     return {
         "email": user.email,
         "person": user.person,

@@ -15,7 +15,7 @@ from app.identity.queries import workspaces as queries
 from app.identity.queries.credentials import tenant_of_workspace
 from app.identity.queries.tenants import TenantRow, get_tenant
 from app.identity.rules.access import FIRST_TENANT
-from app.identity.service.once import Asking, Change
+from app.identity.service.idempotent_operations import Asking, Change
 from app.identity.service.tenants import seen_tenant
 
 

@@ -49,7 +49,7 @@ async def export_ledger(caller: Auditor, readers: TheReaders, exports: TheExport
         200, lines_described("Heads as JSON Lines", '{"tenant":1,"portfolio":7,"sequence":3,…}')
     ),
 )
-async def tell_heads(caller: Auditor, readers: TheReaders, now: TheClock) -> Response:
+async def list_ledger_heads(caller: Auditor, readers: TheReaders, now: TheClock) -> Response:
     """Where each portfolio's ledger stands now, one in a line, to be kept out of this service's reach: with
     `--head FILE` the verifier finds whatever was rewritten, or cut off, since.
     """

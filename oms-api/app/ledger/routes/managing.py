@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Response
 
 from app.identity.dependencies import allowed
-from app.identity.routes.asking import TheAdministration, TheRequest, answered
+from app.identity.routes.request_context import TheAdministration, TheRequest, answered
 from app.identity.rules.access import Caller, Operation
 from app.ledger.dependencies import TheGuard
 from app.ledger.routes.reading import MOST_NAME, wanted_name

@@ -11,7 +11,7 @@ from app.identity.rules.access import Caller
 from app.instruments.schemas import Symbol
 from app.ledger.dependencies import TheExits
 from app.ledger.queries.positions import PositionFilter
-from app.ledger.routes.held import HeldPositionOut, held_position_out
+from app.ledger.routes.marked_positions import HeldPositionOut, held_position_out
 from app.ledger.rules.marks import MarkedPosition
 from app.ledger.service.exits import with_exits
 from app.ledger.service.positions import one_position, page_of_positions

@@ -15,7 +15,7 @@ from app.database import Readers
 from app.database.group_read import GroupRead
 from app.edge import TAIL, FastAnswer, FastRequest, FastRoute
 from app.errors import FieldError, Invalid
-from app.identity.dependencies import Gate, Reader
+from app.identity.dependencies import Authentication, Reader
 from app.identity.rules.access import Caller, Operation
 from app.instruments.queries import instrument_symbol
 from app.instruments.schemas import Symbol
@@ -190,7 +190,7 @@ async def list_portfolios(
     return answer(content, headers=link(request, cursor))
 
 
-def fast_portfolio(gate: Gate, readers: Readers) -> FastRoute:
+def fast_portfolio(gate: Authentication, readers: Readers) -> FastRoute:
     """Return `get_portfolio` as it stands now for the edge: what desks look at most."""
 
     bodies: GroupRead[tuple[int, str], bytes] = GroupRead(readers, _bodies)
@@ -198,7 +198,7 @@ def fast_portfolio(gate: Gate, readers: Readers) -> FastRoute:
     async def serve(request: FastRequest) -> FastAnswer:
         caller = await gate.admit(request, Operation.READ_BOOKS)
         name = wanted_name(request.tail)
-        body = await bodies.ask((caller.tenant_id, name_key(name)))
+        body = await bodies.get((caller.tenant_id, name_key(name)))
         if body is None or not caller.sees(name_key(name)):
             raise NoSuchPortfolio(name)
         return FastAnswer(200, body)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 
 from app.edge import FastAnswer, FastRequest, FastRoute
 from app.errors import OmsError
-from app.identity.dependencies import Gate, allowed, at_the_edge
+from app.identity.dependencies import Authentication, allowed, at_the_edge
 from app.identity.rules.access import Caller, Operation
 from app.ledger.dependencies import TheDesk
 from app.ledger.schemas import (
@@ -21,7 +21,7 @@ from app.ledger.schemas import (
     trade_out,
 )  # fmt: skip
 from app.ledger.service.commands import Recorded, RecordTrade
-from app.ledger.service.desk import Asking, Desk
+from app.ledger.service.trade_service import Asking, TradeService
 from app.wire.answers import REPLAYED, REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body, read_json, validated
 from app.wire.fields import Wanted
@@ -100,19 +100,19 @@ async def reverse_trade(
     return answer(recorded_out(trade_out(recorded.row, recorded.portfolio_name)), 201, headers)
 
 
-def fast_report(gate: Gate, desk: Desk) -> FastRoute:
+def fast_report(gate: Authentication, desk: TradeService) -> FastRoute:
     """Return the same route for the edge."""
     return at_the_edge(gate, Operation.REPORT_TRADE, partial(_report, desk))
 
 
-async def _report(desk: Desk, caller: Caller, request: FastRequest, key: str | None) -> FastAnswer:
+async def _report(desk: TradeService, caller: Caller, request: FastRequest, key: str | None) -> FastAnswer:
     trade = validated(TradeIn, read_json(request.headers.get(b"content-type", b""), request.body))
     recorded = await desk.record(Asking(caller, request.request_id, key), trade.report())
     body = orjson.dumps(recorded_out(trade_out(recorded.row, recorded.portfolio_name)))
     return FastAnswer(201, body, _REPLAY if recorded.replayed else ())
 
 
-def _draft(desk: Desk, asking: Asking, item: object, index: int) -> RecordTrade | OmsError:
+def _draft(desk: TradeService, asking: Asking, item: object, index: int) -> RecordTrade | OmsError:
     at = ("trades", str(index))
     own = asking._replace(key=f"{asking.key}:{index}" if asking.key else None)
     try:

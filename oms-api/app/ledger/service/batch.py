@@ -17,7 +17,7 @@ from app.ledger.queries.canonical import canonical_trade
 from app.ledger.rules.chain import GENESIS, TradeRow
 from app.ledger.service.books import Books, PortfolioState, PositionKey
 from app.ledger.service.commands import Command, RecordTrade, ReverseTrade
-from app.ledger.service.guarding import UNGUARDED, Guard
+from app.ledger.service.trade_guard import UNGUARDED, Guard
 from app.money import ZERO, fixed
 
 OPENING_CASH = Decimal(1_000_000)  # of a paper portfolio, in its base currency
@@ -95,12 +95,12 @@ class Batch:
         touched -= self._new.keys()
         self.books.lock(touched | {(row.tenant_id, row.portfolio_id) for row in self.originals.values()})
         self.reversed = queries.reversals_of(connection, targets)
-        self._bind([*self._records, *self._reversals])
-        self.books.look_at((row.tenant_id, row.portfolio_id) for row in self.bound.values())
+        self._index_request_keys([*self._records, *self._reversals])
+        self.books.load_unlocked((row.tenant_id, row.portfolio_id) for row in self.bound.values())
         self.books.load_positions(self._position_keys())
         if self._records:
             tenants = {work.origin.tenant_id for work in self._records}
-            self.guard.look(connection, tenants, max(work.origin.at for work in self._records))
+            self.guard.load(connection, tenants, max(work.origin.at for work in self._records))
 
     def portfolio_of(self, work: RecordTrade) -> PortfolioState:
         """Return the portfolio that a trade goes to."""
@@ -173,7 +173,7 @@ class Batch:
         """Prepare the missing portfolios that trades are reported in, but not where all requests come under a
         key that is taken. The rows are inserted at the end, once a trade is recorded in them.
         """
-        self._bind(self._records)
+        self._index_request_keys(self._records)
         first: dict[NameKey, Opening] = {}
         taken = set(self.bound)
         for work in self._records:
@@ -187,7 +187,7 @@ class Batch:
             if name in first:
                 state = self.guard.opening_state(self.books.connection, *name)
                 portfolio = empty_portfolio(new_row_id(), *first[name][:3], trading_state=state)
-                self.books.imagine(portfolio)
+                self.books.add_hypothetical(portfolio)
                 self._new[name[0], portfolio.id] = portfolio_row(portfolio, first[name].at)
                 prepared[name] = portfolio.id
         return prepared
@@ -198,7 +198,7 @@ class Batch:
             self._known.clear()
         self._known.update(found)
 
-    def _bind(self, works: Sequence[Command]) -> None:
+    def _index_request_keys(self, works: Sequence[Command]) -> None:
         keys = [key for key in map(request_key, works) if key and key not in self.bound]
         for row in map(canonical_trade, queries.trades_by_key(self.books.connection, keys)):
             self.bound[row.tenant_id, row.kind, row.idempotency_key or ""] = row

@@ -17,7 +17,7 @@ from app.ledger.errors import BookIsFull
 from app.ledger.queries import books as queries
 from app.ledger.rules.accounting import FLAT, Position, currency_of_fill
 from app.ledger.rules.chain import HASH_VERSION, TradeRow, hash_of
-from app.ledger.rules.telling import position_told, trade_told
+from app.ledger.rules.event_payloads import position_told, trade_told
 from app.ledger.service.commands import Origin
 from app.money import DIGITS, PLACES, fixed
 
@@ -99,7 +99,7 @@ class Books:
         """Lock and load the portfolios (tenant id, id)."""
         self._keep(queries.lock_portfolios(self.connection, sorted(set(ids))))
 
-    def look_at(self, ids: Iterable[tuple[int, int]]) -> None:
+    def load_unlocked(self, ids: Iterable[tuple[int, int]]) -> None:
         """Load those of the portfolios that are not locked: told of, not written to. A repeated request may
         be for one that has another name by now.
         """
@@ -109,7 +109,7 @@ class Books:
         for state in map(_state, rows):
             self._portfolios[state.tenant_id, state.id] = state
 
-    def imagine(self, state: PortfolioState) -> None:
+    def add_hypothetical(self, state: PortfolioState) -> None:
         """Take a new portfolio that is not inserted yet."""
         self._portfolios[state.tenant_id, state.id] = state
 

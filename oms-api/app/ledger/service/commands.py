@@ -54,7 +54,7 @@ class ReverseTrade(NamedTuple):
 Command = RecordTrade | ReverseTrade
 
 
-def strand_of(command: Command) -> tuple[int, str]:
+def get_lock_group(command: Command) -> tuple[int, str]:
     """Return what tells which commands lock the same portfolio; a reversal's is not known before it is
     looked up.
     """

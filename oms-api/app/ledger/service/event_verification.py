@@ -13,7 +13,7 @@ from app.ledger.queries import audit
 from app.ledger.queries.audit import RecordedEvent
 from app.ledger.rules.balance import Balance, bucket_of
 from app.ledger.rules.chain import TradeRow
-from app.ledger.rules.telling import position_told, trade_told
+from app.ledger.rules.event_payloads import position_told, trade_told
 from app.ledger.rules.verification import Check, Finding
 from app.ledger.service.verdict import Verdict
 

@@ -6,14 +6,14 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from app.identity.service.once import Asking, Change
+from app.identity.service.idempotent_operations import Asking, Change
 from app.ids import new_row_id
 from app.ledger.errors import NoSuchPortfolio, PortfolioExists
 from app.ledger.queries import managing as queries
 from app.ledger.queries import reading
 from app.ledger.rules.chain import GENESIS
-from app.ledger.service.guarding import Guard
 from app.ledger.service.reading import summary
+from app.ledger.service.trade_guard import Guard
 from app.money import ZERO, fixed, money_text
 from app.text import name_key
 

@@ -54,7 +54,7 @@ def read_ahead(connection: Connection, key: BookKey) -> LedgerState:
     return state
 
 
-def settle(connection: Connection, key: BookKey, state: LedgerState) -> Rebuilt:
+def rebuild_portfolio(connection: Connection, key: BookKey, state: LedgerState) -> Rebuilt:
     """Lock the portfolio, follow its ledger from `state` on, and write what differs. Raises LedgerLies.
 
     A new version is written in any case: what a process has cached may be wrong where the rows are right.

@@ -31,7 +31,7 @@ from app.ledger.service.batch import (
 )  # fmt: skip
 from app.ledger.service.books import Books, Entry, PortfolioState
 from app.ledger.service.commands import Command, Recorded, RecordTrade, ReverseTrade
-from app.ledger.service.guarding import UNGUARDED, Guard
+from app.ledger.service.trade_guard import UNGUARDED, Guard
 from app.money import ZERO, product
 
 ACTIVE, HALTED = "ACTIVE", "HALTED"  # between them: REDUCING

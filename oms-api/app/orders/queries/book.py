@@ -10,7 +10,7 @@ from app.database import alteration, insertion, matching_rows
 from app.database.bulk import Row, Write, rows_named
 from app.ids import first_trade_id_at
 from app.orders.models import IS_OPEN, Execution, OrderEvent, OrderRecord
-from app.orders.rules.families import EXITS
+from app.orders.rules.contingency import EXITS
 from app.orders.rules.rows import COLUMNS, MUTABLE, ExecutionRow, Move, order_of, row_of
 from app.orders.rules.values import Order
 from app.risk.rules.latches import Holder, LatchScope
@@ -22,10 +22,10 @@ _KEY = ("tenant_id", "id")
 _PICKED = [ORDERS.c[name] for name in COLUMNS]
 
 OrderKey = tuple[int, str]  # tenant id, order id
-Place = tuple[int, int]  # tenant id, portfolio id
+PortfolioKey = tuple[int, int]  # tenant id, portfolio id
 
 
-def places_of(connection: Connection, ids: Sequence[OrderKey]) -> dict[OrderKey, Place]:
+def portfolio_keys_of(connection: Connection, ids: Sequence[OrderKey]) -> dict[OrderKey, PortfolioKey]:
     """Return the portfolios of the orders that exist."""
     found = matching_rows(connection, ORDERS, ("tenant_id", "id", "portfolio_id"), _KEY, ids)
     return {(tenant_id, order_id): (tenant_id, place) for tenant_id, order_id, place in found}
@@ -47,7 +47,7 @@ def orders_bound(connection: Connection, column: str, names: Sequence[OrderKey])
     return orders_by_id(connection, found)
 
 
-def open_orders(connection: Connection, places: Sequence[Place]) -> list[Order]:
+def open_orders(connection: Connection, places: Sequence[PortfolioKey]) -> list[Order]:
     """Return the open orders of the portfolios."""
     found = []
     for tenant_id, wanted in _by_tenant(places).items():
@@ -58,7 +58,7 @@ def open_orders(connection: Connection, places: Sequence[Place]) -> list[Order]:
     return found
 
 
-def open_orders_of(connection: Connection, place: Place, symbol: str) -> list[Order]:
+def open_orders_of(connection: Connection, place: PortfolioKey, symbol: str) -> list[Order]:
     """Return the open orders of a portfolio in a symbol."""
     statement = select(*_PICKED).where(
         ORDERS.c.tenant_id == place[0], ORDERS.c.portfolio_id == place[1], ORDERS.c.symbol == symbol, IS_OPEN
@@ -66,9 +66,11 @@ def open_orders_of(connection: Connection, place: Place, symbol: str) -> list[Or
     return [order_of(row) for row in connection.execute(statement)]
 
 
-def places_with_orders(connection: Connection, symbols: Sequence[OrderKey]) -> dict[OrderKey, list[Place]]:
+def places_with_orders(
+    connection: Connection, symbols: Sequence[OrderKey]
+) -> dict[OrderKey, list[PortfolioKey]]:
     """Return the portfolios that have open orders in each of the symbols (tenant id, symbol)."""
-    found: dict[OrderKey, list[Place]] = {}
+    found: dict[OrderKey, list[PortfolioKey]] = {}
     for tenant_id, wanted in _by_tenant(symbols).items():
         statement = (
             select(ORDERS.c.symbol, ORDERS.c.portfolio_id)
@@ -81,7 +83,7 @@ def places_with_orders(connection: Connection, symbols: Sequence[OrderKey]) -> d
     return found
 
 
-def places_with_any(connection: Connection, tenant_id: int) -> set[Place]:
+def places_with_any(connection: Connection, tenant_id: int) -> set[PortfolioKey]:
     """Return the tenant's portfolios that have open orders."""
     statement = select(ORDERS.c.portfolio_id).where(ORDERS.c.tenant_id == tenant_id, IS_OPEN).distinct()
     return {(tenant_id, row[0]) for row in connection.execute(statement)}
@@ -105,7 +107,7 @@ def symbols_with_orders(connection: Connection) -> list[OrderKey]:
     return [(row[0], row[1]) for row in connection.execute(statement)]
 
 
-def overdue_places(connection: Connection, tenant_id: int, now: str) -> set[Place]:
+def overdue_places(connection: Connection, tenant_id: int, now: str) -> set[PortfolioKey]:
     """Return the tenant's portfolios with open orders whose end has come."""
     statement = select(ORDERS.c.portfolio_id).where(ORDERS.c.tenant_id == tenant_id, IS_OPEN, _ended(now))
     return {(tenant_id, row[0]) for row in connection.execute(statement.distinct())}

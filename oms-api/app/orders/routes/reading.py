@@ -14,11 +14,11 @@ from app.money import money_text, quantity_text
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import reading as queries
 from app.orders.queries.reading import Listed, OrderFilter
-from app.orders.rules.outcomes import Shown
+from app.orders.rules.order_views import Shown
 from app.orders.rules.rows import ExecutionRow, Move
 from app.orders.rules.values import FINAL, Status
 from app.orders.schemas.other_names import OTHER_FILTERS
-from app.orders.schemas.shown import OrderDetailOut, OrderOut, order_out
+from app.orders.schemas.responses import OrderDetailOut, OrderOut, order_out
 from app.text import name_key
 from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.dependencies import TheCursors, TheReaders
@@ -81,7 +81,7 @@ class OrderQuery(Period):
 
     @model_validator(mode="before")
     @classmethod
-    def _say_it_otherwise(cls, asked: Any) -> Any:  # whatever the query holds
+    def _replace_aliases(cls, asked: Any) -> Any:  # whatever the query holds
         for name in OTHER_FILTERS.keys() & asked.keys():
             facts = {"field": name, "hint": OTHER_FILTERS[name]}
             raise PydanticCustomError(UNKNOWN_FIELD, "", facts)
@@ -125,7 +125,7 @@ async def list_orders(
     page = found[: query.limit]
     more = len(found) > query.limit
     cursor = cursors.make(tenant_id, _LIST, page[-1].order.id) if more else None
-    return answer([_told(one) for one in page], headers=link(request, cursor))
+    return answer([_serialize(one) for one in page], headers=link(request, cursor))
 
 
 @router.get(
@@ -145,12 +145,12 @@ async def get_order(
             raise NoSuchOrder(order_id)
         moves = queries.moves_of(connection, tenant_id, order_id)
         fills = queries.fills_of(connection, tenant_id, order_id)
-        return {**_told(found), "events": list(map(_move, moves)), "fills": list(map(_fill, fills))}
+        return {**_serialize(found), "events": list(map(_move, moves)), "fills": list(map(_fill, fills))}
 
     return answer(await readers.run(read, tenant_id))
 
 
-def _told(listed: Listed) -> dict[str, Any]:
+def _serialize(listed: Listed) -> dict[str, Any]:
     return order_out(Shown(*listed))
 
 

@@ -5,8 +5,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
 from app.ledger.rules.verification import Finding
+from app.orders.rules.event_payloads import build_order_payload, denied_facts, kind_of, terms
 from app.orders.rules.rows import ExecutionRow, Move
-from app.orders.rules.telling import denied_facts, kind_of, terms, told
 from app.orders.rules.values import Order, Status, changed
 from app.orders.rules.verification import BEYOND, Filled, OrderCheck
 
@@ -70,7 +70,7 @@ def find_event_differences(
 
 def _denials(order: Order, moves: Sequence[Move], events: Sequence[OrderEventRow]) -> Iterator[Finding]:
     """Yield where an order was denied and no event says so as the order does, or the other way round."""
-    told = [(event.created_at, event.facts) for event in events if event.type == DENIED]
+    build_order_payload = [(event.created_at, event.facts) for event in events if event.type == DENIED]
     try:
         facts = order.denial and denied_facts(order, order.denial)
     except (ValueError, TypeError, LookupError):
@@ -79,8 +79,8 @@ def _denials(order: Order, moves: Sequence[Move], events: Sequence[OrderEventRow
     if facts and not any("time_in_force" in event.facts for event in events):  # told by an earlier version
         facts.pop("denial", None)
     due = [(instant, facts) for instant in at] if facts is not None else []
-    if told != due:
-        yield _event(DENIED, str(told), str(due))
+    if build_order_payload != due:
+        yield _event(DENIED, str(build_order_payload), str(due))
 
 
 def _fills(order: Order, fills: Sequence[Filled | None]) -> Iterator[Finding]:
@@ -95,14 +95,14 @@ def find_issue_differences(
     rows: Sequence[ExecutionRow], events: Sequence[OrderEventRow]
 ) -> Iterator[Finding]:
     """Yield where an execution that should not have come is not told of as such, or another one is."""
-    told = [event.facts for event in events if event.type == ISSUE]
+    build_order_payload = [event.facts for event in events if event.type == ISSUE]
     due = [
         {"order_id": row.order_id, "execution_id": row.execution_id, "kind": row.note}
         for row in rows
         if row.note in BEYOND
     ]
-    if sorted(map(str, told)) != sorted(map(str, due)):
-        yield _event(ISSUE, str(told), str(due))
+    if sorted(map(str, build_order_payload)) != sorted(map(str, due)):
+        yield _event(ISSUE, str(build_order_payload), str(due))
 
 
 def portfolio_names_told(events: Sequence[OrderEventRow]) -> set[str]:
@@ -176,7 +176,7 @@ def _expected(
         replaced_by=order.replaced_by if move.to_status == Status.REPLACED else None,
     )
     execution = None if move.execution_id is None else executions.get(move.execution_id)
-    return told(state, facts.get("portfolio_name", ""), move, execution)
+    return build_order_payload(state, facts.get("portfolio_name", ""), move, execution)
 
 
 def _changes(order: Order, previous: Told, current: Told, following: Move | None) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from app.ledger.rules.marks import Exits
-from app.orders.rules.families import SHARING
+from app.orders.rules.contingency import SHARING
 from app.orders.rules.values import WORKING, Order, OrderType
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from app.brokers.rules.trails import is_reached
 from app.brokers.rules.values import OrderType
 from app.ledger.rules.accounting import Side
-from app.money import ceiling_to, floor_to
+from app.money import ceiling_to, round_down_to
 from app.orders.rules.values import Order, Role
 from app.risk.rules.exposure import touch
 from app.risk.rules.values import Prices
@@ -83,7 +83,7 @@ def on_tick(order: Order, tick: Decimal) -> dict[str, Decimal]:
     """
     names = [name for name in ("limit_price", "stop_price") if (getattr(order, name) or tick) % tick]
     is_up = (order.side == "SELL") == (order.type is OrderType.LIMIT)
-    round_to = ceiling_to if is_up else floor_to
+    round_to = ceiling_to if is_up else round_down_to
     return {name: max(round_to(getattr(order, name), tick), tick) for name in names}
 
 

@@ -85,7 +85,7 @@ def _size_errors(ticket: Ticket) -> list[FieldError]:
     return []
 
 
-def end_errors(ticket: Ticket, now: str) -> list[FieldError]:
+def validate_expiry(ticket: Ticket, now: str) -> list[FieldError]:
     """Return what is wrong with the ticket's end at `now`."""
     if ticket.expires_at is not None and ticket.expires_at <= now:
         return [FieldError("expires_at", "Must be in the future.", "in_the_past")]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from app.ledger.rules.verification import Finding
 from app.money import ZERO, fixed
-from app.orders.rules.making import PAPER
+from app.orders.rules.order_factory import PAPER
 from app.orders.rules.rows import ExecutionRow, Move
 from app.orders.rules.states import NEXT
 from app.orders.rules.values import OPEN, Order, OrderType, Status

@@ -11,9 +11,9 @@ from app.ledger.rules.accounting import FLAT, Position
 from app.money import ZERO
 from app.orders.queries.firm import firm_books
 from app.orders.rules.values import Order
-from app.orders.service.converting import rate_between, rate_to_value_in
-from app.orders.service.exposing import exposure_in, mark_of, prices_of, working_of
-from app.orders.service.scene import Corner, Place, Scene
+from app.orders.service.batch_context import BatchContext, PortfolioKey, PositionKey
+from app.orders.service.currency_conversion import rate_between, rate_to_value_in
+from app.orders.service.exposure import exposure_in, mark_of, prices_of, working_of
 from app.risk.rules.exposure import book_of, converted, plus, total_of
 from app.risk.rules.values import NOTHING, Limits, SymbolBook, Totals
 
@@ -36,81 +36,81 @@ class FirmTotals(NamedTuple):
     missing: str | None = None
 
 
-def firm_totals(scene: Scene, order: Order, limits: Limits) -> FirmTotals:
+def firm_totals(context: BatchContext, order: Order, limits: Limits) -> FirmTotals:
     """Return the sum that limits of the whole firm hold for, at the current rates.
 
     Portfolios of the batch are as it sees them, the rest as they are in the database, which no other process
     can add to meanwhile.
     """
     tenant_id, own = order.tenant_id, (order.tenant_id, order.portfolio_id)
-    if tenant_id not in scene.elsewhere:
-        _lock(scene)
-        scene.elsewhere[tenant_id] = _unlocked_totals(scene, tenant_id)
-        scene.firm_currencies[tenant_id] = base_currency_of(scene.connection, tenant_id)
-    totals: dict[str, Totals] = dict(scene.elsewhere[tenant_id])
-    for place in scene.blotter.places:
+    if tenant_id not in context.elsewhere:
+        _lock(context)
+        context.elsewhere[tenant_id] = _unlocked_totals(context, tenant_id)
+        context.firm_currencies[tenant_id] = base_currency_of(context.connection, tenant_id)
+    totals: dict[str, Totals] = dict(context.elsewhere[tenant_id])
+    for place in context.order_store.places:
         if place[0] == tenant_id and place != own:
-            base = scene.books.portfolio(*place).base_currency
-            totals[base] = plus(totals.get(base, NOTHING), exposure_in(scene, place).total)
-    found = _in_one_currency(scene, order, totals)
+            base = context.books.portfolio(*place).base_currency
+            totals[base] = plus(totals.get(base, NOTHING), exposure_in(context, place).total)
+    found = _in_one_currency(context, order, totals)
     has_value = limits.firm_gross_exposure is not None or limits.firm_net_exposure is not None
     return found if has_value else found._replace(missing=None)  # orders are counted without a rate
 
 
-def _in_one_currency(scene: Scene, order: Order, totals: dict[str, Totals]) -> FirmTotals:
-    tenant_id, firm = order.tenant_id, scene.firm_currencies[order.tenant_id]
-    own = scene.portfolio(order).base_currency
-    rate = None if own == firm else rate_between(scene, tenant_id, own, firm)
+def _in_one_currency(context: BatchContext, order: Order, totals: dict[str, Totals]) -> FirmTotals:
+    tenant_id, firm = order.tenant_id, context.firm_currencies[order.tenant_id]
+    own = context.portfolio(order).base_currency
+    rate = None if own == firm else rate_between(context, tenant_id, own, firm)
     missing = f"{own}/{firm}" if rate is None and own != firm else None
     others = totals.pop(firm, NOTHING)
     for base, total in totals.items():
-        to_firm = rate_between(scene, tenant_id, base, firm)
+        to_firm = rate_between(context, tenant_id, base, firm)
         others = plus(others, converted(total, to_firm or ZERO))
         if to_firm is None and total != NOTHING:
             missing = missing or f"{base}/{firm}"
     return FirmTotals(others, rate, missing)
 
 
-def _lock(scene: Scene) -> None:
+def _lock(context: BatchContext) -> None:
     """Of two processes that add up the same tenants, one waits: in the order of the tenants' numbers."""
-    if scene.elsewhere or scene.connection.dialect.name != "postgresql":
+    if context.elsewhere or context.connection.dialect.name != "postgresql":
         return
-    for tenant_id in sorted({place[0] for place in scene.blotter.places}):
+    for tenant_id in sorted({place[0] for place in context.order_store.places}):
         statement = text("SELECT pg_advisory_xact_lock(:class, :tenant)")
-        scene.connection.execute(statement, {"class": _LOCK_CLASS, "tenant": tenant_id})
+        context.connection.execute(statement, {"class": _LOCK_CLASS, "tenant": tenant_id})
 
 
-def _unlocked_totals(scene: Scene, tenant_id: int) -> dict[str, Totals]:
+def _unlocked_totals(context: BatchContext, tenant_id: int) -> dict[str, Totals]:
     """Return by currency what portfolios that are not of the batch add up to."""
-    firm = firm_books(scene.connection, tenant_id)
+    firm = firm_books(context.connection, tenant_id)
     bases = {(tenant_id, found): base for found, base in firm.base_currencies.items()}
-    others = bases.keys() - scene.blotter.places
+    others = bases.keys() - context.order_store.places
     held = {key: position for key, position in firm.positions.items() if key[:2] in others}
-    orders: dict[tuple[Place, Corner], list[Order]] = {}
+    orders: dict[tuple[PortfolioKey, PositionKey], list[Order]] = {}
     for one in firm.orders:
         place = (tenant_id, one.portfolio_id)
         if place in others:
             orders.setdefault((place, (one.symbol, one.product)), []).append(one)
-    corners = {((key[0], key[1]), (key[2], key[3])) for key in held}
-    corners |= orders.keys()
-    scene.look_up(sorted({(tenant_id, corner[0]) for _, corner in corners}))
+    position_keys = {((key[0], key[1]), (key[2], key[3])) for key in held}
+    position_keys |= orders.keys()
+    context.load_quotes(sorted({(tenant_id, position_key[0]) for _, position_key in position_keys}))
     totals: dict[str, Totals] = {}
-    for place, book in _books(scene, bases, held, orders, corners):
+    for place, book in _books(context, bases, held, orders, position_keys):
         totals[bases[place]] = plus(totals.get(bases[place], NOTHING), total_of(book))
     return totals
 
 
 def _books(
-    scene: Scene,
-    bases: dict[Place, str],
+    context: BatchContext,
+    bases: dict[PortfolioKey, str],
     held: dict[tuple[int, int, str, str], Position],
-    orders: dict[tuple[Place, Corner], list[Order]],
-    corners: Iterable[tuple[Place, Corner]],
-) -> Iterable[tuple[Place, SymbolBook]]:
-    for place, corner in corners:
-        position = held.get((*place, *corner), FLAT)
-        quote = scene.quote(place[0], corner[0])
-        working = working_of(orders.get((place, corner), []), position)
-        rate = rate_to_value_in(scene, place[0], bases[place], corner[0], position)
+    orders: dict[tuple[PortfolioKey, PositionKey], list[Order]],
+    position_keys: Iterable[tuple[PortfolioKey, PositionKey]],
+) -> Iterable[tuple[PortfolioKey, SymbolBook]]:
+    for place, position_key in position_keys:
+        position = held.get((*place, *position_key), FLAT)
+        quote = context.quote(place[0], position_key[0])
+        working = working_of(orders.get((place, position_key), []), position)
+        rate = rate_to_value_in(context, place[0], bases[place], position_key[0], position)
         mark, prices = mark_of(quote, position), prices_of(quote)
         yield place, book_of(position.quantity, mark, working, prices, rate=rate)

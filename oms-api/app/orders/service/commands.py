@@ -6,9 +6,9 @@ from typing import NamedTuple
 from app.brokers.rules.values import BrokerEvent
 from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import Origin, Recorded
-from app.ledger.service.commands import strand_of as ledger_strand
+from app.ledger.service.commands import get_lock_group as ledger_strand
 from app.market_data.rules.values import Quote
-from app.orders.rules.outcomes import Changes, Previewed, Shown
+from app.orders.rules.order_views import Changes, Previewed, Shown
 from app.orders.rules.values import GroupKind, Ticket
 
 
@@ -127,7 +127,7 @@ class Done(NamedTuple):
 Outcome = Recorded | Done | Previewed
 
 
-def strand_of(command: Command) -> tuple[int, str]:  # noqa: PLR0911  # a table of commands
+def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: PLR0911  # a table of commands
     """Return what tells which commands lock the same portfolio, as far as it is known before a look."""
     match command:
         case PlaceOrder() | PlaceGroup() | PreviewOrder() | ClosePosition():

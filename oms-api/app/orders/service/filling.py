@@ -13,24 +13,24 @@ from app.money import ZERO, fixed, product
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.states import status_after_fill
 from app.orders.rules.values import FINAL, Order, Status
-from app.orders.service.converting import currency_in, rate_to_book_by
+from app.orders.service.batch_context import BatchContext
+from app.orders.service.currency_conversion import currency_in, rate_to_book_by
+from app.orders.service.exit_quantities import yield_to
 from app.orders.service.groups import after_fill
-from app.orders.service.scene import Scene
-from app.orders.service.yielding import yield_to
 
 LATE, OVER, STRAY = "late", "over", "stray"  # what the broker did is a fact, and is booked; but looked into
 
 
-def book_fill(scene: Scene, order: Order, event: Executed, at: str) -> Order:
+def book_fill(context: BatchContext, order: Order, event: Executed, at: str) -> Order:
     """Book an execution of the order and return what the order became.
 
     What came after the order's end, or beyond its quantity, is booked all the same, and marked. Raises
     BookIsFull and NoRate, and nothing is changed then.
     """
-    heir = _heir(scene, order)
+    heir = _heir(context, order)
     mark = _mark(order, heir, event)
-    trade = _record_trade(scene, order, event, at)
-    scene.blotter.execute(_execution(order, event, trade, mark))
+    trade = _record_trade(context, order, event, at)
+    context.order_store.execute(_execution(order, event, trade, mark))
     filled = heir.filled_quantity + event.quantity
     status = status_after_fill(heir.status, heir.quantity, filled)
     facts: dict[str, Any] = {
@@ -40,21 +40,21 @@ def book_fill(scene: Scene, order: Order, event: Executed, at: str) -> Order:
         "filled_value": heir.filled_value + event.value,
     }
     if status is heir.status and status is not Status.PARTIALLY_FILLED:
-        moved = scene.blotter.note(heir, at, order.broker, **facts)
+        moved = context.order_store.note(heir, at, order.broker, **facts)
     else:
-        moved = scene.blotter.move(heir, status, at, order.broker, **facts)
+        moved = context.order_store.move(heir, status, at, order.broker, **facts)
     if mark in {OVER, STRAY}:
         issue = {"order_id": order.id, "execution_id": event.execution_id, "kind": mark}
-        scene.blotter.tell(order.tenant_id, "reconciliation.issue", issue, at)
-    after_fill(scene, moved, event.quantity, at)
-    yield_to(scene, trade, at, moved)
+        context.order_store.add_event(order.tenant_id, "reconciliation.issue", issue, at)
+    after_fill(context, moved, event.quantity, at)
+    yield_to(context, trade, at, moved)
     return moved
 
 
-def _heir(scene: Scene, order: Order) -> Order:
+def _heir(context: BatchContext, order: Order) -> Order:
     """Return the order that the fill counts for: a replaced one's last successor."""
     while order.status is Status.REPLACED and order.replaced_by:
-        order = scene.blotter.get(order.tenant_id, order.replaced_by)
+        order = context.order_store.get(order.tenant_id, order.replaced_by)
     return order
 
 
@@ -66,15 +66,15 @@ def _mark(order: Order, heir: Order, event: Executed) -> str | None:
     return LATE if order.status in FINAL else None
 
 
-def _record_trade(scene: Scene, order: Order, event: Executed, at: str) -> TradeRow:
-    side, held = Side(order.side), scene.position(order)
-    currency = currency_in(scene, (order.tenant_id, order.portfolio_id), order.symbol, held)
-    rate = None if currency is None else rate_to_book_by(scene, order, currency, held)
+def _record_trade(context: BatchContext, order: Order, event: Executed, at: str) -> TradeRow:
+    side, held = Side(order.side), context.position(order)
+    currency = currency_in(context, (order.tenant_id, order.portfolio_id), order.symbol, held)
+    rate = None if currency is None else rate_to_book_by(context, order, currency, held)
     fill = _fill(event, side, currency, rate, at)
     after = apply_fill(held, fill)
     instant = datetime.fromisoformat(at)
     who = (order.tenant_id, order.source, order.user_id, instant, None, None, order.actor)
-    origin = Origin(*who, scene.request_id)  # of the request that the fill came of; a quote's has none
+    origin = Origin(*who, context.request_id)  # of the request that the fill came of; a quote's has none
     entry = Entry(
         kind="trade",
         symbol=order.symbol,
@@ -93,7 +93,7 @@ def _record_trade(scene: Scene, order: Order, event: Executed, at: str) -> Trade
         currency=currency,
         fx_rate=rate,
     )
-    return scene.books.append(scene.portfolio(order), origin, entry, after)
+    return context.books.append(context.portfolio(order), origin, entry, after)
 
 
 def _fill(event: Executed, side: Side, currency: str | None, rate: Decimal | None, at: str) -> Fill:

@@ -11,13 +11,13 @@ from sqlalchemy import Connection
 from app.database import Readers
 from app.errors import OmsError
 from app.ledger.errors import NoSuchPortfolio
-from app.ledger.service.desk import Asking
+from app.ledger.service.trade_service import Asking
 from app.money import ZERO, fixed, quantity_text
-from app.orders.queries import flat as queries
-from app.orders.queries.flat import Corner, Held
-from app.orders.service.desk import OrderDesk
+from app.orders.queries import open_positions as queries
+from app.orders.queries.open_positions import Corner, Held
+from app.orders.service.order_service import OrderService
 from app.risk.rules.switches import ExitPolicy, SwitchScope
-from app.risk.service.board import Effect, Stop
+from app.risk.service.kill_switches import Effect, Stop
 
 REASON = "Flattened by the kill switch"
 REASONS = {True: "Trading is halted", False: "Cancelled by the kill switch"}
@@ -27,7 +27,7 @@ REASONS = {True: "Trading is halted", False: "Cancelled by the kill switch"}
 class Flattening:
     """One for each process."""
 
-    desk: OrderDesk
+    desk: OrderService
     readers: Readers
 
     async def stop(
@@ -47,7 +47,7 @@ class Flattening:
         strategy = stop.key if stop.scope is SwitchScope.STRATEGY else None
         free = [one for one in found if one.portfolio not in kept]
         closed = [order_id for one in free for order_id in await self._close(asking, one, strategy)]
-        left = [_told(one) for one in await self._held(asking, stop)]
+        left = [_serialize(one) for one in await self._held(asking, stop)]
         return Effect(canceled, unsettled, {"canceled": canceled, "closed": closed, "left": left})
 
     async def _cancel(
@@ -131,7 +131,7 @@ def shares(held: Iterable[Held], nets: Mapping[Corner, Decimal]) -> list[Held]:
     return found
 
 
-def _told(held: Held) -> dict[str, Any]:
+def _serialize(held: Held) -> dict[str, Any]:
     return {
         "portfolio_name": held.portfolio,
         "symbol": held.symbol,

@@ -2,41 +2,41 @@
 
 from collections.abc import Iterable
 
-from app.orders.rules.families import opening_orders
+from app.orders.rules.contingency import opening_orders
 from app.orders.rules.values import FINAL, Order
+from app.orders.service.batch_context import BatchContext, PortfolioKey, PositionKey
 from app.orders.service.groups import cancel
-from app.orders.service.scene import Corner, Place, Scene
 from app.risk.rules.values import TradingState
 
 REASON = "Trading is halted"
 _SWITCH = "kill switch"  # who cancels what an answered halt could not reach in time
 
 
-def opening_in(scene: Scene, place: Place, symbol: str | None = None) -> list[Order]:
+def opening_in(context: BatchContext, place: PortfolioKey, symbol: str | None = None) -> list[Order]:
     """Return the open orders of a portfolio, of one symbol where it is given, that could open or increase a
     position.
     """
-    here: dict[Corner, list[Order]] = {}
-    orders: Iterable[Order] = scene.blotter.open_in(place)
-    for order in orders if symbol is None else scene.blotter.open_of(place, symbol):
+    here: dict[PositionKey, list[Order]] = {}
+    orders: Iterable[Order] = context.order_store.open_in(place)
+    for order in orders if symbol is None else context.order_store.open_of(place, symbol):
         here.setdefault((order.symbol, order.product), []).append(order)
     found = []
-    for corner, orders in here.items():
-        found += opening_orders(orders, scene.books.position((*place, *corner)).quantity)
+    for position_key, orders in here.items():
+        found += opening_orders(orders, context.books.position((*place, *position_key)).quantity)
     return found
 
 
-def list_halted(scene: Scene, place: Place, symbol: str) -> list[Order]:
+def list_halted(context: BatchContext, place: PortfolioKey, symbol: str) -> list[Order]:
     """Return the open orders of a symbol that a halt is about to cancel."""
-    if not scene.is_any_halted(place):
+    if not context.is_any_halted(place):
         return []
-    found = opening_in(scene, place, symbol)
-    return [order for order in found if scene.state(order)[0] is TradingState.HALTED]
+    found = opening_in(context, place, symbol)
+    return [order for order in found if context.state(order)[0] is TradingState.HALTED]
 
 
-def cancel_halted(scene: Scene, orders: Iterable[Order], at: str) -> None:
+def cancel_halted(context: BatchContext, orders: Iterable[Order], at: str) -> None:
     """Cancel what a halt forbids before a new quote can fill it."""
     for known in orders:
-        order = scene.blotter.now(known)  # a group may have ended it meanwhile
+        order = context.order_store.now(known)  # a group may have ended it meanwhile
         if order.status not in FINAL:
-            cancel(scene, order, at, _SWITCH, reason=REASON)
+            cancel(context, order, at, _SWITCH, reason=REASON)

@@ -15,46 +15,48 @@ from app.orders.service.commands import (
 )  # fmt: skip
 
 
-def name_instruments(connection: Connection, works: Sequence[Command]) -> Sequence[Command]:
+def name_instruments(connection: Connection, commands: Sequence[Command]) -> Sequence[Command]:
     """Return the commands under their instruments' symbols, by one statement. A trade's alias is found with
     its position; quotes and flattening name no alias.
     """
-    named = sorted({key for work in works for key in _names(work)})
+    named = sorted({key for command in commands for key in _names(command)})
     symbols = symbols_by_alias(connection, named) if named else {}
-    return [_renamed(work, symbols) for work in works] if symbols else works
+    return [_renamed(command, symbols) for command in commands] if symbols else commands
 
 
-def _names(work: Command) -> Sequence[Key]:
-    match work:
+def _names(command: Command) -> Sequence[Key]:
+    match command:
         case PlaceOrder() | PreviewOrder():
-            return [(work.origin.tenant_id, work.ticket.symbol)]
+            return [(command.origin.tenant_id, command.ticket.symbol)]
         case PlaceGroup():
-            return [(work.origin.tenant_id, ticket.symbol) for ticket in work.tickets]
-        case CancelAll() | ClosePosition() if work.symbol is not None:
-            return [] if _is_exact(work) else [(work.origin.tenant_id, work.symbol)]
+            return [(command.origin.tenant_id, ticket.symbol) for ticket in command.tickets]
+        case CancelAll() | ClosePosition() if command.symbol is not None:
+            return [] if _is_exact(command) else [(command.origin.tenant_id, command.symbol)]
         case _:
             return []
 
 
-def _is_exact(work: CancelAll | ClosePosition) -> bool:
-    return isinstance(work, ClosePosition) and work.in_spite_of_halt
+def _is_exact(command: CancelAll | ClosePosition) -> bool:
+    return isinstance(command, ClosePosition) and command.in_spite_of_halt
 
 
-def _renamed(work: Command, symbols: Mapping[Key, str]) -> Command:
-    match work:
+def _renamed(command: Command, symbols: Mapping[Key, str]) -> Command:
+    match command:
         case PlaceOrder() | PreviewOrder():
-            tenant_id, ticket = work.origin.tenant_id, work.ticket
+            tenant_id, ticket = command.origin.tenant_id, command.ticket
             symbol = symbols.get((tenant_id, ticket.symbol), ticket.symbol)
-            return work._replace(ticket=ticket._replace(symbol=symbol))
+            return command._replace(ticket=ticket._replace(symbol=symbol))
         case PlaceGroup():
-            tenant_id = work.origin.tenant_id
-            return work._replace(
+            tenant_id = command.origin.tenant_id
+            return command._replace(
                 tickets=tuple(
                     ticket._replace(symbol=symbols.get((tenant_id, ticket.symbol), ticket.symbol))
-                    for ticket in work.tickets
+                    for ticket in command.tickets
                 )
             )
-        case CancelAll() | ClosePosition() if work.symbol is not None and not _is_exact(work):
-            return work._replace(symbol=symbols.get((work.origin.tenant_id, work.symbol), work.symbol))
+        case CancelAll() | ClosePosition() if command.symbol is not None and not _is_exact(command):
+            return command._replace(
+                symbol=symbols.get((command.origin.tenant_id, command.symbol), command.symbol)
+            )
         case _:
-            return work
+            return command

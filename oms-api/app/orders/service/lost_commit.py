@@ -9,16 +9,18 @@ from app.ledger.service.commands import Recorded
 from app.market_data.queries import quotes_of
 from app.market_data.rules.values import Quote
 from app.orders.queries.book import move_stands
-from app.orders.service.scene import Scene
+from app.orders.service.batch_context import BatchContext
 
 Proof = Callable[[Connection], bool]
 
 
-def proof_of(scene: Scene, outcomes: Sequence[object], arrived: Sequence[tuple[int, Quote]]) -> Proof:
+def proof_of(
+    context: BatchContext, outcomes: Sequence[object], arrived: Sequence[tuple[int, Quote]]
+) -> Proof:
     """Return what tells whether a batch stands that did `outcomes` and stores the quotes that `arrived`
     (tenant id, quote): by a move of an order, else a row of the ledger, else a quote.
     """
-    move = scene.proof
+    move = context.proof
     if move is not None:
         return lambda connection: move_stands(connection, *move)
     for outcome in outcomes:

@@ -2,29 +2,29 @@
 
 from app.clock import iso
 from app.money import product
-from app.orders.rules.making import Home, exits, new_order
-from app.orders.rules.outcomes import Previewed
+from app.orders.rules.order_factory import OrderOrigin, exits, new_order
+from app.orders.rules.order_views import Previewed
 from app.orders.rules.values import OrderType
+from app.orders.service.batch_context import BatchContext
 from app.orders.service.commands import PreviewOrder
-from app.orders.service.judging import risk_input
-from app.orders.service.placing import check_end, sized, ticket_denial
-from app.orders.service.scene import Scene
+from app.orders.service.order_entry import check_end, sized, ticket_denial
+from app.orders.service.risk_evaluation import risk_input
+from app.risk.rules.evaluation import headrooms
 from app.risk.rules.exposure import price_of, value_of
-from app.risk.rules.judging import headrooms
 
 
-def preview(scene: Scene, command: PreviewOrder) -> Previewed:
+def preview(context: BatchContext, command: PreviewOrder) -> Previewed:
     """Return the expected price, cash and position after, and how every check stands to the ticket. Raises
     NoSuchPortfolio.
     """
     origin, ticket = command.origin, command.ticket
     check_end(ticket, iso(origin.at))
-    place = scene.place_named(origin.tenant_id, command.portfolio_name, command.portfolio_key)
-    home = Home(*place, origin.source, origin.user_id, iso(origin.at), origin.actor)
-    quantity = sized(scene, origin.tenant_id, ticket)
-    order = new_order(scene.tools.order_ids.next(origin.tenant_id, origin.at), home, ticket, quantity)
+    place = context.place_named(origin.tenant_id, command.portfolio_name, command.portfolio_key)
+    home = OrderOrigin(*place, origin.source, origin.user_id, iso(origin.at), origin.actor)
+    quantity = sized(context, origin.tenant_id, ticket)
+    order = new_order(context.tools.order_ids.next(origin.tenant_id, origin.at), home, ticket, quantity)
     legs = exits(order, ticket)
-    risk = risk_input(scene, order, confirms=ticket.confirm_repeat)
+    risk = risk_input(context, order, confirms=ticket.confirm_repeat)
     price = price_of(risk.order, risk.prices)
     if price is not None and order.type is OrderType.LIMIT:
         touched = risk.prices.ask if order.side == "BUY" else risk.prices.bid
@@ -35,11 +35,11 @@ def preview(scene: Scene, command: PreviewOrder) -> Previewed:
     worth = None if price is None or risk.no_rate else value_of(quantity, price, risk.book.rate)
     return Previewed(
         order=order,
-        portfolio_name=scene.portfolio(order).name,
+        portfolio_name=context.portfolio(order).name,
         price=price,
         value=value,
-        cash_after=None if worth is None else scene.portfolio(order).cash - sign * worth,
-        position_after=scene.position(order).quantity + sign * quantity,
-        denial=ticket_denial(scene, order, legs, confirms=ticket.confirm_repeat),
+        cash_after=None if worth is None else context.portfolio(order).cash - sign * worth,
+        position_after=context.position(order).quantity + sign * quantity,
+        denial=ticket_denial(context, order, legs, confirms=ticket.confirm_repeat),
         checks=tuple(headrooms(risk)),
     )

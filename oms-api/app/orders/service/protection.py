@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from app.money import product
-from app.orders.rules.families import EXITS, closes_only, exit_quantity
+from app.orders.rules.contingency import EXITS, closes_only, exit_quantity
 from app.orders.rules.protection import (
     entry_prices,
     fills_at_once,
@@ -14,18 +14,18 @@ from app.orders.rules.protection import (
     watched_by,
 )
 from app.orders.rules.values import GroupKind, Order, Role, Status, Ticket, changed
-from app.orders.service.exposing import prices_of
+from app.orders.service.batch_context import BatchContext, shortest
+from app.orders.service.exposure import prices_of
 from app.orders.service.groups import left_to_take
-from app.orders.service.judging import judged, risk_input
-from app.orders.service.scene import Scene, shortest
+from app.orders.service.risk_evaluation import judged, risk_input
+from app.risk.rules.evaluation import judge, judge_exit
 from app.risk.rules.exposure import price_of, value_of
-from app.risk.rules.judging import judge, judge_exit
 from app.risk.rules.values import Denial, Prices, RiskInput, TradingState
 
 _NAMES = {Role.TAKE_PROFIT: "take_profit", Role.STOP_LOSS: "stop_loss", Role.FOLLOWER: "The second order"}
 
 
-def legs_denial(scene: Scene, entry: Order, legs: Sequence[tuple[Role, Ticket]]) -> Denial | None:
+def legs_denial(context: BatchContext, entry: Order, legs: Sequence[tuple[Role, Ticket]]) -> Denial | None:
     """Return what is wrong with the legs of a bracket whose entry is about to be sent."""
     for number, (role, ticket) in enumerate(legs, 1):
         leg = changed(
@@ -39,67 +39,67 @@ def legs_denial(scene: Scene, entry: Order, legs: Sequence[tuple[Role, Ticket]])
             trail_percent=None,
             role=role,
         )
-        denial = _leg_denial(scene, entry, leg, number)
+        denial = _leg_denial(context, entry, leg, number)
         if denial is not None:
             return denial
     return None
 
 
-def follower_denial(scene: Scene, first: Order, second: Order) -> Denial | None:
+def follower_denial(context: BatchContext, first: Order, second: Order) -> Denial | None:
     """Return risk's denial of the second order of an OTO pair as if the first one had filled."""
-    denial = judge(_as_if_filled(scene, first, risk_input(scene, second), second)) or _side_denial(
-        scene, first, second
+    denial = judge(_as_if_filled(context, first, risk_input(context, second), second)) or _side_denial(
+        context, first, second
     )
     return denial and _named(denial, second)
 
 
-def pair_denial(scene: Scene, order: Order) -> Denial | None:
+def pair_denial(context: BatchContext, order: Order) -> Denial | None:
     """Return the denial of a stop of an OCO pair that the market has reached already."""
-    prices = prices_of(scene.quote(order.tenant_id, order.symbol))
+    prices = prices_of(context.quote(order.tenant_id, order.symbol))
     watched = watched_by(order, prices)
     return None if watched is None else _reached(order, [watched])
 
 
-def change_denial(scene: Scene, order: Order, successor: Order) -> Denial | None:
+def change_denial(context: BatchContext, order: Order, successor: Order) -> Denial | None:
     """Return what is wrong with the successor of an exit or of an order that has exits."""
-    if is_exit_change(scene, order, successor):
-        return _exit_change_denial(scene, order, successor)
+    if is_exit_change(context, order, successor):
+        return _exit_change_denial(context, order, successor)
     if order.role is Role.CLOSING:
-        return _size_denial(order, successor, _most(scene, order, None))
-    entry = scene.blotter.parent_of(order) if order.role is Role.FOLLOWER else None
+        return _size_denial(order, successor, _most(context, order, None))
+    entry = context.order_store.parent_of(order) if order.role is Role.FOLLOWER else None
     if entry is not None and order.status is Status.HELD:
-        return follower_denial(scene, entry, successor)
+        return follower_denial(context, entry, successor)
     is_entry = order.role is Role.ENTRY and order.group_kind is GroupKind.BRACKET
-    for leg in scene.blotter.children_of(order) if is_entry else []:
-        denial = _side_denial(scene, successor, leg) if leg.status is Status.HELD else None
+    for leg in context.order_store.children_of(order) if is_entry else []:
+        denial = _side_denial(context, successor, leg) if leg.status is Status.HELD else None
         if denial is not None:
             return _named(denial, leg)
     return None
 
 
-def is_exit_change(scene: Scene, order: Order, successor: Order) -> bool:
+def is_exit_change(context: BatchContext, order: Order, successor: Order) -> bool:
     """Tell whether a change is judged as an exit's: of a leg of a bracket always, of others that only close
     where a halt lets them be tightened.
     """
     if order.role in EXITS:
         return True
-    is_waiting = order.status is Status.HELD or scene.state(order)[0] is not TradingState.HALTED
-    held = scene.position(order).quantity
+    is_waiting = order.status is Status.HELD or context.state(order)[0] is not TradingState.HALTED
+    held = context.position(order).quantity
     return not is_waiting and closes_only(order, held) and is_tightened(order, successor)
 
 
-def _leg_denial(scene: Scene, entry: Order, leg: Order, number: int) -> Denial | None:
-    risk = risk_input(scene, leg)
+def _leg_denial(context: BatchContext, entry: Order, leg: Order, number: int) -> Denial | None:
+    risk = risk_input(context, leg)
     risk = risk._replace(book=risk.book._replace(orders=risk.book.orders + number))
-    denial = judge_exit(risk) or _side_denial(scene, entry, leg)
+    denial = judge_exit(risk) or _side_denial(context, entry, leg)
     return denial and _named(denial, leg)
 
 
-def _side_denial(scene: Scene, entry: Order, leg: Order) -> Denial | None:
+def _side_denial(context: BatchContext, entry: Order, leg: Order) -> Denial | None:
     """Return the denial of a leg that its entry's fill would trigger at once, or that makes no profit."""
     if (leg.symbol, leg.product) != (entry.symbol, entry.product) or leg.side == entry.side:
         return None
-    prices = prices_of(scene.quote(entry.tenant_id, entry.symbol))
+    prices = prices_of(context.quote(entry.tenant_id, entry.symbol))
     levels = entry_prices(entry, prices)
     watched = watched_by(leg, prices) if fills_at_once(entry, prices) else None
     denial = _reached(leg, levels if watched is None else [*levels, watched])
@@ -119,19 +119,19 @@ def _reached(order: Order, levels: Sequence[Decimal]) -> Denial | None:
     return Denial("EXIT_PRICE", message, level, order.stop_price)
 
 
-def _exit_change_denial(scene: Scene, order: Order, successor: Order) -> Denial | None:
-    entry = scene.blotter.parent_of(order)
-    denial = _size_denial(order, successor, _most(scene, order, entry))
+def _exit_change_denial(context: BatchContext, order: Order, successor: Order) -> Denial | None:
+    entry = context.order_store.parent_of(order)
+    denial = _size_denial(order, successor, _most(context, order, entry))
     if denial is not None:
         return denial
-    denial = _halt_denial(scene, order, successor) or judge_exit(
-        risk_input(scene, successor, order), is_change=True
+    denial = _halt_denial(context, order, successor) or judge_exit(
+        risk_input(context, successor, order), is_change=True
     )
     if denial is not None:
         return denial
     if order.status is Status.HELD:
-        return None if entry is None else _side_denial(scene, entry, successor)
-    return pair_denial(scene, successor)
+        return None if entry is None else _side_denial(context, entry, successor)
+    return pair_denial(context, successor)
 
 
 def _size_denial(order: Order, successor: Order, most: Decimal) -> Denial | None:
@@ -143,29 +143,29 @@ def _size_denial(order: Order, successor: Order, most: Decimal) -> Denial | None
     return Denial("REDUCE_ONLY", message, most, successor.quantity, most)
 
 
-def _halt_denial(scene: Scene, order: Order, successor: Order) -> Denial | None:
+def _halt_denial(context: BatchContext, order: Order, successor: Order) -> Denial | None:
     """Return the denial of a change that a halt forbids: of an exit all but what tightens it."""
-    if scene.state(order)[0] is not TradingState.HALTED or is_tightened(order, successor):
+    if context.state(order)[0] is not TradingState.HALTED or is_tightened(order, successor):
         return None
-    return judged(scene, successor, order)
+    return judged(context, successor, order)
 
 
-def _most(scene: Scene, order: Order, entry: Order | None) -> Decimal:
+def _most(context: BatchContext, order: Order, entry: Order | None) -> Decimal:
     """Return the largest total that an exit may have."""
-    left = left_to_take(scene, order)
+    left = left_to_take(context, order)
     if entry is None:
         return order.filled_quantity + left
     if order.status is Status.HELD:
         return entry.quantity
-    due = exit_quantity(entry, scene.blotter.children_of(entry))
+    due = exit_quantity(entry, context.order_store.children_of(entry))
     return order.filled_quantity + min(due, left)
 
 
-def _as_if_filled(scene: Scene, first: Order, risk: RiskInput, second: Order) -> RiskInput:
+def _as_if_filled(context: BatchContext, first: Order, risk: RiskInput, second: Order) -> RiskInput:
     """Return the second order's input with the position and cash that the first one's fill would leave."""
     sign = 1 if first.side == "BUY" else -1
-    prices: Prices = prices_of(scene.quote(first.tenant_id, first.symbol))
-    price = price_of(risk_input(scene, first).order, prices)
+    prices: Prices = prices_of(context.quote(first.tenant_id, first.symbol))
+    price = price_of(risk_input(context, first).order, prices)
     if (first.symbol, first.product) != (second.symbol, second.product) or price is None:
         return risk
     quantity = first.leaves_quantity

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from app.orders.queries import book as queries
 from app.orders.rules.values import Order, Status
-from app.orders.service.scene import Scene
+from app.orders.service.batch_context import BatchContext
 
 _SAME = (
     *("tenant_id", "portfolio_id", "actor", "symbol", "product", "side", "type", "quantity"),
@@ -15,7 +15,7 @@ _MAX_AHEAD = timedelta(seconds=5)  # what is further ahead was placed while the 
 _PASSED_OVER = frozenset({Status.DENIED, Status.REJECTED})
 
 
-def same_order_seconds(scene: Scene, order: Order, within: Decimal) -> Decimal | None:
+def same_order_seconds(context: BatchContext, order: Order, within: Decimal) -> Decimal | None:
     """Return the age of the person's newest order that says the same, None where there is none within so many
     seconds. What was denied or rejected was not sent, and an order of a group stands for itself.
     """
@@ -23,7 +23,7 @@ def same_order_seconds(scene: Scene, order: Order, within: Decimal) -> Decimal |
         return None
     at = datetime.fromisoformat(order.created_at)
     since = at - timedelta(seconds=float(within))
-    recent = [*queries.recent_orders(scene.connection, order, since), *scene.blotter.made]
+    recent = [*queries.recent_orders(context.connection, order, since), *context.order_store.made]
     ages = [_age(one, at) for one in recent if _is_same(one, order) and not _is_ahead(one, at)]
     return min(ages, default=None)
 

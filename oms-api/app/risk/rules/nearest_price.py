@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from app.money import ZERO, ceiling_to, floor_to, nearest_to
+from app.money import ZERO, ceiling_to, nearest_to, round_down_to
 from app.risk.rules.checks.price_collar import bound_of
 from app.risk.rules.values import Denial, RiskInput
 
@@ -23,7 +23,7 @@ def nearest_price(risk: RiskInput, denial: Denial) -> Decimal | None:
     low, high = _bounds(risk, is_limit=asked == order.limit_price)
     found = nearest_to(asked, tick)
     if high is not None and found > high:
-        found = floor_to(high, tick)
+        found = round_down_to(high, tick)
     if low is not None and found < low:
         found = ceiling_to(low, tick)
     is_within = (high is None or found <= high) and (low is None or found >= low)

@@ -3,6 +3,6 @@
 from decimal import Decimal
 
 
-def told(amount: Decimal) -> str:
+def format_amount(amount: Decimal) -> str:
     """Return the amount for a reader: thousands parted, without trailing zeros."""
     return f"{amount.normalize():,f}"

@@ -10,11 +10,11 @@ from app.audit.service import veiled
 from app.clock import iso
 from app.database import write
 from app.events.service import new_events
-from app.identity.service.once import Asking, Change
+from app.identity.service.idempotent_operations import Asking, Change
 from app.risk.errors import LatchIsReleased, NoSuchLatch
 from app.risk.queries import latches as queries
 from app.risk.rules.latches import Latch
-from app.risk.service.trails import latch_facts
+from app.risk.service.audit_entries import latch_facts
 
 
 def release(

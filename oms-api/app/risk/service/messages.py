@@ -9,7 +9,7 @@ from decimal import Decimal
 from app.clock import monotonic_seconds
 from app.rate_limit import Bucket, Limit, RateState, Taken
 from app.risk.errors import TooManyMessages
-from app.risk.rules.words import told
+from app.risk.rules.words import format_amount
 
 NAME = "messages"
 _MOST_LIMITS = 10_000
@@ -62,7 +62,7 @@ class MessageRate:
             self._touched = None if self._touched is None else {}
         return drained
 
-    def settle(self, bucket: Bucket, level: float) -> None:
+    def update_level(self, bucket: Bucket, level: float) -> None:
         """Learn what all processes together left of `level`; what was taken here meanwhile comes off it."""
         with self._lock:
             bucket.refill(self._clock())
@@ -90,6 +90,6 @@ class MessageRate:
 
 
 def _refusal(per_minute: Decimal, bucket: Bucket) -> TooManyMessages:
-    sentence = f"At most {told(per_minute)} orders, changes and cancels a minute."
+    sentence = f"At most {format_amount(per_minute)} orders, changes and cancels a minute."
     wait = RateState(bucket.limit, bucket.level).more_after_seconds if bucket.limit.per_second else 60
     return TooManyMessages(sentence, wait)

@@ -33,8 +33,8 @@ def test_any_changed_field_changes_the_hash(field):
 def test_the_same_words_of_two_tenants_have_different_hashes():
     mine, theirs = chained(1, tenant_id=1)[0], chained(1, tenant_id=2)[0]
     assert mine.hash != theirs.hash
-    assert follow_on(START, 1, _told(mine)) == mine
+    assert follow_on(START, 1, _facts(mine)) == mine
 
 
-def _told(row):
+def _facts(row):
     return Told(*row[2:-2])

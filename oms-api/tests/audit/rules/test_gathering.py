@@ -95,7 +95,7 @@ def test_what_was_not_written_is_due_again_with_what_came_meanwhile():
     gathering.add(first)
     (key,) = gathering.take(NOON)
     gathering.add(denial(request_id="second"))
-    gathering.give_back(key)
+    gathering.restore(key)
     assert gathering.waiting() == 2
     assert written(gathering, NOON + SECOND) == [(first, 2)]
     assert gathering.waiting() == 0
@@ -186,7 +186,7 @@ def test_every_act_is_counted_once_whatever_fails_on_the_way(steps):
                 told[act.tenant_id] += count
         elif flush == "failed":
             for key in gathering.take(now):
-                gathering.give_back(key)
+                gathering.restore(key)
         assert gathering.waiting() == noted.total() - told.total()
     for act, count in written(gathering, now, everything=True):
         told[act.tenant_id] += count

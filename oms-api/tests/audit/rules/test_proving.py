@@ -28,13 +28,13 @@ def proven(export, heads=None):
         finding = proof.take(line)
         if finding:
             return finding
-    return proof.end()
+    return proof.finish()
 
 
 def read(export, heads=None):
     proof = Proof((TRAIL, LEDGER), heads or {})
     assert [proof.take(line) for line in export] == [None] * len(export)
-    assert proof.end() is None
+    assert proof.finish() is None
     return proof
 
 

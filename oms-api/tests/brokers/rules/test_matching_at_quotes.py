@@ -9,7 +9,7 @@ from app.brokers.rules.matching import match_quote, without_price
 from app.brokers.rules.settings import PaperSettings, Slippage
 from app.brokers.rules.values import Executed
 from app.ledger.rules.accounting import Side
-from tests.brokers.market import NOON, order, quote, told
+from tests.brokers.market import NOON, format_events, order, quote
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ from tests.brokers.market import NOON, order, quote, told
     ],
 )
 def test_market_and_limit_orders_take_the_other_side(ticket, prices, fills):
-    assert told(match_quote([order(ticket)], quote(*prices), NOON)) == fills
+    assert format_events(match_quote([order(ticket)], quote(*prices), NOON)) == fills
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_market_and_limit_orders_take_the_other_side(ticket, prices, fills):
 )
 def test_where_only_a_last_price_is_known_half_the_spread_set_lies_around_it(ticket, fills):
     settings = PaperSettings(spread=Decimal("0.10"))
-    assert told(match_quote([order(ticket)], quote(None, None, "100"), NOON, settings)) == fills
+    assert format_events(match_quote([order(ticket)], quote(None, None, "100"), NOON, settings)) == fills
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_where_only_a_last_price_is_known_half_the_spread_set_lies_around_it(tic
     ],
 )
 def test_stops_watch_the_last_price_else_their_own_side_and_fill_at_bid_or_ask(ticket, prices, events):
-    assert told(match_quote([order(ticket)], quote(*prices), NOON)) == events
+    assert format_events(match_quote([order(ticket)], quote(*prices), NOON)) == events
 
 
 def following(trail, lasts):
@@ -74,7 +74,7 @@ def following(trail, lasts):
     said = []
     for last in lasts:
         events = match_quote([trail], quote(None, None, last), NOON)
-        said.append(told(events))
+        said.append(format_events(events))
         for event in events:
             trail = trail._replace(trail_level=getattr(event, "level", trail.trail_level))
     return said
@@ -133,7 +133,7 @@ def test_a_trail_wider_than_the_price_has_no_level_yet():
     ],
 )
 def test_a_size_is_what_may_fill_and_the_time_in_force_decides_on_the_rest(ticket, events):
-    assert told(match_quote([order(ticket)], quote("99", "101", ask_size="30"), NOON)) == events
+    assert format_events(match_quote([order(ticket)], quote("99", "101", ask_size="30"), NOON)) == events
 
 
 def test_a_size_is_used_up_in_the_order_of_price_then_time():
@@ -144,7 +144,7 @@ def test_a_size_is_used_up_in_the_order_of_price_then_time():
         order("BUY 40 MARKET", "market", accepted_at=NOON),
     ]
     events = match_quote(orders, quote("99", "101", ask_size="130"), NOON)
-    assert told(events) == ["market 40 @ 101", "dearer 40 @ 101", "C 40 @ 101", "B 10 @ 101"]
+    assert format_events(events) == ["market 40 @ 101", "dearer 40 @ 101", "C 40 @ 101", "B 10 @ 101"]
 
 
 def test_each_portfolio_and_side_has_a_budget_of_its_own():
@@ -154,22 +154,25 @@ def test_each_portfolio_and_side_has_a_budget_of_its_own():
         order("SELL 40 MARKET", "C"),
     ]
     events = match_quote(orders, quote("99", "101", bid_size="20", ask_size="30"), NOON)
-    assert told(events) == ["A 30 @ 101", "B 30 @ 101", "C 20 @ 99"]
+    assert format_events(events) == ["A 30 @ 101", "B 30 @ 101", "C 20 @ 99"]
 
 
 def test_what_was_taken_of_a_quote_before_is_gone():
     used = {(1, Side.BUY): Decimal(25)}
     sized = quote("99", "101", ask_size="30")
-    assert told(match_quote([order("BUY 40 MARKET")], sized, NOON, used=used)) == ["A 5 @ 101"]
-    assert told(match_quote([order("BUY 40 MARKET")], sized, NOON, used={(1, Side.BUY): Decimal(30)})) == []
+    assert format_events(match_quote([order("BUY 40 MARKET")], sized, NOON, used=used)) == ["A 5 @ 101"]
+    assert (
+        format_events(match_quote([order("BUY 40 MARKET")], sized, NOON, used={(1, Side.BUY): Decimal(30)}))
+        == []
+    )
 
 
 def test_participation_takes_a_share_of_the_size_floored_to_the_lot():
     settings = PaperSettings(participation=Decimal("0.25"))
     sized = quote("99", "101", ask_size="130")
-    assert told(match_quote([order("BUY 100 MARKET")], sized, NOON, settings)) == ["A 32 @ 101"]
+    assert format_events(match_quote([order("BUY 100 MARKET")], sized, NOON, settings)) == ["A 32 @ 101"]
     lots = order("BUY 100 MARKET", lot=Decimal(5))
-    assert told(match_quote([lots], sized, NOON, settings)) == ["A 30 @ 101"]
+    assert format_events(match_quote([lots], sized, NOON, settings)) == ["A 30 @ 101"]
 
 
 def test_legs_of_one_group_share_their_quantity_and_the_worse_comes_first():
@@ -178,7 +181,10 @@ def test_legs_of_one_group_share_their_quantity_and_the_worse_comes_first():
         order("SELL 60 LIMIT limit 48", "target", group="G"),
         order("SELL 60 STOP stop 50", "stop", group="G"),
     ]
-    assert told(match_quote(legs, quote("48", "49", "50"), NOON)) == ["stop triggered", "stop 60 @ 48"]
+    assert format_events(match_quote(legs, quote("48", "49", "50"), NOON)) == [
+        "stop triggered",
+        "stop 60 @ 48",
+    ]
 
 
 def test_what_one_leg_leaves_the_other_may_fill():
@@ -186,7 +192,7 @@ def test_what_one_leg_leaves_the_other_may_fill():
         order("SELL 60 LIMIT limit 48", "target", group="G"),
         order("SELL 20 LIMIT limit 47", "other", group="G"),
     ]
-    assert told(match_quote(legs, quote("48", "49"), NOON)) == ["other 20 @ 48", "target 40 @ 48"]
+    assert format_events(match_quote(legs, quote("48", "49"), NOON)) == ["other 20 @ 48", "target 40 @ 48"]
 
 
 def test_a_fill_of_a_leg_ends_what_is_left_of_the_parent():
@@ -194,14 +200,17 @@ def test_a_fill_of_a_leg_ends_what_is_left_of_the_parent():
         order("BUY 40 LIMIT limit 50", "parent"),
         order("SELL 60 STOP stop 50", "leg", parent_id="parent"),
     ]
-    assert told(match_quote(orders, quote("49", "50", "50"), NOON)) == ["leg triggered", "leg 60 @ 49"]
+    assert format_events(match_quote(orders, quote("49", "50", "50"), NOON)) == [
+        "leg triggered",
+        "leg 60 @ 49",
+    ]
 
 
 def test_nothing_matches_before_the_latency_is_over():
     settings = PaperSettings(latency=timedelta(seconds=1))
     waiting = [order("BUY 10 MARKET")]
     assert match_quote(waiting, quote("99", "101"), NOON + timedelta(milliseconds=999), settings) == []
-    assert told(match_quote(waiting, quote("99", "101"), NOON + timedelta(seconds=1), settings)) == [
+    assert format_events(match_quote(waiting, quote("99", "101"), NOON + timedelta(seconds=1), settings)) == [
         "A 10 @ 101"
     ]
 
@@ -226,12 +235,14 @@ VOLUME_SHARE = PaperSettings(slippage=Slippage.VOLUME_SHARE)
     ],
 )
 def test_slippage_worsens_market_orders_and_stops_to_the_next_tick_but_never_limits(settings, ticket, fill):
-    assert told(match_quote([order(ticket)], quote("99", "101", ask_size="100"), NOON, settings)) == [fill]
+    assert format_events(
+        match_quote([order(ticket)], quote("99", "101", ask_size="100"), NOON, settings)
+    ) == [fill]
 
 
 def test_half_the_spread_set_is_the_slippage_where_a_side_is_missing():
     settings = PaperSettings(slippage=Slippage.HALF_SPREAD, spread=Decimal("0.5"))
-    assert told(match_quote([order("BUY 10 MARKET")], quote(None, "101"), NOON, settings)) == [
+    assert format_events(match_quote([order("BUY 10 MARKET")], quote(None, "101"), NOON, settings)) == [
         "A 10 @ 101.25"
     ]
 
@@ -251,7 +262,7 @@ def test_a_fill_says_its_value_and_an_id_that_is_the_same_when_it_is_matched_aga
 
 def test_without_any_price_ioc_and_fok_lapse_and_others_wait():
     orders = [order(f"BUY 1 MARKET {tif}", tif) for tif in ("DAY", "GTC", "GTD", "IOC", "FOK")]
-    assert told(without_price(orders, NOON)) == ["IOC lapsed", "FOK lapsed"]
+    assert format_events(without_price(orders, NOON)) == ["IOC lapsed", "FOK lapsed"]
 
 
 @pytest.mark.parametrize(("kind", "missing"), [("LIMIT", "limit"), ("STOP", "stop")])

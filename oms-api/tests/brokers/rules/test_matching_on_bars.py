@@ -7,7 +7,7 @@ import pytest
 
 from app.brokers.rules.matching import match_bar
 from app.brokers.rules.settings import PaperSettings, Slippage
-from tests.brokers.market import LATER, bar, order, told
+from tests.brokers.market import LATER, bar, format_events, order
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ from tests.brokers.market import LATER, bar, order, told
     ],
 )
 def test_each_type_on_one_bar(ticket, prices, events):
-    assert told(match_bar([order(ticket)], bar(prices))) == events
+    assert format_events(match_bar([order(ticket)], bar(prices))) == events
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_each_type_on_one_bar(ticket, prices, events):
     ],
 )
 def test_a_trail_is_tested_at_its_old_level_and_then_ratcheted(ticket, prices, events):
-    assert told(match_bar([order(ticket)], bar(prices))) == events
+    assert format_events(match_bar([order(ticket)], bar(prices))) == events
 
 
 def test_stop_and_target_in_one_bar_the_worse_comes_first():
@@ -76,7 +76,7 @@ def test_stop_and_target_in_one_bar_the_worse_comes_first():
         order("SELL 100 LIMIT limit 104", "target", group="G"),
         order("SELL 100 STOP stop 96", "stop", group="G"),
     ]
-    assert told(match_bar(legs, bar("100/105/95/102"))) == ["stop triggered", "stop 100 @ 96"]
+    assert format_events(match_bar(legs, bar("100/105/95/102"))) == ["stop triggered", "stop 100 @ 96"]
 
 
 def test_a_stop_half_filled_by_volume_leaves_its_target_the_other_half():
@@ -86,7 +86,7 @@ def test_a_stop_half_filled_by_volume_leaves_its_target_the_other_half():
         order("SELL 100 STOP stop 96", "stop", group="G"),
     ]
     events = match_bar(legs, bar("100/105/95/102", volume="500"), settings)
-    assert told(events) == ["stop triggered", "stop 50 @ 96"]
+    assert format_events(events) == ["stop triggered", "stop 50 @ 96"]
 
 
 def test_both_sides_of_a_portfolio_draw_on_one_budget():
@@ -97,7 +97,7 @@ def test_both_sides_of_a_portfolio_draw_on_one_budget():
         order("SELL 40 MARKET", "C", portfolio_id=2),
     ]
     events = match_bar(orders, bar("100/105/95/102", volume="505"), settings)
-    assert told(events) == ["A 40 @ 100", "B 10 @ 100", "C 40 @ 100"]
+    assert format_events(events) == ["A 40 @ 100", "B 10 @ 100", "C 40 @ 100"]
 
 
 def test_stops_are_served_as_the_price_reaches_them_and_limits_best_first():
@@ -109,7 +109,7 @@ def test_stops_are_served_as_the_price_reaches_them_and_limits_best_first():
         order("BUY 10 STOP stop 103", "near"),
     ]
     events = match_bar(orders, bar("100/105/95/102", volume="350"), settings)
-    assert told(events) == [
+    assert format_events(events) == [
         "near triggered",
         "near 10 @ 103",
         "far triggered",
@@ -121,14 +121,16 @@ def test_stops_are_served_as_the_price_reaches_them_and_limits_best_first():
 
 def test_without_a_volume_there_is_nothing_to_take_a_share_of():
     settings = PaperSettings(participation=Decimal("0.1"))
-    assert told(match_bar([order("BUY 40 MARKET")], bar("100/105/95/102"), settings)) == ["A 40 @ 100"]
+    assert format_events(match_bar([order("BUY 40 MARKET")], bar("100/105/95/102"), settings)) == [
+        "A 40 @ 100"
+    ]
 
 
 def test_an_order_matches_from_the_next_bar_on():
     late = order("BUY 10 MARKET", accepted_at=LATER + timedelta(microseconds=1))
     assert match_bar([late], bar("100/105/95/102")) == []
     just = order("BUY 10 MARKET", accepted_at=LATER)
-    assert told(match_bar([just], bar("100/105/95/102"))) == ["A 10 @ 100"]
+    assert format_events(match_bar([just], bar("100/105/95/102"))) == ["A 10 @ 100"]
 
 
 def test_nothing_matches_on_a_bar_that_began_before_the_latency_was_over():
@@ -137,7 +139,7 @@ def test_nothing_matches_on_a_bar_that_began_before_the_latency_was_over():
     events = match_bar(
         [order("BUY 10 MARKET")], bar("100/105/95/102", start=LATER + timedelta(minutes=1)), settings
     )
-    assert told(events) == ["A 10 @ 100"]
+    assert format_events(events) == ["A 10 @ 100"]
 
 
 @pytest.mark.parametrize(
@@ -151,16 +153,20 @@ def test_nothing_matches_on_a_bar_that_began_before_the_latency_was_over():
     ],
 )
 def test_ioc_and_fok_live_for_one_bar(ticket, events):
-    assert told(match_bar([order(ticket)], bar("100/105/95/102"))) == events
+    assert format_events(match_bar([order(ticket)], bar("100/105/95/102"))) == events
 
 
 def test_a_market_order_pays_half_the_spread_on_a_tick_that_is_no_better():
     settings = PaperSettings(spread=Decimal("0.05"))
-    assert told(match_bar([order("BUY 10 MARKET")], bar("100/105/95/102"), settings)) == ["A 10 @ 100.03"]
-    assert told(match_bar([order("SELL 10 MARKET")], bar("100/105/95/102"), settings)) == ["A 10 @ 99.97"]
+    assert format_events(match_bar([order("BUY 10 MARKET")], bar("100/105/95/102"), settings)) == [
+        "A 10 @ 100.03"
+    ]
+    assert format_events(match_bar([order("SELL 10 MARKET")], bar("100/105/95/102"), settings)) == [
+        "A 10 @ 99.97"
+    ]
 
 
 def test_slippage_follows_the_share_of_the_bars_volume():
     settings = PaperSettings(slippage=Slippage.VOLUME_SHARE, impact=Decimal(1))
     events = match_bar([order("BUY 10 MARKET")], bar("100/105/95/102", volume="100"), settings)
-    assert told(events) == ["A 10 @ 101"]
+    assert format_events(events) == ["A 10 @ 101"]

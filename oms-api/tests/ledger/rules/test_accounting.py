@@ -20,24 +20,24 @@ from app.ledger.rules.accounting import (
 from tests.factories import buy, sell
 
 
-def told(position: Position) -> tuple[object, ...]:
+def statement(position: Position) -> tuple[object, ...]:
     """Return what a statement shows: quantity, average cost, realised P&L."""
     return (position.quantity, average_cost(position.quantity, position.cost), position.realized_pnl)
 
 
 def test_the_same_direction_adds_quantity_and_cost_up():
     position = replay([buy("100", "10"), buy("100", "12")])
-    assert told(position) == (200, 11, 0)
+    assert statement(position) == (200, 11, 0)
 
 
 def test_a_partial_close_realises_against_the_average_and_keeps_it():
     position = replay([buy("100", "10"), buy("100", "12"), sell("150", "13")])
-    assert told(position) == (50, 11, 300)
+    assert statement(position) == (50, 11, 300)
 
 
 def test_a_sell_through_zero_opens_a_short_at_the_fill_price():
     position = replay([buy("100", "10"), buy("100", "12"), sell("150", "13"), sell("100", "9")])
-    assert told(position) == (-50, 9, 200)
+    assert statement(position) == (-50, 9, 200)
 
 
 def test_covering_the_short_leaves_exactly_nothing_but_what_was_realised():
@@ -55,12 +55,12 @@ def test_a_value_that_no_price_expresses_is_released_in_proportion():
 
 def test_a_buy_through_zero_opens_a_long_at_the_fill_price():
     position = replay([sell("50", "9"), buy("80", "8")])
-    assert told(position) == (30, 8, 50)
+    assert statement(position) == (30, 8, 50)
 
 
 def test_reversing_the_second_purchase_is_as_if_it_never_was():
     position = replay([buy("100", "10")])
-    assert told(position) == (100, 10, 0)
+    assert statement(position) == (100, 10, 0)
 
 
 def test_a_flat_position_has_no_average_cost():

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.orders.rules.tickets import end_errors, order_type, shape_errors
+from app.orders.rules.tickets import order_type, shape_errors, validate_expiry
 from app.orders.rules.values import Protection, Target
 from tests.orders.rig import ticket
 
@@ -14,7 +14,7 @@ NOW = "2026-11-20T12:00:00.000000Z"
 def codes(**changes):
     return [
         (error.field, error.code)
-        for error in shape_errors(ticket(**changes)) + end_errors(ticket(**changes), NOW)
+        for error in shape_errors(ticket(**changes)) + validate_expiry(ticket(**changes), NOW)
     ]
 
 

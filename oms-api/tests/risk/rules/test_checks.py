@@ -6,7 +6,7 @@ import pytest
 
 from app.money import ZERO
 from app.risk.rules.checks.trail import check as check_trail
-from app.risk.rules.judging import judge, judge_exit
+from app.risk.rules.evaluation import judge, judge_exit
 from app.risk.rules.latches import Holder, Latch, LatchScope
 from app.risk.rules.values import Permission, Prices, SymbolBook, Tradable, TradingState
 from tests.risk.situations import denial_of, held, order, risk, working

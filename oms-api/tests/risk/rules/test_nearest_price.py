@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from app.money import ZERO
-from app.risk.rules.judging import judge
+from app.risk.rules.evaluation import judge
 from app.risk.rules.values import Prices, Tradable
 from tests.risk.situations import denial_of, order, risk
 

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.risk.rules.words import told
+from app.risk.rules.words import format_amount
 
 
 @pytest.mark.parametrize(
@@ -12,4 +12,4 @@ from app.risk.rules.words import told
     [("5.00000000", "5"), ("1000.50", "1,000.5"), ("0.05000000", "0.05"), ("1E+6", "1,000,000"), ("0", "0")],
 )
 def test_a_reader_sees_no_zeros_that_say_nothing(amount, words):
-    assert told(Decimal(amount)) == words
+    assert format_amount(Decimal(amount)) == words

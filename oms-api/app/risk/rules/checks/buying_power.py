@@ -5,7 +5,7 @@ from decimal import Decimal
 from app.money import ZERO, product
 from app.risk.rules.exposure import market_value, price_of, reducible, value_of
 from app.risk.rules.values import Denial, RiskInput
-from app.risk.rules.words import told
+from app.risk.rules.words import format_amount
 
 SHORT_MARGIN = Decimal("1.5")  # of a short position's value: its proceeds, and half of it again
 SHORTING_MARGIN = Decimal("0.5")  # of a short that is only ordered: its proceeds come with the fill
@@ -33,5 +33,8 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     if needed <= power:
         return None
     return Denial(
-        "BUYING_POWER", f"This needs {told(needed)} of buying power; there is {told(power)}.", power, needed
+        "BUYING_POWER",
+        f"This needs {format_amount(needed)} of buying power; there is {format_amount(power)}.",
+        power,
+        needed,
     )

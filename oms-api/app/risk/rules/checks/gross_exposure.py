@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from app.risk.rules.exposure import for_the_firm, market_value, price_of, reducible, value_of
 from app.risk.rules.values import Denial, RiskInput
-from app.risk.rules.words import told
+from app.risk.rules.words import format_amount
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
@@ -17,11 +17,11 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
         return None
     gross = risk.elsewhere.gross + _gross_here(risk, value_of(quantity, price, risk.book.rate))
     if most is not None and gross > most:
-        sentence = f"The gross exposure of a portfolio may be at most {told(most)}."
+        sentence = f"The gross exposure of a portfolio may be at most {format_amount(most)}."
         return Denial("MAX_GROSS_EXPOSURE", sentence, most, gross)
     gross = for_the_firm(gross, risk.firm_rate) + risk.firm.gross
     if firm_most is not None and gross > firm_most:
-        sentence = f"The gross exposure of all portfolios may be at most {told(firm_most)}."
+        sentence = f"The gross exposure of all portfolios may be at most {format_amount(firm_most)}."
         return Denial("FIRM_GROSS_EXPOSURE", sentence, firm_most, gross)
     return None
 

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from app.money import ZERO
 from app.risk.rules.values import Denial, RiskInput
-from app.risk.rules.words import told
+from app.risk.rules.words import format_amount
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
@@ -18,10 +18,12 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
         if price is not None and price % instrument.tick_size:
             tick = instrument.tick_size
             return Denial(
-                "TICK_SIZE", f"Prices of {order.symbol} come in steps of {told(tick)}.", tick, price
+                "TICK_SIZE", f"Prices of {order.symbol} come in steps of {format_amount(tick)}.", tick, price
             )
     is_odd = quantity % instrument.lot_size and not order.is_closing
     if is_odd or quantity <= ZERO:
         lot = instrument.lot_size
-        return Denial("LOT_SIZE", f"Quantities of {order.symbol} come in lots of {told(lot)}.", lot, quantity)
+        return Denial(
+            "LOT_SIZE", f"Quantities of {order.symbol} come in lots of {format_amount(lot)}.", lot, quantity
+        )
     return None

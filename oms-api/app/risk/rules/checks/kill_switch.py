@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from app.risk.rules.exposure import reducible
 from app.risk.rules.values import Denial, RiskInput, TradingState
-from app.risk.rules.words import told
+from app.risk.rules.words import format_amount
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
@@ -17,6 +17,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     if quantity <= room:
         return None
     sentence = (
-        f"Only orders that reduce a position pass for this {risk.state_scope}; {told(room)} can be reduced."
+        f"Only orders that reduce a position pass for this {risk.state_scope}; "
+        f"{format_amount(room)} can be reduced."
     )
     return Denial("REDUCING", sentence, room, quantity)

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from app.risk.rules.exposure import reducible
 from app.risk.rules.values import Denial, RiskInput
-from app.risk.rules.words import told
+from app.risk.rules.words import format_amount
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
@@ -20,6 +20,6 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
         if most is None or loss is None or loss < most:
             continue
         if quantity > reducible(risk.book, risk.order.side):
-            sentence = f"{words} has reached {told(most)}: only orders that reduce a position pass."
+            sentence = f"{words} has reached {format_amount(most)}: only orders that reduce a position pass."
             return Denial(code, sentence, most, loss)
     return None

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from app.risk.rules.values import Denial, RiskInput
-from app.risk.rules.words import told
+from app.risk.rules.words import format_amount
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
@@ -11,4 +11,6 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     most = risk.limits.max_order_quantity
     if most is None or quantity <= most:
         return None
-    return Denial("MAX_ORDER_QUANTITY", f"An order may have at most {told(most)} units.", most, quantity)
+    return Denial(
+        "MAX_ORDER_QUANTITY", f"An order may have at most {format_amount(most)} units.", most, quantity
+    )

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from app.risk.rules.exposure import price_of, value_of
 from app.risk.rules.values import Denial, RiskInput
-from app.risk.rules.words import told
+from app.risk.rules.words import format_amount
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
@@ -18,4 +18,4 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     value = value_of(quantity, price, risk.book.rate)
     if value <= most:
         return None
-    return Denial("MAX_ORDER_VALUE", f"An order may be worth at most {told(most)}.", most, value)
+    return Denial("MAX_ORDER_VALUE", f"An order may be worth at most {format_amount(most)}.", most, value)

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from app.risk.rules.exposure import market_value, price_of, reducible, value_of
 from app.risk.rules.values import Denial, RiskInput
-from app.risk.rules.words import told
+from app.risk.rules.words import format_amount
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
@@ -17,5 +17,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     value = held + book.buy_value + added if order.side == "BUY" else book.sell_value + added - held
     if value <= most:
         return None
-    sentence = f"The position in {order.symbol} may be worth at most {told(most)}, working orders counted."
+    sentence = (
+        f"The position in {order.symbol} may be worth at most {format_amount(most)}, working orders counted."
+    )
     return Denial("MAX_POSITION_VALUE", sentence, most, value)

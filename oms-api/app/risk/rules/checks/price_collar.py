@@ -5,7 +5,7 @@ from decimal import Decimal
 from app.money import product
 from app.risk.rules.exposure import price_of, reference
 from app.risk.rules.values import Denial, RiskInput
-from app.risk.rules.words import told
+from app.risk.rules.words import format_amount
 
 _HUNDRED = Decimal(100)
 _COLLARED = frozenset({"MARKET", "LIMIT"})
@@ -23,7 +23,10 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001 
     if price <= bound if is_buy else price >= bound:
         return None
     side = "above" if is_buy else "below"
-    sentence = f"{told(price)} is more than {told(percent)}% {side} the market at {told(middle)}."
+    sentence = (
+        f"{format_amount(price)} is more than {format_amount(percent)}% {side} "
+        f"the market at {format_amount(middle)}."
+    )
     return Denial("PRICE_COLLAR", sentence, bound, price)
 
 

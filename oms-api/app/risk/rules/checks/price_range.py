@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from app.risk.rules.values import Denial, RiskInput
-from app.risk.rules.words import told
+from app.risk.rules.words import format_amount
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
@@ -13,7 +13,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001 
         if price is None:
             continue
         if least is not None and price < least:
-            return Denial("PRICE_RANGE", f"A price must be at least {told(least)}.", least, price)
+            return Denial("PRICE_RANGE", f"A price must be at least {format_amount(least)}.", least, price)
         if most is not None and price > most:
-            return Denial("PRICE_RANGE", f"A price must be at most {told(most)}.", most, price)
+            return Denial("PRICE_RANGE", f"A price must be at most {format_amount(most)}.", most, price)
     return None

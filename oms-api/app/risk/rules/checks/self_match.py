@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from app.risk.rules.exposure import is_waiting, price_of
 from app.risk.rules.values import Denial, RiskInput
-from app.risk.rules.words import told
+from app.risk.rules.words import format_amount
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
@@ -16,5 +16,5 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001 
     price = price_of(order, risk.prices)
     if price is None or (price < own if order.side == "BUY" else price > own):
         return None
-    sentence = f"This could trade against your own order that rests at {told(own)}."
+    sentence = f"This could trade against your own order that rests at {format_amount(own)}."
     return Denial("SELF_MATCH", sentence, own, price)

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from app.risk.rules.exposure import reducible
 from app.risk.rules.values import Denial, Limits, RiskInput
-from app.risk.rules.words import told
+from app.risk.rules.words import format_amount
 
 _NEVER_SHORT = "CNC"  # delivery: what is sold is delivered from the holding
 
@@ -21,5 +21,8 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     held = reducible(risk.book, "SELL")
     if quantity <= held:
         return None
-    sentence = f"Only what is held can be sold here: {told(held)} {risk.order.symbol}, open sells taken off."
+    sentence = (
+        f"Only what is held can be sold here: {format_amount(held)} {risk.order.symbol}, "
+        "open sells taken off."
+    )
     return Denial("SHORT_SELLING", sentence, held, quantity)

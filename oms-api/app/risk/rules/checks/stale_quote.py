@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from app.risk.rules.exposure import needs_current_price, reducible
 from app.risk.rules.values import Denial, RiskInput
-from app.risk.rules.words import told
+from app.risk.rules.words import format_amount
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
@@ -16,5 +16,9 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
         return None
     if order.is_closing or quantity <= reducible(risk.book, order.side):
         return None
-    sentence = f"The price feed of {order.symbol} has been silent for {told(silence)} seconds, more than "
-    return Denial("STALE_QUOTE", f"{sentence}{told(limit)}. Use a passive limit, or wait.", limit, silence)
+    sentence = (
+        f"The price feed of {order.symbol} has been silent for {format_amount(silence)} seconds, more than "
+    )
+    return Denial(
+        "STALE_QUOTE", f"{sentence}{format_amount(limit)}. Use a passive limit, or wait.", limit, silence
+    )

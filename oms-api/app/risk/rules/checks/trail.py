@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from app.risk.rules.exposure import touch
 from app.risk.rules.values import Denial, RiskInput
-from app.risk.rules.words import told
+from app.risk.rules.words import format_amount
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
@@ -13,5 +13,5 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001 
     price = touch(order.side, prices) if prices.last is None else prices.last
     if order.trail_amount is None or price is None or order.trail_amount < price:
         return None
-    sentence = f"trail_amount must be smaller than the price of {order.symbol}, {told(price)}."
+    sentence = f"trail_amount must be smaller than the price of {order.symbol}, {format_amount(price)}."
     return Denial("TRAIL_AMOUNT", sentence, price, order.trail_amount)

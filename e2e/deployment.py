@@ -1,0 +1,180 @@
+"""The whole product as processes on free ports, wired as `make run` wires it, on a database of its own."""
+
+import itertools
+import os
+import random
+import secrets
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+import run
+from supervisor import Program, stop_all
+
+KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
+BELOW_EPHEMERAL = range(15_000, 30_000)
+Json = dict[str, Any]
+
+
+@dataclass
+class Deployment:
+    """The running programs, and what a developer with the API key sees."""
+
+    programs: dict[str, Program]
+    key: str
+    log: list[str]
+
+    def url(self, name: str) -> str:
+        """Return the address of one of the programs."""
+        return f"http://127.0.0.1:{self.programs[name].port}"
+
+    def get(self, path: str, **params: str) -> Any:
+        """GET below /api/v1 of the OMS; raises httpx.HTTPStatusError unless it succeeds."""
+        url = f"{self.url('oms-api')}/api/v1{path}"
+        answer = httpx.get(url, params=params, headers={"X-API-Key": self.key}, timeout=10, trust_env=False)
+        return answer.raise_for_status().json()
+
+    def trades(self, **filters: str) -> list[Json]:
+        """Return the trades, newest first."""
+        rows: list[Json] = self.get("/trades", **filters)
+        return rows
+
+    def position(self, portfolio: str, symbol: str) -> Decimal:
+        """Return the quantity held, in units of the instrument; 0 without a position."""
+        positions = self.get(f"/portfolio/{portfolio}")["positions"]
+        return Decimal(positions[symbol]["quantity"]) if symbol in positions else Decimal(0)
+
+    def asked_for(self, actor: str, path: str) -> httpx.Response:
+        """Return the answer to a GET of the bot's kind: with the key, on behalf of somebody."""
+        headers = {"X-API-Key": self.key, "X-On-Behalf-Of": actor}
+        return httpx.get(f"{self.url('oms-api')}/api/v1{path}", headers=headers, timeout=10, trust_env=False)
+
+    def people(self) -> dict[str, Json]:
+        """Return the users that came by Slack, by how the ledger names them."""
+        return {user["person"]: user for user in self.get("/users") if user.get("person")}
+
+    def administer(self, method: str, path: str, **body: Any) -> Json:
+        """Do something below /api/v1 as an administrator; raises httpx.HTTPStatusError unless it succeeds."""
+        url = f"{self.url('oms-api')}/api/v1{path}"
+        headers = {"X-API-Key": self.key, "Idempotency-Key": secrets.token_hex(8)}
+        answer = httpx.request(method, url, json=body, headers=headers, timeout=10, trust_env=False)
+        done: Json = answer.raise_for_status().json()
+        return done
+
+    def change_person(self, actor: str, **changes: Any) -> None:
+        """Change a user."""
+        self.administer("PATCH", f"/users/{self.people()[actor]['id']}", **changes)
+
+    def act(self, user: str, verb: str, **body: Any) -> Json:
+        """Let somebody act in the simulator, past its page; raises httpx.HTTPStatusError if it cannot be."""
+        url = f"{self.url('simulator')}/control/{verb}"
+        answer = httpx.post(url, json={"user": user} | body, timeout=10, trust_env=False)
+        done: Json = answer.raise_for_status().json()
+        return done
+
+    def form_of(self, user: str) -> Json | None:
+        """Return the form that is open before somebody in the simulator."""
+        url = f"{self.url('simulator')}/control/state"
+        views = httpx.get(url, timeout=10, trust_env=False).raise_for_status().json()["views"][user]
+        return views[-1] if views else None
+
+    def restart_bot_with(self, key: str) -> None:
+        """Start the bot again, with another key of the OMS."""
+        bot = self.programs["slack-bot"]
+        bot.signal(signal.SIGTERM)
+        assert bot.process is not None
+        bot.process.wait(timeout=20)
+        bot.environment = {**bot.environment, "OMS_API_KEY": key}
+        bot.start()
+        run.wait_until_well([bot])
+
+    def kill_oms(self) -> None:
+        """Kill the OMS without a warning."""
+        self._stop_oms(signal.SIGKILL)
+
+    def stop_oms(self) -> None:
+        """Ask the OMS to stop, and wait until it has."""
+        self._stop_oms(signal.SIGTERM)
+
+    def start_oms(self) -> None:
+        """Start the OMS again, and wait until it answers."""
+        oms = self.programs["oms-api"]
+        oms.start()
+        run.wait_until_well([oms])
+
+    def _stop_oms(self, number: signal.Signals) -> None:
+        oms = self.programs["oms-api"]
+        oms.signal(number)
+        assert oms.process is not None
+        oms.process.wait(timeout=20)
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports of this machine that nobody holds, below those that outgoing connections take."""
+    candidates = iter(random.sample(BELOW_EPHEMERAL, len(BELOW_EPHEMERAL)))
+    return list(itertools.islice(filter(_is_free, candidates), count))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def plain_environment() -> dict[str, str]:
+    """Return what a program needs of our environment, and no setting of the product."""
+    return {name: value for name, value in os.environ.items() if name in KEPT}
+
+
+@contextmanager
+def run_deployment(database_url: str, **settings: str) -> Iterator[Deployment]:
+    """Start OMS, simulator and bot on a database of their own, and stop them at the end."""
+    key = secrets.token_urlsafe(48)
+    environment = plain_environment() | {
+        "OMS_API_KEY": key,
+        "OMS_API_URL": "http://127.0.0.1",
+        "DATABASE_URL": database_url,
+        "ENVIRONMENT": "development",
+        "LOG_FORMAT": "console",
+        "HOST": "127.0.0.1",
+        "BOT_DATABASE_URL": "sqlite://",
+        **settings,
+    }
+    ports = dict(zip(run.PORTS, free_ports(len(run.PORTS)), strict=True))
+    programs = run.programs_for(environment, {}, ports)
+    log: list[str] = []
+    for program in programs:
+        program.tell = lambda name, line: log.append(f"{name:<9} | {line}")
+    try:
+        run.migrate(programs[0])
+        for program in programs:
+            program.start()
+        run.wait_until_well(programs)
+        yield Deployment({program.name: program for program in programs}, key, log)
+    finally:
+        stop_all(programs)
+
+
+def sqlite_in(folder: Path) -> str:
+    """Return the URL of a new SQLite database in the folder."""
+    return f"sqlite:///{folder / 'books.db'}"
+
+
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait until the condition holds; fail if it does not within the time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"it did not come true within {seconds:.0f} s"
+        time.sleep(0.02)

@@ -1,0 +1,97 @@
+"""Wiring of the gate: how callers are looked up, off the event loop."""
+
+import asyncio
+import logging
+from datetime import datetime, timedelta
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.audit.service import Trail
+from app.clock import Now, monotonic_seconds
+from app.config import Settings
+from app.database import Readers, unit_of_work
+from app.identity.dependencies import Authentication
+from app.identity.queries import credentials
+from app.identity.rules.access import Caller, Person
+from app.identity.rules.keys import StoredKey
+from app.identity.rules.people import SlackPerson
+from app.identity.rules.tokens import key_ring
+from app.identity.service.authenticator import Authenticator, People, Where
+from app.identity.service.people import known_person, welcome
+from app.identity.service.sessions import Sessions, Terms
+from app.identity.service.threads import Transactions
+from app.rate_limit import Limit, Pool, Quotas, RateLimiter, Sharing
+
+NEWCOMERS_PER_MINUTE = 60  # for each tenant: a stolen key of a bot makes up no thousands of people
+_LOG = logging.getLogger(__name__)
+
+
+def make_sessions(settings: Settings, readers: Readers, transactions: Transactions, now: Now) -> Sessions:
+    """Return the sessions of a process."""
+    ring = key_ring(settings.jwt_keys, settings.oms_api_key, settings.oms_api_key_previous)
+    terms = Terms(
+        timedelta(minutes=settings.access_token_minutes),
+        timedelta(days=settings.session_days),
+        timedelta(days=settings.session_idle_days),
+    )
+    return Sessions(ring, terms, readers, transactions, now)
+
+
+def make_limiter(settings: Settings, *others: Pool) -> tuple[RateLimiter, Sharing | None]:
+    """Return the rate limits of a process, and what shares them, and `others`, where REDIS_URL is set."""
+    quotas = Quotas(
+        settings.rate_limit_per_minute,
+        settings.rate_limit_tenant_per_minute,
+        settings.rate_limit_address_per_minute,
+    )
+    limiter = RateLimiter(quotas)
+    return limiter, Sharing(settings.redis_url, limiter, *others) if settings.redis_url else None
+
+
+def create_authentication(
+    settings: Settings,
+    engine: Engine,
+    readers: Readers,
+    transactions: Transactions,
+    sessions: Sessions,
+    limiter: RateLimiter,
+    trail: Trail,
+    now: Now,
+) -> Authentication:
+    """Return the gate of a process."""
+    people = _people(readers, transactions, now)
+    return Authentication(
+        _authenticator(settings, engine, readers, now), people, sessions, limiter, trail, now
+    )
+
+
+def _authenticator(settings: Settings, engine: Engine, readers: Readers, now: Now) -> Authenticator:
+    async def find(key_id: str) -> StoredKey | None:
+        return await readers.run(lambda connection: credentials.find_key(connection, key_id))
+
+    def note_use(key_id: str, at: datetime) -> None:
+        asyncio.get_running_loop().run_in_executor(None, write_use, key_id, at)
+
+    def write_use(key_id: str, at: datetime) -> None:
+        try:
+            with unit_of_work(engine) as connection:
+                credentials.mark_used(connection, key_id, at)
+        except SQLAlchemyError:
+            _LOG.warning("the use of a key was not noted", exc_info=True, extra={"key_id": key_id})
+
+    own = (settings.oms_api_key, settings.oms_api_key_previous)
+    return Authenticator(tuple(filter(None, own)), find, note_use, now)
+
+
+def _people(readers: Readers, transactions: Transactions, now: Now) -> People:
+    newcomers = Limit("newcomers", "Too many people are new at this desk just now.", NEWCOMERS_PER_MINUTE)
+
+    async def find_or_create_person(caller: Caller, named: SlackPerson, where: Where) -> Person:
+        person = await readers.run(lambda connection: known_person(connection, caller.tenant_id, named))
+        if person is not None:
+            return person
+        newcomers.take(caller.tenant_id, monotonic_seconds())
+        return await transactions.run(lambda connection: welcome(connection, caller, named, where, now()))
+
+    return People(find_or_create_person)

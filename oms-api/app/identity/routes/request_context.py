@@ -1,0 +1,45 @@
+"""What administrators' routes are given, and how they answer."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request, Response
+from pydantic import BaseModel
+
+from app.identity.rules.access import Caller
+from app.identity.service.idempotent_operations import Administration, Answer, Asking
+from app.wire.answers import REPLAYED
+from app.wire.dependencies import part
+from app.wire.idempotency import IdempotencyKey
+
+
+class Sent:
+    """What a request carries beside its caller and body."""
+
+    def __init__(self, request: Request, key: IdempotencyKey) -> None:
+        self._request, self._key = request, key
+
+    def asking(self, caller: Caller, body: BaseModel, subject: object = "") -> Asking:
+        """Return the request as services take it; `subject` is what its path names."""
+        request, path = self._request, self._request.scope["route"].path_format
+        address = request.state.edge.address or None
+        operation = f"{request.method} {path}"
+        request_id = request.state.edge.request_id
+        return Asking(
+            caller,
+            operation,
+            str(subject),
+            body.model_dump_json(exclude_unset=True).encode(),
+            self._key,
+            address,
+            request_id,
+        )
+
+
+def answered(done: Answer) -> Response:
+    """Return what became of a request."""
+    headers = {REPLAYED: "true"} if done.replayed else {}
+    return Response(done.body, done.status, headers, media_type="application/json")
+
+
+TheAdministration = Annotated[Administration, part("administration")]
+TheRequest = Annotated[Sent, Depends()]

@@ -1,0 +1,167 @@
+"""How administrators' requests are carried out: in one transaction with their audit, and once under a key."""
+
+import hashlib
+import hmac
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import orjson
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from app.audit.rules.entries import Facts, TellsTooMuch
+from app.audit.service import AuditEntry, record
+from app.clock import Now
+from app.database import declare_tenants
+from app.errors import Invalid, OutcomeUnknown, Unavailable
+from app.identity.errors import Overtaken, RequestKeyReused, ShownOnce
+from app.identity.queries.requests import Bound, find_request, store_request_key
+from app.identity.queries.tenants import lock_tenant
+from app.identity.rules.access import Caller
+from app.identity.service.passwords import Passwords, require_good
+from app.identity.service.threads import Transactions
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Who asks for what, from where.
+
+    `operation` names the route, `subject` what its path names, `body` is what was asked, as canonical JSON;
+    `key` is the idempotency key.
+    """
+
+    caller: Caller
+    operation: str
+    subject: str = ""
+    body: bytes = field(default=b"", repr=False)
+    key: str | None = None
+    address: str | None = None
+    request_id: str | None = None
+
+    def entry(
+        self, at: datetime, action: str, target: str, before: Facts | None = None, after: Facts | None = None
+    ) -> AuditEntry:
+        """Return what the caller's own trail is told."""
+        caller = self.caller
+        told = (at, caller.actor, caller.name, action, target, self.address, self.request_id, before, after)
+        return AuditEntry(caller.tenant_id, *told)
+
+
+class Change(NamedTuple):
+    """What a request comes to: its answer, and what the trails are told. None of it is committed yet."""
+
+    answer: dict[str, Any]
+    entries: Sequence[AuditEntry]
+    status: int = 200
+    shows_secret: bool = False
+
+
+class Answer(NamedTuple):
+    """What was answered, as JSON; `replayed` where it was before."""
+
+    status: int
+    body: bytes
+    replayed: bool = False
+
+
+Work = Callable[[Connection, datetime], Change]
+
+
+class Administration:
+    """Where changes of tenants, people, keys and portfolios are made; one for each process.
+
+    Of one tenant they happen one after the other, so that whatever a change looked at stays true until it is
+    committed. `secrets` make the fingerprints of requests, which may hold passwords; the first is current.
+    """
+
+    def __init__(
+        self, transactions: Transactions, passwords: Passwords, secrets: Sequence[str], now: Now
+    ) -> None:
+        self._transactions, self._passwords, self._now = transactions, passwords, now
+        keys = (secret.encode() for secret in secrets)
+        self._keys = [hmac.digest(key, b"slackoms admin requests v1", hashlib.sha256) for key in keys]
+
+    async def change(self, asking: Asking, work: Work) -> Answer:
+        """Carry out `work`, or tell again what came of the request.
+
+        Raises what `work` raises; RequestKeyReused, ShownOnce, Overtaken; Unavailable where nothing was
+        changed, and OutcomeUnknown where that cannot be told.
+        """
+        prints = [_fingerprint(key, asking) for key in self._keys]
+        attempt = _Attempt(asking, work, prints, self._now())
+        try:
+            return await self._run(attempt)
+        except Unavailable:
+            if attempt.answer is None:
+                raise
+            raise OutcomeUnknown(
+                "The database was lost while committing; ask again with the same key."
+            ) from None
+        except TellsTooMuch:
+            raise Invalid(
+                "A name in it reads like a secret; the audit trail would hold it for good."
+            ) from None
+
+    async def hash_password(self, password: str, own: Sequence[str | None]) -> str:
+        """Return the hash of a password to be, for a person of these names. Raises Invalid, Unavailable."""
+        require_good(password, [name for name in own if name])
+        return await self._passwords.hash(password)
+
+    async def _run(self, attempt: "_Attempt") -> Answer:
+        try:
+            return await self._transactions.run(attempt.run)
+        except IntegrityError:  # somebody whom no lock of ours keeps out was faster: look again
+            pass
+        try:
+            return await self._transactions.run(attempt.run)
+        except IntegrityError:
+            raise Overtaken from None
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """A request on its way; `answer` is what it came to, from just before its COMMIT on."""
+
+    asking: Asking
+    work: Work
+    prints: Sequence[str]
+    now: datetime
+    answer: Answer | None = None
+
+    def run(self, connection: Connection) -> Answer:
+        tenant_id, key = self.asking.caller.tenant_id, self.asking.key
+        declare_tenants(connection, [tenant_id])
+        lock_tenant(connection, tenant_id)
+        bound = find_request(connection, tenant_id, self.asking.operation, key) if key else None
+        if bound is not None:
+            return self._repeated(bound, key or "")
+        if self.answer is not None and not key:  # the connection was lost at COMMIT
+            raise OutcomeUnknown("The database was lost while committing; look whether the change was made.")
+        return self._carry_out(connection, tenant_id)
+
+    def _repeated(self, bound: Bound, key: str) -> Answer:
+        if self.answer is not None and bound.created_at == self.now:
+            return self.answer  # the COMMIT whose answer was lost went through
+        if not any(hmac.compare_digest(bound.request_hash, own) for own in self.prints):
+            raise RequestKeyReused(key)
+        if bound.answer is None:
+            raise ShownOnce
+        return Answer(bound.status, bound.answer.encode(), replayed=True)
+
+    def _carry_out(self, connection: Connection, tenant_id: int) -> Answer:
+        change = self.work(connection, self.now)
+        answer = Answer(change.status, orjson.dumps(change.answer))
+        if self.asking.key:
+            kept = None if change.shows_secret else answer.body.decode()
+            bound = Bound(self.prints[0], change.status, kept, self.now)
+            store_request_key(connection, tenant_id, self.asking.operation, self.asking.key, bound)
+        record(connection, change.entries)
+        self.answer = answer
+        return answer
+
+
+def _fingerprint(key: bytes, asking: Asking) -> str:
+    said = b"\0".join((asking.operation.encode(), asking.subject.encode(), asking.body))
+    return hmac.new(key, said, hashlib.sha256).hexdigest()

@@ -1,0 +1,102 @@
+"""Where trades are handed in: checked against the limits, queued for the writer, answered once committed."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from app.clock import Now
+from app.errors import FieldError, Invalid, OmsError
+from app.group_commit import GroupCommit
+from app.identity.errors import NotYourPortfolio
+from app.identity.rules.access import Caller
+from app.ledger.rules.accounting import Side
+from app.ledger.rules.chain import fingerprint
+from app.ledger.rules.tickets import Report, TradeLimits, Valued, trade_errors, value_trade
+from app.ledger.service.commands import Command, Origin, Recorded, RecordTrade, ReverseTrade
+from app.money import fixed
+from app.text import name_key
+
+NO_PRODUCT = ""
+
+
+class Asking(NamedTuple):
+    """Who asks, in which request, under which idempotency key."""
+
+    caller: Caller
+    request_id: str
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TradeService:
+    """The ledger's front: one for each process."""
+
+    writer: "GroupCommit[Command, Recorded]"
+    limits: TradeLimits
+    now: Now
+
+    async def record(self, asking: Asking, report: Report) -> Recorded:
+        """Record one trade and return it once it is committed."""
+        return await self.writer.submit(self.command(asking, report))
+
+    async def record_all(self, commands: Sequence[Command]) -> list[Recorded | OmsError]:
+        """Record many, in order; what is refused is returned in its place."""
+        return [await _outcome(future) for future in self.writer.submit_all(commands)]
+
+    async def reverse(self, asking: Asking, trade_id: str, reason: str) -> Recorded:
+        """Undo a trade and return the reversal once it is committed."""
+        origin = self._origin(asking, None, fingerprint(trade_id, reason) if asking.key else None)
+        return await self.writer.submit(ReverseTrade(origin, trade_id, reason))
+
+    def command(self, asking: Asking, report: Report, prefix: str = "") -> RecordTrade:
+        """Return the order to record a report. Raises Invalid where the limits are against it, and
+        NotYourPortfolio.
+
+        `prefix` goes before the names of bad fields ("trades.3.").
+        """
+        valued = value_trade(report.quantity, report.gmv, report.price)
+        errors = trade_errors(valued, self.limits, "price" if report.gmv is None else "gmv")
+        if errors:
+            named = [FieldError(f"{prefix}{bad.field}", bad.message, bad.code) for bad in errors]
+            raise Invalid(errors[0].message, named)
+        folded = name_key(report.portfolio_name)
+        if not asking.caller.sees(folded):
+            raise NotYourPortfolio
+        request_hash = _request_hash(report, valued, folded) if asking.key else None
+        return RecordTrade(
+            origin=self._origin(asking, report.user_id, request_hash),
+            symbol=report.symbol,
+            product=NO_PRODUCT,
+            side=Side(report.side),
+            trade=valued,
+            portfolio_name=report.portfolio_name,
+            portfolio_key=folded,
+            note=report.note,
+        )
+
+    def _origin(self, asking: Asking, user_id: str | None, request_hash: str | None) -> Origin:
+        caller = asking.caller
+        return Origin(
+            tenant_id=caller.tenant_id,
+            source=caller.name,
+            user_id=user_id,
+            at=self.now(),
+            idempotency_key=asking.key,
+            request_hash=request_hash,
+            actor=caller.person,
+            request_id=asking.request_id,
+            portfolios=caller.portfolios,
+        )
+
+
+def _request_hash(report: Report, valued: Valued, portfolio_key: str) -> str:
+    amounts = (fixed(valued.quantity), fixed(valued.gmv), fixed(valued.price))
+    return fingerprint(portfolio_key, report.symbol, report.side, *amounts, report.user_id, report.note)
+
+
+async def _outcome(future: "asyncio.Future[Recorded]") -> Recorded | OmsError:
+    try:
+        return await future
+    except OmsError as refusal:
+        return refusal

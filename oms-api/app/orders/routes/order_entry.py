@@ -1,0 +1,223 @@
+"""Placing orders, changing and ending them."""
+
+from functools import partial
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Depends, Path, Request, Response
+
+from app.edge import FastAnswer, FastRequest, FastRoute
+from app.errors import FieldError, Invalid
+from app.identity.dependencies import Authentication, allowed, at_the_edge
+from app.identity.rules.access import Caller, Operation
+from app.ledger.service.trade_service import Asking
+from app.orders.dependencies import TheOrderDesk
+from app.orders.errors import OrderDenied
+from app.orders.rules.values import GroupKind, Status
+from app.orders.schemas.requests import CancelAllIn, CancelIn, ChangesIn, CloseIn, GroupIn, TicketIn
+from app.orders.schemas.responses import OrderOut, OrdersOut, PreviewOut, order_out, preview_out
+from app.orders.service.commands import Done
+from app.orders.service.order_service import OrderService
+from app.orders.service.risk_evaluation import denial_text
+from app.wire.answers import REPLAYED, REPLAYED_HEADER, answer, responses
+from app.wire.body import documented_body, json_body, read_json, validated
+from app.wire.fields import Wanted
+from app.wire.idempotency import IdempotencyKey
+
+router = APIRouter(tags=["orders"])
+
+Placer = Annotated[Caller, Depends(allowed(Operation.PLACE_ORDER))]
+Previewer = Annotated[Caller, Depends(allowed(Operation.PREVIEW_ORDER))]
+Changer = Annotated[Caller, Depends(allowed(Operation.CHANGE_ORDER))]
+Canceler = Annotated[Caller, Depends(allowed(Operation.CANCEL_ORDER))]
+Closer = Annotated[Caller, Depends(allowed(Operation.CLOSE_POSITION))]
+
+ORDERS_PATH = "/api/v1/orders"
+TICKET_EXAMPLE: dict[str, Any] = {
+    "portfolio_name": "Growth",
+    "symbol": "AAPL",
+    "side": "BUY",
+    "quantity": "10",
+    "type": "MARKET",
+    "time_in_force": "DAY",
+}
+_PAIR: dict[str, Any] = {
+    "kind": "OCO",
+    "orders": [
+        {**TICKET_EXAMPLE, "side": "SELL", "type": "LIMIT", "limit_price": "100000"},
+        {**TICKET_EXAMPLE, "side": "SELL", "type": "STOP", "stop_price": "1"},
+    ],
+}
+_REPLAY = {REPLAYED: "true"}
+OrderId = Annotated[Wanted, Path(max_length=32)]
+
+
+@router.post(
+    "/orders",
+    summary="Place an order",
+    status_code=201,
+    responses=responses(201, {"model": OrderOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(TicketIn, TICKET_EXAMPLE),
+)
+async def place_order(caller: Placer, desk: TheOrderDesk, key: IdempotencyKey, request: Request) -> Response:
+    """Place an order. What the market makes of it at once is in the answer; what our own checks deny is kept
+    as DENIED and told as a problem with its numbers.
+    """
+    fast = await _place(desk, caller, request.state.edge, key)
+    headers = {name.decode(): value.decode() for name, value in fast.headers}
+    return Response(fast.body, fast.status, headers, media_type="application/json")
+
+
+@router.post(
+    "/orders:group",
+    summary="Place an OCO or OTO group",
+    status_code=201,
+    responses=responses(201, {"model": OrdersOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(GroupIn, _PAIR),
+)
+async def place_group(
+    caller: Placer, body: Annotated[GroupIn, Depends(json_body(GroupIn))], desk: TheOrderDesk,
+    key: IdempotencyKey, request: Request,
+) -> Response:  # fmt: skip
+    """Place two joined orders: OCO, of which only one can fill, or OTO, of which one waits for the other."""
+    first, second = body.orders
+    if first.portfolio_name != second.portfolio_name:
+        message = "Joined orders belong to one portfolio."
+        raise Invalid(message, [FieldError("orders.1.portfolio_name", message, "other_portfolio")])
+    if first.take_profit or first.stop_loss or second.take_profit or second.stop_loss:
+        message = "An order of a group has no legs of its own."
+        raise Invalid(message, [FieldError("orders", message, "legs_in_a_group")])
+    tickets = [one.ticket() for one in body.orders]
+    asking = Asking(caller, request.state.edge.request_id, key)
+    done = await desk.place_group(asking, GroupKind(body.kind), first.portfolio_name, tickets)
+    return _orders(_accepted(done), 201)
+
+
+@router.post(
+    "/orders:preview",
+    summary="Preview an order",
+    status_code=200,
+    responses=responses(200, {"model": PreviewOut}, 413, 415),
+    openapi_extra=documented_body(TicketIn, TICKET_EXAMPLE),
+)
+async def preview_order(
+    caller: Previewer, body: Annotated[TicketIn, Depends(json_body(TicketIn))], desk: TheOrderDesk,
+    key: IdempotencyKey, request: Request,
+) -> Response:  # fmt: skip
+    """What the ticket would do: expected price, cash and position after, and how every check stands to it.
+    Nothing is sent.
+    """
+    asking = Asking(caller, request.state.edge.request_id, key)
+    previewed = await desk.preview(asking, body.portfolio_name, body.ticket())
+    denial = orjson.loads(denial_text(previewed.denial)) if previewed.denial else None
+    return answer(preview_out(previewed, denial))
+
+
+@router.post(
+    "/orders:cancel-all",
+    summary="Cancel all matching orders",
+    status_code=200,
+    responses=responses(200, {"model": OrdersOut}, 404, 413, 415),
+    openapi_extra=documented_body(CancelAllIn, {"symbol": "AAPL"}),
+)
+async def cancel_all(
+    caller: Canceler, body: Annotated[CancelAllIn, Depends(json_body(CancelAllIn))], desk: TheOrderDesk,
+    key: IdempotencyKey, request: Request,
+) -> Response:  # fmt: skip
+    """End all open orders that match."""
+    asking = Asking(caller, request.state.edge.request_id, key)
+    done = await desk.cancel_all(asking, **body.model_dump())
+    return _orders(done, 200)
+
+
+@router.post(
+    "/orders/{order_id}/cancel",
+    summary="Cancel an order",
+    status_code=200,
+    responses=responses(200, {"model": OrderOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(CancelIn, {"reason": "Changed my mind"}, required=False),
+)
+async def cancel_order(
+    caller: Canceler, order_id: OrderId, desk: TheOrderDesk, key: IdempotencyKey, request: Request
+) -> Response:
+    """End an order; what filled before stands. A body is not needed."""
+    body = CancelIn()
+    if request.state.edge.body:
+        body = validated(CancelIn, _json(request.state.edge))
+    asking = Asking(caller, request.state.edge.request_id, key)
+    done = await desk.cancel(asking, order_id, body.reason)
+    return _order(done, 200)
+
+
+@router.patch(
+    "/orders/{order_id}",
+    summary="Replace an order",
+    status_code=200,
+    responses=responses(200, {"model": OrderOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(ChangesIn, {"quantity": "20"}),
+)
+async def replace_order(
+    caller: Changer, order_id: OrderId, body: Annotated[ChangesIn, Depends(json_body(ChangesIn))],
+    desk: TheOrderDesk, key: IdempotencyKey, request: Request,
+) -> Response:  # fmt: skip
+    """Put another order in an order's place; the answer is the new one. Its quantity is the chain's total:
+    what was filled is carried over.
+    """
+    changes = body.changes()
+    if not any(value is not None for value in changes[:-2]):
+        raise Invalid("Nothing is changed.", [FieldError("body", "Name what is to change.", "empty")])
+    asking = Asking(caller, request.state.edge.request_id, key)
+    return _order(_accepted(await desk.replace(asking, order_id, changes)), 200)
+
+
+@router.post(
+    "/positions:close",
+    summary="Close a position",
+    status_code=201,
+    responses=responses(201, {"model": OrderOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(CloseIn, {"portfolio_name": "Growth", "symbol": "AAPL"}),
+    tags=["positions"],
+)
+async def close_position(
+    caller: Closer, body: Annotated[CloseIn, Depends(json_body(CloseIn))], desk: TheOrderDesk,
+    key: IdempotencyKey, request: Request,
+) -> Response:  # fmt: skip
+    """Close a position, or a part of it, at market."""
+    facts = (body.symbol, body.product or "", body.quantity, body.reason)
+    asking = Asking(caller, request.state.edge.request_id, key)
+    return _order(_accepted(await desk.close(asking, body.portfolio_name, *facts)), 201)
+
+
+def fast_place(gate: Authentication, desk: OrderService) -> FastRoute:
+    """Return `place_order` for the edge."""
+    return at_the_edge(gate, Operation.PLACE_ORDER, partial(_place, desk))
+
+
+async def _place(desk: OrderService, caller: Caller, request: FastRequest, key: str | None) -> FastAnswer:
+    body = validated(TicketIn, _json(request))
+    asking = Asking(caller, request.request_id, key)
+    done = _accepted(await desk.place(asking, body.portfolio_name, body.ticket()))
+    headers = ((REPLAYED.lower().encode(), b"true"),) if done.replayed else ()
+    return FastAnswer(201, orjson.dumps(order_out(done.orders[0])), headers)
+
+
+def _json(request: FastRequest) -> Any:
+    return read_json(request.headers.get(b"content-type", b""), request.body)
+
+
+def _accepted(done: Done) -> Done:
+    """Return what was done. Raises OrderDenied where risk said no."""
+    for shown in done.orders:
+        if shown.order.status is Status.DENIED and shown.order.denial:
+            denial = orjson.loads(shown.order.denial)
+            raise OrderDenied(denial["message"], shown.order.id, denial, _REPLAY if done.replayed else {})
+    return done
+
+
+def _order(done: Done, status: int) -> Response:
+    return answer(order_out(done.orders[0]), status, _REPLAY if done.replayed else None)
+
+
+def _orders(done: Done, status: int) -> Response:
+    told = {"orders": [order_out(shown) for shown in done.orders]}
+    return answer(told, status, _REPLAY if done.replayed else None)

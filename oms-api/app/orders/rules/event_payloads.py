@@ -1,0 +1,133 @@
+"""What the outbox tells of an order: what happened, and where the order stands after it."""
+
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from app.money import fixed, money_text, quantity_text, ratio
+from app.orders.rules.rows import ExecutionRow, Move
+from app.orders.rules.values import FINAL, Order, OrderType, Status
+
+_NAMES: dict[str, str] = {status: f"order.{status.lower()}" for status in Status}
+
+
+def kind_of(move: Move) -> str:
+    """Return the type of the event that tells of a move: of a fill whether it completed the order, else the
+    state that the order came to, else "changed".
+    """
+    if move.execution_id is not None:
+        return "order.filled" if move.to_status == Status.FILLED else "order.partially_filled"
+    return _NAMES[move.to_status] if move.from_status != move.to_status else "order.changed"
+
+
+def build_order_payload(
+    order: Order, portfolio_name: str, move: Move, execution: ExecutionRow | None
+) -> dict[str, Any]:
+    """Return what is told of a move that left the order as it is given; `execution` is the fill that moved
+    it. Amounts are text as on the wire; what does not apply is left out.
+    """
+    quantity = _quantity(order.quantity)
+    facts: dict[str, Any] = {
+        "order_id": order.id,
+        "client_order_id": order.client_order_id,
+        "portfolio_id": order.portfolio_id,
+        "portfolio_name": portfolio_name,
+        "sequence": move.sequence,
+        "symbol": order.symbol,
+        "side": order.side,
+        "type": order.type,
+        "status": order.status,
+        "quantity": quantity,
+        "filled_quantity": "0",
+        "leaves_quantity": "0" if order.status in FINAL else quantity,
+        "actor": move.actor,
+    }
+    if order.filled_quantity:
+        is_whole = order.filled_quantity == order.quantity
+        facts["filled_quantity"] = quantity if is_whole else _quantity(order.filled_quantity)
+        facts["average_price"] = money_text(fixed(ratio(order.filled_value, order.filled_quantity)))
+        if order.status not in FINAL:
+            facts["leaves_quantity"] = _quantity(order.leaves_quantity)
+    if order.type is not OrderType.MARKET:
+        facts |= _prices(order)
+    if execution is not None:
+        facts |= _fill(execution)
+    _add_links(facts, order)
+    if move.sequence == 1:
+        facts |= terms(order)
+    if move.reason is not None:
+        facts["reason"] = move.reason
+    if move.broker_words is not None:
+        facts["broker_words"] = move.broker_words
+    return facts
+
+
+def denied_facts(order: Order, denial: str) -> dict[str, Any]:
+    """Return what is told of a denial, which is JSON text, beside the move to DENIED."""
+    facts = orjson.loads(denial)
+    return {
+        "order_id": order.id,
+        "portfolio_id": order.portfolio_id,
+        "code": facts["code"],
+        "denial": facts,
+    }
+
+
+def terms(order: Order) -> dict[str, Any]:
+    """Return the terms of an order that never change: its first event has them too."""
+    values = {
+        "product": order.product or None,
+        "time_in_force": order.time_in_force,
+        "notional": order.notional and _quantity(order.notional),
+        "expires_at": order.expires_at,
+        "ends_at": order.ends_at,
+        "extended_hours": order.extended_hours or None,
+        "note": order.reason,
+        "user_id": order.user_id,
+        "source": order.source,
+        "broker": order.broker,
+        "group_id": order.group_id,
+        "group_kind": order.group_kind,
+        "role": order.role,
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _add_links(facts: dict[str, Any], order: Order) -> None:
+    if order.strategy is not None:
+        facts["strategy"] = order.strategy
+    if order.parent_id is not None:
+        facts["parent_id"] = order.parent_id
+    if order.replaces is not None:
+        facts["replaces"] = order.replaces
+    if order.replaced_by is not None:
+        facts["replaced_by"] = order.replaced_by
+
+
+def _prices(order: Order) -> dict[str, str]:
+    prices = {
+        "limit_price": order.limit_price,
+        "stop_price": order.stop_price,
+        "trail_amount": order.trail_amount,
+        "trail_level": order.trail_level,
+    }
+    build_order_payload = {
+        name: money_text(fixed(price)) for name, price in prices.items() if price is not None
+    }
+    if order.trail_percent is not None:
+        build_order_payload["trail_percent"] = _quantity(order.trail_percent)
+    return build_order_payload
+
+
+def _fill(execution: ExecutionRow) -> dict[str, str]:
+    return {
+        "execution_id": execution.execution_id,
+        "trade_id": execution.trade_id,
+        "last_quantity": quantity_text(execution.quantity),
+        "last_price": money_text(execution.price),
+    }
+
+
+def _quantity(amount: Decimal) -> str:
+    return quantity_text(fixed(amount))

@@ -1,0 +1,110 @@
+"""From a ticket to an order, and from an order to its successor."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import NamedTuple
+
+from app.orders.rules.values import GroupKind, Order, OrderType, Role, Status, Ticket, TimeInForce
+
+PAPER = "paper"
+_DAY = timedelta(days=1)
+
+
+class OrderOrigin(NamedTuple):
+    """Where an order belongs, and who placed it; `at` is canonical text."""
+
+    tenant_id: int
+    portfolio_id: int
+    source: str
+    user_id: str | None
+    at: str
+    actor: str | None = None
+
+
+class OrderLinks(NamedTuple):
+    """What an order is to others."""
+
+    parent_id: str | None = None
+    group_id: str | None = None
+    kind: GroupKind | None = None
+    role: Role | None = None
+
+
+ALONE = OrderLinks()
+
+
+def new_order(
+    order_id: str, home: OrderOrigin, ticket: Ticket, quantity: Decimal, family: OrderLinks = ALONE
+) -> Order:
+    """Return the order that a ticket asks for, at the very beginning of its life."""
+    return Order(
+        tenant_id=home.tenant_id,
+        id=order_id,
+        portfolio_id=home.portfolio_id,
+        client_order_id=ticket.client_order_id or order_id,
+        symbol=ticket.symbol,
+        product=ticket.product,
+        side=ticket.side,
+        type=ticket.type,
+        time_in_force=ticket.time_in_force,
+        quantity=quantity,
+        notional=ticket.notional,
+        limit_price=ticket.limit_price,
+        stop_price=ticket.stop_price,
+        trail_amount=ticket.trail_amount,
+        trail_percent=ticket.trail_percent,
+        expires_at=ticket.expires_at,
+        ends_at=get_expiry(ticket.time_in_force, ticket.expires_at, home.at),
+        extended_hours=ticket.extended_hours,
+        reason=ticket.reason,
+        strategy=ticket.strategy,
+        user_id=ticket.user_id or home.user_id,
+        source=home.source,
+        actor=home.actor,
+        broker=PAPER,
+        status=Status.INITIALIZED,
+        created_at=home.at,
+        updated_at=home.at,
+        parent_id=family.parent_id,
+        group_id=family.group_id,
+        group_kind=family.kind,
+        role=family.role,
+    )
+
+
+def exits(entry: Order, ticket: Ticket) -> list[tuple[Role, Ticket]]:
+    """Return the tickets of the legs that an entry's ticket asks for: they take its position off again."""
+    if ticket.take_profit is None and ticket.stop_loss is None:
+        return []
+    base = Ticket(
+        symbol=entry.symbol,
+        side="SELL" if entry.side == "BUY" else "BUY",
+        type=OrderType.LIMIT,
+        quantity=entry.quantity,
+        time_in_force=TimeInForce.GTC,
+        product=entry.product,
+        extended_hours=entry.extended_hours,
+        strategy=entry.strategy,
+        user_id=entry.user_id,
+    )
+    legs = []
+    if ticket.take_profit is not None:
+        legs.append((Role.TAKE_PROFIT, base._replace(limit_price=ticket.take_profit.limit_price)))
+    if ticket.stop_loss is not None:
+        stop, limit = ticket.stop_loss
+        kind = OrderType.STOP if limit is None else OrderType.STOP_LIMIT
+        legs.append((Role.STOP_LOSS, base._replace(type=kind, stop_price=stop, limit_price=limit)))
+    return legs
+
+
+def get_expiry(time_in_force: TimeInForce, expires_at: str | None, at: str) -> str | None:
+    """Return the instant at which an order that came at `at` expires, None where it never does by itself.
+
+    Until sessions have their table, a day ends at 24:00 UTC.
+    """
+    if time_in_force is TimeInForce.GTD:
+        return expires_at
+    if time_in_force in {TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK}:
+        return None
+    midnight = datetime.fromisoformat(at).replace(hour=0, minute=0, second=0, microsecond=0) + _DAY
+    return midnight.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"

@@ -1,0 +1,257 @@
+"""Orders on the wire: what comes in."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from app.clock import iso
+from app.instruments.schemas import Symbol
+from app.ledger.schemas import Label, Note, PortfolioName
+from app.orders.rules.order_views import Changes
+from app.orders.rules.tickets import order_type
+from app.orders.rules.values import (
+    OrderType,
+    Protection,
+    Target,
+    Ticket,
+    TimeInForce,
+)
+from app.orders.schemas.other_names import OTHER_NAMES
+from app.wire.fields import PositiveAmount, Side, capitals
+from app.wire.lists import parse_instant
+
+ID_LENGTH = 100
+_TYPES = [*OrderType, "SL", "SL-M"]
+
+
+def _type(value: Any) -> OrderType:  # whatever JSON held
+    try:
+        return order_type(value.upper())
+    except (ValueError, AttributeError):
+        message = f"Must be one of {', '.join(_TYPES)}."
+        raise PydanticCustomError("order_type", "{message}", {"message": message}) from None
+
+
+def _moment(value: Any) -> datetime:  # whatever JSON held
+    if not isinstance(value, str):
+        raise PydanticCustomError("instant", "Must be an instant with its offset, as a string.")
+    return parse_instant(value)
+
+
+def _printable(value: str) -> str:
+    if not (value.isascii() and value.isprintable() and value == value.strip()):
+        raise PydanticCustomError("client_order_id", "Must be printable ASCII, without blanks at its ends.")
+    return value
+
+
+def _empty_is_none(value: str | None) -> str | None:
+    return value or None
+
+
+WrittenType = Annotated[
+    OrderType,
+    BeforeValidator(_type),
+    WithJsonSchema({"type": "string", "enum": [str(one) for one in _TYPES]}),
+]
+Product = Annotated[Literal["CNC", "MIS", "NRML"], BeforeValidator(capitals)]
+WrittenTime = Annotated[TimeInForce, BeforeValidator(capitals)]
+Moment = Annotated[datetime, BeforeValidator(_moment)]
+ClientOrderId = Annotated[str, Field(min_length=1, max_length=ID_LENGTH), AfterValidator(_printable)]
+Optional = Annotated[Label | None, AfterValidator(_empty_is_none)]
+Why = Annotated[Note | None, AfterValidator(_empty_is_none)]
+
+
+class TakeProfitIn(BaseModel):
+    """Where a bracket takes its profit."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    limit_price: PositiveAmount = Field(
+        description="Limit price of the order that takes the profit", examples=["190.00"]
+    )
+
+
+class StopLossIn(BaseModel):
+    """Where a bracket cuts its loss; with `limit_price` as a stop-limit."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    stop_price: PositiveAmount = Field(
+        description="Price at which the exit is triggered", examples=["160.00"]
+    )
+    limit_price: PositiveAmount | None = Field(
+        None,
+        description="Worst price of the exit. Without it, a market order",
+        examples=["159.50"],
+    )
+
+
+class TicketIn(BaseModel):
+    """An order that somebody wants. Prices are per unit; only what a type needs is given.
+
+    SL is read as STOP_LIMIT, SL-M as STOP. `notional` sizes an order by value instead of `quantity`;
+    like its prices it is in the instrument's currency.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    OTHER_NAMES: ClassVar[Mapping[str, str]] = OTHER_NAMES
+
+    portfolio_name: PortfolioName = Field(
+        description="Name of the portfolio that trades, in any case", examples=["Growth"]
+    )
+    symbol: Symbol = Field(description="Symbol of the instrument, in any case", examples=["AAPL"])
+    side: Side = Field(description="`BUY` or `SELL`, in any case", examples=["BUY"])
+    quantity: PositiveAmount | None = Field(
+        None, description="Units to trade. Give either `quantity` or `notional`", examples=["10"]
+    )
+    type: WrittenType = Field(description="Order type, in any case", examples=["LIMIT"])
+    limit_price: PositiveAmount | None = Field(
+        None, description="Worst price that a limit order accepts", examples=["175.00"]
+    )
+    stop_price: PositiveAmount | None = Field(
+        None, description="Price at which a stop order is triggered", examples=["170.00"]
+    )
+    trail_amount: PositiveAmount | None = Field(
+        None, description="Distance of a trailing stop from the best price, per unit", examples=["2.50"]
+    )
+    trail_percent: PositiveAmount | None = Field(
+        None, description="Distance of a trailing stop from the best price: 5 is 5%", examples=["5"]
+    )
+    notional: PositiveAmount | None = Field(
+        None, description="Value to trade, in the instrument's currency", examples=["1750.00"]
+    )
+    time_in_force: WrittenTime = Field(
+        TimeInForce.DAY, description="How long the order stays open", examples=["DAY"]
+    )
+    expires_at: Moment | None = Field(
+        None, description="When a GTD order expires", examples=["2026-12-31T21:00:00Z"]
+    )
+    client_order_id: ClientOrderId | None = Field(
+        None, description="Your own id of the order, unique in the tenant", examples=["rebalance-1"]
+    )
+    product: Product | None = Field(
+        None,
+        description="Product of an Indian broker",
+        examples=["CNC"],
+    )
+    extended_hours: bool = Field(
+        False, strict=True, description="Also trade outside of regular hours", examples=[False]
+    )
+    take_profit: TakeProfitIn | None = Field(
+        None, description="Exit at a profit", examples=[{"limit_price": "190.00"}]
+    )
+    stop_loss: StopLossIn | None = Field(
+        None, description="Exit at a loss", examples=[{"stop_price": "160.00"}]
+    )
+    reason: Why = Field(None, description="Why the order is placed", examples=["Rebalance"])
+    strategy: Optional = Field(None, description="Strategy that the order belongs to", examples=["momentum"])
+    user_id: Optional = Field(None, description="Person that the order is for", examples=["U123"])
+    confirm_repeat: bool = Field(
+        False,
+        strict=True,
+        description="Confirms that the same order is meant a second time within seconds",
+        examples=[True],
+    )
+
+    def ticket(self) -> Ticket:
+        """Return what the desk takes."""
+        return Ticket(
+            symbol=self.symbol,
+            side=self.side,
+            type=self.type,
+            quantity=self.quantity,
+            notional=self.notional,
+            limit_price=self.limit_price,
+            stop_price=self.stop_price,
+            trail_amount=self.trail_amount,
+            trail_percent=self.trail_percent,
+            time_in_force=self.time_in_force,
+            expires_at=None if self.expires_at is None else iso(self.expires_at),
+            client_order_id=self.client_order_id,
+            product=self.product or "",
+            extended_hours=self.extended_hours,
+            reason=self.reason,
+            strategy=self.strategy,
+            user_id=self.user_id,
+            take_profit=Target(self.take_profit.limit_price) if self.take_profit else None,
+            stop_loss=_protection(self.stop_loss) if self.stop_loss else None,
+            confirm_repeat=self.confirm_repeat,
+        )
+
+
+def _protection(leg: StopLossIn) -> Protection:
+    return Protection(leg.stop_price, leg.limit_price)
+
+
+class GroupIn(BaseModel):
+    """Two tickets of one portfolio. OCO: a fill of one cuts the other. OTO: the first one's completion sends
+    the second.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    OTHER_NAMES: ClassVar[Mapping[str, str]] = OTHER_NAMES
+
+    kind: Literal["OCO", "OTO"]
+    orders: list[TicketIn] = Field(min_length=2, max_length=2)
+
+
+class ChangesIn(BaseModel):
+    """What a replacement changes; what is left out stays. The quantity is the total, what was filled
+    included.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    OTHER_NAMES: ClassVar[Mapping[str, str]] = OTHER_NAMES
+
+    quantity: PositiveAmount | None = None
+    limit_price: PositiveAmount | None = None
+    stop_price: PositiveAmount | None = None
+    trail_amount: PositiveAmount | None = None
+    trail_percent: PositiveAmount | None = None
+    time_in_force: WrittenTime | None = None
+    expires_at: Moment | None = None
+    client_order_id: ClientOrderId | None = None
+    reason: Why = None
+
+    def changes(self) -> Changes:
+        """Return what the desk takes."""
+        facts = {name: getattr(self, name) for name in Changes._fields}
+        facts["expires_at"] = None if self.expires_at is None else iso(self.expires_at)
+        return Changes(**facts)
+
+
+class CancelIn(BaseModel):
+    """Why an order is cancelled."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    reason: Why = None
+
+
+class CancelAllIn(BaseModel):
+    """Which orders are cancelled; what is left out matches all."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    OTHER_NAMES: ClassVar[Mapping[str, str]] = OTHER_NAMES
+
+    portfolio_name: PortfolioName | None = None
+    symbol: Symbol | None = None
+    side: Side | None = None
+    strategy: Optional = None
+    reason: Why = None
+
+
+class CloseIn(BaseModel):
+    """Which position is closed, and how much of it; all of it where `quantity` is left out."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    OTHER_NAMES: ClassVar[Mapping[str, str]] = OTHER_NAMES
+
+    portfolio_name: PortfolioName
+    symbol: Symbol
+    product: Product | None = None
+    quantity: PositiveAmount | None = None
+    reason: Why = None

@@ -1,0 +1,227 @@
+"""Orders on the wire: what goes out, as plain dicts that these models describe."""
+
+from decimal import Decimal
+from typing import Any, Literal
+
+import orjson
+from pydantic import BaseModel, Field
+
+from app.money import fixed, money_text, quantity_text, ratio
+from app.orders.rules.order_views import Previewed, Shown
+from app.orders.rules.values import (
+    GroupKind,
+    Order,
+    OrderType,
+    Status,
+    TimeInForce,
+)
+
+
+class DenialOut(BaseModel):
+    """Why risk said no, and the largest quantity that would pass."""
+
+    code: str = Field(examples=["MAX_ORDER_QUANTITY"])
+    message: str
+    limit: str | None
+    asked: str | None
+    largest_passing: str | None = Field(
+        description="Null where a price is at fault; of a replacement a total"
+    )
+    nearest_price: str | None = Field(None, description="Where a price is at fault: the nearest that passes")
+
+
+class OrderOut(BaseModel):
+    """An order as it stands. `legs` are whole orders: the exits of a bracket, the second of an OTO."""
+
+    id: str = Field(examples=["O17636544000000000a1b2c3d4"])
+    status: Status
+    portfolio_name: str = Field(examples=["Growth"])
+    symbol: str = Field(examples=["AAPL"])
+    side: Literal["BUY", "SELL"]
+    quantity: str = Field(examples=["10"], description="The total; of a replaced order's successor too")
+    type: OrderType
+    limit_price: str | None = Field(examples=["170.00"])
+    stop_price: str | None
+    trail_amount: str | None
+    trail_percent: str | None
+    trail_level: str | None = Field(description="The stop that a trail has come to")
+    notional: str | None
+    time_in_force: TimeInForce
+    expires_at: str | None = Field(
+        examples=["2026-11-21T00:00:00.000000Z"],
+        description="When it ends by itself: a DAY order's close, what a GTD ticket said; null: never",
+    )
+    client_order_id: str
+    product: str | None
+    extended_hours: bool
+    reason: str | None
+    strategy: str | None
+    user_id: str | None
+    source: str = Field(description="Name of the key that placed it")
+    actor: str | None = Field(description="The person behind it")
+    filled_quantity: str
+    leaves_quantity: str = Field(description="What may still fill: quantity - filled while it is open")
+    average_price: str | None = Field(description="Of all that filled; null before the first fill")
+    created_at: str
+    updated_at: str
+    replaces: str | None
+    replaced_by: str | None
+    parent_id: str | None
+    group_id: str | None
+    group_kind: GroupKind | None
+    role: str | None = Field(
+        description="entry, take_profit, stop_loss, either, follower; closing: closes a position"
+    )
+    legs: list["OrderOut"]
+    denial: DenialOut | None
+
+
+class OrderEventOut(BaseModel):
+    """A move of an order: from, to, when, who, why, the broker's words, the execution."""
+
+    sequence: int
+    from_status: Status | None
+    to_status: Status
+    at: str
+    actor: str
+    reason: str | None
+    broker_words: str | None
+    execution_id: str | None
+
+
+class OrderFillOut(BaseModel):
+    """An execution, with its row of the ledger."""
+
+    execution_id: str
+    trade_id: str
+    quantity: str
+    price: str
+    value: str
+    note: str | None = Field(description="`late`, `over` or `stray` where it should not have come")
+    executed_at: str
+
+
+class OrderDetailOut(OrderOut):
+    """An order with its history and its fills."""
+
+    events: list[OrderEventOut]
+    fills: list[OrderFillOut]
+
+
+class OrdersOut(BaseModel):
+    """Orders that one request made or ended."""
+
+    orders: list[OrderOut]
+
+
+class CheckOut(BaseModel):
+    """How one check stands to a ticket: the largest quantity that it alone would let pass, null: any."""
+
+    check: str
+    passes: bool
+    largest_passing: str | None
+    code: str | None
+    limit: str | None
+    message: str | None
+
+
+class PreviewOut(BaseModel):
+    """What a ticket would do; amounts are null where there is no price. Those of the market are in the
+    instrument's currency.
+    """
+
+    portfolio_name: str
+    symbol: str
+    side: Literal["BUY", "SELL"]
+    quantity: str
+    expected_price: str | None
+    expected_value: str | None
+    cash_after: str | None = Field(description="In the portfolio's currency; null without a rate too")
+    position_after: str
+    would_pass: bool
+    denial: DenialOut | None
+    checks: list[CheckOut]
+
+
+def order_out(shown: Shown) -> dict[str, Any]:
+    """Return the order as `OrderOut` describes it."""
+    legs = [_order(leg, shown.portfolio_name, []) for leg in shown.legs]
+    return _order(shown.order, shown.portfolio_name, legs)
+
+
+def _order(order: Order, portfolio_name: str, legs: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "id": order.id,
+        "status": order.status,
+        "portfolio_name": portfolio_name,
+        "symbol": order.symbol,
+        "side": order.side,
+        "quantity": _quantity(order.quantity),
+        "type": order.type,
+        "limit_price": _money(order.limit_price),
+        "stop_price": _money(order.stop_price),
+        "trail_amount": _money(order.trail_amount),
+        "trail_percent": None if order.trail_percent is None else _quantity(order.trail_percent),
+        "trail_level": _money(order.trail_level),
+        "notional": _money(order.notional),
+        "time_in_force": order.time_in_force,
+        "expires_at": order.ends_at,
+        "client_order_id": order.client_order_id,
+        "product": order.product or None,
+        "extended_hours": order.extended_hours,
+        "reason": order.reason,
+        "strategy": order.strategy,
+        "user_id": order.user_id,
+        "source": order.source,
+        "actor": order.actor,
+        "filled_quantity": _quantity(order.filled_quantity),
+        "leaves_quantity": _quantity(order.leaves_quantity),
+        "average_price": _average(order),
+        "created_at": order.created_at,
+        "updated_at": order.updated_at,
+        "replaces": order.replaces,
+        "replaced_by": order.replaced_by,
+        "parent_id": order.parent_id,
+        "group_id": order.group_id,
+        "group_kind": order.group_kind,
+        "role": order.role,
+        "legs": legs,
+        "denial": orjson.loads(order.denial) if order.denial else None,
+    }
+
+
+def preview_out(previewed: Previewed, denial: dict[str, Any] | None) -> dict[str, Any]:
+    """Return a preview as `PreviewOut` describes it."""
+    order = previewed.order
+    return {
+        "portfolio_name": previewed.portfolio_name,
+        "symbol": order.symbol,
+        "side": order.side,
+        "quantity": _quantity(order.quantity),
+        "expected_price": _money(previewed.price),
+        "expected_value": _money(previewed.value),
+        "cash_after": _money(previewed.cash_after),
+        "position_after": _quantity(previewed.position_after),
+        "would_pass": denial is None,
+        "denial": denial,
+        "checks": [_check(check) for check in previewed.checks],
+    }
+
+
+def _check(check: Any) -> dict[str, Any]:
+    told = check._asdict()
+    return {name: _quantity(value) if isinstance(value, Decimal) else value for name, value in told.items()}
+
+
+def _average(order: Order) -> str | None:
+    if not order.filled_quantity:
+        return None
+    return money_text(fixed(ratio(order.filled_value, order.filled_quantity)))
+
+
+def _money(amount: Decimal | None) -> str | None:
+    return None if amount is None else money_text(fixed(amount))
+
+
+def _quantity(amount: Decimal) -> str:
+    return quantity_text(fixed(amount))

@@ -1,0 +1,74 @@
+"""Counting what strategies and keys execute by themselves, and stopping who executes too often."""
+
+from datetime import datetime
+
+from app.audit.service import AuditEntry, veiled
+from app.clock import iso
+from app.orders.queries.book import executed_by
+from app.orders.rules.contingency import EXITS
+from app.orders.rules.values import Order
+from app.orders.service.batch_context import BatchContext
+from app.risk.queries import latches as queries
+from app.risk.rules.latches import WINDOW, Holder, Latch, holders_of
+from app.risk.service.audit_entries import RISK, latch_facts
+
+
+def latch_of(context: BatchContext, order: Order) -> Latch | None:
+    """Return the latch that stands against the order."""
+    if not context.latched and not context.tools.controls.has_latches(order.tenant_id):
+        return None  # most orders
+    tenant_id, controls = order.tenant_id, context.tools.controls
+    found = (
+        context.latched.get((tenant_id, holder)) or controls.latch(tenant_id, holder)
+        for holder in holders_for(order)
+    )
+    return next(filter(None, found), None)
+
+
+def holders_for(order: Order) -> list[Holder]:
+    """Return who places the order by itself, first for whom it counts. The exits of a bracket take a position
+    off that was let in: they are neither counted nor stopped.
+    """
+    if order.role in EXITS:
+        return []
+    return holders_of(order.symbol, order.strategy, order.source, order.actor)
+
+
+def count_execution(context: BatchContext, order: Order, most: int, at: str) -> None:
+    """Count an order that executed, once, and latch who placed it by itself where `most` did in a minute;
+    zero is no limit. What executes while a latch stands changes nothing.
+    """
+    holders = holders_for(order)
+    if not most or not holders or latch_of(context, order) is not None:
+        return
+    holder = holders[0]
+    key = (order.tenant_id, holder)
+    if key not in context.repeats:
+        context.repeats[key] = _executed(context, order.tenant_id, holder, at)
+    context.repeats[key].add(order.id)
+    if len(context.repeats[key]) >= most:
+        _set(context, key, most, at)
+
+
+def _executed(context: BatchContext, tenant_id: int, holder: Holder, at: str) -> set[str]:
+    """Return the orders that executed within the last minute, and after a person let the holder go on."""
+    since = iso(datetime.fromisoformat(at) - WINDOW)
+    released = queries.released_at(context.connection, tenant_id, holder)
+    return executed_by(context.connection, tenant_id, holder, max(since, released or since))
+
+
+def _set(context: BatchContext, key: tuple[int, Holder], most: int, at: str) -> None:
+    tenant_id, holder = key
+    latch_id = context.tools.latch_ids.next(tenant_id, datetime.fromisoformat(at))
+    latch = Latch(latch_id, holder, len(context.repeats.pop(key)), most, at)
+    if not queries.set_latch(context.connection, tenant_id, latch):  # another process was faster
+        latch = queries.standing_latches(context.connection, [tenant_id])[tenant_id].get(holder, latch)
+        context.latched[key] = latch
+        return
+    context.latched[key] = latch
+    context.tools.controls.forget(tenant_id)
+    facts = latch_facts(latch)
+    context.order_store.add_event(tenant_id, "latch.set", {"latch_id": latch.id, **facts}, at)
+    instant = datetime.fromisoformat(at)
+    entry = AuditEntry(tenant_id, instant, RISK, RISK, "latch.set", latch.id, after=veiled({**facts}))
+    context.entries.append(entry)

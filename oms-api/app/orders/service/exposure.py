@@ -1,0 +1,98 @@
+"""What locked portfolios hold and have at the market, valued once for a batch and kept up with it."""
+
+from decimal import Decimal
+
+from app.ledger.rules.accounting import Position, average_cost
+from app.market_data.rules.values import Quote, mark
+from app.orders.rules.contingency import closes_only, exclusive_id
+from app.orders.rules.values import WORKING, Order
+from app.orders.service.batch_context import BatchContext, Exposure, PortfolioKey, PositionKey
+from app.orders.service.currency_conversion import rate_to_value_by
+from app.risk.rules.exposure import book_of, minus, plus, total_of
+from app.risk.rules.values import Prices, WorkingOrder
+
+
+def exposure_in(context: BatchContext, place: PortfolioKey) -> Exposure:
+    """Return the portfolio's exposure; what orders changed since the last look is valued anew."""
+    exposure = context.exposures.get(place)
+    if exposure is None:
+        exposure = context.exposures[place] = Exposure()
+        due = {(key[2], key[3]) for key, held in context.books.positions(place).items() if held.quantity}
+        due |= {(order.symbol, order.product) for order in context.order_store.open_in(place)}
+        context.order_store.dirty.pop(place, None)
+    else:
+        due = context.order_store.dirty.pop(place, set())
+        if exposure.rates:
+            due |= _revalued(context, place, exposure)
+    for position_key in due:
+        _revalue(context, place, exposure, position_key)
+    return exposure
+
+
+def _revalued(context: BatchContext, place: PortfolioKey, exposure: Exposure) -> set[PositionKey]:
+    """Return what is in another currency and has another rate by now."""
+    return {
+        position_key
+        for position_key, rate in exposure.rates.items()
+        if rate_to_value_by(context, place, position_key[0], context.books.position((*place, *position_key)))
+        != rate
+    }
+
+
+def _revalue(
+    context: BatchContext, place: PortfolioKey, exposure: Exposure, position_key: PositionKey
+) -> None:
+    before = exposure.books.get(position_key)
+    working = [
+        one for one in context.order_store.open_of(place, position_key[0]) if one.product == position_key[1]
+    ]
+    held = context.books.position((*place, *position_key))
+    quote = context.quote(place[0], position_key[0])
+    rate = rate_to_value_by(context, place, position_key[0], held)
+    prices = prices_of(quote)
+    after = book_of(held.quantity, mark_of(quote, held), working_of(working, held), prices, rate=rate)
+    exposure.quotes[position_key] = quote
+    _note_rate(exposure, position_key, rate)
+    if before != after:
+        exposure.books[position_key] = after
+        rest = minus(exposure.total, total_of(before)) if before else exposure.total
+        exposure.total = plus(rest, total_of(after))
+
+
+def _note_rate(exposure: Exposure, position_key: PositionKey, rate: Decimal | None) -> None:
+    if rate is not None:
+        exposure.rates[position_key] = rate
+    elif exposure.rates:
+        exposure.rates.pop(position_key, None)
+
+
+def working_of(orders: list[Order], held: Position) -> list[WorkingOrder]:
+    """Return those of the orders of a position that are at the market, as risk sees them."""
+    return [
+        WorkingOrder(
+            side=order.side,
+            type=order.type.value,
+            leaves=order.leaves_quantity,
+            limit_price=order.limit_price,
+            stop_price=order.stop_price if order.trail_level is None else order.trail_level,
+            is_triggered=order.is_triggered,
+            group_id=order.group_id,
+            exclusive_id=exclusive_id(order),
+            is_exit=closes_only(order, held.quantity),
+        )
+        for order in orders
+        if order.status in WORKING
+    ]
+
+
+def mark_of(quote: Quote | None, held: Position) -> Decimal | None:
+    """Return what a position is valued at: mid, else last, else its own average cost, in its currency."""
+    price = mark(quote) if quote else None
+    if price is None and held.quantity:
+        return average_cost(held.quantity, held.cost if held.currency is None else held.local_cost)
+    return price
+
+
+def prices_of(quote: Quote | None) -> Prices:
+    """Return a quote as risk sees it."""
+    return Prices(quote.bid, quote.ask, quote.last) if quote else Prices()

@@ -1,0 +1,162 @@
+"""Orders at the market: what the broker says of them, and what that does to the books and to their groups."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from app.brokers.rules.matching import match_quote, without_price
+from app.brokers.rules.values import BrokerOrder, Executed, Lapsed, MarketEvent, TrailMoved, Triggered
+from app.clock import iso
+from app.ledger.errors import BookIsFull, NoRate
+from app.ledger.rules.accounting import Side
+from app.market_data.rules.values import Quote
+from app.money import ZERO, product
+from app.orders.queries import book as queries
+from app.orders.rules.contingency import EXITS, exclusive_id
+from app.orders.rules.values import FINAL, WORKING, Order, Status
+from app.orders.service.batch_context import BatchContext
+from app.orders.service.exit_quantities import trimmed
+from app.orders.service.filling import book_fill
+from app.orders.service.groups import close_order, left_to_take
+from app.orders.service.risk_evaluation import note_execution
+
+
+def match_against_quote(context: BatchContext, order: Order, at: str) -> None:
+    """Let an order that has just arrived meet the quote that stands; what it does is done. At a stale quote
+    it waits, as without one.
+    """
+    quote = context.quote(order.tenant_id, order.symbol)
+    if quote is None or context.tools.market.is_stale(quote, context.now):
+        apply_broker_events(
+            context, order.tenant_id, without_price([as_broker_order(context, order)], _instant(at)), at
+        )
+    else:
+        match(context, [order], quote, at)
+
+
+def match(context: BatchContext, orders: Sequence[Order], quote: Quote, at: str) -> None:
+    """Match orders of one symbol at a quote, and do what that does.
+
+    A request that arrived before the quote fills at the quote's moment: `executed_at` tells which quote a
+    fill consumed.
+    """
+    if not orders:
+        return
+    at = max(at, iso(quote.at))
+    tenant_id = orders[0].tenant_id
+    views = [as_broker_order(context, order) for order in orders]
+    used = _used(context, tenant_id, quote)
+    apply_broker_events(
+        context, tenant_id, match_quote(views, quote, _instant(at), context.tools.paper, used), at
+    )
+
+
+def apply_broker_events(
+    context: BatchContext, tenant_id: int, events: Sequence[MarketEvent], at: str
+) -> None:
+    """Do what the broker's events say, in their order."""
+    for event in events:
+        order = context.order_store.get(tenant_id, event.order_id)
+        if order.status in FINAL:
+            continue  # what came before ended it
+        match event:
+            case Executed():
+                _execute(context, order, event, at)
+            case Triggered():
+                _trigger(context, order, at)
+            case TrailMoved():
+                context.order_store.replace(order, trail_level=event.level)
+            case Lapsed():
+                close_order(context, order, Status.CANCELED, at, order.broker, broker_words=event.reason)
+    match_released_orders(context, at)
+
+
+def match_released_orders(context: BatchContext, at: str) -> None:
+    """Let those that others of their group released meet the quote that stands."""
+    while context.arrivals:
+        arrived = context.arrivals.pop()
+        if arrived.status in WORKING:
+            match_against_quote(context, arrived, at)
+
+
+def as_broker_order(context: BatchContext, order: Order) -> BrokerOrder:
+    """Return the order as its broker sees it."""
+    instrument = context.instrument(order.tenant_id, order.symbol)
+    return BrokerOrder(
+        id=order.id,
+        portfolio_id=order.portfolio_id,
+        symbol=order.symbol,
+        side=Side(order.side),
+        kind=order.type,
+        quantity=order.quantity,
+        leaves=order.leaves_quantity,
+        accepted_at=_instant(order.accepted_at or order.created_at),
+        limit_price=order.limit_price,
+        stop_price=order.stop_price,
+        trail_amount=order.trail_amount,
+        trail_percent=order.trail_percent,
+        trail_level=order.trail_level,
+        triggered=order.is_triggered,
+        time_in_force=order.time_in_force,
+        tick=instrument.tick_size,
+        lot=instrument.lot_size,
+        group=exclusive_id(order),
+        parent_id=order.parent_id if order.role in EXITS else None,
+        reduces=order.leaves_quantity <= left_to_take(context, order),
+    )
+
+
+def due_at(order: Order, quote: Quote) -> bool:
+    """Tell whether an order is at the market for this quote; an exit waits for the one after its release."""
+    if order.status not in WORKING:
+        return False
+    if order.role not in EXITS or order.accepted_at is None:
+        return True
+    return _instant(order.accepted_at) < quote.at
+
+
+def _execute(context: BatchContext, order: Order, event: Executed, at: str) -> None:
+    if order.role in EXITS:  # an exit only reduces, whatever took the position off meanwhile
+        order = trimmed(context, order, at)
+        if order.status in FINAL:
+            return
+        quantity = min(event.quantity, order.leaves_quantity)
+        if quantity < event.quantity:
+            event = event._replace(quantity=quantity, value=product(quantity, event.price))
+    try:
+        book_fill(context, order, event, at)
+        note_execution(context, order, at)
+    except (BookIsFull, NoRate) as refusal:
+        to = Status.CANCELED if order.filled_quantity else Status.REJECTED
+        close_order(context, order, to, at, order.broker, broker_words=refusal.detail)
+
+
+def _trigger(context: BatchContext, order: Order, at: str) -> None:
+    if order.status in {Status.SUBMITTED, Status.ACCEPTED}:
+        context.order_store.move(order, Status.TRIGGERED, at, order.broker, is_triggered=True)
+    else:
+        context.order_store.replace(order, is_triggered=True)
+
+
+def _used(context: BatchContext, tenant_id: int, quote: Quote) -> dict[tuple[int, Side], Decimal]:
+    """Return what each portfolio and side took of this quote before, where its sizes bound what fills."""
+    if quote.bid_size is None and quote.ask_size is None:
+        return {}
+    since = iso(quote.at)
+    asked = (tenant_id, quote.symbol, since)
+    if asked not in context.used:
+        context.used[asked] = queries.used_since(context.connection, *asked)
+    rows = context.used[asked] + [
+        (row.portfolio_id, row.side, Decimal(row.quantity))
+        for row in context.order_store.executions
+        if row.symbol == quote.symbol and row.tenant_id == tenant_id and row.executed_at >= since
+    ]
+    used: dict[tuple[int, Side], Decimal] = {}
+    for portfolio_id, side, quantity in rows:
+        key = (portfolio_id, Side(side))
+        used[key] = used.get(key, ZERO) + quantity
+    return used
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text)

@@ -1,0 +1,234 @@
+"""Cancelling, replacing and expiring orders."""
+
+from decimal import Decimal
+
+from app.brokers.rules.trails import Trail, retrailed
+from app.clock import iso
+from app.errors import Invalid
+from app.ledger.rules.accounting import Side
+from app.ledger.service.commands import Origin
+from app.money import ZERO
+from app.orders.errors import OrderIsFinal, OrderIsPending
+from app.orders.rules.contingency import EXITS, SHARING
+from app.orders.rules.order_factory import get_expiry
+from app.orders.rules.order_views import Changes
+from app.orders.rules.tickets import exit_errors, shape_errors, validate_expiry
+from app.orders.rules.values import FINAL, Order, Role, Status, Ticket, TimeInForce
+from app.orders.service.batch_context import BatchContext, PortfolioKey
+from app.orders.service.commands import CancelAll, CancelOrder, Done, ReplaceOrder
+from app.orders.service.groups import after_fill, cancel, close_order, deny
+from app.orders.service.halts import opening_in
+from app.orders.service.matching import match_released_orders
+from app.orders.service.order_entry import add, repeated_request, send, shown, unsized
+from app.orders.service.protection import change_denial, is_exit_change
+from app.orders.service.risk_evaluation import count_message, judged
+from app.risk.rules.values import Denial, TradingState
+
+_CARRIED = ("filled_quantity", "filled_value", "carried_quantity", "carried_value")
+_PENDING = frozenset({Status.PENDING_CANCEL, Status.PENDING_REPLACE})
+
+
+def cancel_one(context: BatchContext, command: CancelOrder) -> Done:
+    """End an order; what filled before stands. Raises NoSuchOrder or OrderIsFinal."""
+    origin = command.origin
+    order = _as_of_now(context, context.order_for(origin, command.order_id), iso(origin.at))
+    key = origin.idempotency_key
+    if order.status in FINAL:
+        if key and context.was_asked(order, key):
+            return shown(context, order.tenant_id, [order.id])._replace(replayed=True)
+        raise OrderIsFinal(order.id, order.status)
+    count_message(context, origin, order)
+    cancel(context, order, iso(origin.at), who(origin), reason=command.reason, request_key=key)
+    return shown(context, order.tenant_id, [order.id])
+
+
+def cancel_all(context: BatchContext, command: CancelAll, places: list[PortfolioKey]) -> Done:
+    """End all open orders of those portfolios that match."""
+    origin = command.origin
+    ended = []
+    for place in places:
+        if not context.sees(origin, place):
+            continue
+        for known in (
+            opening_in(context, place) if command.keeps_exits else context.order_store.open_in(place)
+        ):
+            order = context.order_store.now(known)  # a group may have ended it meanwhile
+            if order.status not in FINAL and _matches(order, command):
+                cancel(context, order, iso(origin.at), who(origin), reason=command.reason)
+                ended.append(order.id)
+    return shown(context, origin.tenant_id, sorted(ended))
+
+
+def replace(context: BatchContext, command: ReplaceOrder) -> Done:
+    """Put a successor in the order's place. Raises NoSuchOrder, OrderIsFinal, OrderIsPending, Invalid.
+
+    The successor's quantity is the total of the chain: what was filled is carried over. Where risk denies the
+    successor it is kept as DENIED, and the order works on.
+    """
+    origin, changes = command.origin, command.changes
+    named = context.order_for(origin, command.order_id)
+    known = repeated_request(context, origin, changes.client_order_id)
+    if known is not None:
+        return known
+    order = _as_of_now(context, named, iso(origin.at))
+    if order.status in FINAL:
+        raise OrderIsFinal(order.id, order.status)
+    if order.status in _PENDING:
+        raise OrderIsPending(order.id, order.status)
+    count_message(context, origin, order)
+    successor = add(context, _successor(context, order, command))
+    denial = _denial(context, order, successor)
+    if denial is not None:
+        deny(context, successor, denial, successor.created_at)
+        nothing = dict.fromkeys(_CARRIED, ZERO)
+        context.order_store.replace(context.order_store.get(order.tenant_id, successor.id), **nothing)
+        return shown(context, order.tenant_id, [successor.id])
+    _supersede(context, order, successor, iso(origin.at), who(origin))
+    return shown(context, order.tenant_id, [successor.id])
+
+
+def expire(context: BatchContext, places: list[PortfolioKey], at: str) -> None:
+    """End what has come to its end."""
+    for place in places:
+        for known in context.order_store.overdue_in(place, at):
+            _as_of_now(context, context.order_store.now(known), at)
+
+
+def expire_one(context: BatchContext, origin: Origin, order_id: str) -> None:
+    """End an order of the caller's whose time is over, whatever is asked for it."""
+    order = context.order_store.find(origin.tenant_id, order_id)
+    if order is not None and context.sees(origin, (order.tenant_id, order.portfolio_id)):
+        _as_of_now(context, order, iso(origin.at))
+
+
+def _as_of_now(context: BatchContext, order: Order, at: str) -> Order:
+    """Return the order, ended if its time is over by `at`."""
+    if order.status in FINAL or order.ends_at is None or order.ends_at > at:
+        return order
+    return close_order(context, order, Status.EXPIRED, at, "calendar")
+
+
+def who(origin: Origin) -> str:
+    """Return who asks: the person, else the key."""
+    return origin.actor or origin.source
+
+
+def _denial(context: BatchContext, order: Order, successor: Order) -> Denial | None:
+    """Return what keeps the successor from the order's place: of risk, or of the exits of its group."""
+    if not successor.leaves_quantity:
+        return None
+    if not is_exit_change(context, order, successor) and _is_judged_now(context, order):
+        denial = unsized(successor) or judged(context, successor, order)
+        if denial is not None:
+            return denial
+    return change_denial(context, order, successor)
+
+
+def _is_judged_now(context: BatchContext, order: Order) -> bool:
+    """Tell whether risk judges the successor. What waits for its entry is
+    judged at its release; but a halt lets nothing be replaced.
+    """
+    waits = order.status is Status.HELD and context.state(order)[0] is not TradingState.HALTED
+    return not waits
+
+
+def _matches(order: Order, command: CancelAll) -> bool:
+    wanted = (command.symbol, command.side, command.strategy)
+    facts = (order.symbol, order.side, order.strategy)
+    return all(want is None or want == fact for want, fact in zip(wanted, facts, strict=True))
+
+
+def _supersede(context: BatchContext, order: Order, successor: Order, at: str, actor: str) -> None:
+    is_held = order.status in {Status.HELD, Status.AWAITING_APPROVAL}
+    if not is_held:
+        order = context.order_store.move(order, Status.PENDING_REPLACE, at, actor)
+    context.order_store.move(order, Status.REPLACED, at, order.broker, replaced_by=successor.id)
+    if order.role in {Role.ENTRY, Role.CLOSING}:
+        for child in context.order_store.children_of(order):
+            is_planned = child.role in EXITS and child.status is Status.HELD
+            quantity = successor.quantity if is_planned else child.quantity
+            context.order_store.replace(child, parent_id=successor.id, quantity=quantity)
+    if is_held:
+        context.order_store.move(successor, Status.HELD, at, actor)
+    elif successor.quantity <= successor.filled_quantity:
+        sent = context.order_store.move(successor, Status.SUBMITTED, at, actor)
+        full = context.order_store.move(
+            sent, Status.FILLED, at, order.broker, reason="Nothing was left to fill."
+        )
+        after_fill(context, full, ZERO, at)
+        match_released_orders(context, at)
+    else:
+        send(context, successor)
+
+
+def _successor(context: BatchContext, order: Order, command: ReplaceOrder) -> Order:
+    origin, changes = command.origin, command.changes
+    at = iso(origin.at)
+    order_id = context.tools.order_ids.next(origin.tenant_id, origin.at, order.id)
+    fields = {name: value for name, value in changes._asdict().items() if value is not None}
+    if _trails(changes):  # from an amount to a percentage, or back
+        fields |= {"trail_amount": changes.trail_amount, "trail_percent": changes.trail_percent}
+    if changes.quantity is not None:  # at or below what filled there is nothing left: it is filled
+        fields["quantity"] = max(changes.quantity, order.filled_quantity)
+    if changes.time_in_force is not None:
+        fields["time_in_force"] = TimeInForce(changes.time_in_force)
+        fields.setdefault("expires_at", None)
+    changed = order._replace(
+        **{**fields, "client_order_id": changes.client_order_id or order_id, "notional": None}
+    )
+    _check(changed, at)
+    return changed._replace(
+        id=order_id,
+        ends_at=get_expiry(changed.time_in_force, changed.expires_at, at)
+        if _times(changes)
+        else order.ends_at,
+        source=origin.source,
+        actor=origin.actor,
+        status=Status.INITIALIZED,
+        carried_quantity=order.filled_quantity,
+        carried_value=order.filled_value,
+        trail_level=_trail_level(context, order, changed) if _trails(changes) else order.trail_level,
+        is_triggered=order.is_triggered and changes.stop_price is None,
+        replaces=order.id,
+        replaced_by=None,
+        idempotency_key=origin.idempotency_key,
+        request_hash=origin.request_hash,
+        event_count=0,
+        created_at=at,
+        updated_at=at,
+        accepted_at=None,
+    )
+
+
+def _times(changes: Changes) -> bool:
+    return changes.time_in_force is not None or changes.expires_at is not None
+
+
+def _trails(changes: Changes) -> bool:
+    return changes.trail_amount is not None or changes.trail_percent is not None
+
+
+def _trail_level(context: BatchContext, order: Order, changed: Order) -> Decimal | None:
+    instrument = context.instrument(order.tenant_id, order.symbol)
+    before = Trail(order.trail_amount, order.trail_percent)
+    after = Trail(changed.trail_amount, changed.trail_percent)
+    return retrailed(Side(order.side), order.trail_level, before, after, instrument.tick_size)
+
+
+def _check(order: Order, at: str) -> None:
+    ticket = Ticket(
+        symbol=order.symbol,
+        side=order.side,
+        type=order.type,
+        quantity=order.quantity,
+        limit_price=order.limit_price,
+        stop_price=order.stop_price,
+        trail_amount=order.trail_amount,
+        trail_percent=order.trail_percent,
+        time_in_force=order.time_in_force,
+        expires_at=order.expires_at,
+    )
+    is_exit = order.role in SHARING or order.role is Role.FOLLOWER
+    errors = shape_errors(ticket) or validate_expiry(ticket, at) or (exit_errors(ticket) if is_exit else [])
+    if errors:
+        raise Invalid("The order cannot be changed so.", errors)

@@ -1,0 +1,185 @@
+"""Where orders are handed in: checked for their shape, queued for the writer, answered once committed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.clock import Now, iso
+from app.database import Readers
+from app.errors import FieldError, Invalid
+from app.group_commit import GroupCommit
+from app.identity.errors import NotYourPortfolio
+from app.ledger.errors import NoSuchPortfolio
+from app.ledger.rules.chain import fingerprint
+from app.ledger.service.commands import Origin
+from app.ledger.service.reading import nearest_names
+from app.ledger.service.trade_service import Asking
+from app.market_data.rules.values import Quote
+from app.market_data.service import Market
+from app.money import fixed
+from app.orders.rules.order_views import Changes, Previewed
+from app.orders.rules.tickets import exit_errors, shape_errors
+from app.orders.rules.values import GroupKind, Ticket
+from app.orders.service.commands import (
+    CancelAll,
+    CancelOrder,
+    ClosePosition,
+    Command,
+    Done,
+    OrderRequest,
+    Outcome,
+    PlaceGroup,
+    PlaceOrder,
+    PreviewOrder,
+    QuoteArrived,
+    ReplaceOrder,
+)
+from app.text import name_key
+
+
+@dataclass(frozen=True, slots=True)
+class OrderService:
+    """The front of the orders: one for each process."""
+
+    writer: "GroupCommit[Command, Outcome]"
+    market: Market
+    now: Now
+    readers: Readers
+
+    async def place(self, asking: Asking, name: str, ticket: Ticket) -> Done:
+        """Place an order; DENIED or REJECTED is an outcome too. Raises Invalid where its shape is wrong."""
+        origin = self._origin(asking, "place", _seen(asking, name), *_facts(ticket))
+        _check(ticket)
+        return await self._done(PlaceOrder(origin, ticket, name, _seen(asking, name)))
+
+    async def place_group(
+        self, asking: Asking, kind: GroupKind, name: str, tickets: Sequence[Ticket]
+    ) -> Done:
+        """Place two joined orders."""
+        facts = [fact for ticket in tickets for fact in _facts(ticket)]
+        origin = self._origin(asking, "group", kind, _seen(asking, name), *facts)
+        for number, ticket in enumerate(tickets):
+            is_exit = kind is GroupKind.OCO or number > 0
+            _check(ticket, f"orders.{number}.", is_exit=is_exit)
+        names = [ticket.client_order_id for ticket in tickets if ticket.client_order_id]
+        if len(set(names)) < len(names):
+            message = "Each order of a group needs a client_order_id of its own."
+            raise Invalid(message, [FieldError("orders.1.client_order_id", message, "not_unique")])
+        return await self._done(PlaceGroup(origin, kind, tuple(tickets), name, _seen(asking, name)))
+
+    async def preview(self, asking: Asking, name: str, ticket: Ticket) -> Previewed:
+        """Tell what a ticket would do."""
+        origin = self._origin(asking, "preview")
+        _check(ticket)
+        outcome = await self._submit(PreviewOrder(origin, ticket, name, _seen(asking, name)))
+        assert isinstance(outcome, Previewed)  # noqa: S101  # for the type checker
+        return outcome
+
+    async def cancel(self, asking: Asking, order_id: str, reason: str | None) -> Done:
+        """End an order."""
+        return await self._done(
+            CancelOrder(self._origin(asking, "cancel", order_id, reason), order_id, reason)
+        )
+
+    async def replace(self, asking: Asking, order_id: str, changes: Changes) -> Done:
+        """Put a successor in an order's place."""
+        origin = self._origin(asking, "replace", order_id, *map(_text, changes))
+        return await self._done(ReplaceOrder(origin, order_id, changes))
+
+    async def cancel_all(
+        self,
+        asking: Asking,
+        portfolio_name: str | None = None,
+        symbol: str | None = None,
+        side: str | None = None,
+        strategy: str | None = None,
+        reason: str | None = None,
+        keeps_exits: bool = False,
+    ) -> Done:
+        """End all open orders that match, or those of them that could open or increase a position."""
+        portfolio_key = None if portfolio_name is None else _seen(asking, portfolio_name)
+        origin = self._origin(asking, "cancel-all")
+        return await self._done(
+            CancelAll(origin, portfolio_key, portfolio_name, symbol, side, strategy, reason, keeps_exits)
+        )
+
+    async def close(
+        self,
+        asking: Asking,
+        name: str,
+        symbol: str,
+        product: str,
+        quantity: Any,
+        reason: str | None,
+        in_spite_of_halt: bool = False,
+        strategy: str | None = None,
+    ) -> Done:
+        """Close a position, or `quantity` of it."""
+        origin = self._origin(asking, "close", _seen(asking, name), symbol, product, _text(quantity), reason)
+        facts = (symbol, product, quantity, reason, in_spite_of_halt, strategy)
+        return await self._done(ClosePosition(origin, name, _seen(asking, name), *facts))
+
+    async def publish(self, tenant_id: int, quote: Quote) -> None:
+        """Store a quote that was given, and fill what it makes match."""
+        await self.writer.submit(QuoteArrived(tenant_id, quote, iso(quote.at), is_new=True))
+        self.market.arrived(tenant_id, quote)
+
+    async def _done(self, command: OrderRequest) -> Done:
+        outcome = await self._submit(command)
+        assert isinstance(outcome, Done)  # noqa: S101  # for the type checker
+        return outcome
+
+    async def _submit(self, command: OrderRequest) -> Outcome:
+        """Queue a command of a caller. Raises NoSuchPortfolio with the nearest names. They are looked for
+        here, so that a wrong name costs the writer nothing.
+        """
+        try:
+            return await self.writer.submit(command)
+        except NoSuchPortfolio as refusal:
+            origin, name = command.origin, refusal.name
+            nearest = await self.readers.run(
+                lambda connection: nearest_names(connection, origin.tenant_id, name, origin.portfolios),
+                origin.tenant_id,
+            )
+            raise NoSuchPortfolio(name, nearest) from None
+
+    def _origin(self, asking: Asking, operation: str, *facts: str | None) -> Origin:
+        """Return who asks. The request's hash stands for what a key or a client order id is bound to."""
+        caller = asking.caller
+        return Origin(
+            tenant_id=caller.tenant_id,
+            source=caller.name,
+            user_id=None,
+            at=self.now(),
+            idempotency_key=f"{operation}:{asking.key}" if asking.key else None,
+            request_hash=fingerprint(operation, *facts),
+            actor=caller.person,
+            request_id=asking.request_id,
+            portfolios=caller.portfolios,
+        )
+
+
+def _seen(asking: Asking, name: str) -> str:
+    """Return the key of the portfolio's name. Raises NotYourPortfolio where it is not the caller's to see."""
+    folded = name_key(name)
+    if not asking.caller.sees(folded):
+        raise NotYourPortfolio
+    return folded
+
+
+def _check(ticket: Ticket, prefix: str = "", *, is_exit: bool = False) -> None:
+    errors = shape_errors(ticket) or (exit_errors(ticket) if is_exit else [])
+    if errors:
+        named = [FieldError(f"{prefix}{bad.field}", bad.message, bad.code) for bad in errors]
+        raise Invalid(errors[0].message, named)
+
+
+def _facts(ticket: Ticket) -> list[str | None]:
+    legs = (ticket.take_profit or (None,)) + (ticket.stop_loss or (None, None))
+    return [_text(fact) for fact in (*ticket[:-3], *legs)]
+
+
+def _text(fact: Any) -> str | None:
+    if fact is None or isinstance(fact, str):
+        return fact
+    return str(fact) if isinstance(fact, bool) else fixed(fact)

@@ -1,0 +1,160 @@
+"""Asking risk: from what stands in the books to a `RiskInput`, and from its no to a denied order."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import orjson
+
+from app.instruments.rules import Instrument
+from app.ledger.service.commands import Origin
+from app.orders.rules.contingency import exclusive_id
+from app.orders.rules.values import Order, Role
+from app.orders.service.aggregates import FirmTotals, firm_totals, needs_the_firm
+from app.orders.service.batch_context import BatchContext, shortest
+from app.orders.service.currency_conversion import pair_without_rate, rate_to_value_by
+from app.orders.service.execution_latch import count_execution, latch_of
+from app.orders.service.exposure import exposure_in, mark_of, prices_of, working_of
+from app.orders.service.repeats import same_order_seconds
+from app.risk.rules.evaluation import judge, judge_close
+from app.risk.rules.exposure import book_of, minus, total_of
+from app.risk.rules.limits import Subject
+from app.risk.rules.values import Candidate, Denial, Limits, RiskInput, SymbolBook, Tradable
+from app.text import label_key
+
+
+def judged(context: BatchContext, order: Order, *gone: Order, confirms: bool = False) -> Denial | None:
+    """Return risk's denial of the order, or None; those `gone` would give way, `confirms` means a repeat.
+
+    The largest quantity that passes in a replacement is the chain's total, what was filled included.
+    """
+    checks = judge_close if order.role is Role.CLOSING else judge
+    denial = checks(risk_input(context, order, *gone, confirms=confirms))
+    if denial is None or denial.largest_passing is None:
+        return denial
+    return denial._replace(largest_passing=denial.largest_passing + order.filled_quantity)
+
+
+def risk_input(context: BatchContext, order: Order, *gone: Order, confirms: bool = False) -> RiskInput:
+    """Return all that the checks look at; those `gone` and the order itself do not count."""
+    portfolio = context.portfolio(order)
+    instrument = context.instrument(order.tenant_id, order.symbol)
+    state, scope = context.state(order)
+    quote, market = context.quote(order.tenant_id, order.symbol), context.tools.market
+    prices = prices_of(quote)
+    candidate = _candidate(order)
+    position_key = (order.symbol, order.product)
+    exposure = exposure_in(context, (order.tenant_id, order.portfolio_id))
+    whole = exposure.books.get(position_key)
+    without = {order.id, *(one.id for one in gone)}
+    limits = context.tools.controls.limits(order.tenant_id, _subject(context, order, instrument))
+    book = _book(context, order, without, candidate)
+    unrated = None if book.rate is None else pair_without_rate(context, order, context.position(order))
+    firm = firm_totals(context, order, limits) if needs_the_firm(limits) else FirmTotals()
+    return RiskInput(
+        order=candidate,
+        instrument=_tradable(instrument),
+        prices=prices,
+        book=book,
+        limits=limits,
+        cash=portfolio.cash,
+        elsewhere=minus(exposure.total, total_of(whole)) if whole else exposure.total,
+        firm=firm.others,
+        firm_rate=firm.rate,
+        portfolio_key=portfolio.name_key,
+        state=state,
+        state_scope=scope,
+        latch=latch_of(context, order),
+        is_person=order.actor is not None,
+        confirms_repeat=confirms,
+        same_order_seconds=same_order_seconds(context, order, limits.repeat_order_seconds),
+        no_rate=unrated or firm.missing,
+        feed_silence=_seconds(market.silence(quote, context.now)) if quote else None,
+        max_feed_silence=Decimal(str(market.max_silence.total_seconds())),
+    )
+
+
+def _subject(context: BatchContext, order: Order, instrument: Instrument) -> Subject:
+    portfolio = context.portfolio(order)
+    return Subject(
+        portfolio_key=portfolio.name_key,
+        symbol=order.symbol,
+        user=label_key(order.actor or order.user_id or "") or None,
+        strategy=label_key(order.strategy or "") or None,
+        asset_class=instrument.asset_class,
+        is_live=portfolio.kind == "live",
+        key=f"key:{order.source}" if order.actor is None else None,
+    )
+
+
+def limits_of(context: BatchContext, order: Order) -> Limits:
+    """Return the limits that hold for the order."""
+    instrument = context.instrument(order.tenant_id, order.symbol)
+    return context.tools.controls.limits(order.tenant_id, _subject(context, order, instrument))
+
+
+def count_message(context: BatchContext, origin: Origin, order: Order) -> None:
+    """Count an order, a change or a cancel of the caller. Raises TooManyMessages beyond the limit."""
+    limits = limits_of(context, order)
+    sender = (origin.tenant_id, origin.source, origin.actor)
+    context.count_message(sender, limits.messages_per_minute)
+
+
+def note_execution(context: BatchContext, order: Order, at: str) -> None:
+    """Count an execution where such are counted: see `latching`."""
+    if context.tools.controls.watches(order.tenant_id):
+        count_execution(context, order, int(limits_of(context, order).repeated_executions), at)
+
+
+def denial_text(denial: Denial) -> str:
+    """Return a denial as it is kept and shown, in JSON."""
+    told = {name: _format_value(value) for name, value in denial._asdict().items()}
+    return orjson.dumps(told).decode()
+
+
+def _format_value(value: Decimal | str | None) -> str | None:
+    return shortest(value) if isinstance(value, Decimal) else value
+
+
+def _seconds(span: timedelta | None) -> Decimal | None:
+    return None if span is None else Decimal(int(span.total_seconds()))
+
+
+def _book(context: BatchContext, order: Order, without: set[str], candidate: Candidate) -> SymbolBook:
+    others = [
+        one
+        for one in context.order_store.open_of((order.tenant_id, order.portfolio_id), order.symbol)
+        if one.product == order.product and one.id not in without
+    ]
+    quote = context.quote(order.tenant_id, order.symbol)
+    held = context.position(order)
+    mark = mark_of(quote, held)
+    rate = rate_to_value_by(context, (order.tenant_id, order.portfolio_id), order.symbol, held)
+    return book_of(held.quantity, mark, working_of(others, held), prices_of(quote), candidate, rate)
+
+
+def _candidate(order: Order) -> Candidate:
+    return Candidate(
+        symbol=order.symbol,
+        side=order.side,
+        type=order.type.value,
+        quantity=order.leaves_quantity,
+        product=order.product,
+        limit_price=order.limit_price,
+        stop_price=order.stop_price if order.trail_level is None else order.trail_level,
+        trail_amount=order.trail_amount,
+        is_triggered=order.is_triggered,
+        extended_hours=order.extended_hours,
+        group_id=order.group_id,
+        exclusive_id=exclusive_id(order),
+        is_closing=order.role is Role.CLOSING,
+    )
+
+
+def _tradable(instrument: Instrument) -> Tradable:
+    return Tradable(
+        tick_size=instrument.tick_size,
+        lot_size=instrument.lot_size,
+        is_tradable=instrument.is_tradable,
+        is_restricted=instrument.is_restricted,
+        asset_class=instrument.asset_class,
+    )

@@ -1,0 +1,81 @@
+"""What risk and orders have against a trade that is only reported."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import Connection
+from typing_extensions import override
+
+from app.ledger.service.books import PortfolioState
+from app.ledger.service.commands import RecordTrade
+from app.ledger.service.trade_guard import Guard
+from app.money import ZERO
+from app.orders.queries.book import open_orders_of
+from app.orders.rules.contingency import closes_only
+from app.orders.rules.values import WORKING, Order
+from app.risk.queries import renaming
+from app.risk.queries.switches import opening_state, switches_of
+from app.risk.rules.limits import Subject
+from app.risk.rules.permissions import refusal
+from app.risk.rules.switches import SwitchScope
+from app.risk.service.controls import Controls
+from app.text import label_key
+
+
+@dataclass(frozen=True, slots=True)
+class OrderTradeGuard(Guard):
+    """One for each process."""
+
+    controls: Controls
+
+    @override
+    def opening_state(self, connection: Connection, tenant_id: int, name_key: str) -> str:
+        return opening_state(connection, tenant_id, name_key)
+
+    @override
+    def renamed(self, connection: Connection, tenant_id: int, key: str, new_key: str, new_name: str) -> None:
+        renaming.rename_portfolio(connection, tenant_id, key, new_key, new_name)
+
+    @override
+    def load(self, connection: Connection, tenant_ids: Collection[int], now: datetime) -> None:
+        self.controls.refresh(connection, tenant_ids, now)
+
+    @override
+    def forbids(self, command: RecordTrade, portfolio: PortfolioState) -> str | None:
+        origin = command.origin
+        if not self.controls.has_lists(origin.tenant_id):
+            return None
+        subject = Subject(
+            portfolio_key=portfolio.name_key,
+            symbol=command.symbol,
+            user=label_key(origin.actor or origin.user_id or "") or None,
+            is_live=portfolio.kind == "live",
+            key=f"key:{origin.source}" if origin.actor is None else None,
+        )
+        permission = self.controls.limits(origin.tenant_id, subject).permission
+        refused = refusal(permission, command.symbol, command.side.value, command.product)
+        return None if refused is None else f"You may not trade this {refused.what}: {refused.asked}."
+
+    @override
+    def stopped_by(self, connection: Connection, portfolio: PortfolioState) -> str:
+        switches = switches_of(connection, [portfolio.tenant_id])[portfolio.tenant_id]
+        state, scope = switches.state(portfolio.name_key)
+        return scope if state.value == portfolio.trading_state else SwitchScope.PORTFOLIO
+
+    @override
+    def held_back(
+        self, connection: Connection, portfolio: PortfolioState, command: RecordTrade, held: Decimal
+    ) -> Decimal:
+        place = (portfolio.tenant_id, portfolio.id)
+        return held_by(open_orders_of(connection, place, command.symbol), command, held)
+
+
+def held_by(orders: Iterable[Order], command: RecordTrade, held: Decimal) -> Decimal:
+    """Return what the working orders of the trade's symbol, product and side may still fill. The exits of the
+    position `held` yield, and do not count; a pair that is no exit is larger than the position by itself.
+    """
+    here = (one for one in orders if (one.product, one.side) == (command.product, command.side.value))
+    plain = (one for one in here if one.status in WORKING and not closes_only(one, held))
+    return sum((one.leaves_quantity for one in plain), ZERO)

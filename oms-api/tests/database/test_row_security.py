@@ -1,0 +1,321 @@
+"""Row-level security: without the application's own filter, tenants still see nothing of each other."""
+
+import subprocess
+
+import pytest
+from sqlalchemy import Table, create_engine, event, insert, select, text
+from sqlalchemy.exc import DBAPIError, ProgrammingError
+
+import app.models  # noqa: F401  # fills the metadata
+from app.database import METADATA, connect_engine, declare_tenants, normalise_url
+from app.database.tenants import APP_ROLE, declare_every_tenant, describe_row_security
+from app.database.waits import patience
+from app.ledger.queries.books import trades_by_key
+from app.ledger.rules.verification import Check
+from app.migrate import migrate
+from app.rebuild import main as rebuild_main
+from app.verify import main as verify_main
+from app.verify import verify_database
+from tests.factories import BOOTSTRAP_KEY, trade_body
+from tests.support.postgres import program
+from tests.support.service import serving
+
+# Read by exact key before the tenant is known, in one module: app.identity.queries.credentials.
+BEFORE_THE_WALL = {"tenants", "api_keys", "logins", "sessions", "slack_workspaces"}
+WALLED = sorted(
+    (table for table in METADATA.tables.values() if table.name not in BEFORE_THE_WALL),
+    key=lambda table: table.name,
+)
+
+
+@pytest.fixture(scope="module")
+def two(new_database):
+    """The service on PostgreSQL with two desks that name everything alike."""
+    with serving(new_database("postgresql")) as service:
+        apis = service.api(), service.api()
+        for api in apis:
+            api.trade(key="the-same-key")
+            api.trade(side="SELL", portfolio_name="Income")
+        yield service, apis
+
+
+@pytest.fixture
+def walled(two):
+    """A connection as the service has them."""
+    engine = connect_engine(two[0].database_url, readers=1, walled=True)
+    with engine.connect() as connection:
+        yield connection
+    engine.dispose()
+
+
+def tenants_seen(connection, table: Table) -> set[int]:
+    return set(connection.execute(select(table.c.tenant_id)).scalars())
+
+
+def test_every_table_of_a_tenant_is_behind_the_wall_or_named_here(two):
+    with two[0].engine.connect() as connection:
+        forced = connection.execute(
+            text("SELECT relname FROM pg_class WHERE relrowsecurity AND relforcerowsecurity")
+        ).scalars()
+        assert set(forced) == {table.name for table in WALLED}
+    assert {name for name, table in METADATA.tables.items() if "tenant_id" not in table.c} == {"tenants"}
+
+
+def test_the_service_works_as_a_role_that_owns_nothing_and_is_above_nothing(walled):
+    assert describe_row_security(walled) == "enforced"
+    role = (
+        "SELECT rolsuper, rolbypassrls, rolcreaterole, rolcanlogin FROM pg_roles WHERE rolname = current_user"
+    )
+    assert walled.execute(text(role)).one() == (False, False, False, False)
+    owned = "SELECT count(*) FROM pg_class WHERE relowner = current_user::regrole"
+    assert walled.execute(text(owned)).scalar_one() == 0
+
+
+@pytest.mark.parametrize("table", WALLED, ids=lambda table: table.name)
+def test_without_a_declared_tenant_there_are_no_rows(walled, table):
+    assert tenants_seen(walled, table) == set()
+
+
+@pytest.mark.parametrize("table", WALLED, ids=lambda table: table.name)
+def test_a_tenant_sees_its_own_rows_though_nobody_filters(two, walled, table):
+    _, (one, other) = two
+    declare_tenants(walled, [one.tenant_id])
+    assert tenants_seen(walled, table) <= {one.tenant_id}
+    walled.rollback()
+    declare_tenants(walled, [one.tenant_id, other.tenant_id])
+    assert tenants_seen(walled, table) <= {one.tenant_id, other.tenant_id}
+
+
+@pytest.mark.parametrize("table", ["portfolios", "positions", "trades", "events"])
+def test_what_the_two_wrote_is_there(two, walled, table):
+    _, (one, other) = two
+    declare_tenants(walled, [one.tenant_id])
+    assert tenants_seen(walled, METADATA.tables[table]) == {one.tenant_id}
+    declare_tenants(walled, [other.tenant_id])
+    assert tenants_seen(walled, METADATA.tables[table]) == {other.tenant_id}
+
+
+def test_a_declaration_ends_with_its_transaction(two, walled):
+    _, (one, _) = two
+    trades = METADATA.tables["trades"]
+    declare_tenants(walled, [one.tenant_id])
+    assert tenants_seen(walled, trades) == {one.tenant_id}
+    walled.commit()
+    with walled.connection.cursor() as plain:  # past what SQLAlchemy would add
+        plain.execute("SELECT count(*), current_setting('app.tenants', true) FROM trades")
+        assert plain.fetchone() == (0, "")
+
+
+def test_a_row_of_another_tenant_cannot_be_written(two, walled):
+    _, (one, other) = two
+    declare_tenants(walled, [one.tenant_id])
+    foreign = insert(METADATA.tables["events"]).values(
+        tenant_id=other.tenant_id, type="trade.recorded", payload="{}", created_at=None
+    )
+    with pytest.raises(ProgrammingError, match="row-level security"):
+        walled.execute(foreign)
+
+
+@pytest.mark.parametrize("table", ["portfolios", "positions"])
+def test_a_row_of_another_tenant_cannot_be_changed(two, walled, table):
+    _, (one, other) = two
+    declare_tenants(walled, [one.tenant_id])
+    changed = walled.execute(
+        text(f"UPDATE {table} SET realized_pnl = 1 WHERE tenant_id = {other.tenant_id}")  # noqa: S608  # ours
+    )
+    assert changed.rowcount == 0
+
+
+@pytest.mark.parametrize("table", ["trades", "audit_log"])
+@pytest.mark.parametrize("statement", ["UPDATE {} SET tenant_id = 1", "DELETE FROM {}", "TRUNCATE {}"])
+def test_the_service_may_not_change_what_is_append_only(walled, table, statement):
+    with pytest.raises(ProgrammingError, match="permission denied"):
+        walled.execute(text(statement.format(table)))
+
+
+@pytest.mark.parametrize(("walled", "sees_it"), [(True, False), (False, True)])
+def test_a_query_that_forgets_its_tenant_finds_a_secret_book_only_without_the_wall(two, walled, sees_it):
+    service, (one, other) = two
+    other.trade(portfolio_name="Secret Book")
+    engine = connect_engine(service.database_url, readers=1, walled=walled)
+    with engine.connect() as connection:
+        declare_tenants(connection, [one.tenant_id])
+        names = set(connection.execute(select(METADATA.tables["portfolios"].c.name)).scalars())
+    engine.dispose()
+    assert ("Secret Book" in names) == sees_it
+
+
+def test_a_streamed_read_carries_the_declaration_too(two, walled):
+    _, (one, _) = two
+    declare_tenants(walled, [one.tenant_id])
+    streamed = walled.execution_options(yield_per=10).execute(select(METADATA.tables["trades"].c.tenant_id))
+    assert set(streamed.scalars()) == {one.tenant_id}
+
+
+@pytest.fixture
+def servant(databases):
+    """A database whose owner is nobody special: may create roles or may not, as the test asks."""
+    made = []
+
+    def make(name: str, attributes: str) -> str:
+        url = databases.new()
+        databases.run(f"CREATE ROLE {name} LOGIN {attributes}")
+        database = url.rpartition("/")[2]
+        databases.run(f"ALTER DATABASE {database} OWNER TO {name}")
+        made.append((name, database))
+        head, _, tail = url.partition("@")
+        return f"{head.rpartition('//')[0]}//{name}@{tail}"
+
+    yield make
+    with patience(60.0):  # to drop a database takes its time where all else is busy
+        for name, database in made:
+            databases.run(f"DROP DATABASE {database} WITH (FORCE)")
+            databases.run(f"DROP ROLE {name}")
+
+
+def test_an_owner_who_may_not_make_roles_is_bound_by_the_policies_itself(databases, servant):
+    exists = databases.run(f"SELECT count(*) FROM pg_roles WHERE rolname = '{APP_ROLE}'")  # noqa: S608  # ours
+    assert exists == 1, "the template's migration made it, and this owner is no member"
+    url = servant("modest", "NOCREATEROLE")
+    owner = connect_engine(url)
+    migrate(owner)
+    with serving(url) as service:
+        ready = service.client.get("/health/ready").json()
+        assert ready["row_level_security"] == "enforced on the owner"
+        service.api().trade()
+    with owner.connect() as connection:
+        assert tenants_seen(connection, METADATA.tables["trades"]) == set()
+        assert len(tenants_seen(declare_every_tenant(connection), METADATA.tables["trades"])) == 1
+    assert verify_database(owner).clean
+    owner.dispose()
+
+
+def test_an_owner_who_may_make_roles_needs_no_superuser(servant, databases):
+    url = servant("able", "CREATEROLE")
+    databases.run(f"GRANT {APP_ROLE} TO able WITH ADMIN OPTION")
+    owner = connect_engine(url)
+    migrate(owner)
+    with serving(url) as service:
+        assert service.client.get("/health/ready").json()["row_level_security"] == "enforced"
+        service.api().trade()
+    assert verify_database(owner).clean
+    owner.dispose()
+    databases.run(f"REVOKE {APP_ROLE} FROM able")
+
+
+def test_an_owner_whom_another_installation_of_the_server_did_not_admit_is_bound_itself(servant, databases):
+    url = servant("neighbour", "CREATEROLE")  # the template's migration made the role: only it may admit
+    owner = connect_engine(url)
+    migrate(owner)
+    with serving(url) as service:
+        ready = service.client.get("/health/ready").json()
+        assert ready["row_level_security"] == "enforced on the owner"
+        service.api().trade()
+    assert verify_database(owner).clean
+    owner.dispose()
+
+
+def test_a_user_that_is_no_member_of_the_role_gets_nothing(two, databases):
+    url = two[0].database_url
+    databases.run("CREATE ROLE stranger LOGIN")
+    try:
+        engine = create_engine(normalise_url(url.replace("postgres@", "stranger@")))
+        with engine.connect() as connection, pytest.raises(DBAPIError, match="permission denied"):
+            connection.execute(text("SELECT * FROM trades"))
+        engine.dispose()
+    finally:
+        databases.run("DROP ROLE stranger")
+
+
+def test_a_dump_by_the_owner_holds_every_tenants_rows(servant, databases, tmp_path):
+    url = servant("keeper", "CREATEROLE")
+    databases.run(f"GRANT {APP_ROLE} TO keeper WITH ADMIN OPTION")
+    migrate(connect_engine(url))
+    with serving(url) as service:
+        apis = service.api(), service.api()
+        for api in apis:
+            api.trade(note=f"Dumped of {api.tenant_id}")
+    dump = tmp_path / "books.sql"
+    subprocess.run(
+        [program("pg_dump"), "--enable-row-security", f"--file={dump}", url], check=True, timeout=60
+    )
+    text_of_it = dump.read_text()
+    assert all(f"Dumped of {api.tenant_id}" in text_of_it for api in apis)
+    databases.run(f"REVOKE {APP_ROLE} FROM keeper")
+
+
+def key_look_up(connection, tenant_id) -> tuple[str, tuple]:
+    """Return the writer's look-up of idempotency keys, with its parameters."""
+    seen = []
+    event.listen(connection, "before_cursor_execute", lambda *facts: seen.append(facts[2:4]))
+    trades_by_key(connection, [(tenant_id, "trade", f"page-1:{number}") for number in range(40)])
+    connection.rollback()
+    (statement, parameters) = seen[-1]
+    return statement.rpartition("; ")[2], parameters
+
+
+def test_the_wall_does_not_lead_the_planner_past_the_indexes(new_database):
+    """On a table that was never analysed, as after a restore: keys are looked up, not searched for."""
+    with serving(new_database("postgresql")) as service:
+        api = service.api()
+        for page in range(8):
+            trades = [trade_body(symbol=f"S{number % 50}") for number in range(1000)]
+            api.post("/trades:batch", {"trades": trades}, {"Idempotency-Key": f"page-{page}"})
+        engine = connect_engine(service.database_url, readers=1, walled=True)
+        with engine.connect() as connection:
+            declare_tenants(connection, [api.tenant_id])
+            statement, parameters = key_look_up(connection, api.tenant_id)
+            plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).scalars())
+        engine.dispose()
+    assert "ix_trades_idempotency_key_tenant_id" in plan, plan
+
+
+def test_a_restored_database_of_another_owner_is_not_taken_for_an_empty_one(
+    servant, databases, monkeypatch, capsys
+):
+    url = servant("heir", "CREATEROLE")
+    databases.run(f"GRANT {APP_ROLE} TO heir WITH ADMIN OPTION")
+    owner = connect_engine(url)
+    migrate(owner)
+    with serving(url) as service:
+        service.api().trade()
+    databases.run("CREATE ROLE testator")
+    with owner.begin() as connection:  # as pg_restore --no-owner leaves it
+        for table in WALLED:
+            connection.execute(text(f"ALTER POLICY owner_rows ON {table.name} TO testator"))
+    databases.run(f"REVOKE {APP_ROLE} FROM heir")
+    monkeypatch.setenv("OMS_API_KEY", BOOTSTRAP_KEY)
+    monkeypatch.setenv("DATABASE_URL", url)
+    assert (verify_main(), rebuild_main()) == (2, 2)
+    assert "show this user nothing" in capsys.readouterr().err
+    migrate(owner)
+    assert verify_database(owner).checked[Check.CHAIN] == 1
+    with owner.begin() as connection:
+        connection.execute(text("DROP OWNED BY CURRENT_USER"))
+    owner.dispose()
+    databases.run("DROP ROLE testator")
+
+
+def test_a_service_before_its_migration_is_not_ready_and_says_so(servant, databases):
+    url = servant("early", "CREATEROLE")
+    databases.run(f"GRANT {APP_ROLE} TO early WITH ADMIN OPTION")
+    owner = connect_engine(url)
+    migrate(owner, "0001")
+    with serving(url) as service:
+        early = service.client.get("/health/ready")
+        assert (early.status_code, early.json()["migrations"]) == (503, "failed")
+        migrate(owner)
+        assert service.client.get("/health/ready").status_code == 200
+    owner.dispose()
+    databases.run(f"REVOKE {APP_ROLE} FROM early")
+
+
+def test_nothing_is_declared_on_a_connection_from_the_pool(two):
+    service, (one, _) = two
+    engine = connect_engine(service.database_url, readers=1, walled=True)
+    with engine.connect() as connection:
+        declare_tenants(connection, [one.tenant_id])
+        assert tenants_seen(connection, METADATA.tables["trades"]) == {one.tenant_id}
+    with engine.connect() as connection:
+        assert tenants_seen(connection, METADATA.tables["trades"]) == set()
+    engine.dispose()

@@ -1,0 +1,219 @@
+"""Processes that can be killed, frozen and started again: PostgreSQL and the service itself."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg2
+from typing_extensions import override
+
+from app.database import connect_engine
+from app.verify import report, verify_database
+from tests.factories import BOOTSTRAP_KEY, JWT_KEYS
+from tests.faults.load import Connection
+from tests.support.postgres import PostgresServer, free_port
+
+HERE = Path(__file__).resolve().parents[2]
+START_SECONDS = 30.0
+
+
+def wait_until(done: Callable[[], bool], seconds: float, what: str) -> float:
+    """Poll until `done`, and return after how many seconds; a failure when it takes longer than allowed."""
+    started = time.monotonic()
+    while not done():
+        assert time.monotonic() - started < seconds, f"after {seconds:g} s still not: {what}"
+        time.sleep(0.01)
+    return time.monotonic() - started
+
+
+class PostgresProcess(PostgresServer):
+    """A PostgreSQL server, a child of this process, whose every process can be hit at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._postmaster: subprocess.Popen[bytes] | None = None
+
+    @override
+    def start(self) -> None:
+        """Start, and wait until connections are taken."""
+        given = {"listen_addresses": "127.0.0.1", "port": str(self.port), "unix_socket_directories": ""}
+        options = [part for name, value in given.items() for part in ("-c", f"{name}={value}")]
+        with (self.home / "server.log").open("ab") as log:
+            self._postmaster = subprocess.Popen(
+                [str(self._programs / "postgres"), "-D", str(self._data), *options], cwd="/",
+                user=self._user, env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
+        wait_until(self.accepts, START_SECONDS, "PostgreSQL takes connections")
+
+    @override
+    def stop(self) -> None:
+        """Stop; connections are cut."""
+        self._signal(signal.SIGINT)
+
+    @override
+    def kill(self) -> None:
+        """Kill the postmaster and all its backends."""
+        pids = self.freeze()  # so that none is forked meanwhile
+        _signal(pids, signal.SIGKILL)
+        self._signal(signal.SIGKILL)
+        wait_until(lambda: not any(map(_is_running, pids)), 10, "PostgreSQL's processes are gone")
+
+    def freeze(self) -> list[int]:
+        """Stop all processes where they stand, and return them; connections stay open, nothing answers."""
+        assert self._postmaster is not None, "not started"
+        postmaster = self._postmaster.pid
+        _signal([postmaster], signal.SIGSTOP)
+        pids = [postmaster, *(pid for pid, parent in _parents() if parent == postmaster)]
+        _signal(pids, signal.SIGSTOP)
+        return pids
+
+    def accepts(self) -> bool:
+        """Whether a connection is taken."""
+        try:
+            psycopg2.connect(self.url, connect_timeout=2).close()
+        except psycopg2.OperationalError:
+            return False
+        return True
+
+    @override
+    def remove(self) -> None:
+        """Stop and delete everything."""
+        self._signal(signal.SIGQUIT)  # at once: nothing of it is needed any more
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._postmaster is not None:
+            self._postmaster.send_signal(number)
+            self._postmaster.wait(START_SECONDS)
+            self._postmaster = None
+
+
+def thaw(pids: list[int]) -> None:
+    """Let frozen processes go on."""
+    _signal(pids, signal.SIGCONT)
+
+
+def _signal(pids: list[int], number: signal.Signals) -> None:
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            continue  # it ended by itself
+
+
+class Oms:
+    """The service as a process of its own; `fault` names what `tests.faults.wrapped` does to it."""
+
+    def __init__(self, database_url: str, logs: Path, fault: str = "", **environment: str) -> None:
+        self.port = free_port()
+        self.fault = fault
+        self._logs = logs / f"oms-{self.port}.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        given = {"OMS_API_KEY": BOOTSTRAP_KEY, "JWT_KEYS": JWT_KEYS, "DATABASE_URL": database_url}
+        given["PORT"] = str(self.port)
+        given |= {"ENVIRONMENT": "production", "RATE_LIMIT_PER_MINUTE": "0", "LOG_LEVEL": "WARNING"}
+        self._environment = {"PATH": os.environ.get("PATH", ""), "HOST": "127.0.0.1"} | given | environment
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """The running process."""
+        assert self._process is not None, "not started"
+        return self._process
+
+    def start(self, ready: bool = True) -> None:
+        """Start it, and wait until it is ready."""
+        environment = self._environment | {"FAULT": self.fault}
+        with self._logs.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.faults.wrapped"], cwd=HERE, env=environment,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
+        if ready:
+            self.wait_ready()
+
+    def wait_ready(self, seconds: float = START_SECONDS) -> float:
+        """Wait for readiness; return how many seconds it took."""
+
+        def is_ready() -> bool:
+            assert self.process.poll() is None, f"the service ended:\n{self.log()[-3000:]}"
+            return self.readiness() == 200
+
+        return wait_until(is_ready, seconds, "the service is ready")
+
+    def readiness(self) -> int:
+        """Return the status of /health/ready, 0 where nobody answers."""
+        try:
+            with Connection(self.port) as connection:
+                return connection.call("GET", "/health/ready")[0]
+        except ConnectionError:
+            return 0
+
+    def kill(self) -> None:
+        """Kill it without a chance to tidy up."""
+        self.process.kill()
+        self.process.wait(10)
+
+    def stop(self, seconds: float = 40) -> None:
+        """Ask it to stop, and wait until it has."""
+        self.process.terminate()
+        assert self.process.wait(seconds) in {0, -signal.SIGTERM}, self.log()[-3000:]
+
+    def died(self, seconds: float) -> None:
+        """Wait until it has killed itself."""
+        assert self.process.wait(seconds) == -signal.SIGKILL, self.log()[-3000:]
+
+    def log(self) -> str:
+        """Return what it logged."""
+        return self._logs.read_text(errors="replace")
+
+    def remove(self) -> None:
+        """Kill it if it runs."""
+        if self._process and self._process.poll() is None:
+            self.kill()
+
+
+@contextmanager
+def running(*services: Oms) -> Iterator[None]:
+    """Start services, and make sure that none of them outlives the block."""
+    try:
+        for service in services:
+            service.start(ready=False)
+        for service in services:
+            service.wait_ready()
+        yield
+    finally:
+        for service in services:
+            service.remove()
+
+
+def verify(database_url: str) -> None:
+    """Prove the books as the operator's command does; it must find nothing."""
+    engine = connect_engine(database_url, readers=1)
+    try:
+        verdict = verify_database(engine)
+    finally:
+        engine.dispose()
+    assert verdict.clean, "\n".join(report(verdict, 0))
+
+
+def _parents() -> Iterator[tuple[int, int]]:
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            facts = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it ended meanwhile
+        yield int(folder.name), int(facts[1])
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
+    except OSError:
+        return False

@@ -1,0 +1,210 @@
+"""Administrators' requests under an idempotency key: carried out once, whatever is lost or races."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+
+from app.identity.service import idempotent_operations
+from tests.identity.administering import PASSWORD, good, key, operator, refused, trail, user
+from tests.support.service import ApiClient, serving
+
+ALICE = {"email": "alice@example.com", "name": "Alice", "password": PASSWORD, "role": "trader"}
+
+
+def under(name):
+    return {"Idempotency-Key": name}
+
+
+def test_the_same_key_and_body_give_the_same_answer_once(api):
+    first = api.post("/users", ALICE, under("k1"))
+    again = api.post("/users", ALICE, under("k1"))
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.json() == first.json()
+    assert "Idempotent-Replayed" not in first.headers
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert [one["action"] for one in trail(api)] == ["user.created"]
+
+
+def test_a_body_is_the_same_however_it_is_written(api):
+    first = api.post("/users", ALICE, under("k1"))
+    other = json.dumps(dict(reversed(ALICE.items())) | {"email": " ALICE@example.com"}, indent=3).encode()
+    assert api.post("/users", other, under("k1")).json() == first.json()
+
+
+@pytest.mark.parametrize(
+    "change", [{"name": "Bob"}, {"password": "another lantern orbit"}, {"person": "slack:T1:U1"}]
+)
+def test_another_body_under_the_same_key_is_refused(api, change):
+    good(api.post("/users", ALICE, under("k1")), 201)
+    assert refused(api.post("/users", ALICE | change, under("k1")), 409) == "idempotency-key-reused"
+    assert len(good(api.get("/users"))) == 1
+
+
+def test_another_target_under_the_same_key_is_refused(api):
+    ids = [user(api, email=f"{name}@example.com")["id"] for name in "ab"]
+    good(api.patch(f"/users/{ids[0]}", {"role": "risk"}, under("k1")))
+    answer = api.patch(f"/users/{ids[1]}", {"role": "risk"}, under("k1"))
+    assert refused(answer, 409) == "idempotency-key-reused"
+
+
+def test_a_key_is_bound_by_route_and_tenant(service):
+    one, two = service.api(), service.api()
+    for api in (one, two):
+        made = good(api.post("/users", ALICE, under("k1")), 201)
+        good(api.patch(f"/users/{made['id']}", {"role": "risk"}, under("k1")))
+        good(api.post("/portfolios", {"name": "Growth"}, under("k1")), 201)
+
+
+def test_a_repeat_tells_what_was_not_what_is(api):
+    first = good(api.post("/users", ALICE, under("k1")), 201)
+    good(api.patch(f"/users/{first['id']}", {"role": "risk"}))
+    assert good(api.post("/users", ALICE, under("k1")), 201) == first
+    assert good(api.get(f"/users/{first['id']}"))["role"] == "risk"
+
+
+def test_a_refused_request_binds_nothing(api):
+    assert api.post("/users", ALICE | {"role": "king"}, under("k1")).status_code == 422
+    user(api, email="bob@example.com")
+    assert api.post("/users", ALICE | {"email": "bob@example.com"}, under("k1")).status_code == 409
+    good(api.post("/users", ALICE, under("k1")), 201)
+
+
+def test_a_secret_is_never_told_again(fresh):
+    ask: dict[str, tuple[ApiClient, dict[str, object]]] = {
+        "/tenants": (operator(fresh), {"name": "A", "slug": "alpha"}),
+        "/api-keys": (fresh.api(), {"name": "bot", "scopes": ["read"]}),
+    }
+    for path, (api, body) in ask.items():
+        made = good(api.post(path, body, under("k1")), 201)
+        secret = made.get("key") or made["api_key"]
+        again = api.post(path, body, under("k1"))
+        assert refused(again, 409) == "secret-shown-once"
+        assert secret not in again.text
+        assert refused(api.post(path, body | {"name": "other"}, under("k1")), 409) == "idempotency-key-reused"
+        with fresh.reading() as connection:
+            assert secret[17:] not in str(connection.execute(text("SELECT * FROM admin_requests")).all())
+
+
+def test_a_rotation_is_made_once(api):
+    made = key(api)
+    path = f"/api-keys/{made['key_id']}:rotate"
+    good(api.post(path, {}, under("k1")), 201)
+    assert refused(api.post(path, {}, under("k1")), 409) == "secret-shown-once"
+    assert len(good(api.get("/api-keys"))) == 3
+
+
+@pytest.mark.parametrize("name", ["", "x" * 201, "é".encode()])
+def test_a_key_must_be_one(api, name):
+    assert api.post("/users", ALICE, under(name)).status_code == 422
+
+
+def test_what_is_stored_of_a_request_does_not_give_the_password_away(fresh):
+    api = fresh.api()
+    good(api.post("/users", ALICE, under("k1")), 201)
+    with fresh.reading() as connection:
+        bound = connection.execute(text("SELECT request_hash, answer FROM admin_requests")).one()
+    guess = json.dumps(ALICE).encode()
+    asking = idempotent_operations.Asking(None, "POST /users", "", guess)  # type: ignore[arg-type]  # who asks does not count
+    assert bound.request_hash != idempotent_operations._fingerprint(b"", asking)
+    assert PASSWORD not in str(bound)
+
+
+def test_after_a_rotation_of_the_master_key_repeats_are_known_still(database_url):
+    before, after = "before-" + "b" * 32, "after-" + "a" * 32
+    with serving(database_url, oms_api_key=before) as service:
+        first = ApiClient(service, 1, before).post("/users", ALICE, under("k1"))
+    with serving(database_url, oms_api_key=after, oms_api_key_previous=before) as service:
+        again = ApiClient(service, 1, after).post("/users", ALICE, under("k1"))
+    assert (first.status_code, again.json()) == (201, first.json())
+
+
+def test_of_racers_one_does_the_work_and_all_hear_the_same(fresh):
+    api = fresh.api()
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: api.post("/users", ALICE, under("k1")), range(8)))
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.text for answer in answers}) == 1
+    assert sum("Idempotent-Replayed" in answer.headers for answer in answers) == 7
+    assert len(trail(api)) == 1
+
+
+def test_of_racers_without_a_key_one_wins_and_the_others_hear_why(fresh):
+    api = fresh.api()
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: api.post("/users", ALICE), range(8)))
+    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 7
+
+
+class LosesAnswers:
+    """Transactions whose first COMMIT, or first statement, comes to nothing that anybody hears of."""
+
+    def __init__(self, inner, *, commits):
+        self.inner, self.commits, self.lost = inner, commits, False
+
+    async def run(self, work):
+        def lose(connection):
+            answer = work(connection)
+            if not self.commits and not self.lost:
+                self.lost = True
+                raise OperationalError("COMMIT", None, Exception("gone"), connection_invalidated=True)
+            return answer
+
+        answer = await self.inner.run(lose)
+        if self.commits and not self.lost:
+            self.lost = True
+            return await self.inner.run(work)  # as Transactions does where the connection is lost
+        return answer
+
+
+@pytest.fixture
+def losing(fresh, monkeypatch):
+    def lose(*, commits):
+        administration = fresh.app.state.administration
+        monkeypatch.setattr(
+            administration, "_transactions", LosesAnswers(administration._transactions, commits=commits)
+        )
+        return fresh.api()
+
+    return lose
+
+
+@pytest.mark.parametrize("commits", [True, False])
+def test_a_lost_commit_is_looked_for_by_its_key_and_the_secret_told(losing, commits):
+    api = losing(commits=commits)
+    made = good(api.post("/api-keys", {"name": "bot", "scopes": ["read"]}, under("k1")), 201)
+    assert api.with_key(made["key"]).get("/portfolios").status_code == 200
+    assert [one["action"] for one in trail(api)] == ["key.created"]
+
+
+def test_a_lost_commit_without_a_key_is_told_as_unknown(losing):
+    api = losing(commits=True)
+    answer = api.post("/api-keys", {"name": "bot", "scopes": ["read"]})
+    assert refused(answer, 503) == "outcome-unknown"
+    assert len(good(api.get("/api-keys"))) == 2
+
+
+def test_nothing_stands_where_the_trail_cannot_be_written(fresh, monkeypatch):
+    api = fresh.api()
+
+    def fail(connection, entries):
+        raise OperationalError("INSERT", None, Exception("disk full"))
+
+    monkeypatch.setattr(idempotent_operations, "record", fail)
+    assert api.post("/users", ALICE, under("k1")).status_code == 503
+    monkeypatch.undo()
+    assert good(api.get("/users")) == []
+    good(api.post("/users", ALICE, under("k1")), 201)
+
+
+@pytest.mark.parametrize(("looks", "says"), [([False, True], "already"), ([False, False], "same moment")])
+def test_whoever_no_lock_keeps_out_is_met_by_looking_again(api, monkeypatch, looks, says):
+    user(api)
+    answers = iter(looks)
+    monkeypatch.setattr("app.identity.queries.users.is_known", lambda *_, **__: next(answers))
+    answer = api.post("/users", ALICE)
+    assert refused(answer, 409) == "conflict"
+    assert says in answer.json()["detail"]
+    assert len(good(api.get("/users"))) == 1

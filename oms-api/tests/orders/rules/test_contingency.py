@@ -1,0 +1,141 @@
+"""Exits and closes: who yields to whom, and how much each may still take off."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.orders.rules.contingency import closes_only, cuts, opening_orders, part_size, reduction_of, yielders
+from app.orders.rules.order_factory import OrderLinks, OrderOrigin, new_order
+from app.orders.rules.values import GroupKind, OrderType, Role, Status, Ticket
+
+HOME = OrderOrigin(1, 1, "key", None, "2026-11-20T12:00:00.000000Z")
+
+
+def order(name, quantity, role=Role.TAKE_PROFIT, group=None, side="SELL", product=""):
+    ticket = Ticket("AAPL", side, OrderType.MARKET, Decimal(quantity), product=product)
+    return new_order(name, HOME, ticket, Decimal(quantity), OrderLinks(None, group, GroupKind.BRACKET, role))
+
+
+def yielded(found):
+    return [(one.id, keeps) for one, keeps in found]
+
+
+def test_what_takes_no_more_than_there_is_stays():
+    assert cuts([order("a", 6, group="A"), order("b", 4, group="B")], Decimal(10)) == []
+    assert cuts([], Decimal(0)) == []
+
+
+def test_of_orders_that_share_a_quantity_one_counts():
+    pair = [order("a", 6, group="A"), order("b", 6, Role.STOP_LOSS, group="A")]
+    assert cuts(pair, Decimal(6)) == []
+    assert yielded(cuts(pair, Decimal(4))) == [("a", 4), ("b", 4)]
+
+
+def test_of_unequal_siblings_only_what_is_too_large_is_cut():
+    pair = [order("a", 6, group="A"), order("b", 3, Role.STOP_LOSS, group="A")]
+    assert yielded(cuts(pair, Decimal(4))) == [("a", 4)]
+
+
+def test_the_first_give_way_first():
+    three = [order(name, 5, group=name) for name in "abc"]
+    assert yielded(cuts(three, Decimal(8))) == [("a", 0), ("b", 3)]
+
+
+@given(st.lists(st.integers(1, 9), max_size=6), st.integers(0, 30))
+def test_after_the_cut_they_take_no_more_than_is_left_and_no_less_than_they_could(sizes, left):
+    orders = [order(str(number), size, group=str(number)) for number, size in enumerate(sizes)]
+    kept = {str(number): Decimal(size) for number, size in enumerate(sizes)}
+    kept |= {one.id: keeps for one, keeps in cuts(orders, Decimal(left))}
+    assert sum(kept.values()) == min(sum(sizes), left)
+
+
+@pytest.mark.parametrize(
+    ("of", "other", "yields"),
+    [
+        (Role.CLOSING, Role.TAKE_PROFIT, True),
+        (Role.CLOSING, Role.STOP_LOSS, True),
+        (Role.CLOSING, Role.EITHER, True),
+        (Role.CLOSING, Role.CLOSING, False),
+        (Role.CLOSING, Role.ENTRY, False),
+        (Role.CLOSING, None, False),
+        (Role.STOP_LOSS, Role.CLOSING, True),
+        (Role.EITHER, Role.CLOSING, True),
+        (Role.STOP_LOSS, Role.TAKE_PROFIT, False),
+    ],
+)
+def test_exits_yield_to_closes_and_closes_to_exits(of, other, yields):
+    one = order("other", 5, other)
+    assert yielders(order("a", 5, of), [one]) == ([one] if yields else [])
+
+
+def test_nobody_yields_on_the_other_side_in_another_product_or_to_themselves():
+    close = order("a", 5, Role.CLOSING)
+    others = [order("b", 5, side="BUY"), order("c", 5, product="MIS"), order("a", 5)]
+    assert yielders(close, others) == []
+
+
+@pytest.mark.parametrize(
+    ("role", "side", "quantity", "held", "is_exit"),
+    [
+        (Role.STOP_LOSS, "SELL", 20, 10, True),
+        (Role.EITHER, "SELL", 10, 10, True),
+        (Role.EITHER, "SELL", 11, 10, False),
+        (Role.FOLLOWER, "BUY", 10, -10, True),
+        (Role.FOLLOWER, "BUY", 10, 10, False),
+        (Role.ENTRY, "SELL", 1, 10, False),
+        (None, "SELL", 1, 10, False),
+    ],
+)
+def test_what_only_closes(role, side, quantity, held, is_exit):
+    assert closes_only(order("a", quantity, role, side=side), Decimal(held)) is is_exit
+
+
+@pytest.mark.parametrize(
+    ("quantity", "delta", "found"),
+    [
+        (6, -4, ("SELL", 10, 6)),
+        (-5, -15, ("SELL", 10, 0)),
+        (-6, 4, ("BUY", 10, 6)),
+        (0, 10, ("BUY", 10, 0)),
+        (10, 4, None),
+        (4, 4, None),
+        (-4, -4, None),
+        (0, 0, None),
+    ],
+)
+def test_what_a_trade_took_off(quantity, delta, found):
+    assert reduction_of(Decimal(quantity), Decimal(delta)) == found
+
+
+def test_a_halt_ends_what_could_open_or_increase():
+    working = [
+        order("more", 1, None, side="BUY"),
+        order("exit", 10, Role.STOP_LOSS),
+        order("close", 10, Role.CLOSING),
+        order("pair", 10, Role.EITHER, group="P"),
+        order("reduces", 6, None),
+        order("beyond", 5, None),
+        order("rest", 4, None),
+        order("held", 4, Role.FOLLOWER, side="BUY")._replace(status=Status.HELD),
+    ]
+    assert [one.id for one in opening_orders(working, Decimal(10))] == ["more", "beyond"]
+    assert [one.id for one in opening_orders(working, Decimal(-1))] == ["pair", "reduces", "beyond", "rest"]
+
+
+@pytest.mark.parametrize(
+    ("quantity", "most", "lot", "size"),
+    [
+        (25, None, 1, 25),
+        (10, 10, 1, 10),
+        (25, 10, 1, 10),
+        (235, 100, 75, 75),
+        (235, 10, 75, 75),
+        (50, 10, 75, 50),
+        (1_000, 1, 1, 10),
+    ],
+)
+def test_a_close_is_sent_in_parts_of(quantity, most, lot, size):
+    given = None if most is None else Decimal(most)
+    assert part_size(Decimal(quantity), given, Decimal(lot)) == size

@@ -1,0 +1,137 @@
+"""From tickets to orders, and how orders of a group share a quantity."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from app.orders.rules.contingency import exclusive_id, exit_quantity, siblings
+from app.orders.rules.order_factory import OrderLinks, OrderOrigin, exits, get_expiry, new_order
+from app.orders.rules.rows import COLUMNS, MUTABLE, Move, order_of, row_of
+from app.orders.rules.values import GroupKind, Protection, Role, Status, Target, TimeInForce
+from app.orders.rules.verification import Filled, examine_fills, examine_history, examine_quantity
+from tests.orders.rig import ticket
+
+AT = "2026-11-20T12:00:00.000000Z"
+HOME = OrderOrigin(1, 7, "key", None, AT)
+
+
+def order(name="O1", family=None, **changes):
+    asked = ticket(**changes)
+    return new_order(name, HOME, asked, asked.quantity or Decimal(0), family or OrderLinks())
+
+
+@pytest.mark.parametrize(
+    ("time_in_force", "ends"),
+    [
+        ("DAY", "2026-11-21T00:00:00.000000Z"),
+        ("OPG", "2026-11-21T00:00:00.000000Z"),
+        ("GTD", "2027-01-01T00:00:00.000000Z"),
+        ("GTC", None),
+        ("IOC", None),
+        ("FOK", None),
+    ],
+)
+def test_when_an_order_ends_by_itself(time_in_force, ends):
+    assert get_expiry(TimeInForce(time_in_force), "2027-01-01T00:00:00.000000Z", AT) == ends
+
+
+def test_an_order_comes_back_from_its_row_as_it_went():
+    made = order(type="LIMIT", limit_price="1.5", reason="Why")
+    row = row_of(made)
+    assert (len(row), row[COLUMNS.index("limit_price")]) == (len(COLUMNS), "1.50000000")
+    assert order_of(row) == made
+    assert len(row_of(made, MUTABLE)) == len(MUTABLE)
+
+
+def test_the_exits_of_an_entry_take_its_position_off_again():
+    asked = ticket(side="SELL", take_profit=Target(Decimal(1)), stop_loss=Protection(Decimal(3), Decimal(4)))
+    entry = new_order("O1", HOME, asked, Decimal(10))
+    (_, target), (_, stop) = exits(entry, asked)
+    assert [target.side, target.type, target.limit_price, target.quantity] == ["BUY", "LIMIT", 1, 10]
+    assert [stop.type, stop.stop_price, stop.limit_price, stop.time_in_force] == ["STOP_LIMIT", 3, 4, "GTC"]
+    assert exits(entry, ticket()) == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "roles"),
+    [
+        ({"take_profit": Target(Decimal(9))}, [Role.TAKE_PROFIT]),
+        ({"stop_loss": Protection(Decimal(3), None)}, [Role.STOP_LOSS]),
+    ],
+)
+def test_an_entry_may_have_one_exit_alone(asked, roles):
+    entry = order()
+    assert [role for role, _ in exits(entry, ticket(**asked))] == roles
+
+
+def test_who_shares_a_quantity_with_whom():
+    target = order("O2", OrderLinks("O1", "O1", GroupKind.BRACKET, Role.TAKE_PROFIT))
+    stop = order("O3", OrderLinks("O1", "O1", GroupKind.BRACKET, Role.STOP_LOSS))
+    entry = order("O1", OrderLinks(None, "O1", GroupKind.BRACKET, Role.ENTRY))
+    assert siblings(target, [entry, target, stop]) == [stop]
+    assert siblings(entry, [entry, target, stop]) == []
+    assert (exclusive_id(entry), exclusive_id(stop)) == (None, "O1")
+
+
+def test_what_exits_may_work_on_counts_carried_fills_once():
+    entry = order()._replace(filled_quantity=Decimal(60))
+    replaced = order("O2")._replace(filled_quantity=Decimal(25))
+    successor = order("O3")._replace(filled_quantity=Decimal(30), carried_quantity=Decimal(25))
+    assert exit_quantity(entry, [replaced, successor]) == 30
+
+
+def moves(*statuses):
+    starts = [None, *statuses]
+    return [
+        Move(1, "O1", number, start, end, AT, "key")
+        for number, (start, end) in enumerate(zip(starts, statuses, strict=False), 1)
+    ]
+
+
+def fields(findings):
+    return [finding.field for finding in findings]
+
+
+def test_a_history_is_whole_and_follows_the_table():
+    standing = order()._replace(status=Status.ACCEPTED, event_count=3, accepted_at=AT)
+    whole = moves("INITIALIZED", "SUBMITTED", "ACCEPTED")
+    assert examine_history(standing, whole) == []
+    assert fields(examine_history(standing, moves("INITIALIZED", "ACCEPTED"))) == ["to_status", "event_count"]
+    gap = [*whole[:2], whole[2]._replace(sequence=4)]
+    assert fields(examine_history(standing, gap)) == ["sequence"]
+    torn = [*whole[:2], whole[2]._replace(from_status="HELD")]
+    assert fields(examine_history(standing, torn)) == ["from_status"]
+    assert fields(examine_history(standing._replace(status=Status.FILLED), whole)) == ["status"]
+
+
+def test_an_open_order_has_something_left():
+    standing = order()._replace(status=Status.PARTIALLY_FILLED, filled_quantity=Decimal(10))
+    assert fields(examine_quantity(standing)) == ["filled_quantity"]
+    assert examine_quantity(standing._replace(filled_quantity=Decimal(9))) == []
+    assert examine_quantity(standing._replace(status=Status.FILLED)) == []
+
+
+def test_an_order_filled_what_its_executions_add_up_to():
+    filled = Filled(Decimal(4), Decimal(400)).plus(Filled(Decimal(6), Decimal(600)))
+    standing = order()._replace(filled_quantity=Decimal(10), filled_value=Decimal(1000))
+    assert examine_fills(standing, filled) == []
+    assert fields(examine_fills(order(), filled)) == ["filled_quantity", "filled_value"]
+
+
+def test_instants_come_from_postgresql_as_such_and_from_sqlite_as_text():
+    row: list[Any] = list(row_of(order()))
+    row[COLUMNS.index("created_at")] = datetime.fromisoformat(AT)
+    assert order_of(row).created_at == AT
+
+
+def test_who_placed_an_order_is_the_person_else_the_key():
+    assert order().placed_by == "key"
+    assert order()._replace(actor="ann@desk.example").placed_by == "ann@desk.example"
+
+
+def test_what_may_still_fill_is_nothing_once_it_is_over():
+    part = order()._replace(filled_quantity=Decimal(4), status=Status.PARTIALLY_FILLED)
+    assert part.leaves_quantity == 6
+    assert part._replace(status=Status.CANCELED).leaves_quantity == 0

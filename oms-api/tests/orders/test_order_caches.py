@@ -1,0 +1,101 @@
+"""What a batch keeps for the next one holds under its version alone."""
+
+from dataclasses import replace
+
+import pytest
+
+from app.database.versioned_cache import VersionedCache
+
+PLACE = (1, 7)
+
+
+@pytest.fixture
+def kept():
+    kept: VersionedCache[tuple[int, int], str] = VersionedCache(10, len)
+    kept.put(PLACE, "version", "value")
+    return kept
+
+
+def test_what_is_kept_is_found_under_the_same_version(kept):
+    assert kept.get(PLACE, "version") == "value"
+    assert kept.get(PLACE, "another") is None
+    assert kept.get((1, 8), "version") is None
+
+
+def test_what_is_taken_is_taken_once(kept):
+    assert kept.take(PLACE, "version") == "value"
+    assert kept.take(PLACE, "version") is None
+
+
+def test_another_version_takes_nothing_and_the_value_is_gone(kept):
+    assert kept.take(PLACE, "another") is None
+    assert kept.get(PLACE, "version") is None
+
+
+def test_the_newest_is_kept(kept):
+    kept.put(PLACE, "newer", "other")
+    assert kept.get(PLACE, "version") is None
+    assert kept.get(PLACE, "newer") == "other"
+
+
+def test_only_so_much_is_kept(kept):
+    kept.put((1, 8), "version", "other")  # five and five
+    assert kept.get(PLACE, "version") == "value"
+    kept.put((1, 8), "version", "larger")  # in the place of the other: five and six
+    assert kept.get(PLACE, "version") is None
+    assert kept.get((1, 8), "version") == "larger"
+    kept.put((1, 8), "version", "5")
+    kept.put(PLACE, "version", "123456789")
+    assert kept.get((1, 8), "version") == "5"
+
+
+def buy(api, quantity):
+    return api.place(symbol="AAPL", side="BUY", quantity=quantity, type="MARKET", limit_price=None)
+
+
+def denied(answer):
+    assert answer.status_code == 422, answer.text
+    told = answer.json()["denial"]
+    return told["code"], told["largest_passing"]
+
+
+@pytest.mark.parametrize(("between", "most"), [("nothing", "10"), ("a trade", "1"), ("a quote", "8")])
+def test_an_order_is_judged_by_what_stands_whatever_was_remembered(api, between, most):
+    """Cash of 1,000,000 buys 100 at 10,000; 90 are bought, then something happens."""
+    api.quote("AAPL", "10000", "10000", "10000")
+    assert buy(api, "90").status_code == 201
+    if between == "a trade":
+        api.buy("9", "10000", symbol="AAPL", portfolio_name="Growth")
+    elif between == "a quote":
+        api.quote("AAPL", "12500", "12500", "12500")
+    assert denied(buy(api, "11")) == ("BUYING_POWER", most)
+    assert buy(api, most).status_code == 201
+
+
+def test_two_processes_never_believe_what_the_other_has_overtaken(serve):
+    with serve() as first, serve() as second:
+        here = first.api()
+        there = replace(here, service=second)
+        here.quote("AAPL", "10000", "10000", "10000")
+        for api in (here, there, here, there, there, here):
+            assert buy(api, "15").status_code == 201
+        for api in (here, there):
+            assert denied(buy(api, "11")) == ("BUYING_POWER", "10")
+        assert buy(there, "9").status_code == 201
+        assert denied(buy(here, "2")) == ("BUYING_POWER", "1")
+        assert here.portfolio("Growth")["positions"]["AAPL"]["quantity"] == "99"
+
+
+def test_nor_what_the_other_has_at_the_market(serve):
+    """What rests in another symbol, from either process, is not there to be spent: 4 × 20 × 9,500."""
+    with serve() as first, serve() as second:
+        here = first.api()
+        there = replace(here, service=second)
+        for symbol in ("AAPL", "MSFT"):
+            here.quote(symbol, "10000", "10000", "10000")
+        resting = {"symbol": "MSFT", "side": "BUY", "quantity": "20", "type": "LIMIT", "limit_price": "9500"}
+        for api in (here, there, here, there):
+            assert api.place(**resting).status_code == 201
+            assert buy(api, "1").status_code == 201
+        for api in (there, here):
+            assert denied(buy(api, "30")) == ("BUYING_POWER", "20")

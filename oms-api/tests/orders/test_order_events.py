@@ -1,0 +1,91 @@
+"""What the events of orders tell: what happened, and where the order stands after it."""
+
+
+def list_events(api, type_="order.*"):
+    """Return type and data of the events, oldest first."""
+    found = api.get("/events", type=type_, limit=200).json()
+    return [(event["type"], event["data"]) for event in reversed(found)]
+
+
+def test_a_market_order_is_told_from_its_beginning_to_its_fill(market):
+    order = market.order(quantity="10", strategy="momentum")
+    kinds = ["order.initialized", "order.submitted", "order.accepted", "order.filled"]
+    events = list_events(market)
+    assert [kind for kind, _ in events] == kinds
+    first, last = events[0][1], events[-1][1]
+    asked = ("client_order_id", "portfolio_name", "symbol", "side", "type", "quantity", "strategy")
+    assert {name: first[name] for name in asked} == {name: order[name] for name in asked}
+    assert (first["order_id"], first["status"], first["sequence"]) == (order["id"], "INITIALIZED", 1)
+    assert (first["filled_quantity"], first["leaves_quantity"]) == ("0", "10")
+    assert (last["filled_quantity"], last["leaves_quantity"], last["average_price"]) == ("10", "0", "101.00")
+    (fill,) = market.found(order["id"])["fills"]
+    execution = (fill["execution_id"], fill["trade_id"], fill["quantity"], fill["price"])
+    names = ("execution_id", "trade_id", "last_quantity", "last_price")
+    assert tuple(last[name] for name in names) == execution
+
+
+def test_every_fill_of_an_order_is_told_with_what_it_was(api):
+    api.quote("AAPL", "99", "101", "100", ask_size="4")
+    order = api.order(quantity="10", type="LIMIT", limit_price="102", time_in_force="GTC")
+    api.quote("AAPL", "99", "102", "100", ask_size="5")
+    api.quote("AAPL", "99", "102", "100", ask_size="7")
+    fills = [(kind, data) for kind, data in list_events(api) if "execution_id" in data]
+    assert [kind for kind, _ in fills] == ["order.partially_filled", "order.partially_filled", "order.filled"]
+    assert [(data["last_quantity"], data["last_price"]) for _, data in fills] == [
+        ("4", "101.00"),
+        ("5", "102.00"),
+        ("1", "102.00"),
+    ]
+    assert [(data["filled_quantity"], data["leaves_quantity"]) for _, data in fills] == [
+        ("4", "6"),
+        ("9", "1"),
+        ("10", "0"),
+    ]
+    assert fills[-1][1]["average_price"] == api.found(order["id"])["average_price"] == "101.60"
+
+
+def test_an_event_tells_the_order_as_it_was_then_not_as_it_is_now(market):
+    order = market.order(type="LIMIT", limit_price="90", time_in_force="GTC", quantity="10")
+    successor = market.patch(f"/orders/{order['id']}", {"quantity": "20"}).json()
+    market.post(f"/orders/{successor['id']}/cancel", {"reason": "Changed my mind"})
+    by_kind = {(data["order_id"], kind): data for kind, data in list_events(market)}
+    assert by_kind[order["id"], "order.accepted"]["leaves_quantity"] == "10"
+    assert by_kind[order["id"], "order.replaced"]["replaced_by"] == successor["id"]
+    assert by_kind[successor["id"], "order.accepted"]["replaces"] == order["id"]
+    asked, ended = (by_kind[successor["id"], f"order.{name}"] for name in ("pending_cancel", "canceled"))
+    assert (asked["reason"], asked["leaves_quantity"], asked["limit_price"]) == (
+        "Changed my mind",
+        "20",
+        "90.00",
+    )
+    assert (ended["actor"], ended["leaves_quantity"]) == ("paper", "0")
+
+
+def test_the_legs_of_a_bracket_name_their_parent_and_tell_their_growth(api):
+    api.quote("AAPL", "99", "101", "100", ask_size="4")
+    order = api.order(quantity="10", stop_loss={"stop_price": "90"}, time_in_force="GTC")
+    api.quote("AAPL", "99", "101", "100", ask_size="3")
+    leg = [data for _, data in list_events(api) if data.get("parent_id") == order["id"]]
+    assert [data["quantity"] for data in leg][-1] == "7"
+    assert (leg[-1]["reason"], leg[-1]["stop_price"]) == ("Grew to 7", "90.00")
+
+
+def test_a_denial_is_told_with_its_sentence(market):
+    market.place(quantity="2000000")
+    (denied,) = (data for kind, data in list_events(market) if kind == "order.denied")
+    assert denied["reason"] == "An order may have at most 1,000,000 units."
+
+
+def test_a_trail_is_told_with_the_level_it_came_to(market):
+    market.buy("10", "100")
+    market.order(side="SELL", type="TRAILING_STOP", trail_percent="5", time_in_force="GTC", quantity="10")
+    market.quote("AAPL", "119", "121", "120")
+    market.quote("AAPL", "109", "111", "110")
+    (fired,) = (data for kind, data in list_events(market) if kind == "order.triggered")
+    assert (fired["trail_percent"], fired["trail_level"]) == ("5", "114.00")
+
+
+def test_an_order_that_lapses_is_told_with_the_broker_s_words(market):
+    market.order(type="LIMIT", limit_price="90", time_in_force="IOC")
+    (ended,) = (data for kind, data in list_events(market) if kind == "order.canceled")
+    assert (ended["actor"], bool(ended["broker_words"])) == ("paper", True)

@@ -1,0 +1,141 @@
+"""The first that fails denies; the largest quantity that passes is the largest that passes."""
+
+from decimal import Decimal
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.money import ZERO
+from app.risk.rules import checks
+from app.risk.rules.evaluation import CHECKS, headrooms, judge, largest_passing
+from app.risk.rules.values import Prices, Tradable, TradingState
+from tests.risk.situations import denial_of, held, order, risk, working
+
+whole = st.integers(0, 60).map(Decimal)
+amounts = st.integers(1, 12_000).map(Decimal)
+optional = st.none() | amounts
+sides = st.sampled_from(["BUY", "SELL"])
+orders = st.builds(
+    lambda side, leaves, limit, exclusive: working(
+        side, str(leaves), str(limit), exclusive_id=exclusive, group_id=exclusive
+    ),
+    sides,
+    st.integers(1, 30),
+    st.integers(80, 120),
+    st.sampled_from([None, None, "G1"]),
+)
+
+
+@st.composite
+def situations(draw):
+    lot = Decimal(draw(st.sampled_from(["1", "0.5", "3"])))
+    kind = draw(st.sampled_from(["MARKET", "LIMIT", "STOP"]))
+    price = str(draw(st.integers(85, 115)))
+    priced = {"LIMIT": {"limit_price": price}, "STOP": {"stop_price": price}}.get(kind, {})
+    asked = order(
+        side=draw(sides),
+        type=kind,
+        quantity=draw(st.integers(1, 120)) * Decimal("0.5"),
+        group_id=draw(st.sampled_from([None, "G1"])),
+        product=draw(st.sampled_from(["", "CNC"])),
+        **priced,
+    )
+    return risk(
+        order=asked._replace(exclusive_id=asked.group_id),
+        instrument=Tradable(Decimal("0.01"), lot),
+        prices=draw(st.sampled_from([Prices(), Prices(Decimal(99), Decimal(101), Decimal(100))])),
+        position=draw(st.integers(-40, 40)),
+        orders=draw(st.lists(orders, max_size=4)),
+        elsewhere=[held(str(draw(st.integers(-30, 30))), "100")],
+        firm=[held(str(draw(st.integers(-30, 30))), "100")],
+        cash=draw(st.integers(-3_000, 12_000)),
+        state=draw(st.sampled_from([TradingState.ACTIVE, TradingState.ACTIVE, TradingState.REDUCING])),
+        max_order_quantity=draw(optional),
+        max_order_value=draw(optional),
+        max_position_value=draw(optional),
+        max_gross_exposure=draw(optional),
+        max_net_exposure=draw(optional),
+        firm_gross_exposure=draw(optional),
+        firm_net_exposure=draw(optional),
+        short_selling=draw(st.booleans()),
+        max_daily_loss=draw(optional),
+        pnl_of_day=draw(st.none() | st.integers(-12_000, 0).map(Decimal)),
+    )
+
+
+def passes(situation, quantity):
+    return judge(situation._replace(order=situation.order._replace(quantity=quantity))) is None
+
+
+@given(situations())
+def test_the_largest_quantity_that_passes_is_found_as_by_trying_all(situation):
+    lot, asked = situation.instrument.lot_size, situation.order.quantity
+    tried = [lot * lots for lots in range(1, int(asked // lot) + 1)]
+    largest = max([quantity for quantity in tried if passes(situation, quantity)], default=ZERO)
+    denial = judge(situation)
+    assert largest_passing(situation) == largest
+    assert (denial is None) == (largest == asked)
+    if denial:
+        assert denial.largest_passing == largest
+        assert ZERO <= largest < asked
+
+
+@given(situations())
+def test_what_passes_for_a_quantity_passes_for_every_smaller_one(situation):
+    lot = situation.instrument.lot_size
+    told = [passes(situation, lot * lots) for lots in range(1, 40)]
+    assert told == sorted(told, reverse=True)
+
+
+@given(situations())
+def test_an_order_passes_when_every_check_leaves_it_room(situation):
+    rooms = headrooms(situation)
+    assert [one.check for one in rooms] == [name for name, _ in CHECKS]
+    assert all(one.passes for one in rooms) == (judge(situation) is None)
+    bounds = [one.largest_passing for one in rooms if one.largest_passing is not None]
+    lot, asked = situation.instrument.lot_size, situation.order.quantity
+    assert largest_passing(situation) == min([*bounds, asked // lot * lot])
+
+
+def test_every_check_has_a_file_and_a_line():
+    files = {path.stem for path in Path(checks.__file__).parent.glob("*.py")} - {"__init__"}
+    assert files == {name for name, _ in CHECKS}
+    assert len(files) == len(CHECKS)
+
+
+def test_the_first_check_that_fails_tells():
+    both = risk(state=TradingState.HALTED, instrument=None)
+    assert denial_of(both).code == "HALTED"
+    assert denial_of(both._replace(state=TradingState.ACTIVE)).code == "UNKNOWN_INSTRUMENT"
+
+
+def test_what_two_people_waived_is_passed_over():
+    limited = risk(order=order(quantity="20"), max_order_quantity="10", max_order_value="1000")
+    assert denial_of(limited).code == "MAX_ORDER_QUANTITY"
+    assert denial_of(limited._replace(waived=frozenset({"MAX_ORDER_QUANTITY"}))).code == "MAX_ORDER_VALUE"
+    assert judge(limited._replace(waived=frozenset({"MAX_ORDER_QUANTITY", "MAX_ORDER_VALUE"}))) is None
+
+
+def test_tiny_lots_are_bisected_too():
+    coin = Tradable(Decimal("0.01"), Decimal("0.00000001"), asset_class="crypto")
+    denial = denial_of(risk(order=order(quantity="1000000"), instrument=coin, cash=1000))
+    assert denial.largest_passing == Decimal("9.90099009")
+
+
+def test_a_headroom_tells_the_nearest_bound():
+    rooms = {one.check: one for one in headrooms(risk(max_order_quantity="50", cash=5_050))}
+    assert rooms["order_quantity"].largest_passing == 50
+    assert rooms["order_quantity"].code == "MAX_ORDER_QUANTITY"
+    assert rooms["order_quantity"].limit == 50
+    assert rooms["buying_power"].largest_passing == 50
+    assert rooms["kill_switch"] == ("kill_switch", True, None, None, None, None)
+    denied = {one.check: one for one in headrooms(risk(max_order_quantity="5"))}["order_quantity"]
+    assert not denied.passes
+    assert denied.largest_passing == 5
+    assert denied.message == "An order may have at most 5 units."
+    unknown = {one.check: one for one in headrooms(risk(instrument=None))}
+    assert unknown["instrument"].largest_passing == 0
+    assert unknown["increments"].passes
+    off_lot = {one.check: one for one in headrooms(risk(order=order(quantity="1.5")))}["increments"]
+    assert (off_lot.passes, off_lot.code, off_lot.largest_passing) == (False, "LOT_SIZE", None)

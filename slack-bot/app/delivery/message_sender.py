@@ -1,0 +1,132 @@
+"""Which way a message takes: the channel, else the response URL, else a direct message."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.blocks.messages import Message, with_hint
+from app.delivery.confirmation_store import Receipt
+from app.delivery.outbox import Job, Outbox
+from app.delivery.response_urls import ResponseUrls
+from app.delivery.slack_api import SlackApi
+from app.errors import Saturated, SlackError, SlackRateLimited, SlackRefused, SlackUnreachable
+
+log = logging.getLogger(__name__)
+
+INVITE_HINT = "I could not post this in <#{channel}>. To have it there, type `/invite` and my name in it."
+MAYBE_HINT = "Slack did not say whether this reached <#{channel}>."
+
+
+@dataclass(frozen=True)
+class Address:
+    """Whom and where a message concerns; `view_id` finds the response URL of the command.
+
+    `receipt` notes when the message was sent, if it has to be sent after a crash too.
+    """
+
+    user: str
+    channel: str
+    view_id: str
+    request_id: str
+    receipt: Receipt | None = None
+
+
+class MessageSender:
+    """Confirmations go to the channel, private words to the person; where a way is closed, by another."""
+
+    def __init__(self, slack: SlackApi, outbox: Outbox, urls: ResponseUrls):
+        self._slack = slack
+        self._outbox = outbox
+        self._urls = urls
+
+    def confirm(self, to: Address, message: Message) -> None:
+        """Post in the channel where the command was typed; if that cannot be, tell the person."""
+        if to.channel:
+            self._queue(
+                f"channel:{to.channel}", to, lambda: self._to_channel(to, message), message, paced=True
+            )
+        else:
+            self._queue_direct(to, message)
+
+    def send_privately(self, to: Address, message: Message) -> None:
+        """Tell the person alone."""
+        self._queue(
+            f"person:{to.user}", to, lambda: self._to_response_url(to, message, in_channel=False), message
+        )
+
+    def respond(self, to: Address, url: str, message: Message) -> None:
+        """Tell the person alone, by the response URL of a command that opened no form."""
+        self._queue(
+            f"person:{to.user}", to, lambda: self._by_url(to, url, message, in_channel=False), message
+        )
+
+    def _to_channel(self, to: Address, message: Message) -> None:
+        try:
+            self._send(to, lambda: self._slack.post(to.channel, message))
+        except SlackRateLimited:
+            raise
+        except SlackUnreachable as fault:
+            self._note(to, "channel", fault)
+            self._queue_direct(to, with_hint(message, MAYBE_HINT.format(channel=to.channel)))
+        except SlackError as fault:
+            self._note(to, "channel", fault)
+            self._to_response_url(to, message, in_channel=True)
+
+    def _to_response_url(self, to: Address, message: Message, *, in_channel: bool) -> None:
+        url = self._urls.take(to.view_id)
+        if url is None:
+            self._queue_direct(to, self._for_person(to, message, was_for_channel=in_channel))
+        else:
+            self._by_url(to, url, message, in_channel=in_channel)
+
+    def _by_url(self, to: Address, url: str, message: Message, *, in_channel: bool) -> None:
+        try:
+            self._send(to, lambda: self._slack.respond(url, message, in_channel=in_channel))
+        except SlackError as fault:
+            self._note(to, "response_url", fault)
+            self._queue_direct(to, self._for_person(to, message, was_for_channel=in_channel))
+
+    def _for_person(self, to: Address, message: Message, *, was_for_channel: bool) -> Message:
+        return with_hint(message, INVITE_HINT.format(channel=to.channel)) if was_for_channel else message
+
+    def _direct(self, to: Address, message: Message) -> None:
+        try:
+            self._send(to, lambda: self._slack.post(self._slack.direct_channel(to.user), message))
+        except SlackRateLimited:
+            raise
+        except SlackError as fault:
+            self._note(to, "direct", fault)
+
+    def _send(self, to: Address, send: Callable[[], None]) -> None:
+        if to.receipt is None:
+            send()
+            return
+        to.receipt.begin()
+        try:
+            send()
+        except (SlackRateLimited, SlackRefused):
+            to.receipt.retract()
+            raise
+        to.receipt.finish()
+
+    def _queue_direct(self, to: Address, message: Message) -> None:
+        def stop_trying() -> None:
+            self._note(to, "direct", Saturated("given up"))
+
+        self._put(f"direct:{to.user}", to, Job(lambda: self._direct(to, message), stop_trying), paced=True)
+
+    def _queue(
+        self, lane: str, to: Address, work: Callable[[], None], message: Message, *, paced: bool = False
+    ) -> None:
+        self._put(lane, to, Job(work, lambda: self._queue_direct(to, message)), paced=paced)
+
+    def _put(self, lane: str, to: Address, job: Job, *, paced: bool) -> None:
+        try:
+            self._outbox.put(lane, job, paced=paced)
+        except Saturated as fault:
+            self._note(to, lane.partition(":")[0], fault)
+
+    def _note(self, to: Address, way: str, fault: Exception) -> None:
+        log.warning(
+            "Not delivered by this way", extra={"request_id": to.request_id, "way": way, "fault": str(fault)}
+        )

@@ -1,0 +1,125 @@
+"""What a slip of the finger may have caused is asked about, all at once, before it trades."""
+
+import logging
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from app.blocks.messages import time_of
+from app.errors import OmsError, named
+from app.forms.price import doubt
+from app.forms.questions import (
+    MAX_NEAREST,
+    Question,
+    is_repeat,
+    nearest_names,
+    portfolio_id,
+    portfolio_question,
+    price_question,
+    repeat_question,
+    short_question,
+    symbol_id,
+    symbol_question,
+)
+from app.forms.text import name_key
+from app.forms.ticket import Side
+from app.replies.services import Services
+from app.replies.ticket_submission import Order
+
+log = logging.getLogger(__name__)
+
+REPEAT_SECONDS = 60
+MAX_CANDIDATES = 1000  # that one call returns
+
+
+def list_questions(services: Services, order: Order) -> list[Question]:
+    """Compare an order with the books; return what the person has not confirmed in this form yet.
+
+    Raises `OmsError`: an OMS that does not answer this gets no trade sent either.
+    """
+    found = (*_about_symbol_and_price(services, order), *_about_portfolio(services, order))
+    return [question for question in found if not order.is_confirmed(question.id)]
+
+
+def _about_symbol_and_price(services: Services, order: Order) -> Iterator[Question]:
+    """A symbol is known that has a live quote, was traded, or is a listed instrument."""
+    ticket, person, request_id = order.ticket, order.origin.person, order.origin.request_id
+    quote = services.oms.quote(person, ticket.symbol, request_id=request_id)
+    quoted = quote.price if quote and quote.is_live else None
+    last = services.oms.last_price(person, ticket.symbol, request_id=request_id) if quoted is None else None
+    is_priced = quoted is not None or last is not None
+    if not (is_priced or order.is_confirmed(symbol_id(ticket.symbol)) or _is_listed(services, order)):
+        yield symbol_question(ticket.symbol, _nearest_symbols(services, order))
+    reason = doubt(ticket.price, last) if quoted is None else doubt(ticket.price, quoted, of="quote")
+    if reason:
+        yield price_question(ticket, reason)
+
+
+def _about_portfolio(services: Services, order: Order) -> Iterator[Question]:
+    """A new portfolio, a sale through zero, the same trade again."""
+    ticket, origin = order.ticket, order.origin
+    is_known = _portfolio_exists(services, order)
+    if not (is_known or order.is_confirmed(portfolio_id(ticket.portfolio))):
+        yield portfolio_question(ticket.portfolio, _nearest_portfolios(services, order))
+    if ticket.side is Side.SELL:
+        held = services.oms.holding(
+            origin.person, ticket.portfolio, ticket.symbol, request_id=origin.request_id
+        )
+        if question := short_question(ticket, held):
+            yield question
+    if is_known:
+        yield from _about_repeats(services, order)
+
+
+def _about_repeats(services: Services, order: Order) -> Iterator[Question]:
+    """The same trade, by the same person, within a minute."""
+    ticket, origin = order.ticket, order.origin
+    since = datetime.fromtimestamp(time.time() - REPEAT_SECONDS, UTC)
+    for trade in services.oms.own_trades(origin.person, ticket, since=since, request_id=origin.request_id):
+        if is_repeat(ticket, trade):
+            yield repeat_question(trade, time_of(trade.timestamp))
+
+
+def _is_listed(services: Services, order: Order) -> bool:
+    person, request_id = order.origin.person, order.origin.request_id
+    return services.oms.is_listed(person, order.ticket.symbol, request_id=request_id)
+
+
+def _portfolio_exists(services: Services, order: Order) -> bool:
+    name, person, request_id = order.ticket.portfolio, order.origin.person, order.origin.request_id
+    known = f"{person.actor}:{name_key(name)}"  # what one person sees is no news to another
+    if known in services.known_portfolios:
+        return True
+    if services.oms.portfolio_named(person, name, request_id=request_id) is None:
+        return False
+    services.known_portfolios.first(known)
+    return True
+
+
+def _nearest_symbols(services: Services, order: Order) -> list[str]:
+    """Return the instruments whose name holds what was typed, then those with the nearest symbols."""
+    person, request_id, symbol = order.origin.person, order.origin.request_id, order.ticket.symbol
+    try:
+        matching, first, known = (
+            services.oms.instruments(person, part, limit=MAX_CANDIDATES, request_id=request_id)
+            for part in (symbol, symbol[:1], "")
+        )
+    except OmsError as fault:
+        log.info("No nearest symbols", extra={"request_id": request_id, "fault": named(fault)})
+        return []
+    names = {each.symbol: each.label for each in (*first, *known, *matching)}
+    nearest = [each.symbol for each in matching[:MAX_NEAREST]] + nearest_names(symbol, names)
+    return [names[each] for each in dict.fromkeys(nearest)][:MAX_NEAREST]
+
+
+def _nearest_portfolios(services: Services, order: Order) -> list[str]:
+    person, request_id, name = order.origin.person, order.origin.request_id, order.ticket.portfolio
+    try:
+        first, known = (
+            services.oms.portfolios(person, part, limit=MAX_CANDIDATES, request_id=request_id)
+            for part in (name[:2], "")
+        )
+    except OmsError as fault:  # the question is asked without them
+        log.info("No nearest portfolios", extra={"request_id": request_id, "fault": named(fault)})
+        return []
+    return nearest_names(name, [*first, *known])

@@ -1,0 +1,75 @@
+"""What the replies work with, made once at start."""
+
+import threading
+from dataclasses import dataclass, field
+
+from app.delivery.confirmation_store import ConfirmationStore
+from app.delivery.message_sender import MessageSender
+from app.delivery.outbox import Outbox
+from app.delivery.response_urls import ResponseUrls
+from app.delivery.slack_api import SlackApi
+from app.oms_client import OmsClient
+from app.replies.submission_registry import Seen, SubmissionRegistry
+from app.replies.workers import Workers
+
+
+@dataclass(frozen=True)
+class Waits:
+    """How long things may take, in seconds."""
+
+    submission: float = 1.0  # of Slack's 3
+    suggestions: float = 2.3
+    redraw_after: float = 0.4  # Slack has to have drawn "Placing…" before it is drawn over
+    typing_pause: float = 1.0  # without a keystroke before a form is redrawn
+    lookup_every: float = 1.0
+    lookup_for: float = 30.0
+    recovery_every: float = 5.0
+    claim_every: float = 10.0
+
+
+@dataclass(frozen=True)
+class Services:
+    """The OMS, Slack, and threads for each kind of work, so that none starves another."""
+
+    oms: OmsClient
+    slack: SlackApi
+    outbox: Outbox
+    waits: Waits = Waits()
+    urls: ResponseUrls = field(default_factory=ResponseUrls)
+    claims: SubmissionRegistry = field(default_factory=SubmissionRegistry)
+    confirmations: ConfirmationStore = field(default_factory=ConfirmationStore)
+    seen: Seen = field(default_factory=Seen)
+    known_portfolios: Seen = field(default_factory=Seen)  # by person and name key
+    opening: Workers = field(default_factory=lambda: Workers("opening", threads=16, waiting=64))
+    placing: Workers = field(default_factory=lambda: Workers("placing", threads=64, waiting=0))
+    suggesting: Workers = field(default_factory=lambda: Workers("suggesting", threads=16, waiting=16))
+    admitting: Workers = field(default_factory=lambda: Workers("admitting", threads=8, waiting=32))
+    pricing: Workers = field(default_factory=lambda: Workers("pricing", threads=32, waiting=64))
+    probing: Workers = field(default_factory=lambda: Workers("probing", threads=2, waiting=2))
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def message_sender(self) -> MessageSender:
+        """Who finds a way for messages."""
+        return MessageSender(self.slack, self.outbox, self.urls)
+
+    def stop(self, within_seconds: float) -> None:
+        """Begin nothing new, send the messages that wait, and give up what else takes longer."""
+        self.stopping.set()
+        self.outbox.close(within_seconds)
+        self.stop_workers()
+        self.oms.close()
+        self.confirmations.close()
+
+    def stop_workers(self, *, wait: bool = False) -> None:
+        """Stop every executor; with `wait`, return when none has work left that could use a connection."""
+        all_workers = (
+            self.opening,
+            self.admitting,
+            self.placing,
+            self.suggesting,
+            self.pricing,
+            self.probing,
+        )
+        for workers in all_workers:
+            workers.stop(wait=wait)

@@ -1,0 +1,157 @@
+"""One order's way to the ledger: price check, placing, looking up what became of it, telling."""
+
+import logging
+import time
+from dataclasses import replace
+
+from app.blocks import views
+from app.blocks.messages import confirmation, confirmation_lines, notice
+from app.blocks.text import Json
+from app.errors import KeyTaken, OmsError, OutcomeUnknown, Refused, SlackError, SlackRateLimited, named
+from app.forms.ticket import Trade
+from app.replies import sentences, submission_results
+from app.replies.confirmation_checks import list_questions
+from app.replies.confirmation_recovery import build_owed_confirmation
+from app.replies.services import Services
+from app.replies.submission_registry import Outcome, Submission
+from app.replies.ticket_submission import Order
+
+log = logging.getLogger(__name__)
+
+LONGEST_PAUSE_SECONDS = 5.0  # that a redraw waits out a 429
+
+
+def carry_out(services: Services, order: Order, submission: Submission) -> None:
+    """Place the order once and see that it is told, whatever happens on the way."""
+    extra = {"request_id": order.origin.request_id, "key": order.key, "person": order.origin.person.actor}
+    try:
+        outcome = _place(services, order, submission)
+    except Exception:  # the edge of a thread: somebody waits for an outcome
+        log.exception("Submission failed", extra=extra)
+        outcome = submission_results.unknown(order.ticket, order.context, order.origin.request_id)
+    log.info("Submission ended", extra=extra | {"placed": outcome.placed, "unsettled": outcome.unsettled})
+    services.confirmations.release(order.key, is_unknown=outcome.unsettled)
+    if services.claims.finish(submission, outcome) and not _redraw(services, order, submission, outcome.view):
+        _send_outcome(services, order, outcome)
+
+
+def _place(services: Services, order: Order, submission: Submission) -> Outcome:
+    request_id = order.origin.request_id
+    try:
+        questions = list_questions(services, order)
+        if (questions or order.context.unsettled) and (trade := _find(services, order)):
+            return _repeat_outcome(services, order, trade)
+        if questions:
+            return submission_results.asked(order.ticket, order.context, questions)
+        services.confirmations.add(build_owed_confirmation(services, order))
+        result = services.oms.place(order.origin.person, order.ticket, key=order.key, request_id=request_id)
+    except OutcomeUnknown as fault:
+        log.warning("Outcome not known", extra={"request_id": request_id, "fault": str(fault)})
+        return _find_outcome(services, order, submission)
+    except OmsError as fault:
+        log.warning("Not placed", extra={"request_id": request_id, "fault": named(fault)})
+        if isinstance(fault, (Refused, KeyTaken)):
+            return _denied(services, order, fault)
+        return submission_results.failed(fault, order.ticket, order.context, request_id)
+    return (_repeat_outcome if result.replayed else _confirmed)(services, order, result.trade)
+
+
+def _denied(services: Services, order: Order, fault: OmsError) -> Outcome:
+    """Say a denial; but if this form has traded before, tell that trade: another press must not add one.
+
+    Only where it certainly has not does the next press get a key of its own.
+    """
+    request_id, after = order.origin.request_id, order.context
+    try:
+        trade = services.oms.find(order.origin.person, order.key, request_id=request_id)
+    except OmsError as silence:
+        log.info("Key not looked up", extra={"request_id": request_id, "fault": str(silence)})
+    else:
+        if trade:
+            return _repeat_outcome(services, order, trade)
+        after = order.context.denied()
+    if isinstance(fault, KeyTaken):  # what this process did not send it owes no confirmation for
+        return replace(submission_results.unknown(order.ticket, order.context, request_id), unsettled=False)
+    return submission_results.failed(fault, order.ticket, after, request_id)
+
+
+def _find_outcome(services: Services, order: Order, submission: Submission) -> Outcome:
+    """Ask what became of the key until it is known or the time is over; nothing is sent again."""
+    submission.waiting_view = views.checking(order.context)
+    if submission.late_since() is not None:
+        _redraw(services, order, submission, submission.waiting_view)
+    until = time.monotonic() + services.waits.lookup_for
+    while (trade := _find(services, order)) is None:
+        if time.monotonic() >= until or services.stopping.wait(services.waits.lookup_every):
+            return submission_results.unknown(order.ticket, order.context, order.origin.request_id)
+    return (_confirmed if _became(services, order, trade) else _repeat_outcome)(services, order, trade)
+
+
+def _find(services: Services, order: Order) -> Trade | None:
+    try:
+        return services.oms.find(order.origin.person, order.key, request_id=order.origin.request_id)
+    except OmsError as fault:
+        log.info("Still not known", extra={"request_id": order.origin.request_id, "fault": str(fault)})
+        return None
+
+
+def _became(services: Services, order: Order, trade: Trade) -> bool:
+    """Whether the trade is what was ordered, also where an alias of its symbol was typed."""
+    asked = order.ticket.symbol
+    if asked == trade.symbol or not order.became(replace(trade, symbol=asked)):
+        return order.became(trade)
+    origin = order.origin
+    try:
+        found = services.oms.find(origin.person, order.key, symbol=asked, request_id=origin.request_id)
+    except OmsError:
+        return False
+    return found is not None
+
+
+def _confirmed(services: Services, order: Order, trade: Trade) -> Outcome:
+    to = order.origin.address(order.context.channel, order.root_view_id)
+    receipt = services.confirmations.claim(order.key)
+    services.message_sender.confirm(replace(to, receipt=receipt), confirmation(trade, order.origin.user))
+    return submission_results.placed(trade, order.origin.user, order.context)
+
+
+def _repeat_outcome(services: Services, order: Order, trade: Trade) -> Outcome:
+    """An earlier press placed this. The channel is told if it was not told then, else the person alone."""
+    to = order.origin.address(order.context.channel, order.root_view_id)
+    text = "\n".join(confirmation_lines(trade, order.origin.user))
+    owed = services.confirmations.claim_owed(order.key)
+    if owed:
+        services.message_sender.confirm(replace(to, receipt=owed), confirmation(trade, order.origin.user))
+    if _became(services, order, trade):
+        if not owed:
+            services.message_sender.send_privately(to, notice(sentences.already_placed(text)))
+        return submission_results.placed(trade, order.origin.user, order.context)
+    told = sentences.traded_before(text)
+    services.message_sender.send_privately(to, notice(told))
+    return submission_results.traded_before(told, order.context)
+
+
+def _redraw(services: Services, order: Order, submission: Submission, view: Json) -> bool:
+    """Draw over the answer that a late delivery got; returns whether the person can see it."""
+    late_since = submission.late_since() or 0.0
+    services.stopping.wait(max(0.0, late_since + services.waits.redraw_after - time.monotonic()))
+    try:
+        _update_patiently(services, order.view_id, view)
+    except SlackError as fault:
+        log.info("Form not redrawn", extra={"request_id": order.origin.request_id, "fault": str(fault)})
+        return False
+    return True
+
+
+def _update_patiently(services: Services, view_id: str, view: Json) -> None:
+    try:
+        services.slack.update_view(view_id, view)
+    except SlackRateLimited as limit:
+        services.stopping.wait(min(limit.retry_after_seconds, LONGEST_PAUSE_SECONDS))
+        services.slack.update_view(view_id, view)
+
+
+def _send_outcome(services: Services, order: Order, outcome: Outcome) -> None:
+    if outcome.notice:  # a placed trade is told by its confirmation
+        to = order.origin.address(order.context.channel, order.root_view_id)
+        services.message_sender.send_privately(to, notice(outcome.notice))

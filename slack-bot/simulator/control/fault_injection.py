@@ -1,0 +1,145 @@
+"""/control/…: faults, repeats, the clock, memberships, events of one's own, and starting over."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any, TypeVar
+
+from flask import Blueprint
+
+from simulator import workspace
+from simulator.assembly import Simulator
+from simulator.control.body import Body
+from simulator.errors import ActError, SlackError
+from simulator.faults import CallFault, DeliveryFault
+from simulator.request_log import Entry
+from simulator.workspace import Channel
+
+MOST_REPEATS = 50
+Fault = TypeVar("Fault", CallFault, DeliveryFault)
+Json = dict[str, Any]
+
+
+def blueprint(simulator: Simulator) -> Blueprint:
+    """Return the routes that make things go wrong."""
+    routes = Blueprint("rigging", __name__, url_prefix="/control")
+    _add_faults(routes, simulator)
+    _add_rest(routes, simulator)
+    return routes
+
+
+def _add_faults(routes: Blueprint, simulator: Simulator) -> None:
+    workspace_state = simulator.workspace_state
+
+    @routes.post("/faults/calls")
+    def fail_calls() -> Json:
+        fault = _fault(CallFault, Body())
+        with workspace_state.change():
+            workspace_state.faults.calls.append(fault)
+            return workspace_state.faults.as_json()
+
+    @routes.post("/faults/deliveries")
+    def fail_deliveries() -> Json:
+        fault = _fault(DeliveryFault, Body())
+        with workspace_state.change():
+            workspace_state.faults.deliveries.append(fault)
+            return workspace_state.faults.as_json()
+
+    @routes.post("/faults/clear")
+    def clear_faults() -> Json:
+        with workspace_state.change():
+            workspace_state.faults.calls.clear()
+            workspace_state.faults.deliveries.clear()
+            return workspace_state.faults.as_json()
+
+
+def _add_rest(routes: Blueprint, simulator: Simulator) -> None:
+    workspace_state = simulator.workspace_state
+
+    @routes.post("/repeat")
+    def repeat() -> Json:
+        return {"deliveries": _repeat(simulator, Body())}
+
+    @routes.post("/event")
+    def event() -> Json:
+        inner = Body().fields.get("event")
+        if not isinstance(inner, dict) or "type" not in inner:
+            raise ActError("event must be an object with a type.", 400)
+        return {"event_id": simulator.events.put(inner)}
+
+    @routes.post("/clock")
+    def clock() -> Json:
+        seconds = Body().number("advance_seconds", 0, 0, 366 * 86_400)
+        with workspace_state.change():
+            workspace_state.clock.advance(seconds)
+            return {"now": workspace_state.clock.now()}
+
+    @routes.post("/membership")
+    def membership() -> Json:
+        body = Body()
+        with workspace_state.change():
+            return _set_membership(simulator, body)
+
+    @routes.post("/reset")
+    def reset() -> Json:
+        simulator.reset()
+        return {"version": workspace_state.version}
+
+
+def _fault(kind: type[Fault], body: Body) -> Fault:
+    known = {field.name: type(field.default) for field in fields(kind)}
+    for name, value in body.fields.items():
+        fits = name in known and isinstance(value, (int, float) if known[name] is float else known[name])
+        if not fits:
+            raise ActError(
+                f"{name} does not fit: {', '.join(f'{n} ({t.__name__})' for n, t in known.items())}.", 400
+            )
+    return kind(**body.fields)
+
+
+def _repeat(simulator: Simulator, body: Body) -> list[Entry]:
+    times = int(body.number("times", 1, 1, MOST_REPEATS))
+    with simulator.workspace_state.news:
+        entry = simulator.workspace_state.journal.find_delivery(body.fields.get("delivery"))
+    if entry is None:
+        raise ActError("There is no such delivery.", 404)
+    fresh = body.maybe_text("signature") != "same"
+    delivery_ids: list[int] = []
+
+    def carry() -> None:
+        delivery_ids.append(simulator.courier.repeat(entry, fresh).delivery_id)
+
+    _run(carry, times, at_once=body.flag("at_once"))
+    with simulator.workspace_state.news:
+        found = [simulator.workspace_state.journal.find_delivery(delivery_id) for delivery_id in delivery_ids]
+    return [repeated for repeated in found if repeated]
+
+
+def _run(carry: Callable[[], None], times: int, at_once: bool) -> None:
+    if not at_once:
+        for _ in range(times):
+            carry()
+        return
+    threads = [threading.Thread(target=carry, daemon=True) for _ in range(times)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _set_membership(simulator: Simulator, body: Body) -> Json:
+    channel = _channel(simulator, body.text("channel"))
+    name = body.text("user")
+    user = workspace.BOT_USER_ID if name == "bot" else simulator.actor(name).person.id
+    if body.flag("member"):
+        channel.members.add(user)
+    else:
+        channel.members.discard(user)
+    return {"channel": channel.id, "members": sorted(channel.members)}
+
+
+def _channel(simulator: Simulator, reference: str) -> Channel:
+    try:
+        return simulator.workspace_state.channel(reference)
+    except SlackError:
+        raise ActError(f"There is no channel {reference}.", 404) from None

@@ -1,0 +1,79 @@
+"""GET /control/…: the state, the log, and news as they come."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from simulator import snapshot
+from simulator.assembly import Simulator
+from simulator.errors import ActError
+
+HEARTBEAT_SECONDS = 10.0
+MOST_STREAMS = 16
+
+
+class Streams:
+    """Pages that listen for news. Each holds a thread of the server, so there is a limit."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        self._simulator = simulator
+        self._open = 0
+
+    def open(self) -> Iterator[bytes]:
+        """Return the lines of one stream; raise ActError when too many pages listen."""
+        workspace_state = self._simulator.workspace_state
+        with workspace_state.news:
+            if self._open >= MOST_STREAMS:
+                raise ActError("Too many pages are open.", 503)
+        return self._lines()
+
+    def _lines(self) -> Iterator[bytes]:
+        workspace_state, seen = self._simulator.workspace_state, -1
+        with workspace_state.news:
+            self._open += 1
+        try:
+            while not self._simulator.courier.closing.is_set():
+                yield f"data: {json.dumps({'boot': workspace_state.boot, 'version': seen})}\n\n".encode()
+                with workspace_state.news:
+                    if workspace_state.version == seen:
+                        workspace_state.news.wait(HEARTBEAT_SECONDS)
+                    seen = workspace_state.version
+        finally:
+            with workspace_state.news:
+                self._open -= 1
+
+
+def blueprint(simulator: Simulator) -> Blueprint:
+    """Return the routes that show what is and what was."""
+    routes = Blueprint("looking", __name__, url_prefix="/control")
+    streams = Streams(simulator)
+    workspace_state = simulator.workspace_state
+
+    @routes.get("/state")
+    def state() -> dict[str, Any]:
+        user, channel = request.args.get("user"), request.args.get("channel")
+        with workspace_state.news:
+            if user is None:
+                return snapshot.everything(workspace_state)
+            actor = simulator.actor(user)
+            screen = snapshot.screen(workspace_state, actor.person, actor.channel(channel or "trading"))
+        return screen | {"has_desk": simulator.desk.is_configured}
+
+    @routes.get("/desk")
+    def get_oms_view() -> dict[str, Any]:
+        if not simulator.desk.is_configured:
+            raise ActError("No OMS is configured: set OMS_API_URL and OMS_API_KEY.", 404)
+        return simulator.desk.of(simulator.actor(request.args.get("user", "ava")).person)
+
+    @routes.get("/log")
+    def log() -> dict[str, Any]:
+        with workspace_state.news:
+            return workspace_state.journal.as_json()
+
+    @routes.get("/stream")
+    def stream() -> Response:
+        return Response(streams.open(), mimetype="text/event-stream")
+
+    return routes

@@ -1,0 +1,134 @@
+"""Deliveries: signed requests to the bot, answered within three seconds or given up."""
+
+import http.client
+import json
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from simulator import signing
+from simulator.config import Settings
+from simulator.request_log import Entry
+from simulator.workspace_state import WorkspaceState
+
+PATIENCE_SECONDS = 3.0
+LARGEST_ANSWER_BYTES = 1_000_000
+FORM = "application/x-www-form-urlencoded"
+JSON = "application/json"
+TIMEOUT, UNREACHABLE = "timeout", "unreachable"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be delivered; ``kind`` is what the log calls it."""
+
+    kind: str
+    path: str
+    body: bytes
+    content_type: str = FORM
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """How the bot answered; ``failure`` is empty, ``timeout`` or ``unreachable``."""
+
+    delivery_id: int
+    status: int = 0
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    failure: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether the bot took it: an answer in time, with a status of 2xx."""
+        return not self.failure and 200 <= self.status < 300
+
+    def json(self) -> Any:
+        """Return the body as JSON, or None where it is not."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+
+
+class Courier:
+    """Carries requests to the bot and writes them down."""
+
+    def __init__(self, settings: Settings, workspace_state: WorkspaceState) -> None:
+        self._secret = settings.signing_secret
+        self._bot = urlsplit(settings.bot_url)
+        self._world = workspace_state
+        self.closing = threading.Event()
+
+    def send(self, request: Request) -> Reply:
+        """Sign and deliver; wait for the answer for three seconds at most."""
+        return self._carry(request, signing.signature_headers(self._secret, request.body, int(time.time())))
+
+    def repeat(self, entry: Entry, fresh: bool) -> Reply:
+        """Deliver the same body again, with the signature of then or one of now."""
+        request = Request(
+            entry["kind"], entry["path"], entry["body"].encode(), entry["content_type"], entry["extra"]
+        )
+        if fresh:
+            return self.send(request)
+        return self._carry(request, dict(entry["signature"]))
+
+    def _carry(self, request: Request, signature: dict[str, str]) -> Reply:
+        with self._world.change():
+            fault = self._world.faults.next_delivery()
+            entry = self._write_down(request, signature)
+        if fault and fault.delay_seconds:
+            self.closing.wait(fault.delay_seconds)
+        started = time.monotonic()
+        if fault and fault.lose:
+            reply = Reply(entry["id"], failure=TIMEOUT)
+        else:
+            reply = self._exchange(entry, request, signature, hang_up=bool(fault and fault.drop))
+        with self._world.change():
+            entry["status"], entry["failure"] = reply.status, reply.failure
+            entry["response"] = reply.body.decode(errors="replace")
+            entry["milliseconds"] = round((time.monotonic() - started) * 1000)
+        return reply
+
+    def _write_down(self, request: Request, signature: dict[str, str]) -> Entry:
+        return self._world.journal.delivery(
+            at=self._world.clock.now(),
+            kind=request.kind,
+            path=request.path,
+            body=request.body.decode(),
+            content_type=request.content_type,
+            extra=request.headers,
+            signature=signature,
+            status=None,
+            failure="",
+            response="",
+            problem="",
+            milliseconds=None,
+        )
+
+    def _exchange(self, entry: Entry, request: Request, signature: dict[str, str], hang_up: bool) -> Reply:
+        connection = self._connect()
+        try:
+            headers = {"Content-Type": request.content_type, "User-Agent": "Slackbot 1.0 (simulator)"}
+            path = self._bot.path + request.path
+            connection.request("POST", path, request.body, headers | request.headers | signature)
+            if hang_up:
+                return Reply(entry["id"], failure=TIMEOUT)
+            answer = connection.getresponse()
+            body = answer.read(LARGEST_ANSWER_BYTES)
+            return Reply(
+                entry["id"], answer.status, body, {name.lower(): value for name, value in answer.getheaders()}
+            )
+        except TimeoutError:
+            return Reply(entry["id"], failure=TIMEOUT)
+        except (OSError, http.client.HTTPException):
+            return Reply(entry["id"], failure=UNREACHABLE)
+        finally:
+            connection.close()
+
+    def _connect(self) -> http.client.HTTPConnection:
+        kind = http.client.HTTPSConnection if self._bot.scheme == "https" else http.client.HTTPConnection
+        return kind(self._bot.hostname or "", self._bot.port, timeout=PATIENCE_SECONDS)

@@ -1,0 +1,70 @@
+"""A person at work, with all that acting needs."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from simulator import workspace
+from simulator.errors import ActError, SlackError
+from simulator.event_queue import EventQueue
+from simulator.messages import Message
+from simulator.request_delivery import Courier, Reply
+from simulator.views import View
+from simulator.workspace import Channel, Person
+from simulator.workspace_state import WorkspaceState
+
+TROUBLE = "We had some trouble connecting. Try again?"
+Outcome = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Somebody who acts in the world, and the ways out to the bot."""
+
+    workspace_state: WorkspaceState
+    courier: Courier
+    events: EventQueue
+    person: Person
+
+    def channel(self, reference: str) -> Channel:
+        """Return a channel that this person is in; ``dm`` is the one with the bot."""
+        try:
+            channel = self.workspace_state.channel(self.person.id if reference == "dm" else reference)
+        except SlackError:
+            raise ActError(f"There is no channel {reference}.", 404) from None
+        if self.person.id not in channel.members:
+            raise ActError(f"{self.person.name} is not in {reference}.", 403)
+        return channel
+
+    def message(self, channel: Channel, ts: str) -> Message:
+        """Return a message that this person sees."""
+        message = self.workspace_state.messages.find(channel.id, ts)
+        if message is None or not message.visible_to(self.person.id):
+            raise ActError(f"There is no message {ts} in {channel.name}.", 404)
+        return message
+
+    def view(self, view_id: str | None) -> View:
+        """Return this person's open form or home tab by id, or the form in front."""
+        mine = [*self.workspace_state.views.stack(self.person.id), *self._tab_views()]
+        found = next((view for view in mine if view.id == view_id), None) if view_id else self._top()
+        if found is None:
+            raise ActError(f"{self.person.name} has no such form open.", 404)
+        return found
+
+    def note(self, channel: Channel, text: str) -> None:
+        """Tell this person something in private, in the workspace's own name."""
+        self.workspace_state.messages.post(
+            channel.id, workspace.SYSTEM_USER_ID, text, only_for=self.person.id
+        )
+
+    def note_problem(self, reply: Reply, problem: str) -> None:
+        """Write beside a delivery what was wrong with its answer."""
+        entry = self.workspace_state.journal.find_delivery(reply.delivery_id)
+        if entry is not None:
+            entry["problem"] = problem
+
+    def _top(self) -> View | None:
+        return self.workspace_state.views.top(self.person.id)
+
+    def _tab_views(self) -> list[View]:
+        home = self.workspace_state.views.homes.get(self.person.id)
+        return [home] if home else []

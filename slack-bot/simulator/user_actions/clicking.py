@@ -1,0 +1,98 @@
+"""Using an element: buttons, selects, pickers, and the options that they ask for."""
+
+from typing import Any
+
+from simulator import payloads
+from simulator.blockkit import options as option_rules
+from simulator.blockkit.surfaces import Block
+from simulator.errors import ActError
+from simulator.request_delivery import Reply
+from simulator.user_actions.actor import TROUBLE, Actor, Outcome
+from simulator.user_actions.sources import Source
+
+BUTTON_FIELDS = ("text", "value", "style")
+
+
+def use(source: Source, block_id: str | None, action_id: str, value: Any, given: dict[str, Any]) -> Outcome:
+    """Click a button or choose a value; ``given`` are further values of the form at that moment."""
+    actor = source.actor
+    with actor.workspace_state.change():
+        block, element = source.find(block_id, action_id)
+        source.fill_in(given)
+        action = _action(source, block, element, value)
+        if not _dispatches(block):
+            return {"outcome": "kept"}
+        channel = source.channel.id if source.channel else source.view.channel if source.view else None
+        trigger = actor.workspace_state.triggers.issue(actor.person.id, channel)
+        request = payloads.interaction(source.action(action, trigger))
+    reply = actor.courier.send(request)
+    if reply.ok:
+        return {"outcome": "answered", "delivery": reply.delivery_id}
+    return _failed(source, reply)
+
+
+def load_options(source: Source, block_id: str | None, action_id: str, query: str) -> Outcome:
+    """Ask the bot for the options of an external select; what it offers can be chosen from then on."""
+    actor = source.actor
+    with actor.workspace_state.change():
+        block, element = source.find(block_id, action_id)
+        if element["type"] not in {"external_select", "multi_external_select"}:
+            raise ActError(f"{action_id} is not an external select.")
+        asked = {"block_id": block["block_id"], "action_id": action_id, "value": query}
+        request = payloads.interaction(source.question(asked))
+    reply = actor.courier.send(request)
+    answer = reply.json()
+    problems = option_rules.check_answer(answer) if reply.ok else [TROUBLE]
+    with actor.workspace_state.change():
+        if problems:
+            actor.note_problem(reply, "; ".join(problems))
+            return {"options": [], "problem": problems[0], "delivery": reply.delivery_id}
+        source.remember(block, element, option_rules.offered(answer))
+    return {
+        "options": option_rules.offered(answer),
+        "groups": answer.get("option_groups") or [],
+        "problem": "",
+    }
+
+
+def _action(source: Source, block: Block, element: Block, value: Any) -> payloads.Payload:
+    clock = source.actor.workspace_state.clock
+    about = {
+        "action_id": element["action_id"],
+        "block_id": block["block_id"],
+        "type": element["type"],
+        "action_ts": f"{clock.now():.6f}",
+    }
+    if element["type"] == "button":
+        return about | {name: element[name] for name in BUTTON_FIELDS if name in element}
+    if element["type"] == "overflow":
+        return about | {"selected_option": _overflow_option(element, value)}
+    return about | source.set(block, element, value)
+
+
+def _overflow_option(element: Block, value: Any) -> Block:
+    for option in element["options"]:
+        if option["value"] == value:
+            return dict(option)
+    raise ActError(f"{element['action_id']} offers no option {value!r}.")
+
+
+def _dispatches(block: Block) -> bool:
+    return block["type"] != "input" or bool(block.get("dispatch_action"))
+
+
+def _failed(source: Source, reply: Reply) -> Outcome:
+    with source.actor.workspace_state.change():
+        if source.view:
+            source.view.notice = TROUBLE
+        elif source.channel:
+            source.actor.note(source.channel, TROUBLE)
+    return {"outcome": "failed", "notice": TROUBLE, "delivery": reply.delivery_id}
+
+
+def open_app_page(actor: Actor) -> Outcome:
+    """Open the app's home tab: an event for apps that subscribe to it."""
+    channel = actor.channel("dm")
+    inner = {"type": "app_home_opened", "user": actor.person.id, "channel": channel.id, "tab": "home"}
+    actor.events.put_if_subscribed("app_home_opened", inner)
+    return {"outcome": "opened"}

@@ -1,0 +1,107 @@
+"""Where an element stands: in a form, a home tab, or a message."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from simulator import payloads
+from simulator.blockkit import values
+from simulator.blockkit.surfaces import Block, interactive
+from simulator.errors import ActError
+from simulator.messages import Message
+from simulator.payloads import Payload
+from simulator.user_actions.actor import Actor
+from simulator.views import View
+from simulator.workspace import Channel
+
+MOST_REMEMBERED_OPTIONS = 300
+
+
+@dataclass(frozen=True)
+class Source:
+    """A view, or a message in its channel, and the person in front of it."""
+
+    actor: Actor
+    view: View | None
+    channel: Channel | None
+    message: Message | None
+
+    @property
+    def blocks(self) -> list[Block]:
+        """The blocks that are drawn."""
+        return self.view.blocks if self.view else self._message.blocks
+
+    @property
+    def state(self) -> values.Values:
+        """What has been typed and chosen; changes to it stay."""
+        if self.view:
+            return self.view.values
+        start = values.initial_values(self.blocks)
+        return self._message.values.setdefault(self.actor.person.id, start)
+
+    @property
+    def _message(self) -> Message:
+        if self.message is None:
+            raise ActError("Say which form or message.")
+        return self.message
+
+    def find(self, block_id: str | None, action_id: str) -> tuple[Block, Block]:
+        """Return the block and the element with those ids; the first fitting one without a block id."""
+        for block, element in interactive(self.blocks):
+            if element.get("action_id") == action_id and block_id in (None, block["block_id"]):
+                return block, element
+        raise ActError(f"There is nothing here with the action id {action_id}.", 404)
+
+    def fill_in(self, given: dict[str, dict[str, Any]]) -> None:
+        """Set values by block and action id."""
+        for block_id, actions in given.items():
+            for action_id, value in actions.items():
+                block, element = self.find(block_id, action_id)
+                self.set(block, element, value)
+
+    def set(self, block: Block, element: Block, value: Any) -> dict[str, Any]:
+        """Set one element's value and return its state."""
+        if element["type"] not in values.HOLDS:
+            raise ActError(f"{element['action_id']} is a {element['type']} and holds no value.")
+        state = values.state_of(element, value, self._offered(block, element))
+        self.state.setdefault(block["block_id"], {})[element["action_id"]] = state
+        return state
+
+    def remember(self, block: Block, element: Block, options: list[Block]) -> None:
+        """Keep options that the bot suggested, so that they can be chosen."""
+        known = self._offered(block, element)
+        known[:] = (known + [option for option in options if option not in known])[-MOST_REMEMBERED_OPTIONS:]
+
+    def action(self, action: Payload, trigger_id: str) -> Payload:
+        """Return the payload of an action."""
+        if self.view:
+            return payloads.view_action(self.actor.person, self.view, action, trigger_id)
+        channel, message = self._where()
+        path = self.actor.workspace_state.response_urls.issue(channel.id, self.actor.person.id, message.ts)
+        url = self.actor.workspace_state.base_url + path
+        person = self.actor.person
+        return payloads.message_action(
+            person, channel, message, action, trigger_id=trigger_id, response_url=url
+        )
+
+    def question(self, asked: Payload) -> Payload:
+        """Return the payload that asks for options."""
+        if self.view:
+            return payloads.view_options(self.actor.person, self.view, asked)
+        return payloads.message_options(self.actor.person, *self._where(), asked)
+
+    def _where(self) -> tuple[Channel, Message]:
+        if self.channel is None or self.message is None:
+            raise ActError("Say which form or message.")
+        return self.channel, self.message
+
+    def _offered(self, block: Block, element: Block) -> list[Block]:
+        kept = self.view.offered if self.view else self._message.offered
+        return kept.setdefault((block["block_id"], element["action_id"]), [])
+
+
+def locate(actor: Actor, view_id: str | None, channel: str | None, ts: str | None) -> Source:
+    """Return the message with ``ts`` in ``channel``, or the view with that id, or the form in front."""
+    if ts and channel:
+        room = actor.channel(channel)
+        return Source(actor, None, room, actor.message(room, ts))
+    return Source(actor, actor.view(view_id), None, None)

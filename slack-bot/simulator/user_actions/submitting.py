@@ -1,0 +1,125 @@
+"""Submitting and closing a form, and what the bot's answer makes of it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from simulator import payloads
+from simulator.blockkit.surfaces import interactive
+from simulator.errors import SlackError
+from simulator.request_delivery import Reply
+from simulator.user_actions.actor import TROUBLE, Actor, Outcome
+from simulator.user_actions.form_checks import complaints
+from simulator.user_actions.sources import Source
+from simulator.views import View
+from simulator.webapi import arguments as args
+
+
+def submit(actor: Actor, view_id: str | None, given: dict[str, dict[str, Any]]) -> Outcome:
+    """Fill in and submit a form; return ``outcome`` closed, errors, updated, pushed, cleared or failed."""
+    with actor.workspace_state.change():
+        view = actor.view(view_id)
+        Source(actor, view, None, None).fill_in(given)
+        view.errors, view.notice = complaints(view.blocks, view.values), ""
+        if view.errors:
+            return {"outcome": "errors", "errors": view.errors, "sent": False}
+        trigger = actor.workspace_state.triggers.issue(actor.person.id, view.channel)
+        urls = _response_urls(actor, view)
+        request = payloads.interaction(payloads.view_submission(actor.person, view, trigger, urls))
+    reply = actor.courier.send(request)
+    with actor.workspace_state.change():
+        return _apply(actor, view, reply) | {"sent": True, "delivery": reply.delivery_id}
+
+
+def close(actor: Actor, view_id: str | None, everything: bool) -> Outcome:
+    """Close one form, or with ``everything`` the whole stack; tell the bot where a view asked for that."""
+    with actor.workspace_state.change():
+        view = actor.view(view_id)
+        stack = actor.workspace_state.views.stack(actor.person.id)
+        everything = everything or bool(view.content.get("clear_on_close"))
+        closing = list(reversed(stack)) if everything else [view]
+        for closed in closing:
+            actor.workspace_state.views.close(closed)
+    for closed in closing:
+        if closed.content.get("notify_on_close"):
+            actor.courier.send(payloads.interaction(payloads.view_closed(actor.person, closed, everything)))
+    return {"outcome": "closed"}
+
+
+def _response_urls(actor: Actor, view: View) -> list[payloads.Payload]:
+    urls = []
+    for block, element in interactive(view.blocks):
+        if element.get("response_url_enabled"):
+            state = view.values[block["block_id"]][element["action_id"]]
+            channel = state.get("selected_conversation") or state.get("selected_channel")
+            if channel:
+                urls.append(_response_url(actor, block["block_id"], element["action_id"], channel))
+    return urls
+
+
+def _response_url(actor: Actor, block_id: str, action_id: str, channel: str) -> payloads.Payload:
+    path = actor.workspace_state.response_urls.issue(channel, actor.person.id)
+    url = actor.workspace_state.base_url + path
+    return {"block_id": block_id, "action_id": action_id, "channel_id": channel, "response_url": url}
+
+
+def _apply(actor: Actor, view: View, reply: Reply) -> Outcome:
+    try:
+        return _apply_answer(actor, view, reply)
+    except SlackError as error:
+        return _trouble(actor, view, reply, f"{error.code} {error.extra or ''}".strip())
+
+
+def _apply_answer(actor: Actor, view: View, reply: Reply) -> Outcome:
+    if not reply.ok:
+        return _trouble(actor, view, reply, "")
+    if not reply.body.strip():
+        return _close(actor, view, {})
+    answer = reply.json()
+    apply = ANSWERS.get(answer.get("response_action", "")) if isinstance(answer, dict) else None
+    if apply is None and answer != {}:
+        return _trouble(actor, view, reply, "the answer names no response_action that is known")
+    return (apply or _close)(actor, view, answer)
+
+
+def _trouble(actor: Actor, view: View, reply: Reply, problem: str) -> Outcome:
+    view.notice = TROUBLE
+    if problem:
+        actor.note_problem(reply, problem)
+    return {"outcome": "failed", "notice": TROUBLE, "problem": problem}
+
+
+def _close(actor: Actor, view: View, _answer: dict[str, Any]) -> Outcome:
+    actor.workspace_state.views.close(view)
+    return {"outcome": "closed"}
+
+
+def _show_errors(_actor: Actor, view: View, answer: dict[str, Any]) -> Outcome:
+    errors = answer.get("errors")
+    inputs = {block["block_id"] for block in view.blocks if block["type"] == "input"}
+    if not isinstance(errors, dict) or not errors or not errors.keys() <= inputs:
+        raise SlackError("invalid_errors", errors=errors, input_blocks=sorted(inputs))
+    view.errors = {block_id: str(sentence) for block_id, sentence in errors.items()}
+    return {"outcome": "errors", "errors": view.errors}
+
+
+def _update(actor: Actor, view: View, answer: dict[str, Any]) -> Outcome:
+    actor.workspace_state.views.update(view, args.view(answer))
+    return {"outcome": "updated"}
+
+
+def _push(actor: Actor, _view: View, answer: dict[str, Any]) -> Outcome:
+    actor.workspace_state.views.push(actor.person.id, args.view(answer))
+    return {"outcome": "pushed"}
+
+
+def _clear(actor: Actor, _view: View, _answer: dict[str, Any]) -> Outcome:
+    actor.workspace_state.views.clear(actor.person.id)
+    return {"outcome": "cleared"}
+
+
+ANSWERS: dict[str, Callable[[Actor, View, dict[str, Any]], Outcome]] = {
+    "errors": _show_errors,
+    "update": _update,
+    "push": _push,
+    "clear": _clear,
+}

@@ -1,0 +1,99 @@
+"""Typing into the message box: messages and slash commands."""
+
+import re
+
+from simulator import payloads, workspace
+from simulator.errors import ActError, SlackError
+from simulator.request_delivery import TIMEOUT, UNREACHABLE, Reply
+from simulator.response_urls import ResponseUrl
+from simulator.user_actions.actor import Actor, Outcome
+from simulator.webapi import answers
+from simulator.workspace import Channel
+
+LONGEST_TEXT = 4_000
+MENTION = re.compile(r"(?<!\w)@([a-z]+)")
+COMMAND_ERRORS = {TIMEOUT: "operation_timeout", UNREACHABLE: "dispatch_failed"}
+
+
+def send_text(actor: Actor, reference: str, text: str) -> Outcome:
+    """Type ``text`` into a channel: a slash command if it begins with a slash, else a message."""
+    text = text.strip()
+    if not 0 < len(text) <= LONGEST_TEXT:
+        raise ActError(f"A message has between 1 and {LONGEST_TEXT} characters.")
+    channel = actor.channel(reference)
+    if channel.archived:
+        raise ActError(f"{channel.name} is archived.")
+    return _command(actor, channel, text) if text.startswith("/") else _message(actor, channel, text)
+
+
+def _message(actor: Actor, channel: Channel, text: str) -> Outcome:
+    with actor.workspace_state.change():
+        message = actor.workspace_state.messages.post(
+            channel.id, actor.person.id, _with_mentions(actor, text)
+        )
+    inner = message.payload() | {"channel": channel.id, "event_ts": message.ts}
+    kinds = {"im": "im", "private": "group"}
+    scope = "message." + kinds.get(channel.kind, "channels")
+    if channel.has_bot:
+        actor.events.put_if_subscribed(scope, inner | {"channel_type": kinds.get(channel.kind, "channel")})
+    if f"<@{workspace.BOT_USER_ID}>" in message.text:
+        actor.events.put_if_subscribed("app_mention", inner | {"type": "app_mention"})
+    return {"outcome": "said", "ts": message.ts}
+
+
+def _with_mentions(actor: Actor, text: str) -> str:
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    by_name = {person.name: person.id for person in actor.workspace_state.people.values()}
+    by_name[actor.workspace_state.manifest.bot_name.lower()] = workspace.BOT_USER_ID
+    return MENTION.sub(lambda found: f"<@{by_name[found[1]]}>" if found[1] in by_name else found[0], escaped)
+
+
+def _command(actor: Actor, channel: Channel, text: str) -> Outcome:
+    name = text.split(maxsplit=1)[0]
+    if name == "/invite":
+        return _invite(actor, channel)
+    if name not in {command.command for command in actor.workspace_state.manifest.commands}:
+        return _fail(
+            actor, channel, name, "", f"`{_quoted(name)}` is not a command that this workspace knows."
+        )
+    with actor.workspace_state.change():
+        path = actor.workspace_state.response_urls.issue(channel.id, actor.person.id)
+        trigger = actor.workspace_state.triggers.issue(actor.person.id, channel.id)
+    request = payloads.command(actor.person, channel, text, trigger, actor.workspace_state.base_url + path)
+    reply = actor.courier.send(request)
+    if not reply.ok:
+        error = COMMAND_ERRORS.get(reply.failure, "app_http_service_error")
+        return _fail(actor, channel, name, error, f'{name} failed with the error "{error}"')
+    return _answered(actor, actor.workspace_state.response_urls.find(path), reply)
+
+
+def _invite(actor: Actor, channel: Channel) -> Outcome:
+    with actor.workspace_state.change():
+        channel.members.add(workspace.BOT_USER_ID)
+        joined = f"<@{workspace.BOT_USER_ID}> joined the channel."
+        actor.workspace_state.messages.post(channel.id, workspace.SYSTEM_USER_ID, joined)
+    return {"outcome": "invited"}
+
+
+def _fail(actor: Actor, channel: Channel, name: str, error: str, sentence: str) -> Outcome:
+    with actor.workspace_state.change():
+        actor.note(channel, sentence)
+    return {"outcome": "failed", "command": name, "error": error or "unknown_command", "sentence": sentence}
+
+
+def _answered(actor: Actor, url: ResponseUrl, reply: Reply) -> Outcome:
+    body = reply.json() if reply.headers.get("content-type", "").startswith("application/json") else None
+    if body is None and reply.body.strip():
+        body = {"text": reply.body.decode(errors="replace")}
+    outcome: Outcome = {"outcome": "answered", "delivery": reply.delivery_id}
+    if isinstance(body, dict) and (body.get("text") or body.get("blocks")):
+        with actor.workspace_state.change():
+            try:
+                outcome["ts"] = answers.post(actor.workspace_state, url, body).ts
+            except SlackError as error:
+                actor.note_problem(reply, f"{error.code} {error.extra or ''}".strip())
+    return outcome
+
+
+def _quoted(name: str) -> str:
+    return name.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,75 @@
+"""Everything the simulator remembers, in memory, behind one lock."""
+
+import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from simulator import workspace
+from simulator.clock import Clock
+from simulator.errors import SlackError
+from simulator.faults import Faults
+from simulator.ids import Timestamps
+from simulator.manifest import Manifest
+from simulator.messages import Messages
+from simulator.request_log import Journal
+from simulator.response_urls import ResponseUrls
+from simulator.triggers import Triggers
+from simulator.views import Views
+from simulator.workspace import Channel, Person
+
+
+class WorkspaceState:
+    """The workspace and all that happened in it since start or the last reset.
+
+    Read and write it inside ``with world.change()``; whoever waits for news is woken at its end.
+    """
+
+    def __init__(self, manifest: Manifest) -> None:
+        self.manifest = manifest
+        self.news = threading.Condition(threading.RLock())
+        self.boot = secrets.token_hex(4)
+        self.version = 0
+        self.people: dict[str, Person] = {person.id: person for person in workspace.PEOPLE}
+        self.base_url = ""
+        self.reset()
+
+    def reset(self) -> None:
+        """Put everything back to the start."""
+        with self.change():
+            self.clock = Clock()
+            self.channels: dict[str, Channel] = workspace.channels()
+            self.messages = Messages(Timestamps(self.clock))
+            self.views = Views(self.clock)
+            self.triggers = Triggers(self.clock)
+            self.response_urls = ResponseUrls(self.clock)
+            self.journal = Journal()
+            self.faults = Faults()
+
+    @contextmanager
+    def change(self) -> Iterator[None]:
+        """Hold the lock, then tell everybody who waits that something changed."""
+        with self.news:
+            yield
+            self.version += 1
+            self.news.notify_all()
+
+    def channel(self, reference: str) -> Channel:
+        """Return a channel by id, by name with or without ``#``, or the direct message of a person's id."""
+        if reference in self.people:
+            return self.channels[workspace.direct_message(reference).id]
+        name = reference.removeprefix("#")
+        for channel in self.channels.values():
+            if channel.id == reference or (channel.name == name and channel.kind != "im"):
+                return channel
+        raise SlackError("channel_not_found")
+
+    def channel_for_bot(self, reference: str) -> Channel:
+        """Return a channel that the bot may write to; raise what Slack says of one where it may not."""
+        channel = self.channel(reference)
+        if not channel.has_bot:
+            # A private channel does not exist for whoever is outside of it.
+            raise SlackError("channel_not_found" if channel.kind == "private" else "not_in_channel")
+        if channel.archived:
+            raise SlackError("is_archived")
+        return channel

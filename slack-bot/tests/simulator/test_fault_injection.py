@@ -1,0 +1,193 @@
+import json
+from urllib.error import URLError
+
+import pytest
+from slack_sdk.errors import SlackApiError
+from slack_sdk.signature import SignatureVerifier
+
+from tests.simulator.doubles import SECRET, TRADING, modal
+from tests.simulator.test_webapi import error_of
+
+
+def post(slack):
+    return slack.chat_postMessage(channel=TRADING, text="x")
+
+
+def test_a_method_fails_as_often_as_told(slack, page):
+    page.rig("faults/calls", method="chat.postMessage", error="internal_error", times=2)
+    assert error_of(post, slack) == "internal_error"
+    assert slack.auth_test()["ok"]
+    assert error_of(post, slack) == "internal_error"
+    assert post(slack)["ok"]
+    assert len(page.messages()) == 1
+
+
+def test_ratelimited_is_a_429_with_retry_after(slack, page):
+    page.rig("faults/calls", error="ratelimited", retry_after=7)
+    with pytest.raises(SlackApiError) as caught:
+        post(slack)
+    assert caught.value.response.status_code == 429
+    assert caught.value.response["error"] == "ratelimited"
+    assert caught.value.response.headers["Retry-After"] == "7"
+
+
+def test_a_plain_http_status_can_be_had(page, bot):
+    page.rig("faults/calls", method="response_url", status=503)
+    page.send_text("/trade")
+    path = bot.last.fields["response_url"].removeprefix(page.url)
+    assert page.post(path, text="x")[0] == 503
+    assert page.post(path, text="x")[0] == 200
+
+
+@pytest.mark.parametrize(("after", "posted"), [(False, 0), (True, 1)])
+def test_a_connection_is_cut_before_or_after_the_work_is_done(slack, page, after, posted):
+    page.rig("faults/calls", method="chat.postMessage", drop=True, after=after)
+    with pytest.raises((URLError, ConnectionError)):
+        post(slack)
+    assert len(page.messages()) == posted
+
+
+def test_a_slow_call_is_done_all_the_same(slack, page):
+    page.rig("faults/calls", method="chat.postMessage", slow_seconds=0.05)
+    assert post(slack)["ok"]
+
+
+def test_faults_can_be_disarmed(slack, page):
+    page.rig("faults/calls", error="internal_error", times=100)
+    page.rig("faults/deliveries", lose=True, times=100)
+    assert page.rig("faults/clear") == {"calls": [], "deliveries": []}
+    assert post(slack)["ok"]
+    assert page.send_text("/trade")["outcome"] == "answered"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"colour": "red"},
+        {"times": 0},
+        {"slow_seconds": 61},
+        {"error": 5},
+        {"drop": "yes"},
+        {"slow_seconds": -1},
+    ],
+)
+def test_a_fault_that_makes_no_sense_is_refused(page, body):
+    assert page.post("/control/faults/calls", **body)[0] in {400, 422}
+
+
+@pytest.mark.parametrize("body", [{"times": 0}, {"delay_seconds": 61}])
+def test_a_delivery_fault_that_makes_no_sense_is_refused(page, body):
+    assert page.post("/control/faults/deliveries", **body)[0] == 422
+
+
+def test_a_lost_delivery_never_arrives(page, bot):
+    page.rig("faults/deliveries", lose=True)
+    assert page.send_text("/trade")["error"] == "operation_timeout"
+    assert bot.received == []
+
+
+def test_a_dropped_delivery_arrives_but_its_answer_does_not(page, bot):
+    page.rig("faults/deliveries", drop=True)
+    assert page.send_text("/trade")["error"] == "operation_timeout"
+    assert len(bot.wait_for(1)) == 1
+
+
+def test_a_delayed_delivery_arrives_later(page, bot):
+    page.rig("faults/deliveries", delay_seconds=0.05)
+    assert page.send_text("/trade")["outcome"] == "answered"
+
+
+def test_a_delivery_is_repeated_byte_for_byte(page, bot, slack, trigger):
+    slack.views_open(trigger_id=trigger, view=modal())
+    page.do("submit", values={"symbol": {"a": "AAPL"}})
+    answer = page.rig("repeat", times=3, signature="same")
+    first, *repeats = bot.received[-4:]
+    assert {request.raw for request in repeats} == {first.raw}
+    assert {request.headers["X-Slack-Signature"] for request in repeats} == {
+        first.headers["X-Slack-Signature"]
+    }
+    assert [delivery["status"] for delivery in answer["deliveries"]] == [200, 200, 200]
+
+
+def test_repeats_may_be_signed_afresh_and_sent_at_once(page, bot):
+    page.send_text("/trade")
+    page.rig("repeat", times=8, at_once=True)
+    assert len(bot.received) == 9
+    assert all(request.signed for request in bot.received)
+
+
+def test_an_earlier_delivery_can_be_repeated(page, bot):
+    delivery = page.send_text("/trade one")["delivery"]
+    page.send_text("/trade two")
+    page.rig("repeat", delivery=delivery)
+    assert bot.last.fields["text"] == "one"
+
+
+def test_what_was_never_delivered_cannot_be_repeated(page):
+    assert page.post("/control/repeat")[0] == 404
+    assert page.post("/control/repeat", times=51)[0] == 400
+
+
+def test_the_log_has_deliveries_with_their_answers(page, bot):
+    bot.will({"text": "hi"})
+    page.send_text("/trade")
+    (delivery,) = page.log()["deliveries"]
+    assert (delivery["kind"], delivery["status"], json.loads(delivery["response"])) == (
+        "command",
+        200,
+        {"text": "hi"},
+    )
+    assert SignatureVerifier(SECRET).is_valid_request(delivery["body"], delivery["signature"])
+
+
+def test_membership_is_given_and_taken(page, slack):
+    page.rig("membership", channel="trading", user="bot", member=False)
+    assert error_of(post, slack) == "not_in_channel"
+    page.rig("membership", channel="trading", user="bot", member=True)
+    assert post(slack)["ok"]
+    assert page.post("/control/membership", channel="nowhere", user="bot")[0] == 404
+
+
+def test_somebody_outside_a_channel_does_not_write_there(page):
+    page.rig("membership", channel="trading", user="ben", member=False)
+    assert page.post("/control/say", user="ben", channel="trading", text="x")[0] == 403
+
+
+def test_reset_starts_over(page, slack, trigger):
+    slack.views_open(trigger_id=trigger, view=modal())
+    post(slack)
+    page.rig("faults/calls", error="internal_error")
+    page.rig("reset")
+    assert (page.messages(), page.form(), page.log()) == ([], None, {"calls": [], "deliveries": []})
+    assert post(slack)["ok"]
+
+
+def test_everything_can_be_looked_at(page, slack, trigger):
+    slack.views_open(trigger_id=trigger, view=modal())
+    slack.chat_postEphemeral(channel=TRADING, user="U0AVACHEN01", text="psst")
+    state = page.get("/control/state")[1]
+    trading = next(room for room in state["channels"] if room["name"] == "trading")
+    assert [message["only_for"] for message in trading["messages"]] == ["U0AVACHEN01"]
+    assert len(state["views"]["U0AVACHEN01"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("say", {"user": "nobody", "channel": "trading", "text": "x"}, 404),
+        ("say", {"user": "ava", "channel": "nowhere", "text": "x"}, 404),
+        ("say", {"user": "ava", "channel": "trading", "text": " "}, 422),
+        ("say", {"user": "ava", "channel": "trading", "text": "x" * 4_001}, 422),
+        ("say", {"user": "ava", "channel": "trading"}, 400),
+        ("say", {"user": 5}, 400),
+        ("submit", {"user": "ava"}, 404),
+        ("submit", {"user": "ava", "values": {"a": 1}}, 400),
+        ("use", {"user": "ava", "channel": "trading", "ts": "1.0", "action_id": "a"}, 404),
+        ("event", {"event": "x"}, 400),
+        ("clock", {"advance_seconds": -1}, 400),
+    ],
+)
+def test_what_cannot_be_done_is_said(page, path, body, status):
+    answered, answer = page.post(f"/control/{path}", **body)
+    assert answered == status
+    assert answer["error"]

@@ -1,0 +1,166 @@
+"""The desk's view: what the OMS says of working orders and positions, asked for whoever looks."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from typing_extensions import override
+
+from simulator import config
+from simulator.config import Settings
+from simulator.errors import ConfigError
+from simulator.oms_view import ORDER_FACTS, POSITION_FACTS, families
+from simulator.server import Server
+from tests.fakes import Answer, Call
+from tests.fakes import Server as Fake
+from tests.simulator.doubles import SECRET, TOKEN, Page
+
+KEY = "desk-key-for-tests-0123456789abcdef"
+GOOD = {"SLACK_BOT_TOKEN": TOKEN, "SLACK_SIGNING_SECRET": SECRET, "BOT_URL": "http://127.0.0.1:9"}
+
+
+def order(order_id, parent_id=None, **more):
+    facts = dict.fromkeys(ORDER_FACTS) | {"symbol": "AAPL", "side": "BUY", "status": "ACCEPTED"}
+    return facts | {"id": order_id, "parent_id": parent_id, "portfolio_name": "Growth"} | more
+
+
+class FakeOms(Fake):
+    """Answers with the orders and positions that it is given."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, list[dict[str, object]]] = {"orders": [], "positions": [], "portfolios": []}
+        super().__init__()
+
+    @override
+    def name_of(self, call: Call) -> str:
+        return call.path.removeprefix("/api/v1/")
+
+    @override
+    def usual(self, call: Call) -> Answer:
+        return Answer(body=self.rows[self.name_of(call)])
+
+
+@pytest.fixture
+def oms() -> Iterator[FakeOms]:
+    fake = FakeOms()
+    yield fake
+    fake.stop()
+
+
+@pytest.fixture
+def page(oms, bot, tmp_path) -> Iterator[Page]:
+    settings = Settings(TOKEN, SECRET, bot.url, port=0, oms_api_url=oms.url, oms_api_key=KEY)
+    server = Server(replace(settings, manifest=tmp_path / "none.json"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    yield Page(server.url)
+    server.close()
+    thread.join(timeout=5)
+
+
+def get_oms_view(page, user="ava"):
+    status, answer = page.get(f"/control/desk?user={user}")
+    assert status == 200, answer
+    return answer
+
+
+def test_it_shows_working_orders_and_positions(page, oms):
+    oms.rows["orders"] = [order("O1", type="LIMIT", limit_price="170.00", filled_quantity="3")]
+    oms.rows["positions"] = [{"symbol": "AAPL", "mark": "171.00", "unrealized_pnl": "3.00"}]
+    oms.rows["portfolios"] = [{"portfolio_name": "Growth", "base_currency": "USD", "cash": "982500.00"}]
+    shown = get_oms_view(page)
+    assert shown["problem"] == ""
+    assert shown["portfolios"] == oms.rows["portfolios"]
+    assert shown["orders"] == oms.rows["orders"]
+    assert shown["positions"] == [dict.fromkeys(POSITION_FACTS) | oms.rows["positions"][0]]
+    assert page.screen()["has_desk"]
+
+
+def test_it_asks_for_whoever_looks(page, oms):
+    get_oms_view(page, "ava"), get_oms_view(page, "kim")
+    asked = [call.headers["x-on-behalf-of"] for call in oms.calls]
+    assert asked == ["slack:T0DESK00001:U0AVACHEN01"] * 3 + ["slack:T0PARTNER02:U0KIMPARK05"] * 3
+    assert {call.headers["x-api-key"] for call in oms.calls} == {KEY}
+    assert oms.named("orders")[0].query["open"] == "true"
+    assert oms.named("portfolios")[0].query["detail"] == "true"
+
+
+def test_the_page_never_gets_the_key(page, oms):
+    for problem in (Answer(), Answer(403, {"detail": "Not yours."}), Answer(drop=True)):
+        oms.script("orders", problem)
+        for path in ("/control/desk?user=ava", "/control/state", "/control/state?user=ava", "/control/log"):
+            assert KEY not in str(page.get(path))
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        (Answer(drop=True), "The OMS does not answer."),
+        (Answer(403, {"detail": "Disabled."}), "The OMS answered 403: Disabled."),
+        (Answer(500, ["?"]), "The OMS answered 500."),
+        (Answer(200, {"detail": None}), "The OMS answered 200."),
+    ],
+)
+@pytest.mark.parametrize("what", ["positions", "portfolios"])
+def test_what_cannot_be_read_is_a_sentence_and_shows_nothing_half(page, oms, answer, problem, what):
+    oms.rows["orders"] = [order("O1")]
+    oms.script(what, answer)
+    assert get_oms_view(page) == {
+        "orders": [],
+        "positions": [],
+        "portfolios": [],
+        "more": [],
+        "problem": problem,
+    }
+
+
+@pytest.mark.parametrize("what", ["orders", "positions", "portfolios"])
+def test_it_says_where_there_is_more_than_it_shows(page, oms, what):
+    link = {"Link": f'</api/v1/{what}?limit=200&cursor=c>; rel="next"'}
+    row = order("O1") if what == "orders" else {"symbol": "AAPL"}
+    oms.script(what, Answer(200, [row], link))
+    assert get_oms_view(page)["more"] == [what]
+    assert get_oms_view(page)["more"] == []
+
+
+def test_nobody_unknown_looks(page):
+    assert page.get("/control/desk?user=mallory")[0] == 404
+
+
+def test_without_an_oms_there_is_no_desk(page):
+    assert page.get("/control/desk?user=ava")[0] == 404
+    assert not page.screen()["has_desk"]
+
+
+def test_legs_stand_behind_their_order_and_strays_for_themselves():
+    newest_first = [
+        order("L2", "P"), order("L1", "P"), order("P"), order("stray", "gone"), order("old"),
+    ]  # fmt: skip
+    assert [one["id"] for one in families(newest_first)] == ["P", "L1", "L2", "stray", "old"]
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ("http://127.0.0.1:8001/", "http://127.0.0.1:8001"),
+        ("oms:8001", "http://oms:8001"),
+        ("localhost", "http://localhost"),
+        ("oms.example.com", "https://oms.example.com"),
+    ],
+)
+def test_the_address_is_read_as_the_bot_reads_it(given, url):
+    settings = config.load(GOOD | {"OMS_API_URL": given, "OMS_API_KEY": KEY})
+    assert settings.oms_api_url == url
+    assert KEY not in repr(settings)
+
+
+@pytest.mark.parametrize("alone", [{"OMS_API_URL": "http://127.0.0.1:1"}, {"OMS_API_KEY": KEY}])
+def test_one_of_the_two_is_as_none(alone):
+    settings = config.load(GOOD | alone)
+    assert (settings.oms_api_url, settings.oms_api_key) == ("", "")
+
+
+def test_an_address_that_makes_no_sense_is_named():
+    with pytest.raises(ConfigError, match="OMS_API_URL"):
+        config.load(GOOD | {"OMS_API_URL": "ftp://oms", "OMS_API_KEY": KEY})
