@@ -51,7 +51,7 @@ def test_it_is_not_ready_without_its_migrations(serve):
 
 def test_it_is_not_ready_without_its_writer(serve):
     with serve() as service:
-        service.app.state.api.writer.close()
+        service.app.state.desk.writer.close()
         answer = service.client.get("/health/ready")
         assert (answer.status_code, answer.json()["writer"]) == (503, "failed")
         refused = service.api().report()

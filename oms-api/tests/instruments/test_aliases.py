@@ -219,7 +219,7 @@ def test_a_batch_of_trades_asks_once_more_only_where_it_names_an_alias(service, 
 
 def test_instruments_that_were_listed_before_get_their_usual_aliases(engine):
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
-        command.downgrade(alembic_config(connection), "0005")
+        command.downgrade(alembic_config(connection), "0012")
         for symbol in ("BRK.B", "BF.A", "BF-A", "BTC/USD"):
             set_terms(connection, 1, Instrument(symbol, is_listed=True), NOON)
         connection.execute(

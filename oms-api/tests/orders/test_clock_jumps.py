@@ -24,6 +24,7 @@ def test_orders_after_a_clock_that_was_ahead_are_found_by_their_time(rig):
 
 
 def test_an_order_of_the_future_is_no_repeat(rig, monkeypatch):
+    rig.open_portfolio()
     limits = Controls.limits
 
     def checking(controls, tenant_id, subject):

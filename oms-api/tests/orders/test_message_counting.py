@@ -43,6 +43,7 @@ def lose(rig, *commands):
 
 
 def test_a_batch_that_is_written_again_takes_no_tokens_again(rig, takes):
+    rig.open_portfolio()
     commands = [order(rig, "one"), pair(rig), order(rig, "two")]
     lose(rig, *commands)
     lose(rig, *commands)
@@ -53,6 +54,7 @@ def test_a_batch_that_is_written_again_takes_no_tokens_again(rig, takes):
 
 
 def test_a_refused_message_is_counted_once_it_passes(rig, takes, monkeypatch):
+    rig.open_portfolio()
     refusing = [order(rig, "one")]
     with monkeypatch.context() as limited:
         limited.setattr(

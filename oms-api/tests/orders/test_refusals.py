@@ -36,9 +36,9 @@ from tests.orders.rig import ticket
 
 NOT_COMPARED = {  # what the memory is read from, what is only read, and what is derived: see `state_of`
     "Books": {"connection", "_ids", "_listed"},
-    "Blotter": {"_books", "_connection", "_cache", "_orders", "dirty"},
-    "Scene": {
-        *("batch", "tools", "books", "connection", "blotter", "request_id", "_command", "_messages"),
+    "OrderStore": {"_books", "_connection", "_cache", "_orders", "dirty"},
+    "BatchContext": {
+        *("batch", "tools", "books", "connection", "order_store", "request_id", "_command", "_messages"),
         *("_counted_messages", "exposures", "elsewhere", "used", "repeats"),
         *("_quotes", "_instruments", "_switches"),
     },
@@ -118,6 +118,7 @@ def make_commands(rig):
         (reversal,) = rig.run(ReverseTrade(booked_by(rig), second.row.trade_id, "twice"))
         mine = rig.one(order(rig, "mine", "mine", type="LIMIT", limit_price="90", client_order_id="mine"))
         done = rig.one(order(rig, "done"))
+        rig.open_portfolio("Stopped")
         rig.one(order(rig, portfolio="Stopped"))
         ending = rig.place(
             type="LIMIT",
@@ -214,6 +215,7 @@ def test_a_refusal_after_a_change_is_undone_with_its_transaction_and_harms_no_ot
         if placed.quantity == 7:
             raise NothingToClose("AAPL")
 
+    rig.open_portfolio()
     monkeypatch.setattr(order_entry, "send", refuse)
     writing = Writing(rig.engine, rig.floor, get_lock_group)
     works = [order(rig), order(rig, quantity="7"), order(rig, quantity="2"), trade(rig, "passing")]

@@ -31,6 +31,8 @@ def _create_tenant(service: Service) -> ApiClient:
     api.claim_workspace("T2")
     _ok(api.post("/tenants/acme/workspaces:release", {"team_id": "T2"}))
     _ok(api.patch("/tenants/acme", {"name": "Acme Capital", "slack_default_role": "viewer"}))
+    for currency in ("EUR", "USD"):
+        _ok(api.patch("/tenants/acme", {"base_currency": currency}))
     return api
 
 
@@ -39,6 +41,7 @@ def _create_portfolios(api: ApiClient) -> None:
         _ok(api.post("/portfolios", {"name": name, "base_currency": currency, "opening_cash": "1000000"}))
     _ok(api.put("/instruments/AAPL", _SHARE | {"exchange": "XNAS"}))
     _ok(api.put("/instruments/MSFT", _SHARE))
+    _ok(api.put("/instruments/BRK.B", _SHARE))
     _ok(api.put("/instruments/MSFT", _SHARE | {"restricted": True}))
     api.quote("USD/INR", "83.50", "83.50", "83.50")
 

@@ -156,6 +156,11 @@ class Batch:
         if not all_new and any(stored[name] != self._ids[name] for name in names):
             raise StaleNames
 
+    def flush(self) -> None:
+        """Write what was recorded so far, the new portfolios first: the statements that follow read it."""
+        self.insert_portfolios()
+        self.books.flush()
+
     def _resolve_portfolios(self) -> None:
         wanted = {_name(work) for work in self._records}
         wanted |= self._names

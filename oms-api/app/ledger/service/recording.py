@@ -65,8 +65,7 @@ class Recording:
         try:
             batch.load()
             self._last = [outcome_of(batch, work) for work in works]
-            batch.insert_portfolios()
-            batch.books.flush()
+            batch.flush()
             if finish is not None:
                 finish(batch, self._last)
         except Exception:
@@ -230,7 +229,7 @@ def _reverse(batch: Batch, work: ReverseTrade) -> Recorded:
 
 
 def _book_reversal(batch: Batch, work: ReverseTrade, original: TradeRow) -> Recorded:
-    batch.books.flush()  # the replay reads the ledger, this batch's rows included
+    batch.flush()  # the replay reads the ledger, this batch's rows included
     portfolio = batch.books.portfolio(original.tenant_id, original.portfolio_id)
     key = (original.tenant_id, original.portfolio_id, original.symbol, original.product)
     after = replay(queries.standing_fills(batch.books.connection, key, without=original.trade_id))

@@ -32,7 +32,7 @@ def yield_to_trade(context: BatchContext, recorded: Recorded) -> None:
         return
     place = (row.tenant_id, row.portfolio_id)
     if place not in context.order_store.places:
-        context.books.flush()  # what is loaded next is read from the database
+        context.batch.flush()  # what is loaded next is read from the database
         context.load([place], [])
     yield_to(context, row, row.created_at)
 
