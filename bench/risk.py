@@ -13,8 +13,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from time import perf_counter
 
-from app.risk.rules.judging import headrooms, judge
-
+from app.risk.rules.evaluation import headrooms, judge
 from app.risk.rules.exposure import book_of, totals_of
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit, Subject, limits_for, rows_of
 from app.risk.rules.permissions import NO_PRODUCT
