@@ -45,6 +45,7 @@ def test_a_fill_while_the_totals_are_read_is_in_them(limited):
         if is_summing and "positions" in statement and other.now == limited.now:
             other.quote("99", "100", "100")
 
+    limited.open_portfolio()
     command = PlaceOrder(limited.origin(), ticket(quantity="6"), "Growth", "growth")
     with limited.engine.connect().execution_options(writes=True) as connection, connection.begin():
         event.listen(connection, "after_cursor_execute", fill)
