@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -34,6 +35,14 @@ class Connection:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def can_open(self) -> bool:
+        """Return whether the service takes connections."""
+        try:
+            socket.create_connection((self._http.host, self._http.port), ANSWER_SECONDS).close()
+        except OSError:
+            return False
+        return True
 
     def close(self) -> None:
         """Close it; the next request opens it again."""
@@ -111,8 +120,14 @@ class _Worker(threading.Thread):
         while not self._stop_asked.is_set():
             self._count += 1
             if not self._step(f"{self.name}-{self._count}"):
-                self._stop_asked.wait(_PAUSE_SECONDS)
+                self._wait_for_service()
         self._sender.connection.close()
+
+    def _wait_for_service(self) -> None:
+        """Wait until somebody listens again: what is sent meanwhile would only have to be asked for later."""
+        while not self._stop_asked.wait(_PAUSE_SECONDS):
+            if self._sender.connection.can_open():
+                return
 
     def _step(self, key: str) -> bool:
         choice = self._random.random()
@@ -171,7 +186,7 @@ def load(
         assert not any(worker.is_alive() for worker in workers), "a request was never answered"
 
 
-def resolve(journal: Journal, port: int, seconds: float = 15.0) -> None:
+def resolve(journal: Journal, port: int, seconds: float = 120.0) -> None:
     """Ask again, with the same key, after everything whose outcome nobody told."""
     sender = Sender(journal, port)
     deadline = time.monotonic() + seconds
@@ -194,7 +209,7 @@ def repeat(journal: Journal, port: int, random: Random, count: int = 20) -> None
             intent.acknowledged.append(answer["trade_id"])
 
 
-def wait_for_more(journal: Journal, count: int, seconds: float = 20.0) -> None:
+def wait_for_more(journal: Journal, count: int, seconds: float = 120.0) -> None:
     """Wait until `count` more requests were acknowledged."""
     goal, deadline = len(journal.acknowledged()) + count, time.monotonic() + seconds
     while len(journal.acknowledged()) < goal:
