@@ -20,7 +20,7 @@ def settings(url):
 
 
 def client(process):
-    return httpx.Client(base_url=f"{process.url}/api/v1", headers=KEY, timeout=30)
+    return httpx.Client(base_url=f"{process.url}/api/v1", headers=KEY, timeout=120)
 
 
 def quote(http, symbol, price):
@@ -38,7 +38,7 @@ def resting(number):
 
 async def send(urls, numbers):
     """Place the orders from many connections; an answer that never came counts as none."""
-    async with httpx.AsyncClient(headers=KEY, timeout=30) as http:
+    async with httpx.AsyncClient(headers=KEY, timeout=120) as http:
 
         async def place(number):
             try:
@@ -72,7 +72,7 @@ def test_working_orders_work_on_after_a_kill(database_url):
             quote(http, "AAPL", "100")
         asyncio.run(send([first.url], numbers))
         first.process.kill()
-        first.process.wait(10)
+        first.process.wait(60)
     with running(**settings(database_url)) as second, client(second) as http:
         assert [order["status"] for order in everything(http) if not order["parent_id"]] == ["ACCEPTED"] * 60
         quote(http, "AAPL", "90")
@@ -97,7 +97,7 @@ def test_what_a_kill_cut_off_resolves_by_its_client_order_id(database_url):
             return await sending
 
         answers = asyncio.run(until_killed())
-        first.process.wait(10)
+        first.process.wait(60)
     acknowledged = {answer.json()["id"] for answer in answers if answer is not None}
     with running(**settings(database_url)) as second, client(second) as http:
         assert acknowledged <= {order["id"] for order in everything(http)}
@@ -128,7 +128,7 @@ def test_of_two_processes_each_order_is_matched_once(pair):
         assert {answer.status_code for answer in answers} == {201}
 
         async def both_quote():
-            async with httpx.AsyncClient(headers=KEY, timeout=30) as both:
+            async with httpx.AsyncClient(headers=KEY, timeout=120) as both:
                 body = {"bid": "89", "ask": "90", "last": "90"}
                 sent = (both.put(f"{url}/api/v1/quotes/AAPL", json=body) for url in (one.url, two.url))
                 return await asyncio.gather(*sent)
