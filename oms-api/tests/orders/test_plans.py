@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import event, text
 
 from app.database import connect_engine, unit_of_work
+from app.database.waits import patience
 from app.orders.queries.reading import OrderFilter, list_orders
 from app.orders.rules.values import Status
 
@@ -56,7 +57,7 @@ def many(backend, new_database):
     """A database with 100,000 orders, ten of which are unlike the others."""
     engine = connect_engine(new_database(backend))
     exact = _exact(engine)
-    with unit_of_work(engine) as connection:
+    with patience(60.0), unit_of_work(engine) as connection:  # it takes its time where all else is busy
         for number, name in enumerate(("often", "rare"), 1):
             _insert(connection, "portfolios", {**_PORTFOLIO, "id": str(number), **_named(name)}, 1, exact)
         _insert(connection, "orders", _ORDER, AMOUNT, exact)
