@@ -28,7 +28,7 @@ from app.database.tenants import SeesNothing
 from app.database.waits import patience
 from app.identity.service.verification import verify_identities
 from app.instruments.service import verify_instruments
-from app.ledger.rules.exports import LEDGER
+from app.ledger.rules.exports import EARLIER_LEDGER, LEDGER
 from app.ledger.rules.verification import Check, Finding
 from app.ledger.service.portfolio_verification import verify_portfolios
 from app.ledger.service.verification import Verdict, verify
@@ -207,7 +207,7 @@ def _verify_export(export: Path, heads: Path | None) -> int:
             with heads.open("rb") as file:
                 stated = dict(read_heads(file))
         with export.open("rb") as file:
-            proven = prove(file, (TRAIL, LEDGER), stated)
+            proven = prove(file, (TRAIL, LEDGER, EARLIER_LEDGER), stated)
     except NoHead as error:
         sys.stderr.write(f"{heads} cannot be used: {error}.\n")
         return CANNOT

@@ -77,6 +77,7 @@ def trade_row(**changes: Any) -> TradeRow:
         "fx_rate": None,
         "local_cost_delta": None,
         "position_local_cost": None,
+        "backdated_reason": None,
         "hash_version": HASH_VERSION,
         "hash": "",
     }

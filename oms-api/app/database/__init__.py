@@ -10,6 +10,7 @@ from app.database.bulk import (
     write,
 )
 from app.database.engine import connect_engine, normalise_url, refuse_unsafe_durability
+from app.database.plans import presorted
 from app.database.readers import Readers
 from app.database.tenants import declare_every_tenant, declare_tenants
 from app.database.types import Amount, Instant, Serial
@@ -30,6 +31,7 @@ __all__ = [
     "insertion_of_missing",
     "matching_rows",
     "normalise_url",
+    "presorted",
     "refuse_unsafe_durability",
     "snapshot",
     "unit_of_work",

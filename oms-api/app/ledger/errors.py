@@ -65,6 +65,17 @@ class NoRate(Invalid):
         super().__init__(message, [FieldError("symbol", message, "no_rate")])
 
 
+class ExecutedBeforePrevious(Invalid):
+    """A trade is not booked with an execution time before the previous trade's, unless it is backdated."""
+
+    def __init__(self, field: str, previous: str) -> None:
+        message = f"Must not be before the previous trade's execution time {previous}. "
+        message += "To report it all the same, send `backdated: true` and a `backdated_reason`."
+        super().__init__(
+            "The trade was executed before the previous one.", [FieldError(field, message, "backdated")]
+        )
+
+
 class TradingHalted(OmsError):
     """The kill switch holds: HALTED lets nothing pass, REDUCING what makes a position smaller."""
 

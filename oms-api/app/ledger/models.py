@@ -143,6 +143,7 @@ class Trade(Base):
     fx_rate: Mapped[Decimal | None] = mapped_column(Amount)
     local_cost_delta: Mapped[Decimal | None] = mapped_column(Amount)
     position_local_cost: Mapped[Decimal | None] = mapped_column(Amount)
+    backdated_reason: Mapped[str | None] = mapped_column(Text)
     hash_version: Mapped[int] = mapped_column(Integer)
     hash: Mapped[str] = mapped_column(String(64))
 
@@ -171,3 +172,4 @@ class PositionRow(Base):
     local_cost: Mapped[Decimal | None] = mapped_column(Amount)
     opened_at: Mapped[datetime | None] = mapped_column(Instant)
     closed_at: Mapped[datetime | None] = mapped_column(Instant)
+    last_executed_at: Mapped[datetime | None] = mapped_column(Instant)

@@ -22,6 +22,7 @@ from app.ledger.rules.accounting import average_cost
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.tickets import Report, portfolio_name_error
 from app.money import ZERO, fits, fixed, money_text, parse_plain, quantity_text
+from app.wire.execution_times import ExecutionTimeIn
 from app.wire.fields import Amount, PositiveAmount, Side, at_most, clean, clean_label, clean_name
 from app.wire.problems import Problem
 
@@ -33,6 +34,7 @@ OTHER_NAMES: Mapping[str, str] = {  # what other systems call the fields of a tr
     "qty": "Did you mean `quantity`?",
     "ticker": "Did you mean `symbol`?",
     "notional": "Did you mean `gmv`?",
+    "timestamp": "Did you mean `executed_at`?",
 }
 
 
@@ -78,7 +80,7 @@ Note = Annotated[
 ]
 
 
-class TradeIn(BaseModel):
+class TradeIn(ExecutionTimeIn):
     """An execution that happened. Give `gmv` (gross market value) or `price` (per unit), not both, in the
     instrument's currency.
     """
@@ -111,16 +113,7 @@ class TradeIn(BaseModel):
 
     def report(self) -> Report:
         """Return what the desk takes."""
-        return Report(
-            self.symbol,
-            self.quantity,
-            self.gmv,
-            self.price,
-            self.side,
-            self.portfolio_name,
-            self.user_id,
-            self.note,
-        )
+        return Report._make(getattr(self, name) for name in Report._fields)
 
 
 class BatchIn(BaseModel):
@@ -198,7 +191,9 @@ class TradeOut(BaseModel):
         examples=["83.50"], description="What one unit of `currency` was worth in the portfolio's"
     )
     note: str | None
-    timestamp: str = Field(examples=["2026-11-20T15:04:05.123456Z"], description="When it was executed")
+    timestamp: str = Field(examples=["2026-11-20T15:04:05.123456Z"], description="The same as `executed_at`")
+    executed_at: str = Field(examples=["2026-11-20T15:04:05.123456Z"], description="When it was executed")
+    backdated_reason: str | None = Field(description="Why it was reported late, where it was `backdated`")
     created_at: str = Field(examples=["2026-11-20T15:04:05.123456Z"], description="When it was recorded")
     position: PositionOut
     reverses: str | None = Field(description="The trade that this reversal undid")
@@ -272,6 +267,8 @@ def trade_out(row: TradeRow, portfolio_name: str, reversed_by: str | None = None
         "fx_rate": None if row.fx_rate is None else money_text(row.fx_rate),
         "note": row.note,
         "timestamp": row.executed_at,
+        "executed_at": row.executed_at,
+        "backdated_reason": row.backdated_reason,
         "created_at": row.created_at,
         "position": position_out(row.position_quantity, row.position_cost, row.position_realized_pnl),
         "reverses": row.reverses,

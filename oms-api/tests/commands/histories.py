@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from sqlalchemy import Connection, Engine, delete, inspect, text, update
 
+from app.clock import iso
 from app.database import unit_of_work
 from app.instruments.queries import set_terms
 from app.instruments.rules import Instrument
@@ -64,9 +65,13 @@ def _trade(dice: random.Random, at: datetime, name: str) -> Command:
     key = name if dice.random() < 0.5 else None
     origin = Origin(1, "tests", "U1", at, key, fingerprint(name) if key else None)
     book = dice.choice(BOOKS)
-    return RecordTrade(
+    trade = RecordTrade(
         origin, dice.choice(SYMBOLS), "", dice.choice(list(Side)), valued, book, name_key(book), None
     )
+    if dice.random() < 0.8:
+        return trade
+    executed_at = at - timedelta(seconds=dice.randrange(-60, 10**6))
+    return trade._replace(executed_at=iso(executed_at), backdated_reason="Found late")
 
 
 def _reversal(at: datetime, trade_id: str) -> Command:

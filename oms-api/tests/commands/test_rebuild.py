@@ -24,9 +24,10 @@ CORRUPTIONS = (
     "UPDATE positions SET cost = '{amount}', realized_pnl = '1.00000000' WHERE portfolio_id = {id}",
     "DELETE FROM positions WHERE portfolio_id = {id} AND symbol = 'AAPL'",
     "UPDATE positions SET opened_at = NULL, closed_at = NULL WHERE portfolio_id = {id}",
+    "UPDATE positions SET last_executed_at = NULL WHERE portfolio_id = {id}",
     "UPDATE positions SET currency = 'XXX', local_cost = '{amount}' WHERE portfolio_id = {id}",
     "INSERT INTO positions VALUES "
-    "(1, {id}, 'GHOST{ghost}', '', '{amount}', '{amount}', '0.00000000', 1, NULL, NULL, NULL, NULL)",
+    "(1, {id}, 'GHOST{ghost}', '', '{amount}', '{amount}', '0.00000000', 1, NULL, NULL, NULL, NULL, NULL)",
 )
 
 

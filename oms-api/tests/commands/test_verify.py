@@ -77,7 +77,7 @@ CHANGED = {
     "trade_id": "'T17637264000000000ffffffff'", "kind": "'reversal', reverses = 'T0'", "symbol": "'MSFT'",
     "product": "'MIS'", "user_id": "'U2'", "source": "'somebody'", "order_id": "'O1'",
     "note": "'Nothing to see'",
-    "idempotency_key": "'another'", "request_hash": f"'{'0' * 64}'", "hash_version": "4", "currency": "'XXX'",
+    "idempotency_key": "'another'", "request_hash": f"'{'0' * 64}'", "hash_version": "5", "currency": "'XXX'",
     "hash": f"'{'f' * 64}'",
     "executed_at": "'2026-11-19T12:00:00.000000Z'", "created_at": "'2026-11-19T12:00:00.000000Z'",
     "trades_after": "1000", "buys_after": "0", "sequence": "1000", "actor": "'slack:T1:U1'",
@@ -120,7 +120,9 @@ FORGED = [
     ("product", "'MIS'", Check.POSITION),
     ("side", "CASE side WHEN 'BUY' THEN 'SELL' ELSE 'BUY' END", Check.POSITION),
     ("request_hash", "'short'", Check.KEY),
-    ("hash_version", "4", Check.CHAIN),
+    ("hash_version", "5", Check.CHAIN),
+    ("hash_version", "3, backdated_reason = 'Late'", Check.CHAIN),
+    ("executed_at", "'2036-01-01T00:00:00.000000Z'", Check.TIME),
     ("hash_version", "2, currency = 'USD'", Check.CHAIN),
     ("hash_version", "1, actor = 'slack:T1:U1'", Check.CHAIN),
     ("cost_delta", "'NaN'", Check.FORM),
@@ -262,7 +264,7 @@ TREASURIES = "symbol = 'TLT' AND portfolio_id = (SELECT min(id) FROM portfolios)
 
 LIED = {
     "last_sequence": "1000", "currency": "'XXX'",
-    **dict.fromkeys(("opened_at", "closed_at"), "'2020-01-01T00:00:00.000000Z'"),
+    **dict.fromkeys(("opened_at", "closed_at", "last_executed_at"), "'2020-01-01T00:00:00.000000Z'"),
 }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Up, down, no drift, several at once, on both databases; no start where a crash could lose a trade."""
 
+import json
 import sqlite3
 import subprocess
 import sys
@@ -229,14 +230,36 @@ def test_what_cannot_be_proven_afterwards_is_not_taken_down(serve):
 
 def as_the_version_before_wrote_it(engine):
     """Make the ledger one of hash version 2, and take the database down to the revision of that version."""
-    with engine.connect().execution_options(writes=True) as connection, connection.begin():
-        unguard(connection)
-        connection.execute(text("UPDATE trades SET hash_version = 2"))
-        for (portfolio_id,) in connection.execute(text("SELECT id FROM portfolios")).all():
-            forge_chain(connection, portfolio_id)
-        guard(connection)
+    rewrite_ledger(engine, hash_version=2)
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
         command.downgrade(alembic_config(connection), "0003")
+
+
+def rewrite_ledger(engine, hash_version):
+    """Make the ledger one of an older hash version."""
+    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+        unguard(connection)
+        connection.execute(
+            text("UPDATE trades SET hash_version = :version, backdated_reason = NULL"),
+            {"version": hash_version},
+        )
+        for (portfolio_id,) in connection.execute(text("SELECT id FROM portfolios")).all():
+            forge_chain(connection, portfolio_id)
+        forget_execution_times(connection)
+        guard(connection)
+
+
+def forget_execution_times(connection):
+    """Take out of the events what the version before did not write."""
+    for number, payload in connection.execute(
+        text("SELECT id, payload FROM events WHERE type = 'trade.recorded'")
+    ).all():
+        facts = json.loads(payload)
+        del facts["executed_at"]
+        written = json.dumps(facts, separators=(",", ":"), ensure_ascii=False)
+        connection.execute(
+            text("UPDATE events SET payload = :payload WHERE id = :id"), {"id": number, "payload": written}
+        )
 
 
 def unguard(connection):
@@ -258,7 +281,9 @@ def guard(connection):
 
 def test_positions_of_before_are_told_since_when_they_are_open(engine):
     rows = record_history(engine, seed=3, with_euros=False)
-    times = text("SELECT portfolio_id, symbol, opened_at, closed_at FROM positions ORDER BY 1, 2")
+    times = text(
+        "SELECT portfolio_id, symbol, opened_at, closed_at, last_executed_at FROM positions ORDER BY 1, 2"
+    )
     with engine.connect() as connection:
         before = connection.execute(times).all()
     as_the_version_before_wrote_it(engine)
@@ -309,6 +334,7 @@ def open_tenant(connection, tenant_id, currencies):
 
 def test_names_of_before_are_found_under_the_keys_of_now(engine):
     record_history(engine, seed=3, batches=1)
+    rewrite_ledger(engine, hash_version=3)
     before = ["Growth  A", "Bob\u2019s", "Growth A", "Space \N{WOMAN}\u200d\N{ROCKET}"]
     with engine.begin() as connection:
         ids = connection.execute(text("SELECT id FROM portfolios WHERE tenant_id = 1 ORDER BY id")).scalars()

@@ -57,6 +57,7 @@ HASHED = [
     "fx_rate",
     "local_cost_delta",
     "position_local_cost",
+    "backdated_reason",
     "hash_version",
 ]
 Row = dict[str, Any]

@@ -24,7 +24,7 @@ def test_the_answer_tells_everything_about_the_trade(api):
     body = answer.json()
     trade = body["trade"]
     assert TRADE_ID.fullmatch(body["trade_id"])
-    assert INSTANT.fullmatch(trade["timestamp"])
+    assert INSTANT.fullmatch(trade["executed_at"])
     assert INSTANT.fullmatch(trade["created_at"])
     assert re.fullmatch("[0-9a-f]{64}", trade["hash"])
     assert body == {
@@ -50,7 +50,9 @@ def test_the_answer_tells_everything_about_the_trade(api):
             "currency": None,
             "fx_rate": None,
             "note": None,
-            "timestamp": trade["timestamp"],
+            "timestamp": trade["executed_at"],
+            "executed_at": trade["executed_at"],
+            "backdated_reason": None,
             "created_at": trade["created_at"],
             "position": {"quantity": "100", "avg_cost": "175.00", "cost": "17500.00", "realized_pnl": "0.00"},
             "reverses": None,

@@ -1,9 +1,19 @@
 """HALTED cancels what opens or increases a position; exits stay, and may be tightened."""
 
+import asyncio
+from contextlib import nullcontext
+from typing import Any, cast
+
 import pytest
 from sqlalchemy import text
 
+from app.clock import iso
+from app.database import Readers
+from app.errors import NotPlaced
+from app.market_data.service import Market
 from app.orders.rules.values import Protection, Status
+from app.orders.service.commands import CancelHalted
+from app.orders.service.market_watcher import HALT_GRACE, MarketWatcher
 from tests.orders.rig import amount
 from tests.orders.test_exit_quantities import SHORT_LEGS
 from tests.orders.test_position_closes import LEGS, exits, held, leg_of
@@ -156,13 +166,69 @@ def test_a_bracket_that_a_halt_reached_late_keeps_the_exit_of_what_filled(rig):
     assert leg_of(rig, entry, "stop_loss").leaves_quantity == 4
 
 
-def halt(rig, scope, key):
+class Writer:
+    """Does commands at once, and counts those that cancel what is halted."""
+
+    def __init__(self, rig):
+        self.rig, self.cancels, self.is_away = rig, 0, False
+
+    def submit_all(self, commands):
+        self.cancels += sum(isinstance(one, CancelHalted) for one in commands)
+        return [self._run(one) for one in commands]
+
+    async def _run(self, command):
+        if self.is_away:
+            raise NotPlaced("the writer is away")
+        return self.rig.run(command)
+
+
+@pytest.fixture
+def watch(rig):
+    """Return a function that lets a market watcher look once, and returns how many cancels it sent so far."""
+    readers, writer = Readers(rig.engine, 1), Writer(rig)
+    watcher = MarketWatcher(readers, cast("Any", writer), Market(rig.source, readers), lambda: rig.now)
+
+    def check(*, is_away=False):
+        writer.is_away = is_away
+        with pytest.raises(NotPlaced) if is_away else nullcontext():
+            asyncio.run(watcher.check())
+        return writer.cancels
+
+    yield check
+    readers.close()
+
+
+def test_what_a_halt_did_not_cancel_is_cancelled_at_the_first_look(rig, watch):
+    """As after a crash between the turn of the switch and its cancels, with no quote since."""
+    entry = rig.place(quantity="10", stop_loss=Protection(amount("80")))
+    waiting = rig.place(type="LIMIT", limit_price="90", time_in_force="GTC")
+    halt(rig, "tenant", "")
+    rig.tick(seconds=HALT_GRACE.total_seconds())
+    assert watch(is_away=True) == 1
+    assert rig.order(waiting).status is Status.ACCEPTED
+    assert [watch(), watch()] == [2, 2]  # until it succeeds, and once
+    assert rig.order(waiting).status is Status.CANCELED
+    assert leg_of(rig, entry, "stop_loss").status is Status.ACCEPTED
+
+
+def test_a_halt_is_left_to_whoever_set_it_for_a_while(rig, watch):
+    other = rig.place(type="LIMIT", limit_price="90", time_in_force="GTC")
+    order = rig.place(type="LIMIT", limit_price="90", time_in_force="GTC", strategy="S")
+    assert watch() == 0
+    halt(rig, "strategy", "S", iso(rig.now))
+    assert watch() == 0
+    rig.tick(seconds=HALT_GRACE.total_seconds())
+    assert watch() == 1
+    assert (rig.order(order).status, rig.order(other).status) == (Status.CANCELED, Status.ACCEPTED)
+
+
+def halt(rig, scope, key, at="2026-11-20T12:00:00.000000Z"):
     """Turn a switch in the database, as another process does."""
     with rig.engine.begin() as connection:
         connection.execute(
             text(
                 "INSERT INTO kill_switches (tenant_id, scope, name_key, name, state, set_by, set_at)"
-                " VALUES (:tenant, :scope, :key, :key, 'HALTED', 'test', '2026-11-20T12:00:00.000000Z')"
+                " VALUES (:tenant, :scope, :key, :key, 'HALTED', 'test', :at)"
             ),
-            {"tenant": rig.tenant, "scope": scope, "key": key},
+            {"tenant": rig.tenant, "scope": scope, "key": key, "at": at},
         )

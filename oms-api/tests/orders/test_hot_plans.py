@@ -4,6 +4,7 @@ PostgreSQL counts what a transaction reads of each table, whatever the plan: by 
 """
 
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from sqlalchemy import text
@@ -11,7 +12,7 @@ from sqlalchemy import text
 from app.clock import iso
 from app.database import connect_engine, declare_tenants, unit_of_work
 from app.database.engine import drop_plans
-from app.ledger.queries.reading import find_books
+from app.ledger.queries.reading import TradeFilter, find_books, list_trades
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.tickets import value_trade
 from app.ledger.service.commands import RecordTrade, ReverseTrade
@@ -20,7 +21,7 @@ from app.orders.queries.book import overdue_tenants, symbols_with_orders
 from app.orders.queries.due_orders import symbols_kept_back
 from app.orders.queries.reading import OrderFilter, list_orders
 from app.orders.rules.order_views import Changes
-from app.orders.rules.values import GroupKind, Protection, Target
+from app.orders.rules.values import GroupKind, Protection, Status, Target
 from app.orders.service.commands import (
     CancelOrder,
     ClosePosition,
@@ -153,7 +154,9 @@ def commands(rig, number):
         "many trades": [trade(f"many-{one}") for one in range(10)],
         "a reversal": [ReverseTrade(origin("reverse"), recorded.row.trade_id, "twice")],
         "an order": [PlaceOrder(origin("order"), asked, "Growth", "growth")],
-        "an order for a new portfolio": [PlaceOrder(origin("new"), limit, f"New {number}", f"new {number}")],
+        "a trade for a new portfolio": [
+            trade("new")._replace(portfolio_name=f"New {number}", portfolio_key=f"new {number}")
+        ],
         "a bracket": [
             PlaceOrder(
                 origin("bracket"),
@@ -208,6 +211,19 @@ READS = {
     "orders of a portfolio": lambda connection: list_orders(
         connection, 1, OrderFilter(portfolio_key="growth"), 50, None
     ),
+    **{
+        f"orders by {wanted}": partial(list_orders, tenant_id=1, wanted=wanted, limit=50, after=None)
+        for wanted in (
+            OrderFilter(),
+            OrderFilter(is_open=True),
+            OrderFilter(statuses=(Status.ACCEPTED,)),
+            OrderFilter(statuses=(Status.CANCELED, Status.EXPIRED)),
+            OrderFilter(user="nobody"),
+            OrderFilter(strategy="nothing"),
+            OrderFilter(symbol="AAPL"),
+        )
+    },
+    "trades": lambda connection: list_trades(connection, 1, TradeFilter(), 50, 0, None),
     "symbols with orders": symbols_with_orders,
     "tenants with overdue orders": lambda connection: overdue_tenants(connection, iso(START)),
     "symbols kept back": symbols_kept_back,

@@ -15,7 +15,7 @@ DAMAGES = (
     "UPDATE positions SET cost = '9.00000000', realized_pnl = '5.00000000'",
     "DELETE FROM positions",
     "INSERT INTO positions SELECT tenant_id, portfolio_id, 'GHOST', product, quantity, cost, realized_pnl, "
-    "last_sequence, currency, local_cost, opened_at, closed_at FROM positions",
+    "last_sequence, currency, local_cost, opened_at, closed_at, last_executed_at FROM positions",
     "UPDATE portfolios SET cash = '7.00000000'",
     "UPDATE orders SET limit_price = '1.00000000'",
 )

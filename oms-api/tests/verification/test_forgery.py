@@ -64,7 +64,13 @@ _KINDS = {
     ],
     "sessions": ["revoked_at IS NULL", "revoked_at IS NOT NULL"],
     "tenants": ["slug = 'acme'"],
-    "trades": ["order_id IS NULL", "kind = 'reversal'", "order_id IS NOT NULL", "currency IS NOT NULL"],
+    "trades": [
+        "order_id IS NULL",
+        "kind = 'reversal'",
+        "order_id IS NOT NULL",
+        "currency IS NOT NULL",
+        "backdated_reason IS NOT NULL",
+    ],
     "users": ["email IS NOT NULL", "person IS NOT NULL"],
 }
 

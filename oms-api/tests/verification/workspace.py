@@ -74,6 +74,8 @@ def _record_trades(api: ApiClient) -> None:
     api.trade(portfolio_name="Income", symbol="TSLA", side="SELL")
     assert api.reverse(first["trade_id"], key="reversal-1").status_code == 201
     api.trade(portfolio_name="Rupees", quantity="10", gmv="2000")
+    late: Any = {"executed_at": "2026-01-02T15:00:00Z", "backdated": True, "backdated_reason": "Found late"}
+    api.trade(portfolio_name="Rupees", quantity="10", gmv="2000", **late)
     api.trade("trade-2", portfolio_name="Growth", symbol="TSLA", quantity="10", gmv="2000")
 
 

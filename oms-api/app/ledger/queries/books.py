@@ -36,7 +36,7 @@ _NEW = (
 _POSITION_KEY = ("tenant_id", "portfolio_id", "symbol", "product")
 _POSITION = (
     *("quantity", "cost", "realized_pnl", "last_sequence"),
-    *("currency", "local_cost", "opened_at", "closed_at"),
+    *("currency", "local_cost", "opened_at", "closed_at", "last_executed_at"),
 )
 _HELD = (*_POSITION[:3], *_POSITION[4:])
 _HELD_PART = Part(POSITIONS, _HELD, tuple((name, index) for index, name in enumerate(_POSITION_KEY)))
@@ -109,8 +109,8 @@ def position_of(values: Sequence[Any]) -> Position:
     quantity, cost, realized_pnl, currency, local_cost, *times = values
     amounts = (Decimal(quantity), Decimal(cost), Decimal(realized_pnl))
     local = ZERO if local_cost is None else Decimal(local_cost)
-    opened_at, closed_at = (iso(at) if isinstance(at, datetime) else at for at in times)
-    return Position(*amounts, local, currency, opened_at, closed_at)
+    opened_at, closed_at, last_executed_at = (iso(at) if isinstance(at, datetime) else at for at in times)
+    return Position(*amounts, local, currency, opened_at, closed_at, last_executed_at)
 
 
 def new_trades(rows: Sequence[TradeRow]) -> Write:

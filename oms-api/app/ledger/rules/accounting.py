@@ -31,7 +31,8 @@ class Position(NamedTuple):
 
     `currency` is what it is traded in where that is another one (None: the portfolio's own), and `local_cost`
     what it cost in that. `opened_at` is when it left flat or went through zero last, None while flat;
-    `closed_at` when it became flat last: instants as canonical text.
+    `closed_at` when it became flat last, `last_executed_at` when its latest fill was executed: instants as
+    canonical text.
     """
 
     quantity: Decimal = ZERO
@@ -41,11 +42,17 @@ class Position(NamedTuple):
     currency: str | None = None
     opened_at: str | None = None
     closed_at: str | None = None
+    last_executed_at: str | None = None
 
     @property
     def amounts(self) -> tuple[Decimal, Decimal, Decimal, Decimal]:
         """Quantity, cost, P&L realised, local cost."""
         return (self.quantity, self.cost, self.realized_pnl, self.local_cost)
+
+    @property
+    def times(self) -> tuple[str | None, str | None, str | None]:
+        """When it was opened, closed, and traded last."""
+        return (self.opened_at, self.closed_at, self.last_executed_at)
 
 
 class Fill(NamedTuple):
@@ -88,17 +95,21 @@ def apply_fill(position: Position, fill: Fill) -> Position:
     local_cost = _local_cost(position, fill, closed) if is_local else ZERO
     currency = _currency_after(position, fill) if is_local else None
     opened_at, closed_at = times_after(position, quantity, fill.at)
+    times = (opened_at, closed_at, later_of(position.last_executed_at, fill.at))
     if not closed:
         cost = position.cost + sign * fill.value
-        return Position(quantity, cost, position.realized_pnl, local_cost, currency, opened_at, closed_at)
+        return Position(quantity, cost, position.realized_pnl, local_cost, currency, *times)
     released = _part(position.cost, closed, abs(position.quantity))
     closed_value = _part(fill.value, closed, fill.quantity)
     # Selling a long earns value - cost; a short's cost is negative, so the same sum serves, mirrored.
     realized = -sign * closed_value - released
     cost = position.cost - released + sign * (fill.value - closed_value)
-    return Position(
-        quantity, cost, position.realized_pnl + realized, local_cost, currency, opened_at, closed_at
-    )
+    return Position(quantity, cost, position.realized_pnl + realized, local_cost, currency, *times)
+
+
+def later_of(one: str | None, other: str | None) -> str | None:
+    """Return the later of two instants in canonical text; None where there is neither."""
+    return max(one or "", other or "") or None
 
 
 def times_after(before: Position, quantity: Decimal, at: str | None) -> tuple[str | None, str | None]:

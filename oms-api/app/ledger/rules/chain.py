@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import orjson
 
-HASH_VERSION = 3
+HASH_VERSION = 4
 GENESIS = "0" * 64
 
 
@@ -16,8 +16,9 @@ class TradeRow(NamedTuple):
     hashes hexadecimal. `price` and `gmv` are in the instrument's currency, the amounts that follow in the
     portfolio's. Where the instrument's is another one, `currency` names it, `fx_rate` is the portfolio's
     currency per unit of it, and `local_cost_delta` and `position_local_cost` are in it; else all four are
-    null. The order of the fields is part of the hash versions: version 2 knew none of these four, version 1
-    neither `actor` nor `request_id`.
+    null. `backdated_reason` is why a trade was reported with an execution time before the previous trade's.
+    The order of the fields is part of the hash versions: version 3 did not know `backdated_reason`, version 2
+    none of the four before it, version 1 neither `actor` nor `request_id`.
     """
 
     tenant_id: int
@@ -58,6 +59,7 @@ class TradeRow(NamedTuple):
     fx_rate: str | None
     local_cost_delta: str | None
     position_local_cost: str | None
+    backdated_reason: str | None
     hash_version: int
     hash: str
 
@@ -68,6 +70,7 @@ _LAST = COLUMNS.index("hash_version")
 LATER: dict[int, tuple[str, ...]] = {
     1: COLUMNS[COLUMNS.index("actor") : _LAST],
     2: COLUMNS[COLUMNS.index("currency") : _LAST],
+    3: COLUMNS[COLUMNS.index("backdated_reason") : _LAST],
 }
 _KNOWN = {version: COLUMNS.index(names[0]) for version, names in LATER.items()}
 

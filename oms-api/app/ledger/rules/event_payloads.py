@@ -5,6 +5,8 @@ import orjson
 from app.ledger.rules.chain import TradeRow
 from app.money import money_text, quantity_text
 
+_EXECUTED_AT_SINCE = 4  # the hash version of rows whose event has it
+
 
 def trade_told(row: TradeRow, portfolio_name: str) -> str:
     """Return the facts of the event that a row was recorded, as JSON; what does not apply is left out."""
@@ -21,6 +23,8 @@ def trade_told(row: TradeRow, portfolio_name: str) -> str:
         "gmv": money_text(row.gmv),
         "realized_pnl": money_text(row.realized_pnl),
     }
+    if row.hash_version >= _EXECUTED_AT_SINCE:
+        facts["executed_at"] = row.executed_at
     if row.order_id is not None:
         facts["order_id"] = row.order_id
     if row.currency is not None and row.fx_rate is not None:

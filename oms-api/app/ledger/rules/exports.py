@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.audit.rules.proving import Form
-from app.ledger.rules.chain import COLUMNS, HASH_VERSION, TradeRow, hash_of, uncovered
+from app.ledger.rules.chain import COLUMNS, HASH_VERSION, LATER, TradeRow, hash_of, uncovered
+
+_EARLIER = 3  # the hash version of the release before
 
 
 def refuse_trade(values: Sequence[Any]) -> str | None:
@@ -23,4 +25,16 @@ def covering(values: Sequence[Any], predecessor: str) -> str:
     return hash_of(tuple(values[:-1]), predecessor)
 
 
+def _with_later(values: Sequence[Any]) -> list[Any]:
+    """Return the values of a row as an earlier release exported it, with null for the later columns."""
+    *known, hash_version, hash_ = values
+    return [*known, *(None for _ in LATER[_EARLIER]), hash_version, hash_]
+
+
 LEDGER = Form("rows of the ledger", COLUMNS, refuse_trade, covering)
+EARLIER_LEDGER = Form(
+    "rows of the ledger",
+    tuple(name for name in COLUMNS if name not in LATER[_EARLIER]),
+    lambda values: refuse_trade(_with_later(values)),
+    lambda values, predecessor: covering(_with_later(values), predecessor),
+)

@@ -40,6 +40,7 @@ class HoldingRow(NamedTuple):
     local_cost: str | None
     opened_at: str | None
     closed_at: str | None
+    last_executed_at: str | None
 
 
 def examine_portfolio(stored: PortfolioRow, end: LedgerState) -> list[Finding]:
@@ -86,13 +87,13 @@ def holdings_of(
     """
     rows = []
     for key, (held, last) in end.holdings.items():
-        times = replay(key) if key in end.replayed else held
+        timed = replay(key) if key in end.replayed else held
         rows.append(
             HoldingRow(
                 *(tenant_id, portfolio_id, *key),
                 *(fixed(held.quantity), fixed(held.cost), fixed(held.realized_pnl)),
                 *(last, held.currency, None if held.currency is None else fixed(held.local_cost)),
-                *(times.opened_at, times.closed_at),
+                *timed.times,
             )
         )
     return rows

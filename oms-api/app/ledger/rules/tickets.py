@@ -1,6 +1,7 @@
 """What a report of a trade may say: its price and gross market value, its limits, the form of names."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ from app.money import ZERO, product, ratio
 from app.text import without_joiners
 
 NAME_LENGTH = 100
+MAX_AHEAD = timedelta(seconds=60)  # of an execution time: clocks differ a little
 _PATHS = {".", ".."}  # clients resolve these away before a request is sent
 
 
@@ -23,7 +25,11 @@ class TradeLimits:
 
 
 class Report(NamedTuple):
-    """An execution that happened, as reported: `gmv` or `price` is given, names are clean."""
+    """An execution that happened, as reported: `gmv` or `price` is given, names are clean.
+
+    `executed_at` is None where it is the time of recording. With a `backdated_reason` it may be before the
+    previous trade's.
+    """
 
     symbol: str
     quantity: Decimal
@@ -33,6 +39,8 @@ class Report(NamedTuple):
     portfolio_name: str
     user_id: str | None
     note: str | None
+    executed_at: datetime | None = None
+    backdated_reason: str | None = None
 
 
 class Valued(NamedTuple):
@@ -66,6 +74,14 @@ def trade_errors(trade: Valued, limits: TradeLimits, priced_by: str) -> list[Fie
             FieldError(priced_by, "The gross market value is too small to book.", "value_too_small")
         )
     return errors
+
+
+def execution_time_errors(executed_at: datetime | None, now: datetime) -> list[FieldError]:
+    """Return what is wrong with an execution time, whatever was traded before."""
+    if executed_at is None or executed_at - now <= MAX_AHEAD:
+        return []
+    message = f"Must be at most {MAX_AHEAD.total_seconds():.0f} seconds in the future."
+    return [FieldError("executed_at", message, "future")]
 
 
 def portfolio_name_error(name: str) -> str | None:

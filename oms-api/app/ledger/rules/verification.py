@@ -3,13 +3,15 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
-from app.ledger.rules.accounting import FLAT, Fill, Position, Side, apply_fill, times_after
+from app.ledger.rules.accounting import FLAT, Fill, Position, Side, apply_fill, later_of, times_after
 from app.ledger.rules.amounts import Amounts, misforms
 from app.ledger.rules.chain import GENESIS, HASH_VERSION, TradeRow, hash_of, uncovered
+from app.ledger.rules.tickets import MAX_AHEAD
 from app.money import ZERO, fixed, product, ratio
 
 Stored = str | int | None
@@ -91,8 +93,10 @@ class LedgerState:
 
     def _hold(self, row: TradeRow, after: Position) -> None:
         key = (row.symbol, row.product)
-        opened_at, closed_at = times_after(self.held(row), after.quantity, row.executed_at)
-        told = after._replace(currency=row.currency, opened_at=opened_at, closed_at=closed_at)
+        before = self.held(row)
+        times = times_after(before, after.quantity, row.executed_at)
+        last_executed_at = later_of(before.last_executed_at, row.executed_at)
+        told = Position(*after.amounts, row.currency, *times, last_executed_at)
         self.holdings[key] = (told, row.sequence)
         if row.kind == REVERSAL:
             self.replayed.add(key)
@@ -105,7 +109,8 @@ def examine(
     if amounts is None:
         misformed = [Finding(Check.FORM, name, repr(value), due) for name, value, due in misforms(row)]
         return [*misformed, *_chain(row, before)]
-    findings = [*_place(row, before), *_chain(row, before), *_value(row, amounts), *_key(row)]
+    findings = [*_place(row, before), *_execution_time(row), *_chain(row, before)]
+    findings += [*_value(row, amounts), *_key(row)]
     if row.kind == REVERSAL:
         findings += _reversal(row, amounts, undone)
     findings += _position(row, amounts, before, _expected_position(row, amounts, before, undone))
@@ -123,6 +128,25 @@ def _place(row: TradeRow, before: LedgerState) -> Iterator[Finding]:
         yield Finding(Check.TIME, "created_at", row.created_at, f"{before.created_at} or later")
     if row.trade_id <= before.trade_id:
         yield Finding(Check.TRADE_ID, "trade_id", row.trade_id, f"above {before.trade_id}")
+
+
+def _execution_time(row: TradeRow) -> Iterator[Finding]:
+    if row.executed_at > row.created_at and _is_ahead(row):
+        seconds = MAX_AHEAD.total_seconds()
+        yield Finding(
+            Check.TIME, "executed_at", row.executed_at, f"{row.created_at} + {seconds:.0f} s at most"
+        )
+    if row.backdated_reason is not None and (row.kind == REVERSAL or row.order_id is not None):
+        yield Finding(Check.TIME, "backdated_reason", row.backdated_reason, "null: no reported trade")
+
+
+def _is_ahead(row: TradeRow) -> bool:
+    """Return whether the row was executed too long after it was recorded."""
+    try:
+        ahead = datetime.fromisoformat(row.executed_at) - datetime.fromisoformat(row.created_at)
+    except ValueError:
+        return True  # no such day
+    return ahead > MAX_AHEAD
 
 
 def _chain(row: TradeRow, before: LedgerState) -> Iterator[Finding]:

@@ -54,7 +54,7 @@ class Entry(NamedTuple):
     """What a row says beyond what its portfolio's state gives: amounts as decimals, changes signed.
 
     `price` and `gmv` are in the instrument's currency: where that is not the portfolio's, `currency` names
-    it, and `fx_rate` is the portfolio's per unit of it.
+    it, and `fx_rate` is the portfolio's per unit of it. Without `executed_at` it is that of recording.
     """
 
     kind: str
@@ -73,6 +73,8 @@ class Entry(NamedTuple):
     order_id: str | None = None
     currency: str | None = None
     fx_rate: Decimal | None = None
+    executed_at: str | None = None
+    backdated_reason: str | None = None
 
 
 Held = dict[PositionKey, Position]
@@ -203,13 +205,12 @@ class Books:
 
     def flush(self, *others: Write, events: Sequence[Row] = ()) -> None:
         """Write what the batch did so far, and with it `others` and further `events`."""
+        portfolios = [_projection(self._portfolios[key]) for key in self._touched]
         write(
             self.connection,
             queries.new_trades(self._rows),
             queries.moved_positions([self._position_row(key) for key in self._moved]),
-            queries.moved_and_stamped_portfolios(
-                [_projection(self._portfolios[key]) for key in self._touched]
-            ),
+            queries.moved_and_stamped_portfolios(portfolios),
             new_events([*self._events, *map(self._position_event, self._moved), *events]),
             *others,
         )
@@ -225,7 +226,7 @@ class Books:
         amounts = (row.position_quantity, row.position_cost, row.position_realized_pnl)
         held = self._positions[key]
         local = (row.currency, row.position_local_cost)
-        return (*key, *amounts, row.sequence, *local, held.opened_at, held.closed_at)
+        return (*key, *amounts, row.sequence, *local, *held.times)
 
 
 def _row(
@@ -249,10 +250,8 @@ def _row(
         origin.source,
         entry.order_id,
         entry.note,
-        origin.idempotency_key,
-        origin.request_hash,
-        entry.reverses,
-        at,
+        *(origin.idempotency_key, origin.request_hash, entry.reverses),
+        entry.executed_at or at,
         state.last_created_at,
         fixed(after.quantity - before.quantity),
         fixed(after.cost - before.cost),
@@ -267,6 +266,7 @@ def _row(
         origin.actor,
         origin.request_id,
         *(_NOT_LOCAL if entry.fx_rate is None else _local(entry, entry.fx_rate, before, after)),
+        entry.backdated_reason,
         HASH_VERSION,
     )
     return TradeRow._make((*fields, hash_of(fields, state.last_hash)))

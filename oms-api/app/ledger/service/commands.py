@@ -28,7 +28,9 @@ class Origin(NamedTuple):
 
 class RecordTrade(NamedTuple):
     """Book an execution that happened; the portfolio is opened if need be. `portfolio_key` is its name's
-    key.
+    key. `executed_at` is canonical text, None where it is the time of recording; only with a
+    `backdated_reason` may it be before that of the trades booked so far. `field_prefix` goes before the names
+    of bad fields.
     """
 
     origin: Origin
@@ -40,6 +42,9 @@ class RecordTrade(NamedTuple):
     portfolio_key: str
     note: str | None
     kind: str = "trade"
+    executed_at: str | None = None
+    backdated_reason: str | None = None
+    field_prefix: str = ""
 
 
 class ReverseTrade(NamedTuple):

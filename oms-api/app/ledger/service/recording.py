@@ -11,6 +11,7 @@ from app.identity.errors import NotYourPortfolio
 from app.ids import TradeIds
 from app.ledger.errors import (
     AlreadyReversed,
+    ExecutedBeforePrevious,
     KeyReused,
     MixesCurrencies,
     NoSuchTrade,
@@ -160,6 +161,7 @@ def _record(batch: Batch, work: RecordTrade) -> Recorded:
     refusal = batch.guard.forbids(work, portfolio)
     if refusal is not None:
         raise NotPermitted(refusal)
+    _require_order(work, position)
     if portfolio.trading_state != ACTIVE:
         refuse_by_switch(batch, portfolio, position, work)
     currency = batch.books.currency_of(portfolio, key)
@@ -170,8 +172,17 @@ def _record(batch: Batch, work: RecordTrade) -> Recorded:
     return Recorded(row, portfolio.name)
 
 
+def _require_order(work: RecordTrade, position: Position) -> None:
+    """Raise ExecutedBeforePrevious where the report's own execution time is before the latest trade's."""
+    latest = position.last_executed_at
+    if work.executed_at is None or work.backdated_reason is not None or latest is None:
+        return
+    if work.executed_at < latest:
+        raise ExecutedBeforePrevious(f"{work.field_prefix}executed_at", latest)
+
+
 def _fill(work: RecordTrade, currency: str | None, rate: Decimal | None) -> Fill:
-    trade, at = work.trade, iso(work.origin.at)
+    trade, at = work.trade, work.executed_at or iso(work.origin.at)
     if rate is None:
         return Fill(work.side, trade.quantity, trade.gmv, at=at)
     return Fill(work.side, trade.quantity, product(trade.gmv, rate), trade.gmv, currency, at)
@@ -210,6 +221,8 @@ def _trade_entry(work: RecordTrade, fill: Fill, rate: Decimal | None) -> Entry:
         reverses=None,
         currency=fill.currency,
         fx_rate=rate,
+        executed_at=work.executed_at,
+        backdated_reason=work.backdated_reason,
     )
 
 

@@ -5,14 +5,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from app.clock import Now
+from app.clock import Now, iso
 from app.errors import FieldError, Invalid, OmsError
 from app.group_commit import GroupCommit
 from app.identity.errors import NotYourPortfolio
 from app.identity.rules.access import Caller
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import fingerprint
-from app.ledger.rules.tickets import Report, TradeLimits, Valued, trade_errors, value_trade
+from app.ledger.rules.tickets import (
+    Report,
+    TradeLimits,
+    Valued,
+    execution_time_errors,
+    trade_errors,
+    value_trade,
+)
 from app.ledger.service.commands import Command, Origin, Recorded, RecordTrade, ReverseTrade
 from app.money import fixed
 from app.text import name_key
@@ -57,6 +64,7 @@ class TradeService:
         """
         valued = value_trade(report.quantity, report.gmv, report.price)
         errors = trade_errors(valued, self.limits, "price" if report.gmv is None else "gmv")
+        errors += execution_time_errors(report.executed_at, self.now())
         if errors:
             named = [FieldError(f"{prefix}{bad.field}", bad.message, bad.code) for bad in errors]
             raise Invalid(errors[0].message, named)
@@ -73,6 +81,9 @@ class TradeService:
             portfolio_name=report.portfolio_name,
             portfolio_key=folded,
             note=report.note,
+            executed_at=None if report.executed_at is None else iso(report.executed_at),
+            backdated_reason=report.backdated_reason,
+            field_prefix=prefix,
         )
 
     def _origin(self, asking: Asking, user_id: str | None, request_hash: str | None) -> Origin:
@@ -92,7 +103,10 @@ class TradeService:
 
 def _request_hash(report: Report, valued: Valued, portfolio_key: str) -> str:
     amounts = (fixed(valued.quantity), fixed(valued.gmv), fixed(valued.price))
-    return fingerprint(portfolio_key, report.symbol, report.side, *amounts, report.user_id, report.note)
+    facts = (portfolio_key, report.symbol, report.side, *amounts, report.user_id, report.note)
+    if report.executed_at is None:
+        return fingerprint(*facts)
+    return fingerprint(*facts, iso(report.executed_at), report.backdated_reason)
 
 
 async def _outcome(future: "asyncio.Future[Recorded]") -> Recorded | OmsError:

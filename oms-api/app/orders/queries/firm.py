@@ -17,7 +17,7 @@ _PORTFOLIOS = cast("Table", Portfolio.__table__)
 _POSITIONS = cast("Table", PositionRow.__table__)
 _POSITION = (
     *("portfolio_id", "symbol", "product", "quantity", "cost", "realized_pnl"),
-    *("currency", "local_cost", "opened_at", "closed_at"),
+    *("currency", "local_cost", "opened_at", "closed_at", "last_executed_at"),
 )
 _IS_POSITION, _IS_ORDER = 0, 1
 

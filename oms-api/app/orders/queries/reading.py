@@ -1,14 +1,16 @@
 """Reading orders for those who look at them; every statement begins with the tenant."""
 
 from collections.abc import Set
+from contextlib import nullcontext
 from datetime import datetime
 from decimal import Decimal
 from itertools import product
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Connection, Select, Table, select, union
+from sqlalchemy import CompoundSelect, Connection, Select, Subquery, Table, select, union
 
 from app.clock import iso
+from app.database import presorted
 from app.ids import first_trade_id_at
 from app.ledger.models import Portfolio
 from app.money import fixed
@@ -21,6 +23,7 @@ ORDERS = cast("Table", OrderRecord.__table__)
 PORTFOLIOS = cast("Table", Portfolio.__table__)
 MOVES = cast("Table", OrderEvent.__table__)
 EXECUTIONS = cast("Table", Execution.__table__)
+_ORDER = tuple(ORDERS.c[name] for name in COLUMNS)
 
 
 class Listed(NamedTuple):
@@ -50,9 +53,8 @@ class OrderFilter(NamedTuple):
 def orders_of(tenant_id: int) -> Select[Any]:
     """Return the tenant's orders with their portfolios' names, for other queries to build on."""
     home = (PORTFOLIOS.c.tenant_id == ORDERS.c.tenant_id) & (PORTFOLIOS.c.id == ORDERS.c.portfolio_id)
-    columns = (ORDERS.c[name] for name in COLUMNS)
     return (
-        select(*columns, PORTFOLIOS.c.name.label("portfolio_name"))
+        select(*_ORDER, PORTFOLIOS.c.name.label("portfolio_name"))
         .select_from(ORDERS.join(PORTFOLIOS, home))
         .where(ORDERS.c.tenant_id == tenant_id)
     )
@@ -61,17 +63,23 @@ def orders_of(tenant_id: int) -> Select[Any]:
 def list_orders(
     connection: Connection, tenant_id: int, wanted: OrderFilter, limit: int, after: str | None
 ) -> list[Listed]:
-    """Return orders, newest first, from before the order `after` on."""
-    conditions = [ORDERS.c.tenant_id == tenant_id, *_conditions(tenant_id, wanted)]
+    """Return orders, newest first, from before the order `after` on.
+
+    The page is found in the one table, and nothing is joined with more than the page: a planner without
+    statistics takes a tenant for small and would read all of it for a join.
+    """
+    filters = _conditions(tenant_id, wanted)
+    conditions = [ORDERS.c.tenant_id == tenant_id, *filters]
     if after is not None:
         conditions.append(ORDERS.c.id < after)
     if alternatives := _alternatives(wanted):
-        choices = [[one, *conditions] for one in alternatives]
-        conditions = [ORDERS.c.id.in_(_newest_of_each(choices, limit))]
-    elif _is_of_open(wanted):
-        conditions = [ORDERS.c.id.in_(select(ORDERS.c.id).where(*conditions))]
-    statement = orders_of(tenant_id).where(*conditions).order_by(ORDERS.c.id.desc()).limit(limit)
-    return _listed(connection, tenant_id, statement)
+        found = _newest_of_each([[one, *conditions] for one in alternatives], limit).subquery("found")
+    elif _is_of_open(wanted):  # they are few: all are found by their index before they are put in order
+        found = select(*_ORDER).where(*conditions).offset(0).subquery("found")
+    else:
+        found = select(*_ORDER).where(*conditions).order_by(ORDERS.c.id.desc()).limit(limit).subquery("found")
+    with nullcontext() if filters else presorted(connection):
+        return _listed(connection, tenant_id, _page_of(found, limit))
 
 
 def open_orders_in(connection: Connection, tenant_id: int, symbols: Set[str]) -> list[tuple[str, Order]]:
@@ -161,15 +169,22 @@ def _alternatives(wanted: OrderFilter) -> list[Any]:
     return []
 
 
-def _newest_of_each(choices: list[list[Any]], limit: int) -> Any:  # a statement
-    """Return the ids of the newest orders of each choice of conditions: each choice has its index, and no
-    database uses several for one sorted list.
+def _newest_of_each(choices: list[list[Any]], limit: int) -> CompoundSelect[Any]:
+    """Return the newest orders of each choice of conditions: each choice has its index, and no database uses
+    several for one sorted list.
     """
     newest = (
-        select(ORDERS.c.id).where(*conditions).order_by(ORDERS.c.id.desc()).limit(limit)
-        for conditions in choices
+        select(*_ORDER).where(*conditions).order_by(ORDERS.c.id.desc()).limit(limit) for conditions in choices
     )
-    return union(*(select(found.subquery().c.id) for found in newest))
+    return union(*(select(found.subquery()) for found in newest))
+
+
+def _page_of(found: Subquery, limit: int) -> Select[Any]:
+    """Return the newest of the orders found, with their portfolios' names."""
+    page = select(found).order_by(found.c.id.desc()).limit(limit).subquery("page")
+    home = (PORTFOLIOS.c.tenant_id == page.c.tenant_id) & (PORTFOLIOS.c.id == page.c.portfolio_id)
+    name = select(PORTFOLIOS.c.name).where(home).scalar_subquery()  # one look-up for each order of the page
+    return select(page, name.label("portfolio_name")).order_by(page.c.id.desc())
 
 
 def _portfolios(tenant_id: int) -> Select[Any]:
@@ -200,9 +215,9 @@ def _listed(connection: Connection, tenant_id: int, statement: Select[Any]) -> l
     entries = [order.id for order, _ in orders if order.role in {Role.ENTRY, Role.CLOSING}]
     legs: dict[str, list[Order]] = {}
     if entries:
-        waiting = orders_of(tenant_id).where(ORDERS.c.parent_id.in_(entries)).order_by(ORDERS.c.id)
-        for row in connection.execute(waiting):
-            leg = order_of(tuple(row)[:-1])
+        is_leg = (ORDERS.c.tenant_id == tenant_id) & ORDERS.c.parent_id.in_(entries)
+        for row in connection.execute(select(*_ORDER).where(is_leg).order_by(ORDERS.c.id)):
+            leg = order_of(tuple(row))
             legs.setdefault(leg.parent_id or "", []).append(leg)
     return [Listed(order, name, tuple(legs.get(order.id, ()))) for order, name in orders]
 

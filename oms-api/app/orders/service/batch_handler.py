@@ -19,6 +19,7 @@ from app.orders.service.batch_context import BatchContext, BatchServices, Portfo
 from app.orders.service.commands import (
     BrokerReport,
     CancelAll,
+    CancelHalted,
     CancelOrder,
     ClosePosition,
     Command,
@@ -33,6 +34,7 @@ from app.orders.service.commands import (
     ReplaceOrder,
 )
 from app.orders.service.execution_reports import apply_execution_report
+from app.orders.service.halts import cancel_halted, list_halted
 from app.orders.service.instrument_names import name_instruments
 from app.orders.service.lost_commit import Proof, proof_of
 from app.orders.service.order_changes import cancel_all, cancel_one, expire, expire_one, replace
@@ -45,7 +47,7 @@ from app.orders.service.trade_effects import yield_to_trade, yield_to_trades
 from app.orders.service.trade_guard import held_by
 
 NOTHING = Done(())
-InternalCommand = QuoteArrived | ExpireOrders | BrokerReport  # what no request asked for
+InternalCommand = QuoteArrived | ExpireOrders | CancelHalted | BrokerReport  # what no request asked for
 
 
 class OrderBatchHandler:
@@ -191,12 +193,15 @@ def _done(context: BatchContext, plan: Plan, command: OrderCommand) -> Outcome: 
             process_quote(context, command, plan.by_symbol.get((command.tenant_id, command.quote.symbol), []))
         case ExpireOrders():
             expire(context, plan.overdue.get(command.tenant_id, []), command.at)
+        case CancelHalted():
+            for portfolio in plan.portfolios(command.tenant_id):
+                cancel_halted(context, list_halted(context, portfolio), command.at)
     return NOTHING
 
 
 def _portfolios(context: BatchContext, plan: Plan, command: CancelAll) -> list[PortfolioKey]:
     if command.portfolio_key is None:
-        return plan.portfolios(command)
+        return plan.portfolios(command.origin.tenant_id)
     return [
         context.place_named(command.origin.tenant_id, command.portfolio_name or "", command.portfolio_key)
     ]

@@ -103,6 +103,15 @@ class ExpireOrders(NamedTuple):
     at: str
 
 
+class CancelHalted(NamedTuple):
+    """End what a kill switch forbids and is open all the same: the process that set it may have ended before
+    it cancelled.
+    """
+
+    tenant_id: int
+    at: str
+
+
 class BrokerReport(NamedTuple):
     """What a broker says of an order, at any time after it was sent."""
 
@@ -113,7 +122,7 @@ class BrokerReport(NamedTuple):
 
 
 OrderRequest = PlaceOrder | PlaceGroup | PreviewOrder | CancelOrder | ReplaceOrder | CancelAll | ClosePosition
-OrderCommand = OrderRequest | QuoteArrived | ExpireOrders | BrokerReport
+OrderCommand = OrderRequest | QuoteArrived | ExpireOrders | CancelHalted | BrokerReport
 Command = LedgerCommand | OrderCommand
 
 
@@ -140,7 +149,7 @@ def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: PLR0911  # a t
             return (command.tenant_id, f"/{command.quote.symbol}")
         case BrokerReport():
             return (command.tenant_id, f"/{command.order_id}")
-        case ExpireOrders():
+        case ExpireOrders() | CancelHalted():
             return (command.tenant_id, "")
         case _:
             return ledger_strand(command)

@@ -26,8 +26,8 @@ def opening_in(context: BatchContext, place: PortfolioKey, symbol: str | None = 
     return found
 
 
-def list_halted(context: BatchContext, place: PortfolioKey, symbol: str) -> list[Order]:
-    """Return the open orders of a symbol that a halt is about to cancel."""
+def list_halted(context: BatchContext, place: PortfolioKey, symbol: str | None = None) -> list[Order]:
+    """Return the open orders that a halt is about to cancel, of one symbol where it is given."""
     if not context.is_any_halted(place):
         return []
     found = opening_in(context, place, symbol)

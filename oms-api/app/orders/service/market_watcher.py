@@ -6,6 +6,8 @@ Correctness never depends on it, nor on how many processes do it.
 
 import asyncio
 import logging
+from datetime import timedelta
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -17,13 +19,26 @@ from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.orders.queries import book as queries
 from app.orders.queries.due_orders import symbols_kept_back
-from app.orders.service.commands import Command, ExpireOrders, Outcome, QuoteArrived
+from app.orders.service.commands import CancelHalted, Command, ExpireOrders, Outcome, QuoteArrived
+from app.risk.queries.switches import SwitchKey, halts_until
 
 EVERY_SECONDS = 0.4
+HALT_GRACE = timedelta(seconds=10)  # so long whoever sets a kill switch cancels by themselves, and answers
 _LOOKS = 2  # an order that crossed its quote is in sight at the second look
 _LOG = logging.getLogger(__name__)
 
 Key = tuple[int, str]
+
+
+class _Look(NamedTuple):
+    """What the database says at a look: live quotes, symbols kept back, and tenants with orders that are
+    overdue or may be halted.
+    """
+
+    quotes: dict[Key, Quote]
+    kept_back: set[Key]
+    overdue: list[int]
+    halts: dict[int, set[SwitchKey]]
 
 
 class MarketWatcher:
@@ -45,6 +60,7 @@ class MarketWatcher:
             is_delayed  # orders take their time to the market: a quote that stands is new to them
         )
         self._seen: dict[Key, tuple[Quote, int]] = {}
+        self._halts: dict[int, set[SwitchKey]] = {}  # whose orders were cancelled
 
     async def run(self) -> None:
         """Look again and again, until cancelled."""
@@ -61,22 +77,30 @@ class MarketWatcher:
         """Send what could match or end to the writer, and wait for it."""
         at = self._now()
 
-        def read(connection: Connection) -> tuple[dict[Key, Quote], set[Key], list[int]]:
+        def read(connection: Connection) -> _Look:
             declare_every_tenant(connection)
             keys = queries.symbols_with_orders(connection)
             overdue = queries.overdue_tenants(connection, iso(at))
             quotes = self._market.quotes_for(connection, keys, at)
             # A stale quote is as none: it is looked at anew once its feed is heard again.
             alive = {key: quote for key, quote in quotes.items() if not self._market.is_stale(quote, at)}
-            return alive, symbols_kept_back(connection), overdue
+            halts, working = halts_until(connection, at - HALT_GRACE), {tenant_id for tenant_id, _ in keys}
+            halts = {tenant_id: found for tenant_id, found in halts.items() if tenant_id in working}
+            return _Look(alive, symbols_kept_back(connection), overdue, halts)
 
-        quotes, kept_back, overdue = await self._readers.run(read)
+        look = await self._readers.run(read)
         self._market.follow(at)
-        commands: list[Command] = [ExpireOrders(tenant_id, iso(at)) for tenant_id in overdue]
-        for (tenant_id, _), quote in self._due(quotes, kept_back).items():
+        commands: list[Command] = [ExpireOrders(tenant_id, iso(at)) for tenant_id in look.overdue]
+        commands += [CancelHalted(tenant_id, iso(at)) for tenant_id in self._newly_halted(look.halts)]
+        for (tenant_id, _), quote in self._due(look.quotes, look.kept_back).items():
             commands.append(QuoteArrived(tenant_id, quote, iso(at), is_new=False))
         if commands:
             await asyncio.gather(*self._writer.submit_all(commands))
+        self._halts = look.halts
+
+    def _newly_halted(self, halts: dict[int, set[SwitchKey]]) -> list[int]:
+        """Return the tenants with a halt since the last look that succeeded; at start, all that have one."""
+        return [tenant_id for tenant_id, found in halts.items() if found - self._halts.get(tenant_id, set())]
 
     def _due(self, quotes: dict[Key, Quote], kept_back: set[Key]) -> dict[Key, Quote]:
         """Return quotes that were not looked at often enough, and those that orders kept back wait for."""

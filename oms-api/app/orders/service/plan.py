@@ -12,6 +12,7 @@ from app.orders.rules.values import Order, Ticket
 from app.orders.service.commands import (
     BrokerReport,
     CancelAll,
+    CancelHalted,
     CancelOrder,
     ClosePosition,
     Command,
@@ -43,9 +44,9 @@ class Plan:
     by_symbol: dict[TenantKey, list[PortfolioKey]] = field(default_factory=dict)
     overdue: dict[int, list[PortfolioKey]] = field(default_factory=dict)
 
-    def portfolios(self, command: CancelAll) -> list[PortfolioKey]:
+    def portfolios(self, tenant_id: int) -> list[PortfolioKey]:
         """Return the portfolios of the tenant that the batch locks."""
-        return sorted(place for place in self.places if place[0] == command.origin.tenant_id)
+        return sorted(place for place in self.places if place[0] == tenant_id)
 
     def require(self, command: CancelOrder | ReplaceOrder | BrokerReport) -> None:
         """Raise NoSuchOrder where the order was not found."""
@@ -72,7 +73,7 @@ def plan_for(connection: Connection, commands: Sequence[OrderCommand]) -> Plan:
 
 def _note_names(plan: Plan, commands: Sequence[OrderCommand]) -> None:
     for command in commands:
-        if isinstance(command, (QuoteArrived, ExpireOrders, BrokerReport)):
+        if isinstance(command, (QuoteArrived, ExpireOrders, CancelHalted, BrokerReport)):
             continue
         origin = command.origin
         if origin.idempotency_key:
@@ -131,6 +132,8 @@ def _find_portfolios(connection: Connection, plan: Plan, commands: Sequence[Orde
     for command in commands:
         if isinstance(command, CancelAll) and command.portfolio_key is None:
             plan.places |= queries.places_with_any(connection, command.origin.tenant_id)
+        elif isinstance(command, CancelHalted):
+            plan.places |= queries.places_with_any(connection, command.tenant_id)
 
 
 def _find_symbols(connection: Connection, plan: Plan, commands: Sequence[OrderCommand]) -> None:

@@ -23,6 +23,14 @@ _KEY = ("tenant_id", "scope", "name_key")
 _SAID = ("name", "state", "reason", "set_by", "set_at")
 
 
+class SwitchKey(NamedTuple):
+    """A kill switch as it was set at an instant."""
+
+    scope: str
+    name_key: str
+    set_at: datetime
+
+
 class SwitchChange(NamedTuple):
     """A turn of a kill switch; `key` is the key of `name`, both empty for the tenant's own."""
 
@@ -63,6 +71,20 @@ def switches_of(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, 
         if state != TradingState.ACTIVE:
             states.setdefault(tenant_id, {})[SwitchScope(scope), key] = TradingState(state)
     return {one: Switches(states[one]) if one in states else ALL_ACTIVE for one in wanted}
+
+
+def halts_until(connection: Connection, until: datetime) -> dict[int, set[SwitchKey]]:
+    """Return by tenant the kill switches that were set to HALTED at `until` or before, of every tenant that
+    `connection` sees.
+    """
+    columns = ("tenant_id", "scope", "name_key", "set_at")
+    statement = select(*(SWITCHES.c[name] for name in columns)).where(
+        SWITCHES.c.state == TradingState.HALTED, SWITCHES.c.set_at <= until
+    )
+    found: dict[int, set[SwitchKey]] = {}
+    for tenant_id, *key in connection.execute(statement):
+        found.setdefault(tenant_id, set()).add(SwitchKey._make(key))
+    return found
 
 
 def opening_state(connection: Connection, tenant_id: int, name_key: str) -> str:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from app.audit.rules.chain import COLUMNS, START, ChainedEntry, Head, hash_of
 from app.audit.rules.proving import TRAIL, Chain, Proof, line_of
 from app.ledger.rules import chain as ledger
-from app.ledger.rules.exports import LEDGER
+from app.ledger.rules.exports import EARLIER_LEDGER, LEDGER
 from tests.audit.entries import chained, lines
 from tests.factories import trade_row
 
@@ -23,7 +23,7 @@ places = st.integers(0, len(LINES) - 1)
 
 def proven(export, heads=None):
     """Return the first finding, None where the export is clean."""
-    proof = Proof((TRAIL, LEDGER), heads or {})
+    proof = Proof((TRAIL, LEDGER, EARLIER_LEDGER), heads or {})
     for line in export:
         finding = proof.take(line)
         if finding:
@@ -32,7 +32,7 @@ def proven(export, heads=None):
 
 
 def read(export, heads=None):
-    proof = Proof((TRAIL, LEDGER), heads or {})
+    proof = Proof((TRAIL, LEDGER, EARLIER_LEDGER), heads or {})
     assert [proof.take(line) for line in export] == [None] * len(export)
     assert proof.finish() is None
     return proof
@@ -190,7 +190,7 @@ def test_ledgers_are_proven_portfolio_by_portfolio():
     assert read(BOOKS, head_of(BOOKS[2])).unproven == 2
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_rows_of_an_older_hash_version_are_proven_too(version):
     assert read(books((7, 3), version=version)).lines == 3
 
@@ -204,8 +204,24 @@ def test_what_the_older_version_did_not_cover_cannot_be_added_to_its_rows(change
 
 
 def test_a_hash_version_to_come_is_told():
-    finding = proven(books((7, 1), version=4))
-    assert finding == (1, "hash_version is 4, must be 1 to 3")
+    finding = proven(books((7, 1), version=5))
+    assert finding == (1, "hash_version is 5, must be 1 to 4")
+
+
+def as_exported_before(line):
+    """Return a line as the release before wrote it, which did not know the last column."""
+    row = orjson.loads(line)
+    del row["backdated_reason"]
+    return line_of(tuple(row), list(row.values()))
+
+
+def test_an_export_of_the_release_before_is_proven():
+    lines = [as_exported_before(line) for line in books((7, 3), version=3)]
+    assert read(lines, head_of(lines[2])).unproven == 0
+    forged = lines[1].replace(b'"AAPL"', b'"MSFT"')
+    finding = proven([lines[0], forged])
+    assert finding is not None
+    assert finding.line == 2
 
 
 @pytest.mark.parametrize(

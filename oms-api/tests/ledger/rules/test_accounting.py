@@ -174,5 +174,12 @@ def test_a_position_keeps_when_it_was_opened_and_when_it_was_closed(fills, opene
     assert (position.opened_at, position.closed_at) == (opened_at, closed_at)
 
 
+@pytest.mark.parametrize("order", [(NOON, LATER, None), (LATER, NOON, None), (LATER, None, NOON)])
+def test_a_position_keeps_when_its_latest_fill_was_executed(order):
+    position = replay(Fill(Side.BUY, Decimal(1), Decimal(1), at=at) for at in order)
+    assert position.last_executed_at == LATER
+    assert replay([Fill(Side.BUY, Decimal(1), Decimal(1))]).last_executed_at is None
+
+
 def test_what_is_flat_and_stays_flat_keeps_its_times():
     assert times_after(Position(closed_at=NOON), Decimal(0), LATER) == (None, NOON)

@@ -21,7 +21,13 @@ def test_a_hash_is_over_the_predecessor_and_the_row_as_a_json_array():
 CURRENCIES = {"currency", "fx_rate", "local_cost_delta", "position_local_cost"}
 
 
-@pytest.mark.parametrize(("version", "unknown"), [(1, CURRENCIES | {"actor", "request_id"}), (2, CURRENCIES)])
+LATEST = {"backdated_reason"}
+
+
+@pytest.mark.parametrize(
+    ("version", "unknown"),
+    [(1, LATEST | CURRENCIES | {"actor", "request_id"}), (2, LATEST | CURRENCIES), (3, LATEST)],
+)
 def test_older_versions_did_not_know_what_came_later(version, unknown):
     row = trade_row(actor="slack:T1:U1", request_id="r-1", currency="USD", hash_version=version)
     known = [value for name, value in row._asdict().items() if name not in unknown | {"hash"}]

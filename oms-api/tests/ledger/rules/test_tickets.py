@@ -1,6 +1,7 @@
 """What a report may say: valued once, within bounds, under a name that is one."""
 
 import unicodedata
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -10,12 +11,14 @@ from hypothesis import strategies as st
 from app.ledger.rules.tickets import (
     TradeLimits,
     Valued,
+    execution_time_errors,
     portfolio_name_error,
     trade_errors,
     value_trade,
 )
 from app.money import amount_error
 from app.text import clean_text, name_key
+from tests.factories import NOON
 
 LIMITS = TradeLimits(Decimal(1_000_000), Decimal(100_000_000), Decimal("0.00000001"), Decimal(1_000_000))
 
@@ -113,3 +116,10 @@ def test_names_of_other_scripts_are_one_in_any_case(one, other):
 )
 def test_the_form_of_a_portfolios_name(name, fine):
     assert (portfolio_name_error(name) is None) == fine
+
+
+@pytest.mark.parametrize(("seconds", "codes"), [(-86_400, []), (60, []), (61, ["future"])])
+def test_an_execution_time_is_at_most_a_minute_ahead(seconds, codes):
+    found = execution_time_errors(NOON + timedelta(seconds=seconds), NOON)
+    assert [error.code for error in found] == codes
+    assert execution_time_errors(None, NOON) == []

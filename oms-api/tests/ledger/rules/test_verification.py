@@ -38,10 +38,22 @@ def test_texts_have_their_form(name, value):
 
 
 def test_a_hash_of_another_version_is_not_taken_on_trust():
-    assert (Check.CHAIN, "hash_version") in found(rechained(hash_version=4))
+    assert (Check.CHAIN, "hash_version") in found(rechained(hash_version=5))
     assert (Check.CHAIN, "hash_version") in found(rechained(hash_version=0))
     assert found(rechained(hash_version=1)) == []
     assert (Check.CHAIN, "actor") in found(rechained(hash_version=1, actor="slack:T1:U1"))
+
+
+def test_a_trade_is_executed_at_most_a_minute_after_it_was_recorded():
+    assert found(rechained(executed_at="2026-11-20T12:01:00.000000Z")) == []
+    for instant in ("2026-11-20T12:01:00.000001Z", "2027-19-39T12:00:00.000000Z"):
+        assert (Check.TIME, "executed_at") in found(rechained(executed_at=instant))
+    assert found(rechained(executed_at="1999-01-01T00:00:00.000000Z", backdated_reason="Found late")) == []
+
+
+@pytest.mark.parametrize("change", [{"order_id": "O1"}, {"kind": "reversal"}])
+def test_only_a_reported_trade_is_backdated(change):
+    assert (Check.TIME, "backdated_reason") in found(rechained(backdated_reason="Found late", **change))
 
 
 def test_what_no_row_can_hold_has_no_hash():

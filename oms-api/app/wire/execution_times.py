@@ -1,0 +1,53 @@
+"""The fields of a reported trade that tell when it was executed."""
+
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BaseModel, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from app.wire.fields import at_most, clean
+from app.wire.lists import When
+
+REASON_LENGTH = 500
+
+
+def _empty_is_none(value: str | None) -> str | None:
+    return value or None
+
+
+_Reason = Annotated[
+    str, Field(max_length=REASON_LENGTH), AfterValidator(clean), AfterValidator(at_most(REASON_LENGTH))
+]
+
+
+class ExecutionTimeIn(BaseModel):
+    """When a trade was executed, where that is not the time of recording."""
+
+    executed_at: When | None = Field(
+        None,
+        description="When it was executed: at most 60 seconds in the future, and not before the previous "
+        "trade of the portfolio in the symbol, unless `backdated`. The time of recording by default",
+        examples=["2026-11-20T15:04:05.123456Z"],
+    )
+    backdated: bool = Field(
+        False, description="Whether `executed_at` may be before the previous trade's", examples=[False]
+    )
+    backdated_reason: Annotated[_Reason | None, AfterValidator(_empty_is_none)] = Field(
+        None,
+        description="Why the trade is reported late; required with `backdated`",
+        examples=["Missing from the broker's first file"],
+    )
+
+    @model_validator(mode="after")
+    def _backdated_with_reason(self) -> Self:
+        if self.backdated and self.executed_at is None:
+            raise _field_error("executed_at", "Required when `backdated` is true.")
+        if self.backdated and self.backdated_reason is None:
+            raise _field_error("backdated_reason", "Required when `backdated` is true.")
+        if self.backdated_reason is not None and not self.backdated:
+            raise _field_error("backdated", "Must be true when `backdated_reason` is given.")
+        return self
+
+
+def _field_error(field: str, message: str) -> PydanticCustomError:
+    return PydanticCustomError("backdated", "{message}", {"field": field, "message": message})

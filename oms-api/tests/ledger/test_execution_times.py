@@ -1,0 +1,142 @@
+"""POST /trade with `executed_at`: when it was executed, where that is not when it was recorded."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from app.clock import iso, utc_now
+from app.verify import verify_database
+from tests.factories import trade_body
+
+pytestmark = pytest.mark.any_database
+
+MORNING, NOON, EVENING = (f"2026-01-02T{hour}:00:00.000000Z" for hour in ("09", "12", "18"))
+LATE = {"backdated": True, "backdated_reason": "Missing from the broker's first file"}
+
+
+def field_of(answer):
+    assert answer.status_code == 422, answer.text
+    (error,) = answer.json()["errors"]
+    return error["field"]
+
+
+def test_a_trade_is_told_with_its_execution_time(api):
+    trade = api.trade(executed_at="2026-01-02T13:00:00+01:00")
+    assert (trade["executed_at"], trade["timestamp"], trade["backdated_reason"]) == (NOON, NOON, None)
+    assert trade["created_at"] > NOON
+    assert api.trades() == [trade]
+    assert api.get(f"/trades/{trade['trade_id']}").json() == trade
+    [event] = api.get("/events", type="trade.recorded").json()
+    assert event["data"]["executed_at"] == NOON
+    (held,) = api.get("/positions").json()
+    assert held["opened_at"] == NOON
+
+
+def test_the_time_of_recording_is_the_default(api):
+    trade = api.trade()
+    assert trade["executed_at"] == trade["created_at"]
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(50, 201), (70, 422)])
+def test_a_trade_is_at_most_a_minute_ahead(api, seconds, status):
+    answer = api.report(executed_at=iso(utc_now() + timedelta(seconds=seconds)))
+    assert answer.status_code == status
+    if status == 422:
+        assert field_of(answer) == "executed_at"
+
+
+def test_what_says_no_time_is_recorded_after_one_from_a_clock_ahead(api):
+    ahead = api.trade(executed_at=iso(utc_now() + timedelta(seconds=50)))
+    assert api.trade()["executed_at"] < ahead["executed_at"]
+
+
+def test_a_trade_before_the_previous_one_is_refused_with_its_time(api):
+    api.trade(executed_at=NOON)
+    answer = api.report(executed_at=MORNING)
+    assert field_of(answer) == "executed_at"
+    assert NOON in answer.json()["errors"][0]["message"]
+    assert len(api.trades()) == 1
+    assert api.trade(executed_at=NOON)["sequence"] == 2
+    assert api.trade(executed_at=EVENING)["sequence"] == 3
+
+
+@pytest.mark.parametrize("change", [{"symbol": "MSFT"}, {"portfolio_name": "Other"}])
+def test_a_trade_of_another_position_may_be_earlier(api, change):
+    api.trade(executed_at=NOON)
+    assert api.trade(executed_at=MORNING, **change)["executed_at"] == MORNING
+
+
+def test_a_fill_is_a_previous_trade_too(api):
+    api.quote("AAPL", "99", "101", "100")
+    api.order()
+    assert field_of(api.report(executed_at=NOON)) == "executed_at"
+
+
+def test_a_backdated_trade_keeps_its_reason_and_the_order_of_recording(api):
+    noon = api.trade(executed_at=NOON)
+    early = api.trade(executed_at=MORNING, **LATE)
+    assert (early["executed_at"], early["backdated_reason"]) == (MORNING, LATE["backdated_reason"])
+    assert early["sequence"] == 2
+    assert api.trades() == [early, noon]
+    assert field_of(api.report(executed_at="2026-01-02T10:00:00Z")) == "executed_at"  # noon stays the latest
+    assert api.portfolio(as_of=early["created_at"])["last_sequence"] == 2
+    assert api.portfolio(as_of=NOON)["last_sequence"] == 0  # as-of reads go by the time of recording
+
+
+def test_a_reversed_trade_is_no_previous_one(api):
+    api.trade(executed_at=MORNING)
+    wrong = api.trade(executed_at=EVENING)
+    assert api.reverse(wrong["trade_id"]).status_code == 201
+    assert api.trade(executed_at=NOON)["sequence"] == 4
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"executed_at": NOON, "backdated": True}, "backdated_reason"),
+        ({"executed_at": NOON, "backdated": True, "backdated_reason": " "}, "backdated_reason"),
+        ({"executed_at": NOON, "backdated_reason": "Late"}, "backdated"),
+        (LATE, "executed_at"),
+        ({"executed_at": "2026-01-02T12:00:00"}, "executed_at"),
+        ({"executed_at": "yesterday"}, "executed_at"),
+        ({"executed_at": 1767355200}, "executed_at"),
+        ({"timestamp": NOON}, "timestamp"),
+    ],
+)
+def test_a_body_that_says_it_badly_is_refused_by_field(api, body, field):
+    assert field_of(api.report(**body)) == field
+    assert api.trades() == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"executed_at": EVENING}, {"executed_at": None}, LATE],
+)
+def test_another_time_under_the_key_conflicts(api, change):
+    first = api.report("K", executed_at=NOON)
+    assert api.report("K", executed_at=NOON).json() == first.json()
+    assert api.report("K", executed_at="2026-01-02T12:00:00Z").json() == first.json()
+    assert api.report("K", **{"executed_at": NOON, **change}).status_code == 409
+    api.report(executed_at=EVENING)
+    assert api.report("K", executed_at=NOON).json() == first.json()  # though it is earlier by now
+
+
+def test_each_trade_of_a_batch_follows_on_the_one_before(api):
+    times: list[dict[str, object]] = [
+        {"executed_at": NOON},
+        {"executed_at": MORNING},
+        {"executed_at": MORNING, **LATE},
+    ]
+    answer = api.post("/trades:batch", {"trades": [trade_body(**one) for one in times]})
+    first, second, third = answer.json()["outcomes"]
+    assert (first["status"], second["status"], third["status"]) == (201, 422, 201)
+    assert second["problem"]["errors"][0]["field"] == "trades.1.executed_at"
+    assert datetime.fromisoformat(third["trade"]["executed_at"]) == datetime.fromisoformat(MORNING)
+
+
+def test_what_was_reported_late_is_exported_and_proven(service, api):
+    api.trade(executed_at=NOON)
+    api.trade(executed_at=MORNING, **LATE)
+    lines = api.get("/trades/export").text.splitlines()
+    assert [MORNING in line and LATE["backdated_reason"] in line for line in lines] == [False, True]
+    assert verify_database(service.engine).clean
