@@ -3,7 +3,9 @@
 import orjson
 
 from app.ledger.rules.chain import TradeRow
-from app.money import money_text, quantity_text
+from app.money import ZERO, fixed, money_text, quantity_text
+
+_NONE = fixed(ZERO)
 
 
 def trade_told(row: TradeRow, portfolio_name: str) -> str:
@@ -21,6 +23,8 @@ def trade_told(row: TradeRow, portfolio_name: str) -> str:
         "gmv": money_text(row.gmv),
         "realized_pnl": money_text(row.realized_pnl),
     }
+    if row.charges != _NONE:
+        facts["charges"] = money_text(row.charges)
     if row.order_id is not None:
         facts["order_id"] = row.order_id
     if row.currency is not None and row.fx_rate is not None:

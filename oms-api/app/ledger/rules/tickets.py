@@ -23,7 +23,9 @@ class TradeLimits:
 
 
 class Report(NamedTuple):
-    """An execution that happened, as reported: `gmv` or `price` is given, names are clean."""
+    """An execution that happened, as reported: `gmv` or `price` is given, names are clean. `charges` are in
+    the portfolio's currency; None: as its cost schedule says.
+    """
 
     symbol: str
     quantity: Decimal
@@ -33,6 +35,7 @@ class Report(NamedTuple):
     portfolio_name: str
     user_id: str | None
     note: str | None
+    charges: Decimal | None = None
 
 
 class Valued(NamedTuple):

@@ -1,6 +1,7 @@
 """What the writer is asked to do, and what it answers."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import NamedTuple
 
 from app.ledger.rules.accounting import Side
@@ -28,7 +29,7 @@ class Origin(NamedTuple):
 
 class RecordTrade(NamedTuple):
     """Book an execution that happened; the portfolio is opened if need be. `portfolio_key` is its name's
-    key.
+    key, `charges` are in its currency; None: as its cost schedule says.
     """
 
     origin: Origin
@@ -39,6 +40,7 @@ class RecordTrade(NamedTuple):
     portfolio_name: str
     portfolio_key: str
     note: str | None
+    charges: Decimal | None = None
     kind: str = "trade"
 
 

@@ -73,6 +73,7 @@ class TradeService:
             portfolio_name=report.portfolio_name,
             portfolio_key=folded,
             note=report.note,
+            charges=report.charges,
         )
 
     def _origin(self, asking: Asking, user_id: str | None, request_hash: str | None) -> Origin:
@@ -92,7 +93,10 @@ class TradeService:
 
 def _request_hash(report: Report, valued: Valued, portfolio_key: str) -> str:
     amounts = (fixed(valued.quantity), fixed(valued.gmv), fixed(valued.price))
-    return fingerprint(portfolio_key, report.symbol, report.side, *amounts, report.user_id, report.note)
+    given = () if report.charges is None else (fixed(report.charges),)
+    return fingerprint(
+        portfolio_key, report.symbol, report.side, *amounts, report.user_id, report.note, *given
+    )
 
 
 async def _outcome(future: "asyncio.Future[Recorded]") -> Recorded | OmsError:
