@@ -1,18 +1,21 @@
 """Charges of orders and reported trades: computed fill by fill, booked with trades, taken from the cash."""
 
 import random
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import orjson
 import pytest
 from sqlalchemy import text
 
 from app.database import unit_of_work
 from app.instruments.queries import set_terms
 from app.instruments.rules import Instrument
+from app.orders.rules.values import Status
+from app.orders.service.commands import PreviewOrder
 from app.verify import verify_database
 from tests.identity.administering import good, refused, trail
-from tests.orders.rig import TENANT
+from tests.orders.rig import TENANT, ticket
 from tests.risk.risk_requests import put_quote
 
 NSE_SHARE = {"exchange": "NSE", "currency": "INR", "tick_size": "0.05", "lot_size": "1"}
@@ -79,6 +82,11 @@ def test_a_chain_of_replacements_is_one_order_for_zerodha(zerodha):
     changed = good(zerodha.patch(f"/orders/{placed['id']}", {"quantity": "200"}))
     at(zerodha, "1100", bid_size="160", ask_size="1")
     assert [one["total"] for one in charges_of(zerodha, changed)] == ["58.60"]
+
+
+def test_an_instrument_that_nobody_listed_is_not_covered(zerodha):
+    zerodha.quote("OTHER", "10", "10", "10")
+    assert charges_of(zerodha, zerodha.order(symbol="OTHER")) == [{"total": "0.00"}]
 
 
 def test_a_change_of_the_schedule_counts_for_later_orders_only(zerodha):
@@ -162,21 +170,70 @@ def test_the_same_trade_with_other_charges_is_another_request(api):
     assert api.report("k1").status_code == 409
 
 
-def test_us_fees_of_orders_add_up_over_a_day_in_new_york(rig):
+def listed(rig, schedule, **terms):
+    """Let a schedule charge the portfolio Growth, in which AAPL is listed with an exchange."""
     rig.open_portfolio()
-    share = Instrument("AAPL", exchange="NASDAQ", tick_size=Decimal("0.01"), lot_size=Decimal(1))
+    share = Instrument("AAPL", tick_size=Decimal("0.01"), lot_size=Decimal(1), **terms)
     with unit_of_work(rig.engine) as connection:
         set_terms(connection, TENANT, share, rig.now)
-        connection.execute(text("UPDATE portfolios SET cost_schedule = 'us_equity'"))
+        values = {"schedule": schedule, "currency": terms["currency"]}
+        connection.execute(
+            text("UPDATE portfolios SET cost_schedule = :schedule, base_currency = :currency"), values
+        )
+
+
+def booked(rig):
+    with rig.engine.connect() as connection:
+        found = connection.execute(text("SELECT charges FROM trades ORDER BY sequence")).scalars()
+        return [str(round(Decimal(charges), 2)) for charges in found]
+
+
+def test_an_order_starts_afresh_on_another_day(rig):
+    listed(rig, "zerodha", exchange="NSE", currency="INR")
+    rig.quote("1100", "1100", "1100", bid_size="200", ask_size="1")
+    terms = {"product": "MIS", "type": "LIMIT", "limit_price": Decimal(1100), "time_in_force": "GTC"}
+    rig.place(side="SELL", quantity="600", **terms)
+    rig.tick(seconds=1)
+    rig.quote("1100", "1100", "1100", bid_size="200", ask_size="1")
+    rig.tick(days=3)
+    rig.quote("1100", "1100", "1100", bid_size="200", ask_size="1")
+    assert booked(rig) == ["86.82", "63.24", "86.82"]
+
+
+def test_a_commission_has_its_minimum_once_per_order_and_again_after_a_replacement(rig):
+    listed(rig, "ibkr_fixed", exchange="NASDAQ", currency="USD")
+    rig.quote("25", "25", "25", ask_size="100", bid_size="1")
+    placed = rig.place(quantity="2000", type="LIMIT", limit_price=Decimal(25), time_in_force="GTC")
+    rig.quote("25", "25", "25", ask_size="300", bid_size="1")
+    rig.quote("25", "25", "25", ask_size="600", bid_size="1")
+    rig.replace(rig.order(placed), quantity="1500")
+    rig.quote("25", "25", "25", ask_size="100", bid_size="1")
+    with rig.engine.connect() as connection:
+        found = connection.execute(text("SELECT charges FROM executions ORDER BY trade_id")).scalars()
+        commissions = [orjson.loads(charges)["commission"] for charges in found]
+    assert commissions == ["1.00000000", "1.00000000", "3.00000000", "1.00000000"]
+
+
+def test_an_order_whose_charges_nobody_knows_is_rejected(rig):
+    rig.now = datetime(2020, 6, 1, 12, tzinfo=UTC)
+    listed(rig, "zerodha", exchange="NSE", currency="INR")
+    rig.quote("100", "100", "100")
+    preview = PreviewOrder(rig.origin(), ticket(), "Growth", "growth")
+    [seen] = rig.run(preview)
+    assert (seen.charges, seen.cash_after) == (None, None)
+    assert rig.place().status is Status.REJECTED
+    assert booked(rig) == []
+
+
+def test_us_fees_of_orders_add_up_over_a_day_in_new_york(rig):
+    listed(rig, "us_equity", exchange="NASDAQ", currency="USD")
     rig.quote("100", "100", "100")
     for quantity in ("3", "3", "4"):
         rig.place(side="SELL", quantity=quantity)
     rig.now += timedelta(days=3)
     rig.quote("100", "100", "100")
     rig.place(side="SELL", quantity="3")
-    with rig.engine.connect() as connection:
-        found = connection.execute(text("SELECT charges FROM trades ORDER BY sequence")).scalars()
-        assert [Decimal(charges) for charges in found] == list(map(Decimal, ("0.02", "0.01", "0.01", "0.02")))
+    assert booked(rig) == ["0.02", "0.01", "0.01", "0.02"]
 
 
 def test_cash_is_what_the_rows_add_up_to(zerodha):
