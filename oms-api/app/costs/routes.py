@@ -5,9 +5,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Response
 
 from app.costs.dependencies import Estimator, TheRates
-from app.costs.rules.markets import MARKETS, is_covered
+from app.costs.rules.markets import MARKETS, find_trading_day, is_covered
 from app.costs.schemas import EstimateIn, EstimateOut, serialize_estimate
-from app.costs.service import estimate_charges, find_trading_day
+from app.costs.service import estimate_charges
 from app.wire.answers import answer, responses
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import TheClock

@@ -1,14 +1,12 @@
 """The rates that ship with the service, and estimates of an order's charges."""
 
-from datetime import date, datetime
 from decimal import Decimal
+from functools import cache
 from importlib import resources
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from app.costs.errors import RateUnknown
 from app.costs.rules.charges import compute_fill_charges, find_dp_charge, find_rates
-from app.costs.rules.markets import MARKETS
 from app.costs.rules.rates import Rate, RateTable, parse_rates
 from app.costs.rules.values import Charges, Execution, OrderTerms, Totals
 
@@ -29,14 +27,10 @@ def read_rates() -> list[Rate]:
     return parse_rates(resources.files("app.costs").joinpath("rates.csv").read_text("utf-8"))
 
 
+@cache
 def load_rates() -> RateTable:
-    """Return the table that ships with the service, ready to search. Raises InvalidRates."""
+    """Return the table that ships with the service, ready to search, read once. Raises InvalidRates."""
     return RateTable(read_rates())
-
-
-def find_trading_day(exchange: str, instant: datetime) -> date:
-    """Return the date of the instant in the time zone of the exchange."""
-    return instant.astimezone(ZoneInfo(MARKETS[exchange].time_zone)).date()
 
 
 def estimate_charges(order: OrderTerms, execution: Execution, table: RateTable) -> Estimate:

@@ -38,7 +38,9 @@ def _in_portfolio() -> ForeignKeyConstraint:
 class Portfolio(Base):
     """A book, with the projections of its ledger: cash, counters, and the last row's sequence, id and
     hash. `orders_stamp` changes whenever one of its orders does, or it is rebuilt: with `last_hash` it
-    is the version of what processes cache. `trading_state` is the kill switch's.
+    is the version of what processes cache. `trading_state` is the kill switch's. `cost_schedule` charges its
+    later orders and trades; `fee_totals` is what the US fees of its last New York day are computed from (see
+    `costs.rules.booking`).
     """
 
     __tablename__ = "portfolios"
@@ -69,6 +71,8 @@ class Portfolio(Base):
     created_at: Mapped[datetime] = mapped_column(Instant)
     trading_state: Mapped[str] = mapped_column(String(8), server_default="ACTIVE")
     orders_stamp: Mapped[str] = mapped_column(String(16), server_default="")
+    cost_schedule: Mapped[str] = mapped_column(String(20), server_default="none")
+    fee_totals: Mapped[str | None] = mapped_column(Text)
 
 
 class Trade(Base):

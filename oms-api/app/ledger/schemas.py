@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SkipValidation,
@@ -17,13 +18,23 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from app.costs.rules.values import Schedule
 from app.instruments.schemas import Symbol
 from app.ledger.rules.accounting import average_cost
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.tickets import Report, portfolio_name_error
 from app.money import ZERO, fits, fixed, money_text, parse_plain, quantity_text
 from app.wire.execution_times import ExecutionTimeIn
-from app.wire.fields import Amount, PositiveAmount, Side, at_most, clean, clean_label, clean_name
+from app.wire.fields import (
+    Amount,
+    PositiveAmount,
+    Side,
+    amount_schema,
+    at_most,
+    clean,
+    clean_label,
+    clean_name,
+)
 from app.wire.problems import Problem
 
 USER_LENGTH = 100
@@ -56,6 +67,16 @@ def _opening_cash(amount: Decimal) -> Decimal:
     return amount
 
 
+def _storable(amount: Decimal) -> Decimal:
+    if not fits(amount):
+        raise PydanticCustomError("amount", "At most 8 decimals, and 16 digits before the point.")
+    return amount
+
+
+def _small_letters(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
 OpeningCash = Annotated[
     Amount, AfterValidator(_opening_cash),
     WithJsonSchema(
@@ -68,6 +89,7 @@ OpeningCash = Annotated[
         }
     ),
 ]  # fmt: skip
+Charges = Annotated[Amount, AfterValidator(_storable), WithJsonSchema(amount_schema(zero=True))]
 PortfolioName = Annotated[
     str, AfterValidator(clean_name), AfterValidator(_portfolio_name), Field(max_length=400),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 100, "pattern": "^[^/]+$"}),
@@ -97,6 +119,11 @@ class TradeIn(ExecutionTimeIn):
     side: Side = Field(description="`BUY` or `SELL`, in any case", examples=["BUY"])
     portfolio_name: PortfolioName = Field(
         description="Name of the portfolio that traded, in any case", examples=["Tech Portfolio"]
+    )
+    charges: Charges | None = Field(
+        None,
+        description="In the portfolio's currency; null: as the portfolio's cost schedule says",
+        examples=["1.00"],
     )
     user_id: Annotated[Label | None, AfterValidator(_empty_is_none)] = Field(
         None, description="Person that the trade is for", examples=["U123"]
@@ -133,22 +160,37 @@ class ReversalIn(BaseModel):
     reason: Annotated[Note, Field(min_length=1)]
 
 
+CostSchedule = Annotated[Schedule, BeforeValidator(_small_letters)]
+
+
 class PortfolioIn(BaseModel):
-    """A paper portfolio to be made; `opening_cash` is in its base currency."""
+    """A paper portfolio to be made; `opening_cash` is in its base currency. `cost_schedule` charges its
+    trades in all markets that it covers.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     name: PortfolioName
     base_currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "USD"
     opening_cash: OpeningCash = Decimal(1_000_000)
+    cost_schedule: CostSchedule = Schedule.NONE
 
 
 class PortfolioPatch(BaseModel):
-    """Another name. A trade reported under the old one makes a new portfolio."""
+    """Another name, another cost schedule, or both. A trade reported under the old name makes a new
+    portfolio. The schedule charges later orders and reported trades; earlier orders keep theirs.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
-    name: PortfolioName
+    name: PortfolioName | None = None
+    cost_schedule: CostSchedule | None = None
+
+    @model_validator(mode="after")
+    def _has_a_change(self) -> "PortfolioPatch":
+        if self.name is None and self.cost_schedule is None:
+            raise PydanticCustomError("change", "Give `name` or `cost_schedule`.", {"field": "name"})
+        return self
 
 
 class PositionOut(BaseModel):
@@ -175,7 +217,7 @@ class TradeOut(BaseModel):
     quantity: str = Field(examples=["100"])
     gmv: str = Field(examples=["17500.00"])
     price: str = Field(examples=["175.00"])
-    charges: str = Field(examples=["0.00"])
+    charges: str = Field(examples=["0.00"], description="Taken from the cash; a reversal returns its trade's")
     realized_pnl: str = Field(examples=["0.00"], description="Realised by this row, before charges")
     portfolio_name: str = Field(examples=["Tech Portfolio"])
     user_id: str | None = Field(examples=["U123"])
@@ -236,12 +278,17 @@ class SummaryOut(BaseModel):
     total_sells: int = Field(examples=[0])
     realized_pnl: str = Field(examples=["0.00"])
     cash: str = Field(examples=["982500.00"])
+    cost_schedule: Schedule = Field(description="What charges its trades")
     last_sequence: int = Field(examples=[1], description="Rows in its ledger")
 
 
 class PortfolioOut(SummaryOut):
-    """A portfolio with its positions by symbol; flat ones keep what they realised."""
+    """A portfolio with its positions by symbol; flat ones keep what they realised. `realized_pnl` is before
+    charges, `net_realized_pnl` after them.
+    """
 
+    charges: str = Field(examples=["0.00"], description="Of all its trades")
+    net_realized_pnl: str = Field(examples=["0.00"])
     positions: dict[str, PositionOut]
 
 

@@ -132,6 +132,7 @@ class OrderRecord(Base):
     created_at: Mapped[datetime] = mapped_column(Instant)
     updated_at: Mapped[datetime] = mapped_column(Instant)
     accepted_at: Mapped[datetime | None] = mapped_column(Instant)
+    cost_schedule: Mapped[str] = mapped_column(String(20), server_default="none")
 
 
 class OrderEvent(Base):
@@ -157,7 +158,9 @@ class OrderEvent(Base):
 
 
 class Execution(Base):
-    """A fill as its broker told it, once, append-only; `trade_id` is its row of the ledger."""
+    """A fill as its broker told it, once, append-only; `trade_id` is its row of the ledger. `charges` are
+    its charges by component, in the portfolio's currency, as a JSON object; null where there are none.
+    """
 
     __tablename__ = "executions"
     __table_args__ = (
@@ -178,3 +181,4 @@ class Execution(Base):
     trade_id: Mapped[str] = mapped_column(String(32))
     note: Mapped[str | None] = mapped_column(String(20))
     executed_at: Mapped[datetime] = mapped_column(Instant)
+    charges: Mapped[str | None] = mapped_column(Text)

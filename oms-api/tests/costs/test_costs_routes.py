@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from app.costs.service import find_trading_day
+from app.costs.rules.markets import find_trading_day
 
 pytestmark = pytest.mark.any_database
 

@@ -21,9 +21,11 @@ def test_a_portfolio_is_made_with_its_cash(api):
         "total_sells": 0,
         "realized_pnl": "0.00",
         "cash": "500.50",
+        "cost_schedule": "none",
         "last_sequence": 0,
     }
-    assert api.portfolio("growth") == made | {"positions": {}}
+    charged = {"charges": "0.00", "net_realized_pnl": "0.00"}
+    assert api.portfolio("growth") == made | charged | {"positions": {}}
     api.buy("10", "25", portfolio_name="GROWTH")
     assert api.portfolio("Growth")["cash"] == "250.50"
     assert api.portfolio("Growth", as_of="0")["cash"] == "500.50"
@@ -38,7 +40,12 @@ def test_without_words_it_is_a_million_dollars(api):
         "portfolio:Growth",
         None,
     )
-    assert entry["after"] == {"name": "Growth", "base_currency": "USD", "opening_cash": "1000000.00"}
+    assert entry["after"] == {
+        "name": "Growth",
+        "base_currency": "USD",
+        "opening_cash": "1000000.00",
+        "cost_schedule": "none",
+    }
 
 
 @pytest.mark.parametrize("first", ["trade", "post"])
@@ -65,6 +72,8 @@ def test_a_name_is_taken_whatever_its_case(api, first):
         ({"opening_cash": "1000000000000.01"}, "opening_cash"),
         ({"opening_cash": "0.000000001"}, "opening_cash"),
         ({"opening_cash": True}, "opening_cash"),
+        ({"cost_schedule": "free"}, "cost_schedule"),
+        ({"cost_schedule": None, "cost_schedules": {}}, "cost_schedules"),
         ({"tenant_id": 1}, "tenant_id"),
         ({"kind": "live"}, "kind"),
         ({"cash": "5"}, "cash"),

@@ -98,10 +98,15 @@ def test_an_execution_without_a_trade_is_named():
 
 def test_an_execution_is_of_the_terms_of_its_order():
     row = execution()
-    booked = BookedTrade(
-        "O1", 7, "AAPL", "", "SELL", row.quantity, row.price, row.value, AT, "key", None, None, None
-    )
+    amounts = (row.quantity, row.price, row.value, "0.00000000")
+    booked = BookedTrade("O1", 7, "AAPL", "", "SELL", *amounts, AT, "key", None, None, None)
     assert fields(find_trade_differences(order(), row, booked)) == []
+    charged = row._replace(charges='{"commission":"1.00000000","regulatory":"0.01000000"}')
+    assert fields(find_trade_differences(order(), charged, booked)) == ["charges of execution E1"]
+    assert fields(find_trade_differences(order(), charged, booked._replace(charges="1.01000000"))) == []
+    for text in ("{", "[]", '{"commission":1}', '{"commission":"much"}'):
+        unreadable = row._replace(charges=text)
+        assert fields(find_trade_differences(order(), unreadable, booked)) == ["charges of execution E1"]
     other = order(product="MIS", portfolio_id=8)
     assert fields(find_trade_differences(other, row, booked)) == [
         "product", "portfolio_id of execution E1",

@@ -1,7 +1,9 @@
 """Exchanges, the markets that they belong to, and the schedules that cover a market."""
 
+from datetime import date, datetime
 from enum import StrEnum
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from app.costs.rules.values import OrderTerms, Schedule
 
@@ -45,6 +47,11 @@ _COVERED = {
     Schedule.IBKR_FIXED: UNITED_STATES,
 }
 _DERIVATIVES_PRODUCT = "NRML"  # the schedules have the rates of shares only
+
+
+def find_trading_day(exchange: str, instant: datetime) -> date:
+    """Return the date of the instant in the time zone of the exchange."""
+    return instant.astimezone(ZoneInfo(MARKETS[exchange].time_zone)).date()
 
 
 def is_covered(order: OrderTerms) -> bool:

@@ -54,8 +54,11 @@ def portfolio_rows(connection: Connection, where: str = "") -> Generator[Portfol
 
 
 def named_portfolios(connection: Connection) -> Iterator[dict[str, Any]]:
-    """Yield what every portfolio was made with; amounts and instants are canonical text."""
-    names = ("id", "tenant_id", "name", "name_key", "base_currency", "kind", "opening_cash", "created_at")
+    """Yield what every portfolio was made with, and its settings; amounts and instants are canonical text."""
+    names = (
+        *("id", "tenant_id", "name", "name_key", "base_currency", "kind", "opening_cash", "created_at"),
+        "cost_schedule",
+    )
     columns = [getattr(Portfolio, name) for name in names]
     for row in connection.execute(select(*columns).order_by(*columns[:2])):
         yield dict(zip(names, map(canonical, row), strict=True))

@@ -26,7 +26,7 @@ ALIASES = cast("Table", InstrumentAliasRow.__table__)
 STATE = (
     *("id", "tenant_id", "name", "name_key", "cash", "realized_pnl", "total_trades", "total_buys"),
     *("last_sequence", "last_hash", "last_trade_id", "last_created_at"),
-    *("kind", "trading_state", "orders_stamp", "base_currency"),
+    *("kind", "trading_state", "orders_stamp", "base_currency", "cost_schedule", "fee_totals"),
 )
 _PROJECTED = STATE[4:12]  # cash to last_created_at
 _NEW = (
@@ -40,7 +40,7 @@ _POSITION = (
 )
 _HELD = (*_POSITION[:3], *_POSITION[4:])
 _HELD_PART = Part(POSITIONS, _HELD, tuple((name, index) for index, name in enumerate(_POSITION_KEY)))
-_LISTED_PART = Part(INSTRUMENTS, ("currency",), (("tenant_id", 0), ("symbol", 2)))
+_LISTED_PART = Part(INSTRUMENTS, ("currency", "exchange"), (("tenant_id", 0), ("symbol", 2)))
 _ALIAS_PART = Part(ALIASES, ("symbol",), (("tenant_id", 0), ("alias", 2)))
 _TENANT, _KIND, _REQUEST = map(COLUMNS.index, ("tenant_id", "kind", "idempotency_key"))
 _REPLAY_CHUNK = 10_000
@@ -93,8 +93,8 @@ def reversals_of(connection: Connection, trades: Sequence[Row]) -> dict[tuple[in
 
 def positions_at(connection: Connection, keys: Sequence[Row]) -> list[tuple[Any, ...]]:
     """Return the positions (tenant id, portfolio id, symbol, product), each as key, `_HELD`, the currency
-    that the symbol is listed with, None where it is not listed, and the instrument's symbol where this one is
-    an alias. Where there is no position `_HELD` is None.
+    and the exchange that the symbol is listed with, None where it is not listed, and the instrument's symbol
+    where this one is an alias. Where there is no position `_HELD` is None.
     """
     return joined_rows(connection, keys, _HELD_PART, _LISTED_PART, _ALIAS_PART)
 
@@ -129,8 +129,10 @@ def moved_portfolios(rows: Sequence[Row]) -> Write:
 
 
 def moved_and_stamped_portfolios(rows: Sequence[Row]) -> Write:
-    """Write the projections of portfolios, and the stamps of their orders before tenant id and id."""
-    return alteration(PORTFOLIOS, (*_PROJECTED, "orders_stamp"), ("tenant_id", "id"), rows)
+    """Write the projections of portfolios, and the stamps of their orders and their fee totals before tenant
+    id and id.
+    """
+    return alteration(PORTFOLIOS, (*_PROJECTED, "orders_stamp", "fee_totals"), ("tenant_id", "id"), rows)
 
 
 def stamped_portfolios(rows: Sequence[Row]) -> Write:

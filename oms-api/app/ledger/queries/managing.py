@@ -1,16 +1,24 @@
 """Making and renaming portfolios."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, insert, select, update
 
 from app.ledger.models import Portfolio
 
 
-def name_of(connection: Connection, tenant_id: int, name_key: str) -> str | None:
-    """Return the name, as it is written, of the tenant's portfolio; None where there is none."""
+class Settings(NamedTuple):
+    """What can be changed in a portfolio: its name, as it is written, and its cost schedule."""
+
+    name: str
+    cost_schedule: str
+
+
+def find_settings(connection: Connection, tenant_id: int, name_key: str) -> Settings | None:
+    """Return the settings of the tenant's portfolio; None where there is none."""
     mine = (Portfolio.tenant_id == tenant_id, Portfolio.name_key == name_key)
-    return connection.execute(select(Portfolio.name).where(*mine)).scalar_one_or_none()
+    row = connection.execute(select(Portfolio.name, Portfolio.cost_schedule).where(*mine)).one_or_none()
+    return None if row is None else Settings(*row)
 
 
 def store_portfolio(connection: Connection, values: dict[str, Any]) -> None:
@@ -24,3 +32,9 @@ def rename_portfolio(
     """Give a portfolio another name; what was granted of it follows."""
     mine = (Portfolio.tenant_id == tenant_id, Portfolio.name_key == name_key)
     connection.execute(update(Portfolio).where(*mine).values(name=new_name, name_key=new_key))
+
+
+def set_cost_schedule(connection: Connection, tenant_id: int, name_key: str, schedule: str) -> None:
+    """Give a portfolio another cost schedule, for later orders and reported trades."""
+    mine = (Portfolio.tenant_id == tenant_id, Portfolio.name_key == name_key)
+    connection.execute(update(Portfolio).where(*mine).values(cost_schedule=schedule))

@@ -42,6 +42,8 @@ class Book(NamedTuple):
     realized_pnl: str
     cash: str
     last_sequence: int
+    opening_cash: str
+    cost_schedule: str
 
 
 class Holding(NamedTuple):
@@ -166,15 +168,8 @@ def book_at(connection: Connection, tenant_id: int, book: Book, sequence: int) -
         Trade.sequence,
     )
     where = (Trade.tenant_id == tenant_id, Trade.portfolio_id == book.id, Trade.sequence == sequence)
-    return Book(
-        book.id, book.name, book.base_currency, *connection.execute(select(*columns).where(*where)).one()
-    )
-
-
-def opening_cash(connection: Connection, tenant_id: int, book: Book) -> str:
-    """Return the cash that the portfolio began with, as canonical text."""
-    where = (Portfolio.tenant_id == tenant_id, Portfolio.id == book.id)
-    return connection.execute(select(_text(Portfolio.opening_cash)).where(*where)).scalar_one()
+    found = connection.execute(select(*columns).where(*where)).one()
+    return Book(book.id, book.name, book.base_currency, *found, book.opening_cash, book.cost_schedule)
 
 
 def sequence_at(connection: Connection, tenant_id: int, book: Book, instant: datetime) -> int:
@@ -234,7 +229,9 @@ def list_books(
         statement = statement.where(Portfolio.name_key.contains(part, autoescape=True))
     if after is not None:
         statement = statement.where(Portfolio.name_key > after)
-    return [Book(*row) for row in connection.execute(statement.order_by(Portfolio.name_key).limit(limit))]
+    return [
+        Book._make(row) for row in connection.execute(statement.order_by(Portfolio.name_key).limit(limit))
+    ]
 
 
 def _conditions(tenant_id: int, wanted: TradeFilter) -> list[ColumnElement[bool]]:
@@ -289,6 +286,8 @@ _BOOK_COLUMNS = (
     _text(Portfolio.realized_pnl),
     _text(Portfolio.cash),
     Portfolio.last_sequence,
+    _text(Portfolio.opening_cash),
+    Portfolio.cost_schedule,
 )
 _HOLDING_COLUMNS = (
     PositionRow.symbol,

@@ -1,4 +1,4 @@
-"""Portfolios, made and renamed."""
+"""Portfolios, created and updated."""
 
 from typing import Annotated
 
@@ -11,7 +11,7 @@ from app.ledger.dependencies import TheGuard
 from app.ledger.routes.reading import MOST_NAME, wanted_name
 from app.ledger.schemas import PortfolioIn, PortfolioPatch, SummaryOut
 from app.ledger.service import managing as service
-from app.ledger.service.managing import NewPortfolio
+from app.ledger.service.managing import NewPortfolio, PortfolioChanges
 from app.wire.answers import REPLAYED_HEADER, responses
 from app.wire.body import documented_body, json_body
 
@@ -19,7 +19,12 @@ router = APIRouter(prefix="/portfolios", tags=["portfolios"])
 
 Creator = Annotated[Caller, Depends(allowed(Operation.CREATE_PORTFOLIO))]
 Manager = Annotated[Caller, Depends(allowed(Operation.MANAGE_PORTFOLIOS))]
-_EXAMPLE = {"name": "Growth", "base_currency": "USD", "opening_cash": "1000000.00"}
+_EXAMPLE = {
+    "name": "Growth",
+    "base_currency": "USD",
+    "opening_cash": "1000000.00",
+    "cost_schedule": "none",
+}
 
 
 @router.post(
@@ -35,7 +40,7 @@ async def make_portfolio(
 ) -> Response:  # fmt: skip
     """Create a paper portfolio. Orders need one that exists; a reported trade opens its own."""
     asking = sent.asking(caller, body)
-    wanted = NewPortfolio(body.name, body.base_currency, body.opening_cash)
+    wanted = NewPortfolio(body.name, body.base_currency, body.opening_cash, body.cost_schedule.value)
     return answered(
         await administration.change(
             asking, lambda connection, now: service.create_portfolio(connection, asking, wanted, guard, now)
@@ -45,23 +50,27 @@ async def make_portfolio(
 
 @router.patch(
     "/{name}",
-    summary="Rename a portfolio",
+    summary="Update a portfolio",
     responses=responses(200, {"model": SummaryOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(PortfolioPatch, {"name": "Growth and Income"}),
+    openapi_extra=documented_body(
+        PortfolioPatch, {"name": "Growth and Income", "cost_schedule": "us_equity"}
+    ),
 )
-async def rename_portfolio(
+async def update_portfolio(
     caller: Manager, name: Annotated[str, Path(json_schema_extra={"maxLength": MOST_NAME})],
     body: Annotated[PortfolioPatch, Depends(json_body(PortfolioPatch))], administration: TheAdministration,
     sent: TheRequest, guard: TheGuard,
 ) -> Response:  # fmt: skip
-    """Give a portfolio another name. Its trades, positions, grants, limits and kill switch stay with it."""
+    """Give a portfolio another name, another cost schedule, or both. Its trades, positions, grants, limits
+    and kill switch stay with it. The schedule charges later orders and reported trades.
+    """
     wanted = wanted_name(name)
+    schedule = None if body.cost_schedule is None else body.cost_schedule.value
+    changes = PortfolioChanges(body.name, schedule)
     asking = sent.asking(caller, body, wanted)
     return answered(
         await administration.change(
             asking,
-            lambda connection, now: service.rename_portfolio(
-                connection, asking, wanted, body.name, guard, now
-            ),
+            lambda connection, now: service.update_portfolio(connection, asking, wanted, changes, guard, now),
         )
     )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, Any
 
@@ -25,6 +26,7 @@ from app.ledger.queries.reading import ListedTrade, TradeFilter
 from app.ledger.schemas import PortfolioOut, SummaryOut, TradeOut, position_out, trade_out
 from app.ledger.service import reading
 from app.ledger.service.reading import AsOf, Statement
+from app.money import fixed, money_text
 from app.text import clean_text, name_key
 from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.dependencies import TheClock, TheCursors, TheReaders
@@ -229,7 +231,14 @@ def _statement(statement: Statement) -> dict[str, Any]:
         _position_name(held.symbol, held.product): _shown(held.quantity, held.cost, held.realized_pnl)
         for held in statement.holdings
     }
-    return {**reading.summary(statement.book), "positions": positions}
+    charges = reading.charges_of(statement)
+    net = Decimal(statement.book.realized_pnl) - charges
+    return {
+        **reading.summary(statement.book),
+        "charges": money_text(fixed(charges)),
+        "net_realized_pnl": money_text(fixed(net)),
+        "positions": positions,
+    }
 
 
 @lru_cache(maxsize=8192)

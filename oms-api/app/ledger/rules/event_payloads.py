@@ -3,7 +3,9 @@
 import orjson
 
 from app.ledger.rules.chain import TradeRow
-from app.money import money_text, quantity_text
+from app.money import ZERO, fixed, money_text, quantity_text
+
+_NONE = fixed(ZERO)
 
 _EXECUTED_AT_SINCE = 4  # the hash version of rows whose event has it
 
@@ -25,6 +27,8 @@ def trade_told(row: TradeRow, portfolio_name: str) -> str:
     }
     if row.hash_version >= _EXECUTED_AT_SINCE:
         facts["executed_at"] = row.executed_at
+    if row.charges != _NONE:
+        facts["charges"] = money_text(row.charges)
     if row.order_id is not None:
         facts["order_id"] = row.order_id
     if row.currency is not None and row.fx_rate is not None:

@@ -28,7 +28,7 @@ class Report(NamedTuple):
     """An execution that happened, as reported: `gmv` or `price` is given, names are clean.
 
     `executed_at` is None where it is the time of recording. With a `backdated_reason` it may be before the
-    previous trade's.
+    previous trade's. `charges` are in the portfolio's currency; None: as its cost schedule says.
     """
 
     symbol: str
@@ -41,6 +41,7 @@ class Report(NamedTuple):
     note: str | None
     executed_at: datetime | None = None
     backdated_reason: str | None = None
+    charges: Decimal | None = None
 
 
 class Valued(NamedTuple):

@@ -254,6 +254,8 @@ def empty_portfolio(
         trading_state=trading_state,
         orders_stamp="",
         base_currency=BASE_CURRENCY,
+        cost_schedule="none",
+        fee_totals=None,
     )
 
 

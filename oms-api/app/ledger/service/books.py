@@ -30,6 +30,7 @@ class PortfolioState:
     """A locked portfolio as the batch sees it; `last_created_at` is canonical text, `trading_state` the kill
     switch's (ACTIVE, REDUCING, HALTED), and `orders_stamp` changes whenever one of its orders does, or its
     projections are repaired: with `last_hash` it is the version of all that is cached of the portfolio.
+    `cost_schedule` and `fee_totals` are as in `costs.rules.booking`.
     """
 
     id: int
@@ -48,6 +49,8 @@ class PortfolioState:
     trading_state: str
     orders_stamp: str
     base_currency: str
+    cost_schedule: str
+    fee_totals: str | None
 
 
 class Entry(NamedTuple):
@@ -55,6 +58,7 @@ class Entry(NamedTuple):
 
     `price` and `gmv` are in the instrument's currency: where that is not the portfolio's, `currency` names
     it, and `fx_rate` is the portfolio's per unit of it. Without `executed_at` it is that of recording.
+    `fee_totals` are the portfolio's after the row, None where they stay.
     """
 
     kind: str
@@ -75,6 +79,7 @@ class Entry(NamedTuple):
     fx_rate: Decimal | None = None
     executed_at: str | None = None
     backdated_reason: str | None = None
+    fee_totals: str | None = None
 
 
 Held = dict[PositionKey, Position]
@@ -89,6 +94,7 @@ class Books:
         self._portfolios: dict[tuple[int, int], PortfolioState] = {}
         self._positions: dict[PositionKey, Position] = {}
         self._listed: dict[tuple[int, str], str] = {}  # currencies of instruments that are listed
+        self._exchanges: dict[tuple[int, str], str] = {}  # of the same instruments
         self._symbols: dict[tuple[int, str], str] = {}  # of instruments, by their aliases
         self._whole: dict[tuple[int, int], Held] = {}  # portfolios all of whose positions are loaded
         self._rows: list[TradeRow] = []
@@ -125,11 +131,12 @@ class Books:
         """Load positions, and return the instruments' keys in place of those that name an alias."""
         renamed = []
         for row in queries.positions_at(self.connection, list(set(keys) - self._positions.keys())):
-            *_, currency, symbol = row
+            *_, currency, exchange, symbol = row
             if row[4] is not None:
-                self._positions[row[:4]] = queries.position_of(row[4:-2])
+                self._positions[row[:4]] = queries.position_of(row[4:-3])
             if currency is not None:
                 self._listed[row[0], row[2]] = currency
+                self._exchanges[row[0], row[2]] = exchange
             if symbol is not None:
                 self._symbols[row[0], row[2]] = symbol
                 renamed.append((row[0], row[1], symbol, row[3]))
@@ -169,6 +176,10 @@ class Books:
             self.position(key), self._listed.get((key[0], key[2])), portfolio.base_currency
         )
 
+    def exchange_of(self, tenant_id: int, symbol: str) -> str:
+        """Return the exchange of an instrument whose position was loaded, empty where none is listed."""
+        return self._exchanges.get((tenant_id, symbol), "")
+
     def append(self, portfolio: PortfolioState, origin: Origin, entry: Entry, after: Position) -> TradeRow:
         """Add a row to the ledger's chain and move the projections with it."""
         key = (portfolio.tenant_id, portfolio.id, entry.symbol, entry.product)
@@ -182,6 +193,7 @@ class Books:
         portfolio.total_trades += entry.trades
         portfolio.total_buys += entry.buys
         portfolio.last_sequence += 1
+        portfolio.fee_totals = entry.fee_totals or portfolio.fee_totals
         at = iso(origin.at)
         portfolio.last_created_at = max(at, portfolio.last_created_at or "")
         portfolio.last_trade_id = self._ids.next(portfolio.tenant_id, origin.at, portfolio.last_trade_id)
@@ -284,7 +296,7 @@ def _projection(state: PortfolioState) -> Row:
     amounts = (fixed(state.cash), fixed(state.realized_pnl))
     chain = (state.last_sequence, state.last_hash, state.last_trade_id, state.last_created_at)
     counts = (state.total_trades, state.total_buys)
-    return (*amounts, *counts, *chain, state.orders_stamp, state.tenant_id, state.id)
+    return (*amounts, *counts, *chain, state.orders_stamp, state.fee_totals, state.tenant_id, state.id)
 
 
 def _state(row: tuple[Any, ...]) -> PortfolioState:

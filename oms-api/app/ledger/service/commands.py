@@ -1,6 +1,7 @@
 """What the writer is asked to do, and what it answers."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import NamedTuple
 
 from app.ledger.rules.accounting import Side
@@ -30,7 +31,7 @@ class RecordTrade(NamedTuple):
     """Book an execution that happened; the portfolio is opened if need be. `portfolio_key` is its name's
     key. `executed_at` is canonical text, None where it is the time of recording; only with a
     `backdated_reason` may it be before that of the trades booked so far. `field_prefix` goes before the names
-    of bad fields.
+    of bad fields. `charges` are in the portfolio's currency; None: as its cost schedule says.
     """
 
     origin: Origin
@@ -41,6 +42,7 @@ class RecordTrade(NamedTuple):
     portfolio_name: str
     portfolio_key: str
     note: str | None
+    charges: Decimal | None = None
     kind: str = "trade"
     executed_at: str | None = None
     backdated_reason: str | None = None

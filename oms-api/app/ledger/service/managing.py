@@ -24,6 +24,14 @@ class NewPortfolio(NamedTuple):
     name: str
     base_currency: str
     opening_cash: Decimal
+    cost_schedule: str
+
+
+class PortfolioChanges(NamedTuple):
+    """What is to be changed in a portfolio; None leaves it as it is."""
+
+    name: str | None
+    cost_schedule: str | None
 
 
 def create_portfolio(
@@ -33,7 +41,7 @@ def create_portfolio(
     same whatever their case.
     """
     tenant_id, key = asking.caller.tenant_id, name_key(wanted.name)
-    if queries.name_of(connection, tenant_id, key) is not None:
+    if queries.find_settings(connection, tenant_id, key) is not None:
         raise PortfolioExists(wanted.name)
     queries.store_portfolio(
         connection,
@@ -49,32 +57,43 @@ def create_portfolio(
         | {"realized_pnl": ZERO, "total_trades": 0, "total_buys": 0, "last_sequence": 0}
         | {"last_hash": GENESIS, "created_at": now},
     )
-    facts = {"name": wanted.name, "base_currency": wanted.base_currency}
-    cash = money_text(fixed(wanted.opening_cash))
-    entry = asking.entry(now, "portfolio.created", _target(wanted.name), None, facts | {"opening_cash": cash})
+    facts = wanted._asdict() | {"opening_cash": money_text(fixed(wanted.opening_cash))}
+    entry = asking.entry(now, "portfolio.created", _target(wanted.name), None, facts)
     return Change(_facts(connection, tenant_id, key), [entry], 201)
 
 
-def rename_portfolio(
-    connection: Connection, asking: Asking, name: str, new_name: str, guard: Guard, now: datetime
+def update_portfolio(
+    connection: Connection, asking: Asking, name: str, changes: PortfolioChanges, guard: Guard, now: datetime
 ) -> Change:
-    """Give a portfolio another name; its ledger, positions, grants, limits and kill switch stay its own.
-
-    Raises NoSuchPortfolio, PortfolioExists.
+    """Give a portfolio another name, another cost schedule, or both; its ledger, positions, grants, limits
+    and kill switch stay its own. Raises NoSuchPortfolio, PortfolioExists.
     """
-    tenant_id, key, new_key = asking.caller.tenant_id, name_key(name), name_key(new_name)
-    old_name = queries.name_of(connection, tenant_id, key)
-    if old_name is None:
+    tenant_id, key = asking.caller.tenant_id, name_key(name)
+    previous = queries.find_settings(connection, tenant_id, key)
+    if previous is None:
         raise NoSuchPortfolio(name)
-    if new_key != key and queries.name_of(connection, tenant_id, new_key) is not None:
+    entries = []
+    if changes.name is not None and changes.name != previous.name:
+        _rename(connection, tenant_id, key, changes.name, guard)
+        key = name_key(changes.name)
+        before, after = {"name": previous.name}, {"name": changes.name}
+        entries.append(asking.entry(now, "portfolio.renamed", _target(previous.name), before, after))
+    schedule = changes.cost_schedule
+    if schedule is not None and schedule != previous.cost_schedule:
+        queries.set_cost_schedule(connection, tenant_id, key, schedule)
+        current = changes.name or previous.name
+        before = {"name": current, "cost_schedule": previous.cost_schedule}
+        after = {"name": current, "cost_schedule": schedule}
+        entries.append(asking.entry(now, "portfolio.updated", _target(current), before, after))
+    return Change(_facts(connection, tenant_id, key), entries)
+
+
+def _rename(connection: Connection, tenant_id: int, key: str, new_name: str, guard: Guard) -> None:
+    new_key = name_key(new_name)
+    if new_key != key and queries.find_settings(connection, tenant_id, new_key) is not None:
         raise PortfolioExists(new_name)
-    if new_name == old_name:
-        return Change(_facts(connection, tenant_id, key), ())
     queries.rename_portfolio(connection, tenant_id, key, new_name, new_key)
     guard.renamed(connection, tenant_id, key, new_key, new_name)
-    before, after = {"name": old_name}, {"name": new_name}
-    entry = asking.entry(now, "portfolio.renamed", _target(old_name), before, after)
-    return Change(_facts(connection, tenant_id, new_key), [entry])
 
 
 def _facts(connection: Connection, tenant_id: int, key: str) -> dict[str, Any]:

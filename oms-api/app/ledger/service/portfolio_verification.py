@@ -1,4 +1,4 @@
-"""Proving portfolios: each has the name, currency and opening cash that the audit log gave it."""
+"""Proving portfolios: each has the name, currency, opening cash and cost schedule of the audit log."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -38,4 +38,6 @@ def _expected(connection: Connection) -> dict[tuple[int, str], Facts]:
         elif act.action == "portfolio.renamed":
             facts = expected.pop((act.tenant_id, act.before["name"]), {})
             expected[act.tenant_id, act.after["name"]] = facts | act.after
+        elif act.action == "portfolio.updated":
+            expected.setdefault((act.tenant_id, act.after["name"]), {}).update(act.after)
     return expected

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any
 
@@ -88,8 +89,16 @@ def summary(book: Book) -> dict[str, Any]:
         "total_sells": book.total_trades - book.total_buys,
         "realized_pnl": money_text(book.realized_pnl),
         "cash": money_text(book.cash),
+        "cost_schedule": book.cost_schedule,
         "last_sequence": book.last_sequence,
     }
+
+
+def charges_of(statement: Statement) -> Decimal:
+    """Return the charges of all trades: what is missing of opening cash and realised P&L in cash and cost."""
+    book = statement.book
+    cost = sum((Decimal(held.cost) for held in statement.holdings), ZERO)
+    return Decimal(book.opening_cash) + Decimal(book.realized_pnl) - cost - Decimal(book.cash)
 
 
 def _sequence(connection: Connection, tenant_id: int, book: Book, as_of: AsOf) -> int:
@@ -103,7 +112,7 @@ def _sequence(connection: Connection, tenant_id: int, book: Book, as_of: AsOf) -
 
 def _statement_at(connection: Connection, tenant_id: int, book: Book, sequence: int) -> Statement:
     if sequence == 0:
-        cash = queries.opening_cash(connection, tenant_id, book)
-        return Statement(Book(book.id, book.name, book.base_currency, 0, 0, fixed(ZERO), cash, 0), [])
+        opened = book._replace(total_trades=0, total_buys=0, realized_pnl=fixed(ZERO), last_sequence=0)
+        return Statement(opened._replace(cash=book.opening_cash), [])
     held = queries.holdings_at(connection, tenant_id, book, sequence)
     return Statement(queries.book_at(connection, tenant_id, book, sequence), held)

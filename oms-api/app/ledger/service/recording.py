@@ -6,6 +6,9 @@ from decimal import Decimal
 from sqlalchemy import Connection
 
 from app.clock import iso
+from app.costs.rules.booking import NO_CHARGES, BookedCharges, ChargedTrade, compute_booked_charges
+from app.costs.rules.values import Execution, OrderTotals, Schedule
+from app.costs.service import load_rates
 from app.errors import OmsError
 from app.identity.errors import NotYourPortfolio
 from app.ids import TradeIds
@@ -167,7 +170,8 @@ def _record(batch: Batch, work: RecordTrade) -> Recorded:
     currency = batch.books.currency_of(portfolio, key)
     rate = None if currency is None else batch.rate(work, currency, portfolio.base_currency)
     fill = _fill(work, currency, rate)
-    entry = _trade_entry(work, fill, rate)
+    charges = _charges(batch, work, portfolio, currency, rate)
+    entry = _trade_entry(work, fill, rate, charges)
     row = batch.books.append(portfolio, work.origin, entry, apply_fill(position, fill))
     return Recorded(row, portfolio.name)
 
@@ -188,6 +192,27 @@ def _fill(work: RecordTrade, currency: str | None, rate: Decimal | None) -> Fill
     return Fill(work.side, trade.quantity, product(trade.gmv, rate), trade.gmv, currency, at)
 
 
+def _charges(
+    batch: Batch, work: RecordTrade, portfolio: PortfolioState, currency: str | None, rate: Decimal | None
+) -> BookedCharges:
+    """Return the charges that were reported, else those of the portfolio's schedule. Raises RateUnknown."""
+    if work.charges is not None:
+        return BookedCharges(work.charges)
+    if portfolio.cost_schedule == Schedule.NONE:
+        return NO_CHARGES
+    trade = ChargedTrade(
+        schedule=portfolio.cost_schedule,
+        exchange=batch.books.exchange_of(portfolio.tenant_id, work.symbol),
+        product=work.product,
+        side=work.side.value,
+        execution=Execution(work.trade.quantity, work.trade.gmv),
+        currency=currency or portfolio.base_currency,
+        rate=rate,
+        at=work.origin.at if work.executed_at is None else datetime.fromisoformat(work.executed_at),
+    )
+    return compute_booked_charges(trade, OrderTotals(), portfolio.fee_totals, load_rates())
+
+
 def refuse_by_switch(batch: Batch, portfolio: PortfolioState, position: Position, work: RecordTrade) -> None:
     """Raise TradingHalted unless a kill switch that reduces lets the trade pass: the opposite side, at most
     what other orders do not hold already (exits hold nothing, for they yield), never through zero.
@@ -203,7 +228,7 @@ def refuse_by_switch(batch: Batch, portfolio: PortfolioState, position: Position
         raise TradingHalted(portfolio.name, portfolio.trading_state, scope)
 
 
-def _trade_entry(work: RecordTrade, fill: Fill, rate: Decimal | None) -> Entry:
+def _trade_entry(work: RecordTrade, fill: Fill, rate: Decimal | None, charges: BookedCharges) -> Entry:
     trade = work.trade
     return Entry(
         kind=work.kind,
@@ -213,8 +238,8 @@ def _trade_entry(work: RecordTrade, fill: Fill, rate: Decimal | None) -> Entry:
         quantity=trade.quantity,
         price=trade.price,
         gmv=trade.gmv,
-        charges=ZERO,
-        cash_delta=-work.side.sign * fill.value,
+        charges=charges.total,
+        cash_delta=-work.side.sign * fill.value - charges.total,
         trades=1,
         buys=1 if work.side is Side.BUY else 0,
         note=work.note,
@@ -223,6 +248,7 @@ def _trade_entry(work: RecordTrade, fill: Fill, rate: Decimal | None) -> Entry:
         fx_rate=rate,
         executed_at=work.executed_at,
         backdated_reason=work.backdated_reason,
+        fee_totals=charges.fee_totals,
     )
 
 

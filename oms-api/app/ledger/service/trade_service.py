@@ -84,6 +84,7 @@ class TradeService:
             executed_at=None if report.executed_at is None else iso(report.executed_at),
             backdated_reason=report.backdated_reason,
             field_prefix=prefix,
+            charges=report.charges,
         )
 
     def _origin(self, asking: Asking, user_id: str | None, request_hash: str | None) -> Origin:
@@ -103,10 +104,13 @@ class TradeService:
 
 def _request_hash(report: Report, valued: Valued, portfolio_key: str) -> str:
     amounts = (fixed(valued.quantity), fixed(valued.gmv), fixed(valued.price))
-    facts = (portfolio_key, report.symbol, report.side, *amounts, report.user_id, report.note)
-    if report.executed_at is None:
-        return fingerprint(*facts)
-    return fingerprint(*facts, iso(report.executed_at), report.backdated_reason)
+    facts: tuple[str | None, ...] = (portfolio_key, report.symbol, report.side, *amounts)
+    facts += (report.user_id, report.note)
+    if report.executed_at is not None:
+        facts += (iso(report.executed_at), report.backdated_reason)
+    if report.charges is not None:
+        facts += (fixed(report.charges),)
+    return fingerprint(*facts)
 
 
 async def _outcome(future: "asyncio.Future[Recorded]") -> Recorded | OmsError:

@@ -35,6 +35,7 @@ class BookedTrade(NamedTuple):
     quantity: str
     price: str
     gmv: str
+    charges: str
     executed_at: str
     source: str
     user_id: str | None

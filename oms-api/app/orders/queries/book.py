@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Table, select
 from app.database import alteration, insertion, matching_rows
 from app.database.bulk import Row, Write, rows_named
 from app.ids import first_trade_id_at
+from app.ledger.queries.canonical import canonical
 from app.orders.models import IS_OPEN, Execution, OrderEvent, OrderRecord
 from app.orders.rules.contingency import EXITS
 from app.orders.rules.rows import COLUMNS, MUTABLE, ExecutionRow, Move, order_of, row_of
@@ -127,6 +128,13 @@ def known_executions(connection: Connection, keys: Sequence[Row]) -> set[tuple[A
     """Return those of the executions (tenant id, broker, execution id) that are booked."""
     names = ("tenant_id", "broker", "execution_id")
     return set(matching_rows(connection, EXECUTIONS, names, names, keys))
+
+
+def executions_of(connection: Connection, tenant_id: int, order_ids: Sequence[str]) -> list[ExecutionRow]:
+    """Return the executions of the orders."""
+    keys = [(tenant_id, order_id) for order_id in order_ids]
+    found = matching_rows(connection, EXECUTIONS, ExecutionRow._fields, ("tenant_id", "order_id"), keys)
+    return [ExecutionRow._make(map(canonical, row)) for row in found]
 
 
 def used_since(connection: Connection, tenant_id: int, symbol: str, since: str) -> list[tuple[Any, ...]]:

@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_v
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection
 
+from app.costs.rules.booking import serialize_charges
 from app.identity.dependencies import Reader
 from app.instruments.queries import instrument_symbol
 from app.instruments.schemas import Symbol
@@ -168,4 +169,5 @@ def _fill(row: ExecutionRow) -> dict[str, Any]:
         "value": money_text(row.value),
         "note": row.note,
         "executed_at": row.executed_at,
+        "charges": serialize_charges(row.charges),
     }

@@ -5,6 +5,8 @@ from typing import Any
 
 import orjson
 
+from app.costs.rules.booking import serialize_charges
+from app.costs.rules.values import Schedule
 from app.money import fixed, money_text, quantity_text, ratio
 from app.orders.rules.rows import ExecutionRow, Move
 from app.orders.rules.values import FINAL, Order, OrderType, Status
@@ -87,6 +89,7 @@ def terms(order: Order) -> dict[str, Any]:
         "user_id": order.user_id,
         "source": order.source,
         "broker": order.broker,
+        "cost_schedule": None if order.cost_schedule == Schedule.NONE else order.cost_schedule,
         "group_id": order.group_id,
         "group_kind": order.group_kind,
         "role": order.role,
@@ -120,13 +123,16 @@ def _prices(order: Order) -> dict[str, str]:
     return build_order_payload
 
 
-def _fill(execution: ExecutionRow) -> dict[str, str]:
-    return {
+def _fill(execution: ExecutionRow) -> dict[str, Any]:
+    facts: dict[str, Any] = {
         "execution_id": execution.execution_id,
         "trade_id": execution.trade_id,
         "last_quantity": quantity_text(execution.quantity),
         "last_price": money_text(execution.price),
     }
+    if execution.charges is not None:
+        facts["charges"] = serialize_charges(execution.charges)
+    return facts
 
 
 def _quantity(amount: Decimal) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
+from app.costs.rules.booking import has_components
 from app.ledger.rules.verification import Finding
 from app.orders.rules.event_payloads import build_order_payload, denied_facts, kind_of, terms
 from app.orders.rules.rows import ExecutionRow, Move
@@ -176,6 +177,8 @@ def _expected(
         replaced_by=order.replaced_by if move.to_status == Status.REPLACED else None,
     )
     execution = None if move.execution_id is None else executions.get(move.execution_id)
+    if execution is not None and not has_components(execution.charges):
+        execution = execution._replace(charges=None)
     return build_order_payload(state, facts.get("portfolio_name", ""), move, execution)
 
 

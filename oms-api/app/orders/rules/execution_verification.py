@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from app.costs.rules.booking import InvalidCharges, parse_components
 from app.ledger.rules.verification import Finding
+from app.money import ZERO, fixed
 from app.orders.rules.rows import ExecutionRow, Move
 from app.orders.rules.values import Order
 from app.orders.rules.verification import OrderCheck
@@ -31,6 +33,7 @@ def find_trade_differences(order: Order, row: ExecutionRow, trade: Trade | None)
     for name, due in _of_execution(row).items():
         if booked[name] != due:
             yield _finding(row, name, due, booked[name])
+    yield from _find_charge_differences(row, booked["charges"])
     for name, due in _of_order(order).items():
         if booked[name] != due:
             yield Finding(OrderCheck.TRADE, name, due, booked[name])
@@ -57,6 +60,16 @@ def find_move_differences(rows: Sequence[ExecutionRow], moves: Sequence[Named]) 
 def executions_named(moves: Sequence[Move]) -> list[Named]:
     """Return the moves that executions made."""
     return [Named(move.execution_id, move.reason) for move in moves if move.execution_id is not None]
+
+
+def _find_charge_differences(row: ExecutionRow, booked: str | int | None) -> Iterator[Finding]:
+    try:
+        total = fixed(sum(parse_components(row.charges).values(), ZERO))
+    except InvalidCharges:
+        yield _finding(row, "charges", row.charges, "an object of amounts")
+        return
+    if total != booked:
+        yield _finding(row, "charges", total, booked)
 
 
 def _of_execution(row: ExecutionRow) -> dict[str, str | int | None]:

@@ -11,7 +11,7 @@ _DAY = timedelta(days=1)
 
 
 class OrderOrigin(NamedTuple):
-    """Where an order belongs, and who placed it; `at` is canonical text."""
+    """Where an order belongs, what charges it, and who placed it; `at` is canonical text."""
 
     tenant_id: int
     portfolio_id: int
@@ -19,6 +19,7 @@ class OrderOrigin(NamedTuple):
     user_id: str | None
     at: str
     actor: str | None = None
+    cost_schedule: str = "none"
 
 
 class OrderLinks(NamedTuple):
@@ -61,6 +62,7 @@ def new_order(
         user_id=ticket.user_id or home.user_id,
         source=home.source,
         actor=home.actor,
+        cost_schedule=home.cost_schedule,
         broker=PAPER,
         status=Status.INITIALIZED,
         created_at=home.at,

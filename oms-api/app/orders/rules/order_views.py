@@ -37,6 +37,7 @@ class Previewed(NamedTuple):
     portfolio_name: str
     price: Decimal | None
     value: Decimal | None
+    charges: Decimal | None
     cash_after: Decimal | None
     position_after: Decimal
     denial: Denial | None

@@ -60,7 +60,9 @@ class Move(NamedTuple):
 
 
 class ExecutionRow(NamedTuple):
-    """A row of `executions`, in canonical form. `note` marks what should not have come: late, over, stray."""
+    """A row of `executions`, in canonical form. `note` marks what should not have come: late, over, stray.
+    `charges` is JSON text, see `charges`.
+    """
 
     tenant_id: int
     broker: str
@@ -75,6 +77,7 @@ class ExecutionRow(NamedTuple):
     trade_id: str
     note: str | None
     executed_at: str
+    charges: str | None = None
 
 
 def row_of(order: Order, columns: Sequence[str] = COLUMNS) -> Row:

@@ -109,7 +109,8 @@ class Order(NamedTuple):
     `quantity` is the total of the chain of replacements; `filled_quantity` and `filled_value` include what
     the predecessors had filled (`carried_…`). `ends_at` is when DAY and GTD expire. `denial` is JSON text.
     `source` is the name of the key that placed it, `actor` the person behind it.
-    `event_count` numbers its moves. What has a default is what its life gives it.
+    `cost_schedule` charges its fills. `event_count` numbers its moves. What has a default is what its life
+    gives it.
     """
 
     tenant_id: int
@@ -157,6 +158,7 @@ class Order(NamedTuple):
     broker_order_id: str | None = None
     event_count: int = 0
     accepted_at: str | None = None
+    cost_schedule: str = "none"
 
     @property
     def placed_by(self) -> str:

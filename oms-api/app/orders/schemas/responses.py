@@ -6,6 +6,8 @@ from typing import Any, Literal
 import orjson
 from pydantic import BaseModel, Field
 
+from app.costs.rules.values import Schedule
+from app.costs.schemas import ChargesOut
 from app.money import fixed, money_text, quantity_text, ratio
 from app.orders.rules.order_views import Previewed, Shown
 from app.orders.rules.values import (
@@ -59,6 +61,7 @@ class OrderOut(BaseModel):
     user_id: str | None
     source: str = Field(description="Name of the key that placed it")
     actor: str | None = Field(description="The person behind it")
+    cost_schedule: Schedule = Field(description="What charges its fills: the portfolio's when it was placed")
     filled_quantity: str
     leaves_quantity: str = Field(description="What may still fill: quantity - filled while it is open")
     average_price: str | None = Field(description="Of all that filled; null before the first fill")
@@ -99,6 +102,9 @@ class OrderFillOut(BaseModel):
     value: str
     note: str | None = Field(description="`late`, `over` or `stray` where it should not have come")
     executed_at: str
+    charges: ChargesOut = Field(
+        description="What it added to the charges of its order, in the portfolio's currency"
+    )
 
 
 class OrderDetailOut(OrderOut):
@@ -136,7 +142,12 @@ class PreviewOut(BaseModel):
     quantity: str
     expected_price: str | None
     expected_value: str | None
-    cash_after: str | None = Field(description="In the portfolio's currency; null without a rate too")
+    expected_charges: str | None = Field(
+        description="Of one execution, in the portfolio's currency; null without a rate too"
+    )
+    cash_after: str | None = Field(
+        description="After charges, in the portfolio's currency; null without a rate too"
+    )
     position_after: str
     would_pass: bool
     denial: DenialOut | None
@@ -174,6 +185,7 @@ def _order(order: Order, portfolio_name: str, legs: list[dict[str, Any]]) -> dic
         "user_id": order.user_id,
         "source": order.source,
         "actor": order.actor,
+        "cost_schedule": order.cost_schedule,
         "filled_quantity": _quantity(order.filled_quantity),
         "leaves_quantity": _quantity(order.leaves_quantity),
         "average_price": _average(order),
@@ -200,6 +212,7 @@ def preview_out(previewed: Previewed, denial: dict[str, Any] | None) -> dict[str
         "quantity": _quantity(order.quantity),
         "expected_price": _money(previewed.price),
         "expected_value": _money(previewed.value),
+        "expected_charges": _money(previewed.charges),
         "cash_after": _money(previewed.cash_after),
         "position_after": _quantity(previewed.position_after),
         "would_pass": denial is None,

@@ -11,6 +11,7 @@ from app.brokers.rules.values import (
     TrailMoved,
     Triggered,
 )
+from app.costs.errors import RateUnknown
 from app.ledger.errors import BookIsFull, NoRate
 from app.orders.errors import IllegalMove
 from app.orders.queries import book as queries
@@ -35,7 +36,7 @@ def apply_execution_report(context: BatchContext, command: BrokerReport) -> Done
     try:
         _apply(context, order, command)
         match_released_orders(context, command.at)
-    except (IllegalMove, BookIsFull, NoRate) as refusal:
+    except (IllegalMove, BookIsFull, NoRate, RateUnknown) as refusal:
         words = f"{type(command.event).__name__}: {refusal.detail}"
         context.order_store.note(order, command.at, order.broker, reason="not applied", broker_words=words)
     return shown(context, order.tenant_id, [order.id])

@@ -5,17 +5,20 @@ from decimal import Decimal
 from typing import Any
 
 from app.brokers.rules.values import Executed
+from app.costs.rules.booking import BookedCharges, format_components
+from app.costs.rules.values import Execution
 from app.ledger.rules.accounting import Fill, Side, apply_fill
 from app.ledger.rules.chain import TradeRow
 from app.ledger.service.books import Entry
 from app.ledger.service.commands import Origin
-from app.money import ZERO, fixed, product
+from app.money import fixed, product
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.states import status_after_fill
 from app.orders.rules.values import FINAL, Order, Status
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.currency_conversion import currency_in, rate_to_book_by
 from app.orders.service.exit_quantities import yield_to
+from app.orders.service.fill_charges import compute_charges
 from app.orders.service.groups import after_fill
 
 LATE, OVER, STRAY = "late", "over", "stray"  # what the broker did is a fact, and is booked; but looked into
@@ -25,12 +28,12 @@ def book_fill(context: BatchContext, order: Order, event: Executed, at: str) -> 
     """Book an execution of the order and return what the order became.
 
     What came after the order's end, or beyond its quantity, is booked all the same, and marked. Raises
-    BookIsFull and NoRate, and nothing is changed then.
+    BookIsFull, NoRate and RateUnknown, and nothing is changed then.
     """
     heir = _heir(context, order)
     mark = _mark(order, heir, event)
-    trade = _record_trade(context, order, event, at)
-    context.order_store.execute(_execution(order, event, trade, mark))
+    trade, charges = _record_trade(context, order, event, at)
+    context.order_store.execute(_execution(order, event, trade, mark, charges))
     filled = heir.filled_quantity + event.quantity
     status = status_after_fill(heir.status, heir.quantity, filled)
     facts: dict[str, Any] = {
@@ -66,12 +69,15 @@ def _mark(order: Order, heir: Order, event: Executed) -> str | None:
     return LATE if order.status in FINAL else None
 
 
-def _record_trade(context: BatchContext, order: Order, event: Executed, at: str) -> TradeRow:
+def _record_trade(
+    context: BatchContext, order: Order, event: Executed, at: str
+) -> tuple[TradeRow, BookedCharges]:
     side, held = Side(order.side), context.position(order)
     currency = currency_in(context, (order.tenant_id, order.portfolio_id), order.symbol, held)
     rate = None if currency is None else rate_to_book_by(context, order, currency, held)
     fill = _fill(event, side, currency, rate, at)
     after = apply_fill(held, fill)
+    charges = compute_charges(context, order, Execution(event.quantity, event.value), currency, rate, at)
     instant = datetime.fromisoformat(at)
     who = (order.tenant_id, order.source, order.user_id, instant, None, None, order.actor)
     origin = Origin(*who, context.request_id)  # of the request that the fill came of; a quote's has none
@@ -83,8 +89,8 @@ def _record_trade(context: BatchContext, order: Order, event: Executed, at: str)
         quantity=event.quantity,
         price=event.price,
         gmv=event.value,
-        charges=ZERO,
-        cash_delta=-side.sign * fill.value,
+        charges=charges.total,
+        cash_delta=-side.sign * fill.value - charges.total,
         trades=1,
         buys=1 if side is Side.BUY else 0,
         note=order.reason,
@@ -92,8 +98,9 @@ def _record_trade(context: BatchContext, order: Order, event: Executed, at: str)
         order_id=order.id,
         currency=currency,
         fx_rate=rate,
+        fee_totals=charges.fee_totals,
     )
-    return context.books.append(context.portfolio(order), origin, entry, after)
+    return context.books.append(context.portfolio(order), origin, entry, after), charges
 
 
 def _fill(event: Executed, side: Side, currency: str | None, rate: Decimal | None, at: str) -> Fill:
@@ -102,7 +109,9 @@ def _fill(event: Executed, side: Side, currency: str | None, rate: Decimal | Non
     return Fill(side, event.quantity, product(event.value, rate), event.value, currency, at)
 
 
-def _execution(order: Order, event: Executed, trade: TradeRow, mark: str | None) -> ExecutionRow:
+def _execution(
+    order: Order, event: Executed, trade: TradeRow, mark: str | None, charges: BookedCharges
+) -> ExecutionRow:
     return ExecutionRow(
         tenant_id=order.tenant_id,
         broker=order.broker,
@@ -117,4 +126,5 @@ def _execution(order: Order, event: Executed, trade: TradeRow, mark: str | None)
         trade_id=trade.trade_id,
         note=mark,
         executed_at=trade.executed_at,
+        charges=format_components(charges),
     )

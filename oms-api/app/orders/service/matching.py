@@ -7,6 +7,7 @@ from decimal import Decimal
 from app.brokers.rules.matching import match_quote, without_price
 from app.brokers.rules.values import BrokerOrder, Executed, Lapsed, MarketEvent, TrailMoved, Triggered
 from app.clock import iso
+from app.costs.errors import RateUnknown
 from app.ledger.errors import BookIsFull, NoRate
 from app.ledger.rules.accounting import Side
 from app.market_data.rules.values import Quote
@@ -126,7 +127,7 @@ def _execute(context: BatchContext, order: Order, event: Executed, at: str) -> N
     try:
         book_fill(context, order, event, at)
         note_execution(context, order, at)
-    except (BookIsFull, NoRate) as refusal:
+    except (BookIsFull, NoRate, RateUnknown) as refusal:
         to = Status.CANCELED if order.filled_quantity else Status.REJECTED
         close_order(context, order, to, at, order.broker, broker_words=refusal.detail)
 

@@ -15,7 +15,7 @@ from app.orders.rules.order_views import Shown
 from app.orders.rules.states import resting_status
 from app.orders.rules.tickets import validate_expiry
 from app.orders.rules.values import GroupKind, Order, Role, Status, Ticket, changed
-from app.orders.service.batch_context import BatchContext
+from app.orders.service.batch_context import BatchContext, PortfolioKey
 from app.orders.service.commands import Done, PlaceGroup, PlaceOrder
 from app.orders.service.groups import RISK, close_order, deny
 from app.orders.service.matching import match_against_quote
@@ -197,12 +197,18 @@ def _age(order: Order) -> str:
     return order.id
 
 
+def origin_of(context: BatchContext, origin: Origin, place: PortfolioKey) -> OrderOrigin:
+    """Return where an order of the portfolio belongs, what charges it, and who places it."""
+    schedule = context.books.portfolio(*place).cost_schedule
+    return OrderOrigin(*place, origin.source, origin.user_id, iso(origin.at), origin.actor, schedule)
+
+
 def _make(
     context: BatchContext, command: PlaceOrder | PlaceGroup, ticket: Ticket, family: OrderLinks
 ) -> Order:
     origin = command.origin
     place = context.place_named(origin.tenant_id, command.portfolio_name, command.portfolio_key)
-    home = OrderOrigin(*place, origin.source, origin.user_id, iso(origin.at), origin.actor)
+    home = origin_of(context, origin, place)
     order_id = context.tools.order_ids.next(origin.tenant_id, origin.at)
     return new_order(order_id, home, ticket, sized(context, origin.tenant_id, ticket), family)
 

@@ -117,6 +117,15 @@ class OrderStore:
             known = self._open[order.tenant_id, order.portfolio_id].orders.get(order.parent_id)
         return known or self.find(order.tenant_id, order.parent_id)
 
+    def chain_of(self, order: Order) -> list[Order]:
+        """Return the order with those that it replaced and those that replaced it, the newest first."""
+        while order.replaced_by:
+            order = self.get(order.tenant_id, order.replaced_by)
+        chain = [order]
+        while chain[-1].replaces:
+            chain.append(self.get(order.tenant_id, chain[-1].replaces))
+        return chain
+
     def children_of(self, parent: Order) -> list[Order]:
         """Return the orders that wait for that one, those of this batch included."""
         return self._kin("parent_id", parent, parent.id)

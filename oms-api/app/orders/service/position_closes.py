@@ -3,15 +3,14 @@
 from datetime import datetime
 from decimal import Decimal
 
-from app.clock import iso
 from app.orders.errors import MoreThanHeld, NothingToClose
 from app.orders.rules.contingency import SHARING, part_size, yielders
-from app.orders.rules.order_factory import OrderOrigin, new_order
+from app.orders.rules.order_factory import new_order
 from app.orders.rules.values import FINAL, Order, OrderType, Role, Status, Ticket, TimeInForce
 from app.orders.service.batch_context import BatchContext, PortfolioKey, shortest
 from app.orders.service.commands import ClosePosition, Done
 from app.orders.service.groups import cancel, deny
-from app.orders.service.order_entry import add, repeated_request, send, shown
+from app.orders.service.order_entry import add, origin_of, repeated_request, send, shown
 from app.orders.service.risk_evaluation import count_message, judged, limits_of
 
 
@@ -65,9 +64,7 @@ def _against(context: BatchContext, command: ClosePosition, place: PortfolioKey,
         reason=command.reason,
         strategy=command.strategy,
     )
-    home = OrderOrigin(
-        origin.tenant_id, place[1], origin.source, origin.user_id, iso(origin.at), origin.actor
-    )
+    home = origin_of(context, origin, (origin.tenant_id, place[1]))
     order = new_order(context.tools.order_ids.next(origin.tenant_id, origin.at), home, ticket, quantity)
     order = order._replace(role=Role.CLOSING)
     return order._replace(idempotency_key=origin.idempotency_key, request_hash=origin.request_hash)

@@ -1,13 +1,19 @@
 """What a ticket would do: the same look at books, prices and limits, and nothing done."""
 
+from decimal import Decimal
+
 from app.clock import iso
+from app.costs.errors import RateUnknown
+from app.costs.rules.values import Execution
 from app.money import product
-from app.orders.rules.order_factory import OrderOrigin, exits, new_order
+from app.orders.rules.order_factory import exits, new_order
 from app.orders.rules.order_views import Previewed
-from app.orders.rules.values import OrderType
+from app.orders.rules.values import Order, OrderType
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.commands import PreviewOrder
-from app.orders.service.order_entry import check_end, sized, ticket_denial
+from app.orders.service.currency_conversion import currency_in
+from app.orders.service.fill_charges import compute_charges
+from app.orders.service.order_entry import check_end, origin_of, sized, ticket_denial
 from app.orders.service.risk_evaluation import risk_input
 from app.risk.rules.evaluation import headrooms
 from app.risk.rules.exposure import price_of, value_of
@@ -20,7 +26,7 @@ def preview(context: BatchContext, command: PreviewOrder) -> Previewed:
     origin, ticket = command.origin, command.ticket
     check_end(ticket, iso(origin.at))
     place = context.place_named(origin.tenant_id, command.portfolio_name, command.portfolio_key)
-    home = OrderOrigin(*place, origin.source, origin.user_id, iso(origin.at), origin.actor)
+    home = origin_of(context, origin, place)
     quantity = sized(context, origin.tenant_id, ticket)
     order = new_order(context.tools.order_ids.next(origin.tenant_id, origin.at), home, ticket, quantity)
     legs = exits(order, ticket)
@@ -33,13 +39,28 @@ def preview(context: BatchContext, command: PreviewOrder) -> Previewed:
     sign = 1 if order.side == "BUY" else -1
     value = None if price is None else product(quantity, price)
     worth = None if price is None or risk.no_rate else value_of(quantity, price, risk.book.rate)
+    charges = None if worth is None or value is None else _charges(context, order, value, risk.book.rate)
     return Previewed(
         order=order,
         portfolio_name=context.portfolio(order).name,
         price=price,
         value=value,
-        cash_after=None if worth is None else context.portfolio(order).cash - sign * worth,
+        charges=charges,
+        cash_after=None
+        if worth is None or charges is None
+        else context.portfolio(order).cash - sign * worth - charges,
         position_after=context.position(order).quantity + sign * quantity,
         denial=ticket_denial(context, order, legs, confirms=ticket.confirm_repeat),
         checks=tuple(headrooms(risk)),
     )
+
+
+def _charges(context: BatchContext, order: Order, value: Decimal, rate: Decimal | None) -> Decimal | None:
+    """Return the charges of the order if one execution filled it, None where a rate is unknown."""
+    place = (order.tenant_id, order.portfolio_id)
+    currency = currency_in(context, place, order.symbol, context.position(order))
+    execution = Execution(order.quantity, value)
+    try:
+        return compute_charges(context, order, execution, currency, rate, order.created_at).total
+    except RateUnknown:
+        return None

@@ -1,0 +1,77 @@
+"""The charges of a fill, by the cost schedule that its order was made under."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from app.costs.rules.booking import NO_CHARGES, BookedCharges, ChargedTrade, compute_booked_charges
+from app.costs.rules.markets import MARKETS, find_trading_day
+from app.costs.rules.values import Execution, OrderTotals, Schedule
+from app.costs.service import load_rates
+from app.money import ZERO
+from app.orders.queries.book import executions_of
+from app.orders.rules.rows import ExecutionRow
+from app.orders.rules.values import Order
+from app.orders.service.batch_context import BatchContext
+
+_BY_DAY_ALONE = Schedule.US_EQUITY  # its fees depend on the portfolio's day, not on the order
+
+
+def compute_charges(
+    context: BatchContext,
+    order: Order,
+    execution: Execution,
+    currency: str | None,
+    rate: Decimal | None,
+    at: str,
+) -> BookedCharges:
+    """Return the charges of an execution: what its order costs with it less what it cost before.
+
+    `currency` and `rate` are those of the fill, None for the portfolio's own currency. Raises RateUnknown.
+    """
+    if order.cost_schedule == Schedule.NONE:
+        return NO_CHARGES
+    portfolio = context.portfolio(order)
+    trade = ChargedTrade(
+        schedule=order.cost_schedule,
+        exchange=context.instrument(order.tenant_id, order.symbol).exchange,
+        product=order.product,
+        side=order.side,
+        execution=execution,
+        currency=currency or portfolio.base_currency,
+        rate=rate,
+        at=datetime.fromisoformat(at),
+    )
+    filled = _filled_that_day(context, order, trade)
+    return compute_booked_charges(trade, filled, portfolio.fee_totals, load_rates())
+
+
+def _filled_that_day(context: BatchContext, order: Order, trade: ChargedTrade) -> OrderTotals:
+    """Return what the order filled before on the trading day of a new fill."""
+    if trade.exchange not in MARKETS or order.cost_schedule == _BY_DAY_ALONE:
+        return OrderTotals()
+    quantity = value = ZERO
+    day = find_trading_day(trade.exchange, trade.at)
+    for row in _earlier_executions(context, order):
+        if find_trading_day(trade.exchange, datetime.fromisoformat(row.executed_at)) == day:
+            quantity += Decimal(row.quantity)
+            value += Decimal(row.value)
+    return OrderTotals(quantity, value)
+
+
+def _earlier_executions(context: BatchContext, order: Order) -> list[ExecutionRow]:
+    """Return the executions that count with the order's next one, those of this batch included.
+
+    For Zerodha a chain of replacements is one order; for IBKR each replacement is an order of its own.
+    """
+    chain = [order]
+    if order.cost_schedule == Schedule.ZERODHA:
+        chain = context.order_store.chain_of(order)
+    if not any(one.filled_quantity for one in chain):
+        return []
+    ids = [one.id for one in chain]
+    stored = executions_of(context.connection, order.tenant_id, ids)
+    return stored + [
+        row
+        for row in context.order_store.executions
+        if row.tenant_id == order.tenant_id and row.order_id in ids
+    ]

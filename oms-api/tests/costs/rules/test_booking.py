@@ -1,0 +1,109 @@
+"""Charges as they are booked: in the portfolio's currency, with the day's fee totals after them."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from app.costs.rules.booking import (
+    NO_CHARGES,
+    ChargedTrade,
+    InvalidCharges,
+    compute_booked_charges,
+    format_components,
+    has_components,
+    parse_components,
+    serialize_charges,
+)
+from app.costs.rules.values import Execution, OrderTotals
+from app.costs.service import load_rates
+
+TABLE = load_rates()
+NOTHING_FILLED = OrderTotals()
+NOON = datetime(2026, 11, 20, 15, tzinfo=UTC)
+EVENING = datetime(2026, 11, 21, 3, tzinfo=UTC)  # still 2026-11-20 in New York
+
+
+def trade(quantity="3", price="100", **changes):
+    facts = {
+        "schedule": "us_equity",
+        "exchange": "NASDAQ",
+        "product": "",
+        "side": "SELL",
+        "execution": Execution.at_price(Decimal(quantity), Decimal(price)),
+        "currency": "USD",
+        "rate": None,
+        "at": NOON,
+    }
+    return ChargedTrade(**(facts | changes))
+
+
+def booked(one, fee_totals=None, filled=NOTHING_FILLED):
+    return compute_booked_charges(one, filled, fee_totals, TABLE)
+
+
+def test_us_fees_add_up_over_the_day_of_a_portfolio():
+    totals, charged = None, []
+    for quantity, at in (("3", NOON), ("3", NOON), ("4", EVENING)):
+        charges = booked(trade(quantity, at=at), totals)
+        totals = charges.fee_totals
+        charged.append(charges.total)
+    assert charged == [Decimal("0.02"), Decimal("0.01"), Decimal("0.01")]
+    assert totals == '["2026-11-20","10","1000.00000000","0"]'
+    next_day = datetime(2026, 11, 23, 15, tzinfo=UTC)
+    assert booked(trade("3", at=next_day), totals).total == Decimal("0.02")
+
+
+def test_a_trade_of_an_earlier_day_leaves_the_totals_of_the_last_day():
+    totals = booked(trade()).fee_totals
+    late = booked(trade(at=datetime(2026, 11, 19, 15, tzinfo=UTC)), totals)
+    assert (late.total, late.fee_totals) == (Decimal("0.02"), None)
+
+
+def test_components_are_converted_one_by_one_and_the_total_is_their_sum():
+    charges = booked(trade("100", "25", schedule="ibkr_fixed", side="BUY", rate=Decimal("83.50")))
+    assert dict(charges.components) == {"commission": Decimal("83.5"), "regulatory": Decimal("0.835")}
+    assert charges.total == Decimal("84.335")
+
+
+def test_an_indian_trade_leaves_the_us_totals():
+    one = trade("40", "1100", schedule="zerodha", exchange="NSE", product="MIS", currency="INR")
+    charges = booked(one, booked(trade()).fee_totals)
+    assert (charges.total, charges.fee_totals) == (Decimal("28.22"), None)
+    more = booked(
+        trade("160", "1100", schedule="zerodha", exchange="NSE", product="MIS", currency="INR"),
+        filled=OrderTotals(Decimal(40), Decimal(44000)),
+    )
+    assert more.total == Decimal("58.60")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"schedule": "none"},
+        {"exchange": ""},
+        {"exchange": "NSE", "currency": "INR"},
+        {"currency": "EUR"},
+        {"product": "NRML"},
+    ],
+)
+def test_what_a_schedule_does_not_cover_has_no_charges(changes):
+    assert booked(trade(**changes)) == NO_CHARGES
+
+
+def test_components_are_stored_as_text_and_read_again():
+    charges = booked(trade("100", "25", schedule="ibkr_fixed", side="BUY"))
+    text = format_components(charges)
+    assert text == '{"commission":"1.00000000","regulatory":"0.01000000"}'
+    assert parse_components(text) == charges.components
+    assert serialize_charges(text) == {"total": "1.01", "commission": "1.00", "regulatory": "0.01"}
+    assert (format_components(NO_CHARGES), parse_components(None)) == (None, {})
+    assert serialize_charges(None) == {"total": "0.00"}
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "1", '{"stt":1}', '{"stt":null}', '{"stt":"1e3"}'])
+def test_other_text_is_not_read(text):
+    assert not has_components(text)
+    with pytest.raises(InvalidCharges):
+        parse_components(text)
+    assert has_components('{"stt":"1.00000000"}')

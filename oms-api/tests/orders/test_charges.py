@@ -1,0 +1,260 @@
+"""Charges of orders and reported trades: computed fill by fill, booked with trades, taken from the cash."""
+
+import random
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import orjson
+import pytest
+from sqlalchemy import text
+
+from app.database import unit_of_work
+from app.instruments.queries import set_terms
+from app.instruments.rules import Instrument
+from app.orders.rules.values import Status
+from app.orders.service.commands import PreviewOrder
+from app.verify import verify_database
+from tests.identity.administering import good, refused, trail
+from tests.orders.rig import TENANT, ticket
+from tests.risk.risk_requests import put_quote
+
+NSE_SHARE = {"exchange": "NSE", "currency": "INR", "tick_size": "0.05", "lot_size": "1"}
+US_SHARE = {"exchange": "NASDAQ", "currency": "USD", "tick_size": "0.01", "lot_size": "1"}
+RUPEES = {"name": "Growth", "base_currency": "INR", "opening_cash": "10000000"}
+
+
+@pytest.fixture
+def zerodha(api):
+    """A portfolio in INR that Zerodha charges, and a share of the NSE."""
+    good(api.post("/portfolios", RUPEES | {"cost_schedule": "Zerodha"}), 201)
+    assert api.put("/instruments/INFY", NSE_SHARE).status_code == 200
+    return api
+
+
+def at(api, price, **sizes):
+    api.quote("INFY", price, price, price, **sizes)
+
+
+def order(api, side, quantity, **changes):
+    return api.order(symbol="INFY", side=side, quantity=quantity, **changes)
+
+
+def charges_of(api, placed):
+    return [fill["charges"] for fill in api.found(placed["id"])["fills"]]
+
+
+@pytest.mark.parametrize(
+    ("product", "quantity", "exit_price", "charges"),
+    [("MIS", 400, 1100, "200.62"), ("CNC", 400, 1100, "931.42"), ("CNC", 100, 1005, "223.50")],
+)
+def test_the_worked_round_trips_of_zerodha(zerodha, product, quantity, exit_price, charges):
+    at(zerodha, "1000")
+    order(zerodha, "BUY", str(quantity), product=product)
+    at(zerodha, str(exit_price))
+    order(zerodha, "SELL", str(quantity), product=product)
+    gross = Decimal(quantity * (exit_price - 1000))
+    found = zerodha.portfolio()
+    assert (found["charges"], Decimal(found["realized_pnl"])) == (charges, gross)
+    assert Decimal(found["net_realized_pnl"]) == gross - Decimal(charges)
+    assert Decimal(found["cash"]) == 10_000_000 + gross - Decimal(charges)
+    assert sum(Decimal(trade["charges"]) for trade in zerodha.trades()) == Decimal(charges)
+
+
+def test_the_fills_of_one_order_share_its_caps_and_their_charges_are_told(zerodha):
+    at(zerodha, "1100", bid_size="40", ask_size="1")
+    placed = order(zerodha, "SELL", "400", product="MIS", type="LIMIT", limit_price="1100")
+    at(zerodha, "1100", bid_size="160", ask_size="1")
+    at(zerodha, "1100", bid_size="200", ask_size="1")
+    charges = charges_of(zerodha, placed)
+    assert [one["total"] for one in charges] == ["28.22", "58.60", "63.24"]
+    assert charges[0] == {
+        "total": "28.22", "brokerage": "13.20", "stt": "11.00", "exchange": "1.35", "sebi": "0.04",
+        "gst": "2.63", "stamp_duty": "0.00", "square_off": "0.00",
+    }  # fmt: skip
+    assert [trade["charges"] for trade in zerodha.trades()] == ["63.24", "58.60", "28.22"]
+    [told] = zerodha.get("/events", type="order.filled").json()
+    assert told["data"]["charges"] == charges[-1]
+
+
+def test_a_chain_of_replacements_is_one_order_for_zerodha(zerodha):
+    at(zerodha, "1100", bid_size="40", ask_size="1")
+    placed = order(zerodha, "SELL", "400", product="MIS", type="LIMIT", limit_price="1100")
+    changed = good(zerodha.patch(f"/orders/{placed['id']}", {"quantity": "200"}))
+    at(zerodha, "1100", bid_size="160", ask_size="1")
+    assert [one["total"] for one in charges_of(zerodha, changed)] == ["58.60"]
+
+
+def test_an_instrument_that_nobody_listed_is_not_covered(zerodha):
+    zerodha.quote("OTHER", "10", "10", "10")
+    assert charges_of(zerodha, zerodha.order(symbol="OTHER")) == [{"total": "0.00"}]
+
+
+def test_a_change_of_the_schedule_counts_for_later_orders_only(zerodha):
+    at(zerodha, "1000")
+    resting = {"product": "MIS", "type": "LIMIT", "limit_price": "990", "time_in_force": "GTC"}
+    before = order(zerodha, "BUY", "10", **resting)
+    good(zerodha.patch("/portfolios/growth", {"cost_schedule": "none"}))
+    entry = trail(zerodha)[0]
+    assert (entry["action"], entry["target"]) == ("portfolio.updated", "portfolio:Growth")
+    assert (entry["before"]["cost_schedule"], entry["after"]["cost_schedule"]) == ("zerodha", "none")
+    after = order(zerodha, "BUY", "10", **resting)
+    assert (before["cost_schedule"], after["cost_schedule"]) == ("zerodha", "none")
+    at(zerodha, "990")
+    assert Decimal(charges_of(zerodha, before)[0]["total"]) > 0
+    assert charges_of(zerodha, after) == [{"total": "0.00"}]
+    assert verify_database(zerodha.service.engine).clean
+
+
+def test_a_portfolio_is_renamed_and_charged_in_one_request(api):
+    api.trade(portfolio_name="Growth")
+    both = good(api.patch("/portfolios/growth", {"name": "Income", "cost_schedule": "us_equity"}))
+    assert (both["portfolio_name"], both["cost_schedule"]) == ("Income", "us_equity")
+    assert [entry["action"] for entry in trail(api)[:2]] == ["portfolio.updated", "portfolio.renamed"]
+    good(api.patch("/portfolios/income", {"cost_schedule": "us_equity"}))
+    assert trail(api)[0]["action"] == "portfolio.updated"
+    refused(api.patch("/portfolios/income", {"cost_schedule": "free"}), 422, "cost_schedule")
+    refused(api.patch("/portfolios/income", {}), 422, "name")
+    assert verify_database(api.service.engine).clean
+
+
+def test_charges_in_another_currency_are_booked_at_the_rate_of_the_fill(api):
+    good(api.post("/portfolios", RUPEES | {"cost_schedule": "ibkr_fixed"}), 201)
+    api.put("/instruments/AAPL", US_SHARE)
+    put_quote(api, "USD/INR", bid=None, ask=None, last="80")
+    put_quote(api, bid="25", ask="25")
+    ticket = {
+        "portfolio_name": "Growth",
+        "symbol": "AAPL",
+        "side": "BUY",
+        "quantity": "100",
+        "type": "MARKET",
+    }
+    seen = good(api.post("/orders:preview", ticket))
+    assert (seen["expected_charges"], seen["cash_after"]) == ("80.80", "9799919.20")
+    placed = api.order(symbol="AAPL", quantity="100")
+    assert charges_of(api, placed) == [{"total": "80.80", "commission": "80.00", "regulatory": "0.80"}]
+    found = api.portfolio()
+    assert (found["cash"], found["charges"]) == ("9799919.20", "80.80")
+    assert found["positions"]["AAPL"]["avg_cost"] == "2000.00"  # without charges
+
+
+def test_a_reported_trade_has_given_charges_else_those_of_the_schedule(zerodha):
+    given = zerodha.buy("10", "1000", symbol="INFY", charges="7.5")
+    assert (given["charges"], given["position"]["avg_cost"]) == ("7.50", "1000.00")
+    scheduled = zerodha.sell("10", "1000", symbol="INFY")
+    assert Decimal(scheduled["charges"]) > 7
+    assert zerodha.buy("10", "1000", symbol="OTHER")["charges"] == "0.00"  # nobody says where it trades
+    assert zerodha.buy("10", "1000", symbol="INFY", charges="0")["charges"] == "0.00"
+    assert zerodha.portfolio(as_of=given["sequence"])["charges"] == "7.50"
+    assert zerodha.portfolio(as_of="0")["charges"] == "0.00"
+
+
+def test_a_reversal_returns_the_charges_that_its_trade_booked(zerodha):
+    trade = zerodha.buy("10", "1000", symbol="INFY")
+    good(zerodha.patch("/portfolios/growth", {"cost_schedule": "none"}))
+    back = zerodha.reverse(trade["trade_id"]).json()["trade"]
+    assert back["charges"] == f"-{trade['charges']}" != "-0.00"
+    found = zerodha.portfolio()
+    assert (found["cash"], found["charges"]) == ("10000000.00", "0.00")
+
+
+@pytest.mark.parametrize("charges", ["-1", "1e2", "0.000000001", True, "much"])
+def test_what_are_no_charges_are_refused_by_field(api, charges):
+    refused(api.report(charges=charges), 422, "charges")
+
+
+def test_the_same_trade_with_other_charges_is_another_request(api):
+    api.trade("k1", charges="1")
+    assert api.report("k1", charges="1.00").headers["Idempotent-Replayed"] == "true"
+    assert api.report("k1", charges="2").status_code == 409
+    assert api.report("k1").status_code == 409
+
+
+def listed(rig, schedule, **terms):
+    """Let a schedule charge the portfolio Growth, in which AAPL is listed with an exchange."""
+    rig.open_portfolio()
+    share = Instrument("AAPL", tick_size=Decimal("0.01"), lot_size=Decimal(1), **terms)
+    with unit_of_work(rig.engine) as connection:
+        set_terms(connection, TENANT, share, rig.now)
+        values = {"schedule": schedule, "currency": terms["currency"]}
+        connection.execute(
+            text("UPDATE portfolios SET cost_schedule = :schedule, base_currency = :currency"), values
+        )
+
+
+def booked(rig):
+    with rig.engine.connect() as connection:
+        found = connection.execute(text("SELECT charges FROM trades ORDER BY sequence")).scalars()
+        return [str(round(Decimal(charges), 2)) for charges in found]
+
+
+def test_an_order_starts_afresh_on_another_day(rig):
+    listed(rig, "zerodha", exchange="NSE", currency="INR")
+    rig.quote("1100", "1100", "1100", bid_size="200", ask_size="1")
+    terms = {"product": "MIS", "type": "LIMIT", "limit_price": Decimal(1100), "time_in_force": "GTC"}
+    rig.place(side="SELL", quantity="600", **terms)
+    rig.tick(seconds=1)
+    rig.quote("1100", "1100", "1100", bid_size="200", ask_size="1")
+    rig.tick(days=3)
+    rig.quote("1100", "1100", "1100", bid_size="200", ask_size="1")
+    assert booked(rig) == ["86.82", "63.24", "86.82"]
+
+
+def test_a_commission_has_its_minimum_once_per_order_and_again_after_a_replacement(rig):
+    listed(rig, "ibkr_fixed", exchange="NASDAQ", currency="USD")
+    rig.quote("25", "25", "25", ask_size="100", bid_size="1")
+    placed = rig.place(quantity="2000", type="LIMIT", limit_price=Decimal(25), time_in_force="GTC")
+    rig.quote("25", "25", "25", ask_size="300", bid_size="1")
+    rig.quote("25", "25", "25", ask_size="600", bid_size="1")
+    rig.replace(rig.order(placed), quantity="1500")
+    rig.quote("25", "25", "25", ask_size="100", bid_size="1")
+    with rig.engine.connect() as connection:
+        found = connection.execute(text("SELECT charges FROM executions ORDER BY trade_id")).scalars()
+        commissions = [orjson.loads(charges)["commission"] for charges in found]
+    assert commissions == ["1.00000000", "1.00000000", "3.00000000", "1.00000000"]
+
+
+def test_an_order_whose_charges_nobody_knows_is_rejected(rig):
+    rig.now = datetime(2020, 6, 1, 12, tzinfo=UTC)
+    listed(rig, "zerodha", exchange="NSE", currency="INR")
+    rig.quote("100", "100", "100")
+    preview = PreviewOrder(rig.origin(), ticket(), "Growth", "growth")
+    [seen] = rig.run(preview)
+    assert (seen.charges, seen.cash_after) == (None, None)
+    assert rig.place().status is Status.REJECTED
+    assert booked(rig) == []
+
+
+def test_us_fees_of_orders_add_up_over_a_day_in_new_york(rig):
+    listed(rig, "us_equity", exchange="NASDAQ", currency="USD")
+    rig.quote("100", "100", "100")
+    for quantity in ("3", "3", "4"):
+        rig.place(side="SELL", quantity=quantity)
+    rig.now += timedelta(days=3)
+    rig.quote("100", "100", "100")
+    rig.place(side="SELL", quantity="3")
+    assert booked(rig) == ["0.02", "0.01", "0.01", "0.02"]
+
+
+def test_cash_is_what_the_rows_add_up_to(zerodha):
+    """Orders filled in parts, reported trades and reversals at random, recomputed naively from the rows."""
+    chance = random.Random(12)
+    for _ in range(12):
+        price = str(chance.randrange(19_800, 20_200) * 5)[:-2] + ".00"
+        at(zerodha, price, bid_size=str(chance.randrange(1, 90)), ask_size=str(chance.randrange(1, 90)))
+        side, quantity = chance.choice(("BUY", "SELL")), str(chance.randrange(1, 120))
+        order(zerodha, side, quantity, product="MIS", type="LIMIT", limit_price=price, time_in_force="IOC")
+        recorded = zerodha.trade(
+            symbol="INFY", side=side, quantity=quantity, charges=chance.choice((None, "0", "3.33"))
+        )
+        if chance.random() < 0.4:
+            assert zerodha.reverse(recorded["trade_id"]).status_code == 201
+    rows = zerodha.trades(limit="500")
+    assert any(row["kind"] == "reversal" for row in rows)
+    cash, charges = Decimal(RUPEES["opening_cash"]), Decimal(0)
+    for row in rows:
+        cash += Decimal(row["gmv"]) * (-1 if row["side"] == "BUY" else 1) - Decimal(row["charges"])
+        charges += Decimal(row["charges"])
+    found = zerodha.portfolio()
+    assert (Decimal(found["cash"]), Decimal(found["charges"])) == (cash, charges)
+    assert verify_database(zerodha.service.engine).clean
