@@ -1,6 +1,7 @@
 """The writer's handler: what happens to a batch of commands between BEGIN and COMMIT."""
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from decimal import Decimal
 
 from sqlalchemy import Connection
