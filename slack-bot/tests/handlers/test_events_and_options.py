@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from dataclasses import dataclass
 
 import pytest
 
@@ -214,16 +215,30 @@ def test_the_last_of_quick_keystrokes_is_what_shows(workspace: Workspace):
         time.sleep(0.01)
 
 
-def test_a_form_is_not_redrawn_while_anything_is_typed_in_it(workspace: Workspace):
+@dataclass
+class Clock:
+    """A monotonic clock that only the test moves."""
+
+    now: float = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+def test_a_form_is_not_redrawn_while_anything_is_typed_in_it(workspace: Workspace, monkeypatch):
+    clock, pause = Clock(), workspace.bot.services.waits.typing_pause
+    monkeypatch.setattr("app.replies.live_price.time", clock)
     for number in range(6):
         typed(workspace, quantity="1" + "0" * number, gmv="17500", at=f"{number}.0")
-        time.sleep(0.04)
+        clock.now += pause * 0.9
     for text in "Growth":
         request_options(workspace, text)
-        time.sleep(0.04)
+        clock.now += pause * 0.9
+    time.sleep(3 * pause)  # the waiting thread reads the clock again meanwhile
     assert workspace.slack.named("views.update") == []
+    clock.now += pause
     workspace.slack.wait_for("views.update")
-    time.sleep(0.15)
+    workspace.bot.services.pricing.stop(wait=True)
     assert len(workspace.slack.named("views.update")) == 1
     assert "Price per share: 0.175" in str(workspace.slack.shown["V1"])
 

@@ -58,8 +58,9 @@ def test_a_redraw_waits_out_a_429(workspace: Workspace):
     assert len(workspace.slack.wait_for("views.update", 2)) == 2
 
 
-def test_with_the_oms_hung_twenty_submissions_at_once_are_answered_in_time(workspace: Workspace):
-    workspace.oms.always["last_price"] = workspace.oms.always["place"] = Answer(slow=5.0)
+def test_with_the_oms_hung_twenty_submissions_at_once_are_answered_in_time(patient_workspace: Workspace):
+    workspace = patient_workspace
+    workspace.oms.always["last_price"] = workspace.oms.always["place"] = Answer(slow=60.0)
     answers, threads = [], []
 
     def submit(number):
@@ -71,30 +72,31 @@ def test_with_the_oms_hung_twenty_submissions_at_once_are_answered_in_time(works
         threads.append(threading.Thread(target=submit, args=(number,)))
         threads[-1].start()
     for thread in threads:
-        thread.join(10)
+        thread.join(30)
     assert [title for _, title in answers] == ["Placing…"] * 20
-    assert max(seconds for seconds, _ in answers) < 0.5 + 2.0, "long before the OMS answers"
+    assert max(seconds for seconds, _ in answers) < 15.0, "long before the OMS answers"
 
 
-def test_in_real_time_a_hung_oms_holds_twenty_submissions_for_a_second(slack, oms):
-    oms.always["place"] = Answer(slow=20.0)
-    bot = make_bot(slack, oms, waits=Waits(), write=16.0)
-    workspace, took = Workspace(bot, slack, oms), []
+def test_with_the_waits_of_production_a_hung_oms_keeps_twenty_submissions_to_their_wait(slack, oms):
+    oms.always["place"] = Answer(slow=60.0)
+    bot = make_bot(slack, oms, waits=Waits(), write=60.0, read=30.0)
+    workspace, answers = Workspace(bot, slack, oms), []
 
     def submit(number):
-        began = time.monotonic()
-        workspace.submit(id=f"V{number}", root_view_id=f"V{number}")
-        took.append(time.monotonic() - began)
+        answer = workspace.submit(id=f"V{number}", root_view_id=f"V{number}")
+        answers.append((time.monotonic(), answer["view"]["title"]["text"]))
 
+    began = time.monotonic()
     threads = [threading.Thread(target=submit, args=(number,)) for number in range(20)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(30)
     oms.released.set()
     bot.services.stop(1.0)
-    assert len(took) == 20
-    assert max(took) <= 1.5
+    assert [title for _, title in answers] == ["Placing…"] * 20, "answered while the OMS hung"
+    one_after_another = 20 * Waits().submission
+    assert max(ended for ended, _ in answers) - began < one_after_another / 2, "they wait at the same time"
 
 
 def test_when_every_worker_is_taken_the_form_says_so_politely_and_nothing_was_begun(workspace: Workspace):
