@@ -11,8 +11,8 @@ from app.delivery.installation import Installation
 from app.delivery.outbox import Outbox
 from app.delivery.slack_api import SlackApi
 from app.oms_client import OmsClient
-from app.replies.services import Services, Waits
 from app.server.build import Bot, create_bot
+from app.services.dependencies import Services, Waits
 from tests import factories
 from tests.fake_oms import FakeOms
 from tests.fakes import FakeSlack

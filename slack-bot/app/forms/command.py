@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from app.errors import BadCommand
+from app.forms.input_normalization import keyed
 from app.forms.numbers import NotAnAmount, parse_amount, parse_quantity, plain
 from app.forms.price import read_as, resolve_gmv
 from app.forms.text import NotAName, parse_portfolio, parse_symbol, unescape
 from app.forms.ticket import MAX_PRICE, MAX_QUANTITY, Draft
-from app.forms.typing import keyed
 
 LINE = re.compile(
     r"(?P<side>buy|sell)\s+(?P<quantity>\S+?(?:\s*(?:shares?|units?))?)(?:\s+of)?"

@@ -3,7 +3,7 @@
 import re
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 
-from app.forms.typing import unquoted
+from app.forms.input_normalization import unquoted
 
 PLACES = Decimal("0.00000001")
 WIDE = 60  # digits: a product of two amounts is exact before it is rounded

@@ -4,8 +4,8 @@ import re
 import unicodedata
 
 from app.forms import fields
+from app.forms.input_normalization import unquoted, without_quotes
 from app.forms.ticket import MAX_NOTE_CHARACTERS, MAX_PORTFOLIO_CHARACTERS, MAX_SYMBOL_CHARACTERS
-from app.forms.typing import unquoted, without_quotes
 
 SYMBOL = re.compile(rf"[A-Z0-9][A-Z0-9.&/_-]{{0,{MAX_SYMBOL_CHARACTERS - 1}}}", re.ASCII)
 SYMBOL_SENTENCE = (

@@ -3,8 +3,8 @@
 from slack_bolt import App
 
 from app.handlers import commands, events, installation_check, interactions, options
-from app.replies.live_price import OpenForms
-from app.replies.services import Services
+from app.services.dependencies import Services
+from app.services.live_price import OpenForms
 
 
 def register(app: App, services: Services) -> None:

@@ -8,8 +8,8 @@ from slack_bolt import Ack, BoltContext
 
 from app.errors import Stranger
 from app.handlers.person import person_of
-from app.replies import sentences
-from app.replies.origin import Origin
+from app.services import failure_messages
+from app.services.origin import Origin
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def guarded(handle: Handler, apology: Saying = nothing_said, refusal: Saying = n
             handle(ack, body, context)
         except Stranger as fault:
             log.warning("Stranger refused", extra={"request_id": request_id_of(context), "fault": str(fault)})
-            ack(**refusal(sentences.STRANGER))
+            ack(**refusal(failure_messages.STRANGER))
         except Exception:  # the edge of a request
             log.exception("Handler failed", extra={"request_id": request_id_of(context)})
             ack(**apology(request_id_of(context)))

@@ -7,9 +7,9 @@ from app.blocks.text import escape
 from app.errors import BadCommand, Saturated
 from app.forms.command import HelpWanted, parse_command
 from app.handlers.boundary import Body, guarded, origin_of
-from app.replies import sentences
-from app.replies.open_form import open_form
-from app.replies.services import Services
+from app.services import failure_messages
+from app.services.dependencies import Services
+from app.services.open_form import open_form
 
 
 def register(app: App, services: Services) -> None:
@@ -31,7 +31,7 @@ def register(app: App, services: Services) -> None:
         try:
             services.opening.submit(origin.request_id, open_form, services, origin, wanted)
         except Saturated:
-            _reply(ack, sentences.BUSY)
+            _reply(ack, failure_messages.BUSY)
 
     @guarded
     def trade_help(ack: Ack, _body: Body, _context: BoltContext) -> None:
@@ -47,7 +47,7 @@ def _reply(ack: Ack, text: str) -> None:
 
 
 def _apology(request_id: str) -> Body:
-    return _private(sentences.went_wrong(request_id))
+    return _private(failure_messages.went_wrong(request_id))
 
 
 def _private(text: str) -> Body:

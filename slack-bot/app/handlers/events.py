@@ -5,7 +5,7 @@ import logging
 from slack_bolt import Ack, App, BoltContext
 
 from app.handlers.boundary import Body, guarded, request_id_of
-from app.replies.services import Services
+from app.services.dependencies import Services
 
 log = logging.getLogger(__name__)
 

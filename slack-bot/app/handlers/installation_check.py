@@ -11,8 +11,8 @@ from app.blocks.messages import notice
 from app.errors import SlackError
 from app.handlers.boundary import request_id_of
 from app.oms_client.person import ID
-from app.replies import sentences
-from app.replies.services import Services
+from app.services import failure_messages
+from app.services.dependencies import Services
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +40,11 @@ def find_refusal(services: Services, context: BoltContext) -> str:
     try:
         installation = services.slack.installation.get()
     except SlackError:
-        return sentences.WORKSPACE_UNKNOWN
+        return failure_messages.WORKSPACE_UNKNOWN
     if installation.is_org_wide or context.is_enterprise_install:
-        return sentences.ORG_WIDE
+        return failure_messages.ORG_WIDE
     known = installation.includes(str(context.team_id or ""), str(context.enterprise_id or ""))
-    return "" if known else sentences.STRANGER
+    return "" if known else failure_messages.STRANGER
 
 
 def refusal(body: dict[str, Any], sentence: str) -> BoltResponse:

@@ -8,10 +8,10 @@ from app.blocks import views
 from app.errors import Saturated
 from app.forms import fields
 from app.handlers.boundary import Body, guarded, origin_of
-from app.replies import sentences
-from app.replies.live_price import OpenForms, keystroke, not_waited_for, show_price
-from app.replies.services import Services
-from app.replies.submit import submit
+from app.services import failure_messages
+from app.services.dependencies import Services
+from app.services.live_price import OpenForms, keystroke, not_waited_for, show_price
+from app.services.submit import submit
 
 ANY = re.compile(".*", re.DOTALL)
 
@@ -53,4 +53,4 @@ def _refusal(sentence: str) -> Body:
 
 def _laid_over_the_form(request_id: str) -> Body:
     """Return an answer that keeps the form underneath, with its entries and its key."""
-    return {"response_action": "push", "view": views.failed(sentences.form_went_wrong(request_id))}
+    return {"response_action": "push", "view": views.failed(failure_messages.form_went_wrong(request_id))}

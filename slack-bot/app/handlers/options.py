@@ -4,9 +4,9 @@ from slack_bolt import Ack, App, BoltContext
 
 from app.forms import fields
 from app.handlers.boundary import Body, guarded, origin_of
-from app.replies.live_price import OpenForms, typing_elsewhere
-from app.replies.services import Services
-from app.replies.suggestions import suggest_portfolios
+from app.services.dependencies import Services
+from app.services.live_price import OpenForms, typing_elsewhere
+from app.services.suggestions import suggest_portfolios
 
 
 def register(app: App, services: Services, forms: OpenForms) -> None:

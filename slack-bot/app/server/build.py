@@ -15,9 +15,9 @@ from app.delivery.outbox import Outbox
 from app.delivery.slack_api import SlackApi
 from app.handlers import register
 from app.oms_client import OmsClient
-from app.replies.services import Services
 from app.server.health import Health
 from app.server.web import REQUEST_ID_HEADER, create_web, new_request_id
+from app.services.dependencies import Services
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.errors import Saturated, SlackError
-from app.replies.services import Services
+from app.services.dependencies import Services
 
 MAX_AGE_SECONDS = 15.0
 REFRESH_AGE_SECONDS = 7.5  # an older result is refreshed behind the answer

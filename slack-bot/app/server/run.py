@@ -13,11 +13,11 @@ from slack_sdk.errors import SlackApiError
 from waitress.server import create_server
 
 from app.config import ConfigError, load
-from app.replies.confirmation_recovery import run_recovery
-from app.replies.workspace_claim import run_workspace_claim
 from app.server import logs
 from app.server.build import Bot, create_bot
 from app.server.web import BODY_BYTES_AT_MOST
+from app.services.confirmation_recovery import run_recovery
+from app.services.workspace_claim import run_workspace_claim
 
 log = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from app.oms_client import Person
-from app.replies.admission import check_admission
-from app.replies.origin import Origin
+from app.services.admission import check_admission
+from app.services.origin import Origin
 from tests import factories
 from tests.conftest import Workspace, make_bot
 from tests.fakes import Answer, problem

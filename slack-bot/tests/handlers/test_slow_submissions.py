@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from app.replies.services import Waits
+from app.services.dependencies import Waits
 from tests import factories
 from tests.conftest import Workspace, make_bot
 from tests.fakes import Answer, problem

@@ -6,12 +6,12 @@ from typing import Any
 from app.blocks import views
 from app.blocks.text import Json
 from app.errors import BadFields, Saturated
-from app.replies import submission_results
-from app.replies.origin import Origin
-from app.replies.services import Services
-from app.replies.submission_registry import Submission
-from app.replies.ticket_submission import Order, read_order
-from app.replies.trade_submission import carry_out
+from app.services import submission_results
+from app.services.dependencies import Services
+from app.services.origin import Origin
+from app.services.submission_registry import Submission
+from app.services.ticket_submission import Order, read_order
+from app.services.trade_submission import carry_out
 
 
 def submit(services: Services, origin: Origin, view: Mapping[str, Any]) -> Json:

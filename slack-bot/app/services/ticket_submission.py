@@ -8,7 +8,7 @@ from app.forms.context import FormContext
 from app.forms.submission import answers, parse_draft, read_draft
 from app.forms.text import name_key
 from app.forms.ticket import Ticket, Trade
-from app.replies.origin import Origin
+from app.services.origin import Origin
 
 
 @dataclass(frozen=True)

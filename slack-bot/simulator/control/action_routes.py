@@ -4,7 +4,7 @@ from flask import Blueprint
 
 from simulator.assembly import Simulator
 from simulator.control.body import Body
-from simulator.user_actions import clicking, sources, submitting, typing_in
+from simulator.user_actions import element_actions, form_submission, message_composer, sources
 from simulator.user_actions.actor import Outcome
 
 
@@ -15,14 +15,14 @@ def blueprint(simulator: Simulator) -> Blueprint:
     @routes.post("/say")
     def send_text() -> Outcome:
         body = Body()
-        return typing_in.send_text(
+        return message_composer.send_text(
             simulator.actor(body.text("user")), body.text("channel"), body.text("text")
         )
 
     @routes.post("/submit")
     def submit() -> Outcome:
         body = Body()
-        return submitting.submit(
+        return form_submission.submit(
             simulator.actor(body.text("user")), body.maybe_text("view_id"), body.values()
         )
 
@@ -30,13 +30,13 @@ def blueprint(simulator: Simulator) -> Blueprint:
     def close() -> Outcome:
         body = Body()
         actor = simulator.actor(body.text("user"))
-        return submitting.close(actor, body.maybe_text("view_id"), body.flag("everything"))
+        return form_submission.close(actor, body.maybe_text("view_id"), body.flag("everything"))
 
     @routes.post("/use")
     def use() -> Outcome:
         body = Body()
         place, action_id = _source(simulator, body), body.text("action_id")
-        return clicking.use(
+        return element_actions.use(
             place, body.maybe_text("block_id"), action_id, body.fields.get("value"), body.values()
         )
 
@@ -45,11 +45,11 @@ def blueprint(simulator: Simulator) -> Blueprint:
         body = Body()
         query = body.maybe_text("query") or ""
         block_id, action_id = body.maybe_text("block_id"), body.text("action_id")
-        return clicking.load_options(_source(simulator, body), block_id, action_id, query)
+        return element_actions.load_options(_source(simulator, body), block_id, action_id, query)
 
     @routes.post("/home")
     def open_app_page() -> Outcome:
-        return clicking.open_app_page(simulator.actor(Body().text("user")))
+        return element_actions.open_app_page(simulator.actor(Body().text("user")))
 
     return routes
 

@@ -23,8 +23,8 @@ from app.forms.questions import (
 )
 from app.forms.text import name_key
 from app.forms.ticket import Side
-from app.replies.services import Services
-from app.replies.ticket_submission import Order
+from app.services.dependencies import Services
+from app.services.ticket_submission import Order
 
 log = logging.getLogger(__name__)
 

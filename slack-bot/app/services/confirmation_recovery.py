@@ -12,9 +12,9 @@ from app.forms.context import FormContext
 from app.forms.numbers import grouped
 from app.forms.ticket import Trade
 from app.oms_client import Person
-from app.replies import sentences
-from app.replies.services import Services
-from app.replies.ticket_submission import Order
+from app.services import failure_messages
+from app.services.dependencies import Services
+from app.services.ticket_submission import Order
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def _recover(services: Services, unresolved: UnresolvedConfirmation, now: float)
     to = Address(owed.user, owed.channel, owed.root_view_id, owed.request_id, receipt)
     message = _message(owed, trade)
     if unresolved.is_interrupted:
-        message = with_hint(message, sentences.MAYBE_REPEATED)
+        message = with_hint(message, failure_messages.MAYBE_REPEATED)
     extra = {"request_id": owed.request_id, "key": owed.key, "recorded": trade is not None}
     log.info("Confirmation recovered", extra=extra)
     if trade is None:
@@ -90,7 +90,7 @@ def _recover(services: Services, unresolved: UnresolvedConfirmation, now: float)
 
 def _message(owed: OwedConfirmation, trade: Trade | None) -> Message:
     if trade is None:
-        return notice(sentences.not_recorded(owed.order_text, owed.request_id))
+        return notice(failure_messages.not_recorded(owed.order_text, owed.request_id))
     return confirmation(trade, owed.user)
 
 

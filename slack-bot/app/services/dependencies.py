@@ -9,8 +9,8 @@ from app.delivery.outbox import Outbox
 from app.delivery.response_urls import ResponseUrls
 from app.delivery.slack_api import SlackApi
 from app.oms_client import OmsClient
-from app.replies.submission_registry import Seen, SubmissionRegistry
-from app.replies.workers import Workers
+from app.services.submission_registry import Seen, SubmissionRegistry
+from app.services.workers import Workers
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from app.blocks.options import name_fault, no_choice, portfolio_options
 from app.blocks.text import OPTIONS_AT_MOST, Json
 from app.errors import BotError, NotAllowed, OmsError, Saturated, TooManyRequests, named
-from app.replies.origin import Origin
-from app.replies.services import Services
+from app.services.dependencies import Services
+from app.services.origin import Origin
 
 log = logging.getLogger(__name__)
 

@@ -9,12 +9,12 @@ from app.blocks.messages import confirmation, confirmation_lines, notice
 from app.blocks.text import Json
 from app.errors import KeyTaken, OmsError, OutcomeUnknown, Refused, SlackError, SlackRateLimited, named
 from app.forms.ticket import Trade
-from app.replies import sentences, submission_results
-from app.replies.confirmation_checks import list_questions
-from app.replies.confirmation_recovery import build_owed_confirmation
-from app.replies.services import Services
-from app.replies.submission_registry import Outcome, Submission
-from app.replies.ticket_submission import Order
+from app.services import failure_messages, submission_results
+from app.services.confirmation_checks import list_questions
+from app.services.confirmation_recovery import build_owed_confirmation
+from app.services.dependencies import Services
+from app.services.submission_registry import Outcome, Submission
+from app.services.ticket_submission import Order
 
 log = logging.getLogger(__name__)
 
@@ -124,9 +124,9 @@ def _repeat_outcome(services: Services, order: Order, trade: Trade) -> Outcome:
         services.message_sender.confirm(replace(to, receipt=owed), confirmation(trade, order.origin.user))
     if _became(services, order, trade):
         if not owed:
-            services.message_sender.send_privately(to, notice(sentences.already_placed(text)))
+            services.message_sender.send_privately(to, notice(failure_messages.already_placed(text)))
         return submission_results.placed(trade, order.origin.user, order.context)
-    told = sentences.traded_before(text)
+    told = failure_messages.traded_before(text)
     services.message_sender.send_privately(to, notice(told))
     return submission_results.traded_before(told, order.context)
 

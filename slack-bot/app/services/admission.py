@@ -4,9 +4,9 @@ import logging
 
 from app.blocks import views
 from app.errors import Bar, BotError, NotAllowed, OmsError, SlackError, named
-from app.replies import sentences
-from app.replies.origin import Origin
-from app.replies.services import Services
+from app.services import failure_messages
+from app.services.dependencies import Services
+from app.services.origin import Origin
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ def check_admission(services: Services, origin: Origin, view_id: str) -> None:
     except OmsError as fault:
         log.info("Role not known", extra={"request_id": origin.request_id, "fault": str(fault)})
         return
-    refuse_form(services, origin, view_id, bar, sentences.barred(bar, origin.request_id))
+    refuse_form(services, origin, view_id, bar, failure_messages.barred(bar, origin.request_id))
 
 
 def refuse_form(services: Services, origin: Origin, view_id: str, why: BotError, sentence: str) -> None:

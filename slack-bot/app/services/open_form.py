@@ -8,10 +8,10 @@ from app.delivery.slack_api import Opened
 from app.errors import Saturated, SlackError, SlackRefused, Stranger
 from app.forms.context import FormContext
 from app.forms.ticket import Draft
-from app.replies import sentences
-from app.replies.admission import check_admission, refuse_form
-from app.replies.origin import Origin
-from app.replies.services import Services
+from app.services import failure_messages
+from app.services.admission import check_admission, refuse_form
+from app.services.dependencies import Services
+from app.services.origin import Origin
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ def open_form(services: Services, origin: Origin, draft: Draft) -> None:
     except SlackError as fault:
         log.warning("Form not opened", extra={"request_id": origin.request_id, "fault": str(fault)})
         code = fault.code if isinstance(fault, SlackRefused) else ""
-        sentence = sentences.not_opened(code, origin.request_id)
+        sentence = failure_messages.not_opened(code, origin.request_id)
         services.message_sender.respond(origin.address(), origin.response_url, notice(sentence))
         return
     services.urls.remember(opened.view_id, origin.response_url)
@@ -33,7 +33,7 @@ def open_form(services: Services, origin: Origin, draft: Draft) -> None:
 
 def _check(services: Services, origin: Origin, opened: Opened) -> None:
     if opened.team not in ("", origin.person.team):
-        refuse_form(services, origin, opened.view_id, Stranger(), sentences.STRANGER)
+        refuse_form(services, origin, opened.view_id, Stranger(), failure_messages.STRANGER)
         return
     try:
         services.admitting.submit(origin.request_id, check_admission, services, origin, opened.view_id)

@@ -12,8 +12,8 @@ from app.forms.context import FormContext
 from app.forms.questions import Question
 from app.forms.submission import amount_block
 from app.forms.ticket import Ticket, Trade
-from app.replies import sentences
-from app.replies.submission_registry import Outcome
+from app.services import failure_messages
+from app.services.submission_registry import Outcome
 
 
 def placed(trade: Trade, user: str, context: FormContext) -> Outcome:
@@ -31,12 +31,12 @@ def asked(ticket: Ticket, context: FormContext, questions: Sequence[Question]) -
     """Something about the trade is doubtful: the form asks whether it is meant."""
     reasons = "\n".join(map(question_text, questions))
     view = asking_form(ticket, context, questions)
-    return _redrawn(view, f"{reasons}\nThis was not sent. {sentences.AGAIN}")
+    return _redrawn(view, f"{reasons}\nThis was not sent. {failure_messages.AGAIN}")
 
 
 def failed(fault: OmsError, ticket: Ticket, context: FormContext, request_id: str) -> Outcome:
     """Nothing was recorded: the fields that are to blame, else a sentence; entries stay."""
-    sentence = sentences.not_placed(fault, request_id, earlier_unknown=context.unsettled)
+    sentence = failure_messages.not_placed(fault, request_id, earlier_unknown=context.unsettled)
     redrawn = _redrawn(trade_form(ticket.draft(), context, sentence), sentence)
     blamed = _blamed_fields(fault, ticket)
     if not blamed:
@@ -46,15 +46,15 @@ def failed(fault: OmsError, ticket: Ticket, context: FormContext, request_id: st
 
 def unknown(ticket: Ticket, context: FormContext, request_id: str) -> Outcome:
     """It could not be found out: the form stays, with its key, so that placing again cannot trade twice."""
-    sentence = sentences.not_known(request_id, form_is_open=True)
+    sentence = failure_messages.not_known(request_id, form_is_open=True)
     view = trade_form(ticket.draft(), context.left_open(), sentence)
-    closed = sentences.not_known(request_id, form_is_open=False)
+    closed = failure_messages.not_known(request_id, form_is_open=False)
     return Outcome(update(view), view, unsettled=True, notice=closed)
 
 
 def busy(ticket: Ticket, context: FormContext) -> Outcome:
     """No worker is free: nothing was begun."""
-    return _redrawn(trade_form(ticket.draft(), context, sentences.BUSY), sentences.BUSY)
+    return _redrawn(trade_form(ticket.draft(), context, failure_messages.BUSY), failure_messages.BUSY)
 
 
 def update(view: Json) -> Json:
@@ -79,5 +79,7 @@ def _blamed_fields(fault: OmsError, ticket: Ticket) -> dict[str, str]:
             return {}
         if block_id in (fields.PRICE, fields.GMV):
             block_id = amount_block(ticket)
-        blamed[block_id] = f"{blamed.get(block_id, '')} {problem.message or sentences.NO_REASON}".strip()
+        blamed[block_id] = (
+            f"{blamed.get(block_id, '')} {problem.message or failure_messages.NO_REASON}".strip()
+        )
     return blamed

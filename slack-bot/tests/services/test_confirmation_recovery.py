@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.replies.confirmation_recovery import recover_confirmations, run_recovery
+from app.services.confirmation_recovery import recover_confirmations, run_recovery
 from tests.conftest import Workspace
 from tests.delivery.test_confirmation_store import OWED as STORED
 from tests.fakes import Answer, problem

@@ -12,8 +12,8 @@ from app.blocks.trade_form import MarketFacts, form_lines, shown_lines, with_lin
 from app.errors import OmsError, SlackError, named
 from app.forms.submission import read_draft
 from app.forms.text import NotAName, parse_symbol
-from app.replies.origin import Origin
-from app.replies.services import Services
+from app.services.dependencies import Services
+from app.services.origin import Origin
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 import logging
 
 from app.errors import NotAllowed, OmsError, Refused, SlackError
-from app.replies.services import Services
+from app.services.dependencies import Services
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from app.delivery.outbox import Outbox
 from app.delivery.slack_api import SlackApi
 from app.oms_client import OmsClient
 from app.oms_client.statement import sign_statement
-from app.replies.services import Services
-from app.replies.workspace_claim import run_workspace_claim
+from app.services.dependencies import Services
+from app.services.workspace_claim import run_workspace_claim
 from tests import factories
 from tests.conftest import SHORT
 from tests.fakes import Answer, problem

@@ -3,10 +3,10 @@ import threading
 import pytest
 
 from app.errors import Saturated
-from app.replies.live_price import REMEMBERED as FORMS
-from app.replies.live_price import OpenForms
-from app.replies.submission_registry import REMEMBERED, Outcome, Seen, SubmissionRegistry
-from app.replies.workers import Workers
+from app.services.live_price import REMEMBERED as FORMS
+from app.services.live_price import OpenForms
+from app.services.submission_registry import REMEMBERED, Outcome, Seen, SubmissionRegistry
+from app.services.workers import Workers
 
 DONE = Outcome({}, {}, placed=True)
 DENIED = Outcome({}, {})
