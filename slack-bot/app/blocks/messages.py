@@ -1,4 +1,7 @@
-"""Messages: confirmations, help, private notices. Each has a `text` that says it all by itself."""
+"""Build messages: confirmations, help and private notices.
+
+The `text` of each message is complete without its blocks, because notifications show only the text.
+"""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -24,7 +27,10 @@ MORE = "`/trade help` shows more."
 
 @dataclass(frozen=True)
 class Message:
-    """What is sent: `text` for notifications, blocks for the eye; a confirmation names its trade."""
+    """A message to send.
+
+    Notifications show `text`; Slack displays `blocks`. `trade_id` is set for a confirmation only.
+    """
 
     text: str
     blocks: tuple[Json, ...]
@@ -32,27 +38,27 @@ class Message:
 
 
 def notice(sentence: str) -> Message:
-    """Return a message of one sentence in mrkdwn."""
+    """Return a message with one sentence in mrkdwn."""
     return Message(sentence, (section(sentence),))
 
 
 def with_hint(message: Message, hint: str) -> Message:
-    """Return the message with a sentence in mrkdwn below it."""
+    """Return the message with a sentence in mrkdwn appended."""
     return replace(message, text=f"{message.text}\n{hint}", blocks=(*message.blocks, section(hint)))
 
 
 def with_reference(sentence: str, reference: str) -> str:
-    """Append the request id that both logs carry."""
+    """Append the request id, which is also in the logs of the bot and of the OMS."""
     return f"{sentence} Reference: {code(reference)}"
 
 
 def confirmation(trade: Trade, user: str) -> Message:
-    """Return the confirmation of a trade placed by `user` (a Slack user id)."""
+    """Return the confirmation of a trade that `user` (a Slack user id) placed."""
     return replace(notice("\n".join(confirmation_lines(trade, user))), trade_id=trade.trade_id)
 
 
 def confirmation_lines(trade: Trade, user: str) -> list[str]:
-    """Return four lines: what was traded, at which price, who and when, and the position after it."""
+    """Return four lines: the trade, its price, the user and time, and the resulting position."""
     what = f"{escape(trade.side)} {grouped(trade.quantity)} {escape(trade.symbol)}"
     return [
         f"*{what}* in {literal(trade.portfolio)} · {code(trade.trade_id)}",
@@ -63,7 +69,7 @@ def confirmation_lines(trade: Trade, user: str) -> list[str]:
 
 
 def time_of(timestamp: str) -> str:
-    """Write an ISO 8601 instant for people, in UTC; one that cannot be read stays as it is."""
+    """Format an ISO 8601 instant in UTC for display. Return unreadable text unchanged."""
     try:
         moment = datetime.fromisoformat(timestamp)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The choices of the portfolio field."""
+"""Build the options of the portfolio field."""
 
 from collections.abc import Iterable
 
@@ -10,10 +10,11 @@ NO_PORTFOLIOS = "There are no portfolios yet. Type the name of a new one."
 
 
 def portfolio_options(names: Iterable[str], typed: str, exact: str | None = None) -> Json:
-    """Return the answer for existing names, and what was typed if it is none of them; values are bare names.
+    """Return the options for existing portfolios, and an option that creates the name that was typed.
 
-    `exact` is the existing portfolio whose whole name was typed, wherever it stands among the `names`.
-    Where not all fit, the group's label says so; where there is none, an option says why.
+    The value of each option is the name of the portfolio. `exact` is the existing portfolio whose complete
+    name was typed, even if it is not among `names`. If the names exceed Slack's limit, the label of the
+    option group states how many are shown. If there are none, a single option explains why.
     """
     existing = [name for name in names if 0 < len(name) <= OPTION_VALUE_CHARACTERS]
     if exact is not None:
@@ -31,12 +32,12 @@ def portfolio_options(names: Iterable[str], typed: str, exact: str | None = None
 
 
 def no_choice(reason: str) -> Json:
-    """Return the answer for a field with nothing to choose: one option that says why, and chooses nothing."""
+    """Return one option that explains why the field offers nothing. Choosing it selects no portfolio."""
     return {"options": [option(reason, fields.NO_CHOICE)]}
 
 
 def name_fault(typed: str) -> str:
-    """Return why what was typed cannot be the name of a portfolio, empty where it can."""
+    """Return why the text is not a valid portfolio name. Empty if the name is valid."""
     try:
         parse_portfolio(typed)
     except NotAName as fault:

@@ -1,4 +1,4 @@
-"""Which way a message takes: the channel, else the response URL, else a direct message."""
+"""Choose the route of a message: the channel, else the response URL, else a direct message."""
 
 import logging
 from collections.abc import Callable
@@ -19,9 +19,10 @@ MAYBE_HINT = "Slack did not say whether this reached <#{channel}>."
 
 @dataclass(frozen=True)
 class Address:
-    """Whom and where a message concerns; `view_id` finds the response URL of the command.
+    """The recipient of a message and the channel it concerns.
 
-    `receipt` notes when the message was sent, if it has to be sent after a crash too.
+    `view_id` identifies the response URL of the command. `receipt` is set for a message that must survive a
+    crash; it records when the message was sent.
     """
 
     user: str
@@ -32,7 +33,10 @@ class Address:
 
 
 class MessageSender:
-    """Confirmations go to the channel, private words to the person; where a way is closed, by another."""
+    """Post confirmations in the channel and send private messages to the person.
+
+    If a route fails, the next one is tried.
+    """
 
     def __init__(self, slack: SlackApi, outbox: Outbox, urls: ResponseUrls):
         self._slack = slack
@@ -40,7 +44,7 @@ class MessageSender:
         self._urls = urls
 
     def confirm(self, to: Address, message: Message) -> None:
-        """Post in the channel where the command was typed; if that cannot be, tell the person."""
+        """Post in the channel where the command was typed. If that fails, send it to the person."""
         if to.channel:
             self._queue(
                 f"channel:{to.channel}", to, lambda: self._to_channel(to, message), message, paced=True
@@ -49,13 +53,13 @@ class MessageSender:
             self._queue_direct(to, message)
 
     def send_privately(self, to: Address, message: Message) -> None:
-        """Tell the person alone."""
+        """Send a message that only the person sees."""
         self._queue(
             f"person:{to.user}", to, lambda: self._to_response_url(to, message, in_channel=False), message
         )
 
     def respond(self, to: Address, url: str, message: Message) -> None:
-        """Tell the person alone, by the response URL of a command that opened no form."""
+        """Send a message that only the person sees, by the response URL of a command that opened no form."""
         self._queue(
             f"person:{to.user}", to, lambda: self._by_url(to, url, message, in_channel=False), message
         )

@@ -1,4 +1,7 @@
-"""The only place that calls Slack. One attempt each: the SDK's own retries posted messages twice."""
+"""Call Slack. No other module does.
+
+Each call is attempted once: the retries of the SDK posted messages twice.
+"""
 
 import http.client
 from collections.abc import Callable
@@ -16,7 +19,7 @@ from app.config import Settings, is_loopback
 from app.delivery.installation import Installation, InstallationCache
 from app.errors import SlackRateLimited, SlackRefused, SlackUnreachable
 
-TIMEOUT_SECONDS = 2  # a trigger lives 3
+TIMEOUT_SECONDS = 2  # a trigger is valid for 3
 NO_ANSWER = (OSError, http.client.HTTPException, SlackClientError, ValueError)
 LONGEST_TEXT = 3000
 CONFIRMATION = "trade_confirmed"
@@ -24,14 +27,20 @@ CONFIRMATION = "trade_confirmed"
 
 @dataclass(frozen=True)
 class Opened:
-    """A form that Slack shows; `team` is the workspace of the app, empty if Slack did not say."""
+    """A form that Slack opened.
+
+    `team` is the workspace of the app. It is empty if Slack did not return it.
+    """
 
     view_id: str
     team: str
 
 
 class SlackApi:
-    """The methods that the bot uses. Each raises `SlackRefused`, `SlackRateLimited` or `SlackUnreachable`."""
+    """The Web API methods that the bot uses.
+
+    Each raises `SlackRefused`, `SlackRateLimited` or `SlackUnreachable`.
+    """
 
     def __init__(self, settings: Settings, timeout_seconds: int = TIMEOUT_SECONDS):
         self._timeout = timeout_seconds
@@ -52,15 +61,19 @@ class SlackApi:
         return Opened(str(shown["id"]), str(shown.get("app_installed_team_id") or ""))
 
     def update_view(self, view_id: str, view: Json, view_hash: str | None = None) -> str:
-        """Redraw an open view, if `view_hash` is still its hash where one is given; return its new hash."""
+        """Replace the content of an open view, and return its new hash.
+
+        If `view_hash` is given, Slack refuses the update when the view has another hash.
+        """
         wanted = {"hash": view_hash} if view_hash else {}
         answer = _call("views.update", lambda: self.client.views_update(view_id=view_id, view=view, **wanted))
         return str((answer.get("view") or {}).get("hash", ""))
 
     def post(self, channel: str, message: Message) -> None:
-        """Post to a channel; after `SlackUnreachable` it may or may not stand there.
+        """Post to a channel. After `SlackUnreachable`, the message may have been posted.
 
-        The metadata of a confirmation names its trade, so that a repeat after a crash can be recognized.
+        The metadata of a confirmation contains the trade id, so that a repeat after a crash can be
+        recognized.
         """
         payload = {"event_type": CONFIRMATION, "event_payload": {"trade_id": message.trade_id}}
         _call(
@@ -81,11 +94,14 @@ class SlackApi:
         return str(answer["channel"]["id"])
 
     def identify(self) -> None:
-        """Ask Slack whether the token works, and remember where the app is installed."""
+        """Verify the bot token, and cache where the app is installed."""
         self.installation.refresh()
 
     def respond(self, url: str, message: Message, *, in_channel: bool) -> None:
-        """Answer by a response URL; the SDK never raises on a dead one, so its status is checked here."""
+        """Post by a response URL.
+
+        The SDK does not raise for an expired URL. This method checks the status instead.
+        """
         webhook = WebhookClient(url, timeout=self._timeout, retry_handlers=[])
         if is_loopback(url):
             webhook.proxy = None

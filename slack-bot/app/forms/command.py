@@ -1,4 +1,4 @@
-"""`/trade …` as people type it."""
+"""Parse the text after `/trade`."""
 
 import re
 from dataclasses import dataclass
@@ -30,16 +30,16 @@ UNDO = (
 OTHER_WISHES = dict.fromkeys(
     ("positions", "position", "list", "show", "trades", "orders", "portfolio", "portfolios", "history"), LOOK
 ) | dict.fromkeys(("undo", "cancel", "delete", "reverse"), UNDO)
-LONGEST = 400  # characters of a command line that are looked at
+LONGEST = 400  # characters of a command line
 
 
 @dataclass(frozen=True)
 class HelpWanted:
-    """The person asked how this works."""
+    """The command asks for help."""
 
 
 def parse_command(text: str) -> Draft | HelpWanted:
-    """Return the form's first entries for what stands after `/trade`; raises `BadCommand` for junk."""
+    """Return the initial entries of the form for the text after `/trade`. Raises `BadCommand`."""
     line = _plain(unescape(text)).strip()
     if len(line) > LONGEST:
         raise BadCommand("That line is too long.")
@@ -56,14 +56,14 @@ def parse_command(text: str) -> Draft | HelpWanted:
 
 
 def _answer_other_wishes(line: str) -> None:
-    """Raise `BadCommand` with what to type for a word that is no symbol; `$LIST` is one."""
+    """Raise `BadCommand` with advice for words such as `list`. With a `$`, such a word is a symbol."""
     word = line.split(maxsplit=1)[0]
     if said := OTHER_WISHES.get(word.casefold()):
         raise BadCommand(f"{said} (For a symbol of that name, type `/trade ${word.upper()}`.)")
 
 
 def _plain(line: str) -> str:
-    """Return the line in plain typing, the name behind `in` as it was typed."""
+    """Return the line with plain punctuation. The portfolio name after `in` stays as it was typed."""
     before = IN.search(line)
     return keyed(line[: before.end()]) + line[before.end() :] if before else keyed(line)
 

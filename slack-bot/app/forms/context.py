@@ -1,20 +1,23 @@
-"""What a form remembers, in Slack's `private_metadata`. No secrets: the person's client sees it."""
+"""State of a form, stored in Slack's `private_metadata`.
+
+It has no secrets: the person's client can read it.
+"""
 
 import json
 from dataclasses import dataclass, replace
 from typing import Any
 
 VERSION = 1
-CONFIRMED_AT_MOST = 16  # each is under 60 characters long
+CONFIRMED_AT_MOST = 16  # each has fewer than 60 characters
 
 
 @dataclass(frozen=True)
 class FormContext:
-    """Where the command was typed, and how often this form was denied (part of the idempotency key).
+    """The channel of the command and the state of its form.
 
-    `confirmed`: the ids of the questions that were answered with yes in this form, so that another question
-    does not make it forget them.
-    `unsettled`: it was sent once, and nobody could tell what became of that.
+    `attempt`: how many submissions were refused; it is part of the idempotency key.
+    `confirmed`: the ids of the questions that the person confirmed in this form.
+    `unsettled`: the form was submitted, and it is unknown whether it traded.
     """
 
     channel: str
@@ -23,23 +26,27 @@ class FormContext:
     confirmed: tuple[str, ...] = ()
 
     def confirming(self, *answers: str) -> "FormContext":
-        """Return the context after these answers, the newest of them if there are many."""
+        """Return the context with these confirmed questions added.
+
+        The oldest are dropped beyond the limit.
+        """
         known = dict.fromkeys([*self.confirmed, *answers])
         return replace(self, confirmed=tuple(known)[-CONFIRMED_AT_MOST:])
 
     def denied(self) -> "FormContext":
-        """Return the context of a form shown again after a denial: what follows is a new request.
+        """Return the context for a form that is shown again after a refusal, with a new idempotency key.
 
-        While an earlier press is unsettled, it stays the same request: that one may be in the ledger yet.
+        While the outcome of an earlier submission is unknown, the key stays the same: that one may be
+        recorded.
         """
         return self if self.unsettled else replace(self, attempt=self.attempt + 1)
 
     def left_open(self) -> "FormContext":
-        """Return the context of a form shown again without knowing whether it traded."""
+        """Return the context for a form that is shown again while its outcome is unknown."""
         return replace(self, unsettled=True)
 
     def dump(self) -> str:
-        """Write it for `private_metadata` (under 3,000 characters)."""
+        """Serialize the context for `private_metadata` (under 3,000 characters)."""
         values = {"v": VERSION, "channel": self.channel, "attempt": self.attempt}
         unsettled = {"unsettled": True} if self.unsettled else {}
         confirmed = {"confirmed": list(self.confirmed)} if self.confirmed else {}
@@ -47,7 +54,7 @@ class FormContext:
 
     @classmethod
     def load(cls, text: str) -> "FormContext":
-        """Read it back; a form of another version, or a strange one, has lost its channel but still works."""
+        """Parse `private_metadata`. Content that is not of this version returns an empty context."""
         try:
             values = json.loads(text)
         except ValueError:

@@ -1,4 +1,4 @@
-"""What keyboards and other programs make of plain typing, undone: quotes, blanks, dashes."""
+"""Replace typographic quotes, spaces and dashes by the plain ones."""
 
 import re
 
@@ -17,17 +17,20 @@ PAIRS = ('""', "''")
 
 
 def keyed(text: str) -> str:
-    """Return the text with plain quotes, blanks and dashes; a blank that does not break groups digits."""
+    """Return the text with plain quotes, spaces and dashes.
+
+    A non-breaking space between digits groups them.
+    """
     return GROUPING_BLANK.sub(",", text).translate(PLAIN)
 
 
 def unquoted(text: str) -> str:
-    """Return what stands in the quotes that are put around a whole entry, in plain typing and trimmed."""
+    """Return the text with plain punctuation, trimmed, without quotes around the whole text."""
     plain = keyed(text).strip()
     return plain[1:-1].strip() if len(plain) > 1 and plain[0] + plain[-1] in PAIRS else plain
 
 
 def without_quotes(text: str) -> str:
-    """Return a name without the quotes put around all of it; what is inside stays as it was typed."""
+    """Return the name without quotes around the whole name. The rest stays as it was typed."""
     name = text.strip()
     return name[1:-1].strip() if len(name) > 2 and keyed(name[0] + name[-1]) in PAIRS else name

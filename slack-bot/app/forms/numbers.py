@@ -1,4 +1,4 @@
-"""Amounts as people type them, and as they are written back. Decimal only: no float ever holds money."""
+"""Parse and format amounts. All amounts are Decimal, never float."""
 
 import re
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
@@ -6,27 +6,30 @@ from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from app.forms.input_normalization import unquoted
 
 PLACES = Decimal("0.00000001")
-WIDE = 60  # digits: a product of two amounts is exact before it is rounded
-DIGITS_AT_MOST = 17  # 9 before the point for the largest amount, 8 after it
-# Groups of three, or the Indian 1,00,000. Before the first separator stands no 0: `0,001` is no thousand.
+WIDE = 60  # digits of precision: a product of two amounts is exact before it is rounded
+DIGITS_AT_MOST = 17  # 9 before the decimal point for the largest amount, and 8 after it
+# Groups of three digits, or Indian groups (1,00,000). The first group has no leading 0: `0,001` is invalid.
 PLAIN = re.compile(
     r"(?:[0-9]+|[1-9][0-9]{0,2}(?:,[0-9]{3})+|[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3})(?:\.[0-9]*)?|\.[0-9]+",
     re.ASCII,
 )
-TWO_READINGS = re.compile(r"[1-9][0-9]{0,2}[.,][0-9]{3}", re.ASCII)  # a thousand here, a decimal elsewhere
+TWO_READINGS = re.compile(
+    r"[1-9][0-9]{0,2}[.,][0-9]{3}", re.ASCII
+)  # thousands in some countries, decimals in others
 CURRENCY = r"[$₹€£¥]|(?i:(?:US|A|C|S)\$|USDT?|INR|Rs\.?|EUR|GBP|JPY|CHF|AUD|CAD|SGD|HKD)"
 WITH_CURRENCY = re.compile(rf"(?:(?:{CURRENCY})\s*)?(.*?)(?:\s*(?:{CURRENCY}))?", re.DOTALL)
 UNITS = re.compile(r"(.*?)\s*(?:shares?|units?)", re.IGNORECASE | re.DOTALL)
 
 
 class NotAnAmount(ValueError):
-    """What was typed is no positive decimal number; the message is a sentence for the person."""
+    """The text is not a positive decimal number. The message is a sentence for the person."""
 
 
 def parse_amount(text: str, largest: Decimal) -> Decimal:
-    """Return the positive amount that `text` writes (`1,000.50`, `1,00,000`, `$175`, `175 USD`).
+    """Return the positive amount of a text such as `1,000.50`, `1,00,000`, `$175` or `175 USD`.
 
-    Raises `NotAnAmount` for exponents, signs, NaN, non-ASCII digits, over 8 decimals, zero, over `largest`.
+    Raises `NotAnAmount` for exponents, signs, NaN, digits that are not ASCII, more than 8 decimals, zero, and
+    amounts over `largest`.
     """
     typed = _digits_of(text)
     if not typed:
@@ -42,9 +45,9 @@ def parse_amount(text: str, largest: Decimal) -> Decimal:
 
 
 def parse_quantity(text: str, largest: Decimal) -> Decimal:
-    """Return the positive quantity that `text` writes (`1,000`, `10 shares`); raises `NotAnAmount`.
+    """Return the positive quantity of a text such as `1,000` or `10 shares`.
 
-    `$100` is money, and not a hundred shares.
+    Raises `NotAnAmount`, also for an amount of money such as `$100`.
     """
     typed = unquoted(text)
     counted = UNITS.fullmatch(typed)
@@ -55,12 +58,12 @@ def parse_quantity(text: str, largest: Decimal) -> Decimal:
 
 
 def has_two_readings(text: str) -> bool:
-    """Whether what was typed is one number here and another one elsewhere, such as `1,125` or `1.000`."""
+    """Whether countries read the number differently, such as `1,125` or `1.000`."""
     return TWO_READINGS.fullmatch(_digits_of(text)) is not None
 
 
 def _digits_of(text: str) -> str:
-    """Return what stands between the signs of a currency."""
+    """Return the text without currency signs."""
     found = WITH_CURRENCY.fullmatch(unquoted(text))
     return found[1].strip() if found else ""
 
@@ -82,7 +85,7 @@ def _refuse_odd_writing(typed: str) -> None:
 
 
 def rounded_money(value: Decimal) -> str:
-    """Write money for people to the cent, half to even: 1,234.50 or -0.33."""
+    """Format money rounded half to even to two decimals: 1,234.50 or -0.33."""
     with localcontext(prec=WIDE):
         cents = value.quantize(Decimal("0.01"), rounding=ROUND_HALF_EVEN)
     return money(cents or Decimal(0))
@@ -97,31 +100,31 @@ def _within(value: Decimal, largest: Decimal) -> Decimal:
 
 
 def to_amount(value: Decimal) -> Decimal:
-    """Round to 8 places, half to even: what the ledger stores."""
+    """Round half to even to 8 decimals, the precision of the ledger."""
     with localcontext(prec=WIDE):
         return value.quantize(PLACES, rounding=ROUND_HALF_EVEN)
 
 
 def times(quantity: Decimal, price: Decimal) -> Decimal:
-    """Return quantity × price, rounded to 8 places."""
+    """Return quantity × price, rounded to 8 decimals."""
     with localcontext(prec=WIDE):
         return to_amount(quantity * price)
 
 
 def per_share(gmv: Decimal, quantity: Decimal) -> Decimal:
-    """Return GMV / quantity, the price per share, rounded to 8 places."""
+    """Return GMV / quantity, the price per share, rounded to 8 decimals."""
     with localcontext(prec=WIDE):
         return to_amount(gmv / quantity)
 
 
 def plain(value: Decimal) -> str:
-    """Write an amount without exponent, grouping or trailing zeros, as a number field takes it."""
+    """Format an amount for a number field: without exponent, grouping or trailing zeros."""
     text = format(value, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def grouped(value: Decimal) -> str:
-    """Write an amount for people, grouped by thousands: 1,000 or 0.5."""
+    """Format an amount with groups of thousands: 1,000 or 0.5."""
     whole, _, decimals = plain(value).partition(".")
     sign = "-" if whole.startswith("-") else ""
     text = f"{sign}{int(whole.lstrip('-') or '0'):,}"
@@ -129,6 +132,6 @@ def grouped(value: Decimal) -> str:
 
 
 def money(value: Decimal) -> str:
-    """Write money for people, grouped, with two decimals at least: 17,500.00 or 3.33333333."""
+    """Format money with groups of thousands and at least two decimals: 17,500.00 or 3.33333333."""
     whole, _, decimals = grouped(value).partition(".")
     return f"{whole}.{decimals:0<2}"

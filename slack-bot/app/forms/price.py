@@ -1,4 +1,4 @@
-"""Whether a price is plausible: a slip of the finger is asked about before it trades."""
+"""Compute prices and GMVs, and check whether a price is plausible."""
 
 from decimal import ROUND_HALF_UP, Decimal
 from typing import NamedTuple
@@ -17,15 +17,15 @@ from app.forms.ticket import MAX_GMV, MAX_PRICE, MAX_QUANTITY, Draft
 
 LOWEST_USUAL = Decimal("0.01")
 HIGHEST_USUAL = Decimal(100_000)
-FAR = Decimal("0.20")  # of the last known price
+FAR = Decimal("0.20")  # fraction of the reference price
 
 PRICE_PROMPT = "Fill in the quantity, and the price per share or the GMV: the other is shown here."
 SIMULATED = "simulated"
-LIVE_SECONDS = 60.0  # as the OMS calls a mark stale
+LIVE_SECONDS = 60.0  # the age at which the OMS calls a mark stale
 
 
 class Quote(NamedTuple):
-    """What the OMS last heard of a symbol's price: the mid, else the last price, per unit."""
+    """The OMS's newest price of a symbol per unit: the mid, else the last price."""
 
     price: Decimal
     age_seconds: float
@@ -33,14 +33,15 @@ class Quote(NamedTuple):
 
     @property
     def is_live(self) -> bool:
-        """Whether a price can be compared with it: a made-up or an old quote says nothing about a trade."""
+        """Whether prices can be compared with this quote: it is neither simulated nor stale."""
         return self.source != SIMULATED and self.age_seconds <= LIVE_SECONDS
 
 
 def doubt(price: Decimal, last_price: Decimal | None, of: str = "last trade") -> str | None:
-    """Return why this price per share should be asked about, as a sentence; None when it is plausible.
+    """Return why the price needs a confirmation, as a sentence. None if it is plausible.
 
-    `last_price` is the live quote's or that of the symbol's latest trade, as `of` says; None without either.
+    `last_price` is the price to compare with, None if there is none. `of` says what it is: a quote or the
+    last trade.
     """
     if price < LOWEST_USUAL or price > HIGHEST_USUAL:
         return (
@@ -52,10 +53,10 @@ def doubt(price: Decimal, last_price: Decimal | None, of: str = "last trade") ->
 
 
 def resolve_gmv(quantity: Decimal, price: Decimal | None, gmv: Decimal | None) -> Decimal:
-    """Return the GMV of a quantity and a price or a GMV.
+    """Return the GMV of a quantity and either a price or a GMV.
 
-    Raises `NotAnAmount` where both are given and do not agree; a price may be rounded to its own decimals,
-    two at least. Raises it too where quantity × price cannot be traded.
+    Raises `NotAnAmount` if both are given and differ by more than the rounding of the price to its own
+    decimals (at least two), or if quantity × price exceeds the limits.
     """
     if gmv is None:
         return _checked_gmv(times(quantity, price or Decimal(0)))
@@ -68,15 +69,13 @@ def resolve_gmv(quantity: Decimal, price: Decimal | None, gmv: Decimal | None) -
 
 
 def typed_price(draft: Draft) -> Decimal | None:
-    """Return the price per share of what is typed so far, None while it makes none."""
+    """Return the price per share of the current entries, None while they are incomplete."""
     gmv = _typed_gmv(draft)
     return None if gmv is None else per_share(gmv, parse_quantity(draft.quantity, MAX_QUANTITY))
 
 
 def price_line(draft: Draft, quote: Quote | None = None) -> str:
-    """Return the line of the form that shows the price per share and the GMV of what is typed so far, and
-    the quote of its symbol with its age.
-    """
+    """Return the line with price and GMV of the current entries, and the quote with its age."""
     price, gmv = typed_price(draft), _typed_gmv(draft)
     typed = (("Quantity", draft.quantity), ("Price", draft.price), ("GMV", draft.gmv))
     if price is None or gmv is None:
@@ -87,7 +86,7 @@ def price_line(draft: Draft, quote: Quote | None = None) -> str:
 
 
 def quote_text(quote: Quote | None) -> str:
-    """Return a quote and its age for people; empty without one."""
+    """Return a quote and its age for display. Empty without a quote."""
     if quote is None:
         return ""
     made_up = " (simulated)" if quote.source == SIMULATED else ""
@@ -95,7 +94,7 @@ def quote_text(quote: Quote | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Write a length of time for people: 3 s, 5 min, 2 h or 4 days."""
+    """Format a duration: 3 s, 5 min, 2 h or 4 days."""
     for unit, size in (("days", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * size:
             return f"{int(seconds // size)} {unit}"
@@ -124,7 +123,7 @@ def _exponent(value: Decimal) -> int:
 
 
 def read_as(*typed: tuple[str, str]) -> str:
-    """Return how the numbers that have two readings (`1,125`, `1.000`) were read; empty without one."""
+    """Return how ambiguous numbers (`1,125`, `1.000`) were parsed. Empty if none is ambiguous."""
     read = [
         f"{name} {text.strip()} is read as {_read(text)}" for name, text in typed if has_two_readings(text)
     ]

@@ -1,4 +1,4 @@
-"""A submitted trade form: the state of its view becomes a ticket, or a sentence per bad field."""
+"""Parse a submitted trade form into a ticket, or into a sentence per invalid field."""
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 def read_draft(state: State) -> Draft:
-    """Return the entries of a view's `state.values` as texts, whatever they are."""
+    """Return the entries of a view's `state.values` as texts, without validation."""
     portfolio = _entry(state, fields.PORTFOLIO)
     marked = _option_text(state, fields.PORTFOLIO).startswith(fields.NEW_PORTFOLIO)
     return Draft(
@@ -32,7 +32,7 @@ def read_draft(state: State) -> Draft:
 
 
 def parse_draft(draft: Draft) -> Ticket:
-    """Return the ticket that the entries make; raises `BadFields` naming every bad one at once."""
+    """Return the ticket of the entries. Raises `BadFields` with every invalid entry."""
     reading = _Reading()
     symbol = reading.field(fields.SYMBOL, parse_symbol, draft.symbol)
     quantity = reading.field(fields.QUANTITY, lambda text: parse_quantity(text, MAX_QUANTITY), draft.quantity)
@@ -59,7 +59,7 @@ def parse_draft(draft: Draft) -> Ticket:
 
 
 def answers(state: State) -> list[str]:
-    """Return the ids of the questions that were answered with a tick."""
+    """Return the ids of the questions whose checkbox is ticked."""
     asked = (block_id for block_id in state if block_id.startswith(fields.QUESTION_PREFIXES))
     return [block_id for block_id in asked if _entry(state, block_id)]
 
@@ -76,7 +76,7 @@ class _Reading:
             return None
 
     def amount(self, block_id: str, text: str) -> Decimal | None:
-        """Return a price or a GMV, None where it is empty or bad."""
+        """Return a price or a GMV. None if the entry is empty or invalid."""
         largest = MAX_PRICE if block_id == fields.PRICE else MAX_GMV
         return (
             self.field(block_id, lambda typed: parse_amount(typed, largest), text) if text.strip() else None
@@ -85,7 +85,10 @@ class _Reading:
     def gmv(
         self, draft: Draft, quantity: Decimal | None, price: Decimal | None, gmv: Decimal | None
     ) -> Decimal | None:
-        """Return the GMV that the amounts make; a fault is that of the GMV where one was typed."""
+        """Return the GMV of the entries.
+
+        An error is reported at the GMV if one was typed, else at the price.
+        """
         if not (draft.price.strip() or draft.gmv.strip()):
             self.faults[fields.PRICE] = "Enter a price per share or a GMV."
             return None
@@ -96,7 +99,7 @@ class _Reading:
 
 
 def amount_block(ticket: Ticket) -> str:
-    """Return the block of the typed amount, where a fault of the price or the GMV is said."""
+    """Return the block of the typed amount, where errors of price and GMV are reported."""
     return fields.GMV if ticket.is_gmv_typed else fields.PRICE
 
 
@@ -115,14 +118,14 @@ def _side(text: str) -> Side:
 
 
 def _entry(state: State, block_id: str) -> str:
-    """Return what one input holds: typed text, or the value of what was chosen or ticked."""
+    """Return the value of one input: typed text, or the value of the chosen option."""
     element = _element(state, block_id)
     chosen = element.get("selected_option") or next(iter(element.get("selected_options") or []), None)
     return str(chosen["value"] if chosen else element.get("value") or "")
 
 
 def _option_text(state: State, block_id: str) -> str:
-    """Return how the chosen option reads."""
+    """Return the text of the chosen option."""
     chosen = _element(state, block_id).get("selected_option") or {}
     return str((chosen.get("text") or {}).get("text", ""))
 

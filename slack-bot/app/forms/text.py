@@ -1,4 +1,4 @@
-"""Symbols, names and notes as people type them."""
+"""Parse symbols, names and notes."""
 
 import re
 import unicodedata
@@ -29,16 +29,16 @@ SAME_MARKS = {
     "-": "‐‑‒–—―−⁃﹘﹣－",  # noqa: RUF001  # as above
 }
 UNIFIED = str.maketrans({mark: plain for plain, marks in SAME_MARKS.items() for mark in marks})
-PATHS = (".", "..")  # clients of the OMS resolve these away before a request is sent
+PATHS = (".", "..")  # HTTP clients remove these from a path
 LINE_BREAKS = re.compile(r"[\t\r\n]+")
 
 
 class NotAName(ValueError):
-    """What was typed cannot be used; the message is a sentence for the person."""
+    """The text is not valid. The message is a sentence for the person."""
 
 
 def parse_symbol(text: str) -> str:
-    """Return the symbol, upper-cased and without the `$` of a cashtag; raises `NotAName`."""
+    """Return the symbol in upper case, without the `$` of a cashtag. Raises `NotAName`."""
     symbol = unquoted(text).removeprefix("$").upper()
     if not SYMBOL.fullmatch(symbol):
         raise NotAName(SYMBOL_SENTENCE)
@@ -46,7 +46,7 @@ def parse_symbol(text: str) -> str:
 
 
 def parse_portfolio(text: str) -> str:
-    """Return a portfolio's name, trimmed and NFC-normalised; raises `NotAName`."""
+    """Return the portfolio name, trimmed and in NFC. Raises `NotAName`."""
     name = without_quotes(unicodedata.normalize("NFC", text))
     if not name_key(name) or name == fields.NO_CHOICE:
         raise NotAName("Choose a portfolio, or type the name of a new one.")
@@ -60,7 +60,7 @@ def parse_portfolio(text: str) -> str:
 
 
 def parse_note(text: str) -> str:
-    """Return a note, trimmed and in one line; raises `NotAName`."""
+    """Return the note on one line, trimmed and in NFC. Raises `NotAName`."""
     note = LINE_BREAKS.sub(" ", unicodedata.normalize("NFC", text)).strip()
     if len(note) > MAX_NOTE_CHARACTERS:
         raise NotAName(f"A note has at most {MAX_NOTE_CHARACTERS} characters.")
@@ -80,7 +80,7 @@ def name_key(name: str) -> str:
 
 
 def unescape(text: str) -> str:
-    """Undo Slack's escaping of `& < >` in what people type after a command."""
+    """Undo Slack's escaping of `& < >` in the text of a command."""
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 

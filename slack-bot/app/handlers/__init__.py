@@ -1,4 +1,4 @@
-"""What Slack delivers, acknowledged and handed on."""
+"""Acknowledge Slack's requests and call the services."""
 
 from slack_bolt import App
 
@@ -8,7 +8,7 @@ from app.services.live_price import OpenForms
 
 
 def register(app: App, services: Services) -> None:
-    """Connect every handler, behind the check of the installation."""
+    """Register every handler, after the check of the installation."""
     installation_check.register(app, services)
     forms = OpenForms()
     commands.register(app, services)

@@ -1,4 +1,4 @@
-"""The edge of every handler: where a delivery comes from, and that nothing is raised to Slack."""
+"""Wrap handlers: find the origin of a request, and let no exception reach Slack."""
 
 import logging
 from collections.abc import Callable
@@ -24,10 +24,11 @@ def nothing_said(_: str) -> Body:
 
 
 def guarded(handle: Handler, apology: Saying = nothing_said, refusal: Saying = nothing_said) -> Handler:
-    """Log what a handler raises and acknowledge anyway: Slack would show a 404 or repeat the delivery.
+    """Return a handler that logs exceptions and acknowledges the request anyway.
 
-    The person gets the `apology` that is made of the request id, a stranger the `refusal` that is made of a
-    sentence; it takes the place of an earlier answer.
+    Without an acknowledgement, Slack shows an error or repeats the request. `apology` builds the answer from
+    the request id. `refusal` builds the answer to a stranger from a sentence. Either replaces an earlier
+    answer.
     """
 
     def safe(ack: Ack, body: Body, context: BoltContext) -> None:
@@ -36,21 +37,23 @@ def guarded(handle: Handler, apology: Saying = nothing_said, refusal: Saying = n
         except Stranger as fault:
             log.warning("Stranger refused", extra={"request_id": request_id_of(context), "fault": str(fault)})
             ack(**refusal(failure_messages.STRANGER))
-        except Exception:  # the edge of a request
+        except Exception:  # an exception must not reach Slack
             log.exception("Handler failed", extra={"request_id": request_id_of(context)})
             ack(**apology(request_id_of(context)))
 
-    safe.__name__ = handle.__name__  # without functools.wraps: Bolt looks at argument names through it
+    safe.__name__ = (
+        handle.__name__
+    )  # not functools.wraps: Bolt would inspect the argument names of the wrapped function
     return safe
 
 
 def request_id_of(context: BoltContext) -> str:
-    """Return the id that this delivery was given when it came in."""
+    """Return the request id that was assigned when the request arrived."""
     return str(context.get("request_id", ""))
 
 
 def origin_of(body: Body, context: BoltContext) -> Origin:
-    """Return where a delivery comes from, for commands and interactions alike; raises `Stranger`."""
+    """Return the origin of a command or an interaction. Raises `Stranger`."""
     return Origin(
         request_id=request_id_of(context),
         person=person_of(body),

@@ -1,4 +1,4 @@
-"""`/trade` and `/trade-help`."""
+"""Handle `/trade` and `/trade-help`."""
 
 from slack_bolt import Ack, App, BoltContext
 
@@ -13,7 +13,7 @@ from app.services.open_form import open_form
 
 
 def register(app: App, services: Services) -> None:
-    """Connect the commands of the manifest."""
+    """Register the commands of the manifest."""
 
     def trade(ack: Ack, body: Body, context: BoltContext) -> None:
         try:
@@ -42,7 +42,7 @@ def register(app: App, services: Services) -> None:
 
 
 def _reply(ack: Ack, text: str) -> None:
-    """Answer the command itself, privately; said after `ack()`, it takes that answer's place."""
+    """Answer the command so that only the person sees it. This replaces an earlier answer of `ack()`."""
     ack(**_private(text))
 
 

@@ -1,4 +1,4 @@
-"""Events about the installation."""
+"""Handle events about the installation."""
 
 import logging
 
@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 
 
 def register(app: App, services: Services) -> None:
-    """Connect the events of the manifest."""
+    """Register the events of the manifest."""
 
     @guarded
     def installation_ended(ack: Ack, body: Body, context: BoltContext) -> None:

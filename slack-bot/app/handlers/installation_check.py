@@ -1,4 +1,4 @@
-"""Only requests of the workspace that the bot token belongs to reach a handler."""
+"""Refuse requests of other workspaces than the one that the bot token belongs to."""
 
 import logging
 from collections.abc import Callable
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def register(app: App, services: Services) -> None:
-    """Put the check in front of every handler."""
+    """Register the check in front of every handler."""
 
     def check_installation(
         req: BoltRequest, context: BoltContext, next: Callable[[], BoltResponse]
@@ -26,7 +26,7 @@ def register(app: App, services: Services) -> None:
         reason = find_refusal(services, context)
         if not reason:
             return next()
-        # The ids are logged if they have the form of Slack's ids: a request may contain anything.
+        # Log only ids in the form of Slack's ids: a request may contain anything.
         extra = {"request_id": request_id_of(context), "reason": reason}
         ids = {"team": _id(context.team_id), "enterprise": _id(context.enterprise_id)}
         log.warning("Request of another installation refused", extra=extra | ids)
@@ -36,7 +36,7 @@ def register(app: App, services: Services) -> None:
 
 
 def find_refusal(services: Services, context: BoltContext) -> str:
-    """Return why a request is not for this installation, as a sentence; empty if it is."""
+    """Return why a request does not belong to this installation, as a sentence. Empty if it does."""
     try:
         installation = services.slack.installation.get()
     except SlackError:
@@ -48,7 +48,7 @@ def find_refusal(services: Services, context: BoltContext) -> str:
 
 
 def refusal(body: dict[str, Any], sentence: str) -> BoltResponse:
-    """Return the answer that tells the person alone; an empty one where nobody waits for an answer."""
+    """Return the answer that only the person sees. Empty if the request expects no answer."""
     if "command" in body:
         message = notice(sentence)
         private = {"response_type": "ephemeral", "text": message.text, "blocks": list(message.blocks)}

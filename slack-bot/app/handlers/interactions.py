@@ -1,4 +1,4 @@
-"""The trade form: its submission, and the keystrokes that move its price."""
+"""Handle the submission of the trade form and the typing in its fields."""
 
 import re
 
@@ -17,7 +17,7 @@ ANY = re.compile(".*", re.DOTALL)
 
 
 def register(app: App, services: Services, forms: OpenForms) -> None:
-    """Connect the form."""
+    """Register the handlers of the form."""
 
     def submitted(ack: Ack, body: Body, context: BoltContext) -> None:
         ack(**submit(services, origin_of(body, context), body["view"]))
@@ -52,5 +52,5 @@ def _refusal(sentence: str) -> Body:
 
 
 def _laid_over_the_form(request_id: str) -> Body:
-    """Return an answer that keeps the form underneath, with its entries and its key."""
+    """Return a view to push over the form, which keeps its entries and its idempotency key."""
     return {"response_action": "push", "view": views.failed(failure_messages.form_went_wrong(request_id))}

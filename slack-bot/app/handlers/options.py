@@ -1,4 +1,4 @@
-"""The choices of fields that ask for them."""
+"""Return the options of the portfolio field."""
 
 from slack_bolt import Ack, App, BoltContext
 
@@ -10,7 +10,7 @@ from app.services.suggestions import suggest_portfolios
 
 
 def register(app: App, services: Services, forms: OpenForms) -> None:
-    """Connect the portfolio field."""
+    """Register the handler of the portfolio field."""
 
     def portfolios(ack: Ack, body: Body, context: BoltContext) -> None:
         typing_elsewhere(forms, str((body.get("view") or {}).get("id", "")))

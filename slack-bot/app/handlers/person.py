@@ -1,4 +1,4 @@
-"""Who acts, as Slack signed it."""
+"""Identify the person who made a signed request."""
 
 from typing import Any
 
@@ -7,12 +7,14 @@ from app.oms_client import Person
 
 
 def person_of(body: dict[str, Any]) -> Person:
-    """Return who typed, chose or pressed: by the ids of the payload, with the person's own team.
+    """Return the person who typed or clicked, with the ids of the payload and the person's own workspace.
 
-    In a channel shared between workspaces anybody may press and type, and `team` may name either of them.
-    The person's is `user.team_id`; the app's is the view's `app_installed_team_id`, else `team`. A command
-    has one team, the person's. Raises `Stranger` where the two differ, or where nobody is named: another
-    company's people must not become members of this desk because the OMS sees them for the first time.
+    In a channel that two workspaces share, people of both can click and type, and `team` may name either of
+    them. The person's workspace is `user.team_id`. The app's workspace is the view's `app_installed_team_id`,
+    else `team`. A command names one workspace, the person's.
+
+    Raises `Stranger` if the workspaces differ or no person is named. The OMS registers an unknown person at
+    their first request, and people of another company must not become members of the tenant.
     """
     user = body.get("user")
     if isinstance(user, dict):

@@ -1,4 +1,4 @@
-"""Starting, serving and stopping."""
+"""Start, serve and stop the bot."""
 
 import logging
 import signal
@@ -23,13 +23,13 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 CONNECTIONS = 1000
-THREADS = 64  # a submission holds one for a second at most
+THREADS = 64  # a submission uses one for a second at most
 STOP_SECONDS = 5.0
 RECONNECT_SECONDS = 5.0
 
 
 def main() -> int:
-    """Run the bot until it is told to stop; returns the exit status."""
+    """Run the bot until it is stopped. Return the exit status."""
     try:
         settings = load()
         logs.configure(settings.log_format)
@@ -46,7 +46,7 @@ def main() -> int:
 
 
 def serve(bot: Bot) -> None:
-    """Listen until SIGINT or SIGTERM; then answer what is being answered, send what waits, and return."""
+    """Serve until SIGINT or SIGTERM. Then finish the running requests and send the queued messages."""
     settings = bot.settings
     server = create_server(
         bot.web,
@@ -56,7 +56,7 @@ def serve(bot: Bot) -> None:
         max_request_body_size=BODY_BYTES_AT_MOST,
         channel_timeout=30,
         connection_limit=CONNECTIONS,
-        asyncore_use_poll=True,  # select() ends at 1,024 files
+        asyncore_use_poll=True,  # select() supports 1,024 files only
         ident="",
         clear_untrusted_proxy_headers=True,
     )
@@ -83,7 +83,7 @@ def _start_thread(name: str, target: Callable[[T], None], argument: T) -> None:
 
 
 def connect_forever(bot: Bot) -> None:
-    """Open Slack's WebSocket, again and again until it stands; after that the SDK keeps it."""
+    """Open Slack's WebSocket. Retry until it is open; then the SDK keeps it open."""
     handler = SocketModeHandler(bot.bolt, bot.settings.slack_app_token, concurrency=THREADS)
     while not bot.services.stopping.is_set():
         try:
@@ -100,7 +100,7 @@ def connect_forever(bot: Bot) -> None:
 
 def _stop_on_signals() -> None:
     def stop(_signum: int, _frame: FrameType | None) -> None:
-        raise SystemExit(0)  # waitress ends its loop and lets its threads finish
+        raise SystemExit(0)  # waitress ends its loop and waits for its threads
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)

@@ -1,4 +1,4 @@
-"""The Flask app: one signed door for everything that Slack delivers, and /health."""
+"""The Flask app: signed routes for Slack's requests, and `/health`."""
 
 import logging
 import secrets
@@ -17,7 +17,13 @@ log = logging.getLogger(__name__)
 BODY_BYTES_AT_MOST = 1024 * 1024
 SLACK_PATHS = ("/slack/events", "/slack/commands", "/slack/interactions")
 REQUEST_ID_HEADER = "X-Request-ID"
-UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, RecursionError)  # no JSON, or no object
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+)  # the body is not a JSON object
 
 
 def create_web(settings: Settings, bolt: App, health: Health) -> Flask:
@@ -28,7 +34,7 @@ def create_web(settings: Settings, bolt: App, health: Health) -> Flask:
 
     def begin() -> None:
         g.request_id = new_request_id()
-        request.environ["HTTP_X_REQUEST_ID"] = g.request_id  # nobody's word from outside is taken for it
+        request.environ["HTTP_X_REQUEST_ID"] = g.request_id  # replaces any id that the client sent
 
     def finish(response: Response) -> Response:
         response.headers[REQUEST_ID_HEADER] = g.request_id
@@ -42,7 +48,9 @@ def create_web(settings: Settings, bolt: App, health: Health) -> Flask:
             return Response("invalid request", 401, mimetype="text/plain")
         try:
             return handler.handle(request)
-        except UNREADABLE as fault:  # raised by Bolt's reading; handlers are guarded
+        except (
+            UNREADABLE
+        ) as fault:  # raised when Bolt parses the request; handlers catch their own exceptions
             extra = {"request_id": g.request_id, "fault": type(fault).__name__}
             log.warning("Signed request that cannot be read", extra=extra)
             return Response("malformed request", 400, mimetype="text/plain")
@@ -59,7 +67,7 @@ def create_web(settings: Settings, bolt: App, health: Health) -> Flask:
 
 
 def new_request_id() -> str:
-    """Return a fresh id for one delivery."""
+    """Return a new request id."""
     return f"req-{secrets.token_hex(8)}"
 
 

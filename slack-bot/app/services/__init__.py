@@ -1,1 +1,1 @@
-"""What the bot does about a delivery, and how failures are said."""
+"""Carry out Slack's requests, and describe failures to people."""

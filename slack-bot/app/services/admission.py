@@ -1,4 +1,4 @@
-"""Whether somebody may trade is asked behind the form that opens; the submission is checked all the same."""
+"""Check whether a person may trade, while their form is already open."""
 
 import logging
 
@@ -12,9 +12,10 @@ log = logging.getLogger(__name__)
 
 
 def check_admission(services: Services, origin: Origin, view_id: str) -> None:
-    """Turn a form that was just opened into a sentence if the person may not trade.
+    """Replace a form that was just opened by a refusal if the person may not trade.
 
-    Without an answer the form stays: the OMS decides when it is submitted, and nothing typed is lost then.
+    If the OMS does not answer, the form stays open: the OMS decides when the form is submitted, and no entry
+    is lost.
     """
     try:
         if services.oms.may_trade(origin.person, request_id=origin.request_id):
@@ -29,7 +30,7 @@ def check_admission(services: Services, origin: Origin, view_id: str) -> None:
 
 
 def refuse_form(services: Services, origin: Origin, view_id: str, why: BotError, sentence: str) -> None:
-    """Put a sentence in the place of an open form."""
+    """Replace an open form by a sentence."""
     extra = {"request_id": origin.request_id, "person": origin.person.actor}
     log.warning("Form taken back", extra=extra | {"fault": named(why)})
     try:

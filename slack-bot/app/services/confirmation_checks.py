@@ -1,4 +1,4 @@
-"""What a slip of the finger may have caused is asked about, all at once, before it trades."""
+"""Find what is unusual about a trade, so that the person confirms it before it is sent."""
 
 import logging
 import time
@@ -29,20 +29,23 @@ from app.services.ticket_submission import Order
 log = logging.getLogger(__name__)
 
 REPEAT_SECONDS = 60
-MAX_CANDIDATES = 1000  # that one call returns
+MAX_CANDIDATES = 1000  # results of one call
 
 
 def list_questions(services: Services, order: Order) -> list[Question]:
-    """Compare an order with the books; return what the person has not confirmed in this form yet.
+    """Compare a ticket with the OMS. Return the questions that the person has not confirmed yet.
 
-    Raises `OmsError`: an OMS that does not answer this gets no trade sent either.
+    Raises `OmsError` if the OMS does not answer. No trade is sent then.
     """
     found = (*_about_symbol_and_price(services, order), *_about_portfolio(services, order))
     return [question for question in found if not order.is_confirmed(question.id)]
 
 
 def _about_symbol_and_price(services: Services, order: Order) -> Iterator[Question]:
-    """A symbol is known that has a live quote, was traded, or is a listed instrument."""
+    """Yield questions about an unknown symbol and an implausible price.
+
+    A symbol is known if it has a live quote, was traded, or is a listed instrument.
+    """
     ticket, person, request_id = order.ticket, order.origin.person, order.origin.request_id
     quote = services.oms.quote(person, ticket.symbol, request_id=request_id)
     quoted = quote.price if quote and quote.is_live else None
@@ -56,7 +59,7 @@ def _about_symbol_and_price(services: Services, order: Order) -> Iterator[Questi
 
 
 def _about_portfolio(services: Services, order: Order) -> Iterator[Question]:
-    """A new portfolio, a sale through zero, the same trade again."""
+    """Yield questions about a new portfolio, a short sale, and a repeated trade."""
     ticket, origin = order.ticket, order.origin
     is_known = _portfolio_exists(services, order)
     if not (is_known or order.is_confirmed(portfolio_id(ticket.portfolio))):
@@ -72,7 +75,7 @@ def _about_portfolio(services: Services, order: Order) -> Iterator[Question]:
 
 
 def _about_repeats(services: Services, order: Order) -> Iterator[Question]:
-    """The same trade, by the same person, within a minute."""
+    """Yield questions about the same trade by the same person within a minute."""
     ticket, origin = order.ticket, order.origin
     since = datetime.fromtimestamp(time.time() - REPEAT_SECONDS, UTC)
     for trade in services.oms.own_trades(origin.person, ticket, since=since, request_id=origin.request_id):
@@ -87,7 +90,7 @@ def _is_listed(services: Services, order: Order) -> bool:
 
 def _portfolio_exists(services: Services, order: Order) -> bool:
     name, person, request_id = order.ticket.portfolio, order.origin.person, order.origin.request_id
-    known = f"{person.actor}:{name_key(name)}"  # what one person sees is no news to another
+    known = f"{person.actor}:{name_key(name)}"  # cached per person: each may see other portfolios
     if known in services.known_portfolios:
         return True
     if services.oms.portfolio_named(person, name, request_id=request_id) is None:
@@ -97,7 +100,7 @@ def _portfolio_exists(services: Services, order: Order) -> bool:
 
 
 def _nearest_symbols(services: Services, order: Order) -> list[str]:
-    """Return the instruments whose name holds what was typed, then those with the nearest symbols."""
+    """Return the instruments that match by name, then those with the most similar symbols."""
     person, request_id, symbol = order.origin.person, order.origin.request_id, order.ticket.symbol
     try:
         matching, first, known = (
@@ -119,7 +122,7 @@ def _nearest_portfolios(services: Services, order: Order) -> list[str]:
             services.oms.portfolios(person, part, limit=MAX_CANDIDATES, request_id=request_id)
             for part in (name[:2], "")
         )
-    except OmsError as fault:  # the question is asked without them
+    except OmsError as fault:  # ask the question without suggestions
         log.info("No nearest portfolios", extra={"request_id": request_id, "fault": named(fault)})
         return []
     return nearest_names(name, [*first, *known])

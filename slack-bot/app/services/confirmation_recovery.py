@@ -1,4 +1,4 @@
-"""Confirmations that are still owed: the OMS knows what was recorded, and the person is told."""
+"""Send confirmations that are still owed, after asking the OMS what it recorded."""
 
 import logging
 import time
@@ -19,11 +19,11 @@ from app.services.ticket_submission import Order
 log = logging.getLogger(__name__)
 
 NOT_RECORDED_AFTER_SECONDS = 20.0  # the OMS records or refuses a trade within 15
-MAX_AGE_SECONDS = 24 * 3600.0  # an older confirmation helps nobody
+MAX_AGE_SECONDS = 24 * 3600.0  # older confirmations are dropped
 
 
 def build_owed_confirmation(services: Services, order: Order) -> OwedConfirmation:
-    """Return what has to be remembered of an order before it is sent."""
+    """Return the confirmation to store before the trade is sent."""
     ticket, origin, now = order.ticket, order.origin, time.time()
     response_url, seconds_left = services.urls.get(order.root_view_id)
     return OwedConfirmation(
@@ -42,14 +42,14 @@ def build_owed_confirmation(services: Services, order: Order) -> OwedConfirmatio
 
 
 def run_recovery(services: Services) -> None:
-    """Resolve what is owed, now and again, until the bot stops."""
+    """Recover confirmations repeatedly until the bot stops."""
     while not services.stopping.is_set():
         recover_confirmations(services, time.time())
         services.stopping.wait(services.waits.recovery_every)
 
 
 def recover_confirmations(services: Services, now: float) -> None:
-    """Ask the OMS about every unresolved confirmation, and send those that are owed."""
+    """Look up every unresolved confirmation in the OMS, and send those that are owed."""
     if removed := services.confirmations.remove_submitted_before(now - MAX_AGE_SECONDS):
         log.warning("Confirmations given up", extra={"count": removed})
     for unresolved in services.confirmations.list_unresolved():
@@ -60,8 +60,8 @@ def recover_confirmations(services: Services, now: float) -> None:
             log.info("Confirmation not recovered", extra=extra | {"fault": str(error)})
         except OmsError as error:
             log.info("Confirmation not recovered", extra=extra | {"fault": str(error)})
-            return  # the others would not be answered either
-        except Exception:  # the edge of a thread
+            return  # the OMS would not answer the other lookups either
+        except Exception:  # one failure must not end the thread
             log.exception("Confirmation not recovered", extra=extra)
 
 
@@ -95,7 +95,7 @@ def _message(owed: OwedConfirmation, trade: Trade | None) -> Message:
 
 
 def _redraw(services: Services, owed: OwedConfirmation, trade: Trade) -> None:
-    """Draw over "Placing…", which nobody else would; the person may have closed the form."""
+    """Replace the view "Placing…" by the result. The person may have closed the form."""
     try:
         services.slack.update_view(owed.view_id, views.placed(trade, owed.user, FormContext(owed.channel)))
     except SlackError as error:

@@ -1,4 +1,4 @@
-"""What the replies work with, made once at start."""
+"""The dependencies of the services, created once at start."""
 
 import threading
 from dataclasses import dataclass, field
@@ -15,12 +15,12 @@ from app.services.workers import Workers
 
 @dataclass(frozen=True)
 class Waits:
-    """How long things may take, in seconds."""
+    """Timeouts and intervals in seconds."""
 
-    submission: float = 1.0  # of Slack's 3
+    submission: float = 1.0  # Slack expects an answer within 3
     suggestions: float = 2.3
-    redraw_after: float = 0.4  # Slack has to have drawn "Placing…" before it is drawn over
-    typing_pause: float = 1.0  # without a keystroke before a form is redrawn
+    redraw_after: float = 0.4  # Slack must have displayed "Placing…" before it is replaced
+    typing_pause: float = 1.0  # pause in typing before a form is redrawn
     lookup_every: float = 1.0
     lookup_for: float = 30.0
     recovery_every: float = 5.0
@@ -29,7 +29,7 @@ class Waits:
 
 @dataclass(frozen=True)
 class Services:
-    """The OMS, Slack, and threads for each kind of work, so that none starves another."""
+    """Clients, stores, and a thread pool for each kind of work, so that none blocks another."""
 
     oms: OmsClient
     slack: SlackApi
@@ -50,11 +50,11 @@ class Services:
 
     @property
     def message_sender(self) -> MessageSender:
-        """Who finds a way for messages."""
+        """Create a sender of messages."""
         return MessageSender(self.slack, self.outbox, self.urls)
 
     def stop(self, within_seconds: float) -> None:
-        """Begin nothing new, send the messages that wait, and give up what else takes longer."""
+        """Start no new work, send the queued messages, and abandon the rest after the timeout."""
         self.stopping.set()
         self.outbox.close(within_seconds)
         self.stop_workers()
@@ -62,7 +62,7 @@ class Services:
         self.confirmations.close()
 
     def stop_workers(self, *, wait: bool = False) -> None:
-        """Stop every executor; with `wait`, return when none has work left that could use a connection."""
+        """Stop every thread pool. With `wait`, return after the running work has ended."""
         all_workers = (
             self.opening,
             self.admitting,

@@ -1,4 +1,4 @@
-"""Failures, said to people. The text is mrkdwn; what others supplied in it is escaped."""
+"""Describe failures to people, in mrkdwn. Texts from outside are escaped."""
 
 from app.blocks.messages import with_reference
 from app.blocks.text import escape, literal
@@ -38,17 +38,20 @@ TRIGGER_CODES = frozenset({
 
 
 def not_opened(code: str, request_id: str) -> str:
-    """Say that a form did not open, and what to do."""
+    """Return the message about a form that did not open."""
     return TRIGGER_TOO_OLD if code in TRIGGER_CODES else with_reference(FORM_NOT_OPENED, request_id)
 
 
 def barred(fault: NotAllowed, request_id: str) -> str:
-    """Say why somebody cannot trade here, before anything was filled in."""
+    """Return the message about a person who may not trade."""
     return with_reference(f"*You cannot trade here.* {BARRED[fault.bar]}", request_id)
 
 
 def not_placed(fault: OmsError, request_id: str, *, earlier_unknown: bool = False) -> str:
-    """Say a failure that recorded nothing, for certain; an earlier press of the form may have."""
+    """Return the message about a trade that was certainly not recorded.
+
+    With `earlier_unknown`, an earlier submission of the same form may have been recorded.
+    """
     if earlier_unknown:
         earlier = f"Whether it was placed before is still not known. {SAME_FORM_IS_SAFE}"
         return with_reference(f"*Not placed this time.* {_why(fault)} {earlier}", request_id)
@@ -56,24 +59,24 @@ def not_placed(fault: OmsError, request_id: str, *, earlier_unknown: bool = Fals
 
 
 def not_known(request_id: str, *, form_is_open: bool) -> str:
-    """Say that it could not be found out in time whether the trade stands."""
+    """Return the message about a trade of which it is unknown whether it was recorded."""
     advice = SAME_FORM_IS_SAFE if form_is_open else OTHER_FORMS_ARE_NOT
     return with_reference(f"{NOT_KNOWN} {advice}", request_id)
 
 
 def not_recorded(order_text: str, request_id: str) -> str:
-    """Say that a trade of which nothing was known was not recorded."""
+    """Return the message that a trade with an unknown outcome turned out not to be recorded."""
     sentence = f"*Not placed.* The trading system has no record of {literal(order_text)}. Nothing was traded."
     return with_reference(f"{sentence} {AGAIN}", request_id)
 
 
 def already_placed(trade_text: str) -> str:
-    """Say that a repeated submission found its trade in the ledger."""
+    """Return the message about a repeated submission whose trade was recorded before."""
     return f"This was placed already, and traded once:\n{trade_text}"
 
 
 def traded_before(trade_text: str) -> str:
-    """Say that a form had traded before its entries were changed."""
+    """Return the message about a form that had traded before its entries were changed."""
     return (
         f"*This form had traded already*, before you changed it:\n{trade_text}\n"
         "What you changed was not traded. For another trade, please run `/trade`."
@@ -81,12 +84,15 @@ def traded_before(trade_text: str) -> str:
 
 
 def went_wrong(request_id: str) -> str:
-    """Say a fault of the bot itself."""
+    """Return the message about an internal error of the bot."""
     return with_reference(f"*Something went wrong here.* {AGAIN}", request_id)
 
 
 def form_went_wrong(request_id: str) -> str:
-    """Say a fault of the bot itself after a form was submitted: whether it traded is not known."""
+    """Return the message about an internal error after a form was submitted.
+
+    It is unknown whether the form traded.
+    """
     sentence = "*Something went wrong here*, and this may or may not have been placed."
     return with_reference(
         f"{sentence} Go back and place it again: from that form it can trade only once.", request_id
@@ -114,7 +120,7 @@ def _again_in(seconds: int | None) -> str:
 
 
 def _blaming(problem: FieldProblem) -> str:
-    """Return a field's fault with the name that the form has for the field, as where no field can show it."""
+    """Return the error of a field with the field's label, for a message outside the form."""
     label = fields.LABELS.get(fields.of_oms(problem.field) or "")
     message = escape(problem.message or NO_REASON)
     return f"{label}: {message}" if label else message

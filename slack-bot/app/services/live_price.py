@@ -1,4 +1,4 @@
-"""Matching instruments, price, GMV and quote, shown while symbol and amounts are being typed."""
+"""Show matching instruments, price, GMV and quote while a person types in the form."""
 
 import logging
 import threading
@@ -23,31 +23,34 @@ MAX_MATCHES = 20
 
 @dataclass(eq=False)
 class OpenForm:
-    """A form being typed in. Our redraws change its hash, which the next keystroke may not know yet."""
+    """The typing state of an open form.
+
+    Each redraw changes the hash of the view. Slack's next request may still carry an earlier hash.
+    """
 
     lock: threading.Lock = field(default_factory=threading.Lock)
-    newest: Decimal = Decimal(0)  # the latest keystroke, by Slack's own time
-    view: dict[str, Any] | None = None  # as it was at that keystroke, until it is drawn
-    active_at: float = 0.0  # when something was last typed into any of its fields
-    waited_for: bool = False  # a thread waits for a pause
+    newest: Decimal = Decimal(0)  # Slack's timestamp of the latest keystroke
+    view: dict[str, Any] | None = None  # the view at that keystroke; None after it was redrawn
+    active_at: float = 0.0  # time of the last keystroke in any field
+    waited_for: bool = False  # a thread is waiting for a pause in typing
     newer_hash: dict[str, str] = field(default_factory=dict)
 
     def latest(self, view_hash: str) -> str:
-        """Return the hash that the view has by now, as far as this process changed it."""
+        """Return the current hash of the view, as far as this process changed it."""
         while newer := self.newer_hash.get(view_hash, ""):
             view_hash = newer
         return view_hash
 
 
 class OpenForms:
-    """The forms that were typed in lately, by view id."""
+    """The forms in which people typed recently, by view id."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._forms: OrderedDict[str, OpenForm] = OrderedDict()
 
     def get(self, view_id: str) -> OpenForm:
-        """Return what is known of a form."""
+        """Return the state of a form."""
         with self._lock:
             form = self._forms.setdefault(view_id, OpenForm())
             self._forms.move_to_end(view_id)
@@ -57,7 +60,7 @@ class OpenForms:
 
 
 def keystroke(forms: OpenForms, view: dict[str, Any], typed_at: str) -> bool:
-    """Remember what an amount is by now; whether somebody has to wait for the pause to draw its price."""
+    """Record a keystroke. Return whether the caller must start a thread that waits for a pause."""
     form = forms.get(str(view["id"]))
     with form.lock:
         form.active_at = time.monotonic()
@@ -70,14 +73,14 @@ def keystroke(forms: OpenForms, view: dict[str, Any], typed_at: str) -> bool:
 
 
 def typing_elsewhere(forms: OpenForms, view_id: str) -> None:
-    """Put a redraw off: another field of the form is being typed in."""
+    """Postpone the redraw, because the person types in another field of the form."""
     form = forms.get(view_id)
     with form.lock:
         form.active_at = time.monotonic()
 
 
 def show_price(services: Services, forms: OpenForms, origin: Origin, view_id: str) -> None:
-    """Renew the price line of an open form once nobody types in it; it is redrawn under no keystroke."""
+    """Wait for a pause in typing, then update the lines of the form."""
     form = forms.get(view_id)
     while not services.stopping.is_set():
         with form.lock:
@@ -85,7 +88,9 @@ def show_price(services: Services, forms: OpenForms, origin: Origin, view_id: st
         if left > 0:
             services.stopping.wait(left)
             continue
-        facts = _market_facts(services, origin, view)  # a keystroke does not wait for the OMS
+        facts = _market_facts(
+            services, origin, view
+        )  # without the lock: a keystroke must not wait for the OMS
         with form.lock:
             if _pause_left(services, form) <= 0:
                 form.waited_for = False
@@ -94,7 +99,7 @@ def show_price(services: Services, forms: OpenForms, origin: Origin, view_id: st
 
 
 def not_waited_for(forms: OpenForms, view_id: str) -> None:
-    """Take back what `keystroke` promised: no thread was free, and the next keystroke may find one."""
+    """Record that no thread was free to wait, so that the next keystroke starts one."""
     form = forms.get(view_id)
     with form.lock:
         form.waited_for = False
@@ -105,7 +110,7 @@ def _pause_left(services: Services, form: OpenForm) -> float:
 
 
 def _market_facts(services: Services, origin: Origin, view: dict[str, Any] | None) -> MarketFacts:
-    """Return the quote of the symbol in a view, and the instruments that match what is typed there."""
+    """Return the quote of the typed symbol and the instruments that match it."""
     typed = read_draft(view["state"]["values"]).symbol.strip() if view else ""
     if not typed:
         return MarketFacts()
@@ -126,7 +131,7 @@ def _draw(services: Services, form: OpenForm, origin: Origin, facts: MarketFacts
     if view is None:
         return
     draft = read_draft(view["state"]["values"])
-    # With a redraw of ours since, Slack's copy of the lines is old: compare with nothing then.
+    # After a redraw by this process, the lines in Slack's payload are outdated: do not compare with them.
     if not form.newer_hash and shown_lines(view) == form_lines(draft, facts):
         return
     known = form.latest(str(view.get("hash", "")))

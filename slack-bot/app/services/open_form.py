@@ -1,4 +1,4 @@
-"""`/trade`: the form opens, or the person is told why not."""
+"""Open the form for `/trade`, or tell the person why it does not open."""
 
 import logging
 
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def open_form(services: Services, origin: Origin, draft: Draft) -> None:
-    """Open the form at once (the trigger lives 3 s): nothing else is called before."""
+    """Open the form. Nothing else is called first, because the trigger is valid for only 3 seconds."""
     try:
         opened = services.slack.open_view(origin.trigger_id, trade_form(draft, FormContext(origin.channel)))
     except SlackError as fault:
@@ -38,4 +38,4 @@ def _check(services: Services, origin: Origin, opened: Opened) -> None:
     try:
         services.admitting.submit(origin.request_id, check_admission, services, origin, opened.view_id)
     except Saturated:
-        return  # the submission is checked anyway
+        return  # the OMS checks the submission as well

@@ -1,4 +1,4 @@
-"""How a submission ends, as it is shown in time (the delivery's answer) and late (a redrawn form)."""
+"""Build the outcomes of a submission, each for an answer in time and for a later redraw."""
 
 from collections.abc import Sequence
 
@@ -17,25 +17,28 @@ from app.services.submission_registry import Outcome
 
 
 def placed(trade: Trade, user: str, context: FormContext) -> Outcome:
-    """The trade stands: the form closes."""
+    """Return the outcome of a recorded trade: the form closes."""
     return Outcome({"response_action": "clear"}, placed_view(trade, user, context), placed=True)
 
 
 def traded_before(told: str, context: FormContext) -> Outcome:
-    """The form had traded before its entries were changed: it says so in its own place."""
+    """Return the outcome of a form that had traded before its entries were changed."""
     view = traded_before_view(told, context)
     return Outcome(update(view), view, placed=True)
 
 
 def asked(ticket: Ticket, context: FormContext, questions: Sequence[Question]) -> Outcome:
-    """Something about the trade is doubtful: the form asks whether it is meant."""
+    """Return the outcome of a trade that needs a confirmation: the form shows the questions."""
     reasons = "\n".join(map(question_text, questions))
     view = asking_form(ticket, context, questions)
     return _redrawn(view, f"{reasons}\nThis was not sent. {failure_messages.AGAIN}")
 
 
 def failed(fault: OmsError, ticket: Ticket, context: FormContext, request_id: str) -> Outcome:
-    """Nothing was recorded: the fields that are to blame, else a sentence; entries stay."""
+    """Return the outcome of a trade that was not recorded.
+
+    The form shows an error at each field at fault, else a sentence. Entries are kept.
+    """
     sentence = failure_messages.not_placed(fault, request_id, earlier_unknown=context.unsettled)
     redrawn = _redrawn(trade_form(ticket.draft(), context, sentence), sentence)
     blamed = _blamed_fields(fault, ticket)
@@ -45,7 +48,10 @@ def failed(fault: OmsError, ticket: Ticket, context: FormContext, request_id: st
 
 
 def unknown(ticket: Ticket, context: FormContext, request_id: str) -> Outcome:
-    """It could not be found out: the form stays, with its key, so that placing again cannot trade twice."""
+    """Return the outcome of a trade that may have been recorded.
+
+    The form keeps its idempotency key, so that submitting it again cannot trade twice.
+    """
     sentence = failure_messages.not_known(request_id, form_is_open=True)
     view = trade_form(ticket.draft(), context.left_open(), sentence)
     closed = failure_messages.not_known(request_id, form_is_open=False)
@@ -53,12 +59,12 @@ def unknown(ticket: Ticket, context: FormContext, request_id: str) -> Outcome:
 
 
 def busy(ticket: Ticket, context: FormContext) -> Outcome:
-    """No worker is free: nothing was begun."""
+    """Return the outcome of a submission that was not started because no worker is free."""
     return _redrawn(trade_form(ticket.draft(), context, failure_messages.BUSY), failure_messages.BUSY)
 
 
 def update(view: Json) -> Json:
-    """Return the answer that puts another view in the place of the submitted one."""
+    """Return the answer that replaces the submitted view."""
     return {"response_action": "update", "view": view}
 
 
@@ -67,8 +73,9 @@ def _redrawn(view: Json, notice: str) -> Outcome:
 
 
 def _blamed_fields(fault: OmsError, ticket: Ticket) -> dict[str, str]:
-    """Return a sentence per block, if the OMS blames fields of the form only. What it says of the price or
-    the GMV stands at the one that was typed.
+    """Return the errors by block id. Empty if the OMS reports a field that the form does not have.
+
+    Errors of the price or the GMV are reported at the one that was typed.
     """
     if not isinstance(fault, Refused):
         return {}

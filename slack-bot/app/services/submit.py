@@ -1,4 +1,4 @@
-"""A submitted form is answered in time: with its outcome, or with "Placing…" when that takes longer."""
+"""Answer a submitted form in time: with its outcome, or with "Placing…" if it takes longer."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ from app.services.trade_submission import carry_out
 
 
 def submit(services: Services, origin: Origin, view: Mapping[str, Any]) -> Json:
-    """Return the answer to a `view_submission`; deliveries of one submission share trade and answer."""
+    """Return the answer to a `view_submission`. Repeated deliveries share one trade and one answer."""
     try:
         order = read_order(origin, view)
     except BadFields as bad:

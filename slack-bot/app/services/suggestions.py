@@ -1,4 +1,4 @@
-"""The choices of the portfolio field while it is typed in: in time, or why there is none."""
+"""Find the options of the portfolio field while a person types in it."""
 
 import logging
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -17,7 +17,10 @@ BUSY = "Too many requests at the moment. Please try again."
 
 
 def suggest_portfolios(services: Services, origin: Origin, typed: str) -> Json:
-    """Return at most 100 choices for what was typed, or why there is none: the OMS is given little time."""
+    """Return at most 100 options for the typed text, or why there are none.
+
+    The OMS has to answer within Slack's time limit.
+    """
     request_id = origin.request_id
     try:
         future = services.suggesting.submit(request_id, _find_portfolios, services, origin, typed)
@@ -41,6 +44,6 @@ def _reason(fault: Exception) -> str:
 def _find_portfolios(services: Services, origin: Origin, typed: str) -> Json:
     query, person, request_id = typed.strip(), origin.person, origin.request_id
     names = services.oms.portfolios(person, query, limit=OPTIONS_AT_MOST + 1, request_id=request_id)
-    cut = len(names) > OPTIONS_AT_MOST  # then a name may exist without being among them
+    cut = len(names) > OPTIONS_AT_MOST  # the typed name may exist without being in the list
     exact = services.oms.portfolio_named(person, query, request_id=request_id) if cut and query else None
     return portfolio_options(names, typed, exact)

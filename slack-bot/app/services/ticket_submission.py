@@ -1,4 +1,4 @@
-"""A submitted form that has passed the checks."""
+"""A submitted form with valid entries."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from app.services.origin import Origin
 
 @dataclass(frozen=True)
 class Order:
-    """The ticket, the form that it came from, and the key that makes it trade once."""
+    """A ticket, the form that it was entered in, and the idempotency key of both."""
 
     origin: Origin
     ticket: Ticket
@@ -23,15 +23,15 @@ class Order:
 
     @property
     def key(self) -> str:
-        """The idempotency key: team, root view and attempt."""
+        """The idempotency key: workspace, root view and attempt."""
         return f"{self.origin.person.team}:{self.root_view_id}:{self.context.attempt}"
 
     def is_confirmed(self, question_id: str) -> bool:
-        """Whether the person answered exactly this question with yes in this form."""
+        """Whether the person confirmed this question in this form."""
         return question_id in self.context.confirmed
 
     def became(self, trade: Trade) -> bool:
-        """Whether a trade of the ledger is what was ordered here, and not what stood in the form before."""
+        """Whether a recorded trade has the entries of this form as they are now."""
         asked, stands = self.ticket, trade
         return (
             (asked.symbol, asked.quantity, asked.gmv) == (stands.symbol, stands.quantity, stands.gmv)
@@ -41,7 +41,7 @@ class Order:
 
 
 def read_order(origin: Origin, view: Mapping[str, Any]) -> Order:
-    """Return what a submitted view asks for; raises `BadFields`."""
+    """Return the order of a submitted view. Raises `BadFields`."""
     state = view["state"]["values"]
     ticket = parse_draft(read_draft(state))
     context = FormContext.load(str(view.get("private_metadata", "")))

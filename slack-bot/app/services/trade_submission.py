@@ -1,4 +1,4 @@
-"""One order's way to the ledger: price check, placing, looking up what became of it, telling."""
+"""Submit one trade: ask questions, send it to the OMS, look up its outcome, and report the result."""
 
 import logging
 import time
@@ -18,15 +18,15 @@ from app.services.ticket_submission import Order
 
 log = logging.getLogger(__name__)
 
-LONGEST_PAUSE_SECONDS = 5.0  # that a redraw waits out a 429
+LONGEST_PAUSE_SECONDS = 5.0  # maximum wait of a redraw after a 429
 
 
 def carry_out(services: Services, order: Order, submission: Submission) -> None:
-    """Place the order once and see that it is told, whatever happens on the way."""
+    """Send the trade at most once and report the outcome, whatever fails."""
     extra = {"request_id": order.origin.request_id, "key": order.key, "person": order.origin.person.actor}
     try:
         outcome = _place(services, order, submission)
-    except Exception:  # the edge of a thread: somebody waits for an outcome
+    except Exception:  # a delivery waits for the outcome
         log.exception("Submission failed", extra=extra)
         outcome = submission_results.unknown(order.ticket, order.context, order.origin.request_id)
     log.info("Submission ended", extra=extra | {"placed": outcome.placed, "unsettled": outcome.unsettled})
@@ -57,9 +57,10 @@ def _place(services: Services, order: Order, submission: Submission) -> Outcome:
 
 
 def _denied(services: Services, order: Order, fault: OmsError) -> Outcome:
-    """Say a denial; but if this form has traded before, tell that trade: another press must not add one.
+    """Return the outcome of a refused trade.
 
-    Only where it certainly has not does the next press get a key of its own.
+    If an earlier submission of the form has traded, report that trade: submitting again must not add another
+    one. If it certainly has not, the next submission gets a new idempotency key.
     """
     request_id, after = order.origin.request_id, order.context
     try:
@@ -70,13 +71,13 @@ def _denied(services: Services, order: Order, fault: OmsError) -> Outcome:
         if trade:
             return _repeat_outcome(services, order, trade)
         after = order.context.denied()
-    if isinstance(fault, KeyTaken):  # what this process did not send it owes no confirmation for
+    if isinstance(fault, KeyTaken):  # another process sent the trade and owes the confirmation
         return replace(submission_results.unknown(order.ticket, order.context, request_id), unsettled=False)
     return submission_results.failed(fault, order.ticket, after, request_id)
 
 
 def _find_outcome(services: Services, order: Order, submission: Submission) -> Outcome:
-    """Ask what became of the key until it is known or the time is over; nothing is sent again."""
+    """Look up the trade by its key until it is found or the time is over. Do not send it again."""
     submission.waiting_view = views.checking(order.context)
     if submission.late_since() is not None:
         _redraw(services, order, submission, submission.waiting_view)
@@ -96,7 +97,7 @@ def _find(services: Services, order: Order) -> Trade | None:
 
 
 def _became(services: Services, order: Order, trade: Trade) -> bool:
-    """Whether the trade is what was ordered, also where an alias of its symbol was typed."""
+    """Whether the trade has the entries of this form. The typed symbol may be an alias."""
     asked = order.ticket.symbol
     if asked == trade.symbol or not order.became(replace(trade, symbol=asked)):
         return order.became(trade)
@@ -116,7 +117,10 @@ def _confirmed(services: Services, order: Order, trade: Trade) -> Outcome:
 
 
 def _repeat_outcome(services: Services, order: Order, trade: Trade) -> Outcome:
-    """An earlier press placed this. The channel is told if it was not told then, else the person alone."""
+    """Return the outcome of a form whose earlier submission has traded.
+
+    The channel gets the confirmation if it is still owed; otherwise only the person gets a message.
+    """
     to = order.origin.address(order.context.channel, order.root_view_id)
     text = "\n".join(confirmation_lines(trade, order.origin.user))
     owed = services.confirmations.claim_owed(order.key)
@@ -132,7 +136,7 @@ def _repeat_outcome(services: Services, order: Order, trade: Trade) -> Outcome:
 
 
 def _redraw(services: Services, order: Order, submission: Submission, view: Json) -> bool:
-    """Draw over the answer that a late delivery got; returns whether the person can see it."""
+    """Replace the view that a late delivery showed. Return whether the form was still open."""
     late_since = submission.late_since() or 0.0
     services.stopping.wait(max(0.0, late_since + services.waits.redraw_after - time.monotonic()))
     try:
@@ -152,6 +156,6 @@ def _update_patiently(services: Services, view_id: str, view: Json) -> None:
 
 
 def _send_outcome(services: Services, order: Order, outcome: Outcome) -> None:
-    if outcome.notice:  # a placed trade is told by its confirmation
+    if outcome.notice:  # a recorded trade has a confirmation instead
         to = order.origin.address(order.context.channel, order.root_view_id)
         services.message_sender.send_privately(to, notice(outcome.notice))
