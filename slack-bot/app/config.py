@@ -57,9 +57,9 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = None)
 
 def from_values(values: Mapping[str, str]) -> Settings:
     """Validate plain values and return the settings. Raises `ConfigError` with a sentence per fault."""
-    faults = [fault for check in CHECKS if (fault := check(values))]
-    if faults:
-        raise ConfigError(" ".join(faults))
+    errors = [error for check in CHECKS if (error := check(values))]
+    if errors:
+        raise ConfigError(" ".join(errors))
     environment = values.get("ENVIRONMENT") or "development"
     return Settings(
         slack_bot_token=values["SLACK_BOT_TOKEN"],

@@ -9,7 +9,7 @@ class BotError(Exception):
     """Base class of the expected failures."""
 
 
-class Stranger(BotError):
+class ForeignPerson(BotError):
     """A request from a person of another workspace than the app's, or without a valid person.
 
     It can come from a channel that two workspaces share.
@@ -79,7 +79,7 @@ class KeyTaken(OmsError):
     """409: this idempotency key belongs to a trade with other entries."""
 
 
-class Bar(Enum):
+class DenialReason(Enum):
     """Why the OMS refuses a person."""
 
     KEY = auto()  # the bot's API key is wrong, expired or revoked; its operator must fix it
@@ -93,15 +93,15 @@ class Bar(Enum):
 class NotAllowed(OmsError):
     """The OMS answered 401 or 403. It did not process the request, because of the key or the person."""
 
-    def __init__(self, bar: Bar):
-        super().__init__(f"Not allowed: {bar.name.lower()}.")
-        self.bar = bar
+    def __init__(self, reason: DenialReason):
+        super().__init__(f"Not allowed: {reason.name.lower()}.")
+        self.reason = reason
 
 
-def named(fault: BotError) -> str:
+def format_log_name(error: BotError) -> str:
     """Return a name of the failure for logs, without the texts of the OMS or of people."""
-    kind = type(fault).__name__
-    return f"{kind} {fault.bar.name.lower()}" if isinstance(fault, NotAllowed) else kind
+    kind = type(error).__name__
+    return f"{kind} {error.reason.name.lower()}" if isinstance(error, NotAllowed) else kind
 
 
 class SlackError(BotError):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from app.blocks.text import Json, code, escape, literal, section
-from app.forms.numbers import grouped, money
+from app.forms.numbers import format_grouped, format_money
 from app.forms.ticket import Trade
 
 USAGE = """\
@@ -59,16 +59,16 @@ def confirmation(trade: Trade, user: str) -> Message:
 
 def confirmation_lines(trade: Trade, user: str) -> list[str]:
     """Return four lines: the trade, its price, the user and time, and the resulting position."""
-    what = f"{escape(trade.side)} {grouped(trade.quantity)} {escape(trade.symbol)}"
+    what = f"{escape(trade.side)} {format_grouped(trade.quantity)} {escape(trade.symbol)}"
     return [
         f"*{what}* in {literal(trade.portfolio)} · {code(trade.trade_id)}",
-        f"Price per share {money(trade.price)} · GMV {money(trade.gmv)}",
-        f"By <@{escape(user)}> · {time_of(trade.timestamp)}",
+        f"Price per share {format_money(trade.price)} · GMV {format_money(trade.gmv)}",
+        f"By <@{escape(user)}> · {format_time(trade.timestamp)}",
         f"Position after it: {_position(trade)}",
     ]
 
 
-def time_of(timestamp: str) -> str:
+def format_time(timestamp: str) -> str:
     """Format an ISO 8601 instant in UTC for display. Return unreadable text unchanged."""
     try:
         moment = datetime.fromisoformat(timestamp)
@@ -81,6 +81,6 @@ def _position(trade: Trade) -> str:
     if trade.position_quantity == 0:
         return f"flat in {escape(trade.symbol)}"
     return (
-        f"{grouped(trade.position_quantity)} {escape(trade.symbol)}, "
-        f"average cost {money(trade.position_average_cost)}"
+        f"{format_grouped(trade.position_quantity)} {escape(trade.symbol)}, "
+        f"average cost {format_money(trade.position_average_cost)}"
     )

@@ -4,11 +4,11 @@ from typing import Any
 
 Json = dict[str, Any]
 
-SECTION_CHARACTERS = 3000
-OPTION_TEXT_CHARACTERS = 75
-OPTION_VALUE_CHARACTERS = 150
-OPTIONS_AT_MOST = 100
-LIKE_A_BACKTICK = "\u02cb"
+MAX_SECTION_CHARACTERS = 3000
+MAX_OPTION_TEXT_CHARACTERS = 75
+MAX_OPTION_VALUE_CHARACTERS = 150
+MAX_OPTIONS = 100
+BACKTICK_REPLACEMENT = "\u02cb"
 
 
 def escape(text: str) -> str:
@@ -18,7 +18,7 @@ def escape(text: str) -> str:
 
 def code(text: str) -> str:
     """Escape text for a `code` span. Replace its backticks, because a backtick ends the span."""
-    return "`" + escape(text).replace("`", LIKE_A_BACKTICK) + "`"
+    return "`" + escape(text).replace("`", BACKTICK_REPLACEMENT) + "`"
 
 
 def literal(text: str) -> str:
@@ -43,10 +43,10 @@ def mrkdwn(text: str) -> Json:
 
 def section(text: str, block_id: str | None = None) -> Json:
     """Return a section with one text, truncated to 3,000 characters."""
-    block: Json = {"type": "section", "text": mrkdwn(cut(text, SECTION_CHARACTERS))}
+    block: Json = {"type": "section", "text": mrkdwn(cut(text, MAX_SECTION_CHARACTERS))}
     return block | ({"block_id": block_id} if block_id else {})
 
 
 def option(text: str, value: str) -> Json:
     """Return an option. `value` is not truncated: the caller passes at most 150 characters."""
-    return {"text": plain_text(cut(text, OPTION_TEXT_CHARACTERS)), "value": value}
+    return {"text": plain_text(cut(text, MAX_OPTION_TEXT_CHARACTERS)), "value": value}

@@ -11,7 +11,7 @@ from app.blocks.text import Json, escape, literal, mrkdwn, option, plain_text, s
 from app.forms import fields
 from app.forms.context import FormContext
 from app.forms.instruments import Instrument, symbol_line
-from app.forms.numbers import plain
+from app.forms.numbers import format_plain
 from app.forms.price import Quote, price_line
 from app.forms.questions import Question, typed_price_id
 from app.forms.ticket import (
@@ -34,10 +34,12 @@ MAX_SYMBOL_ENTRY = MAX_SYMBOL_CHARACTERS + 10  # the parser removes quotes, blan
 ASKING = "Nothing was sent yet. Please answer below, or change the entry, and place the trade again."
 
 
-def trade_form(draft: Draft, context: FormContext, banner: str = "", questions: Sequence[Json] = ()) -> Json:
+def build_trade_form(
+    draft: Draft, context: FormContext, banner: str = "", questions: Sequence[Json] = ()
+) -> Json:
     """Return the view with the given entries, a banner in mrkdwn, and the blocks of questions."""
-    said = "\n".join(each for each in (banner, escape(draft.read_as)) if each)
-    banners = [section(said, BANNER)] if said else []
+    texts = "\n".join(each for each in (banner, escape(draft.read_as)) if each)
+    banners = [section(texts, BANNER)] if texts else []
     return {
         "type": "modal",
         "callback_id": fields.TRADE_FORM,
@@ -62,19 +64,19 @@ def _focused(blocks: list[Json], draft: Draft) -> list[Json]:
     ]
 
 
-def question_blocks(question: Question) -> list[Json]:
+def build_question_blocks(question: Question) -> list[Json]:
     """Return the reason for a question and its checkbox.
 
     The checkbox is optional, because the person may change the entry instead.
     """
     element = {"type": "checkboxes", "action_id": fields.ACTION, "options": [option(question.yes, "yes")]}
     return [
-        section(question_text(question), fields.REASON_PREFIX + question.id),
+        section(format_question(question), fields.REASON_PREFIX + question.id),
         _input(question.id, question.label, element, optional=True),
     ]
 
 
-def question_text(question: Question) -> str:
+def format_question(question: Question) -> str:
     """Return the reason for a question in mrkdwn."""
     return f"*Please check the {question.subject}.* {literal(question.reason)}"
 
@@ -89,7 +91,7 @@ class MarketFacts(NamedTuple):
     instruments: Sequence[Instrument] | None = None
 
 
-def form_lines(draft: Draft, facts: MarketFacts = MarketFacts()) -> dict[str, str]:  # noqa: B008 - immutable
+def build_lines(draft: Draft, facts: MarketFacts = MarketFacts()) -> dict[str, str]:  # noqa: B008 - immutable
     """Return the lines that describe the current entries: by block id, in mrkdwn."""
     return {
         fields.SYMBOL_LINE: escape(symbol_line(draft.symbol, facts.instruments)),
@@ -97,7 +99,7 @@ def form_lines(draft: Draft, facts: MarketFacts = MarketFacts()) -> dict[str, st
     }
 
 
-def shown_lines(view: Json) -> dict[str, str]:
+def get_shown_lines(view: Json) -> dict[str, str]:
     """Return the lines that an open view shows. `view` has the form of Slack's payloads."""
     lines = (fields.SYMBOL_LINE, fields.PRICE_LINE)
     return {
@@ -107,12 +109,12 @@ def shown_lines(view: Json) -> dict[str, str]:
     }
 
 
-def with_lines(view: Json, draft: Draft, facts: MarketFacts = MarketFacts()) -> Json:  # noqa: B008 - immutable
+def update_lines(view: Json, draft: Draft, facts: MarketFacts = MarketFacts()) -> Json:  # noqa: B008 - immutable
     """Return the content of an open view for `views.update`, with its lines updated.
 
     `view` has the form of Slack's payloads. Questions about a price other than the typed price are removed.
     """
-    lines = form_lines(draft, facts)
+    lines = build_lines(draft, facts)
     blocks = [
         _line(block["block_id"], lines[block["block_id"]]) if block.get("block_id") in lines else block
         for block in view["blocks"]
@@ -140,10 +142,10 @@ def _without_old_price_question(blocks: list[Json], current_id: str) -> list[Jso
     return [block for block in kept if block["block_id"] != BANNER]
 
 
-def asking_form(ticket: Ticket, context: FormContext, questions: Sequence[Question]) -> Json:
+def build_question_form(ticket: Ticket, context: FormContext, questions: Sequence[Question]) -> Json:
     """Return the form of a ticket with all questions that need a confirmation. Entries are kept."""
-    blocks = [block for question in questions for block in question_blocks(question)]
-    return trade_form(ticket.draft(), context, ASKING, blocks)
+    blocks = [block for question in questions for block in build_question_blocks(question)]
+    return build_trade_form(ticket.draft(), context, ASKING, blocks)
 
 
 def _line(block_id: str, text: str) -> Json:
@@ -151,7 +153,7 @@ def _line(block_id: str, text: str) -> Json:
 
 
 def _entries(draft: Draft) -> list[Json]:
-    lines = form_lines(draft)
+    lines = build_lines(draft)
     return [
         _entry(fields.SYMBOL, _text(draft.symbol, "AAPL", MAX_SYMBOL_ENTRY) | LIVE, live=True),
         _line(fields.SYMBOL_LINE, lines[fields.SYMBOL_LINE]),
@@ -214,8 +216,8 @@ def _number(action_id: str, initial: str, largest: Decimal) -> Json:
         "type": "number_input",
         "action_id": action_id,
         "is_decimal_allowed": True,
-        "min_value": plain(MIN_AMOUNT),
-        "max_value": plain(largest),
+        "min_value": format_plain(MIN_AMOUNT),
+        "max_value": format_plain(largest),
     } | LIVE
     return element | _given("initial_value", initial)
 

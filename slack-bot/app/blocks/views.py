@@ -6,7 +6,7 @@ from app.forms.context import FormContext
 from app.forms.ticket import Trade
 
 
-def placing(context: FormContext) -> Json:
+def placing_view(context: FormContext) -> Json:
     """Return the view to show until the OMS answers."""
     return _notice(
         "Placing…",
@@ -15,7 +15,7 @@ def placing(context: FormContext) -> Json:
     )
 
 
-def checking(context: FormContext) -> Json:
+def checking_view(context: FormContext) -> Json:
     """Return the view to show while the bot looks up whether the OMS recorded the trade."""
     sentence = (
         "*Not known yet, checking.* The trade was sent, and the answer did not come. "
@@ -24,22 +24,22 @@ def checking(context: FormContext) -> Json:
     return _notice("Checking…", sentence, context)
 
 
-def placed(trade: Trade, user: str, context: FormContext) -> Json:
+def placed_view(trade: Trade, user: str, context: FormContext) -> Json:
     """Return the view of a trade that was recorded after the bot had answered the submission."""
     return _notice("Trade placed", "\n".join(confirmation_lines(trade, user)), context)
 
 
-def traded_before(text: str, context: FormContext) -> Json:
+def traded_before_view(text: str, context: FormContext) -> Json:
     """Return the view of a form that had traded before its entries were changed."""
     return _notice("Traded already", text, context)
 
 
-def failed(text: str) -> Json:
+def failed_view(text: str) -> Json:
     """Return the view to push over a form when the bot failed to process its submission."""
     return _notice("Not known", text, FormContext(""), close="Back")
 
 
-def refused(text: str) -> Json:
+def refused_view(text: str) -> Json:
     """Return the view to show when the person may not trade. It replaces the form or is pushed over it."""
     return _notice("Not allowed", text, FormContext(""))
 

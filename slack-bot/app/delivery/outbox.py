@@ -15,8 +15,8 @@ from app.errors import Saturated, SlackRateLimited
 log = logging.getLogger(__name__)
 
 PACE_SECONDS = 1.0  # Slack accepts one message per second and channel
-TRIES = 20  # attempts at a job that Slack answers with 429
-LONGEST_WAIT_SECONDS = 60.0
+MAX_ATTEMPTS = 20  # attempts at a job that Slack answers with 429
+MAX_WAIT_SECONDS = 60.0
 
 
 @dataclass(eq=False)
@@ -122,7 +122,7 @@ class Outbox:
         try:
             job.work()
         except SlackRateLimited as limit:
-            if job.tries < TRIES and limit.retry_after_seconds <= LONGEST_WAIT_SECONDS:
+            if job.tries < MAX_ATTEMPTS and limit.retry_after_seconds <= MAX_WAIT_SECONDS:
                 return limit.retry_after_seconds
             self._guarded(job.give_up)
         except Exception:  # a failed job must not end the thread

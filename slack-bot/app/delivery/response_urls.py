@@ -9,16 +9,16 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-USES = 5
-LIFE_SECONDS = 29 * 60.0  # Slack accepts it for 30 minutes; one minute is reserved for the call
-REMEMBERED = 5000
+MAX_USES = 5
+LIFETIME_SECONDS = 29 * 60.0  # Slack accepts it for 30 minutes; one minute is reserved for the call
+MAX_ENTRIES = 5000
 
 
 @dataclass
 class _Url:
     url: str
     expires_at: float
-    uses_left: int = USES
+    uses_left: int = MAX_USES
 
 
 class ResponseUrls:
@@ -29,11 +29,11 @@ class ResponseUrls:
         self._urls: OrderedDict[str, _Url] = OrderedDict()
         self._lock = threading.Lock()
 
-    def remember(self, view_id: str, url: str, seconds: float = LIFE_SECONDS) -> None:
+    def remember(self, view_id: str, url: str, seconds: float = LIFETIME_SECONDS) -> None:
         """Store the response URL of a command. It expires after `seconds`."""
         with self._lock:
             self._urls[view_id] = _Url(url, self._clock() + seconds)
-            while len(self._urls) > REMEMBERED:
+            while len(self._urls) > MAX_ENTRIES:
                 self._urls.popitem(last=False)
 
     def get(self, view_id: str) -> tuple[str, float]:

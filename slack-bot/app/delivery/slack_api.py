@@ -21,7 +21,7 @@ from app.errors import SlackRateLimited, SlackRefused, SlackUnreachable
 
 TIMEOUT_SECONDS = 2  # a trigger is valid for 3
 NO_ANSWER = (OSError, http.client.HTTPException, SlackClientError, ValueError)
-LONGEST_TEXT = 3000
+MAX_TEXT_CHARACTERS = 3000
 CONFIRMATION = "trade_confirmed"
 
 
@@ -80,7 +80,7 @@ class SlackApi:
             "chat.postMessage",
             lambda: self.client.chat_postMessage(
                 channel=channel,
-                text=cut(message.text, LONGEST_TEXT),
+                text=cut(message.text, MAX_TEXT_CHARACTERS),
                 blocks=list(message.blocks),
                 unfurl_links=False,
                 unfurl_media=False,
@@ -108,13 +108,13 @@ class SlackApi:
         body = {
             "response_type": "in_channel" if in_channel else "ephemeral",
             "replace_original": False,
-            "text": cut(message.text, LONGEST_TEXT),
+            "text": cut(message.text, MAX_TEXT_CHARACTERS),
             "blocks": list(message.blocks),
         }
         try:
             answer = webhook.send_dict(body)
-        except NO_ANSWER as fault:
-            raise SlackUnreachable(f"response_url: {type(fault).__name__}") from None
+        except NO_ANSWER as error:
+            raise SlackUnreachable(f"response_url: {type(error).__name__}") from None
         if answer.status_code == 429:
             raise SlackRateLimited("response_url", _retry_after(answer.headers))
         if answer.status_code != 200:
@@ -132,16 +132,16 @@ class SlackApi:
 def _call(method: str, call: Callable[[], SlackResponse]) -> SlackResponse:
     try:
         return call()
-    except SlackApiError as fault:
-        answer: Any = fault.response
+    except SlackApiError as error:
+        answer: Any = error.response
         status = getattr(answer, "status_code", 200)
         if status == 429:
             raise SlackRateLimited(method, _retry_after(answer.headers)) from None
         if status >= 500:
             raise SlackUnreachable(f"{method}: status {status}") from None
         raise SlackRefused(method, str(answer.get("error", "unknown_error"))) from None
-    except NO_ANSWER as fault:
-        raise SlackUnreachable(f"{method}: {type(fault).__name__}") from None
+    except NO_ANSWER as error:
+        raise SlackUnreachable(f"{method}: {type(error).__name__}") from None
 
 
 def _retry_after(headers: Any) -> float:

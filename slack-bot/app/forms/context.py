@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 VERSION = 1
-CONFIRMED_AT_MOST = 16  # each has fewer than 60 characters
+MAX_CONFIRMED = 16  # each has fewer than 60 characters
 
 
 @dataclass(frozen=True)
@@ -17,12 +17,12 @@ class FormContext:
 
     `attempt`: how many submissions were refused; it is part of the idempotency key.
     `confirmed`: the ids of the questions that the person confirmed in this form.
-    `unsettled`: the form was submitted, and it is unknown whether it traded.
+    `is_outcome_unknown`: the form was submitted, and it is unknown whether it traded.
     """
 
     channel: str
     attempt: int = 0
-    unsettled: bool = False
+    is_outcome_unknown: bool = False
     confirmed: tuple[str, ...] = ()
 
     def confirming(self, *answers: str) -> "FormContext":
@@ -31,7 +31,7 @@ class FormContext:
         The oldest are dropped beyond the limit.
         """
         known = dict.fromkeys([*self.confirmed, *answers])
-        return replace(self, confirmed=tuple(known)[-CONFIRMED_AT_MOST:])
+        return replace(self, confirmed=tuple(known)[-MAX_CONFIRMED:])
 
     def denied(self) -> "FormContext":
         """Return the context for a form that is shown again after a refusal, with a new idempotency key.
@@ -39,16 +39,16 @@ class FormContext:
         While the outcome of an earlier submission is unknown, the key stays the same: that one may be
         recorded.
         """
-        return self if self.unsettled else replace(self, attempt=self.attempt + 1)
+        return self if self.is_outcome_unknown else replace(self, attempt=self.attempt + 1)
 
     def left_open(self) -> "FormContext":
         """Return the context for a form that is shown again while its outcome is unknown."""
-        return replace(self, unsettled=True)
+        return replace(self, is_outcome_unknown=True)
 
     def dump(self) -> str:
         """Serialize the context for `private_metadata` (under 3,000 characters)."""
         values = {"v": VERSION, "channel": self.channel, "attempt": self.attempt}
-        unsettled = {"unsettled": True} if self.unsettled else {}
+        unsettled = {"unsettled": True} if self.is_outcome_unknown else {}
         confirmed = {"confirmed": list(self.confirmed)} if self.confirmed else {}
         return json.dumps(values | unsettled | confirmed, separators=(",", ":"), ensure_ascii=False)
 
@@ -61,8 +61,8 @@ class FormContext:
             return cls("")
         if not isinstance(values, dict) or values.get("v") != VERSION:
             return cls("")
-        attempt, unsettled = _count(values.get("attempt")), bool(values.get("unsettled"))
-        return cls(str(values.get("channel", "")), attempt, unsettled, _texts(values.get("confirmed")))
+        attempt, is_unknown = _count(values.get("attempt")), bool(values.get("unsettled"))
+        return cls(str(values.get("channel", "")), attempt, is_unknown, _texts(values.get("confirmed")))
 
 
 def _count(value: Any) -> int:
@@ -70,4 +70,4 @@ def _count(value: Any) -> int:
 
 
 def _texts(value: Any) -> tuple[str, ...]:
-    return tuple(map(str, value[-CONFIRMED_AT_MOST:])) if isinstance(value, list) else ()
+    return tuple(map(str, value[-MAX_CONFIRMED:])) if isinstance(value, list) else ()

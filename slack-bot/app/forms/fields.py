@@ -45,7 +45,7 @@ LABELS = {
 }
 
 # Blocks by the names of the fields in the OMS's problem documents.
-OF_OMS = {
+BLOCKS_BY_OMS_FIELD = {
     "symbol": SYMBOL,
     "quantity": QUANTITY,
     "gmv": GMV,
@@ -56,6 +56,6 @@ OF_OMS = {
 }
 
 
-def of_oms(path: str) -> str | None:
+def find_block(path: str) -> str | None:
     """Return the block of a field of the OMS (`quantity`, `body.quantity`), None if the form has none."""
-    return OF_OMS.get(path.rpartition(".")[2])
+    return BLOCKS_BY_OMS_FIELD.get(path.rpartition(".")[2])

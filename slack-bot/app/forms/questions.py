@@ -11,8 +11,8 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from app.forms import fields
-from app.forms.numbers import grouped, money, per_share, plain, rounded_money
-from app.forms.price import typed_price
+from app.forms.numbers import compute_price, format_grouped, format_money, format_plain, format_rounded_money
+from app.forms.price import compute_typed_price
 from app.forms.text import NotAName, name_key, parse_symbol
 from app.forms.ticket import Draft, Holding, Side, Ticket, Trade
 
@@ -33,12 +33,12 @@ class Question(NamedTuple):
 
 def price_id(symbol: str, price: Decimal) -> str:
     """Return the id of the question about this price of this symbol."""
-    return f"{fields.PRICE_OK_PREFIX}{symbol}:{plain(price)}"
+    return f"{fields.PRICE_OK_PREFIX}{symbol}:{format_plain(price)}"
 
 
 def typed_price_id(draft: Draft) -> str:
     """Return the id of a question about the price of the current entries. Empty while they are incomplete."""
-    price = typed_price(draft)
+    price = compute_typed_price(draft)
     try:
         return price_id(parse_symbol(draft.symbol), price) if price else ""
     except NotAName:
@@ -57,7 +57,7 @@ def portfolio_id(name: str) -> str:
 
 def price_question(ticket: Ticket, reason: str) -> Question:
     """Return the question about an implausible price."""
-    yes = f"Yes, {plain(ticket.price)} per share is meant"
+    yes = f"Yes, {format_plain(ticket.price)} per share is meant"
     return Question(price_id(ticket.symbol, ticket.price), "Is this price meant?", "price", reason, yes)
 
 
@@ -78,21 +78,23 @@ def short_question(ticket: Ticket, held: Holding) -> Question | None:
     if ticket.side is not Side.SELL or held.quantity < 0 or ticket.quantity <= held.quantity:
         return None
     opened = ticket.quantity - held.quantity
-    short = f"opens a short of {grouped(opened)}"
+    short = f"opens a short of {format_grouped(opened)}"
     if held.quantity > 0:
-        realised = rounded_money(held.quantity * (ticket.price * held.rate - held.average_cost))
+        realised = format_rounded_money(held.quantity * (ticket.price * held.rate - held.average_cost))
         sign = "" if realised.startswith("-") else "+"
-        reason = f"Closes {grouped(held.quantity)} (realised {sign}{realised}) and {short}."
+        reason = f"Closes {format_grouped(held.quantity)} (realised {sign}{realised}) and {short}."
     else:
         reason = f"{ticket.portfolio} holds no {ticket.symbol}: this {short}."
-    about = _digest(ticket.symbol, name_key(ticket.portfolio), plain(held.quantity), plain(opened))
-    yes = f"Yes, sell {grouped(opened)} short"
+    about = _digest(
+        ticket.symbol, name_key(ticket.portfolio), format_plain(held.quantity), format_plain(opened)
+    )
+    yes = f"Yes, sell {format_grouped(opened)} short"
     return Question(fields.SHORT_OK_PREFIX + about, "Open a short?", "position", reason, yes)
 
 
 def repeat_question(trade: Trade, placed_at: str) -> Question:
     """Return the question about a trade that the same person placed a moment ago."""
-    what = f"{trade.side} {grouped(trade.quantity)} {trade.symbol} at {money(trade.price)}"
+    what = f"{trade.side} {format_grouped(trade.quantity)} {trade.symbol} at {format_money(trade.price)}"
     reason = f"You placed {what} in {trade.portfolio} at {placed_at} ({trade.trade_id})."
     return Question(
         fields.REPEAT_OK_PREFIX + trade.trade_id,
@@ -107,7 +109,7 @@ def is_repeat(ticket: Ticket, trade: Trade) -> bool:
     """Whether ticket and trade agree in symbol, side, quantity, price and portfolio."""
     return (
         (ticket.symbol, ticket.side.value, ticket.quantity) == (trade.symbol, trade.side, trade.quantity)
-        and per_share(trade.gmv, trade.quantity) == ticket.price
+        and compute_price(trade.gmv, trade.quantity) == ticket.price
         and name_key(ticket.portfolio) == name_key(trade.portfolio)
     )
 

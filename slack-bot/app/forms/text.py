@@ -4,7 +4,7 @@ import re
 import unicodedata
 
 from app.forms import fields
-from app.forms.input_normalization import unquoted, without_quotes
+from app.forms.input_normalization import strip_name_quotes, strip_quotes
 from app.forms.ticket import MAX_NOTE_CHARACTERS, MAX_PORTFOLIO_CHARACTERS, MAX_SYMBOL_CHARACTERS
 
 SYMBOL = re.compile(rf"[A-Z0-9][A-Z0-9.&/_-]{{0,{MAX_SYMBOL_CHARACTERS - 1}}}", re.ASCII)
@@ -39,7 +39,7 @@ class NotAName(ValueError):
 
 def parse_symbol(text: str) -> str:
     """Return the symbol in upper case, without the `$` of a cashtag. Raises `NotAName`."""
-    symbol = unquoted(text).removeprefix("$").upper()
+    symbol = strip_quotes(text).removeprefix("$").upper()
     if not SYMBOL.fullmatch(symbol):
         raise NotAName(SYMBOL_SENTENCE)
     return symbol
@@ -47,7 +47,7 @@ def parse_symbol(text: str) -> str:
 
 def parse_portfolio(text: str) -> str:
     """Return the portfolio name, trimmed and in NFC. Raises `NotAName`."""
-    name = without_quotes(unicodedata.normalize("NFC", text))
+    name = strip_name_quotes(unicodedata.normalize("NFC", text))
     if not name_key(name) or name == fields.NO_CHOICE:
         raise NotAName("Choose a portfolio, or type the name of a new one.")
     if len(name) > MAX_PORTFOLIO_CHARACTERS:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
-from app.forms.numbers import per_share, plain
+from app.forms.numbers import compute_price, format_plain
 
 MAX_QUANTITY = Decimal(1_000_000)
 MAX_GMV = Decimal(100_000_000)
@@ -62,15 +62,15 @@ class Ticket:
     @property
     def price(self) -> Decimal:
         """GMV per unit, rounded to 8 decimals."""
-        return per_share(self.gmv, self.quantity)
+        return compute_price(self.gmv, self.quantity)
 
     def draft(self) -> Draft:
         """Return the entries of this ticket."""
         return Draft(
             symbol=self.symbol,
-            quantity=plain(self.quantity),
-            price="" if self.typed_price is None else plain(self.typed_price),
-            gmv=plain(self.gmv) if self.is_gmv_typed else "",
+            quantity=format_plain(self.quantity),
+            price="" if self.typed_price is None else format_plain(self.typed_price),
+            gmv=format_plain(self.gmv) if self.is_gmv_typed else "",
             side=self.side.value,
             portfolio=self.portfolio,
             note=self.note,

@@ -6,7 +6,7 @@ from typing import Any
 
 from slack_bolt import Ack, BoltContext
 
-from app.errors import Stranger
+from app.errors import ForeignPerson
 from app.handlers.person import person_of
 from app.services import failure_messages
 from app.services.origin import Origin
@@ -15,15 +15,17 @@ log = logging.getLogger(__name__)
 
 Body = dict[str, Any]
 Handler = Callable[[Ack, Body, BoltContext], None]
-Saying = Callable[[str], Body]
+BuildAnswer = Callable[[str], Body]
 
 
-def nothing_said(_: str) -> Body:
+def build_empty_answer(_: str) -> Body:
     """Return the answer to a delivery that nobody waits for."""
     return {}
 
 
-def guarded(handle: Handler, apology: Saying = nothing_said, refusal: Saying = nothing_said) -> Handler:
+def guarded(
+    handle: Handler, apology: BuildAnswer = build_empty_answer, refusal: BuildAnswer = build_empty_answer
+) -> Handler:
     """Return a handler that logs exceptions and acknowledges the request anyway.
 
     Without an acknowledgement, Slack shows an error or repeats the request. `apology` builds the answer from
@@ -34,9 +36,11 @@ def guarded(handle: Handler, apology: Saying = nothing_said, refusal: Saying = n
     def safe(ack: Ack, body: Body, context: BoltContext) -> None:
         try:
             handle(ack, body, context)
-        except Stranger as fault:
-            log.warning("Stranger refused", extra={"request_id": request_id_of(context), "fault": str(fault)})
-            ack(**refusal(failure_messages.STRANGER))
+        except ForeignPerson as error:
+            log.warning(
+                "Foreign person refused", extra={"request_id": request_id_of(context), "fault": str(error)}
+            )
+            ack(**refusal(failure_messages.FOREIGN_PERSON))
         except Exception:  # an exception must not reach Slack
             log.exception("Handler failed", extra={"request_id": request_id_of(context)})
             ack(**apology(request_id_of(context)))
@@ -53,7 +57,7 @@ def request_id_of(context: BoltContext) -> str:
 
 
 def origin_of(body: Body, context: BoltContext) -> Origin:
-    """Return the origin of a command or an interaction. Raises `Stranger`."""
+    """Return the origin of a command or an interaction. Raises `ForeignPerson`."""
     return Origin(
         request_id=request_id_of(context),
         person=person_of(body),

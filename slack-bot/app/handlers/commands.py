@@ -5,7 +5,7 @@ from slack_bolt import Ack, App, BoltContext
 from app.blocks.messages import HELP, MORE, notice
 from app.blocks.text import escape
 from app.errors import BadCommand, Saturated
-from app.forms.command import HelpWanted, parse_command
+from app.forms.command import HelpRequest, parse_command
 from app.handlers.boundary import Body, guarded, origin_of
 from app.services import failure_messages
 from app.services.dependencies import Services
@@ -18,18 +18,18 @@ def register(app: App, services: Services) -> None:
     def trade(ack: Ack, body: Body, context: BoltContext) -> None:
         try:
             wanted = parse_command(str(body.get("text", "")))
-        except BadCommand as fault:
-            _reply(ack, f"{escape(str(fault))} {MORE}")
+        except BadCommand as error:
+            _reply(ack, f"{escape(str(error))} {MORE}")
             return
-        if isinstance(wanted, HelpWanted):
+        if isinstance(wanted, HelpRequest):
             _reply(ack, HELP)
             return
         origin = origin_of(body, context)
         ack()
-        if not services.seen.first(origin.trigger_id):
+        if not services.recent_deliveries.add(origin.trigger_id):
             return
         try:
-            services.opening.submit(origin.request_id, open_form, services, origin, wanted)
+            services.form_workers.submit(origin.request_id, open_form, services, origin, wanted)
         except Saturated:
             _reply(ack, failure_messages.BUSY)
 
@@ -37,19 +37,19 @@ def register(app: App, services: Services) -> None:
     def trade_help(ack: Ack, _body: Body, _context: BoltContext) -> None:
         _reply(ack, HELP)
 
-    app.command("/trade")(guarded(trade, _apology, _private))
+    app.command("/trade")(guarded(trade, _build_apology, _build_private_answer))
     app.command("/trade-help")(trade_help)
 
 
 def _reply(ack: Ack, text: str) -> None:
     """Answer the command so that only the person sees it. This replaces an earlier answer of `ack()`."""
-    ack(**_private(text))
+    ack(**_build_private_answer(text))
 
 
-def _apology(request_id: str) -> Body:
-    return _private(failure_messages.went_wrong(request_id))
+def _build_apology(request_id: str) -> Body:
+    return _build_private_answer(failure_messages.went_wrong(request_id))
 
 
-def _private(text: str) -> Body:
+def _build_private_answer(text: str) -> Body:
     message = notice(text)
     return {"text": message.text, "blocks": list(message.blocks), "response_type": "ephemeral"}

@@ -14,11 +14,11 @@ def register(app: App, services: Services) -> None:
     """Register the events of the manifest."""
 
     @guarded
-    def installation_ended(ack: Ack, body: Body, context: BoltContext) -> None:
+    def log_installation_end(ack: Ack, body: Body, context: BoltContext) -> None:
         ack()
-        if services.seen.first(str(body.get("event_id", ""))):
+        if services.recent_deliveries.add(str(body.get("event_id", ""))):
             event = str((body.get("event") or {}).get("type", ""))
             log.warning("Installation ended", extra={"request_id": request_id_of(context), "event": event})
 
-    app.event("app_uninstalled")(installation_ended)
-    app.event("tokens_revoked")(installation_ended)
+    app.event("app_uninstalled")(log_installation_end)
+    app.event("tokens_revoked")(log_installation_end)

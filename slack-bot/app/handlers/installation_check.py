@@ -44,7 +44,7 @@ def find_refusal(services: Services, context: BoltContext) -> str:
     if installation.is_org_wide or context.is_enterprise_install:
         return failure_messages.ORG_WIDE
     known = installation.includes(str(context.team_id or ""), str(context.enterprise_id or ""))
-    return "" if known else failure_messages.STRANGER
+    return "" if known else failure_messages.FOREIGN_PERSON
 
 
 def refusal(body: dict[str, Any], sentence: str) -> BoltResponse:
@@ -54,7 +54,7 @@ def refusal(body: dict[str, Any], sentence: str) -> BoltResponse:
         private = {"response_type": "ephemeral", "text": message.text, "blocks": list(message.blocks)}
         return BoltResponse(status=200, body=private)
     if body.get("type") == "view_submission":
-        view = views.refused(sentence)
+        view = views.refused_view(sentence)
         return BoltResponse(status=200, body={"response_action": "push", "view": view})
     if body.get("type") == "block_suggestion":
         return BoltResponse(status=200, body={"options": []})

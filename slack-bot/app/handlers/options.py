@@ -5,7 +5,7 @@ from slack_bolt import Ack, App, BoltContext
 from app.forms import fields
 from app.handlers.boundary import Body, guarded, origin_of
 from app.services.dependencies import Services
-from app.services.live_price import OpenForms, typing_elsewhere
+from app.services.live_price import OpenForms, postpone_redraw
 from app.services.suggestions import suggest_portfolios
 
 
@@ -13,11 +13,11 @@ def register(app: App, services: Services, forms: OpenForms) -> None:
     """Register the handler of the portfolio field."""
 
     def portfolios(ack: Ack, body: Body, context: BoltContext) -> None:
-        typing_elsewhere(forms, str((body.get("view") or {}).get("id", "")))
+        postpone_redraw(forms, str((body.get("view") or {}).get("id", "")))
         ack(suggest_portfolios(services, origin_of(body, context), str(body.get("value", ""))))
 
-    app.options(fields.PORTFOLIO_ACTION)(guarded(portfolios, _no_choices, _no_choices))
+    app.options(fields.PORTFOLIO_ACTION)(guarded(portfolios, _build_no_options, _build_no_options))
 
 
-def _no_choices(_: str) -> Body:
+def _build_no_options(_: str) -> Body:
     return {"options": []}

@@ -2,19 +2,19 @@
 
 from typing import Any
 
-from app.errors import Stranger
+from app.errors import ForeignPerson
 from app.oms_client import Person
 
 
 def person_of(body: dict[str, Any]) -> Person:
-    """Return the person who typed or clicked, with the ids of the payload and the person's own workspace.
+    """Return the person who typed or clicked, by the ids of the payload.
 
     In a channel that two workspaces share, people of both can click and type, and `team` may name either of
     them. The person's workspace is `user.team_id`. The app's workspace is the view's `app_installed_team_id`,
     else `team`. A command names one workspace, the person's.
 
-    Raises `Stranger` if the workspaces differ or no person is named. The OMS registers an unknown person at
-    their first request, and people of another company must not become members of the tenant.
+    Raises `ForeignPerson` if the workspaces differ or no person is named. The OMS registers an unknown person
+    at their first request, and people of another company must not become members of the tenant.
     """
     user = body.get("user")
     if isinstance(user, dict):
@@ -22,11 +22,11 @@ def person_of(body: dict[str, Any]) -> Person:
     else:
         team, user_id, home = body.get("team_id"), body.get("user_id"), body.get("team_id")
     if team != home:
-        raise Stranger(f"Somebody of {team}, where the app is {home}'s.")
+        raise ForeignPerson(f"Somebody of {team}, where the app is {home}'s.")
     try:
         return Person(str(team), str(user_id))
-    except ValueError as fault:
-        raise Stranger(str(fault)) from None
+    except ValueError as error:
+        raise ForeignPerson(str(error)) from None
 
 
 def _enterprise_of(body: dict[str, Any]) -> Any:

@@ -20,15 +20,15 @@ from app.forms.ticket import Holding, Ticket, Trade
 from app.oms_client.person import Person
 from app.oms_client.statement import key_id_of, sign_statement
 from app.oms_client.wire import (
-    error_from,
+    has_trade_scope,
     holding_from_json,
     instruments_from_json,
-    may_trade,
-    own_trades,
+    own_trades_from_json,
+    parse_error,
+    parse_refusal,
     quote_from_json,
     ticket_to_json,
     trade_from_json,
-    turned_away,
 )
 
 NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -40,7 +40,7 @@ ON_BEHALF_OF = "X-On-Behalf-Of"
 
 
 @dataclass(frozen=True)
-class Placed:
+class PlaceResult:
     """A recorded trade. `replayed` is true if an earlier request with the same key recorded it."""
 
     trade: Trade
@@ -64,7 +64,7 @@ class OmsClient:
             trust_env=not is_loopback(settings.oms_api_url),
         )
 
-    def place(self, person: Person, ticket: Ticket, *, key: str, request_id: str) -> Placed:
+    def place(self, person: Person, ticket: Ticket, *, key: str, request_id: str) -> PlaceResult:
         """Record a trade of this person at most once per `key`.
 
         Raises `NotPlaced`, `OutcomeUnknown`, `Refused`, `KeyTaken` or `NotAllowed`.
@@ -75,44 +75,48 @@ class OmsClient:
             answer = self._http.post("/api/v1/trade", json=body, headers=headers, timeout=self._write)
         except NOTHING_SENT:
             raise NotPlaced("The trading system cannot be reached.") from None
-        except httpx.HTTPError as fault:
-            raise OutcomeUnknown(f"Sent, and then {type(fault).__name__}.") from None
+        except httpx.HTTPError as error:
+            raise OutcomeUnknown(f"Sent, and then {type(error).__name__}.") from None
         if answer.status_code != 201:
-            raise error_from(answer.status_code, answer.content, answer.headers.get("Retry-After", ""))
-        return Placed(_trade(answer), answer.headers.get("Idempotent-Replayed", "").lower() == "true")
+            raise parse_error(answer.status_code, answer.content, answer.headers.get("Retry-After", ""))
+        return PlaceResult(
+            _parse_trade(answer), answer.headers.get("Idempotent-Replayed", "").lower() == "true"
+        )
 
-    def find(self, person: Person, key: str, *, symbol: str = "", request_id: str) -> Trade | None:
+    def find_trade(self, person: Person, key: str, *, symbol: str = "", request_id: str) -> Trade | None:
         """Return the trade recorded under an idempotency key, None if there is none.
 
         With `symbol`, return only a trade of the instrument with this symbol or alias.
         """
         wanted = {"idempotency_key": key, "limit": "1"} | ({"symbol": symbol} if symbol else {})
-        return _first_trade(self._get(person, "/api/v1/trades", wanted, request_id))
+        return _parse_first_trade(self._get(person, "/api/v1/trades", wanted, request_id))
 
-    def last_price(self, person: Person, symbol: str, *, request_id: str) -> Decimal | None:
+    def get_last_price(self, person: Person, symbol: str, *, request_id: str) -> Decimal | None:
         """Return the price per share of the symbol's latest trade. None if the person sees no trade of it."""
         trades = self._get(person, "/api/v1/trades", {"symbol": symbol, "limit": "1"}, request_id)
-        trade = _first_trade(trades)
+        trade = _parse_first_trade(trades)
         return trade.price if trade else None
 
-    def quote(self, person: Person, symbol: str, *, request_id: str) -> Quote | None:
+    def get_quote(self, person: Person, symbol: str, *, request_id: str) -> Quote | None:
         """Return the symbol's newest quote, None if there is none."""
         headers = _headers(person, request_id)
         try:
             answer = self._http.get(f"/api/v1/quotes/{quote(symbol, safe='')}", headers=headers)
-        except httpx.HTTPError as fault:
-            raise OmsError(f"No answer: {type(fault).__name__}.") from None
-        if refusal := turned_away(answer.status_code, answer.content, answer.headers.get("Retry-After", "")):
+        except httpx.HTTPError as error:
+            raise OmsError(f"No answer: {type(error).__name__}.") from None
+        if refusal := parse_refusal(
+            answer.status_code, answer.content, answer.headers.get("Retry-After", "")
+        ):
             raise refusal
         return quote_from_json(answer.content) if answer.status_code == 200 else None
 
-    def portfolio_named(self, person: Person, name: str, *, request_id: str) -> str | None:
+    def find_portfolio(self, person: Person, name: str, *, request_id: str) -> str | None:
         """Return the stored name of a portfolio. None if the person sees no such portfolio."""
         found = self._get(person, f"/api/v1/portfolio/{quote(name, safe='')}", {}, request_id, absent=None)
         known = found.get("portfolio_name") if isinstance(found, dict) else None
         return known if isinstance(known, str) else None
 
-    def holding(self, person: Person, portfolio: str, symbol: str, *, request_id: str) -> Holding:
+    def get_holding(self, person: Person, portfolio: str, symbol: str, *, request_id: str) -> Holding:
         """Return the position of a portfolio in a symbol. It is empty if either is unknown."""
         path = f"/api/v1/positions/{quote(portfolio, safe='')}/{quote(symbol, safe='')}"
         found = self._get(person, path, {}, request_id, absent=None)
@@ -121,7 +125,9 @@ class OmsClient:
         except (KeyError, TypeError, ValueError):
             raise OmsError("The OMS answered a position that cannot be read.") from None
 
-    def own_trades(self, person: Person, ticket: Ticket, *, since: datetime, request_id: str) -> list[Trade]:
+    def list_own_trades(
+        self, person: Person, ticket: Ticket, *, since: datetime, request_id: str
+    ) -> list[Trade]:
         """Return the person's trades like the ticket since then, newest first.
 
         They have the ticket's symbol, side and portfolio.
@@ -129,7 +135,7 @@ class OmsClient:
         wanted = {"portfolio": ticket.portfolio, "symbol": ticket.symbol, "side": ticket.side.value}
         moment = since.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         rows = self._get(person, "/api/v1/trades", wanted | {"from": moment, "limit": "100"}, request_id)
-        return own_trades(rows, person.actor)
+        return own_trades_from_json(rows, person.actor)
 
     def is_listed(self, person: Person, symbol: str, *, request_id: str) -> bool:
         """Whether the symbol is a listed instrument."""
@@ -138,13 +144,13 @@ class OmsClient:
         )
         return isinstance(found, dict) and found.get("listed") is True
 
-    def instruments(self, person: Person, part: str, *, limit: int, request_id: str) -> list[Instrument]:
+    def list_instruments(self, person: Person, part: str, *, limit: int, request_id: str) -> list[Instrument]:
         """Return listed instruments whose symbol or name contains the text, sorted by symbol."""
         wanted = {"limit": str(limit)} | ({"q": part} if part else {})
         rows = self._get(person, "/api/v1/instruments", wanted, request_id)
         return instruments_from_json(rows)
 
-    def portfolios(self, person: Person, query: str, *, limit: int, request_id: str) -> list[str]:
+    def list_portfolios(self, person: Person, query: str, *, limit: int, request_id: str) -> list[str]:
         """Return the names of portfolios that the person may see and that match the query."""
         wanted = {"limit": str(limit)} | ({"q": query} if query else {})
         names = self._get(person, "/api/v1/portfolios", wanted, request_id)
@@ -154,7 +160,7 @@ class OmsClient:
 
     def may_trade(self, person: Person, *, request_id: str) -> bool:
         """Whether the person's role includes trading. Raises `NotAllowed` if the person has no access."""
-        return may_trade(self._get(person, "/api/v1/auth/me", {}, request_id))
+        return has_trade_scope(self._get(person, "/api/v1/auth/me", {}, request_id))
 
     @property
     def can_claim_workspace(self) -> bool:
@@ -171,9 +177,9 @@ class OmsClient:
         except httpx.HTTPError as error:
             raise OmsError(f"No answer: {type(error).__name__}.") from None
         if answer.status_code not in (200, 201):
-            raise error_from(answer.status_code, answer.content, answer.headers.get("Retry-After", ""))
+            raise parse_error(answer.status_code, answer.content, answer.headers.get("Retry-After", ""))
 
-    def healthy(self) -> bool:
+    def is_ready(self) -> bool:
         """Whether the OMS is ready. This call is made without a person."""
         try:
             return self._http.get("/health/ready").status_code == 200
@@ -190,9 +196,11 @@ class OmsClient:
         """Return the JSON of the answer. If `absent` is given, return it for 404 and 422."""
         try:
             answer = self._http.get(path, params=dict(params), headers=_headers(person, request_id))
-        except httpx.HTTPError as fault:
-            raise OmsError(f"No answer: {type(fault).__name__}.") from None
-        if refusal := turned_away(answer.status_code, answer.content, answer.headers.get("Retry-After", "")):
+        except httpx.HTTPError as error:
+            raise OmsError(f"No answer: {type(error).__name__}.") from None
+        if refusal := parse_refusal(
+            answer.status_code, answer.content, answer.headers.get("Retry-After", "")
+        ):
             raise refusal
         if absent and answer.status_code in (404, 422):
             return absent["absent"]
@@ -208,14 +216,14 @@ def _headers(person: Person, request_id: str) -> dict[str, str]:
     return {"X-Request-ID": request_id, ON_BEHALF_OF: person.actor}
 
 
-def _trade(answer: httpx.Response) -> Trade:
+def _parse_trade(answer: httpx.Response) -> Trade:
     try:
         return trade_from_json(json.loads(answer.content)["trade"])
     except (KeyError, TypeError, ValueError):
         raise OutcomeUnknown("The OMS answered 201 with a body that cannot be read.") from None
 
 
-def _first_trade(trades: Any) -> Trade | None:
+def _parse_first_trade(trades: Any) -> Trade | None:
     if not isinstance(trades, list):
         raise OmsError("The OMS answered something that is no list.")
     if not trades:

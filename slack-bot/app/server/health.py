@@ -27,7 +27,7 @@ class ServiceProbe:
 
     def __init__(self, is_well: Callable[[], bool], services: Services, clock: Callable[[], float]):
         self._is_well = is_well
-        self._workers = services.probing
+        self._workers = services.health_workers
         self._clock = clock
         self._lock = threading.Lock()
         self._result: ProbeResult | None = None
@@ -95,7 +95,7 @@ class Health:
 
         self._probes = {
             "slack": ServiceProbe(slack_is_well, services, clock),
-            "oms": ServiceProbe(services.oms.healthy, services, clock),
+            "oms": ServiceProbe(services.oms.is_ready, services, clock),
         }
         self._timeout_seconds = timeout_seconds
 

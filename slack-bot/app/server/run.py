@@ -15,14 +15,14 @@ from waitress.server import create_server
 from app.config import ConfigError, load
 from app.server import logs
 from app.server.build import Bot, create_bot
-from app.server.web import BODY_BYTES_AT_MOST
+from app.server.web import MAX_BODY_BYTES
 from app.services.confirmation_recovery import run_recovery
 from app.services.workspace_claim import run_workspace_claim
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-CONNECTIONS = 1000
+MAX_CONNECTIONS = 1000
 THREADS = 64  # a submission uses one for a second at most
 STOP_SECONDS = 5.0
 RECONNECT_SECONDS = 5.0
@@ -34,13 +34,13 @@ def main() -> int:
         settings = load()
         logs.configure(settings.log_format)
         bot = create_bot(settings)
-    except ConfigError as fault:
-        sys.stderr.write(f"slack-bot cannot start. {fault}\n")
+    except ConfigError as error:
+        sys.stderr.write(f"slack-bot cannot start. {error}\n")
         return 2
     try:
         serve(bot)
-    except OSError as fault:
-        sys.stderr.write(f"slack-bot cannot listen on {settings.host}:{settings.port}: {fault.strerror}.\n")
+    except OSError as error:
+        sys.stderr.write(f"slack-bot cannot listen on {settings.host}:{settings.port}: {error.strerror}.\n")
         return 1
     return 0
 
@@ -53,9 +53,9 @@ def serve(bot: Bot) -> None:
         host=settings.host,
         port=settings.port,
         threads=THREADS,
-        max_request_body_size=BODY_BYTES_AT_MOST,
+        max_request_body_size=MAX_BODY_BYTES,
         channel_timeout=30,
-        connection_limit=CONNECTIONS,
+        connection_limit=MAX_CONNECTIONS,
         asyncore_use_poll=True,  # select() supports 1,024 files only
         ident="",
         clear_untrusted_proxy_headers=True,
@@ -88,10 +88,10 @@ def connect_forever(bot: Bot) -> None:
     while not bot.services.stopping.is_set():
         try:
             handler.client.connect()
-        except SlackApiError as fault:
-            log.error("Slack refused the app token", extra={"fault": str(fault.response.get("error"))})  # noqa: TRY400 - the fault is its code
-        except OSError as fault:
-            log.warning("Slack cannot be reached", extra={"fault": type(fault).__name__})
+        except SlackApiError as error:
+            log.error("Slack refused the app token", extra={"fault": str(error.response.get("error"))})  # noqa: TRY400 - the fault is its code
+        except OSError as error:
+            log.warning("Slack cannot be reached", extra={"fault": type(error).__name__})
         else:
             log.info("Connected by Socket Mode")
             return

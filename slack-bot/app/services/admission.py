@@ -3,7 +3,7 @@
 import logging
 
 from app.blocks import views
-from app.errors import Bar, BotError, NotAllowed, OmsError, SlackError, named
+from app.errors import BotError, DenialReason, NotAllowed, OmsError, SlackError, format_log_name
 from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.origin import Origin
@@ -20,20 +20,20 @@ def check_admission(services: Services, origin: Origin, view_id: str) -> None:
     try:
         if services.oms.may_trade(origin.person, request_id=origin.request_id):
             return
-        bar = NotAllowed(Bar.ROLE)
-    except NotAllowed as fault:
-        bar = fault
-    except OmsError as fault:
-        log.info("Role not known", extra={"request_id": origin.request_id, "fault": str(fault)})
+        reason = NotAllowed(DenialReason.ROLE)
+    except NotAllowed as error:
+        reason = error
+    except OmsError as error:
+        log.info("Role not known", extra={"request_id": origin.request_id, "fault": str(error)})
         return
-    refuse_form(services, origin, view_id, bar, failure_messages.barred(bar, origin.request_id))
+    refuse_form(services, origin, view_id, reason, failure_messages.barred(reason, origin.request_id))
 
 
 def refuse_form(services: Services, origin: Origin, view_id: str, why: BotError, sentence: str) -> None:
     """Replace an open form by a sentence."""
     extra = {"request_id": origin.request_id, "person": origin.person.actor}
-    log.warning("Form taken back", extra=extra | {"fault": named(why)})
+    log.warning("Form taken back", extra=extra | {"fault": format_log_name(why)})
     try:
-        services.slack.update_view(view_id, views.refused(sentence))
-    except SlackError as fault:
-        log.info("Form not redrawn", extra=extra | {"fault": str(fault)})
+        services.slack.update_view(view_id, views.refused_view(sentence))
+    except SlackError as error:
+        log.info("Form not redrawn", extra=extra | {"fault": str(error)})

@@ -5,9 +5,9 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from app.blocks.messages import time_of
-from app.errors import OmsError, named
-from app.forms.price import doubt
+from app.blocks.messages import format_time
+from app.errors import OmsError, format_log_name
+from app.forms.price import find_price_warning
 from app.forms.questions import (
     MAX_NEAREST,
     Question,
@@ -37,50 +37,58 @@ def list_questions(services: Services, order: Order) -> list[Question]:
 
     Raises `OmsError` if the OMS does not answer. No trade is sent then.
     """
-    found = (*_about_symbol_and_price(services, order), *_about_portfolio(services, order))
+    found = (*_check_symbol_and_price(services, order), *_check_portfolio(services, order))
     return [question for question in found if not order.is_confirmed(question.id)]
 
 
-def _about_symbol_and_price(services: Services, order: Order) -> Iterator[Question]:
+def _check_symbol_and_price(services: Services, order: Order) -> Iterator[Question]:
     """Yield questions about an unknown symbol and an implausible price.
 
     A symbol is known if it has a live quote, was traded, or is a listed instrument.
     """
     ticket, person, request_id = order.ticket, order.origin.person, order.origin.request_id
-    quote = services.oms.quote(person, ticket.symbol, request_id=request_id)
+    quote = services.oms.get_quote(person, ticket.symbol, request_id=request_id)
     quoted = quote.price if quote and quote.is_live else None
-    last = services.oms.last_price(person, ticket.symbol, request_id=request_id) if quoted is None else None
+    last = (
+        services.oms.get_last_price(person, ticket.symbol, request_id=request_id) if quoted is None else None
+    )
     is_priced = quoted is not None or last is not None
     if not (is_priced or order.is_confirmed(symbol_id(ticket.symbol)) or _is_listed(services, order)):
         yield symbol_question(ticket.symbol, _nearest_symbols(services, order))
-    reason = doubt(ticket.price, last) if quoted is None else doubt(ticket.price, quoted, of="quote")
+    reason = (
+        find_price_warning(ticket.price, last)
+        if quoted is None
+        else find_price_warning(ticket.price, quoted, of="quote")
+    )
     if reason:
         yield price_question(ticket, reason)
 
 
-def _about_portfolio(services: Services, order: Order) -> Iterator[Question]:
+def _check_portfolio(services: Services, order: Order) -> Iterator[Question]:
     """Yield questions about a new portfolio, a short sale, and a repeated trade."""
     ticket, origin = order.ticket, order.origin
     is_known = _portfolio_exists(services, order)
     if not (is_known or order.is_confirmed(portfolio_id(ticket.portfolio))):
         yield portfolio_question(ticket.portfolio, _nearest_portfolios(services, order))
     if ticket.side is Side.SELL:
-        held = services.oms.holding(
+        held = services.oms.get_holding(
             origin.person, ticket.portfolio, ticket.symbol, request_id=origin.request_id
         )
         if question := short_question(ticket, held):
             yield question
     if is_known:
-        yield from _about_repeats(services, order)
+        yield from _check_repeats(services, order)
 
 
-def _about_repeats(services: Services, order: Order) -> Iterator[Question]:
+def _check_repeats(services: Services, order: Order) -> Iterator[Question]:
     """Yield questions about the same trade by the same person within a minute."""
     ticket, origin = order.ticket, order.origin
     since = datetime.fromtimestamp(time.time() - REPEAT_SECONDS, UTC)
-    for trade in services.oms.own_trades(origin.person, ticket, since=since, request_id=origin.request_id):
+    for trade in services.oms.list_own_trades(
+        origin.person, ticket, since=since, request_id=origin.request_id
+    ):
         if is_repeat(ticket, trade):
-            yield repeat_question(trade, time_of(trade.timestamp))
+            yield repeat_question(trade, format_time(trade.timestamp))
 
 
 def _is_listed(services: Services, order: Order) -> bool:
@@ -93,9 +101,9 @@ def _portfolio_exists(services: Services, order: Order) -> bool:
     known = f"{person.actor}:{name_key(name)}"  # cached per person: each may see other portfolios
     if known in services.known_portfolios:
         return True
-    if services.oms.portfolio_named(person, name, request_id=request_id) is None:
+    if services.oms.find_portfolio(person, name, request_id=request_id) is None:
         return False
-    services.known_portfolios.first(known)
+    services.known_portfolios.add(known)
     return True
 
 
@@ -104,11 +112,11 @@ def _nearest_symbols(services: Services, order: Order) -> list[str]:
     person, request_id, symbol = order.origin.person, order.origin.request_id, order.ticket.symbol
     try:
         matching, first, known = (
-            services.oms.instruments(person, part, limit=MAX_CANDIDATES, request_id=request_id)
+            services.oms.list_instruments(person, part, limit=MAX_CANDIDATES, request_id=request_id)
             for part in (symbol, symbol[:1], "")
         )
-    except OmsError as fault:
-        log.info("No nearest symbols", extra={"request_id": request_id, "fault": named(fault)})
+    except OmsError as error:
+        log.info("No nearest symbols", extra={"request_id": request_id, "fault": format_log_name(error)})
         return []
     names = {each.symbol: each.label for each in (*first, *known, *matching)}
     nearest = [each.symbol for each in matching[:MAX_NEAREST]] + nearest_names(symbol, names)
@@ -119,10 +127,10 @@ def _nearest_portfolios(services: Services, order: Order) -> list[str]:
     person, request_id, name = order.origin.person, order.origin.request_id, order.ticket.portfolio
     try:
         first, known = (
-            services.oms.portfolios(person, part, limit=MAX_CANDIDATES, request_id=request_id)
+            services.oms.list_portfolios(person, part, limit=MAX_CANDIDATES, request_id=request_id)
             for part in (name[:2], "")
         )
-    except OmsError as fault:  # ask the question without suggestions
-        log.info("No nearest portfolios", extra={"request_id": request_id, "fault": named(fault)})
+    except OmsError as error:  # ask the question without suggestions
+        log.info("No nearest portfolios", extra={"request_id": request_id, "fault": format_log_name(error)})
         return []
     return nearest_names(name, [*first, *known])

@@ -9,7 +9,7 @@ from app.delivery.confirmation_store import OwedConfirmation, UnresolvedConfirma
 from app.delivery.message_sender import Address
 from app.errors import NotAllowed, OmsError, SlackError
 from app.forms.context import FormContext
-from app.forms.numbers import grouped
+from app.forms.numbers import format_grouped
 from app.forms.ticket import Trade
 from app.oms_client import Person
 from app.services import failure_messages
@@ -26,6 +26,7 @@ def build_owed_confirmation(services: Services, order: Order) -> OwedConfirmatio
     """Return the confirmation to store before the trade is sent."""
     ticket, origin, now = order.ticket, order.origin, time.time()
     response_url, seconds_left = services.urls.get(order.root_view_id)
+    quantity = format_grouped(ticket.quantity)
     return OwedConfirmation(
         key=order.key,
         submitted_at=now,
@@ -35,7 +36,7 @@ def build_owed_confirmation(services: Services, order: Order) -> OwedConfirmatio
         view_id=order.view_id,
         root_view_id=order.root_view_id,
         request_id=origin.request_id,
-        order_text=f"{ticket.side.value} {grouped(ticket.quantity)} {ticket.symbol} in {ticket.portfolio}",
+        order_text=f"{ticket.side.value} {quantity} {ticket.symbol} in {ticket.portfolio}",
         response_url=response_url,
         response_url_expires_at=now + seconds_left,
     )
@@ -67,7 +68,7 @@ def recover_confirmations(services: Services, now: float) -> None:
 
 def _recover(services: Services, unresolved: UnresolvedConfirmation, now: float) -> None:
     owed = unresolved.owed
-    trade = services.oms.find(Person(owed.team, owed.user), owed.key, request_id=owed.request_id)
+    trade = services.oms.find_trade(Person(owed.team, owed.user), owed.key, request_id=owed.request_id)
     if trade is None and now < owed.submitted_at + NOT_RECORDED_AFTER_SECONDS:
         return
     receipt = services.confirmations.claim_unresolved(owed)
@@ -97,6 +98,8 @@ def _message(owed: OwedConfirmation, trade: Trade | None) -> Message:
 def _redraw(services: Services, owed: OwedConfirmation, trade: Trade) -> None:
     """Replace the view "Placing…" by the result. The person may have closed the form."""
     try:
-        services.slack.update_view(owed.view_id, views.placed(trade, owed.user, FormContext(owed.channel)))
+        services.slack.update_view(
+            owed.view_id, views.placed_view(trade, owed.user, FormContext(owed.channel))
+        )
     except SlackError as error:
         log.info("Form not redrawn", extra={"request_id": owed.request_id, "fault": str(error)})

@@ -9,7 +9,7 @@ from app.delivery.outbox import Outbox
 from app.delivery.response_urls import ResponseUrls
 from app.delivery.slack_api import SlackApi
 from app.oms_client import OmsClient
-from app.services.submission_registry import Seen, SubmissionRegistry
+from app.services.submission_registry import RecentIds, SubmissionRegistry
 from app.services.workers import Workers
 
 
@@ -36,16 +36,16 @@ class Services:
     outbox: Outbox
     waits: Waits = Waits()
     urls: ResponseUrls = field(default_factory=ResponseUrls)
-    claims: SubmissionRegistry = field(default_factory=SubmissionRegistry)
+    submissions: SubmissionRegistry = field(default_factory=SubmissionRegistry)
     confirmations: ConfirmationStore = field(default_factory=ConfirmationStore)
-    seen: Seen = field(default_factory=Seen)
-    known_portfolios: Seen = field(default_factory=Seen)  # by person and name key
-    opening: Workers = field(default_factory=lambda: Workers("opening", threads=16, waiting=64))
-    placing: Workers = field(default_factory=lambda: Workers("placing", threads=64, waiting=0))
-    suggesting: Workers = field(default_factory=lambda: Workers("suggesting", threads=16, waiting=16))
-    admitting: Workers = field(default_factory=lambda: Workers("admitting", threads=8, waiting=32))
-    pricing: Workers = field(default_factory=lambda: Workers("pricing", threads=32, waiting=64))
-    probing: Workers = field(default_factory=lambda: Workers("probing", threads=2, waiting=2))
+    recent_deliveries: RecentIds = field(default_factory=RecentIds)
+    known_portfolios: RecentIds = field(default_factory=RecentIds)  # by person and name key
+    form_workers: Workers = field(default_factory=lambda: Workers("opening", threads=16, waiting=64))
+    trade_workers: Workers = field(default_factory=lambda: Workers("placing", threads=64, waiting=0))
+    suggestion_workers: Workers = field(default_factory=lambda: Workers("suggesting", threads=16, waiting=16))
+    admission_workers: Workers = field(default_factory=lambda: Workers("admitting", threads=8, waiting=32))
+    price_workers: Workers = field(default_factory=lambda: Workers("pricing", threads=32, waiting=64))
+    health_workers: Workers = field(default_factory=lambda: Workers("probing", threads=2, waiting=2))
     stopping: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -64,12 +64,12 @@ class Services:
     def stop_workers(self, *, wait: bool = False) -> None:
         """Stop every thread pool. With `wait`, return after the running work has ended."""
         all_workers = (
-            self.opening,
-            self.admitting,
-            self.placing,
-            self.suggesting,
-            self.pricing,
-            self.probing,
+            self.form_workers,
+            self.admission_workers,
+            self.trade_workers,
+            self.suggestion_workers,
+            self.price_workers,
+            self.health_workers,
         )
         for workers in all_workers:
             workers.stop(wait=wait)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from app.blocks.text import Json
 
-REMEMBERED = 10_000
+MAX_ENTRIES = 10_000
 
 
 @dataclass(frozen=True)
@@ -16,8 +16,8 @@ class Outcome:
 
     response: Json  # answer to Slack's request, if it is in time
     view: Json  # view that replaces the form, if it is late
-    placed: bool = False  # a trade is recorded under the key
-    unsettled: bool = False  # it is unknown whether a trade is recorded under the key
+    is_recorded: bool = False  # a trade is recorded under the key
+    is_unknown: bool = False  # it is unknown whether a trade is recorded under the key
     notice: str = ""  # message to the person if the form cannot be redrawn
 
 
@@ -79,32 +79,32 @@ class SubmissionRegistry:
         A key without a trade can be claimed again.
         """
         with self._lock:
-            if not outcome.placed and self._by_key.get(submission.key) is submission:
+            if not outcome.is_recorded and self._by_key.get(submission.key) is submission:
                 del self._by_key[submission.key]
         return submission.finish(outcome)
 
 
-class Seen:
+class RecentIds:
     """A set of the latest 10,000 ids, of deliveries or of existing portfolios."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._ids: OrderedDict[str, None] = OrderedDict()
 
-    def first(self, seen: str) -> bool:
+    def add(self, entry: str) -> bool:
         """Add the id. Return whether it is new."""
         with self._lock:
-            new = seen not in self._ids
-            self._ids[seen] = None
+            new = entry not in self._ids
+            self._ids[entry] = None
             _trim(self._ids)
             return new
 
-    def __contains__(self, seen: str) -> bool:
+    def __contains__(self, entry: str) -> bool:
         """Whether the id is in the set."""
         with self._lock:
-            return seen in self._ids
+            return entry in self._ids
 
 
 def _trim(entries: "OrderedDict[str, Submission] | OrderedDict[str, None]") -> None:
-    while len(entries) > REMEMBERED:
+    while len(entries) > MAX_ENTRIES:
         entries.popitem(last=False)

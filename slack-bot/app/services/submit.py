@@ -11,7 +11,7 @@ from app.services.dependencies import Services
 from app.services.origin import Origin
 from app.services.submission_registry import Submission
 from app.services.ticket_submission import Order, read_order
-from app.services.trade_submission import carry_out
+from app.services.trade_submission import execute_submission
 
 
 def submit(services: Services, origin: Origin, view: Mapping[str, Any]) -> Json:
@@ -21,15 +21,19 @@ def submit(services: Services, origin: Origin, view: Mapping[str, Any]) -> Json:
     except BadFields as bad:
         return {"response_action": "errors", "errors": bad.sentences}
     delivery = origin.trigger_id or f"{order.key}:{view.get('hash')}"
-    submission, mine = services.claims.claim(order.key, delivery, views.placing(order.context))
-    if mine:
-        _begin(services, order, submission)
+    submission, is_new = services.submissions.claim(order.key, delivery, views.placing_view(order.context))
+    if is_new:
+        _start(services, order, submission)
     outcome = submission.wait(services.waits.submission)
-    return outcome.response if outcome else submission_results.update(submission.waiting_view)
+    return outcome.response if outcome else submission_results.build_update(submission.waiting_view)
 
 
-def _begin(services: Services, order: Order, submission: Submission) -> None:
+def _start(services: Services, order: Order, submission: Submission) -> None:
     try:
-        services.placing.submit(order.origin.request_id, carry_out, services, order, submission)
+        services.trade_workers.submit(
+            order.origin.request_id, execute_submission, services, order, submission
+        )
     except Saturated:
-        services.claims.finish(submission, submission_results.busy(order.ticket, order.context))
+        services.submissions.finish(
+            submission, submission_results.build_busy_outcome(order.ticket, order.context)
+        )

@@ -3,9 +3,9 @@
 import logging
 from concurrent.futures import TimeoutError as FutureTimeout
 
-from app.blocks.options import name_fault, no_choice, portfolio_options
-from app.blocks.text import OPTIONS_AT_MOST, Json
-from app.errors import BotError, NotAllowed, OmsError, Saturated, TooManyRequests, named
+from app.blocks.options import build_portfolio_options, build_reason_option, find_name_error
+from app.blocks.text import MAX_OPTIONS, Json
+from app.errors import BotError, NotAllowed, OmsError, Saturated, TooManyRequests, format_log_name
 from app.services.dependencies import Services
 from app.services.origin import Origin
 
@@ -23,16 +23,18 @@ def suggest_portfolios(services: Services, origin: Origin, typed: str) -> Json:
     """
     request_id = origin.request_id
     try:
-        future = services.suggesting.submit(request_id, _find_portfolios, services, origin, typed)
+        future = services.suggestion_workers.submit(request_id, _find_portfolios, services, origin, typed)
         return future.result(timeout=services.waits.suggestions)
-    except (OmsError, Saturated, FutureTimeout) as fault:
-        said = named(fault) if isinstance(fault, BotError) else type(fault).__name__
-        log.warning("No suggestions", extra={"request_id": request_id, "fault": said})
-        return no_choice(name_fault(typed) if typed.strip() and name_fault(typed) else _reason(fault))
+    except (OmsError, Saturated, FutureTimeout) as error:
+        error_name = format_log_name(error) if isinstance(error, BotError) else type(error).__name__
+        log.warning("No suggestions", extra={"request_id": request_id, "fault": error_name})
+        return build_reason_option(
+            find_name_error(typed) if typed.strip() and find_name_error(typed) else _reason(error)
+        )
 
 
-def _reason(fault: Exception) -> str:
-    match fault:
+def _reason(error: Exception) -> str:
+    match error:
         case NotAllowed():
             return NOT_ALLOWED
         case TooManyRequests() | Saturated():
@@ -43,7 +45,7 @@ def _reason(fault: Exception) -> str:
 
 def _find_portfolios(services: Services, origin: Origin, typed: str) -> Json:
     query, person, request_id = typed.strip(), origin.person, origin.request_id
-    names = services.oms.portfolios(person, query, limit=OPTIONS_AT_MOST + 1, request_id=request_id)
-    cut = len(names) > OPTIONS_AT_MOST  # the typed name may exist without being in the list
-    exact = services.oms.portfolio_named(person, query, request_id=request_id) if cut and query else None
-    return portfolio_options(names, typed, exact)
+    names = services.oms.list_portfolios(person, query, limit=MAX_OPTIONS + 1, request_id=request_id)
+    cut = len(names) > MAX_OPTIONS  # the typed name may exist without being in the list
+    exact = services.oms.find_portfolio(person, query, request_id=request_id) if cut and query else None
+    return build_portfolio_options(names, typed, exact)

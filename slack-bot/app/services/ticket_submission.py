@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.forms.context import FormContext
-from app.forms.submission import answers, parse_draft, read_draft
+from app.forms.submission import list_confirmed, parse_draft, read_draft
 from app.forms.text import name_key
 from app.forms.ticket import Ticket, Trade
 from app.services.origin import Origin
@@ -30,13 +30,14 @@ class Order:
         """Whether the person confirmed this question in this form."""
         return question_id in self.context.confirmed
 
-    def became(self, trade: Trade) -> bool:
+    def matches(self, trade: Trade) -> bool:
         """Whether a recorded trade has the entries of this form as they are now."""
-        asked, stands = self.ticket, trade
+        ordered, recorded = self.ticket, trade
         return (
-            (asked.symbol, asked.quantity, asked.gmv) == (stands.symbol, stands.quantity, stands.gmv)
-            and asked.side.value == stands.side
-            and name_key(asked.portfolio) == name_key(stands.portfolio)
+            (ordered.symbol, ordered.quantity, ordered.gmv)
+            == (recorded.symbol, recorded.quantity, recorded.gmv)
+            and ordered.side.value == recorded.side
+            and name_key(ordered.portfolio) == name_key(recorded.portfolio)
         )
 
 
@@ -48,7 +49,7 @@ def read_order(origin: Origin, view: Mapping[str, Any]) -> Order:
     return Order(
         origin=origin,
         ticket=ticket,
-        context=context.confirming(*answers(state)),
+        context=context.confirming(*list_confirmed(state)),
         view_id=str(view["id"]),
         root_view_id=str(view.get("root_view_id") or view["id"]),
     )

@@ -43,5 +43,5 @@ class Workers:
 
     def _finished(self, request_id: str, done: "Future[T]") -> None:
         self._places.release()
-        if not done.cancelled() and (fault := done.exception()) is not None:
-            log.error("Work failed", exc_info=fault, extra={"request_id": request_id, "workers": self._name})
+        if not done.cancelled() and (error := done.exception()) is not None:
+            log.error("Work failed", exc_info=error, extra={"request_id": request_id, "workers": self._name})

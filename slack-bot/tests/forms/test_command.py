@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import BadCommand
-from app.forms.command import HelpWanted, parse_command
+from app.forms.command import HelpRequest, parse_command
 from app.forms.ticket import Draft
 
 FULL = Draft("AAPL", "100", "", "BUY", "Growth", price="175")
@@ -41,7 +41,7 @@ def test_a_line_fills_the_form_as_far_as_it_goes(typed, draft):
 
 @pytest.mark.parametrize("typed", ["help", " HELP ", "?"])
 def test_help_is_understood(typed):
-    assert isinstance(parse_command(typed), HelpWanted)
+    assert isinstance(parse_command(typed), HelpRequest)
 
 
 @pytest.mark.parametrize(

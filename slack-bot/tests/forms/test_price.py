@@ -3,7 +3,7 @@ from decimal import Decimal
 import pytest
 
 from app.forms.context import FormContext
-from app.forms.price import PRICE_PROMPT, Quote, doubt, price_line
+from app.forms.price import PRICE_PROMPT, Quote, find_price_warning, price_line
 from app.forms.ticket import Draft
 
 
@@ -16,7 +16,7 @@ from app.forms.ticket import Draft
     ],
 )  # fmt: skip
 def test_a_price_is_asked_about_when_it_is_odd_or_far_from_the_last(price, last, asked):
-    assert (doubt(Decimal(price), Decimal(last) if last else None) is not None) is asked
+    assert (find_price_warning(Decimal(price), Decimal(last) if last else None) is not None) is asked
 
 
 def test_the_price_line_shows_the_price_per_share_once_it_is_known():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from app.errors import BadFields
 from app.forms.questions import portfolio_id
-from app.forms.submission import answers, parse_draft, read_draft
+from app.forms.submission import list_confirmed, parse_draft, read_draft
 from app.forms.text import NotAName, parse_note, parse_portfolio, parse_symbol
 from app.forms.ticket import Draft, Side
 from tests import factories
@@ -97,8 +97,8 @@ def test_a_price_beyond_the_books_limits_is_refused_at_the_gmv(quantity, gmv):
 
 def test_what_is_ticked_is_an_answer_and_nothing_else_is():
     state = factories.state() | factories.ticked("175") | factories.opens("Growht")
-    assert answers(state) == ["price_ok:AAPL:175", portfolio_id("Growht")]
-    assert answers({"price_ok:AAPL:175": {"entry": {"selected_options": []}}}) == []
+    assert list_confirmed(state) == ["price_ok:AAPL:175", portfolio_id("Growht")]
+    assert list_confirmed({"price_ok:AAPL:175": {"entry": {"selected_options": []}}}) == []
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ def test_without_a_response_url_the_person_is_told_in_a_direct_message(workspace
 
 def test_a_replayed_command_is_answered_like_the_first_and_opens_nothing(workspace: Workspace, monkeypatch):
     begun = []
-    monkeypatch.setattr(workspace.bot.services.opening, "submit", lambda *work: begun.append(work))
+    monkeypatch.setattr(workspace.bot.services.form_workers, "submit", lambda *work: begun.append(work))
     payload = factories.command("AAPL", response_url=workspace.slack.response_url)
     first, second = workspace.deliver(payload), workspace.deliver(payload)
     assert (first.status_code, first.data) == (second.status_code, second.data)
@@ -154,7 +154,7 @@ def test_a_replayed_command_is_answered_like_the_first_and_opens_nothing(workspa
 
 
 def test_when_no_worker_is_free_the_person_is_told_politely(workspace: Workspace):
-    workspace.bot.services.opening.stop()
+    workspace.bot.services.form_workers.stop()
     answer = workspace.type("AAPL").get_json()
     assert answer["response_type"] == "ephemeral"
     assert "busy" in answer["text"]

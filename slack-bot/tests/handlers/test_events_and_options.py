@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from app.blocks.trade_form import shown_lines, trade_form
+from app.blocks.trade_form import build_trade_form, get_shown_lines
 from app.forms.context import FormContext
 from app.forms.ticket import Draft
 from tests import factories
@@ -124,7 +124,7 @@ def typed(
     block: str = "quantity",
     symbol: str = "AAPL",
 ):
-    blocks = trade_form(Draft("AAPL"), FormContext("C1"))["blocks"]
+    blocks = build_trade_form(Draft("AAPL"), FormContext("C1"))["blocks"]
     view = factories.view(
         blocks, hash=view_hash, state={"values": factories.state(symbol=symbol, quantity=quantity, gmv=gmv)}
     )
@@ -169,7 +169,7 @@ def test_a_symbol_being_typed_is_searched_by_symbol_and_name(workspace: Workspac
     typed(workspace, quantity="", gmv="", action="entry", block="symbol", symbol=symbol)
     redrawn = workspace.slack.wait_for("views.update")[0].body["view"]
     check_view(redrawn)
-    assert shown_lines(redrawn)["symbol_line"] == line
+    assert get_shown_lines(redrawn)["symbol_line"] == line
 
 
 @pytest.mark.parametrize("trouble", [Answer(500), Answer(403), Answer(drop=True), Answer(body=b"x")])
@@ -184,7 +184,7 @@ def test_without_a_quote_the_price_is_shown_all_the_same(workspace: Workspace, t
 def test_a_redraw_keeps_block_and_action_ids(workspace: Workspace):
     typed(workspace, quantity="100", gmv="17500")
     redrawn = workspace.slack.wait_for("views.update")[0].body["view"]["blocks"]
-    first = trade_form(Draft(), FormContext("C1"))["blocks"]
+    first = build_trade_form(Draft(), FormContext("C1"))["blocks"]
     ids = [(block["block_id"], block.get("element", {}).get("action_id")) for block in first]
     assert [(block["block_id"], block.get("element", {}).get("action_id")) for block in redrawn] == ids
 
@@ -238,7 +238,7 @@ def test_a_form_is_not_redrawn_while_anything_is_typed_in_it(workspace: Workspac
     assert workspace.slack.named("views.update") == []
     clock.now += pause
     workspace.slack.wait_for("views.update")
-    workspace.bot.services.pricing.stop(wait=True)
+    workspace.bot.services.price_workers.stop(wait=True)
     assert len(workspace.slack.named("views.update")) == 1
     assert "Price per share: 0.175" in str(workspace.slack.shown["V1"])
 

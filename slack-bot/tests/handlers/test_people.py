@@ -123,7 +123,7 @@ def test_a_strangers_keystroke_is_acknowledged_and_draws_nothing(workspace: Work
 
 def test_a_stranger_is_logged_and_no_fault(workspace: Workspace, caplog):
     workspace.deliver(factories.submission() | STRANGERS[0])
-    assert "Stranger refused" in caplog.text
+    assert "Foreign person refused" in caplog.text
     assert all(record.exc_info is None for record in caplog.records)
 
 

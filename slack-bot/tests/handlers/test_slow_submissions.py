@@ -100,7 +100,7 @@ def test_with_the_waits_of_production_a_hung_oms_keeps_twenty_submissions_to_the
 
 
 def test_when_every_worker_is_taken_the_form_says_so_politely_and_nothing_was_begun(workspace: Workspace):
-    workspace.bot.services.placing.stop()
+    workspace.bot.services.trade_workers.stop()
     answer = workspace.submit()
     assert "busy" in banner_of(answer["view"])
     assert workspace.oms.calls == []

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from app.blocks.trade_form import trade_form
+from app.blocks.trade_form import build_trade_form
 from app.forms.context import FormContext
 from app.forms.ticket import Draft
 from tests import factories
@@ -82,7 +82,7 @@ LIMITS = [
 @pytest.mark.parametrize(("error", "block_id"), LIMITS)
 def test_limits_of_the_oms_are_said_at_the_fields_of_the_form(workspace: Workspace, error, block_id):
     workspace.oms.script("place", problem(422, "1 field is not acceptable.", [error]))
-    shown = {block["block_id"] for block in trade_form(Draft(), FormContext("C1"))["blocks"]}
+    shown = {block["block_id"] for block in build_trade_form(Draft(), FormContext("C1"))["blocks"]}
     assert block_id in shown
     assert workspace.submit() == {"response_action": "errors", "errors": {block_id: error["message"]}}
 

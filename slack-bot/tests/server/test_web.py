@@ -5,7 +5,7 @@ import time
 import pytest
 
 from app.server.signature import is_signed
-from app.server.web import BODY_BYTES_AT_MOST
+from app.server.web import MAX_BODY_BYTES
 from tests import factories
 from tests.conftest import Workspace
 from tests.fakes import Answer
@@ -80,7 +80,7 @@ def test_secrets_appear_in_no_repr(workspace: Workspace):
 
 
 def test_a_body_beyond_the_cap_is_refused(workspace: Workspace):
-    body = "x" * (BODY_BYTES_AT_MOST + 1)
+    body = "x" * (MAX_BODY_BYTES + 1)
     assert post(workspace, factories.signed(body), body).status_code == 413
 
 
@@ -222,7 +222,7 @@ def test_a_command_that_fails_is_logged_and_the_person_told_with_a_reference(
     def broken(_delivery):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(workspace.bot.services.seen, "first", broken)
+    monkeypatch.setattr(workspace.bot.services.recent_deliveries, "add", broken)
     answer = workspace.type("AAPL")
     assert answer.status_code == 200
     assert answer.get_json()["response_type"] == "ephemeral"
@@ -236,7 +236,7 @@ def test_a_submission_that_fails_in_the_bot_says_so_over_the_form(
 ):
     payload = factories.submission()
     if broken == "claim":
-        monkeypatch.setattr(workspace.bot.services.claims, "claim", lambda *_: 1 / 0)
+        monkeypatch.setattr(workspace.bot.services.submissions, "claim", lambda *_: 1 / 0)
     else:
         del payload["view"]["state"]
     answer = workspace.deliver(payload)
@@ -249,6 +249,6 @@ def test_a_submission_that_fails_in_the_bot_says_so_over_the_form(
 
 
 def test_choices_that_fail_are_none(workspace: Workspace, monkeypatch):
-    monkeypatch.setattr(workspace.bot.services.suggesting, "submit", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(workspace.bot.services.suggestion_workers, "submit", lambda *_, **__: 1 / 0)
     payload = factories.interaction("block_suggestion", action_id="portfolio_entry", block_id="p", value="x")
     assert workspace.deliver(payload).get_json() == {"options": []}

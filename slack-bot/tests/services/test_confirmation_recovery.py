@@ -146,13 +146,13 @@ def test_what_was_told_is_not_owed(workspace: Workspace, answer):
 def test_a_fault_in_one_recovery_does_not_end_the_others(left: Workspace, monkeypatch, caplog):
     left.bot.services.confirmations.add(replace(OWED, key="T1:V2:0"))
     left.bot.services.confirmations.release("T1:V2:0", is_unknown=True)
-    find, asked = left.bot.services.oms.find, []
+    find_trade, calls = left.bot.services.oms.find_trade, []
 
     def broken_once(*arguments, **named):
-        asked.append(1)
-        return find(*arguments, **named) if len(asked) > 1 else 1 / 0
+        calls.append(1)
+        return find_trade(*arguments, **named) if len(calls) > 1 else 1 / 0
 
-    monkeypatch.setattr(left.bot.services.oms, "find", broken_once)
+    monkeypatch.setattr(left.bot.services.oms, "find_trade", broken_once)
     recover(left)
     assert len(posted(left)) == 1
     assert "Confirmation not recovered" in caplog.text

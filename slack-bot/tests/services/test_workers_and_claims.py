@@ -3,12 +3,12 @@ import threading
 import pytest
 
 from app.errors import Saturated
-from app.services.live_price import REMEMBERED as FORMS
+from app.services.live_price import MAX_ENTRIES as FORMS
 from app.services.live_price import OpenForms
-from app.services.submission_registry import REMEMBERED, Outcome, Seen, SubmissionRegistry
+from app.services.submission_registry import MAX_ENTRIES, Outcome, RecentIds, SubmissionRegistry
 from app.services.workers import Workers
 
-DONE = Outcome({}, {}, placed=True)
+DONE = Outcome({}, {}, is_recorded=True)
 DENIED = Outcome({}, {})
 
 
@@ -71,12 +71,12 @@ def test_one_in_time_has_not():
 
 
 def test_memory_is_bounded():
-    seen, claims, forms = Seen(), SubmissionRegistry(), OpenForms()
-    for number in range(REMEMBERED + 1):
-        assert seen.first(str(number))
+    seen, claims, forms = RecentIds(), SubmissionRegistry(), OpenForms()
+    for number in range(MAX_ENTRIES + 1):
+        assert seen.add(str(number))
         claims.claim(str(number), str(number), {})
-    assert seen.first("0")
-    assert not seen.first(str(REMEMBERED))
+    assert seen.add("0")
+    assert not seen.add(str(MAX_ENTRIES))
     assert claims.claim("0", "0", {})[1]
     first = forms.get("0")
     for number in range(1, FORMS + 1):
