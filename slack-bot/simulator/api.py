@@ -1,4 +1,4 @@
-"""/api/<method> and /response/…: what the bot calls."""
+"""Serve the routes that the bot calls: /api/<method> and /response/…."""
 
 import json
 import socket
@@ -13,7 +13,7 @@ from simulator.faults import CallFault
 from simulator.response_urls import PREFIX
 from simulator.webapi import answers, arguments, methods
 
-RESPONSE_URL = "response_url"  # what faults and the log call it
+RESPONSE_URL = "response_url"  # name of these calls in faults and in the log
 SOCKET = "simulator.socket"
 Answer = dict[str, Any]
 

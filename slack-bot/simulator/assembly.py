@@ -1,4 +1,4 @@
-"""All parts together: the world, the courier, the queue of events, the view of the desk."""
+"""Create the parts of the simulator: state, deliveries, event queue and the view of the OMS."""
 
 from simulator import manifest
 from simulator.config import Settings
@@ -11,7 +11,7 @@ from simulator.workspace_state import WorkspaceState
 
 
 class Simulator:
-    """One workspace with the bot's address and secrets."""
+    """One workspace, connected to a bot."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -21,19 +21,19 @@ class Simulator:
         self.desk = OmsView(settings)
 
     def actor(self, name: str) -> Actor:
-        """Return the person with that id or name, ready to act."""
+        """Return the person with that id or name. Raise ActError if there is none."""
         for person in self.workspace_state.people.values():
             if name in (person.id, person.name):
                 return Actor(self.workspace_state, self.courier, self.events, person)
         raise ActError(f"There is nobody called {name}.", 404)
 
     def reset(self) -> None:
-        """Put everything back to the start."""
+        """Restore the initial state."""
         self.events.clear()
         self.workspace_state.reset()
 
     def close(self) -> None:
-        """Stop waiting and sending."""
+        """Stop waiting calls and deliveries."""
         self.courier.closing.set()
         self.events.close()
         self.desk.close()

@@ -1,4 +1,4 @@
-"""Events to the bot: sent by one thread, retried three times as Slack does."""
+"""Deliver events to the bot on one thread, with three retries as Slack does."""
 
 import heapq
 import threading
@@ -16,7 +16,7 @@ MOST_WAITING = 200
 
 @dataclass(order=True)
 class Attempt:
-    """One try to deliver an event, due at a time of the simulator's clock."""
+    """One attempt to deliver an event. ``due`` is a time of the simulator's clock."""
 
     due: float
     number: int
@@ -26,7 +26,7 @@ class Attempt:
 
 
 class EventQueue:
-    """Events that wait to be delivered, and their retries."""
+    """Events to deliver, and their retries."""
 
     def __init__(self, workspace_state: WorkspaceState, courier: Courier) -> None:
         self._world = workspace_state
@@ -38,7 +38,7 @@ class EventQueue:
         self._thread.start()
 
     def put(self, inner: dict[str, Any]) -> str:
-        """Queue an event; return its event id."""
+        """Queue an event. Return its event id."""
         event_id = ids.random_id("Ev")
         with self._world.change():
             now = self._world.clock.now()
@@ -46,12 +46,12 @@ class EventQueue:
         return event_id
 
     def put_if_subscribed(self, name: str, inner: dict[str, Any]) -> None:
-        """Queue an event that the manifest subscribes to; forget any other."""
+        """Queue an event if the manifest subscribes to it."""
         if name in self._world.manifest.bot_events:
             self.put(inner)
 
     def clear(self) -> None:
-        """Forget everything that waits."""
+        """Remove all queued events."""
         with self._world.change():
             self._waiting.clear()
 

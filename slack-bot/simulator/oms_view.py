@@ -1,4 +1,4 @@
-"""What the OMS shows a person: their working orders, positions and cash, read over its REST API."""
+"""Read a person's working orders, positions and cash from the REST API of the OMS."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -24,11 +24,11 @@ Json = dict[str, Any]
 
 
 class Unreadable(Exception):
-    """The OMS did not answer with what was asked for; the message says why."""
+    """The OMS did not return the data. The message says why."""
 
 
 class OmsView:
-    """A view of the OMS. Every question is asked for somebody, so that they see what is theirs to see."""
+    """A view of the OMS. Each call is made for a person, so that it returns only what that person may see."""
 
     def __init__(self, settings: Settings) -> None:
         self.is_configured = bool(settings.oms_api_url and settings.oms_api_key)
@@ -40,10 +40,11 @@ class OmsView:
         )
 
     def of(self, person: Person) -> Json:
-        """Return `orders`, `positions` and `portfolios`; `more` names what there is more of than is shown,
-        `problem` is a sentence where they could not be read.
+        """Return the `orders`, `positions` and `portfolios` of a person.
 
-        Orders come newest first, the legs of each behind it. Amounts are the OMS's own texts.
+        `more` names the lists that are incomplete. `problem` is a sentence if the data could not be read.
+        Orders are sorted newest first, with child orders after their parent. Amounts are the texts of the
+        OMS.
         """
         try:
             orders, more_orders = self._rows("orders", {"open": "true"}, ORDER_FACTS, person)
@@ -56,13 +57,13 @@ class OmsView:
         return rows | {"more": [name for name in is_cut if is_cut[name]], "problem": ""}
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self._oms.close()
 
     def _rows(
         self, what: str, query: dict[str, str], facts: tuple[str, ...], person: Person
     ) -> tuple[list[Json], bool]:
-        """Return the first page, and whether another one follows."""
+        """Return the first page, and whether there is another one."""
         headers = {"X-On-Behalf-Of": f"slack:{person.team.id}:{person.id}"}
         try:
             answer = self._oms.get(
@@ -79,7 +80,7 @@ class OmsView:
 
 
 def families(orders: list[Json]) -> Iterable[Json]:
-    """Return the orders as they come, but each leg behind the order that it hangs on, where that is there."""
+    """Yield the orders in their order, but each child order after its parent if the parent is listed."""
     known = {order["id"] for order in orders}
     legs: dict[str, list[Json]] = {}
     for order in reversed(orders):

@@ -1,4 +1,4 @@
-"""Deliveries: signed requests to the bot, answered within three seconds or given up."""
+"""Deliver signed requests to the bot, with a timeout of three seconds."""
 
 import http.client
 import json
@@ -22,7 +22,7 @@ TIMEOUT, UNREACHABLE = "timeout", "unreachable"
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be delivered; ``kind`` is what the log calls it."""
+    """A request to deliver. ``kind`` is its name in the log."""
 
     kind: str
     path: str
@@ -33,7 +33,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """How the bot answered; ``failure`` is empty, ``timeout`` or ``unreachable``."""
+    """The bot's answer. ``failure`` is empty, ``timeout`` or ``unreachable``."""
 
     delivery_id: int
     status: int = 0
@@ -43,11 +43,11 @@ class Reply:
 
     @property
     def ok(self) -> bool:
-        """Tell whether the bot took it: an answer in time, with a status of 2xx."""
+        """Whether the bot answered in time with a status of 2xx."""
         return not self.failure and 200 <= self.status < 300
 
     def json(self) -> Any:
-        """Return the body as JSON, or None where it is not."""
+        """Return the body as JSON, or None if it is not JSON."""
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
@@ -55,7 +55,7 @@ class Reply:
 
 
 class Courier:
-    """Carries requests to the bot and writes them down."""
+    """Delivers requests to the bot and logs them."""
 
     def __init__(self, settings: Settings, workspace_state: WorkspaceState) -> None:
         self._secret = settings.signing_secret
@@ -64,11 +64,11 @@ class Courier:
         self.closing = threading.Event()
 
     def send(self, request: Request) -> Reply:
-        """Sign and deliver; wait for the answer for three seconds at most."""
+        """Sign and deliver a request. Wait up to three seconds for the answer."""
         return self._carry(request, signing.signature_headers(self._secret, request.body, int(time.time())))
 
     def repeat(self, entry: Entry, fresh: bool) -> Reply:
-        """Deliver the same body again, with the signature of then or one of now."""
+        """Deliver the same body again, with the original signature or a new one."""
         request = Request(
             entry["kind"], entry["path"], entry["body"].encode(), entry["content_type"], entry["extra"]
         )

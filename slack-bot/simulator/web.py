@@ -1,4 +1,4 @@
-"""The Flask application: all routes, behind the guard."""
+"""The Flask application with all routes behind the guard."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ LARGEST_BODY_BYTES = 2_000_000
 
 
 def create_app(simulator: Simulator) -> Flask:
-    """Return the application that serves Web API, control API and page."""
+    """Return the application that serves the Web API, the control API and the page."""
     app = Flask("simulator", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY_BYTES
     app.json.sort_keys = False  # type: ignore[attr-defined] # Flask types its default provider as the abstract one

@@ -1,4 +1,4 @@
-"""Everything the simulator remembers, in memory, behind one lock."""
+"""The state of the simulator: in memory, guarded by one lock."""
 
 import secrets
 import threading
@@ -20,9 +20,9 @@ from simulator.workspace import Channel, Person
 
 
 class WorkspaceState:
-    """The workspace and all that happened in it since start or the last reset.
+    """The workspace and everything that happened in it since the start or the last reset.
 
-    Read and write it inside ``with world.change()``; whoever waits for news is woken at its end.
+    Read and write it inside ``with workspace_state.change()``. At its end, waiting threads are notified.
     """
 
     def __init__(self, manifest: Manifest) -> None:
@@ -35,7 +35,7 @@ class WorkspaceState:
         self.reset()
 
     def reset(self) -> None:
-        """Put everything back to the start."""
+        """Restore the initial state."""
         with self.change():
             self.clock = Clock()
             self.channels: dict[str, Channel] = workspace.channels()
@@ -48,7 +48,7 @@ class WorkspaceState:
 
     @contextmanager
     def change(self) -> Iterator[None]:
-        """Hold the lock, then tell everybody who waits that something changed."""
+        """Hold the lock, then notify the threads that wait for changes."""
         with self.news:
             yield
             self.version += 1
@@ -65,10 +65,10 @@ class WorkspaceState:
         raise SlackError("channel_not_found")
 
     def channel_for_bot(self, reference: str) -> Channel:
-        """Return a channel that the bot may write to; raise what Slack says of one where it may not."""
+        """Return a channel that the bot may write to. Raise Slack's error otherwise."""
         channel = self.channel(reference)
         if not channel.has_bot:
-            # A private channel does not exist for whoever is outside of it.
+            # Slack hides private channels from apps that are not members.
             raise SlackError("channel_not_found" if channel.kind == "private" else "not_in_channel")
         if channel.archived:
             raise SlackError("is_archived")

@@ -1,4 +1,4 @@
-"""POST /control/…: what people do."""
+"""Serve the routes that act as a person: POST /control/…."""
 
 from flask import Blueprint
 
@@ -9,7 +9,7 @@ from simulator.user_actions.actor import Outcome
 
 
 def blueprint(simulator: Simulator) -> Blueprint:
-    """Return the routes that act as a person; ``user`` is an id or a name such as ``ava``."""
+    """Return the routes that act as a person. ``user`` is an id or a name such as ``ava``."""
     routes = Blueprint("acts", __name__, url_prefix="/control")
 
     @routes.post("/say")

@@ -1,4 +1,4 @@
-"""/control/…: faults, repeats, the clock, memberships, events of one's own, and starting over."""
+"""Serve the routes for faults, repeats, the clock, memberships, events and resets: /control/…."""
 
 import threading
 from collections.abc import Callable
@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 
 def blueprint(simulator: Simulator) -> Blueprint:
-    """Return the routes that make things go wrong."""
+    """Return the routes that inject faults and change the state."""
     routes = Blueprint("rigging", __name__, url_prefix="/control")
     _add_faults(routes, simulator)
     _add_rest(routes, simulator)

@@ -1,4 +1,4 @@
-"""GET /control/…: the state, the log, and news as they come."""
+"""Serve the state, the log and a stream of changes: GET /control/…."""
 
 import json
 from collections.abc import Iterator
@@ -15,14 +15,14 @@ MOST_STREAMS = 16
 
 
 class Streams:
-    """Pages that listen for news. Each holds a thread of the server, so there is a limit."""
+    """Streams of changes. Each uses a thread of the server, so their number is limited."""
 
     def __init__(self, simulator: Simulator) -> None:
         self._simulator = simulator
         self._open = 0
 
     def open(self) -> Iterator[bytes]:
-        """Return the lines of one stream; raise ActError when too many pages listen."""
+        """Return the lines of one stream. Raise ActError if too many streams are open."""
         workspace_state = self._simulator.workspace_state
         with workspace_state.news:
             if self._open >= MOST_STREAMS:
@@ -46,7 +46,7 @@ class Streams:
 
 
 def blueprint(simulator: Simulator) -> Blueprint:
-    """Return the routes that show what is and what was."""
+    """Return the routes that show the state and the log."""
     routes = Blueprint("looking", __name__, url_prefix="/control")
     streams = Streams(simulator)
     workspace_state = simulator.workspace_state

@@ -1,4 +1,4 @@
-"""A person at work, with all that acting needs."""
+"""A person who acts, with the parts of the simulator that actions need."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +18,7 @@ Outcome = dict[str, Any]
 
 @dataclass(frozen=True)
 class Actor:
-    """Somebody who acts in the world, and the ways out to the bot."""
+    """A person who acts in the workspace."""
 
     workspace_state: WorkspaceState
     courier: Courier
@@ -26,7 +26,7 @@ class Actor:
     person: Person
 
     def channel(self, reference: str) -> Channel:
-        """Return a channel that this person is in; ``dm`` is the one with the bot."""
+        """Return a channel that this person is in. ``dm`` is the direct message with the bot."""
         try:
             channel = self.workspace_state.channel(self.person.id if reference == "dm" else reference)
         except SlackError:
@@ -43,7 +43,7 @@ class Actor:
         return message
 
     def view(self, view_id: str | None) -> View:
-        """Return this person's open form or home tab by id, or the form in front."""
+        """Return this person's open form or home tab by id, or the top form without an id."""
         mine = [*self.workspace_state.views.stack(self.person.id), *self._tab_views()]
         found = next((view for view in mine if view.id == view_id), None) if view_id else self._top()
         if found is None:
@@ -51,13 +51,13 @@ class Actor:
         return found
 
     def note(self, channel: Channel, text: str) -> None:
-        """Tell this person something in private, in the workspace's own name."""
+        """Post a private message to this person in the name of Slack."""
         self.workspace_state.messages.post(
             channel.id, workspace.SYSTEM_USER_ID, text, only_for=self.person.id
         )
 
     def note_problem(self, reply: Reply, problem: str) -> None:
-        """Write beside a delivery what was wrong with its answer."""
+        """Record with a delivery what was wrong with its answer."""
         entry = self.workspace_state.journal.find_delivery(reply.delivery_id)
         if entry is not None:
             entry["problem"] = problem

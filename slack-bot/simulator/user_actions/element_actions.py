@@ -1,4 +1,4 @@
-"""Using an element: buttons, selects, pickers, and the options that they ask for."""
+"""Use elements: buttons, selects, pickers, and requests for options."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ BUTTON_FIELDS = ("text", "value", "style")
 
 
 def use(source: Source, block_id: str | None, action_id: str, value: Any, given: dict[str, Any]) -> Outcome:
-    """Click a button or choose a value; ``given`` are further values of the form at that moment."""
+    """Click a button or choose a value. ``given`` contains further values of the form."""
     actor = source.actor
     with actor.workspace_state.change():
         block, element = source.find(block_id, action_id)
@@ -32,7 +32,7 @@ def use(source: Source, block_id: str | None, action_id: str, value: Any, given:
 
 
 def load_options(source: Source, block_id: str | None, action_id: str, query: str) -> Outcome:
-    """Ask the bot for the options of an external select; what it offers can be chosen from then on."""
+    """Request the options of an external select from the bot, and store them."""
     actor = source.actor
     with actor.workspace_state.change():
         block, element = source.find(block_id, action_id)
@@ -91,7 +91,7 @@ def _failed(source: Source, reply: Reply) -> Outcome:
 
 
 def open_app_page(actor: Actor) -> Outcome:
-    """Open the app's home tab: an event for apps that subscribe to it."""
+    """Open the home tab of the app. Apps that subscribe to it get an event."""
     channel = actor.channel("dm")
     inner = {"type": "app_home_opened", "user": actor.person.id, "channel": channel.id, "tab": "home"}
     actor.events.put_if_subscribed("app_home_opened", inner)

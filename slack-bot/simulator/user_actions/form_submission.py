@@ -1,4 +1,4 @@
-"""Submitting and closing a form, and what the bot's answer makes of it."""
+"""Submit and close forms, and apply the bot's answer."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,10 @@ from simulator.webapi import arguments as args
 
 
 def submit(actor: Actor, view_id: str | None, given: dict[str, dict[str, Any]]) -> Outcome:
-    """Fill in and submit a form; return ``outcome`` closed, errors, updated, pushed, cleared or failed."""
+    """Fill in and submit a form.
+
+    Return ``outcome``: closed, errors, updated, pushed, cleared or failed.
+    """
     with actor.workspace_state.change():
         view = actor.view(view_id)
         Source(actor, view, None, None).fill_in(given)
@@ -31,7 +34,7 @@ def submit(actor: Actor, view_id: str | None, given: dict[str, dict[str, Any]]) 
 
 
 def close(actor: Actor, view_id: str | None, everything: bool) -> Outcome:
-    """Close one form, or with ``everything`` the whole stack; tell the bot where a view asked for that."""
+    """Close one form, or the complete stack with ``everything``. Notify the bot if a view requests it."""
     with actor.workspace_state.change():
         view = actor.view(view_id)
         stack = actor.workspace_state.views.stack(actor.person.id)

@@ -1,4 +1,4 @@
-"""Typing into the message box: messages and slash commands."""
+"""Type messages and slash commands."""
 
 import re
 
