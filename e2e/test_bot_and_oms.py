@@ -72,7 +72,7 @@ def test_a_key_that_may_only_act_for_people_trades_for_them_and_opens_nothing_by
 def test_a_key_that_may_not_act_for_people_is_the_operators_mistake(deployment):
     deployment.restart_bot_with(key_with(deployment, "trade")[1])
     type_in(deployment, "buy 5 AAPL @ 100")
-    sees(deployment, "This app's key may not act for people. Please tell whoever runs it.")
+    sees(deployment, "This app's key may not act for people. Please tell its operator.")
     assert deployment.trades() == []
 
 
@@ -82,7 +82,7 @@ def test_a_workspace_stays_with_the_desk_that_it_came_with_first(deployment):
     other = deployment.administer("POST", "/tenants", name="Other desk", slug="other-desk")
     deployment.restart_bot_with(other["api_key"])
     type_in(deployment, "buy 5 AAPL @ 100")
-    sees(deployment, "This Slack workspace is not connected to this desk.")
+    sees(deployment, "This Slack workspace is not connected.")
 
 
 def test_limits_of_the_oms_are_said_at_the_fields_and_the_form_can_be_corrected(narrow_deployment):

@@ -39,7 +39,9 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     missing = [name for name in REQUIRED if not env.get(name, "").strip()]
     if missing:
         raise ConfigError(f"Set {', '.join(missing)}: the simulator and the bot have to share them.")
-    oms_api_url, oms_api_key = _oms(env.get("OMS_API_URL", "").strip(), env.get("OMS_API_KEY", "").strip())
+    oms_api_url, oms_api_key = _load_oms(
+        env.get("OMS_API_URL", "").strip(), env.get("OMS_API_KEY", "").strip()
+    )
     return Settings(
         bot_token=env["SLACK_BOT_TOKEN"].strip(),
         signing_secret=env["SLACK_SIGNING_SECRET"].strip(),
@@ -77,7 +79,7 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _oms(url: str, key: str) -> tuple[str, str]:
+def _load_oms(url: str, key: str) -> tuple[str, str]:
     """Return the address and the key of the OMS. Both are empty unless both are set."""
     return (_url("OMS_API_URL", _with_scheme(url)), key) if url and key else ("", "")
 

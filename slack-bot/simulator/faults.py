@@ -37,7 +37,11 @@ class CallFault:
 
 @dataclass
 class DeliveryFault:
-    """What happens to the next deliveries: wait, never send (``lose``), or send and hang up (``drop``)."""
+    """What happens to the next deliveries.
+
+    ``delay_seconds`` delays the request. ``lose`` sends no request. ``drop`` closes the connection before the
+    answer.
+    """
 
     delay_seconds: float = 0.0
     lose: bool = False

@@ -107,15 +107,15 @@ def message_action(
     }
 
 
-def view_options(person: Person, view: View, asked: Payload) -> Payload:
+def view_options(person: Person, view: View, request: Payload) -> Payload:
     """Return the payload that requests options for an element in a form."""
     source = {"container": {"type": "view", "view_id": view.id}, "view": view.payload()}
-    return _base("block_suggestion", person) | source | asked
+    return _base("block_suggestion", person) | source | request
 
 
-def message_options(person: Person, channel: Channel, message: Message, asked: Payload) -> Payload:
+def message_options(person: Person, channel: Channel, message: Message, request: Payload) -> Payload:
     """Return the payload that requests options for an element in a message."""
-    return _base("block_suggestion", person) | _message_source(channel, message) | asked
+    return _base("block_suggestion", person) | _message_source(channel, message) | request
 
 
 def channel_name(channel: Channel) -> str:

@@ -8,7 +8,7 @@ KEPT = 300
 Entry = dict[str, Any]
 
 
-class Journal:
+class RequestLog:
     """The latest calls and deliveries, oldest first. Each entry is a dict with an ``id``."""
 
     def __init__(self) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from simulator import ids, workspace
 from simulator.blockkit import values
-from simulator.blockkit.surfaces import Block, with_ids
+from simulator.blockkit.surfaces import Block, add_ids
 from simulator.clock import Clock
 from simulator.errors import SlackError
 
@@ -113,8 +113,8 @@ class Views:
         if expected_hash and expected_hash != view.hash:
             raise SlackError("hash_conflict")
         self._refuse_duplicate(content, view)
-        view.content = content | {"blocks": with_ids(content["blocks"])}
-        view.values = values.carried_over(view.values, view.blocks)
+        view.content = content | {"blocks": add_ids(content["blocks"])}
+        view.values = values.carry_over_values(view.values, view.blocks)
         view.hash, view.errors, view.notice = self._hash(), {}, ""
 
     def publish(self, user: str, content: dict[str, Any], expected_hash: str | None) -> View:
@@ -136,7 +136,7 @@ class Views:
 
     def _make(self, user: str, content: dict[str, Any], below: View | None, channel: str | None) -> View:
         view_id = ids.random_id("V")
-        filled = content | {"blocks": with_ids(content["blocks"])}
+        filled = content | {"blocks": add_ids(content["blocks"])}
         return View(
             id=view_id,
             user=user,

@@ -12,7 +12,7 @@ from simulator.faults import Faults
 from simulator.ids import Timestamps
 from simulator.manifest import Manifest
 from simulator.messages import Messages
-from simulator.request_log import Journal
+from simulator.request_log import RequestLog
 from simulator.response_urls import ResponseUrls
 from simulator.triggers import Triggers
 from simulator.views import Views
@@ -43,7 +43,7 @@ class WorkspaceState:
             self.views = Views(self.clock)
             self.triggers = Triggers(self.clock)
             self.response_urls = ResponseUrls(self.clock)
-            self.journal = Journal()
+            self.request_log = RequestLog()
             self.faults = Faults()
 
     @contextmanager
@@ -55,7 +55,7 @@ class WorkspaceState:
             self.news.notify_all()
 
     def channel(self, reference: str) -> Channel:
-        """Return a channel by id, by name with or without ``#``, or the direct message of a person's id."""
+        """Return a channel by id, by name with or without ``#``, or the direct message with a person's id."""
         if reference in self.people:
             return self.channels[workspace.direct_message(reference).id]
         name = reference.removeprefix("#")

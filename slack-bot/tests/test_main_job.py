@@ -1,4 +1,4 @@
-"""The main job: a command, a form, a submission, a confirmation."""
+"""The main use case: a command, a form, a submission, a confirmation."""
 
 from tests.conftest import Workspace
 

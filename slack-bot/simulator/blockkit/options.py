@@ -23,7 +23,7 @@ OPTIONS = array(OPTION, 1, MOST_OPTIONS)
 OPTION_GROUPS = array(Shape({"label": text(TEXT_LIMIT, PLAIN), "options": OPTIONS}).check, 1, MOST_OPTIONS)
 
 
-def offered(element: dict[str, Any]) -> list[dict[str, Any]]:
+def list_options(element: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the options of an element or of an answer with options, including those in groups."""
     groups = [group for group in element.get("option_groups") or [] if isinstance(group, dict)]
     lists = [element.get("options") or [], *(group.get("options") or [] for group in groups)]
@@ -41,7 +41,7 @@ def options_or_groups(element: dict[str, Any], at: str, found: Findings) -> None
 
 def initial_among_options(element: dict[str, Any], at: str, found: Findings) -> None:
     """Check that the initial option is one of the options."""
-    options = offered(element)
+    options = list_options(element)
     if "initial_option" in element and element["initial_option"] not in options:
         found.add(f"{at}/initial_option", "initial_option must match one of the options")
     initial = element.get("initial_options")
@@ -51,7 +51,7 @@ def initial_among_options(element: dict[str, Any], at: str, found: Findings) -> 
 
 def values_unique(element: dict[str, Any], at: str, found: Findings) -> None:
     """Check that no two options have the same value."""
-    values = [option.get("value") for option in offered(element)]
+    values = [option.get("value") for option in list_options(element)]
     if len(values) != len(set(map(str, values))):
         found.add(at, "options must have unique values")
 

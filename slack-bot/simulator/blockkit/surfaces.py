@@ -74,17 +74,17 @@ def text_length(value: Any) -> int:
     return nested + (len(own) if isinstance(own, str) else 0)
 
 
-def with_ids(blocks: list[Block]) -> list[Block]:
+def add_ids(blocks: list[Block]) -> list[Block]:
     """Return a copy in which every block and element has an id, as in Slack's answers."""
     copy = deepcopy(blocks)
     for block in copy:
         block.setdefault("block_id", ids.random_id("", 5))
-    for _, element in interactive(copy):
+    for _, element in list_interactive(copy):
         element.setdefault("action_id", ids.random_id("", 5))
     return copy
 
 
-def interactive(blocks: list[Block]) -> Iterator[tuple[Block, Block]]:
+def list_interactive(blocks: list[Block]) -> Iterator[tuple[Block, Block]]:
     """Yield each interactive element with its block."""
     for block in blocks:
         for element in _elements(block):

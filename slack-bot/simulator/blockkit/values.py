@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from simulator.blockkit.options import offered
-from simulator.blockkit.surfaces import Block, interactive
+from simulator.blockkit.options import list_options
+from simulator.blockkit.surfaces import Block, list_interactive
 from simulator.errors import ActError
 
 Values = dict[str, dict[str, dict[str, Any]]]
@@ -35,7 +35,7 @@ HOLDS: dict[str, tuple[str, str]] = {
 def initial_values(blocks: list[Block], current_channel: str | None = None) -> Values:
     """Return the state of a form that was just opened."""
     values: Values = {}
-    for block, element in interactive(blocks):
+    for block, element in list_interactive(blocks):
         if element["type"] in HOLDS:
             values.setdefault(block["block_id"], {})[element["action_id"]] = _initial(
                 element, current_channel
@@ -43,7 +43,7 @@ def initial_values(blocks: list[Block], current_channel: str | None = None) -> V
     return values
 
 
-def carried_over(old: Values, blocks: list[Block]) -> Values:
+def carry_over_values(old: Values, blocks: list[Block]) -> Values:
     """Return the state after a redraw.
 
     An element with the same ids and type keeps its value; every other element gets its initial value.
@@ -57,7 +57,7 @@ def carried_over(old: Values, blocks: list[Block]) -> Values:
     return values
 
 
-def state_of(element: Block, given: Any, also_offered: list[Block] | None = None) -> dict[str, Any]:
+def build_state(element: Block, given: Any, also_offered: list[Block] | None = None) -> dict[str, Any]:
     """Return the state of an element that has the given value.
 
     Options may be given completely or by their value. ``also_offered`` contains the options that the bot
@@ -97,7 +97,7 @@ def _scalar(element: Block, given: Any) -> Any:
 
 def _option(element: Block, given: Any, also_offered: list[Block]) -> Block:
     wanted = given.get("value") if isinstance(given, dict) else given
-    choices = [*offered(element), *also_offered, *_initially_chosen(element)]
+    choices = [*list_options(element), *also_offered, *_initially_chosen(element)]
     for option in choices:
         if option.get("value") == wanted:
             return {name: option[name] for name in ("text", "value", "description") if name in option}

@@ -56,6 +56,6 @@ def blueprint(simulator: Simulator) -> Blueprint:
 
 def _source(simulator: Simulator, body: Body) -> sources.Source:
     actor = simulator.actor(body.text("user"))
-    return sources.locate(
+    return sources.find_source(
         actor, body.maybe_text("view_id"), body.maybe_text("channel"), body.maybe_text("ts")
     )

@@ -34,7 +34,7 @@ class Streams:
         with workspace_state.news:
             self._open += 1
         try:
-            while not self._simulator.courier.closing.is_set():
+            while not self._simulator.request_sender.closing.is_set():
                 yield f"data: {json.dumps({'boot': workspace_state.boot, 'version': seen})}\n\n".encode()
                 with workspace_state.news:
                     if workspace_state.version == seen:
@@ -59,18 +59,18 @@ def blueprint(simulator: Simulator) -> Blueprint:
                 return snapshot.everything(workspace_state)
             actor = simulator.actor(user)
             screen = snapshot.screen(workspace_state, actor.person, actor.channel(channel or "trading"))
-        return screen | {"has_desk": simulator.desk.is_configured}
+        return screen | {"has_desk": simulator.oms_view.is_configured}
 
     @routes.get("/desk")
     def get_oms_view() -> dict[str, Any]:
-        if not simulator.desk.is_configured:
+        if not simulator.oms_view.is_configured:
             raise ActError("No OMS is configured: set OMS_API_URL and OMS_API_KEY.", 404)
-        return simulator.desk.of(simulator.actor(request.args.get("user", "ava")).person)
+        return simulator.oms_view.of(simulator.actor(request.args.get("user", "ava")).person)
 
     @routes.get("/log")
     def log() -> dict[str, Any]:
         with workspace_state.news:
-            return workspace_state.journal.as_json()
+            return workspace_state.request_log.as_json()
 
     @routes.get("/stream")
     def stream() -> Response:

@@ -7,7 +7,7 @@ from simulator.blockkit import options as option_rules
 from simulator.blockkit.surfaces import Block
 from simulator.errors import ActError
 from simulator.request_delivery import Reply
-from simulator.user_actions.actor import TROUBLE, Actor, Outcome
+from simulator.user_actions.actor import CONNECTION_ERROR, Actor, Outcome
 from simulator.user_actions.sources import Source
 
 BUTTON_FIELDS = ("text", "value", "style")
@@ -25,10 +25,10 @@ def use(source: Source, block_id: str | None, action_id: str, value: Any, given:
         channel = source.channel.id if source.channel else source.view.channel if source.view else None
         trigger = actor.workspace_state.triggers.issue(actor.person.id, channel)
         request = payloads.interaction(source.action(action, trigger))
-    reply = actor.courier.send(request)
+    reply = actor.request_sender.send(request)
     if reply.ok:
         return {"outcome": "answered", "delivery": reply.delivery_id}
-    return _failed(source, reply)
+    return _report_failure(source, reply)
 
 
 def load_options(source: Source, block_id: str | None, action_id: str, query: str) -> Outcome:
@@ -39,17 +39,17 @@ def load_options(source: Source, block_id: str | None, action_id: str, query: st
         if element["type"] not in {"external_select", "multi_external_select"}:
             raise ActError(f"{action_id} is not an external select.")
         asked = {"block_id": block["block_id"], "action_id": action_id, "value": query}
-        request = payloads.interaction(source.question(asked))
-    reply = actor.courier.send(request)
+        request = payloads.interaction(source.build_options_request(asked))
+    reply = actor.request_sender.send(request)
     answer = reply.json()
-    problems = option_rules.check_answer(answer) if reply.ok else [TROUBLE]
+    problems = option_rules.check_answer(answer) if reply.ok else [CONNECTION_ERROR]
     with actor.workspace_state.change():
         if problems:
-            actor.note_problem(reply, "; ".join(problems))
+            actor.record_problem(reply, "; ".join(problems))
             return {"options": [], "problem": problems[0], "delivery": reply.delivery_id}
-        source.remember(block, element, option_rules.offered(answer))
+        source.store_options(block, element, option_rules.list_options(answer))
     return {
-        "options": option_rules.offered(answer),
+        "options": option_rules.list_options(answer),
         "groups": answer.get("option_groups") or [],
         "problem": "",
     }
@@ -81,13 +81,13 @@ def _dispatches(block: Block) -> bool:
     return block["type"] != "input" or bool(block.get("dispatch_action"))
 
 
-def _failed(source: Source, reply: Reply) -> Outcome:
+def _report_failure(source: Source, reply: Reply) -> Outcome:
     with source.actor.workspace_state.change():
         if source.view:
-            source.view.notice = TROUBLE
+            source.view.notice = CONNECTION_ERROR
         elif source.channel:
-            source.actor.note(source.channel, TROUBLE)
-    return {"outcome": "failed", "notice": TROUBLE, "delivery": reply.delivery_id}
+            source.actor.post_note(source.channel, CONNECTION_ERROR)
+    return {"outcome": "failed", "notice": CONNECTION_ERROR, "delivery": reply.delivery_id}
 
 
 def open_app_page(actor: Actor) -> Outcome:

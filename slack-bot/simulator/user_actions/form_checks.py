@@ -15,7 +15,7 @@ LINK = re.compile(r"https?://\S+")
 Complaint = Callable[[Block, Any], str]
 
 
-def complaints(blocks: list[Block], values: Values) -> dict[str, str]:
+def check_values(blocks: list[Block], values: Values) -> dict[str, str]:
     """Return a sentence per input block with an invalid value. Empty if all are valid."""
     found = {block["block_id"]: _complaint(block, values) for block in blocks if block["type"] == "input"}
     return {block_id: sentence for block_id, sentence in found.items() if sentence}

@@ -55,7 +55,7 @@ def content(arguments: Arguments) -> tuple[str, list[surfaces.Block]]:
         raise SlackError("msg_blocks_too_long")
     if not words.strip() and not blocks:
         raise SlackError("no_text")
-    return words, surfaces.with_ids(blocks)
+    return words, surfaces.add_ids(blocks)
 
 
 def _invalid_blocks(problems: list[str]) -> SlackError:

@@ -1,4 +1,4 @@
-"""Every view and message at its smallest and its largest."""
+"""Every view and message with its smallest and its largest content."""
 
 import json
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""The file of owed confirmations: its states, also over a crash, and its faults."""
+"""The store of confirmations: its states, also after a crash, and errors of its file."""
 
 import sqlite3
 import stat
@@ -20,7 +20,7 @@ OWED = OwedConfirmation(
 
 @pytest.fixture
 def stores(tmp_path):
-    """Open the same file again and again; each time the process before is gone."""
+    """Open the same file repeatedly. Each time, the previous process has ended."""
     opened: list[ConfirmationStore] = []
 
     def reopen():

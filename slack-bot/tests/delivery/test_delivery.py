@@ -1,4 +1,4 @@
-"""The ways of a message: slack.md lines 5, 21–25."""
+"""The routes of a message: slack.md lines 5, 21–25."""
 
 import threading
 import time
@@ -122,7 +122,7 @@ def test_a_person_whom_slack_lets_nobody_reach_is_noted(post, slack, caplog):
 def test_a_429_is_waited_out_off_the_request_threads(post, slack):
     slack.script("chat.postMessage", Answer(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "1"}))
     post.sender.confirm(TO, MESSAGE)
-    assert len(slack.named("chat.postMessage")) <= 1  # the caller did not wait for the second attempt
+    assert len(slack.named("chat.postMessage")) <= 1  # the caller does not wait for the second attempt
     calls = slack.wait_for("chat.postMessage", 2)
     assert calls[1].at - calls[0].at >= 1.0
 

@@ -25,7 +25,7 @@ def load_oms_text() -> ModuleType:
 
 
 OMS_TEXT = load_oms_text()
-# White space, case, joiners, variation selectors, marks that are unified, and characters that are refused.
+# White space, case, joiners, variation selectors, quotes and dashes, and characters that are refused.
 CHARACTERS = "aAßİ é\u0301 \t\u00a0\u3000\u200b\u200c\u200d\ufe0f\u3164\u202e\ufffe\U000e0041’'`“\"–-"
 NAMES = st.text(st.sampled_from(CHARACTERS) | st.characters(), max_size=20)
 

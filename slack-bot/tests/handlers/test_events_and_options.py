@@ -1,4 +1,4 @@
-"""Events, the portfolio field's choices, the price line: slack.md lines 3, 10–12, 34 (acknowledged)."""
+"""Events, options of the portfolio field, and the price line: slack.md lines 3, 10–12, 34 (acknowledged)."""
 
 import json
 import threading
@@ -217,7 +217,7 @@ def test_the_last_of_quick_keystrokes_is_what_shows(workspace: Workspace):
 
 @dataclass
 class Clock:
-    """A monotonic clock that only the test moves."""
+    """A monotonic clock that only the test advances."""
 
     now: float = 100.0
 
@@ -234,7 +234,7 @@ def test_a_form_is_not_redrawn_while_anything_is_typed_in_it(workspace: Workspac
     for text in "Growth":
         request_options(workspace, text)
         clock.now += pause * 0.9
-    time.sleep(3 * pause)  # the waiting thread reads the clock again meanwhile
+    time.sleep(3 * pause)  # the waiting thread reads the clock repeatedly
     assert workspace.slack.named("views.update") == []
     clock.now += pause
     workspace.slack.wait_for("views.update")

@@ -1,4 +1,4 @@
-"""The bot serves the workspace of its own token, and no other one: security.md line 6."""
+"""The bot serves only the workspace of its own token: security.md line 6."""
 
 import json
 import threading
@@ -19,7 +19,7 @@ SUGGESTION = {"action_id": "portfolio_entry", "block_id": "portfolio", "value": 
 
 
 def of_team(team, enterprise=None, *, org_wide=False):
-    """The fields of an interaction that say whose it is."""
+    """Return the fields of an interaction that identify its workspace."""
     return {
         "team": {"id": team, "domain": "theirs"} if team else None,
         "user": {"id": "U1", "team_id": team},

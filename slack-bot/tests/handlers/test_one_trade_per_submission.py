@@ -1,4 +1,4 @@
-"""One submission, one trade, one confirmation: slack.md lines 15 and 33."""
+"""One submission makes one trade and one confirmation: slack.md lines 15 and 33."""
 
 import json
 import threading
@@ -56,7 +56,7 @@ def test_a_replay_after_a_restart_trades_nothing_and_is_told_privately(workspace
     assert len(workspace.oms.trades) == 1
 
 
-# A form that traded before this process knew it, and was edited since
+# A form that traded before the bot was restarted, and was edited since then
 
 EDITED = factories.state(quantity="90", gmv="15750")
 ODD = factories.state(quantity="1000", gmv="1")

@@ -1,4 +1,4 @@
-"""Everything done in Slack names the person: security.md line 6, slack.md lines 14, 18, 20, 25."""
+"""Every call to the OMS names the person: security.md line 6, slack.md lines 14, 18, 20, 25."""
 
 import json
 
@@ -24,7 +24,7 @@ def request_options(workspace: Workspace, by: str = "U1", typed: str = "", **cha
     return [option["text"]["text"] for option in answer["options"]]
 
 
-# Who it is
+# Identity
 
 
 def test_whatever_is_asked_of_the_oms_is_asked_for_the_person_beside_the_key(workspace: Workspace):
@@ -85,7 +85,7 @@ def test_the_confirmation_names_who_acted(workspace: Workspace):
     assert "By <@U2>" in workspace.slack.wait_for("chat.postMessage")[0].body["text"]
 
 
-# Strangers: a channel shared with another company
+# People of another company in a shared channel
 
 
 STRANGERS = [
@@ -149,13 +149,13 @@ def test_a_colleague_whose_team_slack_spells_out_everywhere_is_no_stranger(works
     }).get_json() == {"response_action": "clear"}  # fmt: skip
 
 
-# Who may not
+# Permissions
 
 
 REFUSALS = [
     (problem(403, "raw", kind="person-refused"), "You are not a member of this desk"),
     (problem(403, "raw", kind="forbidden"), "Your role at this desk does not include trading"),
-    (problem(403, "raw", kind="workspace-elsewhere"), "This Slack workspace is not connected to this desk"),
+    (problem(403, "raw", kind="workspace-elsewhere"), "This Slack workspace is not connected"),
     (problem(403, "raw", kind="tenant-suspended"), "This desk is suspended"),
     (problem(403, "raw", kind="may-not-act-as"), "This app's key may not act for people"),
     (problem(403, "raw", kind="not-a-person"), "does not accept this app's key"),
@@ -246,7 +246,7 @@ def test_a_form_that_slack_does_not_redraw_is_refused_at_submission_at_the_lates
     assert "Your role at this desk" in banner_of(workspace.submit()["view"])
 
 
-# How often
+# Rate limits
 
 
 @pytest.mark.parametrize(
@@ -275,7 +275,7 @@ def test_too_many_requests_of_a_person_are_said_with_when_to_try_again(
     assert workspace.submit() == {"response_action": "clear"}
 
 
-# What one sees
+# Visibility
 
 
 def test_only_portfolios_that_the_person_may_see_are_offered(workspace: Workspace):

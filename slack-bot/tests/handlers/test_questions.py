@@ -1,4 +1,4 @@
-"""Everything doubtful is asked in one step before it trades: slack.md lines 10, 12 and 14b."""
+"""The form asks about everything unusual before it trades: slack.md lines 10, 12 and 14b."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -191,7 +191,7 @@ def test_a_position_that_cannot_be_read_lets_nothing_trade(workspace: Workspace)
 
 
 def place_now(workspace: Workspace, seconds_ago: float = 0.0, **changes: Any):
-    """A trade of Ann's that the books have."""
+    """Record a trade of Ann."""
     workspace.submit()
     (trade,) = workspace.oms.trades.values()
     moment = datetime.now(UTC) - timedelta(seconds=seconds_ago)

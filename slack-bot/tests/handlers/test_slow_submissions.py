@@ -1,4 +1,4 @@
-"""When the OMS is slow, silent or unclear: slack.md lines 1, 2, 19–21."""
+"""Slow, missing and unclear answers of the OMS: slack.md lines 1, 2, 19–21."""
 
 import json
 import threading
@@ -114,7 +114,7 @@ def test_an_oms_that_does_not_answer_the_price_gets_no_trade_sent(workspace: Wor
     assert workspace.oms.named("place") == []
 
 
-# Not known
+# Unknown outcomes
 
 
 def test_a_timeout_after_sending_is_looked_up_by_its_key_and_told_and_never_sent_again(workspace: Workspace):
@@ -188,7 +188,7 @@ EDITED = factories.state(quantity="90", gmv="15750")
 
 @pytest.fixture
 def unsettled(workspace: Workspace):
-    """What a form remembers after nobody could tell what became of it."""
+    """The metadata of a form whose outcome stayed unknown."""
     workspace.oms.script("place", problem(503, "?", kind="outcome-unknown"))
     workspace.submit()
     wait_until(lambda: "Still not known" in str(workspace.slack.shown.get("V1")))

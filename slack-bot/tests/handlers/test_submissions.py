@@ -60,7 +60,7 @@ def test_two_problems_of_one_field_are_both_said_there(workspace: Workspace):
     assert workspace.submit()["errors"] == {"gmv": "Too low. The trading system does not accept this."}
 
 
-# What the OMS says of limits that are narrower than the form's, word for word: field by field.
+# The OMS's errors for limits that are narrower than the form's, by field.
 LIMITS = [
     ({"field": "quantity", "message": "Quantity must be at most 50.", "code": "too_large"}, "quantity"),
     ({"field": "gmv", "message": "The gross market value must be at most 10.", "code": "too_large"}, "gmv"),
@@ -248,7 +248,7 @@ def test_a_tick_for_one_price_does_not_confirm_another(workspace: Workspace):
     assert workspace.oms.named("place") == []
 
 
-# Forms left open
+# Forms that stay open
 
 
 def test_a_form_of_an_older_version_trades_and_confirms_to_the_person(workspace: Workspace):

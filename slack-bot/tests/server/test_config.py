@@ -1,4 +1,4 @@
-"""Missing or unsafe settings stop the start with a sentence: slack.md line 35."""
+"""The bot does not start with missing or unsafe settings: slack.md line 35."""
 
 import pytest
 

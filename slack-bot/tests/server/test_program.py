@@ -1,4 +1,4 @@
-"""The program as it is started and stopped, and what it logs."""
+"""The program: start, stop and logs."""
 
 import contextlib
 import http.client
@@ -48,7 +48,7 @@ def test_missing_configuration_stops_the_start_with_a_sentence():
 
 @pytest.fixture
 def start_bot(slack, oms, tmp_path):
-    """Start the program with its port and its file of owed confirmations; return it and its address."""
+    """Start the program with its port and its store of confirmations. Return it and its address."""
     programs = []
 
     def start_once():
@@ -119,7 +119,9 @@ def test_the_program_serves_stays_small_and_stops_cleanly(running, slack):
 
 def send_in_background(url, payload):
     def send():
-        with contextlib.suppress(OSError, http.client.HTTPException):  # the bot is killed meanwhile
+        with contextlib.suppress(
+            OSError, http.client.HTTPException
+        ):  # the test kills the bot during this time
             post(url, payload)
 
     threading.Thread(target=send, daemon=True).start()
@@ -139,7 +141,7 @@ def test_a_bot_that_is_killed_confirms_after_its_restart_and_repeats_at_most_onc
     send_in_background(url, factories.submission())
     oms.wait_for("place")
     oms.record("T1:V1:0", body)
-    kill(program)  # between record and confirmation
+    kill(program)  # between the trade and its confirmation
 
     program, url = start_bot()
     first = slack.wait_for("chat.postMessage")[0].body
@@ -148,13 +150,13 @@ def test_a_bot_that_is_killed_confirms_after_its_restart_and_repeats_at_most_onc
         True,
         False,
     )
-    kill(program)  # while Slack takes it
+    kill(program)  # during the call to Slack
 
     program, url = start_bot()
     second = slack.wait_for("chat.postMessage", 2)[1].body
     assert (second["channel"], "see it twice" in second["text"]) == ("C1", True)
     assert second["metadata"] == first["metadata"]
-    kill(program)  # while Slack takes the repeat
+    kill(program)  # during the repeated call to Slack
 
     program, url = start_bot()
     health(url)

@@ -1,4 +1,4 @@
-"""The door: slack.md lines 33 and 35."""
+"""The Flask app: slack.md lines 33 and 35."""
 
 import time
 
@@ -135,7 +135,7 @@ def health(workspace: Workspace):
 
 @pytest.fixture
 def clock(workspace: Workspace, monkeypatch):
-    """The time of the health checks, as a list of one number of seconds."""
+    """The time of the health checks: a list with one number of seconds."""
     now = [1000.0]
     for probe in workspace.bot.health._probes.values():
         monkeypatch.setattr(probe, "_clock", lambda: now[0])

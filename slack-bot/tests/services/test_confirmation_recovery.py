@@ -1,4 +1,4 @@
-"""A confirmation that was owed when the bot died, or while nobody knew, is sent later: slack.md line 15."""
+"""Confirmations that a restarted bot sends: slack.md line 15."""
 
 import threading
 import time
@@ -22,7 +22,7 @@ OWED = replace(STORED, submitted_at=NOW - 60)
 
 @pytest.fixture
 def left(workspace: Workspace):
-    """A bot whose predecessor died with a trade on its way."""
+    """A bot whose previous process ended while a trade was being sent."""
     workspace.bot.services.confirmations.add(OWED)
     workspace.bot.services.confirmations.release(OWED.key, is_unknown=True)
     return workspace

@@ -1,4 +1,4 @@
-"""The operator's bot claims its workspace at start: security.md line 6."""
+"""The bot claims its operator's workspace at start: security.md line 6."""
 
 import re
 import time

@@ -6,8 +6,8 @@ from tests.simulator.doubles import AVA, PRIVATE, TRADING, button
 
 @pytest.fixture
 def impatient(monkeypatch):
-    """Three seconds pass quickly here."""
-    monkeypatch.setattr(request_delivery, "PATIENCE_SECONDS", 0.2)
+    """Shorten the timeout of three seconds."""
+    monkeypatch.setattr(request_delivery, "TIMEOUT_SECONDS", 0.2)
 
 
 def test_a_command_reaches_the_bot_signed_and_as_slack_writes_it(page, bot, server):

@@ -1,4 +1,4 @@
-"""Who gets in, what the page is made of, and how the program starts and stops."""
+"""Access, the files of the page, start and stop."""
 
 import http.client
 import os
@@ -168,7 +168,7 @@ def test_it_stops_within_a_second_though_pages_listen(number):
     process.send_signal(number)
     _, errors = process.communicate(timeout=10)
     assert (process.returncode, errors) == (0, "")
-    assert time.monotonic() - asked < 3.0  # under one, where the machine has nothing else to do
+    assert time.monotonic() - asked < 3.0  # less than one on an idle machine
     connection.close()
 
 

@@ -3,7 +3,7 @@ import pytest
 from tests.simulator.doubles import AVA, TRADING, actions, button, field_block, modal, option, plain
 
 TEXT = {"type": "plain_text_input"}
-TROUBLE = "We had some trouble connecting. Try again?"
+CONNECTION_ERROR = "We had some trouble connecting. Try again?"
 
 
 def submit(page, value="AAPL"):
@@ -52,15 +52,15 @@ def test_an_answer_that_slack_does_not_take_is_trouble(page, bot, open_form, ans
     open_form()
     bot.will(answer)
     outcome = submit(page)
-    assert (outcome["outcome"], outcome["notice"]) == ("failed", TROUBLE)
-    assert page.form()["notice"] == TROUBLE
+    assert (outcome["outcome"], outcome["notice"]) == ("failed", CONNECTION_ERROR)
+    assert page.form()["notice"] == CONNECTION_ERROR
     assert page.log()["deliveries"][-1]["problem"]
 
 
 def test_a_bot_that_fails_leaves_the_form_open(page, bot, open_form):
     open_form()
     bot.will(status=500)
-    assert submit(page)["notice"] == TROUBLE
+    assert submit(page)["notice"] == CONNECTION_ERROR
     assert submit(page)["outcome"] == "closed"
 
 
@@ -244,7 +244,7 @@ def test_a_button_that_the_bot_does_not_answer_is_a_notice_in_the_form(page, bot
     open_form(actions(button()))
     bot.will(status=500)
     assert page.do("use", action_id="go")["outcome"] == "failed"
-    assert page.form()["notice"] == TROUBLE
+    assert page.form()["notice"] == CONNECTION_ERROR
 
 
 def test_nobody_acts_in_somebody_else_s_form(page, open_form):

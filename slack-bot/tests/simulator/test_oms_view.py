@@ -1,4 +1,4 @@
-"""The desk's view: what the OMS says of working orders and positions, asked for whoever looks."""
+"""The view of the OMS: working orders and positions of a person."""
 
 import threading
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from typing_extensions import override
 from simulator import config
 from simulator.config import Settings
 from simulator.errors import ConfigError
-from simulator.oms_view import ORDER_FACTS, POSITION_FACTS, families
+from simulator.oms_view import ORDER_FIELDS, POSITION_FIELDS, group_child_orders
 from simulator.server import Server
 from tests.fakes import Answer, Call
 from tests.fakes import Server as Fake
@@ -21,12 +21,12 @@ GOOD = {"SLACK_BOT_TOKEN": TOKEN, "SLACK_SIGNING_SECRET": SECRET, "BOT_URL": "ht
 
 
 def order(order_id, parent_id=None, **more):
-    facts = dict.fromkeys(ORDER_FACTS) | {"symbol": "AAPL", "side": "BUY", "status": "ACCEPTED"}
+    facts = dict.fromkeys(ORDER_FIELDS) | {"symbol": "AAPL", "side": "BUY", "status": "ACCEPTED"}
     return facts | {"id": order_id, "parent_id": parent_id, "portfolio_name": "Growth"} | more
 
 
 class FakeOms(Fake):
-    """Answers with the orders and positions that it is given."""
+    """Answers with the given orders and positions."""
 
     def __init__(self) -> None:
         self.rows: dict[str, list[dict[str, object]]] = {"orders": [], "positions": [], "portfolios": []}
@@ -73,7 +73,7 @@ def test_it_shows_working_orders_and_positions(page, oms):
     assert shown["problem"] == ""
     assert shown["portfolios"] == oms.rows["portfolios"]
     assert shown["orders"] == oms.rows["orders"]
-    assert shown["positions"] == [dict.fromkeys(POSITION_FACTS) | oms.rows["positions"][0]]
+    assert shown["positions"] == [dict.fromkeys(POSITION_FIELDS) | oms.rows["positions"][0]]
     assert page.screen()["has_desk"]
 
 
@@ -128,16 +128,17 @@ def test_nobody_unknown_looks(page):
     assert page.get("/control/desk?user=mallory")[0] == 404
 
 
-def test_without_an_oms_there_is_no_desk(page):
+def test_without_an_oms_there_is_no_view_of_it(server):
+    page = Page(server.url)
     assert page.get("/control/desk?user=ava")[0] == 404
     assert not page.screen()["has_desk"]
 
 
-def test_legs_stand_behind_their_order_and_strays_for_themselves():
+def test_child_orders_follow_their_parent_and_others_keep_their_place():
     newest_first = [
         order("L2", "P"), order("L1", "P"), order("P"), order("stray", "gone"), order("old"),
     ]  # fmt: skip
-    assert [one["id"] for one in families(newest_first)] == ["P", "L1", "L2", "stray", "old"]
+    assert [one["id"] for one in group_child_orders(newest_first)] == ["P", "L1", "L2", "stray", "old"]
 
 
 @pytest.mark.parametrize(
