@@ -1,4 +1,7 @@
-"""The deployment files against the code: names, ports, commands, variables. No container engine is needed."""
+"""Compare the deployment files with the code: names, ports, commands, variables.
+
+No container engine is needed.
+"""
 
 import json
 import re
@@ -17,7 +20,7 @@ import run
 ROOT = Path(__file__).resolve().parent.parent
 SERVICES = {"oms-api": 8001, "slack-bot": 3000}
 SCHEMAS = ROOT / "e2e" / "schemas"
-# What is not a setting of a service but of the platform below it.
+# Variables of the platform, not of a service.
 PLATFORM = {"POSTGRES_USER", "POSTGRES_DB", "POSTGRES_PASSWORD"}
 VARIABLE = re.compile(r"\$\{(\w+)(:[?-][^}]*)?\}")
 
@@ -38,7 +41,7 @@ def render():
 
 @pytest.fixture(scope="module")
 def settings():
-    """The names of the variables that each service's config.py reads, upper case."""
+    """The names of the variables that each service's config.py reads, in upper case."""
     return {service: settings_of(service) for service in SERVICES}
 
 
@@ -48,7 +51,7 @@ def settings_of(service):
 
 
 def dockerfile(service):
-    """Return the instructions of a Dockerfile as (name, argument) pairs, continued lines joined."""
+    """Return the instructions of a Dockerfile as (name, argument) pairs. Continued lines are joined."""
     text = (ROOT / service / "Dockerfile").read_text().replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     return [(line.split(maxsplit=1)[0], line.split(maxsplit=1)[1]) for line in lines]
@@ -78,7 +81,7 @@ def test_it_keeps_to_its_schema(name):
     assert problems == []
 
 
-# The images
+# Images
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -1,4 +1,4 @@
-"""What `make run` decides before it starts anything."""
+"""The decisions of `make run` before it starts a program."""
 
 import socket
 
@@ -60,7 +60,7 @@ def test_each_program_is_told_where_the_others_are():
 
 def test_an_oms_elsewhere_stays_the_bots_oms():
     programs = by_name({}, {"OMS_API_URL": "https://oms.example.com"})
-    assert "OMS_API_URL" not in programs["slack-bot"].environment  # its own file says it
+    assert "OMS_API_URL" not in programs["slack-bot"].environment  # set in the bot's own file
 
 
 def test_ports_come_from_the_environment_then_the_file_then_the_design():

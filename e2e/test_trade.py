@@ -1,4 +1,4 @@
-"""The main job with nothing replaced: a browser, the simulator, the bot, the OMS and its books."""
+"""The main use case without fakes: a browser, the simulator, the bot, the OMS and its database."""
 
 import signal
 from decimal import Decimal
@@ -7,14 +7,14 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from deployment import until
+from deployment import wait_until
 
 pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture
 def oms_afterwards(deployment):
-    """Tests that end the OMS may fail half-way: whatever comes after them has it again."""
+    """Start the OMS again after tests that stop it, even if they fail."""
     yield deployment
     oms = deployment.programs["oms-api"]
     oms.signal(signal.SIGCONT)
@@ -157,7 +157,7 @@ def test_a_submission_to_a_frozen_oms_is_answered_in_time_and_trades_at_most_onc
         oms.signal(signal.SIGCONT)
     expect(slack.form).to_contain_text("Position after it" if end == "goes on" else "Not placed")
     confirmed = slack.message("BUY 2 META").filter(has_text=portfolio)
-    until(lambda: confirmed.count() == len(deployment.trades(portfolio=portfolio)) - 1, seconds=10)
+    wait_until(lambda: confirmed.count() == len(deployment.trades(portfolio=portfolio)) - 1, seconds=10)
     assert len(deployment.trades(portfolio=portfolio)) == (2 if end == "goes on" else 1)
 
 
