@@ -86,13 +86,13 @@ def _strip_heredocs(lines: list[str]) -> list[str]:
 def _join_quoted_lines(lines: list[str]) -> list[str]:
     """Join the lines of a command with quotes over several lines."""
     commands: list[str] = []
-    begun = ""
+    unfinished = ""
     for line in lines:
-        begun = f"{begun}\n{line}" if begun else line
-        if _has_closed_quotes(begun):
-            commands.append(begun)
-            begun = ""
-    return [*commands, begun] if begun else commands
+        unfinished = f"{unfinished}\n{line}" if unfinished else line
+        if _has_closed_quotes(unfinished):
+            commands.append(unfinished)
+            unfinished = ""
+    return [*commands, unfinished] if unfinished else commands
 
 
 def _has_closed_quotes(text: str) -> bool:

@@ -34,8 +34,8 @@ def type_in(deployment, line):
 def ticks(deployment):
     """Return the values that confirm all questions of the open form."""
     form = deployment.form_of(AVA) or {"blocks": []}
-    asked = [each for each in form["blocks"] if each.get("element", {}).get("type") == "checkboxes"]
-    return {each["block_id"]: {"entry": ["yes"]} for each in asked}
+    blocks = [each for each in form["blocks"] if each.get("element", {}).get("type") == "checkboxes"]
+    return {each["block_id"]: {"entry": ["yes"]} for each in blocks}
 
 
 def sees(deployment, sentence):

@@ -322,8 +322,8 @@ def test_every_requirement_is_pinned_and_hashed_without_addresses(path):
 @pytest.mark.parametrize("path", REQUIREMENTS)
 def test_what_was_asked_for_is_what_is_pinned(path):
     lines = (ROOT / path).with_suffix(".in").read_text().splitlines()
-    asked = {match[0] for line in lines if (match := re.match(r"[a-z][a-z0-9-]+", line))}
-    assert asked <= set(pins(path))
+    names = {match[0] for line in lines if (match := re.match(r"[a-z][a-z0-9-]+", line))}
+    assert names <= set(pins(path))
 
 
 def test_the_test_tools_stay_out_of_what_the_services_run_on():

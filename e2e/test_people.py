@@ -103,12 +103,12 @@ def test_what_is_written_in_a_form_names_nobody(slack, deployment):
 def test_every_call_of_the_bot_says_for_whom_but_for_health(slack, deployment):
     since = len(deployment.log)
     trade(slack, deployment, "buy 1 ORCL @ 100", "Every call")
-    asked = {"/api/v1/auth/me", "/api/v1/portfolios", "/api/v1/trades", "/api/v1/trade"}
+    paths = {"/api/v1/auth/me", "/api/v1/portfolios", "/api/v1/trades", "/api/v1/trade"}
 
     def calls():
         return [line for line in lines_of(deployment, "oms-api", since) if FROM_BOT.search(line)]
 
-    wait_until(lambda: all(any(f"{path} " in line for line in calls()) for path in asked), seconds=10)
+    wait_until(lambda: all(any(f"{path} " in line for line in calls()) for path in paths), seconds=10)
     for line in calls():
         assert AVA in line, "this call was made for nobody"
     probes = [

@@ -41,8 +41,8 @@ def test_the_secrets_of_a_start_are_new_ones():
 def test_the_simulator_asks_the_bots_oms_with_the_bots_key(where):
     values = {"OMS_API_KEY": "k" * 40, "OMS_API_URL": "https://oms.example.com"}
     programs = by_name(values) if where == "environment" else by_name({}, values)
-    asked = programs["simulator"].environment
-    assert {name: asked[name] for name in values} == values
+    environment = programs["simulator"].environment
+    assert {name: environment[name] for name in values} == values
 
 
 def test_an_oms_of_this_start_is_the_simulators_too():

@@ -32,8 +32,8 @@ class FakeOms(Server):
     def name_of(self, call: Call) -> str:
         path = call.path.removeprefix("/api/v1")
         if path == "/trades":
-            asked = {"idempotency_key": "find", "from": "own_trades", "symbol": "last_price"}
-            return next(name for parameter, name in asked.items() if parameter in call.query)
+            names = {"idempotency_key": "find", "from": "own_trades", "symbol": "last_price"}
+            return next(name for parameter, name in names.items() if parameter in call.query)
         if path.startswith("/quotes/"):
             return "quoted_price"
         if path.startswith(("/portfolio/", "/positions/", "/instruments/")):

@@ -19,7 +19,7 @@ HELP = f"""\
 *Trading from Slack*
 {USAGE}
 GMV is the gross market value, quantity × price per share.
-A placed trade is confirmed in the channel where the command was typed; what goes wrong is told to you alone.
+A placed trade is confirmed in the channel where the command was typed; only you see what went wrong.
 Pressing the button twice, or a repeat by Slack, trades once."""
 
 MORE = "`/trade help` shows more."

@@ -10,7 +10,8 @@ def placing_view(context: FormContext) -> Json:
     """Return the view to show until the OMS answers."""
     return _notice(
         "Placing…",
-        "The trading system has not answered yet. This view will change; if you close it, you are told.",
+        "The trading system has not answered yet. The result will be shown here. "
+        "If you close this view, you get a message.",
         context,
     )
 

@@ -24,8 +24,8 @@ POSITIONS_ADVICE = (
     "are in the trading system."
 )
 UNDO_ADVICE = (
-    "A recorded trade stands. To undo it, type the opposite one with the same quantity and price, such as "
-    "`/trade sell 100 AAPL @ 175 in Growth` after a purchase."
+    "A recorded trade cannot be deleted. To undo it, enter the opposite trade with the same quantity and "
+    "price, such as `/trade sell 100 AAPL @ 175 in Growth` after a purchase."
 )
 OTHER_COMMANDS = dict.fromkeys(
     ("positions", "position", "list", "show", "trades", "orders", "portfolio", "portfolios", "history"),

@@ -60,8 +60,8 @@ def parse_draft(draft: Draft) -> Ticket:
 
 def list_confirmed(state: State) -> list[str]:
     """Return the ids of the questions whose checkbox is ticked."""
-    asked = (block_id for block_id in state if block_id.startswith(fields.QUESTION_PREFIXES))
-    return [block_id for block_id in asked if _entry(state, block_id)]
+    block_ids = (block_id for block_id in state if block_id.startswith(fields.QUESTION_PREFIXES))
+    return [block_id for block_id in block_ids if _entry(state, block_id)]
 
 
 class _FormParser:

@@ -38,8 +38,8 @@ def load_options(source: Source, block_id: str | None, action_id: str, query: st
         block, element = source.find(block_id, action_id)
         if element["type"] not in {"external_select", "multi_external_select"}:
             raise ActError(f"{action_id} is not an external select.")
-        asked = {"block_id": block["block_id"], "action_id": action_id, "value": query}
-        request = payloads.interaction(source.build_options_request(asked))
+        fields = {"block_id": block["block_id"], "action_id": action_id, "value": query}
+        request = payloads.interaction(source.build_options_request(fields))
     reply = actor.request_sender.send(request)
     answer = reply.json()
     problems = option_rules.check_answer(answer) if reply.ok else [CONNECTION_ERROR]

@@ -142,8 +142,16 @@ def test_a_confirmation_has_four_lines_and_its_text_says_it_all(trade):
     message = confirmation(trade, "U1")
     check_message(message.text, list(message.blocks))
     assert len(message.text.splitlines()) == 4
-    for said in (trade.trade_id, "BUY", "175.00", "17,500.00", "<@U1>", "2026-11-21 10:00:00 UTC", "171.50"):
-        assert said in message.text
+    for expected in (
+        trade.trade_id,
+        "BUY",
+        "175.00",
+        "17,500.00",
+        "<@U1>",
+        "2026-11-21 10:00:00 UTC",
+        "171.50",
+    ):
+        assert expected in message.text
 
 
 def test_a_name_pings_nobody():
@@ -186,7 +194,7 @@ def test_any_number_of_portfolios_fits(count, typed):
     options = options_of(answer)
     if options:
         check_options(options, 100)
-    assert ("option_groups" in answer) is (count + bool(typed) > 100), "cutting is said"
+    assert ("option_groups" in answer) is (count + bool(typed) > 100), "the label states how many are shown"
     assert any(option["value"] == "Fresh" for option in options) is (typed == "Fresh")
 
 

@@ -49,9 +49,9 @@ def test_where_slack_refuses_the_channel_the_response_url_takes_it(post, slack, 
     slack.refuse("chat.postMessage", code)
     post.urls.remember("V1", slack.response_url)
     post.sender.confirm(TO, MESSAGE)
-    said = slack.wait_for("respond")[0].body
-    assert (said["response_type"], said["text"]) == ("in_channel", "Done.")
-    assert said["replace_original"] is False
+    body = slack.wait_for("respond")[0].body
+    assert (body["response_type"], body["text"]) == ("in_channel", "Done.")
+    assert body["replace_original"] is False
 
 
 @pytest.mark.parametrize("url_known", [True, False])
@@ -61,10 +61,10 @@ def test_where_that_is_dead_too_the_person_gets_it_with_a_hint(post, slack, url_
     if url_known:
         post.urls.remember("V1", slack.response_url)
     post.sender.confirm(TO, MESSAGE)
-    told = slack.wait_for("chat.postMessage", 2)[1].body
-    assert told["channel"] == "D-U1"
-    assert "Done." in told["text"]
-    assert "/invite" in told["text"]
+    body = slack.wait_for("chat.postMessage", 2)[1].body
+    assert body["channel"] == "D-U1"
+    assert "Done." in body["text"]
+    assert "/invite" in body["text"]
     assert len(slack.named("respond")) == url_known
 
 

@@ -47,7 +47,7 @@ def test_amounts_are_understood_as_people_type_them(typed, amount):
 
 
 @pytest.mark.parametrize(
-    ("typed", "said"),
+    ("typed", "expected"),
     [
         ("", "Enter a number"),
         ("1e3", "without an exponent"),
@@ -84,8 +84,8 @@ def test_amounts_are_understood_as_people_type_them(typed, amount):
         ("175 XYZ", "plain number"),
     ],
 )
-def test_what_is_no_amount_is_refused_with_a_sentence(typed, said):
-    with pytest.raises(NotAnAmount, match=said) as refused:
+def test_what_is_no_amount_is_refused_with_a_sentence(typed, expected):
+    with pytest.raises(NotAnAmount, match=expected) as refused:
         parse_amount(typed, MILLION)
     assert str(refused.value).endswith(".")
 

@@ -8,15 +8,15 @@ from app.forms.ticket import Draft
 
 
 @pytest.mark.parametrize(
-    ("price", "last", "asked"),
+    ("price", "last", "is_doubtful"),
     [
         ("175", None, False), ("0.01", None, False), ("100000", None, False), ("0.00999999", None, True),
         ("100000.01", None, True), ("120", "100", False), ("80", "100", False), ("120.01", "100", True),
         ("79.99", "100", True),
     ],
 )  # fmt: skip
-def test_a_price_is_asked_about_when_it_is_odd_or_far_from_the_last(price, last, asked):
-    assert (find_price_warning(Decimal(price), Decimal(last) if last else None) is not None) is asked
+def test_a_price_is_asked_about_when_it_is_odd_or_far_from_the_last(price, last, is_doubtful):
+    assert (find_price_warning(Decimal(price), Decimal(last) if last else None) is not None) is is_doubtful
 
 
 def test_the_price_line_shows_the_price_per_share_once_it_is_known():
@@ -33,7 +33,7 @@ def test_the_price_line_shows_the_price_per_share_once_it_is_known():
 
 
 @pytest.mark.parametrize(
-    ("quote", "said"),
+    ("quote", "expected"),
     [
         (Quote(Decimal("174.95"), 2.9, "manual"), "Quote: 174.95, 2 s old"),
         (Quote(Decimal(1000), 343, "feed"), "Quote: 1,000.00, 5 min old"),
@@ -42,9 +42,11 @@ def test_the_price_line_shows_the_price_per_share_once_it_is_known():
         (Quote(Decimal("174.95"), -0.5, "simulated"), "Quote (simulated): 174.95, 0 s old"),
     ],
 )
-def test_the_price_line_shows_the_quote_and_its_age(quote, said):
-    assert price_line(Draft(), quote) == f"{PRICE_PROMPT} · {said}"
-    assert price_line(Draft(quantity="1", gmv="2"), quote) == f"Price per share: 2.00 · GMV: 2.00 · {said}"
+def test_the_price_line_shows_the_quote_and_its_age(quote, expected):
+    assert price_line(Draft(), quote) == f"{PRICE_PROMPT} · {expected}"
+    assert (
+        price_line(Draft(quantity="1", gmv="2"), quote) == f"Price per share: 2.00 · GMV: 2.00 · {expected}"
+    )
 
 
 def test_a_form_remembers_its_channel_and_attempt():

@@ -49,10 +49,10 @@ def test_a_replay_after_a_restart_trades_nothing_and_is_told_privately(workspace
     workspace.slack.wait_for("chat.postMessage")
     restarted = workspace.restarted()
     assert restarted.deliver(payload).get_json() == {"response_action": "clear"}
-    told = workspace.slack.wait_for("chat.postMessage", 2)[1].body
+    message = workspace.slack.wait_for("chat.postMessage", 2)[1].body
     restarted.bot.services.stop(1.0)
-    assert told["channel"] == "D-U1"
-    assert "placed already" in told["text"]
+    assert message["channel"] == "D-U1"
+    assert "placed already" in message["text"]
     assert len(workspace.oms.trades) == 1
 
 
@@ -80,8 +80,8 @@ def test_an_edited_form_that_has_traded_is_told_of_that_trade_and_never_trades_a
         assert "BUY 100 AAPL" in notice_of(view)
         assert "What you changed was not traded" in notice_of(view)
     restarted.bot.services.outbox.close(2.0)
-    told = [call.body for call in restarted.slack.named("chat.postMessage")][1:]
-    assert [(each["channel"], "BUY 100 AAPL" in each["text"]) for each in told] == [("D-U1", True)]
+    messages = [call.body for call in restarted.slack.named("chat.postMessage")][1:]
+    assert [(each["channel"], "BUY 100 AAPL" in each["text"]) for each in messages] == [("D-U1", True)]
     assert len(restarted.oms.trades) == 1
 
 

@@ -18,8 +18,8 @@ ELSEWHERE = {"view": factories.view(app_installed_team_id="T1")}
 
 
 def request_options(workspace: Workspace, by: str = "U1", typed: str = "", **changes):
-    asked = {"action_id": "portfolio_entry", "block_id": "portfolio", "value": typed}
-    payload = factories.interaction("block_suggestion", view=factories.view(), **asked)
+    action = {"action_id": "portfolio_entry", "block_id": "portfolio", "value": typed}
+    payload = factories.interaction("block_suggestion", view=factories.view(), **action)
     answer = workspace.deliver(payload | {"user": {"id": by, "team_id": "T1"}} | changes).get_json()
     return [option["text"]["text"] for option in answer["options"]]
 
@@ -250,7 +250,7 @@ def test_a_form_that_slack_does_not_redraw_is_refused_at_submission_at_the_lates
 
 
 @pytest.mark.parametrize(
-    ("retry_after", "said"),
+    ("retry_after", "expected"),
     [
         ("12", "try again in 12 seconds"),
         ("1", "try again in 1 second."),
@@ -263,14 +263,14 @@ def test_a_form_that_slack_does_not_redraw_is_refused_at_submission_at_the_lates
 )
 @pytest.mark.parametrize("at", ["last_price", "place"])
 def test_too_many_requests_of_a_person_are_said_with_when_to_try_again(
-    workspace: Workspace, at, retry_after, said
+    workspace: Workspace, at, retry_after, expected
 ):
     refusal = problem(429, "raw", kind="rate-limited")
     refusal.headers |= {"Retry-After": retry_after.encode().decode("latin-1")} if retry_after else {}
     workspace.oms.script(at, refusal)
     banner = banner_of(workspace.submit()["view"])
     assert banner.startswith("*Not placed.* The trading system takes no more requests of yours")
-    assert said in banner
+    assert expected in banner
     assert "Nothing was traded." in banner
     assert workspace.submit() == {"response_action": "clear"}
 

@@ -81,16 +81,16 @@ def test_answering_one_question_does_not_forget_the_other(workspace: Workspace):
 
 def test_what_was_confirmed_holds_for_no_other_price_or_portfolio(workspace: Workspace):
     values = factories.state(gmv="0.1", portfolio="Growht")
-    asked = workspace.submit(values | factories.ticked("0.001"))["view"]["private_metadata"]
-    other = workspace.submit(factories.state(gmv="0.2", portfolio="Growth"), private_metadata=asked)
+    metadata = workspace.submit(values | factories.ticked("0.001"))["view"]["private_metadata"]
+    other = workspace.submit(factories.state(gmv="0.2", portfolio="Growth"), private_metadata=metadata)
     assert questions_of(other["view"]) == ["price_ok:AAPL:0.002"]
 
 
 def test_a_price_that_was_confirmed_for_one_symbol_is_asked_about_for_another(workspace: Workspace):
     workspace.oms.instruments["MSFT"] = ""
-    asked = workspace.submit(factories.state(gmv="0.1"))["view"]["private_metadata"]
+    metadata = workspace.submit(factories.state(gmv="0.1"))["view"]["private_metadata"]
     values = factories.state(symbol="MSFT", gmv="0.1") | factories.ticked("0.001")
-    answer = workspace.submit(values, private_metadata=asked)
+    answer = workspace.submit(values, private_metadata=metadata)
     assert questions_of(answer["view"]) == ["price_ok:MSFT:0.001"]
 
 
@@ -110,14 +110,14 @@ def test_a_symbol_that_nobody_knows_is_asked_about_with_the_nearest_ones(workspa
 
 def test_a_name_that_was_typed_as_the_symbol_finds_its_instrument(workspace: Workspace):
     workspace.oms.instruments |= {"APPLX": "", "MLP": "Maui Land & Pineapple"}
-    said = reasons_of(workspace.submit(factories.state(symbol="APPLE"))["view"])
-    assert "Did you mean AAPL (Apple Inc.), MLP (Maui Land &amp; Pineapple) or APPLX?" in said
+    reasons = reasons_of(workspace.submit(factories.state(symbol="APPLE"))["view"])
+    assert "Did you mean AAPL (Apple Inc.), MLP (Maui Land &amp; Pineapple) or APPLX?" in reasons
 
 
 def test_without_an_answer_about_instruments_the_symbol_is_asked_about_all_the_same(workspace: Workspace):
     workspace.oms.always["symbols"] = Answer(500)
-    said = reasons_of(workspace.submit(factories.state(symbol="APPL"))["view"])
-    assert said.endswith("nobody has traded it here.")
+    reasons = reasons_of(workspace.submit(factories.state(symbol="APPL"))["view"])
+    assert reasons.endswith("nobody has traded it here.")
 
 
 def test_a_symbol_that_was_traded_or_has_a_live_quote_is_known(workspace: Workspace):
@@ -130,10 +130,10 @@ def test_a_symbol_that_was_traded_or_has_a_live_quote_is_known(workspace: Worksp
 
 
 def test_correcting_the_symbol_is_an_answer_and_a_tick_confirms_no_other_symbol(workspace: Workspace):
-    asked = workspace.submit(factories.state(symbol="APPL"))["view"]["private_metadata"]
+    metadata = workspace.submit(factories.state(symbol="APPL"))["view"]["private_metadata"]
     other = factories.state(symbol="AAPLE") | factories.answered("symbol_ok:APPL")
-    assert questions_of(workspace.submit(other, private_metadata=asked)["view"]) == ["symbol_ok:AAPLE"]
-    assert workspace.submit(private_metadata=asked) == {"response_action": "clear"}
+    assert questions_of(workspace.submit(other, private_metadata=metadata)["view"]) == ["symbol_ok:AAPLE"]
+    assert workspace.submit(private_metadata=metadata) == {"response_action": "clear"}
 
 
 # Short sales
@@ -173,8 +173,8 @@ def test_a_sale_that_opens_a_short_is_asked_about(workspace: Workspace, position
 
 def test_a_short_is_asked_about_anew_when_the_quantity_or_the_position_is_another(workspace: Workspace):
     workspace.oms.holdings["Growth", "AAPL"] = held("51")
-    asked = workspace.submit(SALE)["view"]
-    ticked = factories.answered(*questions_of(asked))
+    view = workspace.submit(SALE)["view"]
+    ticked = factories.answered(*questions_of(view))
     more = factories.state(side="SELL", quantity="600", gmv="105000") | ticked
     assert "opens a short of 549" in reasons_of(workspace.submit(more)["view"])
     workspace.oms.holdings["Growth", "AAPL"] = held("20")
@@ -234,12 +234,17 @@ def test_everything_doubtful_is_asked_in_one_step(workspace: Workspace):
     values = factories.state(symbol="APPL", gmv="0.1", side="SELL", portfolio="Growht")
     answer = workspace.submit(values)
     check_view(answer["view"])
-    asked = questions_of(answer["view"])
-    assert [each.partition(":")[0] for each in asked] == ["symbol_ok", "price_ok", "portfolio_ok", "short_ok"]
+    questions = questions_of(answer["view"])
+    assert [each.partition(":")[0] for each in questions] == [
+        "symbol_ok",
+        "price_ok",
+        "portfolio_ok",
+        "short_ok",
+    ]
     metadata = answer["view"]["private_metadata"]
-    for question in asked[:-1]:
+    for question in questions[:-1]:
         answer = workspace.submit(values | factories.answered(question), private_metadata=metadata)
         metadata = answer["view"]["private_metadata"]
         assert question not in questions_of(answer["view"])
-    last = workspace.submit(values | factories.answered(asked[-1]), private_metadata=metadata)
+    last = workspace.submit(values | factories.answered(questions[-1]), private_metadata=metadata)
     assert last == {"response_action": "clear"}

@@ -200,8 +200,10 @@ def test_placing_again_after_an_edit_can_trade_only_once_too(workspace: Workspac
     view = workspace.submit(EDITED, private_metadata=unsettled)["view"]
     assert "had traded already" in notice_of(view)
     workspace.bot.services.outbox.close(2.0)
-    told = [call.body for call in workspace.slack.named("chat.postMessage")]
-    assert sorted(each["channel"] for each in told) == ["C1", "D-U1"], "the channel was owed its confirmation"
+    messages = [call.body for call in workspace.slack.named("chat.postMessage")]
+    assert sorted(each["channel"] for each in messages) == ["C1", "D-U1"], (
+        "the channel was owed its confirmation"
+    )
     assert len(workspace.oms.trades) == 1
     assert len(workspace.oms.named("place")) == 1
 
@@ -227,10 +229,10 @@ def test_where_the_form_is_closed_nobody_is_sent_back_to_it(workspace: Workspace
     workspace.oms.script("place", problem(503, "?", kind="outcome-unknown"))
     workspace.slack.refuse("views.update", "not_found")
     workspace.submit()
-    told = workspace.slack.wait_for("chat.postMessage")[0].body["text"]
-    assert "Still not known" in told
-    assert "it could trade twice" in told
-    assert "from this form" not in told
+    text = workspace.slack.wait_for("chat.postMessage")[0].body["text"]
+    assert "Still not known" in text
+    assert "it could trade twice" in text
+    assert "from this form" not in text
 
 
 def test_an_unexpected_fault_is_logged_and_said_to_be_unknown(workspace: Workspace, monkeypatch, caplog):

@@ -222,7 +222,7 @@ def test_a_price_far_from_the_last_trade_is_asked_about(workspace: Workspace):
 
 
 @pytest.mark.parametrize(
-    ("quote", "asked"),
+    ("quote", "expected"),
     [
         ({"mid": "17.5", "last": None, "age_seconds": 1.0}, "from the quote at 17.50"),
         ({"mid": None, "last": "17.5", "age_seconds": 1.0}, "from the quote at 17.50"),
@@ -233,11 +233,11 @@ def test_a_price_far_from_the_last_trade_is_asked_about(workspace: Workspace):
         ({}, ""),
     ],
 )
-def test_a_price_is_compared_with_the_live_quote_before_the_last_trade(workspace: Workspace, quote, asked):
+def test_a_price_is_compared_with_the_live_quote_before_the_last_trade(workspace: Workspace, quote, expected):
     workspace.oms.quotes["AAPL"] = {"source": "manual"} | quote
     answer = workspace.submit()
-    if asked:
-        assert asked in reasons_of(answer["view"])
+    if expected:
+        assert expected in reasons_of(answer["view"])
     else:
         assert answer == {"response_action": "clear"}
 

@@ -76,9 +76,11 @@ def test_no_question_can_be_asked_without_saying_for_whom():
         for name, each in vars(OmsClient).items()
         if name[0] != "_" and callable(each)
     }
-    for_nobody = {name for name, said in questions.items() if "person" not in said.parameters}
+    for_nobody = {name for name, signature in questions.items() if "person" not in signature.parameters}
     assert for_nobody == {"is_ready", "close", "claim_workspace"}
-    persons = [said.parameters["person"] for name, said in questions.items() if name not in for_nobody]
+    persons = [
+        signature.parameters["person"] for name, signature in questions.items() if name not in for_nobody
+    ]
     assert all(each.annotation is Person and each.default is inspect.Parameter.empty for each in persons)
 
 

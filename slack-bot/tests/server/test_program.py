@@ -40,10 +40,10 @@ def start(**values):
 
 def test_missing_configuration_stops_the_start_with_a_sentence():
     program = start(SLACK_BOT_TOKEN="", SLACK_SIGNING_SECRET="", OMS_API_KEY="", OMS_API_URL="")
-    _, said = program.communicate(timeout=60)
+    _, output = program.communicate(timeout=60)
     assert program.returncode == 2
-    assert "Set SLACK_BOT_TOKEN" in said
-    assert "Traceback" not in said
+    assert "Set SLACK_BOT_TOKEN" in output
+    assert "Traceback" not in output
 
 
 @pytest.fixture
@@ -109,12 +109,12 @@ def test_the_program_serves_stays_small_and_stops_cleanly(running, slack):
     resident_kib = int(re.findall(r"VmRSS:\s+(\d+)", Path(f"/proc/{program.pid}/status").read_text())[0])
     assert resident_kib <= 60 * 1024
     program.send_signal(signal.SIGTERM)
-    _, said = program.communicate(timeout=60)
+    _, output = program.communicate(timeout=60)
     assert program.returncode == 0
-    lines = [json.loads(line) for line in said.splitlines()]
+    lines = [json.loads(line) for line in output.splitlines()]
     events = [line["event"] for line in lines]
     assert {"Listening", "Form opened", "Submission ended", "Stopped"} <= set(events)
-    assert not any(secret in said for secret in (factories.TOKEN, factories.SECRET, factories.OMS_KEY))
+    assert not any(secret in output for secret in (factories.TOKEN, factories.SECRET, factories.OMS_KEY))
 
 
 def send_in_background(url, payload):
@@ -162,8 +162,8 @@ def test_a_bot_that_is_killed_confirms_after_its_restart_and_repeats_at_most_onc
     health(url)
     assert post(url, factories.submission()) == 200
     slack.wait_for("chat.postMessage", 3)
-    told = [call.body["channel"] for call in slack.named("chat.postMessage")]
-    assert told == ["C1", "C1", "D-U1"], "a later press is told privately"
+    channels = [call.body["channel"] for call in slack.named("chat.postMessage")]
+    assert channels == ["C1", "C1", "D-U1"], "a later submission gets a private message"
     assert len(oms.trades) == 1
 
 
@@ -180,10 +180,10 @@ def test_a_taken_port_is_said_in_a_sentence(slack, oms):
             BOT_DATABASE_URL="sqlite://",
             PORT=str(taken.getsockname()[1]),
         )
-        _, said = program.communicate(timeout=60)
+        _, output = program.communicate(timeout=60)
     assert program.returncode == 1
-    assert "cannot listen" in said
-    assert "Traceback" not in said
+    assert "cannot listen" in output
+    assert "Traceback" not in output
 
 
 def test_socket_mode_is_tried_again_until_it_stands_or_the_bot_stops(slack, oms, caplog):

@@ -75,8 +75,8 @@ def test_the_body_is_never_logged(workspace: Workspace, caplog):
 
 
 def test_secrets_appear_in_no_repr(workspace: Workspace):
-    told = repr(workspace.bot.settings) + repr(workspace.bot.services)
-    assert all(secret not in told for secret in (factories.SECRET, factories.TOKEN, factories.OMS_KEY))
+    output = repr(workspace.bot.settings) + repr(workspace.bot.services)
+    assert all(secret not in output for secret in (factories.SECRET, factories.TOKEN, factories.OMS_KEY))
 
 
 def test_a_body_beyond_the_cap_is_refused(workspace: Workspace):
@@ -154,8 +154,8 @@ def test_a_service_that_does_not_answer_within_the_time_out_is_failing(workspace
     monkeypatch.setattr(workspace.bot.health, "_timeout_seconds", 0.1)
     workspace.slack.always["auth.test"] = Answer(slow=5.0)
     workspace.bot.health._probes["oms"].run()
-    said = health(workspace)
-    assert (said["slack"], said["oms"]) == ("failing", "ok")
+    result = health(workspace)
+    assert (result["slack"], result["oms"]) == ("failing", "ok")
     assert health(workspace)["slack"] == "failing"
     workspace.slack.wait_for("auth.test")
     assert len(workspace.slack.named("auth.test")) == 1, "one question at a time"
@@ -164,13 +164,13 @@ def test_a_service_that_does_not_answer_within_the_time_out_is_failing(workspace
 def test_health_tells_slack_oms_and_bot_apart(workspace: Workspace):
     workspace.oms.always["/health/ready"] = Answer(503)
     workspace.bot.health.probe()
-    said = workspace.bot.health.report()
-    assert said | {"bot": "ok", "slack": "ok", "oms": "failing"} == said
+    result = workspace.bot.health.report()
+    assert result | {"bot": "ok", "slack": "ok", "oms": "failing"} == result
     workspace.slack.refuse("auth.test", "invalid_auth")
     workspace.oms.always["/health/ready"] = Answer()
     workspace.bot.health.probe()
-    said = workspace.bot.health.report()
-    assert said | {"bot": "ok", "slack": "failing", "oms": "ok"} == said
+    result = workspace.bot.health.report()
+    assert result | {"bot": "ok", "slack": "failing", "oms": "ok"} == result
 
 
 def test_health_probes_once_in_a_while_however_often_it_is_asked(workspace: Workspace, clock):
@@ -183,8 +183,8 @@ def test_what_is_told_after_an_hour_without_a_question_is_not_an_hour_old(worksp
     assert health(workspace)["oms"] == "ok"
     workspace.oms.always["/health/ready"] = Answer(503)
     clock[0] += 3600.0
-    said = health(workspace)
-    assert (said["oms"], said["age_seconds"]) == ("failing", 0.0)
+    result = health(workspace)
+    assert (result["oms"], result["age_seconds"]) == ("failing", 0.0)
 
 
 def test_health_looks_again_soon_after_a_failure(workspace: Workspace, clock):
@@ -205,8 +205,8 @@ def test_what_is_well_is_told_at_once_and_asked_again_behind_the_answer(workspac
     health(workspace)
     workspace.oms.always["/health/ready"] = workspace.slack.always["auth.test"] = Answer(slow=5.0)
     clock[0] += age
-    said = health(workspace)
-    assert (said["oms"], said["slack"], said["age_seconds"]) == ("ok", "ok", age)
+    result = health(workspace)
+    assert (result["oms"], result["slack"], result["age_seconds"]) == ("ok", "ok", age)
     workspace.oms.wait_for("/health/ready", 2)
     workspace.slack.wait_for("auth.test", 2)
 
@@ -240,11 +240,11 @@ def test_a_submission_that_fails_in_the_bot_says_so_over_the_form(
     else:
         del payload["view"]["state"]
     answer = workspace.deliver(payload)
-    said = answer.get_json()
-    assert (answer.status_code, said["response_action"]) == (200, "push"), "the form stays underneath"
-    check_view(said["view"])
-    assert "Something went wrong here" in notice_of(said["view"])
-    assert answer.headers["X-Request-ID"] in notice_of(said["view"])
+    result = answer.get_json()
+    assert (answer.status_code, result["response_action"]) == (200, "push"), "the form stays underneath"
+    check_view(result["view"])
+    assert "Something went wrong here" in notice_of(result["view"])
+    assert answer.headers["X-Request-ID"] in notice_of(result["view"])
     assert "Handler failed" in caplog.text
 
 

@@ -33,9 +33,9 @@ def test_what_fails_is_logged_with_its_request_id(caplog):
 
 def test_the_first_delivery_owns_a_submission():
     claims = SubmissionRegistry()
-    first, mine = claims.claim("key", "one", {})
-    again, yours = claims.claim("key", "two", {})
-    assert (mine, yours) == (True, False)
+    first, is_new = claims.claim("key", "one", {})
+    again, is_new_again = claims.claim("key", "two", {})
+    assert (is_new, is_new_again) == (True, False)
     assert first is again
 
 
@@ -44,8 +44,8 @@ def test_a_key_is_free_after_a_denial_but_the_denied_delivery_is_remembered():
     first, _ = claims.claim("key", "one", {})
     claims.finish(first, DENIED)
     assert claims.claim("key", "one", {}) == (first, False)
-    second, mine = claims.claim("key", "two", {})
-    assert mine
+    second, is_new = claims.claim("key", "two", {})
+    assert is_new
     assert second is not first
 
 

@@ -79,8 +79,8 @@ def test_it_shows_working_orders_and_positions(page, oms):
 
 def test_it_asks_for_whoever_looks(page, oms):
     get_oms_view(page, "ava"), get_oms_view(page, "kim")
-    asked = [call.headers["x-on-behalf-of"] for call in oms.calls]
-    assert asked == ["slack:T0DESK00001:U0AVACHEN01"] * 3 + ["slack:T0PARTNER02:U0KIMPARK05"] * 3
+    persons = [call.headers["x-on-behalf-of"] for call in oms.calls]
+    assert persons == ["slack:T0DESK00001:U0AVACHEN01"] * 3 + ["slack:T0PARTNER02:U0KIMPARK05"] * 3
     assert {call.headers["x-api-key"] for call in oms.calls} == {KEY}
     assert oms.named("orders")[0].query["open"] == "true"
     assert oms.named("portfolios")[0].query["detail"] == "true"
