@@ -257,7 +257,7 @@ def test_what_render_refers_to_is_defined_in_it(render):
     assert {each["name"] for each in references if each} <= known
 
 
-def test_no_secret_stands_in_render_yaml(render):
+def test_render_yaml_contains_no_secret(render):
     plain = {
         entry["key"] for service in render["services"] for entry in service["envVars"] if "value" in entry
     }
@@ -320,7 +320,7 @@ def test_every_requirement_is_pinned_and_hashed_without_addresses(path):
 
 
 @pytest.mark.parametrize("path", REQUIREMENTS)
-def test_what_was_asked_for_is_what_is_pinned(path):
+def test_every_requirement_is_pinned(path):
     lines = (ROOT / path).with_suffix(".in").read_text().splitlines()
     names = {match[0] for line in lines if (match := re.match(r"[a-z][a-z0-9-]+", line))}
     assert names <= set(pins(path))

@@ -32,7 +32,7 @@ def quote(deployment: Deployment, symbol: str, bid: str, ask: str) -> None:
     deployment.administer("PUT", f"/quotes/{symbol}", bid=bid, ask=ask, last=bid)
 
 
-def test_the_desk_shows_what_works_and_what_is_held_while_one_looks(slack, deployment, portfolio):
+def test_the_page_shows_working_orders_and_positions_and_updates_them(slack, deployment, portfolio):
     quote(deployment, "DESKA", "1499", "1500")
     slack.page.get_by_test_id("desk-button").click()
     orders, positions = (slack.page.get_by_test_id(f"desk-{what}") for what in ("orders", "positions"))
@@ -94,7 +94,7 @@ def test_the_desk_says_that_the_oms_is_away_and_comes_back_by_itself(slack, depl
     expect(orders).to_contain_text("DESKB")
 
 
-def test_whoever_is_narrowed_sees_their_own_desk(slack, deployment, portfolio):
+def test_a_person_with_granted_portfolios_sees_only_those(slack, deployment, portfolio):
     place(deployment, portfolio, "DESKC", type="LIMIT", limit_price="0.01", time_in_force="GTC")
     deployment.administer("POST", "/portfolios", name=f"{portfolio} two")
     place(deployment, f"{portfolio} two", "DESKD", type="LIMIT", limit_price="0.01", time_in_force="GTC")

@@ -87,7 +87,7 @@ def test_a_row_can_be_followed_to_the_messages_of_both_services(slack, deploymen
         assert any(AVA in line for line in lines), f"{service} does not say who it was"
 
 
-def test_what_is_written_in_a_form_names_nobody(slack, deployment):
+def test_the_entries_of_a_form_never_identify_the_person(slack, deployment):
     slack.type("/trade buy 2 IBM @ 200")
     slack.choose_portfolio("Written names")
     slack.entry("Note (optional)", BEN)
@@ -120,7 +120,7 @@ def test_every_call_of_the_bot_says_for_whom_but_for_health(slack, deployment):
 # Permissions
 
 
-def test_a_viewer_is_told_when_the_form_opens(slack, deployment, bens_role):
+def test_a_viewer_gets_a_refusal_when_the_form_opens(slack, deployment, bens_role):
     bens_role("viewer")
     slack.type("/trade buy 5 QQZZ @ 175")
     expect(slack.form).to_contain_text("You cannot trade here.")
@@ -184,7 +184,7 @@ def test_a_disabled_person_is_no_member(slack, deployment, bens_role):
         wait_until(lambda: deployment.get_as(BEN, "/auth/me").status_code == 200, seconds=5)
 
 
-def test_a_stranger_of_a_shared_channel_trades_nothing_and_becomes_nobody(slack, deployment):
+def test_a_foreign_person_trades_nothing_and_becomes_no_member(slack, deployment):
     slack.enter("partners")
     slack.be("Kim Park")
     slack.type("/trade buy 5 QQZZ @ 175 in Strangers")

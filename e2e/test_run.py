@@ -178,7 +178,7 @@ def test_a_killed_run_leaves_no_orphans(start, ports):
     wait_until(lambda: not any(run.answers(port) for port in ports.values()))
 
 
-def test_a_taken_port_is_told_in_a_sentence(start, ports):
+def test_a_taken_port_is_reported_in_a_sentence(start, ports):
     with socket.create_server(("127.0.0.1", ports["BOT_PORT"])):
         running = start()
         assert running.ended() == 1

@@ -50,7 +50,7 @@ def test_an_oms_of_this_start_is_the_simulators_too():
     assert programs["simulator"].environment["OMS_API_URL"] == "http://127.0.0.1:8002"
 
 
-def test_each_program_is_told_where_the_others_are():
+def test_each_program_gets_the_addresses_of_the_others():
     programs = by_name({}, ports={"OMS_PORT": 1, "BOT_PORT": 2, "SIMULATOR_PORT": 3})
     assert programs["slack-bot"].environment["OMS_API_URL"] == "http://127.0.0.1:1"
     assert programs["slack-bot"].environment["SLACK_API_URL"] == "http://127.0.0.1:3/api/"

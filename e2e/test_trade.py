@@ -80,7 +80,7 @@ def test_a_slip_in_the_portfolios_name_is_asked_about_before_it_opens_a_book(sla
     expect(slack.message("BUY 10 MSFT").filter(has_text="Growht")).to_have_count(1)
 
 
-def test_help_is_told_to_the_person_alone(slack):
+def test_only_the_person_sees_the_help(slack):
     slack.type("/trade-help")
     expect(slack.private_message("Trading from Slack")).to_be_visible()
     expect(slack.message("Trading from Slack")).to_have_count(0)
@@ -121,7 +121,7 @@ def test_a_killed_oms_comes_back_with_every_trade_and_takes_more(slack, oms_afte
     assert deployment.position("Survivors", "TSLA") == Decimal(3)
 
 
-def test_an_oms_that_is_away_is_told_politely_and_books_nothing_until_it_is_back(slack, oms_afterwards):
+def test_a_stopped_oms_is_reported_and_records_nothing_until_it_is_back(slack, oms_afterwards):
     deployment = oms_afterwards
     slack.type("/trade buy 3 AMD @ 150")
     slack.choose_portfolio("Patience")

@@ -19,7 +19,7 @@ BuildAnswer = Callable[[str], Body]
 
 
 def build_empty_answer(_: str) -> Body:
-    """Return the answer to a delivery that nobody waits for."""
+    """Return an empty answer, for requests whose answer Slack ignores."""
     return {}
 
 

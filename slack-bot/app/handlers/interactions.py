@@ -33,9 +33,8 @@ def register(app: App, services: Services, forms: OpenForms) -> None:
                 origin.request_id, update_price_lines, services, forms, origin, view_id
             )
         except Saturated:
-            release_waiter(
-                forms, view_id
-            )  # the line shows the price of an earlier keystroke; the submission is checked anyway
+            # The line keeps the price of an earlier keystroke. The OMS checks the submission as well.
+            release_waiter(forms, view_id)
 
     @guarded
     def ignore(ack: Ack, _body: Body, _context: BoltContext) -> None:

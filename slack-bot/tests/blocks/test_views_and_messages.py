@@ -154,7 +154,7 @@ def test_a_confirmation_has_four_lines_and_its_text_says_it_all(trade):
         assert expected in message.text
 
 
-def test_a_name_pings_nobody():
+def test_a_name_notifies_no_person():
     text = confirmation(NASTY, "U1").text
     assert "<!channel>" not in text
     assert "&lt;!channel&gt; &amp; " in text

@@ -68,7 +68,7 @@ def test_where_that_is_dead_too_the_person_gets_it_with_a_hint(post, slack, url_
     assert len(slack.named("respond")) == url_known
 
 
-def test_a_post_whose_answer_is_lost_is_not_repeated_but_the_person_is_told(post, slack):
+def test_a_post_with_a_lost_answer_is_not_repeated_but_sent_to_the_person(post, slack):
     slack.script("chat.postMessage", Answer(drop=True))
     post.sender.confirm(TO, MESSAGE)
     calls = slack.wait_for("chat.postMessage", 2)
@@ -111,7 +111,7 @@ def test_a_response_url_that_drops_is_replaced_by_a_direct_message(post, slack):
     assert [call.body["channel"] for call in slack.wait_for("chat.postMessage", 2)] == ["D-U1", "D-U1"]
 
 
-def test_a_person_whom_slack_lets_nobody_reach_is_noted(post, slack, caplog):
+def test_an_unreachable_person_is_logged(post, slack, caplog):
     slack.refuse("conversations.open", "user_not_found")
     post.sender.send_privately(TO, MESSAGE)
     slack.wait_for("conversations.open")

@@ -84,7 +84,7 @@ def test_amounts_are_understood_as_people_type_them(typed, amount):
         ("175 XYZ", "plain number"),
     ],
 )
-def test_what_is_no_amount_is_refused_with_a_sentence(typed, expected):
+def test_an_invalid_amount_is_refused_with_a_sentence(typed, expected):
     with pytest.raises(NotAnAmount, match=expected) as refused:
         parse_amount(typed, MILLION)
     assert str(refused.value).endswith(".")
@@ -117,7 +117,7 @@ def test_a_grouped_number_has_exactly_three_digits_behind_its_last_comma(typed):
 
 
 @given(AMOUNTS, st.sampled_from(["${}", "₹{}", "{} USD", "INR\u00a0{}", "“{}”", " {} ", "{}\u202fUSD"]))
-def test_what_stands_around_an_amount_changes_nothing(amount, around):
+def test_quotes_and_currencies_around_an_amount_are_ignored(amount, around):
     assert parse_amount(around.format(format_grouped(amount)), MILLION) == amount
 
 

@@ -95,7 +95,7 @@ def test_a_price_beyond_the_books_limits_is_refused_at_the_gmv(quantity, gmv):
     assert list(bad.value.sentences) == ["gmv"]
 
 
-def test_what_is_ticked_is_an_answer_and_nothing_else_is():
+def test_only_ticked_questions_are_confirmed():
     state = factories.state() | factories.ticked("175") | factories.opens("Growht")
     assert list_confirmed(state) == ["price_ok:AAPL:175", portfolio_id("Growht")]
     assert list_confirmed({"price_ok:AAPL:175": {"entry": {"selected_options": []}}}) == []

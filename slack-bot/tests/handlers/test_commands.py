@@ -71,7 +71,7 @@ def test_the_form_carries_the_channel_and_no_secret(workspace: Workspace):
 @pytest.mark.parametrize(
     ("text", "name"), [("help", "/trade"), ("", "/trade-help"), ("anything", "/trade-help")]
 )
-def test_help_is_said_privately(workspace: Workspace, text, name):
+def test_help_is_private(workspace: Workspace, text, name):
     answer = workspace.type(text, name).get_json()
     assert answer["response_type"] == "ephemeral"
     assert "buy 100 AAPL @ 175 in Growth" in answer["text"]
@@ -98,7 +98,7 @@ def test_junk_gets_one_hint_privately(workspace: Workspace, text):
         ("cancel T123", "enter the opposite trade"),
     ],
 )
-def test_another_wish_than_a_trade_is_answered_with_what_to_type(workspace: Workspace, text, expected):
+def test_other_commands_are_answered_with_advice(workspace: Workspace, text, expected):
     assert expected in workspace.type(text).get_json()["text"]
     assert workspace.slack.calls == []
 
@@ -130,14 +130,14 @@ def test_a_trigger_that_is_too_old_asks_privately_to_run_the_command_again(
 @pytest.mark.parametrize(
     "trouble", [Answer(drop=True), Answer(503, b"oops"), Answer(body={"ok": False, "error": "fatal"})]
 )
-def test_any_other_trouble_is_said_privately_with_a_reference(workspace: Workspace, trouble):
+def test_any_other_failure_is_reported_privately_with_a_reference(workspace: Workspace, trouble):
     workspace.slack.script("views.open", trouble)
     request_id = workspace.type("AAPL").headers["X-Request-ID"]
     assert request_id in workspace.slack.wait_for("respond")[0].body["text"]
     assert len(workspace.slack.named("views.open")) == 1, "a send is never repeated blindly"
 
 
-def test_without_a_response_url_the_person_is_told_in_a_direct_message(workspace: Workspace):
+def test_without_a_response_url_the_person_gets_a_direct_message(workspace: Workspace):
     workspace.slack.refuse("views.open", "expired_trigger_id")
     workspace.slack.always["respond"] = Answer(404, b"expired_url")
     workspace.type("AAPL")
@@ -153,7 +153,7 @@ def test_a_replayed_command_is_answered_like_the_first_and_opens_nothing(workspa
     assert len(started) == 1
 
 
-def test_when_no_worker_is_free_the_person_is_told_politely(workspace: Workspace):
+def test_without_a_free_worker_the_person_gets_a_message(workspace: Workspace):
     workspace.bot.services.form_workers.stop()
     answer = workspace.type("AAPL").get_json()
     assert answer["response_type"] == "ephemeral"

@@ -33,7 +33,7 @@ def test_existing_portfolios_are_offered(workspace: Workspace):
     assert [option["value"] for option in request_options(workspace)] == ["Growth", "Income"]
 
 
-def test_what_was_typed_is_offered_as_a_new_portfolio(workspace: Workspace):
+def test_the_typed_name_is_offered_as_a_new_portfolio(workspace: Workspace):
     offered = request_options(workspace, "Inc")
     assert [option["text"]["text"] for option in offered] == ["Income", "New portfolio: Inc"]
     assert workspace.oms.named("portfolios")[0].query == {"q": "Inc", "limit": "101"}
@@ -71,7 +71,7 @@ SILENT = "The trading system does not answer. Please try again."
         (Answer(429), "Too many requests at the moment. Please try again."),
     ],
 )
-def test_where_the_oms_is_in_trouble_the_only_choice_says_so(workspace: Workspace, trouble, reason):
+def test_a_failing_oms_is_explained_by_the_only_option(workspace: Workspace, trouble, reason):
     workspace.oms.script("portfolios", trouble)
     offered = request_options(workspace, "x")
     check_options(offered, 1)

@@ -110,7 +110,7 @@ def test_on_enterprise_grid_the_workspace_decides_and_its_enterprise_must_match(
     assert "Only members of the workspace" in sister["text"]
 
 
-def test_a_token_of_an_org_wide_installation_serves_nobody(workspace: Workspace):
+def test_an_org_wide_installation_is_refused(workspace: Workspace):
     workspace.bot.services.slack.installation.remember(Installation("T1", "E1", is_org_wide=True))
     assert "whole organization" in workspace.type("AAPL").get_json()["text"]
 
@@ -177,7 +177,7 @@ def test_requests_at_the_same_time_share_one_question():
     assert calls == [1]
 
 
-def test_a_refresh_that_fails_keeps_what_is_known(workspace: Workspace):
+def test_a_failed_refresh_keeps_the_cached_installation(workspace: Workspace):
     workspace.slack.refuse("auth.test", "invalid_auth")
     workspace.bot.health.probe()
     assert workspace.submit() == {"response_action": "clear"}

@@ -42,7 +42,7 @@ def test_a_replay_after_a_denial_is_answered_like_the_first_and_not_sent_again(w
 
 
 @pytest.mark.parametrize("symbol", ["AAPL", "BRK-B"])
-def test_a_replay_after_a_restart_trades_nothing_and_is_told_privately(workspace: Workspace, symbol):
+def test_a_replay_after_a_restart_trades_nothing_and_is_answered_privately(workspace: Workspace, symbol):
     workspace.oms.aliases["BRK-B"] = "BRK.B"
     payload = factories.submission(factories.state(symbol=symbol))
     workspace.deliver(payload)
@@ -72,7 +72,7 @@ def restarted(workspace: Workspace):
     restarted.bot.services.stop(1.0)
 
 
-def test_an_edited_form_that_has_traded_is_told_of_that_trade_and_never_trades_again(restarted: Workspace):
+def test_an_edited_form_that_has_traded_shows_that_trade_and_never_trades_again(restarted: Workspace):
     answers = [restarted.submit(EDITED)["view"] for _ in range(2)]
     for view in answers:
         assert "submit" not in view
@@ -102,7 +102,7 @@ def test_a_denial_of_an_edited_form_that_has_traded_tells_the_trade_and_frees_no
     assert len(restarted.oms.trades) == 1
 
 
-def test_nobody_is_asked_about_a_price_when_the_form_has_traded(restarted: Workspace):
+def test_a_form_that_has_traded_asks_no_questions(restarted: Workspace):
     assert "had traded already" in notice_of(restarted.submit(ODD)["view"])
 
 

@@ -17,7 +17,7 @@ from tests.reading import banner_of, blocks_of, questions_of, reasons_of
 SLIP = factories.state(portfolio="Growht")
 
 
-def test_a_portfolio_that_the_books_do_not_have_is_asked_about_before_it_is_opened(workspace: Workspace):
+def test_a_new_portfolio_needs_a_confirmation(workspace: Workspace):
     answer = workspace.submit(SLIP)
     check_view(answer["view"])
     assert "There is none called Growht yet. Did you mean Growth?" in reasons_of(answer["view"])
@@ -26,7 +26,7 @@ def test_a_portfolio_that_the_books_do_not_have_is_asked_about_before_it_is_open
     assert workspace.oms.named("place")[0].body["portfolio_name"] == "Growht"
 
 
-def test_the_books_are_asked_about_a_portfolio_until_they_have_it(workspace: Workspace):
+def test_the_oms_is_asked_about_a_portfolio_until_it_exists(workspace: Workspace):
     for form in ("V1", "V2", "V3"):
         workspace.submit(factories.state(portfolio="GROWTH"), id=form, root_view_id=form)
     assert len(workspace.oms.named("portfolio_named")) == 1
@@ -45,7 +45,7 @@ def test_choosing_another_portfolio_is_an_answer_too(workspace: Workspace):
     assert workspace.submit() == {"response_action": "clear"}
 
 
-def test_what_was_chosen_as_a_new_portfolio_is_asked_about_too_and_stays_so_marked(workspace: Workspace):
+def test_a_new_portfolio_needs_a_confirmation_and_stays_marked_as_new(workspace: Workspace):
     values = factories.state(portfolio="Fresh", portfolio_text="New portfolio: Fresh")
     answer = workspace.submit(values)
     assert "There is none called Fresh yet." in reasons_of(answer["view"])
@@ -79,7 +79,7 @@ def test_answering_one_question_does_not_forget_the_other(workspace: Workspace):
     assert third == {"response_action": "clear"}
 
 
-def test_what_was_confirmed_holds_for_no_other_price_or_portfolio(workspace: Workspace):
+def test_a_confirmation_is_valid_for_no_other_price_or_portfolio(workspace: Workspace):
     values = factories.state(gmv="0.1", portfolio="Growht")
     metadata = workspace.submit(values | factories.ticked("0.001"))["view"]["private_metadata"]
     other = workspace.submit(factories.state(gmv="0.2", portfolio="Growth"), private_metadata=metadata)
@@ -97,7 +97,7 @@ def test_a_price_that_was_confirmed_for_one_symbol_is_asked_about_for_another(wo
 # Symbols
 
 
-def test_a_symbol_that_nobody_knows_is_asked_about_with_the_nearest_ones(workspace: Workspace):
+def test_an_unknown_symbol_needs_a_confirmation_and_shows_the_nearest_symbols(workspace: Workspace):
     values = factories.state(symbol="APPL")
     answer = workspace.submit(values)
     check_view(answer["view"])
@@ -223,14 +223,12 @@ def test_the_same_trade_within_a_minute_is_asked_about(workspace: Workspace):
         ({"reversed_by": "T2"}, "U1", factories.state()),
     ],
 )
-def test_what_is_not_the_same_trade_of_a_moment_ago_is_not_asked_about(
-    workspace: Workspace, change, by, values
-):
+def test_a_different_trade_is_no_repeat(workspace: Workspace, change, by, values):
     place_now(workspace, **change)
     assert again(workspace, values, by) == {"response_action": "clear"}
 
 
-def test_everything_doubtful_is_asked_in_one_step(workspace: Workspace):
+def test_all_questions_are_asked_in_one_step(workspace: Workspace):
     values = factories.state(symbol="APPL", gmv="0.1", side="SELL", portfolio="Growht")
     answer = workspace.submit(values)
     check_view(answer["view"])

@@ -110,7 +110,7 @@ def test_a_corrected_form_can_be_sent_again_with_the_same_key(workspace: Workspa
     ]
 
 
-def test_a_denial_without_a_field_is_said_in_the_form_and_raises_the_attempt(workspace: Workspace):
+def test_a_refusal_without_a_field_is_shown_in_the_form_and_raises_the_attempt(workspace: Workspace):
     workspace.oms.script(
         "place", problem(422, "Beyond the limit <b>.", [{"field": "elsewhere", "message": "Beyond <b>."}])
     )
@@ -149,7 +149,7 @@ def test_a_refused_connection_means_not_placed(workspace: Workspace):
 @pytest.mark.parametrize(
     "answer", [NOTHING_RECORDED, problem(503, "Away.", kind="unavailable"), problem(429, "Slow down.")]
 )
-def test_what_was_certainly_not_recorded_is_said_to_be_not_placed(workspace: Workspace, answer):
+def test_a_trade_that_was_certainly_not_recorded_is_reported_as_not_placed(workspace: Workspace, answer):
     workspace.oms.script("place", answer)
     assert banner_of(workspace.submit()["view"]).startswith("*Not placed.*")
     assert workspace.oms.named("find") == []
@@ -193,7 +193,7 @@ def test_a_price_and_a_gmv_that_do_not_agree_are_an_error_at_the_field_and_nothi
     assert workspace.oms.calls == []
 
 
-def test_what_the_oms_says_of_the_gmv_stands_at_the_price_where_that_was_typed(workspace: Workspace):
+def test_an_error_of_the_gmv_is_shown_at_the_price_if_that_was_typed(workspace: Workspace):
     workspace.oms.script("place", problem(422, "Refused.", [{"field": "gmv", "message": "Too much."}]))
     assert workspace.submit(factories.state(gmv=None, price="175"))["errors"] == {"price": "Too much."}
 

@@ -37,7 +37,7 @@ def test_a_trade_is_placed_once_and_a_repeat_says_so(client, oms):
     assert client.get_last_price(AVA, "AAPL", request_id="req-1") == first.trade.price
 
 
-def test_what_was_never_traded_has_no_price_and_no_trade(client):
+def test_a_symbol_without_trades_has_no_price(client):
     assert client.get_last_price(AVA, "AAPL", request_id="req-1") is None
     assert client.find_trade(AVA, "T1:V1:0", request_id="req-1") is None
 
@@ -64,13 +64,13 @@ def test_a_list_that_cannot_be_read_is_no_trade(client, oms, answer):
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_key_that_is_not_accepted_is_said(client, oms, status):
+def test_a_refused_api_key_is_reported(client, oms, status):
     oms.script("last_price", Answer(status))
     with pytest.raises(NotAllowed, match="key"):
         client.get_last_price(AVA, "AAPL", request_id="req-1")
 
 
-def test_no_question_can_be_asked_without_saying_for_whom():
+def test_every_call_requires_a_person():
     questions = {
         name: inspect.signature(each)
         for name, each in vars(OmsClient).items()

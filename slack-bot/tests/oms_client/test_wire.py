@@ -17,7 +17,7 @@ def test_amounts_travel_as_strings_and_exactly():
 
 
 @pytest.mark.parametrize("value", [1.5, 1, None, "x", "NaN", "Infinity", ""])
-def test_what_is_no_exact_amount_is_not_taken_for_one(value):
+def test_an_inexact_amount_of_the_oms_is_an_error(value):
     with pytest.raises((TypeError, ValueError)):
         amount(value)
 

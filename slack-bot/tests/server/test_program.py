@@ -186,7 +186,7 @@ def test_a_taken_port_is_said_in_a_sentence(slack, oms):
     assert "Traceback" not in output
 
 
-def test_socket_mode_is_tried_again_until_it_stands_or_the_bot_stops(slack, oms, caplog):
+def test_socket_mode_is_retried_until_it_is_connected_or_the_bot_stops(slack, oms, caplog):
     caplog.set_level("INFO")
     bot = make_bot(slack, oms)
     slack.always["apps.connections.open"] = Answer(body={"ok": False, "error": "invalid_auth"})

@@ -47,9 +47,7 @@ GOOD = factories.signed(BODY)
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("path", ["/slack/events", "/slack/commands", "/slack/interactions"])
-def test_what_slack_did_not_sign_now_is_refused_before_it_is_parsed(
-    workspace: Workspace, headers, path, monkeypatch
-):
+def test_an_unsigned_request_is_refused_before_it_is_parsed(workspace: Workspace, headers, path, monkeypatch):
     monkeypatch.setattr(workspace.bot.bolt, "dispatch", lambda _request: pytest.fail("parsed"))
     assert post(workspace, headers, path=path).status_code == 401
 
@@ -158,7 +156,7 @@ def test_a_service_that_does_not_answer_within_the_time_out_is_failing(workspace
     assert (result["slack"], result["oms"]) == ("failing", "ok")
     assert health(workspace)["slack"] == "failing"
     workspace.slack.wait_for("auth.test")
-    assert len(workspace.slack.named("auth.test")) == 1, "one question at a time"
+    assert len(workspace.slack.named("auth.test")) == 1, "one check at a time"
 
 
 def test_health_tells_slack_oms_and_bot_apart(workspace: Workspace):
@@ -179,7 +177,7 @@ def test_health_probes_once_in_a_while_however_often_it_is_asked(workspace: Work
     assert len(workspace.slack.named("auth.test")) == len(workspace.oms.named("/health/ready")) == 1
 
 
-def test_what_is_told_after_an_hour_without_a_question_is_not_an_hour_old(workspace: Workspace, clock):
+def test_a_result_is_refreshed_after_an_hour_without_requests(workspace: Workspace, clock):
     assert health(workspace)["oms"] == "ok"
     workspace.oms.always["/health/ready"] = Answer(503)
     clock[0] += 3600.0
@@ -201,7 +199,9 @@ def test_health_looks_again_soon_after_a_failure(workspace: Workspace, clock):
 
 
 @pytest.mark.parametrize("age", [8.0, 15.0])
-def test_what_is_well_is_told_at_once_and_asked_again_behind_the_answer(workspace: Workspace, clock, age):
+def test_a_recent_result_is_returned_at_once_and_refreshed_in_the_background(
+    workspace: Workspace, clock, age
+):
     health(workspace)
     workspace.oms.always["/health/ready"] = workspace.slack.always["auth.test"] = Answer(slow=5.0)
     clock[0] += age
@@ -216,9 +216,7 @@ def test_health_says_failing_when_the_oms_is_not_there(workspace: Workspace):
     assert health(workspace)["oms"] == "failing"
 
 
-def test_a_command_that_fails_is_logged_and_the_person_told_with_a_reference(
-    workspace: Workspace, monkeypatch, caplog
-):
+def test_a_failing_command_is_logged_and_answered_with_a_reference(workspace: Workspace, monkeypatch, caplog):
     def broken(_delivery):
         raise ZeroDivisionError
 
@@ -231,7 +229,7 @@ def test_a_command_that_fails_is_logged_and_the_person_told_with_a_reference(
 
 
 @pytest.mark.parametrize("broken", ["claim", "state"])
-def test_a_submission_that_fails_in_the_bot_says_so_over_the_form(
+def test_an_internal_error_of_a_submission_is_shown_over_the_form(
     workspace: Workspace, monkeypatch, caplog, broken
 ):
     payload = factories.submission()

@@ -59,7 +59,7 @@ def test_the_confirmation_names_its_trade_in_the_metadata(left: Workspace):
     assert metadata == {"event_type": "trade_confirmed", "event_payload": payload}
 
 
-def test_what_was_not_recorded_is_told_to_the_person_alone(left: Workspace):
+def test_only_the_person_learns_of_a_trade_that_was_not_recorded(left: Workspace):
     recover(left)
     recover(left)
     ((channel, text),) = posted(left)
@@ -113,14 +113,14 @@ def test_a_repeated_press_and_the_recovery_confirm_once(left: Workspace):
     assert [channel for channel, _ in posted(left)] == ["C1"], "the press found what the channel was owed"
 
 
-def test_after_a_recovery_a_repeated_press_is_told_privately(left: Workspace):
+def test_after_a_recovery_a_repeated_submission_is_answered_privately(left: Workspace):
     left.oms.record(OWED.key, BODY)
     recover(left)
     assert left.submit() == {"response_action": "clear"}
     assert [channel for channel, _ in posted(left, 2)] == ["C1", "D-U1"]
 
 
-def test_an_outcome_that_stayed_unknown_is_told_by_the_same_process_once_the_oms_knows(workspace: Workspace):
+def test_an_unknown_outcome_is_reported_by_the_same_process_when_the_oms_answers(workspace: Workspace):
     workspace.oms.script("place", problem(503, "?", kind="outcome-unknown"))
     workspace.submit()
     wait_until(workspace.bot.services.confirmations.list_unresolved)
@@ -132,7 +132,7 @@ def test_an_outcome_that_stayed_unknown_is_told_by_the_same_process_once_the_oms
 @pytest.mark.parametrize(
     "answer", [Answer(201, None), problem(422, "No."), problem(503, "?", kind="not-placed")]
 )
-def test_what_was_told_is_not_owed(workspace: Workspace, answer):
+def test_a_sent_confirmation_is_not_owed(workspace: Workspace, answer):
     if answer.body:
         workspace.oms.script("place", answer)
     workspace.submit()
@@ -170,7 +170,7 @@ def test_the_recovery_runs_until_the_bot_stops(workspace: Workspace):
     assert not thread.is_alive()
 
 
-def test_without_a_channel_and_with_a_closed_form_the_person_is_told(left: Workspace):
+def test_without_a_channel_and_an_open_form_the_person_gets_a_message(left: Workspace):
     key = "T1:V3:0"
     left.bot.services.confirmations.add(replace(OWED, key=key, channel="", view_id="V3"))
     left.bot.services.confirmations.release(key, is_unknown=True)

@@ -12,7 +12,7 @@ DONE = Outcome({}, {}, is_recorded=True)
 DENIED = Outcome({}, {})
 
 
-def test_what_does_not_fit_is_refused_at_once():
+def test_work_beyond_the_capacity_is_refused_at_once():
     workers, release = Workers("test", threads=1, waiting=1), threading.Event()
     running = [workers.submit("req-1", release.wait) for _ in range(2)]
     with pytest.raises(Saturated):
@@ -23,7 +23,7 @@ def test_what_does_not_fit_is_refused_at_once():
     workers.stop()
 
 
-def test_what_fails_is_logged_with_its_request_id(caplog):
+def test_a_failure_is_logged_with_its_request_id(caplog):
     workers = Workers("test", threads=1, waiting=0)
     with pytest.raises(ZeroDivisionError):
         workers.submit("req-9", lambda: 1 / 0).result(2)

@@ -30,7 +30,7 @@ def services(slack, oms):
     services.stop(1.0)
 
 
-def test_the_workspace_that_slack_names_is_claimed_with_a_signed_statement_for_nobody(services, slack, oms):
+def test_the_workspace_of_the_token_is_claimed_with_a_signed_statement_without_a_person(services, slack, oms):
     oms.script(CLAIM, CLAIMED)
     run_workspace_claim(services)
     (call,) = oms.named(CLAIM)

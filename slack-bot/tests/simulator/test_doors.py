@@ -86,7 +86,7 @@ def test_every_file_of_the_page_is_served(page):
     assert page.get("/health")[1]["status"] == "healthy"
 
 
-def test_the_page_is_told_of_changes(server, page):
+def test_the_page_is_notified_of_changes(server, page):
     connection = http.client.HTTPConnection(own_host(server), timeout=5)
     connection.request("GET", "/control/stream")
     stream = connection.getresponse()
@@ -172,7 +172,7 @@ def test_it_stops_within_a_second_though_pages_listen(number):
     connection.close()
 
 
-def test_a_taken_port_is_said(server):
+def test_a_taken_port_is_reported(server):
     process = start(**GOOD, PORT=str(urlsplit(server.url).port))
     _, errors = process.communicate(timeout=10)
     assert process.returncode == 1

@@ -147,7 +147,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("element", "value", "sentence"), REFUSED)
-def test_the_form_refuses_by_itself_what_slack_s_would(page, bot, open_form, element, value, sentence):
+def test_the_form_refuses_the_same_entries_as_slack(page, bot, open_form, element, value, sentence):
     open_form(field_block("b", element))
     sent = len(bot.received)
     outcome = page.do("submit", values={"b": {"a": value}})
@@ -202,7 +202,7 @@ def test_a_chosen_conversation_comes_with_a_response_url(page, bot, open_form):
     assert page.post(url["response_url"].removeprefix(page.url), text="hi")[0] == 200
 
 
-def test_what_is_not_offered_cannot_be_chosen(page, open_form):
+def test_only_offered_options_can_be_chosen(page, open_form):
     open_form(field_block("b", {"type": "static_select", "options": [option("a")]}))
     status, answer = page.post("/control/submit", user="ava", values={"b": {"a": "z"}})
     assert (status, answer["error"]) == (422, "a offers no option 'z'.")

@@ -77,7 +77,7 @@ def test_it_shows_working_orders_and_positions(page, oms):
     assert page.screen()["has_desk"]
 
 
-def test_it_asks_for_whoever_looks(page, oms):
+def test_it_reads_the_data_of_the_person(page, oms):
     get_oms_view(page, "ava"), get_oms_view(page, "kim")
     persons = [call.headers["x-on-behalf-of"] for call in oms.calls]
     assert persons == ["slack:T0DESK00001:U0AVACHEN01"] * 3 + ["slack:T0PARTNER02:U0KIMPARK05"] * 3
@@ -103,7 +103,7 @@ def test_the_page_never_gets_the_key(page, oms):
     ],
 )
 @pytest.mark.parametrize("what", ["positions", "portfolios"])
-def test_what_cannot_be_read_is_a_sentence_and_shows_nothing_half(page, oms, answer, problem, what):
+def test_unreadable_data_is_reported_without_partial_rows(page, oms, answer, problem, what):
     oms.rows["orders"] = [order("O1")]
     oms.script(what, answer)
     assert get_oms_view(page) == {
@@ -116,7 +116,7 @@ def test_what_cannot_be_read_is_a_sentence_and_shows_nothing_half(page, oms, ans
 
 
 @pytest.mark.parametrize("what", ["orders", "positions", "portfolios"])
-def test_it_says_where_there_is_more_than_it_shows(page, oms, what):
+def test_it_names_the_lists_that_are_incomplete(page, oms, what):
     link = {"Link": f'</api/v1/{what}?limit=200&cursor=c>; rel="next"'}
     row = order("O1") if what == "orders" else {"symbol": "AAPL"}
     oms.script(what, Answer(200, [row], link))
@@ -124,7 +124,7 @@ def test_it_says_where_there_is_more_than_it_shows(page, oms, what):
     assert get_oms_view(page)["more"] == []
 
 
-def test_nobody_unknown_looks(page):
+def test_an_unknown_person_gets_404(page):
     assert page.get("/control/desk?user=mallory")[0] == 404
 
 

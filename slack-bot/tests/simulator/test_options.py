@@ -5,7 +5,7 @@ from tests.simulator.doubles import field_block, option, plain
 EXTERNAL = field_block("book", {"type": "external_select", "min_query_length": 0})
 
 
-def test_options_are_asked_of_the_bot_and_can_be_chosen_then(page, bot, open_form):
+def test_options_of_the_bot_can_be_chosen(page, bot, open_form):
     view = open_form(EXTERNAL)
     bot.will({"options": [option("Growth")]})
     assert page.do("options", block_id="book", action_id="a", query="gr")["options"] == [option("Growth")]
