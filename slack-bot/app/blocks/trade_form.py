@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 from app.blocks.text import Json, escape, literal, mrkdwn, option, plain_text, section
 from app.forms import fields
 from app.forms.context import FormContext
-from app.forms.instruments import Instrument, symbol_line
+from app.forms.instruments import Instrument, build_symbol_line
 from app.forms.numbers import format_plain
-from app.forms.price import Quote, price_line
+from app.forms.price import Quote, build_price_line
 from app.forms.questions import Question, typed_price_id
 from app.forms.ticket import (
     MAX_GMV,
@@ -94,8 +94,8 @@ class MarketFacts(NamedTuple):
 def build_lines(draft: Draft, facts: MarketFacts = MarketFacts()) -> dict[str, str]:  # noqa: B008 - immutable
     """Return the lines that describe the current entries: by block id, in mrkdwn."""
     return {
-        fields.SYMBOL_LINE: escape(symbol_line(draft.symbol, facts.instruments)),
-        fields.PRICE_LINE: escape(price_line(draft, facts.quote)),
+        fields.SYMBOL_LINE: escape(build_symbol_line(draft.symbol, facts.instruments)),
+        fields.PRICE_LINE: escape(build_price_line(draft, facts.quote)),
     }
 
 

@@ -25,7 +25,7 @@ class FormContext:
     is_outcome_unknown: bool = False
     confirmed: tuple[str, ...] = ()
 
-    def confirming(self, *answers: str) -> "FormContext":
+    def with_confirmed(self, *answers: str) -> "FormContext":
         """Return the context with these confirmed questions added.
 
         The oldest are dropped beyond the limit.
@@ -33,7 +33,7 @@ class FormContext:
         known = dict.fromkeys([*self.confirmed, *answers])
         return replace(self, confirmed=tuple(known)[-MAX_CONFIRMED:])
 
-    def denied(self) -> "FormContext":
+    def with_denial(self) -> "FormContext":
         """Return the context for a form that is shown again after a refusal, with a new idempotency key.
 
         While the outcome of an earlier submission is unknown, the key stays the same: that one may be
@@ -41,7 +41,7 @@ class FormContext:
         """
         return self if self.is_outcome_unknown else replace(self, attempt=self.attempt + 1)
 
-    def left_open(self) -> "FormContext":
+    def with_unknown_outcome(self) -> "FormContext":
         """Return the context for a form that is shown again while its outcome is unknown."""
         return replace(self, is_outcome_unknown=True)
 

@@ -21,7 +21,7 @@ class Instrument(NamedTuple):
         return f"{self.symbol} ({self.name})" if self.name else self.symbol
 
 
-def symbol_line(typed: str, found: Sequence[Instrument] | None) -> str:
+def build_symbol_line(typed: str, found: Sequence[Instrument] | None) -> str:
     """Return the line below the symbol: the instrument with that symbol, else the matching ones.
 
     `found` is None if the OMS has not answered.

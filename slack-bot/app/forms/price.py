@@ -76,7 +76,7 @@ def compute_typed_price(draft: Draft) -> Decimal | None:
     return None if gmv is None else compute_price(gmv, parse_quantity(draft.quantity, MAX_QUANTITY))
 
 
-def price_line(draft: Draft, quote: Quote | None = None) -> str:
+def build_price_line(draft: Draft, quote: Quote | None = None) -> str:
     """Return the line with price and GMV of the current entries, and the quote with its age."""
     price, gmv = compute_typed_price(draft), _typed_gmv(draft)
     typed = (("Quantity", draft.quantity), ("Price", draft.price), ("GMV", draft.gmv))

@@ -55,25 +55,25 @@ def portfolio_id(name: str) -> str:
     return fields.PORTFOLIO_OK_PREFIX + _digest(name_key(name))
 
 
-def price_question(ticket: Ticket, reason: str) -> Question:
+def build_price_question(ticket: Ticket, reason: str) -> Question:
     """Return the question about an implausible price."""
     yes = f"Yes, {format_plain(ticket.price)} per share is meant"
     return Question(price_id(ticket.symbol, ticket.price), "Is this price meant?", "price", reason, yes)
 
 
-def symbol_question(symbol: str, nearest: Iterable[str]) -> Question:
+def build_symbol_question(symbol: str, nearest: Iterable[str]) -> Question:
     """Return the question about a symbol that is not listed and was never traded."""
     reason = f"{symbol} is not a listed instrument, and nobody has traded it here.{_did_you_mean(nearest)}"
     return Question(symbol_id(symbol), "Trade a new symbol?", "symbol", reason, f"Yes, {symbol} is meant")
 
 
-def portfolio_question(name: str, nearest: Iterable[str]) -> Question:
+def build_portfolio_question(name: str, nearest: Iterable[str]) -> Question:
     """Return the question about a portfolio that the trade would create."""
     reason = f"There is none called {name} yet.{_did_you_mean(nearest)}"
     return Question(portfolio_id(name), "Open a new portfolio?", "portfolio", reason, f"Yes, open {name}")
 
 
-def short_question(ticket: Ticket, held: Holding) -> Question | None:
+def build_short_question(ticket: Ticket, held: Holding) -> Question | None:
     """Return the question about a sale that opens a short position, None if the sale opens none."""
     if ticket.side is not Side.SELL or held.quantity < 0 or ticket.quantity <= held.quantity:
         return None
@@ -92,7 +92,7 @@ def short_question(ticket: Ticket, held: Holding) -> Question | None:
     return Question(fields.SHORT_OK_PREFIX + about, "Open a short?", "position", reason, yes)
 
 
-def repeat_question(trade: Trade, placed_at: str) -> Question:
+def build_repeat_question(trade: Trade, placed_at: str) -> Question:
     """Return the question about a trade that the same person placed a moment ago."""
     what = f"{trade.side} {format_grouped(trade.quantity)} {trade.symbol} at {format_money(trade.price)}"
     reason = f"You placed {what} in {trade.portfolio} at {placed_at} ({trade.trade_id})."
@@ -114,7 +114,7 @@ def is_repeat(ticket: Ticket, trade: Trade) -> bool:
     )
 
 
-def nearest_names(typed: str, names: Iterable[str]) -> list[str]:
+def find_nearest_names(typed: str, names: Iterable[str]) -> list[str]:
     """Return up to three existing names that are most similar to the typed name. Case is ignored."""
     by_key = {name_key(name): name for name in names}
     found = difflib.get_close_matches(name_key(typed), by_key, MAX_NEAREST, MIN_LIKENESS)

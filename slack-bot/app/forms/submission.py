@@ -98,7 +98,7 @@ class _FormParser:
         return self.field(block_id, lambda _: resolve_gmv(quantity, price, gmv), "")
 
 
-def amount_block(ticket: Ticket) -> str:
+def find_amount_block(ticket: Ticket) -> str:
     """Return the block of the typed amount, where errors of price and GMV are reported."""
     return fields.GMV if ticket.is_gmv_typed else fields.PRICE
 
@@ -109,7 +109,7 @@ def _check_price(ticket: Ticket) -> None:
         sentence = (
             f"GMV / quantity makes a price per share of {format_plain(ticket.price)}; {limits} can be traded."
         )
-        raise BadFields({amount_block(ticket): sentence})
+        raise BadFields({find_amount_block(ticket): sentence})
 
 
 def _side(text: str) -> Side:

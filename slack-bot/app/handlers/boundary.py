@@ -7,7 +7,7 @@ from typing import Any
 from slack_bolt import Ack, BoltContext
 
 from app.errors import ForeignPerson
-from app.handlers.person import person_of
+from app.handlers.person import get_person
 from app.services import failure_messages
 from app.services.origin import Origin
 
@@ -38,12 +38,12 @@ def guarded(
             handle(ack, body, context)
         except ForeignPerson as error:
             log.warning(
-                "Foreign person refused", extra={"request_id": request_id_of(context), "fault": str(error)}
+                "Foreign person refused", extra={"request_id": get_request_id(context), "fault": str(error)}
             )
             ack(**refusal(failure_messages.FOREIGN_PERSON))
         except Exception:  # an exception must not reach Slack
-            log.exception("Handler failed", extra={"request_id": request_id_of(context)})
-            ack(**apology(request_id_of(context)))
+            log.exception("Handler failed", extra={"request_id": get_request_id(context)})
+            ack(**apology(get_request_id(context)))
 
     safe.__name__ = (
         handle.__name__
@@ -51,16 +51,16 @@ def guarded(
     return safe
 
 
-def request_id_of(context: BoltContext) -> str:
+def get_request_id(context: BoltContext) -> str:
     """Return the request id that was assigned when the request arrived."""
     return str(context.get("request_id", ""))
 
 
-def origin_of(body: Body, context: BoltContext) -> Origin:
+def get_origin(body: Body, context: BoltContext) -> Origin:
     """Return the origin of a command or an interaction. Raises `ForeignPerson`."""
     return Origin(
-        request_id=request_id_of(context),
-        person=person_of(body),
+        request_id=get_request_id(context),
+        person=get_person(body),
         trigger_id=str(body.get("trigger_id", "")),
         channel=str(body.get("channel_id", "")),
         response_url=str(body.get("response_url", "")),

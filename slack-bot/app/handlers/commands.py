@@ -6,7 +6,7 @@ from app.blocks.messages import HELP, MORE, notice
 from app.blocks.text import escape
 from app.errors import BadCommand, Saturated
 from app.forms.command import HelpRequest, parse_command
-from app.handlers.boundary import Body, guarded, origin_of
+from app.handlers.boundary import Body, get_origin, guarded
 from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.open_form import open_form
@@ -24,7 +24,7 @@ def register(app: App, services: Services) -> None:
         if isinstance(wanted, HelpRequest):
             _reply(ack, HELP)
             return
-        origin = origin_of(body, context)
+        origin = get_origin(body, context)
         ack()
         if not services.recent_deliveries.add(origin.trigger_id):
             return

@@ -9,7 +9,7 @@ from slack_bolt import App, BoltContext, BoltRequest, BoltResponse
 from app.blocks import views
 from app.blocks.messages import notice
 from app.errors import SlackError
-from app.handlers.boundary import request_id_of
+from app.handlers.boundary import get_request_id
 from app.oms_client.person import ID
 from app.services import failure_messages
 from app.services.dependencies import Services
@@ -27,7 +27,7 @@ def register(app: App, services: Services) -> None:
         if not reason:
             return next()
         # Log only ids in the form of Slack's ids: a request may contain anything.
-        extra = {"request_id": request_id_of(context), "reason": reason}
+        extra = {"request_id": get_request_id(context), "reason": reason}
         ids = {"team": _id(context.team_id), "enterprise": _id(context.enterprise_id)}
         log.warning("Request of another installation refused", extra=extra | ids)
         return refusal(req.body, reason)

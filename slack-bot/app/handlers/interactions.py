@@ -7,7 +7,7 @@ from slack_bolt import Ack, App, BoltContext
 from app.blocks import views
 from app.errors import Saturated
 from app.forms import fields
-from app.handlers.boundary import Body, guarded, origin_of
+from app.handlers.boundary import Body, get_origin, guarded
 from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.live_price import OpenForms, record_keystroke, release_waiter, update_price_lines
@@ -20,12 +20,12 @@ def register(app: App, services: Services, forms: OpenForms) -> None:
     """Register the handlers of the form."""
 
     def handle_submission(ack: Ack, body: Body, context: BoltContext) -> None:
-        ack(**submit(services, origin_of(body, context), body["view"]))
+        ack(**submit(services, get_origin(body, context), body["view"]))
 
     @guarded
     def handle_typing(ack: Ack, body: Body, context: BoltContext) -> None:
         ack()
-        origin, view_id = origin_of(body, context), str(body["view"]["id"])
+        origin, view_id = get_origin(body, context), str(body["view"]["id"])
         if not record_keystroke(forms, body["view"], str(body["actions"][0]["action_ts"])):
             return
         try:

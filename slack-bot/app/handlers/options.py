@@ -3,7 +3,7 @@
 from slack_bolt import Ack, App, BoltContext
 
 from app.forms import fields
-from app.handlers.boundary import Body, guarded, origin_of
+from app.handlers.boundary import Body, get_origin, guarded
 from app.services.dependencies import Services
 from app.services.live_price import OpenForms, postpone_redraw
 from app.services.suggestions import suggest_portfolios
@@ -14,7 +14,7 @@ def register(app: App, services: Services, forms: OpenForms) -> None:
 
     def portfolios(ack: Ack, body: Body, context: BoltContext) -> None:
         postpone_redraw(forms, str((body.get("view") or {}).get("id", "")))
-        ack(suggest_portfolios(services, origin_of(body, context), str(body.get("value", ""))))
+        ack(suggest_portfolios(services, get_origin(body, context), str(body.get("value", ""))))
 
     app.options(fields.PORTFOLIO_ACTION)(guarded(portfolios, _build_no_options, _build_no_options))
 

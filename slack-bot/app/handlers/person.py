@@ -6,7 +6,7 @@ from app.errors import ForeignPerson
 from app.oms_client import Person
 
 
-def person_of(body: dict[str, Any]) -> Person:
+def get_person(body: dict[str, Any]) -> Person:
     """Return the person who typed or clicked, by the ids of the payload.
 
     In a channel that two workspaces share, people of both can click and type, and `team` may name either of
@@ -18,18 +18,18 @@ def person_of(body: dict[str, Any]) -> Person:
     """
     user = body.get("user")
     if isinstance(user, dict):
-        team, user_id, home = user.get("team_id"), user.get("id"), _enterprise_of(body)
+        team, user_id, workspace = user.get("team_id"), user.get("id"), _get_app_workspace(body)
     else:
-        team, user_id, home = body.get("team_id"), body.get("user_id"), body.get("team_id")
-    if team != home:
-        raise ForeignPerson(f"Somebody of {team}, where the app is {home}'s.")
+        team, user_id, workspace = body.get("team_id"), body.get("user_id"), body.get("team_id")
+    if team != workspace:
+        raise ForeignPerson(f"The person is of workspace {team}, the app is of {workspace}.")
     try:
         return Person(str(team), str(user_id))
     except ValueError as error:
         raise ForeignPerson(str(error)) from None
 
 
-def _enterprise_of(body: dict[str, Any]) -> Any:
+def _get_app_workspace(body: dict[str, Any]) -> Any:
     view, team = body.get("view"), body.get("team")
     installed = view.get("app_installed_team_id") if isinstance(view, dict) else None
     return installed or (team.get("id") if isinstance(team, dict) else None)

@@ -18,7 +18,7 @@ from app.forms.instruments import Instrument
 from app.forms.price import Quote
 from app.forms.ticket import Holding, Ticket, Trade
 from app.oms_client.person import Person
-from app.oms_client.statement import key_id_of, sign_statement
+from app.oms_client.statement import parse_key_id, sign_statement
 from app.oms_client.wire import (
     has_trade_scope,
     holding_from_json,
@@ -53,7 +53,7 @@ class OmsClient:
     def __init__(
         self, settings: Settings, *, write_seconds: float = WRITE_SECONDS, read_seconds: float = READ_SECONDS
     ):
-        self._key_id = key_id_of(settings.oms_api_key)
+        self._key_id = parse_key_id(settings.oms_api_key)
         self._statement_secret = settings.bot_statement_secret
         self._write = httpx.Timeout(write_seconds, connect=min(CONNECT_SECONDS, write_seconds))
         self._http = httpx.Client(

@@ -12,7 +12,7 @@ CONTEXT = b"slackoms workspace statement v1"
 MINTED_KEY = re.compile(r"oms_([a-z0-9]{12})_[a-z0-9]+", re.ASCII)
 
 
-def key_id_of(api_key: str) -> str | None:
+def parse_key_id(api_key: str) -> str | None:
     """Return the id of a key that the OMS created. None for the key of the installation."""
     match = MINTED_KEY.fullmatch(api_key)
     return match[1] if match else None

@@ -11,15 +11,15 @@ from app.forms.price import find_price_warning
 from app.forms.questions import (
     MAX_NEAREST,
     Question,
+    build_portfolio_question,
+    build_price_question,
+    build_repeat_question,
+    build_short_question,
+    build_symbol_question,
+    find_nearest_names,
     is_repeat,
-    nearest_names,
     portfolio_id,
-    portfolio_question,
-    price_question,
-    repeat_question,
-    short_question,
     symbol_id,
-    symbol_question,
 )
 from app.forms.text import name_key
 from app.forms.ticket import Side
@@ -54,14 +54,14 @@ def _check_symbol_and_price(services: Services, order: Order) -> Iterator[Questi
     )
     is_priced = quoted is not None or last is not None
     if not (is_priced or order.is_confirmed(symbol_id(ticket.symbol)) or _is_listed(services, order)):
-        yield symbol_question(ticket.symbol, _nearest_symbols(services, order))
+        yield build_symbol_question(ticket.symbol, _nearest_symbols(services, order))
     reason = (
         find_price_warning(ticket.price, last)
         if quoted is None
         else find_price_warning(ticket.price, quoted, of="quote")
     )
     if reason:
-        yield price_question(ticket, reason)
+        yield build_price_question(ticket, reason)
 
 
 def _check_portfolio(services: Services, order: Order) -> Iterator[Question]:
@@ -69,12 +69,12 @@ def _check_portfolio(services: Services, order: Order) -> Iterator[Question]:
     ticket, origin = order.ticket, order.origin
     is_known = _portfolio_exists(services, order)
     if not (is_known or order.is_confirmed(portfolio_id(ticket.portfolio))):
-        yield portfolio_question(ticket.portfolio, _nearest_portfolios(services, order))
+        yield build_portfolio_question(ticket.portfolio, _nearest_portfolios(services, order))
     if ticket.side is Side.SELL:
         held = services.oms.get_holding(
             origin.person, ticket.portfolio, ticket.symbol, request_id=origin.request_id
         )
-        if question := short_question(ticket, held):
+        if question := build_short_question(ticket, held):
             yield question
     if is_known:
         yield from _check_repeats(services, order)
@@ -88,7 +88,7 @@ def _check_repeats(services: Services, order: Order) -> Iterator[Question]:
         origin.person, ticket, since=since, request_id=origin.request_id
     ):
         if is_repeat(ticket, trade):
-            yield repeat_question(trade, format_time(trade.timestamp))
+            yield build_repeat_question(trade, format_time(trade.timestamp))
 
 
 def _is_listed(services: Services, order: Order) -> bool:
@@ -119,7 +119,7 @@ def _nearest_symbols(services: Services, order: Order) -> list[str]:
         log.info("No nearest symbols", extra={"request_id": request_id, "fault": format_log_name(error)})
         return []
     names = {each.symbol: each.label for each in (*first, *known, *matching)}
-    nearest = [each.symbol for each in matching[:MAX_NEAREST]] + nearest_names(symbol, names)
+    nearest = [each.symbol for each in matching[:MAX_NEAREST]] + find_nearest_names(symbol, names)
     return [names[each] for each in dict.fromkeys(nearest)][:MAX_NEAREST]
 
 
@@ -133,4 +133,4 @@ def _nearest_portfolios(services: Services, order: Order) -> list[str]:
     except OmsError as error:  # ask the question without suggestions
         log.info("No nearest portfolios", extra={"request_id": request_id, "fault": format_log_name(error)})
         return []
-    return nearest_names(name, [*first, *known])
+    return find_nearest_names(name, [*first, *known])

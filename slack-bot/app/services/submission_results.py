@@ -9,7 +9,7 @@ from app.errors import OmsError, Refused
 from app.forms import fields
 from app.forms.context import FormContext
 from app.forms.questions import Question
-from app.forms.submission import amount_block
+from app.forms.submission import find_amount_block
 from app.forms.ticket import Ticket, Trade
 from app.services import failure_messages
 from app.services.submission_registry import Outcome
@@ -52,7 +52,7 @@ def build_unknown_outcome(ticket: Ticket, context: FormContext, request_id: str)
     The form keeps its idempotency key, so that submitting it again cannot trade twice.
     """
     sentence = failure_messages.not_known(request_id, form_is_open=True)
-    view = build_trade_form(ticket.draft(), context.left_open(), sentence)
+    view = build_trade_form(ticket.draft(), context.with_unknown_outcome(), sentence)
     closed = failure_messages.not_known(request_id, form_is_open=False)
     return Outcome(build_update(view), view, is_unknown=True, notice=closed)
 
@@ -84,7 +84,7 @@ def _blamed_fields(error: OmsError, ticket: Ticket) -> dict[str, str]:
         if block_id is None:
             return {}
         if block_id in (fields.PRICE, fields.GMV):
-            block_id = amount_block(ticket)
+            block_id = find_amount_block(ticket)
         blamed[block_id] = (
             f"{blamed.get(block_id, '')} {problem.message or failure_messages.NO_REASON}".strip()
         )

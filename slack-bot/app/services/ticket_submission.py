@@ -49,7 +49,7 @@ def read_order(origin: Origin, view: Mapping[str, Any]) -> Order:
     return Order(
         origin=origin,
         ticket=ticket,
-        context=context.confirming(*list_confirmed(state)),
+        context=context.with_confirmed(*list_confirmed(state)),
         view_id=str(view["id"]),
         root_view_id=str(view.get("root_view_id") or view["id"]),
     )

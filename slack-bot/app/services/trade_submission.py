@@ -84,7 +84,7 @@ def _handle_denial(services: Services, order: Order, error: OmsError) -> Outcome
     else:
         if trade:
             return _report_earlier_trade(services, order, trade)
-        after = order.context.denied()
+        after = order.context.with_denial()
     if isinstance(error, KeyTaken):  # another process sent the trade and owes the confirmation
         return replace(
             submission_results.build_unknown_outcome(order.ticket, order.context, request_id),

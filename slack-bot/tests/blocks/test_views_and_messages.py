@@ -25,7 +25,7 @@ from app.blocks.trade_form import (
     update_lines,
 )
 from app.forms.context import FormContext
-from app.forms.questions import portfolio_question, price_question, symbol_question
+from app.forms.questions import build_portfolio_question, build_price_question, build_symbol_question
 from app.forms.ticket import Draft
 from tests import factories
 from tests.limits import check_element, check_message, check_options, check_view
@@ -33,8 +33,8 @@ from tests.reading import questions_of, reasons_of
 
 CONTEXT = FormContext("C0123456789", 3)
 ODD = factories.ticket(gmv=Decimal("0.1"))
-PRICE = price_question(ODD, "Odd.")
-SYMBOL = symbol_question("AAPL", [])
+PRICE = build_price_question(ODD, "Odd.")
+SYMBOL = build_symbol_question("AAPL", [])
 LARGEST = Draft("A" * 20, "1000000", "100000000", "SELL", "<!channel> & " + "x" * 87, "n" * 500)
 NASTY = factories.trade(
     portfolio="<!channel> & *_~`" * 5 + "x" * 15, symbol="A&B", quantity=Decimal("123456.12345678")
@@ -52,7 +52,7 @@ def test_the_form_is_one_that_slack_takes(draft, banner):
     check_view(build_trade_form(draft, CONTEXT, banner, build_question_blocks(PRICE)))
     check_view(
         build_trade_form(
-            draft, CONTEXT, banner, build_question_blocks(portfolio_question("p" * 100, ["q" * 100]))
+            draft, CONTEXT, banner, build_question_blocks(build_portfolio_question("p" * 100, ["q" * 100]))
         )
     )
 
@@ -82,7 +82,7 @@ def test_amounts_are_number_inputs_that_take_decimals_with_limits_as_strings(blo
 
 def test_a_question_keeps_the_entries_and_says_why_it_asks():
     ticket = factories.ticket(gmv=Decimal("0.1"), portfolio="<!channel>")
-    questions = [price_question(ticket, "0.001 < 0.01"), portfolio_question(ticket.portfolio, [])]
+    questions = [build_price_question(ticket, "0.001 < 0.01"), build_portfolio_question(ticket.portfolio, [])]
     view = build_question_form(ticket, CONTEXT, questions)
     check_view(view)
     assert "0.001 &lt; 0.01" in reasons_of(view)

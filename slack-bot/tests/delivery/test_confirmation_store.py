@@ -91,7 +91,7 @@ def test_one_of_two_may_send(stores):
 def test_only_confirmations_of_earlier_submissions_are_owed(stores):
     store = stores()
     store.add(OWED)
-    assert store.claim_owed(OWED.key) is None, "this press was replayed: the one before has confirmed"
+    assert store.claim_owed(OWED.key) is None, "this submission was replayed: the earlier one has confirmed"
     store.release(OWED.key, is_unknown=True)
     store.add(replace(OWED, submitted_at=1001.0))
     assert store.claim_owed(OWED.key)

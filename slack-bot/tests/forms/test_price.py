@@ -3,7 +3,7 @@ from decimal import Decimal
 import pytest
 
 from app.forms.context import FormContext
-from app.forms.price import PRICE_PROMPT, Quote, find_price_warning, price_line
+from app.forms.price import PRICE_PROMPT, Quote, build_price_line, find_price_warning
 from app.forms.ticket import Draft
 
 
@@ -20,16 +20,16 @@ def test_a_price_is_asked_about_when_it_is_odd_or_far_from_the_last(price, last,
 
 
 def test_the_price_line_shows_the_price_per_share_once_it_is_known():
-    assert price_line(Draft(quantity="1,000", gmv="17500")) == (
+    assert build_price_line(Draft(quantity="1,000", gmv="17500")) == (
         "Price per share: 17.50 · GMV: 17,500.00 · Quantity 1,000 is read as 1000"
     )
     for price, gmv in (("", "17500"), ("17.5", ""), ("17.5", "17500")):
         draft = Draft(quantity="1000", price=price, gmv=gmv)
-        assert price_line(draft) == "Price per share: 17.50 · GMV: 17,500.00"
-    assert price_line(Draft(quantity="100", price="1.125")).endswith("Price 1.125 is read as 1.125")
-    assert price_line(Draft(quantity="1000000", price="1000000")) == PRICE_PROMPT
-    assert price_line(Draft(quantity="1,000")) == PRICE_PROMPT
-    assert price_line(Draft(quantity="1e3", gmv="1")) == PRICE_PROMPT
+        assert build_price_line(draft) == "Price per share: 17.50 · GMV: 17,500.00"
+    assert build_price_line(Draft(quantity="100", price="1.125")).endswith("Price 1.125 is read as 1.125")
+    assert build_price_line(Draft(quantity="1000000", price="1000000")) == PRICE_PROMPT
+    assert build_price_line(Draft(quantity="1,000")) == PRICE_PROMPT
+    assert build_price_line(Draft(quantity="1e3", gmv="1")) == PRICE_PROMPT
 
 
 @pytest.mark.parametrize(
@@ -43,21 +43,22 @@ def test_the_price_line_shows_the_price_per_share_once_it_is_known():
     ],
 )
 def test_the_price_line_shows_the_quote_and_its_age(quote, expected):
-    assert price_line(Draft(), quote) == f"{PRICE_PROMPT} · {expected}"
+    assert build_price_line(Draft(), quote) == f"{PRICE_PROMPT} · {expected}"
     assert (
-        price_line(Draft(quantity="1", gmv="2"), quote) == f"Price per share: 2.00 · GMV: 2.00 · {expected}"
+        build_price_line(Draft(quantity="1", gmv="2"), quote)
+        == f"Price per share: 2.00 · GMV: 2.00 · {expected}"
     )
 
 
 def test_a_form_remembers_its_channel_and_attempt():
-    context = FormContext("C1").denied().denied()
+    context = FormContext("C1").with_denial().with_denial()
     assert FormContext.load(context.dump()) == FormContext("C1", 2)
-    open_still = FormContext("C1", 1).left_open()
-    assert FormContext.load(open_still.dump()) == open_still == open_still.denied()
+    open_still = FormContext("C1", 1).with_unknown_outcome()
+    assert FormContext.load(open_still.dump()) == open_still == open_still.with_denial()
     assert len(FormContext("C" * 100, 10**6).dump()) < 3000
-    answered = FormContext("C1").confirming("a", "b").confirming("a", "\U0001f600" * 120)
+    answered = FormContext("C1").with_confirmed("a", "b").with_confirmed("a", "\U0001f600" * 120)
     assert FormContext.load(answered.dump()) == answered
-    full = FormContext("C" * 20, 1, True).confirming(*(f"{n}" + "é" * 112 for n in range(9)))
+    full = FormContext("C" * 20, 1, True).with_confirmed(*(f"{n}" + "é" * 112 for n in range(9)))
     assert len(full.dump()) < 3000
 
 

@@ -143,7 +143,7 @@ def test_a_form_that_slack_opened_for_another_installation_is_taken_back(workspa
     assert workspace.oms.calls == []
 
 
-def test_a_person_of_the_apps_workspace_is_accepted_when_every_field_names_it(workspace: Workspace):
+def test_a_person_of_the_apps_workspace_is_accepted_when_the_view_names_it(workspace: Workspace):
     assert workspace.deliver(factories.submission() | {"team": None} | ELSEWHERE | {
         "view": factories.view(app_installed_team_id="T1", state={"values": factories.state()})
     }).get_json() == {"response_action": "clear"}  # fmt: skip

@@ -3,7 +3,7 @@
 import pytest
 
 from app.oms_client import OmsClient
-from app.oms_client.statement import key_id_of, sign_statement
+from app.oms_client.statement import parse_key_id, sign_statement
 from tests import factories
 
 KEY = "oms_k3j9x0q2w7ab_" + "x" * 41
@@ -31,4 +31,8 @@ def test_only_a_bot_with_the_secret_and_a_key_of_its_own_claims(key, secret, can
 
 
 def test_only_a_key_that_the_oms_minted_has_an_id():
-    assert (key_id_of(KEY), key_id_of("oms_short"), key_id_of("k" * 40)) == ("k3j9x0q2w7ab", None, None)
+    assert (parse_key_id(KEY), parse_key_id("oms_short"), parse_key_id("k" * 40)) == (
+        "k3j9x0q2w7ab",
+        None,
+        None,
+    )

@@ -110,7 +110,7 @@ def test_a_repeated_press_and_the_recovery_confirm_once(left: Workspace):
     left.oms.record(OWED.key, BODY)
     assert left.submit() == {"response_action": "clear"}
     recover(left)
-    assert [channel for channel, _ in posted(left)] == ["C1"], "the press found what the channel was owed"
+    assert [channel for channel, _ in posted(left)] == ["C1"], "the submission sent the owed confirmation"
 
 
 def test_after_a_recovery_a_repeated_submission_is_answered_privately(left: Workspace):
