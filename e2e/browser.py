@@ -1,4 +1,4 @@
-"""Find a Chromium: one that is installed, else Playwright's own, else Debian's where that is allowed."""
+"""Find or install a Chromium: a system package, Playwright's own, or Debian's in continuous integration."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ FLAGS = [
 ]
 DOWNLOAD_SECONDS = 180
 INSTALL_SECONDS = 300
-NONE_TO_BE_HAD = (
+NO_BROWSER = (
     "NO BROWSER: install chromium (Debian: apt-get install chromium) or run "
     "`.venv/bin/playwright install chromium`, then `make test` again; "
     "until then the tests in a browser do not run"
@@ -28,39 +28,41 @@ NONE_TO_BE_HAD = (
 
 
 def executable(playwright: Playwright) -> str | None:
-    """Return the path of a Chromium, fetching one if need be, or None where none can be had."""
-    return _installed() or _playwrights(playwright) or _downloaded(playwright) or _debians()
+    """Return the path of a Chromium, None if there is none. Install one if necessary."""
+    return _find_installed() or _find_playwrights(playwright) or _download(playwright) or _install_debians()
 
 
 def in_ci() -> bool:
-    """Return whether a missing browser is a failure here rather than a reason to skip."""
+    """Whether a missing browser is a failure. Outside continuous integration, the tests are skipped."""
     return os.environ.get("CI", "").lower() == "true"
 
 
-def _installed() -> str | None:
+def _find_installed() -> str | None:
     return next((path for name in INSTALLED if (path := shutil.which(name))), None)
 
 
-def _playwrights(playwright: Playwright) -> str | None:
+def _find_playwrights(playwright: Playwright) -> str | None:
     path = playwright.chromium.executable_path
     return path if path and Path(path).exists() else None
 
 
-def _downloaded(playwright: Playwright) -> str | None:
-    _try([sys.executable, "-m", "playwright", "install", "chromium"], DOWNLOAD_SECONDS)
-    return _playwrights(playwright)
+def _download(playwright: Playwright) -> str | None:
+    _run_quietly([sys.executable, "-m", "playwright", "install", "chromium"], DOWNLOAD_SECONDS)
+    return _find_playwrights(playwright)
 
 
-def _debians() -> str | None:
+def _install_debians() -> str | None:
     if not (in_ci() and os.geteuid() == 0 and shutil.which("apt-get")):
         return None
-    _try(["apt-get", "-qq", "update"], INSTALL_SECONDS)
-    _try(["apt-get", "-qq", "install", "--yes", "--no-install-recommends", "chromium"], INSTALL_SECONDS)
-    return _installed()
+    _run_quietly(["apt-get", "-qq", "update"], INSTALL_SECONDS)
+    _run_quietly(
+        ["apt-get", "-qq", "install", "--yes", "--no-install-recommends", "chromium"], INSTALL_SECONDS
+    )
+    return _find_installed()
 
 
-def _try(command: list[str], seconds: float) -> None:
-    # Whether it worked is seen by what stands there afterwards.
+def _run_quietly(command: list[str], seconds: float) -> None:
+    # The caller looks for the installed browser.
     try:
         subprocess.run(command, timeout=seconds, capture_output=True, stdin=subprocess.DEVNULL, check=False)
     except subprocess.TimeoutExpired:

@@ -1,3 +1,5 @@
+"""Fixtures: a browser, databases, and a deployment of the whole product."""
+
 import os
 
 import httpx
@@ -15,7 +17,7 @@ def chromium():
     with sync_playwright() as playwright:
         path = browsers.executable(playwright)
         if path is None:
-            (pytest.fail if browsers.in_ci() else pytest.skip)(browsers.NONE_TO_BE_HAD)
+            (pytest.fail if browsers.in_ci() else pytest.skip)(browsers.NO_BROWSER)
         chromium = playwright.chromium.launch(executable_path=path, args=browsers.FLAGS)
         yield chromium
         chromium.close()
@@ -23,7 +25,7 @@ def chromium():
 
 @pytest.fixture(scope="session")
 def postgres_url():
-    """A new database: on TEST_DATABASE_URL's server, else on one of our own."""
+    """A new database on the server of TEST_DATABASE_URL, or on a temporary server."""
     given = os.environ.get("TEST_DATABASE_URL")
     server = None if given else PostgresServer()
     if server:
@@ -37,7 +39,7 @@ def postgres_url():
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def deployment(request, tmp_path_factory):
-    """The product, running: OMS, bot and simulator, once on each kind of database."""
+    """The running product (OMS, bot and simulator), once on each kind of database."""
     if request.param == "postgresql":
         url = request.getfixturevalue("postgres_url")
     else:
@@ -48,7 +50,7 @@ def deployment(request, tmp_path_factory):
 
 @pytest.fixture
 def slack(chromium, deployment):
-    """The simulator's page with nothing on it yet; an error in its script fails the test."""
+    """The simulator's page after a reset. An error in its script fails the test."""
     httpx.post(f"{deployment.url('simulator')}/control/reset", json={}, trust_env=False).raise_for_status()
     context = chromium.new_context(viewport={"width": 1280, "height": 800})
     page = context.new_page()
@@ -59,5 +61,5 @@ def slack(chromium, deployment):
     before = len(deployment.log)
     yield SlackPage(page)
     context.close()
-    print("\n".join(deployment.log[before:]))  # shown when the test fails
+    print("\n".join(deployment.log[before:]))  # pytest shows this if the test fails
     assert errors == []

@@ -1,4 +1,4 @@
-"""The whole product as processes on free ports, wired as `make run` wires it, on a database of its own."""
+"""Run the whole product as processes on free ports with a new database, as `make run` does."""
 
 import itertools
 import os
@@ -19,14 +19,14 @@ import httpx
 import run
 from supervisor import Program, stop_all
 
-KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
+INHERITED_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
 BELOW_EPHEMERAL = range(15_000, 30_000)
 Json = dict[str, Any]
 
 
 @dataclass
 class Deployment:
-    """The running programs, and what a developer with the API key sees."""
+    """The running programs, and a client with the API key of the OMS."""
 
     programs: dict[str, Program]
     key: str
@@ -37,7 +37,7 @@ class Deployment:
         return f"http://127.0.0.1:{self.programs[name].port}"
 
     def get(self, path: str, **params: str) -> Any:
-        """GET below /api/v1 of the OMS; raises httpx.HTTPStatusError unless it succeeds."""
+        """Send a GET request below /api/v1 of the OMS. Raise httpx.HTTPStatusError if it fails."""
         url = f"{self.url('oms-api')}/api/v1{path}"
         answer = httpx.get(url, params=params, headers={"X-API-Key": self.key}, timeout=10, trust_env=False)
         return answer.raise_for_status().json()
@@ -48,21 +48,21 @@ class Deployment:
         return rows
 
     def position(self, portfolio: str, symbol: str) -> Decimal:
-        """Return the quantity held, in units of the instrument; 0 without a position."""
+        """Return the quantity of a position in units of the instrument, 0 if there is none."""
         positions = self.get(f"/portfolio/{portfolio}")["positions"]
         return Decimal(positions[symbol]["quantity"]) if symbol in positions else Decimal(0)
 
-    def asked_for(self, actor: str, path: str) -> httpx.Response:
-        """Return the answer to a GET of the bot's kind: with the key, on behalf of somebody."""
+    def get_as(self, actor: str, path: str) -> httpx.Response:
+        """Return the answer to a GET request with the API key on behalf of a person."""
         headers = {"X-API-Key": self.key, "X-On-Behalf-Of": actor}
         return httpx.get(f"{self.url('oms-api')}/api/v1{path}", headers=headers, timeout=10, trust_env=False)
 
     def people(self) -> dict[str, Json]:
-        """Return the users that came by Slack, by how the ledger names them."""
+        """Return the users who came through Slack, by their name in the ledger."""
         return {user["person"]: user for user in self.get("/users") if user.get("person")}
 
     def administer(self, method: str, path: str, **body: Any) -> Json:
-        """Do something below /api/v1 as an administrator; raises httpx.HTTPStatusError unless it succeeds."""
+        """Send a request below /api/v1 as an administrator. Raise httpx.HTTPStatusError if it fails."""
         url = f"{self.url('oms-api')}/api/v1{path}"
         headers = {"X-API-Key": self.key, "Idempotency-Key": secrets.token_hex(8)}
         answer = httpx.request(method, url, json=body, headers=headers, timeout=10, trust_env=False)
@@ -74,20 +74,20 @@ class Deployment:
         self.administer("PATCH", f"/users/{self.people()[actor]['id']}", **changes)
 
     def act(self, user: str, verb: str, **body: Any) -> Json:
-        """Let somebody act in the simulator, past its page; raises httpx.HTTPStatusError if it cannot be."""
+        """Act as a person in the simulator over its control API. Raise httpx.HTTPStatusError if it fails."""
         url = f"{self.url('simulator')}/control/{verb}"
         answer = httpx.post(url, json={"user": user} | body, timeout=10, trust_env=False)
         done: Json = answer.raise_for_status().json()
         return done
 
     def form_of(self, user: str) -> Json | None:
-        """Return the form that is open before somebody in the simulator."""
+        """Return the open form of a person in the simulator, None if there is none."""
         url = f"{self.url('simulator')}/control/state"
         views = httpx.get(url, timeout=10, trust_env=False).raise_for_status().json()["views"][user]
         return views[-1] if views else None
 
     def restart_bot_with(self, key: str) -> None:
-        """Start the bot again, with another key of the OMS."""
+        """Restart the bot with another API key of the OMS."""
         bot = self.programs["slack-bot"]
         bot.signal(signal.SIGTERM)
         assert bot.process is not None
@@ -97,11 +97,11 @@ class Deployment:
         run.wait_until_well([bot])
 
     def kill_oms(self) -> None:
-        """Kill the OMS without a warning."""
+        """Kill the OMS."""
         self._stop_oms(signal.SIGKILL)
 
     def stop_oms(self) -> None:
-        """Ask the OMS to stop, and wait until it has."""
+        """Stop the OMS, and wait until it has ended."""
         self._stop_oms(signal.SIGTERM)
 
     def start_oms(self) -> None:
@@ -118,7 +118,7 @@ class Deployment:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports of this machine that nobody holds, below those that outgoing connections take."""
+    """Return free ports of this machine, below the range of ephemeral ports."""
     candidates = iter(random.sample(BELOW_EPHEMERAL, len(BELOW_EPHEMERAL)))
     return list(itertools.islice(filter(_is_free, candidates), count))
 
@@ -134,13 +134,13 @@ def _is_free(port: int) -> bool:
 
 
 def plain_environment() -> dict[str, str]:
-    """Return what a program needs of our environment, and no setting of the product."""
-    return {name: value for name, value in os.environ.items() if name in KEPT}
+    """Return the environment that programs need, without settings of the product."""
+    return {name: value for name, value in os.environ.items() if name in INHERITED_VARIABLES}
 
 
 @contextmanager
 def run_deployment(database_url: str, **settings: str) -> Iterator[Deployment]:
-    """Start OMS, simulator and bot on a database of their own, and stop them at the end."""
+    """Start OMS, simulator and bot on a new database, and stop them at the end."""
     key = secrets.token_urlsafe(48)
     environment = plain_environment() | {
         "OMS_API_KEY": key,
@@ -172,8 +172,8 @@ def sqlite_in(folder: Path) -> str:
     return f"sqlite:///{folder / 'books.db'}"
 
 
-def until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    """Wait until the condition holds; fail if it does not within the time."""
+def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait until the condition is true. Fail after the timeout."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"it did not come true within {seconds:.0f} s"

@@ -1,4 +1,4 @@
-"""Read the documents: their code blocks, commands, links and tables of variables."""
+"""Parse the documents: code blocks, commands, links and tables of variables."""
 
 import re
 import shlex
@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PLACES = ("*.md", "oms-api/*.md", "slack-bot/*.md", "slack-bot/simulator/*.md", "bench/*.md", "docs/**/*.md")
+DOCUMENT_PATTERNS = (
+    "*.md",
+    "oms-api/*.md",
+    "slack-bot/*.md",
+    "slack-bot/simulator/*.md",
+    "bench/*.md",
+    "docs/**/*.md",
+)
 SHELLS = {"bash", "sh", "console", "shell"}
 FENCE = re.compile(r"^ *```(\w*)[^\n]*\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
@@ -16,7 +23,7 @@ HEREDOC = re.compile(r"<<-?\s*['\"]?(\w+)")
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: the document it stands in, its language, its text."""
+    """A fenced block of a document, with its language and text."""
 
     document: Path
     language: str
@@ -25,26 +32,26 @@ class Block:
 
 def documents() -> list[Path]:
     """Return every document of the repository."""
-    return sorted({path for place in PLACES for path in ROOT.glob(place)})
+    return sorted({path for place in DOCUMENT_PATTERNS for path in ROOT.glob(place)})
 
 
 def blocks_of(document: Path) -> list[Block]:
     """Return the fenced blocks of a document, in order."""
-    return [Block(document, language.lower(), text) for language, text in FENCE.findall(_text(document))]
+    return [Block(document, language.lower(), text) for language, text in FENCE.findall(_read_text(document))]
 
 
 def commands_of(block: Block) -> list[str]:
-    """Return the commands of a shell block: continued lines joined, prompts and comments taken off."""
+    """Return the commands of a shell block, without prompts and comments. Continued lines are joined."""
     if block.language not in SHELLS:
         return []
     text = block.text.replace("\\\n", " ")
-    lines = [line.strip().removeprefix("$ ") for line in _without_heredocs(text.splitlines())]
-    return _whole([line for line in lines if line and not line.startswith("#")])
+    lines = [line.strip().removeprefix("$ ") for line in _strip_heredocs(text.splitlines())]
+    return _join_quoted_lines([line for line in lines if line and not line.startswith("#")])
 
 
 def links_of(document: Path) -> list[str]:
     """Return the relative links of a document, without anchors."""
-    prose = FENCE.sub("", _text(document))
+    prose = FENCE.sub("", _read_text(document))
     targets = (target.partition("#")[0] for target in LINK.findall(prose))
     return [
         target for target in targets if target and "://" not in target and not target.startswith("mailto:")
@@ -52,18 +59,18 @@ def links_of(document: Path) -> list[str]:
 
 
 def variables_of(document: Path) -> set[str]:
-    """Return the variables that the first column of a table names, as `NAME`."""
-    rows = [line.split("|") for line in _text(document).splitlines() if line.lstrip().startswith("|")]
+    """Return the variables in the first column of tables, written as `NAME`."""
+    rows = [line.split("|") for line in _read_text(document).splitlines() if line.lstrip().startswith("|")]
     cells = [row[1] for row in rows if len(row) > 2]
     names = {name for cell in cells for name in VARIABLE_CELL.findall(cell)}
     return {name for name in names if "_" in name or name in {"HOST", "PORT"}}
 
 
-def _text(document: Path) -> str:
+def _read_text(document: Path) -> str:
     return document.read_text(encoding="utf-8")
 
 
-def _without_heredocs(lines: list[str]) -> list[str]:
+def _strip_heredocs(lines: list[str]) -> list[str]:
     kept: list[str] = []
     end = ""
     for line in lines:
@@ -76,19 +83,19 @@ def _without_heredocs(lines: list[str]) -> list[str]:
     return kept
 
 
-def _whole(lines: list[str]) -> list[str]:
-    """Join the lines of a command whose quotes close only further down."""
+def _join_quoted_lines(lines: list[str]) -> list[str]:
+    """Join the lines of a command with quotes over several lines."""
     commands: list[str] = []
-    begun = ""
+    unfinished = ""
     for line in lines:
-        begun = f"{begun}\n{line}" if begun else line
-        if _quotes_close(begun):
-            commands.append(begun)
-            begun = ""
-    return [*commands, begun] if begun else commands
+        unfinished = f"{unfinished}\n{line}" if unfinished else line
+        if _has_closed_quotes(unfinished):
+            commands.append(unfinished)
+            unfinished = ""
+    return [*commands, unfinished] if unfinished else commands
 
 
-def _quotes_close(text: str) -> bool:
+def _has_closed_quotes(text: str) -> bool:
     try:
         shlex.split(text, comments=True)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The simulator's page as a person uses it: everything is found by label, role or what it says."""
+"""Operate the simulator's page like a person: find everything by label, role or text."""
 
 from playwright.sync_api import Locator, Page, expect
 
@@ -10,7 +10,7 @@ IDS = {
 
 
 class SlackPage:
-    """Type, fill in, read."""
+    """The simulator's page in a browser."""
 
     def __init__(self, page: Page):
         self.page = page
@@ -22,12 +22,12 @@ class SlackPage:
         composer.press("Enter")
 
     def be(self, person: str) -> None:
-        """Go on as somebody else, by full name."""
+        """Act as another person, by full name."""
         self.page.get_by_test_id("person").select_option(label=person)
         expect(self.page.get_by_test_id("signed-as")).to_contain_text(IDS[person])
 
     def enter(self, channel: str) -> None:
-        """Go to another channel."""
+        """Open another channel."""
         self.page.get_by_test_id(f"channel-{channel}").click()
         expect(self.page.get_by_role("heading", name=channel)).to_be_visible()
 
@@ -37,7 +37,7 @@ class SlackPage:
         return self.page.get_by_role("dialog")
 
     def fill(self, symbol: str, quantity: str, gmv: str, side: str, portfolio: str) -> None:
-        """Fill in the whole form; `portfolio` is a name that exists, or a new one."""
+        """Fill in the complete form. `portfolio` is an existing name or a new one."""
         self.entry("Symbol", symbol)
         self.entry("Quantity", quantity)
         self.entry("GMV (optional)", gmv)
@@ -49,16 +49,16 @@ class SlackPage:
         self.form.get_by_role("textbox", name=label, exact=True).fill(text)
 
     def choose_portfolio(self, name: str) -> None:
-        """Type a name into the portfolio field and choose what is offered for it."""
+        """Type a name into the portfolio field and choose the first option."""
         self.form.get_by_role("combobox", name="Portfolio").fill(name)
         self.form.get_by_role("option", name=name).first.click()
 
     def place(self) -> None:
-        """Press the button that places the trade."""
+        """Click the button that places the trade."""
         self.form.get_by_role("button", name="Place trade").click()
 
     def place_and_confirm(self) -> None:
-        """Press the button, answer all that is asked about a new portfolio or symbol, and press it again."""
+        """Click the button, confirm all questions, and click it again."""
         self.place()
         questions = self.form.get_by_role("checkbox", name="Yes, ")
         expect(questions.first).to_be_visible()
@@ -68,15 +68,15 @@ class SlackPage:
 
     @property
     def field_errors(self) -> Locator:
-        """The sentences beside the fields that are wrong."""
+        """The error messages of the fields."""
         return self.form.get_by_test_id("field-error")
 
     def message(self, text: str) -> Locator:
-        """Return the messages with the text that everybody in the channel sees."""
+        """Return the messages with this text that everybody in the channel sees."""
         return self.page.locator('[data-testid="message"][data-ephemeral="false"]', has_text=text)
 
     def private_message(self, text: str) -> Locator:
-        """Return the messages with the text that only this person sees."""
+        """Return the messages with this text that only this person sees."""
         return self.page.locator('[data-testid="message"][data-ephemeral="true"]', has_text=text)
 
     def sees_no_form(self) -> None:

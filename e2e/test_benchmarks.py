@@ -1,4 +1,4 @@
-"""Benchmarks are run by hand and seldom: that each still fits the services it measures is seen here."""
+"""Check that each benchmark still fits the services. Benchmarks are run by hand and seldom."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What the bot is at the OMS: its key, its desk, and limits that are narrower than the form's."""
+"""The bot's key, its tenant, and limits that are narrower than the form's."""
 
 import json
 import secrets
@@ -6,7 +6,7 @@ import secrets
 import httpx
 import pytest
 
-from deployment import run_deployment, sqlite_in, until
+from deployment import run_deployment, sqlite_in, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -28,18 +28,18 @@ def narrow_deployment(tmp_path):
 
 def type_in(deployment, line):
     deployment.act(AVA, "say", channel="trading", text=f"/trade {line} in Bot and OMS")
-    until(lambda: deployment.form_of(AVA) is not None, seconds=10)
+    wait_until(lambda: deployment.form_of(AVA) is not None, seconds=10)
 
 
 def ticks(deployment):
-    """What answers all questions of the open form with yes."""
+    """Return the values that confirm all questions of the open form."""
     form = deployment.form_of(AVA) or {"blocks": []}
-    asked = [each for each in form["blocks"] if each.get("element", {}).get("type") == "checkboxes"]
-    return {each["block_id"]: {"entry": ["yes"]} for each in asked}
+    blocks = [each for each in form["blocks"] if each.get("element", {}).get("type") == "checkboxes"]
+    return {each["block_id"]: {"entry": ["yes"]} for each in blocks}
 
 
 def sees(deployment, sentence):
-    until(lambda: sentence in json.dumps(deployment.form_of(AVA)), seconds=10)
+    wait_until(lambda: sentence in json.dumps(deployment.form_of(AVA)), seconds=10)
 
 
 def key_with(deployment, *scopes):
@@ -72,17 +72,17 @@ def test_a_key_that_may_only_act_for_people_trades_for_them_and_opens_nothing_by
 def test_a_key_that_may_not_act_for_people_is_the_operators_mistake(deployment):
     deployment.restart_bot_with(key_with(deployment, "trade")[1])
     type_in(deployment, "buy 5 AAPL @ 100")
-    sees(deployment, "This app's key may not act for people. Please tell whoever runs it.")
+    sees(deployment, "This app's key may not act for people. Please tell its operator.")
     assert deployment.trades() == []
 
 
 def test_a_workspace_stays_with_the_desk_that_it_came_with_first(deployment):
     type_in(deployment, "buy 5 AAPL @ 100")
-    until(lambda: len(deployment.people()) == 1, seconds=10)
+    wait_until(lambda: len(deployment.people()) == 1, seconds=10)
     other = deployment.administer("POST", "/tenants", name="Other desk", slug="other-desk")
     deployment.restart_bot_with(other["api_key"])
     type_in(deployment, "buy 5 AAPL @ 100")
-    sees(deployment, "This Slack workspace is not connected to this desk.")
+    sees(deployment, "This Slack workspace is not connected.")
 
 
 def test_limits_of_the_oms_are_said_at_the_fields_and_the_form_can_be_corrected(narrow_deployment):

@@ -1,4 +1,7 @@
-"""The deployment files against the code: names, ports, commands, variables. No container engine is needed."""
+"""Compare the deployment files with the code: names, ports, commands, variables.
+
+No container engine is needed.
+"""
 
 import json
 import re
@@ -17,7 +20,7 @@ import run
 ROOT = Path(__file__).resolve().parent.parent
 SERVICES = {"oms-api": 8001, "slack-bot": 3000}
 SCHEMAS = ROOT / "e2e" / "schemas"
-# What is not a setting of a service but of the platform below it.
+# Variables of the platform, not of a service.
 PLATFORM = {"POSTGRES_USER", "POSTGRES_DB", "POSTGRES_PASSWORD"}
 VARIABLE = re.compile(r"\$\{(\w+)(:[?-][^}]*)?\}")
 
@@ -38,7 +41,7 @@ def render():
 
 @pytest.fixture(scope="module")
 def settings():
-    """The names of the variables that each service's config.py reads, upper case."""
+    """The names of the variables that each service's config.py reads, in upper case."""
     return {service: settings_of(service) for service in SERVICES}
 
 
@@ -48,7 +51,7 @@ def settings_of(service):
 
 
 def dockerfile(service):
-    """Return the instructions of a Dockerfile as (name, argument) pairs, continued lines joined."""
+    """Return the instructions of a Dockerfile as (name, argument) pairs. Continued lines are joined."""
     text = (ROOT / service / "Dockerfile").read_text().replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     return [(line.split(maxsplit=1)[0], line.split(maxsplit=1)[1]) for line in lines]
@@ -78,7 +81,7 @@ def test_it_keeps_to_its_schema(name):
     assert problems == []
 
 
-# The images
+# Images
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -254,7 +257,7 @@ def test_what_render_refers_to_is_defined_in_it(render):
     assert {each["name"] for each in references if each} <= known
 
 
-def test_no_secret_stands_in_render_yaml(render):
+def test_render_yaml_contains_no_secret(render):
     plain = {
         entry["key"] for service in render["services"] for entry in service["envVars"] if "value" in entry
     }
@@ -317,10 +320,10 @@ def test_every_requirement_is_pinned_and_hashed_without_addresses(path):
 
 
 @pytest.mark.parametrize("path", REQUIREMENTS)
-def test_what_was_asked_for_is_what_is_pinned(path):
+def test_every_requirement_is_pinned(path):
     lines = (ROOT / path).with_suffix(".in").read_text().splitlines()
-    asked = {match[0] for line in lines if (match := re.match(r"[a-z][a-z0-9-]+", line))}
-    assert asked <= set(pins(path))
+    names = {match[0] for line in lines if (match := re.match(r"[a-z][a-z0-9-]+", line))}
+    assert names <= set(pins(path))
 
 
 def test_the_test_tools_stay_out_of_what_the_services_run_on():

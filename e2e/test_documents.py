@@ -1,4 +1,4 @@
-"""What the documents say is true: commands, files, links, variables; the curl examples are run."""
+"""The documents are correct: commands, files, links and variables. The curl examples are run."""
 
 import ast
 import json
@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 import run
-from command_check import examined
+from command_check import check_command
 from documents import ROOT, blocks_of, commands_of, documents, links_of, variables_of
 from test_deployment import SERVICES, settings_of
 
@@ -27,7 +27,7 @@ REQUIRED = [
     "slack-bot/README.md",
     "slack-bot/DEPLOYMENT.md",
 ]
-# Variables that are no service's setting: the operator's smoke test, the tests, the ways to start.
+# Variables that are not settings of a service: of the smoke test, the tests, and the start scripts.
 OTHERS = {*run.PORTS, "TEST_API_URL", "TEST_DATABASE_URL", "CI", "BOT_URL", "POSTGRES_PASSWORD", "PYTHON"}
 OMS_ADDRESS = re.compile(r"http://(?:127\.0\.0\.1|localhost):8001")
 
@@ -62,7 +62,7 @@ def test_its_commands_name_things_that_exist(document):
     for block in blocks_of(document):
         folder = document.parent if document.parent.name in SERVICES else ROOT
         for command in commands_of(block):
-            folder, problem = examined(command, folder)
+            folder, problem = check_command(command, folder)
             problems += [f"{command}: {problem}"] if problem else []
     assert problems == []
 
@@ -82,7 +82,7 @@ def test_its_commands_name_things_that_exist(document):
     ],
 )
 def test_the_check_of_commands_knows_good_ones(command):
-    assert examined(command, ROOT / "oms-api")[1] == ""
+    assert check_command(command, ROOT / "oms-api")[1] == ""
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_the_check_of_commands_knows_good_ones(command):
     ],
 )
 def test_the_check_of_commands_knows_bad_ones(command):
-    assert examined(command, ROOT / "oms-api")[1] != ""
+    assert check_command(command, ROOT / "oms-api")[1] != ""
 
 
 @every_document

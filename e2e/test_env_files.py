@@ -1,4 +1,4 @@
-"""The settings files of a first start."""
+"""The settings files that a first start creates."""
 
 import re
 import stat

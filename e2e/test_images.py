@@ -1,4 +1,4 @@
-"""The steps of each Dockerfile by hand: what the build copies, the image's environment, its command."""
+"""The steps of each Dockerfile, run by hand: the copied files, the environment, the command."""
 
 import fnmatch
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import run
-from deployment import free_ports, plain_environment, sqlite_in, until
+from deployment import free_ports, plain_environment, sqlite_in, wait_until
 from supervisor import Program, stop_all
 from test_deployment import ROOT, SERVICES, image_environment, instruction
 
@@ -26,7 +26,7 @@ REQUIRED = {
 
 
 def copied(service, target):
-    """Copy what `COPY . ./` copies: everything but what .dockerignore names."""
+    """Copy the files of `COPY . ./`: everything that .dockerignore does not list."""
     lines = (ROOT / service / ".dockerignore").read_text().splitlines()
     patterns = [line.removeprefix("**/") for line in lines if line and not line.startswith("#")]
 
@@ -56,7 +56,7 @@ def migrated(program):
 
 
 def probe(service, program):
-    """Run the image's health check against the program; return its exit status."""
+    """Run the image's health check against the program. Return its exit status."""
     (check,) = instruction(service, "HEALTHCHECK")
     command = [sys.executable, *json.loads(check.partition("CMD ")[2])[1:]]
     done = subprocess.run(command, env=program.environment, capture_output=True, timeout=30, check=False)
@@ -80,7 +80,7 @@ def test_an_oms_in_production_is_not_healthy_before_its_migration(image):
     program = image("oms-api")
     program.start()
     try:
-        until(lambda: program.ended() is not None or run.answers(program.port))
+        wait_until(lambda: program.ended() is not None or run.answers(program.port))
         assert probe("oms-api", program) != 0
     finally:
         stop_all([program])

@@ -1,4 +1,4 @@
-"""The lock files install on any later day: what they list is complete, and nothing else is looked up."""
+"""The lock files are complete, so that an installation never looks up other versions."""
 
 import hashlib
 import importlib.metadata
@@ -23,7 +23,7 @@ LOCKS = [
 
 
 def read_requirements(path: Path) -> list[Requirement]:
-    """Return the requirements of a `.in` or `.txt` file, those of the files that it includes with them."""
+    """Return the requirements of a `.in` or `.txt` file, including those of included files."""
     requirements = []
     for line in re.sub(r"\\\n", " ", path.read_text()).splitlines():
         text = re.split(r"\s#|\s--hash|^#", line)[0].strip()
@@ -40,7 +40,7 @@ def read_lock(path: Path) -> dict[str, Requirement]:
 
 
 def find_missing(lock: dict[str, Requirement], wanted: list[Requirement]) -> set[str]:
-    """Return what `wanted` needs, with extras, that the lock lacks or pins to another version."""
+    """Return what `wanted` and its extras need, but the lock lacks or pins to another version."""
     missing, seen, queue = set(), set(), [(requirement, "") for requirement in wanted]
     while queue:
         requirement, extra = queue.pop()
@@ -73,7 +73,7 @@ def test_a_lock_file_without_one_of_its_packages_is_incomplete(name):
 
 
 def build_wheel(folder: Path, name: str, version: str, *requires: str) -> str:
-    """Write a wheel without code; return its line for a lock file."""
+    """Write a wheel without code. Return its line for a lock file."""
     path = folder / f"{name}-{version}-py3-none-any.whl"
     info = f"{name}-{version}.dist-info"
     metadata = [f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nProvides-Extra: more"]

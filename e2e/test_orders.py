@@ -1,4 +1,4 @@
-"""Orders with nothing replaced: placed over REST, seen on the simulator's desk, filled by the market."""
+"""Orders without fakes: placed over REST, shown by the simulator, filled by market prices."""
 
 import re
 import secrets
@@ -16,7 +16,7 @@ BEN = "slack:T0DESK00001:U0BENOKAF02"
 
 @pytest.fixture
 def portfolio(deployment):
-    """A portfolio of this test's own, left without open orders."""
+    """A new portfolio. Its open orders are cancelled at the end."""
     name = f"Desk {secrets.token_hex(3)}"
     deployment.administer("POST", "/portfolios", name=name)
     yield name
@@ -32,7 +32,7 @@ def quote(deployment: Deployment, symbol: str, bid: str, ask: str) -> None:
     deployment.administer("PUT", f"/quotes/{symbol}", bid=bid, ask=ask, last=bid)
 
 
-def test_the_desk_shows_what_works_and_what_is_held_while_one_looks(slack, deployment, portfolio):
+def test_the_page_shows_working_orders_and_positions_and_updates_them(slack, deployment, portfolio):
     quote(deployment, "DESKA", "1499", "1500")
     slack.page.get_by_test_id("desk-button").click()
     orders, positions = (slack.page.get_by_test_id(f"desk-{what}") for what in ("orders", "positions"))
@@ -45,13 +45,15 @@ def test_the_desk_shows_what_works_and_what_is_held_while_one_looks(slack, deplo
     expect(rows.nth(0)).to_contain_text("BUY100LimitGTC · Entry1,450.50Accepted")
     expect(rows.filter(has_text="Take profit")).to_contain_text("Held")
 
-    quote(deployment, "DESKA", "1440", "1450")  # through the limit: it fills at the ask
+    quote(deployment, "DESKA", "1440", "1450")  # better than the limit: it fills at the ask
     expect(rows).to_have_count(2)
     expect(rows.filter(has_text="Stop loss")).to_contain_text("Accepted")
     held = positions.get_by_role("row").filter(has_text="DESKA")
     expect(held).to_contain_text("101,450.001,445.00-50.00")
 
-    quote(deployment, "DESKA", "1601", "1602")  # the target is reached, and its sibling goes
+    quote(
+        deployment, "DESKA", "1601", "1602"
+    )  # the take-profit order fills, and the stop-loss order is cancelled
     expect(rows).to_have_count(0)
     expect(held).to_have_count(0)
     assert deployment.get("/portfolios", detail="true", q=portfolio)[0]["realized_pnl"] == "1510.00"
@@ -92,7 +94,7 @@ def test_the_desk_says_that_the_oms_is_away_and_comes_back_by_itself(slack, depl
     expect(orders).to_contain_text("DESKB")
 
 
-def test_whoever_is_narrowed_sees_their_own_desk(slack, deployment, portfolio):
+def test_a_person_with_granted_portfolios_sees_only_those(slack, deployment, portfolio):
     place(deployment, portfolio, "DESKC", type="LIMIT", limit_price="0.01", time_in_force="GTC")
     deployment.administer("POST", "/portfolios", name=f"{portfolio} two")
     place(deployment, f"{portfolio} two", "DESKD", type="LIMIT", limit_price="0.01", time_in_force="GTC")

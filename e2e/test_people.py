@@ -1,28 +1,30 @@
-"""Everything done in Slack names the person: from the signed request to the ledger's row."""
+"""Every action in Slack names the person, from the signed request to the row in the ledger."""
 
 import re
 
 import pytest
 from playwright.sync_api import expect
 
-from deployment import until
+from deployment import wait_until
 
 pytestmark = pytest.mark.e2e
 
 AVA = "slack:T0DESK00001:U0AVACHEN01"
 BEN = "slack:T0DESK00001:U0BENOKAF02"
 KIM = "slack:T0PARTNER02:U0KIMPARK05"
-FROM_BOT = re.compile(r"\breq-[0-9a-f]{16}\b")  # the form of the request ids that the bot makes
+FROM_BOT = re.compile(r"\breq-[0-9a-f]{16}\b")  # the format of the bot's request ids
 NOBODYS = ("/health", "/health/ready")
 
 
 @pytest.fixture
 def bens_role(deployment, slack):
-    """Set what Ben is at the desk; he is a trader again afterwards."""
+    """Set Ben's role. He is a trader again afterwards."""
     slack.be("Ben Okafor")
     slack.type("/trade")
     expect(slack.form).to_be_visible()
-    until(lambda: BEN in deployment.people(), seconds=10)  # made known on first sight
+    wait_until(
+        lambda: BEN in deployment.people(), seconds=10
+    )  # the OMS registers the person at the first request
     slack.form.get_by_role("button", name="Cancel").click()
     slack.sees_no_form()
     yield lambda role: become(deployment, role)
@@ -31,21 +33,21 @@ def bens_role(deployment, slack):
 
 def become(deployment, role):
     deployment.change_person(BEN, role=role)
-    until(lambda: deployment.asked_for(BEN, "/auth/me").json()["role"] == role, seconds=5)
+    wait_until(lambda: deployment.get_as(BEN, "/auth/me").json()["role"] == role, seconds=5)
 
 
 def narrow(deployment, portfolios):
     deployment.change_person(BEN, portfolios=portfolios)
     narrowed = portfolios is not None
-    until(
-        lambda: (deployment.asked_for(BEN, "/auth/me").json()["portfolios"] is not None) == narrowed,
+    wait_until(
+        lambda: (deployment.get_as(BEN, "/auth/me").json()["portfolios"] is not None) == narrowed,
         seconds=5,
     )
 
 
 def trade(slack, deployment, line, portfolio):
     slack.type(f"/trade {line}")
-    is_new = deployment.asked_for(AVA, f"/portfolio/{portfolio}").status_code != 200
+    is_new = deployment.get_as(AVA, f"/portfolio/{portfolio}").status_code != 200
     slack.choose_portfolio(portfolio)
     (slack.place_and_confirm if is_new else slack.place)()
     slack.sees_no_form()
@@ -55,7 +57,7 @@ def lines_of(deployment, service, since):
     return [line for line in deployment.log[since:] if line.startswith(service)]
 
 
-# The ledger
+# Ledger
 
 
 def test_two_people_trade_and_each_row_names_who_did_it(slack, deployment):
@@ -77,7 +79,7 @@ def test_a_row_can_be_followed_to_the_messages_of_both_services(slack, deploymen
     since = len(deployment.log)
     trade(slack, deployment, "buy 3 IBM @ 200", "Followed")
     (row,) = deployment.trades(portfolio="Followed")
-    until(
+    wait_until(
         lambda: any(row["request_id"] in line for line in lines_of(deployment, "oms-api", since)), seconds=10
     )
     for service in ("slack-bot", "oms-api"):
@@ -85,7 +87,7 @@ def test_a_row_can_be_followed_to_the_messages_of_both_services(slack, deploymen
         assert any(AVA in line for line in lines), f"{service} does not say who it was"
 
 
-def test_what_is_written_in_a_form_names_nobody(slack, deployment):
+def test_the_entries_of_a_form_never_identify_the_person(slack, deployment):
     slack.type("/trade buy 2 IBM @ 200")
     slack.choose_portfolio("Written names")
     slack.entry("Note (optional)", BEN)
@@ -95,18 +97,18 @@ def test_what_is_written_in_a_form_names_nobody(slack, deployment):
     assert (row["actor"], row["note"]) == (AVA, BEN)
 
 
-# Every call
+# Calls
 
 
 def test_every_call_of_the_bot_says_for_whom_but_for_health(slack, deployment):
     since = len(deployment.log)
     trade(slack, deployment, "buy 1 ORCL @ 100", "Every call")
-    asked = {"/api/v1/auth/me", "/api/v1/portfolios", "/api/v1/trades", "/api/v1/trade"}
+    paths = {"/api/v1/auth/me", "/api/v1/portfolios", "/api/v1/trades", "/api/v1/trade"}
 
     def calls():
         return [line for line in lines_of(deployment, "oms-api", since) if FROM_BOT.search(line)]
 
-    until(lambda: all(any(f"{path} " in line for line in calls()) for path in asked), seconds=10)
+    wait_until(lambda: all(any(f"{path} " in line for line in calls()) for path in paths), seconds=10)
     for line in calls():
         assert AVA in line, "this call was made for nobody"
     probes = [
@@ -115,10 +117,10 @@ def test_every_call_of_the_bot_says_for_whom_but_for_health(slack, deployment):
     assert not any("slack:" in line for line in probes)
 
 
-# Who may not
+# Permissions
 
 
-def test_a_viewer_is_told_when_the_form_opens(slack, deployment, bens_role):
+def test_a_viewer_gets_a_refusal_when_the_form_opens(slack, deployment, bens_role):
     bens_role("viewer")
     slack.type("/trade buy 5 QQZZ @ 175")
     expect(slack.form).to_contain_text("You cannot trade here.")
@@ -173,16 +175,16 @@ def test_who_is_narrowed_to_some_portfolios_is_offered_those_and_trades_in_no_ot
 
 def test_a_disabled_person_is_no_member(slack, deployment, bens_role):
     deployment.change_person(BEN, status="disabled")
-    until(lambda: deployment.asked_for(BEN, "/auth/me").status_code == 403, seconds=5)
+    wait_until(lambda: deployment.get_as(BEN, "/auth/me").status_code == 403, seconds=5)
     try:
         slack.type("/trade buy 5 QQZZ @ 175")
         expect(slack.form).to_contain_text("You are not a member of this desk")
     finally:
         deployment.change_person(BEN, status="active")
-        until(lambda: deployment.asked_for(BEN, "/auth/me").status_code == 200, seconds=5)
+        wait_until(lambda: deployment.get_as(BEN, "/auth/me").status_code == 200, seconds=5)
 
 
-def test_a_stranger_of_a_shared_channel_trades_nothing_and_becomes_nobody(slack, deployment):
+def test_a_foreign_person_trades_nothing_and_becomes_no_member(slack, deployment):
     slack.enter("partners")
     slack.be("Kim Park")
     slack.type("/trade buy 5 QQZZ @ 175 in Strangers")

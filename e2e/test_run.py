@@ -1,4 +1,4 @@
-"""`make run` as a person meets it: a copy of the tree, started, disturbed, stopped."""
+"""`make run` in a copy of the tree: start, interrupt, stop."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ import pytest
 from dotenv import dotenv_values
 
 import run
-from deployment import free_ports, plain_environment, until
+from deployment import free_ports, plain_environment, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 LEFT_OUT = shutil.ignore_patterns(".env", "*.db*", "__pycache__", "tests", ".venv", ".*_cache", ".hypothesis")
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.e2e
 
 
 class Run:
-    """A running scripts/run.py, with what it printed so far."""
+    """A running scripts/run.py, with its output."""
 
     def __init__(self, tree, ports, **environment):
         self.tree, self.ports = tree, ports
@@ -58,7 +58,7 @@ class Run:
         return "\n".join(self.lines)
 
     def wait_for(self, text, seconds=START_SECONDS):
-        """Wait until the text was printed (or the output ended), a bounded time."""
+        """Wait until the text was printed or the output ended. Fail after the timeout."""
         with self.news:
             self.news.wait_for(lambda: self.over or text in self.printed, timeout=seconds)
         assert text in self.printed, self.printed
@@ -84,7 +84,7 @@ class Run:
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
-    """A copy of what is needed to run, as after a clone: no settings, no books."""
+    """A copy of the files that are needed to run, as after a clone: no settings, no database."""
     tree = tmp_path_factory.mktemp("clone")
     for name in ("oms-api", "slack-bot", "scripts"):
         shutil.copytree(ROOT / name, tree / name, ignore=LEFT_OUT)
@@ -114,7 +114,7 @@ def key_of(tree):
 
 
 def oms_process_of(ports):
-    """Return the process id that listens on the OMS's port, as Linux tells it."""
+    """Return the id of the process that listens on the OMS's port (Linux only)."""
     marker = f":{ports['OMS_PORT']:04X} 00000000:0000 0A"
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines() if marker in line]
     inode = f"socket:[{rows[0][9]}]"
@@ -166,7 +166,7 @@ def test_a_killed_oms_is_started_again_and_the_others_go_on(start, ports):
     running.wait_for("oms-api   | was killed by SIGKILL")
     assert run.is_well(ports["BOT_PORT"])
     running.wait_for("started again")
-    until(lambda: run.is_well(ports["OMS_PORT"]))
+    wait_until(lambda: run.is_well(ports["OMS_PORT"]))
     assert running.end() == 0
 
 
@@ -175,10 +175,10 @@ def test_a_killed_run_leaves_no_orphans(start, ports):
     running = start()
     running.wait_for("Ctrl-C stops all of it.")
     running.process.kill()
-    until(lambda: not any(run.answers(port) for port in ports.values()))
+    wait_until(lambda: not any(run.answers(port) for port in ports.values()))
 
 
-def test_a_taken_port_is_told_in_a_sentence(start, ports):
+def test_a_taken_port_is_reported_in_a_sentence(start, ports):
     with socket.create_server(("127.0.0.1", ports["BOT_PORT"])):
         running = start()
         assert running.ended() == 1

@@ -1,4 +1,4 @@
-"""What `make run` decides before it starts anything."""
+"""The decisions of `make run` before it starts a program."""
 
 import socket
 
@@ -41,8 +41,8 @@ def test_the_secrets_of_a_start_are_new_ones():
 def test_the_simulator_asks_the_bots_oms_with_the_bots_key(where):
     values = {"OMS_API_KEY": "k" * 40, "OMS_API_URL": "https://oms.example.com"}
     programs = by_name(values) if where == "environment" else by_name({}, values)
-    asked = programs["simulator"].environment
-    assert {name: asked[name] for name in values} == values
+    environment = programs["simulator"].environment
+    assert {name: environment[name] for name in values} == values
 
 
 def test_an_oms_of_this_start_is_the_simulators_too():
@@ -50,7 +50,7 @@ def test_an_oms_of_this_start_is_the_simulators_too():
     assert programs["simulator"].environment["OMS_API_URL"] == "http://127.0.0.1:8002"
 
 
-def test_each_program_is_told_where_the_others_are():
+def test_each_program_gets_the_addresses_of_the_others():
     programs = by_name({}, ports={"OMS_PORT": 1, "BOT_PORT": 2, "SIMULATOR_PORT": 3})
     assert programs["slack-bot"].environment["OMS_API_URL"] == "http://127.0.0.1:1"
     assert programs["slack-bot"].environment["SLACK_API_URL"] == "http://127.0.0.1:3/api/"
@@ -60,7 +60,7 @@ def test_each_program_is_told_where_the_others_are():
 
 def test_an_oms_elsewhere_stays_the_bots_oms():
     programs = by_name({}, {"OMS_API_URL": "https://oms.example.com"})
-    assert "OMS_API_URL" not in programs["slack-bot"].environment  # its own file says it
+    assert "OMS_API_URL" not in programs["slack-bot"].environment  # set in the bot's own file
 
 
 def test_ports_come_from_the_environment_then_the_file_then_the_design():

@@ -1,4 +1,4 @@
-"""The main job with nothing replaced: a browser, the simulator, the bot, the OMS and its books."""
+"""The main use case without fakes: a browser, the simulator, the bot, the OMS and its database."""
 
 import signal
 from decimal import Decimal
@@ -7,14 +7,14 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from deployment import until
+from deployment import wait_until
 
 pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture
 def oms_afterwards(deployment):
-    """Tests that end the OMS may fail half-way: whatever comes after them has it again."""
+    """Start the OMS again after tests that stop it, even if they fail."""
     yield deployment
     oms = deployment.programs["oms-api"]
     oms.signal(signal.SIGCONT)
@@ -80,7 +80,7 @@ def test_a_slip_in_the_portfolios_name_is_asked_about_before_it_opens_a_book(sla
     expect(slack.message("BUY 10 MSFT").filter(has_text="Growht")).to_have_count(1)
 
 
-def test_help_is_told_to_the_person_alone(slack):
+def test_only_the_person_sees_the_help(slack):
     slack.type("/trade-help")
     expect(slack.private_message("Trading from Slack")).to_be_visible()
     expect(slack.message("Trading from Slack")).to_have_count(0)
@@ -121,7 +121,7 @@ def test_a_killed_oms_comes_back_with_every_trade_and_takes_more(slack, oms_afte
     assert deployment.position("Survivors", "TSLA") == Decimal(3)
 
 
-def test_an_oms_that_is_away_is_told_politely_and_books_nothing_until_it_is_back(slack, oms_afterwards):
+def test_a_stopped_oms_is_reported_and_records_nothing_until_it_is_back(slack, oms_afterwards):
     deployment = oms_afterwards
     slack.type("/trade buy 3 AMD @ 150")
     slack.choose_portfolio("Patience")
@@ -157,7 +157,7 @@ def test_a_submission_to_a_frozen_oms_is_answered_in_time_and_trades_at_most_onc
         oms.signal(signal.SIGCONT)
     expect(slack.form).to_contain_text("Position after it" if end == "goes on" else "Not placed")
     confirmed = slack.message("BUY 2 META").filter(has_text=portfolio)
-    until(lambda: confirmed.count() == len(deployment.trades(portfolio=portfolio)) - 1, seconds=10)
+    wait_until(lambda: confirmed.count() == len(deployment.trades(portfolio=portfolio)) - 1, seconds=10)
     assert len(deployment.trades(portfolio=portfolio)) == (2 if end == "goes on" else 1)
 
 

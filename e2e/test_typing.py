@@ -1,4 +1,4 @@
-"""The form as it is typed in: real key events, while the bot renews the price under them."""
+"""Type in the form with real key events, while the bot redraws the lines below the fields."""
 
 import secrets
 
@@ -17,8 +17,8 @@ def test_nothing_that_is_typed_is_lost_while_the_form_is_redrawn(slack, deployme
     for text in ("AAPL", "100", "175"):
         keyboard.type(text, delay=delay)
         keyboard.press("Tab")
-    keyboard.press("Tab")  # over the GMV: the price is enough
-    keyboard.press("Space")  # the side: Buy
+    keyboard.press("Tab")  # skip the GMV: the price is sufficient
+    keyboard.press("Space")  # choose the side Buy
     keyboard.press("Tab")
     keyboard.type(portfolio, delay=delay)
     expect(slack.form.get_by_role("combobox", name="Portfolio")).to_have_value(portfolio)

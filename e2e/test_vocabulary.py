@@ -1,4 +1,4 @@
-"""The check of names counts what breaks a rule, and only that."""
+"""The check of names counts only names that break a rule."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""`python main.py` starts the Slack bot; its settings are described in README.md."""
+"""Start the Slack bot: `python main.py`. README.md describes its settings."""
 
 import logging
 import os
@@ -10,5 +10,5 @@ if __name__ == "__main__":
     status = main()
     logging.shutdown()
     sys.stderr.flush()
-    # What still waits for a silent OMS would hold the exit; its key makes it safe to ask again.
+    # Threads that wait for the OMS would delay the exit. Their trades are safe to look up by idempotency key.
     os._exit(status)

@@ -1,4 +1,4 @@
-"""Settings of the bot: the environment, and `.env` beside the service. Nothing else reads either."""
+"""Settings of the bot, from the environment and the service's `.env` file. No other module reads either."""
 
 import os
 import re
@@ -18,12 +18,12 @@ PRINTABLE = re.compile(r"[\x21-\x7e]+")
 
 
 class ConfigError(Exception):
-    """The bot cannot start; the message says what to set."""
+    """The settings are invalid. The message says what to set."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the bot was told at start; secrets stay out of its repr."""
+    """The settings of the bot. Secrets are excluded from its repr."""
 
     slack_bot_token: str = field(repr=False)
     slack_signing_secret: str = field(repr=False)
@@ -40,12 +40,15 @@ class Settings:
 
     @property
     def socket_mode(self) -> bool:
-        """Whether deliveries come over a WebSocket that the bot opens itself."""
+        """Whether the bot receives deliveries over a WebSocket that it opens itself."""
         return bool(self.slack_app_token)
 
 
 def load(environ: Mapping[str, str] | None = None, env_file: Path | None = None) -> Settings:
-    """Return the settings; the environment wins over the file. Raises `ConfigError` with all faults."""
+    """Return the settings. Environment variables override the file.
+
+    Raises `ConfigError` that lists every invalid setting.
+    """
     file = SERVICE_FOLDER / ".env" if env_file is None else env_file
     values = {name: value or "" for name, value in dotenv_values(file).items()} if file.is_file() else {}
     values |= dict(os.environ if environ is None else environ)
@@ -53,10 +56,10 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = None)
 
 
 def from_values(values: Mapping[str, str]) -> Settings:
-    """Check plain values and return the settings they make; raises `ConfigError`, a sentence a fault."""
-    faults = [fault for check in CHECKS if (fault := check(values))]
-    if faults:
-        raise ConfigError(" ".join(faults))
+    """Validate plain values and return the settings. Raises `ConfigError` with a sentence per fault."""
+    errors = [error for check in CHECKS if (error := check(values))]
+    if errors:
+        raise ConfigError(" ".join(errors))
     environment = values.get("ENVIRONMENT") or "development"
     return Settings(
         slack_bot_token=values["SLACK_BOT_TOKEN"],
@@ -75,7 +78,7 @@ def from_values(values: Mapping[str, str]) -> Settings:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether the address never leaves this machine (then no proxy of the environment applies to it)."""
+    """Whether the address is on this machine. The proxy settings of the environment do not apply to it."""
     host = urlsplit(url).hostname or ""
     return host in ("localhost", "::1") or host.startswith("127.")
 
@@ -83,7 +86,7 @@ def is_loopback(url: str) -> bool:
 def _with_scheme(url: str) -> str:
     if "://" in url:
         return url
-    # `host:port` is how a private network is named; a bare public name is behind TLS.
+    # `host:port` names a host of a private network; a public host name alone implies TLS.
     return f"http://{url}" if is_loopback(f"//{url}") or re.search(r":\d+$", url) else f"https://{url}"
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong, each named for the fact; `replies.sentences` says it to people."""
+"""Expected failures. `services.failure_messages` describes them to people."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,19 +6,22 @@ from enum import Enum, auto
 
 
 class BotError(Exception):
-    """Root of the expected failures."""
+    """Base class of the expected failures."""
 
 
-class Stranger(BotError):
-    """Somebody of another workspace than the app's, as in a shared channel; or nobody that was named."""
+class ForeignPerson(BotError):
+    """A request from a person of another workspace than the app's, or without a valid person.
+
+    It can come from a channel that two workspaces share.
+    """
 
 
 class Saturated(BotError):
-    """All workers are taken and the line in front of them is full; nothing was begun."""
+    """All workers are busy and the queue is full. Nothing was started."""
 
 
 class BadFields(BotError):
-    """A form with entries that cannot be traded: one sentence per block id, all at once."""
+    """Invalid entries of a form: one sentence per block id."""
 
     def __init__(self, sentences: Mapping[str, str]):
         super().__init__("The form has entries that cannot be traded.")
@@ -26,27 +29,30 @@ class BadFields(BotError):
 
 
 class BadCommand(BotError):
-    """A command line that is not understood: the message says why, and what to type where it knows."""
+    """A command line that cannot be parsed. The message says why, and what to type instead."""
 
 
 @dataclass(frozen=True)
 class FieldProblem:
-    """One entry of a problem document's `errors`."""
+    """One entry of `errors` in a problem document."""
 
     field: str
     message: str
 
 
 class OmsError(BotError):
-    """The OMS did not do what was asked."""
+    """A call to the OMS failed."""
 
 
 class NotPlaced(OmsError):
-    """Nothing was recorded, for certain: never sent, or refused before it could count."""
+    """Certainly nothing was recorded: the trade was not sent, or the OMS refused to process it."""
 
 
 class TooManyRequests(NotPlaced):
-    """429: over the rate of the person, the key or the desk; `retry_after_seconds` is None if not said."""
+    """The OMS answered 429: the rate limit of the person, the key or the tenant is exceeded.
+
+    `retry_after_seconds` is None if the OMS did not return it.
+    """
 
     def __init__(self, retry_after_seconds: int | None):
         super().__init__("The OMS answered 429.")
@@ -54,11 +60,14 @@ class TooManyRequests(NotPlaced):
 
 
 class OutcomeUnknown(OmsError):
-    """Sent, but no answer that settles it: ask by the idempotency key, never send again blindly."""
+    """The trade was sent, and it is unknown whether it was recorded.
+
+    Look it up by its idempotency key; do not send it again.
+    """
 
 
 class Refused(OmsError):
-    """The OMS understood and said no (422, 409, 413): its sentence, and the fields it blames."""
+    """The OMS refused the request (422, 409, 413), with a reason and the fields at fault."""
 
     def __init__(self, detail: str, problems: tuple[FieldProblem, ...] = (), status: int = 422):
         super().__init__(detail)
@@ -67,40 +76,40 @@ class Refused(OmsError):
 
 
 class KeyTaken(OmsError):
-    """409: this idempotency key holds a trade already, made from other entries than these."""
+    """409: this idempotency key belongs to a trade with other entries."""
 
 
-class Bar(Enum):
-    """What stands in the way of somebody."""
+class DenialReason(Enum):
+    """Why the OMS refuses a person."""
 
-    KEY = auto()  # the bot's key is wrong, expired or revoked: a mistake of its operator
-    ACTING = auto()  # the key is good, and may not act for people: another one
-    NOT_A_MEMBER = auto()  # the desk lets this person in no more, or not yet
-    ROLE = auto()  # a member, whose role does not include this
+    KEY = auto()  # the bot's API key is wrong, expired or revoked; its operator must fix it
+    ACTING = auto()  # the API key is valid but may not act for people; its operator must fix it
+    NOT_A_MEMBER = auto()  # the person is not a member of the tenant
+    ROLE = auto()  # the member's role does not include this
     WORKSPACE = auto()  # the Slack workspace is not claimed for this tenant
-    SUSPENDED = auto()  # the whole desk is
+    SUSPENDED = auto()  # the tenant is suspended
 
 
 class NotAllowed(OmsError):
-    """401 or 403: nothing was looked at, because of the key or of the person."""
+    """The OMS answered 401 or 403. It did not process the request, because of the key or the person."""
 
-    def __init__(self, bar: Bar):
-        super().__init__(f"Not allowed: {bar.name.lower()}.")
-        self.bar = bar
+    def __init__(self, reason: DenialReason):
+        super().__init__(f"Not allowed: {reason.name.lower()}.")
+        self.reason = reason
 
 
-def named(fault: BotError) -> str:
-    """Name a fault for logs: its kind and what barred somebody, never the words of the OMS or of people."""
-    kind = type(fault).__name__
-    return f"{kind} {fault.bar.name.lower()}" if isinstance(fault, NotAllowed) else kind
+def format_log_name(error: BotError) -> str:
+    """Return a name of the failure for logs, without the texts of the OMS or of people."""
+    kind = type(error).__name__
+    return f"{kind} {error.reason.name.lower()}" if isinstance(error, NotAllowed) else kind
 
 
 class SlackError(BotError):
-    """A Web API call that did not succeed."""
+    """A call of the Web API failed."""
 
 
 class SlackRefused(SlackError):
-    """Slack answered `ok: false`; `code` is its own word, such as `not_in_channel`."""
+    """Slack answered `ok: false`. `code` is Slack's error code, such as `not_in_channel`."""
 
     def __init__(self, method: str, code: str):
         super().__init__(f"{method}: {code}")
@@ -108,7 +117,7 @@ class SlackRefused(SlackError):
 
 
 class SlackRateLimited(SlackError):
-    """429: nothing was done; try again after `retry_after_seconds`."""
+    """Slack answered 429 and did nothing. Retry after `retry_after_seconds`."""
 
     def __init__(self, method: str, retry_after_seconds: float):
         super().__init__(f"{method}: ratelimited")
@@ -116,4 +125,4 @@ class SlackRateLimited(SlackError):
 
 
 class SlackUnreachable(SlackError):
-    """No answer, or none that could be read: the call may or may not have had its effect."""
+    """Slack did not answer, or the answer is unreadable. The call may have had its effect."""

@@ -1,1 +1,1 @@
-"""A local stand-in for Slack: its Web API, its signed requests to the bot, and a page to work in."""
+"""A local replacement for Slack: its Web API, signed requests to the bot, and a page to work with."""

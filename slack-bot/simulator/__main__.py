@@ -1,4 +1,4 @@
-"""``python -m simulator``: start, say where, run until stopped."""
+"""Start the simulator, print its address and serve until stopped: ``python -m simulator``."""
 
 import sys
 
@@ -10,7 +10,7 @@ BAD_CONFIGURATION = 2
 
 
 def main() -> int:
-    """Run the simulator; return the exit status."""
+    """Run the simulator. Return the exit status."""
     try:
         server = Server(config.load())
     except ConfigError as error:

@@ -1,4 +1,4 @@
-"""/api/<method> and /response/…: what the bot calls."""
+"""Serve the routes that the bot calls: /api/<method> and /response/…."""
 
 import json
 import socket
@@ -13,7 +13,7 @@ from simulator.faults import CallFault
 from simulator.response_urls import PREFIX
 from simulator.webapi import answers, arguments, methods
 
-RESPONSE_URL = "response_url"  # what faults and the log call it
+RESPONSE_URL = "response_url"  # name of these calls in faults and in the log
 SOCKET = "simulator.socket"
 Answer = dict[str, Any]
 
@@ -27,7 +27,7 @@ def blueprint(simulator: Simulator) -> Blueprint:
         given, problem = _arguments()
         shown = {key: value for key, value in given.items() if key != "token"}
 
-        def carry_out() -> Response:
+        def run_call() -> Response:
             answer = problem or methods.call(
                 simulator.workspace_state, name, _token(given), simulator.settings.bot_token, given
             )
@@ -36,16 +36,16 @@ def blueprint(simulator: Simulator) -> Blueprint:
                 response.headers["X-OAuth-Scopes"] = ",".join(simulator.workspace_state.manifest.scopes)
             return response
 
-        return _with_faults(simulator, name, shown, carry_out)
+        return _run_with_faults(simulator, name, shown, run_call)
 
     @routes.post(f"{PREFIX}/<path:_rest>")
     def response_url(_rest: str) -> Response:
         given, problem = _arguments()
 
-        def carry_out() -> Response:
+        def run_call() -> Response:
             return _text(problem["error"], 400) if problem else _respond(simulator, request.path, given)
 
-        return _with_faults(simulator, RESPONSE_URL, given, carry_out)
+        return _run_with_faults(simulator, RESPONSE_URL, given, run_call)
 
     return routes
 
@@ -72,32 +72,32 @@ def _respond(simulator: Simulator, path: str, given: arguments.Arguments) -> Res
     return _text("ok", 200)
 
 
-def _with_faults(
-    simulator: Simulator, name: str, given: Answer, carry_out: Callable[[], Response]
+def _run_with_faults(
+    simulator: Simulator, name: str, given: Answer, run_call: Callable[[], Response]
 ) -> Response:
     workspace_state = simulator.workspace_state
     with workspace_state.change():
         fault = workspace_state.faults.next_call(name)
-        entry = workspace_state.journal.call(
+        entry = workspace_state.request_log.call(
             at=workspace_state.clock.now(), method=name, arguments=given, status=None, response=None
         )
     if fault and fault.slow_seconds:
-        simulator.courier.closing.wait(fault.slow_seconds)
-    response = carry_out() if fault is None or fault.after or not _fails(fault) else _failure(fault)
-    if fault and fault.after and _fails(fault):
-        response = _failure(fault)
+        simulator.request_sender.closing.wait(fault.slow_seconds)
+    response = run_call() if fault is None or fault.after or not _is_failing(fault) else _build_failure(fault)
+    if fault and fault.after and _is_failing(fault):
+        response = _build_failure(fault)
     with workspace_state.change():
-        entry["status"], entry["response"] = response.status_code, _shown(response)
+        entry["status"], entry["response"] = response.status_code, _read_body(response)
     return response
 
 
-def _fails(fault: CallFault) -> bool:
+def _is_failing(fault: CallFault) -> bool:
     return bool(fault.error or fault.status or fault.drop)
 
 
-def _failure(fault: CallFault) -> Response:
+def _build_failure(fault: CallFault) -> Response:
     if fault.drop:
-        return _hang_up()
+        return _close_connection()
     if fault.status:
         return _text("", fault.status)
     response = _json({"ok": False, "error": fault.error})
@@ -107,14 +107,14 @@ def _failure(fault: CallFault) -> Response:
     return response
 
 
-def _hang_up() -> Response:
+def _close_connection() -> Response:
     connection = request.environ.get(SOCKET)
     if connection is not None:
         connection.shutdown(socket.SHUT_RDWR)
     return _text("the connection was cut", 500)
 
 
-def _shown(response: Response) -> Any:
+def _read_body(response: Response) -> Any:
     return response.get_json(silent=True) if response.is_json else response.get_data(as_text=True)
 
 

@@ -1,39 +1,39 @@
-"""All parts together: the world, the courier, the queue of events, the view of the desk."""
+"""Create the parts of the simulator: state, deliveries, event queue and the view of the OMS."""
 
 from simulator import manifest
 from simulator.config import Settings
 from simulator.errors import ActError
 from simulator.event_queue import EventQueue
 from simulator.oms_view import OmsView
-from simulator.request_delivery import Courier
+from simulator.request_delivery import RequestSender
 from simulator.user_actions.actor import Actor
 from simulator.workspace_state import WorkspaceState
 
 
 class Simulator:
-    """One workspace with the bot's address and secrets."""
+    """One workspace, connected to a bot."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.workspace_state = WorkspaceState(manifest.read(settings.manifest))
-        self.courier = Courier(settings, self.workspace_state)
-        self.events = EventQueue(self.workspace_state, self.courier)
-        self.desk = OmsView(settings)
+        self.request_sender = RequestSender(settings, self.workspace_state)
+        self.events = EventQueue(self.workspace_state, self.request_sender)
+        self.oms_view = OmsView(settings)
 
     def actor(self, name: str) -> Actor:
-        """Return the person with that id or name, ready to act."""
+        """Return the person with that id or name. Raise ActError if there is none."""
         for person in self.workspace_state.people.values():
             if name in (person.id, person.name):
-                return Actor(self.workspace_state, self.courier, self.events, person)
+                return Actor(self.workspace_state, self.request_sender, self.events, person)
         raise ActError(f"There is nobody called {name}.", 404)
 
     def reset(self) -> None:
-        """Put everything back to the start."""
+        """Restore the initial state."""
         self.events.clear()
         self.workspace_state.reset()
 
     def close(self) -> None:
-        """Stop waiting and sending."""
-        self.courier.closing.set()
+        """Stop waiting calls and deliveries."""
+        self.request_sender.closing.set()
         self.events.close()
-        self.desk.close()
+        self.oms_view.close()

@@ -1,10 +1,10 @@
-"""The simulator's clock: the machine's, plus what a test has moved it ahead."""
+"""The clock of the simulator: the time of the machine plus an offset that tests can increase."""
 
 import time
 
 
 class Clock:
-    """Seconds since 1970; ``advance`` lets a trigger expire without waiting for it."""
+    """Time in seconds since 1970. ``advance`` lets a trigger expire without waiting."""
 
     def __init__(self) -> None:
         self._ahead_seconds = 0.0
@@ -14,5 +14,5 @@ class Clock:
         return time.time() + self._ahead_seconds
 
     def advance(self, seconds: float) -> None:
-        """Move the clock ahead."""
+        """Move the clock forward."""
         self._ahead_seconds += seconds

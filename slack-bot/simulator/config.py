@@ -1,4 +1,4 @@
-"""Settings, read from the environment here and nowhere else."""
+"""Settings from the environment. No other module reads it."""
 
 import ipaddress
 import os
@@ -15,8 +15,9 @@ HIGHEST_PORT = 65_535
 
 @dataclass(frozen=True)
 class Settings:
-    """Where the simulator listens, where the bot is, the two secrets that they share, and the OMS whose desk
-    is shown, where there is one.
+    """Addresses of the simulator, the bot and the OMS, and the secrets shared with the bot.
+
+    Without an OMS, the page shows no orders and positions.
     """
 
     bot_token: str = field(repr=False)
@@ -30,12 +31,17 @@ class Settings:
 
 
 def load(environment: Mapping[str, str] | None = None) -> Settings:
-    """Return the settings in ``environment`` (the process's own by default); raise ConfigError."""
+    """Return the settings of ``environment`` (by default the environment of the process).
+
+    Raise ConfigError.
+    """
     env = os.environ if environment is None else environment
     missing = [name for name in REQUIRED if not env.get(name, "").strip()]
     if missing:
         raise ConfigError(f"Set {', '.join(missing)}: the simulator and the bot have to share them.")
-    oms_api_url, oms_api_key = _oms(env.get("OMS_API_URL", "").strip(), env.get("OMS_API_KEY", "").strip())
+    oms_api_url, oms_api_key = _load_oms(
+        env.get("OMS_API_URL", "").strip(), env.get("OMS_API_KEY", "").strip()
+    )
     return Settings(
         bot_token=env["SLACK_BOT_TOKEN"].strip(),
         signing_secret=env["SLACK_SIGNING_SECRET"].strip(),
@@ -48,7 +54,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether ``host`` (a name or an address, IPv6 with or without brackets) is this machine alone."""
+    """Whether ``host`` is this machine. It is a name or an address; IPv6 may have brackets."""
     if host.lower() == "localhost":
         return True
     try:
@@ -73,13 +79,13 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _oms(url: str, key: str) -> tuple[str, str]:
-    """Return the OMS's address and key, neither unless both are there."""
+def _load_oms(url: str, key: str) -> tuple[str, str]:
+    """Return the address and the key of the OMS. Both are empty unless both are set."""
     return (_url("OMS_API_URL", _with_scheme(url)), key) if url and key else ("", "")
 
 
 def _with_scheme(text: str) -> str:
-    # As the bot reads it: `host:port` names a private network, a bare public name is behind TLS.
+    # The same rule as in the bot: `host:port` implies HTTP, a public host name alone implies TLS.
     if "://" in text:
         return text
     return f"http://{text}" if urlsplit(f"//{text}").port or is_loopback(text) else f"https://{text}"

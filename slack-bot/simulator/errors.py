@@ -1,4 +1,4 @@
-"""What can go wrong: towards the bot in Slack's words, towards a person or a test in a sentence."""
+"""Errors: Slack's codes for the bot, sentences for people and tests."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from typing import Any
 class SlackError(Exception):
     """A Web API call that Slack answers with ``ok: false``.
 
-    ``code`` is Slack's own error code; ``extra`` goes into the answer beside it.
+    ``code`` is Slack's error code. ``extra`` is added to the answer.
     """
 
     def __init__(self, code: str, **extra: Any) -> None:
@@ -20,14 +20,14 @@ class SlackError(Exception):
 
 
 class ArgumentsError(SlackError):
-    """Arguments that do not fit; ``problems`` says which, as Slack's ``response_metadata`` does."""
+    """Invalid arguments. ``problems`` lists them, as Slack's ``response_metadata`` does."""
 
     def __init__(self, *problems: str, code: str = "invalid_arguments") -> None:
         super().__init__(code, response_metadata={"messages": [f"[ERROR] {problem}" for problem in problems]})
 
 
 class ActError(Exception):
-    """Something a person (or a test acting as one) cannot do here; ``status`` is the HTTP status."""
+    """An action that is not possible. ``status`` is the HTTP status."""
 
     def __init__(self, sentence: str, status: int = 422) -> None:
         super().__init__(sentence)
@@ -35,4 +35,4 @@ class ActError(Exception):
 
 
 class ConfigError(Exception):
-    """The environment does not allow a start; the message says what to set."""
+    """The settings are invalid. The message says what to set."""

@@ -1,4 +1,4 @@
-"""Events to the bot: sent by one thread, retried three times as Slack does."""
+"""Deliver events to the bot on one thread, with three retries as Slack does."""
 
 import heapq
 import threading
@@ -7,16 +7,16 @@ from itertools import count
 from typing import Any
 
 from simulator import ids, payloads
-from simulator.request_delivery import Courier, Reply
+from simulator.request_delivery import Reply, RequestSender
 from simulator.workspace_state import WorkspaceState
 
 RETRY_AFTER_SECONDS = (0.0, 60.0, 300.0)
-MOST_WAITING = 200
+MAX_QUEUED = 200
 
 
 @dataclass(order=True)
 class Attempt:
-    """One try to deliver an event, due at a time of the simulator's clock."""
+    """One attempt to deliver an event. ``due`` is a time of the simulator's clock."""
 
     due: float
     number: int
@@ -26,11 +26,11 @@ class Attempt:
 
 
 class EventQueue:
-    """Events that wait to be delivered, and their retries."""
+    """Events to deliver, and their retries."""
 
-    def __init__(self, workspace_state: WorkspaceState, courier: Courier) -> None:
-        self._world = workspace_state
-        self._courier = courier
+    def __init__(self, workspace_state: WorkspaceState, request_sender: RequestSender) -> None:
+        self._state = workspace_state
+        self._request_sender = request_sender
         self._numbers = count()
         self._waiting: list[Attempt] = []
         self._closing = False
@@ -38,31 +38,31 @@ class EventQueue:
         self._thread.start()
 
     def put(self, inner: dict[str, Any]) -> str:
-        """Queue an event; return its event id."""
+        """Queue an event. Return its event id."""
         event_id = ids.random_id("Ev")
-        with self._world.change():
-            now = self._world.clock.now()
+        with self._state.change():
+            now = self._state.clock.now()
             self._push(Attempt(now, next(self._numbers), payloads.event_envelope(inner, event_id, int(now))))
         return event_id
 
     def put_if_subscribed(self, name: str, inner: dict[str, Any]) -> None:
-        """Queue an event that the manifest subscribes to; forget any other."""
-        if name in self._world.manifest.bot_events:
+        """Queue an event if the manifest subscribes to it."""
+        if name in self._state.manifest.bot_events:
             self.put(inner)
 
     def clear(self) -> None:
-        """Forget everything that waits."""
-        with self._world.change():
+        """Remove all queued events."""
+        with self._state.change():
             self._waiting.clear()
 
     def close(self) -> None:
         """Stop the thread."""
-        with self._world.change():
+        with self._state.change():
             self._closing = True
         self._thread.join(timeout=0.2)
 
     def _push(self, attempt: Attempt) -> None:
-        if len(self._waiting) < MOST_WAITING:
+        if len(self._waiting) < MAX_QUEUED:
             heapq.heappush(self._waiting, attempt)
 
     def _run(self) -> None:
@@ -70,20 +70,20 @@ class EventQueue:
             self._deliver(attempt)
 
     def _next_due(self) -> Attempt | None:
-        with self._world.news:
+        with self._state.news:
             while not self._closing:
-                wait = self._waiting[0].due - self._world.clock.now() if self._waiting else None
+                wait = self._waiting[0].due - self._state.clock.now() if self._waiting else None
                 if wait is not None and wait <= 0:
                     return heapq.heappop(self._waiting)
-                self._world.news.wait(wait)
+                self._state.news.wait(wait)
         return None
 
     def _deliver(self, attempt: Attempt) -> None:
-        reply = self._courier.send(payloads.event(attempt.envelope, attempt.retries, attempt.reason))
+        reply = self._request_sender.send(payloads.event(attempt.envelope, attempt.retries, attempt.reason))
         done = reply.ok or reply.headers.get("x-slack-no-retry") == "1"
         if done or attempt.retries >= len(RETRY_AFTER_SECONDS):
             return
-        with self._world.change():
+        with self._state.change():
             due = attempt.due + RETRY_AFTER_SECONDS[attempt.retries]
             number = next(self._numbers)
             self._push(Attempt(due, number, attempt.envelope, attempt.retries + 1, _reason(reply)))

@@ -1,4 +1,4 @@
-"""What is to go wrong on purpose, and for how many more times."""
+"""Faults to inject, and how often."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
@@ -14,9 +14,9 @@ Fault = TypeVar("Fault", "CallFault", "DeliveryFault")
 class CallFault:
     """How the next calls of one Web API method fail.
 
-    ``error`` is Slack's code (``ratelimited`` becomes a 429 with ``retry_after`` seconds), ``status`` a plain
-    HTTP status; ``slow_seconds`` come first; ``drop`` cuts the connection; ``after`` fails the call when
-    its work is done.
+    ``error`` is Slack's code; ``ratelimited`` becomes a 429 with ``retry_after`` seconds. ``status`` is a
+    plain HTTP status. ``slow_seconds`` delays the call; ``drop`` closes the connection. With ``after``, the
+    call fails after its effect.
     """
 
     method: str = EVERY_METHOD
@@ -37,7 +37,11 @@ class CallFault:
 
 @dataclass
 class DeliveryFault:
-    """What happens to the next deliveries: wait, never send (``lose``), or send and hang up (``drop``)."""
+    """What happens to the next deliveries.
+
+    ``delay_seconds`` delays the request. ``lose`` sends no request. ``drop`` closes the connection before the
+    answer.
+    """
 
     delay_seconds: float = 0.0
     lose: bool = False
@@ -52,23 +56,23 @@ class DeliveryFault:
 
 
 class Faults:
-    """The faults that are armed."""
+    """The faults that are set."""
 
     def __init__(self) -> None:
         self.calls: list[CallFault] = []
         self.deliveries: list[DeliveryFault] = []
 
     def next_call(self, method: str) -> CallFault | None:
-        """Return the fault for this call, using it up by one."""
+        """Return the fault for this call, and count it down."""
         fitting = next((fault for fault in self.calls if fault.method in (method, EVERY_METHOD)), None)
         return self._use(self.calls, fitting)
 
     def next_delivery(self) -> DeliveryFault | None:
-        """Return the fault for this delivery, using it up by one."""
+        """Return the fault for this delivery, and count it down."""
         return self._use(self.deliveries, self.deliveries[0] if self.deliveries else None)
 
     def as_json(self) -> dict[str, Any]:
-        """Return what is armed."""
+        """Return the faults as JSON."""
         return {"calls": [asdict(f) for f in self.calls], "deliveries": [asdict(f) for f in self.deliveries]}
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Who may talk to the simulator: programs and pages of this machine, by a loopback name."""
+"""Allow requests only from programs and pages of this machine, to a loopback name."""
 
 from urllib.parse import urlsplit
 
@@ -10,10 +10,10 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def refusal(request: Request) -> str:
-    """Return why a request is refused; empty when it is not.
+    """Return why a request is refused. Empty if it is allowed.
 
-    A name other than this machine's in ``Host`` is a page elsewhere that had its name resolved to loopback;
-    an ``Origin`` that is not ours is a page elsewhere that posts to us.
+    A foreign name in ``Host`` means that the name of another site resolves to loopback (DNS rebinding). A
+    foreign ``Origin`` means that another site sends the request.
     """
     host = urlsplit(f"//{request.host}").hostname or ""
     if not is_loopback(host):

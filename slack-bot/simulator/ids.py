@@ -1,4 +1,4 @@
-"""Identifiers that look like Slack's."""
+"""Create identifiers in Slack's format."""
 
 import secrets
 import string
@@ -20,12 +20,12 @@ def digits(length: int) -> str:
 
 
 def trigger_id() -> str:
-    """Return a trigger id in Slack's three parts."""
+    """Return a trigger id with Slack's three parts."""
     return f"{digits(13)}.{digits(12)}.{secrets.token_hex(16)}"
 
 
 class Timestamps:
-    """Message timestamps: each later than the one before, which makes them ids."""
+    """Timestamps of messages. Each is later than the previous one, because they identify messages."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -1,4 +1,4 @@
-"""What the app's manifest says: its name, slash commands, event subscriptions and scopes."""
+"""Parse the app's manifest: its name, slash commands, event subscriptions and scopes."""
 
 import json
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ FALLBACK_COMMANDS = (
 
 @dataclass(frozen=True)
 class Command:
-    """A slash command as the message box suggests it."""
+    """A slash command, as the message box suggests it."""
 
     command: str
     description: str
@@ -22,7 +22,7 @@ class Command:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The part of the manifest that the simulator acts on."""
+    """The parts of the manifest that the simulator uses."""
 
     bot_name: str
     commands: tuple[Command, ...]
@@ -31,7 +31,7 @@ class Manifest:
 
 
 def read(path: Path) -> Manifest:
-    """Return the manifest at ``path``, or a usable one where there is none or it is not JSON."""
+    """Return the manifest at ``path``, or a default if the file is missing or not JSON."""
     try:
         return parse(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError):
@@ -39,7 +39,7 @@ def read(path: Path) -> Manifest:
 
 
 def parse(manifest: dict[str, Any]) -> Manifest:
-    """Pick what matters from a manifest's JSON; absent parts get defaults."""
+    """Parse the JSON of a manifest. Missing parts get defaults."""
     features = manifest.get("features", {})
     subscriptions = manifest.get("settings", {}).get("event_subscriptions", {})
     return Manifest(

@@ -1,4 +1,4 @@
-"""Messages: what stands in the channels, and who may see it."""
+"""Messages of the channels, and who may see them."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ KEPT_PER_CHANNEL = 500
 
 @dataclass
 class Message:
-    """One message. ``only_for`` names the one person who sees it; None is everybody in the channel."""
+    """One message. ``only_for`` is the only person who sees it, None for everybody in the channel."""
 
     ts: str
     channel: str
@@ -31,15 +31,15 @@ class Message:
 
     @property
     def from_bot(self) -> bool:
-        """Tell whether the app posted it."""
+        """Whether the app posted it."""
         return self.user == workspace.BOT_USER_ID
 
     def visible_to(self, user: str) -> bool:
-        """Tell whether that person sees it."""
+        """Whether that person sees it."""
         return self.only_for in (None, user)
 
     def payload(self) -> dict[str, Any]:
-        """Return the message as Slack's API writes it."""
+        """Return the message in the format of Slack's API."""
         body: dict[str, Any] = {"type": "message", "user": self.user, "ts": self.ts, "text": self.text}
         if self.from_bot:
             body |= {"bot_id": workspace.BOT_ID, "app_id": workspace.APP_ID}
@@ -53,7 +53,7 @@ class Message:
         return body
 
     def as_json(self) -> dict[str, Any]:
-        """Return the message as the page and the control API show it."""
+        """Return the message in the format of the page and the control API."""
         return self.payload() | {
             "channel": self.channel,
             "ephemeral": self.only_for is not None,
@@ -85,13 +85,13 @@ class Messages:
         return message
 
     def edit(self, message: Message, text: str, blocks: list[Block]) -> None:
-        """Give a message new content, in place."""
+        """Replace the content of a message."""
         message.text, message.blocks = text, blocks
         message.edited_ts = self._timestamps.next()
         message.revision += 1
 
     def delete(self, message: Message) -> None:
-        """Take a message away."""
+        """Delete a message."""
         self._by_channel[message.channel].remove(message)
 
     def find(self, channel: str, ts: str | None) -> Message | None:
@@ -99,9 +99,9 @@ class Messages:
         return next((message for message in self._by_channel.get(channel, ()) if message.ts == ts), None)
 
     def visible(self, channel: str, user: str) -> list[Message]:
-        """Return what that person sees in a channel, oldest first."""
+        """Return the messages of a channel that a person sees, oldest first."""
         return [message for message in self.all(channel) if message.visible_to(user)]
 
     def all(self, channel: str) -> Iterable[Message]:
-        """Return everything in a channel, oldest first, private messages included."""
+        """Return all messages of a channel, oldest first, including private ones."""
         return self._by_channel.get(channel, ())

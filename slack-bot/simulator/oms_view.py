@@ -1,4 +1,4 @@
-"""What the OMS shows a person: their working orders, positions and cash, read over its REST API."""
+"""Read a person's working orders, positions and cash from the REST API of the OMS."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,78 +8,79 @@ import httpx
 from simulator.config import Settings, is_loopback
 from simulator.workspace import Person
 
-PATIENCE_SECONDS = 2.0
-MOST_ROWS = 200
-ORDER_FACTS = (
+TIMEOUT_SECONDS = 2.0
+MAX_ROWS = 200
+ORDER_FIELDS = (
     *("id", "parent_id", "role", "portfolio_name", "symbol", "side", "quantity", "filled_quantity"),
     *("type", "limit_price", "stop_price", "trail_amount", "trail_percent", "trail_level"),
     *("time_in_force", "status"),
 )
-POSITION_FACTS = (
+POSITION_FIELDS = (
     *("portfolio_name", "symbol", "product", "quantity", "avg_cost", "mark", "mark_is_stale"),
     *("market_value", "unrealized_pnl", "base_currency"),
 )
-PORTFOLIO_FACTS = ("portfolio_name", "base_currency", "cash")
+PORTFOLIO_FIELDS = ("portfolio_name", "base_currency", "cash")
 Json = dict[str, Any]
 
 
-class Unreadable(Exception):
-    """The OMS did not answer with what was asked for; the message says why."""
+class OmsReadError(Exception):
+    """The OMS did not return the data. The message says why."""
 
 
 class OmsView:
-    """A view of the OMS. Every question is asked for somebody, so that they see what is theirs to see."""
+    """A view of the OMS. Each call is made for a person, so that it returns only what that person may see."""
 
     def __init__(self, settings: Settings) -> None:
         self.is_configured = bool(settings.oms_api_url and settings.oms_api_key)
         self._oms = httpx.Client(
             base_url=settings.oms_api_url,
             headers={"X-API-Key": settings.oms_api_key, "Accept": "application/json"},
-            timeout=PATIENCE_SECONDS,
+            timeout=TIMEOUT_SECONDS,
             trust_env=not is_loopback(httpx.URL(settings.oms_api_url).host),
         )
 
     def of(self, person: Person) -> Json:
-        """Return `orders`, `positions` and `portfolios`; `more` names what there is more of than is shown,
-        `problem` is a sentence where they could not be read.
+        """Return the `orders`, `positions` and `portfolios` of a person.
 
-        Orders come newest first, the legs of each behind it. Amounts are the OMS's own texts.
+        `more` names the lists that are incomplete. `problem` is a sentence if the data could not be read.
+        Orders are sorted newest first, with child orders after their parent. Amounts are the texts of the
+        OMS.
         """
         try:
-            orders, more_orders = self._rows("orders", {"open": "true"}, ORDER_FACTS, person)
-            positions, more_positions = self._rows("positions", {}, POSITION_FACTS, person)
-            portfolios, more_books = self._rows("portfolios", {"detail": "true"}, PORTFOLIO_FACTS, person)
-        except Unreadable as why:
-            return {"orders": [], "positions": [], "portfolios": [], "more": [], "problem": str(why)}
-        is_cut = {"orders": more_orders, "positions": more_positions, "portfolios": more_books}
-        rows = {"orders": list(families(orders)), "positions": positions, "portfolios": portfolios}
-        return rows | {"more": [name for name in is_cut if is_cut[name]], "problem": ""}
+            orders, more_orders = self._rows("orders", {"open": "true"}, ORDER_FIELDS, person)
+            positions, more_positions = self._rows("positions", {}, POSITION_FIELDS, person)
+            portfolios, more_books = self._rows("portfolios", {"detail": "true"}, PORTFOLIO_FIELDS, person)
+        except OmsReadError as error:
+            return {"orders": [], "positions": [], "portfolios": [], "more": [], "problem": str(error)}
+        is_incomplete = {"orders": more_orders, "positions": more_positions, "portfolios": more_books}
+        rows = {"orders": list(group_child_orders(orders)), "positions": positions, "portfolios": portfolios}
+        return rows | {"more": [name for name in is_incomplete if is_incomplete[name]], "problem": ""}
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self._oms.close()
 
     def _rows(
-        self, what: str, query: dict[str, str], facts: tuple[str, ...], person: Person
+        self, what: str, query: dict[str, str], field_names: tuple[str, ...], person: Person
     ) -> tuple[list[Json], bool]:
-        """Return the first page, and whether another one follows."""
+        """Return the first page, and whether there is another one."""
         headers = {"X-On-Behalf-Of": f"slack:{person.team.id}:{person.id}"}
         try:
             answer = self._oms.get(
-                f"/api/v1/{what}", params=query | {"limit": str(MOST_ROWS)}, headers=headers
+                f"/api/v1/{what}", params=query | {"limit": str(MAX_ROWS)}, headers=headers
             )
             rows = answer.json()
         except httpx.HTTPError:
-            raise Unreadable("The OMS does not answer.") from None
+            raise OmsReadError("The OMS does not answer.") from None
         except ValueError:
-            raise Unreadable("The OMS answered something that is no JSON.") from None
+            raise OmsReadError("The OMS answered something that is no JSON.") from None
         if answer.status_code != httpx.codes.OK or not isinstance(rows, list):
-            raise Unreadable(_refusal(rows, answer.status_code))
-        return [{name: row.get(name) for name in facts} for row in rows], "next" in answer.links
+            raise OmsReadError(_refusal(rows, answer.status_code))
+        return [{name: row.get(name) for name in field_names} for row in rows], "next" in answer.links
 
 
-def families(orders: list[Json]) -> Iterable[Json]:
-    """Return the orders as they come, but each leg behind the order that it hangs on, where that is there."""
+def group_child_orders(orders: list[Json]) -> Iterable[Json]:
+    """Yield the orders in their order, but each child order after its parent if the parent is listed."""
     known = {order["id"] for order in orders}
     legs: dict[str, list[Json]] = {}
     for order in reversed(orders):

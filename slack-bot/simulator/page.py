@@ -1,16 +1,16 @@
-"""The page and its files, with headers that keep everything but our own scripts out."""
+"""Serve the page and its files, with headers that block content from elsewhere."""
 
 from flask import Blueprint, Response, send_from_directory
 from flask.typing import ResponseReturnValue
 
-# Images come from this machine only: nothing in a message may call home.
+# Images come from this machine only: no message may load anything from elsewhere.
 IMAGES = "img-src 'self' data: http://127.0.0.1:* http://localhost:*"
 NOTHING = "object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 POLICY = f"default-src 'self'; {IMAGES}; {NOTHING}"
 
 
 def blueprint(folder: str) -> Blueprint:
-    """Return the routes of the page; ``folder`` holds its files."""
+    """Return the routes of the page. ``folder`` contains its files."""
     routes = Blueprint("page", __name__)
 
     @routes.get("/")
@@ -29,7 +29,7 @@ def blueprint(folder: str) -> Blueprint:
 
 
 def protect(response: Response) -> Response:
-    """Add the headers that every answer carries."""
+    """Add the security headers to an answer."""
     response.headers["Content-Security-Policy"] = POLICY
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "no-referrer"

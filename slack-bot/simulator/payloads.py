@@ -1,4 +1,7 @@
-"""What Slack sends: the fields of commands, interactions and events. Pure builders."""
+"""Build the payloads that Slack sends: commands, interactions and events.
+
+The functions have no side effects.
+"""
 
 import json
 from typing import Any
@@ -15,7 +18,7 @@ Payload = dict[str, Any]
 
 
 def command(person: Person, channel: Channel, words: str, trigger_id: str, response_url: str) -> Request:
-    """Return the delivery of a slash command; ``words`` begin with the slash."""
+    """Return the request of a slash command. ``words`` begins with the slash."""
     name, _, text = words.partition(" ")
     fields = {
         "token": VERIFICATION_TOKEN,
@@ -36,20 +39,20 @@ def command(person: Person, channel: Channel, words: str, trigger_id: str, respo
 
 
 def interaction(payload: Payload) -> Request:
-    """Return the delivery of an interaction payload."""
+    """Return the request of an interaction."""
     body = urlencode({"payload": json.dumps(payload, ensure_ascii=False)}).encode()
     return Request(payload["type"], "/slack/interactions", body)
 
 
 def event(envelope: Payload, attempt: int = 0, reason: str = "") -> Request:
-    """Return the delivery of an event; ``attempt`` above 0 is a retry, for ``reason``."""
+    """Return the request of an event. ``attempt`` above 0 is a retry, because of ``reason``."""
     headers = {"X-Slack-Retry-Num": str(attempt), "X-Slack-Retry-Reason": reason} if attempt else {}
     body = json.dumps(envelope, ensure_ascii=False).encode()
     return Request("event", "/slack/events", body, JSON, headers)
 
 
 def event_envelope(inner: Payload, event_id: str, event_time: int) -> Payload:
-    """Return an event in the envelope that names team and app."""
+    """Return an event in the envelope that names workspace and app."""
     authorization = {
         "enterprise_id": None,
         "team_id": workspace.TEAM_ID,
@@ -71,18 +74,18 @@ def event_envelope(inner: Payload, event_id: str, event_time: int) -> Payload:
 
 
 def view_submission(person: Person, view: View, trigger_id: str, response_urls: list[Payload]) -> Payload:
-    """Return what a submitted form sends."""
+    """Return the payload of a submitted form."""
     about = _base("view_submission", person) | {"trigger_id": trigger_id, "view": view.payload()}
     return about | {"response_urls": response_urls}
 
 
 def view_closed(person: Person, view: View, is_cleared: bool) -> Payload:
-    """Return what a closed form sends when it asked for that."""
+    """Return the payload of a closed form."""
     return _base("view_closed", person) | {"view": view.payload(), "is_cleared": is_cleared}
 
 
 def view_action(person: Person, view: View, action: Payload, trigger_id: str) -> Payload:
-    """Return what an element in a form or a home tab sends."""
+    """Return the payload of an element in a form or a home tab."""
     return _base("block_actions", person) | {
         "container": {"type": "view", "view_id": view.id},
         "trigger_id": trigger_id,
@@ -94,7 +97,7 @@ def view_action(person: Person, view: View, action: Payload, trigger_id: str) ->
 def message_action(
     person: Person, channel: Channel, message: Message, action: Payload, *, trigger_id: str, response_url: str
 ) -> Payload:
-    """Return what an element in a message sends."""
+    """Return the payload of an element in a message."""
     return _base("block_actions", person) | {
         **_message_source(channel, message),
         "trigger_id": trigger_id,
@@ -104,19 +107,19 @@ def message_action(
     }
 
 
-def view_options(person: Person, view: View, asked: Payload) -> Payload:
-    """Return the question for options of an element in a form."""
+def view_options(person: Person, view: View, request: Payload) -> Payload:
+    """Return the payload that requests options for an element in a form."""
     source = {"container": {"type": "view", "view_id": view.id}, "view": view.payload()}
-    return _base("block_suggestion", person) | source | asked
+    return _base("block_suggestion", person) | source | request
 
 
-def message_options(person: Person, channel: Channel, message: Message, asked: Payload) -> Payload:
-    """Return the question for options of an element in a message."""
-    return _base("block_suggestion", person) | _message_source(channel, message) | asked
+def message_options(person: Person, channel: Channel, message: Message, request: Payload) -> Payload:
+    """Return the payload that requests options for an element in a message."""
+    return _base("block_suggestion", person) | _message_source(channel, message) | request
 
 
 def channel_name(channel: Channel) -> str:
-    """Return how Slack names a channel to apps: private ones stay unnamed."""
+    """Return the name of a channel as apps see it. Private channels have no name."""
     return {"im": "directmessage", "private": "privategroup"}.get(channel.kind, channel.name)
 
 
@@ -142,5 +145,5 @@ def _message_source(channel: Channel, message: Message) -> Payload:
         "is_ephemeral": ephemeral,
     }
     source: Payload = {"container": container, "channel": {"id": channel.id, "name": channel_name(channel)}}
-    # Slack does not send a private message back: nobody but the person has it.
+    # Slack does not include private messages in payloads.
     return source if ephemeral else source | {"message": message.payload()}

@@ -1,4 +1,4 @@
-"""Deliveries: signed requests to the bot, answered within three seconds or given up."""
+"""Deliver signed requests to the bot, with a timeout of three seconds."""
 
 import http.client
 import json
@@ -13,8 +13,8 @@ from simulator.config import Settings
 from simulator.request_log import Entry
 from simulator.workspace_state import WorkspaceState
 
-PATIENCE_SECONDS = 3.0
-LARGEST_ANSWER_BYTES = 1_000_000
+TIMEOUT_SECONDS = 3.0
+MAX_ANSWER_BYTES = 1_000_000
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
 TIMEOUT, UNREACHABLE = "timeout", "unreachable"
@@ -22,7 +22,7 @@ TIMEOUT, UNREACHABLE = "timeout", "unreachable"
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be delivered; ``kind`` is what the log calls it."""
+    """A request to deliver. ``kind`` is its name in the log."""
 
     kind: str
     path: str
@@ -33,7 +33,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """How the bot answered; ``failure`` is empty, ``timeout`` or ``unreachable``."""
+    """The bot's answer. ``failure`` is empty, ``timeout`` or ``unreachable``."""
 
     delivery_id: int
     status: int = 0
@@ -43,59 +43,59 @@ class Reply:
 
     @property
     def ok(self) -> bool:
-        """Tell whether the bot took it: an answer in time, with a status of 2xx."""
+        """Whether the bot answered in time with a status of 2xx."""
         return not self.failure and 200 <= self.status < 300
 
     def json(self) -> Any:
-        """Return the body as JSON, or None where it is not."""
+        """Return the body as JSON, or None if it is not JSON."""
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
             return None
 
 
-class Courier:
-    """Carries requests to the bot and writes them down."""
+class RequestSender:
+    """Delivers requests to the bot and logs them."""
 
     def __init__(self, settings: Settings, workspace_state: WorkspaceState) -> None:
         self._secret = settings.signing_secret
         self._bot = urlsplit(settings.bot_url)
-        self._world = workspace_state
+        self._state = workspace_state
         self.closing = threading.Event()
 
     def send(self, request: Request) -> Reply:
-        """Sign and deliver; wait for the answer for three seconds at most."""
-        return self._carry(request, signing.signature_headers(self._secret, request.body, int(time.time())))
+        """Sign and deliver a request. Wait up to three seconds for the answer."""
+        return self._deliver(request, signing.signature_headers(self._secret, request.body, int(time.time())))
 
     def repeat(self, entry: Entry, fresh: bool) -> Reply:
-        """Deliver the same body again, with the signature of then or one of now."""
+        """Deliver the same body again, with the original signature or a new one."""
         request = Request(
             entry["kind"], entry["path"], entry["body"].encode(), entry["content_type"], entry["extra"]
         )
         if fresh:
             return self.send(request)
-        return self._carry(request, dict(entry["signature"]))
+        return self._deliver(request, dict(entry["signature"]))
 
-    def _carry(self, request: Request, signature: dict[str, str]) -> Reply:
-        with self._world.change():
-            fault = self._world.faults.next_delivery()
-            entry = self._write_down(request, signature)
+    def _deliver(self, request: Request, signature: dict[str, str]) -> Reply:
+        with self._state.change():
+            fault = self._state.faults.next_delivery()
+            entry = self._log(request, signature)
         if fault and fault.delay_seconds:
             self.closing.wait(fault.delay_seconds)
         started = time.monotonic()
         if fault and fault.lose:
             reply = Reply(entry["id"], failure=TIMEOUT)
         else:
-            reply = self._exchange(entry, request, signature, hang_up=bool(fault and fault.drop))
-        with self._world.change():
+            reply = self._exchange(entry, request, signature, drop_connection=bool(fault and fault.drop))
+        with self._state.change():
             entry["status"], entry["failure"] = reply.status, reply.failure
             entry["response"] = reply.body.decode(errors="replace")
             entry["milliseconds"] = round((time.monotonic() - started) * 1000)
         return reply
 
-    def _write_down(self, request: Request, signature: dict[str, str]) -> Entry:
-        return self._world.journal.delivery(
-            at=self._world.clock.now(),
+    def _log(self, request: Request, signature: dict[str, str]) -> Entry:
+        return self._state.request_log.delivery(
+            at=self._state.clock.now(),
             kind=request.kind,
             path=request.path,
             body=request.body.decode(),
@@ -109,16 +109,18 @@ class Courier:
             milliseconds=None,
         )
 
-    def _exchange(self, entry: Entry, request: Request, signature: dict[str, str], hang_up: bool) -> Reply:
+    def _exchange(
+        self, entry: Entry, request: Request, signature: dict[str, str], drop_connection: bool
+    ) -> Reply:
         connection = self._connect()
         try:
             headers = {"Content-Type": request.content_type, "User-Agent": "Slackbot 1.0 (simulator)"}
             path = self._bot.path + request.path
             connection.request("POST", path, request.body, headers | request.headers | signature)
-            if hang_up:
+            if drop_connection:
                 return Reply(entry["id"], failure=TIMEOUT)
             answer = connection.getresponse()
-            body = answer.read(LARGEST_ANSWER_BYTES)
+            body = answer.read(MAX_ANSWER_BYTES)
             return Reply(
                 entry["id"], answer.status, body, {name.lower(): value for name, value in answer.getheaders()}
             )
@@ -131,4 +133,4 @@ class Courier:
 
     def _connect(self) -> http.client.HTTPConnection:
         kind = http.client.HTTPSConnection if self._bot.scheme == "https" else http.client.HTTPConnection
-        return kind(self._bot.hostname or "", self._bot.port, timeout=PATIENCE_SECONDS)
+        return kind(self._bot.hostname or "", self._bot.port, timeout=TIMEOUT_SECONDS)

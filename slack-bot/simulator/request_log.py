@@ -1,4 +1,4 @@
-"""What was said both ways: every Web API call received and every delivery made."""
+"""Log every Web API call that is received and every delivery that is made."""
 
 from collections import deque
 from itertools import count
@@ -8,8 +8,8 @@ KEPT = 300
 Entry = dict[str, Any]
 
 
-class Journal:
-    """The latest calls and deliveries, oldest first. An entry is a plain dict with an ``id`` of its own."""
+class RequestLog:
+    """The latest calls and deliveries, oldest first. Each entry is a dict with an ``id``."""
 
     def __init__(self) -> None:
         self._ids = count(1)
@@ -17,15 +17,15 @@ class Journal:
         self.deliveries: deque[Entry] = deque(maxlen=KEPT)
 
     def call(self, **entry: Any) -> Entry:
-        """Write down a Web API call."""
+        """Add a Web API call."""
         return self._add(self.calls, entry)
 
     def delivery(self, **entry: Any) -> Entry:
-        """Write down a delivery; the caller completes the entry when the answer is there."""
+        """Add a delivery. The caller completes the entry when the answer arrives."""
         return self._add(self.deliveries, entry)
 
     def find_delivery(self, delivery_id: int | None) -> Entry | None:
-        """Return the delivery with that id (the last one without an id), or None."""
+        """Return the delivery with that id, or None. Without an id, return the last one."""
         for entry in reversed(self.deliveries):
             if delivery_id in (None, entry["id"]):
                 return entry

@@ -1,4 +1,4 @@
-"""Response URLs: five answers within thirty minutes, then nothing."""
+"""Response URLs: each accepts five answers within thirty minutes."""
 
 import secrets
 from collections import OrderedDict
@@ -16,7 +16,7 @@ PREFIX = "/response"
 
 @dataclass
 class ResponseUrl:
-    """Where an answer goes; ``message_ts`` is the message that was clicked, if any."""
+    """Where an answer is posted. ``message_ts`` is the message that was clicked, if any."""
 
     channel: str
     user: str
@@ -26,14 +26,14 @@ class ResponseUrl:
 
 
 class ResponseUrls:
-    """All response URLs handed out lately, by path."""
+    """The recent response URLs, by path."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._by_path: OrderedDict[str, ResponseUrl] = OrderedDict()
 
     def issue(self, channel: str, user: str, message_ts: str | None = None) -> str:
-        """Return the path of a fresh response URL."""
+        """Return the path of a new response URL."""
         path = f"{PREFIX}/{workspace.TEAM_ID}/{ids.digits(13)}/{secrets.token_urlsafe(18)}"
         expires_at = self._clock.now() + LIFETIME_SECONDS
         self._by_path[path] = ResponseUrl(channel, user, message_ts, expires_at)
@@ -42,7 +42,7 @@ class ResponseUrls:
         return path
 
     def find(self, path: str) -> ResponseUrl:
-        """Return a live response URL; raise ``expired_url`` or ``used_url`` for a dead one."""
+        """Return a valid response URL. Raise ``expired_url`` or ``used_url``."""
         url = self._by_path.get(path)
         if url is None or self._clock.now() > url.expires_at:
             raise SlackError("expired_url")

@@ -1,4 +1,4 @@
-"""The HTTP server: waitress with threads enough for slow deliveries, and a quick stop."""
+"""The HTTP server: waitress with enough threads for slow deliveries and a quick stop."""
 
 import logging
 import signal
@@ -24,7 +24,7 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class _Task(WSGITask):
-    """A request that knows its connection, so that a fault can cut it."""
+    """A request with access to its connection, so that a fault can close it."""
 
     def get_environment(self) -> dict[str, Any]:  # type: ignore[explicit-override] # typing has it from 3.12
         environment: dict[str, Any] = super().get_environment()
@@ -37,16 +37,16 @@ class _Channel(HTTPChannel):
 
 
 class Server:
-    """The simulator on its port; ``url`` is where, also when the port was left to the system (0)."""
+    """The simulator on its port. ``url`` is its address, also if the system chose the port (0)."""
 
     def __init__(self, settings: Settings) -> None:
         self.simulator = Simulator(settings)
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         self._closing = threading.Event()
-        self._stopping = threading.RLock()  # a signal may come while its own thread stops
+        self._stopping = threading.RLock()  # a signal may arrive while its thread stops
         self._stopped = False
         self._sockets: dict[int, Any] = {}
-        # One address means one socket, hence this class of waitress's.
+        # With one address, waitress uses one socket and this class.
         self._wsgi = cast(
             TcpWSGIServer,
             create_server(
@@ -65,7 +65,7 @@ class Server:
         self.simulator.workspace_state.base_url = self.url
 
     def run(self) -> None:
-        """Serve until ``close``; what still runs then gets half a second."""
+        """Serve until ``close``. Running requests then get half a second."""
         while not self._closing.is_set():
             wasyncore.loop(timeout=LOOP_SECONDS, map=self._sockets, count=1)
         with self._stopping:
@@ -75,13 +75,13 @@ class Server:
         wasyncore.close_all(self._sockets)
 
     def run_until_signalled(self) -> None:
-        """Serve until SIGTERM or SIGINT, then stop within a second."""
+        """Serve until SIGTERM or SIGINT. Then stop within a second."""
         for number in STOP_SIGNALS:
             signal.signal(number, self._on_signal)
         self.run()
 
     def close(self) -> None:
-        """Make ``run`` return; may be called from any thread."""
+        """Stop ``run``. Any thread may call this."""
         with self._stopping:
             self._closing.set()
             if not self._stopped:

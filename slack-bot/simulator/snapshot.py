@@ -1,4 +1,4 @@
-"""The state as others see it: one person's screen, or everything."""
+"""Serialize the state: the screen of one person, or everything."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ Json = dict[str, Any]
 
 
 def everything(workspace_state: WorkspaceState) -> Json:
-    """Return all channels, messages, private ones included, and open views."""
+    """Return all channels, all messages including private ones, and the open views."""
     rooms = workspace_state.channels.values()
     views = workspace_state.views
     return _about(workspace_state) | {
@@ -28,7 +28,7 @@ def everything(workspace_state: WorkspaceState) -> Json:
 
 
 def screen(workspace_state: WorkspaceState, person: Person, channel: Channel) -> Json:
-    """Return what that person sees with that channel open."""
+    """Return what a person sees while a channel is open."""
     rooms = [room for room in workspace_state.channels.values() if person.id in room.members]
     shown = workspace_state.messages.visible(channel.id, person.id)[-SHOWN_MESSAGES:]
     home = workspace_state.views.homes.get(person.id)

@@ -1,4 +1,4 @@
-"""Trigger ids: permission to open one form, for three seconds."""
+"""Trigger ids: each permits opening one form within three seconds."""
 
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ KEPT = 1_000
 
 @dataclass
 class Trigger:
-    """Who earned it, where, and whether it is spent."""
+    """The person and the channel of a trigger, and whether it was used."""
 
     user: str
     issued_at: float
@@ -22,14 +22,14 @@ class Trigger:
 
 
 class Triggers:
-    """All triggers handed out lately."""
+    """The recent triggers."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._triggers: OrderedDict[str, Trigger] = OrderedDict()
 
     def issue(self, user: str, channel: str | None = None) -> str:
-        """Return a fresh trigger id for something that ``user`` just did."""
+        """Return a new trigger id for an action of ``user``."""
         trigger_id = ids.trigger_id()
         self._triggers[trigger_id] = Trigger(user, self._clock.now(), channel)
         while len(self._triggers) > KEPT:
@@ -37,7 +37,7 @@ class Triggers:
         return trigger_id
 
     def exchange(self, trigger_id: str) -> Trigger:
-        """Spend a trigger; raise Slack's error for an unknown, used or old one."""
+        """Use a trigger. Raise Slack's error if it is unknown, used or expired."""
         trigger = self._triggers.get(trigger_id)
         if trigger is None:
             raise SlackError("invalid_trigger_id")

@@ -1,4 +1,4 @@
-"""Forms and home tabs: what each person has open, in a stack of at most three."""
+"""Open forms and home tabs. Each person has a stack of at most three forms."""
 
 import secrets
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from typing import Any
 
 from simulator import ids, workspace
 from simulator.blockkit import values
-from simulator.blockkit.surfaces import Block, with_ids
+from simulator.blockkit.surfaces import Block, add_ids
 from simulator.clock import Clock
 from simulator.errors import SlackError
 
@@ -16,7 +16,7 @@ TEXT_FIELDS = ("title", "submit", "close")
 
 @dataclass
 class View:
-    """An open form or a home tab; ``content`` is what the app sent, with ids filled in."""
+    """An open form or a home tab. ``content`` is what the app sent, with all ids filled in."""
 
     id: str
     user: str
@@ -32,11 +32,11 @@ class View:
 
     @property
     def blocks(self) -> list[Block]:
-        """The view's blocks."""
+        """The blocks of the view."""
         return list(self.content["blocks"])
 
     def payload(self) -> dict[str, Any]:
-        """Return the view as Slack's API and payloads write it."""
+        """Return the view in the format of Slack's API and payloads."""
         content = self.content
         return {
             "id": self.id,
@@ -59,12 +59,12 @@ class View:
         }
 
     def as_json(self) -> dict[str, Any]:
-        """Return the view as the page and the control API show it."""
+        """Return the view in the format of the page and the control API."""
         return self.payload() | {"user": self.user, "errors": self.errors, "notice": self.notice}
 
 
 class Views:
-    """Everybody's open forms, and their home tabs."""
+    """The open forms and home tabs of all people."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -72,33 +72,33 @@ class Views:
         self.homes: dict[str, View] = {}
 
     def stack(self, user: str) -> list[View]:
-        """Return that person's open forms, the one in front last."""
+        """Return that person's open forms, the top one last."""
         return list(self._stacks.get(user, []))
 
     def top(self, user: str) -> View | None:
-        """Return the form in front of that person, or None."""
+        """Return that person's top form, or None."""
         return next(reversed(self._stacks.get(user, [])), None)
 
     def all_open(self) -> list[View]:
-        """Return every open form and home tab."""
+        """Return all open forms and home tabs."""
         return [view for stack in self._stacks.values() for view in stack] + list(self.homes.values())
 
     def find(self, view_id: str | None = None, external_id: str | None = None) -> View:
-        """Return an open view by either id; raise ``not_found``."""
+        """Return an open view by either id. Raise ``not_found``."""
         for view in self.all_open():
             if view.id == view_id or (external_id and view.content.get("external_id") == external_id):
                 return view
         raise SlackError("not_found")
 
     def open(self, user: str, content: dict[str, Any], channel: str | None) -> View:
-        """Show a form in place of whatever that person had open."""
+        """Open a form. It replaces that person's open forms."""
         self._refuse_duplicate(content)
         view = self._make(user, content, None, channel)
         self._stacks[user] = [view]
         return view
 
     def push(self, user: str, content: dict[str, Any]) -> View:
-        """Show a form on top of the open one; raise when there is none or there are three."""
+        """Open a form on top of the stack. Raise Slack's error if the stack is empty or full."""
         stack = self._stacks.get(user, [])
         if not stack:
             raise SlackError("not_found")
@@ -109,12 +109,12 @@ class Views:
         return stack[-1]
 
     def update(self, view: View, content: dict[str, Any], expected_hash: str | None = None) -> None:
-        """Redraw a view; raise ``hash_conflict`` when it has changed since ``expected_hash``."""
+        """Replace the content of a view. Raise ``hash_conflict`` if it does not have ``expected_hash``."""
         if expected_hash and expected_hash != view.hash:
             raise SlackError("hash_conflict")
         self._refuse_duplicate(content, view)
-        view.content = content | {"blocks": with_ids(content["blocks"])}
-        view.values = values.carried_over(view.values, view.blocks)
+        view.content = content | {"blocks": add_ids(content["blocks"])}
+        view.values = values.carry_over_values(view.values, view.blocks)
         view.hash, view.errors, view.notice = self._hash(), {}, ""
 
     def publish(self, user: str, content: dict[str, Any], expected_hash: str | None) -> View:
@@ -127,7 +127,7 @@ class Views:
         return home
 
     def close(self, view: View) -> None:
-        """Close one form; those under it stay."""
+        """Close one form. Those below it stay open."""
         self._stacks[view.user] = [other for other in self._stacks.get(view.user, []) if other.id != view.id]
 
     def clear(self, user: str) -> None:
@@ -136,7 +136,7 @@ class Views:
 
     def _make(self, user: str, content: dict[str, Any], below: View | None, channel: str | None) -> View:
         view_id = ids.random_id("V")
-        filled = content | {"blocks": with_ids(content["blocks"])}
+        filled = content | {"blocks": add_ids(content["blocks"])}
         return View(
             id=view_id,
             user=user,

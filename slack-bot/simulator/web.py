@@ -1,4 +1,4 @@
-"""The Flask application: all routes, behind the guard."""
+"""The Flask application with all routes behind the guard."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from flask import Flask, Response, jsonify, request
 
 from simulator import api, guard, page
 from simulator.assembly import Simulator
-from simulator.control import acts, fault_injection, inspection
+from simulator.control import action_routes, fault_injection, inspection
 from simulator.errors import ActError
 
 FILES = Path(__file__).parent / "static"
@@ -14,14 +14,14 @@ LARGEST_BODY_BYTES = 2_000_000
 
 
 def create_app(simulator: Simulator) -> Flask:
-    """Return the application that serves Web API, control API and page."""
+    """Return the application that serves the Web API, the control API and the page."""
     app = Flask("simulator", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY_BYTES
     app.json.sort_keys = False  # type: ignore[attr-defined] # Flask types its default provider as the abstract one
     app.register_blueprint(api.blueprint(simulator))
     app.register_blueprint(page.blueprint(str(FILES)))
-    for room in (acts, fault_injection, inspection):
-        app.register_blueprint(room.blueprint(simulator))
+    for module in (action_routes, fault_injection, inspection):
+        app.register_blueprint(module.blueprint(simulator))
     app.before_request(_guard)
     app.after_request(page.protect)
     app.register_error_handler(ActError, _explain)

@@ -1,4 +1,4 @@
-"""The workspace that everybody starts in, and a neighbour: people, channels, and the app with its bot."""
+"""The initial workspace and a second one: people, channels, and the app with its bot."""
 
 from dataclasses import dataclass, field
 
@@ -27,7 +27,7 @@ NEIGHBOUR = Team("T0PARTNER02", "Partner Fund", "partner-fund")
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody to act as, with the workspace that they belong to."""
+    """A person to act as, with the workspace that they belong to."""
 
     id: str
     name: str
@@ -38,7 +38,7 @@ class Person:
 
 @dataclass
 class Channel:
-    """A conversation. ``kind`` is ``channel``, ``private`` or ``im``; ``members`` holds user ids."""
+    """A conversation. ``kind`` is ``channel``, ``private`` or ``im``; ``members`` contains user ids."""
 
     id: str
     name: str
@@ -49,7 +49,7 @@ class Channel:
 
     @property
     def has_bot(self) -> bool:
-        """Tell whether the bot may post here."""
+        """Whether the bot is a member."""
         return BOT_USER_ID in self.members
 
 
@@ -65,7 +65,7 @@ EVERYBODY = {person.id for person in PEOPLE if person.team is HOME}
 
 
 def channels() -> dict[str, Channel]:
-    """Return fresh channels by id, as they stand at start."""
+    """Return the initial channels by id."""
     with_bot = EVERYBODY | {BOT_USER_ID}
     rooms = [
         Channel("C0TRADING01", "trading", topic="Trades and confirmations", members=set(with_bot)),
@@ -82,10 +82,10 @@ def channels() -> dict[str, Channel]:
 
 
 def team_of(user: str) -> Team:
-    """Return the workspace of somebody; the app and Slack itself belong to the first one."""
+    """Return the workspace of a user. The app and Slack itself belong to the first one."""
     return TEAMS.get(user, HOME)
 
 
 def direct_message(user: str) -> Channel:
-    """Return the direct conversation of that person and the bot."""
+    """Return the direct message of that person and the bot."""
     return Channel(f"D{user[1:]}", user, "im", members={user, BOT_USER_ID})

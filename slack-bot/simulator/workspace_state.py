@@ -1,4 +1,4 @@
-"""Everything the simulator remembers, in memory, behind one lock."""
+"""The state of the simulator: in memory, guarded by one lock."""
 
 import secrets
 import threading
@@ -12,7 +12,7 @@ from simulator.faults import Faults
 from simulator.ids import Timestamps
 from simulator.manifest import Manifest
 from simulator.messages import Messages
-from simulator.request_log import Journal
+from simulator.request_log import RequestLog
 from simulator.response_urls import ResponseUrls
 from simulator.triggers import Triggers
 from simulator.views import Views
@@ -20,9 +20,9 @@ from simulator.workspace import Channel, Person
 
 
 class WorkspaceState:
-    """The workspace and all that happened in it since start or the last reset.
+    """The workspace and everything that happened in it since the start or the last reset.
 
-    Read and write it inside ``with world.change()``; whoever waits for news is woken at its end.
+    Read and write it inside ``with workspace_state.change()``. At its end, waiting threads are notified.
     """
 
     def __init__(self, manifest: Manifest) -> None:
@@ -35,7 +35,7 @@ class WorkspaceState:
         self.reset()
 
     def reset(self) -> None:
-        """Put everything back to the start."""
+        """Restore the initial state."""
         with self.change():
             self.clock = Clock()
             self.channels: dict[str, Channel] = workspace.channels()
@@ -43,19 +43,19 @@ class WorkspaceState:
             self.views = Views(self.clock)
             self.triggers = Triggers(self.clock)
             self.response_urls = ResponseUrls(self.clock)
-            self.journal = Journal()
+            self.request_log = RequestLog()
             self.faults = Faults()
 
     @contextmanager
     def change(self) -> Iterator[None]:
-        """Hold the lock, then tell everybody who waits that something changed."""
+        """Hold the lock, then notify the threads that wait for changes."""
         with self.news:
             yield
             self.version += 1
             self.news.notify_all()
 
     def channel(self, reference: str) -> Channel:
-        """Return a channel by id, by name with or without ``#``, or the direct message of a person's id."""
+        """Return a channel by id, by name with or without ``#``, or the direct message with a person's id."""
         if reference in self.people:
             return self.channels[workspace.direct_message(reference).id]
         name = reference.removeprefix("#")
@@ -65,10 +65,10 @@ class WorkspaceState:
         raise SlackError("channel_not_found")
 
     def channel_for_bot(self, reference: str) -> Channel:
-        """Return a channel that the bot may write to; raise what Slack says of one where it may not."""
+        """Return a channel that the bot may write to. Raise Slack's error otherwise."""
         channel = self.channel(reference)
         if not channel.has_bot:
-            # A private channel does not exist for whoever is outside of it.
+            # Slack hides private channels from apps that are not members.
             raise SlackError("channel_not_found" if channel.kind == "private" else "not_in_channel")
         if channel.archived:
             raise SlackError("is_archived")

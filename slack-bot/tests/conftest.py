@@ -1,4 +1,4 @@
-"""A whole bot, with its real Flask app, between a fake Slack and a fake OMS."""
+"""A complete bot with its Flask app, between a fake Slack and a fake OMS."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -11,8 +11,8 @@ from app.delivery.installation import Installation
 from app.delivery.outbox import Outbox
 from app.delivery.slack_api import SlackApi
 from app.oms_client import OmsClient
-from app.replies.services import Services, Waits
 from app.server.build import Bot, create_bot
+from app.services.dependencies import Services, Waits
 from tests import factories
 from tests.fake_oms import FakeOms
 from tests.fakes import FakeSlack
@@ -24,14 +24,14 @@ SHORT = Waits(
 
 @dataclass
 class Workspace:
-    """Slack on one side, the OMS on the other, the bot in between."""
+    """A fake Slack, a fake OMS and a bot."""
 
     bot: Bot
     slack: FakeSlack
     oms: FakeOms
 
     def deliver(self, payload: dict[str, Any], path: str = "") -> TestResponse:
-        """Send what Slack would, signed, and return the answer."""
+        """Send a signed request of Slack and return the answer."""
         body = factories.form_body(payload)
         where = path or ("/slack/commands" if "command" in payload else "/slack/interactions")
         return self.bot.web.test_client().post(where, data=body, headers=factories.signed(body))
@@ -46,7 +46,7 @@ class Workspace:
         return self.deliver(payload).get_json(silent=True)
 
     def restarted(self) -> "Workspace":
-        """The same surroundings with a bot that remembers nothing."""
+        """Return the same workspace with a restarted bot."""
         self.bot.services.stop(1.0)
         return Workspace(make_bot(self.slack, self.oms), self.slack, self.oms)
 
@@ -87,7 +87,7 @@ def workspace(slack: FakeSlack, oms: FakeOms) -> Iterator[Workspace]:
 
 @pytest.fixture
 def patient_workspace(slack: FakeSlack, oms: FakeOms) -> Iterator[Workspace]:
-    """A bot whose waits no large answer exceeds, however slow the machine is."""
+    """A bot whose timeouts a slow machine does not exceed."""
     waits = replace(SHORT, suggestions=30.0)
     workspace = Workspace(make_bot(slack, oms, waits, read=30.0), slack, oms)
     yield workspace
@@ -97,5 +97,5 @@ def patient_workspace(slack: FakeSlack, oms: FakeOms) -> Iterator[Workspace]:
 def close(workspace: Workspace) -> None:
     workspace.slack.released.set()
     workspace.oms.released.set()
-    workspace.bot.services.stop_workers(wait=True)  # else a socket that is being opened outlives its pool
+    workspace.bot.services.stop_workers(wait=True)  # otherwise a new connection could outlive its pool
     workspace.bot.services.stop(1.0)

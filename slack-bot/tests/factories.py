@@ -1,4 +1,4 @@
-"""What the tests are made of: settings, trades, form states and Slack's deliveries."""
+"""Build test data: settings, trades, form states and Slack's requests."""
 
 import itertools
 import json
@@ -71,7 +71,7 @@ def state(
     note: str | None = None,
     price: str | None = None,
 ) -> dict[str, Any]:
-    """A view's `state.values` as Slack sends them for the trade form."""
+    """Return a view's `state.values` of the trade form in Slack's format."""
     return {
         "symbol": {"entry": {"type": "plain_text_input", "value": symbol}},
         "quantity": {"quantity_entry": {"type": "number_input", "value": quantity}},
@@ -93,18 +93,18 @@ def _option(value: str | None, text: str = "") -> dict[str, Any] | None:
 
 
 def answered(*question_ids: str) -> dict[str, Any]:
-    """The state of questions that were answered with their ticks."""
+    """Return the state of questions whose checkboxes are ticked."""
     tick = {"entry": {"type": "checkboxes", "selected_options": [_option("yes")]}}
     return dict.fromkeys(question_ids, tick)
 
 
 def opens(portfolio: str) -> dict[str, Any]:
-    """The state of the tick that opens a portfolio."""
+    """Return the state of the checkbox that confirms a new portfolio."""
     return answered(portfolio_id(portfolio))
 
 
 def ticked(price: str, symbol: str = "AAPL") -> dict[str, Any]:
-    """The state of the tick that confirms a price."""
+    """Return the state of the checkbox that confirms a price."""
     return answered(price_id(symbol, Decimal(price)))
 
 
@@ -154,12 +154,12 @@ def submission(values: dict[str, Any] | None = None, **view_changes: Any) -> dic
 
 
 def form_body(payload: dict[str, Any]) -> str:
-    """The wire form of a command (its fields) or of an interaction (`payload=` JSON)."""
+    """Return the body of a command (its fields) or of an interaction (`payload=` JSON)."""
     return urlencode(payload if "command" in payload else {"payload": json.dumps(payload)})
 
 
 def signed(body: str, at: float | None = None, secret: str = SECRET) -> dict[str, str]:
-    """The headers that Slack would send with this body."""
+    """Return the headers that Slack sends with this body."""
     timestamp = str(int(time.time() if at is None else at))
     signature = SignatureVerifier(secret).generate_signature(timestamp=timestamp, body=body)
     return {

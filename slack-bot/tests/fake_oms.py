@@ -1,4 +1,4 @@
-"""The OMS's REST contract as far as the bot uses it, on loopback."""
+"""The part of the OMS's REST API that the bot uses."""
 
 import re
 from typing import Any
@@ -13,15 +13,15 @@ SCOPES = {"trader": ["read", "trade"], "viewer": ["read"]}
 
 
 class FakeOms(Server):
-    """Trades once per key, lists, portfolios. Whatever is asked for nobody is refused, but for health."""
+    """Records trades once per key, and lists them. Calls without a person are refused, except for health."""
 
     def __init__(self) -> None:
         self.trades: dict[str, dict[str, Any]] = {}
         self.bodies: dict[str, Any] = {}
         self.portfolios: list[str] = ["Growth", "Income"]
-        self.roles: dict[str, str] = {}  # by person, trader unless set
-        self.narrowed: dict[str, list[str]] = {}  # by person, the portfolios they may see
-        self.barred: dict[str, Answer] = {}  # by person, what they are answered whatever they ask
+        self.roles: dict[str, str] = {}  # by person, `trader` by default
+        self.narrowed: dict[str, list[str]] = {}  # the portfolios that a person may see, by person
+        self.barred: dict[str, Answer] = {}  # the answer to every call of a person, by person
         self.quotes: dict[str, dict[str, Any]] = {}  # by symbol
         self.aliases: dict[str, str] = {}  # symbols of instruments by their aliases
         self.instruments: dict[str, str] = {"AAPL": "Apple Inc.", "BRK.B": ""}  # names by symbol
@@ -32,8 +32,8 @@ class FakeOms(Server):
     def name_of(self, call: Call) -> str:
         path = call.path.removeprefix("/api/v1")
         if path == "/trades":
-            asked = {"idempotency_key": "find", "from": "own_trades", "symbol": "last_price"}
-            return next(name for parameter, name in asked.items() if parameter in call.query)
+            names = {"idempotency_key": "find", "from": "own_trades", "symbol": "last_price"}
+            return next(name for parameter, name in names.items() if parameter in call.query)
         if path.startswith("/quotes/"):
             return "quoted_price"
         if path.startswith(("/portfolio/", "/positions/", "/instruments/")):
@@ -45,7 +45,7 @@ class FakeOms(Server):
 
     @property
     def people(self) -> list[str]:
-        """For whom something was asked, in order."""
+        """The persons that calls were made for, in order."""
         return [person_of(call) for call in self.calls if call.path not in FOR_NOBODY]
 
     @override
@@ -121,7 +121,7 @@ class FakeOms(Server):
         return Answer(201, {"success": True, "trade_id": trade["trade_id"], "trade": trade}, replayed)
 
     def record(self, key: str, body: dict[str, Any]) -> None:
-        """Put a trade into the books behind the bot's back."""
+        """Record a trade that the bot did not send."""
         self.bodies[key] = body
         self.trades[key] = trade_json(body, f"T{1697234567000 + len(self.trades)}Z")
 
@@ -135,5 +135,5 @@ class FakeOms(Server):
 
 
 def person_of(call: Call) -> str:
-    """On whose behalf something was asked, empty for nobody."""
+    """Return the person that a call was made for. Empty if there is none."""
     return call.headers.get("x-on-behalf-of", "")

@@ -1,4 +1,4 @@
-"""Loopback stand-ins for Slack's Web API and the OMS: threaded, scripted per call, recording bodies."""
+"""HTTP servers in place of Slack's Web API and the OMS. Tests script their answers and read their calls."""
 
 import json
 import socket
@@ -29,7 +29,10 @@ class Call:
 
 @dataclass
 class Answer:
-    """What a fake says; `slow` seconds first; `drop` closes the connection instead."""
+    """The answer of a fake, sent after `slow` seconds.
+
+    With `drop`, the fake closes the connection instead.
+    """
 
     status: int = 200
     body: Any = field(default_factory=dict)
@@ -39,7 +42,7 @@ class Answer:
 
 
 class Server:
-    """A threaded HTTP server whose subclass answers; `released` ends every slowness at once."""
+    """A threaded HTTP server. Setting `released` ends every delay."""
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
@@ -53,7 +56,7 @@ class Server:
         self._thread.start()
 
     def script(self, name: str, *answers: Answer) -> None:
-        """The next calls of `name` get these answers, in order."""
+        """Set the answers of the next calls of `name`, in order."""
         self.scripts[name].extend(answers)
 
     def stop(self) -> None:
@@ -66,7 +69,7 @@ class Server:
             return [call for call in self.calls if self.name_of(call) == name]
 
     def wait_for(self, name: str, count: int = 1, seconds: float = 30.0) -> list[Call]:
-        """Return the calls of `name` once there are so many; fails when there are not in time."""
+        """Return the calls of `name` when there are at least `count`. Fail after a timeout."""
         with self.changed:
             enough = self.changed.wait_for(lambda: len(self._named(name)) >= count, seconds)
             assert enough, f"{count} × {name} expected, got {[self.name_of(call) for call in self.calls]}"
@@ -102,7 +105,7 @@ class FakeSlack(Server):
         self.views = 0
         self.hashes = 0
         self.current_hash: dict[str, str] = {}
-        self.shown: dict[str, Any] = {}  # by view id, what the person sees
+        self.shown: dict[str, Any] = {}  # the views that people see, by view id
         super().__init__()
 
     @property
@@ -172,7 +175,7 @@ def trade_json(body: dict[str, Any], trade_id: str) -> dict[str, Any]:
 def problem(
     status: int, detail: str, errors: list[dict[str, str]] | None = None, kind: str = "problem"
 ) -> Answer:
-    """A problem document of the OMS."""
+    """Return a problem document of the OMS."""
     body = {
         "type": f"/problems/{kind}",
         "title": "Refused",
@@ -189,7 +192,7 @@ class _Httpd(ThreadingHTTPServer):
 
     @override
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that has gone away is part of the plot."""
+        """Ignore clients that close the connection: some tests do."""
 
 
 def _handler_for(server: Server) -> type[BaseHTTPRequestHandler]:
@@ -227,7 +230,7 @@ def _handler_for(server: Server) -> type[BaseHTTPRequestHandler]:
 
         @override
         def log_message(self, format: str, *args: Any) -> None:
-            """Keep the tests' output to themselves."""
+            """Write no log."""
 
     return Handler
 

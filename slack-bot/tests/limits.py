@@ -1,4 +1,4 @@
-"""What Slack refuses in views and messages: checked by slack_sdk's models, and by hand where they miss it."""
+"""Check views and messages against Slack's limits: those of slack_sdk's models, and some that it lacks."""
 
 from decimal import Decimal
 from typing import Any
@@ -21,7 +21,7 @@ def check_view(view: dict[str, Any]) -> None:
 
 
 def check_message(text: str, blocks: list[dict[str, Any]]) -> None:
-    """Fail if Slack would refuse or cut the message."""
+    """Fail if Slack would refuse or truncate the message."""
     assert 0 < len(text) <= 4000
     check_blocks(blocks, at_most=50)
 

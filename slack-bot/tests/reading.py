@@ -1,4 +1,4 @@
-"""Reading what the bot answered, for the tests."""
+"""Read the bot's answers in tests."""
 
 import time
 
@@ -17,13 +17,13 @@ def banner_of(view):
 
 
 def questions_of(view):
-    """The ids of the ticks that a form asks for."""
+    """Return the ids of the questions of a form."""
     ids = [block["block_id"] for block in view["blocks"]]
     return [each for each in ids if each.startswith(QUESTION_PREFIXES)]
 
 
 def reasons_of(view):
-    """Why a form asks, one text."""
+    """Return the reasons of a form's questions as one text."""
     blocks = [block for block in view["blocks"] if str(block.get("block_id")).startswith("why:")]
     return " ".join(block["text"]["text"].replace("\u2060", "") for block in blocks)
 

@@ -1,4 +1,4 @@
-"""The main job: a command, a form, a submission, a confirmation."""
+"""The main use case: a command, a form, a submission, a confirmation."""
 
 from tests.conftest import Workspace
 
@@ -13,7 +13,7 @@ def test_a_trade_typed_in_slack_is_confirmed_in_the_channel(workspace: Workspace
     assert answer == {"response_action": "clear"}
     posted = workspace.slack.wait_for("chat.postMessage")[0].body
     assert posted["channel"] == "C1"
-    for said in (
+    for expected in (
         "T1697234567000X",
         "BUY 100 AAPL",
         "175.00",
@@ -22,5 +22,5 @@ def test_a_trade_typed_in_slack_is_confirmed_in_the_channel(workspace: Workspace
         "<@U1>",
         "2026-11-21 10:00:00",
     ):
-        assert said in posted["text"]
+        assert expected in posted["text"]
     assert "Position after it: 100 AAPL" in posted["text"]

@@ -1,1 +1,1 @@
-"""Views and messages, as plain dictionaries in Slack's Block Kit. Pure: data in, dictionary out."""
+"""Build Slack views and messages as Block Kit dictionaries. The functions have no side effects."""

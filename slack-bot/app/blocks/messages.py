@@ -1,10 +1,13 @@
-"""Messages: confirmations, help, private notices. Each has a `text` that says it all by itself."""
+"""Build messages: confirmations, help and private notices.
+
+The `text` of each message is complete without its blocks, because notifications show only the text.
+"""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from app.blocks.text import Json, code, escape, literal, section
-from app.forms.numbers import grouped, money
+from app.forms.numbers import format_grouped, format_money
 from app.forms.ticket import Trade
 
 USAGE = """\
@@ -16,7 +19,7 @@ HELP = f"""\
 *Trading from Slack*
 {USAGE}
 GMV is the gross market value, quantity × price per share.
-A placed trade is confirmed in the channel where the command was typed; what goes wrong is told to you alone.
+A placed trade is confirmed in the channel where the command was typed; only you see what went wrong.
 Pressing the button twice, or a repeat by Slack, trades once."""
 
 MORE = "`/trade help` shows more."
@@ -24,7 +27,10 @@ MORE = "`/trade help` shows more."
 
 @dataclass(frozen=True)
 class Message:
-    """What is sent: `text` for notifications, blocks for the eye; a confirmation names its trade."""
+    """A message to send.
+
+    Notifications show `text`; Slack displays `blocks`. `trade_id` is set for a confirmation only.
+    """
 
     text: str
     blocks: tuple[Json, ...]
@@ -32,38 +38,38 @@ class Message:
 
 
 def notice(sentence: str) -> Message:
-    """Return a message of one sentence in mrkdwn."""
+    """Return a message with one sentence in mrkdwn."""
     return Message(sentence, (section(sentence),))
 
 
 def with_hint(message: Message, hint: str) -> Message:
-    """Return the message with a sentence in mrkdwn below it."""
+    """Return the message with a sentence in mrkdwn appended."""
     return replace(message, text=f"{message.text}\n{hint}", blocks=(*message.blocks, section(hint)))
 
 
 def with_reference(sentence: str, reference: str) -> str:
-    """Append the request id that both logs carry."""
+    """Append the request id, which is also in the logs of the bot and of the OMS."""
     return f"{sentence} Reference: {code(reference)}"
 
 
 def confirmation(trade: Trade, user: str) -> Message:
-    """Return the confirmation of a trade placed by `user` (a Slack user id)."""
+    """Return the confirmation of a trade that `user` (a Slack user id) placed."""
     return replace(notice("\n".join(confirmation_lines(trade, user))), trade_id=trade.trade_id)
 
 
 def confirmation_lines(trade: Trade, user: str) -> list[str]:
-    """Return four lines: what was traded, at which price, who and when, and the position after it."""
-    what = f"{escape(trade.side)} {grouped(trade.quantity)} {escape(trade.symbol)}"
+    """Return four lines: the trade, its price, the user and time, and the resulting position."""
+    what = f"{escape(trade.side)} {format_grouped(trade.quantity)} {escape(trade.symbol)}"
     return [
         f"*{what}* in {literal(trade.portfolio)} · {code(trade.trade_id)}",
-        f"Price per share {money(trade.price)} · GMV {money(trade.gmv)}",
-        f"By <@{escape(user)}> · {time_of(trade.timestamp)}",
+        f"Price per share {format_money(trade.price)} · GMV {format_money(trade.gmv)}",
+        f"By <@{escape(user)}> · {format_time(trade.timestamp)}",
         f"Position after it: {_position(trade)}",
     ]
 
 
-def time_of(timestamp: str) -> str:
-    """Write an ISO 8601 instant for people, in UTC; one that cannot be read stays as it is."""
+def format_time(timestamp: str) -> str:
+    """Format an ISO 8601 instant in UTC for display. Return unreadable text unchanged."""
     try:
         moment = datetime.fromisoformat(timestamp)
     except ValueError:
@@ -75,6 +81,6 @@ def _position(trade: Trade) -> str:
     if trade.position_quantity == 0:
         return f"flat in {escape(trade.symbol)}"
     return (
-        f"{grouped(trade.position_quantity)} {escape(trade.symbol)}, "
-        f"average cost {money(trade.position_average_cost)}"
+        f"{format_grouped(trade.position_quantity)} {escape(trade.symbol)}, "
+        f"average cost {format_money(trade.position_average_cost)}"
     )

@@ -1,50 +1,51 @@
-"""The choices of the portfolio field."""
+"""Build the options of the portfolio field."""
 
 from collections.abc import Iterable
 
-from app.blocks.text import OPTION_VALUE_CHARACTERS, OPTIONS_AT_MOST, Json, option, plain_text
+from app.blocks.text import MAX_OPTION_VALUE_CHARACTERS, MAX_OPTIONS, Json, option, plain_text
 from app.forms import fields
 from app.forms.text import NotAName, name_key, parse_portfolio
 
 NO_PORTFOLIOS = "There are no portfolios yet. Type the name of a new one."
 
 
-def portfolio_options(names: Iterable[str], typed: str, exact: str | None = None) -> Json:
-    """Return the answer for existing names, and what was typed if it is none of them; values are bare names.
+def build_portfolio_options(names: Iterable[str], typed: str, exact: str | None = None) -> Json:
+    """Return the options for existing portfolios, and an option that creates the name that was typed.
 
-    `exact` is the existing portfolio whose whole name was typed, wherever it stands among the `names`.
-    Where not all fit, the group's label says so; where there is none, an option says why.
+    The value of each option is the name of the portfolio. `exact` is the existing portfolio whose complete
+    name was typed, even if it is not among `names`. If the names exceed Slack's limit, the label of the
+    option group states how many are shown. If there are none, a single option explains why.
     """
-    existing = [name for name in names if 0 < len(name) <= OPTION_VALUE_CHARACTERS]
+    existing = [name for name in names if 0 < len(name) <= MAX_OPTION_VALUE_CHARACTERS]
     if exact is not None:
         existing = [exact, *(name for name in existing if name != exact)]
-    fresh = _new_name(existing, typed)
-    new = [option(fields.NEW_PORTFOLIO + fresh, fresh)] if fresh else []
-    shown = existing[: OPTIONS_AT_MOST - len(new)]
+    new_name = _parse_new_name(existing, typed)
+    new = [option(fields.NEW_PORTFOLIO + new_name, new_name)] if new_name else []
+    shown = existing[: MAX_OPTIONS - len(new)]
     options = [*(option(name, name) for name in shown), *new]
     if not options:
-        return no_choice(name_fault(typed) if typed.strip() else NO_PORTFOLIOS)
+        return build_reason_option(find_name_error(typed) if typed.strip() else NO_PORTFOLIOS)
     if len(shown) == len(existing):
         return {"options": options}
     label = plain_text(f"{len(shown)} of more portfolios: type to find others")
     return {"option_groups": [{"label": label, "options": options}]}
 
 
-def no_choice(reason: str) -> Json:
-    """Return the answer for a field with nothing to choose: one option that says why, and chooses nothing."""
+def build_reason_option(reason: str) -> Json:
+    """Return one option that explains why the field offers nothing. Choosing it selects no portfolio."""
     return {"options": [option(reason, fields.NO_CHOICE)]}
 
 
-def name_fault(typed: str) -> str:
-    """Return why what was typed cannot be the name of a portfolio, empty where it can."""
+def find_name_error(typed: str) -> str:
+    """Return why the text is not a valid portfolio name. Empty if the name is valid."""
     try:
         parse_portfolio(typed)
-    except NotAName as fault:
-        return str(fault)
+    except NotAName as error:
+        return str(error)
     return ""
 
 
-def _new_name(existing: list[str], typed: str) -> str:
+def _parse_new_name(existing: list[str], typed: str) -> str:
     try:
         name = parse_portfolio(typed)
     except NotAName:

@@ -1,4 +1,7 @@
-"""The trade form. Its block and action ids never change, so that what is typed survives a redraw."""
+"""Build the trade form.
+
+Its block and action ids never change, so that Slack keeps entries when it redraws.
+"""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -7,9 +10,9 @@ from typing import Any, NamedTuple
 from app.blocks.text import Json, escape, literal, mrkdwn, option, plain_text, section
 from app.forms import fields
 from app.forms.context import FormContext
-from app.forms.instruments import Instrument, symbol_line
-from app.forms.numbers import plain
-from app.forms.price import Quote, price_line
+from app.forms.instruments import Instrument, build_symbol_line
+from app.forms.numbers import format_plain
+from app.forms.price import Quote, build_price_line
 from app.forms.questions import Question, typed_price_id
 from app.forms.ticket import (
     MAX_GMV,
@@ -27,14 +30,16 @@ SIDES = {Side.BUY: option("Buy", Side.BUY.value), Side.SELL: option("Sell", Side
 
 LIVE = {"dispatch_action_config": {"trigger_actions_on": ["on_character_entered"]}}
 BANNER = "banner"
-MAX_SYMBOL_ENTRY = MAX_SYMBOL_CHARACTERS + 10  # quotes, blanks and a `$` around it are taken away
+MAX_SYMBOL_ENTRY = MAX_SYMBOL_CHARACTERS + 10  # the parser removes quotes, blanks and a `$`
 ASKING = "Nothing was sent yet. Please answer below, or change the entry, and place the trade again."
 
 
-def trade_form(draft: Draft, context: FormContext, banner: str = "", questions: Sequence[Json] = ()) -> Json:
-    """Return the view: the entries known so far, a banner in mrkdwn, questions that can be ticked."""
-    said = "\n".join(each for each in (banner, escape(draft.read_as)) if each)
-    banners = [section(said, BANNER)] if said else []
+def build_trade_form(
+    draft: Draft, context: FormContext, banner: str = "", questions: Sequence[Json] = ()
+) -> Json:
+    """Return the view with the given entries, a banner in mrkdwn, and the blocks of questions."""
+    texts = "\n".join(each for each in (banner, escape(draft.read_as)) if each)
+    banners = [section(texts, BANNER)] if texts else []
     return {
         "type": "modal",
         "callback_id": fields.TRADE_FORM,
@@ -47,8 +52,8 @@ def trade_form(draft: Draft, context: FormContext, banner: str = "", questions: 
 
 
 def _focused(blocks: list[Json], draft: Draft) -> list[Json]:
-    """Return the blocks with the first entry that is still to be made in focus."""
-    amount = [] if draft.gmv else [fields.PRICE]  # the price or the GMV is enough
+    """Return the blocks with the focus on the first required entry that is empty."""
+    amount = [] if draft.gmv else [fields.PRICE]  # either the price or the GMV is required
     entries = (fields.SYMBOL, fields.QUANTITY, *amount, fields.SIDE, fields.PORTFOLIO)
     empty = next((each for each in entries if not getattr(draft, each)), None)
     return [
@@ -59,37 +64,43 @@ def _focused(blocks: list[Json], draft: Draft) -> list[Json]:
     ]
 
 
-def question_blocks(question: Question) -> list[Json]:
-    """Return why something is asked, and the tick; optional, as changing the entry is an answer too."""
+def build_question_blocks(question: Question) -> list[Json]:
+    """Return the reason for a question and its checkbox.
+
+    The checkbox is optional, because the person may change the entry instead.
+    """
     element = {"type": "checkboxes", "action_id": fields.ACTION, "options": [option(question.yes, "yes")]}
     return [
-        section(question_text(question), fields.REASON_PREFIX + question.id),
+        section(format_question(question), fields.REASON_PREFIX + question.id),
         _input(question.id, question.label, element, optional=True),
     ]
 
 
-def question_text(question: Question) -> str:
-    """Return why something is asked, in mrkdwn."""
+def format_question(question: Question) -> str:
+    """Return the reason for a question in mrkdwn."""
     return f"*Please check the {question.subject}.* {literal(question.reason)}"
 
 
 class MarketFacts(NamedTuple):
-    """What the OMS says about the symbol that is typed; None stands for no quote, or no answer."""
+    """The OMS's data on the typed symbol.
+
+    `quote` is None without a quote. `instruments` is None if the OMS did not answer.
+    """
 
     quote: Quote | None = None
     instruments: Sequence[Instrument] | None = None
 
 
-def form_lines(draft: Draft, facts: MarketFacts = MarketFacts()) -> dict[str, str]:  # noqa: B008 - immutable
-    """Return the lines that say more about what is typed so far, by block id, in mrkdwn."""
+def build_lines(draft: Draft, facts: MarketFacts = MarketFacts()) -> dict[str, str]:  # noqa: B008 - immutable
+    """Return the lines that describe the current entries: by block id, in mrkdwn."""
     return {
-        fields.SYMBOL_LINE: escape(symbol_line(draft.symbol, facts.instruments)),
-        fields.PRICE_LINE: escape(price_line(draft, facts.quote)),
+        fields.SYMBOL_LINE: escape(build_symbol_line(draft.symbol, facts.instruments)),
+        fields.PRICE_LINE: escape(build_price_line(draft, facts.quote)),
     }
 
 
-def shown_lines(view: Json) -> dict[str, str]:
-    """Return the lines that an open view shows, as Slack describes it."""
+def get_shown_lines(view: Json) -> dict[str, str]:
+    """Return the lines that an open view shows. `view` has the form of Slack's payloads."""
     lines = (fields.SYMBOL_LINE, fields.PRICE_LINE)
     return {
         block["block_id"]: block["elements"][0]["text"]
@@ -98,12 +109,12 @@ def shown_lines(view: Json) -> dict[str, str]:
     }
 
 
-def with_lines(view: Json, draft: Draft, facts: MarketFacts = MarketFacts()) -> Json:  # noqa: B008 - immutable
-    """Return an open view, as Slack describes it, ready for `views.update` with its lines renewed.
+def update_lines(view: Json, draft: Draft, facts: MarketFacts = MarketFacts()) -> Json:  # noqa: B008 - immutable
+    """Return the content of an open view for `views.update`, with its lines updated.
 
-    A question about another price than the one typed now goes: it has lost its point.
+    `view` has the form of Slack's payloads. Questions about a price other than the typed price are removed.
     """
-    lines = form_lines(draft, facts)
+    lines = build_lines(draft, facts)
     blocks = [
         _line(block["block_id"], lines[block["block_id"]]) if block.get("block_id") in lines else block
         for block in view["blocks"]
@@ -114,7 +125,10 @@ def with_lines(view: Json, draft: Draft, facts: MarketFacts = MarketFacts()) -> 
 
 
 def _without_old_price_question(blocks: list[Json], current_id: str) -> list[Json]:
-    """Return the blocks without the question about another price, and without a banner of no question."""
+    """Return the blocks without questions about another price.
+
+    Without any question left, the banner is removed too.
+    """
     prefixes = (fields.PRICE_OK_PREFIX, fields.REASON_PREFIX + fields.PRICE_OK_PREFIX)
     current = (current_id, fields.REASON_PREFIX + current_id)
     kept = [
@@ -128,10 +142,10 @@ def _without_old_price_question(blocks: list[Json], current_id: str) -> list[Jso
     return [block for block in kept if block["block_id"] != BANNER]
 
 
-def asking_form(ticket: Ticket, context: FormContext, questions: Sequence[Question]) -> Json:
-    """Return the form of a ticket that has to be confirmed, with all its questions; entries are kept."""
-    blocks = [block for question in questions for block in question_blocks(question)]
-    return trade_form(ticket.draft(), context, ASKING, blocks)
+def build_question_form(ticket: Ticket, context: FormContext, questions: Sequence[Question]) -> Json:
+    """Return the form of a ticket with all questions that need a confirmation. Entries are kept."""
+    blocks = [block for question in questions for block in build_question_blocks(question)]
+    return build_trade_form(ticket.draft(), context, ASKING, blocks)
 
 
 def _line(block_id: str, text: str) -> Json:
@@ -139,7 +153,7 @@ def _line(block_id: str, text: str) -> Json:
 
 
 def _entries(draft: Draft) -> list[Json]:
-    lines = form_lines(draft)
+    lines = build_lines(draft)
     return [
         _entry(fields.SYMBOL, _text(draft.symbol, "AAPL", MAX_SYMBOL_ENTRY) | LIVE, live=True),
         _line(fields.SYMBOL_LINE, lines[fields.SYMBOL_LINE]),
@@ -202,8 +216,8 @@ def _number(action_id: str, initial: str, largest: Decimal) -> Json:
         "type": "number_input",
         "action_id": action_id,
         "is_decimal_allowed": True,
-        "min_value": plain(MIN_AMOUNT),
-        "max_value": plain(largest),
+        "min_value": format_plain(MIN_AMOUNT),
+        "max_value": format_plain(largest),
     } | LIVE
     return element | _given("initial_value", initial)
 

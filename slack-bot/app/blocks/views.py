@@ -1,4 +1,4 @@
-"""What takes the form's place while a trade is on its way, and after it."""
+"""Build the views that replace the form while a trade is processed, and afterwards."""
 
 from app.blocks.messages import confirmation_lines
 from app.blocks.text import Json, plain_text, section
@@ -6,17 +6,18 @@ from app.forms.context import FormContext
 from app.forms.ticket import Trade
 
 
-def placing(context: FormContext) -> Json:
-    """Return the view that is shown while the OMS has not answered yet."""
+def placing_view(context: FormContext) -> Json:
+    """Return the view to show until the OMS answers."""
     return _notice(
         "Placing…",
-        "The trading system has not answered yet. This view will change; if you close it, you are told.",
+        "The trading system has not answered yet. The result will be shown here. "
+        "If you close this view, you get a message.",
         context,
     )
 
 
-def checking(context: FormContext) -> Json:
-    """Return the view that is shown while it is being found out whether the trade was recorded."""
+def checking_view(context: FormContext) -> Json:
+    """Return the view to show while the bot looks up whether the OMS recorded the trade."""
     sentence = (
         "*Not known yet, checking.* The trade was sent, and the answer did not come. "
         "It is being looked up, and is not sent again."
@@ -24,23 +25,23 @@ def checking(context: FormContext) -> Json:
     return _notice("Checking…", sentence, context)
 
 
-def placed(trade: Trade, user: str, context: FormContext) -> Json:
-    """Return the view of a trade that was recorded after the form had been answered."""
+def placed_view(trade: Trade, user: str, context: FormContext) -> Json:
+    """Return the view of a trade that was recorded after the bot had answered the submission."""
     return _notice("Trade placed", "\n".join(confirmation_lines(trade, user)), context)
 
 
-def traded_before(text: str, context: FormContext) -> Json:
+def traded_before_view(text: str, context: FormContext) -> Json:
     """Return the view of a form that had traded before its entries were changed."""
     return _notice("Traded already", text, context)
 
 
-def failed(text: str) -> Json:
-    """Return the view that is laid over a form when its submission went wrong in the bot."""
+def failed_view(text: str) -> Json:
+    """Return the view to push over a form when the bot failed to process its submission."""
     return _notice("Not known", text, FormContext(""), close="Back")
 
 
-def refused(text: str) -> Json:
-    """Return the view that takes a form's place, or is laid over it, when the person may not trade."""
+def refused_view(text: str) -> Json:
+    """Return the view to show when the person may not trade. It replaces the form or is pushed over it."""
     return _notice("Not allowed", text, FormContext(""))
 
 

@@ -1,1 +1,1 @@
-"""Everything that is said to Slack: the Web API, response URLs, and the queue in front of them."""
+"""Send messages and views to Slack: the Web API, response URLs and the queue in front of them."""

@@ -1,7 +1,7 @@
-"""The confirmations that the bot owes, in a small SQLite file, so that a restarted bot can send them.
+"""Store the confirmations to be sent in an SQLite file, so that they survive a restart.
 
-A row is added before a trade is sent to the OMS and removed after Slack has taken the confirmation. Its state
-says what a bot that finds it after a crash has to do.
+A row is added before a trade is sent to the OMS, and removed after Slack has accepted the confirmation. The
+state of a row tells a restarted bot what to do.
 """
 
 import logging
@@ -17,25 +17,25 @@ from typing import TypeVar
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-LOCK_TIMEOUT_SECONDS = 10.0  # a bot that is being stopped holds the file for 5
+LOCK_TIMEOUT_SECONDS = 10.0  # a stopping bot locks the file for up to 5
 IN_MEMORY_URL = "sqlite://"
 FILE_URL_PREFIX = "sqlite:///"
 
 
 class State(StrEnum):
-    """What has been done about a confirmation."""
+    """The progress of a confirmation."""
 
     SUBMITTED = "submitted"  # the trade was sent to the OMS by this process
-    UNKNOWN = "unknown"  # the trade was sent, and nobody knows whether it was recorded
-    QUEUED = "queued"  # the confirmation waits for its turn
-    SENDING = "sending"  # Slack was called with it
-    INTERRUPTED = "interrupted"  # the process ended while Slack was being called
-    REPEATING = "repeating"  # it is sent again, with a note; after another crash it is not sent any more
+    UNKNOWN = "unknown"  # the trade was sent; it is unknown whether the OMS recorded it
+    QUEUED = "queued"  # the confirmation is queued
+    SENDING = "sending"  # the confirmation was sent to Slack; no answer yet
+    INTERRUPTED = "interrupted"  # the process ended during the call to Slack
+    REPEATING = "repeating"  # sent again with a note; not sent a third time after another crash
 
 
 @dataclass(frozen=True)
 class OwedConfirmation:
-    """A trade that somebody is told about. Times are Unix seconds; `response_url` may be empty."""
+    """A confirmation that has to be sent. Times are Unix seconds; `response_url` may be empty."""
 
     key: str  # the idempotency key of the trade
     submitted_at: float
@@ -52,7 +52,7 @@ class OwedConfirmation:
 
 @dataclass(frozen=True)
 class UnresolvedConfirmation:
-    """A confirmation of which it is not known whether it has to be sent, or whether it was sent."""
+    """A confirmation of which it is unknown whether it must be sent, or whether it was sent."""
 
     owed: OwedConfirmation
     is_interrupted: bool
@@ -61,7 +61,7 @@ class UnresolvedConfirmation:
 @dataclass(frozen=True)
 class _Found:
     state: State
-    is_owed: bool  # by an earlier press of the form, or an earlier process
+    is_owed: bool  # by an earlier submission of the form or an earlier process
     submitted_at: float
 
     @property
@@ -70,10 +70,13 @@ class _Found:
 
 
 class ConfirmationStore:
-    """One connection for all threads. A failing file is logged; it holds up no trade and no confirmation."""
+    """Store confirmations over one connection for all threads.
+
+    An error of the file is logged; it delays no trade and no confirmation.
+    """
 
     def __init__(self, database: str = ":memory:"):
-        """Open the file and take over what an earlier process left. Raises `sqlite3.Error`, `OSError`."""
+        """Open the file and adopt the rows of an earlier process. Raises `sqlite3.Error`, `OSError`."""
         if database != ":memory:":
             os.close(os.open(database, os.O_CREAT | os.O_RDWR, 0o600))
         self._lock = threading.Lock()
@@ -88,11 +91,14 @@ class ConfirmationStore:
             raise
 
     def add(self, owed: OwedConfirmation) -> None:
-        """Remember a trade that is about to be sent. An earlier, unresolved press of the form stays owed."""
+        """Store a confirmation before its trade is sent.
+
+        A confirmation of an earlier, unresolved submission of the form stays owed.
+        """
         self._run(lambda: self._connection.execute(_ADD, astuple(owed)), None)
 
     def release(self, key: str, *, is_unknown: bool) -> None:
-        """Remove a trade of which everybody was told; keep it if it may have been recorded."""
+        """Remove a confirmation that is not needed any more. Keep it if the trade may have been recorded."""
 
         def run() -> None:
             self._connection.execute(_KEEP, (key, is_unknown))
@@ -103,21 +109,21 @@ class ConfirmationStore:
         self._run(run, None)
 
     def claim(self, key: str) -> "Receipt | None":
-        """Return the right to send the confirmation, None if somebody has it or nothing is known of it."""
+        """Return the right to send the confirmation. None if it is claimed or not stored."""
         return self._claim(key, lambda found: found.is_unclaimed)
 
     def claim_owed(self, key: str) -> "Receipt | None":
-        """Return the right to send it, if an earlier press of the form left it owed."""
+        """Return the right to send it if an earlier submission of the form left it owed."""
         return self._claim(key, lambda found: found.is_unclaimed and found.is_owed)
 
     def claim_unresolved(self, owed: OwedConfirmation) -> "Receipt | None":
-        """Return the right to send it, unless the form was submitted again meanwhile."""
+        """Return the right to send it, unless the form was submitted again since then."""
         return self._claim(
             owed.key, lambda found: found.submitted_at == owed.submitted_at and found.state in _UNRESOLVED
         )
 
     def list_unresolved(self) -> list[UnresolvedConfirmation]:
-        """Return what has to be asked of the OMS, oldest first."""
+        """Return the confirmations to look up in the OMS, oldest first."""
 
         def run() -> list[UnresolvedConfirmation]:
             rows = self._connection.execute(_LIST_UNRESOLVED).fetchall()
@@ -129,14 +135,14 @@ class ConfirmationStore:
         return self._run(run, [])
 
     def remove_submitted_before(self, instant: float) -> int:
-        """Remove unresolved confirmations of older trades; return their number."""
+        """Remove unresolved confirmations of older trades. Return their number."""
         statement = (
             "DELETE FROM owed_confirmations WHERE submitted_at < ? AND state IN ('unknown', 'interrupted')"
         )
         return self._run(lambda: self._connection.execute(statement, (instant,)).rowcount, 0)
 
     def set_state(self, receipt: "Receipt", previous: State, current: State) -> None:
-        """Change the state of a claimed confirmation, if it is the previous one."""
+        """Change the state of a claimed confirmation if it is in the previous state."""
         row = (current, receipt.key, receipt.submitted_at, previous)
         statement = "UPDATE owed_confirmations SET state = ? WHERE key = ? AND submitted_at = ? AND state = ?"
         self._run(lambda: self._connection.execute(statement, row), None)
@@ -173,22 +179,22 @@ class ConfirmationStore:
 
 @dataclass(frozen=True)
 class Receipt:
-    """The right to send one confirmation; tells the store how far that is."""
+    """The right to send one confirmation. It records the progress in the store."""
 
     store: ConfirmationStore
     key: str
     submitted_at: float
 
     def begin(self) -> None:
-        """Slack is called next."""
+        """Record that the call to Slack starts."""
         self.store.set_state(self, State.QUEUED, State.SENDING)
 
     def retract(self) -> None:
-        """Slack has refused it: it was certainly not posted."""
+        """Record that Slack refused the message: it was certainly not posted."""
         self.store.set_state(self, State.SENDING, State.QUEUED)
 
     def finish(self) -> None:
-        """Slack has taken it."""
+        """Record that Slack accepted the message."""
         self.store.remove(self)
 
 
@@ -201,7 +207,7 @@ def open_confirmation_store(url: str) -> ConfirmationStore:
 
 _UNRESOLVED = (State.UNKNOWN, State.INTERRUPTED)
 _SETUP = (
-    "PRAGMA locking_mode = EXCLUSIVE",  # one bot a file
+    "PRAGMA locking_mode = EXCLUSIVE",  # one bot per file
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = NORMAL",
     """CREATE TABLE IF NOT EXISTS owed_confirmations (

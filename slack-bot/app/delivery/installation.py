@@ -1,4 +1,4 @@
-"""Which workspace the bot token belongs to, as `auth.test` says."""
+"""Cache which workspace the bot token belongs to, according to `auth.test`."""
 
 import threading
 import time
@@ -7,24 +7,27 @@ from dataclasses import dataclass
 
 from app.errors import SlackError
 
-FAILURE_SECONDS = 2.0  # how long a failed question is not repeated
+FAILURE_SECONDS = 2.0  # a failed call is not repeated sooner
 
 
 @dataclass(frozen=True)
 class Installation:
-    """Where the app is installed. `enterprise_id` is empty outside of Enterprise Grid."""
+    """Where the app is installed. `enterprise_id` is empty outside Enterprise Grid."""
 
     team_id: str
     enterprise_id: str = ""
     is_org_wide: bool = False
 
     def includes(self, team_id: str, enterprise_id: str) -> bool:
-        """Whether a request of this workspace is for this one; `enterprise_id` is empty if none was named."""
+        """Whether a request from this workspace belongs to the installation.
+
+        `enterprise_id` is empty if the request names none.
+        """
         return bool(team_id) and team_id == self.team_id and enterprise_id in ("", self.enterprise_id)
 
 
 class InstallationCache:
-    """The installation as Slack last told it. Threads that need it at the same time share one question."""
+    """Cache the installation. Concurrent threads share one call to Slack."""
 
     def __init__(self, load: Callable[[], Installation], clock: Callable[[], float] = time.monotonic):
         self._load = load
@@ -35,7 +38,7 @@ class InstallationCache:
         self._failed_at = 0.0
 
     def get(self) -> Installation:
-        """Return the installation; ask Slack if it is not known yet. Raises `SlackError`."""
+        """Return the installation. Load it from Slack if it is not cached. Raises `SlackError`."""
         installation = self._installation
         if installation is not None:
             return installation
@@ -47,12 +50,12 @@ class InstallationCache:
             return self._reload()
 
     def refresh(self) -> Installation:
-        """Ask Slack and return the installation. Raises `SlackError`; then the known one stays."""
+        """Load the installation from Slack. If that raises `SlackError`, the cached one is kept."""
         with self._lock:
             return self._reload()
 
     def remember(self, installation: Installation) -> None:
-        """Set the installation."""
+        """Cache the installation."""
         self._installation = installation
 
     def _reload(self) -> Installation:

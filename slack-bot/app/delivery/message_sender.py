@@ -1,4 +1,4 @@
-"""Which way a message takes: the channel, else the response URL, else a direct message."""
+"""Choose the route of a message: the channel, else the response URL, else a direct message."""
 
 import logging
 from collections.abc import Callable
@@ -19,9 +19,10 @@ MAYBE_HINT = "Slack did not say whether this reached <#{channel}>."
 
 @dataclass(frozen=True)
 class Address:
-    """Whom and where a message concerns; `view_id` finds the response URL of the command.
+    """The recipient of a message and the channel it concerns.
 
-    `receipt` notes when the message was sent, if it has to be sent after a crash too.
+    `view_id` identifies the response URL of the command. `receipt` is set for a message that must survive a
+    crash; it records when the message was sent.
     """
 
     user: str
@@ -32,7 +33,10 @@ class Address:
 
 
 class MessageSender:
-    """Confirmations go to the channel, private words to the person; where a way is closed, by another."""
+    """Post confirmations in the channel and send private messages to the person.
+
+    If a route fails, the next one is tried.
+    """
 
     def __init__(self, slack: SlackApi, outbox: Outbox, urls: ResponseUrls):
         self._slack = slack
@@ -40,62 +44,65 @@ class MessageSender:
         self._urls = urls
 
     def confirm(self, to: Address, message: Message) -> None:
-        """Post in the channel where the command was typed; if that cannot be, tell the person."""
+        """Post in the channel where the command was typed. If that fails, send it to the person."""
         if to.channel:
             self._queue(
-                f"channel:{to.channel}", to, lambda: self._to_channel(to, message), message, paced=True
+                f"channel:{to.channel}", to, lambda: self._send_to_channel(to, message), message, paced=True
             )
         else:
             self._queue_direct(to, message)
 
     def send_privately(self, to: Address, message: Message) -> None:
-        """Tell the person alone."""
+        """Send a message that only the person sees."""
         self._queue(
-            f"person:{to.user}", to, lambda: self._to_response_url(to, message, in_channel=False), message
+            f"person:{to.user}",
+            to,
+            lambda: self._send_to_response_url(to, message, in_channel=False),
+            message,
         )
 
     def respond(self, to: Address, url: str, message: Message) -> None:
-        """Tell the person alone, by the response URL of a command that opened no form."""
+        """Send a message that only the person sees, by the response URL of a command that opened no form."""
         self._queue(
-            f"person:{to.user}", to, lambda: self._by_url(to, url, message, in_channel=False), message
+            f"person:{to.user}", to, lambda: self._send_by_url(to, url, message, in_channel=False), message
         )
 
-    def _to_channel(self, to: Address, message: Message) -> None:
+    def _send_to_channel(self, to: Address, message: Message) -> None:
         try:
             self._send(to, lambda: self._slack.post(to.channel, message))
         except SlackRateLimited:
             raise
-        except SlackUnreachable as fault:
-            self._note(to, "channel", fault)
+        except SlackUnreachable as error:
+            self._log_failure(to, "channel", error)
             self._queue_direct(to, with_hint(message, MAYBE_HINT.format(channel=to.channel)))
-        except SlackError as fault:
-            self._note(to, "channel", fault)
-            self._to_response_url(to, message, in_channel=True)
+        except SlackError as error:
+            self._log_failure(to, "channel", error)
+            self._send_to_response_url(to, message, in_channel=True)
 
-    def _to_response_url(self, to: Address, message: Message, *, in_channel: bool) -> None:
+    def _send_to_response_url(self, to: Address, message: Message, *, in_channel: bool) -> None:
         url = self._urls.take(to.view_id)
         if url is None:
-            self._queue_direct(to, self._for_person(to, message, was_for_channel=in_channel))
+            self._queue_direct(to, self._add_invite_hint(to, message, was_for_channel=in_channel))
         else:
-            self._by_url(to, url, message, in_channel=in_channel)
+            self._send_by_url(to, url, message, in_channel=in_channel)
 
-    def _by_url(self, to: Address, url: str, message: Message, *, in_channel: bool) -> None:
+    def _send_by_url(self, to: Address, url: str, message: Message, *, in_channel: bool) -> None:
         try:
             self._send(to, lambda: self._slack.respond(url, message, in_channel=in_channel))
-        except SlackError as fault:
-            self._note(to, "response_url", fault)
-            self._queue_direct(to, self._for_person(to, message, was_for_channel=in_channel))
+        except SlackError as error:
+            self._log_failure(to, "response_url", error)
+            self._queue_direct(to, self._add_invite_hint(to, message, was_for_channel=in_channel))
 
-    def _for_person(self, to: Address, message: Message, *, was_for_channel: bool) -> Message:
+    def _add_invite_hint(self, to: Address, message: Message, *, was_for_channel: bool) -> Message:
         return with_hint(message, INVITE_HINT.format(channel=to.channel)) if was_for_channel else message
 
-    def _direct(self, to: Address, message: Message) -> None:
+    def _send_direct(self, to: Address, message: Message) -> None:
         try:
             self._send(to, lambda: self._slack.post(self._slack.direct_channel(to.user), message))
         except SlackRateLimited:
             raise
-        except SlackError as fault:
-            self._note(to, "direct", fault)
+        except SlackError as error:
+            self._log_failure(to, "direct", error)
 
     def _send(self, to: Address, send: Callable[[], None]) -> None:
         if to.receipt is None:
@@ -111,9 +118,11 @@ class MessageSender:
 
     def _queue_direct(self, to: Address, message: Message) -> None:
         def stop_trying() -> None:
-            self._note(to, "direct", Saturated("given up"))
+            self._log_failure(to, "direct", Saturated("given up"))
 
-        self._put(f"direct:{to.user}", to, Job(lambda: self._direct(to, message), stop_trying), paced=True)
+        self._put(
+            f"direct:{to.user}", to, Job(lambda: self._send_direct(to, message), stop_trying), paced=True
+        )
 
     def _queue(
         self, lane: str, to: Address, work: Callable[[], None], message: Message, *, paced: bool = False
@@ -123,10 +132,10 @@ class MessageSender:
     def _put(self, lane: str, to: Address, job: Job, *, paced: bool) -> None:
         try:
             self._outbox.put(lane, job, paced=paced)
-        except Saturated as fault:
-            self._note(to, lane.partition(":")[0], fault)
+        except Saturated as error:
+            self._log_failure(to, lane.partition(":")[0], error)
 
-    def _note(self, to: Address, way: str, fault: Exception) -> None:
+    def _log_failure(self, to: Address, way: str, error: Exception) -> None:
         log.warning(
-            "Not delivered by this way", extra={"request_id": to.request_id, "way": way, "fault": str(fault)}
+            "Not delivered by this way", extra={"request_id": to.request_id, "way": way, "fault": str(error)}
         )

@@ -1,4 +1,7 @@
-"""A queue in front of Slack: lanes that keep a pace and wait out a 429, off the request threads."""
+"""Queue calls to Slack in lanes.
+
+A lane limits its rate and waits after a 429; requests do not wait for it.
+"""
 
 import logging
 import threading
@@ -11,14 +14,17 @@ from app.errors import Saturated, SlackRateLimited
 
 log = logging.getLogger(__name__)
 
-PACE_SECONDS = 1.0  # Slack takes one post a second a channel
-TRIES = 20  # of a job that Slack answers 429
-LONGEST_WAIT_SECONDS = 60.0
+PACE_SECONDS = 1.0  # Slack accepts one message per second and channel
+MAX_ATTEMPTS = 20  # attempts at a job that Slack answers with 429
+MAX_WAIT_SECONDS = 60.0
 
 
 @dataclass(eq=False)
 class Job:
-    """Something to send; after `SlackRateLimited` it is tried again, after the last try `give_up` follows."""
+    """A call to Slack.
+
+    It is retried after `SlackRateLimited`. After the last attempt, `give_up` is called.
+    """
 
     work: Callable[[], None]
     give_up: Callable[[], None]
@@ -34,7 +40,10 @@ class _Lane:
 
 
 class Outbox:
-    """Senders share the lanes; a lane has one job at work at a time, in the order given."""
+    """Run the jobs of all lanes on shared threads.
+
+    Each lane runs one job at a time, in the order of the queue.
+    """
 
     def __init__(self, *, senders: int = 4, capacity: int = 5000, pace_seconds: float = PACE_SECONDS):
         self._senders = senders
@@ -47,17 +56,17 @@ class Outbox:
         self._threads: list[threading.Thread] = []
 
     def put(self, lane: str, job: Job, *, paced: bool = True) -> None:
-        """Queue a job; raises `Saturated` when too many wait already."""
+        """Queue a job. Raises `Saturated` when the queue is full."""
         with self._changed:
             if self._waiting >= self._capacity:
                 raise Saturated("Too many messages wait to be sent.")
             self._waiting += 1
             self._lane(lane, paced=paced).jobs.append(job)
             self._start_sender()
-            self._changed.notify_all()  # one alone might wake whoever waits in close()
+            self._changed.notify_all()  # notify() could wake the thread in close() instead of a sender
 
     def close(self, within_seconds: float) -> bool:
-        """Send what waits, for so long at most, and stop; returns whether everything was sent."""
+        """Send the queued jobs for up to `within_seconds`, then stop. Return whether all were sent."""
         until = time.monotonic() + within_seconds
         with self._changed:
             while self._waiting and (left := until - time.monotonic()) > 0:
@@ -108,15 +117,15 @@ class Outbox:
             del self._lanes[name]
 
     def _run(self, job: Job) -> float | None:
-        """Run a job once; return how long to wait before it is tried again, None when it is over."""
+        """Run a job once. Return how many seconds to wait before the retry, None if there is none."""
         job.tries += 1
         try:
             job.work()
         except SlackRateLimited as limit:
-            if job.tries < TRIES and limit.retry_after_seconds <= LONGEST_WAIT_SECONDS:
+            if job.tries < MAX_ATTEMPTS and limit.retry_after_seconds <= MAX_WAIT_SECONDS:
                 return limit.retry_after_seconds
             self._guarded(job.give_up)
-        except Exception:  # the edge of a thread: one job's fault must not end the sender
+        except Exception:  # a failed job must not end the thread
             log.exception("A message could not be sent")
             self._guarded(job.give_up)
         return None
@@ -124,7 +133,7 @@ class Outbox:
     def _guarded(self, act: Callable[[], None]) -> None:
         try:
             act()
-        except Exception:  # the edge of a thread
+        except Exception:  # a failed callback must not end the thread
             log.exception("A message was given up")
 
     def _put_back(self, lane: _Lane, job: Job, wait_seconds: float | None) -> None:

@@ -1,4 +1,7 @@
-"""The only place that calls Slack. One attempt each: the SDK's own retries posted messages twice."""
+"""Call Slack. No other module does.
+
+Each call is attempted once: the retries of the SDK posted messages twice.
+"""
 
 import http.client
 from collections.abc import Callable
@@ -16,22 +19,28 @@ from app.config import Settings, is_loopback
 from app.delivery.installation import Installation, InstallationCache
 from app.errors import SlackRateLimited, SlackRefused, SlackUnreachable
 
-TIMEOUT_SECONDS = 2  # a trigger lives 3
+TIMEOUT_SECONDS = 2  # a trigger is valid for 3
 NO_ANSWER = (OSError, http.client.HTTPException, SlackClientError, ValueError)
-LONGEST_TEXT = 3000
+MAX_TEXT_CHARACTERS = 3000
 CONFIRMATION = "trade_confirmed"
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A form that Slack shows; `team` is the workspace of the app, empty if Slack did not say."""
+    """A form that Slack opened.
+
+    `team` is the workspace of the app. It is empty if Slack did not return it.
+    """
 
     view_id: str
     team: str
 
 
 class SlackApi:
-    """The methods that the bot uses. Each raises `SlackRefused`, `SlackRateLimited` or `SlackUnreachable`."""
+    """The Web API methods that the bot uses.
+
+    Each raises `SlackRefused`, `SlackRateLimited` or `SlackUnreachable`.
+    """
 
     def __init__(self, settings: Settings, timeout_seconds: int = TIMEOUT_SECONDS):
         self._timeout = timeout_seconds
@@ -52,22 +61,26 @@ class SlackApi:
         return Opened(str(shown["id"]), str(shown.get("app_installed_team_id") or ""))
 
     def update_view(self, view_id: str, view: Json, view_hash: str | None = None) -> str:
-        """Redraw an open view, if `view_hash` is still its hash where one is given; return its new hash."""
+        """Replace the content of an open view, and return its new hash.
+
+        If `view_hash` is given, Slack refuses the update when the view has another hash.
+        """
         wanted = {"hash": view_hash} if view_hash else {}
         answer = _call("views.update", lambda: self.client.views_update(view_id=view_id, view=view, **wanted))
         return str((answer.get("view") or {}).get("hash", ""))
 
     def post(self, channel: str, message: Message) -> None:
-        """Post to a channel; after `SlackUnreachable` it may or may not stand there.
+        """Post to a channel. After `SlackUnreachable`, the message may have been posted.
 
-        The metadata of a confirmation names its trade, so that a repeat after a crash can be recognized.
+        The metadata of a confirmation contains the trade id, so that a repeat after a crash can be
+        recognized.
         """
         payload = {"event_type": CONFIRMATION, "event_payload": {"trade_id": message.trade_id}}
         _call(
             "chat.postMessage",
             lambda: self.client.chat_postMessage(
                 channel=channel,
-                text=cut(message.text, LONGEST_TEXT),
+                text=cut(message.text, MAX_TEXT_CHARACTERS),
                 blocks=list(message.blocks),
                 unfurl_links=False,
                 unfurl_media=False,
@@ -81,24 +94,27 @@ class SlackApi:
         return str(answer["channel"]["id"])
 
     def identify(self) -> None:
-        """Ask Slack whether the token works, and remember where the app is installed."""
+        """Verify the bot token, and cache where the app is installed."""
         self.installation.refresh()
 
     def respond(self, url: str, message: Message, *, in_channel: bool) -> None:
-        """Answer by a response URL; the SDK never raises on a dead one, so its status is checked here."""
+        """Post by a response URL.
+
+        The SDK does not raise for an expired URL. This method checks the status instead.
+        """
         webhook = WebhookClient(url, timeout=self._timeout, retry_handlers=[])
         if is_loopback(url):
             webhook.proxy = None
         body = {
             "response_type": "in_channel" if in_channel else "ephemeral",
             "replace_original": False,
-            "text": cut(message.text, LONGEST_TEXT),
+            "text": cut(message.text, MAX_TEXT_CHARACTERS),
             "blocks": list(message.blocks),
         }
         try:
             answer = webhook.send_dict(body)
-        except NO_ANSWER as fault:
-            raise SlackUnreachable(f"response_url: {type(fault).__name__}") from None
+        except NO_ANSWER as error:
+            raise SlackUnreachable(f"response_url: {type(error).__name__}") from None
         if answer.status_code == 429:
             raise SlackRateLimited("response_url", _retry_after(answer.headers))
         if answer.status_code != 200:
@@ -116,16 +132,16 @@ class SlackApi:
 def _call(method: str, call: Callable[[], SlackResponse]) -> SlackResponse:
     try:
         return call()
-    except SlackApiError as fault:
-        answer: Any = fault.response
+    except SlackApiError as error:
+        answer: Any = error.response
         status = getattr(answer, "status_code", 200)
         if status == 429:
             raise SlackRateLimited(method, _retry_after(answer.headers)) from None
         if status >= 500:
             raise SlackUnreachable(f"{method}: status {status}") from None
         raise SlackRefused(method, str(answer.get("error", "unknown_error"))) from None
-    except NO_ANSWER as fault:
-        raise SlackUnreachable(f"{method}: {type(fault).__name__}") from None
+    except NO_ANSWER as error:
+        raise SlackUnreachable(f"{method}: {type(error).__name__}") from None
 
 
 def _retry_after(headers: Any) -> float:

@@ -1,1 +1,4 @@
-"""What people write: command lines and forms become tickets, or sentences saying what is wrong. Pure."""
+"""Parse command lines and forms into tickets, or into sentences about invalid entries.
+
+Without side effects.
+"""

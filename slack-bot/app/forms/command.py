@@ -1,17 +1,17 @@
-"""`/trade …` as people type it."""
+"""Parse the text after `/trade`."""
 
 import re
 from dataclasses import dataclass
 from decimal import Decimal
 
 from app.errors import BadCommand
-from app.forms.numbers import NotAnAmount, parse_amount, parse_quantity, plain
-from app.forms.price import read_as, resolve_gmv
+from app.forms.input_normalization import normalize_punctuation
+from app.forms.numbers import NotAnAmount, format_plain, parse_amount, parse_quantity
+from app.forms.price import describe_ambiguous, resolve_gmv
 from app.forms.text import NotAName, parse_portfolio, parse_symbol, unescape
 from app.forms.ticket import MAX_PRICE, MAX_QUANTITY, Draft
-from app.forms.typing import keyed
 
-LINE = re.compile(
+TRADE_LINE = re.compile(
     r"(?P<side>buy|sell)\s+(?P<quantity>\S+?(?:\s*(?:shares?|units?))?)(?:\s+of)?"
     r"\s+(?P<symbol>(?!shares?\b|of\b)\S+?)"
     r"(?:\s*(?:@|\sat\s)\s*(?P<price>\S.*?))?(?:\s+in\s+(?P<portfolio>.+))?",
@@ -19,67 +19,69 @@ LINE = re.compile(
 )
 IN = re.compile(r"\s+in\s", re.IGNORECASE)
 EXAMPLE = "`/trade buy 100 AAPL @ 175 in Growth`"
-LOOK = (
+POSITIONS_ADVICE = (
     "`/trade` enters trades only. Every confirmation names the position after it; all positions and trades "
     "are in the trading system."
 )
-UNDO = (
-    "A recorded trade stands. To undo it, type the opposite one with the same quantity and price, such as "
-    "`/trade sell 100 AAPL @ 175 in Growth` after a purchase."
+UNDO_ADVICE = (
+    "A recorded trade cannot be deleted. To undo it, enter the opposite trade with the same quantity and "
+    "price, such as `/trade sell 100 AAPL @ 175 in Growth` after a purchase."
 )
-OTHER_WISHES = dict.fromkeys(
-    ("positions", "position", "list", "show", "trades", "orders", "portfolio", "portfolios", "history"), LOOK
-) | dict.fromkeys(("undo", "cancel", "delete", "reverse"), UNDO)
-LONGEST = 400  # characters of a command line that are looked at
+OTHER_COMMANDS = dict.fromkeys(
+    ("positions", "position", "list", "show", "trades", "orders", "portfolio", "portfolios", "history"),
+    POSITIONS_ADVICE,
+) | dict.fromkeys(("undo", "cancel", "delete", "reverse"), UNDO_ADVICE)
+MAX_LINE_CHARACTERS = 400  # characters of a command line
 
 
 @dataclass(frozen=True)
-class HelpWanted:
-    """The person asked how this works."""
+class HelpRequest:
+    """The command asks for help."""
 
 
-def parse_command(text: str) -> Draft | HelpWanted:
-    """Return the form's first entries for what stands after `/trade`; raises `BadCommand` for junk."""
+def parse_command(text: str) -> Draft | HelpRequest:
+    """Return the initial entries of the form for the text after `/trade`. Raises `BadCommand`."""
     line = _plain(unescape(text)).strip()
-    if len(line) > LONGEST:
+    if len(line) > MAX_LINE_CHARACTERS:
         raise BadCommand("That line is too long.")
     if line.casefold() in ("help", "?", "--help"):
-        return HelpWanted()
+        return HelpRequest()
     if not line:
         return Draft()
-    if found := LINE.fullmatch(line):
+    if found := TRADE_LINE.fullmatch(line):
         return _full_line(found)
-    _answer_other_wishes(line)
+    _refuse_other_commands(line)
     if len(line.split()) > 1 or line.casefold() in ("buy", "sell"):
         raise BadCommand(f"That line is not understood. Type it like {EXAMPLE}.")
     return Draft(symbol=_symbol(line))
 
 
-def _answer_other_wishes(line: str) -> None:
-    """Raise `BadCommand` with what to type for a word that is no symbol; `$LIST` is one."""
+def _refuse_other_commands(line: str) -> None:
+    """Raise `BadCommand` with advice for words such as `list`. With a `$`, such a word is a symbol."""
     word = line.split(maxsplit=1)[0]
-    if said := OTHER_WISHES.get(word.casefold()):
-        raise BadCommand(f"{said} (For a symbol of that name, type `/trade ${word.upper()}`.)")
+    if advice := OTHER_COMMANDS.get(word.casefold()):
+        raise BadCommand(f"{advice} (For a symbol of that name, type `/trade ${word.upper()}`.)")
 
 
 def _plain(line: str) -> str:
-    """Return the line in plain typing, the name behind `in` as it was typed."""
+    """Return the line with plain punctuation. The portfolio name after `in` stays as it was typed."""
     before = IN.search(line)
-    return keyed(line[: before.end()]) + line[before.end() :] if before else keyed(line)
+    name_start = before.end() if before else len(line)
+    return normalize_punctuation(line[:name_start]) + line[name_start:]
 
 
 def _full_line(found: re.Match[str]) -> Draft:
     try:
         quantity = parse_quantity(found["quantity"], MAX_QUANTITY)
-    except NotAnAmount as fault:
-        raise BadCommand(f"Quantity: {fault}") from None
+    except NotAnAmount as error:
+        raise BadCommand(f"Quantity: {error}") from None
     return Draft(
         symbol=_symbol(found["symbol"]),
-        quantity=plain(quantity),
-        price=plain(_price(found, quantity)) if found["price"] else "",
+        quantity=format_plain(quantity),
+        price=format_plain(_price(found, quantity)) if found["price"] else "",
         side=found["side"].upper(),
         portfolio=_portfolio(found["portfolio"] or ""),
-        read_as=read_as(("Quantity", found["quantity"]), ("Price", found["price"] or "")),
+        read_as=describe_ambiguous(("Quantity", found["quantity"]), ("Price", found["price"] or "")),
     )
 
 
@@ -87,16 +89,16 @@ def _price(found: re.Match[str], quantity: Decimal) -> Decimal:
     try:
         price = parse_amount(found["price"], MAX_PRICE)
         resolve_gmv(quantity, price, None)
-    except NotAnAmount as fault:
-        raise BadCommand(f"Price: {fault}") from None
+    except NotAnAmount as error:
+        raise BadCommand(f"Price: {error}") from None
     return price
 
 
 def _symbol(text: str) -> str:
     try:
         return parse_symbol(text)
-    except NotAName as fault:
-        raise BadCommand(str(fault)) from None
+    except NotAName as error:
+        raise BadCommand(str(error)) from None
 
 
 def _portfolio(text: str) -> str:
@@ -104,5 +106,5 @@ def _portfolio(text: str) -> str:
         return ""
     try:
         return parse_portfolio(text)
-    except NotAName as fault:
-        raise BadCommand(str(fault)) from None
+    except NotAName as error:
+        raise BadCommand(str(error)) from None

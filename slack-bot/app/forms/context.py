@@ -1,61 +1,68 @@
-"""What a form remembers, in Slack's `private_metadata`. No secrets: the person's client sees it."""
+"""State of a form, stored in Slack's `private_metadata`.
+
+It has no secrets: the person's client can read it.
+"""
 
 import json
 from dataclasses import dataclass, replace
 from typing import Any
 
 VERSION = 1
-CONFIRMED_AT_MOST = 16  # each is under 60 characters long
+MAX_CONFIRMED = 16  # each has fewer than 60 characters
 
 
 @dataclass(frozen=True)
 class FormContext:
-    """Where the command was typed, and how often this form was denied (part of the idempotency key).
+    """The channel of the command and the state of its form.
 
-    `confirmed`: the ids of the questions that were answered with yes in this form, so that another question
-    does not make it forget them.
-    `unsettled`: it was sent once, and nobody could tell what became of that.
+    `attempt`: how many submissions were refused; it is part of the idempotency key.
+    `confirmed`: the ids of the questions that the person confirmed in this form.
+    `is_outcome_unknown`: the form was submitted, and it is unknown whether it traded.
     """
 
     channel: str
     attempt: int = 0
-    unsettled: bool = False
+    is_outcome_unknown: bool = False
     confirmed: tuple[str, ...] = ()
 
-    def confirming(self, *answers: str) -> "FormContext":
-        """Return the context after these answers, the newest of them if there are many."""
-        known = dict.fromkeys([*self.confirmed, *answers])
-        return replace(self, confirmed=tuple(known)[-CONFIRMED_AT_MOST:])
+    def with_confirmed(self, *answers: str) -> "FormContext":
+        """Return the context with these confirmed questions added.
 
-    def denied(self) -> "FormContext":
-        """Return the context of a form shown again after a denial: what follows is a new request.
-
-        While an earlier press is unsettled, it stays the same request: that one may be in the ledger yet.
+        The oldest are dropped beyond the limit.
         """
-        return self if self.unsettled else replace(self, attempt=self.attempt + 1)
+        known = dict.fromkeys([*self.confirmed, *answers])
+        return replace(self, confirmed=tuple(known)[-MAX_CONFIRMED:])
 
-    def left_open(self) -> "FormContext":
-        """Return the context of a form shown again without knowing whether it traded."""
-        return replace(self, unsettled=True)
+    def with_denial(self) -> "FormContext":
+        """Return the context for a form that is shown again after a refusal, with a new idempotency key.
+
+        While the outcome of an earlier submission is unknown, the key stays the same: that one may be
+        recorded.
+        """
+        return self if self.is_outcome_unknown else replace(self, attempt=self.attempt + 1)
+
+    def with_unknown_outcome(self) -> "FormContext":
+        """Return the context for a form that is shown again while its outcome is unknown."""
+        return replace(self, is_outcome_unknown=True)
 
     def dump(self) -> str:
-        """Write it for `private_metadata` (under 3,000 characters)."""
+        """Serialize the context for `private_metadata` (under 3,000 characters)."""
         values = {"v": VERSION, "channel": self.channel, "attempt": self.attempt}
-        unsettled = {"unsettled": True} if self.unsettled else {}
+        unsettled = {"unsettled": True} if self.is_outcome_unknown else {}
         confirmed = {"confirmed": list(self.confirmed)} if self.confirmed else {}
         return json.dumps(values | unsettled | confirmed, separators=(",", ":"), ensure_ascii=False)
 
     @classmethod
     def load(cls, text: str) -> "FormContext":
-        """Read it back; a form of another version, or a strange one, has lost its channel but still works."""
+        """Parse `private_metadata`. Content that is not of this version returns an empty context."""
         try:
             values = json.loads(text)
         except ValueError:
             return cls("")
         if not isinstance(values, dict) or values.get("v") != VERSION:
             return cls("")
-        attempt, unsettled = _count(values.get("attempt")), bool(values.get("unsettled"))
-        return cls(str(values.get("channel", "")), attempt, unsettled, _texts(values.get("confirmed")))
+        attempt, is_unknown = _count(values.get("attempt")), bool(values.get("unsettled"))
+        return cls(str(values.get("channel", "")), attempt, is_unknown, _texts(values.get("confirmed")))
 
 
 def _count(value: Any) -> int:
@@ -63,4 +70,4 @@ def _count(value: Any) -> int:
 
 
 def _texts(value: Any) -> tuple[str, ...]:
-    return tuple(map(str, value[-CONFIRMED_AT_MOST:])) if isinstance(value, list) else ()
+    return tuple(map(str, value[-MAX_CONFIRMED:])) if isinstance(value, list) else ()

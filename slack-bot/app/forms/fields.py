@@ -1,4 +1,4 @@
-"""The trade form's block ids, which Slack keys errors by, and its action ids."""
+"""Block ids of the trade form, by which Slack reports errors, and its action ids."""
 
 SYMBOL = "symbol"
 QUANTITY = "quantity"
@@ -9,7 +9,7 @@ PORTFOLIO = "portfolio"
 NOTE = "note"
 SYMBOL_LINE = "symbol_line"
 PRICE_LINE = "price_line"
-# The block ids of questions begin so; the rest says what is asked about. See `forms.questions`.
+# Prefixes of the block ids of questions. The rest identifies the subject; see `forms.questions`.
 PRICE_OK_PREFIX = "price_ok:"
 SYMBOL_OK_PREFIX = "symbol_ok:"
 PORTFOLIO_OK_PREFIX = "portfolio_ok:"
@@ -22,13 +22,13 @@ QUESTION_PREFIXES = (
     SHORT_OK_PREFIX,
     REPEAT_OK_PREFIX,
 )
-REASON_PREFIX = "why:"  # before the id of a question: the block that says why it is asked
-NEW_PORTFOLIO = "New portfolio: "  # begins the text of an option whose name the books do not have
+REASON_PREFIX = "why:"  # the block with the reason for a question: this prefix and the question's id
+NEW_PORTFOLIO = "New portfolio: "  # prefix of the option that creates a portfolio
 
-NO_CHOICE = "/"  # the value of an option that only says why there is nothing to choose; no portfolio's name
+NO_CHOICE = "/"  # value of an option that only shows a reason; not a valid portfolio name
 
 TRADE_FORM = "trade_form"  # callback id of the view
-ACTION = "entry"  # action id of every field; the block tells them apart
+ACTION = "entry"  # action id of every other field; the block id distinguishes them
 PORTFOLIO_ACTION = "portfolio_entry"
 QUANTITY_ACTION = "quantity_entry"
 PRICE_ACTION = "price_entry"
@@ -44,8 +44,8 @@ LABELS = {
     NOTE: "Note",
 }
 
-# The OMS's names of what these fields say, in its problem documents.
-OF_OMS = {
+# Blocks by the names of the fields in the OMS's problem documents.
+BLOCKS_BY_OMS_FIELD = {
     "symbol": SYMBOL,
     "quantity": QUANTITY,
     "gmv": GMV,
@@ -56,6 +56,6 @@ OF_OMS = {
 }
 
 
-def of_oms(path: str) -> str | None:
-    """Return the block that shows what the OMS says of a field (`quantity`, `body.quantity`), if one does."""
-    return OF_OMS.get(path.rpartition(".")[2])
+def find_block(path: str) -> str | None:
+    """Return the block of a field of the OMS (`quantity`, `body.quantity`), None if the form has none."""
+    return BLOCKS_BY_OMS_FIELD.get(path.rpartition(".")[2])

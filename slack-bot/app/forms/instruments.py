@@ -1,4 +1,4 @@
-"""Instruments that match what is typed as a symbol. Pure."""
+"""Describe the instruments that match the typed symbol."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,20 +10,21 @@ SYMBOL_PROMPT = "Type a symbol, or a part of an instrument's name to find its sy
 
 
 class Instrument(NamedTuple):
-    """A listed instrument; `name` may be empty."""
+    """A listed instrument. `name` may be empty."""
 
     symbol: str
     name: str
 
     @property
     def label(self) -> str:
-        """The symbol, and the name where there is one."""
+        """The symbol, with the name in parentheses if there is one."""
         return f"{self.symbol} ({self.name})" if self.name else self.symbol
 
 
-def symbol_line(typed: str, found: Sequence[Instrument] | None) -> str:
-    """Return the line under the symbol: the instrument of that symbol, else those that match it by symbol or
-    name. `found` is None while the OMS has not answered.
+def build_symbol_line(typed: str, found: Sequence[Instrument] | None) -> str:
+    """Return the line below the symbol: the instrument with that symbol, else the matching ones.
+
+    `found` is None if the OMS has not answered.
     """
     if not typed.strip() or found is None:
         return SYMBOL_PROMPT

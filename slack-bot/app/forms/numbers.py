@@ -1,72 +1,75 @@
-"""Amounts as people type them, and as they are written back. Decimal only: no float ever holds money."""
+"""Parse and format amounts. All amounts are Decimal, never float."""
 
 import re
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 
-from app.forms.typing import unquoted
+from app.forms.input_normalization import strip_quotes
 
-PLACES = Decimal("0.00000001")
-WIDE = 60  # digits: a product of two amounts is exact before it is rounded
-DIGITS_AT_MOST = 17  # 9 before the point for the largest amount, 8 after it
-# Groups of three, or the Indian 1,00,000. Before the first separator stands no 0: `0,001` is no thousand.
-PLAIN = re.compile(
+DECIMAL_UNIT = Decimal("0.00000001")
+PRECISION_DIGITS = 60  # digits of precision: a product of two amounts is exact before it is rounded
+MAX_DIGITS = 17  # 9 before the decimal point for the largest amount, and 8 after it
+# Groups of three digits, or Indian groups (1,00,000). The first group has no leading 0: `0,001` is invalid.
+AMOUNT_FORMAT = re.compile(
     r"(?:[0-9]+|[1-9][0-9]{0,2}(?:,[0-9]{3})+|[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3})(?:\.[0-9]*)?|\.[0-9]+",
     re.ASCII,
 )
-TWO_READINGS = re.compile(r"[1-9][0-9]{0,2}[.,][0-9]{3}", re.ASCII)  # a thousand here, a decimal elsewhere
+AMBIGUOUS_NUMBER = re.compile(
+    r"[1-9][0-9]{0,2}[.,][0-9]{3}", re.ASCII
+)  # thousands in some countries, decimals in others
 CURRENCY = r"[$₹€£¥]|(?i:(?:US|A|C|S)\$|USDT?|INR|Rs\.?|EUR|GBP|JPY|CHF|AUD|CAD|SGD|HKD)"
 WITH_CURRENCY = re.compile(rf"(?:(?:{CURRENCY})\s*)?(.*?)(?:\s*(?:{CURRENCY}))?", re.DOTALL)
 UNITS = re.compile(r"(.*?)\s*(?:shares?|units?)", re.IGNORECASE | re.DOTALL)
 
 
 class NotAnAmount(ValueError):
-    """What was typed is no positive decimal number; the message is a sentence for the person."""
+    """The text is not a positive decimal number. The message is a sentence for the person."""
 
 
 def parse_amount(text: str, largest: Decimal) -> Decimal:
-    """Return the positive amount that `text` writes (`1,000.50`, `1,00,000`, `$175`, `175 USD`).
+    """Return the positive amount of a text such as `1,000.50`, `1,00,000`, `$175` or `175 USD`.
 
-    Raises `NotAnAmount` for exponents, signs, NaN, non-ASCII digits, over 8 decimals, zero, over `largest`.
+    Raises `NotAnAmount` for exponents, signs, NaN, digits that are not ASCII, more than 8 decimals, zero, and
+    amounts over `largest`.
     """
-    typed = _digits_of(text)
+    typed = _strip_currency(text)
     if not typed:
         raise NotAnAmount("Enter a number.")
-    _refuse_odd_writing(typed)
+    _check_format(typed)
     digits = typed.replace(",", "")
     _, _, decimals = digits.partition(".")
     if len(decimals.rstrip("0")) > 8:
         raise NotAnAmount("Use at most 8 decimal places.")
-    if len(digits.strip("0").replace(".", "")) > DIGITS_AT_MOST:
-        raise NotAnAmount(f"That number is too long: the largest is {grouped(largest)}.")
-    return _within(Decimal(digits), largest)
+    if len(digits.strip("0").replace(".", "")) > MAX_DIGITS:
+        raise NotAnAmount(f"That number is too long: the largest is {format_grouped(largest)}.")
+    return _check_range(Decimal(digits), largest)
 
 
 def parse_quantity(text: str, largest: Decimal) -> Decimal:
-    """Return the positive quantity that `text` writes (`1,000`, `10 shares`); raises `NotAnAmount`.
+    """Return the positive quantity of a text such as `1,000` or `10 shares`.
 
-    `$100` is money, and not a hundred shares.
+    Raises `NotAnAmount`, also for an amount of money such as `$100`.
     """
-    typed = unquoted(text)
+    typed = strip_quotes(text)
     counted = UNITS.fullmatch(typed)
     typed = counted[1] if counted else typed
-    if _digits_of(typed) != unquoted(typed):
+    if _strip_currency(typed) != strip_quotes(typed):
         raise NotAnAmount("Enter a number of units, without a currency.")
     return parse_amount(typed, largest)
 
 
-def has_two_readings(text: str) -> bool:
-    """Whether what was typed is one number here and another one elsewhere, such as `1,125` or `1.000`."""
-    return TWO_READINGS.fullmatch(_digits_of(text)) is not None
+def is_ambiguous(text: str) -> bool:
+    """Whether countries read the number differently, such as `1,125` or `1.000`."""
+    return AMBIGUOUS_NUMBER.fullmatch(_strip_currency(text)) is not None
 
 
-def _digits_of(text: str) -> str:
-    """Return what stands between the signs of a currency."""
-    found = WITH_CURRENCY.fullmatch(unquoted(text))
+def _strip_currency(text: str) -> str:
+    """Return the text without currency signs."""
+    found = WITH_CURRENCY.fullmatch(strip_quotes(text))
     return found[1].strip() if found else ""
 
 
-def _refuse_odd_writing(typed: str) -> None:
-    if PLAIN.fullmatch(typed):
+def _check_format(typed: str) -> None:
+    if AMOUNT_FORMAT.fullmatch(typed):
         return
     if typed[0] == "-":
         raise NotAnAmount(
@@ -81,54 +84,54 @@ def _refuse_odd_writing(typed: str) -> None:
     raise NotAnAmount("Enter a plain number, such as 100 or 1,000.50.")
 
 
-def rounded_money(value: Decimal) -> str:
-    """Write money for people to the cent, half to even: 1,234.50 or -0.33."""
-    with localcontext(prec=WIDE):
+def format_rounded_money(value: Decimal) -> str:
+    """Format money rounded half to even to two decimals: 1,234.50 or -0.33."""
+    with localcontext(prec=PRECISION_DIGITS):
         cents = value.quantize(Decimal("0.01"), rounding=ROUND_HALF_EVEN)
-    return money(cents or Decimal(0))
+    return format_money(cents or Decimal(0))
 
 
-def _within(value: Decimal, largest: Decimal) -> Decimal:
+def _check_range(value: Decimal, largest: Decimal) -> Decimal:
     if value <= 0:
         raise NotAnAmount("Enter a number above zero.")
     if value > largest:
-        raise NotAnAmount(f"The largest that can be traded is {grouped(largest)}.")
+        raise NotAnAmount(f"The largest that can be traded is {format_grouped(largest)}.")
     return value
 
 
 def to_amount(value: Decimal) -> Decimal:
-    """Round to 8 places, half to even: what the ledger stores."""
-    with localcontext(prec=WIDE):
-        return value.quantize(PLACES, rounding=ROUND_HALF_EVEN)
+    """Round half to even to 8 decimals, the precision of the ledger."""
+    with localcontext(prec=PRECISION_DIGITS):
+        return value.quantize(DECIMAL_UNIT, rounding=ROUND_HALF_EVEN)
 
 
-def times(quantity: Decimal, price: Decimal) -> Decimal:
-    """Return quantity × price, rounded to 8 places."""
-    with localcontext(prec=WIDE):
+def compute_gmv(quantity: Decimal, price: Decimal) -> Decimal:
+    """Return quantity × price, rounded to 8 decimals."""
+    with localcontext(prec=PRECISION_DIGITS):
         return to_amount(quantity * price)
 
 
-def per_share(gmv: Decimal, quantity: Decimal) -> Decimal:
-    """Return GMV / quantity, the price per share, rounded to 8 places."""
-    with localcontext(prec=WIDE):
+def compute_price(gmv: Decimal, quantity: Decimal) -> Decimal:
+    """Return GMV / quantity, the price per share, rounded to 8 decimals."""
+    with localcontext(prec=PRECISION_DIGITS):
         return to_amount(gmv / quantity)
 
 
-def plain(value: Decimal) -> str:
-    """Write an amount without exponent, grouping or trailing zeros, as a number field takes it."""
+def format_plain(value: Decimal) -> str:
+    """Format an amount for a number field: without exponent, grouping or trailing zeros."""
     text = format(value, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def grouped(value: Decimal) -> str:
-    """Write an amount for people, grouped by thousands: 1,000 or 0.5."""
-    whole, _, decimals = plain(value).partition(".")
+def format_grouped(value: Decimal) -> str:
+    """Format an amount with groups of thousands: 1,000 or 0.5."""
+    whole, _, decimals = format_plain(value).partition(".")
     sign = "-" if whole.startswith("-") else ""
     text = f"{sign}{int(whole.lstrip('-') or '0'):,}"
     return f"{text}.{decimals}" if decimals else text
 
 
-def money(value: Decimal) -> str:
-    """Write money for people, grouped, with two decimals at least: 17,500.00 or 3.33333333."""
-    whole, _, decimals = grouped(value).partition(".")
+def format_money(value: Decimal) -> str:
+    """Format money with groups of thousands and at least two decimals: 17,500.00 or 3.33333333."""
+    whole, _, decimals = format_grouped(value).partition(".")
     return f"{whole}.{decimals:0<2}"

@@ -1,31 +1,31 @@
-"""Whether a price is plausible: a slip of the finger is asked about before it trades."""
+"""Compute prices and GMVs, and check whether a price is plausible."""
 
 from decimal import ROUND_HALF_UP, Decimal
 from typing import NamedTuple
 
 from app.forms.numbers import (
     NotAnAmount,
-    has_two_readings,
-    money,
+    compute_gmv,
+    compute_price,
+    format_money,
+    format_plain,
+    is_ambiguous,
     parse_amount,
     parse_quantity,
-    per_share,
-    plain,
-    times,
 )
 from app.forms.ticket import MAX_GMV, MAX_PRICE, MAX_QUANTITY, Draft
 
-LOWEST_USUAL = Decimal("0.01")
-HIGHEST_USUAL = Decimal(100_000)
-FAR = Decimal("0.20")  # of the last known price
+MIN_USUAL_PRICE = Decimal("0.01")
+MAX_USUAL_PRICE = Decimal(100_000)
+MAX_PRICE_DEVIATION = Decimal("0.20")  # fraction of the reference price
 
 PRICE_PROMPT = "Fill in the quantity, and the price per share or the GMV: the other is shown here."
 SIMULATED = "simulated"
-LIVE_SECONDS = 60.0  # as the OMS calls a mark stale
+MAX_LIVE_AGE_SECONDS = 60.0  # the age at which the OMS calls a mark stale
 
 
 class Quote(NamedTuple):
-    """What the OMS last heard of a symbol's price: the mid, else the last price, per unit."""
+    """The OMS's newest price of a symbol per unit: the mid, else the last price."""
 
     price: Decimal
     age_seconds: float
@@ -33,69 +33,73 @@ class Quote(NamedTuple):
 
     @property
     def is_live(self) -> bool:
-        """Whether a price can be compared with it: a made-up or an old quote says nothing about a trade."""
-        return self.source != SIMULATED and self.age_seconds <= LIVE_SECONDS
+        """Whether prices can be compared with this quote: it is neither simulated nor stale."""
+        return self.source != SIMULATED and self.age_seconds <= MAX_LIVE_AGE_SECONDS
 
 
-def doubt(price: Decimal, last_price: Decimal | None, of: str = "last trade") -> str | None:
-    """Return why this price per share should be asked about, as a sentence; None when it is plausible.
+def find_price_warning(price: Decimal, last_price: Decimal | None, of: str = "last trade") -> str | None:
+    """Return why the price needs a confirmation, as a sentence. None if it is plausible.
 
-    `last_price` is the live quote's or that of the symbol's latest trade, as `of` says; None without either.
+    `last_price` is the price to compare with, None if there is none. `of` says what it is: a quote or the
+    last trade.
     """
-    if price < LOWEST_USUAL or price > HIGHEST_USUAL:
-        return (
-            f"{money(price)} per share is outside the usual {money(LOWEST_USUAL)} to {money(HIGHEST_USUAL)}."
-        )
-    if last_price is not None and abs(price - last_price) > last_price * FAR:
-        return f"{money(price)} per share is more than 20% away from the {of} at {money(last_price)}."
+    if price < MIN_USUAL_PRICE or price > MAX_USUAL_PRICE:
+        usual = f"{format_money(MIN_USUAL_PRICE)} to {format_money(MAX_USUAL_PRICE)}"
+        return f"{format_money(price)} per share is outside the usual {usual}."
+    if last_price is not None and abs(price - last_price) > last_price * MAX_PRICE_DEVIATION:
+        reference = f"the {of} at {format_money(last_price)}"
+        return f"{format_money(price)} per share is more than 20% away from {reference}."
     return None
 
 
 def resolve_gmv(quantity: Decimal, price: Decimal | None, gmv: Decimal | None) -> Decimal:
-    """Return the GMV of a quantity and a price or a GMV.
+    """Return the GMV of a quantity and either a price or a GMV.
 
-    Raises `NotAnAmount` where both are given and do not agree; a price may be rounded to its own decimals,
-    two at least. Raises it too where quantity × price cannot be traded.
+    Raises `NotAnAmount` if both are given and differ by more than the rounding of the price to its own
+    decimals (at least two), or if quantity × price exceeds the limits.
     """
     if gmv is None:
-        return _checked_gmv(times(quantity, price or Decimal(0)))
-    if price is not None and times(quantity, price) != gmv:
+        return _check_gmv(compute_gmv(quantity, price or Decimal(0)))
+    if price is not None and compute_gmv(quantity, price) != gmv:
         places = Decimal(1).scaleb(min(_exponent(price), -2))
-        if per_share(gmv, quantity).quantize(places, rounding=ROUND_HALF_UP) != price:
-            product = money(times(quantity, price))
-            raise NotAnAmount(f"Quantity × price is {product}, not {money(gmv)}. Correct one, or clear it.")
+        if compute_price(gmv, quantity).quantize(places, rounding=ROUND_HALF_UP) != price:
+            product = format_money(compute_gmv(quantity, price))
+            raise NotAnAmount(
+                f"Quantity × price is {product}, not {format_money(gmv)}. Correct one, or clear it."
+            )
     return gmv
 
 
-def typed_price(draft: Draft) -> Decimal | None:
-    """Return the price per share of what is typed so far, None while it makes none."""
+def compute_typed_price(draft: Draft) -> Decimal | None:
+    """Return the price per share of the current entries, None while they are incomplete."""
     gmv = _typed_gmv(draft)
-    return None if gmv is None else per_share(gmv, parse_quantity(draft.quantity, MAX_QUANTITY))
+    return None if gmv is None else compute_price(gmv, parse_quantity(draft.quantity, MAX_QUANTITY))
 
 
-def price_line(draft: Draft, quote: Quote | None = None) -> str:
-    """Return the line of the form that shows the price per share and the GMV of what is typed so far, and
-    the quote of its symbol with its age.
-    """
-    price, gmv = typed_price(draft), _typed_gmv(draft)
+def build_price_line(draft: Draft, quote: Quote | None = None) -> str:
+    """Return the line with price and GMV of the current entries, and the quote with its age."""
+    price, gmv = compute_typed_price(draft), _typed_gmv(draft)
     typed = (("Quantity", draft.quantity), ("Price", draft.price), ("GMV", draft.gmv))
     if price is None or gmv is None:
-        said = [PRICE_PROMPT]
+        texts = [PRICE_PROMPT]
     else:
-        said = [f"Price per share: {money(price)} · GMV: {money(gmv)}", read_as(*typed)]
-    return " · ".join(part for part in (*said, quote_text(quote)) if part)
+        texts = [
+            f"Price per share: {format_money(price)} · GMV: {format_money(gmv)}",
+            describe_ambiguous(*typed),
+        ]
+    return " · ".join(part for part in (*texts, format_quote(quote)) if part)
 
 
-def quote_text(quote: Quote | None) -> str:
-    """Return a quote and its age for people; empty without one."""
+def format_quote(quote: Quote | None) -> str:
+    """Return a quote and its age for display. Empty without a quote."""
     if quote is None:
         return ""
     made_up = " (simulated)" if quote.source == SIMULATED else ""
-    return f"Quote{made_up}: {money(quote.price)}, {duration(quote.age_seconds)} old"
+    return f"Quote{made_up}: {format_money(quote.price)}, {format_duration(quote.age_seconds)} old"
 
 
-def duration(seconds: float) -> str:
-    """Write a length of time for people: 3 s, 5 min, 2 h or 4 days."""
+def format_duration(seconds: float) -> str:
+    """Format a duration: 3 s, 5 min, 2 h or 4 days."""
     for unit, size in (("days", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * size:
             return f"{int(seconds // size)} {unit}"
@@ -107,12 +111,12 @@ def _typed_gmv(draft: Draft) -> Decimal | None:
         quantity = parse_quantity(draft.quantity, MAX_QUANTITY)
         if draft.gmv.strip():
             return parse_amount(draft.gmv, MAX_GMV)
-        return _checked_gmv(times(quantity, parse_amount(draft.price, MAX_PRICE)))
+        return _check_gmv(compute_gmv(quantity, parse_amount(draft.price, MAX_PRICE)))
     except NotAnAmount:
         return None
 
 
-def _checked_gmv(gmv: Decimal) -> Decimal:
+def _check_gmv(gmv: Decimal) -> Decimal:
     if not 0 < gmv <= MAX_GMV:
         raise NotAnAmount(f"Quantity × price has to be above zero and at most {MAX_GMV:,}.")
     return gmv
@@ -123,13 +127,15 @@ def _exponent(value: Decimal) -> int:
     return exponent if isinstance(exponent, int) else 0
 
 
-def read_as(*typed: tuple[str, str]) -> str:
-    """Return how the numbers that have two readings (`1,125`, `1.000`) were read; empty without one."""
+def describe_ambiguous(*typed: tuple[str, str]) -> str:
+    """Return how ambiguous numbers (`1,125`, `1.000`) were parsed. Empty if none is ambiguous."""
     read = [
-        f"{name} {text.strip()} is read as {_read(text)}" for name, text in typed if has_two_readings(text)
+        f"{name} {text.strip()} is read as {_format_parsed(text)}"
+        for name, text in typed
+        if is_ambiguous(text)
     ]
     return "; ".join(read)
 
 
-def _read(text: str) -> str:
-    return plain(parse_amount(text, MAX_GMV))
+def _format_parsed(text: str) -> str:
+    return format_plain(parse_amount(text, MAX_GMV))

@@ -1,7 +1,7 @@
-"""Questions that the form asks before a doubtful trade is sent. Pure.
+"""Build the questions that a person must confirm before an unusual trade is sent.
 
-The id of a question names exactly what it is about: another value has another id, and is asked about anew.
-The id is the block's id, and it is what a form remembers of an answered question.
+The id of a question identifies its exact subject: for another value, the question is asked again. The id is
+also the id of its block, and the form stores the ids of confirmed questions.
 """
 
 import difflib
@@ -11,34 +11,34 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from app.forms import fields
-from app.forms.numbers import grouped, money, per_share, plain, rounded_money
-from app.forms.price import typed_price
+from app.forms.numbers import compute_price, format_grouped, format_money, format_plain, format_rounded_money
+from app.forms.price import compute_typed_price
 from app.forms.text import NotAName, name_key, parse_symbol
 from app.forms.ticket import Draft, Holding, Side, Ticket, Trade
 
 MAX_NEAREST = 3
-MIN_LIKENESS = 0.6  # of two names, between 0 and 1
+MIN_LIKENESS = 0.6  # similarity of two names, between 0 and 1
 ID_CHARACTERS = 20
 
 
 class Question(NamedTuple):
-    """One tick: what is to be checked, why, and what ticking it says. All texts are plain."""
+    """One confirmation: what to check, why, and the text of the checkbox. All texts are plain."""
 
     id: str
     label: str
-    subject: str  # "price": completes "Please check the …"
+    subject: str  # completes "Please check the …", such as "price"
     reason: str
     yes: str
 
 
 def price_id(symbol: str, price: Decimal) -> str:
     """Return the id of the question about this price of this symbol."""
-    return f"{fields.PRICE_OK_PREFIX}{symbol}:{plain(price)}"
+    return f"{fields.PRICE_OK_PREFIX}{symbol}:{format_plain(price)}"
 
 
 def typed_price_id(draft: Draft) -> str:
-    """Return the id that a question about the entries so far has; empty while they make no price."""
-    price = typed_price(draft)
+    """Return the id of a question about the price of the current entries. Empty while they are incomplete."""
+    price = compute_typed_price(draft)
     try:
         return price_id(parse_symbol(draft.symbol), price) if price else ""
     except NotAName:
@@ -46,7 +46,7 @@ def typed_price_id(draft: Draft) -> str:
 
 
 def symbol_id(symbol: str) -> str:
-    """Return the id of the question about a symbol that is not known."""
+    """Return the id of the question about an unknown symbol."""
     return fields.SYMBOL_OK_PREFIX + symbol
 
 
@@ -55,44 +55,46 @@ def portfolio_id(name: str) -> str:
     return fields.PORTFOLIO_OK_PREFIX + _digest(name_key(name))
 
 
-def price_question(ticket: Ticket, reason: str) -> Question:
-    """Ask about an implausible price."""
-    yes = f"Yes, {plain(ticket.price)} per share is meant"
+def build_price_question(ticket: Ticket, reason: str) -> Question:
+    """Return the question about an implausible price."""
+    yes = f"Yes, {format_plain(ticket.price)} per share is meant"
     return Question(price_id(ticket.symbol, ticket.price), "Is this price meant?", "price", reason, yes)
 
 
-def symbol_question(symbol: str, nearest: Iterable[str]) -> Question:
-    """Ask about a symbol that is not an instrument and was never traded."""
+def build_symbol_question(symbol: str, nearest: Iterable[str]) -> Question:
+    """Return the question about a symbol that is not listed and was never traded."""
     reason = f"{symbol} is not a listed instrument, and nobody has traded it here.{_did_you_mean(nearest)}"
     return Question(symbol_id(symbol), "Trade a new symbol?", "symbol", reason, f"Yes, {symbol} is meant")
 
 
-def portfolio_question(name: str, nearest: Iterable[str]) -> Question:
-    """Ask about a portfolio that the trade would open."""
+def build_portfolio_question(name: str, nearest: Iterable[str]) -> Question:
+    """Return the question about a portfolio that the trade would create."""
     reason = f"There is none called {name} yet.{_did_you_mean(nearest)}"
     return Question(portfolio_id(name), "Open a new portfolio?", "portfolio", reason, f"Yes, open {name}")
 
 
-def short_question(ticket: Ticket, held: Holding) -> Question | None:
-    """Ask about a sale that opens a short or goes through zero; None for a sale that does neither."""
+def build_short_question(ticket: Ticket, held: Holding) -> Question | None:
+    """Return the question about a sale that opens a short position, None if the sale opens none."""
     if ticket.side is not Side.SELL or held.quantity < 0 or ticket.quantity <= held.quantity:
         return None
     opened = ticket.quantity - held.quantity
-    short = f"opens a short of {grouped(opened)}"
+    short = f"opens a short of {format_grouped(opened)}"
     if held.quantity > 0:
-        realised = rounded_money(held.quantity * (ticket.price * held.rate - held.average_cost))
+        realised = format_rounded_money(held.quantity * (ticket.price * held.rate - held.average_cost))
         sign = "" if realised.startswith("-") else "+"
-        reason = f"Closes {grouped(held.quantity)} (realised {sign}{realised}) and {short}."
+        reason = f"Closes {format_grouped(held.quantity)} (realised {sign}{realised}) and {short}."
     else:
         reason = f"{ticket.portfolio} holds no {ticket.symbol}: this {short}."
-    about = _digest(ticket.symbol, name_key(ticket.portfolio), plain(held.quantity), plain(opened))
-    yes = f"Yes, sell {grouped(opened)} short"
+    about = _digest(
+        ticket.symbol, name_key(ticket.portfolio), format_plain(held.quantity), format_plain(opened)
+    )
+    yes = f"Yes, sell {format_grouped(opened)} short"
     return Question(fields.SHORT_OK_PREFIX + about, "Open a short?", "position", reason, yes)
 
 
-def repeat_question(trade: Trade, placed_at: str) -> Question:
-    """Ask about a trade that the same person placed a moment ago."""
-    what = f"{trade.side} {grouped(trade.quantity)} {trade.symbol} at {money(trade.price)}"
+def build_repeat_question(trade: Trade, placed_at: str) -> Question:
+    """Return the question about a trade that the same person placed a moment ago."""
+    what = f"{trade.side} {format_grouped(trade.quantity)} {trade.symbol} at {format_money(trade.price)}"
     reason = f"You placed {what} in {trade.portfolio} at {placed_at} ({trade.trade_id})."
     return Question(
         fields.REPEAT_OK_PREFIX + trade.trade_id,
@@ -104,16 +106,16 @@ def repeat_question(trade: Trade, placed_at: str) -> Question:
 
 
 def is_repeat(ticket: Ticket, trade: Trade) -> bool:
-    """Whether the ticket says the same as a trade: symbol, side, quantity, price and portfolio."""
+    """Whether ticket and trade agree in symbol, side, quantity, price and portfolio."""
     return (
         (ticket.symbol, ticket.side.value, ticket.quantity) == (trade.symbol, trade.side, trade.quantity)
-        and per_share(trade.gmv, trade.quantity) == ticket.price
+        and compute_price(trade.gmv, trade.quantity) == ticket.price
         and name_key(ticket.portfolio) == name_key(trade.portfolio)
     )
 
 
-def nearest_names(typed: str, names: Iterable[str]) -> list[str]:
-    """Return the known names that are most like what was typed, in any case; at most three."""
+def find_nearest_names(typed: str, names: Iterable[str]) -> list[str]:
+    """Return up to three existing names that are most similar to the typed name. Case is ignored."""
     by_key = {name_key(name): name for name in names}
     found = difflib.get_close_matches(name_key(typed), by_key, MAX_NEAREST, MIN_LIKENESS)
     return [by_key[key] for key in found]

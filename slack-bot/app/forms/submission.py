@@ -1,4 +1,4 @@
-"""A submitted trade form: the state of its view becomes a ticket, or a sentence per bad field."""
+"""Parse a submitted trade form into a ticket, or into a sentence per invalid field."""
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from app.errors import BadFields
 from app.forms import fields
-from app.forms.numbers import NotAnAmount, parse_amount, parse_quantity, plain
+from app.forms.numbers import NotAnAmount, format_plain, parse_amount, parse_quantity
 from app.forms.price import resolve_gmv
 from app.forms.text import NotAName, parse_note, parse_portfolio, parse_symbol
 from app.forms.ticket import MAX_GMV, MAX_PRICE, MAX_QUANTITY, MIN_AMOUNT, Draft, Side, Ticket
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 def read_draft(state: State) -> Draft:
-    """Return the entries of a view's `state.values` as texts, whatever they are."""
+    """Return the entries of a view's `state.values` as texts, without validation."""
     portfolio = _entry(state, fields.PORTFOLIO)
     marked = _option_text(state, fields.PORTFOLIO).startswith(fields.NEW_PORTFOLIO)
     return Draft(
@@ -32,17 +32,17 @@ def read_draft(state: State) -> Draft:
 
 
 def parse_draft(draft: Draft) -> Ticket:
-    """Return the ticket that the entries make; raises `BadFields` naming every bad one at once."""
-    reading = _Reading()
-    symbol = reading.field(fields.SYMBOL, parse_symbol, draft.symbol)
-    quantity = reading.field(fields.QUANTITY, lambda text: parse_quantity(text, MAX_QUANTITY), draft.quantity)
-    price, typed_gmv = reading.amount(fields.PRICE, draft.price), reading.amount(fields.GMV, draft.gmv)
-    gmv = reading.gmv(draft, quantity, price, typed_gmv)
-    side = reading.field(fields.SIDE, _side, draft.side)
-    portfolio = reading.field(fields.PORTFOLIO, parse_portfolio, draft.portfolio)
-    note = reading.field(fields.NOTE, parse_note, draft.note)
+    """Return the ticket of the entries. Raises `BadFields` with every invalid entry."""
+    parser = _FormParser()
+    symbol = parser.field(fields.SYMBOL, parse_symbol, draft.symbol)
+    quantity = parser.field(fields.QUANTITY, lambda text: parse_quantity(text, MAX_QUANTITY), draft.quantity)
+    price, typed_gmv = parser.amount(fields.PRICE, draft.price), parser.amount(fields.GMV, draft.gmv)
+    gmv = parser.gmv(draft, quantity, price, typed_gmv)
+    side = parser.field(fields.SIDE, _side, draft.side)
+    portfolio = parser.field(fields.PORTFOLIO, parse_portfolio, draft.portfolio)
+    note = parser.field(fields.NOTE, parse_note, draft.note)
     if symbol is None or quantity is None or gmv is None or side is None or portfolio is None or note is None:
-        raise BadFields(reading.faults)
+        raise BadFields(parser.errors)
     ticket = Ticket(
         symbol=symbol,
         quantity=quantity,
@@ -58,25 +58,25 @@ def parse_draft(draft: Draft) -> Ticket:
     return ticket
 
 
-def answers(state: State) -> list[str]:
-    """Return the ids of the questions that were answered with a tick."""
-    asked = (block_id for block_id in state if block_id.startswith(fields.QUESTION_PREFIXES))
-    return [block_id for block_id in asked if _entry(state, block_id)]
+def list_confirmed(state: State) -> list[str]:
+    """Return the ids of the questions whose checkbox is ticked."""
+    block_ids = (block_id for block_id in state if block_id.startswith(fields.QUESTION_PREFIXES))
+    return [block_id for block_id in block_ids if _entry(state, block_id)]
 
 
-class _Reading:
+class _FormParser:
     def __init__(self) -> None:
-        self.faults: dict[str, str] = {}
+        self.errors: dict[str, str] = {}
 
     def field(self, block_id: str, parse: Callable[[str], T], text: str) -> T | None:
         try:
             return parse(text)
-        except (NotAnAmount, NotAName) as fault:
-            self.faults[block_id] = str(fault)
+        except (NotAnAmount, NotAName) as error:
+            self.errors[block_id] = str(error)
             return None
 
     def amount(self, block_id: str, text: str) -> Decimal | None:
-        """Return a price or a GMV, None where it is empty or bad."""
+        """Return a price or a GMV. None if the entry is empty or invalid."""
         largest = MAX_PRICE if block_id == fields.PRICE else MAX_GMV
         return (
             self.field(block_id, lambda typed: parse_amount(typed, largest), text) if text.strip() else None
@@ -85,26 +85,31 @@ class _Reading:
     def gmv(
         self, draft: Draft, quantity: Decimal | None, price: Decimal | None, gmv: Decimal | None
     ) -> Decimal | None:
-        """Return the GMV that the amounts make; a fault is that of the GMV where one was typed."""
+        """Return the GMV of the entries.
+
+        An error is reported at the GMV if one was typed, else at the price.
+        """
         if not (draft.price.strip() or draft.gmv.strip()):
-            self.faults[fields.PRICE] = "Enter a price per share or a GMV."
+            self.errors[fields.PRICE] = "Enter a price per share or a GMV."
             return None
-        if quantity is None or not self.faults.keys().isdisjoint((fields.PRICE, fields.GMV)):
+        if quantity is None or not self.errors.keys().isdisjoint((fields.PRICE, fields.GMV)):
             return None
         block_id = fields.PRICE if gmv is None else fields.GMV
         return self.field(block_id, lambda _: resolve_gmv(quantity, price, gmv), "")
 
 
-def amount_block(ticket: Ticket) -> str:
-    """Return the block of the typed amount, where a fault of the price or the GMV is said."""
+def find_amount_block(ticket: Ticket) -> str:
+    """Return the block of the typed amount, where errors of price and GMV are reported."""
     return fields.GMV if ticket.is_gmv_typed else fields.PRICE
 
 
 def _check_price(ticket: Ticket) -> None:
     if not MIN_AMOUNT <= ticket.price <= MAX_PRICE:
-        limits = f"{plain(MIN_AMOUNT)} to {MAX_PRICE:,}"
-        sentence = f"GMV / quantity makes a price per share of {plain(ticket.price)}; {limits} can be traded."
-        raise BadFields({amount_block(ticket): sentence})
+        limits = f"{format_plain(MIN_AMOUNT)} to {MAX_PRICE:,}"
+        sentence = (
+            f"GMV / quantity makes a price per share of {format_plain(ticket.price)}; {limits} can be traded."
+        )
+        raise BadFields({find_amount_block(ticket): sentence})
 
 
 def _side(text: str) -> Side:
@@ -115,14 +120,14 @@ def _side(text: str) -> Side:
 
 
 def _entry(state: State, block_id: str) -> str:
-    """Return what one input holds: typed text, or the value of what was chosen or ticked."""
+    """Return the value of one input: typed text, or the value of the chosen option."""
     element = _element(state, block_id)
     chosen = element.get("selected_option") or next(iter(element.get("selected_options") or []), None)
     return str(chosen["value"] if chosen else element.get("value") or "")
 
 
 def _option_text(state: State, block_id: str) -> str:
-    """Return how the chosen option reads."""
+    """Return the text of the chosen option."""
     chosen = _element(state, block_id).get("selected_option") or {}
     return str((chosen.get("text") or {}).get("text", ""))
 

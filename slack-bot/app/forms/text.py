@@ -1,44 +1,58 @@
-"""Symbols, names and notes as people type them."""
+"""Parse symbols, names and notes."""
 
 import re
 import unicodedata
 
 from app.forms import fields
+from app.forms.input_normalization import strip_name_quotes, strip_quotes
 from app.forms.ticket import MAX_NOTE_CHARACTERS, MAX_PORTFOLIO_CHARACTERS, MAX_SYMBOL_CHARACTERS
-from app.forms.typing import unquoted, without_quotes
 
 SYMBOL = re.compile(rf"[A-Z0-9][A-Z0-9.&/_-]{{0,{MAX_SYMBOL_CHARACTERS - 1}}}", re.ASCII)
 SYMBOL_SENTENCE = (
     "Enter a symbol such as AAPL, BRK.B, M&M or BTC/USD: letters, digits and . & / _ - "
     f"({MAX_SYMBOL_CHARACTERS} characters at most)."
 )
-# The same lists as in the OMS's `ledger.rules.tickets`: what passes here is not refused there.
-HARMFUL = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")  # control, bidi and other invisible characters
-JOINERS = "\u200c\u200d"  # part of words in several scripts and of emoji
-PATHS = (".", "..")  # clients of the OMS resolve these away before a request is sent
+# The same rules as in the OMS's `app/text.py`: the OMS accepts every name and note that is accepted here.
+FORBIDDEN_CATEGORIES = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")  # control, bidi and other format characters
+JOINERS = "\u200c\u200d"  # several scripts and emoji need them: a note may contain them, a name may not
+# Unicode's Default_Ignorable_Code_Point, the same in versions 14 to 16. `unicodedata` has no such property.
+DEFAULT_IGNORABLE = (
+    *((0xAD, 0xAD), (0x34F, 0x34F), (0x61C, 0x61C), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F)),
+    *((0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0x3164, 0x3164), (0xFE00, 0xFE0F)),
+    *((0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFF8), (0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A)),
+    (0xE0000, 0xE0FFF),
+)
+INVISIBLE = re.compile("[" + "".join(f"{chr(low)}-{chr(high)}" for low, high in DEFAULT_IGNORABLE) + "]")
+SAME_MARKS = {
+    "'": "`´ʹʻʼʽˈˊˋ‘’‚‛′‵＇｀",  # noqa: RUF001  # the characters are intended
+    '"': "“”„‟″‶«»〝〞＂",  # noqa: RUF001  # as above
+    "-": "‐‑‒–—―−⁃﹘﹣－",  # noqa: RUF001  # as above
+}
+UNIFIED = str.maketrans({mark: plain for plain, marks in SAME_MARKS.items() for mark in marks})
+PATHS = (".", "..")  # HTTP clients remove these from a path
 LINE_BREAKS = re.compile(r"[\t\r\n]+")
 
 
 class NotAName(ValueError):
-    """What was typed cannot be used; the message is a sentence for the person."""
+    """The text is not valid. The message is a sentence for the person."""
 
 
 def parse_symbol(text: str) -> str:
-    """Return the symbol, upper-cased and without the `$` of a cashtag; raises `NotAName`."""
-    symbol = unquoted(text).removeprefix("$").upper()
+    """Return the symbol in upper case, without the `$` of a cashtag. Raises `NotAName`."""
+    symbol = strip_quotes(text).removeprefix("$").upper()
     if not SYMBOL.fullmatch(symbol):
         raise NotAName(SYMBOL_SENTENCE)
     return symbol
 
 
 def parse_portfolio(text: str) -> str:
-    """Return a portfolio's name, trimmed and NFC-normalised; raises `NotAName`."""
-    name = without_quotes(unicodedata.normalize("NFC", text))
-    if not name_key(name).strip() or name == fields.NO_CHOICE:
+    """Return the portfolio name, trimmed and in NFC. Raises `NotAName`."""
+    name = strip_name_quotes(unicodedata.normalize("NFC", text))
+    if not name_key(name) or name == fields.NO_CHOICE:
         raise NotAName("Choose a portfolio, or type the name of a new one.")
     if len(name) > MAX_PORTFOLIO_CHARACTERS:
         raise NotAName(f"A portfolio's name has at most {MAX_PORTFOLIO_CHARACTERS} characters.")
-    if "/" in name or _harmful(name):
+    if "/" in name or INVISIBLE.search(name) or _has_forbidden(name):
         raise NotAName("A portfolio's name has no slash and no invisible characters.")
     if name in PATHS:
         raise NotAName("A portfolio's name is more than dots.")
@@ -46,24 +60,35 @@ def parse_portfolio(text: str) -> str:
 
 
 def parse_note(text: str) -> str:
-    """Return a note, trimmed and in one line; raises `NotAName`."""
+    """Return the note on one line, trimmed and in NFC. Raises `NotAName`."""
     note = LINE_BREAKS.sub(" ", unicodedata.normalize("NFC", text)).strip()
     if len(note) > MAX_NOTE_CHARACTERS:
         raise NotAName(f"A note has at most {MAX_NOTE_CHARACTERS} characters.")
-    if _harmful(note):
+    if _has_forbidden(note):
         raise NotAName("A note has no invisible characters.")
     return note
 
 
 def name_key(name: str) -> str:
-    """Return the form under which the OMS holds two names for one: case and joiners do not count."""
-    return unicodedata.normalize("NFC", "".join(each for each in name if each not in JOINERS).casefold())
+    """Return the form in which the OMS compares names.
+
+    Case, invisible characters, repeated white space and the kind of quotes and dashes do not count.
+    """
+    folded = unicodedata.normalize("NFD", INVISIBLE.sub("", name)).casefold()
+    composed = unicodedata.normalize("NFC", INVISIBLE.sub("", folded))
+    return " ".join(unicodedata.normalize("NFC", composed.translate(UNIFIED)).split())
 
 
 def unescape(text: str) -> str:
-    """Undo Slack's escaping of `& < >` in what people type after a command."""
+    """Undo Slack's escaping of `& < >` in the text of a command."""
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
-def _harmful(text: str) -> bool:
-    return any(unicodedata.category(each) in HARMFUL and each not in JOINERS for each in text)
+def _has_forbidden(text: str) -> bool:
+    return any(_is_forbidden(character) for character in text if character not in JOINERS)
+
+
+def _is_forbidden(character: str) -> bool:
+    code = ord(character)
+    is_noncharacter = code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
+    return is_noncharacter or unicodedata.category(character) in FORBIDDEN_CATEGORIES

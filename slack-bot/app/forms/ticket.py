@@ -1,10 +1,10 @@
-"""The papers of the desk: a draft is what is typed so far, a ticket can be traded, a trade has happened."""
+"""Drafts (entries of a form), tickets (trades to record) and recorded trades."""
 
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
-from app.forms.numbers import per_share, plain
+from app.forms.numbers import compute_price, format_plain
 
 MAX_QUANTITY = Decimal(1_000_000)
 MAX_GMV = Decimal(100_000_000)
@@ -16,7 +16,7 @@ MAX_NOTE_CHARACTERS = 500
 
 
 class Side(StrEnum):
-    """Which way a trade goes."""
+    """The side of a trade."""
 
     BUY = "BUY"
     SELL = "SELL"
@@ -24,11 +24,11 @@ class Side(StrEnum):
 
 @dataclass(frozen=True)
 class Draft:
-    """Entries of a form as texts; an empty one is not filled in. `new_portfolio`: it was chosen as a new one.
+    """Entries of a form as texts. Empty texts are entries that are not filled in.
 
-    `price` is per share; either it or the GMV is filled in, or both where they agree.
-
-    `read_as` is no entry: it says how numbers were read that could be read in two ways.
+    `price` is per share. A complete draft has a price, a GMV, or both if they agree.
+    `new_portfolio`: the portfolio was chosen as a new one.
+    `read_as` is not an entry: it says how ambiguous numbers were parsed.
     """
 
     symbol: str = ""
@@ -44,9 +44,9 @@ class Draft:
 
 @dataclass(frozen=True)
 class Ticket:
-    """A trade to be recorded. Quantity in units of the instrument; GMV is their gross market value.
+    """A trade to record. `quantity` is in units of the instrument; `gmv` is their gross market value.
 
-    `typed_price` is the price per share where one was typed; `is_gmv_typed` says whether the GMV was.
+    `typed_price` is the price per share if one was typed. `is_gmv_typed` is true if the GMV was typed.
     """
 
     symbol: str
@@ -61,16 +61,16 @@ class Ticket:
 
     @property
     def price(self) -> Decimal:
-        """GMV per unit, to 8 places."""
-        return per_share(self.gmv, self.quantity)
+        """GMV per unit, rounded to 8 decimals."""
+        return compute_price(self.gmv, self.quantity)
 
     def draft(self) -> Draft:
-        """Return the entries that would make this ticket again."""
+        """Return the entries of this ticket."""
         return Draft(
             symbol=self.symbol,
-            quantity=plain(self.quantity),
-            price="" if self.typed_price is None else plain(self.typed_price),
-            gmv=plain(self.gmv) if self.is_gmv_typed else "",
+            quantity=format_plain(self.quantity),
+            price="" if self.typed_price is None else format_plain(self.typed_price),
+            gmv=format_plain(self.gmv) if self.is_gmv_typed else "",
             side=self.side.value,
             portfolio=self.portfolio,
             note=self.note,
@@ -80,9 +80,9 @@ class Ticket:
 
 @dataclass(frozen=True)
 class Holding:
-    """What a portfolio holds of a symbol: signed units, their average cost in the portfolio's currency.
+    """A position: signed units, and their average cost in the portfolio's currency.
 
-    `rate`: what one unit of the instrument's currency is worth in the portfolio's.
+    `rate` converts the instrument's currency into the portfolio's.
     """
 
     quantity: Decimal = Decimal(0)
@@ -92,7 +92,7 @@ class Holding:
 
 @dataclass(frozen=True)
 class Trade:
-    """A trade as the ledger has it, and the position after it. `timestamp` is ISO 8601 text, UTC."""
+    """A recorded trade and the resulting position. `timestamp` is ISO 8601 text in UTC."""
 
     trade_id: str
     symbol: str

@@ -1,14 +1,14 @@
-"""What Slack delivers, acknowledged and handed on."""
+"""Acknowledge Slack's requests and call the services."""
 
 from slack_bolt import App
 
 from app.handlers import commands, events, installation_check, interactions, options
-from app.replies.live_price import OpenForms
-from app.replies.services import Services
+from app.services.dependencies import Services
+from app.services.live_price import OpenForms
 
 
 def register(app: App, services: Services) -> None:
-    """Connect every handler, behind the check of the installation."""
+    """Register every handler, after the check of the installation."""
     installation_check.register(app, services)
     forms = OpenForms()
     commands.register(app, services)

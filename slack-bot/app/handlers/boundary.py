@@ -1,4 +1,4 @@
-"""The edge of every handler: where a delivery comes from, and that nothing is raised to Slack."""
+"""Wrap handlers: find the origin of a request, and let no exception reach Slack."""
 
 import logging
 from collections.abc import Callable
@@ -6,54 +6,61 @@ from typing import Any
 
 from slack_bolt import Ack, BoltContext
 
-from app.errors import Stranger
-from app.handlers.person import person_of
-from app.replies import sentences
-from app.replies.origin import Origin
+from app.errors import ForeignPerson
+from app.handlers.person import get_person
+from app.services import failure_messages
+from app.services.origin import Origin
 
 log = logging.getLogger(__name__)
 
 Body = dict[str, Any]
 Handler = Callable[[Ack, Body, BoltContext], None]
-Saying = Callable[[str], Body]
+BuildAnswer = Callable[[str], Body]
 
 
-def nothing_said(_: str) -> Body:
-    """Return the answer to a delivery that nobody waits for."""
+def build_empty_answer(_: str) -> Body:
+    """Return an empty answer, for requests whose answer Slack ignores."""
     return {}
 
 
-def guarded(handle: Handler, apology: Saying = nothing_said, refusal: Saying = nothing_said) -> Handler:
-    """Log what a handler raises and acknowledge anyway: Slack would show a 404 or repeat the delivery.
+def guarded(
+    handle: Handler, apology: BuildAnswer = build_empty_answer, refusal: BuildAnswer = build_empty_answer
+) -> Handler:
+    """Return a handler that logs exceptions and acknowledges the request anyway.
 
-    The person gets the `apology` that is made of the request id, a stranger the `refusal` that is made of a
-    sentence; it takes the place of an earlier answer.
+    Without an acknowledgement, Slack shows an error or repeats the request. `apology` builds the answer from
+    the request id. `refusal` builds the answer to a stranger from a sentence. Either replaces an earlier
+    answer.
     """
 
     def safe(ack: Ack, body: Body, context: BoltContext) -> None:
         try:
             handle(ack, body, context)
-        except Stranger as fault:
-            log.warning("Stranger refused", extra={"request_id": request_id_of(context), "fault": str(fault)})
-            ack(**refusal(sentences.STRANGER))
-        except Exception:  # the edge of a request
-            log.exception("Handler failed", extra={"request_id": request_id_of(context)})
-            ack(**apology(request_id_of(context)))
+        except ForeignPerson as error:
+            log.warning(
+                "Foreign person refused", extra={"request_id": get_request_id(context), "fault": str(error)}
+            )
+            ack(**refusal(failure_messages.FOREIGN_PERSON))
+        except Exception:  # an exception must not reach Slack
+            log.exception("Handler failed", extra={"request_id": get_request_id(context)})
+            ack(**apology(get_request_id(context)))
 
-    safe.__name__ = handle.__name__  # without functools.wraps: Bolt looks at argument names through it
+    safe.__name__ = (
+        handle.__name__
+    )  # not functools.wraps: Bolt would inspect the argument names of the wrapped function
     return safe
 
 
-def request_id_of(context: BoltContext) -> str:
-    """Return the id that this delivery was given when it came in."""
+def get_request_id(context: BoltContext) -> str:
+    """Return the request id that was assigned when the request arrived."""
     return str(context.get("request_id", ""))
 
 
-def origin_of(body: Body, context: BoltContext) -> Origin:
-    """Return where a delivery comes from, for commands and interactions alike; raises `Stranger`."""
+def get_origin(body: Body, context: BoltContext) -> Origin:
+    """Return the origin of a command or an interaction. Raises `ForeignPerson`."""
     return Origin(
-        request_id=request_id_of(context),
-        person=person_of(body),
+        request_id=get_request_id(context),
+        person=get_person(body),
         trigger_id=str(body.get("trigger_id", "")),
         channel=str(body.get("channel_id", "")),
         response_url=str(body.get("response_url", "")),

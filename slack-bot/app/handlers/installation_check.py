@@ -1,4 +1,4 @@
-"""Only requests of the workspace that the bot token belongs to reach a handler."""
+"""Refuse requests of other workspaces than the one that the bot token belongs to."""
 
 import logging
 from collections.abc import Callable
@@ -9,16 +9,16 @@ from slack_bolt import App, BoltContext, BoltRequest, BoltResponse
 from app.blocks import views
 from app.blocks.messages import notice
 from app.errors import SlackError
-from app.handlers.boundary import request_id_of
+from app.handlers.boundary import get_request_id
 from app.oms_client.person import ID
-from app.replies import sentences
-from app.replies.services import Services
+from app.services import failure_messages
+from app.services.dependencies import Services
 
 log = logging.getLogger(__name__)
 
 
 def register(app: App, services: Services) -> None:
-    """Put the check in front of every handler."""
+    """Register the check in front of every handler."""
 
     def check_installation(
         req: BoltRequest, context: BoltContext, next: Callable[[], BoltResponse]
@@ -26,8 +26,8 @@ def register(app: App, services: Services) -> None:
         reason = find_refusal(services, context)
         if not reason:
             return next()
-        # The ids are logged if they have the form of Slack's ids: a request may contain anything.
-        extra = {"request_id": request_id_of(context), "reason": reason}
+        # Log only ids in the form of Slack's ids: a request may contain anything.
+        extra = {"request_id": get_request_id(context), "reason": reason}
         ids = {"team": _id(context.team_id), "enterprise": _id(context.enterprise_id)}
         log.warning("Request of another installation refused", extra=extra | ids)
         return refusal(req.body, reason)
@@ -36,25 +36,25 @@ def register(app: App, services: Services) -> None:
 
 
 def find_refusal(services: Services, context: BoltContext) -> str:
-    """Return why a request is not for this installation, as a sentence; empty if it is."""
+    """Return why a request does not belong to this installation, as a sentence. Empty if it does."""
     try:
         installation = services.slack.installation.get()
     except SlackError:
-        return sentences.WORKSPACE_UNKNOWN
+        return failure_messages.WORKSPACE_UNKNOWN
     if installation.is_org_wide or context.is_enterprise_install:
-        return sentences.ORG_WIDE
+        return failure_messages.ORG_WIDE
     known = installation.includes(str(context.team_id or ""), str(context.enterprise_id or ""))
-    return "" if known else sentences.STRANGER
+    return "" if known else failure_messages.FOREIGN_PERSON
 
 
 def refusal(body: dict[str, Any], sentence: str) -> BoltResponse:
-    """Return the answer that tells the person alone; an empty one where nobody waits for an answer."""
+    """Return the answer that only the person sees. Empty if the request expects no answer."""
     if "command" in body:
         message = notice(sentence)
         private = {"response_type": "ephemeral", "text": message.text, "blocks": list(message.blocks)}
         return BoltResponse(status=200, body=private)
     if body.get("type") == "view_submission":
-        view = views.refused(sentence)
+        view = views.refused_view(sentence)
         return BoltResponse(status=200, body={"response_action": "push", "view": view})
     if body.get("type") == "block_suggestion":
         return BoltResponse(status=200, body={"options": []})

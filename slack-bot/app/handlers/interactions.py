@@ -1,4 +1,4 @@
-"""The trade form: its submission, and the keystrokes that move its price."""
+"""Handle the submission of the trade form and the typing in its fields."""
 
 import re
 
@@ -7,50 +7,54 @@ from slack_bolt import Ack, App, BoltContext
 from app.blocks import views
 from app.errors import Saturated
 from app.forms import fields
-from app.handlers.boundary import Body, guarded, origin_of
-from app.replies import sentences
-from app.replies.live_price import OpenForms, keystroke, not_waited_for, show_price
-from app.replies.services import Services
-from app.replies.submit import submit
+from app.handlers.boundary import Body, get_origin, guarded
+from app.services import failure_messages
+from app.services.dependencies import Services
+from app.services.live_price import OpenForms, record_keystroke, release_waiter, update_price_lines
+from app.services.submit import submit
 
 ANY = re.compile(".*", re.DOTALL)
 
 
 def register(app: App, services: Services, forms: OpenForms) -> None:
-    """Connect the form."""
+    """Register the handlers of the form."""
 
-    def submitted(ack: Ack, body: Body, context: BoltContext) -> None:
-        ack(**submit(services, origin_of(body, context), body["view"]))
+    def handle_submission(ack: Ack, body: Body, context: BoltContext) -> None:
+        ack(**submit(services, get_origin(body, context), body["view"]))
 
     @guarded
-    def amount_typed(ack: Ack, body: Body, context: BoltContext) -> None:
+    def handle_typing(ack: Ack, body: Body, context: BoltContext) -> None:
         ack()
-        origin, view_id = origin_of(body, context), str(body["view"]["id"])
-        if not keystroke(forms, body["view"], str(body["actions"][0]["action_ts"])):
+        origin, view_id = get_origin(body, context), str(body["view"]["id"])
+        if not record_keystroke(forms, body["view"], str(body["actions"][0]["action_ts"])):
             return
         try:
-            services.pricing.submit(origin.request_id, show_price, services, forms, origin, view_id)
+            services.price_workers.submit(
+                origin.request_id, update_price_lines, services, forms, origin, view_id
+            )
         except Saturated:
-            not_waited_for(
-                forms, view_id
-            )  # the line shows the price of an earlier keystroke; the submission is checked anyway
+            # The line keeps the price of an earlier keystroke. The OMS checks the submission as well.
+            release_waiter(forms, view_id)
 
     @guarded
-    def nothing_to_do(ack: Ack, _body: Body, _context: BoltContext) -> None:
+    def ignore(ack: Ack, _body: Body, _context: BoltContext) -> None:
         ack()
 
-    app.view(fields.TRADE_FORM)(guarded(submitted, _laid_over_the_form, _refusal))
-    app.action({"block_id": fields.SYMBOL, "action_id": fields.ACTION})(amount_typed)
-    app.action(fields.QUANTITY_ACTION)(amount_typed)
-    app.action(fields.PRICE_ACTION)(amount_typed)
-    app.action(fields.GMV_ACTION)(amount_typed)
-    app.action(ANY)(nothing_to_do)
+    app.view(fields.TRADE_FORM)(guarded(handle_submission, _build_error_view, _build_refusal))
+    app.action({"block_id": fields.SYMBOL, "action_id": fields.ACTION})(handle_typing)
+    app.action(fields.QUANTITY_ACTION)(handle_typing)
+    app.action(fields.PRICE_ACTION)(handle_typing)
+    app.action(fields.GMV_ACTION)(handle_typing)
+    app.action(ANY)(ignore)
 
 
-def _refusal(sentence: str) -> Body:
-    return {"response_action": "push", "view": views.refused(sentence)}
+def _build_refusal(sentence: str) -> Body:
+    return {"response_action": "push", "view": views.refused_view(sentence)}
 
 
-def _laid_over_the_form(request_id: str) -> Body:
-    """Return an answer that keeps the form underneath, with its entries and its key."""
-    return {"response_action": "push", "view": views.failed(sentences.form_went_wrong(request_id))}
+def _build_error_view(request_id: str) -> Body:
+    """Return a view to push over the form, which keeps its entries and its idempotency key."""
+    return {
+        "response_action": "push",
+        "view": views.failed_view(failure_messages.form_went_wrong(request_id)),
+    }

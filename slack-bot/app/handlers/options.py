@@ -1,23 +1,23 @@
-"""The choices of fields that ask for them."""
+"""Return the options of the portfolio field."""
 
 from slack_bolt import Ack, App, BoltContext
 
 from app.forms import fields
-from app.handlers.boundary import Body, guarded, origin_of
-from app.replies.live_price import OpenForms, typing_elsewhere
-from app.replies.services import Services
-from app.replies.suggestions import suggest_portfolios
+from app.handlers.boundary import Body, get_origin, guarded
+from app.services.dependencies import Services
+from app.services.live_price import OpenForms, postpone_redraw
+from app.services.suggestions import suggest_portfolios
 
 
 def register(app: App, services: Services, forms: OpenForms) -> None:
-    """Connect the portfolio field."""
+    """Register the handler of the portfolio field."""
 
     def portfolios(ack: Ack, body: Body, context: BoltContext) -> None:
-        typing_elsewhere(forms, str((body.get("view") or {}).get("id", "")))
-        ack(suggest_portfolios(services, origin_of(body, context), str(body.get("value", ""))))
+        postpone_redraw(forms, str((body.get("view") or {}).get("id", "")))
+        ack(suggest_portfolios(services, get_origin(body, context), str(body.get("value", ""))))
 
-    app.options(fields.PORTFOLIO_ACTION)(guarded(portfolios, _no_choices, _no_choices))
+    app.options(fields.PORTFOLIO_ACTION)(guarded(portfolios, _build_no_options, _build_no_options))
 
 
-def _no_choices(_: str) -> Body:
+def _build_no_options(_: str) -> Body:
     return {"options": []}

@@ -1,4 +1,4 @@
-"""The OMS over REST, the only place that knows httpx."""
+"""Call the REST API of the OMS. No other package imports httpx."""
 
 from app.oms_client.client import OmsClient
 from app.oms_client.person import Person

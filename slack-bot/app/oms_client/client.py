@@ -1,4 +1,4 @@
-"""Calls to the OMS. Each failure says whether something may have been recorded."""
+"""Call the OMS. Each failure says whether a trade may have been recorded."""
 
 import json
 import secrets
@@ -18,21 +18,21 @@ from app.forms.instruments import Instrument
 from app.forms.price import Quote
 from app.forms.ticket import Holding, Ticket, Trade
 from app.oms_client.person import Person
-from app.oms_client.statement import key_id_of, sign_statement
+from app.oms_client.statement import parse_key_id, sign_statement
 from app.oms_client.wire import (
-    error_from,
+    has_trade_scope,
     holding_from_json,
     instruments_from_json,
-    may_trade,
-    own_trades,
+    own_trades_from_json,
+    parse_error,
+    parse_refusal,
     quote_from_json,
     ticket_to_json,
     trade_from_json,
-    turned_away,
 )
 
 NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-WRITE_SECONDS = 16.0  # the OMS answers or refuses a write within 15
+WRITE_SECONDS = 16.0  # the OMS answers a write within 15
 READ_SECONDS = 2.0
 CONNECT_SECONDS = 1.0
 CLAIM_PATH = "/api/v1/workspaces:claim"
@@ -40,20 +40,20 @@ ON_BEHALF_OF = "X-On-Behalf-Of"
 
 
 @dataclass(frozen=True)
-class Placed:
-    """A trade that stands in the ledger; `replayed` when this request was not the one that put it there."""
+class PlaceResult:
+    """A recorded trade. `replayed` is true if an earlier request with the same key recorded it."""
 
     trade: Trade
     replayed: bool
 
 
 class OmsClient:
-    """One connection pool, shared by all threads. Whatever is done for somebody says for whom."""
+    """Call the OMS over one connection pool for all threads. Each call names the person it is made for."""
 
     def __init__(
         self, settings: Settings, *, write_seconds: float = WRITE_SECONDS, read_seconds: float = READ_SECONDS
     ):
-        self._key_id = key_id_of(settings.oms_api_key)
+        self._key_id = parse_key_id(settings.oms_api_key)
         self._statement_secret = settings.bot_statement_secret
         self._write = httpx.Timeout(write_seconds, connect=min(CONNECT_SECONDS, write_seconds))
         self._http = httpx.Client(
@@ -64,8 +64,8 @@ class OmsClient:
             trust_env=not is_loopback(settings.oms_api_url),
         )
 
-    def place(self, person: Person, ticket: Ticket, *, key: str, request_id: str) -> Placed:
-        """Record a trade of this person once per `key`.
+    def place(self, person: Person, ticket: Ticket, *, key: str, request_id: str) -> PlaceResult:
+        """Record a trade of this person at most once per `key`.
 
         Raises `NotPlaced`, `OutcomeUnknown`, `Refused`, `KeyTaken` or `NotAllowed`.
         """
@@ -75,45 +75,49 @@ class OmsClient:
             answer = self._http.post("/api/v1/trade", json=body, headers=headers, timeout=self._write)
         except NOTHING_SENT:
             raise NotPlaced("The trading system cannot be reached.") from None
-        except httpx.HTTPError as fault:
-            raise OutcomeUnknown(f"Sent, and then {type(fault).__name__}.") from None
+        except httpx.HTTPError as error:
+            raise OutcomeUnknown(f"Sent, and then {type(error).__name__}.") from None
         if answer.status_code != 201:
-            raise error_from(answer.status_code, answer.content, answer.headers.get("Retry-After", ""))
-        return Placed(_trade(answer), answer.headers.get("Idempotent-Replayed", "").lower() == "true")
+            raise parse_error(answer.status_code, answer.content, answer.headers.get("Retry-After", ""))
+        return PlaceResult(
+            _parse_trade(answer), answer.headers.get("Idempotent-Replayed", "").lower() == "true"
+        )
 
-    def find(self, person: Person, key: str, *, symbol: str = "", request_id: str) -> Trade | None:
-        """Return the trade that was recorded under an idempotency key, None if there is none (yet).
+    def find_trade(self, person: Person, key: str, *, symbol: str = "", request_id: str) -> Trade | None:
+        """Return the trade recorded under an idempotency key, None if there is none.
 
-        `symbol`: only a trade of the instrument with that symbol or alias.
+        With `symbol`, return only a trade of the instrument with this symbol or alias.
         """
         wanted = {"idempotency_key": key, "limit": "1"} | ({"symbol": symbol} if symbol else {})
-        return _first_trade(self._get(person, "/api/v1/trades", wanted, request_id))
+        return _parse_first_trade(self._get(person, "/api/v1/trades", wanted, request_id))
 
-    def last_price(self, person: Person, symbol: str, *, request_id: str) -> Decimal | None:
-        """Return the price per share of the symbol's latest trade that the person sees, None without one."""
+    def get_last_price(self, person: Person, symbol: str, *, request_id: str) -> Decimal | None:
+        """Return the price per share of the symbol's latest trade. None if the person sees no trade of it."""
         trades = self._get(person, "/api/v1/trades", {"symbol": symbol, "limit": "1"}, request_id)
-        trade = _first_trade(trades)
+        trade = _parse_first_trade(trades)
         return trade.price if trade else None
 
-    def quote(self, person: Person, symbol: str, *, request_id: str) -> Quote | None:
-        """Return the symbol's newest quote, None without one."""
+    def get_quote(self, person: Person, symbol: str, *, request_id: str) -> Quote | None:
+        """Return the symbol's newest quote, None if there is none."""
         headers = _headers(person, request_id)
         try:
             answer = self._http.get(f"/api/v1/quotes/{quote(symbol, safe='')}", headers=headers)
-        except httpx.HTTPError as fault:
-            raise OmsError(f"No answer: {type(fault).__name__}.") from None
-        if refusal := turned_away(answer.status_code, answer.content, answer.headers.get("Retry-After", "")):
+        except httpx.HTTPError as error:
+            raise OmsError(f"No answer: {type(error).__name__}.") from None
+        if refusal := parse_refusal(
+            answer.status_code, answer.content, answer.headers.get("Retry-After", "")
+        ):
             raise refusal
         return quote_from_json(answer.content) if answer.status_code == 200 else None
 
-    def portfolio_named(self, person: Person, name: str, *, request_id: str) -> str | None:
-        """Return the name as the books have it, None if the person sees no such portfolio."""
+    def find_portfolio(self, person: Person, name: str, *, request_id: str) -> str | None:
+        """Return the stored name of a portfolio. None if the person sees no such portfolio."""
         found = self._get(person, f"/api/v1/portfolio/{quote(name, safe='')}", {}, request_id, absent=None)
         known = found.get("portfolio_name") if isinstance(found, dict) else None
         return known if isinstance(known, str) else None
 
-    def holding(self, person: Person, portfolio: str, symbol: str, *, request_id: str) -> Holding:
-        """Return what a portfolio holds of a symbol: nothing, where either is not known."""
+    def get_holding(self, person: Person, portfolio: str, symbol: str, *, request_id: str) -> Holding:
+        """Return the position of a portfolio in a symbol. It is empty if either is unknown."""
         path = f"/api/v1/positions/{quote(portfolio, safe='')}/{quote(symbol, safe='')}"
         found = self._get(person, path, {}, request_id, absent=None)
         try:
@@ -121,28 +125,33 @@ class OmsClient:
         except (KeyError, TypeError, ValueError):
             raise OmsError("The OMS answered a position that cannot be read.") from None
 
-    def own_trades(self, person: Person, ticket: Ticket, *, since: datetime, request_id: str) -> list[Trade]:
-        """Return the person's trades of the ticket's symbol, side and portfolio since then, newest first."""
+    def list_own_trades(
+        self, person: Person, ticket: Ticket, *, since: datetime, request_id: str
+    ) -> list[Trade]:
+        """Return the person's trades like the ticket since then, newest first.
+
+        They have the ticket's symbol, side and portfolio.
+        """
         wanted = {"portfolio": ticket.portfolio, "symbol": ticket.symbol, "side": ticket.side.value}
         moment = since.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         rows = self._get(person, "/api/v1/trades", wanted | {"from": moment, "limit": "100"}, request_id)
-        return own_trades(rows, person.actor)
+        return own_trades_from_json(rows, person.actor)
 
     def is_listed(self, person: Person, symbol: str, *, request_id: str) -> bool:
-        """Whether a symbol is an instrument whose terms were set."""
+        """Whether the symbol is a listed instrument."""
         found = self._get(
             person, f"/api/v1/instruments/{quote(symbol, safe='')}", {}, request_id, absent=None
         )
         return isinstance(found, dict) and found.get("listed") is True
 
-    def instruments(self, person: Person, part: str, *, limit: int, request_id: str) -> list[Instrument]:
-        """Return listed instruments whose symbol or name holds this part, in the order of symbols."""
+    def list_instruments(self, person: Person, part: str, *, limit: int, request_id: str) -> list[Instrument]:
+        """Return listed instruments whose symbol or name contains the text, sorted by symbol."""
         wanted = {"limit": str(limit)} | ({"q": part} if part else {})
         rows = self._get(person, "/api/v1/instruments", wanted, request_id)
         return instruments_from_json(rows)
 
-    def portfolios(self, person: Person, query: str, *, limit: int, request_id: str) -> list[str]:
-        """Return names of portfolios that the person may see and that match what was typed."""
+    def list_portfolios(self, person: Person, query: str, *, limit: int, request_id: str) -> list[str]:
+        """Return the names of portfolios that the person may see and that match the query."""
         wanted = {"limit": str(limit)} | ({"q": query} if query else {})
         names = self._get(person, "/api/v1/portfolios", wanted, request_id)
         if not isinstance(names, list):
@@ -150,16 +159,16 @@ class OmsClient:
         return [name for name in names if isinstance(name, str)]
 
     def may_trade(self, person: Person, *, request_id: str) -> bool:
-        """Whether the person's role lets them trade; raises `NotAllowed` if they are not let in at all."""
-        return may_trade(self._get(person, "/api/v1/auth/me", {}, request_id))
+        """Whether the person's role includes trading. Raises `NotAllowed` if the person has no access."""
+        return has_trade_scope(self._get(person, "/api/v1/auth/me", {}, request_id))
 
     @property
     def can_claim_workspace(self) -> bool:
-        """Whether the operator gave this bot the secret to sign with, and a key of its own."""
+        """Whether the bot has a secret for statements and its own API key."""
         return bool(self._statement_secret and self._key_id)
 
     def claim_workspace(self, team_id: str) -> None:
-        """Claim the workspace of the bot's token for the tenant of its key. Raises `OmsError`."""
+        """Claim the workspace of the bot token for the tenant of the API key. Raises `OmsError`."""
         now, nonce = int(time.time()), secrets.token_hex(16)
         key_id, secret = self._key_id or "", self._statement_secret
         statement = sign_statement(team_id, key_id, secret, issued_at=now, nonce=nonce)
@@ -168,28 +177,30 @@ class OmsClient:
         except httpx.HTTPError as error:
             raise OmsError(f"No answer: {type(error).__name__}.") from None
         if answer.status_code not in (200, 201):
-            raise error_from(answer.status_code, answer.content, answer.headers.get("Retry-After", ""))
+            raise parse_error(answer.status_code, answer.content, answer.headers.get("Retry-After", ""))
 
-    def healthy(self) -> bool:
-        """Whether the OMS says that it can work: the one question that is asked for nobody."""
+    def is_ready(self) -> bool:
+        """Whether the OMS is ready. This call is made without a person."""
         try:
             return self._http.get("/health/ready").status_code == 200
         except httpx.HTTPError:
             return False
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self._http.close()
 
     def _get(
         self, person: Person, path: str, params: Mapping[str, str], request_id: str, **absent: Any
     ) -> Any:
-        """Return the answer's JSON, or `absent`, where that is given, for what is not there (404, 422)."""
+        """Return the JSON of the answer. If `absent` is given, return it for 404 and 422."""
         try:
             answer = self._http.get(path, params=dict(params), headers=_headers(person, request_id))
-        except httpx.HTTPError as fault:
-            raise OmsError(f"No answer: {type(fault).__name__}.") from None
-        if refusal := turned_away(answer.status_code, answer.content, answer.headers.get("Retry-After", "")):
+        except httpx.HTTPError as error:
+            raise OmsError(f"No answer: {type(error).__name__}.") from None
+        if refusal := parse_refusal(
+            answer.status_code, answer.content, answer.headers.get("Retry-After", "")
+        ):
             raise refusal
         if absent and answer.status_code in (404, 422):
             return absent["absent"]
@@ -205,14 +216,14 @@ def _headers(person: Person, request_id: str) -> dict[str, str]:
     return {"X-Request-ID": request_id, ON_BEHALF_OF: person.actor}
 
 
-def _trade(answer: httpx.Response) -> Trade:
+def _parse_trade(answer: httpx.Response) -> Trade:
     try:
         return trade_from_json(json.loads(answer.content)["trade"])
     except (KeyError, TypeError, ValueError):
         raise OutcomeUnknown("The OMS answered 201 with a body that cannot be read.") from None
 
 
-def _first_trade(trades: Any) -> Trade | None:
+def _parse_first_trade(trades: Any) -> Trade | None:
     if not isinstance(trades, list):
         raise OmsError("The OMS answered something that is no list.")
     if not trades:

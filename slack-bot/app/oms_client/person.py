@@ -1,4 +1,4 @@
-"""On whose behalf the OMS is asked."""
+"""The person for whom the bot calls the OMS."""
 
 import re
 from dataclasses import dataclass
@@ -8,17 +8,17 @@ ID = re.compile(r"[A-Z0-9]{1,20}", re.ASCII)
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody in Slack, by the ids that a signed request gave; never by a name, or by what was typed."""
+    """A person in Slack, identified by the ids of a signed request."""
 
-    team: str  # the person's own workspace
+    team: str  # id of the person's own workspace
     user: str
 
     def __post_init__(self) -> None:
-        """Raise ValueError for what is no id of Slack's."""
+        """Raise ValueError for ids that do not have the form of Slack's ids."""
         if not (ID.fullmatch(self.team) and ID.fullmatch(self.user)):
             raise ValueError("A person is a team's id and a user's id.")
 
     @property
     def actor(self) -> str:
-        """How the OMS and its ledger know the person."""
+        """The name of the person in the OMS."""
         return f"slack:{self.team}:{self.user}"

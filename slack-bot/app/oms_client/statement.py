@@ -1,6 +1,7 @@
-"""What the bot signs to claim its workspace: Slack named this workspace for my token, and I use this key.
+"""Sign the statement with which the bot claims its workspace.
 
-The form is that of `workspace_statements` in the OMS.
+It states that Slack named this workspace for the bot token, and that the bot uses this API key. The format is
+that of `workspace_statements` in the OMS.
 """
 
 import hashlib
@@ -11,14 +12,14 @@ CONTEXT = b"slackoms workspace statement v1"
 MINTED_KEY = re.compile(r"oms_([a-z0-9]{12})_[a-z0-9]+", re.ASCII)
 
 
-def key_id_of(api_key: str) -> str | None:
-    """Return the id of a key that the OMS minted, None for the installation's own key."""
+def parse_key_id(api_key: str) -> str | None:
+    """Return the id of a key that the OMS created. None for the key of the installation."""
     match = MINTED_KEY.fullmatch(api_key)
     return match[1] if match else None
 
 
 def sign_statement(team_id: str, key_id: str, secret: str, *, issued_at: int, nonce: str) -> str:
-    """Return the statement; `issued_at` is in Unix seconds, `nonce` 32 hexadecimal digits."""
+    """Return the statement. `issued_at` is in Unix seconds; `nonce` is 32 hexadecimal digits."""
     text = f"v1:{team_id}:{key_id}:{issued_at}:{nonce}"
     key = hmac.digest(secret.encode(), CONTEXT, hashlib.sha256)
     return f"{text}:{hmac.new(key, text.encode(), hashlib.sha256).hexdigest()}"

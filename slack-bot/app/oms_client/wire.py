@@ -1,11 +1,11 @@
-"""The OMS's JSON, read and written. Amounts travel as strings and become `Decimal`."""
+"""Serialize requests to the OMS and parse its JSON. Amounts are strings in JSON and `Decimal` here."""
 
 import json
 from decimal import Decimal
 from typing import Any
 
 from app.errors import (
-    Bar,
+    DenialReason,
     FieldProblem,
     KeyTaken,
     NotAllowed,
@@ -16,32 +16,32 @@ from app.errors import (
     TooManyRequests,
 )
 from app.forms.instruments import Instrument
-from app.forms.numbers import plain
+from app.forms.numbers import format_plain
 from app.forms.price import Quote
 from app.forms.ticket import Holding, Ticket, Trade
 
 Json = dict[str, Any]
-NOTHING_RECORDED = ("/not-placed", "/unavailable")  # kinds of 503 that say so
+NOTHING_RECORDED = ("/not-placed", "/unavailable")  # problem types of a 503 after which nothing was recorded
 KEY_TAKEN = "/idempotency-key-reused"
-LONGEST_WAIT_SECONDS = 3600
+MAX_WAIT_SECONDS = 3600
 
-# Kinds of 403. One that is not of the OMS, or that it has no kind for, is a matter of the bot's key.
-BARS = {
-    "forbidden": Bar.ROLE,  # every call names a person, and then the person's role decides
-    "may-not-act-as": Bar.ACTING,
-    "person-refused": Bar.NOT_A_MEMBER,
-    "workspace-elsewhere": Bar.WORKSPACE,
-    "tenant-suspended": Bar.SUSPENDED,
+# Problem types of a 403. Any other 403 is a problem of the bot's API key.
+DENIAL_REASONS = {
+    "forbidden": DenialReason.ROLE,  # every call names a person, whose role decides
+    "may-not-act-as": DenialReason.ACTING,
+    "person-refused": DenialReason.NOT_A_MEMBER,
+    "workspace-elsewhere": DenialReason.WORKSPACE,
+    "tenant-suspended": DenialReason.SUSPENDED,
 }
-OTHERS_PORTFOLIO = "not-your-portfolio"
+PORTFOLIO_NOT_GRANTED = "not-your-portfolio"
 
 
 def ticket_to_json(ticket: Ticket, user: str) -> Json:
-    """Return the body of `POST /trade`; `user` is a label, the Slack user id."""
+    """Return the body of `POST /trade`. `user` is a label, the Slack user id."""
     body = {
         "symbol": ticket.symbol,
-        "quantity": plain(ticket.quantity),
-        "gmv": plain(ticket.gmv),
+        "quantity": format_plain(ticket.quantity),
+        "gmv": format_plain(ticket.gmv),
         "side": ticket.side.value,
         "portfolio_name": ticket.portfolio,
         "user_id": user,
@@ -50,7 +50,7 @@ def ticket_to_json(ticket: Ticket, user: str) -> Json:
 
 
 def trade_from_json(values: Json) -> Trade:
-    """Read a trade as the ledger tells it; raises KeyError, ValueError or TypeError when it is none."""
+    """Parse a trade of the ledger. Raises KeyError, ValueError or TypeError if it is invalid."""
     position = values["position"]
     return Trade(
         trade_id=str(values["trade_id"]),
@@ -67,22 +67,25 @@ def trade_from_json(values: Json) -> Trade:
 
 
 def holding_from_json(values: Json) -> Holding:
-    """Read a position; raises KeyError, ValueError or TypeError when it is none."""
+    """Parse a position. Raises KeyError, ValueError or TypeError if it is invalid."""
     rate = values.get("fx_rate")
     held = (amount(values["quantity"]), amount(values["avg_cost"]))
     return Holding(*held, Decimal(1) if rate is None else amount(rate))
 
 
 def instruments_from_json(rows: Any) -> list[Instrument]:
-    """Read instruments; raises OmsError for no list of them."""
+    """Parse a list of instruments. Raises OmsError if it is invalid."""
     try:
         return [Instrument(str(row["symbol"]), str(row.get("name") or "")) for row in rows]
     except (AttributeError, KeyError, TypeError):
         raise OmsError("The OMS answered instruments that cannot be read.") from None
 
 
-def own_trades(rows: Any, actor: str) -> list[Trade]:
-    """Read the trades that this person placed and that still count; raises OmsError for no list of trades."""
+def own_trades_from_json(rows: Any, actor: str) -> list[Trade]:
+    """Parse a list of trades. Keep those of this person that are not reversed and no reversal.
+
+    Raises OmsError if the list is invalid.
+    """
     try:
         return [
             trade_from_json(row)
@@ -94,7 +97,7 @@ def own_trades(rows: Any, actor: str) -> list[Trade]:
 
 
 def amount(value: Any) -> Decimal:
-    """Return an amount of the OMS's answer exactly; raises ValueError or TypeError for what is none."""
+    """Parse an amount exactly. Raises ValueError or TypeError if it is invalid."""
     if not isinstance(value, str):
         raise TypeError("The OMS sends amounts as strings.")
     try:
@@ -107,7 +110,7 @@ def amount(value: Any) -> Decimal:
 
 
 def quote_from_json(body: bytes) -> Quote | None:
-    """Return a quote with its mid, else its last price, None for whatever has neither."""
+    """Parse a quote with its mid, else its last price. None if it has neither or is invalid."""
     try:
         values = json.loads(body)
         price = amount(values["mid"] or values["last"])
@@ -116,34 +119,37 @@ def quote_from_json(body: bytes) -> Quote | None:
         return None
 
 
-def may_trade(about: Any) -> bool:
-    """Whether what the OMS says about somebody includes trading; what it does not say bars nobody here."""
+def has_trade_scope(about: Any) -> bool:
+    """Whether the answer about a person includes the scope `trade`.
+
+    Without scopes in the answer, the bot allows it, and the OMS decides when the trade is sent.
+    """
     scopes = about.get("scopes") if isinstance(about, dict) else None
     return "trade" in scopes if isinstance(scopes, list) else True
 
 
-def turned_away(status: int, body: bytes, retry_after: str) -> OmsError | None:
-    """Return why somebody was turned away (401, 403, 429), None for every other answer."""
+def parse_refusal(status: int, body: bytes, retry_after: str) -> OmsError | None:
+    """Return why a person was refused (401, 403, 429), None for any other answer."""
     if status == 401:
-        return NotAllowed(Bar.KEY)
+        return NotAllowed(DenialReason.KEY)
     if status == 403:
-        return _barred(_problem(body))
-    return TooManyRequests(_seconds(retry_after)) if status == 429 else None
+        return _parse_forbidden(_parse_problem(body))
+    return TooManyRequests(_parse_seconds(retry_after)) if status == 429 else None
 
 
-def _barred(problem: Json) -> OmsError:
+def _parse_forbidden(problem: Json) -> OmsError:
     kind = str(problem.get("type", "")).rpartition("/")[2]
-    if kind == OTHERS_PORTFOLIO:
+    if kind == PORTFOLIO_NOT_GRANTED:
         detail = str(problem.get("detail", ""))
         return Refused(detail, (FieldProblem("portfolio_name", detail),), 403)
-    return NotAllowed(BARS.get(kind, Bar.KEY))
+    return NotAllowed(DENIAL_REASONS.get(kind, DenialReason.KEY))
 
 
-def error_from(status: int, body: bytes, retry_after: str = "") -> OmsError:
-    """Return what an answer other than 2xx to a write means for the trade."""
-    problem = _problem(body)
+def parse_error(status: int, body: bytes, retry_after: str = "") -> OmsError:
+    """Return the error for an answer to a write that is not 2xx."""
+    problem = _parse_problem(body)
     detail = str(problem.get("detail") or problem.get("title") or "The trading system refused it.")
-    if refusal := turned_away(status, body, retry_after):
+    if refusal := parse_refusal(status, body, retry_after):
         return refusal
     kind = str(problem.get("type", ""))
     if status == 503 and kind.endswith(NOTHING_RECORDED):
@@ -151,18 +157,18 @@ def error_from(status: int, body: bytes, retry_after: str = "") -> OmsError:
     if status == 409 and kind.endswith(KEY_TAKEN):
         return KeyTaken(detail)
     if 400 <= status < 500:
-        return Refused(detail, _field_problems(problem), status)
+        return Refused(detail, _parse_field_problems(problem), status)
     return OutcomeUnknown(f"The OMS answered {status}.")
 
 
-def _seconds(retry_after: str) -> int | None:
-    """Return the seconds of a Retry-After; its other form, a date, is not said to people."""
+def _parse_seconds(retry_after: str) -> int | None:
+    """Return the seconds of a Retry-After header. None if it is a date."""
     if not (retry_after.isascii() and retry_after.isdigit()):
         return None
-    return min(max(int(retry_after[:9]), 1), LONGEST_WAIT_SECONDS)
+    return min(max(int(retry_after[:9]), 1), MAX_WAIT_SECONDS)
 
 
-def _problem(body: bytes) -> Json:
+def _parse_problem(body: bytes) -> Json:
     try:
         values = json.loads(body)
     except ValueError:
@@ -170,7 +176,7 @@ def _problem(body: bytes) -> Json:
     return values if isinstance(values, dict) else {}
 
 
-def _field_problems(problem: Json) -> tuple[FieldProblem, ...]:
+def _parse_field_problems(problem: Json) -> tuple[FieldProblem, ...]:
     entries = problem.get("errors")
     if not isinstance(entries, list):
         return ()

@@ -1,1 +1,1 @@
-"""The program: Flask in front of Bolt, health, logs, and how it is started and stopped."""
+"""The server: Flask and Bolt, health checks, logs, start and stop."""

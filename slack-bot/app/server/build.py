@@ -1,4 +1,4 @@
-"""Wiring: settings become a desk, a Bolt app and a Flask app."""
+"""Create the parts of the bot from its settings."""
 
 import logging
 import sqlite3
@@ -15,16 +15,16 @@ from app.delivery.outbox import Outbox
 from app.delivery.slack_api import SlackApi
 from app.handlers import register
 from app.oms_client import OmsClient
-from app.replies.services import Services
 from app.server.health import Health
 from app.server.web import REQUEST_ID_HEADER, create_web, new_request_id
+from app.services.dependencies import Services
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Bot:
-    """The running parts."""
+    """The parts of a running bot."""
 
     settings: Settings
     services: Services
@@ -34,7 +34,7 @@ class Bot:
 
 
 def create_bot(settings: Settings, services: Services | None = None) -> Bot:
-    """Wire the bot; nothing is called and nothing listens yet. Raises `ConfigError`."""
+    """Create the bot without calling or listening to anything. Raises `ConfigError`."""
     services = services or Services(
         oms=OmsClient(settings),
         slack=SlackApi(settings),
@@ -47,7 +47,11 @@ def create_bot(settings: Settings, services: Services | None = None) -> Bot:
 
 
 def open_store(settings: Settings) -> ConfirmationStore:
-    """Open the file of owed confirmations; without one that was asked for, they are kept in memory."""
+    """Open the store of confirmations.
+
+    If the default file cannot be opened, keep them in memory. Raises `ConfigError` if a configured file
+    cannot be opened.
+    """
     try:
         return open_confirmation_store(settings.bot_database_url)
     except (sqlite3.Error, OSError) as error:
@@ -59,10 +63,13 @@ def open_store(settings: Settings) -> ConfirmationStore:
 
 
 def create_bolt(settings: Settings, services: Services) -> App:
-    """Return the Bolt app. Handlers run on the server's own threads: Bolt's pool has five, and starves."""
+    """Return the Bolt app.
+
+    Handlers run on the threads of the server, because the pool of Bolt has only five threads.
+    """
 
     def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
-        # One workspace, one token. `handlers.installation_check` refuses the requests of every other one.
+        # The bot serves one workspace. `handlers.installation_check` refuses requests of other workspaces.
         return AuthorizeResult(
             enterprise_id=enterprise_id, team_id=team_id, bot_token=settings.slack_bot_token
         )
@@ -73,8 +80,8 @@ def create_bolt(settings: Settings, services: Services) -> App:
         authorize=authorize,
         signing_secret=settings.slack_signing_secret,
         process_before_response=True,
-        request_verification_enabled=False,  # server.web has done it, before anything was parsed
-        ignoring_self_events_enabled=False,  # no message events are subscribed to
+        request_verification_enabled=False,  # server.web verifies the signature before parsing
+        ignoring_self_events_enabled=False,  # the bot subscribes to no message events
         attaching_function_token_enabled=False,
     )
     bolt.use(set_request_id)
@@ -88,14 +95,14 @@ def set_request_id(
     context: BoltContext,
     next: Callable[[], BoltResponse],
 ) -> BoltResponse:
-    """Put the delivery's id into Bolt's context; one that came over a WebSocket gets it here."""
+    """Set the request id in Bolt's context. A request over the WebSocket gets a new one."""
     given = req.headers.get(REQUEST_ID_HEADER.lower())
     context["request_id"] = given[0] if given else new_request_id()
     return next()
 
 
 def refuse_unreadable(error: Exception, context: BoltContext) -> BoltResponse:
-    """Answer 400 where Bolt could not make out what was delivered; handlers are guarded."""
+    """Answer 400 to a request that Bolt cannot parse. Handlers catch their own exceptions."""
     extra = {"request_id": str(context.get("request_id", "")), "fault": type(error).__name__}
     log.warning("Signed request that cannot be read", extra=extra)
     return BoltResponse(status=400, body="malformed request")

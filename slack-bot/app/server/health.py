@@ -1,4 +1,4 @@
-"""Whether Slack and the OMS answer. What `/health` says is at most 15 seconds old."""
+"""Check whether Slack and the OMS answer. The results of `/health` are at most 15 seconds old."""
 
 import threading
 import time
@@ -6,45 +6,45 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.errors import Saturated, SlackError
-from app.replies.services import Services
+from app.services.dependencies import Services
 
 MAX_AGE_SECONDS = 15.0
-REFRESH_AGE_SECONDS = 7.5  # an older result is refreshed behind the answer
-FAILURE_REFRESH_AGE_SECONDS = 2.0  # what failed may be well soon: both services often start together
-TIMEOUT_SECONDS = 3.0  # the health check of the image waits 4
+REFRESH_AGE_SECONDS = 7.5  # an older result is refreshed in the background
+FAILURE_REFRESH_AGE_SECONDS = 2.0  # failures are rechecked sooner: both services often start together
+TIMEOUT_SECONDS = 3.0  # the health check of the container image waits 4
 
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """Whether a service was well, and when it was asked, in seconds of the clock."""
+    """The result of a check, and when it started in seconds of the clock."""
 
     is_well: bool
     asked_at: float
 
 
 class ServiceProbe:
-    """The last answer of one service. One question at a time is on its way."""
+    """Check one service and keep the last result. At most one check runs at a time."""
 
     def __init__(self, is_well: Callable[[], bool], services: Services, clock: Callable[[], float]):
         self._is_well = is_well
-        self._workers = services.probing
+        self._workers = services.health_workers
         self._clock = clock
         self._lock = threading.Lock()
         self._result: ProbeResult | None = None
         self._running: threading.Event | None = None
 
     def current_result(self) -> ProbeResult | None:
-        """Return the last result, None if there is none or it is too old to be told."""
+        """Return the last result. None if there is none or it is too old."""
         result = self._result
         return None if result is None or self._age(result) > MAX_AGE_SECONDS else result
 
     def is_due(self, result: ProbeResult) -> bool:
-        """Whether a result is old enough to be refreshed."""
+        """Whether the result is old enough to be refreshed."""
         limit = REFRESH_AGE_SECONDS if result.is_well else FAILURE_REFRESH_AGE_SECONDS
         return self._age(result) >= limit
 
     def refresh(self) -> threading.Event:
-        """Ask the service on a thread, unless that is being done; the event is set when it has answered."""
+        """Start a check on a thread unless one is running. The event is set when it has ended."""
         with self._lock:
             if self._running is not None and not self._running.is_set():
                 return self._running
@@ -56,12 +56,12 @@ class ServiceProbe:
         return running
 
     def run(self) -> None:
-        """Ask the service."""
+        """Check the service."""
         asked_at = self._clock()
         self._result = ProbeResult(self._is_well(), asked_at)
 
     def age_seconds(self, result: ProbeResult | None) -> float:
-        """Return the age of a result; one that is missing because nobody answered in time is of now."""
+        """Return the age of a result, 0 if there is none."""
         return 0.0 if result is None else self._age(result)
 
     def _run(self, running: threading.Event) -> None:
@@ -75,7 +75,10 @@ class ServiceProbe:
 
 
 class Health:
-    """What `/health` answers: the first request waits for both services, later ones hardly ever do."""
+    """Build the answer of `/health`.
+
+    Only the first request normally waits for the checks.
+    """
 
     def __init__(
         self,
@@ -92,15 +95,15 @@ class Health:
 
         self._probes = {
             "slack": ServiceProbe(slack_is_well, services, clock),
-            "oms": ServiceProbe(services.oms.healthy, services, clock),
+            "oms": ServiceProbe(services.oms.is_ready, services, clock),
         }
         self._timeout_seconds = timeout_seconds
 
     def report(self) -> dict[str, object]:
-        """Return `ok` or `failing` for bot, Slack and OMS, and the age of the oldest of these.
+        """Return `ok` or `failing` for the bot, Slack and the OMS, and the age of the oldest result.
 
-        A service that was not asked in the last 15 seconds is asked now; without an answer within the
-        time-out it is failing.
+        A service without a result from the last 15 seconds is checked first. It is `failing` if the check
+        exceeds the timeout.
         """
         self._wait([probe.refresh() for probe in self._probes.values() if probe.current_result() is None])
         results = {name: probe.current_result() for name, probe in self._probes.items()}
@@ -113,12 +116,12 @@ class Health:
         return about_bot | words | {"age_seconds": round(age, 1)}
 
     def refresh(self) -> None:
-        """Ask both services on threads."""
+        """Start a check of both services on threads."""
         for probe in self._probes.values():
             probe.refresh()
 
     def probe(self) -> None:
-        """Ask both services, and return when they have answered."""
+        """Check both services."""
         for probe in self._probes.values():
             probe.run()
 

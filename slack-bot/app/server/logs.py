@@ -1,4 +1,4 @@
-"""Structured logs on standard error: the event and its named values, never a body or a secret."""
+"""Write structured logs to standard error: the event and named values, never a body or a secret."""
 
 import json
 import logging
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 else:
     T = TypeVar("T")
 
-    def override(method: T) -> T:  # typing has it from Python 3.12 on
+    def override(method: T) -> T:  # available in typing from Python 3.12
         """Mark a method that replaces an inherited one."""
         return method
 
@@ -20,7 +20,7 @@ QUIET = ("slack_bolt", "slack_sdk", "httpx", "httpcore", "waitress", "werkzeug",
 
 
 def configure(log_format: str) -> None:
-    """Set up the root logger; libraries speak up for errors only, as some would log what Slack sent."""
+    """Set up the root logger. Libraries log errors only, because some log Slack's requests."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines() if log_format == "json" else Console())
     root = logging.getLogger()
@@ -31,7 +31,7 @@ def configure(log_format: str) -> None:
 
 
 def named_values(record: logging.LogRecord) -> dict[str, object]:
-    """Return what was given as `extra`."""
+    """Return the values that were passed as `extra`."""
     return {name: value for name, value in vars(record).items() if name not in ORDINARY}
 
 
@@ -40,7 +40,7 @@ def _instant(record: logging.LogRecord) -> str:
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line."""
+    """Format each record as one JSON object per line."""
 
     @override
     def format(self, record: logging.LogRecord) -> str:
@@ -56,7 +56,7 @@ class JsonLines(logging.Formatter):
 
 
 class Console(logging.Formatter):
-    """A line for eyes, with the named values after the event."""
+    """Format each record as a readable line with the named values at the end."""
 
     @override
     def format(self, record: logging.LogRecord) -> str:

@@ -1,4 +1,4 @@
-"""Starting, serving and stopping."""
+"""Start, serve and stop the bot."""
 
 import logging
 import signal
@@ -13,50 +13,50 @@ from slack_sdk.errors import SlackApiError
 from waitress.server import create_server
 
 from app.config import ConfigError, load
-from app.replies.confirmation_recovery import run_recovery
-from app.replies.workspace_claim import run_workspace_claim
 from app.server import logs
 from app.server.build import Bot, create_bot
-from app.server.web import BODY_BYTES_AT_MOST
+from app.server.web import MAX_BODY_BYTES
+from app.services.confirmation_recovery import run_recovery
+from app.services.workspace_claim import run_workspace_claim
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-CONNECTIONS = 1000
-THREADS = 64  # a submission holds one for a second at most
+MAX_CONNECTIONS = 1000
+THREADS = 64  # a submission uses one for a second at most
 STOP_SECONDS = 5.0
 RECONNECT_SECONDS = 5.0
 
 
 def main() -> int:
-    """Run the bot until it is told to stop; returns the exit status."""
+    """Run the bot until it is stopped. Return the exit status."""
     try:
         settings = load()
         logs.configure(settings.log_format)
         bot = create_bot(settings)
-    except ConfigError as fault:
-        sys.stderr.write(f"slack-bot cannot start. {fault}\n")
+    except ConfigError as error:
+        sys.stderr.write(f"slack-bot cannot start. {error}\n")
         return 2
     try:
         serve(bot)
-    except OSError as fault:
-        sys.stderr.write(f"slack-bot cannot listen on {settings.host}:{settings.port}: {fault.strerror}.\n")
+    except OSError as error:
+        sys.stderr.write(f"slack-bot cannot listen on {settings.host}:{settings.port}: {error.strerror}.\n")
         return 1
     return 0
 
 
 def serve(bot: Bot) -> None:
-    """Listen until SIGINT or SIGTERM; then answer what is being answered, send what waits, and return."""
+    """Serve until SIGINT or SIGTERM. Then finish the running requests and send the queued messages."""
     settings = bot.settings
     server = create_server(
         bot.web,
         host=settings.host,
         port=settings.port,
         threads=THREADS,
-        max_request_body_size=BODY_BYTES_AT_MOST,
+        max_request_body_size=MAX_BODY_BYTES,
         channel_timeout=30,
-        connection_limit=CONNECTIONS,
-        asyncore_use_poll=True,  # select() ends at 1,024 files
+        connection_limit=MAX_CONNECTIONS,
+        asyncore_use_poll=True,  # select() supports 1,024 files only
         ident="",
         clear_untrusted_proxy_headers=True,
     )
@@ -83,15 +83,15 @@ def _start_thread(name: str, target: Callable[[T], None], argument: T) -> None:
 
 
 def connect_forever(bot: Bot) -> None:
-    """Open Slack's WebSocket, again and again until it stands; after that the SDK keeps it."""
+    """Open Slack's WebSocket. Retry until it is open; then the SDK keeps it open."""
     handler = SocketModeHandler(bot.bolt, bot.settings.slack_app_token, concurrency=THREADS)
     while not bot.services.stopping.is_set():
         try:
             handler.client.connect()
-        except SlackApiError as fault:
-            log.error("Slack refused the app token", extra={"fault": str(fault.response.get("error"))})  # noqa: TRY400 - the fault is its code
-        except OSError as fault:
-            log.warning("Slack cannot be reached", extra={"fault": type(fault).__name__})
+        except SlackApiError as error:
+            log.error("Slack refused the app token", extra={"fault": str(error.response.get("error"))})  # noqa: TRY400 - the fault is its code
+        except OSError as error:
+            log.warning("Slack cannot be reached", extra={"fault": type(error).__name__})
         else:
             log.info("Connected by Socket Mode")
             return
@@ -100,7 +100,7 @@ def connect_forever(bot: Bot) -> None:
 
 def _stop_on_signals() -> None:
     def stop(_signum: int, _frame: FrameType | None) -> None:
-        raise SystemExit(0)  # waitress ends its loop and lets its threads finish
+        raise SystemExit(0)  # waitress ends its loop and waits for its threads
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)

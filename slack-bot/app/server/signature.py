@@ -1,4 +1,4 @@
-"""Slack's request signing, checked before anything of a request is parsed."""
+"""Verify Slack's request signatures before a request is parsed."""
 
 import hashlib
 import hmac
@@ -9,7 +9,7 @@ TIMESTAMP = re.compile(r"[0-9]{1,12}", re.ASCII)
 
 
 def is_signed(secret: str, timestamp: str, signature: str, body: bytes, now: float) -> bool:
-    """Whether `signature` is Slack's for this body, and given at most five minutes from `now` (Unix seconds).
+    """Whether the signature is valid for this body, and at most five minutes from `now` (Unix seconds).
 
     https://docs.slack.dev/authentication/verifying-requests-from-slack
     """

@@ -1,4 +1,4 @@
-"""The Flask app: one signed door for everything that Slack delivers, and /health."""
+"""The Flask app: signed routes for Slack's requests, and `/health`."""
 
 import logging
 import secrets
@@ -14,44 +14,52 @@ from app.server.signature import is_signed
 
 log = logging.getLogger(__name__)
 
-BODY_BYTES_AT_MOST = 1024 * 1024
+MAX_BODY_BYTES = 1024 * 1024
 SLACK_PATHS = ("/slack/events", "/slack/commands", "/slack/interactions")
 REQUEST_ID_HEADER = "X-Request-ID"
-UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, RecursionError)  # no JSON, or no object
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+)  # the body is not a JSON object
 
 
 def create_web(settings: Settings, bolt: App, health: Health) -> Flask:
     """Return the WSGI application."""
     web = Flask("slack-bot", static_folder=None)
-    web.config["MAX_CONTENT_LENGTH"] = BODY_BYTES_AT_MOST
+    web.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     handler = SlackRequestHandler(bolt)
 
-    def begin() -> None:
+    def set_request_id() -> None:
         g.request_id = new_request_id()
-        request.environ["HTTP_X_REQUEST_ID"] = g.request_id  # nobody's word from outside is taken for it
+        request.environ["HTTP_X_REQUEST_ID"] = g.request_id  # replaces any id that the client sent
 
-    def finish(response: Response) -> Response:
+    def add_headers(response: Response) -> Response:
         response.headers[REQUEST_ID_HEADER] = g.request_id
         response.headers["Cache-Control"] = "no-store"
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response
 
     def slack() -> Response:
-        if not _signed(settings.slack_signing_secret):
+        if not _is_request_signed(settings.slack_signing_secret):
             log.warning("Unsigned request refused", extra={"request_id": g.request_id, "path": request.path})
             return Response("invalid request", 401, mimetype="text/plain")
         try:
             return handler.handle(request)
-        except UNREADABLE as fault:  # raised by Bolt's reading; handlers are guarded
-            extra = {"request_id": g.request_id, "fault": type(fault).__name__}
+        except (
+            UNREADABLE
+        ) as error:  # raised when Bolt parses the request; handlers catch their own exceptions
+            extra = {"request_id": g.request_id, "fault": type(error).__name__}
             log.warning("Signed request that cannot be read", extra=extra)
             return Response("malformed request", 400, mimetype="text/plain")
 
     def report() -> Response:
         return jsonify(health.report())
 
-    web.before_request(begin)
-    web.after_request(finish)
+    web.before_request(set_request_id)
+    web.after_request(add_headers)
     for path in SLACK_PATHS:
         web.add_url_rule(path, path, slack, methods=["POST"])
     web.add_url_rule("/health", "health", report, methods=["GET"])
@@ -59,11 +67,11 @@ def create_web(settings: Settings, bolt: App, health: Health) -> Flask:
 
 
 def new_request_id() -> str:
-    """Return a fresh id for one delivery."""
+    """Return a new request id."""
     return f"req-{secrets.token_hex(8)}"
 
 
-def _signed(secret: str) -> bool:
+def _is_request_signed(secret: str) -> bool:
     headers = request.headers
     return is_signed(
         secret,

@@ -1,1 +1,1 @@
-"""Block Kit as data: what is valid, which elements hold values, and what those values look like."""
+"""Block Kit as data: what is valid, and which values the elements hold."""

@@ -1,4 +1,4 @@
-"""The blocks: their properties and limits."""
+"""Properties and limits of the blocks."""
 
 from typing import Any
 
@@ -91,7 +91,7 @@ BLOCKS: dict[str, Shape] = {
     "rich_text": Shape({"elements": array(_RICH_PART, 0, 1_000)}, BLOCK_ID),
     "markdown": Shape({"text": string(12_000)}, BLOCK_ID),
 }
-# Slack has these too; they are accepted unread, and the page says that it does not draw them.
+# Other blocks of Slack. They are accepted without checks, and the page does not draw them.
 UNREAD = frozenset(
     {"video", "file", "table", "context_actions", "task_card", "plan", "alert", "card", "carousel"}
 )

@@ -1,4 +1,4 @@
-"""The interactive elements: their properties, their limits, and where each may stand."""
+"""Properties and limits of the interactive elements, and the blocks that may contain them."""
 
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -30,7 +30,7 @@ FORM_ONLY = frozenset({"input"})
 
 @dataclass(frozen=True)
 class Element:
-    """An element's shape and the kinds of block that may hold it."""
+    """The shape of an element, and the types of block that may contain it."""
 
     shape: Shape
     containers: frozenset[str]
@@ -166,12 +166,12 @@ ELEMENTS: dict[str, Element] = {
         frozenset({"actions", "input"}),
     ),
 }
-# Slack has these too; they are accepted unread, and the page says that it does not draw them.
+# Other elements of Slack. They are accepted without checks, and the page does not draw them.
 UNREAD = frozenset({"file_input", "rich_text_input", "workflow_button", "feedback_buttons", "icon_button"})
 
 
 def element_in(container: str) -> Check:
-    """Return a check for an element that stands in a block of type ``container``."""
+    """Return a check for an element in a block of type ``container``."""
 
     def check(value: Any, at: str, found: Findings) -> None:
         kind = value.get("type") if isinstance(value, dict) else None

@@ -1,4 +1,4 @@
-"""Small checks that compose: each takes a value, its JSON pointer and the findings to add to."""
+"""Composable checks. Each takes a value, its JSON pointer, and the findings to add to."""
 
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -11,13 +11,13 @@ ANY_TEXT = ("plain_text", "mrkdwn")
 
 
 class Findings:
-    """Collects what is wrong, in Slack's wording."""
+    """Collects errors in Slack's wording."""
 
     def __init__(self) -> None:
         self.problems: list[str] = []
 
     def add(self, pointer: str, message: str) -> None:
-        """Note a problem at ``pointer``."""
+        """Add an error at ``pointer``."""
         self.problems.append(f"{message} [json-pointer:{pointer or '/'}]")
 
 
@@ -64,7 +64,7 @@ def string(limit: int, least: int = 1) -> Check:
 
 
 def text(limit: int, kinds: Collection[str] = PLAIN) -> Check:
-    """Return a check for a text object of at most ``limit`` characters, of one of ``kinds``."""
+    """Return a check for a text object of one of ``kinds`` with at most ``limit`` characters."""
     shape = Shape({"text": string(limit)}, {"emoji": boolean, "verbatim": boolean})
 
     def check(value: Any, at: str, found: Findings) -> None:
@@ -82,11 +82,11 @@ def boolean(value: Any, at: str, found: Findings) -> None:
 
 
 def anything(_value: Any, _at: str, _found: Findings) -> None:
-    """Accept whatever is there."""
+    """Accept any value."""
 
 
 def integer(low: int, high: int) -> Check:
-    """Return a check for a whole number within bounds."""
+    """Return a check for an integer within bounds."""
 
     def check(value: Any, at: str, found: Findings) -> None:
         if not isinstance(value, int) or isinstance(value, bool):
@@ -108,7 +108,7 @@ def one_of(*choices: str) -> Check:
 
 
 def matching(pattern: str, words: str) -> Check:
-    """Return a check for a string that matches ``pattern`` whole; ``words`` describe it."""
+    """Return a check for a string that matches ``pattern`` completely. ``words`` describes it."""
     compiled = re.compile(pattern, re.ASCII)
 
     def check(value: Any, at: str, found: Findings) -> None:

@@ -23,15 +23,15 @@ OPTIONS = array(OPTION, 1, MOST_OPTIONS)
 OPTION_GROUPS = array(Shape({"label": text(TEXT_LIMIT, PLAIN), "options": OPTIONS}).check, 1, MOST_OPTIONS)
 
 
-def offered(element: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the options of an element or of an options answer, those in groups included."""
+def list_options(element: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the options of an element or of an answer with options, including those in groups."""
     groups = [group for group in element.get("option_groups") or [] if isinstance(group, dict)]
     lists = [element.get("options") or [], *(group.get("options") or [] for group in groups)]
     return [option for part in lists if isinstance(part, list) for option in part if isinstance(option, dict)]
 
 
 def options_or_groups(element: dict[str, Any], at: str, found: Findings) -> None:
-    """Check that there is one of ``options`` and ``option_groups``."""
+    """Check that there is exactly one of ``options`` and ``option_groups``."""
     given = [name for name in ("options", "option_groups") if name in element]
     if not given:
         found.add(at, "missing required field: options")
@@ -40,8 +40,8 @@ def options_or_groups(element: dict[str, Any], at: str, found: Findings) -> None
 
 
 def initial_among_options(element: dict[str, Any], at: str, found: Findings) -> None:
-    """Check that what is chosen at first is one of the options, exactly."""
-    options = offered(element)
+    """Check that the initial option is one of the options."""
+    options = list_options(element)
     if "initial_option" in element and element["initial_option"] not in options:
         found.add(f"{at}/initial_option", "initial_option must match one of the options")
     initial = element.get("initial_options")
@@ -50,14 +50,14 @@ def initial_among_options(element: dict[str, Any], at: str, found: Findings) -> 
 
 
 def values_unique(element: dict[str, Any], at: str, found: Findings) -> None:
-    """Check that no two options share a value."""
-    values = [option.get("value") for option in offered(element)]
+    """Check that no two options have the same value."""
+    values = [option.get("value") for option in list_options(element)]
     if len(values) != len(set(map(str, values))):
         found.add(at, "options must have unique values")
 
 
 def check_answer(answer: Any) -> list[str]:
-    """Return what is wrong with an answer to a request for options (at most 100 of them)."""
+    """Return the errors of an answer with options (at most 100 of them)."""
     found = Findings()
     empty = isinstance(answer, dict) and not answer.get("options") and not answer.get("option_groups")
     if empty and ("options" in answer or "option_groups" in answer):

@@ -1,4 +1,4 @@
-"""Whole messages and views: their own limits, and what has to be unique across their blocks."""
+"""Check complete messages and views: their limits, and what must be unique across their blocks."""
 
 import json
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from simulator.blockkit.fields import Findings, Shape, array, boolean, one_of, s
 MOST_MESSAGE_BLOCKS = 50
 MOST_VIEW_BLOCKS = 100
 LONGEST_MESSAGE_TEXT = 40_000
-LONGEST_BLOCKS_TEXT = 12_000  # Slack's documented sum over a message's blocks
+LONGEST_BLOCKS_TEXT = 12_000  # Slack's documented limit for all blocks of a message
 LARGEST_VIEW_BYTES = 250_000
 
 Block = dict[str, Any]
@@ -38,7 +38,7 @@ _HOME = Shape({"type": one_of("home"), "blocks": _SHARED["blocks"]}, _SHARED)
 
 
 def check_message(blocks: Any) -> list[str]:
-    """Return what is wrong with a message's blocks, in Slack's words; empty when nothing is."""
+    """Return the errors of a message's blocks in Slack's wording. Empty if they are valid."""
     found = Findings()
     array(check_block, 0, MOST_MESSAGE_BLOCKS)(blocks, "/blocks", found)
     _check_across(blocks, "/blocks", found)
@@ -46,7 +46,7 @@ def check_message(blocks: Any) -> list[str]:
 
 
 def check_view(view: Any, kind: str = "modal") -> list[str]:
-    """Return what is wrong with a view of that kind; empty when nothing is."""
+    """Return the errors of a view of that type. Empty if it is valid."""
     found = Findings()
     (_MODAL if kind == "modal" else _HOME).check(view, "/view", found)
     if isinstance(view, dict):
@@ -59,12 +59,12 @@ def check_view(view: Any, kind: str = "modal") -> list[str]:
 
 
 def view_size(view: Any) -> int:
-    """Return the size of a view in bytes, as it would travel."""
+    """Return the size of a view as JSON in bytes."""
     return len(json.dumps(view, ensure_ascii=False).encode())
 
 
 def text_length(value: Any) -> int:
-    """Return how many characters of text stand in blocks, all together."""
+    """Return the total number of characters of text in blocks."""
     if isinstance(value, list):
         return sum(text_length(part) for part in value)
     if not isinstance(value, dict):
@@ -74,18 +74,18 @@ def text_length(value: Any) -> int:
     return nested + (len(own) if isinstance(own, str) else 0)
 
 
-def with_ids(blocks: list[Block]) -> list[Block]:
-    """Return a copy in which every block and every element has an id, as Slack hands them back."""
+def add_ids(blocks: list[Block]) -> list[Block]:
+    """Return a copy in which every block and element has an id, as in Slack's answers."""
     copy = deepcopy(blocks)
     for block in copy:
         block.setdefault("block_id", ids.random_id("", 5))
-    for _, element in interactive(copy):
+    for _, element in list_interactive(copy):
         element.setdefault("action_id", ids.random_id("", 5))
     return copy
 
 
-def interactive(blocks: list[Block]) -> Iterator[tuple[Block, Block]]:
-    """Yield every block with each of its elements that a person can act on."""
+def list_interactive(blocks: list[Block]) -> Iterator[tuple[Block, Block]]:
+    """Yield each interactive element with its block."""
     for block in blocks:
         for element in _elements(block):
             if isinstance(element, dict) and element.get("type") not in {"image", "plain_text", "mrkdwn"}:

@@ -1,14 +1,14 @@
-"""The values that a form holds: Slack's ``state.values``, built from what people typed and chose."""
+"""The values of a form: Slack's ``state.values``, built from what people typed and chose."""
 
 from typing import Any
 
-from simulator.blockkit.options import offered
-from simulator.blockkit.surfaces import Block, interactive
+from simulator.blockkit.options import list_options
+from simulator.blockkit.surfaces import Block, list_interactive
 from simulator.errors import ActError
 
 Values = dict[str, dict[str, dict[str, Any]]]
 
-# Element type → the key its value has in the state, and the property that it starts from.
+# By element type: the key of the value in the state, and the property with the initial value.
 HOLDS: dict[str, tuple[str, str]] = {
     "plain_text_input": ("value", "initial_value"),
     "number_input": ("value", "initial_value"),
@@ -33,9 +33,9 @@ HOLDS: dict[str, tuple[str, str]] = {
 
 
 def initial_values(blocks: list[Block], current_channel: str | None = None) -> Values:
-    """Return the state that a freshly drawn form has."""
+    """Return the state of a form that was just opened."""
     values: Values = {}
-    for block, element in interactive(blocks):
+    for block, element in list_interactive(blocks):
         if element["type"] in HOLDS:
             values.setdefault(block["block_id"], {})[element["action_id"]] = _initial(
                 element, current_channel
@@ -43,8 +43,11 @@ def initial_values(blocks: list[Block], current_channel: str | None = None) -> V
     return values
 
 
-def carried_over(old: Values, blocks: list[Block]) -> Values:
-    """Return the state after a redraw: what has the same ids and type stays, the rest starts anew."""
+def carry_over_values(old: Values, blocks: list[Block]) -> Values:
+    """Return the state after a redraw.
+
+    An element with the same ids and type keeps its value; every other element gets its initial value.
+    """
     values = initial_values(blocks)
     for block_id, actions in values.items():
         for action_id, fresh in actions.items():
@@ -54,10 +57,11 @@ def carried_over(old: Values, blocks: list[Block]) -> Values:
     return values
 
 
-def state_of(element: Block, given: Any, also_offered: list[Block] | None = None) -> dict[str, Any]:
-    """Return the state object of an element that was given a value.
+def build_state(element: Block, given: Any, also_offered: list[Block] | None = None) -> dict[str, Any]:
+    """Return the state of an element that has the given value.
 
-    Options may be given whole or by their value; ``also_offered`` holds those that the bot suggested.
+    Options may be given completely or by their value. ``also_offered`` contains the options that the bot
+    suggested.
     """
     key, _ = HOLDS[element["type"]]
     if key == "selected_option":
@@ -72,7 +76,7 @@ def state_of(element: Block, given: Any, also_offered: list[Block] | None = None
 
 
 def is_empty(state: dict[str, Any]) -> bool:
-    """Tell whether a state object holds nothing."""
+    """Whether a state has no value."""
     key, _ = HOLDS[state["type"]]
     return state.get(key) in (None, "", [])
 
@@ -93,7 +97,7 @@ def _scalar(element: Block, given: Any) -> Any:
 
 def _option(element: Block, given: Any, also_offered: list[Block]) -> Block:
     wanted = given.get("value") if isinstance(given, dict) else given
-    choices = [*offered(element), *also_offered, *_initially_chosen(element)]
+    choices = [*list_options(element), *also_offered, *_initially_chosen(element)]
     for option in choices:
         if option.get("value") == wanted:
             return {name: option[name] for name in ("text", "value", "description") if name in option}

@@ -1,1 +1,1 @@
-"""The control API: acting as people, making things go wrong, and looking at what happened."""
+"""The control API: act as people, inject faults, and inspect the state."""

@@ -1,4 +1,4 @@
-"""Reading the JSON body of a control request, with a sentence for what does not fit."""
+"""Parse the JSON body of a control request. Errors are sentences."""
 
 from typing import Any
 
@@ -17,21 +17,21 @@ class Body:
         self.fields: dict[str, Any] = fields
 
     def text(self, name: str) -> str:
-        """Return a string that has to be there."""
+        """Return a required string."""
         value = self.maybe_text(name)
         if value is None:
             raise ActError(f"{name} is missing.", 400)
         return value
 
     def maybe_text(self, name: str) -> str | None:
-        """Return a string, or None where it is absent."""
+        """Return an optional string, None if it is missing."""
         value = self.fields.get(name)
         if value is not None and not isinstance(value, str):
             raise ActError(f"{name} must be a string.", 400)
         return value or None
 
     def flag(self, name: str) -> bool:
-        """Return true or false; absent is false."""
+        """Return a boolean, false if it is missing."""
         return bool(self.fields.get(name, False))
 
     def number(self, name: str, default: float, low: float, high: float) -> float:
@@ -42,7 +42,7 @@ class Body:
         return value
 
     def values(self) -> dict[str, dict[str, Any]]:
-        """Return ``values``: a value for each action id of each block id."""
+        """Return ``values``: by block id and action id."""
         given = self.fields.get("values") or {}
         if not isinstance(given, dict) or not all(isinstance(part, dict) for part in given.values()):
             raise ActError("values must be {block_id: {action_id: value}}.", 400)

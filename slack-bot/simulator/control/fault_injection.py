@@ -1,4 +1,4 @@
-"""/control/…: faults, repeats, the clock, memberships, events of one's own, and starting over."""
+"""Serve the routes for faults, repeats, the clock, memberships, events and resets: /control/…."""
 
 import threading
 from collections.abc import Callable
@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 
 def blueprint(simulator: Simulator) -> Blueprint:
-    """Return the routes that make things go wrong."""
+    """Return the routes that inject faults and change the state."""
     routes = Blueprint("rigging", __name__, url_prefix="/control")
     _add_faults(routes, simulator)
     _add_rest(routes, simulator)
@@ -100,18 +100,20 @@ def _fault(kind: type[Fault], body: Body) -> Fault:
 def _repeat(simulator: Simulator, body: Body) -> list[Entry]:
     times = int(body.number("times", 1, 1, MOST_REPEATS))
     with simulator.workspace_state.news:
-        entry = simulator.workspace_state.journal.find_delivery(body.fields.get("delivery"))
+        entry = simulator.workspace_state.request_log.find_delivery(body.fields.get("delivery"))
     if entry is None:
         raise ActError("There is no such delivery.", 404)
     fresh = body.maybe_text("signature") != "same"
     delivery_ids: list[int] = []
 
     def carry() -> None:
-        delivery_ids.append(simulator.courier.repeat(entry, fresh).delivery_id)
+        delivery_ids.append(simulator.request_sender.repeat(entry, fresh).delivery_id)
 
     _run(carry, times, at_once=body.flag("at_once"))
     with simulator.workspace_state.news:
-        found = [simulator.workspace_state.journal.find_delivery(delivery_id) for delivery_id in delivery_ids]
+        found = [
+            simulator.workspace_state.request_log.find_delivery(delivery_id) for delivery_id in delivery_ids
+        ]
     return [repeated for repeated in found if repeated]
 
 

@@ -1,4 +1,4 @@
-"""GET /control/…: the state, the log, and news as they come."""
+"""Serve the state, the log and a stream of changes: GET /control/…."""
 
 import json
 from collections.abc import Iterator
@@ -15,14 +15,14 @@ MOST_STREAMS = 16
 
 
 class Streams:
-    """Pages that listen for news. Each holds a thread of the server, so there is a limit."""
+    """Streams of changes. Each uses a thread of the server, so their number is limited."""
 
     def __init__(self, simulator: Simulator) -> None:
         self._simulator = simulator
         self._open = 0
 
     def open(self) -> Iterator[bytes]:
-        """Return the lines of one stream; raise ActError when too many pages listen."""
+        """Return the lines of one stream. Raise ActError if too many streams are open."""
         workspace_state = self._simulator.workspace_state
         with workspace_state.news:
             if self._open >= MOST_STREAMS:
@@ -34,7 +34,7 @@ class Streams:
         with workspace_state.news:
             self._open += 1
         try:
-            while not self._simulator.courier.closing.is_set():
+            while not self._simulator.request_sender.closing.is_set():
                 yield f"data: {json.dumps({'boot': workspace_state.boot, 'version': seen})}\n\n".encode()
                 with workspace_state.news:
                     if workspace_state.version == seen:
@@ -46,7 +46,7 @@ class Streams:
 
 
 def blueprint(simulator: Simulator) -> Blueprint:
-    """Return the routes that show what is and what was."""
+    """Return the routes that show the state and the log."""
     routes = Blueprint("looking", __name__, url_prefix="/control")
     streams = Streams(simulator)
     workspace_state = simulator.workspace_state
@@ -59,18 +59,18 @@ def blueprint(simulator: Simulator) -> Blueprint:
                 return snapshot.everything(workspace_state)
             actor = simulator.actor(user)
             screen = snapshot.screen(workspace_state, actor.person, actor.channel(channel or "trading"))
-        return screen | {"has_desk": simulator.desk.is_configured}
+        return screen | {"has_desk": simulator.oms_view.is_configured}
 
     @routes.get("/desk")
     def get_oms_view() -> dict[str, Any]:
-        if not simulator.desk.is_configured:
+        if not simulator.oms_view.is_configured:
             raise ActError("No OMS is configured: set OMS_API_URL and OMS_API_KEY.", 404)
-        return simulator.desk.of(simulator.actor(request.args.get("user", "ava")).person)
+        return simulator.oms_view.of(simulator.actor(request.args.get("user", "ava")).person)
 
     @routes.get("/log")
     def log() -> dict[str, Any]:
         with workspace_state.news:
-            return workspace_state.journal.as_json()
+            return workspace_state.request_log.as_json()
 
     @routes.get("/stream")
     def stream() -> Response:

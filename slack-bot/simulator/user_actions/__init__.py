@@ -1,1 +1,1 @@
-"""What a person does: type, fill in, click; each turned into the delivery that Slack would make of it."""
+"""Actions of a person: type, fill in, click. Each makes the delivery that Slack would make."""

@@ -1,4 +1,4 @@
-"""A person at work, with all that acting needs."""
+"""A person who acts, with the parts of the simulator that actions need."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,26 +7,26 @@ from simulator import workspace
 from simulator.errors import ActError, SlackError
 from simulator.event_queue import EventQueue
 from simulator.messages import Message
-from simulator.request_delivery import Courier, Reply
+from simulator.request_delivery import Reply, RequestSender
 from simulator.views import View
 from simulator.workspace import Channel, Person
 from simulator.workspace_state import WorkspaceState
 
-TROUBLE = "We had some trouble connecting. Try again?"
+CONNECTION_ERROR = "We had some trouble connecting. Try again?"
 Outcome = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Actor:
-    """Somebody who acts in the world, and the ways out to the bot."""
+    """A person who acts in the workspace."""
 
     workspace_state: WorkspaceState
-    courier: Courier
+    request_sender: RequestSender
     events: EventQueue
     person: Person
 
     def channel(self, reference: str) -> Channel:
-        """Return a channel that this person is in; ``dm`` is the one with the bot."""
+        """Return a channel that this person is in. ``dm`` is the direct message with the bot."""
         try:
             channel = self.workspace_state.channel(self.person.id if reference == "dm" else reference)
         except SlackError:
@@ -43,22 +43,22 @@ class Actor:
         return message
 
     def view(self, view_id: str | None) -> View:
-        """Return this person's open form or home tab by id, or the form in front."""
-        mine = [*self.workspace_state.views.stack(self.person.id), *self._tab_views()]
-        found = next((view for view in mine if view.id == view_id), None) if view_id else self._top()
+        """Return this person's open form or home tab by id, or the top form without an id."""
+        views = [*self.workspace_state.views.stack(self.person.id), *self._tab_views()]
+        found = next((view for view in views if view.id == view_id), None) if view_id else self._top()
         if found is None:
             raise ActError(f"{self.person.name} has no such form open.", 404)
         return found
 
-    def note(self, channel: Channel, text: str) -> None:
-        """Tell this person something in private, in the workspace's own name."""
+    def post_note(self, channel: Channel, text: str) -> None:
+        """Post a private message to this person in the name of Slack."""
         self.workspace_state.messages.post(
             channel.id, workspace.SYSTEM_USER_ID, text, only_for=self.person.id
         )
 
-    def note_problem(self, reply: Reply, problem: str) -> None:
-        """Write beside a delivery what was wrong with its answer."""
-        entry = self.workspace_state.journal.find_delivery(reply.delivery_id)
+    def record_problem(self, reply: Reply, problem: str) -> None:
+        """Record with a delivery what was wrong with its answer."""
+        entry = self.workspace_state.request_log.find_delivery(reply.delivery_id)
         if entry is not None:
             entry["problem"] = problem
 

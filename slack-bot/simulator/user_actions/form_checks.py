@@ -1,4 +1,4 @@
-"""What the form itself refuses before anything is sent: required fields, lengths, numbers."""
+"""Check a form before it is sent: required fields, lengths, numbers."""
 
 import re
 from collections.abc import Callable
@@ -15,8 +15,8 @@ LINK = re.compile(r"https?://\S+")
 Complaint = Callable[[Block, Any], str]
 
 
-def complaints(blocks: list[Block], values: Values) -> dict[str, str]:
-    """Return a sentence per input block that cannot be sent as it is; empty when all can."""
+def check_values(blocks: list[Block], values: Values) -> dict[str, str]:
+    """Return a sentence per input block with an invalid value. Empty if all are valid."""
     found = {block["block_id"]: _complaint(block, values) for block in blocks if block["type"] == "input"}
     return {block_id: sentence for block_id, sentence in found.items() if sentence}
 

@@ -1,11 +1,11 @@
-"""Where an element stands: in a form, a home tab, or a message."""
+"""The surface that contains an element: a form, a home tab, or a message."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from simulator import payloads
 from simulator.blockkit import values
-from simulator.blockkit.surfaces import Block, interactive
+from simulator.blockkit.surfaces import Block, list_interactive
 from simulator.errors import ActError
 from simulator.messages import Message
 from simulator.payloads import Payload
@@ -13,12 +13,12 @@ from simulator.user_actions.actor import Actor
 from simulator.views import View
 from simulator.workspace import Channel
 
-MOST_REMEMBERED_OPTIONS = 300
+MAX_STORED_OPTIONS = 300
 
 
 @dataclass(frozen=True)
 class Source:
-    """A view, or a message in its channel, and the person in front of it."""
+    """A view, or a message in its channel, and the person who uses it."""
 
     actor: Actor
     view: View | None
@@ -27,12 +27,12 @@ class Source:
 
     @property
     def blocks(self) -> list[Block]:
-        """The blocks that are drawn."""
+        """The blocks of the surface."""
         return self.view.blocks if self.view else self._message.blocks
 
     @property
     def state(self) -> values.Values:
-        """What has been typed and chosen; changes to it stay."""
+        """The current values. Changes to it are stored."""
         if self.view:
             return self.view.values
         start = values.initial_values(self.blocks)
@@ -45,37 +45,37 @@ class Source:
         return self.message
 
     def find(self, block_id: str | None, action_id: str) -> tuple[Block, Block]:
-        """Return the block and the element with those ids; the first fitting one without a block id."""
-        for block, element in interactive(self.blocks):
+        """Return the block and the element with those ids. Without a block id, return the first match."""
+        for block, element in list_interactive(self.blocks):
             if element.get("action_id") == action_id and block_id in (None, block["block_id"]):
                 return block, element
         raise ActError(f"There is nothing here with the action id {action_id}.", 404)
 
     def fill_in(self, given: dict[str, dict[str, Any]]) -> None:
-        """Set values by block and action id."""
+        """Set values by block id and action id."""
         for block_id, actions in given.items():
             for action_id, value in actions.items():
                 block, element = self.find(block_id, action_id)
                 self.set(block, element, value)
 
     def set(self, block: Block, element: Block, value: Any) -> dict[str, Any]:
-        """Set one element's value and return its state."""
+        """Set the value of an element. Return its state."""
         if element["type"] not in values.HOLDS:
             raise ActError(f"{element['action_id']} is a {element['type']} and holds no value.")
-        state = values.state_of(element, value, self._offered(block, element))
+        state = values.build_state(element, value, self._get_options(block, element))
         self.state.setdefault(block["block_id"], {})[element["action_id"]] = state
         return state
 
-    def remember(self, block: Block, element: Block, options: list[Block]) -> None:
-        """Keep options that the bot suggested, so that they can be chosen."""
-        known = self._offered(block, element)
-        known[:] = (known + [option for option in options if option not in known])[-MOST_REMEMBERED_OPTIONS:]
+    def store_options(self, block: Block, element: Block, options: list[Block]) -> None:
+        """Store options that the bot suggested, so that they can be chosen."""
+        known = self._get_options(block, element)
+        known[:] = (known + [option for option in options if option not in known])[-MAX_STORED_OPTIONS:]
 
     def action(self, action: Payload, trigger_id: str) -> Payload:
         """Return the payload of an action."""
         if self.view:
             return payloads.view_action(self.actor.person, self.view, action, trigger_id)
-        channel, message = self._where()
+        channel, message = self._get_message()
         path = self.actor.workspace_state.response_urls.issue(channel.id, self.actor.person.id, message.ts)
         url = self.actor.workspace_state.base_url + path
         person = self.actor.person
@@ -83,25 +83,25 @@ class Source:
             person, channel, message, action, trigger_id=trigger_id, response_url=url
         )
 
-    def question(self, asked: Payload) -> Payload:
-        """Return the payload that asks for options."""
+    def build_options_request(self, request: Payload) -> Payload:
+        """Return the payload that requests options."""
         if self.view:
-            return payloads.view_options(self.actor.person, self.view, asked)
-        return payloads.message_options(self.actor.person, *self._where(), asked)
+            return payloads.view_options(self.actor.person, self.view, request)
+        return payloads.message_options(self.actor.person, *self._get_message(), request)
 
-    def _where(self) -> tuple[Channel, Message]:
+    def _get_message(self) -> tuple[Channel, Message]:
         if self.channel is None or self.message is None:
             raise ActError("Say which form or message.")
         return self.channel, self.message
 
-    def _offered(self, block: Block, element: Block) -> list[Block]:
+    def _get_options(self, block: Block, element: Block) -> list[Block]:
         kept = self.view.offered if self.view else self._message.offered
         return kept.setdefault((block["block_id"], element["action_id"]), [])
 
 
-def locate(actor: Actor, view_id: str | None, channel: str | None, ts: str | None) -> Source:
-    """Return the message with ``ts`` in ``channel``, or the view with that id, or the form in front."""
+def find_source(actor: Actor, view_id: str | None, channel: str | None, ts: str | None) -> Source:
+    """Return the message with ``ts`` in ``channel``, else the view with that id, else the top form."""
     if ts and channel:
-        room = actor.channel(channel)
-        return Source(actor, None, room, actor.message(room, ts))
+        message_channel = actor.channel(channel)
+        return Source(actor, None, message_channel, actor.message(message_channel, ts))
     return Source(actor, actor.view(view_id), None, None)

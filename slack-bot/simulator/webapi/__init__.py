@@ -1,1 +1,1 @@
-"""The Web API methods, one function each: arguments in, Slack's answer out."""
+"""The Web API methods. Each is a function from arguments to Slack's answer."""

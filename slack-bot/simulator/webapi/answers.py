@@ -1,4 +1,4 @@
-"""What a response URL, or the answer to a slash command, puts into the channel."""
+"""Apply requests to response URLs, and answers to slash commands."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from simulator.workspace_state import WorkspaceState
 
 
 def respond(workspace_state: WorkspaceState, url: ResponseUrl, body: dict[str, Any]) -> None:
-    """Carry out what was sent to a response URL: post, replace or delete; raise what Slack says."""
+    """Apply a request to a response URL: post, replace or delete. Raise Slack's error."""
     original = workspace_state.messages.find(url.channel, url.message_ts)
     if body.get("delete_original") and original:
         workspace_state.messages.delete(original)
@@ -23,7 +23,7 @@ def respond(workspace_state: WorkspaceState, url: ResponseUrl, body: dict[str, A
 
 
 def post(workspace_state: WorkspaceState, url: ResponseUrl, body: dict[str, Any]) -> Message:
-    """Post an answer: to the person alone, unless ``response_type`` says ``in_channel``."""
+    """Post an answer. Only the person sees it, unless ``response_type`` is ``in_channel``."""
     kind = body.get("response_type") or "ephemeral"
     if kind not in {"ephemeral", "in_channel"}:
         raise ArgumentsError("must be one of: ephemeral, in_channel [json-pointer:/response_type]")

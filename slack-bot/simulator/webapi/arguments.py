@@ -1,4 +1,4 @@
-"""Arguments of a Web API call: JSON or form-encoded, with blocks and views as JSON in either."""
+"""Parse the arguments of a Web API call. Bodies are JSON or forms; blocks and views are JSON in both."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ NESTED = ("blocks", "view", "attachments", "metadata")
 
 
 def parse(content_type: str, body: bytes, form: dict[str, str]) -> Arguments:
-    """Return the arguments of a call; ``form`` holds query and form fields already decoded."""
+    """Return the arguments of a call. ``form`` contains the decoded query and form fields."""
     arguments: Arguments = dict(form)
     if content_type.startswith("application/json"):
         arguments |= _json_object(body)
@@ -22,7 +22,7 @@ def parse(content_type: str, body: bytes, form: dict[str, str]) -> Arguments:
 
 
 def text(arguments: Arguments, name: str) -> str:
-    """Return an argument that has to be there; raise ``invalid_arguments``."""
+    """Return a required argument. Raise ``invalid_arguments``."""
     value = arguments.get(name)
     if not isinstance(value, str) or not value:
         raise ArgumentsError(f"missing required field: {name}")
@@ -30,7 +30,7 @@ def text(arguments: Arguments, name: str) -> str:
 
 
 def view(arguments: Arguments, kind: str = "modal") -> dict[str, Any]:
-    """Return a valid view of that kind; raise ``invalid_arguments`` or ``view_too_large``."""
+    """Return a valid view of that type. Raise ``invalid_arguments`` or ``view_too_large``."""
     content = arguments.get("view")
     if content is None:
         raise ArgumentsError("missing required field: view")
@@ -43,7 +43,7 @@ def view(arguments: Arguments, kind: str = "modal") -> dict[str, Any]:
 
 
 def content(arguments: Arguments) -> tuple[str, list[surfaces.Block]]:
-    """Return the text and the blocks of a message, valid; raise what Slack says of invalid ones."""
+    """Return the text and the blocks of a message. Raise Slack's error if they are invalid."""
     words, blocks = arguments.get("text") or "", arguments.get("blocks") or []
     if not isinstance(words, str):
         raise ArgumentsError("must be a string [json-pointer:/text]")
@@ -55,7 +55,7 @@ def content(arguments: Arguments) -> tuple[str, list[surfaces.Block]]:
         raise SlackError("msg_blocks_too_long")
     if not words.strip() and not blocks:
         raise SlackError("no_text")
-    return words, surfaces.with_ids(blocks)
+    return words, surfaces.add_ids(blocks)
 
 
 def _invalid_blocks(problems: list[str]) -> SlackError:

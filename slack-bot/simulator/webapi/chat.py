@@ -1,4 +1,4 @@
-"""chat.*: posting, whispering, editing."""
+"""chat.*: post and update messages."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from simulator.workspace_state import WorkspaceState
 
 
 def post_message(workspace_state: WorkspaceState, given: Arguments) -> dict[str, Any]:
-    """``chat.postMessage``: to a channel that the bot is in, or to a person."""
+    """``chat.postMessage``: post to a channel that the bot is in, or to a person."""
     channel = workspace_state.channel_for_bot(args.text(given, "channel"))
     text, blocks = args.content(given)
     thread = given.get("thread_ts") or None
@@ -21,7 +21,7 @@ def post_message(workspace_state: WorkspaceState, given: Arguments) -> dict[str,
 
 
 def post_ephemeral(workspace_state: WorkspaceState, given: Arguments) -> dict[str, Any]:
-    """``chat.postEphemeral``: to one person who is in the channel."""
+    """``chat.postEphemeral``: post to one person in the channel."""
     channel = workspace_state.channel_for_bot(args.text(given, "channel"))
     user = args.text(given, "user")
     text, blocks = args.content(given)
@@ -32,7 +32,7 @@ def post_ephemeral(workspace_state: WorkspaceState, given: Arguments) -> dict[st
 
 
 def update(workspace_state: WorkspaceState, given: Arguments) -> dict[str, Any]:
-    """``chat.update``: new content for a message of the bot's own."""
+    """``chat.update``: replace a message of the bot."""
     channel = workspace_state.channel_for_bot(args.text(given, "channel"))
     message = workspace_state.messages.find(channel.id, args.text(given, "ts"))
     text, blocks = args.content(given)

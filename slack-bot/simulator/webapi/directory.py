@@ -1,4 +1,4 @@
-"""auth.test, conversations.*, users.*: who and what is here."""
+"""auth.test, conversations.* and users.*: people and channels."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from simulator.workspace_state import WorkspaceState
 
 
 def auth_test(workspace_state: WorkspaceState, _given: Arguments) -> dict[str, Any]:
-    """``auth.test``: whose token this is."""
+    """``auth.test``: return the owner of the token."""
     return {
         "url": f"{workspace_state.base_url}/",
         "team": workspace.TEAM_NAME,
@@ -24,7 +24,7 @@ def auth_test(workspace_state: WorkspaceState, _given: Arguments) -> dict[str, A
 
 
 def conversations_open(workspace_state: WorkspaceState, given: Arguments) -> dict[str, Any]:
-    """``conversations.open``: the direct message with one person."""
+    """``conversations.open``: return the direct message with one person."""
     if given.get("channel"):
         return {
             "channel": {"id": workspace_state.channel(args.text(given, "channel")).id},
@@ -42,7 +42,7 @@ def conversations_open(workspace_state: WorkspaceState, given: Arguments) -> dic
 
 
 def conversations_info(workspace_state: WorkspaceState, given: Arguments) -> dict[str, Any]:
-    """``conversations.info``: one channel, unless it is private and the bot is outside."""
+    """``conversations.info``: return a channel. Private channels require that the bot is a member."""
     channel = workspace_state.channel(args.text(given, "channel"))
     if channel.kind == "private" and not channel.has_bot:
         raise SlackError("channel_not_found")
@@ -50,7 +50,7 @@ def conversations_info(workspace_state: WorkspaceState, given: Arguments) -> dic
 
 
 def users_info(workspace_state: WorkspaceState, given: Arguments) -> dict[str, Any]:
-    """``users.info``: one person."""
+    """``users.info``: return one person."""
     person = workspace_state.people.get(args.text(given, "user"))
     if person is None:
         raise SlackError("user_not_found")

@@ -1,4 +1,4 @@
-"""The table of methods, and the one way to call them."""
+"""The table of methods and how they are called."""
 
 import hmac
 from collections.abc import Callable
@@ -29,7 +29,7 @@ METHODS: dict[str, Method] = {
 def call(
     workspace_state: WorkspaceState, name: str, token: str, bot_token: str, given: Arguments
 ) -> dict[str, Any]:
-    """Check the token, carry out one method, and return Slack's answer, good or bad."""
+    """Check the token and run one method. Return Slack's answer, also for an error."""
     method = METHODS.get(name)
     if method is None:
         return SlackError("unknown_method", req_method=name).answer()

@@ -1,4 +1,4 @@
-"""views.*: opening, pushing, redrawing and publishing."""
+"""views.*: open, push, update and publish views."""
 
 from typing import Any
 
@@ -10,21 +10,21 @@ from simulator.workspace_state import WorkspaceState
 
 
 def open_(workspace_state: WorkspaceState, given: Arguments) -> dict[str, Any]:
-    """``views.open``: show a form to whoever earned the trigger."""
+    """``views.open``: open a form for the person of the trigger."""
     content = args.view(given)
     trigger = workspace_state.triggers.exchange(_trigger_id(given))
     return _answer(workspace_state.views.open(trigger.user, content, trigger.channel))
 
 
 def push(workspace_state: WorkspaceState, given: Arguments) -> dict[str, Any]:
-    """``views.push``: show a form on top of the open one."""
+    """``views.push``: open a form on top of the stack."""
     content = args.view(given)
     trigger = workspace_state.triggers.exchange(_trigger_id(given))
     return _answer(workspace_state.views.push(trigger.user, content))
 
 
 def update(workspace_state: WorkspaceState, given: Arguments) -> dict[str, Any]:
-    """``views.update``: redraw an open form, or a home tab."""
+    """``views.update``: replace the content of an open form or a home tab."""
     view = workspace_state.views.find(given.get("view_id"), given.get("external_id"))
     content = args.view(given, view.content["type"])
     workspace_state.views.update(view, content, given.get("hash"))

@@ -1,4 +1,4 @@
-"""Every view and message at its smallest and its largest."""
+"""Every view and message with its smallest and its largest content."""
 
 import json
 from decimal import Decimal
@@ -6,12 +6,26 @@ from decimal import Decimal
 import pytest
 
 from app.blocks import views
-from app.blocks.messages import HELP, USAGE, confirmation, confirmation_lines, notice, time_of, with_reference
-from app.blocks.options import portfolio_options
-from app.blocks.text import SECTION_CHARACTERS, cut, escape, section
-from app.blocks.trade_form import asking_form, question_blocks, shown_lines, trade_form, with_lines
+from app.blocks.messages import (
+    HELP,
+    USAGE,
+    confirmation,
+    confirmation_lines,
+    format_time,
+    notice,
+    with_reference,
+)
+from app.blocks.options import build_portfolio_options
+from app.blocks.text import MAX_SECTION_CHARACTERS, cut, escape, section
+from app.blocks.trade_form import (
+    build_question_blocks,
+    build_question_form,
+    build_trade_form,
+    get_shown_lines,
+    update_lines,
+)
 from app.forms.context import FormContext
-from app.forms.questions import portfolio_question, price_question, symbol_question
+from app.forms.questions import build_portfolio_question, build_price_question, build_symbol_question
 from app.forms.ticket import Draft
 from tests import factories
 from tests.limits import check_element, check_message, check_options, check_view
@@ -19,8 +33,8 @@ from tests.reading import questions_of, reasons_of
 
 CONTEXT = FormContext("C0123456789", 3)
 ODD = factories.ticket(gmv=Decimal("0.1"))
-PRICE = price_question(ODD, "Odd.")
-SYMBOL = symbol_question("AAPL", [])
+PRICE = build_price_question(ODD, "Odd.")
+SYMBOL = build_symbol_question("AAPL", [])
 LARGEST = Draft("A" * 20, "1000000", "100000000", "SELL", "<!channel> & " + "x" * 87, "n" * 500)
 NASTY = factories.trade(
     portfolio="<!channel> & *_~`" * 5 + "x" * 15, symbol="A&B", quantity=Decimal("123456.12345678")
@@ -34,15 +48,17 @@ def options_of(answer):
 @pytest.mark.parametrize("draft", [Draft(), Draft("AAPL"), LARGEST])
 @pytest.mark.parametrize("banner", ["", "b" * 5000])
 def test_the_form_is_one_that_slack_takes(draft, banner):
-    check_view(trade_form(draft, CONTEXT, banner))
-    check_view(trade_form(draft, CONTEXT, banner, question_blocks(PRICE)))
+    check_view(build_trade_form(draft, CONTEXT, banner))
+    check_view(build_trade_form(draft, CONTEXT, banner, build_question_blocks(PRICE)))
     check_view(
-        trade_form(draft, CONTEXT, banner, question_blocks(portfolio_question("p" * 100, ["q" * 100])))
+        build_trade_form(
+            draft, CONTEXT, banner, build_question_blocks(build_portfolio_question("p" * 100, ["q" * 100]))
+        )
     )
 
 
 def test_the_fields_of_the_form_are_never_renamed():
-    ids = [block.get("block_id") for block in trade_form(Draft(), CONTEXT)["blocks"]]
+    ids = [block.get("block_id") for block in build_trade_form(Draft(), CONTEXT)["blocks"]]
     assert ids == [
         "symbol",
         "symbol_line",
@@ -58,7 +74,7 @@ def test_the_fields_of_the_form_are_never_renamed():
 
 @pytest.mark.parametrize("block", [2, 3, 4])
 def test_amounts_are_number_inputs_that_take_decimals_with_limits_as_strings(block):
-    element = trade_form(Draft(quantity="0.5", price="2", gmv="1"), CONTEXT)["blocks"][block]["element"]
+    element = build_trade_form(Draft(quantity="0.5", price="2", gmv="1"), CONTEXT)["blocks"][block]["element"]
     assert element["type"] == "number_input"
     assert element["is_decimal_allowed"] is True
     assert all(isinstance(element[name], str) for name in ("min_value", "max_value", "initial_value"))
@@ -66,8 +82,8 @@ def test_amounts_are_number_inputs_that_take_decimals_with_limits_as_strings(blo
 
 def test_a_question_keeps_the_entries_and_says_why_it_asks():
     ticket = factories.ticket(gmv=Decimal("0.1"), portfolio="<!channel>")
-    questions = [price_question(ticket, "0.001 < 0.01"), portfolio_question(ticket.portfolio, [])]
-    view = asking_form(ticket, CONTEXT, questions)
+    questions = [build_price_question(ticket, "0.001 < 0.01"), build_portfolio_question(ticket.portfolio, [])]
+    view = build_question_form(ticket, CONTEXT, questions)
     check_view(view)
     assert "0.001 &lt; 0.01" in reasons_of(view)
     assert "none called &lt;!channel&gt; yet" in reasons_of(view)
@@ -88,8 +104,8 @@ def test_a_question_keeps_the_entries_and_says_why_it_asks():
 def test_a_question_about_a_price_goes_when_another_one_is_typed_and_no_other_goes(
     symbol, gmv, stays, others
 ):
-    opened = factories.view(asking_form(ODD, CONTEXT, [PRICE, *others])["blocks"])
-    renewed = with_lines(opened, Draft(symbol, "100", gmv))
+    opened = factories.view(build_question_form(ODD, CONTEXT, [PRICE, *others])["blocks"])
+    renewed = update_lines(opened, Draft(symbol, "100", gmv))
     check_view(renewed)
     assert questions_of(renewed) == [each.id for each in ([PRICE] if stays else []) + others]
     assert ("Odd." in reasons_of(renewed)) is stays
@@ -98,27 +114,27 @@ def test_a_question_about_a_price_goes_when_another_one_is_typed_and_no_other_go
 
 
 def test_a_banner_of_no_question_stays_when_the_price_line_is_renewed():
-    opened = factories.view(trade_form(Draft("AAPL"), CONTEXT, "Not placed.")["blocks"])
-    assert with_lines(opened, Draft("AAPL", "10", "200"))["blocks"][0]["block_id"] == "banner"
+    opened = factories.view(build_trade_form(Draft("AAPL"), CONTEXT, "Not placed.")["blocks"])
+    assert update_lines(opened, Draft("AAPL", "10", "200"))["blocks"][0]["block_id"] == "banner"
 
 
 def test_a_renewed_price_line_changes_nothing_else():
-    opened = factories.view(trade_form(Draft("AAPL", "10", "100"), CONTEXT)["blocks"])
-    renewed = with_lines(opened, Draft("AAPL", "10", "200"))
+    opened = factories.view(build_trade_form(Draft("AAPL", "10", "100"), CONTEXT)["blocks"])
+    renewed = update_lines(opened, Draft("AAPL", "10", "200"))
     check_view(renewed)
     changed = [new for old, new in zip(opened["blocks"], renewed["blocks"], strict=True) if old != new]
     assert [block["block_id"] for block in changed] == ["price_line"]
-    assert shown_lines(renewed)["price_line"] == "Price per share: 20.00 · GMV: 200.00"
+    assert get_shown_lines(renewed)["price_line"] == "Price per share: 20.00 · GMV: 200.00"
     assert "hash" not in renewed
     assert "state" not in renewed
 
 
 @pytest.mark.parametrize("trade", [factories.trade(), NASTY, factories.trade(position_quantity=Decimal(0))])
 def test_every_other_view_is_one_that_slack_takes(trade):
-    check_view(views.placing(CONTEXT))
-    check_view(views.checking(CONTEXT))
-    check_view(views.placed(trade, "U1", CONTEXT))
-    check_view(views.traded_before("\n".join(confirmation_lines(trade, "U1")), CONTEXT))
+    check_view(views.placing_view(CONTEXT))
+    check_view(views.checking_view(CONTEXT))
+    check_view(views.placed_view(trade, "U1", CONTEXT))
+    check_view(views.traded_before_view("\n".join(confirmation_lines(trade, "U1")), CONTEXT))
 
 
 @pytest.mark.parametrize("trade", [factories.trade(), NASTY])
@@ -126,11 +142,19 @@ def test_a_confirmation_has_four_lines_and_its_text_says_it_all(trade):
     message = confirmation(trade, "U1")
     check_message(message.text, list(message.blocks))
     assert len(message.text.splitlines()) == 4
-    for said in (trade.trade_id, "BUY", "175.00", "17,500.00", "<@U1>", "2026-11-21 10:00:00 UTC", "171.50"):
-        assert said in message.text
+    for expected in (
+        trade.trade_id,
+        "BUY",
+        "175.00",
+        "17,500.00",
+        "<@U1>",
+        "2026-11-21 10:00:00 UTC",
+        "171.50",
+    ):
+        assert expected in message.text
 
 
-def test_a_name_pings_nobody():
+def test_a_name_notifies_no_person():
     text = confirmation(NASTY, "U1").text
     assert "<!channel>" not in text
     assert "&lt;!channel&gt; &amp; " in text
@@ -148,34 +172,34 @@ def test_help_usage_and_notices_are_messages_that_slack_takes():
 
 
 def test_no_message_depends_on_an_emoji():
-    everything = json.dumps([HELP, views.placing(CONTEXT), confirmation(factories.trade(), "U1").text])
+    everything = json.dumps([HELP, views.placing_view(CONTEXT), confirmation(factories.trade(), "U1").text])
     assert ":white_check_mark:" not in everything
     assert "\\u2705" not in everything
 
 
 def test_cutting_is_said():
     assert cut("abcdef", 4) == "abc…"
-    assert len(section("x" * 9000)["text"]["text"]) == SECTION_CHARACTERS
+    assert len(section("x" * 9000)["text"]["text"]) == MAX_SECTION_CHARACTERS
     assert section("x" * 9000)["text"]["text"].endswith("…")
 
 
 def test_an_unreadable_time_is_shown_as_it_came():
-    assert time_of("soon <") == "soon &lt;"
+    assert format_time("soon <") == "soon &lt;"
 
 
 @pytest.mark.parametrize("count", [0, 1, 50, 99, 100, 5000])
 @pytest.mark.parametrize("typed", ["", "Fresh"])
 def test_any_number_of_portfolios_fits(count, typed):
-    answer = portfolio_options([f"Book {number} " + "y" * 80 for number in range(count)], typed)
+    answer = build_portfolio_options([f"Book {number} " + "y" * 80 for number in range(count)], typed)
     options = options_of(answer)
     if options:
         check_options(options, 100)
-    assert ("option_groups" in answer) is (count + bool(typed) > 100), "cutting is said"
+    assert ("option_groups" in answer) is (count + bool(typed) > 100), "the label states how many are shown"
     assert any(option["value"] == "Fresh" for option in options) is (typed == "Fresh")
 
 
 def test_a_new_portfolio_is_marked_and_its_value_is_the_bare_name():
-    options = portfolio_options(["Growth"], " Gr ")["options"]
+    options = build_portfolio_options(["Growth"], " Gr ")["options"]
     assert [(each["text"]["text"], each["value"]) for each in options] == [
         ("Growth", "Growth"), ("New portfolio: Gr", "Gr"),
     ]  # fmt: skip
@@ -183,36 +207,36 @@ def test_a_new_portfolio_is_marked_and_its_value_is_the_bare_name():
 
 @pytest.mark.parametrize("typed", ["growth", "Gro\u200dwth", "", " \u200c", "a/b", "x" * 101])
 def test_no_new_portfolio_for_what_exists_or_cannot_be(typed):
-    assert [each["value"] for each in portfolio_options(["Growth"], typed)["options"]] == ["Growth"]
+    assert [each["value"] for each in build_portfolio_options(["Growth"], typed)["options"]] == ["Growth"]
 
 
 def test_a_name_too_long_for_an_option_is_left_out_and_a_long_one_keeps_its_value():
     long, too_long = "l" * 100, "t" * 151
-    options = portfolio_options([long, too_long], "")["options"]
+    options = build_portfolio_options([long, too_long], "")["options"]
     assert [each["value"] for each in options] == [long]
     assert options[0]["text"]["text"].endswith("…")
 
 
 def test_where_choices_are_cut_the_label_says_how_many_are_shown():
-    group = portfolio_options([f"Book {number}" for number in range(101)], "Book")["option_groups"][0]
+    group = build_portfolio_options([f"Book {number}" for number in range(101)], "Book")["option_groups"][0]
     assert group["label"]["text"] == "99 of more portfolios: type to find others"
     assert len(group["options"]) == 100
 
 
 def test_a_name_that_exists_beyond_the_cut_is_offered_first_and_not_as_new():
-    options = options_of(portfolio_options([f"Book {number}" for number in range(101)], "book", "Book"))
+    options = options_of(build_portfolio_options([f"Book {number}" for number in range(101)], "book", "Book"))
     assert options[0]["value"] == options[0]["text"]["text"] == "Book"
     assert all(not each["text"]["text"].startswith("New portfolio") for each in options)
 
 
 def test_a_portfolio_that_was_said_to_be_new_stays_marked_when_the_form_is_shown_again():
-    view = trade_form(factories.ticket(portfolio="Fresh", new_portfolio=True).draft(), CONTEXT)
+    view = build_trade_form(factories.ticket(portfolio="Fresh", new_portfolio=True).draft(), CONTEXT)
     chosen = view["blocks"][7]["element"]["initial_option"]
     assert (chosen["text"]["text"], chosen["value"]) == ("New portfolio: Fresh", "Fresh")
 
 
 def test_an_initial_portfolio_is_its_own_option():
-    element = trade_form(LARGEST, CONTEXT)["blocks"][7]["element"]
+    element = build_trade_form(LARGEST, CONTEXT)["blocks"][7]["element"]
     check_element(element)
     assert element["initial_option"]["value"] == LARGEST.portfolio
 
@@ -230,5 +254,5 @@ def test_an_initial_portfolio_is_its_own_option():
     ],
 )
 def test_typing_starts_in_the_first_empty_field(draft, focused):
-    blocks = trade_form(draft, CONTEXT)["blocks"]
+    blocks = build_trade_form(draft, CONTEXT)["blocks"]
     assert [b["block_id"] for b in blocks if b.get("element", {}).get("focus_on_load")] == focused

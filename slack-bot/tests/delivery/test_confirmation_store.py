@@ -1,4 +1,4 @@
-"""The file of owed confirmations: its states, also over a crash, and its faults."""
+"""The store of confirmations: its states, also after a crash, and errors of its file."""
 
 import sqlite3
 import stat
@@ -20,7 +20,7 @@ OWED = OwedConfirmation(
 
 @pytest.fixture
 def stores(tmp_path):
-    """Open the same file again and again; each time the process before is gone."""
+    """Open the same file repeatedly. Each time, the previous process has ended."""
     opened: list[ConfirmationStore] = []
 
     def reopen():
@@ -38,7 +38,7 @@ def unresolved(store):
     return [(each.owed.key, each.is_interrupted) for each in store.list_unresolved()]
 
 
-def test_what_is_being_submitted_is_unresolved_only_after_a_crash(stores):
+def test_a_running_submission_is_unresolved_only_after_a_crash(stores):
     store = stores()
     store.add(OWED)
     assert store.list_unresolved() == []
@@ -71,7 +71,7 @@ def test_a_confirmation_that_slack_refused_is_sent_again_without_a_note(stores):
     assert unresolved(stores()) == [(OWED.key, False)]
 
 
-def test_what_was_delivered_is_forgotten(stores):
+def test_a_delivered_confirmation_is_removed(stores):
     store = stores()
     store.add(OWED)
     receipt = store.claim(OWED.key)
@@ -88,17 +88,17 @@ def test_one_of_two_may_send(stores):
     assert store.claim("T1:V9:0") is None
 
 
-def test_only_what_an_earlier_press_left_is_owed(stores):
+def test_only_confirmations_of_earlier_submissions_are_owed(stores):
     store = stores()
     store.add(OWED)
-    assert store.claim_owed(OWED.key) is None, "this press was replayed: the one before has confirmed"
+    assert store.claim_owed(OWED.key) is None, "this submission was replayed: the earlier one has confirmed"
     store.release(OWED.key, is_unknown=True)
     store.add(replace(OWED, submitted_at=1001.0))
     assert store.claim_owed(OWED.key)
 
 
 @pytest.mark.parametrize(("is_unknown", "left"), [(False, []), (True, [(OWED.key, False)])])
-def test_a_trade_of_which_everybody_was_told_is_released(stores, is_unknown, left):
+def test_a_confirmed_trade_is_released(stores, is_unknown, left):
     store = stores()
     store.add(OWED)
     store.release(OWED.key, is_unknown=is_unknown)
@@ -163,7 +163,7 @@ def test_a_failing_file_is_logged_and_holds_nothing_up(caplog):
     assert {record.message for record in caplog.records} == {"Confirmation store failed"}
 
 
-def test_a_file_that_was_asked_for_and_cannot_be_used_stops_the_start(tmp_path):
+def test_a_configured_file_that_cannot_be_opened_stops_the_start(tmp_path):
     (tmp_path / "bot.db").write_bytes(b"no database" * 100)
     with pytest.raises(ConfigError, match="BOT_DATABASE_URL"):
         build.open_store(factories.settings(bot_database_url=f"sqlite:///{tmp_path / 'bot.db'}"))

@@ -1,4 +1,4 @@
-"""The ways of a message: slack.md lines 5, 21–25."""
+"""The routes of a message: slack.md lines 5, 21–25."""
 
 import threading
 import time
@@ -26,7 +26,7 @@ class Post:
     def __init__(self, slack: FakeSlack, pace: float = 0.0):
         self.urls = ResponseUrls()
         self.outbox = Outbox(pace_seconds=pace)
-        self.postman = MessageSender(
+        self.sender = MessageSender(
             SlackApi(factories.settings(slack.api_url), timeout_seconds=1), self.outbox, self.urls
         )
 
@@ -40,7 +40,7 @@ def post(slack):
 
 
 def test_a_confirmation_goes_to_the_channel(post, slack):
-    post.postman.confirm(TO, MESSAGE)
+    post.sender.confirm(TO, MESSAGE)
     assert slack.wait_for("chat.postMessage")[0].body["channel"] == "C1"
 
 
@@ -48,10 +48,10 @@ def test_a_confirmation_goes_to_the_channel(post, slack):
 def test_where_slack_refuses_the_channel_the_response_url_takes_it(post, slack, code):
     slack.refuse("chat.postMessage", code)
     post.urls.remember("V1", slack.response_url)
-    post.postman.confirm(TO, MESSAGE)
-    said = slack.wait_for("respond")[0].body
-    assert (said["response_type"], said["text"]) == ("in_channel", "Done.")
-    assert said["replace_original"] is False
+    post.sender.confirm(TO, MESSAGE)
+    body = slack.wait_for("respond")[0].body
+    assert (body["response_type"], body["text"]) == ("in_channel", "Done.")
+    assert body["replace_original"] is False
 
 
 @pytest.mark.parametrize("url_known", [True, False])
@@ -60,17 +60,17 @@ def test_where_that_is_dead_too_the_person_gets_it_with_a_hint(post, slack, url_
     slack.always["respond"] = Answer(404, b"used_url")
     if url_known:
         post.urls.remember("V1", slack.response_url)
-    post.postman.confirm(TO, MESSAGE)
-    told = slack.wait_for("chat.postMessage", 2)[1].body
-    assert told["channel"] == "D-U1"
-    assert "Done." in told["text"]
-    assert "/invite" in told["text"]
+    post.sender.confirm(TO, MESSAGE)
+    body = slack.wait_for("chat.postMessage", 2)[1].body
+    assert body["channel"] == "D-U1"
+    assert "Done." in body["text"]
+    assert "/invite" in body["text"]
     assert len(slack.named("respond")) == url_known
 
 
-def test_a_post_whose_answer_is_lost_is_not_repeated_but_the_person_is_told(post, slack):
+def test_a_post_with_a_lost_answer_is_not_repeated_but_sent_to_the_person(post, slack):
     slack.script("chat.postMessage", Answer(drop=True))
-    post.postman.confirm(TO, MESSAGE)
+    post.sender.confirm(TO, MESSAGE)
     calls = slack.wait_for("chat.postMessage", 2)
     assert [call.body["channel"] for call in calls] == ["C1", "D-U1"]
     assert "did not say" in calls[1].body["text"]
@@ -91,14 +91,14 @@ def test_a_post_whose_answer_is_lost_is_not_repeated_but_the_person_is_told(post
 def test_a_receipt_notes_each_attempt(post, slack, answers, states):
     receipt = Mock(spec=Receipt)
     slack.script("chat.postMessage", *[replace(each, body=each.body or {"ok": True}) for each in answers])
-    post.postman.confirm(replace(TO, receipt=receipt), MESSAGE)
+    post.sender.confirm(replace(TO, receipt=receipt), MESSAGE)
     assert post.outbox.close(5.0)
     assert [name for name, _, _ in receipt.method_calls] == states
 
 
 def test_private_words_go_to_the_person_alone(post, slack):
     post.urls.remember("V1", slack.response_url)
-    post.postman.tell(TO, MESSAGE)
+    post.sender.send_privately(TO, MESSAGE)
     assert slack.wait_for("respond")[0].body["response_type"] == "ephemeral"
     assert slack.named("chat.postMessage") == []
     assert slack.named("chat.postEphemeral") == []
@@ -107,13 +107,13 @@ def test_private_words_go_to_the_person_alone(post, slack):
 def test_a_response_url_that_drops_is_replaced_by_a_direct_message(post, slack):
     slack.script("respond", Answer(drop=True), Answer(429, b"", {"Retry-After": "1"}))
     for _ in range(2):
-        post.postman.respond(TO, slack.response_url, MESSAGE)
+        post.sender.respond(TO, slack.response_url, MESSAGE)
     assert [call.body["channel"] for call in slack.wait_for("chat.postMessage", 2)] == ["D-U1", "D-U1"]
 
 
-def test_a_person_whom_slack_lets_nobody_reach_is_noted(post, slack, caplog):
+def test_an_unreachable_person_is_logged(post, slack, caplog):
     slack.refuse("conversations.open", "user_not_found")
-    post.postman.tell(TO, MESSAGE)
+    post.sender.send_privately(TO, MESSAGE)
     slack.wait_for("conversations.open")
     assert post.outbox.close(2.0)
     assert "Not delivered by this way" in caplog.text
@@ -121,22 +121,22 @@ def test_a_person_whom_slack_lets_nobody_reach_is_noted(post, slack, caplog):
 
 def test_a_429_is_waited_out_off_the_request_threads(post, slack):
     slack.script("chat.postMessage", Answer(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "1"}))
-    post.postman.confirm(TO, MESSAGE)
-    assert len(slack.named("chat.postMessage")) <= 1  # the caller did not wait for the second attempt
+    post.sender.confirm(TO, MESSAGE)
+    assert len(slack.named("chat.postMessage")) <= 1  # the caller does not wait for the second attempt
     calls = slack.wait_for("chat.postMessage", 2)
     assert calls[1].at - calls[0].at >= 1.0
 
 
 def test_a_429_in_a_direct_message_is_waited_out_too(post, slack):
     slack.script("chat.postMessage", Answer(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "0"}))
-    post.postman.tell(TO, MESSAGE)
+    post.sender.send_privately(TO, MESSAGE)
     assert len(slack.wait_for("chat.postMessage", 2)) == 2
 
 
 def test_a_channel_gets_one_post_a_second_and_other_channels_do_not_wait_for_it(slack):
     post = Post(slack, pace=0.2)
     for channel in ("C1", "C1", "C1", "C2"):
-        post.postman.confirm(Address("U1", channel, "V1", "req-1"), MESSAGE)
+        post.sender.confirm(Address("U1", channel, "V1", "req-1"), MESSAGE)
     calls = slack.wait_for("chat.postMessage", 4)
     post.outbox.close(1.0)
     times = [call.at for call in calls if call.body["channel"] == "C1"]
@@ -147,10 +147,10 @@ def test_a_channel_gets_one_post_a_second_and_other_channels_do_not_wait_for_it(
 
 def test_a_slow_channel_does_not_hold_the_others_up(post, slack):
     slack.script("chat.postMessage", Answer(slow=5.0))
-    post.postman.confirm(TO, MESSAGE)
+    post.sender.confirm(TO, MESSAGE)
     slack.wait_for("chat.postMessage")
     began = time.monotonic()
-    post.postman.confirm(Address("U1", "C2", "V1", "req-2"), MESSAGE)
+    post.sender.confirm(Address("U1", "C2", "V1", "req-2"), MESSAGE)
     slack.wait_for("chat.postMessage", 2)
     assert time.monotonic() - began < 4.0
 
@@ -187,15 +187,15 @@ def test_a_full_outbox_refuses_and_the_postman_notes_it(slack, caplog):
 
 def test_closing_sends_what_waits(post, slack):
     for _ in range(5):
-        post.postman.confirm(TO, MESSAGE)
+        post.sender.confirm(TO, MESSAGE)
     assert post.outbox.close(5.0)
     assert len(slack.named("chat.postMessage")) == 5
 
 
 def test_closing_does_not_wait_forever(slack):
     post = Post(slack, pace=60)
-    post.postman.confirm(TO, MESSAGE)
-    post.postman.confirm(TO, MESSAGE)
+    post.sender.confirm(TO, MESSAGE)
+    post.sender.confirm(TO, MESSAGE)
     slack.wait_for("chat.postMessage")
     assert not post.outbox.close(0.05)
 

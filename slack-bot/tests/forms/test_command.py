@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import BadCommand
-from app.forms.command import HelpWanted, parse_command
+from app.forms.command import HelpRequest, parse_command
 from app.forms.ticket import Draft
 
 FULL = Draft("AAPL", "100", "", "BUY", "Growth", price="175")
@@ -41,7 +41,7 @@ def test_a_line_fills_the_form_as_far_as_it_goes(typed, draft):
 
 @pytest.mark.parametrize("typed", ["help", " HELP ", "?"])
 def test_help_is_understood(typed):
-    assert isinstance(parse_command(typed), HelpWanted)
+    assert isinstance(parse_command(typed), HelpRequest)
 
 
 @pytest.mark.parametrize(
@@ -76,16 +76,16 @@ def test_junk_is_refused_with_a_sentence(typed):
 
 
 @pytest.mark.parametrize(
-    ("typed", "said"),
+    ("typed", "expected"),
     [
         ("buy 1,125 AAPL @ 1.000", "Quantity 1,125 is read as 1125; Price 1.000 is read as 1"),
         ("buy 1125 AAPL @ 0.001", ""),
     ],
 )
-def test_numbers_with_two_readings_are_echoed_back(typed, said):
+def test_numbers_with_two_readings_are_echoed_back(typed, expected):
     draft = parse_command(typed)
     assert isinstance(draft, Draft)
-    assert draft.read_as == said
+    assert draft.read_as == expected
 
 
 @given(st.text(max_size=500))

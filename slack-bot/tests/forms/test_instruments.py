@@ -1,6 +1,6 @@
 import pytest
 
-from app.forms.instruments import SYMBOL_PROMPT, Instrument, symbol_line
+from app.forms.instruments import SYMBOL_PROMPT, Instrument, build_symbol_line
 
 APPLE, OTHER = Instrument("AAPL", "Apple Inc."), Instrument("AAPLX", "")
 
@@ -19,4 +19,4 @@ APPLE, OTHER = Instrument("AAPL", "Apple Inc."), Instrument("AAPLX", "")
     ],
 )
 def test_the_line_under_the_symbol_says_what_it_is_or_what_matches(typed, found, line):
-    assert symbol_line(typed, found) == line
+    assert build_symbol_line(typed, found) == line

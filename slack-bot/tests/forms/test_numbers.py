@@ -6,14 +6,14 @@ from hypothesis import strategies as st
 
 from app.forms.numbers import (
     NotAnAmount,
-    grouped,
-    has_two_readings,
-    money,
+    compute_gmv,
+    compute_price,
+    format_grouped,
+    format_money,
+    format_plain,
+    is_ambiguous,
     parse_amount,
     parse_quantity,
-    per_share,
-    plain,
-    times,
 )
 
 MILLION = Decimal(1_000_000)
@@ -47,7 +47,7 @@ def test_amounts_are_understood_as_people_type_them(typed, amount):
 
 
 @pytest.mark.parametrize(
-    ("typed", "said"),
+    ("typed", "expected"),
     [
         ("", "Enter a number"),
         ("1e3", "without an exponent"),
@@ -84,17 +84,17 @@ def test_amounts_are_understood_as_people_type_them(typed, amount):
         ("175 XYZ", "plain number"),
     ],
 )
-def test_what_is_no_amount_is_refused_with_a_sentence(typed, said):
-    with pytest.raises(NotAnAmount, match=said) as refused:
+def test_an_invalid_amount_is_refused_with_a_sentence(typed, expected):
+    with pytest.raises(NotAnAmount, match=expected) as refused:
         parse_amount(typed, MILLION)
     assert str(refused.value).endswith(".")
 
 
 @given(AMOUNTS)
 def test_an_amount_survives_being_written_and_read(amount):
-    assert parse_amount(plain(amount), MILLION) == amount
-    assert parse_amount(grouped(amount), MILLION) == amount
-    assert parse_amount(money(amount), MILLION) == amount
+    assert parse_amount(format_plain(amount), MILLION) == amount
+    assert parse_amount(format_grouped(amount), MILLION) == amount
+    assert parse_amount(format_money(amount), MILLION) == amount
 
 
 @given(st.integers(1, 999999), st.integers(1, 6))
@@ -117,8 +117,8 @@ def test_a_grouped_number_has_exactly_three_digits_behind_its_last_comma(typed):
 
 
 @given(AMOUNTS, st.sampled_from(["${}", "₹{}", "{} USD", "INR\u00a0{}", "“{}”", " {} ", "{}\u202fUSD"]))
-def test_what_stands_around_an_amount_changes_nothing(amount, around):
-    assert parse_amount(around.format(grouped(amount)), MILLION) == amount
+def test_quotes_and_currencies_around_an_amount_are_ignored(amount, around):
+    assert parse_amount(around.format(format_grouped(amount)), MILLION) == amount
 
 
 @given(st.integers(1, 9_999_999))
@@ -152,7 +152,7 @@ def test_money_is_no_quantity(typed):
     ],
 )
 def test_numbers_with_two_readings_are_told_apart(typed, two):
-    assert has_two_readings(typed) is two
+    assert is_ambiguous(typed) is two
 
 
 @given(st.text(max_size=40))
@@ -169,13 +169,13 @@ def test_any_text_is_an_amount_within_limits_or_a_sentence(text):
 @given(AMOUNTS, AMOUNTS)
 def test_gmv_is_the_exact_product_rounded_once(quantity, price):
     assert abs(
-        times(quantity, price) - Decimal(int(quantity * 10**8) * int(price * 10**8)) / Decimal(10**16)
+        compute_gmv(quantity, price) - Decimal(int(quantity * 10**8) * int(price * 10**8)) / Decimal(10**16)
     ) < Decimal("0.00000001")
 
 
 def test_a_price_per_share_is_rounded_half_to_even_at_eight_places():
-    assert per_share(Decimal(10), Decimal(3)) == Decimal("3.33333333")
-    assert per_share(Decimal("0.00000003"), Decimal(2)) == Decimal("0.00000002")
+    assert compute_price(Decimal(10), Decimal(3)) == Decimal("3.33333333")
+    assert compute_price(Decimal("0.00000003"), Decimal(2)) == Decimal("0.00000002")
 
 
 @pytest.mark.parametrize(
@@ -183,4 +183,4 @@ def test_a_price_per_share_is_rounded_half_to_even_at_eight_places():
     [("17500", "17,500.00"), ("-1234.5", "-1,234.50"), ("3.33333333", "3.33333333"), ("0", "0.00")],
 )
 def test_money_is_written_with_two_decimals_at_least(amount, written):
-    assert money(Decimal(amount)) == written
+    assert format_money(Decimal(amount)) == written

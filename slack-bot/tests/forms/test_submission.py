@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from app.errors import BadFields
 from app.forms.questions import portfolio_id
-from app.forms.submission import answers, parse_draft, read_draft
+from app.forms.submission import list_confirmed, parse_draft, read_draft
 from app.forms.text import NotAName, parse_note, parse_portfolio, parse_symbol
 from app.forms.ticket import Draft, Side
 from tests import factories
@@ -95,14 +95,18 @@ def test_a_price_beyond_the_books_limits_is_refused_at_the_gmv(quantity, gmv):
     assert list(bad.value.sentences) == ["gmv"]
 
 
-def test_what_is_ticked_is_an_answer_and_nothing_else_is():
+def test_only_ticked_questions_are_confirmed():
     state = factories.state() | factories.ticked("175") | factories.opens("Growht")
-    assert answers(state) == ["price_ok:AAPL:175", portfolio_id("Growht")]
-    assert answers({"price_ok:AAPL:175": {"entry": {"selected_options": []}}}) == []
+    assert list_confirmed(state) == ["price_ok:AAPL:175", portfolio_id("Growht")]
+    assert list_confirmed({"price_ok:AAPL:175": {"entry": {"selected_options": []}}}) == []
 
 
 @pytest.mark.parametrize(
-    "name", ["", "  ", "a/b", "x" * 101, "a\u202eb", "a\x00b", "zero\u200bwidth", "\u200d \u200c", ".", ".."]
+    "name",
+    [
+        *("", "  ", "a/b", "x" * 101, "a\u202eb", "a\x00b", "zero\u200bwidth", "\u200d \u200c", ".", ".."),
+        *("Gro\u200dwth", "Gro\ufe0fwth", "Gro\u3164wth", "Gro\u034fwth", "Gro\ufffewth"),
+    ],
 )
 def test_a_portfolio_name_that_would_confuse_is_refused(name):
     with pytest.raises(NotAName):
@@ -121,8 +125,13 @@ def test_a_symbol_has_up_to_forty_characters():
 
 
 @pytest.mark.parametrize("text", ["👩\u200d🚀", "می\u200cخواهم", "हिन्दी", "🫨 newer than this Python"])
-def test_scripts_and_emoji_are_taken_as_the_oms_takes_them(text):
-    assert parse_portfolio(text) == parse_note(text) == text
+def test_a_note_may_be_in_any_script_and_contain_emoji(text):
+    assert parse_note(text) == text
+
+
+@pytest.mark.parametrize("text", ["हिन्दी", "🫨 newer than this Python"])
+def test_a_portfolio_name_may_be_in_any_script(text):
+    assert parse_portfolio(text) == text
 
 
 def test_a_note_has_its_limits():

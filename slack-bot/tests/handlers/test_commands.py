@@ -26,10 +26,10 @@ def test_a_command_is_acknowledged_before_slack_has_opened_the_form(workspace: W
 def test_nothing_is_called_before_the_form_is_opened(workspace: Workspace):
     workspace.type("AAPL")
     workspace.slack.wait_for("views.open")
-    asked = workspace.oms.wait_for("me")[0]
+    call = workspace.oms.wait_for("me")[0]
     opened = workspace.slack.calls[0]
     assert workspace.slack.name_of(opened) == "views.open"
-    assert opened.at < asked.at
+    assert opened.at < call.at
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_the_form_carries_the_channel_and_no_secret(workspace: Workspace):
 @pytest.mark.parametrize(
     ("text", "name"), [("help", "/trade"), ("", "/trade-help"), ("anything", "/trade-help")]
 )
-def test_help_is_said_privately(workspace: Workspace, text, name):
+def test_help_is_private(workspace: Workspace, text, name):
     answer = workspace.type(text, name).get_json()
     assert answer["response_type"] == "ephemeral"
     assert "buy 100 AAPL @ 175 in Growth" in answer["text"]
@@ -89,17 +89,17 @@ def test_junk_gets_one_hint_privately(workspace: Workspace, text):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         ("positions", "Every confirmation names the position"),
         ("list", "enters trades only"),
         ("LIST trades", "enters trades only"),
         ("undo", "`/trade sell 100 AAPL @ 175 in Growth`"),
-        ("cancel T123", "type the opposite one"),
+        ("cancel T123", "enter the opposite trade"),
     ],
 )
-def test_another_wish_than_a_trade_is_answered_with_what_to_type(workspace: Workspace, text, said):
-    assert said in workspace.type(text).get_json()["text"]
+def test_other_commands_are_answered_with_advice(workspace: Workspace, text, expected):
+    assert expected in workspace.type(text).get_json()["text"]
     assert workspace.slack.calls == []
 
 
@@ -121,23 +121,23 @@ def test_a_trigger_that_is_too_old_asks_privately_to_run_the_command_again(
 ):
     workspace.slack.refuse("views.open", code)
     workspace.type("AAPL")
-    said = workspace.slack.wait_for("respond")[0].body
-    assert said["response_type"] == "ephemeral"
-    assert "Please run `/trade` again." in said["text"]
+    message = workspace.slack.wait_for("respond")[0].body
+    assert message["response_type"] == "ephemeral"
+    assert "Please run `/trade` again." in message["text"]
     assert all(record.exc_info is None for record in caplog.records)
 
 
 @pytest.mark.parametrize(
     "trouble", [Answer(drop=True), Answer(503, b"oops"), Answer(body={"ok": False, "error": "fatal"})]
 )
-def test_any_other_trouble_is_said_privately_with_a_reference(workspace: Workspace, trouble):
+def test_any_other_failure_is_reported_privately_with_a_reference(workspace: Workspace, trouble):
     workspace.slack.script("views.open", trouble)
     request_id = workspace.type("AAPL").headers["X-Request-ID"]
     assert request_id in workspace.slack.wait_for("respond")[0].body["text"]
     assert len(workspace.slack.named("views.open")) == 1, "a send is never repeated blindly"
 
 
-def test_without_a_response_url_the_person_is_told_in_a_direct_message(workspace: Workspace):
+def test_without_a_response_url_the_person_gets_a_direct_message(workspace: Workspace):
     workspace.slack.refuse("views.open", "expired_trigger_id")
     workspace.slack.always["respond"] = Answer(404, b"expired_url")
     workspace.type("AAPL")
@@ -145,16 +145,16 @@ def test_without_a_response_url_the_person_is_told_in_a_direct_message(workspace
 
 
 def test_a_replayed_command_is_answered_like_the_first_and_opens_nothing(workspace: Workspace, monkeypatch):
-    begun = []
-    monkeypatch.setattr(workspace.bot.services.opening, "submit", lambda *work: begun.append(work))
+    started = []
+    monkeypatch.setattr(workspace.bot.services.form_workers, "submit", lambda *work: started.append(work))
     payload = factories.command("AAPL", response_url=workspace.slack.response_url)
     first, second = workspace.deliver(payload), workspace.deliver(payload)
     assert (first.status_code, first.data) == (second.status_code, second.data)
-    assert len(begun) == 1
+    assert len(started) == 1
 
 
-def test_when_no_worker_is_free_the_person_is_told_politely(workspace: Workspace):
-    workspace.bot.services.opening.stop()
+def test_without_a_free_worker_the_person_gets_a_message(workspace: Workspace):
+    workspace.bot.services.form_workers.stop()
     answer = workspace.type("AAPL").get_json()
     assert answer["response_type"] == "ephemeral"
     assert "busy" in answer["text"]

@@ -1,12 +1,13 @@
-"""Events, the portfolio field's choices, the price line: slack.md lines 3, 10–12, 34 (acknowledged)."""
+"""Events, options of the portfolio field, and the price line: slack.md lines 3, 10–12, 34 (acknowledged)."""
 
 import json
 import threading
 import time
+from dataclasses import dataclass
 
 import pytest
 
-from app.blocks.trade_form import shown_lines, trade_form
+from app.blocks.trade_form import build_trade_form, get_shown_lines
 from app.forms.context import FormContext
 from app.forms.ticket import Draft
 from tests import factories
@@ -32,7 +33,7 @@ def test_existing_portfolios_are_offered(workspace: Workspace):
     assert [option["value"] for option in request_options(workspace)] == ["Growth", "Income"]
 
 
-def test_what_was_typed_is_offered_as_a_new_portfolio(workspace: Workspace):
+def test_the_typed_name_is_offered_as_a_new_portfolio(workspace: Workspace):
     offered = request_options(workspace, "Inc")
     assert [option["text"]["text"] for option in offered] == ["Income", "New portfolio: Inc"]
     assert workspace.oms.named("portfolios")[0].query == {"q": "Inc", "limit": "101"}
@@ -70,7 +71,7 @@ SILENT = "The trading system does not answer. Please try again."
         (Answer(429), "Too many requests at the moment. Please try again."),
     ],
 )
-def test_where_the_oms_is_in_trouble_the_only_choice_says_so(workspace: Workspace, trouble, reason):
+def test_a_failing_oms_is_explained_by_the_only_option(workspace: Workspace, trouble, reason):
     workspace.oms.script("portfolios", trouble)
     offered = request_options(workspace, "x")
     check_options(offered, 1)
@@ -123,7 +124,7 @@ def typed(
     block: str = "quantity",
     symbol: str = "AAPL",
 ):
-    blocks = trade_form(Draft("AAPL"), FormContext("C1"))["blocks"]
+    blocks = build_trade_form(Draft("AAPL"), FormContext("C1"))["blocks"]
     view = factories.view(
         blocks, hash=view_hash, state={"values": factories.state(symbol=symbol, quantity=quantity, gmv=gmv)}
     )
@@ -168,7 +169,7 @@ def test_a_symbol_being_typed_is_searched_by_symbol_and_name(workspace: Workspac
     typed(workspace, quantity="", gmv="", action="entry", block="symbol", symbol=symbol)
     redrawn = workspace.slack.wait_for("views.update")[0].body["view"]
     check_view(redrawn)
-    assert shown_lines(redrawn)["symbol_line"] == line
+    assert get_shown_lines(redrawn)["symbol_line"] == line
 
 
 @pytest.mark.parametrize("trouble", [Answer(500), Answer(403), Answer(drop=True), Answer(body=b"x")])
@@ -183,7 +184,7 @@ def test_without_a_quote_the_price_is_shown_all_the_same(workspace: Workspace, t
 def test_a_redraw_keeps_block_and_action_ids(workspace: Workspace):
     typed(workspace, quantity="100", gmv="17500")
     redrawn = workspace.slack.wait_for("views.update")[0].body["view"]["blocks"]
-    first = trade_form(Draft(), FormContext("C1"))["blocks"]
+    first = build_trade_form(Draft(), FormContext("C1"))["blocks"]
     ids = [(block["block_id"], block.get("element", {}).get("action_id")) for block in first]
     assert [(block["block_id"], block.get("element", {}).get("action_id")) for block in redrawn] == ids
 
@@ -214,16 +215,30 @@ def test_the_last_of_quick_keystrokes_is_what_shows(workspace: Workspace):
         time.sleep(0.01)
 
 
-def test_a_form_is_not_redrawn_while_anything_is_typed_in_it(workspace: Workspace):
+@dataclass
+class Clock:
+    """A monotonic clock that only the test advances."""
+
+    now: float = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+def test_a_form_is_not_redrawn_while_anything_is_typed_in_it(workspace: Workspace, monkeypatch):
+    clock, pause = Clock(), workspace.bot.services.waits.typing_pause
+    monkeypatch.setattr("app.services.live_price.time", clock)
     for number in range(6):
         typed(workspace, quantity="1" + "0" * number, gmv="17500", at=f"{number}.0")
-        time.sleep(0.04)
+        clock.now += pause * 0.9
     for text in "Growth":
         request_options(workspace, text)
-        time.sleep(0.04)
+        clock.now += pause * 0.9
+    time.sleep(3 * pause)  # the waiting thread reads the clock repeatedly
     assert workspace.slack.named("views.update") == []
+    clock.now += pause
     workspace.slack.wait_for("views.update")
-    time.sleep(0.15)
+    workspace.bot.services.price_workers.stop(wait=True)
     assert len(workspace.slack.named("views.update")) == 1
     assert "Price per share: 0.175" in str(workspace.slack.shown["V1"])
 

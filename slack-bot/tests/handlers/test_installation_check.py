@@ -1,4 +1,4 @@
-"""The bot serves the workspace of its own token, and no other one: security.md line 6."""
+"""The bot serves only the workspace of its own token: security.md line 6."""
 
 import json
 import threading
@@ -19,7 +19,7 @@ SUGGESTION = {"action_id": "portfolio_entry", "block_id": "portfolio", "value": 
 
 
 def of_team(team, enterprise=None, *, org_wide=False):
-    """The fields of an interaction that say whose it is."""
+    """Return the fields of an interaction that identify its workspace."""
     return {
         "team": {"id": team, "domain": "theirs"} if team else None,
         "user": {"id": "U1", "team_id": team},
@@ -57,19 +57,19 @@ def test_no_request_of_another_installation_reaches_the_oms(
     interaction = of_team(team, enterprise, org_wide=org_wide)
     command = workspace.type("buy 1 AAPL @ 1", **of_command(team, enterprise, org_wide=org_wide)).get_json()
     submitted = workspace.deliver(factories.submission() | interaction).get_json()
-    asked = factories.interaction("block_suggestion", view=factories.view(), **SUGGESTION) | interaction
+    payload = factories.interaction("block_suggestion", view=factories.view(), **SUGGESTION) | interaction
     typed = factories.interaction("block_actions", view=factories.view(), actions=[TYPED]) | interaction
     closed = factories.interaction("view_closed", view=factories.view()) | interaction
 
     assert command["response_type"] == "ephemeral"
     assert submitted["response_action"] == "push", "the form underneath keeps its entries"
     check_view(submitted["view"])
-    assert workspace.deliver(asked).get_json() == {"options": []}
+    assert workspace.deliver(payload).get_json() == {"options": []}
     for ignored in (typed, closed):
         assert (workspace.deliver(ignored).status_code, workspace.deliver(ignored).data) == (200, b"")
-    said = "whole organization" if org_wide else "Only members of the workspace"
-    assert said in command["text"]
-    assert said in notice_of(submitted["view"])
+    expected = "whole organization" if org_wide else "Only members of the workspace"
+    assert expected in command["text"]
+    assert expected in notice_of(submitted["view"])
     assert workspace.oms.calls == workspace.slack.calls == []
     assert [record.message for record in caplog.records].count(REFUSED) == 7, "one line a request"
 
@@ -110,7 +110,7 @@ def test_on_enterprise_grid_the_workspace_decides_and_its_enterprise_must_match(
     assert "Only members of the workspace" in sister["text"]
 
 
-def test_a_token_of_an_org_wide_installation_serves_nobody(workspace: Workspace):
+def test_an_org_wide_installation_is_refused(workspace: Workspace):
     workspace.bot.services.slack.installation.remember(Installation("T1", "E1", is_org_wide=True))
     assert "whole organization" in workspace.type("AAPL").get_json()["text"]
 
@@ -142,11 +142,11 @@ def test_while_the_workspace_is_unknown_nothing_is_sent_and_entries_stay(workspa
 
 
 def test_a_failed_question_is_not_repeated_at_once_and_then_is():
-    now, asked = [0.0], []
+    now, calls = [0.0], []
 
     def load():
-        asked.append(now[0])
-        if len(asked) == 1:
+        calls.append(now[0])
+        if len(calls) == 1:
             raise SlackUnreachable("auth.test")
         return Installation("T1")
 
@@ -156,14 +156,14 @@ def test_a_failed_question_is_not_repeated_at_once_and_then_is():
             cache.get()
     now[0] = 2.1
     assert cache.get() == Installation("T1")
-    assert asked == [0.0, 2.1]
+    assert calls == [0.0, 2.1]
 
 
 def test_requests_at_the_same_time_share_one_question():
-    asked, release = [], threading.Event()
+    calls, release = [], threading.Event()
 
     def load():
-        asked.append(1)
+        calls.append(1)
         release.wait(5)
         return Installation("T1")
 
@@ -174,10 +174,10 @@ def test_requests_at_the_same_time_share_one_question():
     release.set()
     for thread in threads:
         thread.join(5)
-    assert asked == [1]
+    assert calls == [1]
 
 
-def test_a_refresh_that_fails_keeps_what_is_known(workspace: Workspace):
+def test_a_failed_refresh_keeps_the_cached_installation(workspace: Workspace):
     workspace.slack.refuse("auth.test", "invalid_auth")
     workspace.bot.health.probe()
     assert workspace.submit() == {"response_action": "clear"}

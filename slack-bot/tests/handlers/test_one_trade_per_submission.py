@@ -1,4 +1,4 @@
-"""One submission, one trade, one confirmation: slack.md lines 15 and 33."""
+"""One submission makes one trade and one confirmation: slack.md lines 15 and 33."""
 
 import json
 import threading
@@ -42,21 +42,21 @@ def test_a_replay_after_a_denial_is_answered_like_the_first_and_not_sent_again(w
 
 
 @pytest.mark.parametrize("symbol", ["AAPL", "BRK-B"])
-def test_a_replay_after_a_restart_trades_nothing_and_is_told_privately(workspace: Workspace, symbol):
+def test_a_replay_after_a_restart_trades_nothing_and_is_answered_privately(workspace: Workspace, symbol):
     workspace.oms.aliases["BRK-B"] = "BRK.B"
     payload = factories.submission(factories.state(symbol=symbol))
     workspace.deliver(payload)
     workspace.slack.wait_for("chat.postMessage")
     restarted = workspace.restarted()
     assert restarted.deliver(payload).get_json() == {"response_action": "clear"}
-    told = workspace.slack.wait_for("chat.postMessage", 2)[1].body
+    message = workspace.slack.wait_for("chat.postMessage", 2)[1].body
     restarted.bot.services.stop(1.0)
-    assert told["channel"] == "D-U1"
-    assert "placed already" in told["text"]
+    assert message["channel"] == "D-U1"
+    assert "placed already" in message["text"]
     assert len(workspace.oms.trades) == 1
 
 
-# A form that traded before this process knew it, and was edited since
+# A form that traded before the bot was restarted, and was edited since then
 
 EDITED = factories.state(quantity="90", gmv="15750")
 ODD = factories.state(quantity="1000", gmv="1")
@@ -72,7 +72,7 @@ def restarted(workspace: Workspace):
     restarted.bot.services.stop(1.0)
 
 
-def test_an_edited_form_that_has_traded_is_told_of_that_trade_and_never_trades_again(restarted: Workspace):
+def test_an_edited_form_that_has_traded_shows_that_trade_and_never_trades_again(restarted: Workspace):
     answers = [restarted.submit(EDITED)["view"] for _ in range(2)]
     for view in answers:
         assert "submit" not in view
@@ -80,8 +80,8 @@ def test_an_edited_form_that_has_traded_is_told_of_that_trade_and_never_trades_a
         assert "BUY 100 AAPL" in notice_of(view)
         assert "What you changed was not traded" in notice_of(view)
     restarted.bot.services.outbox.close(2.0)
-    told = [call.body for call in restarted.slack.named("chat.postMessage")][1:]
-    assert [(each["channel"], "BUY 100 AAPL" in each["text"]) for each in told] == [("D-U1", True)]
+    messages = [call.body for call in restarted.slack.named("chat.postMessage")][1:]
+    assert [(each["channel"], "BUY 100 AAPL" in each["text"]) for each in messages] == [("D-U1", True)]
     assert len(restarted.oms.trades) == 1
 
 
@@ -102,7 +102,7 @@ def test_a_denial_of_an_edited_form_that_has_traded_tells_the_trade_and_frees_no
     assert len(restarted.oms.trades) == 1
 
 
-def test_nobody_is_asked_about_a_price_when_the_form_has_traded(restarted: Workspace):
+def test_a_form_that_has_traded_asks_no_questions(restarted: Workspace):
     assert "had traded already" in notice_of(restarted.submit(ODD)["view"])
 
 

@@ -1,12 +1,12 @@
-"""Everything done in Slack names the person: security.md line 6, slack.md lines 14, 18, 20, 25."""
+"""Every call to the OMS names the person: security.md line 6, slack.md lines 14, 18, 20, 25."""
 
 import json
 
 import pytest
 
 from app.oms_client import Person
-from app.replies.admission import check_admission
-from app.replies.origin import Origin
+from app.services.admission import check_admission
+from app.services.origin import Origin
 from tests import factories
 from tests.conftest import Workspace, make_bot
 from tests.fakes import Answer, problem
@@ -18,16 +18,16 @@ ELSEWHERE = {"view": factories.view(app_installed_team_id="T1")}
 
 
 def request_options(workspace: Workspace, by: str = "U1", typed: str = "", **changes):
-    asked = {"action_id": "portfolio_entry", "block_id": "portfolio", "value": typed}
-    payload = factories.interaction("block_suggestion", view=factories.view(), **asked)
+    action = {"action_id": "portfolio_entry", "block_id": "portfolio", "value": typed}
+    payload = factories.interaction("block_suggestion", view=factories.view(), **action)
     answer = workspace.deliver(payload | {"user": {"id": by, "team_id": "T1"}} | changes).get_json()
     return [option["text"]["text"] for option in answer["options"]]
 
 
-# Who it is
+# Identity
 
 
-def test_whatever_is_asked_of_the_oms_is_asked_for_the_person_beside_the_key(workspace: Workspace):
+def test_every_call_to_the_oms_names_the_person(workspace: Workspace):
     workspace.type("AAPL", user_id="U2")
     workspace.oms.wait_for("me")
     request_options(workspace, by="U2")
@@ -40,7 +40,7 @@ def test_whatever_is_asked_of_the_oms_is_asked_for_the_person_beside_the_key(wor
     assert {call.headers["x-api-key"] for call in workspace.oms.calls} == {factories.OMS_KEY}
 
 
-def test_looking_up_what_became_of_a_trade_is_done_for_the_person_too(workspace: Workspace):
+def test_a_lookup_of_a_trade_names_the_person_too(workspace: Workspace):
     workspace.oms.script("place", problem(503, "?", kind="outcome-unknown"))
     workspace.submit(by="U2")
     assert workspace.oms.wait_for("find")[0].headers["x-on-behalf-of"] == BOB
@@ -53,14 +53,14 @@ def test_two_people_at_one_bot_are_two_people_to_the_oms(workspace: Workspace):
     assert [trade["user_id"] for trade in workspace.oms.trades.values()] == ["U1", "U2"]
 
 
-def test_health_is_asked_for_nobody(workspace: Workspace):
+def test_the_health_check_names_no_person(workspace: Workspace):
     workspace.bot.health.probe()
     (call,) = workspace.oms.calls
     assert call.path == "/health/ready"
     assert "x-on-behalf-of" not in call.headers
 
 
-def test_nothing_that_is_written_says_who_somebody_is(workspace: Workspace):
+def test_typed_text_never_identifies_the_person(workspace: Workspace):
     claim = "slack:T1:U9"
     workspace.type(f"buy 1 AAPL @ 1 in {claim}", user_name="U9", team_domain="T9")
     workspace.oms.wait_for("me")
@@ -73,7 +73,7 @@ def test_nothing_that_is_written_says_who_somebody_is(workspace: Workspace):
     assert set(workspace.oms.people) == {ANN}
 
 
-def test_a_header_from_outside_names_nobody(workspace: Workspace):
+def test_a_person_header_from_outside_is_ignored(workspace: Workspace):
     body = factories.form_body(factories.submission())
     headers = factories.signed(body) | {"X-On-Behalf-Of": "slack:T1:U9"}
     workspace.bot.web.test_client().post("/slack/interactions", data=body, headers=headers)
@@ -85,7 +85,7 @@ def test_the_confirmation_names_who_acted(workspace: Workspace):
     assert "By <@U2>" in workspace.slack.wait_for("chat.postMessage")[0].body["text"]
 
 
-# Strangers: a channel shared with another company
+# People of another company in a shared channel
 
 
 STRANGERS = [
@@ -114,20 +114,20 @@ def test_who_is_not_of_the_apps_workspace_trades_nothing_and_sees_nothing(worksp
     assert workspace.oms.calls == []
 
 
-def test_a_strangers_keystroke_is_acknowledged_and_draws_nothing(workspace: Workspace):
+def test_a_keystroke_of_a_foreign_person_is_acknowledged_without_a_redraw(workspace: Workspace):
     action = {"action_id": "gmv_entry", "block_id": "gmv", "type": "number_input", "action_ts": "1.0"}
     typed = factories.interaction("block_actions", view=factories.view(), actions=[action])
     assert workspace.deliver(typed | STRANGERS[0]).status_code == 200
     assert workspace.slack.calls == []
 
 
-def test_a_stranger_is_logged_and_no_fault(workspace: Workspace, caplog):
+def test_a_foreign_person_is_logged_as_a_warning(workspace: Workspace, caplog):
     workspace.deliver(factories.submission() | STRANGERS[0])
-    assert "Stranger refused" in caplog.text
+    assert "Foreign person refused" in caplog.text
     assert all(record.exc_info is None for record in caplog.records)
 
 
-def test_a_command_that_names_nobody_is_refused_privately(workspace: Workspace):
+def test_a_command_without_a_person_is_refused_privately(workspace: Workspace):
     answer = workspace.type("AAPL", team_id="").get_json()
     assert answer["response_type"] == "ephemeral"
     assert "Only members of the workspace" in answer["text"]
@@ -143,19 +143,19 @@ def test_a_form_that_slack_opened_for_another_installation_is_taken_back(workspa
     assert workspace.oms.calls == []
 
 
-def test_a_colleague_whose_team_slack_spells_out_everywhere_is_no_stranger(workspace: Workspace):
+def test_a_person_of_the_apps_workspace_is_accepted_when_the_view_names_it(workspace: Workspace):
     assert workspace.deliver(factories.submission() | {"team": None} | ELSEWHERE | {
         "view": factories.view(app_installed_team_id="T1", state={"values": factories.state()})
     }).get_json() == {"response_action": "clear"}  # fmt: skip
 
 
-# Who may not
+# Permissions
 
 
 REFUSALS = [
     (problem(403, "raw", kind="person-refused"), "You are not a member of this desk"),
     (problem(403, "raw", kind="forbidden"), "Your role at this desk does not include trading"),
-    (problem(403, "raw", kind="workspace-elsewhere"), "This Slack workspace is not connected to this desk"),
+    (problem(403, "raw", kind="workspace-elsewhere"), "This Slack workspace is not connected"),
     (problem(403, "raw", kind="tenant-suspended"), "This desk is suspended"),
     (problem(403, "raw", kind="may-not-act-as"), "This app's key may not act for people"),
     (problem(403, "raw", kind="not-a-person"), "does not accept this app's key"),
@@ -166,7 +166,7 @@ REFUSALS = [
 
 @pytest.mark.parametrize("at", ["last_price", "portfolio_named", "place"])
 @pytest.mark.parametrize(("answer", "sentence"), REFUSALS)
-def test_whoever_may_not_is_told_so_in_the_form_and_loses_nothing(
+def test_a_person_who_may_not_trade_gets_a_refusal_and_keeps_the_entries(
     workspace: Workspace, answer, sentence, at, caplog
 ):
     workspace.oms.script(at, answer)
@@ -207,7 +207,7 @@ def test_a_viewer_who_is_quick_or_was_a_trader_when_it_opened_is_refused_at_subm
 
 
 @pytest.mark.parametrize(("answer", "sentence"), REFUSALS)
-def test_whoever_is_not_let_in_is_told_when_the_form_opens(workspace: Workspace, answer, sentence):
+def test_a_person_without_access_gets_a_refusal_when_the_form_opens(workspace: Workspace, answer, sentence):
     workspace.oms.script("me", answer)
     workspace.type("AAPL")
     assert sentence in notice_of(workspace.slack.wait_for("views.update")[0].body["view"])
@@ -217,7 +217,7 @@ def test_whoever_is_not_let_in_is_told_when_the_form_opens(workspace: Workspace,
     "answer",
     [Answer(404), Answer(500), Answer(429), Answer(drop=True), Answer(body=[]), Answer(body={"scopes": "?"})],
 )
-def test_a_form_stays_open_while_nobody_can_say_who_may_trade(workspace: Workspace, answer):
+def test_a_form_stays_open_while_the_oms_does_not_answer_who_may_trade(workspace: Workspace, answer):
     workspace.oms.script("me", answer)
     check_admission(workspace.bot.services, Origin("req-1", Person("T1", "U1"), "trigger-1"), "V1")
     assert len(workspace.oms.named("me")) == 1
@@ -246,11 +246,11 @@ def test_a_form_that_slack_does_not_redraw_is_refused_at_submission_at_the_lates
     assert "Your role at this desk" in banner_of(workspace.submit()["view"])
 
 
-# How often
+# Rate limits
 
 
 @pytest.mark.parametrize(
-    ("retry_after", "said"),
+    ("retry_after", "expected"),
     [
         ("12", "try again in 12 seconds"),
         ("1", "try again in 1 second."),
@@ -263,19 +263,19 @@ def test_a_form_that_slack_does_not_redraw_is_refused_at_submission_at_the_lates
 )
 @pytest.mark.parametrize("at", ["last_price", "place"])
 def test_too_many_requests_of_a_person_are_said_with_when_to_try_again(
-    workspace: Workspace, at, retry_after, said
+    workspace: Workspace, at, retry_after, expected
 ):
     refusal = problem(429, "raw", kind="rate-limited")
     refusal.headers |= {"Retry-After": retry_after.encode().decode("latin-1")} if retry_after else {}
     workspace.oms.script(at, refusal)
     banner = banner_of(workspace.submit()["view"])
     assert banner.startswith("*Not placed.* The trading system takes no more requests of yours")
-    assert said in banner
+    assert expected in banner
     assert "Nothing was traded." in banner
     assert workspace.submit() == {"response_action": "clear"}
 
 
-# What one sees
+# Visibility
 
 
 def test_only_portfolios_that_the_person_may_see_are_offered(workspace: Workspace):

@@ -1,4 +1,4 @@
-"""Everything doubtful is asked in one step before it trades: slack.md lines 10, 12 and 14b."""
+"""The form asks about everything unusual before it trades: slack.md lines 10, 12 and 14b."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,7 +17,7 @@ from tests.reading import banner_of, blocks_of, questions_of, reasons_of
 SLIP = factories.state(portfolio="Growht")
 
 
-def test_a_portfolio_that_the_books_do_not_have_is_asked_about_before_it_is_opened(workspace: Workspace):
+def test_a_new_portfolio_needs_a_confirmation(workspace: Workspace):
     answer = workspace.submit(SLIP)
     check_view(answer["view"])
     assert "There is none called Growht yet. Did you mean Growth?" in reasons_of(answer["view"])
@@ -26,7 +26,7 @@ def test_a_portfolio_that_the_books_do_not_have_is_asked_about_before_it_is_open
     assert workspace.oms.named("place")[0].body["portfolio_name"] == "Growht"
 
 
-def test_the_books_are_asked_about_a_portfolio_until_they_have_it(workspace: Workspace):
+def test_the_oms_is_asked_about_a_portfolio_until_it_exists(workspace: Workspace):
     for form in ("V1", "V2", "V3"):
         workspace.submit(factories.state(portfolio="GROWTH"), id=form, root_view_id=form)
     assert len(workspace.oms.named("portfolio_named")) == 1
@@ -45,7 +45,7 @@ def test_choosing_another_portfolio_is_an_answer_too(workspace: Workspace):
     assert workspace.submit() == {"response_action": "clear"}
 
 
-def test_what_was_chosen_as_a_new_portfolio_is_asked_about_too_and_stays_so_marked(workspace: Workspace):
+def test_a_new_portfolio_needs_a_confirmation_and_stays_marked_as_new(workspace: Workspace):
     values = factories.state(portfolio="Fresh", portfolio_text="New portfolio: Fresh")
     answer = workspace.submit(values)
     assert "There is none called Fresh yet." in reasons_of(answer["view"])
@@ -79,25 +79,25 @@ def test_answering_one_question_does_not_forget_the_other(workspace: Workspace):
     assert third == {"response_action": "clear"}
 
 
-def test_what_was_confirmed_holds_for_no_other_price_or_portfolio(workspace: Workspace):
+def test_a_confirmation_is_valid_for_no_other_price_or_portfolio(workspace: Workspace):
     values = factories.state(gmv="0.1", portfolio="Growht")
-    asked = workspace.submit(values | factories.ticked("0.001"))["view"]["private_metadata"]
-    other = workspace.submit(factories.state(gmv="0.2", portfolio="Growth"), private_metadata=asked)
+    metadata = workspace.submit(values | factories.ticked("0.001"))["view"]["private_metadata"]
+    other = workspace.submit(factories.state(gmv="0.2", portfolio="Growth"), private_metadata=metadata)
     assert questions_of(other["view"]) == ["price_ok:AAPL:0.002"]
 
 
 def test_a_price_that_was_confirmed_for_one_symbol_is_asked_about_for_another(workspace: Workspace):
     workspace.oms.instruments["MSFT"] = ""
-    asked = workspace.submit(factories.state(gmv="0.1"))["view"]["private_metadata"]
+    metadata = workspace.submit(factories.state(gmv="0.1"))["view"]["private_metadata"]
     values = factories.state(symbol="MSFT", gmv="0.1") | factories.ticked("0.001")
-    answer = workspace.submit(values, private_metadata=asked)
+    answer = workspace.submit(values, private_metadata=metadata)
     assert questions_of(answer["view"]) == ["price_ok:MSFT:0.001"]
 
 
 # Symbols
 
 
-def test_a_symbol_that_nobody_knows_is_asked_about_with_the_nearest_ones(workspace: Workspace):
+def test_an_unknown_symbol_needs_a_confirmation_and_shows_the_nearest_symbols(workspace: Workspace):
     values = factories.state(symbol="APPL")
     answer = workspace.submit(values)
     check_view(answer["view"])
@@ -110,14 +110,14 @@ def test_a_symbol_that_nobody_knows_is_asked_about_with_the_nearest_ones(workspa
 
 def test_a_name_that_was_typed_as_the_symbol_finds_its_instrument(workspace: Workspace):
     workspace.oms.instruments |= {"APPLX": "", "MLP": "Maui Land & Pineapple"}
-    said = reasons_of(workspace.submit(factories.state(symbol="APPLE"))["view"])
-    assert "Did you mean AAPL (Apple Inc.), MLP (Maui Land &amp; Pineapple) or APPLX?" in said
+    reasons = reasons_of(workspace.submit(factories.state(symbol="APPLE"))["view"])
+    assert "Did you mean AAPL (Apple Inc.), MLP (Maui Land &amp; Pineapple) or APPLX?" in reasons
 
 
 def test_without_an_answer_about_instruments_the_symbol_is_asked_about_all_the_same(workspace: Workspace):
     workspace.oms.always["symbols"] = Answer(500)
-    said = reasons_of(workspace.submit(factories.state(symbol="APPL"))["view"])
-    assert said.endswith("nobody has traded it here.")
+    reasons = reasons_of(workspace.submit(factories.state(symbol="APPL"))["view"])
+    assert reasons.endswith("nobody has traded it here.")
 
 
 def test_a_symbol_that_was_traded_or_has_a_live_quote_is_known(workspace: Workspace):
@@ -130,10 +130,10 @@ def test_a_symbol_that_was_traded_or_has_a_live_quote_is_known(workspace: Worksp
 
 
 def test_correcting_the_symbol_is_an_answer_and_a_tick_confirms_no_other_symbol(workspace: Workspace):
-    asked = workspace.submit(factories.state(symbol="APPL"))["view"]["private_metadata"]
+    metadata = workspace.submit(factories.state(symbol="APPL"))["view"]["private_metadata"]
     other = factories.state(symbol="AAPLE") | factories.answered("symbol_ok:APPL")
-    assert questions_of(workspace.submit(other, private_metadata=asked)["view"]) == ["symbol_ok:AAPLE"]
-    assert workspace.submit(private_metadata=asked) == {"response_action": "clear"}
+    assert questions_of(workspace.submit(other, private_metadata=metadata)["view"]) == ["symbol_ok:AAPLE"]
+    assert workspace.submit(private_metadata=metadata) == {"response_action": "clear"}
 
 
 # Short sales
@@ -173,8 +173,8 @@ def test_a_sale_that_opens_a_short_is_asked_about(workspace: Workspace, position
 
 def test_a_short_is_asked_about_anew_when_the_quantity_or_the_position_is_another(workspace: Workspace):
     workspace.oms.holdings["Growth", "AAPL"] = held("51")
-    asked = workspace.submit(SALE)["view"]
-    ticked = factories.answered(*questions_of(asked))
+    view = workspace.submit(SALE)["view"]
+    ticked = factories.answered(*questions_of(view))
     more = factories.state(side="SELL", quantity="600", gmv="105000") | ticked
     assert "opens a short of 549" in reasons_of(workspace.submit(more)["view"])
     workspace.oms.holdings["Growth", "AAPL"] = held("20")
@@ -191,7 +191,7 @@ def test_a_position_that_cannot_be_read_lets_nothing_trade(workspace: Workspace)
 
 
 def place_now(workspace: Workspace, seconds_ago: float = 0.0, **changes: Any):
-    """A trade of Ann's that the books have."""
+    """Record a trade of Ann."""
     workspace.submit()
     (trade,) = workspace.oms.trades.values()
     moment = datetime.now(UTC) - timedelta(seconds=seconds_ago)
@@ -223,23 +223,26 @@ def test_the_same_trade_within_a_minute_is_asked_about(workspace: Workspace):
         ({"reversed_by": "T2"}, "U1", factories.state()),
     ],
 )
-def test_what_is_not_the_same_trade_of_a_moment_ago_is_not_asked_about(
-    workspace: Workspace, change, by, values
-):
+def test_a_different_trade_is_no_repeat(workspace: Workspace, change, by, values):
     place_now(workspace, **change)
     assert again(workspace, values, by) == {"response_action": "clear"}
 
 
-def test_everything_doubtful_is_asked_in_one_step(workspace: Workspace):
+def test_all_questions_are_asked_in_one_step(workspace: Workspace):
     values = factories.state(symbol="APPL", gmv="0.1", side="SELL", portfolio="Growht")
     answer = workspace.submit(values)
     check_view(answer["view"])
-    asked = questions_of(answer["view"])
-    assert [each.partition(":")[0] for each in asked] == ["symbol_ok", "price_ok", "portfolio_ok", "short_ok"]
+    questions = questions_of(answer["view"])
+    assert [each.partition(":")[0] for each in questions] == [
+        "symbol_ok",
+        "price_ok",
+        "portfolio_ok",
+        "short_ok",
+    ]
     metadata = answer["view"]["private_metadata"]
-    for question in asked[:-1]:
+    for question in questions[:-1]:
         answer = workspace.submit(values | factories.answered(question), private_metadata=metadata)
         metadata = answer["view"]["private_metadata"]
         assert question not in questions_of(answer["view"])
-    last = workspace.submit(values | factories.answered(asked[-1]), private_metadata=metadata)
+    last = workspace.submit(values | factories.answered(questions[-1]), private_metadata=metadata)
     assert last == {"response_action": "clear"}

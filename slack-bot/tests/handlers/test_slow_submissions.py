@@ -1,4 +1,4 @@
-"""When the OMS is slow, silent or unclear: slack.md lines 1, 2, 19–21."""
+"""Slow, missing and unclear answers of the OMS: slack.md lines 1, 2, 19–21."""
 
 import json
 import threading
@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from app.replies.services import Waits
+from app.services.dependencies import Waits
 from tests import factories
 from tests.conftest import Workspace, make_bot
 from tests.fakes import Answer, problem
@@ -40,7 +40,7 @@ def test_a_slow_refusal_of_fields_says_which_they_are(workspace: Workspace):
     assert "*Not placed.* Quantity: Too many. GMV: Too much." in banner_of(view)
 
 
-def test_a_form_that_was_closed_meanwhile_tells_the_failure_privately(workspace: Workspace):
+def test_the_failure_of_a_closed_form_is_reported_privately(workspace: Workspace):
     workspace.slack.refuse("views.update", "not_found")
     workspace.oms.script("place", Answer(422, problem(422, "No.").body, slow=0.8))
     workspace.submit()
@@ -58,8 +58,9 @@ def test_a_redraw_waits_out_a_429(workspace: Workspace):
     assert len(workspace.slack.wait_for("views.update", 2)) == 2
 
 
-def test_with_the_oms_hung_twenty_submissions_at_once_are_answered_in_time(workspace: Workspace):
-    workspace.oms.always["last_price"] = workspace.oms.always["place"] = Answer(slow=5.0)
+def test_with_the_oms_hung_twenty_submissions_at_once_are_answered_in_time(patient_workspace: Workspace):
+    workspace = patient_workspace
+    workspace.oms.always["last_price"] = workspace.oms.always["place"] = Answer(slow=60.0)
     answers, threads = [], []
 
     def submit(number):
@@ -71,34 +72,35 @@ def test_with_the_oms_hung_twenty_submissions_at_once_are_answered_in_time(works
         threads.append(threading.Thread(target=submit, args=(number,)))
         threads[-1].start()
     for thread in threads:
-        thread.join(10)
+        thread.join(30)
     assert [title for _, title in answers] == ["Placing…"] * 20
-    assert max(seconds for seconds, _ in answers) < 0.5 + 2.0, "long before the OMS answers"
+    assert max(seconds for seconds, _ in answers) < 15.0, "long before the OMS answers"
 
 
-def test_in_real_time_a_hung_oms_holds_twenty_submissions_for_a_second(slack, oms):
-    oms.always["place"] = Answer(slow=20.0)
-    bot = make_bot(slack, oms, waits=Waits(), write=16.0)
-    workspace, took = Workspace(bot, slack, oms), []
+def test_with_the_waits_of_production_a_hung_oms_keeps_twenty_submissions_to_their_wait(slack, oms):
+    oms.always["place"] = Answer(slow=60.0)
+    bot = make_bot(slack, oms, waits=Waits(), write=60.0, read=30.0)
+    workspace, answers = Workspace(bot, slack, oms), []
 
     def submit(number):
-        began = time.monotonic()
-        workspace.submit(id=f"V{number}", root_view_id=f"V{number}")
-        took.append(time.monotonic() - began)
+        answer = workspace.submit(id=f"V{number}", root_view_id=f"V{number}")
+        answers.append((time.monotonic(), answer["view"]["title"]["text"]))
 
+    began = time.monotonic()
     threads = [threading.Thread(target=submit, args=(number,)) for number in range(20)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(30)
     oms.released.set()
     bot.services.stop(1.0)
-    assert len(took) == 20
-    assert max(took) <= 1.5
+    assert [title for _, title in answers] == ["Placing…"] * 20, "answered while the OMS hung"
+    one_after_another = 20 * Waits().submission
+    assert max(ended for ended, _ in answers) - began < one_after_another / 2, "they wait at the same time"
 
 
-def test_when_every_worker_is_taken_the_form_says_so_politely_and_nothing_was_begun(workspace: Workspace):
-    workspace.bot.services.placing.stop()
+def test_without_a_free_worker_the_form_says_busy_and_nothing_is_sent(workspace: Workspace):
+    workspace.bot.services.trade_workers.stop()
     answer = workspace.submit()
     assert "busy" in banner_of(answer["view"])
     assert workspace.oms.calls == []
@@ -112,10 +114,10 @@ def test_an_oms_that_does_not_answer_the_price_gets_no_trade_sent(workspace: Wor
     assert workspace.oms.named("place") == []
 
 
-# Not known
+# Unknown outcomes
 
 
-def test_a_timeout_after_sending_is_looked_up_by_its_key_and_told_and_never_sent_again(workspace: Workspace):
+def test_a_timeout_after_sending_is_looked_up_by_its_key_and_never_sent_again(workspace: Workspace):
     body = {"symbol": "AAPL", "quantity": "100", "gmv": "17500", "side": "BUY", "portfolio_name": "Growth"}
     workspace.oms.script("place", Answer(slow=2.0))
     workspace.oms.script("find", Answer(body=[]), Answer(500, b"?"))
@@ -140,7 +142,7 @@ def test_a_timeout_after_sending_is_looked_up_by_its_key_and_told_and_never_sent
         Answer(201, b"not json"),
     ],
 )
-def test_an_answer_that_settles_nothing_is_looked_up(workspace: Workspace, answer):
+def test_an_unclear_answer_is_looked_up(workspace: Workspace, answer):
     workspace.oms.script("place", answer)
     workspace.oms.script("find", Answer(body=[recorded_trade()]))
     workspace.submit()
@@ -148,7 +150,7 @@ def test_an_answer_that_settles_nothing_is_looked_up(workspace: Workspace, answe
     assert len(workspace.oms.named("place")) == 1
 
 
-def test_what_stays_unknown_is_said_and_the_form_keeps_its_key(workspace: Workspace):
+def test_an_outcome_that_stays_unknown_is_reported_and_the_form_keeps_its_key(workspace: Workspace):
     workspace.oms.script("place", problem(503, "?", kind="outcome-unknown"))
     workspace.submit()
     view = workspace.slack.wait_for("views.update")[-1].body["view"]
@@ -186,31 +188,35 @@ EDITED = factories.state(quantity="90", gmv="15750")
 
 @pytest.fixture
 def unsettled(workspace: Workspace):
-    """What a form remembers after nobody could tell what became of it."""
+    """The metadata of a form whose outcome stayed unknown."""
     workspace.oms.script("place", problem(503, "?", kind="outcome-unknown"))
     workspace.submit()
     wait_until(lambda: "Still not known" in str(workspace.slack.shown.get("V1")))
     return workspace.slack.shown["V1"]["private_metadata"]
 
 
-def test_placing_again_after_an_edit_can_trade_only_once_too(workspace: Workspace, unsettled):
+def test_submitting_an_edited_form_again_trades_only_once(workspace: Workspace, unsettled):
     workspace.oms.record("T1:V1:0", ORDERED)
     view = workspace.submit(EDITED, private_metadata=unsettled)["view"]
     assert "had traded already" in notice_of(view)
     workspace.bot.services.outbox.close(2.0)
-    told = [call.body for call in workspace.slack.named("chat.postMessage")]
-    assert sorted(each["channel"] for each in told) == ["C1", "D-U1"], "the channel was owed its confirmation"
+    messages = [call.body for call in workspace.slack.named("chat.postMessage")]
+    assert sorted(each["channel"] for each in messages) == ["C1", "D-U1"], (
+        "the channel was owed its confirmation"
+    )
     assert len(workspace.oms.trades) == 1
     assert len(workspace.oms.named("place")) == 1
 
 
-def test_an_edited_form_trades_what_it_says_now_if_the_first_press_did_not(workspace: Workspace, unsettled):
+def test_an_edited_form_trades_its_new_entries_if_the_first_submission_did_not_trade(
+    workspace: Workspace, unsettled
+):
     assert workspace.submit(EDITED, private_metadata=unsettled) == {"response_action": "clear"}
     assert [trade["quantity"] for trade in workspace.oms.trades.values()] == ["90"]
 
 
 @pytest.mark.parametrize("again", [problem(422, "No."), problem(503, "Full.", kind="not-placed")])
-def test_a_refusal_after_an_unsettled_press_promises_nothing_and_keeps_the_key(
+def test_a_refusal_after_an_unknown_outcome_promises_nothing_and_keeps_the_key(
     workspace: Workspace, unsettled, again
 ):
     workspace.oms.script("place", again)
@@ -221,17 +227,17 @@ def test_a_refusal_after_an_unsettled_press_promises_nothing_and_keeps_the_key(
     assert json.loads(view["private_metadata"]) == json.loads(unsettled)
 
 
-def test_where_the_form_is_closed_nobody_is_sent_back_to_it(workspace: Workspace):
+def test_the_message_about_a_closed_form_does_not_refer_to_it(workspace: Workspace):
     workspace.oms.script("place", problem(503, "?", kind="outcome-unknown"))
     workspace.slack.refuse("views.update", "not_found")
     workspace.submit()
-    told = workspace.slack.wait_for("chat.postMessage")[0].body["text"]
-    assert "Still not known" in told
-    assert "it could trade twice" in told
-    assert "from this form" not in told
+    text = workspace.slack.wait_for("chat.postMessage")[0].body["text"]
+    assert "Still not known" in text
+    assert "it could trade twice" in text
+    assert "from this form" not in text
 
 
-def test_an_unexpected_fault_is_logged_and_said_to_be_unknown(workspace: Workspace, monkeypatch, caplog):
+def test_an_unexpected_error_is_logged_and_reported_as_unknown(workspace: Workspace, monkeypatch, caplog):
     def broken(*_args, **_named):
         raise ZeroDivisionError
 

@@ -1,4 +1,4 @@
-"""Deliveries over Slack's WebSocket meet the same handlers."""
+"""Requests over Slack's WebSocket reach the same handlers."""
 
 from slack_bolt import BoltRequest
 

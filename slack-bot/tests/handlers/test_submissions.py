@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from app.blocks.trade_form import trade_form
+from app.blocks.trade_form import build_trade_form
 from app.forms.context import FormContext
 from app.forms.ticket import Draft
 from tests import factories
@@ -60,7 +60,7 @@ def test_two_problems_of_one_field_are_both_said_there(workspace: Workspace):
     assert workspace.submit()["errors"] == {"gmv": "Too low. The trading system does not accept this."}
 
 
-# What the OMS says of limits that are narrower than the form's, word for word: field by field.
+# The OMS's errors for limits that are narrower than the form's, by field.
 LIMITS = [
     ({"field": "quantity", "message": "Quantity must be at most 50.", "code": "too_large"}, "quantity"),
     ({"field": "gmv", "message": "The gross market value must be at most 10.", "code": "too_large"}, "gmv"),
@@ -82,7 +82,7 @@ LIMITS = [
 @pytest.mark.parametrize(("error", "block_id"), LIMITS)
 def test_limits_of_the_oms_are_said_at_the_fields_of_the_form(workspace: Workspace, error, block_id):
     workspace.oms.script("place", problem(422, "1 field is not acceptable.", [error]))
-    shown = {block["block_id"] for block in trade_form(Draft(), FormContext("C1"))["blocks"]}
+    shown = {block["block_id"] for block in build_trade_form(Draft(), FormContext("C1"))["blocks"]}
     assert block_id in shown
     assert workspace.submit() == {"response_action": "errors", "errors": {block_id: error["message"]}}
 
@@ -110,7 +110,7 @@ def test_a_corrected_form_can_be_sent_again_with_the_same_key(workspace: Workspa
     ]
 
 
-def test_a_denial_without_a_field_is_said_in_the_form_and_raises_the_attempt(workspace: Workspace):
+def test_a_refusal_without_a_field_is_shown_in_the_form_and_raises_the_attempt(workspace: Workspace):
     workspace.oms.script(
         "place", problem(422, "Beyond the limit <b>.", [{"field": "elsewhere", "message": "Beyond <b>."}])
     )
@@ -149,7 +149,7 @@ def test_a_refused_connection_means_not_placed(workspace: Workspace):
 @pytest.mark.parametrize(
     "answer", [NOTHING_RECORDED, problem(503, "Away.", kind="unavailable"), problem(429, "Slow down.")]
 )
-def test_what_was_certainly_not_recorded_is_said_to_be_not_placed(workspace: Workspace, answer):
+def test_a_trade_that_was_certainly_not_recorded_is_reported_as_not_placed(workspace: Workspace, answer):
     workspace.oms.script("place", answer)
     assert banner_of(workspace.submit()["view"]).startswith("*Not placed.*")
     assert workspace.oms.named("find") == []
@@ -193,7 +193,7 @@ def test_a_price_and_a_gmv_that_do_not_agree_are_an_error_at_the_field_and_nothi
     assert workspace.oms.calls == []
 
 
-def test_what_the_oms_says_of_the_gmv_stands_at_the_price_where_that_was_typed(workspace: Workspace):
+def test_an_error_of_the_gmv_is_shown_at_the_price_if_that_was_typed(workspace: Workspace):
     workspace.oms.script("place", problem(422, "Refused.", [{"field": "gmv", "message": "Too much."}]))
     assert workspace.submit(factories.state(gmv=None, price="175"))["errors"] == {"price": "Too much."}
 
@@ -222,7 +222,7 @@ def test_a_price_far_from_the_last_trade_is_asked_about(workspace: Workspace):
 
 
 @pytest.mark.parametrize(
-    ("quote", "asked"),
+    ("quote", "expected"),
     [
         ({"mid": "17.5", "last": None, "age_seconds": 1.0}, "from the quote at 17.50"),
         ({"mid": None, "last": "17.5", "age_seconds": 1.0}, "from the quote at 17.50"),
@@ -233,11 +233,11 @@ def test_a_price_far_from_the_last_trade_is_asked_about(workspace: Workspace):
         ({}, ""),
     ],
 )
-def test_a_price_is_compared_with_the_live_quote_before_the_last_trade(workspace: Workspace, quote, asked):
+def test_a_price_is_compared_with_the_live_quote_before_the_last_trade(workspace: Workspace, quote, expected):
     workspace.oms.quotes["AAPL"] = {"source": "manual"} | quote
     answer = workspace.submit()
-    if asked:
-        assert asked in reasons_of(answer["view"])
+    if expected:
+        assert expected in reasons_of(answer["view"])
     else:
         assert answer == {"response_action": "clear"}
 
@@ -248,7 +248,7 @@ def test_a_tick_for_one_price_does_not_confirm_another(workspace: Workspace):
     assert workspace.oms.named("place") == []
 
 
-# Forms left open
+# Forms that stay open
 
 
 def test_a_form_of_an_older_version_trades_and_confirms_to_the_person(workspace: Workspace):

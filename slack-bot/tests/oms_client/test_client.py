@@ -33,13 +33,13 @@ def test_a_trade_is_placed_once_and_a_repeat_says_so(client, oms):
     first, second = place(client), place(client)
     assert (first.replayed, second.replayed) == (False, True)
     assert first.trade == second.trade
-    assert client.find(AVA, "T1:V1:0", request_id="req-1") == first.trade
-    assert client.last_price(AVA, "AAPL", request_id="req-1") == first.trade.price
+    assert client.find_trade(AVA, "T1:V1:0", request_id="req-1") == first.trade
+    assert client.get_last_price(AVA, "AAPL", request_id="req-1") == first.trade.price
 
 
-def test_what_was_never_traded_has_no_price_and_no_trade(client):
-    assert client.last_price(AVA, "AAPL", request_id="req-1") is None
-    assert client.find(AVA, "T1:V1:0", request_id="req-1") is None
+def test_a_symbol_without_trades_has_no_price(client):
+    assert client.get_last_price(AVA, "AAPL", request_id="req-1") is None
+    assert client.find_trade(AVA, "T1:V1:0", request_id="req-1") is None
 
 
 def test_a_refused_connection_is_not_placed(client, oms):
@@ -60,25 +60,27 @@ def test_a_lost_answer_is_unknown_and_not_sent_again(client, oms, trouble):
 def test_a_list_that_cannot_be_read_is_no_trade(client, oms, answer):
     oms.script("last_price", answer)
     with pytest.raises(OmsError):
-        client.last_price(AVA, "AAPL", request_id="req-1")
+        client.get_last_price(AVA, "AAPL", request_id="req-1")
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_key_that_is_not_accepted_is_said(client, oms, status):
+def test_a_refused_api_key_is_reported(client, oms, status):
     oms.script("last_price", Answer(status))
     with pytest.raises(NotAllowed, match="key"):
-        client.last_price(AVA, "AAPL", request_id="req-1")
+        client.get_last_price(AVA, "AAPL", request_id="req-1")
 
 
-def test_no_question_can_be_asked_without_saying_for_whom():
+def test_every_call_requires_a_person():
     questions = {
         name: inspect.signature(each)
         for name, each in vars(OmsClient).items()
         if name[0] != "_" and callable(each)
     }
-    for_nobody = {name for name, said in questions.items() if "person" not in said.parameters}
-    assert for_nobody == {"healthy", "close", "claim_workspace"}
-    persons = [said.parameters["person"] for name, said in questions.items() if name not in for_nobody]
+    for_nobody = {name for name, signature in questions.items() if "person" not in signature.parameters}
+    assert for_nobody == {"is_ready", "close", "claim_workspace"}
+    persons = [
+        signature.parameters["person"] for name, signature in questions.items() if name not in for_nobody
+    ]
     assert all(each.annotation is Person and each.default is inspect.Parameter.empty for each in persons)
 
 

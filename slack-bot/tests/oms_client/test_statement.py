@@ -1,9 +1,9 @@
-"""What the bot signs to claim its workspace, in the form that the OMS reads."""
+"""The statement that claims a workspace has the format that the OMS reads."""
 
 import pytest
 
 from app.oms_client import OmsClient
-from app.oms_client.statement import key_id_of, sign_statement
+from app.oms_client.statement import parse_key_id, sign_statement
 from tests import factories
 
 KEY = "oms_k3j9x0q2w7ab_" + "x" * 41
@@ -11,7 +11,7 @@ NONCE = "0123456789abcdef" * 2
 
 
 def test_a_statement_is_what_the_oms_reads():
-    """The OMS's own test expects the same text of the same values."""
+    """The test of the OMS expects the same text for the same values."""
     signature = "a026441082fbdab92ddae93f4799f4e8c1f8b45a27e107d4993a54b79a8c2449"
     expected = f"v1:T012AB3C4:k3j9x0q2w7ab:1795176000:{NONCE}:{signature}"
     assert (
@@ -31,4 +31,8 @@ def test_only_a_bot_with_the_secret_and_a_key_of_its_own_claims(key, secret, can
 
 
 def test_only_a_key_that_the_oms_minted_has_an_id():
-    assert (key_id_of(KEY), key_id_of("oms_short"), key_id_of("k" * 40)) == ("k3j9x0q2w7ab", None, None)
+    assert (parse_key_id(KEY), parse_key_id("oms_short"), parse_key_id("k" * 40)) == (
+        "k3j9x0q2w7ab",
+        None,
+        None,
+    )

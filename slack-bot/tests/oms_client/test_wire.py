@@ -3,7 +3,7 @@ from decimal import Decimal
 import pytest
 
 from app.errors import KeyTaken, NotAllowed, NotPlaced, OutcomeUnknown, Refused, TooManyRequests
-from app.oms_client.wire import amount, error_from, ticket_to_json, trade_from_json
+from app.oms_client.wire import amount, parse_error, ticket_to_json, trade_from_json
 from tests import factories
 from tests.fakes import trade_json
 
@@ -17,7 +17,7 @@ def test_amounts_travel_as_strings_and_exactly():
 
 
 @pytest.mark.parametrize("value", [1.5, 1, None, "x", "NaN", "Infinity", ""])
-def test_what_is_no_exact_amount_is_not_taken_for_one(value):
+def test_an_inexact_amount_of_the_oms_is_an_error(value):
     with pytest.raises((TypeError, ValueError)):
         amount(value)
 
@@ -56,12 +56,12 @@ def test_a_trade_is_read_with_the_position_after_it():
     ],
 )
 def test_each_answer_says_whether_something_may_have_been_recorded(status, body, error):
-    assert type(error_from(status, body)) is error
+    assert type(parse_error(status, body)) is error
 
 
 def test_a_problem_document_names_its_fields():
     body = b'{"detail": "No.", "errors": [{"field": "quantity", "message": "Too many."}]}'
-    fault = error_from(422, body)
+    fault = parse_error(422, body)
     assert isinstance(fault, Refused)
     assert [(each.field, each.message) for each in fault.problems] == [("quantity", "Too many.")]
     assert str(fault) == "No."

@@ -1,4 +1,4 @@
-"""Missing or unsafe settings stop the start with a sentence: slack.md line 35."""
+"""The bot does not start with missing or unsafe settings: slack.md line 35."""
 
 import pytest
 
@@ -53,7 +53,7 @@ def test_a_bad_value_is_named_with_what_to_set(name, value):
         from_values(GOOD | {name: value})
 
 
-def test_all_faults_are_told_at_once_and_no_value_is():
+def test_all_errors_are_reported_together_without_values():
     with pytest.raises(ConfigError) as fault:
         from_values({"SLACK_BOT_TOKEN": "canary"})
     assert all(name in str(fault.value) for name in GOOD)
@@ -79,7 +79,7 @@ def test_the_environment_wins_over_the_file(tmp_path):
         "".join(f"{name}={value}\n" for name, value in GOOD.items()) + "PORT=3001\nHOST=0.0.0.0\n"
     )
     settings = load({"PORT": "3002"}, file)
-    assert (settings.port, settings.host) == (3002, "0.0.0.0")  # noqa: S104 - a container's address, nobody listens
+    assert (settings.port, settings.host) == (3002, "0.0.0.0")  # noqa: S104 - the address in a container; the test opens no socket
 
 
 def test_without_a_file_the_environment_is_all(tmp_path):

@@ -1,4 +1,4 @@
-"""The program as it is started and stopped, and what it logs."""
+"""The program: start, stop and logs."""
 
 import contextlib
 import http.client
@@ -40,15 +40,15 @@ def start(**values):
 
 def test_missing_configuration_stops_the_start_with_a_sentence():
     program = start(SLACK_BOT_TOKEN="", SLACK_SIGNING_SECRET="", OMS_API_KEY="", OMS_API_URL="")
-    _, said = program.communicate(timeout=60)
+    _, output = program.communicate(timeout=60)
     assert program.returncode == 2
-    assert "Set SLACK_BOT_TOKEN" in said
-    assert "Traceback" not in said
+    assert "Set SLACK_BOT_TOKEN" in output
+    assert "Traceback" not in output
 
 
 @pytest.fixture
 def start_bot(slack, oms, tmp_path):
-    """Start the program with its port and its file of owed confirmations; return it and its address."""
+    """Start the program with its port and its store of confirmations. Return it and its address."""
     programs = []
 
     def start_once():
@@ -109,17 +109,19 @@ def test_the_program_serves_stays_small_and_stops_cleanly(running, slack):
     resident_kib = int(re.findall(r"VmRSS:\s+(\d+)", Path(f"/proc/{program.pid}/status").read_text())[0])
     assert resident_kib <= 60 * 1024
     program.send_signal(signal.SIGTERM)
-    _, said = program.communicate(timeout=60)
+    _, output = program.communicate(timeout=60)
     assert program.returncode == 0
-    lines = [json.loads(line) for line in said.splitlines()]
+    lines = [json.loads(line) for line in output.splitlines()]
     events = [line["event"] for line in lines]
     assert {"Listening", "Form opened", "Submission ended", "Stopped"} <= set(events)
-    assert not any(secret in said for secret in (factories.TOKEN, factories.SECRET, factories.OMS_KEY))
+    assert not any(secret in output for secret in (factories.TOKEN, factories.SECRET, factories.OMS_KEY))
 
 
 def send_in_background(url, payload):
     def send():
-        with contextlib.suppress(OSError, http.client.HTTPException):  # the bot is killed meanwhile
+        with contextlib.suppress(
+            OSError, http.client.HTTPException
+        ):  # the test kills the bot during this time
             post(url, payload)
 
     threading.Thread(target=send, daemon=True).start()
@@ -139,7 +141,7 @@ def test_a_bot_that_is_killed_confirms_after_its_restart_and_repeats_at_most_onc
     send_in_background(url, factories.submission())
     oms.wait_for("place")
     oms.record("T1:V1:0", body)
-    kill(program)  # between record and confirmation
+    kill(program)  # between the trade and its confirmation
 
     program, url = start_bot()
     first = slack.wait_for("chat.postMessage")[0].body
@@ -148,20 +150,20 @@ def test_a_bot_that_is_killed_confirms_after_its_restart_and_repeats_at_most_onc
         True,
         False,
     )
-    kill(program)  # while Slack takes it
+    kill(program)  # during the call to Slack
 
     program, url = start_bot()
     second = slack.wait_for("chat.postMessage", 2)[1].body
     assert (second["channel"], "see it twice" in second["text"]) == ("C1", True)
     assert second["metadata"] == first["metadata"]
-    kill(program)  # while Slack takes the repeat
+    kill(program)  # during the repeated call to Slack
 
     program, url = start_bot()
     health(url)
     assert post(url, factories.submission()) == 200
     slack.wait_for("chat.postMessage", 3)
-    told = [call.body["channel"] for call in slack.named("chat.postMessage")]
-    assert told == ["C1", "C1", "D-U1"], "a later press is told privately"
+    channels = [call.body["channel"] for call in slack.named("chat.postMessage")]
+    assert channels == ["C1", "C1", "D-U1"], "a later submission gets a private message"
     assert len(oms.trades) == 1
 
 
@@ -178,13 +180,13 @@ def test_a_taken_port_is_said_in_a_sentence(slack, oms):
             BOT_DATABASE_URL="sqlite://",
             PORT=str(taken.getsockname()[1]),
         )
-        _, said = program.communicate(timeout=60)
+        _, output = program.communicate(timeout=60)
     assert program.returncode == 1
-    assert "cannot listen" in said
-    assert "Traceback" not in said
+    assert "cannot listen" in output
+    assert "Traceback" not in output
 
 
-def test_socket_mode_is_tried_again_until_it_stands_or_the_bot_stops(slack, oms, caplog):
+def test_socket_mode_is_retried_until_it_is_connected_or_the_bot_stops(slack, oms, caplog):
     caplog.set_level("INFO")
     bot = make_bot(slack, oms)
     slack.always["apps.connections.open"] = Answer(body={"ok": False, "error": "invalid_auth"})

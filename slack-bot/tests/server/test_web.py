@@ -1,11 +1,11 @@
-"""The door: slack.md lines 33 and 35."""
+"""The Flask app: slack.md lines 33 and 35."""
 
 import time
 
 import pytest
 
 from app.server.signature import is_signed
-from app.server.web import BODY_BYTES_AT_MOST
+from app.server.web import MAX_BODY_BYTES
 from tests import factories
 from tests.conftest import Workspace
 from tests.fakes import Answer
@@ -47,9 +47,7 @@ GOOD = factories.signed(BODY)
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("path", ["/slack/events", "/slack/commands", "/slack/interactions"])
-def test_what_slack_did_not_sign_now_is_refused_before_it_is_parsed(
-    workspace: Workspace, headers, path, monkeypatch
-):
+def test_an_unsigned_request_is_refused_before_it_is_parsed(workspace: Workspace, headers, path, monkeypatch):
     monkeypatch.setattr(workspace.bot.bolt, "dispatch", lambda _request: pytest.fail("parsed"))
     assert post(workspace, headers, path=path).status_code == 401
 
@@ -75,12 +73,12 @@ def test_the_body_is_never_logged(workspace: Workspace, caplog):
 
 
 def test_secrets_appear_in_no_repr(workspace: Workspace):
-    told = repr(workspace.bot.settings) + repr(workspace.bot.services)
-    assert all(secret not in told for secret in (factories.SECRET, factories.TOKEN, factories.OMS_KEY))
+    output = repr(workspace.bot.settings) + repr(workspace.bot.services)
+    assert all(secret not in output for secret in (factories.SECRET, factories.TOKEN, factories.OMS_KEY))
 
 
 def test_a_body_beyond_the_cap_is_refused(workspace: Workspace):
-    body = "x" * (BODY_BYTES_AT_MOST + 1)
+    body = "x" * (MAX_BODY_BYTES + 1)
     assert post(workspace, factories.signed(body), body).status_code == 413
 
 
@@ -135,7 +133,7 @@ def health(workspace: Workspace):
 
 @pytest.fixture
 def clock(workspace: Workspace, monkeypatch):
-    """The time of the health checks, as a list of one number of seconds."""
+    """The time of the health checks: a list with one number of seconds."""
     now = [1000.0]
     for probe in workspace.bot.health._probes.values():
         monkeypatch.setattr(probe, "_clock", lambda: now[0])
@@ -154,23 +152,23 @@ def test_a_service_that_does_not_answer_within_the_time_out_is_failing(workspace
     monkeypatch.setattr(workspace.bot.health, "_timeout_seconds", 0.1)
     workspace.slack.always["auth.test"] = Answer(slow=5.0)
     workspace.bot.health._probes["oms"].run()
-    said = health(workspace)
-    assert (said["slack"], said["oms"]) == ("failing", "ok")
+    result = health(workspace)
+    assert (result["slack"], result["oms"]) == ("failing", "ok")
     assert health(workspace)["slack"] == "failing"
     workspace.slack.wait_for("auth.test")
-    assert len(workspace.slack.named("auth.test")) == 1, "one question at a time"
+    assert len(workspace.slack.named("auth.test")) == 1, "one check at a time"
 
 
 def test_health_tells_slack_oms_and_bot_apart(workspace: Workspace):
     workspace.oms.always["/health/ready"] = Answer(503)
     workspace.bot.health.probe()
-    said = workspace.bot.health.report()
-    assert said | {"bot": "ok", "slack": "ok", "oms": "failing"} == said
+    result = workspace.bot.health.report()
+    assert result | {"bot": "ok", "slack": "ok", "oms": "failing"} == result
     workspace.slack.refuse("auth.test", "invalid_auth")
     workspace.oms.always["/health/ready"] = Answer()
     workspace.bot.health.probe()
-    said = workspace.bot.health.report()
-    assert said | {"bot": "ok", "slack": "failing", "oms": "ok"} == said
+    result = workspace.bot.health.report()
+    assert result | {"bot": "ok", "slack": "failing", "oms": "ok"} == result
 
 
 def test_health_probes_once_in_a_while_however_often_it_is_asked(workspace: Workspace, clock):
@@ -179,12 +177,12 @@ def test_health_probes_once_in_a_while_however_often_it_is_asked(workspace: Work
     assert len(workspace.slack.named("auth.test")) == len(workspace.oms.named("/health/ready")) == 1
 
 
-def test_what_is_told_after_an_hour_without_a_question_is_not_an_hour_old(workspace: Workspace, clock):
+def test_a_result_is_refreshed_after_an_hour_without_requests(workspace: Workspace, clock):
     assert health(workspace)["oms"] == "ok"
     workspace.oms.always["/health/ready"] = Answer(503)
     clock[0] += 3600.0
-    said = health(workspace)
-    assert (said["oms"], said["age_seconds"]) == ("failing", 0.0)
+    result = health(workspace)
+    assert (result["oms"], result["age_seconds"]) == ("failing", 0.0)
 
 
 def test_health_looks_again_soon_after_a_failure(workspace: Workspace, clock):
@@ -201,12 +199,14 @@ def test_health_looks_again_soon_after_a_failure(workspace: Workspace, clock):
 
 
 @pytest.mark.parametrize("age", [8.0, 15.0])
-def test_what_is_well_is_told_at_once_and_asked_again_behind_the_answer(workspace: Workspace, clock, age):
+def test_a_recent_result_is_returned_at_once_and_refreshed_in_the_background(
+    workspace: Workspace, clock, age
+):
     health(workspace)
     workspace.oms.always["/health/ready"] = workspace.slack.always["auth.test"] = Answer(slow=5.0)
     clock[0] += age
-    said = health(workspace)
-    assert (said["oms"], said["slack"], said["age_seconds"]) == ("ok", "ok", age)
+    result = health(workspace)
+    assert (result["oms"], result["slack"], result["age_seconds"]) == ("ok", "ok", age)
     workspace.oms.wait_for("/health/ready", 2)
     workspace.slack.wait_for("auth.test", 2)
 
@@ -216,13 +216,11 @@ def test_health_says_failing_when_the_oms_is_not_there(workspace: Workspace):
     assert health(workspace)["oms"] == "failing"
 
 
-def test_a_command_that_fails_is_logged_and_the_person_told_with_a_reference(
-    workspace: Workspace, monkeypatch, caplog
-):
+def test_a_failing_command_is_logged_and_answered_with_a_reference(workspace: Workspace, monkeypatch, caplog):
     def broken(_delivery):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(workspace.bot.services.seen, "first", broken)
+    monkeypatch.setattr(workspace.bot.services.recent_deliveries, "add", broken)
     answer = workspace.type("AAPL")
     assert answer.status_code == 200
     assert answer.get_json()["response_type"] == "ephemeral"
@@ -231,24 +229,24 @@ def test_a_command_that_fails_is_logged_and_the_person_told_with_a_reference(
 
 
 @pytest.mark.parametrize("broken", ["claim", "state"])
-def test_a_submission_that_fails_in_the_bot_says_so_over_the_form(
+def test_an_internal_error_of_a_submission_is_shown_over_the_form(
     workspace: Workspace, monkeypatch, caplog, broken
 ):
     payload = factories.submission()
     if broken == "claim":
-        monkeypatch.setattr(workspace.bot.services.claims, "claim", lambda *_: 1 / 0)
+        monkeypatch.setattr(workspace.bot.services.submissions, "claim", lambda *_: 1 / 0)
     else:
         del payload["view"]["state"]
     answer = workspace.deliver(payload)
-    said = answer.get_json()
-    assert (answer.status_code, said["response_action"]) == (200, "push"), "the form stays underneath"
-    check_view(said["view"])
-    assert "Something went wrong here" in notice_of(said["view"])
-    assert answer.headers["X-Request-ID"] in notice_of(said["view"])
+    result = answer.get_json()
+    assert (answer.status_code, result["response_action"]) == (200, "push"), "the form stays underneath"
+    check_view(result["view"])
+    assert "Something went wrong here" in notice_of(result["view"])
+    assert answer.headers["X-Request-ID"] in notice_of(result["view"])
     assert "Handler failed" in caplog.text
 
 
 def test_choices_that_fail_are_none(workspace: Workspace, monkeypatch):
-    monkeypatch.setattr(workspace.bot.services.suggesting, "submit", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(workspace.bot.services.suggestion_workers, "submit", lambda *_, **__: 1 / 0)
     payload = factories.interaction("block_suggestion", action_id="portfolio_entry", block_id="p", value="x")
     assert workspace.deliver(payload).get_json() == {"options": []}

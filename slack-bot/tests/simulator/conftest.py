@@ -1,4 +1,4 @@
-"""The real simulator on a port of its own, a bot that records what it gets, and Slack's own client."""
+"""The simulator on a free port, a bot that records requests, and Slack's own client."""
 
 import json
 import threading
@@ -44,13 +44,13 @@ def slack(server) -> WebClient:
 
 @pytest.fixture
 def trigger(page: Page, bot: FakeBot) -> str:
-    """A trigger id that Ava just earned."""
+    """A new trigger id of Ava."""
     return page.trigger(bot)
 
 
 @pytest.fixture
 def open_form(slack, page, bot):
-    """Open a form of these blocks for Ava."""
+    """Open a form with these blocks for Ava."""
 
     def open_(*blocks, **more):
         return slack.views_open(trigger_id=page.trigger(bot), view=modal(*blocks, **more))["view"]

@@ -1,4 +1,4 @@
-"""A bot that records and answers as told, and somebody who acts over the control API."""
+"""A fake bot that records requests and answers as scripted, and a client of the control API."""
 
 import json
 import threading
@@ -16,12 +16,12 @@ TOKEN = "xoxb-for-tests"
 SECRET = "for-tests"
 AVA, BEN = "U0AVACHEN01", "U0BENOKAF02"
 TRADING, PRIVATE, HIDDEN, ARCHIVED = "C0TRADING01", "C0RANDOMP01", "C0BOARDRM01", "C0OLDDESK01"
-PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 
 
 @dataclass
 class Received:
-    """One request that the bot got; `fields` is the form, the interaction payload or the event."""
+    """One request that the bot received. `fields` is the form, the interaction payload or the event."""
 
     path: str
     headers: dict[str, str]
@@ -35,7 +35,10 @@ class Received:
 
 @dataclass
 class Answer:
-    """What the bot says; `silent` until `FakeBot.release`; `meanwhile` runs before it answers."""
+    """An answer of the bot.
+
+    With `silent`, it waits for `FakeBot.release`. `meanwhile` runs before the answer.
+    """
 
     body: Any = b""
     status: int = 200
@@ -45,7 +48,7 @@ class Answer:
 
 
 class FakeBot:
-    """A bot without a mind of its own."""
+    """A bot with scripted answers."""
 
     def __init__(self) -> None:
         self.received: list[Received] = []
@@ -63,7 +66,7 @@ class FakeBot:
         return self.received[-1]
 
     def will(self, body: Any = b"", **about: Any) -> None:
-        """Answer the next request that is not answered yet with this."""
+        """Set the answer of the next request without one."""
         self.answers.append(Answer(body, **about))
 
     def take(self, request: Received) -> Answer:
@@ -73,9 +76,9 @@ class FakeBot:
             return self.answers.pop(0) if self.answers else Answer()
 
     def wait_for(self, count: int) -> list[Received]:
-        """Return all requests once there are `count`; fail after a while."""
+        """Return all requests when there are at least `count`. Fail after a timeout."""
         with self._news:
-            assert self._news.wait_for(lambda: len(self.received) >= count, PATIENCE_SECONDS)
+            assert self._news.wait_for(lambda: len(self.received) >= count, TIMEOUT_SECONDS)
             return list(self.received)
 
     def close(self) -> None:
@@ -94,7 +97,7 @@ def _handler(bot: FakeBot) -> type[BaseHTTPRequestHandler]:
             if answer.meanwhile:
                 answer.meanwhile(request)
             if answer.silent:
-                bot.released.wait(PATIENCE_SECONDS)
+                bot.released.wait(TIMEOUT_SECONDS)
             body = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
             kind = "text/plain" if isinstance(answer.body, bytes) else "application/json"
             self.send_response(answer.status)
@@ -107,7 +110,7 @@ def _handler(bot: FakeBot) -> type[BaseHTTPRequestHandler]:
 
         @override
         def log_message(self, *_: Any) -> None:
-            """Stay quiet."""
+            """Write no log."""
 
         @override
         def handle(self) -> None:
@@ -127,7 +130,7 @@ def _fields(raw: str) -> dict[str, Any]:
 
 
 class Page:
-    """Somebody at the simulator's control API."""
+    """A client of the simulator's control API."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -139,7 +142,7 @@ class Page:
         return self.send("GET", path, None, headers or {})
 
     def send(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> tuple[int, Any]:
-        connection = HTTPConnection(urlsplit(self.url).netloc, timeout=PATIENCE_SECONDS)
+        connection = HTTPConnection(urlsplit(self.url).netloc, timeout=TIMEOUT_SECONDS)
         try:
             connection.request(method, path, body, {"Content-Type": "application/json"} | headers)
             answer = connection.getresponse()
@@ -148,7 +151,7 @@ class Page:
             connection.close()
 
     def do(self, verb: str, user: str = "ava", **body: Any) -> Any:
-        """Act as a person, and insist that it can be done."""
+        """Act as a person. Fail if it is not possible."""
         status, answer = self.post(f"/control/{verb}", user=user, **body)
         assert status == 200, answer
         return answer
@@ -207,7 +210,7 @@ def field_block(block_id: str, element: dict[str, Any], **more: Any) -> dict[str
 
 
 def modal(*blocks: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """A form with one text field, unless blocks are given."""
+    """Return a form with one text field, or with the given blocks."""
     default = field_block("symbol", {"type": "plain_text_input"})
     about = {"type": "modal", "title": plain("Trade"), "submit": plain("Place"), "callback_id": "trade"}
     return about | {"blocks": list(blocks) or [default]} | more

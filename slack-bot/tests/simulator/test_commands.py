@@ -6,8 +6,8 @@ from tests.simulator.doubles import AVA, PRIVATE, TRADING, button
 
 @pytest.fixture
 def impatient(monkeypatch):
-    """Three seconds pass quickly here."""
-    monkeypatch.setattr(request_delivery, "PATIENCE_SECONDS", 0.2)
+    """Shorten the timeout of three seconds."""
+    monkeypatch.setattr(request_delivery, "TIMEOUT_SECONDS", 0.2)
 
 
 def test_a_command_reaches_the_bot_signed_and_as_slack_writes_it(page, bot, server):
@@ -94,7 +94,7 @@ def test_a_message_is_escaped_and_its_mentions_are_ids(page, bot):
     assert bot.received == []
 
 
-def test_nobody_writes_into_an_archived_channel(page):
+def test_an_archived_channel_accepts_no_message(page):
     status, answer = page.post("/control/say", user="ava", channel="old-desk", text="hello")
     assert (status, answer["error"]) == (422, "old-desk is archived.")
 
@@ -175,7 +175,7 @@ def test_a_private_message_is_not_sent_back(page, bot, slack):
     assert status == 404
 
 
-def test_a_button_that_the_bot_does_not_answer_is_told_privately(page, bot, slack):
+def test_an_unanswered_button_shows_a_private_message(page, bot, slack):
     ts = slack.chat_postMessage(
         channel=TRADING, text="x", blocks=[{"type": "actions", "elements": [button()]}]
     )["ts"]

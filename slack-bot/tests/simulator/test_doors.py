@@ -1,4 +1,4 @@
-"""Who gets in, what the page is made of, and how the program starts and stops."""
+"""Access, the files of the page, start and stop."""
 
 import http.client
 import os
@@ -86,7 +86,7 @@ def test_every_file_of_the_page_is_served(page):
     assert page.get("/health")[1]["status"] == "healthy"
 
 
-def test_the_page_is_told_of_changes(server, page):
+def test_the_page_is_notified_of_changes(server, page):
     connection = http.client.HTTPConnection(own_host(server), timeout=5)
     connection.request("GET", "/control/stream")
     stream = connection.getresponse()
@@ -164,15 +164,15 @@ def test_it_stops_within_a_second_though_pages_listen(number):
     connection = http.client.HTTPConnection(urlsplit(line.split()[-1]).netloc, timeout=5)
     connection.request("GET", "/control/stream")
     connection.getresponse().readline()
-    asked = time.monotonic()
+    began = time.monotonic()
     process.send_signal(number)
     _, errors = process.communicate(timeout=10)
     assert (process.returncode, errors) == (0, "")
-    assert time.monotonic() - asked < 3.0  # under one, where the machine has nothing else to do
+    assert time.monotonic() - began < 3.0  # less than one on an idle machine
     connection.close()
 
 
-def test_a_taken_port_is_said(server):
+def test_a_taken_port_is_reported(server):
     process = start(**GOOD, PORT=str(urlsplit(server.url).port))
     _, errors = process.communicate(timeout=10)
     assert process.returncode == 1

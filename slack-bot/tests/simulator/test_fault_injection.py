@@ -13,7 +13,7 @@ def post(slack):
     return slack.chat_postMessage(channel=TRADING, text="x")
 
 
-def test_a_method_fails_as_often_as_told(slack, page):
+def test_a_method_fails_as_often_as_set(slack, page):
     page.rig("faults/calls", method="chat.postMessage", error="internal_error", times=2)
     assert error_of(post, slack) == "internal_error"
     assert slack.auth_test()["ok"]
@@ -148,7 +148,7 @@ def test_membership_is_given_and_taken(page, slack):
     assert page.post("/control/membership", channel="nowhere", user="bot")[0] == 404
 
 
-def test_somebody_outside_a_channel_does_not_write_there(page):
+def test_only_members_write_in_a_channel(page):
     page.rig("membership", channel="trading", user="ben", member=False)
     assert page.post("/control/say", user="ben", channel="trading", text="x")[0] == 403
 
@@ -187,7 +187,7 @@ def test_everything_can_be_looked_at(page, slack, trigger):
         ("clock", {"advance_seconds": -1}, 400),
     ],
 )
-def test_what_cannot_be_done_is_said(page, path, body, status):
+def test_an_impossible_action_is_an_error_with_a_sentence(page, path, body, status):
     answered, answer = page.post(f"/control/{path}", **body)
     assert answered == status
     assert answer["error"]

@@ -3,7 +3,7 @@ import pytest
 from tests.simulator.doubles import AVA, TRADING, actions, button, field_block, modal, option, plain
 
 TEXT = {"type": "plain_text_input"}
-TROUBLE = "We had some trouble connecting. Try again?"
+CONNECTION_ERROR = "We had some trouble connecting. Try again?"
 
 
 def submit(page, value="AAPL"):
@@ -52,15 +52,15 @@ def test_an_answer_that_slack_does_not_take_is_trouble(page, bot, open_form, ans
     open_form()
     bot.will(answer)
     outcome = submit(page)
-    assert (outcome["outcome"], outcome["notice"]) == ("failed", TROUBLE)
-    assert page.form()["notice"] == TROUBLE
+    assert (outcome["outcome"], outcome["notice"]) == ("failed", CONNECTION_ERROR)
+    assert page.form()["notice"] == CONNECTION_ERROR
     assert page.log()["deliveries"][-1]["problem"]
 
 
 def test_a_bot_that_fails_leaves_the_form_open(page, bot, open_form):
     open_form()
     bot.will(status=500)
-    assert submit(page)["notice"] == TROUBLE
+    assert submit(page)["notice"] == CONNECTION_ERROR
     assert submit(page)["outcome"] == "closed"
 
 
@@ -147,7 +147,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("element", "value", "sentence"), REFUSED)
-def test_the_form_refuses_by_itself_what_slack_s_would(page, bot, open_form, element, value, sentence):
+def test_the_form_refuses_the_same_entries_as_slack(page, bot, open_form, element, value, sentence):
     open_form(field_block("b", element))
     sent = len(bot.received)
     outcome = page.do("submit", values={"b": {"a": value}})
@@ -202,7 +202,7 @@ def test_a_chosen_conversation_comes_with_a_response_url(page, bot, open_form):
     assert page.post(url["response_url"].removeprefix(page.url), text="hi")[0] == 200
 
 
-def test_what_is_not_offered_cannot_be_chosen(page, open_form):
+def test_only_offered_options_can_be_chosen(page, open_form):
     open_form(field_block("b", {"type": "static_select", "options": [option("a")]}))
     status, answer = page.post("/control/submit", user="ava", values={"b": {"a": "z"}})
     assert (status, answer["error"]) == (422, "a offers no option 'z'.")
@@ -244,7 +244,7 @@ def test_a_button_that_the_bot_does_not_answer_is_a_notice_in_the_form(page, bot
     open_form(actions(button()))
     bot.will(status=500)
     assert page.do("use", action_id="go")["outcome"] == "failed"
-    assert page.form()["notice"] == TROUBLE
+    assert page.form()["notice"] == CONNECTION_ERROR
 
 
 def test_nobody_acts_in_somebody_else_s_form(page, open_form):

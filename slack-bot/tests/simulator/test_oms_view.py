@@ -1,4 +1,4 @@
-"""The desk's view: what the OMS says of working orders and positions, asked for whoever looks."""
+"""The view of the OMS: working orders and positions of a person."""
 
 import threading
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from typing_extensions import override
 from simulator import config
 from simulator.config import Settings
 from simulator.errors import ConfigError
-from simulator.oms_view import ORDER_FACTS, POSITION_FACTS, families
+from simulator.oms_view import ORDER_FIELDS, POSITION_FIELDS, group_child_orders
 from simulator.server import Server
 from tests.fakes import Answer, Call
 from tests.fakes import Server as Fake
@@ -21,12 +21,12 @@ GOOD = {"SLACK_BOT_TOKEN": TOKEN, "SLACK_SIGNING_SECRET": SECRET, "BOT_URL": "ht
 
 
 def order(order_id, parent_id=None, **more):
-    facts = dict.fromkeys(ORDER_FACTS) | {"symbol": "AAPL", "side": "BUY", "status": "ACCEPTED"}
+    facts = dict.fromkeys(ORDER_FIELDS) | {"symbol": "AAPL", "side": "BUY", "status": "ACCEPTED"}
     return facts | {"id": order_id, "parent_id": parent_id, "portfolio_name": "Growth"} | more
 
 
 class FakeOms(Fake):
-    """Answers with the orders and positions that it is given."""
+    """Answers with the given orders and positions."""
 
     def __init__(self) -> None:
         self.rows: dict[str, list[dict[str, object]]] = {"orders": [], "positions": [], "portfolios": []}
@@ -73,14 +73,14 @@ def test_it_shows_working_orders_and_positions(page, oms):
     assert shown["problem"] == ""
     assert shown["portfolios"] == oms.rows["portfolios"]
     assert shown["orders"] == oms.rows["orders"]
-    assert shown["positions"] == [dict.fromkeys(POSITION_FACTS) | oms.rows["positions"][0]]
+    assert shown["positions"] == [dict.fromkeys(POSITION_FIELDS) | oms.rows["positions"][0]]
     assert page.screen()["has_desk"]
 
 
-def test_it_asks_for_whoever_looks(page, oms):
+def test_it_reads_the_data_of_the_person(page, oms):
     get_oms_view(page, "ava"), get_oms_view(page, "kim")
-    asked = [call.headers["x-on-behalf-of"] for call in oms.calls]
-    assert asked == ["slack:T0DESK00001:U0AVACHEN01"] * 3 + ["slack:T0PARTNER02:U0KIMPARK05"] * 3
+    persons = [call.headers["x-on-behalf-of"] for call in oms.calls]
+    assert persons == ["slack:T0DESK00001:U0AVACHEN01"] * 3 + ["slack:T0PARTNER02:U0KIMPARK05"] * 3
     assert {call.headers["x-api-key"] for call in oms.calls} == {KEY}
     assert oms.named("orders")[0].query["open"] == "true"
     assert oms.named("portfolios")[0].query["detail"] == "true"
@@ -103,7 +103,7 @@ def test_the_page_never_gets_the_key(page, oms):
     ],
 )
 @pytest.mark.parametrize("what", ["positions", "portfolios"])
-def test_what_cannot_be_read_is_a_sentence_and_shows_nothing_half(page, oms, answer, problem, what):
+def test_unreadable_data_is_reported_without_partial_rows(page, oms, answer, problem, what):
     oms.rows["orders"] = [order("O1")]
     oms.script(what, answer)
     assert get_oms_view(page) == {
@@ -116,7 +116,7 @@ def test_what_cannot_be_read_is_a_sentence_and_shows_nothing_half(page, oms, ans
 
 
 @pytest.mark.parametrize("what", ["orders", "positions", "portfolios"])
-def test_it_says_where_there_is_more_than_it_shows(page, oms, what):
+def test_it_names_the_lists_that_are_incomplete(page, oms, what):
     link = {"Link": f'</api/v1/{what}?limit=200&cursor=c>; rel="next"'}
     row = order("O1") if what == "orders" else {"symbol": "AAPL"}
     oms.script(what, Answer(200, [row], link))
@@ -124,20 +124,21 @@ def test_it_says_where_there_is_more_than_it_shows(page, oms, what):
     assert get_oms_view(page)["more"] == []
 
 
-def test_nobody_unknown_looks(page):
+def test_an_unknown_person_gets_404(page):
     assert page.get("/control/desk?user=mallory")[0] == 404
 
 
-def test_without_an_oms_there_is_no_desk(page):
+def test_without_an_oms_there_is_no_view_of_it(server):
+    page = Page(server.url)
     assert page.get("/control/desk?user=ava")[0] == 404
     assert not page.screen()["has_desk"]
 
 
-def test_legs_stand_behind_their_order_and_strays_for_themselves():
+def test_child_orders_follow_their_parent_and_others_keep_their_place():
     newest_first = [
         order("L2", "P"), order("L1", "P"), order("P"), order("stray", "gone"), order("old"),
     ]  # fmt: skip
-    assert [one["id"] for one in families(newest_first)] == ["P", "L1", "L2", "stray", "old"]
+    assert [one["id"] for one in group_child_orders(newest_first)] == ["P", "L1", "L2", "stray", "old"]
 
 
 @pytest.mark.parametrize(

@@ -5,19 +5,19 @@ from tests.simulator.doubles import field_block, option, plain
 EXTERNAL = field_block("book", {"type": "external_select", "min_query_length": 0})
 
 
-def test_options_are_asked_of_the_bot_and_can_be_chosen_then(page, bot, open_form):
+def test_options_of_the_bot_can_be_chosen(page, bot, open_form):
     view = open_form(EXTERNAL)
     bot.will({"options": [option("Growth")]})
     assert page.do("options", block_id="book", action_id="a", query="gr")["options"] == [option("Growth")]
-    asked = bot.last.fields
-    assert (asked["type"], asked["value"], asked["block_id"], asked["action_id"]) == (
+    fields = bot.last.fields
+    assert (fields["type"], fields["value"], fields["block_id"], fields["action_id"]) == (
         "block_suggestion",
         "gr",
         "book",
         "a",
     )
-    assert asked["view"]["id"] == view["id"]
-    assert asked["container"] == {"type": "view", "view_id": view["id"]}
+    assert fields["view"]["id"] == view["id"]
+    assert fields["container"] == {"type": "view", "view_id": view["id"]}
     page.do("submit", values={"book": {"a": "Growth"}})
     assert bot.last.fields["view"]["state"]["values"]["book"]["a"]["selected_option"] == option("Growth")
 

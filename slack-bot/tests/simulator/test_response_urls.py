@@ -7,7 +7,7 @@ DEAD = 404
 
 @pytest.fixture
 def respond(page, bot):
-    """Send to the response URL of a command that Ava just typed."""
+    """Call the response URL of a command that Ava typed."""
     page.send_text("/trade")
     path = bot.last.fields["response_url"].removeprefix(page.url)
     return lambda **body: page.post(path, **body)

@@ -1,4 +1,4 @@
-"""Somebody of another workspace, in a channel that is shared with it."""
+"""A person of another workspace in a shared channel."""
 
 import pytest
 
@@ -11,7 +11,7 @@ SELECT = {"type": "external_select", "action_id": "a", "min_query_length": 0}
 
 @pytest.fixture
 def kims_form(slack, page, bot):
-    """A form that is open before Kim."""
+    """A form that is open for Kim."""
     page.send_text("/trade", channel="partners", user="kim")
     element = {"type": "plain_text_input", "action_id": "a"}
     label = {"type": "plain_text", "text": "x"}
@@ -25,12 +25,12 @@ def kims_form(slack, page, bot):
 
 
 @pytest.mark.parametrize(("user", "team"), [("ava", OURS), ("kim", THEIRS)])
-def test_a_command_names_the_team_of_whoever_typed_it(page, bot, user, team):
+def test_a_command_names_the_workspace_of_its_person(page, bot, user, team):
     page.send_text("/trade", channel="partners", user=user)
     assert bot.last.fields["team_id"] == team
 
 
-def test_a_form_names_the_strangers_team_and_the_apps(page, bot, kims_form):
+def test_a_form_names_the_workspaces_of_the_person_and_the_app(page, bot, kims_form):
     assert kims_form["app_installed_team_id"] == OURS
     page.do("submit", "kim", values={"symbol": {"a": "AAPL"}})
     payload = bot.last.fields
@@ -45,20 +45,20 @@ def test_a_question_for_options_names_them_too(page, bot, kims_form):
     assert bot.last.fields["user"]["team_id"] == THEIRS
 
 
-def test_a_stranger_is_in_the_shared_channel_alone(page):
+def test_a_person_of_another_workspace_is_only_in_the_shared_channel(page):
     channels = [each["name"] for each in page.screen("kim", "partners")["channels"] if each["kind"] != "im"]
     assert channels == ["partners"]
     assert page.post("/control/say", user="kim", channel="trading", text="hello")[0] == 403
 
 
-def test_what_a_stranger_says_has_their_team(page, slack):
+def test_a_message_of_a_foreign_person_names_their_workspace(page, slack):
     page.send_text("hello", channel="partners", user="kim")
     assert page.messages("ava", "partners")[-1]["team"] == THEIRS
     assert slack.users_info(user=KIM)["user"]["team_id"] == THEIRS
     assert slack.users_info(user=AVA)["user"]["team_id"] == OURS
 
 
-def test_the_page_is_told_everybodys_team(page):
+def test_the_page_gets_the_workspace_of_every_person(page):
     people = {each["name"]: each["team"]["id"] for each in page.screen()["people"]}
     assert people["ben"] == OURS
     assert people["kim"] == THEIRS

@@ -6,7 +6,7 @@ from tests.simulator.test_webapi import error_of
 TEXT = {"type": "plain_text_input"}
 
 
-def test_a_form_opens_for_whoever_earned_the_trigger(slack, page, trigger):
+def test_a_form_opens_for_the_person_of_the_trigger(slack, page, trigger):
     view = slack.views_open(trigger_id=trigger, view=modal(private_metadata="m"))["view"]
     assert page.form("ava")["id"] == view["id"]
     assert page.form("ben") is None

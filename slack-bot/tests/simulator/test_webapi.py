@@ -79,12 +79,12 @@ def test_a_body_that_is_no_json_object_is_refused(page, body, error):
         ("C0", "channel_not_found"),
     ],
 )
-def test_where_the_bot_may_not_post_it_is_told_why(slack, channel, error):
+def test_a_refused_post_returns_the_reason(slack, channel, error):
     assert error_of(slack.chat_postMessage, channel=channel, text="hello") == error
     assert error_of(slack.chat_postEphemeral, channel=channel, user=AVA, text="hello") == error
 
 
-def test_a_posted_message_stands_in_the_channel_for_everybody(slack, page):
+def test_a_posted_message_is_visible_to_everybody_in_the_channel(slack, page):
     answer = slack.chat_postMessage(channel="#trading", text="done")
     assert page.messages("ben")[-1]["ts"] == answer["ts"]
     assert answer["message"]["bot_id"].startswith("B")

@@ -1,4 +1,4 @@
-"""Typing into the message box: messages and slash commands."""
+"""Type messages and slash commands."""
 
 import re
 
@@ -10,7 +10,7 @@ from simulator.user_actions.actor import Actor, Outcome
 from simulator.webapi import answers
 from simulator.workspace import Channel
 
-LONGEST_TEXT = 4_000
+MAX_TEXT_CHARACTERS = 4_000
 MENTION = re.compile(r"(?<!\w)@([a-z]+)")
 COMMAND_ERRORS = {TIMEOUT: "operation_timeout", UNREACHABLE: "dispatch_failed"}
 
@@ -18,8 +18,8 @@ COMMAND_ERRORS = {TIMEOUT: "operation_timeout", UNREACHABLE: "dispatch_failed"}
 def send_text(actor: Actor, reference: str, text: str) -> Outcome:
     """Type ``text`` into a channel: a slash command if it begins with a slash, else a message."""
     text = text.strip()
-    if not 0 < len(text) <= LONGEST_TEXT:
-        raise ActError(f"A message has between 1 and {LONGEST_TEXT} characters.")
+    if not 0 < len(text) <= MAX_TEXT_CHARACTERS:
+        raise ActError(f"A message has between 1 and {MAX_TEXT_CHARACTERS} characters.")
     channel = actor.channel(reference)
     if channel.archived:
         raise ActError(f"{channel.name} is archived.")
@@ -29,7 +29,7 @@ def send_text(actor: Actor, reference: str, text: str) -> Outcome:
 def _message(actor: Actor, channel: Channel, text: str) -> Outcome:
     with actor.workspace_state.change():
         message = actor.workspace_state.messages.post(
-            channel.id, actor.person.id, _with_mentions(actor, text)
+            channel.id, actor.person.id, _format_mentions(actor, text)
         )
     inner = message.payload() | {"channel": channel.id, "event_ts": message.ts}
     kinds = {"im": "im", "private": "group"}
@@ -41,7 +41,7 @@ def _message(actor: Actor, channel: Channel, text: str) -> Outcome:
     return {"outcome": "said", "ts": message.ts}
 
 
-def _with_mentions(actor: Actor, text: str) -> str:
+def _format_mentions(actor: Actor, text: str) -> str:
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     by_name = {person.name: person.id for person in actor.workspace_state.people.values()}
     by_name[actor.workspace_state.manifest.bot_name.lower()] = workspace.BOT_USER_ID
@@ -53,18 +53,18 @@ def _command(actor: Actor, channel: Channel, text: str) -> Outcome:
     if name == "/invite":
         return _invite(actor, channel)
     if name not in {command.command for command in actor.workspace_state.manifest.commands}:
-        return _fail(
-            actor, channel, name, "", f"`{_quoted(name)}` is not a command that this workspace knows."
+        return _report_failure(
+            actor, channel, name, "", f"`{_escape(name)}` is not a command that this workspace knows."
         )
     with actor.workspace_state.change():
         path = actor.workspace_state.response_urls.issue(channel.id, actor.person.id)
         trigger = actor.workspace_state.triggers.issue(actor.person.id, channel.id)
     request = payloads.command(actor.person, channel, text, trigger, actor.workspace_state.base_url + path)
-    reply = actor.courier.send(request)
+    reply = actor.request_sender.send(request)
     if not reply.ok:
         error = COMMAND_ERRORS.get(reply.failure, "app_http_service_error")
-        return _fail(actor, channel, name, error, f'{name} failed with the error "{error}"')
-    return _answered(actor, actor.workspace_state.response_urls.find(path), reply)
+        return _report_failure(actor, channel, name, error, f'{name} failed with the error "{error}"')
+    return _apply_answer(actor, actor.workspace_state.response_urls.find(path), reply)
 
 
 def _invite(actor: Actor, channel: Channel) -> Outcome:
@@ -75,13 +75,13 @@ def _invite(actor: Actor, channel: Channel) -> Outcome:
     return {"outcome": "invited"}
 
 
-def _fail(actor: Actor, channel: Channel, name: str, error: str, sentence: str) -> Outcome:
+def _report_failure(actor: Actor, channel: Channel, name: str, error: str, sentence: str) -> Outcome:
     with actor.workspace_state.change():
-        actor.note(channel, sentence)
+        actor.post_note(channel, sentence)
     return {"outcome": "failed", "command": name, "error": error or "unknown_command", "sentence": sentence}
 
 
-def _answered(actor: Actor, url: ResponseUrl, reply: Reply) -> Outcome:
+def _apply_answer(actor: Actor, url: ResponseUrl, reply: Reply) -> Outcome:
     body = reply.json() if reply.headers.get("content-type", "").startswith("application/json") else None
     if body is None and reply.body.strip():
         body = {"text": reply.body.decode(errors="replace")}
@@ -91,9 +91,9 @@ def _answered(actor: Actor, url: ResponseUrl, reply: Reply) -> Outcome:
             try:
                 outcome["ts"] = answers.post(actor.workspace_state, url, body).ts
             except SlackError as error:
-                actor.note_problem(reply, f"{error.code} {error.extra or ''}".strip())
+                actor.record_problem(reply, f"{error.code} {error.extra or ''}".strip())
     return outcome
 
 
-def _quoted(name: str) -> str:
+def _escape(name: str) -> str:
     return name.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

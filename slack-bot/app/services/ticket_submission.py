@@ -1,19 +1,19 @@
-"""A submitted form that has passed the checks."""
+"""A submitted form with valid entries."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from app.forms.context import FormContext
-from app.forms.submission import answers, parse_draft, read_draft
+from app.forms.submission import list_confirmed, parse_draft, read_draft
 from app.forms.text import name_key
 from app.forms.ticket import Ticket, Trade
-from app.replies.origin import Origin
+from app.services.origin import Origin
 
 
 @dataclass(frozen=True)
 class Order:
-    """The ticket, the form that it came from, and the key that makes it trade once."""
+    """A ticket, the form that it was entered in, and the idempotency key of both."""
 
     origin: Origin
     ticket: Ticket
@@ -23,32 +23,33 @@ class Order:
 
     @property
     def key(self) -> str:
-        """The idempotency key: team, root view and attempt."""
+        """The idempotency key: workspace, root view and attempt."""
         return f"{self.origin.person.team}:{self.root_view_id}:{self.context.attempt}"
 
     def is_confirmed(self, question_id: str) -> bool:
-        """Whether the person answered exactly this question with yes in this form."""
+        """Whether the person confirmed this question in this form."""
         return question_id in self.context.confirmed
 
-    def became(self, trade: Trade) -> bool:
-        """Whether a trade of the ledger is what was ordered here, and not what stood in the form before."""
-        asked, stands = self.ticket, trade
+    def matches(self, trade: Trade) -> bool:
+        """Whether a recorded trade has the entries of this form as they are now."""
+        ordered, recorded = self.ticket, trade
         return (
-            (asked.symbol, asked.quantity, asked.gmv) == (stands.symbol, stands.quantity, stands.gmv)
-            and asked.side.value == stands.side
-            and name_key(asked.portfolio) == name_key(stands.portfolio)
+            (ordered.symbol, ordered.quantity, ordered.gmv)
+            == (recorded.symbol, recorded.quantity, recorded.gmv)
+            and ordered.side.value == recorded.side
+            and name_key(ordered.portfolio) == name_key(recorded.portfolio)
         )
 
 
 def read_order(origin: Origin, view: Mapping[str, Any]) -> Order:
-    """Return what a submitted view asks for; raises `BadFields`."""
+    """Return the order of a submitted view. Raises `BadFields`."""
     state = view["state"]["values"]
     ticket = parse_draft(read_draft(state))
     context = FormContext.load(str(view.get("private_metadata", "")))
     return Order(
         origin=origin,
         ticket=ticket,
-        context=context.confirming(*answers(state)),
+        context=context.with_confirmed(*list_confirmed(state)),
         view_id=str(view["id"]),
         root_view_id=str(view.get("root_view_id") or view["id"]),
     )

@@ -1,4 +1,4 @@
-"""Where a delivery comes from."""
+"""The origin of a request from Slack."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from app.oms_client import Person
 
 @dataclass(frozen=True)
 class Origin:
-    """One delivery of Slack: who, where, and the request id that logs, OMS and error texts carry."""
+    """The origin of one request: person, channel, and the request id for logs, the OMS and error texts."""
 
     request_id: str
     person: Person
@@ -18,9 +18,9 @@ class Origin:
 
     @property
     def user(self) -> str:
-        """The person's Slack user id, for mentions and messages."""
+        """The person's Slack user id."""
         return self.person.user
 
     def address(self, channel: str = "", view_id: str = "") -> Address:
-        """Return where answers to this delivery go."""
+        """Return the address for messages about this request."""
         return Address(self.user, channel or self.channel, view_id, self.request_id)

@@ -1,15 +1,15 @@
-"""At start, the operator's bot claims its workspace for the tenant of its key."""
+"""Claim the operator's workspace for the tenant of the bot's API key, at start."""
 
 import logging
 
 from app.errors import NotAllowed, OmsError, Refused, SlackError
-from app.replies.services import Services
+from app.services.dependencies import Services
 
 log = logging.getLogger(__name__)
 
 
 def run_workspace_claim(services: Services) -> None:
-    """Claim the workspace; try again while Slack or the OMS does not answer, until the bot stops."""
+    """Claim the workspace. Retry until Slack and the OMS answer or the bot stops."""
     while not services.stopping.is_set():
         try:
             team_id = services.slack.installation.get().team_id

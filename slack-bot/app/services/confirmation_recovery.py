@@ -1,4 +1,4 @@
-"""Confirmations that are still owed: the OMS knows what was recorded, and the person is told."""
+"""Send confirmations that are still owed, after asking the OMS what it recorded."""
 
 import logging
 import time
@@ -9,23 +9,24 @@ from app.delivery.confirmation_store import OwedConfirmation, UnresolvedConfirma
 from app.delivery.message_sender import Address
 from app.errors import NotAllowed, OmsError, SlackError
 from app.forms.context import FormContext
-from app.forms.numbers import grouped
+from app.forms.numbers import format_grouped
 from app.forms.ticket import Trade
 from app.oms_client import Person
-from app.replies import sentences
-from app.replies.services import Services
-from app.replies.ticket_submission import Order
+from app.services import failure_messages
+from app.services.dependencies import Services
+from app.services.ticket_submission import Order
 
 log = logging.getLogger(__name__)
 
 NOT_RECORDED_AFTER_SECONDS = 20.0  # the OMS records or refuses a trade within 15
-MAX_AGE_SECONDS = 24 * 3600.0  # an older confirmation helps nobody
+MAX_AGE_SECONDS = 24 * 3600.0  # older confirmations are dropped
 
 
 def build_owed_confirmation(services: Services, order: Order) -> OwedConfirmation:
-    """Return what has to be remembered of an order before it is sent."""
+    """Return the confirmation to store before the trade is sent."""
     ticket, origin, now = order.ticket, order.origin, time.time()
     response_url, seconds_left = services.urls.get(order.root_view_id)
+    quantity = format_grouped(ticket.quantity)
     return OwedConfirmation(
         key=order.key,
         submitted_at=now,
@@ -35,21 +36,21 @@ def build_owed_confirmation(services: Services, order: Order) -> OwedConfirmatio
         view_id=order.view_id,
         root_view_id=order.root_view_id,
         request_id=origin.request_id,
-        order_text=f"{ticket.side.value} {grouped(ticket.quantity)} {ticket.symbol} in {ticket.portfolio}",
+        order_text=f"{ticket.side.value} {quantity} {ticket.symbol} in {ticket.portfolio}",
         response_url=response_url,
         response_url_expires_at=now + seconds_left,
     )
 
 
 def run_recovery(services: Services) -> None:
-    """Resolve what is owed, now and again, until the bot stops."""
+    """Recover confirmations repeatedly until the bot stops."""
     while not services.stopping.is_set():
         recover_confirmations(services, time.time())
         services.stopping.wait(services.waits.recovery_every)
 
 
 def recover_confirmations(services: Services, now: float) -> None:
-    """Ask the OMS about every unresolved confirmation, and send those that are owed."""
+    """Look up every unresolved confirmation in the OMS, and send those that are owed."""
     if removed := services.confirmations.remove_submitted_before(now - MAX_AGE_SECONDS):
         log.warning("Confirmations given up", extra={"count": removed})
     for unresolved in services.confirmations.list_unresolved():
@@ -60,14 +61,14 @@ def recover_confirmations(services: Services, now: float) -> None:
             log.info("Confirmation not recovered", extra=extra | {"fault": str(error)})
         except OmsError as error:
             log.info("Confirmation not recovered", extra=extra | {"fault": str(error)})
-            return  # the others would not be answered either
-        except Exception:  # the edge of a thread
+            return  # the OMS would not answer the other lookups either
+        except Exception:  # one failure must not end the thread
             log.exception("Confirmation not recovered", extra=extra)
 
 
 def _recover(services: Services, unresolved: UnresolvedConfirmation, now: float) -> None:
     owed = unresolved.owed
-    trade = services.oms.find(Person(owed.team, owed.user), owed.key, request_id=owed.request_id)
+    trade = services.oms.find_trade(Person(owed.team, owed.user), owed.key, request_id=owed.request_id)
     if trade is None and now < owed.submitted_at + NOT_RECORDED_AFTER_SECONDS:
         return
     receipt = services.confirmations.claim_unresolved(owed)
@@ -78,7 +79,7 @@ def _recover(services: Services, unresolved: UnresolvedConfirmation, now: float)
     to = Address(owed.user, owed.channel, owed.root_view_id, owed.request_id, receipt)
     message = _message(owed, trade)
     if unresolved.is_interrupted:
-        message = with_hint(message, sentences.MAYBE_REPEATED)
+        message = with_hint(message, failure_messages.MAYBE_REPEATED)
     extra = {"request_id": owed.request_id, "key": owed.key, "recorded": trade is not None}
     log.info("Confirmation recovered", extra=extra)
     if trade is None:
@@ -90,13 +91,15 @@ def _recover(services: Services, unresolved: UnresolvedConfirmation, now: float)
 
 def _message(owed: OwedConfirmation, trade: Trade | None) -> Message:
     if trade is None:
-        return notice(sentences.not_recorded(owed.order_text, owed.request_id))
+        return notice(failure_messages.not_recorded(owed.order_text, owed.request_id))
     return confirmation(trade, owed.user)
 
 
 def _redraw(services: Services, owed: OwedConfirmation, trade: Trade) -> None:
-    """Draw over "Placing…", which nobody else would; the person may have closed the form."""
+    """Replace the view "Placing…" by the result. The person may have closed the form."""
     try:
-        services.slack.update_view(owed.view_id, views.placed(trade, owed.user, FormContext(owed.channel)))
+        services.slack.update_view(
+            owed.view_id, views.placed_view(trade, owed.user, FormContext(owed.channel))
+        )
     except SlackError as error:
         log.info("Form not redrawn", extra={"request_id": owed.request_id, "fault": str(error)})

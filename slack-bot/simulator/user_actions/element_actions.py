@@ -1,4 +1,4 @@
-"""Using an element: buttons, selects, pickers, and the options that they ask for."""
+"""Use elements: buttons, selects, pickers, and requests for options."""
 
 from typing import Any
 
@@ -7,14 +7,14 @@ from simulator.blockkit import options as option_rules
 from simulator.blockkit.surfaces import Block
 from simulator.errors import ActError
 from simulator.request_delivery import Reply
-from simulator.user_actions.actor import TROUBLE, Actor, Outcome
+from simulator.user_actions.actor import CONNECTION_ERROR, Actor, Outcome
 from simulator.user_actions.sources import Source
 
 BUTTON_FIELDS = ("text", "value", "style")
 
 
 def use(source: Source, block_id: str | None, action_id: str, value: Any, given: dict[str, Any]) -> Outcome:
-    """Click a button or choose a value; ``given`` are further values of the form at that moment."""
+    """Click a button or choose a value. ``given`` contains further values of the form."""
     actor = source.actor
     with actor.workspace_state.change():
         block, element = source.find(block_id, action_id)
@@ -25,31 +25,31 @@ def use(source: Source, block_id: str | None, action_id: str, value: Any, given:
         channel = source.channel.id if source.channel else source.view.channel if source.view else None
         trigger = actor.workspace_state.triggers.issue(actor.person.id, channel)
         request = payloads.interaction(source.action(action, trigger))
-    reply = actor.courier.send(request)
+    reply = actor.request_sender.send(request)
     if reply.ok:
         return {"outcome": "answered", "delivery": reply.delivery_id}
-    return _failed(source, reply)
+    return _report_failure(source, reply)
 
 
 def load_options(source: Source, block_id: str | None, action_id: str, query: str) -> Outcome:
-    """Ask the bot for the options of an external select; what it offers can be chosen from then on."""
+    """Request the options of an external select from the bot, and store them."""
     actor = source.actor
     with actor.workspace_state.change():
         block, element = source.find(block_id, action_id)
         if element["type"] not in {"external_select", "multi_external_select"}:
             raise ActError(f"{action_id} is not an external select.")
-        asked = {"block_id": block["block_id"], "action_id": action_id, "value": query}
-        request = payloads.interaction(source.question(asked))
-    reply = actor.courier.send(request)
+        fields = {"block_id": block["block_id"], "action_id": action_id, "value": query}
+        request = payloads.interaction(source.build_options_request(fields))
+    reply = actor.request_sender.send(request)
     answer = reply.json()
-    problems = option_rules.check_answer(answer) if reply.ok else [TROUBLE]
+    problems = option_rules.check_answer(answer) if reply.ok else [CONNECTION_ERROR]
     with actor.workspace_state.change():
         if problems:
-            actor.note_problem(reply, "; ".join(problems))
+            actor.record_problem(reply, "; ".join(problems))
             return {"options": [], "problem": problems[0], "delivery": reply.delivery_id}
-        source.remember(block, element, option_rules.offered(answer))
+        source.store_options(block, element, option_rules.list_options(answer))
     return {
-        "options": option_rules.offered(answer),
+        "options": option_rules.list_options(answer),
         "groups": answer.get("option_groups") or [],
         "problem": "",
     }
@@ -81,17 +81,17 @@ def _dispatches(block: Block) -> bool:
     return block["type"] != "input" or bool(block.get("dispatch_action"))
 
 
-def _failed(source: Source, reply: Reply) -> Outcome:
+def _report_failure(source: Source, reply: Reply) -> Outcome:
     with source.actor.workspace_state.change():
         if source.view:
-            source.view.notice = TROUBLE
+            source.view.notice = CONNECTION_ERROR
         elif source.channel:
-            source.actor.note(source.channel, TROUBLE)
-    return {"outcome": "failed", "notice": TROUBLE, "delivery": reply.delivery_id}
+            source.actor.post_note(source.channel, CONNECTION_ERROR)
+    return {"outcome": "failed", "notice": CONNECTION_ERROR, "delivery": reply.delivery_id}
 
 
 def open_app_page(actor: Actor) -> Outcome:
-    """Open the app's home tab: an event for apps that subscribe to it."""
+    """Open the home tab of the app. Apps that subscribe to it get an event."""
     channel = actor.channel("dm")
     inner = {"type": "app_home_opened", "user": actor.person.id, "channel": channel.id, "tab": "home"}
     actor.events.put_if_subscribed("app_home_opened", inner)

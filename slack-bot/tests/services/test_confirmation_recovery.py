@@ -1,4 +1,4 @@
-"""A confirmation that was owed when the bot died, or while nobody knew, is sent later: slack.md line 15."""
+"""Confirmations that a restarted bot sends: slack.md line 15."""
 
 import threading
 import time
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.replies.confirmation_recovery import recover_confirmations, run_recovery
+from app.services.confirmation_recovery import recover_confirmations, run_recovery
 from tests.conftest import Workspace
 from tests.delivery.test_confirmation_store import OWED as STORED
 from tests.fakes import Answer, problem
@@ -22,7 +22,7 @@ OWED = replace(STORED, submitted_at=NOW - 60)
 
 @pytest.fixture
 def left(workspace: Workspace):
-    """A bot whose predecessor died with a trade on its way."""
+    """A bot whose previous process ended while a trade was being sent."""
     workspace.bot.services.confirmations.add(OWED)
     workspace.bot.services.confirmations.release(OWED.key, is_unknown=True)
     return workspace
@@ -59,7 +59,7 @@ def test_the_confirmation_names_its_trade_in_the_metadata(left: Workspace):
     assert metadata == {"event_type": "trade_confirmed", "event_payload": payload}
 
 
-def test_what_was_not_recorded_is_told_to_the_person_alone(left: Workspace):
+def test_only_the_person_learns_of_a_trade_that_was_not_recorded(left: Workspace):
     recover(left)
     recover(left)
     ((channel, text),) = posted(left)
@@ -110,17 +110,17 @@ def test_a_repeated_press_and_the_recovery_confirm_once(left: Workspace):
     left.oms.record(OWED.key, BODY)
     assert left.submit() == {"response_action": "clear"}
     recover(left)
-    assert [channel for channel, _ in posted(left)] == ["C1"], "the press found what the channel was owed"
+    assert [channel for channel, _ in posted(left)] == ["C1"], "the submission sent the owed confirmation"
 
 
-def test_after_a_recovery_a_repeated_press_is_told_privately(left: Workspace):
+def test_after_a_recovery_a_repeated_submission_is_answered_privately(left: Workspace):
     left.oms.record(OWED.key, BODY)
     recover(left)
     assert left.submit() == {"response_action": "clear"}
     assert [channel for channel, _ in posted(left, 2)] == ["C1", "D-U1"]
 
 
-def test_an_outcome_that_stayed_unknown_is_told_by_the_same_process_once_the_oms_knows(workspace: Workspace):
+def test_an_unknown_outcome_is_reported_by_the_same_process_when_the_oms_answers(workspace: Workspace):
     workspace.oms.script("place", problem(503, "?", kind="outcome-unknown"))
     workspace.submit()
     wait_until(workspace.bot.services.confirmations.list_unresolved)
@@ -132,7 +132,7 @@ def test_an_outcome_that_stayed_unknown_is_told_by_the_same_process_once_the_oms
 @pytest.mark.parametrize(
     "answer", [Answer(201, None), problem(422, "No."), problem(503, "?", kind="not-placed")]
 )
-def test_what_was_told_is_not_owed(workspace: Workspace, answer):
+def test_a_sent_confirmation_is_not_owed(workspace: Workspace, answer):
     if answer.body:
         workspace.oms.script("place", answer)
     workspace.submit()
@@ -146,13 +146,13 @@ def test_what_was_told_is_not_owed(workspace: Workspace, answer):
 def test_a_fault_in_one_recovery_does_not_end_the_others(left: Workspace, monkeypatch, caplog):
     left.bot.services.confirmations.add(replace(OWED, key="T1:V2:0"))
     left.bot.services.confirmations.release("T1:V2:0", is_unknown=True)
-    find, asked = left.bot.services.oms.find, []
+    find_trade, calls = left.bot.services.oms.find_trade, []
 
     def broken_once(*arguments, **named):
-        asked.append(1)
-        return find(*arguments, **named) if len(asked) > 1 else 1 / 0
+        calls.append(1)
+        return find_trade(*arguments, **named) if len(calls) > 1 else 1 / 0
 
-    monkeypatch.setattr(left.bot.services.oms, "find", broken_once)
+    monkeypatch.setattr(left.bot.services.oms, "find_trade", broken_once)
     recover(left)
     assert len(posted(left)) == 1
     assert "Confirmation not recovered" in caplog.text
@@ -170,7 +170,7 @@ def test_the_recovery_runs_until_the_bot_stops(workspace: Workspace):
     assert not thread.is_alive()
 
 
-def test_without_a_channel_and_with_a_closed_form_the_person_is_told(left: Workspace):
+def test_without_a_channel_and_an_open_form_the_person_gets_a_message(left: Workspace):
     key = "T1:V3:0"
     left.bot.services.confirmations.add(replace(OWED, key=key, channel="", view_id="V3"))
     left.bot.services.confirmations.release(key, is_unknown=True)

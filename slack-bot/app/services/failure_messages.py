@@ -1,20 +1,20 @@
-"""Failures, said to people. The text is mrkdwn; what others supplied in it is escaped."""
+"""Describe failures to people, in mrkdwn. Texts from outside are escaped."""
 
 from app.blocks.messages import with_reference
 from app.blocks.text import escape, literal
-from app.errors import Bar, FieldProblem, NotAllowed, NotPlaced, OmsError, Refused, TooManyRequests
+from app.errors import DenialReason, FieldProblem, NotAllowed, NotPlaced, OmsError, Refused, TooManyRequests
 from app.forms import fields
 
 NO_REASON = "The trading system does not accept this."
 AGAIN = "Please run `/trade` again."
 TRIGGER_TOO_OLD = f"The form could not be opened in time. {AGAIN}"
 FORM_NOT_OPENED = f"Slack did not open the form. {AGAIN}"
-BUSY = "The desk is busy at the moment, and nothing was begun. Please try again in a few seconds."
+BUSY = "The app is busy, and nothing was sent. Please try again in a few seconds."
 NOT_KNOWN = "*Still not known whether this was placed.* The trading system could not tell."
 SAME_FORM_IS_SAFE = "Placing it again from this form is safe: it can trade only once."
 OTHER_FORMS_ARE_NOT = "Please look into the portfolio first: placed from a new form, it could trade twice."
 MAYBE_REPEATED = "The app was restarted while it sent this message, so that you may see it twice."
-STRANGER = "Only members of the workspace that this app belongs to can trade with it. Nothing was sent."
+FOREIGN_PERSON = "Only members of the workspace that this app belongs to can trade with it. Nothing was sent."
 ORG_WIDE = (
     "This app is installed for a whole organization, which is not supported. Nothing was sent. "
     "Please ask an administrator to install it in the workspace that trades."
@@ -23,13 +23,13 @@ WORKSPACE_UNKNOWN = (
     "This app could not ask Slack which workspace it belongs to. Nothing was sent. "
     "Please try again in a few seconds."
 )
-BARRED = {
-    Bar.KEY: "The trading system does not accept this app's key. Please tell whoever runs it.",
-    Bar.ACTING: "This app's key may not act for people. Please tell whoever runs it.",
-    Bar.NOT_A_MEMBER: "You are not a member of this desk; please ask one of its administrators.",
-    Bar.ROLE: "Your role at this desk does not include trading; please ask one of its administrators.",
-    Bar.WORKSPACE: "This Slack workspace is not connected to this desk. Please tell whoever runs this app.",
-    Bar.SUSPENDED: "This desk is suspended; please ask whoever runs the trading system.",
+DENIAL_MESSAGES = {
+    DenialReason.KEY: "The trading system does not accept this app's key. Please tell its operator.",
+    DenialReason.ACTING: "This app's key may not act for people. Please tell its operator.",
+    DenialReason.NOT_A_MEMBER: "You are not a member of this desk. Please ask an administrator to add you.",
+    DenialReason.ROLE: "Your role at this desk does not include trading. Please ask an administrator.",
+    DenialReason.WORKSPACE: "This Slack workspace is not connected. Please tell the operator of this app.",
+    DenialReason.SUSPENDED: "This desk is suspended. Please ask the operator of the trading system.",
 }
 TRIGGER_CODES = frozenset({
     "expired_trigger_id", "exchanged_trigger_id", "invalid_trigger_id",
@@ -38,42 +38,45 @@ TRIGGER_CODES = frozenset({
 
 
 def not_opened(code: str, request_id: str) -> str:
-    """Say that a form did not open, and what to do."""
+    """Return the message about a form that did not open."""
     return TRIGGER_TOO_OLD if code in TRIGGER_CODES else with_reference(FORM_NOT_OPENED, request_id)
 
 
-def barred(fault: NotAllowed, request_id: str) -> str:
-    """Say why somebody cannot trade here, before anything was filled in."""
-    return with_reference(f"*You cannot trade here.* {BARRED[fault.bar]}", request_id)
+def barred(error: NotAllowed, request_id: str) -> str:
+    """Return the message about a person who may not trade."""
+    return with_reference(f"*You cannot trade here.* {DENIAL_MESSAGES[error.reason]}", request_id)
 
 
-def not_placed(fault: OmsError, request_id: str, *, earlier_unknown: bool = False) -> str:
-    """Say a failure that recorded nothing, for certain; an earlier press of the form may have."""
+def not_placed(error: OmsError, request_id: str, *, earlier_unknown: bool = False) -> str:
+    """Return the message about a trade that was certainly not recorded.
+
+    With `earlier_unknown`, an earlier submission of the same form may have been recorded.
+    """
     if earlier_unknown:
         earlier = f"Whether it was placed before is still not known. {SAME_FORM_IS_SAFE}"
-        return with_reference(f"*Not placed this time.* {_why(fault)} {earlier}", request_id)
-    return with_reference(f"*Not placed.* {_why(fault)}{_nothing_traded(fault)}", request_id)
+        return with_reference(f"*Not placed this time.* {_why(error)} {earlier}", request_id)
+    return with_reference(f"*Not placed.* {_why(error)}{_nothing_traded(error)}", request_id)
 
 
 def not_known(request_id: str, *, form_is_open: bool) -> str:
-    """Say that it could not be found out in time whether the trade stands."""
+    """Return the message about a trade of which it is unknown whether it was recorded."""
     advice = SAME_FORM_IS_SAFE if form_is_open else OTHER_FORMS_ARE_NOT
     return with_reference(f"{NOT_KNOWN} {advice}", request_id)
 
 
 def not_recorded(order_text: str, request_id: str) -> str:
-    """Say that a trade of which nothing was known was not recorded."""
+    """Return the message that a trade with an unknown outcome turned out not to be recorded."""
     sentence = f"*Not placed.* The trading system has no record of {literal(order_text)}. Nothing was traded."
     return with_reference(f"{sentence} {AGAIN}", request_id)
 
 
 def already_placed(trade_text: str) -> str:
-    """Say that a repeated submission found its trade in the ledger."""
+    """Return the message about a repeated submission whose trade was recorded before."""
     return f"This was placed already, and traded once:\n{trade_text}"
 
 
 def traded_before(trade_text: str) -> str:
-    """Say that a form had traded before its entries were changed."""
+    """Return the message about a form that had traded before its entries were changed."""
     return (
         f"*This form had traded already*, before you changed it:\n{trade_text}\n"
         "What you changed was not traded. For another trade, please run `/trade`."
@@ -81,28 +84,31 @@ def traded_before(trade_text: str) -> str:
 
 
 def went_wrong(request_id: str) -> str:
-    """Say a fault of the bot itself."""
+    """Return the message about an internal error of the bot."""
     return with_reference(f"*Something went wrong here.* {AGAIN}", request_id)
 
 
 def form_went_wrong(request_id: str) -> str:
-    """Say a fault of the bot itself after a form was submitted: whether it traded is not known."""
+    """Return the message about an internal error after a form was submitted.
+
+    It is unknown whether the form traded.
+    """
     sentence = "*Something went wrong here*, and this may or may not have been placed."
     return with_reference(
         f"{sentence} Go back and place it again: from that form it can trade only once.", request_id
     )
 
 
-def _why(fault: OmsError) -> str:
-    match fault:
-        case NotAllowed(bar=bar):
-            return BARRED[bar]
+def _why(error: OmsError) -> str:
+    match error:
+        case NotAllowed(reason=reason):
+            return DENIAL_MESSAGES[reason]
         case TooManyRequests(retry_after_seconds=seconds):
             return f"The trading system takes no more requests of yours for the moment. {_again_in(seconds)}"
         case Refused(problems=problems) if problems:
             return " ".join(_blaming(problem) for problem in problems)
         case Refused() | NotPlaced():
-            return escape(str(fault))
+            return escape(str(error))
         case _:
             return "The trading system does not answer. Nothing was sent; please try again."
 
@@ -114,12 +120,12 @@ def _again_in(seconds: int | None) -> str:
 
 
 def _blaming(problem: FieldProblem) -> str:
-    """Return a field's fault with the name that the form has for the field, as where no field can show it."""
-    label = fields.LABELS.get(fields.of_oms(problem.field) or "")
+    """Return the error of a field with the field's label, for a message outside the form."""
+    label = fields.LABELS.get(fields.find_block(problem.field) or "")
     message = escape(problem.message or NO_REASON)
     return f"{label}: {message}" if label else message
 
 
-def _nothing_traded(fault: OmsError) -> str:
-    unexplained = isinstance(fault, NotPlaced) or (isinstance(fault, Refused) and not fault.problems)
+def _nothing_traded(error: OmsError) -> str:
+    unexplained = isinstance(error, NotPlaced) or (isinstance(error, Refused) and not error.problems)
     return " Nothing was traded." if unexplained else ""

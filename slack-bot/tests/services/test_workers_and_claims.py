@@ -3,16 +3,16 @@ import threading
 import pytest
 
 from app.errors import Saturated
-from app.replies.live_price import REMEMBERED as FORMS
-from app.replies.live_price import OpenForms
-from app.replies.submission_registry import REMEMBERED, Outcome, Seen, SubmissionRegistry
-from app.replies.workers import Workers
+from app.services.live_price import MAX_ENTRIES as FORMS
+from app.services.live_price import OpenForms
+from app.services.submission_registry import MAX_ENTRIES, Outcome, RecentIds, SubmissionRegistry
+from app.services.workers import Workers
 
-DONE = Outcome({}, {}, placed=True)
+DONE = Outcome({}, {}, is_recorded=True)
 DENIED = Outcome({}, {})
 
 
-def test_what_does_not_fit_is_refused_at_once():
+def test_work_beyond_the_capacity_is_refused_at_once():
     workers, release = Workers("test", threads=1, waiting=1), threading.Event()
     running = [workers.submit("req-1", release.wait) for _ in range(2)]
     with pytest.raises(Saturated):
@@ -23,7 +23,7 @@ def test_what_does_not_fit_is_refused_at_once():
     workers.stop()
 
 
-def test_what_fails_is_logged_with_its_request_id(caplog):
+def test_a_failure_is_logged_with_its_request_id(caplog):
     workers = Workers("test", threads=1, waiting=0)
     with pytest.raises(ZeroDivisionError):
         workers.submit("req-9", lambda: 1 / 0).result(2)
@@ -33,9 +33,9 @@ def test_what_fails_is_logged_with_its_request_id(caplog):
 
 def test_the_first_delivery_owns_a_submission():
     claims = SubmissionRegistry()
-    first, mine = claims.claim("key", "one", {})
-    again, yours = claims.claim("key", "two", {})
-    assert (mine, yours) == (True, False)
+    first, is_new = claims.claim("key", "one", {})
+    again, is_new_again = claims.claim("key", "two", {})
+    assert (is_new, is_new_again) == (True, False)
     assert first is again
 
 
@@ -44,8 +44,8 @@ def test_a_key_is_free_after_a_denial_but_the_denied_delivery_is_remembered():
     first, _ = claims.claim("key", "one", {})
     claims.finish(first, DENIED)
     assert claims.claim("key", "one", {}) == (first, False)
-    second, mine = claims.claim("key", "two", {})
-    assert mine
+    second, is_new = claims.claim("key", "two", {})
+    assert is_new
     assert second is not first
 
 
@@ -71,12 +71,12 @@ def test_one_in_time_has_not():
 
 
 def test_memory_is_bounded():
-    seen, claims, forms = Seen(), SubmissionRegistry(), OpenForms()
-    for number in range(REMEMBERED + 1):
-        assert seen.first(str(number))
+    seen, claims, forms = RecentIds(), SubmissionRegistry(), OpenForms()
+    for number in range(MAX_ENTRIES + 1):
+        assert seen.add(str(number))
         claims.claim(str(number), str(number), {})
-    assert seen.first("0")
-    assert not seen.first(str(REMEMBERED))
+    assert seen.add("0")
+    assert not seen.add(str(MAX_ENTRIES))
     assert claims.claim("0", "0", {})[1]
     first = forms.get("0")
     for number in range(1, FORMS + 1):

@@ -1,4 +1,4 @@
-"""The operator's bot claims its workspace at start: security.md line 6."""
+"""The bot claims its operator's workspace at start: security.md line 6."""
 
 import re
 import time
@@ -10,8 +10,8 @@ from app.delivery.outbox import Outbox
 from app.delivery.slack_api import SlackApi
 from app.oms_client import OmsClient
 from app.oms_client.statement import sign_statement
-from app.replies.services import Services
-from app.replies.workspace_claim import run_workspace_claim
+from app.services.dependencies import Services
+from app.services.workspace_claim import run_workspace_claim
 from tests import factories
 from tests.conftest import SHORT
 from tests.fakes import Answer, problem
@@ -30,7 +30,7 @@ def services(slack, oms):
     services.stop(1.0)
 
 
-def test_the_workspace_that_slack_names_is_claimed_with_a_signed_statement_for_nobody(services, slack, oms):
+def test_the_workspace_of_the_token_is_claimed_with_a_signed_statement_without_a_person(services, slack, oms):
     oms.script(CLAIM, CLAIMED)
     run_workspace_claim(services)
     (call,) = oms.named(CLAIM)

@@ -1,37 +1,40 @@
-"""Submitting and closing a form, and what the bot's answer makes of it."""
+"""Submit and close forms, and apply the bot's answer."""
 
 from collections.abc import Callable
 from typing import Any
 
 from simulator import payloads
-from simulator.blockkit.surfaces import interactive
+from simulator.blockkit.surfaces import list_interactive
 from simulator.errors import SlackError
 from simulator.request_delivery import Reply
-from simulator.user_actions.actor import TROUBLE, Actor, Outcome
-from simulator.user_actions.form_checks import complaints
+from simulator.user_actions.actor import CONNECTION_ERROR, Actor, Outcome
+from simulator.user_actions.form_checks import check_values
 from simulator.user_actions.sources import Source
 from simulator.views import View
 from simulator.webapi import arguments as args
 
 
 def submit(actor: Actor, view_id: str | None, given: dict[str, dict[str, Any]]) -> Outcome:
-    """Fill in and submit a form; return ``outcome`` closed, errors, updated, pushed, cleared or failed."""
+    """Fill in and submit a form.
+
+    Return ``outcome``: closed, errors, updated, pushed, cleared or failed.
+    """
     with actor.workspace_state.change():
         view = actor.view(view_id)
         Source(actor, view, None, None).fill_in(given)
-        view.errors, view.notice = complaints(view.blocks, view.values), ""
+        view.errors, view.notice = check_values(view.blocks, view.values), ""
         if view.errors:
             return {"outcome": "errors", "errors": view.errors, "sent": False}
         trigger = actor.workspace_state.triggers.issue(actor.person.id, view.channel)
         urls = _response_urls(actor, view)
         request = payloads.interaction(payloads.view_submission(actor.person, view, trigger, urls))
-    reply = actor.courier.send(request)
+    reply = actor.request_sender.send(request)
     with actor.workspace_state.change():
         return _apply(actor, view, reply) | {"sent": True, "delivery": reply.delivery_id}
 
 
 def close(actor: Actor, view_id: str | None, everything: bool) -> Outcome:
-    """Close one form, or with ``everything`` the whole stack; tell the bot where a view asked for that."""
+    """Close one form, or the complete stack with ``everything``. Notify the bot if a view requests it."""
     with actor.workspace_state.change():
         view = actor.view(view_id)
         stack = actor.workspace_state.views.stack(actor.person.id)
@@ -41,13 +44,15 @@ def close(actor: Actor, view_id: str | None, everything: bool) -> Outcome:
             actor.workspace_state.views.close(closed)
     for closed in closing:
         if closed.content.get("notify_on_close"):
-            actor.courier.send(payloads.interaction(payloads.view_closed(actor.person, closed, everything)))
+            actor.request_sender.send(
+                payloads.interaction(payloads.view_closed(actor.person, closed, everything))
+            )
     return {"outcome": "closed"}
 
 
 def _response_urls(actor: Actor, view: View) -> list[payloads.Payload]:
     urls = []
-    for block, element in interactive(view.blocks):
+    for block, element in list_interactive(view.blocks):
         if element.get("response_url_enabled"):
             state = view.values[block["block_id"]][element["action_id"]]
             channel = state.get("selected_conversation") or state.get("selected_channel")
@@ -66,26 +71,26 @@ def _apply(actor: Actor, view: View, reply: Reply) -> Outcome:
     try:
         return _apply_answer(actor, view, reply)
     except SlackError as error:
-        return _trouble(actor, view, reply, f"{error.code} {error.extra or ''}".strip())
+        return _report_problem(actor, view, reply, f"{error.code} {error.extra or ''}".strip())
 
 
 def _apply_answer(actor: Actor, view: View, reply: Reply) -> Outcome:
     if not reply.ok:
-        return _trouble(actor, view, reply, "")
+        return _report_problem(actor, view, reply, "")
     if not reply.body.strip():
         return _close(actor, view, {})
     answer = reply.json()
     apply = ANSWERS.get(answer.get("response_action", "")) if isinstance(answer, dict) else None
     if apply is None and answer != {}:
-        return _trouble(actor, view, reply, "the answer names no response_action that is known")
+        return _report_problem(actor, view, reply, "the answer names no response_action that is known")
     return (apply or _close)(actor, view, answer)
 
 
-def _trouble(actor: Actor, view: View, reply: Reply, problem: str) -> Outcome:
-    view.notice = TROUBLE
+def _report_problem(actor: Actor, view: View, reply: Reply, problem: str) -> Outcome:
+    view.notice = CONNECTION_ERROR
     if problem:
-        actor.note_problem(reply, problem)
-    return {"outcome": "failed", "notice": TROUBLE, "problem": problem}
+        actor.record_problem(reply, problem)
+    return {"outcome": "failed", "notice": CONNECTION_ERROR, "problem": problem}
 
 
 def _close(actor: Actor, view: View, _answer: dict[str, Any]) -> Outcome:

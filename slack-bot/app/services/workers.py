@@ -1,4 +1,4 @@
-"""A bounded executor with an error boundary: what fails is logged, what does not fit is refused."""
+"""A bounded thread pool. It logs failures and refuses work beyond its capacity."""
 
 import logging
 import threading
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Workers:
-    """`threads` at work and `waiting` in line; threads are started as they are needed."""
+    """Run work on up to `threads` threads, with up to `waiting` items queued."""
 
     def __init__(self, name: str, *, threads: int, waiting: int):
         self._name = name
@@ -25,7 +25,7 @@ class Workers:
     def submit(
         self, request_id: str, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
     ) -> "Future[T]":
-        """Run `work` on a thread; raises `Saturated` when all are taken. Its failure is logged here."""
+        """Run `work` on a thread. Raises `Saturated` if the pool is full. Failures of `work` are logged."""
         if not self._places.acquire(blocking=False):
             log.warning("No worker is free", extra={"request_id": request_id, "workers": self._name})
             raise Saturated(self._name)
@@ -38,10 +38,10 @@ class Workers:
         return future
 
     def stop(self, *, wait: bool = False) -> None:
-        """Take no more work; with `wait`, return when the running work has ended."""
+        """Accept no more work. With `wait`, return after the running work has ended."""
         self._pool.shutdown(wait=wait, cancel_futures=True)
 
     def _finished(self, request_id: str, done: "Future[T]") -> None:
         self._places.release()
-        if not done.cancelled() and (fault := done.exception()) is not None:
-            log.error("Work failed", exc_info=fault, extra={"request_id": request_id, "workers": self._name})
+        if not done.cancelled() and (error := done.exception()) is not None:
+            log.error("Work failed", exc_info=error, extra={"request_id": request_id, "workers": self._name})

@@ -1,28 +1,28 @@
-"""POST /control/…: what people do."""
+"""Serve the routes that act as a person: POST /control/…."""
 
 from flask import Blueprint
 
 from simulator.assembly import Simulator
 from simulator.control.body import Body
-from simulator.user_actions import clicking, sources, submitting, typing_in
+from simulator.user_actions import element_actions, form_submission, message_composer, sources
 from simulator.user_actions.actor import Outcome
 
 
 def blueprint(simulator: Simulator) -> Blueprint:
-    """Return the routes that act as a person; ``user`` is an id or a name such as ``ava``."""
+    """Return the routes that act as a person. ``user`` is an id or a name such as ``ava``."""
     routes = Blueprint("acts", __name__, url_prefix="/control")
 
     @routes.post("/say")
     def send_text() -> Outcome:
         body = Body()
-        return typing_in.send_text(
+        return message_composer.send_text(
             simulator.actor(body.text("user")), body.text("channel"), body.text("text")
         )
 
     @routes.post("/submit")
     def submit() -> Outcome:
         body = Body()
-        return submitting.submit(
+        return form_submission.submit(
             simulator.actor(body.text("user")), body.maybe_text("view_id"), body.values()
         )
 
@@ -30,13 +30,13 @@ def blueprint(simulator: Simulator) -> Blueprint:
     def close() -> Outcome:
         body = Body()
         actor = simulator.actor(body.text("user"))
-        return submitting.close(actor, body.maybe_text("view_id"), body.flag("everything"))
+        return form_submission.close(actor, body.maybe_text("view_id"), body.flag("everything"))
 
     @routes.post("/use")
     def use() -> Outcome:
         body = Body()
         place, action_id = _source(simulator, body), body.text("action_id")
-        return clicking.use(
+        return element_actions.use(
             place, body.maybe_text("block_id"), action_id, body.fields.get("value"), body.values()
         )
 
@@ -45,17 +45,17 @@ def blueprint(simulator: Simulator) -> Blueprint:
         body = Body()
         query = body.maybe_text("query") or ""
         block_id, action_id = body.maybe_text("block_id"), body.text("action_id")
-        return clicking.load_options(_source(simulator, body), block_id, action_id, query)
+        return element_actions.load_options(_source(simulator, body), block_id, action_id, query)
 
     @routes.post("/home")
     def open_app_page() -> Outcome:
-        return clicking.open_app_page(simulator.actor(Body().text("user")))
+        return element_actions.open_app_page(simulator.actor(Body().text("user")))
 
     return routes
 
 
 def _source(simulator: Simulator, body: Body) -> sources.Source:
     actor = simulator.actor(body.text("user"))
-    return sources.locate(
+    return sources.find_source(
         actor, body.maybe_text("view_id"), body.maybe_text("channel"), body.maybe_text("ts")
     )

@@ -1,4 +1,4 @@
-"""The first delivery of a submission owns it; the others share its answer and tell nobody."""
+"""Match repeated deliveries of a submission. The first one carries it out; the others share its answer."""
 
 import threading
 import time
@@ -7,23 +7,23 @@ from dataclasses import dataclass, field
 
 from app.blocks.text import Json
 
-REMEMBERED = 10_000
+MAX_ENTRIES = 10_000
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a submission ended, ready to be shown either way."""
+    """The outcome of a submission, for an answer in time and for a later redraw."""
 
-    response: Json  # what Slack's delivery is answered, in time
-    view: Json  # what the form turns into, when it was too late for that
-    placed: bool = False  # the key is bound to a trade
-    unsettled: bool = False  # it is still not known whether it is
-    notice: str = ""  # what the person is told where the form cannot be redrawn
+    response: Json  # answer to Slack's request, if it is in time
+    view: Json  # view that replaces the form, if it is late
+    is_recorded: bool = False  # a trade is recorded under the key
+    is_unknown: bool = False  # it is unknown whether a trade is recorded under the key
+    notice: str = ""  # message to the person if the form cannot be redrawn
 
 
 @dataclass(eq=False)
 class Submission:
-    """A trade on its way. Deliveries wait for it; the worker finishes it."""
+    """A submission in progress. Deliveries wait for its outcome; a worker sets it."""
 
     key: str
     waiting_view: Json
@@ -33,7 +33,7 @@ class Submission:
     _late_since: float | None = None
 
     def wait(self, seconds: float) -> Outcome | None:
-        """Return the outcome, or None after so many seconds: then the worker redraws the form."""
+        """Return the outcome, or None after the timeout. In that case, the worker redraws the form."""
         self._done.wait(seconds)
         with self._lock:
             if self._outcome is None and self._late_since is None:
@@ -46,7 +46,7 @@ class Submission:
             return self._late_since
 
     def finish(self, outcome: Outcome) -> bool:
-        """Set the outcome; returns whether the form has to be redrawn."""
+        """Set the outcome. Return whether the form has to be redrawn."""
         with self._lock:
             self._outcome = outcome
             self._done.set()
@@ -54,7 +54,7 @@ class Submission:
 
 
 class SubmissionRegistry:
-    """Submissions by idempotency key and by delivery, the latest ten thousand."""
+    """The latest 10,000 submissions, by idempotency key and by delivery."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -62,7 +62,7 @@ class SubmissionRegistry:
         self._by_delivery: OrderedDict[str, Submission] = OrderedDict()
 
     def claim(self, key: str, delivery: str, waiting_view: Json) -> tuple[Submission, bool]:
-        """Return the submission of this key or delivery, and whether it is the caller's to carry out."""
+        """Return the submission of this key or delivery, and whether the caller must carry it out."""
         with self._lock:
             known = self._by_delivery.get(delivery) or self._by_key.get(key)
             submission = known or Submission(key, waiting_view)
@@ -74,34 +74,37 @@ class SubmissionRegistry:
             return submission, known is None
 
     def finish(self, submission: Submission, outcome: Outcome) -> bool:
-        """Finish a submission; a key without a trade may be claimed again. Returns whether to redraw."""
+        """Set the outcome of a submission. Return whether the form has to be redrawn.
+
+        A key without a trade can be claimed again.
+        """
         with self._lock:
-            if not outcome.placed and self._by_key.get(submission.key) is submission:
+            if not outcome.is_recorded and self._by_key.get(submission.key) is submission:
                 del self._by_key[submission.key]
         return submission.finish(outcome)
 
 
-class Seen:
-    """Ids that came by already (deliveries, portfolios that exist), the latest ten thousand."""
+class RecentIds:
+    """A set of the latest 10,000 ids, of deliveries or of existing portfolios."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._ids: OrderedDict[str, None] = OrderedDict()
 
-    def first(self, seen: str) -> bool:
-        """Whether this id is new; from now on it is not."""
+    def add(self, entry: str) -> bool:
+        """Add the id. Return whether it is new."""
         with self._lock:
-            new = seen not in self._ids
-            self._ids[seen] = None
+            new = entry not in self._ids
+            self._ids[entry] = None
             _trim(self._ids)
             return new
 
-    def __contains__(self, seen: str) -> bool:
-        """Whether this id came by."""
+    def __contains__(self, entry: str) -> bool:
+        """Whether the id is in the set."""
         with self._lock:
-            return seen in self._ids
+            return entry in self._ids
 
 
 def _trim(entries: "OrderedDict[str, Submission] | OrderedDict[str, None]") -> None:
-    while len(entries) > REMEMBERED:
+    while len(entries) > MAX_ENTRIES:
         entries.popitem(last=False)

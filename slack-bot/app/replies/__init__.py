@@ -1,1 +1,0 @@
-"""What the bot does about a delivery, and how failures are said."""

@@ -1,0 +1,1 @@
+"""Carry out Slack's requests, and describe failures to people."""

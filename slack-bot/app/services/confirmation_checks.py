@@ -1,0 +1,136 @@
+"""Find what is unusual about a trade, so that the person confirms it before it is sent."""
+
+import logging
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from app.blocks.messages import format_time
+from app.errors import OmsError, format_log_name
+from app.forms.price import find_price_warning
+from app.forms.questions import (
+    MAX_NEAREST,
+    Question,
+    build_portfolio_question,
+    build_price_question,
+    build_repeat_question,
+    build_short_question,
+    build_symbol_question,
+    find_nearest_names,
+    is_repeat,
+    portfolio_id,
+    symbol_id,
+)
+from app.forms.text import name_key
+from app.forms.ticket import Side
+from app.services.dependencies import Services
+from app.services.ticket_submission import Order
+
+log = logging.getLogger(__name__)
+
+REPEAT_SECONDS = 60
+MAX_CANDIDATES = 1000  # results of one call
+
+
+def list_questions(services: Services, order: Order) -> list[Question]:
+    """Compare a ticket with the OMS. Return the questions that the person has not confirmed yet.
+
+    Raises `OmsError` if the OMS does not answer. No trade is sent then.
+    """
+    found = (*_check_symbol_and_price(services, order), *_check_portfolio(services, order))
+    return [question for question in found if not order.is_confirmed(question.id)]
+
+
+def _check_symbol_and_price(services: Services, order: Order) -> Iterator[Question]:
+    """Yield questions about an unknown symbol and an implausible price.
+
+    A symbol is known if it has a live quote, was traded, or is a listed instrument.
+    """
+    ticket, person, request_id = order.ticket, order.origin.person, order.origin.request_id
+    quote = services.oms.get_quote(person, ticket.symbol, request_id=request_id)
+    quoted = quote.price if quote and quote.is_live else None
+    last = (
+        services.oms.get_last_price(person, ticket.symbol, request_id=request_id) if quoted is None else None
+    )
+    is_priced = quoted is not None or last is not None
+    if not (is_priced or order.is_confirmed(symbol_id(ticket.symbol)) or _is_listed(services, order)):
+        yield build_symbol_question(ticket.symbol, _nearest_symbols(services, order))
+    reason = (
+        find_price_warning(ticket.price, last)
+        if quoted is None
+        else find_price_warning(ticket.price, quoted, of="quote")
+    )
+    if reason:
+        yield build_price_question(ticket, reason)
+
+
+def _check_portfolio(services: Services, order: Order) -> Iterator[Question]:
+    """Yield questions about a new portfolio, a short sale, and a repeated trade."""
+    ticket, origin = order.ticket, order.origin
+    is_known = _portfolio_exists(services, order)
+    if not (is_known or order.is_confirmed(portfolio_id(ticket.portfolio))):
+        yield build_portfolio_question(ticket.portfolio, _nearest_portfolios(services, order))
+    if ticket.side is Side.SELL:
+        held = services.oms.get_holding(
+            origin.person, ticket.portfolio, ticket.symbol, request_id=origin.request_id
+        )
+        if question := build_short_question(ticket, held):
+            yield question
+    if is_known:
+        yield from _check_repeats(services, order)
+
+
+def _check_repeats(services: Services, order: Order) -> Iterator[Question]:
+    """Yield questions about the same trade by the same person within a minute."""
+    ticket, origin = order.ticket, order.origin
+    since = datetime.fromtimestamp(time.time() - REPEAT_SECONDS, UTC)
+    for trade in services.oms.list_own_trades(
+        origin.person, ticket, since=since, request_id=origin.request_id
+    ):
+        if is_repeat(ticket, trade):
+            yield build_repeat_question(trade, format_time(trade.timestamp))
+
+
+def _is_listed(services: Services, order: Order) -> bool:
+    person, request_id = order.origin.person, order.origin.request_id
+    return services.oms.is_listed(person, order.ticket.symbol, request_id=request_id)
+
+
+def _portfolio_exists(services: Services, order: Order) -> bool:
+    name, person, request_id = order.ticket.portfolio, order.origin.person, order.origin.request_id
+    known = f"{person.actor}:{name_key(name)}"  # cached per person: each may see other portfolios
+    if known in services.known_portfolios:
+        return True
+    if services.oms.find_portfolio(person, name, request_id=request_id) is None:
+        return False
+    services.known_portfolios.add(known)
+    return True
+
+
+def _nearest_symbols(services: Services, order: Order) -> list[str]:
+    """Return the instruments that match by name, then those with the most similar symbols."""
+    person, request_id, symbol = order.origin.person, order.origin.request_id, order.ticket.symbol
+    try:
+        matching, first, known = (
+            services.oms.list_instruments(person, part, limit=MAX_CANDIDATES, request_id=request_id)
+            for part in (symbol, symbol[:1], "")
+        )
+    except OmsError as error:
+        log.info("No nearest symbols", extra={"request_id": request_id, "fault": format_log_name(error)})
+        return []
+    names = {each.symbol: each.label for each in (*first, *known, *matching)}
+    nearest = [each.symbol for each in matching[:MAX_NEAREST]] + find_nearest_names(symbol, names)
+    return [names[each] for each in dict.fromkeys(nearest)][:MAX_NEAREST]
+
+
+def _nearest_portfolios(services: Services, order: Order) -> list[str]:
+    person, request_id, name = order.origin.person, order.origin.request_id, order.ticket.portfolio
+    try:
+        first, known = (
+            services.oms.list_portfolios(person, part, limit=MAX_CANDIDATES, request_id=request_id)
+            for part in (name[:2], "")
+        )
+    except OmsError as error:  # ask the question without suggestions
+        log.info("No nearest portfolios", extra={"request_id": request_id, "fault": format_log_name(error)})
+        return []
+    return find_nearest_names(name, [*first, *known])

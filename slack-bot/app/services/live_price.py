@@ -1,0 +1,144 @@
+"""Show matching instruments, price, GMV and quote while a person types in the form."""
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from app.blocks.trade_form import MarketFacts, build_lines, get_shown_lines, update_lines
+from app.errors import OmsError, SlackError, format_log_name
+from app.forms.submission import read_draft
+from app.forms.text import NotAName, parse_symbol
+from app.services.dependencies import Services
+from app.services.origin import Origin
+
+log = logging.getLogger(__name__)
+
+MAX_ENTRIES = 1000
+MAX_MATCHES = 20
+
+
+@dataclass(eq=False)
+class OpenForm:
+    """The typing state of an open form.
+
+    Each redraw changes the hash of the view. Slack's next request may still carry an earlier hash.
+    """
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    newest: Decimal = Decimal(0)  # Slack's timestamp of the latest keystroke
+    view: dict[str, Any] | None = None  # the view at that keystroke; None after it was redrawn
+    active_at: float = 0.0  # time of the last keystroke in any field
+    has_waiter: bool = False  # a thread is waiting for a pause in typing
+    newer_hash: dict[str, str] = field(default_factory=dict)
+
+    def latest(self, view_hash: str) -> str:
+        """Return the current hash of the view, as far as this process changed it."""
+        while newer := self.newer_hash.get(view_hash, ""):
+            view_hash = newer
+        return view_hash
+
+
+class OpenForms:
+    """The forms in which people typed recently, by view id."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._forms: OrderedDict[str, OpenForm] = OrderedDict()
+
+    def get(self, view_id: str) -> OpenForm:
+        """Return the state of a form."""
+        with self._lock:
+            form = self._forms.setdefault(view_id, OpenForm())
+            self._forms.move_to_end(view_id)
+            while len(self._forms) > MAX_ENTRIES:
+                self._forms.popitem(last=False)
+            return form
+
+
+def record_keystroke(forms: OpenForms, view: dict[str, Any], typed_at: str) -> bool:
+    """Record a keystroke. Return whether the caller must start a thread that waits for a pause."""
+    form = forms.get(str(view["id"]))
+    with form.lock:
+        form.active_at = time.monotonic()
+        moment = Decimal(typed_at)
+        if moment < form.newest:
+            return False
+        form.newest, form.view = moment, view
+        must_wait, form.has_waiter = not form.has_waiter, True
+        return must_wait
+
+
+def postpone_redraw(forms: OpenForms, view_id: str) -> None:
+    """Postpone the redraw, because the person types in another field of the form."""
+    form = forms.get(view_id)
+    with form.lock:
+        form.active_at = time.monotonic()
+
+
+def update_price_lines(services: Services, forms: OpenForms, origin: Origin, view_id: str) -> None:
+    """Wait for a pause in typing, then update the lines of the form."""
+    form = forms.get(view_id)
+    while not services.stopping.is_set():
+        with form.lock:
+            left, view = _pause_left(services, form), form.view
+        if left > 0:
+            services.stopping.wait(left)
+            continue
+        facts = _market_facts(
+            services, origin, view
+        )  # without the lock: a keystroke must not wait for the OMS
+        with form.lock:
+            if _pause_left(services, form) <= 0:
+                form.has_waiter = False
+                _draw(services, form, origin, facts)
+                return
+
+
+def release_waiter(forms: OpenForms, view_id: str) -> None:
+    """Record that no thread was free to wait, so that the next keystroke starts one."""
+    form = forms.get(view_id)
+    with form.lock:
+        form.has_waiter = False
+
+
+def _pause_left(services: Services, form: OpenForm) -> float:
+    return form.active_at + services.waits.typing_pause - time.monotonic()
+
+
+def _market_facts(services: Services, origin: Origin, view: dict[str, Any] | None) -> MarketFacts:
+    """Return the quote of the typed symbol and the instruments that match it."""
+    typed = read_draft(view["state"]["values"]).symbol.strip() if view else ""
+    if not typed:
+        return MarketFacts()
+    person, request_id = origin.person, origin.request_id
+    try:
+        found = services.oms.list_instruments(person, typed, limit=MAX_MATCHES, request_id=request_id)
+        quote = services.oms.get_quote(person, parse_symbol(typed), request_id=request_id)
+    except NotAName:
+        return MarketFacts(None, found)
+    except OmsError as error:
+        log.info("No quote", extra={"request_id": request_id, "fault": format_log_name(error)})
+        return MarketFacts()
+    return MarketFacts(quote, found)
+
+
+def _draw(services: Services, form: OpenForm, origin: Origin, facts: MarketFacts) -> None:
+    view, form.view = form.view, None
+    if view is None:
+        return
+    draft = read_draft(view["state"]["values"])
+    # After a redraw by this process, the lines in Slack's payload are outdated: do not compare with them.
+    if not form.newer_hash and get_shown_lines(view) == build_lines(draft, facts):
+        return
+    known = form.latest(str(view.get("hash", "")))
+    try:
+        new = services.slack.update_view(str(view["id"]), update_lines(view, draft, facts), known)
+    except SlackError as error:
+        log.info("Price line not renewed", extra={"request_id": origin.request_id, "fault": str(error)})
+        return
+    if new and new != known:
+        form.newer_hash[known] = new

@@ -1,0 +1,45 @@
+"""Open the form for `/trade`, or tell the person why it does not open."""
+
+import logging
+
+from app.blocks.messages import notice
+from app.blocks.trade_form import build_trade_form
+from app.delivery.slack_api import Opened
+from app.errors import ForeignPerson, Saturated, SlackError, SlackRefused
+from app.forms.context import FormContext
+from app.forms.ticket import Draft
+from app.services import failure_messages
+from app.services.admission import check_admission, refuse_form
+from app.services.dependencies import Services
+from app.services.origin import Origin
+
+log = logging.getLogger(__name__)
+
+
+def open_form(services: Services, origin: Origin, draft: Draft) -> None:
+    """Open the form. Nothing else is called first, because the trigger is valid for only 3 seconds."""
+    try:
+        opened = services.slack.open_view(
+            origin.trigger_id, build_trade_form(draft, FormContext(origin.channel))
+        )
+    except SlackError as error:
+        log.warning("Form not opened", extra={"request_id": origin.request_id, "fault": str(error)})
+        code = error.code if isinstance(error, SlackRefused) else ""
+        sentence = failure_messages.not_opened(code, origin.request_id)
+        services.message_sender.respond(origin.address(), origin.response_url, notice(sentence))
+        return
+    services.urls.remember(opened.view_id, origin.response_url)
+    log.info("Form opened", extra={"request_id": origin.request_id})
+    _check(services, origin, opened)
+
+
+def _check(services: Services, origin: Origin, opened: Opened) -> None:
+    if opened.team not in ("", origin.person.team):
+        refuse_form(services, origin, opened.view_id, ForeignPerson(), failure_messages.FOREIGN_PERSON)
+        return
+    try:
+        services.admission_workers.submit(
+            origin.request_id, check_admission, services, origin, opened.view_id
+        )
+    except Saturated:
+        return  # the OMS checks the submission as well

@@ -1,0 +1,51 @@
+"""Find the options of the portfolio field while a person types in it."""
+
+import logging
+from concurrent.futures import TimeoutError as FutureTimeout
+
+from app.blocks.options import build_portfolio_options, build_reason_option, find_name_error
+from app.blocks.text import MAX_OPTIONS, Json
+from app.errors import BotError, NotAllowed, OmsError, Saturated, TooManyRequests, format_log_name
+from app.services.dependencies import Services
+from app.services.origin import Origin
+
+log = logging.getLogger(__name__)
+
+NO_ANSWER = "The trading system does not answer. Please try again."
+NOT_ALLOWED = "You are not allowed to see portfolios here."
+BUSY = "Too many requests at the moment. Please try again."
+
+
+def suggest_portfolios(services: Services, origin: Origin, typed: str) -> Json:
+    """Return at most 100 options for the typed text, or why there are none.
+
+    The OMS has to answer within Slack's time limit.
+    """
+    request_id = origin.request_id
+    try:
+        future = services.suggestion_workers.submit(request_id, _find_portfolios, services, origin, typed)
+        return future.result(timeout=services.waits.suggestions)
+    except (OmsError, Saturated, FutureTimeout) as error:
+        error_name = format_log_name(error) if isinstance(error, BotError) else type(error).__name__
+        log.warning("No suggestions", extra={"request_id": request_id, "fault": error_name})
+        return build_reason_option(
+            find_name_error(typed) if typed.strip() and find_name_error(typed) else _reason(error)
+        )
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case NotAllowed():
+            return NOT_ALLOWED
+        case TooManyRequests() | Saturated():
+            return BUSY
+        case _:
+            return NO_ANSWER
+
+
+def _find_portfolios(services: Services, origin: Origin, typed: str) -> Json:
+    query, person, request_id = typed.strip(), origin.person, origin.request_id
+    names = services.oms.list_portfolios(person, query, limit=MAX_OPTIONS + 1, request_id=request_id)
+    cut = len(names) > MAX_OPTIONS  # the typed name may exist without being in the list
+    exact = services.oms.find_portfolio(person, query, request_id=request_id) if cut and query else None
+    return build_portfolio_options(names, typed, exact)

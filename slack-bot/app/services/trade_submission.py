@@ -1,0 +1,182 @@
+"""Submit one trade: ask questions, send it to the OMS, look up its outcome, and report the result."""
+
+import logging
+import time
+from dataclasses import replace
+
+from app.blocks import views
+from app.blocks.messages import confirmation, confirmation_lines, notice
+from app.blocks.text import Json
+from app.errors import (
+    KeyTaken,
+    OmsError,
+    OutcomeUnknown,
+    Refused,
+    SlackError,
+    SlackRateLimited,
+    format_log_name,
+)
+from app.forms.ticket import Trade
+from app.services import failure_messages, submission_results
+from app.services.confirmation_checks import list_questions
+from app.services.confirmation_recovery import build_owed_confirmation
+from app.services.dependencies import Services
+from app.services.submission_registry import Outcome, Submission
+from app.services.ticket_submission import Order
+
+log = logging.getLogger(__name__)
+
+MAX_PAUSE_SECONDS = 5.0  # maximum wait of a redraw after a 429
+
+
+def execute_submission(services: Services, order: Order, submission: Submission) -> None:
+    """Send the trade at most once and report the outcome, whatever fails."""
+    extra = {"request_id": order.origin.request_id, "key": order.key, "person": order.origin.person.actor}
+    try:
+        outcome = _place(services, order, submission)
+    except Exception:  # a delivery waits for the outcome
+        log.exception("Submission failed", extra=extra)
+        outcome = submission_results.build_unknown_outcome(
+            order.ticket, order.context, order.origin.request_id
+        )
+    log.info(
+        "Submission ended", extra=extra | {"placed": outcome.is_recorded, "unsettled": outcome.is_unknown}
+    )
+    services.confirmations.release(order.key, is_unknown=outcome.is_unknown)
+    if services.submissions.finish(submission, outcome) and not _redraw(
+        services, order, submission, outcome.view
+    ):
+        _send_outcome(services, order, outcome)
+
+
+def _place(services: Services, order: Order, submission: Submission) -> Outcome:
+    request_id = order.origin.request_id
+    try:
+        questions = list_questions(services, order)
+        if (questions or order.context.is_outcome_unknown) and (trade := _find(services, order)):
+            return _report_earlier_trade(services, order, trade)
+        if questions:
+            return submission_results.build_question_outcome(order.ticket, order.context, questions)
+        services.confirmations.add(build_owed_confirmation(services, order))
+        result = services.oms.place(order.origin.person, order.ticket, key=order.key, request_id=request_id)
+    except OutcomeUnknown as error:
+        log.warning("Outcome not known", extra={"request_id": request_id, "fault": str(error)})
+        return _find_outcome(services, order, submission)
+    except OmsError as error:
+        log.warning("Not placed", extra={"request_id": request_id, "fault": format_log_name(error)})
+        if isinstance(error, (Refused, KeyTaken)):
+            return _handle_denial(services, order, error)
+        return submission_results.build_failed_outcome(error, order.ticket, order.context, request_id)
+    return (_report_earlier_trade if result.replayed else _confirm)(services, order, result.trade)
+
+
+def _handle_denial(services: Services, order: Order, error: OmsError) -> Outcome:
+    """Return the outcome of a refused trade.
+
+    If an earlier submission of the form has traded, report that trade: submitting again must not add another
+    one. If it certainly has not, the next submission gets a new idempotency key.
+    """
+    request_id, after = order.origin.request_id, order.context
+    try:
+        trade = services.oms.find_trade(order.origin.person, order.key, request_id=request_id)
+    except OmsError as silence:
+        log.info("Key not looked up", extra={"request_id": request_id, "fault": str(silence)})
+    else:
+        if trade:
+            return _report_earlier_trade(services, order, trade)
+        after = order.context.with_denial()
+    if isinstance(error, KeyTaken):  # another process sent the trade and owes the confirmation
+        return replace(
+            submission_results.build_unknown_outcome(order.ticket, order.context, request_id),
+            is_unknown=False,
+        )
+    return submission_results.build_failed_outcome(error, order.ticket, after, request_id)
+
+
+def _find_outcome(services: Services, order: Order, submission: Submission) -> Outcome:
+    """Look up the trade by its key until it is found or the time is over. Do not send it again."""
+    submission.waiting_view = views.checking_view(order.context)
+    if submission.late_since() is not None:
+        _redraw(services, order, submission, submission.waiting_view)
+    until = time.monotonic() + services.waits.lookup_for
+    while (trade := _find(services, order)) is None:
+        if time.monotonic() >= until or services.stopping.wait(services.waits.lookup_every):
+            return submission_results.build_unknown_outcome(
+                order.ticket, order.context, order.origin.request_id
+            )
+    return (_confirm if _matches(services, order, trade) else _report_earlier_trade)(services, order, trade)
+
+
+def _find(services: Services, order: Order) -> Trade | None:
+    try:
+        return services.oms.find_trade(order.origin.person, order.key, request_id=order.origin.request_id)
+    except OmsError as error:
+        log.info("Still not known", extra={"request_id": order.origin.request_id, "fault": str(error)})
+        return None
+
+
+def _matches(services: Services, order: Order, trade: Trade) -> bool:
+    """Whether the trade has the entries of this form. The typed symbol may be an alias."""
+    typed_symbol = order.ticket.symbol
+    if typed_symbol == trade.symbol or not order.matches(replace(trade, symbol=typed_symbol)):
+        return order.matches(trade)
+    origin = order.origin
+    try:
+        found = services.oms.find_trade(
+            origin.person, order.key, symbol=typed_symbol, request_id=origin.request_id
+        )
+    except OmsError:
+        return False
+    return found is not None
+
+
+def _confirm(services: Services, order: Order, trade: Trade) -> Outcome:
+    to = order.origin.address(order.context.channel, order.root_view_id)
+    receipt = services.confirmations.claim(order.key)
+    services.message_sender.confirm(replace(to, receipt=receipt), confirmation(trade, order.origin.user))
+    return submission_results.build_recorded_outcome(trade, order.origin.user, order.context)
+
+
+def _report_earlier_trade(services: Services, order: Order, trade: Trade) -> Outcome:
+    """Return the outcome of a form whose earlier submission has traded.
+
+    The channel gets the confirmation if it is still owed; otherwise only the person gets a message.
+    """
+    to = order.origin.address(order.context.channel, order.root_view_id)
+    text = "\n".join(confirmation_lines(trade, order.origin.user))
+    owed = services.confirmations.claim_owed(order.key)
+    if owed:
+        services.message_sender.confirm(replace(to, receipt=owed), confirmation(trade, order.origin.user))
+    if _matches(services, order, trade):
+        if not owed:
+            services.message_sender.send_privately(to, notice(failure_messages.already_placed(text)))
+        return submission_results.build_recorded_outcome(trade, order.origin.user, order.context)
+    message = failure_messages.traded_before(text)
+    services.message_sender.send_privately(to, notice(message))
+    return submission_results.build_traded_before_outcome(message, order.context)
+
+
+def _redraw(services: Services, order: Order, submission: Submission, view: Json) -> bool:
+    """Replace the view that a late delivery showed. Return whether the form was still open."""
+    late_since = submission.late_since() or 0.0
+    services.stopping.wait(max(0.0, late_since + services.waits.redraw_after - time.monotonic()))
+    try:
+        _update_with_retry(services, order.view_id, view)
+    except SlackError as error:
+        log.info("Form not redrawn", extra={"request_id": order.origin.request_id, "fault": str(error)})
+        return False
+    return True
+
+
+def _update_with_retry(services: Services, view_id: str, view: Json) -> None:
+    try:
+        services.slack.update_view(view_id, view)
+    except SlackRateLimited as limit:
+        services.stopping.wait(min(limit.retry_after_seconds, MAX_PAUSE_SECONDS))
+        services.slack.update_view(view_id, view)
+
+
+def _send_outcome(services: Services, order: Order, outcome: Outcome) -> None:
+    if outcome.notice:  # a recorded trade has a confirmation instead
+        to = order.origin.address(order.context.channel, order.root_view_id)
+        services.message_sender.send_privately(to, notice(outcome.notice))
