@@ -34,10 +34,10 @@ _HAS_PARENT, _HAS_GROUP = text("parent_id IS NOT NULL"), text("group_id IS NOT N
 _UNFILLED = [repr(str(status)) for status in _FINAL if status is not Status.FILLED]
 IS_UNFILLED = text(f"status IN ({', '.join(_UNFILLED)})")  # final, and not by its completion
 _NAMED = {column: text(f"{column} IS NOT NULL") for column in ("strategy", "user_id", "actor")}
-_FILTERED = (  # what lists are narrowed to; what an order does not say costs it nothing
+_FILTER_INDEXES = (  # what lists are narrowed to; what an order does not say costs it nothing
     *(
-        Index(None, "tenant_id", column, "id", postgresql_where=is_said, sqlite_where=is_said)
-        for column, is_said in _NAMED.items()
+        Index(None, "tenant_id", column, "id", postgresql_where=is_present, sqlite_where=is_present)
+        for column, is_present in _NAMED.items()
     ),
     Index(
         "ix_orders_unfilled_by_status",
@@ -46,7 +46,7 @@ _FILTERED = (  # what lists are narrowed to; what an order does not say costs it
         sqlite_where=IS_UNFILLED,
     ),
 )
-_OF_KIN = (  # most orders stand alone
+_RELATION_INDEXES = (  # most orders stand alone
     Index(None, "tenant_id", "parent_id", postgresql_where=_HAS_PARENT, sqlite_where=_HAS_PARENT),
     Index(None, "tenant_id", "group_id", postgresql_where=_HAS_GROUP, sqlite_where=_HAS_GROUP),
 )
@@ -75,8 +75,8 @@ class OrderRecord(Base):
         ),
         Index(None, "tenant_id", "portfolio_id", "id"),
         Index(None, "tenant_id", "symbol", "id"),
-        *_OF_KIN,
-        *_FILTERED,
+        *_RELATION_INDEXES,
+        *_FILTER_INDEXES,
         CheckConstraint("side IN ('BUY', 'SELL')", name="side_is_known"),
         CheckConstraint(_one_of("type", OrderType), name="type_is_known"),
         CheckConstraint(_one_of("time_in_force", TimeInForce), name="time_in_force_is_known"),

@@ -7,7 +7,12 @@ from app.audit.rules.acts import Act
 from app.brokers.rules.values import OrderType
 from app.identity.rules.verification import ExpectedRows
 from app.orders.queries.audit import BookedTrade
-from app.orders.rules.event_payloads import build_order_payload, denied_facts, kind_of, terms
+from app.orders.rules.event_payloads import (
+    build_denial_payload,
+    build_order_payload,
+    build_terms,
+    event_type_of,
+)
 from app.orders.rules.event_verification import (
     ISSUE,
     OrderEventRow,
@@ -32,7 +37,7 @@ def order(**changes: Any) -> Order:
 
 def event_of(order: Order, move: Move = FIRST, **changes: Any) -> OrderEventRow:
     facts = build_order_payload(order, "Growth", move, None) | changes
-    return OrderEventRow(1, 1, order.id, kind_of(move), facts, move.at)
+    return OrderEventRow(1, 1, order.id, event_type_of(move), facts, move.at)
 
 
 def fields(findings: Any) -> list[str]:
@@ -42,7 +47,7 @@ def fields(findings: Any) -> list[str]:
 def test_events_of_an_earlier_version_have_no_terms():
     one = order()
     event = event_of(one)
-    for name in terms(one):
+    for name in build_terms(one):
         del event.facts[name]
     assert find_event_differences(one, [FIRST], [event], {}) == []
 
@@ -51,10 +56,10 @@ def test_a_denial_of_an_earlier_version_has_no_numbers():
     denied = order(status=Status.DENIED, denial='{"code":"HALTED","message":"No."}')
     first, move = order(), Move(1, "O1", 2, "INITIALIZED", "DENIED", AT, "risk", "No.")
     events = [event_of(first), event_of(denied, move)]
-    for name in terms(first):
+    for name in build_terms(first):
         del events[0].facts[name]
     assert denied.denial
-    facts = denied_facts(denied, denied.denial)
+    facts = build_denial_payload(denied, denied.denial)
     del facts["denial"]
     events.append(OrderEventRow(3, 1, "O1", "risk.denied", facts, AT))
     assert find_event_differences(denied, [FIRST, move], events, {}) == []

@@ -12,7 +12,7 @@ from app.events.models import Event
 from app.ledger.models import Trade
 from app.money import fixed
 from app.orders.models import Execution, OrderEvent, OrderRecord
-from app.orders.rules.event_verification import BESIDE_MOVES
+from app.orders.rules.event_verification import NON_MOVE_EVENTS
 from app.orders.rules.rows import COLUMNS, ExecutionRow, Move, order_of
 from app.orders.rules.values import Order
 
@@ -51,7 +51,7 @@ class Booked(NamedTuple):
     trade: BookedTrade | None
 
 
-def every_order(connection: Connection) -> Iterator[Order]:
+def iterate_orders(connection: Connection) -> Iterator[Order]:
     """Yield the orders by tenant and id."""
     columns = [_ORDERS.c[name] for name in COLUMNS]
     statement = select(*columns).order_by(_ORDERS.c.tenant_id, _ORDERS.c.id)
@@ -59,14 +59,14 @@ def every_order(connection: Connection) -> Iterator[Order]:
         yield order_of(tuple(row))
 
 
-def every_move(connection: Connection) -> Iterator[Move]:
+def iterate_moves(connection: Connection) -> Iterator[Move]:
     """Yield the histories by tenant, order and sequence."""
     columns = [_MOVES.c[name] for name in Move._fields]
     for row in connection.execute(select(*columns).order_by(*columns[:3]), execution_options=_CHUNK):
         yield Move._make(map(_as_text, row))
 
 
-def every_execution(connection: Connection) -> Iterator[Booked]:
+def iterate_executions(connection: Connection) -> Iterator[Booked]:
     """Yield the executions by tenant and order, with their trades."""
     here = _EXECUTIONS.c
     same = and_(_TRADES.c.tenant_id == here.tenant_id, _TRADES.c.trade_id == here.trade_id)
@@ -82,13 +82,13 @@ def every_execution(connection: Connection) -> Iterator[Booked]:
         yield Booked(execution.tenant_id, execution.order_id, execution, booked)
 
 
-def every_order_event(connection: Connection) -> Iterator[tuple[int, int, str, str, str]]:
+def iterate_order_events(connection: Connection) -> Iterator[tuple[int, int, str, str, str]]:
     """Yield id, tenant, type, payload and time of the events of orders. A payload begins with the id of its
     order, so that the order of payloads is that of tenants and orders.
     """
     payload = collate(_EVENTS.c.payload, "C") if connection.dialect.name != "sqlite" else _EVENTS.c.payload
     columns = [_EVENTS.c[name] for name in ("id", "tenant_id", "type", "payload", "created_at")]
-    is_of_order = _EVENTS.c.type.like("order.%") | _EVENTS.c.type.in_(sorted(BESIDE_MOVES))
+    is_of_order = _EVENTS.c.type.like("order.%") | _EVENTS.c.type.in_(sorted(NON_MOVE_EVENTS))
     statement = select(*columns).where(is_of_order).order_by(_EVENTS.c.tenant_id, payload)
     for row in connection.execute(statement, execution_options=_CHUNK):
         yield (row[0], row[1], row[2], row[3], str(_as_text(row[4])))
@@ -101,7 +101,7 @@ def _as_text(value: Any) -> Any:
     return iso(value) if isinstance(value, datetime) else value
 
 
-def unexecuted_trades(connection: Connection) -> Iterator[tuple[int, str, str]]:
+def iterate_unexecuted_trades(connection: Connection) -> Iterator[tuple[int, str, str]]:
     """Yield the trades (tenant id, trade id, order id) of orders that no execution tells of."""
     here = _EXECUTIONS.c
     same = and_(here.tenant_id == _TRADES.c.tenant_id, here.trade_id == _TRADES.c.trade_id)

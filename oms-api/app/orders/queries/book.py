@@ -23,12 +23,13 @@ _PICKED = [ORDERS.c[name] for name in COLUMNS]
 
 OrderKey = tuple[int, str]  # tenant id, order id
 PortfolioKey = tuple[int, int]  # tenant id, portfolio id
+PositionKey = tuple[str, str]  # symbol, product, within a portfolio
 
 
-def portfolio_keys_of(connection: Connection, ids: Sequence[OrderKey]) -> dict[OrderKey, PortfolioKey]:
+def find_portfolio_keys(connection: Connection, ids: Sequence[OrderKey]) -> dict[OrderKey, PortfolioKey]:
     """Return the portfolios of the orders that exist."""
     found = matching_rows(connection, ORDERS, ("tenant_id", "id", "portfolio_id"), _KEY, ids)
-    return {(tenant_id, order_id): (tenant_id, place) for tenant_id, order_id, place in found}
+    return {(tenant_id, order_id): (tenant_id, portfolio_key) for tenant_id, order_id, portfolio_key in found}
 
 
 def orders_by_id(connection: Connection, ids: Sequence[OrderKey]) -> list[Order]:
@@ -41,16 +42,16 @@ def orders_by_name(connection: Connection, column: str, names: Sequence[OrderKey
     return [order_of(row) for row in matching_rows(connection, ORDERS, COLUMNS, ("tenant_id", column), names)]
 
 
-def orders_bound(connection: Connection, column: str, names: Sequence[OrderKey]) -> list[Order]:
+def find_orders_by_rare_name(connection: Connection, column: str, names: Sequence[OrderKey]) -> list[Order]:
     """Return the orders by (tenant id, `column`) where hardly any is expected: their rows are read apart."""
     found = rows_named(connection, ORDERS, _KEY, column, names)
     return orders_by_id(connection, found)
 
 
-def open_orders(connection: Connection, places: Sequence[PortfolioKey]) -> list[Order]:
+def open_orders(connection: Connection, portfolio_keys: Sequence[PortfolioKey]) -> list[Order]:
     """Return the open orders of the portfolios."""
     found = []
-    for tenant_id, wanted in _by_tenant(places).items():
+    for tenant_id, wanted in _by_tenant(portfolio_keys).items():
         statement = select(*_PICKED).where(
             ORDERS.c.tenant_id == tenant_id, ORDERS.c.portfolio_id.in_(wanted), IS_OPEN
         )
@@ -58,15 +59,20 @@ def open_orders(connection: Connection, places: Sequence[PortfolioKey]) -> list[
     return found
 
 
-def open_orders_of(connection: Connection, place: PortfolioKey, symbol: str) -> list[Order]:
+def list_open_orders_in_symbol(
+    connection: Connection, portfolio_key: PortfolioKey, symbol: str
+) -> list[Order]:
     """Return the open orders of a portfolio in a symbol."""
     statement = select(*_PICKED).where(
-        ORDERS.c.tenant_id == place[0], ORDERS.c.portfolio_id == place[1], ORDERS.c.symbol == symbol, IS_OPEN
+        ORDERS.c.tenant_id == portfolio_key[0],
+        ORDERS.c.portfolio_id == portfolio_key[1],
+        ORDERS.c.symbol == symbol,
+        IS_OPEN,
     )
     return [order_of(row) for row in connection.execute(statement)]
 
 
-def places_with_orders(
+def find_portfolios_by_symbol(
     connection: Connection, symbols: Sequence[OrderKey]
 ) -> dict[OrderKey, list[PortfolioKey]]:
     """Return the portfolios that have open orders in each of the symbols (tenant id, symbol)."""
@@ -83,13 +89,13 @@ def places_with_orders(
     return found
 
 
-def places_with_any(connection: Connection, tenant_id: int) -> set[PortfolioKey]:
+def find_portfolios_with_orders(connection: Connection, tenant_id: int) -> set[PortfolioKey]:
     """Return the tenant's portfolios that have open orders."""
     statement = select(ORDERS.c.portfolio_id).where(ORDERS.c.tenant_id == tenant_id, IS_OPEN).distinct()
     return {(tenant_id, row[0]) for row in connection.execute(statement)}
 
 
-def recent_orders(connection: Connection, order: Order, since: datetime) -> list[Order]:
+def list_recent_orders(connection: Connection, order: Order, since: datetime) -> list[Order]:
     """Return the orders of the order's portfolio, symbol and person that were placed at `since` or later."""
     statement = select(*_PICKED).where(
         ORDERS.c.tenant_id == order.tenant_id,
@@ -107,13 +113,13 @@ def symbols_with_orders(connection: Connection) -> list[OrderKey]:
     return [(row[0], row[1]) for row in connection.execute(statement)]
 
 
-def overdue_places(connection: Connection, tenant_id: int, now: str) -> set[PortfolioKey]:
+def find_overdue_portfolios(connection: Connection, tenant_id: int, now: str) -> set[PortfolioKey]:
     """Return the tenant's portfolios with open orders whose end has come."""
     statement = select(ORDERS.c.portfolio_id).where(ORDERS.c.tenant_id == tenant_id, IS_OPEN, _ended(now))
     return {(tenant_id, row[0]) for row in connection.execute(statement.distinct())}
 
 
-def overdue_tenants(connection: Connection, now: str) -> list[int]:
+def find_overdue_tenants(connection: Connection, now: str) -> list[int]:
     """Return the tenants, of those that `connection` sees, that have open orders whose end has come."""
     statement = select(ORDERS.c.tenant_id).where(IS_OPEN, _ended(now)).distinct()
     return [row[0] for row in connection.execute(statement)]
@@ -123,13 +129,15 @@ def _ended(now: str) -> ColumnElement[bool]:
     return ORDERS.c.ends_at.isnot(None) & (ORDERS.c.ends_at <= datetime.fromisoformat(now))
 
 
-def known_executions(connection: Connection, keys: Sequence[Row]) -> set[tuple[Any, ...]]:
+def find_booked_executions(connection: Connection, keys: Sequence[Row]) -> set[tuple[Any, ...]]:
     """Return those of the executions (tenant id, broker, execution id) that are booked."""
     names = ("tenant_id", "broker", "execution_id")
     return set(matching_rows(connection, EXECUTIONS, names, names, keys))
 
 
-def used_since(connection: Connection, tenant_id: int, symbol: str, since: str) -> list[tuple[Any, ...]]:
+def list_execution_quantities(
+    connection: Connection, tenant_id: int, symbol: str, since: str
+) -> list[tuple[Any, ...]]:
     """Return (portfolio id, side, quantity) of what was executed in the symbol at that instant or later."""
     columns = (EXECUTIONS.c.portfolio_id, EXECUTIONS.c.side, EXECUTIONS.c.quantity)
     statement = select(*columns).where(
@@ -140,7 +148,7 @@ def used_since(connection: Connection, tenant_id: int, symbol: str, since: str) 
     return [tuple(row) for row in connection.execute(statement)]
 
 
-def executed_by(connection: Connection, tenant_id: int, holder: Holder, since: str) -> set[str]:
+def find_executed_order_ids(connection: Connection, tenant_id: int, holder: Holder, since: str) -> set[str]:
     """Return the ids of the orders that a strategy, or a key by itself, executed at that instant or later."""
     home = (ORDERS.c.tenant_id == EXECUTIONS.c.tenant_id) & (ORDERS.c.id == EXECUTIONS.c.order_id)
     is_exit = ORDERS.c.role.in_(EXITS)
@@ -164,7 +172,7 @@ def _placed_by(holder: Holder) -> tuple[ColumnElement[bool], ...]:
     return (ORDERS.c.strategy.is_(None), ORDERS.c.actor.is_(None), ORDERS.c.source == holder.name)
 
 
-def request_of(connection: Connection, tenant_id: int, order_id: str, key: str) -> bool:
+def has_request_key(connection: Connection, tenant_id: int, order_id: str, key: str) -> bool:
     """Tell whether a move of the order was asked for under that idempotency key."""
     statement = select(MOVES.c.sequence).where(
         MOVES.c.tenant_id == tenant_id, MOVES.c.order_id == order_id, MOVES.c.request_key == key
@@ -172,7 +180,7 @@ def request_of(connection: Connection, tenant_id: int, order_id: str, key: str) 
     return connection.execute(statement).first() is not None
 
 
-def move_stands(connection: Connection, tenant_id: int, order_id: str, sequence: int, at: str) -> bool:
+def is_move_recorded(connection: Connection, tenant_id: int, order_id: str, sequence: int, at: str) -> bool:
     """Tell whether that move was recorded at that instant."""
     statement = select(MOVES.c.sequence).where(
         MOVES.c.tenant_id == tenant_id,
@@ -183,22 +191,22 @@ def move_stands(connection: Connection, tenant_id: int, order_id: str, sequence:
     return connection.execute(statement).first() is not None
 
 
-def new_orders(orders: Sequence[Order]) -> Write:
+def insert_orders(orders: Sequence[Order]) -> Write:
     """Insert orders."""
     return insertion(ORDERS, COLUMNS, [row_of(order) for order in orders])
 
 
-def changed_orders(orders: Sequence[Order]) -> Write:
+def update_orders(orders: Sequence[Order]) -> Write:
     """Write what of an order changes."""
     return alteration(ORDERS, MUTABLE, _KEY, [row_of(order, (*MUTABLE, *_KEY)) for order in orders])
 
 
-def new_moves(moves: Sequence[Move]) -> Write:
+def insert_moves(moves: Sequence[Move]) -> Write:
     """Append to the orders' histories."""
     return insertion(MOVES, Move._fields, moves)
 
 
-def new_executions(rows: Sequence[ExecutionRow]) -> Write:
+def insert_executions(rows: Sequence[ExecutionRow]) -> Write:
     """Append executions."""
     return insertion(EXECUTIONS, ExecutionRow._fields, rows)
 

@@ -7,7 +7,7 @@ from app.orders.queries.book import ORDERS, OrderKey
 from app.orders.rules.values import Role, Status
 
 
-def symbols_kept_back(connection: Connection) -> set[OrderKey]:
+def find_symbols_with_held_orders(connection: Connection) -> set[OrderKey]:
     """Return (tenant id, symbol) of orders that are held though their entry has filled: a kill switch kept
     them back. Of every tenant that `connection` sees.
     """

@@ -15,7 +15,7 @@ _POSITIONS = cast("Table", PositionRow.__table__)
 _ORDERS = cast("Table", OrderRecord.__table__)
 
 
-def currencies_standing_in(connection: Connection, tenant_id: int, symbol: str) -> set[str]:
+def find_currencies_in_use(connection: Connection, tenant_id: int, symbol: str) -> set[str]:
     """Return the currencies of the tenant's portfolios that hold the symbol or have an open order in it."""
     held = select(_POSITIONS.c.portfolio_id).where(
         _POSITIONS.c.tenant_id == tenant_id, _POSITIONS.c.symbol == symbol, _POSITIONS.c.quantity != ZERO
@@ -46,4 +46,4 @@ def is_symbol_in_use(connection: Connection, tenant_id: int, symbol: str) -> boo
     )
     if connection.execute(select(limit)).scalar_one():
         return True
-    return bool(currencies_standing_in(connection, tenant_id, symbol))
+    return bool(find_currencies_in_use(connection, tenant_id, symbol))

@@ -49,11 +49,13 @@ class OrderFilter(NamedTuple):
 
 def orders_of(tenant_id: int) -> Select[Any]:
     """Return the tenant's orders with their portfolios' names, for other queries to build on."""
-    home = (PORTFOLIOS.c.tenant_id == ORDERS.c.tenant_id) & (PORTFOLIOS.c.id == ORDERS.c.portfolio_id)
+    is_same_portfolio = (PORTFOLIOS.c.tenant_id == ORDERS.c.tenant_id) & (
+        PORTFOLIOS.c.id == ORDERS.c.portfolio_id
+    )
     columns = (ORDERS.c[name] for name in COLUMNS)
     return (
         select(*columns, PORTFOLIOS.c.name.label("portfolio_name"))
-        .select_from(ORDERS.join(PORTFOLIOS, home))
+        .select_from(ORDERS.join(PORTFOLIOS, is_same_portfolio))
         .where(ORDERS.c.tenant_id == tenant_id)
     )
 
@@ -77,10 +79,12 @@ def list_orders(
 def open_orders_in(connection: Connection, tenant_id: int, symbols: Set[str]) -> list[tuple[str, Order]]:
     """Return the open orders in the symbols that belong to a group, each with its portfolio's name key."""
     columns = (ORDERS.c[name] for name in COLUMNS)
-    home = (PORTFOLIOS.c.tenant_id == ORDERS.c.tenant_id) & (PORTFOLIOS.c.id == ORDERS.c.portfolio_id)
+    is_same_portfolio = (PORTFOLIOS.c.tenant_id == ORDERS.c.tenant_id) & (
+        PORTFOLIOS.c.id == ORDERS.c.portfolio_id
+    )
     statement = (
         select(PORTFOLIOS.c.name_key, *columns)
-        .select_from(ORDERS.join(PORTFOLIOS, home))
+        .select_from(ORDERS.join(PORTFOLIOS, is_same_portfolio))
         .where(ORDERS.c.tenant_id == tenant_id, ORDERS.c.symbol.in_(sorted(symbols)), IS_OPEN)
         .where(ORDERS.c.group_id.isnot(None))
     )

@@ -14,7 +14,7 @@ from app.money import money_text, quantity_text
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import reading as queries
 from app.orders.queries.reading import Listed, OrderFilter
-from app.orders.rules.order_views import Shown
+from app.orders.rules.order_views import OrderView
 from app.orders.rules.rows import ExecutionRow, Move
 from app.orders.rules.values import FINAL, Status
 from app.orders.schemas.other_names import OTHER_FILTERS
@@ -151,7 +151,7 @@ async def get_order(
 
 
 def _serialize(listed: Listed) -> dict[str, Any]:
-    return order_out(Shown(*listed))
+    return order_out(OrderView(*listed))
 
 
 def _move(move: Move) -> dict[str, Any]:

@@ -29,12 +29,12 @@ def closes_only(order: Order, held: Decimal) -> bool:
     return order.role in _MAYBE_EXITS and order.leaves_quantity <= left
 
 
-def siblings(order: Order, family: Iterable[Order]) -> list[Order]:
+def find_siblings(order: Order, orders: Iterable[Order]) -> list[Order]:
     """Return those of the family that share the order's quantity."""
     shared = exclusive_id(order)
     if shared is None:
         return []
-    return [one for one in family if one.id != order.id and exclusive_id(one) == shared]
+    return [one for one in orders if one.id != order.id and exclusive_id(one) == shared]
 
 
 def exit_quantity(entry: Order, exits: Iterable[Order]) -> Decimal:
@@ -46,7 +46,7 @@ def exit_quantity(entry: Order, exits: Iterable[Order]) -> Decimal:
     return entry.filled_quantity - taken
 
 
-def yielders(order: Order, orders: Iterable[Order]) -> list[Order]:
+def find_yielding_orders(order: Order, orders: Iterable[Order]) -> list[Order]:
     """Return those of the orders that yield to a fill of `order`, which takes the same position off: to a
     close the exits, to an exit the closes.
     """
@@ -106,7 +106,7 @@ def reduction_of(quantity: Decimal, delta: Decimal) -> Reduction | None:
     return Reduction("SELL" if sign > 0 else "BUY", abs(previous), max(quantity * sign, Decimal(0)))
 
 
-def cuts(orders: Sequence[Order], left: Decimal) -> list[tuple[Order, Decimal]]:
+def plan_reductions(orders: Sequence[Order], left: Decimal) -> list[tuple[Order, Decimal]]:
     """Return the orders that would together take more than `left` off, and what each may still fill: the
     first give way first. Of orders that share a quantity only one counts.
     """

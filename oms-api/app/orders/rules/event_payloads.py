@@ -12,7 +12,7 @@ from app.orders.rules.values import FINAL, Order, OrderType, Status
 _NAMES: dict[str, str] = {status: f"order.{status.lower()}" for status in Status}
 
 
-def kind_of(move: Move) -> str:
+def event_type_of(move: Move) -> str:
     """Return the type of the event that tells of a move: of a fill whether it completed the order, else the
     state that the order came to, else "changed".
     """
@@ -55,7 +55,7 @@ def build_order_payload(
         facts |= _fill(execution)
     _add_links(facts, order)
     if move.sequence == 1:
-        facts |= terms(order)
+        facts |= build_terms(order)
     if move.reason is not None:
         facts["reason"] = move.reason
     if move.broker_words is not None:
@@ -63,7 +63,7 @@ def build_order_payload(
     return facts
 
 
-def denied_facts(order: Order, denial: str) -> dict[str, Any]:
+def build_denial_payload(order: Order, denial: str) -> dict[str, Any]:
     """Return what is told of a denial, which is JSON text, beside the move to DENIED."""
     facts = orjson.loads(denial)
     return {
@@ -74,7 +74,7 @@ def denied_facts(order: Order, denial: str) -> dict[str, Any]:
     }
 
 
-def terms(order: Order) -> dict[str, Any]:
+def build_terms(order: Order) -> dict[str, Any]:
     """Return the terms of an order that never change: its first event has them too."""
     values = {
         "product": order.product or None,
@@ -112,12 +112,10 @@ def _prices(order: Order) -> dict[str, str]:
         "trail_amount": order.trail_amount,
         "trail_level": order.trail_level,
     }
-    build_order_payload = {
-        name: money_text(fixed(price)) for name, price in prices.items() if price is not None
-    }
+    payload = {name: money_text(fixed(price)) for name, price in prices.items() if price is not None}
     if order.trail_percent is not None:
-        build_order_payload["trail_percent"] = _quantity(order.trail_percent)
-    return build_order_payload
+        payload["trail_percent"] = _quantity(order.trail_percent)
+    return payload
 
 
 def _fill(execution: ExecutionRow) -> dict[str, str]:

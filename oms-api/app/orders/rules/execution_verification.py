@@ -15,7 +15,7 @@ class Trade(Protocol):
     def _asdict(self) -> dict[str, str | int | None]: ...
 
 
-class Named(NamedTuple):
+class ExecutionMove(NamedTuple):
     """A move that an execution made: its execution and why it stands out, if it does."""
 
     execution_id: str
@@ -40,7 +40,7 @@ def find_trade_differences(order: Order, row: ExecutionRow, trade: Trade | None)
             yield _finding(row, name, stored, expected)
 
 
-def find_move_differences(rows: Sequence[ExecutionRow], moves: Sequence[Named]) -> Iterator[Finding]:
+def find_move_differences(rows: Sequence[ExecutionRow], moves: Sequence[ExecutionMove]) -> Iterator[Finding]:
     """Yield where the executions of an order, or of a chain of replacements, and their moves differ."""
     notes: Mapping[str, str | None] = {row.execution_id: row.note for row in rows}
     told = {move.execution_id: move.note for move in moves}
@@ -54,9 +54,9 @@ def find_move_differences(rows: Sequence[ExecutionRow], moves: Sequence[Named]) 
             yield Finding(OrderCheck.TRADE, f"note of execution {execution_id}", found, due)
 
 
-def executions_named(moves: Sequence[Move]) -> list[Named]:
+def list_execution_moves(moves: Sequence[Move]) -> list[ExecutionMove]:
     """Return the moves that executions made."""
-    return [Named(move.execution_id, move.reason) for move in moves if move.execution_id is not None]
+    return [ExecutionMove(move.execution_id, move.reason) for move in moves if move.execution_id is not None]
 
 
 def _of_execution(row: ExecutionRow) -> dict[str, str | int | None]:

@@ -8,7 +8,7 @@ from app.orders.rules.contingency import SHARING
 from app.orders.rules.values import WORKING, Order, OrderType
 
 
-def levels(quantity: Decimal, orders: Iterable[Order]) -> Exits:
+def find_exit_levels(quantity: Decimal, orders: Iterable[Order]) -> Exits:
     """Return where a position of that signed quantity is taken off: of several stops, and of several targets,
     the one that the price reaches first. Only exits and pairs at the market count.
     """

@@ -30,17 +30,17 @@ class OrderLinks(NamedTuple):
     role: Role | None = None
 
 
-ALONE = OrderLinks()
+NO_LINKS = OrderLinks()
 
 
 def new_order(
-    order_id: str, home: OrderOrigin, ticket: Ticket, quantity: Decimal, family: OrderLinks = ALONE
+    order_id: str, order_origin: OrderOrigin, ticket: Ticket, quantity: Decimal, links: OrderLinks = NO_LINKS
 ) -> Order:
     """Return the order that a ticket asks for, at the very beginning of its life."""
     return Order(
-        tenant_id=home.tenant_id,
+        tenant_id=order_origin.tenant_id,
         id=order_id,
-        portfolio_id=home.portfolio_id,
+        portfolio_id=order_origin.portfolio_id,
         client_order_id=ticket.client_order_id or order_id,
         symbol=ticket.symbol,
         product=ticket.product,
@@ -54,25 +54,25 @@ def new_order(
         trail_amount=ticket.trail_amount,
         trail_percent=ticket.trail_percent,
         expires_at=ticket.expires_at,
-        ends_at=get_expiry(ticket.time_in_force, ticket.expires_at, home.at),
+        ends_at=get_expiry(ticket.time_in_force, ticket.expires_at, order_origin.at),
         extended_hours=ticket.extended_hours,
         reason=ticket.reason,
         strategy=ticket.strategy,
-        user_id=ticket.user_id or home.user_id,
-        source=home.source,
-        actor=home.actor,
+        user_id=ticket.user_id or order_origin.user_id,
+        source=order_origin.source,
+        actor=order_origin.actor,
         broker=PAPER,
         status=Status.INITIALIZED,
-        created_at=home.at,
-        updated_at=home.at,
-        parent_id=family.parent_id,
-        group_id=family.group_id,
-        group_kind=family.kind,
-        role=family.role,
+        created_at=order_origin.at,
+        updated_at=order_origin.at,
+        parent_id=links.parent_id,
+        group_id=links.group_id,
+        group_kind=links.kind,
+        role=links.role,
     )
 
 
-def exits(entry: Order, ticket: Ticket) -> list[tuple[Role, Ticket]]:
+def build_exit_tickets(entry: Order, ticket: Ticket) -> list[tuple[Role, Ticket]]:
     """Return the tickets of the legs that an entry's ticket asks for: they take its position off again."""
     if ticket.take_profit is None and ticket.stop_loss is None:
         return []

@@ -22,7 +22,7 @@ class Changes(NamedTuple):
     reason: str | None = None
 
 
-class Shown(NamedTuple):
+class OrderView(NamedTuple):
     """An order as it stands, with its portfolio's name and, for an entry, its legs."""
 
     order: Order
@@ -30,7 +30,7 @@ class Shown(NamedTuple):
     legs: tuple[Order, ...] = ()
 
 
-class Previewed(NamedTuple):
+class OrderPreview(NamedTuple):
     """What a ticket would do: amounts as decimals, None where there is no price."""
 
     order: Order

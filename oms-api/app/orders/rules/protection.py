@@ -32,7 +32,7 @@ def fills_at_once(entry: Order, prices: Prices) -> bool:
     return entry.limit_price is None or is_reached(_opposite(entry.side), price, entry.limit_price)
 
 
-def watched_by(order: Order, prices: Prices) -> Decimal | None:
+def get_trigger_price(order: Order, prices: Prices) -> Decimal | None:
     """Return the price that triggers a stop: the last one, else that of the side it would trade at."""
     return touch(order.side, prices) if prices.last is None else prices.last
 
@@ -77,7 +77,7 @@ def _is_nearer(before: Decimal, after: Decimal, is_up: bool) -> bool:
     return after >= before if is_up else after <= before
 
 
-def on_tick(order: Order, tick: Decimal) -> dict[str, Decimal]:
+def round_to_tick(order: Order, tick: Decimal) -> dict[str, Decimal]:
     """Return the prices of an exit that are off the tick, rounded away from the market: a target gains, a
     stop waits longer. A price never becomes zero.
     """

@@ -171,14 +171,14 @@ class Order(NamedTuple):
         return max(self.quantity - self.filled_quantity, ZERO)
 
 
-_PLACES = {name: place for place, name in enumerate(Order._fields)}
+_INDEXES = {name: index for index, name in enumerate(Order._fields)}
 
 
 def changed(order: Order, **fields: Any) -> Order:
     """Return the order with other fields: `_replace`, in a quarter of its time for so many of them."""
     values: list[Any] = list(order)
     for name, value in fields.items():
-        values[_PLACES[name]] = value
+        values[_INDEXES[name]] = value
     return Order._make(values)
 
 

@@ -44,7 +44,7 @@ class Filled(NamedTuple):
         return Filled(self.quantity + other.quantity, self.value + other.value, is_beyond)
 
 
-def examine_history(order: Order, moves: Sequence[Move]) -> list[Finding]:
+def check_history(order: Order, moves: Sequence[Move]) -> list[Finding]:
     """Return what is wrong with the order's moves: gaps, moves that there are not, an end elsewhere."""
     findings = []
     before: str | None = None
@@ -81,7 +81,7 @@ def _times(order: Order, moves: Sequence[Move]) -> Iterator[Finding]:
         yield _history("accepted_at", order.accepted_at, accepted[0] if accepted else None)
 
 
-def examine_terms(order: Order, moves: Sequence[Move]) -> list[Finding]:
+def check_terms(order: Order, moves: Sequence[Move]) -> list[Finding]:
     """Return what an order cannot have by its type, its broker, its history or its risk check."""
     findings = []
     found = [(name, getattr(order, name)) for name in _unused_prices(order.type)]
@@ -121,7 +121,7 @@ def _message_of(denial: str) -> str | None:
     return facts.get("message") if isinstance(facts, dict) else None
 
 
-def examine_quantity(order: Order) -> list[Finding]:
+def check_quantity(order: Order) -> list[Finding]:
     """Return what is wrong with what is filled and what is left: while it is open, they make the quantity."""
     if order.status not in OPEN or order.filled_quantity < order.quantity:
         return []
@@ -134,7 +134,7 @@ def filled_by(execution: ExecutionRow) -> Filled:
     return Filled(Decimal(execution.quantity), Decimal(execution.value), execution.note in BEYOND)
 
 
-def examine_carried(order: Order, predecessor: Order | None) -> list[Finding]:
+def check_carried(order: Order, predecessor: Order | None) -> list[Finding]:
     """Return where an order did not carry over what its predecessor had filled; without one, nothing."""
     due = (ZERO, ZERO)
     if predecessor is not None and order.denial is None:
@@ -147,7 +147,7 @@ def examine_carried(order: Order, predecessor: Order | None) -> list[Finding]:
     ]
 
 
-def examine_most(order: Order, filled: Filled) -> list[Finding]:
+def check_overfill(order: Order, filled: Filled) -> list[Finding]:
     """Return a finding where more is filled than was ordered, unless a broker reported an overfill."""
     if order.filled_quantity <= order.quantity or filled.is_beyond:
         return []
@@ -155,7 +155,7 @@ def examine_most(order: Order, filled: Filled) -> list[Finding]:
     return [Finding(OrderCheck.QUANTITY, "filled_quantity", fixed(order.filled_quantity), expected)]
 
 
-def examine_fills(order: Order, filled: Filled) -> list[Finding]:
+def check_fills(order: Order, filled: Filled) -> list[Finding]:
     """Return what is wrong with what the order says it filled, given all executions of its chain."""
     pairs = (
         ("filled_quantity", order.filled_quantity, filled.quantity),

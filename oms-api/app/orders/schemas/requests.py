@@ -35,7 +35,7 @@ def _type(value: Any) -> OrderType:  # whatever JSON held
         raise PydanticCustomError("order_type", "{message}", {"message": message}) from None
 
 
-def _moment(value: Any) -> datetime:  # whatever JSON held
+def _get_time(value: Any) -> datetime:  # whatever JSON held
     if not isinstance(value, str):
         raise PydanticCustomError("instant", "Must be an instant with its offset, as a string.")
     return parse_instant(value)
@@ -58,7 +58,7 @@ WrittenType = Annotated[
 ]
 Product = Annotated[Literal["CNC", "MIS", "NRML"], BeforeValidator(capitals)]
 WrittenTime = Annotated[TimeInForce, BeforeValidator(capitals)]
-Moment = Annotated[datetime, BeforeValidator(_moment)]
+Moment = Annotated[datetime, BeforeValidator(_get_time)]
 ClientOrderId = Annotated[str, Field(min_length=1, max_length=ID_LENGTH), AfterValidator(_printable)]
 Optional = Annotated[Label | None, AfterValidator(_empty_is_none)]
 Why = Annotated[Note | None, AfterValidator(_empty_is_none)]

@@ -7,7 +7,7 @@ import orjson
 from pydantic import BaseModel, Field
 
 from app.money import fixed, money_text, quantity_text, ratio
-from app.orders.rules.order_views import Previewed, Shown
+from app.orders.rules.order_views import OrderPreview, OrderView
 from app.orders.rules.values import (
     GroupKind,
     Order,
@@ -143,10 +143,10 @@ class PreviewOut(BaseModel):
     checks: list[CheckOut]
 
 
-def order_out(shown: Shown) -> dict[str, Any]:
+def order_out(view: OrderView) -> dict[str, Any]:
     """Return the order as `OrderOut` describes it."""
-    legs = [_order(leg, shown.portfolio_name, []) for leg in shown.legs]
-    return _order(shown.order, shown.portfolio_name, legs)
+    legs = [_order(leg, view.portfolio_name, []) for leg in view.legs]
+    return _order(view.order, view.portfolio_name, legs)
 
 
 def _order(order: Order, portfolio_name: str, legs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -190,21 +190,21 @@ def _order(order: Order, portfolio_name: str, legs: list[dict[str, Any]]) -> dic
     }
 
 
-def preview_out(previewed: Previewed, denial: dict[str, Any] | None) -> dict[str, Any]:
+def preview_out(preview: OrderPreview, denial: dict[str, Any] | None) -> dict[str, Any]:
     """Return a preview as `PreviewOut` describes it."""
-    order = previewed.order
+    order = preview.order
     return {
-        "portfolio_name": previewed.portfolio_name,
+        "portfolio_name": preview.portfolio_name,
         "symbol": order.symbol,
         "side": order.side,
         "quantity": _quantity(order.quantity),
-        "expected_price": _money(previewed.price),
-        "expected_value": _money(previewed.value),
-        "cash_after": _money(previewed.cash_after),
-        "position_after": _quantity(previewed.position_after),
+        "expected_price": _money(preview.price),
+        "expected_value": _money(preview.value),
+        "cash_after": _money(preview.cash_after),
+        "position_after": _quantity(preview.position_after),
         "would_pass": denial is None,
         "denial": denial,
-        "checks": [_check(check) for check in previewed.checks],
+        "checks": [_check(check) for check in preview.checks],
     }
 
 

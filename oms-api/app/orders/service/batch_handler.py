@@ -33,16 +33,16 @@ from app.orders.service.commands import (
     ReplaceOrder,
 )
 from app.orders.service.execution_reports import apply_execution_report
-from app.orders.service.instrument_names import name_instruments
-from app.orders.service.lost_commit import Proof, proof_of
+from app.orders.service.instrument_names import resolve_aliases
+from app.orders.service.lost_commit import CommitCheck, build_commit_check
 from app.orders.service.order_changes import cancel_all, cancel_one, expire, expire_one, replace
 from app.orders.service.order_entry import place, place_group
 from app.orders.service.plan import Plan, plan_for, symbols_of
 from app.orders.service.position_closes import close
 from app.orders.service.previewing import preview
 from app.orders.service.quote_processing import process_quote
-from app.orders.service.trade_effects import yield_to_trade, yield_to_trades
-from app.orders.service.trade_guard import held_by
+from app.orders.service.trade_effects import apply_trade_to_orders, apply_trades_to_orders
+from app.orders.service.trade_guard import get_working_quantity
 
 NOTHING = Done(())
 InternalCommand = QuoteArrived | ExpireOrders | BrokerReport  # what no request asked for
@@ -51,12 +51,12 @@ InternalCommand = QuoteArrived | ExpireOrders | BrokerReport  # what no request 
 class OrderBatchHandler:
     """Handler of group commit for the books and the orders. One instance belongs to one writer thread."""
 
-    def __init__(self, recording: Recording, tools: BatchServices) -> None:
+    def __init__(self, recording: Recording, services: BatchServices) -> None:
         self._recording = recording
-        self._tools = tools
+        self._services = services
         self._last: list[Outcome | OmsError] = []
         self._messages: dict[int, int] = {}  # counted by attempts, by the identity of the command
-        self._stands: Proof = lambda _: True
+        self._is_committed: CommitCheck = lambda _: True
         self._is_ledger_only = True
 
     def handle(self, connection: Connection, commands: Sequence[Command]) -> list[Outcome | OmsError]:
@@ -64,7 +64,9 @@ class OrderBatchHandler:
         self._is_ledger_only = all(isinstance(command, (RecordTrade, ReverseTrade)) for command in commands)
         if self._is_ledger_only:
             recorded = self._recording.handle(
-                connection, cast("Sequence[LedgerCommand]", commands), partial(yield_to_trades, self._tools)
+                connection,
+                cast("Sequence[LedgerCommand]", commands),
+                partial(apply_trades_to_orders, self._services),
             )
             return cast("list[Outcome | OmsError]", recorded)
         try:
@@ -81,8 +83,8 @@ class OrderBatchHandler:
             return cast("list[Outcome | OmsError | None]", found)
         context, _, _ = self._load_context(connection, commands)
         context.batch.insert_portfolios(all_new=True)
-        stands = self._stands(connection)
-        return [one if stands or isinstance(one, OmsError) else None for one in self._last]
+        is_committed = self._is_committed(connection)
+        return [one if is_committed or isinstance(one, OmsError) else None for one in self._last]
 
     def release(self, commands: Sequence[Command]) -> None:
         """Drop how many messages the commands were counted as; see `group_commit.Handler`."""
@@ -99,9 +101,9 @@ class OrderBatchHandler:
             if isinstance(command, QuoteArrived) and command.is_new
         ]
         context.writes += stored_quotes(connection, arrived) if arrived else []
-        self._stands = proof_of(context, outcomes, arrived)
+        self._is_committed = build_commit_check(context, outcomes, arrived)
         context.flush()
-        context.remember()
+        context.update_caches()
         return outcomes
 
     def _load_context(
@@ -112,14 +114,14 @@ class OrderBatchHandler:
         orders = [command for command in commands if not isinstance(command, (RecordTrade, ReverseTrade))]
         tenants = set(map(_tenant, commands))
         plan = plan_for(declare_tenants(connection, tenants), orders)
-        batch = self._recording.batch(connection, ledger, plan.names, plan.places, tenants)
+        batch = self._recording.batch(connection, ledger, plan.names, plan.portfolio_keys, tenants)
         batch.load()
-        commands = name_instruments(connection, commands)  # under the locks: see `is_symbol_in_use`
-        context = BatchContext(batch, self._tools, max(map(_moment, commands)), self._messages)
-        plan.places |= batch.places_named()
-        context.load(plan.places, symbols_of(commands))
+        commands = resolve_aliases(connection, commands)  # under the locks: see `is_symbol_in_use`
+        context = BatchContext(batch, self._services, max(map(_get_time, commands)), self._messages)
+        plan.portfolio_keys |= batch.places_named()
+        context.load(plan.portfolio_keys, symbols_of(commands))
         batch.held_back = partial(_held_back, context)
-        context.index_request_keys(plan.bound)
+        context.index_request_keys(plan.recorded_orders)
         return context, plan, commands
 
 
@@ -127,9 +129,9 @@ def _held_back(
     context: BatchContext, portfolio: PortfolioState, command: RecordTrade, held: Decimal
 ) -> Decimal:
     """Return what orders hold of the position that a trade would close, as this batch sees them."""
-    place = (portfolio.tenant_id, portfolio.id)
-    if place in context.order_store.places:
-        return held_by(context.order_store.open_of(place, command.symbol), command, held)
+    portfolio_key = (portfolio.tenant_id, portfolio.id)
+    if portfolio_key in context.order_store.portfolio_keys:
+        return get_working_quantity(context.order_store.open_of(portfolio_key, command.symbol), command, held)
     return context.batch.guard.held_back(context.connection, portfolio, command, held)
 
 
@@ -151,7 +153,7 @@ def _attempt(context: BatchContext, plan: Plan, command: Command) -> Outcome | O
     if isinstance(command, (RecordTrade, ReverseTrade)):
         recorded = outcome_of(context.batch, command)
         if isinstance(recorded, Recorded):
-            yield_to_trade(context, recorded)
+            apply_trade_to_orders(context, recorded)
             context.exposures.pop((recorded.row.tenant_id, recorded.row.portfolio_id), None)
         return recorded
     try:
@@ -198,7 +200,9 @@ def _portfolios(context: BatchContext, plan: Plan, command: CancelAll) -> list[P
     if command.portfolio_key is None:
         return plan.portfolios(command)
     return [
-        context.place_named(command.origin.tenant_id, command.portfolio_name or "", command.portfolio_key)
+        context.get_portfolio_key(
+            command.origin.tenant_id, command.portfolio_name or "", command.portfolio_key
+        )
     ]
 
 
@@ -208,7 +212,7 @@ def _tenant(command: Command) -> int:
     return command.origin.tenant_id
 
 
-def _moment(command: Command) -> datetime:
+def _get_time(command: Command) -> datetime:
     if isinstance(command, InternalCommand):
         return datetime.fromisoformat(command.at)
     return command.origin.at

@@ -6,9 +6,9 @@ from typing import NamedTuple
 from app.brokers.rules.values import BrokerEvent
 from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import Origin, Recorded
-from app.ledger.service.commands import get_lock_group as ledger_strand
+from app.ledger.service.commands import get_lock_group as get_ledger_lock_group
 from app.market_data.rules.values import Quote
-from app.orders.rules.order_views import Changes, Previewed, Shown
+from app.orders.rules.order_views import Changes, OrderPreview, OrderView
 from app.orders.rules.values import GroupKind, Ticket
 
 
@@ -120,11 +120,11 @@ Command = LedgerCommand | OrderCommand
 class Done(NamedTuple):
     """The orders that a command made or changed; `replayed` when the key's earlier outcome is told again."""
 
-    orders: tuple[Shown, ...]
+    orders: tuple[OrderView, ...]
     replayed: bool = False
 
 
-Outcome = Recorded | Done | Previewed
+Outcome = Recorded | Done | OrderPreview
 
 
 def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: PLR0911  # a table of commands
@@ -143,4 +143,4 @@ def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: PLR0911  # a t
         case ExpireOrders():
             return (command.tenant_id, "")
         case _:
-            return ledger_strand(command)
+            return get_ledger_lock_group(command)

@@ -11,9 +11,13 @@ from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext, PortfolioKey
 
 
-def currency_in(context: BatchContext, place: PortfolioKey, symbol: str, held: Position) -> str | None:
+def currency_in(
+    context: BatchContext, portfolio_key: PortfolioKey, symbol: str, held: Position
+) -> str | None:
     """Return the currency that a symbol is traded in where it is not the portfolio's own."""
-    return _currency(context, place[0], context.books.portfolio(*place).base_currency, symbol, held)
+    return _currency(
+        context, portfolio_key[0], context.books.portfolio(*portfolio_key).base_currency, symbol, held
+    )
 
 
 def _currency(context: BatchContext, tenant_id: int, base: str, symbol: str, held: Position) -> str | None:
@@ -28,16 +32,20 @@ def rate_between(context: BatchContext, tenant_id: int, currency: str, base: str
     return rate_of(currency, base, {symbol: context.quote(tenant_id, symbol) for symbol in symbols})
 
 
-def rate_now(context: BatchContext, place: PortfolioKey, currency: str) -> Decimal | None:
+def rate_now(context: BatchContext, portfolio_key: PortfolioKey, currency: str) -> Decimal | None:
     """Return what a currency is worth in the portfolio's now, None where nobody says."""
-    return rate_between(context, place[0], currency, context.books.portfolio(*place).base_currency)
+    return rate_between(
+        context, portfolio_key[0], currency, context.books.portfolio(*portfolio_key).base_currency
+    )
 
 
 def rate_to_value_by(
-    context: BatchContext, place: PortfolioKey, symbol: str, held: Position
+    context: BatchContext, portfolio_key: PortfolioKey, symbol: str, held: Position
 ) -> Decimal | None:
     """Return the rate that a position and its orders are valued by, None for the portfolio's own currency."""
-    return rate_to_value_in(context, place[0], context.books.portfolio(*place).base_currency, symbol, held)
+    return rate_to_value_in(
+        context, portfolio_key[0], context.books.portfolio(*portfolio_key).base_currency, symbol, held
+    )
 
 
 def rate_to_value_in(
@@ -59,9 +67,9 @@ def rate_to_book_by(context: BatchContext, order: Order, currency: str, held: Po
     """Return the rate of a fill: now's, else the last that is known, of the position's cost or of the newest
     trade. What was done is booked. Raises NoRate where there never was any.
     """
-    place = (order.tenant_id, order.portfolio_id)
-    rate = rate_now(context, place, currency) or rate_of_cost(held)
-    rate = rate or last_rate(context.connection, *place, order.symbol)
+    portfolio_key = (order.tenant_id, order.portfolio_id)
+    rate = rate_now(context, portfolio_key, currency) or rate_of_cost(held)
+    rate = rate or last_rate(context.connection, *portfolio_key, order.symbol)
     if rate is None:
         raise NoRate(order.symbol, currency, context.portfolio(order).base_currency)
     return rate
@@ -76,8 +84,8 @@ def rate_of_cost(held: Position) -> Decimal | None:
 
 def pair_without_rate(context: BatchContext, order: Order, held: Position) -> str | None:
     """Return the pair without whose rate the order has no value in its portfolio, None where it has one."""
-    place = (order.tenant_id, order.portfolio_id)
-    currency = currency_in(context, place, order.symbol, held)
-    if currency is None or rate_now(context, place, currency) is not None:
+    portfolio_key = (order.tenant_id, order.portfolio_id)
+    currency = currency_in(context, portfolio_key, order.symbol, held)
+    if currency is None or rate_now(context, portfolio_key, currency) is not None:
         return None
     return f"{currency}/{context.portfolio(order).base_currency}"

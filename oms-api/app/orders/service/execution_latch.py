@@ -4,7 +4,7 @@ from datetime import datetime
 
 from app.audit.service import AuditEntry, veiled
 from app.clock import iso
-from app.orders.queries.book import executed_by
+from app.orders.queries.book import find_executed_order_ids
 from app.orders.rules.contingency import EXITS
 from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext
@@ -15,9 +15,9 @@ from app.risk.service.audit_entries import RISK, latch_facts
 
 def latch_of(context: BatchContext, order: Order) -> Latch | None:
     """Return the latch that stands against the order."""
-    if not context.latched and not context.tools.controls.has_latches(order.tenant_id):
+    if not context.latched and not context.services.controls.has_latches(order.tenant_id):
         return None  # most orders
-    tenant_id, controls = order.tenant_id, context.tools.controls
+    tenant_id, controls = order.tenant_id, context.services.controls
     found = (
         context.latched.get((tenant_id, holder)) or controls.latch(tenant_id, holder)
         for holder in holders_for(order)
@@ -54,19 +54,19 @@ def _executed(context: BatchContext, tenant_id: int, holder: Holder, at: str) ->
     """Return the orders that executed within the last minute, and after a person let the holder go on."""
     since = iso(datetime.fromisoformat(at) - WINDOW)
     released = queries.released_at(context.connection, tenant_id, holder)
-    return executed_by(context.connection, tenant_id, holder, max(since, released or since))
+    return find_executed_order_ids(context.connection, tenant_id, holder, max(since, released or since))
 
 
 def _set(context: BatchContext, key: tuple[int, Holder], most: int, at: str) -> None:
     tenant_id, holder = key
-    latch_id = context.tools.latch_ids.next(tenant_id, datetime.fromisoformat(at))
+    latch_id = context.services.latch_ids.next(tenant_id, datetime.fromisoformat(at))
     latch = Latch(latch_id, holder, len(context.repeats.pop(key)), most, at)
     if not queries.set_latch(context.connection, tenant_id, latch):  # another process was faster
         latch = queries.standing_latches(context.connection, [tenant_id])[tenant_id].get(holder, latch)
         context.latched[key] = latch
         return
     context.latched[key] = latch
-    context.tools.controls.forget(tenant_id)
+    context.services.controls.forget(tenant_id)
     facts = latch_facts(latch)
     context.order_store.add_event(tenant_id, "latch.set", {"latch_id": latch.id, **facts}, at)
     instant = datetime.fromisoformat(at)

@@ -21,7 +21,7 @@ from app.orders.service.commands import BrokerReport, Done
 from app.orders.service.filling import book_fill
 from app.orders.service.groups import close_order
 from app.orders.service.matching import match_released_orders
-from app.orders.service.order_entry import shown
+from app.orders.service.order_entry import build_result
 from app.orders.service.risk_evaluation import note_execution
 
 _PENDING = frozenset({Status.PENDING_CANCEL, Status.PENDING_REPLACE})
@@ -38,7 +38,7 @@ def apply_execution_report(context: BatchContext, command: BrokerReport) -> Done
     except (IllegalMove, BookIsFull, NoRate) as refusal:
         words = f"{type(command.event).__name__}: {refusal.detail}"
         context.order_store.note(order, command.at, order.broker, reason="not applied", broker_words=words)
-    return shown(context, order.tenant_id, [order.id])
+    return build_result(context, order.tenant_id, [order.id])
 
 
 def _apply(context: BatchContext, order: Order, command: BrokerReport) -> None:  # noqa: C901  # a table of events
@@ -72,4 +72,4 @@ def _apply(context: BatchContext, order: Order, command: BrokerReport) -> None: 
 def _is_known(context: BatchContext, order: Order, event: Executed) -> bool:
     key = (order.tenant_id, order.broker, event.execution_id)
     here = {(row.tenant_id, row.broker, row.execution_id) for row in context.order_store.executions}
-    return key in here or bool(queries.known_executions(context.connection, [key]))
+    return key in here or bool(queries.find_booked_executions(context.connection, [key]))

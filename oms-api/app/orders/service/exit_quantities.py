@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from app.ledger.rules.chain import TradeRow
-from app.orders.rules.contingency import EXITS, SHARING, Reduction, closes_only, cuts, reduction_of
+from app.orders.rules.contingency import EXITS, SHARING, Reduction, closes_only, plan_reductions, reduction_of
 from app.orders.rules.values import FINAL, WORKING, Order, Role, Status
 from app.orders.service.batch_context import BatchContext, shortest
 from app.orders.service.groups import GROUPS, cancel, left_to_take
@@ -13,7 +13,7 @@ from app.risk.rules.checks.short_selling import can_go_short
 from app.risk.rules.values import TradingState
 
 
-def trimmed(context: BatchContext, known: Order, at: str) -> Order:
+def trim_to_position(context: BatchContext, known: Order, at: str) -> Order:
     """Return a close that rests, or an exit about to fill, cut to what there is to take by now: what took
     the position off meanwhile (another close, a trade that was reported) leaves less. With nothing to take
     it is cancelled.
@@ -26,7 +26,9 @@ def trimmed(context: BatchContext, known: Order, at: str) -> Order:
     return _cut(context, order, left, at)
 
 
-def yield_to(context: BatchContext, row: TradeRow, at: str, order: Order | None = None) -> None:
+def reduce_competing_orders(
+    context: BatchContext, row: TradeRow, at: str, order: Order | None = None
+) -> None:
     """Cut the other orders that take a position off to what a row of the ledger left of it: exits after any
     trade that reduces it, closes that rest after an exit. `order` is the one that filled,
     None where the trade was reported or reversed. What has nothing left to take is cancelled.
@@ -74,7 +76,7 @@ def _can_open(context: BatchContext, order: Order) -> bool:
 
 
 def _cut_all(context: BatchContext, orders: list[Order], left: Decimal, at: str, cause: str) -> None:
-    for known, keeps in cuts(_last_needed_first(context, orders), left):
+    for known, keeps in plan_reductions(_last_needed_first(context, orders), left):
         one = context.order_store.now(known)  # the end of another may have ended it
         if one.status in FINAL:
             continue

@@ -12,43 +12,49 @@ from app.risk.rules.exposure import book_of, minus, plus, total_of
 from app.risk.rules.values import Prices, WorkingOrder
 
 
-def exposure_in(context: BatchContext, place: PortfolioKey) -> Exposure:
+def exposure_in(context: BatchContext, portfolio_key: PortfolioKey) -> Exposure:
     """Return the portfolio's exposure; what orders changed since the last look is valued anew."""
-    exposure = context.exposures.get(place)
+    exposure = context.exposures.get(portfolio_key)
     if exposure is None:
-        exposure = context.exposures[place] = Exposure()
-        due = {(key[2], key[3]) for key, held in context.books.positions(place).items() if held.quantity}
-        due |= {(order.symbol, order.product) for order in context.order_store.open_in(place)}
-        context.order_store.dirty.pop(place, None)
+        exposure = context.exposures[portfolio_key] = Exposure()
+        due = {
+            (key[2], key[3]) for key, held in context.books.positions(portfolio_key).items() if held.quantity
+        }
+        due |= {(order.symbol, order.product) for order in context.order_store.open_in(portfolio_key)}
+        context.order_store.dirty.pop(portfolio_key, None)
     else:
-        due = context.order_store.dirty.pop(place, set())
+        due = context.order_store.dirty.pop(portfolio_key, set())
         if exposure.rates:
-            due |= _revalued(context, place, exposure)
+            due |= _revalued(context, portfolio_key, exposure)
     for position_key in due:
-        _revalue(context, place, exposure, position_key)
+        _revalue(context, portfolio_key, exposure, position_key)
     return exposure
 
 
-def _revalued(context: BatchContext, place: PortfolioKey, exposure: Exposure) -> set[PositionKey]:
+def _revalued(context: BatchContext, portfolio_key: PortfolioKey, exposure: Exposure) -> set[PositionKey]:
     """Return what is in another currency and has another rate by now."""
     return {
         position_key
         for position_key, rate in exposure.rates.items()
-        if rate_to_value_by(context, place, position_key[0], context.books.position((*place, *position_key)))
+        if rate_to_value_by(
+            context, portfolio_key, position_key[0], context.books.position((*portfolio_key, *position_key))
+        )
         != rate
     }
 
 
 def _revalue(
-    context: BatchContext, place: PortfolioKey, exposure: Exposure, position_key: PositionKey
+    context: BatchContext, portfolio_key: PortfolioKey, exposure: Exposure, position_key: PositionKey
 ) -> None:
     before = exposure.books.get(position_key)
     working = [
-        one for one in context.order_store.open_of(place, position_key[0]) if one.product == position_key[1]
+        one
+        for one in context.order_store.open_of(portfolio_key, position_key[0])
+        if one.product == position_key[1]
     ]
-    held = context.books.position((*place, *position_key))
-    quote = context.quote(place[0], position_key[0])
-    rate = rate_to_value_by(context, place, position_key[0], held)
+    held = context.books.position((*portfolio_key, *position_key))
+    quote = context.quote(portfolio_key[0], position_key[0])
+    rate = rate_to_value_by(context, portfolio_key, position_key[0], held)
     prices = prices_of(quote)
     after = book_of(held.quantity, mark_of(quote, held), working_of(working, held), prices, rate=rate)
     exposure.quotes[position_key] = quote

@@ -15,7 +15,7 @@ from app.orders.rules.states import status_after_fill
 from app.orders.rules.values import FINAL, Order, Status
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.currency_conversion import currency_in, rate_to_book_by
-from app.orders.service.exit_quantities import yield_to
+from app.orders.service.exit_quantities import reduce_competing_orders
 from app.orders.service.groups import after_fill
 
 LATE, OVER, STRAY = "late", "over", "stray"  # what the broker did is a fact, and is booked; but looked into
@@ -27,41 +27,41 @@ def book_fill(context: BatchContext, order: Order, event: Executed, at: str) -> 
     What came after the order's end, or beyond its quantity, is booked all the same, and marked. Raises
     BookIsFull and NoRate, and nothing is changed then.
     """
-    heir = _heir(context, order)
-    mark = _mark(order, heir, event)
+    successor = _find_successor(context, order)
+    mark = _mark(order, successor, event)
     trade = _record_trade(context, order, event, at)
     context.order_store.execute(_execution(order, event, trade, mark))
-    filled = heir.filled_quantity + event.quantity
-    status = status_after_fill(heir.status, heir.quantity, filled)
+    filled = successor.filled_quantity + event.quantity
+    status = status_after_fill(successor.status, successor.quantity, filled)
     facts: dict[str, Any] = {
         "execution_id": event.execution_id,
         "reason": mark,
         "filled_quantity": filled,
-        "filled_value": heir.filled_value + event.value,
+        "filled_value": successor.filled_value + event.value,
     }
-    if status is heir.status and status is not Status.PARTIALLY_FILLED:
-        moved = context.order_store.note(heir, at, order.broker, **facts)
+    if status is successor.status and status is not Status.PARTIALLY_FILLED:
+        moved = context.order_store.note(successor, at, order.broker, **facts)
     else:
-        moved = context.order_store.move(heir, status, at, order.broker, **facts)
+        moved = context.order_store.move(successor, status, at, order.broker, **facts)
     if mark in {OVER, STRAY}:
         issue = {"order_id": order.id, "execution_id": event.execution_id, "kind": mark}
         context.order_store.add_event(order.tenant_id, "reconciliation.issue", issue, at)
     after_fill(context, moved, event.quantity, at)
-    yield_to(context, trade, at, moved)
+    reduce_competing_orders(context, trade, at, moved)
     return moved
 
 
-def _heir(context: BatchContext, order: Order) -> Order:
+def _find_successor(context: BatchContext, order: Order) -> Order:
     """Return the order that the fill counts for: a replaced one's last successor."""
     while order.status is Status.REPLACED and order.replaced_by:
         order = context.order_store.get(order.tenant_id, order.replaced_by)
     return order
 
 
-def _mark(order: Order, heir: Order, event: Executed) -> str | None:
-    if heir.status in {Status.REJECTED, Status.DENIED}:
+def _mark(order: Order, successor: Order, event: Executed) -> str | None:
+    if successor.status in {Status.REJECTED, Status.DENIED}:
         return STRAY
-    if heir.filled_quantity + event.quantity > heir.quantity:
+    if successor.filled_quantity + event.quantity > successor.quantity:
         return OVER
     return LATE if order.status in FINAL else None
 

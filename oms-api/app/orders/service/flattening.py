@@ -14,7 +14,7 @@ from app.ledger.errors import NoSuchPortfolio
 from app.ledger.service.trade_service import Asking
 from app.money import ZERO, fixed, quantity_text
 from app.orders.queries import open_positions as queries
-from app.orders.queries.open_positions import Corner, Held
+from app.orders.queries.open_positions import Held, PositionKey
 from app.orders.service.order_service import OrderService
 from app.risk.rules.switches import ExitPolicy, SwitchScope
 from app.risk.service.kill_switches import Effect, Stop
@@ -27,7 +27,7 @@ REASONS = {True: "Trading is halted", False: "Cancelled by the kill switch"}
 class Flattening:
     """One for each process."""
 
-    desk: OrderService
+    order_service: OrderService
     readers: Readers
 
     async def stop(
@@ -59,7 +59,7 @@ class Flattening:
         keeps = stop.exits is ExitPolicy.KEEP
         tasks = {
             asyncio.ensure_future(
-                self.desk.cancel_all(
+                self.order_service.cancel_all(
                     asking, name, strategy=strategy, reason=REASONS[keeps], keeps_exits=keeps
                 )
             ): name
@@ -74,7 +74,7 @@ class Flattening:
             if not task.done():
                 task.add_done_callback(_discard)
             if task.done() and task.exception() is None:
-                canceled += [shown.order.id for shown in task.result().orders]
+                canceled += [view.order.id for view in task.result().orders]
             elif not task.done() or not isinstance(task.exception(), NoSuchPortfolio):
                 unsettled.append(name)
         return sorted(canceled), sorted(unsettled)
@@ -85,30 +85,32 @@ class Flattening:
         portfolio = stop.key if stop.scope is SwitchScope.PORTFOLIO else None
         strategy = stop.key if stop.scope is SwitchScope.STRATEGY else None
         return await self.readers.run(
-            lambda connection: queries.portfolios_with_orders(connection, tenant_id, portfolio, strategy),
+            lambda connection: queries.find_portfolio_names_with_orders(
+                connection, tenant_id, portfolio, strategy
+            ),
             tenant_id,
         )
 
     async def _close(self, asking: Asking, held: Held, strategy: str | None) -> list[str]:
-        place = (held.portfolio, held.symbol, held.product)
+        position = (held.portfolio, held.symbol, held.product)
         quantity = None if strategy is None else abs(held.quantity)
         try:
-            done = await self.desk.close(
-                asking, *place, quantity, REASON, in_spite_of_halt=True, strategy=strategy
+            done = await self.order_service.close(
+                asking, *position, quantity, REASON, in_spite_of_halt=True, strategy=strategy
             )
         except OmsError:  # flat already, or not now: what is left is told
             return []
-        return [shown.order.id for shown in done.orders]
+        return [view.order.id for view in done.orders]
 
     async def _held(self, asking: Asking, stop: Stop) -> list[Held]:
         tenant_id = asking.caller.tenant_id
 
         def read(connection: Connection) -> list[Held]:
             if stop.scope is SwitchScope.STRATEGY:
-                nets = queries.nets_of(connection, tenant_id, stop.key)
-                return shares(queries.held_by(connection, tenant_id, None), nets)
+                nets = queries.get_net_executed_quantities(connection, tenant_id, stop.key)
+                return shares(queries.list_open_positions(connection, tenant_id, None), nets)
             portfolio = stop.key if stop.scope is SwitchScope.PORTFOLIO else None
-            return queries.held_by(connection, tenant_id, portfolio)
+            return queries.list_open_positions(connection, tenant_id, portfolio)
 
         return await self.readers.run(read, tenant_id)
 
@@ -119,7 +121,7 @@ def _discard(task: "asyncio.Future[Any]") -> None:
         task.exception()
 
 
-def shares(held: Iterable[Held], nets: Mapping[Corner, Decimal]) -> list[Held]:
+def shares(held: Iterable[Held], nets: Mapping[PositionKey, Decimal]) -> list[Held]:
     """Return what of the positions is a strategy's by its net executions: on the same side, and no more than
     there is.
     """

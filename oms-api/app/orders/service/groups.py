@@ -4,12 +4,12 @@ from decimal import Decimal
 from typing import Any
 
 from app.money import ZERO
-from app.orders.rules.contingency import EXITS, exit_quantity, siblings
-from app.orders.rules.event_payloads import denied_facts
-from app.orders.rules.protection import on_tick
+from app.orders.rules.contingency import EXITS, exit_quantity, find_siblings
+from app.orders.rules.event_payloads import build_denial_payload
+from app.orders.rules.protection import round_to_tick
 from app.orders.rules.values import FINAL, GroupKind, Order, Role, Status
 from app.orders.service.batch_context import BatchContext, shortest
-from app.orders.service.risk_evaluation import denial_text, judged
+from app.orders.service.risk_evaluation import denial_text, find_denial
 from app.risk.rules.values import Denial, TradingState
 
 GROUPS = "group"  # who moves an order because another one moved
@@ -35,7 +35,7 @@ def cancel(context: BatchContext, order: Order, at: str, actor: str, **facts: An
 def deny(context: BatchContext, order: Order, denial: Denial, at: str, **fields: Any) -> Order:
     """End an order because risk said no, and say so."""
     text = denial_text(denial)
-    facts = denied_facts(order, text)
+    facts = build_denial_payload(order, text)
     context.order_store.add_event(order.tenant_id, "risk.denied", facts, at)
     return close_order(context, order, Status.DENIED, at, RISK, reason=denial.message, denial=text, **fields)
 
@@ -72,9 +72,9 @@ def release(context: BatchContext, order: Order, at: str, **fields: Any) -> Orde
     """
     wanted = order._replace(**fields)
     if _only_reduces(context, wanted):
-        fields |= on_tick(wanted, context.instrument(order.tenant_id, order.symbol).tick_size)
+        fields |= round_to_tick(wanted, context.instrument(order.tenant_id, order.symbol).tick_size)
         return _released(context, order, at, **fields)
-    denial = judged(context, wanted)
+    denial = find_denial(context, wanted)
     if denial is not None and context.state(order)[0] is not TradingState.ACTIVE:
         if wanted == order:
             return order
@@ -170,8 +170,8 @@ def _share_filled(context: BatchContext, order: Order, quantity: Decimal, at: st
 
 
 def _open_siblings(context: BatchContext, order: Order) -> list[Order]:
-    place = (order.tenant_id, order.portfolio_id)
-    return siblings(order, context.order_store.open_of(place, order.symbol))
+    portfolio_key = (order.tenant_id, order.portfolio_id)
+    return find_siblings(order, context.order_store.open_of(portfolio_key, order.symbol))
 
 
 def _children(context: BatchContext, entry: Order) -> list[Order]:

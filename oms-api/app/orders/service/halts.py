@@ -12,25 +12,25 @@ REASON = "Trading is halted"
 _SWITCH = "kill switch"  # who cancels what an answered halt could not reach in time
 
 
-def opening_in(context: BatchContext, place: PortfolioKey, symbol: str | None = None) -> list[Order]:
+def opening_in(context: BatchContext, portfolio_key: PortfolioKey, symbol: str | None = None) -> list[Order]:
     """Return the open orders of a portfolio, of one symbol where it is given, that could open or increase a
     position.
     """
     here: dict[PositionKey, list[Order]] = {}
-    orders: Iterable[Order] = context.order_store.open_in(place)
-    for order in orders if symbol is None else context.order_store.open_of(place, symbol):
+    orders: Iterable[Order] = context.order_store.open_in(portfolio_key)
+    for order in orders if symbol is None else context.order_store.open_of(portfolio_key, symbol):
         here.setdefault((order.symbol, order.product), []).append(order)
     found = []
     for position_key, orders in here.items():
-        found += opening_orders(orders, context.books.position((*place, *position_key)).quantity)
+        found += opening_orders(orders, context.books.position((*portfolio_key, *position_key)).quantity)
     return found
 
 
-def list_halted(context: BatchContext, place: PortfolioKey, symbol: str) -> list[Order]:
+def list_halted(context: BatchContext, portfolio_key: PortfolioKey, symbol: str) -> list[Order]:
     """Return the open orders of a symbol that a halt is about to cancel."""
-    if not context.is_any_halted(place):
+    if not context.is_any_halted(portfolio_key):
         return []
-    found = opening_in(context, place, symbol)
+    found = opening_in(context, portfolio_key, symbol)
     return [order for order in found if context.state(order)[0] is TradingState.HALTED]
 
 

@@ -8,21 +8,21 @@ from app.ledger.queries.books import trades_by_id
 from app.ledger.service.commands import Recorded
 from app.market_data.queries import quotes_of
 from app.market_data.rules.values import Quote
-from app.orders.queries.book import move_stands
+from app.orders.queries.book import is_move_recorded
 from app.orders.service.batch_context import BatchContext
 
-Proof = Callable[[Connection], bool]
+CommitCheck = Callable[[Connection], bool]
 
 
-def proof_of(
+def build_commit_check(
     context: BatchContext, outcomes: Sequence[object], arrived: Sequence[tuple[int, Quote]]
-) -> Proof:
+) -> CommitCheck:
     """Return what tells whether a batch stands that did `outcomes` and stores the quotes that `arrived`
     (tenant id, quote): by a move of an order, else a row of the ledger, else a quote.
     """
-    move = context.proof
+    move = context.commit_marker
     if move is not None:
-        return lambda connection: move_stands(connection, *move)
+        return lambda connection: is_move_recorded(connection, *move)
     for outcome in outcomes:
         if isinstance(outcome, Recorded) and not outcome.replayed:
             trade = (outcome.row.tenant_id, outcome.row.trade_id)

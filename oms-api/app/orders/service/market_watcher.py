@@ -16,7 +16,7 @@ from app.group_commit import GroupCommit
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.orders.queries import book as queries
-from app.orders.queries.due_orders import symbols_kept_back
+from app.orders.queries.due_orders import find_symbols_with_held_orders
 from app.orders.service.commands import Command, ExpireOrders, Outcome, QuoteArrived
 
 EVERY_SECONDS = 0.4
@@ -64,11 +64,11 @@ class MarketWatcher:
         def read(connection: Connection) -> tuple[dict[Key, Quote], set[Key], list[int]]:
             declare_every_tenant(connection)
             keys = queries.symbols_with_orders(connection)
-            overdue = queries.overdue_tenants(connection, iso(at))
+            overdue = queries.find_overdue_tenants(connection, iso(at))
             quotes = self._market.quotes_for(connection, keys, at)
             # A stale quote is as none: it is looked at anew once its feed is heard again.
             alive = {key: quote for key, quote in quotes.items() if not self._market.is_stale(quote, at)}
-            return alive, symbols_kept_back(connection), overdue
+            return alive, find_symbols_with_held_orders(connection), overdue
 
         quotes, kept_back, overdue = await self._readers.run(read)
         self._market.follow(at)

@@ -15,7 +15,7 @@ from app.orders.queries import book as queries
 from app.orders.rules.contingency import EXITS, exclusive_id
 from app.orders.rules.values import FINAL, WORKING, Order, Status
 from app.orders.service.batch_context import BatchContext
-from app.orders.service.exit_quantities import trimmed
+from app.orders.service.exit_quantities import trim_to_position
 from app.orders.service.filling import book_fill
 from app.orders.service.groups import close_order, left_to_take
 from app.orders.service.risk_evaluation import note_execution
@@ -26,7 +26,7 @@ def match_against_quote(context: BatchContext, order: Order, at: str) -> None:
     it waits, as without one.
     """
     quote = context.quote(order.tenant_id, order.symbol)
-    if quote is None or context.tools.market.is_stale(quote, context.now):
+    if quote is None or context.services.market.is_stale(quote, context.now):
         apply_broker_events(
             context, order.tenant_id, without_price([as_broker_order(context, order)], _instant(at)), at
         )
@@ -45,9 +45,12 @@ def match(context: BatchContext, orders: Sequence[Order], quote: Quote, at: str)
     at = max(at, iso(quote.at))
     tenant_id = orders[0].tenant_id
     views = [as_broker_order(context, order) for order in orders]
-    used = _used(context, tenant_id, quote)
+    consumed_liquidity = _used(context, tenant_id, quote)
     apply_broker_events(
-        context, tenant_id, match_quote(views, quote, _instant(at), context.tools.paper, used), at
+        context,
+        tenant_id,
+        match_quote(views, quote, _instant(at), context.services.paper, consumed_liquidity),
+        at,
     )
 
 
@@ -117,7 +120,7 @@ def due_at(order: Order, quote: Quote) -> bool:
 
 def _execute(context: BatchContext, order: Order, event: Executed, at: str) -> None:
     if order.role in EXITS:  # an exit only reduces, whatever took the position off meanwhile
-        order = trimmed(context, order, at)
+        order = trim_to_position(context, order, at)
         if order.status in FINAL:
             return
         quantity = min(event.quantity, order.leaves_quantity)
@@ -144,18 +147,18 @@ def _used(context: BatchContext, tenant_id: int, quote: Quote) -> dict[tuple[int
         return {}
     since = iso(quote.at)
     asked = (tenant_id, quote.symbol, since)
-    if asked not in context.used:
-        context.used[asked] = queries.used_since(context.connection, *asked)
-    rows = context.used[asked] + [
+    if asked not in context.consumed_liquidity:
+        context.consumed_liquidity[asked] = queries.list_execution_quantities(context.connection, *asked)
+    rows = context.consumed_liquidity[asked] + [
         (row.portfolio_id, row.side, Decimal(row.quantity))
         for row in context.order_store.executions
         if row.symbol == quote.symbol and row.tenant_id == tenant_id and row.executed_at >= since
     ]
-    used: dict[tuple[int, Side], Decimal] = {}
+    consumed_liquidity: dict[tuple[int, Side], Decimal] = {}
     for portfolio_id, side, quantity in rows:
         key = (portfolio_id, Side(side))
-        used[key] = used.get(key, ZERO) + quantity
-    return used
+        consumed_liquidity[key] = consumed_liquidity.get(key, ZERO) + quantity
+    return consumed_liquidity
 
 
 def _instant(text: str) -> datetime:

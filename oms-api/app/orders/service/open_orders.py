@@ -3,12 +3,11 @@
 from dataclasses import dataclass, field
 
 from app.database.versioned_cache import VersionedCache
+from app.orders.queries.book import PortfolioKey
 from app.orders.rules.values import FINAL, Order
 
 MAX_CACHED_ORDERS = 200_000
 NEVER = "9999"  # later than any instant, as text
-
-Place = tuple[int, int]  # tenant id, portfolio id
 
 
 @dataclass(slots=True)
@@ -47,6 +46,6 @@ class OpenOrders:
         return overdue
 
 
-def open_order_cache() -> VersionedCache[Place, OpenOrders]:
+def open_order_cache() -> VersionedCache[PortfolioKey, OpenOrders]:
     """Return a cache of the open orders of portfolios; its versions are the stamps of their rows."""
     return VersionedCache(MAX_CACHED_ORDERS, lambda known: len(known.orders) or 1)

@@ -17,7 +17,7 @@ from app.ledger.service.trade_service import Asking
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.money import fixed
-from app.orders.rules.order_views import Changes, Previewed
+from app.orders.rules.order_views import Changes, OrderPreview
 from app.orders.rules.tickets import exit_errors, shape_errors
 from app.orders.rules.values import GroupKind, Ticket
 from app.orders.service.commands import (
@@ -67,12 +67,12 @@ class OrderService:
             raise Invalid(message, [FieldError("orders.1.client_order_id", message, "not_unique")])
         return await self._done(PlaceGroup(origin, kind, tuple(tickets), name, _seen(asking, name)))
 
-    async def preview(self, asking: Asking, name: str, ticket: Ticket) -> Previewed:
+    async def preview(self, asking: Asking, name: str, ticket: Ticket) -> OrderPreview:
         """Tell what a ticket would do."""
         origin = self._origin(asking, "preview")
         _check(ticket)
         outcome = await self._submit(PreviewOrder(origin, ticket, name, _seen(asking, name)))
-        assert isinstance(outcome, Previewed)  # noqa: S101  # for the type checker
+        assert isinstance(outcome, OrderPreview)  # noqa: S101  # for the type checker
         return outcome
 
     async def cancel(self, asking: Asking, order_id: str, reason: str | None) -> Done:

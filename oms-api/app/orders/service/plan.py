@@ -35,17 +35,21 @@ class Plan:
     """
 
     names: set[TenantKey] = field(default_factory=set)
-    places: set[PortfolioKey] = field(default_factory=set)
+    portfolio_keys: set[PortfolioKey] = field(default_factory=set)
     client_order_ids: set[TenantKey] = field(default_factory=set)
     request_keys: set[TenantKey] = field(default_factory=set)
-    bound: list[Order] = field(default_factory=list)
+    recorded_orders: list[Order] = field(default_factory=list)
     by_order: dict[TenantKey, PortfolioKey] = field(default_factory=dict)
     by_symbol: dict[TenantKey, list[PortfolioKey]] = field(default_factory=dict)
     overdue: dict[int, list[PortfolioKey]] = field(default_factory=dict)
 
     def portfolios(self, command: CancelAll) -> list[PortfolioKey]:
         """Return the portfolios of the tenant that the batch locks."""
-        return sorted(place for place in self.places if place[0] == command.origin.tenant_id)
+        return sorted(
+            portfolio_key
+            for portfolio_key in self.portfolio_keys
+            if portfolio_key[0] == command.origin.tenant_id
+        )
 
     def require(self, command: CancelOrder | ReplaceOrder | BrokerReport) -> None:
         """Raise NoSuchOrder where the order was not found."""
@@ -58,15 +62,15 @@ def plan_for(connection: Connection, commands: Sequence[OrderCommand]) -> Plan:
     """Return what the commands touch."""
     plan = Plan()
     _note_names(plan, commands)
-    _find_bound(connection, plan)
+    _find_recorded_orders(connection, plan)
     _find_orders(connection, plan, commands)
     _find_portfolios(connection, plan, commands)
     _find_symbols(connection, plan, commands)
     for command in commands:
         if isinstance(command, ExpireOrders):
-            found = queries.overdue_places(connection, command.tenant_id, command.at)
+            found = queries.find_overdue_portfolios(connection, command.tenant_id, command.at)
             plan.overdue[command.tenant_id] = sorted(found)
-            plan.places |= found
+            plan.portfolio_keys |= found
     return plan
 
 
@@ -102,7 +106,7 @@ def _tickets(command: OrderCommand) -> Sequence[Ticket]:
     return (command.ticket,) if isinstance(command, (PlaceOrder, PreviewOrder)) else ()
 
 
-def _find_bound(connection: Connection, plan: Plan) -> None:
+def _find_recorded_orders(connection: Connection, plan: Plan) -> None:
     """Find the orders that stand under the requests' names; their portfolios are locked too, for what they
     are now is told again.
     """
@@ -110,8 +114,8 @@ def _find_bound(connection: Connection, plan: Plan) -> None:
         ("client_order_id", plan.client_order_ids),
         ("idempotency_key", plan.request_keys),
     ):
-        plan.bound += queries.orders_bound(connection, column, sorted(names))
-    plan.places |= {(order.tenant_id, order.portfolio_id) for order in plan.bound}
+        plan.recorded_orders += queries.find_orders_by_rare_name(connection, column, sorted(names))
+    plan.portfolio_keys |= {(order.tenant_id, order.portfolio_id) for order in plan.recorded_orders}
 
 
 def _find_orders(connection: Connection, plan: Plan, commands: Sequence[OrderCommand]) -> None:
@@ -123,19 +127,21 @@ def _find_orders(connection: Connection, plan: Plan, commands: Sequence[OrderCom
         for command in commands
         if isinstance(command, (CancelOrder, ReplaceOrder, BrokerReport))
     }
-    plan.by_order = queries.portfolio_keys_of(connection, sorted(wanted))
-    plan.places |= set(plan.by_order.values())
+    plan.by_order = queries.find_portfolio_keys(connection, sorted(wanted))
+    plan.portfolio_keys |= set(plan.by_order.values())
 
 
 def _find_portfolios(connection: Connection, plan: Plan, commands: Sequence[OrderCommand]) -> None:
     for command in commands:
         if isinstance(command, CancelAll) and command.portfolio_key is None:
-            plan.places |= queries.places_with_any(connection, command.origin.tenant_id)
+            plan.portfolio_keys |= queries.find_portfolios_with_orders(connection, command.origin.tenant_id)
 
 
 def _find_symbols(connection: Connection, plan: Plan, commands: Sequence[OrderCommand]) -> None:
     arrived = {
         (command.tenant_id, command.quote.symbol) for command in commands if isinstance(command, QuoteArrived)
     }
-    plan.by_symbol = queries.places_with_orders(connection, sorted(arrived))
-    plan.places |= {place for places in plan.by_symbol.values() for place in places}
+    plan.by_symbol = queries.find_portfolios_by_symbol(connection, sorted(arrived))
+    plan.portfolio_keys |= {
+        portfolio_key for portfolio_keys in plan.by_symbol.values() for portfolio_key in portfolio_keys
+    }

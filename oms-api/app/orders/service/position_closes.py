@@ -5,14 +5,14 @@ from decimal import Decimal
 
 from app.clock import iso
 from app.orders.errors import MoreThanHeld, NothingToClose
-from app.orders.rules.contingency import SHARING, part_size, yielders
+from app.orders.rules.contingency import SHARING, find_yielding_orders, part_size
 from app.orders.rules.order_factory import OrderOrigin, new_order
 from app.orders.rules.values import FINAL, Order, OrderType, Role, Status, Ticket, TimeInForce
 from app.orders.service.batch_context import BatchContext, PortfolioKey, shortest
 from app.orders.service.commands import ClosePosition, Done
 from app.orders.service.groups import cancel, deny
-from app.orders.service.order_entry import add, repeated_request, send, shown
-from app.orders.service.risk_evaluation import count_message, judged, limits_of
+from app.orders.service.order_entry import add, build_result, find_repeated_request, send
+from app.orders.service.risk_evaluation import count_message, find_denial, limits_of
 
 
 def close(context: BatchContext, command: ClosePosition) -> Done:
@@ -27,32 +27,34 @@ def close(context: BatchContext, command: ClosePosition) -> Done:
     the other: the first order is the parent of those that wait for it.
     """
     origin = command.origin
-    known = repeated_request(context, origin)
+    known = find_repeated_request(context, origin)
     if known is not None:
         return known
-    place = context.place_named(origin.tenant_id, command.portfolio_name, command.portfolio_key)
-    held = context.books.position((*place, command.symbol, command.product)).quantity
+    portfolio_key = context.get_portfolio_key(origin.tenant_id, command.portfolio_name, command.portfolio_key)
+    held = context.books.position((*portfolio_key, command.symbol, command.product)).quantity
     if not held:
         raise NothingToClose(command.symbol)
     if not command.in_spite_of_halt and command.quantity is not None and command.quantity > abs(held):
         raise MoreThanHeld(command.symbol, shortest(abs(held)))
-    made = _against(context, command, place, held)
+    made = _against(context, command, portfolio_key, held)
     if not command.in_spite_of_halt:
         count_message(context, origin, made)
-    exits = yielders(made, context.order_store.open_of(place, made.symbol))
+    exits = find_yielding_orders(made, context.order_store.open_of(portfolio_key, made.symbol))
     is_whole = made.quantity == abs(held) and command.strategy is None
-    rivals = _rivals(context, place, made, exits) if is_whole else []
+    rivals = _rivals(context, portfolio_key, made, exits) if is_whole else []
     order = add(context, made)
-    denial = None if command.in_spite_of_halt else judged(context, order, *exits, *rivals)
+    denial = None if command.in_spite_of_halt else find_denial(context, order, *exits, *rivals)
     if denial is not None:
         deny(context, order, denial, order.created_at)
     else:
         _clear(context, rivals, order)
         send(context, _in_parts(context, order))
-    return shown(context, order.tenant_id, [order.id])
+    return build_result(context, order.tenant_id, [order.id])
 
 
-def _against(context: BatchContext, command: ClosePosition, place: PortfolioKey, held: Decimal) -> Order:
+def _against(
+    context: BatchContext, command: ClosePosition, portfolio_key: PortfolioKey, held: Decimal
+) -> Order:
     origin = command.origin
     quantity = abs(held) if command.quantity is None else min(command.quantity, abs(held))
     ticket = Ticket(
@@ -65,10 +67,12 @@ def _against(context: BatchContext, command: ClosePosition, place: PortfolioKey,
         reason=command.reason,
         strategy=command.strategy,
     )
-    home = OrderOrigin(
-        origin.tenant_id, place[1], origin.source, origin.user_id, iso(origin.at), origin.actor
+    order_origin = OrderOrigin(
+        origin.tenant_id, portfolio_key[1], origin.source, origin.user_id, iso(origin.at), origin.actor
     )
-    order = new_order(context.tools.order_ids.next(origin.tenant_id, origin.at), home, ticket, quantity)
+    order = new_order(
+        context.services.order_ids.next(origin.tenant_id, origin.at), order_origin, ticket, quantity
+    )
     order = order._replace(role=Role.CLOSING)
     return order._replace(idempotency_key=origin.idempotency_key, request_hash=origin.request_hash)
 
@@ -87,7 +91,7 @@ def _in_parts(context: BatchContext, order: Order) -> Order:
     first = context.order_store.note(order, at, order.placed_by, quantity=size, reason=reason)
     base = order._replace(parent_id=order.id, idempotency_key=None, event_count=0)
     while left:
-        part_id = context.tools.order_ids.next(order.tenant_id, datetime.fromisoformat(at))
+        part_id = context.services.order_ids.next(order.tenant_id, datetime.fromisoformat(at))
         part = base._replace(id=part_id, client_order_id=part_id, quantity=min(size, left))
         context.order_store.move(
             context.order_store.add(part, part.placed_by), Status.HELD, at, part.placed_by
@@ -96,9 +100,11 @@ def _in_parts(context: BatchContext, order: Order) -> Order:
     return first
 
 
-def _rivals(context: BatchContext, place: PortfolioKey, closing: Order, exits: list[Order]) -> list[Order]:
+def _rivals(
+    context: BatchContext, portfolio_key: PortfolioKey, closing: Order, exits: list[Order]
+) -> list[Order]:
     """Return what would close the position again, and entries that would go on without their exits."""
-    rivals = [order for order in context.order_store.open_in(place) if _closes_too(order, closing)]
+    rivals = [order for order in context.order_store.open_in(portfolio_key) if _closes_too(order, closing)]
     for one in exits:
         entry = context.order_store.parent_of(one) if one.status is not Status.HELD else None
         if entry is not None and entry.status not in FINAL:

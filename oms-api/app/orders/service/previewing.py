@@ -2,28 +2,30 @@
 
 from app.clock import iso
 from app.money import product
-from app.orders.rules.order_factory import OrderOrigin, exits, new_order
-from app.orders.rules.order_views import Previewed
+from app.orders.rules.order_factory import OrderOrigin, build_exit_tickets, new_order
+from app.orders.rules.order_views import OrderPreview
 from app.orders.rules.values import OrderType
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.commands import PreviewOrder
-from app.orders.service.order_entry import check_end, sized, ticket_denial
+from app.orders.service.order_entry import check_end, resolve_quantity, ticket_denial
 from app.orders.service.risk_evaluation import risk_input
 from app.risk.rules.evaluation import headrooms
 from app.risk.rules.exposure import price_of, value_of
 
 
-def preview(context: BatchContext, command: PreviewOrder) -> Previewed:
+def preview(context: BatchContext, command: PreviewOrder) -> OrderPreview:
     """Return the expected price, cash and position after, and how every check stands to the ticket. Raises
     NoSuchPortfolio.
     """
     origin, ticket = command.origin, command.ticket
     check_end(ticket, iso(origin.at))
-    place = context.place_named(origin.tenant_id, command.portfolio_name, command.portfolio_key)
-    home = OrderOrigin(*place, origin.source, origin.user_id, iso(origin.at), origin.actor)
-    quantity = sized(context, origin.tenant_id, ticket)
-    order = new_order(context.tools.order_ids.next(origin.tenant_id, origin.at), home, ticket, quantity)
-    legs = exits(order, ticket)
+    portfolio_key = context.get_portfolio_key(origin.tenant_id, command.portfolio_name, command.portfolio_key)
+    order_origin = OrderOrigin(*portfolio_key, origin.source, origin.user_id, iso(origin.at), origin.actor)
+    quantity = resolve_quantity(context, origin.tenant_id, ticket)
+    order = new_order(
+        context.services.order_ids.next(origin.tenant_id, origin.at), order_origin, ticket, quantity
+    )
+    legs = build_exit_tickets(order, ticket)
     risk = risk_input(context, order, confirms=ticket.confirm_repeat)
     price = price_of(risk.order, risk.prices)
     if price is not None and order.type is OrderType.LIMIT:
@@ -33,7 +35,7 @@ def preview(context: BatchContext, command: PreviewOrder) -> Previewed:
     sign = 1 if order.side == "BUY" else -1
     value = None if price is None else product(quantity, price)
     worth = None if price is None or risk.no_rate else value_of(quantity, price, risk.book.rate)
-    return Previewed(
+    return OrderPreview(
         order=order,
         portfolio_name=context.portfolio(order).name,
         price=price,

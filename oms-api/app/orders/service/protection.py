@@ -8,16 +8,16 @@ from app.orders.rules.contingency import EXITS, closes_only, exit_quantity
 from app.orders.rules.protection import (
     entry_prices,
     fills_at_once,
+    get_trigger_price,
     is_tightened,
     reached_stop,
     unprofitable_target,
-    watched_by,
 )
 from app.orders.rules.values import GroupKind, Order, Role, Status, Ticket, changed
 from app.orders.service.batch_context import BatchContext, shortest
 from app.orders.service.exposure import prices_of
 from app.orders.service.groups import left_to_take
-from app.orders.service.risk_evaluation import judged, risk_input
+from app.orders.service.risk_evaluation import find_denial, risk_input
 from app.risk.rules.evaluation import judge, judge_exit
 from app.risk.rules.exposure import price_of, value_of
 from app.risk.rules.values import Denial, Prices, RiskInput, TradingState
@@ -56,7 +56,7 @@ def follower_denial(context: BatchContext, first: Order, second: Order) -> Denia
 def pair_denial(context: BatchContext, order: Order) -> Denial | None:
     """Return the denial of a stop of an OCO pair that the market has reached already."""
     prices = prices_of(context.quote(order.tenant_id, order.symbol))
-    watched = watched_by(order, prices)
+    watched = get_trigger_price(order, prices)
     return None if watched is None else _reached(order, [watched])
 
 
@@ -101,7 +101,7 @@ def _side_denial(context: BatchContext, entry: Order, leg: Order) -> Denial | No
         return None
     prices = prices_of(context.quote(entry.tenant_id, entry.symbol))
     levels = entry_prices(entry, prices)
-    watched = watched_by(leg, prices) if fills_at_once(entry, prices) else None
+    watched = get_trigger_price(leg, prices) if fills_at_once(entry, prices) else None
     denial = _reached(leg, levels if watched is None else [*levels, watched])
     level = unprofitable_target(leg, levels)
     if denial is not None or level is None:
@@ -147,7 +147,7 @@ def _halt_denial(context: BatchContext, order: Order, successor: Order) -> Denia
     """Return the denial of a change that a halt forbids: of an exit all but what tightens it."""
     if context.state(order)[0] is not TradingState.HALTED or is_tightened(order, successor):
         return None
-    return judged(context, successor, order)
+    return find_denial(context, successor, order)
 
 
 def _most(context: BatchContext, order: Order, entry: Order | None) -> Decimal:

@@ -23,7 +23,7 @@ def same_order_seconds(context: BatchContext, order: Order, within: Decimal) -> 
         return None
     at = datetime.fromisoformat(order.created_at)
     since = at - timedelta(seconds=float(within))
-    recent = [*queries.recent_orders(context.connection, order, since), *context.order_store.made]
+    recent = [*queries.list_recent_orders(context.connection, order, since), *context.order_store.made]
     ages = [_age(one, at) for one in recent if _is_same(one, order) and not _is_ahead(one, at)]
     return min(ages, default=None)
 

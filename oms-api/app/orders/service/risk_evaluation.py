@@ -22,7 +22,7 @@ from app.risk.rules.values import Candidate, Denial, Limits, RiskInput, SymbolBo
 from app.text import label_key
 
 
-def judged(context: BatchContext, order: Order, *gone: Order, confirms: bool = False) -> Denial | None:
+def find_denial(context: BatchContext, order: Order, *gone: Order, confirms: bool = False) -> Denial | None:
     """Return risk's denial of the order, or None; those `gone` would give way, `confirms` means a repeat.
 
     The largest quantity that passes in a replacement is the chain's total, what was filled included.
@@ -39,14 +39,14 @@ def risk_input(context: BatchContext, order: Order, *gone: Order, confirms: bool
     portfolio = context.portfolio(order)
     instrument = context.instrument(order.tenant_id, order.symbol)
     state, scope = context.state(order)
-    quote, market = context.quote(order.tenant_id, order.symbol), context.tools.market
+    quote, market = context.quote(order.tenant_id, order.symbol), context.services.market
     prices = prices_of(quote)
     candidate = _candidate(order)
     position_key = (order.symbol, order.product)
     exposure = exposure_in(context, (order.tenant_id, order.portfolio_id))
     whole = exposure.books.get(position_key)
     without = {order.id, *(one.id for one in gone)}
-    limits = context.tools.controls.limits(order.tenant_id, _subject(context, order, instrument))
+    limits = context.services.controls.limits(order.tenant_id, _subject(context, order, instrument))
     book = _book(context, order, without, candidate)
     unrated = None if book.rate is None else pair_without_rate(context, order, context.position(order))
     firm = firm_totals(context, order, limits) if needs_the_firm(limits) else FirmTotals()
@@ -89,7 +89,7 @@ def _subject(context: BatchContext, order: Order, instrument: Instrument) -> Sub
 def limits_of(context: BatchContext, order: Order) -> Limits:
     """Return the limits that hold for the order."""
     instrument = context.instrument(order.tenant_id, order.symbol)
-    return context.tools.controls.limits(order.tenant_id, _subject(context, order, instrument))
+    return context.services.controls.limits(order.tenant_id, _subject(context, order, instrument))
 
 
 def count_message(context: BatchContext, origin: Origin, order: Order) -> None:
@@ -101,7 +101,7 @@ def count_message(context: BatchContext, origin: Origin, order: Order) -> None:
 
 def note_execution(context: BatchContext, order: Order, at: str) -> None:
     """Count an execution where such are counted: see `latching`."""
-    if context.tools.controls.watches(order.tenant_id):
+    if context.services.controls.watches(order.tenant_id):
         count_execution(context, order, int(limits_of(context, order).repeated_executions), at)
 
 

@@ -12,7 +12,7 @@ from app.ledger.service.books import PortfolioState
 from app.ledger.service.commands import RecordTrade
 from app.ledger.service.trade_guard import Guard
 from app.money import ZERO
-from app.orders.queries.book import open_orders_of
+from app.orders.queries.book import list_open_orders_in_symbol
 from app.orders.rules.contingency import closes_only
 from app.orders.rules.values import WORKING, Order
 from app.risk.queries import renaming
@@ -68,11 +68,13 @@ class OrderTradeGuard(Guard):
     def held_back(
         self, connection: Connection, portfolio: PortfolioState, command: RecordTrade, held: Decimal
     ) -> Decimal:
-        place = (portfolio.tenant_id, portfolio.id)
-        return held_by(open_orders_of(connection, place, command.symbol), command, held)
+        portfolio_key = (portfolio.tenant_id, portfolio.id)
+        return get_working_quantity(
+            list_open_orders_in_symbol(connection, portfolio_key, command.symbol), command, held
+        )
 
 
-def held_by(orders: Iterable[Order], command: RecordTrade, held: Decimal) -> Decimal:
+def get_working_quantity(orders: Iterable[Order], command: RecordTrade, held: Decimal) -> Decimal:
     """Return what the working orders of the trade's symbol, product and side may still fill. The exits of the
     position `held` yield, and do not count; a pair that is no exit is larger than the position by itself.
     """
