@@ -1,4 +1,4 @@
-"""What the routes of orders are given."""
+"""Declare the FastAPI dependencies of the order routes."""
 
 from typing import Annotated
 

@@ -23,7 +23,7 @@ from app.orders.rules.execution_verification import find_trade_differences
 from app.orders.rules.order_factory import OrderOrigin, new_order
 from app.orders.rules.rows import ExecutionRow, Move
 from app.orders.rules.values import Order, Status, Ticket
-from app.risk.rules.verification import RENAMED, RiskEvent, limits_due, switches_due
+from app.risk.rules.verification import RENAMED, RiskEvent, build_expected_limits, build_expected_switches
 
 AT, LATER = "2026-11-20T12:00:00.000000Z", "2026-11-20T13:00:00.000000Z"
 FIRST = Move(1, "O1", 1, None, "INITIALIZED", AT, "key")
@@ -174,16 +174,16 @@ def renamed(before: str, after: str) -> RiskEvent:
 def test_of_two_switches_of_a_renamed_portfolio_the_stricter_stays():
     halted, reducing = switch("HALTED", "Growth"), switch("REDUCING", "Income")
     for events in ([halted, reducing], [switch("REDUCING", "Growth"), switch("HALTED", "Income")]):
-        due = switches_due([*events, renamed("Growth", "Income")])
+        due = build_expected_switches([*events, renamed("Growth", "Income")])
         assert {key: (row["state"], row["name"]) for key, row in due.items()} == {
             (1, "portfolio", "income"): ("HALTED", "Income")
         }
-    assert switches_due([renamed("Growth", "Income")]) == {}
+    assert build_expected_switches([renamed("Growth", "Income")]) == {}
 
 
 def test_a_limit_that_was_another_before_than_its_event_says_is_named():
     after = {"value": "5.00000000", "until": None}
     said = {"scope": "tenant", "name": None, "code": "MAX_ORDER_VALUE", "set_by": "key"}
     event = RiskEvent(1, AT, "limit.changed", said | {"before": after, "after": after})
-    _, findings = limits_due([event])
+    _, findings = build_expected_limits([event])
     assert fields(findings) == ["before of limit.changed"]

@@ -1,4 +1,4 @@
-"""Making and renaming portfolios."""
+"""Create and rename portfolios in the database."""
 
 from typing import Any
 
@@ -7,13 +7,13 @@ from sqlalchemy import Connection, insert, select, update
 from app.ledger.models import Portfolio
 
 
-def name_of(connection: Connection, tenant_id: int, name_key: str) -> str | None:
-    """Return the name, as it is written, of the tenant's portfolio; None where there is none."""
+def find_portfolio_name(connection: Connection, tenant_id: int, name_key: str) -> str | None:
+    """Return the portfolio's name as written, None if there is no such portfolio."""
     mine = (Portfolio.tenant_id == tenant_id, Portfolio.name_key == name_key)
     return connection.execute(select(Portfolio.name).where(*mine)).scalar_one_or_none()
 
 
-def store_portfolio(connection: Connection, values: dict[str, Any]) -> None:
+def insert_portfolio(connection: Connection, values: dict[str, Any]) -> None:
     """Insert a portfolio."""
     connection.execute(insert(Portfolio).values(**values))
 
@@ -21,6 +21,6 @@ def store_portfolio(connection: Connection, values: dict[str, Any]) -> None:
 def rename_portfolio(
     connection: Connection, tenant_id: int, name_key: str, new_name: str, new_key: str
 ) -> None:
-    """Give a portfolio another name; what was granted of it follows."""
+    """Rename a portfolio. Grants follow, because they refer to its row."""
     mine = (Portfolio.tenant_id == tenant_id, Portfolio.name_key == name_key)
     connection.execute(update(Portfolio).where(*mine).values(name=new_name, name_key=new_key))

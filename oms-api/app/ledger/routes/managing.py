@@ -1,4 +1,4 @@
-"""Portfolios, made and renamed."""
+"""Routes that create and rename portfolios."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from app.identity.dependencies import allowed
 from app.identity.routes.request_context import TheAdministration, TheRequest, answered
 from app.identity.rules.access import Caller, Operation
 from app.ledger.dependencies import TheGuard
-from app.ledger.routes.reading import MOST_NAME, wanted_name
+from app.ledger.routes.reading import MAX_NAME_LENGTH, parse_portfolio_name
 from app.ledger.schemas import PortfolioIn, PortfolioPatch, SummaryOut
 from app.ledger.service import managing as service
 from app.ledger.service.managing import NewPortfolio
@@ -33,12 +33,13 @@ async def make_portfolio(
     caller: Creator, body: Annotated[PortfolioIn, Depends(json_body(PortfolioIn))],
     administration: TheAdministration, sent: TheRequest, guard: TheGuard,
 ) -> Response:  # fmt: skip
-    """Create a paper portfolio. Orders need one that exists; a reported trade opens its own."""
+    """Create a paper portfolio. Orders need an existing portfolio; a reported trade creates its own."""
     asking = sent.asking(caller, body)
-    wanted = NewPortfolio(body.name, body.base_currency, body.opening_cash)
+    portfolio = NewPortfolio(body.name, body.base_currency, body.opening_cash)
     return answered(
         await administration.change(
-            asking, lambda connection, now: service.create_portfolio(connection, asking, wanted, guard, now)
+            asking,
+            lambda connection, now: service.create_portfolio(connection, asking, portfolio, guard, now),
         )
     )
 
@@ -50,18 +51,18 @@ async def make_portfolio(
     openapi_extra=documented_body(PortfolioPatch, {"name": "Growth and Income"}),
 )
 async def rename_portfolio(
-    caller: Manager, name: Annotated[str, Path(json_schema_extra={"maxLength": MOST_NAME})],
+    caller: Manager, name: Annotated[str, Path(json_schema_extra={"maxLength": MAX_NAME_LENGTH})],
     body: Annotated[PortfolioPatch, Depends(json_body(PortfolioPatch))], administration: TheAdministration,
     sent: TheRequest, guard: TheGuard,
 ) -> Response:  # fmt: skip
-    """Give a portfolio another name. Its trades, positions, grants, limits and kill switch stay with it."""
-    wanted = wanted_name(name)
-    asking = sent.asking(caller, body, wanted)
+    """Rename a portfolio. Its trades, positions, grants, limits and kill switch stay with it."""
+    current_name = parse_portfolio_name(name)
+    asking = sent.asking(caller, body, current_name)
     return answered(
         await administration.change(
             asking,
             lambda connection, now: service.rename_portfolio(
-                connection, asking, wanted, body.name, guard, now
+                connection, asking, current_name, body.name, guard, now
             ),
         )
     )

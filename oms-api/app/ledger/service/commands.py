@@ -1,4 +1,4 @@
-"""What the writer is asked to do, and what it answers."""
+"""Commands of the ledger writer and their outcomes."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -9,10 +9,11 @@ from app.ledger.rules.tickets import Valued
 
 
 class Origin(NamedTuple):
-    """Who asks, and under which idempotency key; `request_hash` tells two bodies under one key apart.
+    """The caller of a command and its request.
 
-    `source` is the key's name, `actor` the person behind it, `user_id` a label of the request's own.
-    `portfolios` are the name keys that the caller is narrowed to, None for all.
+    `source` is the name of the API key, `actor` the person behind it, `user_id` a label given in the request.
+    `request_hash` tells two bodies under one idempotency key apart. `portfolios` are the name keys that the
+    caller may see, None for all.
     """
 
     tenant_id: int
@@ -27,9 +28,7 @@ class Origin(NamedTuple):
 
 
 class RecordTrade(NamedTuple):
-    """Book an execution that happened; the portfolio is opened if need be. `portfolio_key` is its name's
-    key.
-    """
+    """Record an execution, and create its portfolio if needed. `portfolio_key` is the name key."""
 
     origin: Origin
     symbol: str
@@ -43,7 +42,7 @@ class RecordTrade(NamedTuple):
 
 
 class ReverseTrade(NamedTuple):
-    """Undo a trade by a row that stores the difference."""
+    """Reverse a trade by a row that stores the difference."""
 
     origin: Origin
     trade_id: str
@@ -55,17 +54,16 @@ Command = RecordTrade | ReverseTrade
 
 
 def get_lock_group(command: Command) -> tuple[int, str]:
-    """Return what tells which commands lock the same portfolio; a reversal's is not known before it is
-    looked up.
+    """Return a key that commands share if they lock the same portfolio.
+
+    The portfolio of a reversal is not known before its trade is read.
     """
     key = "" if isinstance(command, ReverseTrade) else command.portfolio_key
     return (command.origin.tenant_id, key)
 
 
 class Recorded(NamedTuple):
-    """A row of the ledger with its portfolio's name; `replayed` when the key's earlier outcome is told
-    again.
-    """
+    """A recorded ledger row with its portfolio's name. `replayed` marks the outcome of an earlier request."""
 
     row: TradeRow
     portfolio_name: str

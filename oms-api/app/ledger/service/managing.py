@@ -1,4 +1,4 @@
-"""Portfolios that somebody makes, or renames. (A first trade makes one too.)"""
+"""Create and rename portfolios on request. A first trade creates a portfolio too."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -12,14 +12,14 @@ from app.ledger.errors import NoSuchPortfolio, PortfolioExists
 from app.ledger.queries import managing as queries
 from app.ledger.queries import reading
 from app.ledger.rules.chain import GENESIS
-from app.ledger.service.reading import summary
+from app.ledger.service.reading import build_summary
 from app.ledger.service.trade_guard import Guard
 from app.money import ZERO, fixed, money_text
 from app.text import name_key
 
 
 class NewPortfolio(NamedTuple):
-    """A paper portfolio to be made; `opening_cash` is in its base currency."""
+    """A paper portfolio to create. `opening_cash` is in its base currency."""
 
     name: str
     base_currency: str
@@ -27,51 +27,54 @@ class NewPortfolio(NamedTuple):
 
 
 def create_portfolio(
-    connection: Connection, asking: Asking, wanted: NewPortfolio, guard: Guard, now: datetime
+    connection: Connection, asking: Asking, portfolio: NewPortfolio, guard: Guard, now: datetime
 ) -> Change:
-    """Make an empty portfolio, stopped where a kill switch says so. Raises PortfolioExists; names are the
-    same whatever their case.
+    """Create an empty portfolio with the trading state that kill switches require.
+
+    Raises PortfolioExists; names are case-insensitive.
     """
-    tenant_id, key = asking.caller.tenant_id, name_key(wanted.name)
-    if queries.name_of(connection, tenant_id, key) is not None:
-        raise PortfolioExists(wanted.name)
-    queries.store_portfolio(
+    tenant_id, key = asking.caller.tenant_id, name_key(portfolio.name)
+    if queries.find_portfolio_name(connection, tenant_id, key) is not None:
+        raise PortfolioExists(portfolio.name)
+    queries.insert_portfolio(
         connection,
-        wanted._asdict()
+        portfolio._asdict()
         | {
             "id": new_row_id(),
             "tenant_id": tenant_id,
             "name_key": key,
             "kind": "paper",
-            "cash": wanted.opening_cash,
+            "cash": portfolio.opening_cash,
             "trading_state": guard.opening_state(connection, tenant_id, key),
         }
         | {"realized_pnl": ZERO, "total_trades": 0, "total_buys": 0, "last_sequence": 0}
         | {"last_hash": GENESIS, "created_at": now},
     )
-    facts = {"name": wanted.name, "base_currency": wanted.base_currency}
-    cash = money_text(fixed(wanted.opening_cash))
-    entry = asking.entry(now, "portfolio.created", _target(wanted.name), None, facts | {"opening_cash": cash})
+    facts = {"name": portfolio.name, "base_currency": portfolio.base_currency}
+    cash = money_text(fixed(portfolio.opening_cash))
+    entry = asking.entry(
+        now, "portfolio.created", _target(portfolio.name), None, facts | {"opening_cash": cash}
+    )
     return Change(_facts(connection, tenant_id, key), [entry], 201)
 
 
 def rename_portfolio(
     connection: Connection, asking: Asking, name: str, new_name: str, guard: Guard, now: datetime
 ) -> Change:
-    """Give a portfolio another name; its ledger, positions, grants, limits and kill switch stay its own.
+    """Rename a portfolio. Its ledger, positions, grants, limits and kill switch are kept.
 
     Raises NoSuchPortfolio, PortfolioExists.
     """
     tenant_id, key, new_key = asking.caller.tenant_id, name_key(name), name_key(new_name)
-    old_name = queries.name_of(connection, tenant_id, key)
+    old_name = queries.find_portfolio_name(connection, tenant_id, key)
     if old_name is None:
         raise NoSuchPortfolio(name)
-    if new_key != key and queries.name_of(connection, tenant_id, new_key) is not None:
+    if new_key != key and queries.find_portfolio_name(connection, tenant_id, new_key) is not None:
         raise PortfolioExists(new_name)
     if new_name == old_name:
         return Change(_facts(connection, tenant_id, key), ())
     queries.rename_portfolio(connection, tenant_id, key, new_name, new_key)
-    guard.renamed(connection, tenant_id, key, new_key, new_name)
+    guard.rename(connection, tenant_id, key, new_key, new_name)
     before, after = {"name": old_name}, {"name": new_name}
     entry = asking.entry(now, "portfolio.renamed", _target(old_name), before, after)
     return Change(_facts(connection, tenant_id, new_key), [entry])
@@ -79,7 +82,7 @@ def rename_portfolio(
 
 def _facts(connection: Connection, tenant_id: int, key: str) -> dict[str, Any]:
     book, _ = reading.find_books(connection, tenant_id, [key])[key]
-    return summary(book)
+    return build_summary(book)
 
 
 def _target(name: str) -> str:

@@ -1,4 +1,4 @@
-"""What is held, for those who close it."""
+"""Read the positions and orders that a kill switch closes."""
 
 from collections import defaultdict
 from decimal import Decimal
@@ -20,7 +20,7 @@ PositionKey = tuple[int, str, str]  # portfolio id, symbol, product
 
 
 class Held(NamedTuple):
-    """A position that is not flat, or a part of it; `quantity` is signed."""
+    """An open position, or a part of it. `quantity` is signed."""
 
     portfolio_id: int
     portfolio: str
@@ -30,7 +30,7 @@ class Held(NamedTuple):
 
 
 def list_open_positions(connection: Connection, tenant_id: int, name_key: str | None) -> list[Held]:
-    """Return what is held in the portfolio of that name key, or in all of the tenant's."""
+    """Return the open positions of one portfolio, or of all portfolios if `name_key` is None."""
     is_same_portfolio = (_PORTFOLIOS.c.tenant_id == _POSITIONS.c.tenant_id) & (
         _PORTFOLIOS.c.id == _POSITIONS.c.portfolio_id
     )
@@ -49,8 +49,9 @@ def list_open_positions(connection: Connection, tenant_id: int, name_key: str | 
 def find_portfolio_names_with_orders(
     connection: Connection, tenant_id: int, name_key: str | None, strategy: str | None
 ) -> list[str]:
-    """Return the names of the tenant's portfolios that have open orders, of a strategy where it is given, or
-    of the portfolio of that name key.
+    """Return the names of the tenant's portfolios that have open orders.
+
+    `name_key` selects one portfolio, `strategy` the orders of one strategy; None selects all.
     """
     is_same_portfolio = (_PORTFOLIOS.c.tenant_id == _ORDERS.c.tenant_id) & (
         _PORTFOLIOS.c.id == _ORDERS.c.portfolio_id
@@ -71,7 +72,7 @@ def find_portfolio_names_with_orders(
 def get_net_executed_quantities(
     connection: Connection, tenant_id: int, strategy: str
 ) -> dict[PositionKey, Decimal]:
-    """Return what a strategy's executions add up to, signed: bought less sold."""
+    """Return the net executed quantity of a strategy for each position: bought minus sold."""
     is_same_portfolio = (_ORDERS.c.tenant_id == _EXECUTIONS.c.tenant_id) & (
         _ORDERS.c.id == _EXECUTIONS.c.order_id
     )
@@ -82,7 +83,7 @@ def get_net_executed_quantities(
         .where(_ORDERS.c.tenant_id == tenant_id, _ORDERS.c.strategy == strategy)
     )
     nets: dict[PositionKey, Decimal] = defaultdict(lambda: ZERO)
-    # Added up here: SQLite would do it in floating point.
+    # Summed in Python, because SQLite would sum in floating point.
     for *position_key, side, quantity in connection.execute(
         statement, execution_options={"yield_per": _CHUNK}
     ):

@@ -1,4 +1,4 @@
-"""Placing orders, changing and ending them."""
+"""Routes that place, change, cancel and close."""
 
 from functools import partial
 from typing import Annotated, Any
@@ -62,8 +62,9 @@ OrderId = Annotated[Wanted, Path(max_length=32)]
 async def place_order(
     caller: Placer, service: TheOrderService, key: IdempotencyKey, request: Request
 ) -> Response:
-    """Place an order. What the market makes of it at once is in the answer; what our own checks deny is kept
-    as DENIED and told as a problem with its numbers.
+    """Place an order. The response shows the order after its first match against the market. An order that a
+    risk check denies is stored with the status DENIED and returned as a problem with the numbers of the
+    check.
     """
     fast = await _place(service, caller, request.state.edge, key)
     headers = {name.decode(): value.decode() for name, value in fast.headers}
@@ -81,7 +82,9 @@ async def place_group(
     caller: Placer, body: Annotated[GroupIn, Depends(json_body(GroupIn))], service: TheOrderService,
     key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
-    """Place two joined orders: OCO, of which only one can fill, or OTO, of which one waits for the other."""
+    """Place two linked orders. OCO: only one of them can fill. OTO: the second is sent when the first has
+    filled.
+    """
     first, second = body.orders
     if first.portfolio_name != second.portfolio_name:
         message = "Joined orders belong to one portfolio."
@@ -106,8 +109,8 @@ async def preview_order(
     caller: Previewer, body: Annotated[TicketIn, Depends(json_body(TicketIn))], service: TheOrderService,
     key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
-    """What the ticket would do: expected price, cash and position after, and how every check stands to it.
-    Nothing is sent.
+    """Preview a ticket: the expected price, the cash and position after it, and the result of every risk
+    check. Nothing is sent.
     """
     asking = Asking(caller, request.state.edge.request_id, key)
     previewed = await service.preview(asking, body.portfolio_name, body.ticket())
@@ -126,7 +129,7 @@ async def cancel_all(
     caller: Canceler, body: Annotated[CancelAllIn, Depends(json_body(CancelAllIn))], service: TheOrderService,
     key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
-    """End all open orders that match."""
+    """Cancel all open orders that match."""
     asking = Asking(caller, request.state.edge.request_id, key)
     done = await service.cancel_all(asking, **body.model_dump())
     return _orders(done, 200)
@@ -142,7 +145,7 @@ async def cancel_all(
 async def cancel_order(
     caller: Canceler, order_id: OrderId, service: TheOrderService, key: IdempotencyKey, request: Request
 ) -> Response:
-    """End an order; what filled before stands. A body is not needed."""
+    """Cancel an order. Earlier fills are kept. The body is optional."""
     body = CancelIn()
     if request.state.edge.body:
         body = validated(CancelIn, _json(request.state.edge))
@@ -162,8 +165,8 @@ async def replace_order(
     caller: Changer, order_id: OrderId, body: Annotated[ChangesIn, Depends(json_body(ChangesIn))],
     service: TheOrderService, key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
-    """Put another order in an order's place; the answer is the new one. Its quantity is the chain's total:
-    what was filled is carried over.
+    """Replace an order. The response is the new order. Its quantity is the total including what has already
+    filled.
     """
     changes = body.changes()
     if not any(value is not None for value in changes[:-2]):
@@ -190,9 +193,9 @@ async def close_position(
     return _order(_accepted(await service.close(asking, body.portfolio_name, *facts)), 201)
 
 
-def fast_place(gate: Authentication, service: OrderService) -> FastRoute:
-    """Return `place_order` for the edge."""
-    return at_the_edge(gate, Operation.PLACE_ORDER, partial(_place, service))
+def fast_place(authentication: Authentication, service: OrderService) -> FastRoute:
+    """Return `place_order` as a route of the middleware that serves hot paths without FastAPI."""
+    return at_the_edge(authentication, Operation.PLACE_ORDER, partial(_place, service))
 
 
 async def _place(service: OrderService, caller: Caller, request: FastRequest, key: str | None) -> FastAnswer:
@@ -208,7 +211,7 @@ def _json(request: FastRequest) -> Any:
 
 
 def _accepted(done: Done) -> Done:
-    """Return what was done. Raises OrderDenied where risk said no."""
+    """Return the result. Raises OrderDenied if risk denied one of its orders."""
     for view in done.orders:
         if view.order.status is Status.DENIED and view.order.denial:
             denial = orjson.loads(view.order.denial)
@@ -221,5 +224,5 @@ def _order(done: Done, status: int) -> Response:
 
 
 def _orders(done: Done, status: int) -> Response:
-    told = {"orders": [order_out(view) for view in done.orders]}
-    return answer(told, status, _REPLAY if done.replayed else None)
+    content = {"orders": [order_out(view) for view in done.orders]}
+    return answer(content, status, _REPLAY if done.replayed else None)

@@ -1,4 +1,4 @@
-"""What the outbox tells of an order: what happened, and where the order stands after it."""
+"""Build the payloads of order events for the outbox."""
 
 from decimal import Decimal
 from typing import Any
@@ -13,8 +13,10 @@ _NAMES: dict[str, str] = {status: f"order.{status.lower()}" for status in Status
 
 
 def event_type_of(move: Move) -> str:
-    """Return the type of the event that tells of a move: of a fill whether it completed the order, else the
-    state that the order came to, else "changed".
+    """Return the event type of a history row.
+
+    A fill is order.filled or order.partially_filled. A change of status is named after the new status. Any
+    other change is order.changed.
     """
     if move.execution_id is not None:
         return "order.filled" if move.to_status == Status.FILLED else "order.partially_filled"
@@ -24,8 +26,10 @@ def event_type_of(move: Move) -> str:
 def build_order_payload(
     order: Order, portfolio_name: str, move: Move, execution: ExecutionRow | None
 ) -> dict[str, Any]:
-    """Return what is told of a move that left the order as it is given; `execution` is the fill that moved
-    it. Amounts are text as on the wire; what does not apply is left out.
+    """Return the payload of a history row. `order` is the order after it, `execution` the fill that caused
+    it.
+
+    Amounts are text as in the API. Fields that do not apply are left out.
     """
     quantity = _quantity(order.quantity)
     facts: dict[str, Any] = {
@@ -64,7 +68,7 @@ def build_order_payload(
 
 
 def build_denial_payload(order: Order, denial: str) -> dict[str, Any]:
-    """Return what is told of a denial, which is JSON text, beside the move to DENIED."""
+    """Return the payload of the risk.denied event. `denial` is JSON text."""
     facts = orjson.loads(denial)
     return {
         "order_id": order.id,
@@ -75,7 +79,7 @@ def build_denial_payload(order: Order, denial: str) -> dict[str, Any]:
 
 
 def build_terms(order: Order) -> dict[str, Any]:
-    """Return the terms of an order that never change: its first event has them too."""
+    """Return the terms of an order that never change. Only its first event includes them."""
     values = {
         "product": order.product or None,
         "time_in_force": order.time_in_force,

@@ -1,4 +1,4 @@
-"""What the events of an order must say, given its row, its history and its fills."""
+"""Verify the events of an order against its row, its history and its executions."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
@@ -18,13 +18,13 @@ from app.orders.rules.verification import BEYOND, Filled, OrderCheck
 Executions = Mapping[str, ExecutionRow]  # by execution id
 
 DENIED, ISSUE = "risk.denied", "reconciliation.issue"
-NON_MOVE_EVENTS = frozenset({DENIED, ISSUE})  # events that tell of an order, but not of a move
+NON_MOVE_EVENTS = frozenset({DENIED, ISSUE})  # events of an order without a history row
 _MEASURES = ("quantity", "limit_price", "stop_price")
-_WAITING = frozenset({Status.HELD, Status.AWAITING_APPROVAL})  # a release sizes and prices an order anew
+_WAITING = frozenset({Status.HELD, Status.AWAITING_APPROVAL})  # a release may change quantity and prices
 
 
 class OrderEventRow(NamedTuple):
-    """An event of an order; `facts` are its payload."""
+    """An event of an order. `facts` is its payload."""
 
     id: int
     tenant_id: int
@@ -35,7 +35,7 @@ class OrderEventRow(NamedTuple):
 
 
 class RecordedValues(NamedTuple):
-    """What an event says of an order that may change later: None where it says nothing."""
+    """The mutable fields of an order as an event recorded them, None where it recorded no value."""
 
     quantity: Decimal | None
     limit_price: Decimal | None
@@ -47,7 +47,7 @@ class RecordedValues(NamedTuple):
 def find_event_differences(
     order: Order, moves: Sequence[Move], events: Sequence[OrderEventRow], executions: Executions
 ) -> list[Finding]:
-    """Return what is wrong with the events of an order: each move has one, which says what the move did."""
+    """Return the differences between an order's history and its events: each history row needs one event."""
     by_sequence: dict[Any, list[OrderEventRow]] = {}
     for event in events:
         if event.type not in NON_MOVE_EVENTS:
@@ -76,14 +76,14 @@ def find_event_differences(
 
 
 def _denials(order: Order, moves: Sequence[Move], events: Sequence[OrderEventRow]) -> Iterator[Finding]:
-    """Yield where an order was denied and no event says so as the order does, or the other way round."""
+    """Yield a finding if the risk.denied events do not match the order's denial."""
     stored_payloads = [(event.created_at, event.facts) for event in events if event.type == DENIED]
     try:
         facts = order.denial and build_denial_payload(order, order.denial)
     except (ValueError, TypeError, LookupError):
         facts = {}
     at = [move.at for move in moves if move.to_status == Status.DENIED]
-    if facts and not any("time_in_force" in event.facts for event in events):  # told by an earlier version
+    if facts and not any("time_in_force" in event.facts for event in events):  # written by an earlier version
         facts.pop("denial", None)
     due = [(instant, facts) for instant in at] if facts is not None else []
     if stored_payloads != due:
@@ -91,7 +91,7 @@ def _denials(order: Order, moves: Sequence[Move], events: Sequence[OrderEventRow
 
 
 def _fills(order: Order, fills: Sequence[Filled | None]) -> Iterator[Finding]:
-    """Yield where an order has not filled what its moves add up to."""
+    """Yield a finding if the order's filled amounts are not the sum of its fills."""
     filled = fills[-1] if fills else None
     if filled is not None and filled[:2] != (order.filled_quantity, order.filled_value):
         stored = (order.filled_quantity, order.filled_value)
@@ -101,7 +101,7 @@ def _fills(order: Order, fills: Sequence[Filled | None]) -> Iterator[Finding]:
 def find_issue_differences(
     rows: Sequence[ExecutionRow], events: Sequence[OrderEventRow]
 ) -> Iterator[Finding]:
-    """Yield where an execution that should not have come is not told of as such, or another one is."""
+    """Yield a finding if the reconciliation issues do not match the executions noted as over or stray."""
     stored_payloads = [event.facts for event in events if event.type == ISSUE]
     due = [
         {"order_id": row.order_id, "execution_id": row.execution_id, "kind": row.note}
@@ -113,18 +113,19 @@ def find_issue_differences(
 
 
 def list_portfolio_names(events: Sequence[OrderEventRow]) -> set[str]:
-    """Return what the events of an order call its portfolio."""
+    """Return the portfolio names in the events of an order."""
     return {str(event.facts.get("portfolio_name")) for event in events if event.type not in NON_MOVE_EVENTS}
 
 
 def list_parent_ids(events: Sequence[OrderEventRow]) -> set[str | None]:
-    """Return the parents that the events of an order name."""
+    """Return the parent ids in the events of an order."""
     return {event.facts.get("parent_id") for event in events if event.type not in NON_MOVE_EVENTS}
 
 
 def _filled_after(order: Order, moves: Sequence[Move], executions: Executions) -> Iterator[Filled | None]:
-    """Yield what was filled after each move; None from where that cannot be told."""
-    is_forgotten = order.denial is not None and order.replaces is not None  # what a successor carried over
+    """Yield the filled amounts after each history row; None once they cannot be derived."""
+    # A denied successor does not keep the amounts that it carried over.
+    is_forgotten = order.denial is not None and order.replaces is not None
     filled: Filled | None = Filled(order.carried_quantity, order.carried_value)
     for move in moves:
         if move.execution_id is not None and filled is not None:
@@ -147,7 +148,7 @@ def _differences(
     ]
     facts = dict(event.facts)
     expected = _expected(facts, order, move, recorded, filled, executions)
-    if move.sequence == 1 and "time_in_force" not in facts:  # told by an earlier version
+    if move.sequence == 1 and "time_in_force" not in facts:  # written by an earlier version
         for name in build_terms(order):
             expected.pop(name, None)
     if filled is None:
@@ -189,8 +190,10 @@ def _expected(
 def _changes(
     order: Order, previous: RecordedValues, current: RecordedValues, following: Move | None
 ) -> Iterator[Finding]:
-    """Yield what changed between an event and what comes after it, and must not have."""
-    is_moved = previous.parent_id != current.parent_id  # its entry was replaced, perhaps by another quantity
+    """Yield the fields that changed between an event and its successor without permission."""
+    is_moved = (
+        previous.parent_id != current.parent_id
+    )  # its entry was replaced, perhaps with another quantity
     if not is_moved and not (following and _may_change(following)):
         for name in _MEASURES:
             yield from _difference(name, getattr(previous, name), getattr(current, name))
@@ -204,7 +207,7 @@ def _may_change(move: Move) -> bool:
 
 
 def _may_trail(side: str, previous: Decimal | None, current: Decimal | None) -> bool:
-    """Return whether a trail may have moved so: it only ever comes closer."""
+    """Return whether the trail level may change so: it may only move closer to the market."""
     if previous is None or current is None:
         return previous is None
     return current >= previous if side == "SELL" else current <= previous

@@ -1,4 +1,4 @@
-"""From a ticket to an order, and from an order to its successor."""
+"""Build orders from tickets."""
 
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -11,7 +11,7 @@ _DAY = timedelta(days=1)
 
 
 class OrderOrigin(NamedTuple):
-    """Where an order belongs, and who placed it; `at` is canonical text."""
+    """The owner of an order and who placed it. `at` is canonical text."""
 
     tenant_id: int
     portfolio_id: int
@@ -22,7 +22,7 @@ class OrderOrigin(NamedTuple):
 
 
 class OrderLinks(NamedTuple):
-    """What an order is to others."""
+    """The links of an order to its parent and its group."""
 
     parent_id: str | None = None
     group_id: str | None = None
@@ -36,7 +36,7 @@ NO_LINKS = OrderLinks()
 def new_order(
     order_id: str, order_origin: OrderOrigin, ticket: Ticket, quantity: Decimal, links: OrderLinks = NO_LINKS
 ) -> Order:
-    """Return the order that a ticket asks for, at the very beginning of its life."""
+    """Return the order of a ticket with the status INITIALIZED."""
     return Order(
         tenant_id=order_origin.tenant_id,
         id=order_id,
@@ -73,7 +73,7 @@ def new_order(
 
 
 def build_exit_tickets(entry: Order, ticket: Ticket) -> list[tuple[Role, Ticket]]:
-    """Return the tickets of the legs that an entry's ticket asks for: they take its position off again."""
+    """Return the tickets of the exits that an entry's ticket requests, with their roles."""
     if ticket.take_profit is None and ticket.stop_loss is None:
         return []
     base = Ticket(
@@ -98,9 +98,9 @@ def build_exit_tickets(entry: Order, ticket: Ticket) -> list[tuple[Role, Ticket]
 
 
 def get_expiry(time_in_force: TimeInForce, expires_at: str | None, at: str) -> str | None:
-    """Return the instant at which an order that came at `at` expires, None where it never does by itself.
+    """Return the instant at which an order expires that was placed at `at`, None if it does not expire.
 
-    Until sessions have their table, a day ends at 24:00 UTC.
+    A day ends at 24:00 UTC until trading sessions are supported.
     """
     if time_in_force is TimeInForce.GTD:
         return expires_at

@@ -1,4 +1,4 @@
-"""What is shown of orders, and what is asked to change in them."""
+"""Values that show an order or change it."""
 
 from decimal import Decimal
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from app.risk.rules.values import Denial
 
 
 class Changes(NamedTuple):
-    """What a replacement asks for; None leaves it as it is."""
+    """The changed fields of a replacement; None keeps the field."""
 
     quantity: Decimal | None = None
     limit_price: Decimal | None = None
@@ -23,7 +23,7 @@ class Changes(NamedTuple):
 
 
 class OrderView(NamedTuple):
-    """An order as it stands, with its portfolio's name and, for an entry, its legs."""
+    """An order with its portfolio's name and, for an entry, its child orders."""
 
     order: Order
     portfolio_name: str
@@ -31,7 +31,7 @@ class OrderView(NamedTuple):
 
 
 class OrderPreview(NamedTuple):
-    """What a ticket would do: amounts as decimals, None where there is no price."""
+    """The effect that a ticket would have. Amounts are None if there is no price."""
 
     order: Order
     portfolio_name: str

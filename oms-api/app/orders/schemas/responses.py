@@ -1,4 +1,4 @@
-"""Orders on the wire: what goes out, as plain dicts that these models describe."""
+"""Response bodies of the order routes: the models describe the plain dicts that are sent."""
 
 from decimal import Decimal
 from typing import Any, Literal
@@ -18,7 +18,7 @@ from app.orders.rules.values import (
 
 
 class DenialOut(BaseModel):
-    """Why risk said no, and the largest quantity that would pass."""
+    """Why a risk check denied the order, and the largest quantity that would pass."""
 
     code: str = Field(examples=["MAX_ORDER_QUANTITY"])
     message: str
@@ -31,7 +31,9 @@ class DenialOut(BaseModel):
 
 
 class OrderOut(BaseModel):
-    """An order as it stands. `legs` are whole orders: the exits of a bracket, the second of an OTO."""
+    """The current state of an order. `legs` are its child orders: the exits of a bracket, or the second order
+    of an OTO.
+    """
 
     id: str = Field(examples=["O17636544000000000a1b2c3d4"])
     status: Status
@@ -77,7 +79,7 @@ class OrderOut(BaseModel):
 
 
 class OrderEventOut(BaseModel):
-    """A move of an order: from, to, when, who, why, the broker's words, the execution."""
+    """A change of an order: statuses, time, actor, reason, the broker's message and the execution."""
 
     sequence: int
     from_status: Status | None
@@ -90,7 +92,7 @@ class OrderEventOut(BaseModel):
 
 
 class OrderFillOut(BaseModel):
-    """An execution, with its row of the ledger."""
+    """An execution with the id of its trade in the ledger."""
 
     execution_id: str
     trade_id: str
@@ -109,13 +111,13 @@ class OrderDetailOut(OrderOut):
 
 
 class OrdersOut(BaseModel):
-    """Orders that one request made or ended."""
+    """The orders that one request created or cancelled."""
 
     orders: list[OrderOut]
 
 
 class CheckOut(BaseModel):
-    """How one check stands to a ticket: the largest quantity that it alone would let pass, null: any."""
+    """The result of one risk check: the largest quantity that this check alone would pass, null if any."""
 
     check: str
     passes: bool
@@ -126,8 +128,8 @@ class CheckOut(BaseModel):
 
 
 class PreviewOut(BaseModel):
-    """What a ticket would do; amounts are null where there is no price. Those of the market are in the
-    instrument's currency.
+    """The effect that a ticket would have. Amounts are null if there is no price. Prices and values are in
+    the instrument's currency.
     """
 
     portfolio_name: str
@@ -191,7 +193,7 @@ def _order(order: Order, portfolio_name: str, legs: list[dict[str, Any]]) -> dic
 
 
 def preview_out(preview: OrderPreview, denial: dict[str, Any] | None) -> dict[str, Any]:
-    """Return a preview as `PreviewOut` describes it."""
+    """Return the preview as `PreviewOut` describes it."""
     order = preview.order
     return {
         "portfolio_name": preview.portfolio_name,
@@ -209,8 +211,8 @@ def preview_out(preview: OrderPreview, denial: dict[str, Any] | None) -> dict[st
 
 
 def _check(check: Any) -> dict[str, Any]:
-    told = check._asdict()
-    return {name: _quantity(value) if isinstance(value, Decimal) else value for name, value in told.items()}
+    fields = check._asdict()
+    return {name: _quantity(value) if isinstance(value, Decimal) else value for name, value in fields.items()}
 
 
 def _average(order: Order) -> str | None:

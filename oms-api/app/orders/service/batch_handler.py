@@ -1,4 +1,4 @@
-"""The writer's handler for trades and orders alike: one batch, one transaction, in the order given."""
+"""Process batches of trades and orders: one batch is one transaction, its commands in order."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -45,22 +45,22 @@ from app.orders.service.trade_effects import apply_trade_to_orders, apply_trades
 from app.orders.service.trade_guard import get_working_quantity
 
 NOTHING = Done(())
-InternalCommand = QuoteArrived | ExpireOrders | BrokerReport  # what no request asked for
+InternalCommand = QuoteArrived | ExpireOrders | BrokerReport  # commands without a request
 
 
 class OrderBatchHandler:
-    """Handler of group commit for the books and the orders. One instance belongs to one writer thread."""
+    """Handler of group commit for the ledger and the orders. One instance belongs to one writer thread."""
 
     def __init__(self, recording: Recording, services: BatchServices) -> None:
         self._recording = recording
         self._services = services
         self._last: list[Outcome | OmsError] = []
-        self._messages: dict[int, int] = {}  # counted by attempts, by the identity of the command
+        self._messages: dict[int, int] = {}  # message counts by the identity of the command
         self._is_committed: CommitCheck = lambda _: True
         self._is_ledger_only = True
 
     def handle(self, connection: Connection, commands: Sequence[Command]) -> list[Outcome | OmsError]:
-        """Do `works` in order; see `group_commit.Handler`."""
+        """Process the commands in order; see `group_commit.Handler`."""
         self._is_ledger_only = all(isinstance(command, (RecordTrade, ReverseTrade)) for command in commands)
         if self._is_ledger_only:
             recorded = self._recording.handle(
@@ -77,7 +77,10 @@ class OrderBatchHandler:
         return self._last
 
     def recover(self, connection: Connection, commands: Sequence[Command]) -> list[Outcome | OmsError | None]:
-        """Tell what the last batch left; taking the same locks first waits for its lost transaction."""
+        """Return the outcomes of the last batch if it was committed, else None for each.
+
+        Taking the same locks first waits until its lost transaction has ended.
+        """
         if self._is_ledger_only:
             found = self._recording.recover(connection, cast("Sequence[LedgerCommand]", commands))
             return cast("list[Outcome | OmsError | None]", found)
@@ -87,12 +90,12 @@ class OrderBatchHandler:
         return [one if is_committed or isinstance(one, OmsError) else None for one in self._last]
 
     def release(self, commands: Sequence[Command]) -> None:
-        """Drop how many messages the commands were counted as; see `group_commit.Handler`."""
+        """Drop the message counts of the commands; see `group_commit.Handler`."""
         for command in commands:
             self._messages.pop(id(command), None)
 
     def _mixed(self, connection: Connection, commands: Sequence[Command]) -> list[Outcome | OmsError]:
-        identities = [id(command) for command in commands]  # under which their messages are counted
+        identities = [id(command) for command in commands]  # keys of their message counts
         context, plan, commands = self._load_context(connection, commands)
         outcomes = [_outcome(context, plan, *one) for one in zip(commands, identities, strict=True)]
         arrived = [
@@ -109,14 +112,14 @@ class OrderBatchHandler:
     def _load_context(
         self, connection: Connection, commands: Sequence[Command]
     ) -> tuple[BatchContext, Plan, Sequence[Command]]:
-        """Lock and load what the commands touch; return them under their instruments' symbols."""
+        """Lock and load what the commands need. Return the commands with aliases replaced by symbols."""
         ledger = [command for command in commands if isinstance(command, (RecordTrade, ReverseTrade))]
         orders = [command for command in commands if not isinstance(command, (RecordTrade, ReverseTrade))]
         tenants = set(map(_tenant, commands))
         plan = plan_for(declare_tenants(connection, tenants), orders)
         batch = self._recording.batch(connection, ledger, plan.names, plan.portfolio_keys, tenants)
         batch.load()
-        commands = resolve_aliases(connection, commands)  # under the locks: see `is_symbol_in_use`
+        commands = resolve_aliases(connection, commands)  # after locking: see `is_symbol_in_use`
         context = BatchContext(batch, self._services, max(map(_get_time, commands)), self._messages)
         plan.portfolio_keys |= batch.places_named()
         context.load(plan.portfolio_keys, symbols_of(commands))
@@ -128,7 +131,7 @@ class OrderBatchHandler:
 def _held_back(
     context: BatchContext, portfolio: PortfolioState, command: RecordTrade, held: Decimal
 ) -> Decimal:
-    """Return what orders hold of the position that a trade would close, as this batch sees them."""
+    """Return the quantity of a position that working orders reserve, as this batch sees them."""
     portfolio_key = (portfolio.tenant_id, portfolio.id)
     if portfolio_key in context.order_store.portfolio_keys:
         return get_working_quantity(context.order_store.open_of(portfolio_key, command.symbol), command, held)
@@ -136,7 +139,7 @@ def _held_back(
 
 
 def _outcome(context: BatchContext, plan: Plan, command: Command, identity: int) -> Outcome | OmsError:
-    """Return what becomes of one command; an order whose time is over ends first, whatever is asked."""
+    """Return the outcome of one command. An expired order expires first, whatever the command is."""
     context.begin(identity, None if isinstance(command, InternalCommand) else command.origin.request_id)
     if isinstance(command, (CancelOrder, ReplaceOrder)) and _is_planned(plan, command):
         expire_one(context, command.origin, command.order_id)
@@ -144,10 +147,10 @@ def _outcome(context: BatchContext, plan: Plan, command: Command, identity: int)
 
 
 def _attempt(context: BatchContext, plan: Plan, command: Command) -> Outcome | OmsError:
-    """Return what becomes of one command; a refusal is a value here, so that it harms no other.
+    """Return the outcome of one command, or the error that refuses it.
 
-    What is refused leaves the batch as it was. Raises the refusal where it does not: the transaction is
-    rolled back then, and the writer tries the others without it.
+    A refused command must leave the batch unchanged. If it did not, the error is raised: the transaction is
+    rolled back and the writer retries the other commands without it.
     """
     changes = context.changes
     if isinstance(command, (RecordTrade, ReverseTrade)):

@@ -1,4 +1,4 @@
-"""Booking an execution: once, as a trade of the ledger, and as what the order has filled."""
+"""Record an execution: as a trade of the ledger and in the order's filled quantity."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -18,14 +18,14 @@ from app.orders.service.currency_conversion import currency_in, rate_to_book_by
 from app.orders.service.exit_quantities import reduce_competing_orders
 from app.orders.service.groups import after_fill
 
-LATE, OVER, STRAY = "late", "over", "stray"  # what the broker did is a fact, and is booked; but looked into
+LATE, OVER, STRAY = "late", "over", "stray"  # recorded as the broker did it, with an issue
 
 
 def book_fill(context: BatchContext, order: Order, event: Executed, at: str) -> Order:
-    """Book an execution of the order and return what the order became.
+    """Record an execution of the order and return the updated order.
 
-    What came after the order's end, or beyond its quantity, is booked all the same, and marked. Raises
-    BookIsFull and NoRate, and nothing is changed then.
+    An execution after the order's end, or beyond its quantity, is recorded too and marked. Raises BookIsFull
+    and NoRate without any change.
     """
     successor = _find_successor(context, order)
     mark = _mark(order, successor, event)
@@ -52,7 +52,7 @@ def book_fill(context: BatchContext, order: Order, event: Executed, at: str) -> 
 
 
 def _find_successor(context: BatchContext, order: Order) -> Order:
-    """Return the order that the fill counts for: a replaced one's last successor."""
+    """Return the order that the fill counts for: the last successor of a replaced order."""
     while order.status is Status.REPLACED and order.replaced_by:
         order = context.order_store.get(order.tenant_id, order.replaced_by)
     return order
@@ -74,7 +74,7 @@ def _record_trade(context: BatchContext, order: Order, event: Executed, at: str)
     after = apply_fill(held, fill)
     instant = datetime.fromisoformat(at)
     who = (order.tenant_id, order.source, order.user_id, instant, None, None, order.actor)
-    origin = Origin(*who, context.request_id)  # of the request that the fill came of; a quote's has none
+    origin = Origin(*who, context.request_id)  # the request that caused the fill, None for a quote
     entry = Entry(
         kind="trade",
         symbol=order.symbol,

@@ -1,4 +1,4 @@
-"""What a kill switch does: orders cancelled, and positions closed at market in spite of it."""
+"""Apply a kill switch: cancel orders, and close positions at market despite the halt."""
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping
@@ -25,24 +25,30 @@ REASONS = {True: "Trading is halted", False: "Cancelled by the kill switch"}
 
 @dataclass(frozen=True, slots=True)
 class Flattening:
-    """One for each process."""
+    """Cancels and closes for kill switches. One instance serves a process."""
 
     order_service: OrderService
     readers: Readers
 
     async def stop(
-        self, asking: Asking, stop: Stop, held: Collection[str], only: Collection[str] | None, seconds: float
+        self,
+        asking: Asking,
+        stop: Stop,
+        locked: Collection[str],
+        only: Collection[str] | None,
+        seconds: float,
     ) -> Effect:
-        """Cancel what a kill switch ends, and close what it closes. Portfolios that somebody holds are left
-        out, as are all but `only` those named; what is not cancelled within `seconds` goes on, and is told.
+        """Cancel the orders that a kill switch cancels and close the positions that it closes.
 
-        Of a strategy what its own executions left of each position is closed, and nothing of the others'.
+        Portfolios in `locked` are skipped, because another transaction locks them. So are all but `only`, if
+        given. Cancellations that take longer than `seconds` continue and are reported as unsettled. For a
+        strategy, only the part of each position that its own executions built is closed.
         """
-        asking = asking._replace(key=None)  # it binds the turn of the switch, and no single order
-        canceled, unsettled = await self._cancel(asking, stop, held, only, seconds)
+        asking = asking._replace(key=None)  # the key identifies the switch request, not each order
+        canceled, unsettled = await self._cancel(asking, stop, locked, only, seconds)
         if stop.exits is not ExitPolicy.FLATTEN:
             return Effect(canceled, unsettled, None)
-        kept = {*held, *unsettled}
+        kept = {*locked, *unsettled}
         found = [one for one in await self._held(asking, stop) if only is None or one.portfolio in only]
         strategy = stop.key if stop.scope is SwitchScope.STRATEGY else None
         free = [one for one in found if one.portfolio not in kept]
@@ -51,9 +57,14 @@ class Flattening:
         return Effect(canceled, unsettled, {"canceled": canceled, "closed": closed, "left": left})
 
     async def _cancel(
-        self, asking: Asking, stop: Stop, held: Collection[str], only: Collection[str] | None, seconds: float
+        self,
+        asking: Asking,
+        stop: Stop,
+        locked: Collection[str],
+        only: Collection[str] | None,
+        seconds: float,
     ) -> tuple[list[str], list[str]]:
-        """Return the orders that were cancelled, and the portfolios whose orders are not."""
+        """Return the ids of the cancelled orders, and the portfolios whose orders are not cancelled yet."""
         names = [name for name in await self._portfolios(asking, stop) if only is None or name in only]
         strategy = stop.key if stop.scope is SwitchScope.STRATEGY else None
         keeps = stop.exits is ExitPolicy.KEEP
@@ -64,12 +75,12 @@ class Flattening:
                 )
             ): name
             for name in names
-            if name not in held
+            if name not in locked
         }
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
         canceled: list[str] = []
-        unsettled = [name for name in names if name in held]
+        unsettled = [name for name in names if name in locked]
         for task, name in tasks.items():
             if not task.done():
                 task.add_done_callback(_discard)
@@ -80,7 +91,7 @@ class Flattening:
         return sorted(canceled), sorted(unsettled)
 
     async def _portfolios(self, asking: Asking, stop: Stop) -> list[str]:
-        """Return the names of the portfolios that have open orders of the switch's scope."""
+        """Return the names of the portfolios with open orders in the scope of the kill switch."""
         tenant_id = asking.caller.tenant_id
         portfolio = stop.key if stop.scope is SwitchScope.PORTFOLIO else None
         strategy = stop.key if stop.scope is SwitchScope.STRATEGY else None
@@ -98,7 +109,7 @@ class Flattening:
             done = await self.order_service.close(
                 asking, *position, quantity, REASON, in_spite_of_halt=True, strategy=strategy
             )
-        except OmsError:  # flat already, or not now: what is left is told
+        except OmsError:  # flat already, or refused now; `left` lists the rest
             return []
         return [view.order.id for view in done.orders]
 
@@ -116,14 +127,18 @@ class Flattening:
 
 
 def _discard(task: "asyncio.Future[Any]") -> None:
-    """Take the outcome of a cancel that was too late for the answer: it is tried again."""
+    """Retrieve the result of a cancellation that finished too late, so that asyncio logs no error.
+
+    The kill switch tries it again.
+    """
     if not task.cancelled():
         task.exception()
 
 
 def shares(held: Iterable[Held], nets: Mapping[PositionKey, Decimal]) -> list[Held]:
-    """Return what of the positions is a strategy's by its net executions: on the same side, and no more than
-    there is.
+    """Return the parts of the positions that belong to a strategy, given its net executed quantities.
+
+    A part is on the position's side and not larger than the position.
     """
     found = []
     for one in held:

@@ -1,4 +1,4 @@
-"""Aliases in order commands, replaced by the symbols of their instruments before a batch is worked on."""
+"""Replace instrument aliases in order commands by symbols, before the batch is processed."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,8 +16,9 @@ from app.orders.service.commands import (
 
 
 def resolve_aliases(connection: Connection, commands: Sequence[Command]) -> Sequence[Command]:
-    """Return the commands under their instruments' symbols, by one statement. A trade's alias is found with
-    its position; quotes and flattening name no alias.
+    """Return the commands with symbols instead of aliases, read by one statement.
+
+    The alias of a trade is resolved with its position. Quotes and kill switch closes never use an alias.
     """
     named = sorted({key for command in commands for key in _list_names(command)})
     symbols = symbols_by_alias(connection, named) if named else {}

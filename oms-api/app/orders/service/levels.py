@@ -1,4 +1,4 @@
-"""The stop-loss and take-profit of positions, as the ledger's routes ask for them."""
+"""Read the stop-loss and take-profit of positions for the ledger's routes."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from app.orders.rules.values import Order
 
 
 def exits_of(connection: Connection, tenant_id: int, held: Sequence[HeldPosition]) -> dict[Place, Exits]:
-    """Return where each of the positions is taken off."""
+    """Return the exit levels of each position."""
     found: dict[Place, list[Order]] = {}
     for name_key, order in open_orders_in(connection, tenant_id, {one.symbol for one in held}):
         found.setdefault((name_key, order.symbol, order.product), []).append(order)

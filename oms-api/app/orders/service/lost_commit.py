@@ -1,4 +1,7 @@
-"""After a COMMIT whose answer was lost: does the batch stand? One row of it tells, for all stand or none."""
+"""Find out whether a batch was committed after the response to its COMMIT was lost.
+
+A batch is committed as a whole, so one of its rows decides.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -17,8 +20,10 @@ CommitCheck = Callable[[Connection], bool]
 def build_commit_check(
     context: BatchContext, outcomes: Sequence[object], arrived: Sequence[tuple[int, Quote]]
 ) -> CommitCheck:
-    """Return what tells whether a batch stands that did `outcomes` and stores the quotes that `arrived`
-    (tenant id, quote): by a move of an order, else a row of the ledger, else a quote.
+    """Return a function that checks whether the batch was committed.
+
+    It looks for one row that the batch wrote: a row of an order's history, else a trade, else a quote.
+    `arrived` are the stored quotes (tenant id, quote).
     """
     move = context.commit_marker
     if move is not None:
@@ -30,10 +35,10 @@ def build_commit_check(
     if arrived:
         tenant_id, quote = arrived[-1]
         return lambda connection: _is_stored(connection, tenant_id, quote)
-    return lambda _: True  # nothing was written that anybody is told of
+    return lambda _: True  # nothing was written that an outcome depends on
 
 
 def _is_stored(connection: Connection, tenant_id: int, quote: Quote) -> bool:
-    """Tell whether the quote was stored; a newer one may have taken its place since."""
+    """Return whether the quote, or a newer one, is stored."""
     found = quotes_of(connection, [(tenant_id, quote.symbol)]).get((tenant_id, quote.symbol))
     return found is not None and (found == quote or found.at > quote.at)

@@ -1,4 +1,4 @@
-"""Cancelling, replacing and expiring orders."""
+"""Cancel, replace and expire orders."""
 
 from decimal import Decimal
 
@@ -35,7 +35,7 @@ _PENDING = frozenset({Status.PENDING_CANCEL, Status.PENDING_REPLACE})
 
 
 def cancel_one(context: BatchContext, command: CancelOrder) -> Done:
-    """End an order; what filled before stands. Raises NoSuchOrder or OrderIsFinal."""
+    """Cancel an order; earlier fills are kept. Raises NoSuchOrder or OrderIsFinal."""
     origin = command.origin
     order = _as_of_now(context, context.order_for(origin, command.order_id), iso(origin.at))
     key = origin.idempotency_key
@@ -49,7 +49,7 @@ def cancel_one(context: BatchContext, command: CancelOrder) -> Done:
 
 
 def cancel_all(context: BatchContext, command: CancelAll, portfolio_keys: list[PortfolioKey]) -> Done:
-    """End all open orders of those portfolios that match."""
+    """Cancel all open orders of the portfolios that match."""
     origin = command.origin
     ended = []
     for portfolio_key in portfolio_keys:
@@ -60,7 +60,7 @@ def cancel_all(context: BatchContext, command: CancelAll, portfolio_keys: list[P
             if command.keeps_exits
             else context.order_store.open_in(portfolio_key)
         ):
-            order = context.order_store.now(known)  # a group may have ended it meanwhile
+            order = context.order_store.now(known)  # its group may have cancelled it meanwhile
             if order.status not in FINAL and _matches(order, command):
                 cancel(context, order, iso(origin.at), actor_of(origin), reason=command.reason)
                 ended.append(order.id)
@@ -68,10 +68,10 @@ def cancel_all(context: BatchContext, command: CancelAll, portfolio_keys: list[P
 
 
 def replace(context: BatchContext, command: ReplaceOrder) -> Done:
-    """Put a successor in the order's place. Raises NoSuchOrder, OrderIsFinal, OrderIsPending, Invalid.
+    """Replace the order by a successor. Raises NoSuchOrder, OrderIsFinal, OrderIsPending, Invalid.
 
-    The successor's quantity is the total of the chain: what was filled is carried over. Where risk denies the
-    successor it is kept as DENIED, and the order works on.
+    The successor's quantity is the total of the chain, including what was filled. If risk denies the
+    successor, it is stored as DENIED and the order stays open.
     """
     origin, changes = command.origin, command.changes
     named = context.order_for(origin, command.order_id)
@@ -96,33 +96,33 @@ def replace(context: BatchContext, command: ReplaceOrder) -> Done:
 
 
 def expire(context: BatchContext, portfolio_keys: list[PortfolioKey], at: str) -> None:
-    """End what has come to its end."""
+    """Expire the orders of the portfolios that are due."""
     for portfolio_key in portfolio_keys:
         for known in context.order_store.overdue_in(portfolio_key, at):
             _as_of_now(context, context.order_store.now(known), at)
 
 
 def expire_one(context: BatchContext, origin: Origin, order_id: str) -> None:
-    """End an order of the caller's whose time is over, whatever is asked for it."""
+    """Expire an order that the caller may see, if it is due."""
     order = context.order_store.find(origin.tenant_id, order_id)
     if order is not None and context.sees(origin, (order.tenant_id, order.portfolio_id)):
         _as_of_now(context, order, iso(origin.at))
 
 
 def _as_of_now(context: BatchContext, order: Order, at: str) -> Order:
-    """Return the order, ended if its time is over by `at`."""
+    """Return the order, expired if it is due at `at`."""
     if order.status in FINAL or order.ends_at is None or order.ends_at > at:
         return order
     return close_order(context, order, Status.EXPIRED, at, "calendar")
 
 
 def actor_of(origin: Origin) -> str:
-    """Return who asks: the person, else the key."""
+    """Return the person behind the request, else the API key."""
     return origin.actor or origin.source
 
 
 def _denial(context: BatchContext, order: Order, successor: Order) -> Denial | None:
-    """Return what keeps the successor from the order's place: of risk, or of the exits of its group."""
+    """Return the reason why the successor may not replace the order: by risk, or by its group's exits."""
     if not successor.leaves_quantity:
         return None
     if not is_exit_change(context, order, successor) and _is_judged_now(context, order):
@@ -133,17 +133,18 @@ def _denial(context: BatchContext, order: Order, successor: Order) -> Denial | N
 
 
 def _is_judged_now(context: BatchContext, order: Order) -> bool:
-    """Tell whether risk judges the successor. What waits for its entry is
-    judged at its release; but a halt lets nothing be replaced.
+    """Return whether the risk checks apply now.
+
+    A held order is checked at its release. A halt applies at once.
     """
     waits = order.status is Status.HELD and context.state(order)[0] is not TradingState.HALTED
     return not waits
 
 
 def _matches(order: Order, command: CancelAll) -> bool:
-    wanted = (command.symbol, command.side, command.strategy)
-    facts = (order.symbol, order.side, order.strategy)
-    return all(want is None or want == fact for want, fact in zip(wanted, facts, strict=True))
+    filters = (command.symbol, command.side, command.strategy)
+    values = (order.symbol, order.side, order.strategy)
+    return all(expected in (None, value) for expected, value in zip(filters, values, strict=True))
 
 
 def _supersede(context: BatchContext, order: Order, successor: Order, at: str, actor: str) -> None:
@@ -174,9 +175,9 @@ def _successor(context: BatchContext, order: Order, command: ReplaceOrder) -> Or
     at = iso(origin.at)
     order_id = context.services.order_ids.next(origin.tenant_id, origin.at, order.id)
     fields = {name: value for name, value in changes._asdict().items() if value is not None}
-    if _trails(changes):  # from an amount to a percentage, or back
+    if _trails(changes):  # the trail may change from an amount to a percentage or back
         fields |= {"trail_amount": changes.trail_amount, "trail_percent": changes.trail_percent}
-    if changes.quantity is not None:  # at or below what filled there is nothing left: it is filled
+    if changes.quantity is not None:  # a smaller quantity completes the order
         fields["quantity"] = max(changes.quantity, order.filled_quantity)
     if changes.time_in_force is not None:
         fields["time_in_force"] = TimeInForce(changes.time_in_force)

@@ -1,4 +1,4 @@
-"""New orders: judged, written down whatever the verdict, and sent."""
+"""Place new orders: check them, store them whatever the result, and send them."""
 
 from decimal import Decimal
 from typing import Any
@@ -21,14 +21,14 @@ from app.orders.service.groups import RISK, close_order, deny
 from app.orders.service.matching import match_against_quote
 from app.orders.service.protection import follower_denial, legs_denial, pair_denial
 from app.orders.service.risk_evaluation import count_message, find_denial
-from app.risk.rules.exposure import touch
+from app.risk.rules.exposure import get_touch_price
 from app.risk.rules.values import Denial, Prices
 
 _UNSIZED = "NO_QUANTITY"
 
 
 def place(context: BatchContext, command: PlaceOrder) -> Done:
-    """Place one order, with the legs of a bracket; or tell what became of it if it is there already."""
+    """Place one order, with the exits of a bracket. A repeated request returns the earlier outcome."""
     known = find_repeated_placement(context, command)
     if known is not None:
         return known
@@ -52,7 +52,7 @@ def place(context: BatchContext, command: PlaceOrder) -> Done:
 
 
 def place_group(context: BatchContext, command: PlaceGroup) -> Done:
-    """Place two joined orders; if risk denies one, neither is sent."""
+    """Place two linked orders. If risk denies one, neither is sent."""
     known = find_repeated_placement(context, command)
     if known is not None:
         return known
@@ -81,13 +81,13 @@ def place_group(context: BatchContext, command: PlaceGroup) -> Done:
 
 
 def check_end(ticket: Ticket, now: str, prefix: str = "") -> None:
-    """Raise Invalid where the ticket would be over before it began. A repeat may come after its end."""
+    """Raise Invalid if the ticket has expired. A repeated request may come later."""
     for bad in validate_expiry(ticket, now):
         raise Invalid(bad.message, [FieldError(f"{prefix}{bad.field}", bad.message, bad.code)])
 
 
 def find_repeated_placement(context: BatchContext, command: PlaceOrder | PlaceGroup) -> Done | None:
-    """Return the earlier outcome of the same request, None where it is new; see `repeated_request`."""
+    """Return the earlier outcome of the same request, None if it is new; see `find_repeated_request`."""
     tickets = command.tickets if isinstance(command, PlaceGroup) else (command.ticket,)
     return find_repeated_request(context, command.origin, *(ticket.client_order_id for ticket in tickets))
 
@@ -95,10 +95,10 @@ def find_repeated_placement(context: BatchContext, command: PlaceOrder | PlaceGr
 def find_repeated_request(
     context: BatchContext, origin: Origin, *client_order_ids: str | None
 ) -> Done | None:
-    """Return the earlier outcome of the same request, None where it is new.
+    """Return the earlier outcome of the same request, None if it is new.
 
-    Raises ClientOrderIdReused or OrderKeyReused where its name stands for another request, and
-    NotYourPortfolio where it stands for any of a portfolio that is not the caller's.
+    Raises ClientOrderIdReused or OrderKeyReused if the id or key identifies another request, and
+    NotYourPortfolio if it identifies an order that the caller may not see.
     """
     known = _find_visible_order(context, origin, origin.idempotency_key or "")
     if known is not None and known.request_hash != origin.request_hash:
@@ -123,15 +123,15 @@ def _find_visible_order(context: BatchContext, origin: Origin, name: str) -> Ord
 
 
 def _list_ids_of_request(context: BatchContext, order: Order) -> list[str]:
-    """Return the ids of the orders that one request made: an order, or both of a pair."""
+    """Return the ids of the orders that the request created: one order, or both of a group."""
     if order.group_kind not in {GroupKind.OCO, GroupKind.OTO} or not order.group_id or order.replaces:
         return [order.id]
-    kin = context.order_store.group_of(order)
-    return sorted(one.id for one in kin if one.request_hash == order.request_hash)
+    group_orders = context.order_store.group_of(order)
+    return sorted(one.id for one in group_orders if one.request_hash == order.request_hash)
 
 
 def add(context: BatchContext, order: Order) -> Order:
-    """Write a new order down, and bind its names."""
+    """Store a new order and index its request keys."""
     added = context.order_store.add(order, order.placed_by)
     context.orders_by_request_key[order.tenant_id, f"/{order.client_order_id}"] = added
     if order.idempotency_key:
@@ -139,9 +139,12 @@ def add(context: BatchContext, order: Order) -> Order:
     return added
 
 
-def deny_if_refused(context: BatchContext, order: Order, *gone: Order, confirms: bool = False) -> bool:
-    """Let risk judge the order as if those `gone` were, and deny it where risk says no."""
-    denial = find_quantity_denial(order) or find_denial(context, order, *gone, confirms=confirms)
+def deny_if_refused(context: BatchContext, order: Order, *excluded: Order, confirms: bool = False) -> bool:
+    """Deny the order if a risk check refuses it, and return whether it was denied.
+
+    The orders `excluded` do not count.
+    """
+    denial = find_quantity_denial(order) or find_denial(context, order, *excluded, confirms=confirms)
     if denial is None:
         return False
     deny(context, order, denial, order.created_at)
@@ -151,7 +154,7 @@ def deny_if_refused(context: BatchContext, order: Order, *gone: Order, confirms:
 def ticket_denial(
     context: BatchContext, order: Order, legs: list[tuple[Role, Ticket]], *, confirms: bool = False
 ) -> Denial | None:
-    """Return what is wrong with an order or one of its legs: all is judged before the order is sent."""
+    """Return the denial of an order or of one of its exits; all are checked before the order is sent."""
     return (
         find_quantity_denial(order)
         or find_denial(context, order, confirms=confirms)
@@ -160,7 +163,7 @@ def ticket_denial(
 
 
 def _is_group_denied(context: BatchContext, first: Order, second: Order) -> bool:
-    """Judge both orders of a group, and deny the one that is at fault."""
+    """Check both orders of a group and deny the one that does not pass."""
     if first.group_kind is GroupKind.OCO:
         for order in (first, second):
             denial = find_quantity_denial(order) or find_denial(context, order) or pair_denial(context, order)
@@ -177,7 +180,7 @@ def _is_group_denied(context: BatchContext, first: Order, second: Order) -> bool
 
 
 def send(context: BatchContext, order: Order) -> None:
-    """Hand a judged order to its broker; on paper it is accepted, and meets the market, at once."""
+    """Send a checked order to its broker. The paper broker accepts and matches it at once."""
     at = order.created_at
     sent = context.order_store.move(order, Status.SUBMITTED, at, order.placed_by)
     refusal = rejection(context.services.paper, order.id)
@@ -190,7 +193,7 @@ def send(context: BatchContext, order: Order) -> None:
 
 
 def build_result(context: BatchContext, tenant_id: int, ids: list[str]) -> Done:
-    """Return the orders as they stand now, with the legs of entries and the other parts of closes."""
+    """Return the result with the current state of the orders and their child orders."""
     orders = []
     for order_id in ids:
         order = context.order_store.get(tenant_id, order_id)
@@ -224,13 +227,14 @@ def _hold(context: BatchContext, command: PlaceOrder, ticket: Ticket, links: Ord
 
 
 def resolve_quantity(context: BatchContext, tenant_id: int, ticket: Ticket) -> Decimal:
-    """Return the ticket's quantity; of a notional one floor(notional / ask) to the lot, zero without a
-    price.
+    """Return the ticket's quantity.
+
+    For a notional it is notional / ask, rounded down to the lot size; zero without a price.
     """
     if ticket.quantity is not None or ticket.notional is None:
         return ticket.quantity or ZERO
     quote = context.quote(tenant_id, ticket.symbol)
-    price = touch("BUY", Prices(quote.bid, quote.ask, quote.last)) if quote else None
+    price = get_touch_price("BUY", Prices(quote.bid, quote.ask, quote.last)) if quote else None
     if not price:
         return ZERO
     return round_down_to(
@@ -244,7 +248,7 @@ def _largest_quantity(notional: Decimal, price: Decimal) -> Decimal:
 
 
 def find_quantity_denial(order: Order) -> Denial | None:
-    """Return the denial of an order that a notional gave no quantity, None for any other."""
+    """Return the denial of an order whose notional gives no quantity, None for any other order."""
     if order.quantity:
         return None
     message = "The notional buys not even one lot, or there is no price to tell how much it buys."
@@ -254,7 +258,7 @@ def find_quantity_denial(order: Order) -> Denial | None:
 def _send_pair(context: BatchContext, first: Order, second: Order) -> None:
     send(context, first)
     waiting = context.order_store.get(second.tenant_id, second.id)
-    if waiting.status is Status.INITIALIZED:  # the first one may have filled, and cancelled it
+    if waiting.status is Status.INITIALIZED:  # a fill of the first may have cancelled it
         send(context, waiting)
 
 

@@ -1,4 +1,4 @@
-"""What a batch of commands will touch: found out before the locks are taken, in a few statements."""
+"""Find the portfolios that a batch must lock, in a few statements before locking."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -25,13 +25,15 @@ from app.orders.service.commands import (
 )
 
 TenantKey = tuple[int, str]
-_NAMING = (PlaceOrder, PlaceGroup, PreviewOrder, ClosePosition, CancelAll)  # commands that name a portfolio
+_NAMING = (PlaceOrder, PlaceGroup, PreviewOrder, ClosePosition, CancelAll)  # commands with a portfolio name
 
 
 @dataclass(slots=True)
 class Plan:
-    """Portfolios to find by name and to lock, the names that requests may have bound before, and the orders
-    that stand under these.
+    """What a batch of commands needs to lock and load.
+
+    `names` are portfolios to find by name, `portfolio_keys` portfolios to lock, `recorded_orders` orders that
+    exist under the client order ids and request keys of the batch.
     """
 
     names: set[TenantKey] = field(default_factory=set)
@@ -44,7 +46,7 @@ class Plan:
     overdue: dict[int, list[PortfolioKey]] = field(default_factory=dict)
 
     def portfolios(self, command: CancelAll) -> list[PortfolioKey]:
-        """Return the portfolios of the tenant that the batch locks."""
+        """Return the tenant's portfolios that the batch locks."""
         return sorted(
             portfolio_key
             for portfolio_key in self.portfolio_keys
@@ -52,14 +54,14 @@ class Plan:
         )
 
     def require(self, command: CancelOrder | ReplaceOrder | BrokerReport) -> None:
-        """Raise NoSuchOrder where the order was not found."""
+        """Raise NoSuchOrder if the command's order was not found."""
         tenant_id = command.tenant_id if isinstance(command, BrokerReport) else command.origin.tenant_id
         if (tenant_id, command.order_id) not in self.by_order:
             raise NoSuchOrder(command.order_id)
 
 
 def plan_for(connection: Connection, commands: Sequence[OrderCommand]) -> Plan:
-    """Return what the commands touch."""
+    """Return the plan of the commands."""
     plan = Plan()
     _note_names(plan, commands)
     _find_recorded_orders(connection, plan)
@@ -91,7 +93,7 @@ def _note_names(plan: Plan, commands: Sequence[OrderCommand]) -> None:
 
 
 def symbols_of(commands: Sequence[Command]) -> set[TenantKey]:
-    """Return the symbols (tenant id, symbol) of the tickets, to be priced."""
+    """Return (tenant id, symbol) of the tickets, whose quotes are needed."""
     return {
         (command.origin.tenant_id, ticket.symbol)
         for command in commands
@@ -107,8 +109,9 @@ def _tickets(command: OrderCommand) -> Sequence[Ticket]:
 
 
 def _find_recorded_orders(connection: Connection, plan: Plan) -> None:
-    """Find the orders that stand under the requests' names; their portfolios are locked too, for what they
-    are now is told again.
+    """Find the orders with the requests' keys and client order ids.
+
+    Their portfolios are locked too, because a repeated request returns their current state.
     """
     for column, names in (
         ("client_order_id", plan.client_order_ids),
@@ -119,7 +122,7 @@ def _find_recorded_orders(connection: Connection, plan: Plan) -> None:
 
 
 def _find_orders(connection: Connection, plan: Plan, commands: Sequence[OrderCommand]) -> None:
-    wanted = {
+    order_keys = {
         (
             command.tenant_id if isinstance(command, BrokerReport) else command.origin.tenant_id,
             command.order_id,
@@ -127,7 +130,7 @@ def _find_orders(connection: Connection, plan: Plan, commands: Sequence[OrderCom
         for command in commands
         if isinstance(command, (CancelOrder, ReplaceOrder, BrokerReport))
     }
-    plan.by_order = queries.find_portfolio_keys(connection, sorted(wanted))
+    plan.by_order = queries.find_portfolio_keys(connection, sorted(order_keys))
     plan.portfolio_keys |= set(plan.by_order.values())
 
 

@@ -1,4 +1,4 @@
-"""Closing positions: a market order against what is held."""
+"""Close positions with market orders."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -20,11 +20,13 @@ def close(context: BatchContext, command: ClosePosition) -> Done:
 
     Raises NoSuchPortfolio, NothingToClose, MoreThanHeld.
 
-    Its fills cut the exits to what is left of the position; see `yielding`. Where all of it is closed, other
-    orders that would close it too are cancelled first, and the entries whose exits there are: not where a
-    strategy is flattened, for they are not its own. A flatten acts in spite of a kill switch, and its order
-    waits for a price as long as it takes. Above the maximum order quantity it is closed in parts, one after
-    the other: the first order is the parent of those that wait for it.
+    The order's fills reduce the exits to what is left of the position; see `exit_quantities`. If the whole
+    position is closed, competing orders are cancelled first: others that would close it too, and entries that
+    would continue without their exits. When a strategy is flattened they are kept, because they belong to
+    others.
+
+    A kill switch closes despite the halt, and its order waits for a price. A quantity above the maximum order
+    quantity is closed in parts, one after the other; the first order is the parent of the others.
     """
     origin = command.origin
     known = find_repeated_request(context, origin)
@@ -78,7 +80,7 @@ def _against(
 
 
 def _in_parts(context: BatchContext, order: Order) -> Order:
-    """Return the order as it is sent first: cut to the maximum order quantity, with the other parts held."""
+    """Return the first order to send, cut to the maximum order quantity. The other parts are held."""
     size = part_size(
         order.quantity,
         limits_of(context, order).max_order_quantity,
@@ -103,7 +105,7 @@ def _in_parts(context: BatchContext, order: Order) -> Order:
 def _rivals(
     context: BatchContext, portfolio_key: PortfolioKey, closing: Order, exits: list[Order]
 ) -> list[Order]:
-    """Return what would close the position again, and entries that would go on without their exits."""
+    """Return orders that would close the position again, and entries that would continue without exits."""
     rivals = [order for order in context.order_store.open_in(portfolio_key) if _closes_too(order, closing)]
     for one in exits:
         entry = context.order_store.parent_of(one) if one.status is not Status.HELD else None
@@ -115,11 +117,11 @@ def _rivals(
 def _closes_too(order: Order, closing: Order) -> bool:
     is_here = (order.symbol, order.product, order.side) == (closing.symbol, closing.product, closing.side)
     is_leg_to_come = order.status is Status.HELD and order.role is not None
-    return is_here and not is_leg_to_come and order.role not in SHARING  # exits yield to its fills
+    return is_here and not is_leg_to_come and order.role not in SHARING  # its fills reduce the exits
 
 
 def _clear(context: BatchContext, rivals: list[Order], closing: Order) -> None:
     for known in rivals:
-        order = context.order_store.now(known)  # one of its group may have ended it
+        order = context.order_store.now(known)  # its group may have cancelled it
         if order.status not in FINAL:
             cancel(context, order, closing.created_at, closing.placed_by, reason="The position is closed.")

@@ -1,4 +1,4 @@
-"""What a ticket would do: the same look at books, prices and limits, and nothing done."""
+"""Preview a ticket with the books, prices and limits of an order, without any change."""
 
 from app.clock import iso
 from app.money import product
@@ -9,13 +9,14 @@ from app.orders.service.batch_context import BatchContext
 from app.orders.service.commands import PreviewOrder
 from app.orders.service.order_entry import check_end, resolve_quantity, ticket_denial
 from app.orders.service.risk_evaluation import risk_input
-from app.risk.rules.evaluation import headrooms
+from app.risk.rules.evaluation import list_headrooms
 from app.risk.rules.exposure import price_of, value_of
 
 
 def preview(context: BatchContext, command: PreviewOrder) -> OrderPreview:
-    """Return the expected price, cash and position after, and how every check stands to the ticket. Raises
-    NoSuchPortfolio.
+    """Return the expected price, the cash and position after it, and the result of every check.
+
+    Raises NoSuchPortfolio.
     """
     origin, ticket = command.origin, command.ticket
     check_end(ticket, iso(origin.at))
@@ -43,5 +44,5 @@ def preview(context: BatchContext, command: PreviewOrder) -> OrderPreview:
         cash_after=None if worth is None else context.portfolio(order).cash - sign * worth,
         position_after=context.position(order).quantity + sign * quantity,
         denial=ticket_denial(context, order, legs, confirms=ticket.confirm_repeat),
-        checks=tuple(headrooms(risk)),
+        checks=tuple(list_headrooms(risk)),
     )

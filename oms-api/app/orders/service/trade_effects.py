@@ -1,4 +1,4 @@
-"""What trades that are reported or reversed do to the orders of their position: exits never outlast it."""
+"""Apply reported and reversed trades to the orders of their position, so that no exit exceeds it."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -13,7 +13,7 @@ from app.orders.service.exit_quantities import reduce_competing_orders
 
 
 def apply_trades_to_orders(services: BatchServices, batch: Batch, outcomes: Sequence[object]) -> None:
-    """Cut the exits of positions that a batch of the ledger alone, which is written already, reduced."""
+    """Reduce the exits of positions that a batch of trades reduced. The trades are already written."""
     reduced = [one for one in outcomes if isinstance(one, Recorded) and _may_concern_orders(batch, one)]
     if not reduced:
         return
@@ -26,19 +26,19 @@ def apply_trades_to_orders(services: BatchServices, batch: Batch, outcomes: Sequ
 
 
 def apply_trade_to_orders(context: BatchContext, recorded: Recorded) -> None:
-    """Cut the exits of the position that a trade or a reversal reduced to what is left of it."""
+    """Reduce the exits of the position that a trade or a reversal reduced."""
     row = recorded.row
     if not _may_concern_orders(context.batch, recorded):
         return
     portfolio_key = (row.tenant_id, row.portfolio_id)
     if portfolio_key not in context.order_store.portfolio_keys:
-        context.books.flush()  # what is loaded next is read from the database
+        context.books.flush()  # the load below reads the database
         context.load([portfolio_key], [])
     reduce_competing_orders(context, row, row.created_at)
 
 
 def _may_concern_orders(batch: Batch, recorded: Recorded) -> bool:
-    """Tell whether a trade took something off a position of a portfolio that has had orders."""
+    """Return whether a trade reduced a position of a portfolio that has had orders."""
     row = recorded.row
     if recorded.replayed or not batch.books.portfolio(row.tenant_id, row.portfolio_id).orders_stamp:
         return False

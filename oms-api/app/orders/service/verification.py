@@ -1,4 +1,4 @@
-"""Proving the orders: their histories, what they filled, the trades that say so too, and their events."""
+"""Verify the orders: their histories, fills, trades and events."""
 
 from collections.abc import Callable, Iterator
 from itertools import groupby, pairwise
@@ -45,7 +45,7 @@ OrderKey = tuple[int, str]  # tenant id, order id
 
 
 class _Link(NamedTuple):
-    """A replaced order or a successor, with its own executions, and the moves that executions made."""
+    """An order of a replacement chain, with its executions and the history rows that they caused."""
 
     order: Order
     filled: Filled
@@ -54,7 +54,7 @@ class _Link(NamedTuple):
 
 
 class _Chains:
-    """Replaced orders and their successors: what one of them filled, the last of them tells."""
+    """Replacement chains. The last order of a chain includes what the others filled."""
 
     def __init__(self) -> None:
         self._links: dict[OrderKey, _Link] = {}
@@ -91,7 +91,7 @@ class _Chains:
 
 
 class _OrderVerification:
-    """One pass over the orders, each with what the other tables hold of it."""
+    """One pass over the orders, each with its rows of the other tables."""
 
     def __init__(self, connection: Connection, verdict: Verdict) -> None:
         self._verdict = verdict
@@ -101,10 +101,10 @@ class _OrderVerification:
         self._events = _Groups(self._order_events(), self._blame_orphan)
         self._chains = _Chains()
         self._list_names = portfolio_names(connection)
-        self._parents: list[tuple[Order, str | None]] = []  # orders whose event names another parent
+        self._parents: list[tuple[Order, str | None]] = []  # orders with an event that names another parent
 
     def run(self) -> None:
-        """Check every order, then what needs all of them."""
+        """Check every order, then the chains and links that need all orders."""
         for order in audit.iterate_orders(self._connection):
             self._check(order)
         for group in (self._moves, self._executions, self._events):
@@ -146,8 +146,8 @@ class _OrderVerification:
             findings += check_carried(order, None)
         findings += self._check_names(order, events)
         findings += find_issue_differences(link.executions, events)
-        told = list_parent_ids(events) - {order.parent_id}
-        self._parents += [(order, parent_id) for parent_id in told]
+        other_parents = list_parent_ids(events) - {order.parent_id}
+        self._parents += [(order, parent_id) for parent_id in other_parents]
         self._blame(order, findings)
         checked = self._verdict.checked
         checked.update((OrderCheck.HISTORY, OrderCheck.QUANTITY, OrderCheck.FILLS))
@@ -156,12 +156,12 @@ class _OrderVerification:
 
     def _check_names(self, order: Order, events: list[OrderEventRow]) -> list[Finding]:
         known = self._list_names.get((order.tenant_id, order.portfolio_id), set())
-        told = list_portfolio_names(events) - known if known else set()
+        unknown = list_portfolio_names(events) - known if known else set()
         due = " or ".join(sorted(known))
-        return [Finding(OrderCheck.EVENT, "portfolio_name", name, due) for name in sorted(told)]
+        return [Finding(OrderCheck.EVENT, "portfolio_name", name, due) for name in sorted(unknown)]
 
     def _executions_of(self, link: _Link) -> Executions:
-        """Return the executions that may have moved an order: its own and, late, its predecessors'."""
+        """Return the executions that may have changed an order: its own and its predecessors' late ones."""
         links = [link, *self._chains.before(link.order)] if link.execution_moves else [link]
         return {row.execution_id: row for one in links for row in one.executions}
 
@@ -187,13 +187,14 @@ class _OrderVerification:
 
 
 def verify_orders(connection: Connection, verdict: Verdict) -> None:
-    """Check every order as `connection` sees it; it must see one moment."""
+    """Check every order. `connection` must read one consistent snapshot."""
     _OrderVerification(connection, verdict).run()
 
 
 class _Groups:
-    """Rows that come in the order of their orders, taken an order at a time. Rows of no order go to
-    `skipped`, the first of each group.
+    """Rows sorted by order, read one order at a time.
+
+    `skipped` receives the first row of each group that belongs to no order.
     """
 
     def __init__(self, rows: Iterator[Any], skipped: Callable[[Any], None]) -> None:
@@ -202,7 +203,7 @@ class _Groups:
         self._next = next(self._groups, None)
 
     def of(self, key: OrderKey) -> list[Any]:
-        """Return the rows of the order; keys are asked for in ascending order."""
+        """Return the rows of the order. Keys must be given in ascending order."""
         while self._next is not None and self._next[0] < key:
             self._skip(self._next[1])
         if self._next is None or self._next[0] != key:
@@ -212,7 +213,7 @@ class _Groups:
         return rows
 
     def finish(self) -> None:
-        """Skip what is left."""
+        """Skip the rest."""
         while self._next is not None:
             self._skip(self._next[1])
 
@@ -222,7 +223,7 @@ class _Groups:
 
 
 def _filled(order: Order, filled: Filled, links: list[_Link]) -> list[Finding]:
-    """Return what is wrong with what an order says it filled, given it and its predecessors."""
+    """Return the findings about an order's filled amounts, given its chain."""
     rows = [row for link in links for row in link.executions]
     execution_moves = [one for link in links for one in link.execution_moves]
     findings = check_fills(order, filled) + check_overfill(order, filled)
@@ -230,7 +231,7 @@ def _filled(order: Order, filled: Filled, links: list[_Link]) -> list[Finding]:
 
 
 def _facts(payload: str) -> dict[str, Any] | None:
-    """Return the payload of an order's event, None where it is none: the id of the order comes first."""
+    """Return the payload of an order's event, None if it is malformed. The order id must come first."""
     try:
         facts = orjson.loads(payload)
     except ValueError:
