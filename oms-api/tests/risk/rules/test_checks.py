@@ -211,7 +211,7 @@ def test_the_largest_position_with_working_orders(side, position, quantity, orde
 
 
 @pytest.mark.parametrize(
-    ("side", "position", "quantity", "elsewhere", "told"),
+    ("side", "position", "quantity", "other_exposure", "told"),
     [
         ("BUY", 0, "50", [held("50", "99")], PASSES),
         ("BUY", 0, "51", [held("50", "99")], ("MAX_GROSS_EXPOSURE", "50")),
@@ -229,7 +229,7 @@ def test_gross_exposure(side, position, quantity, other_exposure, told):
 
 
 @pytest.mark.parametrize(
-    ("side", "position", "quantity", "elsewhere", "told"),
+    ("side", "position", "quantity", "other_exposure", "told"),
     [
         ("BUY", 0, "100", [held("-100", "100")], PASSES),
         ("BUY", 0, "100", (), ("MAX_NET_EXPOSURE", "49")),
@@ -284,8 +284,8 @@ def test_selling_what_is_not_held(asked, position, orders, short_selling, told):
         ({"cash": 1900, "orders": [working("BUY", "10", "90")]}, ("BUYING_POWER", "9")),
         ({"cash": 1910, "orders": [working("BUY", "10", "90")]}, PASSES),
         # A short of 1000 holds 1500: its proceeds, and half of it again.
-        ({"cash": 2510, "elsewhere": [held("-10", "100")]}, PASSES),
-        ({"cash": 2509, "elsewhere": [held("-10", "100")]}, ("BUYING_POWER", "9")),
+        ({"cash": 2510, "other_exposure": [held("-10", "100")]}, PASSES),
+        ({"cash": 2509, "other_exposure": [held("-10", "100")]}, ("BUYING_POWER", "9")),
         # What is sold short holds half of its value until it is filled.
         ({"cash": 495, "order": order(side="SELL")}, PASSES),
         ({"cash": 494, "order": order(side="SELL")}, ("BUYING_POWER", "9")),
