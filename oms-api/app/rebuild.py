@@ -28,7 +28,7 @@ class CannotRebuild(Exception):
 
 
 def rebuild_book(engine: Engine, key: BookKey) -> Rebuilt:
-    """Rebuild one portfolio. Raises LedgerLies."""
+    """Rebuild one portfolio. Raises LedgerCorrupted."""
     with snapshot(engine) as connection:
         state = read_ahead(declare_every_tenant(connection), key)
     with unit_of_work(engine) as connection:

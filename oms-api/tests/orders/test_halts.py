@@ -15,7 +15,7 @@ from tests.orders.test_stopping import WAITING, set_switch
 def _patient(monkeypatch):
     """Wait for the cancels however slow the machine is."""
     for name in ("ANSWER_SECONDS", "FLATTEN_SECONDS"):
-        monkeypatch.setattr(f"app.risk.service.board.{name}", 30.0)
+        monkeypatch.setattr(f"app.risk.service.kill_switches.{name}", 30.0)
 
 
 def status(api, order):
