@@ -161,9 +161,8 @@ def drop_unlimited_names(subject: Subject, places: frozenset[ScopeKey]) -> Subje
         strategy if (LimitScope.STRATEGY, strategy) in places else None,
         asset_class,
         is_live,
-        key
-        if names_user or (LimitScope.USER, key) in places
-        else None,  # needed to tell a label from a person
+        # The key is kept with a user's limits too, to tell a label from a person.
+        key if names_user or (LimitScope.USER, key) in places else None,
     )
 
 
