@@ -13,8 +13,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from time import perf_counter
 
-from app.risk.rules.evaluation import headrooms, judge
-from app.risk.rules.exposure import book_of, totals_of
+from app.risk.rules.evaluation import evaluate_order, list_headrooms
+from app.risk.rules.exposure import build_symbol_book, totals_of
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit, Subject, limits_for, rows_of
 from app.risk.rules.permissions import NO_PRODUCT
 from app.risk.rules.values import (
@@ -50,10 +50,10 @@ def situation(quantity: str = "100") -> RiskInput:
         order=Candidate("AAPL", "BUY", "LIMIT", Decimal(quantity), limit_price=PRICES.ask),
         instrument=SHARE,
         prices=PRICES,
-        book=book_of(Decimal(100), PRICES.last, orders, PRICES),
+        book=build_symbol_book(Decimal(100), PRICES.last, orders, PRICES),
         limits=_limits(),
         cash=Decimal(1_000_000),
-        elsewhere=totals_of(others),
+        other_exposure=totals_of(others),
     )
 
 
@@ -78,9 +78,9 @@ def _every_limit() -> list[SetLimit]:
 def measure() -> list[Line]:
     """Return the table's lines."""
     passing, denied = situation(), situation("50000")
-    if judge(passing) is not None or judge(denied) is None:
+    if evaluate_order(passing) is not None or evaluate_order(denied) is None:
         raise AssertionError("the orders are not what they are measured as")
-    checks = _microseconds(lambda: judge(passing))
+    checks = _microseconds(lambda: evaluate_order(passing))
     return [
         Line("the risk checks alone, every limit set", f"{checks:.1f} µs", at_most(checks, 50, 20)),
         Line(
@@ -89,10 +89,11 @@ def measure() -> list[Line]:
         ),
         Line(
             "  a denial with the largest quantity that passes",
-            f"{_microseconds(lambda: judge(denied)):.0f} µs",
+            f"{_microseconds(lambda: evaluate_order(denied)):.0f} µs",
         ),
         Line(
-            "  a preview with every check's headroom", f"{_microseconds(lambda: headrooms(passing)):.0f} µs"
+            "  a preview with every check's headroom",
+            f"{_microseconds(lambda: list_headrooms(passing)):.0f} µs",
         ),
     ]
 
@@ -115,7 +116,7 @@ def _profile() -> None:
     passing, profile = situation(), cProfile.Profile()
     profile.enable()
     for _ in range(CALLS):
-        judge(passing)
+        evaluate_order(passing)
     profile.disable()
     pstats.Stats(profile).sort_stats("tottime").print_stats(20)
 

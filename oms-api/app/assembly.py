@@ -38,7 +38,7 @@ from app.market_data.service import Market
 from app.market_data.sources import SOURCES, PriceSource
 from app.metrics import Metrics
 from app.migrate import is_current
-from app.orders.queries.index_lookups import currencies_standing_in, is_symbol_in_use
+from app.orders.queries.index_lookups import find_currencies_in_use, is_symbol_in_use
 from app.orders.service.batch_context import BatchServices
 from app.orders.service.batch_handler import OrderBatchHandler
 from app.orders.service.commands import Command, Outcome, get_lock_group
@@ -107,7 +107,7 @@ class Components:
             "order_desk": self.order_desk,
             "publish_quote": self.order_desk.publish,
             "exits": exits_of,
-            "standing_in": currencies_standing_in,
+            "standing_in": find_currencies_in_use,
             "is_symbol_in_use": is_symbol_in_use,
             "readers": readers,
             "market": self.market,

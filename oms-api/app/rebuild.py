@@ -15,7 +15,7 @@ from app.database.failures import reason
 from app.database.tenants import SeesNothing
 from app.database.waits import patience
 from app.ledger.queries.audit import book_keys
-from app.ledger.service.rebuilding import LedgerLies, Rebuilt, read_ahead, rebuild_portfolio
+from app.ledger.service.rebuilding import LedgerCorrupted, Rebuilt, read_ahead, rebuild_portfolio
 from app.ledger.service.verification import BookKey
 from app.migrate import is_current, migration_url
 
@@ -28,7 +28,7 @@ class CannotRebuild(Exception):
 
 
 def rebuild_book(engine: Engine, key: BookKey) -> Rebuilt:
-    """Rebuild one portfolio. Raises LedgerLies."""
+    """Rebuild one portfolio. Raises LedgerCorrupted."""
     with snapshot(engine) as connection:
         state = read_ahead(declare_every_tenant(connection), key)
     with unit_of_work(engine) as connection:
@@ -47,7 +47,7 @@ def rebuild_all(engine: Engine) -> int:
     for key in keys:
         try:
             rebuilt = rebuild_book(engine, key)
-        except LedgerLies as error:
+        except LedgerCorrupted as error:
             lied += 1
             sys.stdout.write(f"LEFT ALONE: {error}; `python -m app.verify` says more\n")
             continue

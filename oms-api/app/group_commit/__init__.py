@@ -1,10 +1,10 @@
-"""One writer thread, many requests: everything that waits is written in one transaction.
+"""One writer thread for many requests: all waiting commands are written in one transaction.
 
-A durable commit costs one disk flush however many items it carries. The writer takes all that waits, runs the
-handler once, commits, and only then answers. A statement that fails before COMMIT makes the writer try the
-batch again, then each half by itself, and so on: a bad item harms no other, and is found in few transactions.
-A connection lost before COMMIT recorded nothing. A connection lost at COMMIT leaves the outcome open; then
-the handler's own `recover` says what is true.
+A durable commit costs one disk flush, however many commands it contains. The writer takes all waiting
+commands, runs the handler once, commits, and only then responds. If a statement fails before COMMIT, the
+writer retries the batch, then each half on its own, and so on: one failing command does not affect the
+others, and is found in few transactions. A connection lost before COMMIT recorded nothing. After a connection
+lost at COMMIT the outcome is open; the handler's `recover` then finds out what was recorded.
 """
 
 from app.group_commit.handler import Gauges, Handler

@@ -1,4 +1,4 @@
-"""What a writer is given: what to do in its transactions, and whom to tell of its batches."""
+"""Define what a writer calls: the handler of its transactions, and the metrics of its batches."""
 
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
@@ -7,38 +7,39 @@ from sqlalchemy import Connection
 
 from app.errors import OmsError
 
-Work_contra = TypeVar("Work_contra", contravariant=True)
+Command_contra = TypeVar("Command_contra", contravariant=True)
 Outcome = TypeVar("Outcome")
 
 
-class Handler(Protocol[Work_contra, Outcome]):
-    """What is done in the transaction. An outcome is a value, or the OmsError that refuses its item."""
+class Handler(Protocol[Command_contra, Outcome]):
+    """Processes commands in the transaction. An outcome is a value or a refusing OmsError."""
 
-    def handle(self, connection: Connection, works: Sequence[Work_contra]) -> list[Outcome | OmsError]:
-        """Write `works` in the order given and return an outcome for each. Never commits.
+    def handle(self, connection: Connection, commands: Sequence[Command_contra]) -> list[Outcome | OmsError]:
+        """Write the commands in the given order and return an outcome for each. Never commit.
 
-        What refuses an item after it has changed anything is raised: the transaction is rolled back, and the
-        others are tried without it.
+        An error that refuses a command after a change is raised: the transaction is rolled back, and the
+        others are retried without it.
         """
         ...
 
     def recover(
-        self, connection: Connection, works: Sequence[Work_contra]
+        self, connection: Connection, commands: Sequence[Command_contra]
     ) -> list[Outcome | OmsError | None]:
-        """After a COMMIT whose answer was lost: return what was recorded of each, None where nothing was.
+        """Return what was recorded of each command after a lost COMMIT, None for what was not.
 
-        Must wait, by the locks that `handle` takes, for the lost transaction to end. It is rolled back.
+        It must take the locks of `handle`, to wait until the lost transaction has ended. Its own transaction
+        is rolled back.
         """
         ...
 
-    def release(self, works: Sequence[Work_contra]) -> None:
-        """Drop what is kept of `works` between attempts: all are answered, none is handled again."""
+    def release(self, commands: Sequence[Command_contra]) -> None:
+        """Drop the state of the commands that is kept between attempts: all are answered, none is retried."""
         ...
 
 
 class Gauges(Protocol):
-    """What the writer tells of itself."""
+    """Receives the metrics of the writer."""
 
     def batch(self, size: int, seconds: float) -> None:
-        """A batch of `size` items was committed in `seconds`."""
+        """Record that a batch of `size` commands was committed in `seconds`."""
         ...

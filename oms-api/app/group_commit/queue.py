@@ -1,4 +1,4 @@
-"""The bounded queue before the writer, and the writer's thread."""
+"""The bounded queue of the writer, and the writer's thread."""
 
 import asyncio
 import threading
@@ -14,66 +14,65 @@ from app.errors import NotPlaced, OmsError, OutcomeUnknown
 from app.group_commit.handler import Gauges, Handler
 from app.group_commit.writing import Writing
 
-Work = TypeVar("Work")
+Command = TypeVar("Command")
 Outcome = TypeVar("Outcome")
 
-ANSWER_SECONDS = 14.0  # no caller waits longer
+ANSWER_SECONDS = 14.0  # maximum time that a caller waits
 SWEEP_SECONDS = 0.5
-MOST_LINGER_SECONDS = 0.003
-LINGER_SHARE = 0.25  # of the time that the last batch took
+MAX_LINGER_SECONDS = 0.003
+LINGER_SHARE = 0.25  # fraction of the last batch's duration
 
 
 @dataclass(slots=True)
-class _Item(Generic[Work, Outcome]):
-    work: Work
+class _Item(Generic[Command, Outcome]):
+    command: Command
     future: "asyncio.Future[Outcome]"
     loop: asyncio.AbstractEventLoop
     since: float
 
 
-class GroupCommit(Generic[Work, Outcome]):
+class GroupCommit(Generic[Command, Outcome]):
     """A bounded queue and its one writer thread.
 
-    Callers who were answered together come again together. With several of them about, the writer lingers
-    for a moment until they are back: else half of them would be written while the other half is answered,
-    with twice the statements and commits, and two threads in each other's way. A lone caller waits for
-    nobody.
+    Callers that are answered together tend to send their next commands together. If several are expected, the
+    writer waits a moment for them. Otherwise half of them would be written while the other half is answered,
+    which doubles the statements and commits. A single caller never waits.
 
-    `strand` tells which works lock the same rows: where another session holds such a lock, the strand is set
-    apart and refused, and the others go on.
+    `lock_group` returns a key that commands share if they lock the same rows. If another session holds such a
+    lock, the commands of that group are refused and the others go on.
     """
 
     def __init__(
         self,
         engine: Engine,
-        handler: Handler[Work, Outcome],
+        handler: Handler[Command, Outcome],
         queue_limit: int,
         batch_limit: int,
         gauges: Gauges | None = None,
-        strand: Callable[[Work], Hashable] = lambda _: None,
+        lock_group: Callable[[Command], Hashable] = lambda _: None,
     ) -> None:
-        self._writing = Writing(engine, handler, strand)
+        self._writing = Writing(engine, handler, lock_group)
         self._queue_limit = queue_limit
         self._batch_limit = batch_limit
         self._gauges = gauges
-        self._queue: deque[_Item[Work, Outcome]] = deque()
+        self._queue: deque[_Item[Command, Outcome]] = deque()
         self._wake = threading.Condition()
         self._closing = False
-        self._wakes_at = 1  # items in the queue
-        self._about = 0  # items that were in hand or in the queue when the last batch was answered
+        self._wakes_at = 1  # number of queued items that wakes the writer
+        self._expected_items = 0  # size of the last batch plus the queue when it was answered
         self._linger_seconds = 0.0
-        self._in_hand: list[_Item[Work, Outcome]] = []
+        self._in_hand: list[_Item[Command, Outcome]] = []
         self._sweeps: set[asyncio.AbstractEventLoop] = set()
         self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
 
     @property
     def depth(self) -> int:
-        """How many items wait for the writer."""
+        """The number of items that wait for the writer."""
         return len(self._queue)
 
     @property
     def alive(self) -> bool:
-        """Whether the writer thread runs and takes work."""
+        """Whether the writer thread runs and accepts commands."""
         return self._thread.is_alive() and not self._closing
 
     def start(self) -> None:
@@ -81,9 +80,7 @@ class GroupCommit(Generic[Work, Outcome]):
         self._thread.start()
 
     def close(self, seconds: float = 15.0) -> None:
-        """Take nothing more, write what was taken, and wait for the writer; refuse what it could not get
-        to.
-        """
+        """Accept no more commands, write the queue, and wait for the writer. Refuse what it did not reach."""
         with self._wake:
             self._closing = True
             self._wake.notify()
@@ -91,17 +88,20 @@ class GroupCommit(Generic[Work, Outcome]):
         left = [self._queue.popleft() for _ in range(len(self._queue))]
         self._answer(left, [NotPlaced("The service stopped before this was written.")] * len(left))
 
-    def submit(self, work: Work) -> "asyncio.Future[Outcome]":
-        """Queue `work`; the future (of the running loop) resolves after its commit. NotPlaced when full or
-        closing.
-        """
-        return self.submit_all([work])[0]
+    def submit(self, command: Command) -> "asyncio.Future[Outcome]":
+        """Queue `command`. The future (of the running loop) resolves after its commit.
 
-    def submit_all(self, works: Sequence[Work]) -> "list[asyncio.Future[Outcome]]":
-        """Queue `works` next to each other and in order, all of them or none."""
+        Raises NotPlaced when the queue is full or closing.
+        """
+        return self.submit_all([command])[0]
+
+    def submit_all(self, commands: Sequence[Command]) -> "list[asyncio.Future[Outcome]]":
+        """Queue the commands next to each other and in order, all of them or none."""
         loop = asyncio.get_running_loop()
         now = time.monotonic()
-        items: list[_Item[Work, Outcome]] = [_Item(work, loop.create_future(), loop, now) for work in works]
+        items: list[_Item[Command, Outcome]] = [
+            _Item(command, loop.create_future(), loop, now) for command in commands
+        ]
         with self._wake:
             if self._closing:
                 raise NotPlaced("The service is stopping; nothing was recorded. Send it again.")
@@ -118,7 +118,10 @@ class GroupCommit(Generic[Work, Outcome]):
         return [item.future for item in items]
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Answer what waited too long: what was not begun is refused for certain, the rest is not known."""
+        """Answer items that waited too long.
+
+        Items that were not begun are refused. The outcome of the others is unknown.
+        """
         overdue = time.monotonic() - ANSWER_SECONDS
         with self._wake:
             unbegun = []
@@ -137,34 +140,36 @@ class GroupCommit(Generic[Work, Outcome]):
     def _run(self) -> None:
         while batch := self._next_batch():
             started = time.perf_counter()
-            outcomes = self._writing.write([item.work for item in batch])
+            outcomes = self._writing.write([item.command for item in batch])
             seconds = time.perf_counter() - started
             if self._gauges:
                 self._gauges.batch(len(batch), seconds)
-            self._about = len(batch) + len(self._queue)
-            self._linger_seconds = min(MOST_LINGER_SECONDS, seconds * LINGER_SHARE)
+            self._expected_items = len(batch) + len(self._queue)
+            self._linger_seconds = min(MAX_LINGER_SECONDS, seconds * LINGER_SHARE)
             self._answer(batch, outcomes)
             self._in_hand = []
         self._writing.drop_connection()
 
-    def _next_batch(self) -> list[_Item[Work, Outcome]]:
+    def _next_batch(self) -> list[_Item[Command, Outcome]]:
         with self._wake:
             while not self._queue and not self._closing:
                 self._wake.wait()
-            crowd = min(self._about, self._batch_limit)
-            if 1 < len(self._queue) < crowd and not self._closing:
-                self._linger(crowd)
+            expected = min(self._expected_items, self._batch_limit)
+            if 1 < len(self._queue) < expected and not self._closing:
+                self._linger(expected)
             self._in_hand = [self._queue.popleft() for _ in range(min(len(self._queue), self._batch_limit))]
             return self._in_hand
 
-    def _linger(self, crowd: int) -> None:
-        """Wait until so many are here, or for as long as that may pay."""
-        self._wakes_at = crowd
+    def _linger(self, expected: int) -> None:
+        """Wait until the expected number of items is queued, or until the linger time is over."""
+        self._wakes_at = expected
         self._wake.wait(self._linger_seconds)
         self._wakes_at = 1
 
-    def _answer(self, items: Sequence[_Item[Work, Outcome]], outcomes: Sequence[Outcome | OmsError]) -> None:
-        """Resolve the futures in their loop, with one call for each loop, not one for each item."""
+    def _answer(
+        self, items: Sequence[_Item[Command, Outcome]], outcomes: Sequence[Outcome | OmsError]
+    ) -> None:
+        """Resolve the futures in their loops, with one call per loop instead of one per item."""
         loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Outcome], Outcome | OmsError]]] = {}
         for item, outcome in zip(items, outcomes, strict=True):
             loops.setdefault(item.loop, []).append((item.future, outcome))
@@ -176,7 +181,7 @@ class GroupCommit(Generic[Work, Outcome]):
 def _resolve(answers: "list[tuple[asyncio.Future[Outcome], Outcome | OmsError]]") -> None:
     for future, outcome in answers:
         if future.done():
-            continue  # the client went away
+            continue  # the client has disconnected
         if isinstance(outcome, OmsError):
             future.set_exception(outcome)
         else:

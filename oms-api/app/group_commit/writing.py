@@ -1,4 +1,4 @@
-"""Transactions: a batch at once, and what becomes of its items when that goes wrong."""
+"""Write batches in transactions, and handle the failures of their commands."""
 
 import logging
 import time
@@ -14,147 +14,153 @@ from app.database.locks import LockContention, is_file_locked, is_row_locked, wa
 from app.errors import NotPlaced, OmsError, OutcomeUnknown, Unexpected
 from app.group_commit.handler import Handler
 
-Work = TypeVar("Work")
+Command = TypeVar("Command")
 Outcome = TypeVar("Outcome")
 
 RECOVERY_SECONDS = 6.0
-RETRY_SECONDS = 5.0  # so long parts of a failed batch are tried again
-PLAN_SECONDS = 10.0  # plans that the database keeps are no older
+RETRY_SECONDS = 5.0  # maximum time to retry parts of a failed batch
+PLAN_SECONDS = 10.0  # maximum age of cached query plans
 _RECOVERY_PAUSE_SECONDS = 0.2
 _LOG = logging.getLogger(__name__)
 
 
 class LostAtCommit(Exception):
-    """The connection broke while COMMIT was under way."""
+    """Raise when the connection is lost during COMMIT."""
 
 
-class Writing(Generic[Work, Outcome]):
-    """Write batches through one connection of its own; for one thread.
+class Writing(Generic[Command, Outcome]):
+    """Write batches through one connection; for one thread.
 
-    `strand` tells which works lock the same rows: where another session holds such a lock, the strand is set
-    apart and refused, and the others go on.
+    `lock_group` returns a key that commands share if they lock the same rows. If another session holds such a
+    lock, the commands of that group are refused and the others go on.
     """
 
     def __init__(
-        self, engine: Engine, handler: Handler[Work, Outcome], strand: Callable[[Work], Hashable]
+        self, engine: Engine, handler: Handler[Command, Outcome], lock_group: Callable[[Command], Hashable]
     ) -> None:
         self._engine = engine
         self._handler = handler
-        self._strand = strand
-        self._jams = LockContention()
+        self._get_lock_group = lock_group
+        self._contention = LockContention()
         self._connection: Connection | None = None
         self._planned_at = 0.0
 
-    def write(self, works: list[Work]) -> list[Outcome | OmsError]:
-        """Write what is free first, and what ran into a lock lately apart from it."""
+    def write(self, commands: list[Command]) -> list[Outcome | OmsError]:
+        """Write the commands. Groups that recently waited for a lock are written separately."""
         try:
-            return self._write(works)
+            return self._write(commands)
         finally:
-            self._handler.release(works)
+            self._handler.release(commands)
 
-    def _write(self, works: list[Work]) -> list[Outcome | OmsError]:
-        jammed = [self._strand(work) in self._jams for work in works] if self._jams else []
-        if not any(jammed):
-            return self._together(works)
-        pairs = list(zip(works, jammed, strict=True))
-        free = [work for work, is_jammed in pairs if not is_jammed]
+    def _write(self, commands: list[Command]) -> list[Outcome | OmsError]:
+        is_contended = (
+            [self._get_lock_group(command) in self._contention for command in commands]
+            if self._contention
+            else []
+        )
+        if not any(is_contended):
+            return self._together(commands)
+        pairs = list(zip(commands, is_contended, strict=True))
+        free = [command for command, is_locked in pairs if not is_locked]
         together = iter(self._together(free) if free else [])
-        apart = iter(self._write_by_lock_group([work for work, is_jammed in pairs if is_jammed]))
-        return [next(apart if is_jammed else together) for is_jammed in jammed]
+        apart = iter(self._write_by_lock_group([command for command, is_locked in pairs if is_locked]))
+        return [next(apart if is_locked else together) for is_locked in is_contended]
 
-    def _together(self, works: list[Work]) -> list[Outcome | OmsError]:
+    def _together(self, commands: list[Command]) -> list[Outcome | OmsError]:
         try:
-            return self._transact(works)
+            return self._transact(commands)
         except LostAtCommit:
-            return self._recover_commit(works)
-        except Exception as error:  # noqa: BLE001  # the thread's edge: whatever it was, the writer lives on
-            return self._write_by_lock_group(works) if is_row_locked(error) else self._rescue(works, error)
+            return self._recover_commit(commands)
+        except Exception as error:  # noqa: BLE001  # the writer thread must survive any error
+            return (
+                self._write_by_lock_group(commands) if is_row_locked(error) else self._rescue(commands, error)
+            )
 
-    def _write_by_lock_group(self, works: list[Work]) -> list[Outcome | OmsError]:
-        """Give each strand a transaction of its own, which waits for locks but briefly."""
+    def _write_by_lock_group(self, commands: list[Command]) -> list[Outcome | OmsError]:
+        """Write each lock group in its own transaction, which waits only briefly for locks."""
         deadline = time.monotonic() + RETRY_SECONDS
-        outcomes: list[Outcome | OmsError] = [_too_slow()] * len(works)
-        strands: dict[Hashable, list[int]] = {}
-        for place, work in enumerate(works):
-            strands.setdefault(self._strand(work), []).append(place)
-        for strand, places in strands.items():
+        outcomes: list[Outcome | OmsError] = [_refuse_as_slow()] * len(commands)
+        groups: dict[Hashable, list[int]] = {}
+        for index, command in enumerate(commands):
+            groups.setdefault(self._get_lock_group(command), []).append(index)
+        for lock_group, indexes in groups.items():
             if time.monotonic() > deadline:
                 break
-            told = self._apart(strand, [works[place] for place in places])
-            for place, outcome in zip(places, told, strict=True):
-                outcomes[place] = outcome
+            group_outcomes = self._apart(lock_group, [commands[index] for index in indexes])
+            for index, outcome in zip(indexes, group_outcomes, strict=True):
+                outcomes[index] = outcome
         return outcomes
 
-    def _apart(self, strand: Hashable, works: list[Work]) -> list[Outcome | OmsError]:
-        if self._jams.is_closed(strand):
-            return [_locked()] * len(works)
+    def _apart(self, lock_group: Hashable, commands: list[Command]) -> list[Outcome | OmsError]:
+        if self._contention.is_closed(lock_group):
+            return [_refuse_as_locked()] * len(commands)
         try:
-            outcomes = self._transact(works, briefly=True)
+            outcomes = self._transact(commands, briefly=True)
         except LostAtCommit:
-            return self._recover_commit(works)
+            return self._recover_commit(commands)
         except Exception as error:  # noqa: BLE001  # as in _together
             if is_row_locked(error):
-                self._jams.close(strand)
-            return self._rescue(works, error)
-        self._jams.open(strand)
+                self._contention.close(lock_group)
+            return self._rescue(commands, error)
+        self._contention.open(lock_group)
         return outcomes
 
-    def _rescue(self, works: list[Work], error: Exception) -> list[Outcome | OmsError]:
-        """Return what becomes of works whose transaction failed before COMMIT."""
-        if len(works) == 1 and isinstance(error, OmsError):
+    def _rescue(self, commands: list[Command], error: Exception) -> list[Outcome | OmsError]:
+        """Return the outcomes of commands whose transaction failed before COMMIT."""
+        if len(commands) == 1 and isinstance(error, OmsError):
             return [error]
         if _connection_lost(error):
-            return self._lost(works)
+            return self._refuse_as_lost(commands)
         if is_row_locked(error) or is_file_locked(error):
-            _LOG.warning("another session holds a lock", extra={"items": len(works)})
-            return [_locked()] * len(works)
-        return self._bisect(works, time.monotonic() + RETRY_SECONDS)
+            _LOG.warning("another session holds a lock", extra={"items": len(commands)})
+            return [_refuse_as_locked()] * len(commands)
+        return self._bisect(commands, time.monotonic() + RETRY_SECONDS)
 
-    def _bisect(self, works: list[Work], deadline: float) -> list[Outcome | OmsError]:
-        """Try the works again; where they fail again, try each half by itself, in the order given.
+    def _bisect(self, commands: list[Command], deadline: float) -> list[Outcome | OmsError]:
+        """Retry the commands; if they fail again, try each half on its own, in the given order.
 
-        One item that cannot be written costs two transactions for each doubling of the batch. What is tried
-        again at once may pass: what it ran into (a key that another process bound meanwhile, a deadlock)
-        reads otherwise now. Locks and a full disk eat the time: what is not reached by `deadline` is refused.
+        One failing command costs two transactions for each doubling of the batch. A retry may succeed, for
+        example after a deadlock, or when another process has recorded the same key meanwhile. Locks and a
+        full disk cost time: commands not reached by `deadline` are refused.
         """
         if time.monotonic() > deadline:
-            return [_too_slow()] * len(works)
+            return [_refuse_as_slow()] * len(commands)
         try:
-            return self._transact(works, briefly=True)
+            return self._transact(commands, briefly=True)
         except LostAtCommit:
-            return self._recover_commit(works)
+            return self._recover_commit(commands)
         except Exception as error:  # noqa: BLE001  # as in _together
             if _connection_lost(error):
-                return self._lost(works)
-            if len(works) == 1:
+                return self._refuse_as_lost(commands)
+            if len(commands) == 1:
                 return self._refuse(error)
-        middle = len(works) // 2
-        return [*self._bisect(works[:middle], deadline), *self._bisect(works[middle:], deadline)]
+        middle = len(commands) // 2
+        return [*self._bisect(commands[:middle], deadline), *self._bisect(commands[middle:], deadline)]
 
     @staticmethod
-    def _lost(works: list[Work]) -> list[Outcome | OmsError]:
-        _LOG.warning("database lost before commit", extra={"items": len(works)})
-        return [NotPlaced("The database cannot be reached; nothing was recorded.")] * len(works)
+    def _refuse_as_lost(commands: list[Command]) -> list[Outcome | OmsError]:
+        _LOG.warning("database lost before commit", extra={"items": len(commands)})
+        return [NotPlaced("The database cannot be reached; nothing was recorded.")] * len(commands)
 
     @staticmethod
     def _refuse(error: Exception) -> list[Outcome | OmsError]:
-        if isinstance(error, OmsError):  # a refusal whose effects only a rollback undoes
+        if isinstance(error, OmsError):  # a refusal that needed a rollback
             return [error]
         if is_row_locked(error) or is_file_locked(error):
-            return [_locked()]
+            return [_refuse_as_locked()]
         _LOG.error("an item could not be written", exc_info=error)
         if isinstance(error, DBAPIError):
             return [NotPlaced("The database refused this just now; nothing was recorded.")]
         return [Unexpected()]
 
-    def _transact(self, works: list[Work], *, briefly: bool = False) -> list[Outcome | OmsError]:
+    def _transact(self, commands: list[Command], *, briefly: bool = False) -> list[Outcome | OmsError]:
         try:
             connection = self._connected()
             with connection.begin() as transaction:
                 self._renew_plans(connection)
                 if briefly:
                     wait_briefly(connection)
-                outcomes = self._handler.handle(connection, works)
+                outcomes = self._handler.handle(connection, commands)
                 self._commit(transaction.commit)
         except LostAtCommit:
             self.drop_connection()
@@ -166,14 +172,14 @@ class Writing(Generic[Work, Outcome]):
         return outcomes
 
     def _renew_plans(self, connection: Connection) -> None:
-        """Drop the connection's plans now and then: tables grow."""
+        """Drop the connection's query plans from time to time, because tables grow."""
         now = time.monotonic()
         if now - self._planned_at > PLAN_SECONDS:
             drop_plans(connection)
             self._planned_at = now
 
     def _is_stuck(self) -> bool:
-        """Tell whether the transaction stayed open: SQLAlchemy leaves it so when COMMIT is refused."""
+        """Return whether the transaction is still open. SQLAlchemy leaves it open when COMMIT is refused."""
         return self._connection is not None and self._connection.get_transaction() is not None
 
     @staticmethod
@@ -185,23 +191,25 @@ class Writing(Generic[Work, Outcome]):
                 raise LostAtCommit from error
             raise
 
-    def _recover_commit(self, works: list[Work]) -> list[Outcome | OmsError]:
-        """Look for what a lost COMMIT left; `recover` waits for the old transaction by the locks it holds."""
-        _LOG.warning("connection lost at commit; looking for what was recorded", extra={"items": len(works)})
+    def _recover_commit(self, commands: list[Command]) -> list[Outcome | OmsError]:
+        """Find out what a lost COMMIT recorded. `recover` waits for the old transaction through its locks."""
+        _LOG.warning(
+            "connection lost at commit; looking for what was recorded", extra={"items": len(commands)}
+        )
         deadline = time.monotonic() + RECOVERY_SECONDS
         while time.monotonic() < deadline:
             try:
                 connection = self._connected()
-                with connection.begin() as looking:
-                    found = self._handler.recover(connection, works)
-                    looking.rollback()
+                with connection.begin() as transaction:
+                    found = self._handler.recover(connection, commands)
+                    transaction.rollback()
                 return [NotPlaced("Nothing was recorded.") if one is None else one for one in found]
-            except Exception as error:  # noqa: BLE001  # the thread's edge; tried again until the deadline
+            except Exception as error:  # noqa: BLE001  # retried until the deadline
                 _LOG.warning("the outcome of a commit cannot be told yet", exc_info=error)
                 self.drop_connection()
                 time.sleep(_RECOVERY_PAUSE_SECONDS)
         return [OutcomeUnknown("The database was lost while committing; ask again with the same key.")] * len(
-            works
+            commands
         )
 
     def _connected(self) -> Connection:
@@ -210,7 +218,7 @@ class Writing(Generic[Work, Outcome]):
         return self._connection
 
     def drop_connection(self) -> None:
-        """Give the connection up, whatever state it is in."""
+        """Close the connection, whatever its state."""
         connection, self._connection = self._connection, None
         if connection is not None:
             try:
@@ -220,11 +228,11 @@ class Writing(Generic[Work, Outcome]):
                 _LOG.debug("a broken connection did not close", exc_info=True)
 
 
-def _too_slow() -> NotPlaced:
+def _refuse_as_slow() -> NotPlaced:
     return NotPlaced("The database is too slow just now.")
 
 
-def _locked() -> NotPlaced:
+def _refuse_as_locked() -> NotPlaced:
     return NotPlaced("Another session holds a lock on this; nothing was recorded. Send it again in a moment.")
 
 
@@ -235,7 +243,8 @@ def _connection_lost(error: Exception) -> bool:
 
 
 def _is_statement_error(error: DBAPIError) -> bool:
-    """A statement that the database refused (it gives a SQLSTATE, or SQLite's own code), connection
-    intact.
+    """Return whether the database refused a statement and the connection is intact.
+
+    Such an error has a SQLSTATE, or SQLite's own code.
     """
     return getattr(error.orig, "pgcode", None) is not None or hasattr(error.orig, "sqlite_errorcode")

@@ -1,4 +1,4 @@
-"""What the ledger's routes are given."""
+"""Declare the FastAPI dependencies of the ledger routes."""
 
 from typing import Annotated
 
@@ -7,6 +7,6 @@ from app.ledger.service.trade_guard import Guard
 from app.ledger.service.trade_service import TradeService
 from app.wire.dependencies import part
 
-TheDesk = Annotated[TradeService, part("desk")]
+TheTradeService = Annotated[TradeService, part("desk")]
 TheGuard = Annotated[Guard, part("guard")]
 TheExits = Annotated[ExitsReader, part("exits")]

@@ -1,4 +1,4 @@
-"""What the ledger refuses."""
+"""Define the errors that a ledger request can raise."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from app.errors import Conflict, FieldError, Forbidden, Invalid, NotFound, OmsEr
 
 
 class KeyReused(Conflict):
-    """An idempotency key is bound to the first body that was recorded under it."""
+    """Raise when the idempotency key was used before with another request body."""
 
     kind, title = "idempotency-key-reused", "The key was used for another request"
 
@@ -17,14 +17,14 @@ class KeyReused(Conflict):
 
 
 class NoSuchTrade(NotFound):
-    """No trade of that id, or not the caller's."""
+    """Raise when no trade has that id, or when its portfolio is not visible to the caller."""
 
     def __init__(self, trade_id: str) -> None:
         super().__init__(f"There is no trade {trade_id!r}.")
 
 
 class NoSuchPortfolio(NotFound):
-    """There is none of that name; `nearest` are names that were perhaps meant."""
+    """Raise when no portfolio has that name. `nearest` are similar names to suggest."""
 
     def __init__(self, name: str, nearest: Sequence[str] = ()) -> None:
         self.name = name
@@ -34,21 +34,21 @@ class NoSuchPortfolio(NotFound):
 
 
 class AlreadyReversed(Conflict):
-    """A trade is undone once."""
+    """Raise when the trade is reversed already. A trade can be reversed once."""
 
     def __init__(self, trade_id: str, reversal_id: str) -> None:
         super().__init__(f"Trade {trade_id} was reversed already, by {reversal_id}.")
 
 
 class ReversalOfReversal(Conflict):
-    """What undid a trade is not undone; the trade is reported again instead."""
+    """Raise when a reversal is to be reversed. Report the trade again instead."""
 
     def __init__(self, trade_id: str) -> None:
         super().__init__(f"{trade_id} is a reversal; report the trade again instead of reversing it.")
 
 
 class MixesCurrencies(Conflict):
-    """A position is in one currency; a replay without the trade would have one in two."""
+    """Raise when a position would be in two currencies after the reversal."""
 
     def __init__(self, trade_id: str) -> None:
         super().__init__(
@@ -57,7 +57,7 @@ class MixesCurrencies(Conflict):
 
 
 class NoRate(Invalid):
-    """What is traded in another currency than its portfolio's cannot be booked without a rate."""
+    """Raise when there is no rate to convert a trade into the portfolio's currency."""
 
     def __init__(self, symbol: str, currency: str, base: str) -> None:
         message = f"{symbol} is traded in {currency}, and there is no rate of it in {base}: PUT a quote of "
@@ -77,7 +77,7 @@ class ExecutedBeforePrevious(Invalid):
 
 
 class TradingHalted(OmsError):
-    """The kill switch holds: HALTED lets nothing pass, REDUCING what makes a position smaller."""
+    """Raise when a kill switch stops the trade: HALTED stops all, REDUCING all but closing trades."""
 
     status, kind, title = 422, "kill-switch", "Trading is stopped"
 
@@ -88,27 +88,27 @@ class TradingHalted(OmsError):
 
 
 class NotPermitted(Forbidden):
-    """A list of what may be traded is against it."""
+    """Raise when a list of permitted instruments excludes the trade."""
 
     kind, title = "not-permitted", "Not to be traded by you"
 
 
 class BookIsFull(Conflict):
-    """The books hold amounts below 10^15; what would reach beyond is refused before it is written."""
+    """Raise when an amount would reach 10^15. It is refused before anything is written."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"The portfolio {name!r} cannot hold amounts of that size.")
 
 
 class NoSuchPosition(NotFound):
-    """Never traded in that portfolio, or there is no such portfolio."""
+    """Raise when the symbol was never traded in the portfolio, or there is no such portfolio."""
 
     def __init__(self, portfolio: str, symbol: str) -> None:
         super().__init__(f"There is no position in {symbol} in a portfolio {portfolio!r}.")
 
 
 class PortfolioExists(Conflict):
-    """Names are unique, whatever their case."""
+    """Raise when a portfolio with that name exists. Names are case-insensitive."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"There is a portfolio {name!r} already.")

@@ -1,4 +1,4 @@
-"""The tables of the books. The database repeats what the rules promise: it is the last guard."""
+"""Define the tables of the ledger. The constraints repeat the rules, as the last line of defense."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -31,16 +31,18 @@ _POSITIVE = "CAST({0} AS NUMERIC) > 0"
 
 
 def _in_portfolio() -> ForeignKeyConstraint:
-    """A row belongs to a portfolio of its own tenant."""
+    """Return the foreign key that keeps a row in a portfolio of its own tenant."""
     return ForeignKeyConstraint(["tenant_id", "portfolio_id"], ["portfolios.tenant_id", "portfolios.id"])
 
 
 class Portfolio(Base):
-    """A book, with the projections of its ledger: cash, counters, and the last row's sequence, id and
-    hash. `orders_stamp` changes whenever one of its orders does, or it is rebuilt: with `last_hash` it
-    is the version of what processes cache. `trading_state` is the kill switch's. `cost_schedule` charges its
-    later orders and trades; `fee_totals` is what the US fees of its last New York day are computed from (see
-    `costs.rules.booking`).
+    """A portfolio with the projections of its ledger: cash, counters, and the last row's sequence, id and
+    hash.
+
+    `orders_stamp` changes when an order of the portfolio changes or its projections are rebuilt. With
+    `last_hash` it is the version of what processes cache. `trading_state` is set by kill switches.
+    `cost_schedule` defines the charges of its later orders and trades. `fee_totals` is what the US fees of
+    its last New York day are computed from (see `costs.rules.booking`).
     """
 
     __tablename__ = "portfolios"
@@ -76,8 +78,9 @@ class Portfolio(Base):
 
 
 class Trade(Base):
-    """A row of the ledger, append-only by trigger; see `rules.chain.TradeRow` for its fields' order and
-    form.
+    """A row of the ledger, append-only by trigger.
+
+    `rules.chain.TradeRow` documents the order and form of the fields.
     """
 
     __tablename__ = "trades"
@@ -93,7 +96,7 @@ class Trade(Base):
             postgresql_where=_IS_REVERSAL,
             sqlite_where=_IS_REVERSAL,
         ),
-        # No other index begins with the key: see `rows_named`.
+        # The key comes first, so that `rows_named` can use this index.
         Index(None, "idempotency_key", "tenant_id", postgresql_where=_HAS_KEY, sqlite_where=_HAS_KEY),
         Index(None, "tenant_id", "portfolio_id", "symbol", "product", "sequence"),
         Index(None, "tenant_id", "symbol", "trade_id"),
@@ -153,9 +156,10 @@ class Trade(Base):
 
 
 class PositionRow(Base):
-    """What a portfolio holds of one symbol and product: a projection of the ledger up to `last_sequence`.
+    """The position of a portfolio in one symbol and product: a projection of the ledger up to
+    `last_sequence`.
 
-    See `rules.accounting.Position` for `currency`, `local_cost` and the times.
+    `rules.accounting.Position` documents `currency`, `local_cost` and the times.
     """
 
     __tablename__ = "positions"

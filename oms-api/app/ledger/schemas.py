@@ -1,5 +1,6 @@
-"""The ledger on the wire: what comes in (pydantic models) and what goes out (plain dicts, described by
-models).
+"""Request and response bodies of the ledger routes.
+
+Requests are pydantic models. Responses are plain dicts that models describe.
 """
 
 from collections.abc import Mapping
@@ -39,9 +40,9 @@ from app.wire.problems import Problem
 
 USER_LENGTH = 100
 NOTE_LENGTH = 500
-MOST_TRADES = 1000
-MOST_OPENING_CASH = 10**12
-OTHER_NAMES: Mapping[str, str] = {  # what other systems call the fields of a trade
+MAX_TRADES = 1000
+MAX_OPENING_CASH = 10**12
+OTHER_NAMES: Mapping[str, str] = {  # field names of other systems
     "qty": "Did you mean `quantity`?",
     "ticker": "Did you mean `symbol`?",
     "notional": "Did you mean `gmv`?",
@@ -61,9 +62,9 @@ def _empty_is_none(value: str | None) -> str | None:
 
 
 def _opening_cash(amount: Decimal) -> Decimal:
-    if amount > MOST_OPENING_CASH or not fits(amount):
+    if amount > MAX_OPENING_CASH or not fits(amount):
         message = "At most {most}, with at most 8 decimals."
-        raise PydanticCustomError("amount", message, {"most": f"{MOST_OPENING_CASH:,}"})
+        raise PydanticCustomError("amount", message, {"most": f"{MAX_OPENING_CASH:,}"})
     return amount
 
 
@@ -83,7 +84,7 @@ OpeningCash = Annotated[
         {
             "anyOf": [
                 {"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,8})?$"},
-                {"type": "number", "minimum": 0, "maximum": MOST_OPENING_CASH},
+                {"type": "number", "minimum": 0, "maximum": MAX_OPENING_CASH},
             ],
             "default": "1000000",
         }
@@ -103,7 +104,7 @@ Note = Annotated[
 
 
 class TradeIn(ExecutionTimeIn):
-    """An execution that happened. Give `gmv` (gross market value) or `price` (per unit), not both, in the
+    """An execution to record. Give either `gmv` (gross market value) or `price` (per unit), in the
     instrument's currency.
     """
 
@@ -139,21 +140,21 @@ class TradeIn(ExecutionTimeIn):
         return self
 
     def report(self) -> Report:
-        """Return what the desk takes."""
+        """Return the report."""
         return Report._make(getattr(self, name) for name in Report._fields)
 
 
 class BatchIn(BaseModel):
-    """Up to 1,000 trades; each stands or falls by itself."""
+    """Up to 1,000 trades. Each succeeds or fails on its own."""
 
     model_config = ConfigDict(extra="forbid")
 
-    # Each is validated by itself later, so that a bad one harms no other.
-    trades: list[Annotated[TradeIn, SkipValidation]] = Field(min_length=1, max_length=MOST_TRADES)
+    # Each trade is validated on its own later, so that an invalid one does not refuse the others.
+    trades: list[Annotated[TradeIn, SkipValidation]] = Field(min_length=1, max_length=MAX_TRADES)
 
 
 class ReversalIn(BaseModel):
-    """Why a trade is undone."""
+    """The reason of a reversal."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -164,7 +165,7 @@ CostSchedule = Annotated[Schedule, BeforeValidator(_small_letters)]
 
 
 class PortfolioIn(BaseModel):
-    """A paper portfolio to be made; `opening_cash` is in its base currency. `cost_schedule` charges its
+    """A paper portfolio to create. `opening_cash` is in its base currency. `cost_schedule` charges its
     trades in all markets that it covers.
     """
 
@@ -177,7 +178,7 @@ class PortfolioIn(BaseModel):
 
 
 class PortfolioPatch(BaseModel):
-    """Another name, another cost schedule, or both. A trade reported under the old name makes a new
+    """The new name, another cost schedule, or both. A trade reported under the old name makes a new
     portfolio. The schedule charges later orders and reported trades; earlier orders keep theirs.
     """
 
@@ -194,7 +195,7 @@ class PortfolioPatch(BaseModel):
 
 
 class PositionOut(BaseModel):
-    """What is held of one symbol; `cost` is signed like `quantity`, `realized_pnl` is before charges. Amounts
+    """A position in one symbol. `cost` has the sign of `quantity`, `realized_pnl` is before charges. Amounts
     are in the portfolio's currency.
     """
 
@@ -205,8 +206,8 @@ class PositionOut(BaseModel):
 
 
 class TradeOut(BaseModel):
-    """A row of the ledger, with the position after it. `gmv` and `price` are in the instrument's currency,
-    all other amounts in the portfolio's.
+    """A row of the ledger with the position after it. `gmv` and `price` are in the instrument's currency, all
+    other amounts in the portfolio's.
     """
 
     trade_id: str = Field(examples=["T16972345671230000a1b2c3d4"])
@@ -246,7 +247,7 @@ class TradeOut(BaseModel):
 
 
 class RecordedOut(BaseModel):
-    """A trade was recorded, or had been under the same idempotency key."""
+    """The trade that was recorded now, or earlier under the same idempotency key."""
 
     success: Literal[True]
     trade_id: str = Field(examples=["T16972345671230000a1b2c3d4"])
@@ -255,7 +256,7 @@ class RecordedOut(BaseModel):
 
 
 class OutcomeOut(BaseModel):
-    """What became of one item of a batch: `trade` with 201, `problem` with any other status."""
+    """The outcome of one item of a batch: `trade` with status 201, `problem` with any other status."""
 
     status: int = Field(examples=[201])
     trade: TradeOut | None = None
@@ -263,7 +264,7 @@ class OutcomeOut(BaseModel):
 
 
 class OutcomesOut(BaseModel):
-    """What became of a batch, in its order."""
+    """The outcomes of a batch, in its order."""
 
     outcomes: list[OutcomeOut]
 
@@ -283,8 +284,9 @@ class SummaryOut(BaseModel):
 
 
 class PortfolioOut(SummaryOut):
-    """A portfolio with its positions by symbol; flat ones keep what they realised. `realized_pnl` is before
-    charges, `net_realized_pnl` after them.
+    """A portfolio with its positions by symbol. Flat positions keep their realised P&L.
+
+    `realized_pnl` is before charges, `net_realized_pnl` after them.
     """
 
     charges: str = Field(examples=["0.00"], description="Of all its trades")
@@ -325,7 +327,7 @@ def trade_out(row: TradeRow, portfolio_name: str, reversed_by: str | None = None
 
 
 def recorded_out(trade: dict[str, Any]) -> dict[str, Any]:
-    """Return the answer to a report or a reversal, as `RecordedOut` describes it."""
+    """Return the response to a report or a reversal, as `RecordedOut` describes it."""
     message = "Trade reversed" if trade["kind"] == "reversal" else "Trade executed successfully"
     return {"success": True, "trade_id": trade["trade_id"], "message": message, "trade": trade}
 

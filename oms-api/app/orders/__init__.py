@@ -1,1 +1,1 @@
-"""The life of an order, from ticket to fills."""
+"""Place, change, match and fill orders."""

@@ -1,8 +1,8 @@
-"""What the routes of orders are given."""
+"""Declare the FastAPI dependencies of the order routes."""
 
 from typing import Annotated
 
 from app.orders.service.order_service import OrderService
 from app.wire.dependencies import part
 
-TheOrderDesk = Annotated[OrderService, part("order_desk")]
+TheOrderService = Annotated[OrderService, part("order_desk")]

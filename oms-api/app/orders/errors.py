@@ -1,4 +1,4 @@
-"""What can stand against an order."""
+"""Define the errors that an order request can raise."""
 
 from collections.abc import Mapping
 
@@ -6,14 +6,14 @@ from app.errors import Conflict, FieldError, Invalid, NotFound, OmsError
 
 
 class NoSuchOrder(NotFound):
-    """No order of that id, or not the caller's."""
+    """Raise when no order has that id, or when its portfolio is not visible to the caller."""
 
     def __init__(self, order_id: str) -> None:
         super().__init__(f"There is no order {order_id!r}.")
 
 
 class IllegalMove(Conflict):
-    """The table of states has no such move."""
+    """Raise when the table of states does not allow the transition."""
 
     kind, title = "illegal-move", "The order cannot go there"
 
@@ -22,7 +22,7 @@ class IllegalMove(Conflict):
 
 
 class OrderIsFinal(Conflict):
-    """What is over is neither cancelled nor changed."""
+    """Raise when a final order is to be cancelled or changed."""
 
     kind, title = "order-is-final", "The order is over"
 
@@ -31,7 +31,10 @@ class OrderIsFinal(Conflict):
 
 
 class OrderIsPending(Conflict):
-    """One request at a time: the order waits for the broker's answer to another."""
+    """Raise when the order already waits for its broker's answer to another request.
+
+    Only one request to the broker may be pending at a time.
+    """
 
     kind, title = "order-is-pending", "The order waits for its broker"
 
@@ -40,7 +43,7 @@ class OrderIsPending(Conflict):
 
 
 class ClientOrderIdReused(Conflict):
-    """A client order id names one order."""
+    """Raise when the client order id already identifies another order."""
 
     kind, title = "client-order-id-reused", "The client order id names another order"
 
@@ -49,7 +52,7 @@ class ClientOrderIdReused(Conflict):
 
 
 class OrderKeyReused(Conflict):
-    """An idempotency key is bound to the first body that was recorded under it."""
+    """Raise when the idempotency key was used before with another request body."""
 
     kind, title = "idempotency-key-reused", "The key was used for another request"
 
@@ -60,7 +63,7 @@ class OrderKeyReused(Conflict):
 
 
 class OrderDenied(OmsError):
-    """Our own checks said no. The order is kept as DENIED."""
+    """Raise when a risk check denies the order, which is stored with the status DENIED."""
 
     status, kind, title = 422, "order-denied", "The order was denied"
 
@@ -73,7 +76,7 @@ class OrderDenied(OmsError):
 
 
 class NothingToClose(Invalid):
-    """The position is flat."""
+    """Raise when the position to close is flat."""
 
     kind, title = "nothing-to-close", "There is no position to close"
 
@@ -82,7 +85,7 @@ class NothingToClose(Invalid):
 
 
 class MoreThanHeld(Invalid):
-    """What is closed never goes through zero."""
+    """Raise when the quantity to close is larger than the position."""
 
     kind, title = "more-than-held", "There is less to close"
 

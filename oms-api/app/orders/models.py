@@ -1,4 +1,4 @@
-"""The tables of orders; see `rules.values.Order` for an order's fields."""
+"""Define the tables of orders. `rules.values.Order` documents the fields of an order."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -32,12 +32,12 @@ _FINAL = [status for status in Status if status in FINAL]
 _LISTED = ", ".join(repr(str(status)) for status in _FINAL)
 _HAS_PARENT, _HAS_GROUP = text("parent_id IS NOT NULL"), text("group_id IS NOT NULL")
 _UNFILLED = [repr(str(status)) for status in _FINAL if status is not Status.FILLED]
-IS_UNFILLED = text(f"status IN ({', '.join(_UNFILLED)})")  # final, and not by its completion
+IS_UNFILLED = text(f"status IN ({', '.join(_UNFILLED)})")  # final, but not filled
 _NAMED = {column: text(f"{column} IS NOT NULL") for column in ("strategy", "user_id", "actor")}
-_FILTERED = (  # what lists are narrowed to; what an order does not say costs it nothing
+_FILTER_INDEXES = (  # for filters of lists; partial, so that a null costs nothing
     *(
-        Index(None, "tenant_id", column, "id", postgresql_where=is_said, sqlite_where=is_said)
-        for column, is_said in _NAMED.items()
+        Index(None, "tenant_id", column, "id", postgresql_where=is_present, sqlite_where=is_present)
+        for column, is_present in _NAMED.items()
     ),
     Index(
         "ix_orders_unfilled_by_status",
@@ -46,7 +46,7 @@ _FILTERED = (  # what lists are narrowed to; what an order does not say costs it
         sqlite_where=IS_UNFILLED,
     ),
 )
-_OF_KIN = (  # most orders stand alone
+_RELATION_INDEXES = (  # partial, because most orders have neither a parent nor a group
     Index(None, "tenant_id", "parent_id", postgresql_where=_HAS_PARENT, sqlite_where=_HAS_PARENT),
     Index(None, "tenant_id", "group_id", postgresql_where=_HAS_GROUP, sqlite_where=_HAS_GROUP),
 )
@@ -54,7 +54,7 @@ IS_OPEN, IS_FINAL = text(f"status NOT IN ({_LISTED})"), text(f"status IN ({_LIST
 
 
 class OrderRecord(Base):
-    """An order as it stands; `order_events` tells how it came there."""
+    """The current state of an order. Its history is in `order_events`."""
 
     __tablename__ = "orders"
     __table_args__ = (
@@ -75,8 +75,8 @@ class OrderRecord(Base):
         ),
         Index(None, "tenant_id", "portfolio_id", "id"),
         Index(None, "tenant_id", "symbol", "id"),
-        *_OF_KIN,
-        *_FILTERED,
+        *_RELATION_INDEXES,
+        *_FILTER_INDEXES,
         CheckConstraint("side IN ('BUY', 'SELL')", name="side_is_known"),
         CheckConstraint(_one_of("type", OrderType), name="type_is_known"),
         CheckConstraint(_one_of("time_in_force", TimeInForce), name="time_in_force_is_known"),
@@ -136,10 +136,11 @@ class OrderRecord(Base):
 
 
 class OrderEvent(Base):
-    """One move of an order, append-only: from, to, when, who, why, the broker's words, the execution.
+    """One change of an order, append-only: statuses, time, actor, reason, the broker's message, the
+    execution.
 
-    What changes an order without moving it (a fill while a request is pending, a leg that grows) stands here
-    too, with the same status twice.
+    A change that keeps the status is recorded too, with the same status twice: for example a fill while a
+    request is pending, or an exit whose quantity grows.
     """
 
     __tablename__ = "order_events"
@@ -158,14 +159,14 @@ class OrderEvent(Base):
 
 
 class Execution(Base):
-    """A fill as its broker told it, once, append-only; `trade_id` is its row of the ledger. `charges` are
+    """One fill as its broker reported it, append-only. `trade_id` is its trade in the ledger. `charges` are
     its charges by component, in the portfolio's currency, as a JSON object; null where there are none.
     """
 
     __tablename__ = "executions"
     __table_args__ = (
         Index(None, "tenant_id", "order_id"),
-        Index(None, "tenant_id", "symbol", "executed_at"),  # what was taken of a quote with sizes
+        Index(None, "tenant_id", "symbol", "executed_at"),  # to sum up the executions at a quote with sizes
     )
 
     tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)

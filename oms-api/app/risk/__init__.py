@@ -1,1 +1,1 @@
-"""Pre-trade risk: checks over plain values, limits changed at run time, and the kill switch."""
+"""Pre-trade risk: pure checks, limits that can be changed at run time, and kill switches."""

@@ -1,4 +1,4 @@
-"""What the routes of risk are given."""
+"""Declare the FastAPI dependencies of the risk routes."""
 
 from typing import Annotated
 
@@ -6,5 +6,5 @@ from app.risk.service.controls import Controls
 from app.risk.service.kill_switches import KillSwitches
 from app.wire.dependencies import part
 
-TheBoard = Annotated[KillSwitches, part("switch_board")]
+TheKillSwitches = Annotated[KillSwitches, part("switch_board")]
 TheControls = Annotated[Controls, part("controls")]

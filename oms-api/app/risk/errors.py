@@ -1,10 +1,10 @@
-"""What risk refuses."""
+"""Define the errors that a risk request or a risk control can raise."""
 
 from app.errors import Conflict, NotFound, TooMany
 
 
 class SwitchKeyReused(Conflict):
-    """An idempotency key is bound to the first turn of a kill switch that was recorded under it."""
+    """Raise when the idempotency key was used before for another kill switch request."""
 
     kind, title = "idempotency-key-reused", "The key was used for another request"
 
@@ -13,26 +13,26 @@ class SwitchKeyReused(Conflict):
 
 
 class TooManySet(Conflict):
-    """All limits and kill switches of a tenant are read again and again while it trades: they have an end."""
+    """Raise when a tenant has too many limits or kill switches. All of them are read while it trades."""
 
     kind, title = "too-many-set", "Too much is set already"
 
 
 class TooManyMessages(TooMany):
-    """Orders, changes and cancels come faster than the limit allows; no order was made."""
+    """Raise when orders, changes and cancels exceed the message rate. No order was created."""
 
     title = "Too many orders, changes and cancels"
 
 
 class NoSuchLatch(NotFound):
-    """No latch of that id, or another tenant's."""
+    """Raise when no latch has that id in the tenant."""
 
     def __init__(self, latch_id: str) -> None:
         super().__init__(f"There is no latch {latch_id!r}.")
 
 
 class LatchIsReleased(Conflict):
-    """A latch is released once; what stands now, if anything, is another one."""
+    """Raise when the latch is released already. A later latch has another id."""
 
     def __init__(self, latch_id: str, at: str, by: str) -> None:
         super().__init__(f"The latch {latch_id!r} was released at {at} by {by}.")

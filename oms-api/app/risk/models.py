@@ -1,4 +1,4 @@
-"""The tables of limits, kill switches and latches."""
+"""Define the tables of limits, kill switches and latches."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -11,14 +11,14 @@ from app.instruments.models import SymbolText
 
 _STATES = "state IN ('ACTIVE', 'REDUCING', 'HALTED')"
 _SCOPES = "scope IN ('tenant', 'portfolio', 'strategy')"
-STANDS = text("released_at IS NULL")
+IS_ACTIVE = text("released_at IS NULL")
 
 
 class LimitRow(Base):
-    """A limit that somebody set. One that ends (`is_temporary`) stands beside the one that does not.
+    """A limit. A temporary limit (`is_temporary`) and a permanent one of the same kind have separate rows.
 
-    `name_key` is empty for the tenant's own. A list of what may be traded is in `words`, parted by commas,
-    and its `value` is zero.
+    `name_key` is empty for the tenant's own limits. A list of permitted values is in `words`, separated by
+    commas, and its `value` is zero.
     """
 
     __tablename__ = "limits"
@@ -46,7 +46,7 @@ class LimitRow(Base):
 
 
 class KillSwitchRow(Base):
-    """What a kill switch says now; a scope without a row is ACTIVE."""
+    """The current state of a kill switch. A scope without a row is ACTIVE."""
 
     __tablename__ = "kill_switches"
     __table_args__ = (
@@ -66,7 +66,7 @@ class KillSwitchRow(Base):
 
 
 class KillSwitchChangeRow(Base):
-    """Every turn of a kill switch, append-only by trigger: the record, and what binds idempotency keys."""
+    """One change of a kill switch, append-only by trigger, with its idempotency key."""
 
     __tablename__ = "kill_switch_changes"
     __table_args__ = (
@@ -93,9 +93,9 @@ class KillSwitchChangeRow(Base):
 
 
 class LatchRow(Base):
-    """A strategy, or a key, that may place no more orders in a symbol by itself until a person lets it.
+    """A latch: a strategy or an API key may place no more automatic orders in a symbol until it is released.
 
-    At most one stands for each; released ones are kept as the record.
+    At most one latch per holder is active. Released latches are kept as a record.
     """
 
     __tablename__ = "latches"
@@ -106,8 +106,8 @@ class LatchRow(Base):
             "uq_latches_standing",
             *("tenant_id", "scope", "name", "symbol"),
             unique=True,
-            postgresql_where=STANDS,
-            sqlite_where=STANDS,
+            postgresql_where=IS_ACTIVE,
+            sqlite_where=IS_ACTIVE,
         ),
     )
 

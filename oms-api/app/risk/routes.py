@@ -1,4 +1,4 @@
-"""Limits, kill switches and latches."""
+"""Routes of limits, kill switches and latches."""
 
 from typing import Annotated, Any
 
@@ -14,12 +14,12 @@ from app.identity.routes.request_context import TheAdministration, TheRequest, a
 from app.identity.rules.access import Caller, Operation
 from app.ledger.rules.chain import fingerprint
 from app.ledger.service.trade_service import Asking
-from app.risk.dependencies import TheBoard, TheControls
+from app.risk.dependencies import TheControls, TheKillSwitches
 from app.risk.queries import latches as latch_queries
 from app.risk.queries import limits as limit_queries
 from app.risk.queries import switches as switch_queries
 from app.risk.queries.switches import SwitchChange
-from app.risk.rules.limits import LimitScope, SetLimit, standing
+from app.risk.rules.limits import LimitScope, SetLimit, filter_active_limits
 from app.risk.rules.switches import ExitPolicy, SwitchScope
 from app.risk.rules.values import TradingState
 from app.risk.schemas import (
@@ -38,7 +38,7 @@ from app.risk.schemas import (
 )  # fmt: skip
 from app.risk.service import latches as latch_service
 from app.risk.service.audit_entries import limit_entry, switch_entry
-from app.risk.service.limiting import drop_limit, name_instruments, set_limit
+from app.risk.service.limiting import remove_limit, resolve_aliases, set_limit
 from app.wire.answers import NEXT_HEADER, REPLAYED, REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import TheChanges, TheClock, TheCursors, TheReaders
@@ -68,7 +68,7 @@ SWITCH_EXAMPLE: dict[str, Any] = {
     "reason": "Bad prices",
 }
 _LIMITS, _LATCHES = "limits", "latches"
-_MOST_ID = 32
+_MAX_ID = 32
 _UNTURNED = SwitchChange(SwitchScope.TENANT, "", "", TradingState.ACTIVE, None, "", "")
 
 
@@ -81,13 +81,13 @@ async def list_limits(
     caller: Reader, query: Annotated[LimitQuery, Query()], readers: TheReaders, now: TheClock,
     cursors: TheCursors, request: Request,
 ) -> Response:  # fmt: skip
-    """Limits that were set, by scope, name and code. Where none was, a paper portfolio has the default
-    profile's, a live one trades not.
+    """List limits by scope, name and code. Where no limit is set, a paper portfolio uses the default profile,
+    and a live portfolio cannot trade.
     """
     tenant_id = caller.tenant_id
     after = cursors.read(tenant_id, _LIMITS, query.cursor) if query.cursor else ""
     found = await readers.run(lambda connection: limit_queries.list_limits(connection, tenant_id), tenant_id)
-    holds = set(standing(found, iso(now())))  # of all: the writer reads them all too
+    holds = set(filter_active_limits(found, iso(now())))  # of all limits, visible or not
     seen = [one for one in found if _sees(caller, one)]
     left = sorted((one for one in seen if _place(one) > after), key=_place)
     page = left[: query.limit]
@@ -96,7 +96,9 @@ async def list_limits(
 
 
 def _sees(caller: Caller, limit: SetLimit) -> bool:
-    """Tell whether a limit is the caller's to see: who is narrowed learns of no other people."""
+    """Return whether the caller may see a limit. A caller with limited portfolios sees no other users'
+    limits.
+    """
     if limit.scope is LimitScope.PORTFOLIO:
         return caller.sees(limit.key)
     return limit.scope is not LimitScope.USER or caller.portfolios is None or limit.key == caller.actor
@@ -116,30 +118,30 @@ async def put_limit(
     caller: LimitSetter, body: Annotated[LimitIn, Depends(json_body(LimitIn))], changes: TheChanges,
     controls: TheControls, now: TheClock, request: Request,
 ) -> Response:  # fmt: skip
-    """Set a limit, or take it away. It holds within a second, in every process."""
+    """Set a limit, or remove it. It takes effect within a second in every process."""
     at = now()
     if body.until is not None and body.until <= at:
         message = "Must be an instant that is still to come."
         raise Invalid("The limit would have ended before it began.", [FieldError("until", message, "past")])
-    asked, takes_away = body.limit(_who(caller), at), body.value is None
+    requested, is_removed = body.limit(_get_actor(caller), at), body.value is None
     edge: FastRequest = request.state.edge
 
     def write(connection: Connection) -> SetLimit:
-        limit = name_instruments(connection, caller.tenant_id, asked)
-        change = (drop_limit if takes_away else set_limit)(connection, caller.tenant_id, limit)
+        limit = resolve_aliases(connection, caller.tenant_id, requested)
+        change = (remove_limit if is_removed else set_limit)(connection, caller.tenant_id, limit)
         record(connection, [limit_entry(caller, edge, at, limit, change)])
         return limit
 
     limit = await changes.run(write, caller.tenant_id)
     controls.forget(caller.tenant_id)
-    return answer(limit_out(limit, in_force=not takes_away, taken_away=takes_away))
+    return answer(limit_out(limit, in_force=not is_removed, taken_away=is_removed))
 
 
 @router.get(
     "/kill-switch", summary="List kill switches", responses=responses(200, {"model": list[SwitchOut]})
 )
 async def list_switches(caller: Reader, readers: TheReaders) -> Response:
-    """The kill switches: the tenant's own, and those of portfolios and strategies that were ever turned."""
+    """List the kill switches: the tenant's own, and those of portfolios and strategies that were ever set."""
     tenant_id = caller.tenant_id
     found = await readers.run(
         lambda connection: switch_queries.list_switches(connection, tenant_id), tenant_id
@@ -157,32 +159,35 @@ async def list_switches(caller: Reader, readers: TheReaders) -> Response:
     openapi_extra=documented_body(SwitchIn, SWITCH_EXAMPLE),
 )
 async def set_kill_switch(
-    caller: SwitchTurner, body: Annotated[SwitchIn, Depends(json_body(SwitchIn))], board: TheBoard,
-    key: IdempotencyKey, now: TheClock, request: Request,
+    caller: SwitchTurner, body: Annotated[SwitchIn, Depends(json_body(SwitchIn))],
+    kill_switches: TheKillSwitches, key: IdempotencyKey, now: TheClock, request: Request,
 ) -> Response:  # fmt: skip
-    """Turn a kill switch. When this is answered, nothing that the state forbids is under way, in any process.
+    """Set a kill switch. When the response is sent, nothing that the state forbids is in progress in any
+    process.
 
-    HALTED lets nothing in and cancels the orders that open or increase a position; exits stay, unless `exits`
-    is `cancel`. REDUCING lets in only what makes a position smaller. With `flatten`, or `exits: flatten`, all
-    orders are cancelled and the positions closed at market.
+    HALTED stops all new orders and cancels the orders that open or increase a position. Exits are kept,
+    unless `exits` is `cancel`. REDUCING allows only orders that reduce a position. With `flatten`, or `exits:
+    flatten`, all orders are cancelled and the positions closed at market.
     """
     at, edge = now(), request.state.edge
-    change = body.change(_who(caller), at, key, _request_hash(body) if key else None)
+    change = body.change(_get_actor(caller), at, key, _request_hash(body) if key else None)
     entry = switch_entry(caller, edge, at, change)
     asking = Asking(caller, edge.request_id, key)
-    stopped = await board.set_state(asking, change, entry, body.exit_policy)
+    stopped = await kill_switches.set_state(asking, change, entry, body.exit_policy)
     headers = {REPLAYED: "true"} if stopped.turned.replayed else {}
-    told = turned_out(stopped.turned.change, *stopped[1:])
-    return answer(told, headers=headers)
+    content = turned_out(stopped.turned.change, *stopped[1:])
+    return answer(content, headers=headers)
 
 
 def _request_hash(body: SwitchIn) -> str:
-    exits = [] if body.exits is ExitPolicy.KEEP else [body.exits.value]  # as before `exits` was there
+    exits = (
+        [] if body.exits is ExitPolicy.KEEP else [body.exits.value]
+    )  # keeps hashes from before `exits` valid
     return fingerprint(body.scope, body.name, body.state.value, str(body.flatten), body.reason, *exits)
 
 
-def _who(caller: Caller) -> str:
-    """Return who acts, as orders tell it: the person, else the key."""
+def _get_actor(caller: Caller) -> str:
+    """Return who acts: the person, else the API key."""
     return caller.person or caller.name
 
 
@@ -195,15 +200,16 @@ async def list_latches(
     caller: LatchReader, query: Annotated[LatchQuery, Query()], readers: TheReaders, cursors: TheCursors,
     request: Request,
 ) -> Response:  # fmt: skip
-    """Strategies and keys that executed too often by themselves in a symbol, newest first."""
-    tenant_id, count, stands = caller.tenant_id, query.limit + 1, query.standing
+    """List strategies and API keys that executed too often automatically in a symbol, newest first."""
+    tenant_id, count, is_active = caller.tenant_id, query.limit + 1, query.standing
     before = cursors.read(tenant_id, _LATCHES, query.cursor) if query.cursor else None
     found = await readers.run(
-        lambda connection: latch_queries.list_latches(connection, tenant_id, count, before, stands), tenant_id
+        lambda connection: latch_queries.list_latches(connection, tenant_id, count, before, is_active),
+        tenant_id,
     )
     page = found[: query.limit]
     cursor = cursors.make(tenant_id, _LATCHES, page[-1].id) if len(found) > query.limit else None
-    return answer(list(map(latch_service.shown, page)), headers=link(request, cursor))
+    return answer(list(map(latch_service.build_response, page)), headers=link(request, cursor))
 
 
 @router.post(
@@ -213,13 +219,14 @@ async def list_latches(
     openapi_extra=documented_body(ReleaseIn, {"reason": "The feed is repaired"}),
 )
 async def release_latch(
-    caller: Releaser, latch_id: Annotated[str, Path(max_length=_MOST_ID)],
+    caller: Releaser, latch_id: Annotated[str, Path(max_length=_MAX_ID)],
     body: Annotated[ReleaseIn, Depends(json_body(ReleaseIn))], administration: TheAdministration,
     controls: TheControls, sent: TheRequest,
 ) -> Response:  # fmt: skip
-    """Let a strategy or key go on. This takes a named person: who is logged in, or whom a key acts for.
+    """Release a strategy or API key. This needs a named person: one who is logged in, or for whom the key
+    acts.
 
-    What executed before is not counted again.
+    Earlier executions are not counted again.
     """
     asking = sent.asking(caller, body, latch_id)
     done = await administration.change(

@@ -1,4 +1,4 @@
-"""Limits, kill switches and latches on the wire."""
+"""Request and response bodies of the risk routes."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -42,10 +42,10 @@ ASSET_CLASSES: tuple[str, ...] = get_args(AssetClass)
 ScopeName = Annotated[Label, Field(min_length=1)]
 
 
-MOST_WORDS = 900
-MAX_WORD_LIST_CHARACTERS = 19_000  # as kept, without blanks and repeats: it fits an entry of the audit trail
-MOST_COUNT = 1_000_000
-_MOST_LIST = 20_000  # characters
+MAX_WORDS = 900
+MAX_WORD_LIST_CHARACTERS = 19_000  # normalised; it fits into an audit log entry
+MAX_COUNT = 1_000_000
+_MAX_LIST = 20_000  # characters
 _SIDES, _PRODUCTS = frozenset({"BUY", "SELL"}), frozenset({"CNC", "MIS", "NRML", NO_PRODUCT})
 _LISTED: dict[LimitCode, Callable[[str], str | None]] = {
     LimitCode.ALLOWED_SYMBOLS: normalise_symbol,
@@ -54,25 +54,25 @@ _LISTED: dict[LimitCode, Callable[[str], str | None]] = {
 }
 
 
-def _amount(code: LimitCode, value: Any) -> Decimal:  # whatever JSON held
+def _amount(code: LimitCode, value: Any) -> Decimal:  # the raw JSON value
     amount = exact_amount(value)
     if not fits(amount):
         raise PydanticCustomError("amount", "At most 8 decimals, and 16 digits before the point.")
     if code in SWITCHES and amount not in {0, 1}:
         raise PydanticCustomError("switch", "This is 1 for on or 0 for off.")
-    if code is LimitCode.REPEATED_EXECUTIONS and (amount % 1 or amount > MOST_COUNT):
-        raise PydanticCustomError("count", "A whole number of at most {most}.", {"most": MOST_COUNT})
+    if code is LimitCode.REPEATED_EXECUTIONS and (amount % 1 or amount > MAX_COUNT):
+        raise PydanticCustomError("count", "A whole number of at most {most}.", {"most": MAX_COUNT})
     return amount
 
 
-def _words(code: LimitCode, value: Any) -> str:  # whatever JSON held
-    """Return a list as it is kept: its words in capitals, each once, sorted."""
-    given = value.upper().split(",") if isinstance(value, str) and len(value) <= _MOST_LIST else [""]
+def _words(code: LimitCode, value: Any) -> str:  # the raw JSON value
+    """Return a normalised list: its words in upper case, without duplicates, sorted."""
+    given = value.upper().split(",") if isinstance(value, str) and len(value) <= _MAX_LIST else [""]
     words = {_LISTED[code](word.strip()) or "" for word in given}
-    if "" in words or len(words) > MOST_WORDS:
+    if "" in words or len(words) > MAX_WORDS:
         what = {LimitCode.ALLOWED_SIDES: _SIDES, LimitCode.ALLOWED_PRODUCTS: _PRODUCTS}.get(code)
-        told = {"what": " or ".join(sorted(what)) if what else "symbols"}
-        raise PydanticCustomError("words", "Must be {what}, parted by commas.", told)
+        context = {"what": " or ".join(sorted(what)) if what else "symbols"}
+        raise PydanticCustomError("words", "Must be {what}, parted by commas.", context)
     kept = ",".join(sorted(words))
     if len(kept) > MAX_WORD_LIST_CHARACTERS:
         most = {"most": f"{MAX_WORD_LIST_CHARACTERS:,}"}
@@ -81,12 +81,12 @@ def _words(code: LimitCode, value: Any) -> str:  # whatever JSON held
 
 
 _VALUE = amount_schema(zero=True)["anyOf"]
-_LIST = {"type": "string", "maxLength": _MOST_LIST, "description": "Of ALLOWED_…: words, parted by commas"}
+_LIST = {"type": "string", "maxLength": _MAX_LIST, "description": "Of ALLOWED_…: words, parted by commas"}
 LimitValue = Annotated[Any, WithJsonSchema({"anyOf": [*_VALUE, _LIST]})]
 
 
 def _key(scope: str, name: str | None) -> str:
-    """Return the key of what is named. Raises a pydantic error where scope and name do not fit."""
+    """Return the key of a name. Raises a pydantic error if scope and name do not match."""
     if scope == "tenant":
         if name is not None:
             raise PydanticCustomError("name", "The tenant has no name here; leave it out.", {"field": "name"})
@@ -109,7 +109,7 @@ def _name_error(scope: str, name: str, key: str) -> str | None:
 
 
 class LimitIn(BaseModel):
-    """A limit. `value` null takes it away; `until` ends it by itself, and what was set without an end holds
+    """A limit. `value` null removes it. With `until` it is temporary: afterwards the permanent limit applies
     again.
     """
 
@@ -134,12 +134,12 @@ class LimitIn(BaseModel):
     @classmethod
     def _fits_its_code(cls, value: Any, info: ValidationInfo) -> Decimal | str | None:
         code = info.data.get("code")
-        if value is None or code is None:  # what is no code is told of by itself
+        if value is None or code is None:  # an invalid code is reported on its own
             return None
         return _words(code, value) if code in LISTS else _amount(code, value)
 
     def limit(self, set_by: str, now: datetime) -> SetLimit:
-        """Return the limit, as of now; one that is to be taken away has the value 0."""
+        """Return the limit, set at `now`. A limit to remove has the value 0."""
         key = _key(self.scope, self.name)
         until = None if self.until is None else iso(self.until)
         name = key if self.scope in {"instrument", "asset_class"} else self.name or ""
@@ -150,7 +150,7 @@ class LimitIn(BaseModel):
 
 
 class LimitOut(BaseModel):
-    """A limit that somebody set; `value` is null where it was just taken away."""
+    """A limit that was set. `value` is null if it was just removed."""
 
     scope: str = Field(examples=["portfolio"])
     name: str | None = Field(examples=["Growth"])
@@ -163,7 +163,7 @@ class LimitOut(BaseModel):
 
 
 class LimitQuery(BaseModel):
-    """Where the page begins."""
+    """The page of a list."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -172,7 +172,7 @@ class LimitQuery(BaseModel):
 
 
 class SwitchIn(BaseModel):
-    """A turn of a kill switch."""
+    """A change of a kill switch."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -199,19 +199,19 @@ class SwitchIn(BaseModel):
 
     @property
     def exit_policy(self) -> ExitPolicy | None:
-        """What is to become of exits, None where no order is to be cancelled."""
+        """What happens to exits, None if no orders are cancelled."""
         if self.flatten:
             return ExitPolicy.FLATTEN
         return self.exits if self.state is TradingState.HALTED else None
 
     def change(self, set_by: str, now: datetime, key: str | None, request_hash: str | None) -> SwitchChange:
-        """Return the turn, as of now."""
+        """Return the change, made at `now`."""
         place = (SwitchScope(self.scope), _key(self.scope, self.name), self.name or "")
         return SwitchChange(*place, self.state, self.reason or None, set_by, iso(now), key, request_hash)
 
 
 class SwitchOut(BaseModel):
-    """What a kill switch says."""
+    """The current state of a kill switch."""
 
     scope: str = Field(examples=["tenant"])
     name: str | None = Field(examples=[None])
@@ -222,7 +222,7 @@ class SwitchOut(BaseModel):
 
 
 class TurnedOut(SwitchOut):
-    """A turn that holds: nothing that began before it is under way any more."""
+    """A kill switch that was set. Nothing that began before is still in progress."""
 
     portfolios: int = Field(description="How many portfolios of the tenant were asked and obey for certain")
     unsettled: list[str] = Field(
@@ -234,13 +234,13 @@ class TurnedOut(SwitchOut):
 
 
 class LatchQuery(LimitQuery):
-    """Which latches, and where the page begins."""
+    """Filters of the list of latches, and its page."""
 
     standing: bool | None = Field(None, description="true: what nobody released yet; false: the others")
 
 
 class ReleaseIn(BaseModel):
-    """Why a strategy or key may go on."""
+    """The reason of a release."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -248,7 +248,7 @@ class ReleaseIn(BaseModel):
 
 
 class LatchOut(BaseModel):
-    """A strategy or key that executed too often by itself in a symbol."""
+    """A strategy or API key that executed too often automatically in a symbol."""
 
     id: str = Field(examples=["L17952360655300000c5d8cbe8"])
     scope: str = Field(examples=["strategy"], description="strategy, or key: one that nobody stands behind")
@@ -263,7 +263,7 @@ class LatchOut(BaseModel):
 
 
 def limit_out(limit: SetLimit, *, in_force: bool, taken_away: bool = False) -> dict[str, Any]:
-    """Return a limit as `LimitOut` describes it."""
+    """Return the limit as `LimitOut` describes it."""
     return {
         "scope": limit.scope.value,
         "name": limit.name or None,
@@ -277,7 +277,7 @@ def limit_out(limit: SetLimit, *, in_force: bool, taken_away: bool = False) -> d
 
 
 def switch_out(change: SwitchChange) -> dict[str, Any]:
-    """Return a kill switch as `SwitchOut` describes it."""
+    """Return the kill switch as `SwitchOut` describes it."""
     return {
         "scope": change.scope.value,
         "name": change.name or None,
@@ -295,6 +295,6 @@ def turned_out(
     canceled: list[str],
     flattened: dict[str, Any] | None,
 ) -> dict[str, Any]:
-    """Return a turn as `TurnedOut` describes it."""
+    """Return the change as `TurnedOut` describes it."""
     facts = {"portfolios": settled, "unsettled": unsettled, "canceled": canceled}
     return {**switch_out(change), **facts, "flattened": flattened}

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 from app import rebuild as command
 from app.database import snapshot, unit_of_work
 from app.ledger.queries import audit
-from app.ledger.service.rebuilding import LedgerLies, read_ahead, rebuild_portfolio
+from app.ledger.service.rebuilding import LedgerCorrupted, read_ahead, rebuild_portfolio
 from app.verify import verify_database
 from tests.commands.histories import alter, record_history
 from tests.factories import BOOTSTRAP_KEY
@@ -110,7 +110,7 @@ def test_a_ledger_that_lies_is_left_alone_and_the_others_are_rebuilt(engine, cap
         victim = rows[0]
         alter(connection, victim, gmv="'7.00000000'")
         connection.execute(text("UPDATE portfolios SET cash = '7.00000000'"))
-    with pytest.raises(LedgerLies, match=victim.trade_id):
+    with pytest.raises(LedgerCorrupted, match=victim.trade_id):
         command.rebuild_book(engine, (1, victim.portfolio_id))
     assert command.rebuild_all(engine) == command.LIES
     assert victim.trade_id in capsys.readouterr().out

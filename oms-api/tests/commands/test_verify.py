@@ -12,7 +12,7 @@ from app.database import connect_engine
 from app.ledger.rules.chain import COLUMNS, TradeRow
 from app.ledger.rules.projections import HoldingRow, PortfolioRow
 from app.ledger.rules.verification import Check
-from app.ledger.service.verification import Lie, Verdict, verify
+from app.ledger.service.verification import Discrepancy, Verdict, verify
 from tests.commands.histories import alter, forge_chain, record_history, remove, tampering
 from tests.factories import BOOTSTRAP_KEY
 
@@ -51,7 +51,7 @@ def books(backend: str, new_database: Callable[..., str]) -> Iterator[Books]:
     engine.dispose()
 
 
-def lie_of(verdict: Verdict) -> Lie:
+def lie_of(verdict: Verdict) -> Discrepancy:
     assert verdict.first is not None, "nothing was found"
     return verdict.first
 

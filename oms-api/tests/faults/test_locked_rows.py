@@ -44,7 +44,7 @@ def impatient(new_database):
 @pytest.fixture
 def writer(impatient):
     """A writer whose works belong together when they begin with the same letter."""
-    writer = GroupCommit[str, str](impatient, Doors(), 100, 100, strand=lambda work: work[0])
+    writer = GroupCommit[str, str](impatient, Doors(), 100, 100, lock_group=lambda work: work[0])
     writer.start()
     yield writer
     writer.close()

@@ -104,8 +104,8 @@ def answer_before_commit(_: int) -> None:
 
 def drop_every(number: int) -> None:
     """Sabotage: leave every `number`th row out of the ledger."""
-    new_trades, calls = queries.new_trades, count(1)
-    put(queries, "new_trades", lambda rows: new_trades([row for row in rows if next(calls) % number]))
+    insert_trades, calls = queries.insert_trades, count(1)
+    put(queries, "new_trades", lambda rows: insert_trades([row for row in rows if next(calls) % number]))
 
 
 def forget_keys(_: int) -> None:

@@ -13,7 +13,7 @@ FOREVER = 3600.0
 @pytest.fixture
 def patient(monkeypatch):
     """A writer that lingers until the last of those who were about is here."""
-    monkeypatch.setattr(queue, "MOST_LINGER_SECONDS", FOREVER)
+    monkeypatch.setattr(queue, "MAX_LINGER_SECONDS", FOREVER)
     monkeypatch.setattr(queue, "LINGER_SHARE", 1e9)
 
 
@@ -62,7 +62,7 @@ def test_a_lone_caller_waits_for_nobody_though_there_was_a_crowd(engine, patient
 
 
 def test_who_stays_away_is_waited_for_but_for_a_moment(engine, monkeypatch):
-    monkeypatch.setattr(queue, "LINGER_SHARE", 1e9)  # MOST_LINGER_SECONDS is the bound
+    monkeypatch.setattr(queue, "LINGER_SHARE", 1e9)  # MAX_LINGER_SECONDS is the bound
 
     async def callers(writer):
         await asyncio.gather(*writer.submit_all([f"first {number}" for number in range(8)]))

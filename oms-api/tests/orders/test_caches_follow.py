@@ -9,7 +9,7 @@ from sqlalchemy import text
 from app import rebuild
 from app.admin import __main__ as admin
 from app.database import unit_of_work
-from app.risk.service.controls import MOST_AGE_SECONDS
+from app.risk.service.controls import MAX_AGE_SECONDS
 from tests.factories import BOOTSTRAP_KEY
 from tests.identity.administering import as_session, bearer, good, key, log_in, team, user
 from tests.risk.risk_requests import put_limit, set_switch
@@ -40,7 +40,7 @@ def soon(find, wanted):
     deadline = time.monotonic() + 30
     while (found := find()) != wanted:
         assert time.monotonic() < deadline, f"{found} stays"
-        time.sleep(MOST_AGE_SECONDS / 4)
+        time.sleep(MAX_AGE_SECONDS / 4)
 
 
 def test_a_process_follows_what_another_one_writes(processes):

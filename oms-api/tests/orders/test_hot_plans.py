@@ -17,8 +17,8 @@ from app.ledger.rules.accounting import Side
 from app.ledger.rules.tickets import value_trade
 from app.ledger.service.commands import RecordTrade, ReverseTrade
 from app.market_data.queries import quotes_of
-from app.orders.queries.book import overdue_tenants, symbols_with_orders
-from app.orders.queries.due_orders import symbols_kept_back
+from app.orders.queries.book import find_overdue_tenants, symbols_with_orders
+from app.orders.queries.due_orders import find_symbols_with_held_orders
 from app.orders.queries.reading import OrderFilter, list_orders
 from app.orders.rules.order_views import Changes
 from app.orders.rules.values import GroupKind, Protection, Status, Target
@@ -212,8 +212,8 @@ READS = {
         connection, 1, OrderFilter(portfolio_key="growth"), 50, None
     ),
     **{
-        f"orders by {wanted}": partial(list_orders, tenant_id=1, wanted=wanted, limit=50, after=None)
-        for wanted in (
+        f"orders by {filters}": partial(list_orders, tenant_id=1, filters=filters, limit=50, after=None)
+        for filters in (
             OrderFilter(),
             OrderFilter(is_open=True),
             OrderFilter(statuses=(Status.ACCEPTED,)),
@@ -225,8 +225,8 @@ READS = {
     },
     "trades": lambda connection: list_trades(connection, 1, TradeFilter(), 50, 0, None),
     "symbols with orders": symbols_with_orders,
-    "tenants with overdue orders": lambda connection: overdue_tenants(connection, iso(START)),
-    "symbols kept back": symbols_kept_back,
+    "tenants with overdue orders": lambda connection: find_overdue_tenants(connection, iso(START)),
+    "symbols kept back": find_symbols_with_held_orders,
     "quotes": lambda connection: quotes_of(connection, [(1, "AAPL")]),
 }
 

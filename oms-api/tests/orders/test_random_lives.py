@@ -254,7 +254,7 @@ class Lives(RuleBasedStateMachine):
                 "SELECT id, orders_stamp FROM portfolios WHERE tenant_id = :tenant"
             ):
                 place = (self.rig.tenant, portfolio_id)
-                known = self.rig.floor._tools.open_orders.get(place, stamp)
+                known = self.rig.floor._services.open_orders.get(place, stamp)
                 if known is not None and stamp:
                     kept = {order.id: order for order in open_orders(connection, [place])}
                     assert known.orders == kept

@@ -38,8 +38,8 @@ NOT_COMPARED = {  # what the memory is read from, what is only read, and what is
     "Books": {"connection", "_ids", "_listed"},
     "OrderStore": {"_books", "_connection", "_cache", "_orders", "dirty"},
     "BatchContext": {
-        *("batch", "tools", "books", "connection", "order_store", "request_id", "_command", "_messages"),
-        *("_counted_messages", "exposures", "elsewhere", "used", "repeats"),
+        *("batch", "services", "books", "connection", "order_store", "request_id", "_command", "_messages"),
+        *("_counted_messages", "exposures", "unlocked_totals", "consumed_liquidity", "repeats"),
         *("_quotes", "_instruments", "_switches"),
     },
     "Batch": {"books", "guard", "held_back", "originals", "_rates", "_known_rates", "_known", "_tenants"},
@@ -59,7 +59,10 @@ def state_of(context):
         for key, order in context.order_store._orders.items()
         if key in context.order_store._changed
     }
-    exposures = {place: exposure_in(context, place).total for place in sorted(context.order_store.places)}
+    exposures = {
+        portfolio_key: exposure_in(context, portfolio_key).total
+        for portfolio_key in sorted(context.order_store.portfolio_keys)
+    }
     return {**state, "orders": changed, "exposures": exposures}
 
 
@@ -119,7 +122,7 @@ def make_commands(rig):
         mine = rig.one(order(rig, "mine", "mine", type="LIMIT", limit_price="90", client_order_id="mine"))
         done = rig.one(order(rig, "done"))
         rig.open_portfolio("Stopped")
-        rig.one(order(rig, portfolio="Stopped"))
+        rig.one(trade(rig, "stopped", portfolio="Stopped"))
         ending = rig.place(
             type="LIMIT",
             limit_price="90",
@@ -193,7 +196,7 @@ def test_what_is_refused_leaves_the_memory_of_its_batch_as_it_was(rig, make_comm
     expected = {
         *("KeyReused", "BookIsFull", "TradingHalted", "NoSuchTrade", "AlreadyReversed", "OrderKeyReused"),
         *("ReversalOfReversal", "ClientOrderIdReused", "Invalid", "NotYourPortfolio", "NoSuchOrder"),
-        *("OrderIsFinal", "NoSuchPortfolio", "NothingToClose", "MoreThanHeld", "Previewed"),
+        *("OrderIsFinal", "NoSuchPortfolio", "NothingToClose", "MoreThanHeld", "OrderPreview"),
     }
     assert kinds >= expected
 

@@ -3,8 +3,8 @@
 from decimal import Decimal
 from typing import Any
 
-from app.risk.rules.evaluation import judge
-from app.risk.rules.exposure import book_of, totals_of
+from app.risk.rules.evaluation import evaluate_order
+from app.risk.rules.exposure import build_symbol_book, totals_of
 from app.risk.rules.limits import Subject, limits_for
 from app.risk.rules.values import Candidate, Denial, Prices, RiskInput, SymbolBook, Tradable, WorkingOrder
 
@@ -35,7 +35,7 @@ def risk(**changes: Any) -> RiskInput:
     prices = changes.pop("prices", PRICES)
     position = Decimal(changes.pop("position", 0))
     rate = changes.pop("rate", None)
-    book = book_of(position, Decimal(100), changes.pop("orders", ()), prices, asked, rate)
+    book = build_symbol_book(position, Decimal(100), changes.pop("orders", ()), prices, asked, rate)
     limits = {name: changes.pop(name) for name in list(changes) if name in DEFAULTS._fields}
     given: dict[str, Any] = {
         name: Decimal(value) if isinstance(value, str) else value for name, value in limits.items()
@@ -47,7 +47,7 @@ def risk(**changes: Any) -> RiskInput:
         book=book,
         limits=DEFAULTS._replace(**given),
         cash=Decimal(changes.pop("cash", 1_000_000)),
-        elsewhere=totals_of(changes.pop("elsewhere", ())),
+        other_exposure=totals_of(changes.pop("other_exposure", ())),
         firm=totals_of(changes.pop("firm", ())),
         **changes,
     )
@@ -55,7 +55,7 @@ def risk(**changes: Any) -> RiskInput:
 
 def denial_of(situation: RiskInput) -> Denial:
     """Return why the order is denied; it has to be."""
-    denial = judge(situation)
+    denial = evaluate_order(situation)
     assert denial is not None
     return denial
 

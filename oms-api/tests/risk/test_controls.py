@@ -9,8 +9,8 @@ from app.database import unit_of_work
 from app.risk.queries.latches import set_latch
 from app.risk.rules.latches import Holder, Latch, LatchScope
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit, Subject
-from app.risk.service.controls import MOST_AGE_SECONDS, Controls
-from app.risk.service.limiting import drop_limit, set_limit
+from app.risk.service.controls import MAX_AGE_SECONDS, Controls
+from app.risk.service.limiting import remove_limit, set_limit
 from tests.factories import NOON
 
 SUBJECT = Subject("growth", "AAPL")
@@ -53,9 +53,9 @@ def test_a_change_is_known_after_the_age_that_is_allowed(engine):
     assert known(controls, engine) == (1_000_000, False)
     put(engine, limit("50"))
     set_one(1, engine)
-    clock.now += MOST_AGE_SECONDS * 0.9
+    clock.now += MAX_AGE_SECONDS * 0.9
     assert known(controls, engine) == (1_000_000, False)
-    clock.now += MOST_AGE_SECONDS * 0.2
+    clock.now += MAX_AGE_SECONDS * 0.2
     assert known(controls, engine) == (50, True)
 
 
@@ -83,7 +83,7 @@ def test_a_limit_that_has_ended_gives_way(engine):
     clock.now += 1
     assert known(controls, engine, now=NOON.replace(second=1))[0] == 50
     with unit_of_work(engine) as connection:
-        drop_limit(connection, 1, limit("0"))
+        remove_limit(connection, 1, limit("0"))
     clock.now += 1
     assert known(controls, engine)[0] == 1_000_000
 
@@ -97,8 +97,8 @@ def test_tenants_are_kept_apart(engine):
 
 
 def test_what_is_remembered_is_bounded(engine, monkeypatch):
-    monkeypatch.setattr("app.risk.service.controls._MOST_TENANTS", 2)
-    monkeypatch.setattr("app.risk.service.controls._MOST_SUBJECTS", 1)
+    monkeypatch.setattr("app.risk.service.controls._MAX_TENANTS", 2)
+    monkeypatch.setattr("app.risk.service.controls._MAX_SUBJECTS", 1)
     clock = Clock()
     controls = Controls(clock)
     for tenant_id in (1, 2, 3):
@@ -110,7 +110,7 @@ def test_what_is_remembered_is_bounded(engine, monkeypatch):
 
 
 def test_a_full_cache_keeps_the_tenants_of_the_batch(engine, monkeypatch):
-    monkeypatch.setattr("app.risk.service.controls._MOST_TENANTS", 1)
+    monkeypatch.setattr("app.risk.service.controls._MAX_TENANTS", 1)
     controls = Controls(Clock())
     known(controls, engine)
     with engine.connect() as connection:

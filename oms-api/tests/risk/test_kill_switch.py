@@ -306,7 +306,7 @@ def test_flatten_cancels_what_rests_and_closes_what_is_held_in_spite_of_the_halt
 
 
 def test_kill_switches_have_an_end_but_for_the_tenants_own_and_known_ones(api, monkeypatch):
-    monkeypatch.setattr("app.risk.service.kill_switch_activation.MOST_SWITCHES", 1)
+    monkeypatch.setattr("app.risk.service.kill_switch_activation.MAX_SWITCHES", 1)
     assert set_switch(api, "HALTED", "strategy", "momentum").status_code == 200
     assert set_switch(api, "HALTED", "strategy", "another").status_code == 409
     assert set_switch(api, "ACTIVE", "strategy", "momentum").status_code == 200

@@ -51,7 +51,7 @@ def test_nobody_is_counted_where_nothing_is_set(quoted):
 
 
 def test_nothing_is_asked_of_the_database_where_nothing_is_set(quoted, monkeypatch):
-    monkeypatch.setattr("app.risk.service.controls.MOST_AGE_SECONDS", 600)
+    monkeypatch.setattr("app.risk.service.controls.MAX_AGE_SECONDS", 600)
     execute(quoted, 1, strategy="momentum")
     quoted.trade()
 

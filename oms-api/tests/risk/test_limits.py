@@ -187,8 +187,8 @@ def test_what_is_no_page_is_refused(api, query):
 
 
 def test_limits_and_their_lists_have_an_end(api, monkeypatch):
-    monkeypatch.setattr("app.risk.service.limiting.MOST_LIMITS", 2)
-    monkeypatch.setattr("app.risk.service.limiting.MOST_CHARACTERS", 9)
+    monkeypatch.setattr("app.risk.service.limiting.MAX_LIMITS", 2)
+    monkeypatch.setattr("app.risk.service.limiting.MAX_CHARACTERS", 9)
     assert put_limit(api, "ALLOWED_SYMBOLS", "AAPL,MSFT").status_code == 200
     assert put_limit(api, "ALLOWED_SYMBOLS", "MSFT").status_code == 200  # the same one anew
     refused = put_limit(api, "ALLOWED_SYMBOLS", "GOOGLE", "portfolio", "Growth")

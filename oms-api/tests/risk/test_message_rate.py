@@ -69,8 +69,8 @@ def test_a_sender_has_one_bucket_whatever_limit_holds_for_what_is_sent():
 
 
 def test_the_buckets_are_bounded(monkeypatch):
-    monkeypatch.setattr("app.risk.service.messages._MOST_BUCKETS", 2)
-    monkeypatch.setattr("app.risk.service.messages._MOST_LIMITS", 1)
+    monkeypatch.setattr("app.risk.service.messages._MAX_BUCKETS", 2)
+    monkeypatch.setattr("app.risk.service.messages._MAX_LIMITS", 1)
     rate = MessageRate(Clock())
     assert all(passes(rate, sender, "1") for sender in ("U1", "U2", "U3", "U1"))
     assert all(passes(rate, sender, "2") for sender in ("U4", "U5", "U4"))

@@ -7,7 +7,12 @@ from app.audit.rules.acts import Act
 from app.brokers.rules.values import OrderType
 from app.identity.rules.verification import ExpectedRows
 from app.orders.queries.audit import BookedTrade
-from app.orders.rules.event_payloads import build_order_payload, denied_facts, kind_of, terms
+from app.orders.rules.event_payloads import (
+    build_denial_payload,
+    build_order_payload,
+    build_terms,
+    event_type_of,
+)
 from app.orders.rules.event_verification import (
     ISSUE,
     OrderEventRow,
@@ -18,7 +23,7 @@ from app.orders.rules.execution_verification import find_trade_differences
 from app.orders.rules.order_factory import OrderOrigin, new_order
 from app.orders.rules.rows import ExecutionRow, Move
 from app.orders.rules.values import Order, Status, Ticket
-from app.risk.rules.verification import RENAMED, RiskEvent, limits_due, switches_due
+from app.risk.rules.verification import RENAMED, RiskEvent, build_expected_limits, build_expected_switches
 
 AT, LATER = "2026-11-20T12:00:00.000000Z", "2026-11-20T13:00:00.000000Z"
 FIRST = Move(1, "O1", 1, None, "INITIALIZED", AT, "key")
@@ -32,7 +37,7 @@ def order(**changes: Any) -> Order:
 
 def event_of(order: Order, move: Move = FIRST, **changes: Any) -> OrderEventRow:
     facts = build_order_payload(order, "Growth", move, None) | changes
-    return OrderEventRow(1, 1, order.id, kind_of(move), facts, move.at)
+    return OrderEventRow(1, 1, order.id, event_type_of(move), facts, move.at)
 
 
 def fields(findings: Any) -> list[str]:
@@ -42,7 +47,7 @@ def fields(findings: Any) -> list[str]:
 def test_events_of_an_earlier_version_have_no_terms():
     one = order()
     event = event_of(one)
-    for name in terms(one):
+    for name in build_terms(one):
         del event.facts[name]
     assert find_event_differences(one, [FIRST], [event], {}) == []
 
@@ -51,10 +56,10 @@ def test_a_denial_of_an_earlier_version_has_no_numbers():
     denied = order(status=Status.DENIED, denial='{"code":"HALTED","message":"No."}')
     first, move = order(), Move(1, "O1", 2, "INITIALIZED", "DENIED", AT, "risk", "No.")
     events = [event_of(first), event_of(denied, move)]
-    for name in terms(first):
+    for name in build_terms(first):
         del events[0].facts[name]
     assert denied.denial
-    facts = denied_facts(denied, denied.denial)
+    facts = build_denial_payload(denied, denied.denial)
     del facts["denial"]
     events.append(OrderEventRow(3, 1, "O1", "risk.denied", facts, AT))
     assert find_event_differences(denied, [FIRST, move], events, {}) == []
@@ -174,16 +179,16 @@ def renamed(before: str, after: str) -> RiskEvent:
 def test_of_two_switches_of_a_renamed_portfolio_the_stricter_stays():
     halted, reducing = switch("HALTED", "Growth"), switch("REDUCING", "Income")
     for events in ([halted, reducing], [switch("REDUCING", "Growth"), switch("HALTED", "Income")]):
-        due = switches_due([*events, renamed("Growth", "Income")])
+        due = build_expected_switches([*events, renamed("Growth", "Income")])
         assert {key: (row["state"], row["name"]) for key, row in due.items()} == {
             (1, "portfolio", "income"): ("HALTED", "Income")
         }
-    assert switches_due([renamed("Growth", "Income")]) == {}
+    assert build_expected_switches([renamed("Growth", "Income")]) == {}
 
 
 def test_a_limit_that_was_another_before_than_its_event_says_is_named():
     after = {"value": "5.00000000", "until": None}
     said = {"scope": "tenant", "name": None, "code": "MAX_ORDER_VALUE", "set_by": "key"}
     event = RiskEvent(1, AT, "limit.changed", said | {"before": after, "after": after})
-    _, findings = limits_due([event])
+    _, findings = build_expected_limits([event])
     assert fields(findings) == ["before of limit.changed"]

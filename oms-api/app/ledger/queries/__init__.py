@@ -1,1 +1,1 @@
-"""What the ledger asks of the database: for the writer (`books`) and for readers (`reading`)."""
+"""Database statements of the ledger: for the writer (`books`) and for readers (`reading`)."""

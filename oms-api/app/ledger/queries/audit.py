@@ -1,4 +1,4 @@
-"""The ledger from end to end, in canonical text and in bounded memory, for whoever proves or rebuilds it."""
+"""Read the whole ledger as canonical text, in bounded memory, to verify or rebuild it."""
 
 from collections.abc import Generator, Iterator, Sequence
 from datetime import datetime
@@ -16,7 +16,7 @@ from app.ledger.queries.canonical import canonical, canonical_trade
 from app.ledger.rules.accounting import Fill, Position, replay
 from app.ledger.rules.chain import COLUMNS, TradeRow
 from app.ledger.rules.projections import HoldingRow, PortfolioRow
-from app.ledger.rules.verification import Undone
+from app.ledger.rules.verification import ReversedTrade
 
 RECORDED = "trade.recorded"
 MOVED = "position.changed"
@@ -27,7 +27,7 @@ _BOOK_ORDER = "tenant_id, portfolio_id, sequence, trade_id"
 
 
 class RecordedEvent(NamedTuple):
-    """An event that tells of a trade or a position; `payload` is JSON text."""
+    """An event about a trade or a position. `payload` is JSON text."""
 
     id: int
     tenant_id: int
@@ -36,25 +36,25 @@ class RecordedEvent(NamedTuple):
 
 
 def ledger_rows(connection: Connection) -> Generator[TradeRow, None, None]:
-    """Yield every row of the ledger, book by book, each book in order."""
+    """Yield all rows of the ledger, portfolio by portfolio, each in sequence."""
     return _stream(connection, Trade.__table__, TradeRow, order=_BOOK_ORDER)
 
 
 def rows_after(
     connection: Connection, tenant_id: int, portfolio_id: int, sequence: int
 ) -> Generator[TradeRow, None, None]:
-    """Yield the rows of one book that follow on `sequence`, in order."""
+    """Yield the rows of one portfolio after `sequence`, in sequence."""
     where = f"tenant_id = {tenant_id:d} AND portfolio_id = {portfolio_id:d} AND sequence > {sequence:d}"
     return _stream(connection, Trade.__table__, TradeRow, order=_BOOK_ORDER, where=where)
 
 
 def portfolio_rows(connection: Connection, where: str = "") -> Generator[PortfolioRow, None, None]:
-    """Yield every portfolio by tenant and id."""
+    """Yield all portfolios, sorted by tenant and id."""
     return _stream(connection, Portfolio.__table__, PortfolioRow, order="tenant_id, id", where=where)
 
 
 def named_portfolios(connection: Connection) -> Iterator[dict[str, Any]]:
-    """Yield what every portfolio was made with, and its settings; amounts and instants are canonical text."""
+    """Yield the creation values of all with, and its settings; Amounts and instants are canonical text."""
     names = (
         *("id", "tenant_id", "name", "name_key", "base_currency", "kind", "opening_cash", "created_at"),
         "cost_schedule",
@@ -71,7 +71,7 @@ def portfolio_row(connection: Connection, tenant_id: int, portfolio_id: int) -> 
 
 
 def holding_rows(connection: Connection, where: str = "") -> Generator[HoldingRow, None, None]:
-    """Yield the table of positions, book by book."""
+    """Yield the rows of the positions table, portfolio by portfolio."""
     order = "tenant_id, portfolio_id"
     return _stream(connection, PositionRow.__table__, HoldingRow, order=order, where=where)
 
@@ -79,32 +79,32 @@ def holding_rows(connection: Connection, where: str = "") -> Generator[HoldingRo
 def holding_rows_of(
     connection: Connection, tenant_id: int, portfolio_id: int
 ) -> Generator[HoldingRow, None, None]:
-    """Yield the table's positions of one book."""
+    """Yield the rows of the positions table of one portfolio."""
     return holding_rows(connection, f"tenant_id = {tenant_id:d} AND portfolio_id = {portfolio_id:d}")
 
 
 def book_keys(connection: Connection) -> list[tuple[int, int]]:
-    """Return (tenant id, portfolio id) of all portfolios, in that order."""
+    """Return (tenant id, portfolio id) of all portfolios, sorted."""
     columns = (Portfolio.tenant_id, Portfolio.id)
     found = connection.execute(select(*columns).order_by(*columns))
     return [(tenant_id, portfolio_id) for tenant_id, portfolio_id in found]
 
 
 def remove_holding(connection: Connection, row: HoldingRow) -> None:
-    """Delete a row from the table of positions."""
+    """Delete a row from the positions table."""
     key = {name: getattr(row, name) for name in ("tenant_id", "portfolio_id", "symbol", "product")}
     connection.execute(delete(PositionRow).filter_by(**key))
 
 
 def recorded_events(connection: Connection, kind: str = RECORDED) -> Generator[RecordedEvent, None, None]:
-    """Yield every event of that type."""
+    """Yield all events of that type."""
     return _stream(connection, Event.__table__, RecordedEvent, order="", where=f"type = '{kind}'")
 
 
 def trades_at(
     connection: Connection, keys: Sequence[tuple[int, int, int]]
 ) -> dict[tuple[int, int, int], TradeRow]:
-    """Return the rows of the ledger by tenant, portfolio and sequence number."""
+    """Return the ledger rows by tenant id, portfolio id and sequence number."""
     key = ("tenant_id", "portfolio_id", "sequence")
     found = matching_rows(connection, cast("Table", Trade.__table__), COLUMNS, key, sorted(set(keys)))
     rows = map(canonical_trade, found)
@@ -112,7 +112,7 @@ def trades_at(
 
 
 def has_trade_at(connection: Connection, key: tuple[int, int, int], created_at: str) -> bool:
-    """Return whether the portfolio has a row from that sequence number on that was recorded at an instant."""
+    """Return whether the portfolio has a row at or after that sequence that was recorded at that instant."""
     tenant_id, portfolio_id, sequence = key
     try:
         instant = datetime.fromisoformat(created_at)
@@ -128,7 +128,7 @@ def has_trade_at(connection: Connection, key: tuple[int, int, int], created_at: 
 
 
 def repeated_key(connection: Connection) -> TradeRow | None:
-    """Return a row whose idempotency key is another's too, for the same kind of command; else None."""
+    """Return a row whose idempotency key another row of the same kind has too, None if there is none."""
     bound = (Trade.tenant_id, Trade.kind, Trade.idempotency_key)
     statement = (
         select(*bound, func.max(Trade.trade_id))
@@ -141,10 +141,10 @@ def repeated_key(connection: Connection) -> TradeRow | None:
     return _trade(connection, found[0], found[3]) if found else None
 
 
-def undone_by(connection: Connection, reversal: TradeRow) -> Undone | None:
-    """Return what a reversal undid, with the position that the other trades up to it give.
+def find_reversed_trade(connection: Connection, reversal: TradeRow) -> ReversedTrade | None:
+    """Return the trade that a reversal undid, with the position that the other trades up to it give.
 
-    None where it names no earlier trade of its own book.
+    None if the reversal does not name an earlier trade of its own portfolio.
     """
     original = _trade(connection, reversal.tenant_id, reversal.reverses)
     if original is None or original.kind != "trade" or original.sequence >= reversal.sequence:
@@ -152,14 +152,16 @@ def undone_by(connection: Connection, reversal: TradeRow) -> Undone | None:
     if original.portfolio_id != reversal.portfolio_id:
         return None
     first = _replay_from(connection, original, reversal)
-    fills = _standing(connection, original, first.sequence, reversal.sequence)
-    return Undone(original, _reversed_before(connection, reversal), replay(fills, _position_before(first)))
+    fills = _iterate_unreversed_fills(connection, original, first.sequence, reversal.sequence)
+    return ReversedTrade(
+        original, _reversed_before(connection, reversal), replay(fills, _position_before(first))
+    )
 
 
 def _replay_from(connection: Connection, original: TradeRow, reversal: TradeRow) -> TradeRow:
-    """Return the row where a replay may begin: what stood before it stands at the reversal too.
+    """Return the row at which a replay can start, because no later reversal undid a row before it.
 
-    That is the trade itself, unless reversals since then undid earlier ones.
+    That is the trade itself, unless reversals since then undid earlier trades.
     """
     start = original
     while True:
@@ -184,11 +186,13 @@ def _position_before(row: TradeRow) -> Position:
     return Position(quantity, cost, realized_pnl, local_cost, row.currency)
 
 
-def _standing(connection: Connection, original: TradeRow, start: int, end: int) -> Iterator[Fill]:
-    """Yield the fills of the trade's symbol, `start` to before `end`, that no reversal up to `end` undid."""
+def _iterate_unreversed_fills(
+    connection: Connection, original: TradeRow, start: int, end: int
+) -> Iterator[Fill]:
+    """Yield the fills of the symbol from `start` to before `end` that no reversal up to `end` undid."""
     facts = _book_of(original) | {"start": start, "end": end, "trade_id": original.trade_id}
     options = {"yield_per": _CHUNK}
-    yield from map(fill_of, connection.execute(_STANDING, facts, execution_options=options))
+    yield from map(fill_of, connection.execute(_UNREVERSED_FILLS, facts, execution_options=options))
 
 
 def _reversed_before(connection: Connection, reversal: TradeRow) -> str | None:
@@ -208,12 +212,12 @@ def _book_of(row: TradeRow) -> dict[str, Any]:
 def _stream(
     connection: Connection, table: Any, row_type: type[AnyRow], order: str, where: str = ""
 ) -> Generator[AnyRow, None, None]:
-    """Yield rows as both databases' text, by a cursor on the server.
+    """Yield rows as text in the same form for both databases, through a server-side cursor.
 
-    Close it before the transaction ends if it was not read to its end.
+    Close the generator before the transaction ends if it was not read to the end.
     """
     columns = ", ".join(_as_text(connection, cast("Table", table), name) for name in row_type._fields)
-    statement = f"SELECT {columns} FROM {table.name}"  # noqa: S608  # names of the code, numbers of ours
+    statement = f"SELECT {columns} FROM {table.name}"  # noqa: S608  # names from the code and integers, no user input
     statement += f" WHERE {where}" if where else ""
     statement += f" ORDER BY {order}" if order else ""
     with connection.exec_driver_sql(statement, execution_options={"stream_results": True}) as result:
@@ -253,7 +257,7 @@ _IS_UNDONE = (
     .correlate(Trade)
     .exists()
 )
-_STANDING = (
+_UNREVERSED_FILLS = (
     select(*FILL)
     .where(*_SAME_SYMBOL, Trade.sequence >= _START, Trade.sequence < _END)
     .where(Trade.kind == "trade", Trade.trade_id != bindparam("trade_id"), ~_IS_UNDONE)

@@ -1,4 +1,4 @@
-"""The writer's statements: each serves a whole batch."""
+"""Statements of the ledger writer. Each statement serves a whole batch."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -57,7 +57,10 @@ def portfolio_ids(connection: Connection, names: Sequence[Row]) -> dict[tuple[in
 
 
 def insert_portfolios(connection: Connection, rows: Sequence[Row]) -> None:
-    """Insert portfolios that are not there yet, in the order given: sorted, or two processes deadlock."""
+    """Insert the portfolios that do not exist yet.
+
+    Rows must be sorted, so that two processes do not deadlock.
+    """
     write(connection, insertion_of_missing(PORTFOLIOS, _NEW, rows))
 
 
@@ -67,7 +70,7 @@ def lock_portfolios(connection: Connection, ids: Sequence[Row]) -> list[tuple[An
 
 
 def portfolio_states(connection: Connection, ids: Sequence[Row]) -> list[tuple[Any, ...]]:
-    """Return `STATE` of the portfolios (tenant id, id), as they stand."""
+    """Return the current `STATE` of the portfolios (tenant id, id), without a lock."""
     return matching_rows(connection, PORTFOLIOS, STATE, ("tenant_id", "id"), ids)
 
 
@@ -80,21 +83,24 @@ def trades_by_key(connection: Connection, keys: Sequence[Row]) -> list[tuple[Any
     """Return the trades recorded under the keys (tenant id, kind, idempotency key), each as `COLUMNS`."""
     names = sorted({(tenant_id, key) for tenant_id, _, key in keys})
     found = rows_named(connection, TRADES, COLUMNS, "idempotency_key", names)
-    wanted = set(map(tuple, keys))
-    return [row for row in found if (row[_TENANT], row[_KIND], row[_REQUEST]) in wanted]
+    requested = set(map(tuple, keys))
+    return [row for row in found if (row[_TENANT], row[_KIND], row[_REQUEST]) in requested]
 
 
 def reversals_of(connection: Connection, trades: Sequence[Row]) -> dict[tuple[int, str], str]:
-    """Return the ids of the reversals of the trades (tenant id, trade id) that have one."""
+    """Return the ids of the reversals of those trades (tenant id, trade id) that have one."""
     columns = ("tenant_id", "reverses", "trade_id")
     found = matching_rows(connection, TRADES, columns, ("tenant_id", "reverses"), trades)
     return {(tenant_id, reverses): trade_id for tenant_id, reverses, trade_id in found}
 
 
 def positions_at(connection: Connection, keys: Sequence[Row]) -> list[tuple[Any, ...]]:
-    """Return the positions (tenant id, portfolio id, symbol, product), each as key, `_HELD`, the currency
-    and the exchange that the symbol is listed with, None where it is not listed, and the instrument's symbol
-    where this one is an alias. Where there is no position `_HELD` is None.
+    """Return a row for each key (tenant id, portfolio id, symbol, product).
+
+    Each row is the key, `_HELD` (nulls currency
+    and the exchange that a position), the listed currency of the symbol (None if not
+    listed), and the instrument's symbol
+    where the key names is an alias, else None.
     """
     return joined_rows(connection, keys, _HELD_PART, _LISTED_PART, _ALIAS_PART)
 
@@ -105,7 +111,7 @@ def positions_in(connection: Connection, places: Sequence[Row]) -> list[tuple[An
 
 
 def position_of(values: Sequence[Any]) -> Position:
-    """Return the position of `_HELD`. PostgreSQL gives decimals and instants, SQLite their text."""
+    """Return the position of `_HELD` values. PostgreSQL returns decimals and datetimes, SQLite text."""
     quantity, cost, realized_pnl, currency, local_cost, *times = values
     amounts = (Decimal(quantity), Decimal(cost), Decimal(realized_pnl))
     local = ZERO if local_cost is None else Decimal(local_cost)
@@ -113,40 +119,45 @@ def position_of(values: Sequence[Any]) -> Position:
     return Position(*amounts, local, currency, opened_at, closed_at, last_executed_at)
 
 
-def new_trades(rows: Sequence[TradeRow]) -> Write:
-    """Append to the ledger."""
+def insert_trades(rows: Sequence[TradeRow]) -> Write:
+    """Return the statement that appends rows to the ledger."""
     return insertion(TRADES, COLUMNS, rows)
 
 
-def moved_positions(rows: Sequence[Row]) -> Write:
-    """Write positions: key, then `_POSITION`."""
+def upsert_positions(rows: Sequence[Row]) -> Write:
+    """Return the statement that writes positions. A row is the key, then `_POSITION`."""
     return upsertion(POSITIONS, _POSITION_KEY + _POSITION, _POSITION_KEY, rows)
 
 
-def moved_portfolios(rows: Sequence[Row]) -> Write:
-    """Write the projections of portfolios: cash to last_created_at as in `STATE`, then tenant id and id."""
+def update_portfolios(rows: Sequence[Row]) -> Write:
+    """Return the statement that updates projections.
+
+    A row is cash to last_created_at as in `STATE`, then tenant id and id.
+    """
     return alteration(PORTFOLIOS, _PROJECTED, ("tenant_id", "id"), rows)
 
 
-def moved_and_stamped_portfolios(rows: Sequence[Row]) -> Write:
-    """Write the projections of portfolios, and the stamps of their orders and their fee totals before tenant
+def update_portfolios_and_stamps(rows: Sequence[Row]) -> Write:
+    """Return the statement that updates projections and stamps of portfolios.
+
+    A row is that of `update_portfolios` with the stamp and their fee totals before tenant
     id and id.
     """
     return alteration(PORTFOLIOS, (*_PROJECTED, "orders_stamp", "fee_totals"), ("tenant_id", "id"), rows)
 
 
-def stamped_portfolios(rows: Sequence[Row]) -> Write:
-    """Write new stamps of portfolios before tenant id and id: what is cached of them holds no longer."""
+def update_stamps(rows: Sequence[Row]) -> Write:
+    """Return the statement that sets new stamps, which invalidate what is cached of the portfolios."""
     return alteration(PORTFOLIOS, ("orders_stamp",), ("tenant_id", "id"), rows)
 
 
-def standing_fills(connection: Connection, key: PositionKey, without: str = "") -> Iterator[Fill]:
-    """Yield, in order, the fills of a position that no reversal undid, but for the trade `without`."""
+def iterate_unreversed_fills(connection: Connection, key: PositionKey, without: str = "") -> Iterator[Fill]:
+    """Yield, in order, the fills of a position that are not reversed, except the trade `without`."""
     tenant_id, portfolio_id, symbol, product_ = key
-    undone = aliased(Trade)
+    reversed_trade = aliased(Trade)
     is_undone = (
-        select(undone.trade_id)
-        .where(undone.tenant_id == Trade.tenant_id, undone.reverses == Trade.trade_id)
+        select(reversed_trade.trade_id)
+        .where(reversed_trade.tenant_id == Trade.tenant_id, reversed_trade.reverses == Trade.trade_id)
         .correlate(Trade)
         .exists()
     )
@@ -162,7 +173,7 @@ def standing_fills(connection: Connection, key: PositionKey, without: str = "") 
 
 
 def last_rate(connection: Connection, tenant_id: int, portfolio_id: int, symbol: str) -> Decimal | None:
-    """Return the rate of the portfolio's newest row in the symbol that had one, None where there is none."""
+    """Return the newest exchange rate recorded for the portfolio's symbol, None if there is none."""
     statement = (
         select(Trade.fx_rate)
         .where(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id, Trade.symbol == symbol)
@@ -177,7 +188,7 @@ FILL = (Trade.side, Trade.quantity, Trade.gmv, Trade.currency, Trade.fx_rate, Tr
 
 
 def fill_of(row: Any) -> Fill:  # a row of `FILL`
-    """Return the fill that a row of the ledger is; one that was tampered with is one all the same."""
+    """Return the fill of a ledger row. The row may be corrupt, so nothing is validated."""
     side, quantity, gmv, currency, fx_rate, executed_at = row
     at = iso(executed_at)
     if currency is None or fx_rate is None:

@@ -1,4 +1,4 @@
-"""From what a driver returns to the canonical text form of the ledger's rows."""
+"""Convert database values to the canonical text of ledger rows."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,14 +11,12 @@ from app.money import fixed
 
 
 def canonical_trade(values: Sequence[Any]) -> TradeRow:
-    """Return the row whose columns, in the order of `COLUMNS`, are `values`: decimals and instants become
-    text.
-    """
+    """Return the row with these column values, in the order of `COLUMNS`, as canonical text."""
     return TradeRow._make(map(canonical, values))
 
 
-def canonical(value: Any) -> Any:  # whatever a column holds
-    """Return the canonical text of a decimal or an instant, other values as they are."""
+def canonical(value: Any) -> Any:  # the value of any column
+    """Return the canonical text of a decimal or an instant, other values unchanged."""
     if isinstance(value, Decimal):
         return fixed(value)
     return iso(value) if isinstance(value, datetime) else value

@@ -1,4 +1,4 @@
-"""The ledger of one tenant, portfolio by portfolio, in pieces."""
+"""Read the ledger of one tenant for exports, portfolio by portfolio, in chunks."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from app.ledger.rules.chain import COLUMNS, TradeRow
 
 
 class LedgerHead(NamedTuple):
-    """Where a portfolio's ledger ends."""
+    """The last row of a portfolio's ledger."""
 
     portfolio_id: int
     sequence: int
@@ -18,7 +18,7 @@ class LedgerHead(NamedTuple):
 
 
 def ledger_heads(connection: Connection, tenant_id: int) -> list[LedgerHead]:
-    """Return where the tenant's ledgers end, by portfolio id; those without a row are left out."""
+    """Return the heads of the tenant's ledgers, sorted by portfolio id; empty ledgers are left out."""
     columns = (Portfolio.id, Portfolio.last_sequence, Portfolio.last_hash)
     where = (Portfolio.tenant_id == tenant_id, Portfolio.last_sequence > 0)
     found = connection.execute(select(*columns).where(*where).order_by(Portfolio.id))
@@ -28,7 +28,7 @@ def ledger_heads(connection: Connection, tenant_id: int) -> list[LedgerHead]:
 def rows_between(
     connection: Connection, tenant_id: int, portfolio_id: int, after: int, until: int, limit: int
 ) -> list[TradeRow]:
-    """Return a portfolio's rows in order whose sequence is above `after`, and `until` at most."""
+    """Return a portfolio's rows after the sequence `after`, up to and including `until`, in order."""
     where = (
         Trade.tenant_id == tenant_id,
         Trade.portfolio_id == portfolio_id,

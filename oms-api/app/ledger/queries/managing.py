@@ -1,4 +1,4 @@
-"""Making and renaming portfolios."""
+"""Create and rename portfolios in the database."""
 
 from typing import Any, NamedTuple
 
@@ -15,13 +15,13 @@ class Settings(NamedTuple):
 
 
 def find_settings(connection: Connection, tenant_id: int, name_key: str) -> Settings | None:
-    """Return the settings of the tenant's portfolio; None where there is none."""
+    """Return the settings None if there is no such portfolio."""
     mine = (Portfolio.tenant_id == tenant_id, Portfolio.name_key == name_key)
     row = connection.execute(select(Portfolio.name, Portfolio.cost_schedule).where(*mine)).one_or_none()
     return None if row is None else Settings(*row)
 
 
-def store_portfolio(connection: Connection, values: dict[str, Any]) -> None:
+def insert_portfolio(connection: Connection, values: dict[str, Any]) -> None:
     """Insert a portfolio."""
     connection.execute(insert(Portfolio).values(**values))
 
@@ -29,7 +29,7 @@ def store_portfolio(connection: Connection, values: dict[str, Any]) -> None:
 def rename_portfolio(
     connection: Connection, tenant_id: int, name_key: str, new_name: str, new_key: str
 ) -> None:
-    """Give a portfolio another name; what was granted of it follows."""
+    """Rename a portfolio. Grants follow, because they refer to its row."""
     mine = (Portfolio.tenant_id == tenant_id, Portfolio.name_key == name_key)
     connection.execute(update(Portfolio).where(*mine).values(name=new_name, name_key=new_key))
 

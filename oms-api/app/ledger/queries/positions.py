@@ -1,4 +1,4 @@
-"""Positions, read across portfolios."""
+"""Read positions across portfolios."""
 
 from dataclasses import dataclass
 
@@ -12,8 +12,9 @@ from app.money import ZERO
 
 @dataclass(frozen=True, slots=True)
 class PositionFilter:
-    """Which positions: None means all; `side` is "long" or "short". `portfolios` are the name keys of those
-    that the asker may see.
+    """Filters of a list of positions; None matches all.
+
+    `side` is "long" or "short". `portfolios` are the name keys that the caller may see.
     """
 
     portfolio_key: str | None = None
@@ -27,27 +28,29 @@ class PositionFilter:
 def list_positions(
     connection: Connection,
     tenant_id: int,
-    wanted: PositionFilter,
+    filters: PositionFilter,
     limit: int,
     after: tuple[str, str, str] | None = None,
 ) -> list[HeldPosition]:
-    """Return positions by portfolio, symbol and product; `after` is the place of the last one seen."""
+    """Return positions by portfolio, symbol and product. `after` is the key of the last position seen."""
     columns = (
         *(Portfolio.name_key, Portfolio.name, Portfolio.base_currency, PositionRow.symbol),
         *(PositionRow.product, PositionRow.quantity, PositionRow.cost, PositionRow.realized_pnl),
         *(PositionRow.currency, PositionRow.local_cost, PositionRow.opened_at, PositionRow.closed_at),
         *(PositionRow.tenant_id, PositionRow.portfolio_id, PositionRow.last_sequence),
     )
-    place = (Portfolio.name_key, PositionRow.symbol, PositionRow.product)
-    home = (Portfolio.tenant_id == PositionRow.tenant_id) & (Portfolio.id == PositionRow.portfolio_id)
-    conditions = _conditions(wanted)
+    sort_key = (Portfolio.name_key, PositionRow.symbol, PositionRow.product)
+    is_same_portfolio = (Portfolio.tenant_id == PositionRow.tenant_id) & (
+        Portfolio.id == PositionRow.portfolio_id
+    )
+    conditions = _conditions(filters)
     if after is not None:
-        conditions.append(tuple_(*place) > tuple_(*after))
+        conditions.append(tuple_(*sort_key) > tuple_(*after))
     page = (
         select(*columns)
-        .join(Portfolio, home)
+        .join(Portfolio, is_same_portfolio)
         .where(PositionRow.tenant_id == tenant_id, *conditions)
-        .order_by(*place)
+        .order_by(*sort_key)
         .limit(limit)
         .subquery()
     )
@@ -61,20 +64,20 @@ def list_positions(
     return [HeldPosition._make(row) for row in connection.execute(statement)]
 
 
-def _conditions(wanted: PositionFilter) -> list[ColumnElement[bool]]:
+def _conditions(filters: PositionFilter) -> list[ColumnElement[bool]]:
     exact = {
-        Portfolio.name_key: wanted.portfolio_key,
-        PositionRow.symbol: wanted.symbol,
-        PositionRow.product: wanted.product,
+        Portfolio.name_key: filters.portfolio_key,
+        PositionRow.symbol: filters.symbol,
+        PositionRow.product: filters.product,
     }
     conditions: list[ColumnElement[bool]] = [
         column == value for column, value in exact.items() if value is not None
     ]
-    if wanted.portfolios is not None:
-        conditions.append(Portfolio.name_key.in_(sorted(wanted.portfolios)))
-    if wanted.side is not None:
+    if filters.portfolios is not None:
+        conditions.append(Portfolio.name_key.in_(sorted(filters.portfolios)))
+    if filters.side is not None:
         quantity = cast(PositionRow.quantity, Numeric)  # SQLite holds text
-        conditions.append(quantity > 0 if wanted.side == "long" else quantity < 0)
-    elif not wanted.include_closed:
+        conditions.append(quantity > 0 if filters.side == "long" else quantity < 0)
+    elif not filters.include_closed:
         conditions.append(PositionRow.quantity != ZERO)
     return conditions

@@ -1,4 +1,4 @@
-"""What readers ask: every query begins with the tenant."""
+"""Read trades and portfolios for the API. Every query filters by tenant first."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -32,7 +32,7 @@ _TRADE = tuple(getattr(Trade, name) for name in COLUMNS)
 
 
 class Book(NamedTuple):
-    """A portfolio's counters, amounts as canonical text, at its present end or at some sequence number."""
+    """A portfolio's counters and amounts (canonical text), now or at an earlier sequence number."""
 
     id: int
     name: str
@@ -47,7 +47,7 @@ class Book(NamedTuple):
 
 
 class Holding(NamedTuple):
-    """A position with what it is held in; amounts as canonical text."""
+    """A position of a portfolio. Amounts are canonical text."""
 
     symbol: str
     product: str
@@ -58,7 +58,7 @@ class Holding(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ListedTrade:
-    """A row with what stands in other tables."""
+    """A ledger row with values of other tables."""
 
     row: TradeRow
     portfolio_name: str
@@ -67,8 +67,9 @@ class ListedTrade:
 
 @dataclass(frozen=True, slots=True)
 class TradeFilter:
-    """Which trades: `None` means all. `since` is inclusive, `until` exclusive; `portfolios` are the name keys
-    that the caller is narrowed to.
+    """Filters of a list of trades; None matches all.
+
+    `since` is inclusive, `until` exclusive. `portfolios` are the name keys that the caller may see.
     """
 
     symbol: str | None = None
@@ -82,14 +83,14 @@ class TradeFilter:
 
 
 def trades_of(tenant_id: int) -> Select[Any]:
-    """Return the tenant's trades, each as `COLUMNS`, its portfolio's name, and the id of its reversal."""
+    """Return the query of the tenant's trades: `COLUMNS`, the portfolio's name, and the reversal's id."""
     reversal = aliased(Trade)
-    undone = (reversal.tenant_id == Trade.tenant_id) & (reversal.reverses == Trade.trade_id)
-    home = (Portfolio.tenant_id == Trade.tenant_id) & (Portfolio.id == Trade.portfolio_id)
+    reversed_trade = (reversal.tenant_id == Trade.tenant_id) & (reversal.reverses == Trade.trade_id)
+    is_same_portfolio = (Portfolio.tenant_id == Trade.tenant_id) & (Portfolio.id == Trade.portfolio_id)
     return (
         select(*_TRADE, Portfolio.name, reversal.trade_id)
-        .join(Portfolio, home)
-        .outerjoin(reversal, undone)
+        .join(Portfolio, is_same_portfolio)
+        .outerjoin(reversal, reversed_trade)
         .where(Trade.tenant_id == tenant_id)
     )
 
@@ -97,20 +98,20 @@ def trades_of(tenant_id: int) -> Select[Any]:
 def find_trade(
     connection: Connection, tenant_id: int, trade_id: str, portfolios: frozenset[str] | None
 ) -> ListedTrade | None:
-    """Return one trade of the portfolios (name keys; None: all), or None."""
+    """Return one trade if it is in one of the portfolios (name keys; None: all), else None."""
     statement = trades_of(tenant_id).where(Trade.trade_id == trade_id, *_within(portfolios))
     row = connection.execute(statement).one_or_none()
     return _listed(row) if row else None
 
 
 def list_trades(
-    connection: Connection, tenant_id: int, wanted: TradeFilter, limit: int, skip: int, after: str | None
+    connection: Connection, tenant_id: int, filters: TradeFilter, limit: int, skip: int, after: str | None
 ) -> list[ListedTrade]:
-    """Return trades newest first; `after` is the position (see `position_of`) of the last one seen."""
-    conditions = _conditions(tenant_id, wanted)
+    """Return trades, newest first. `after` is the cursor position of the last trade seen."""
+    conditions = _conditions(tenant_id, filters)
     statement = select(*_TRADE).where(Trade.tenant_id == tenant_id, *conditions).limit(limit)
-    if wanted.portfolio_key is not None:
-        portfolio_id = _portfolio_id(connection, tenant_id, wanted.portfolio_key)
+    if filters.portfolio_key is not None:
+        portfolio_id = _portfolio_id(connection, tenant_id, filters.portfolio_key)
         if portfolio_id is None:
             return []
         statement = statement.where(Trade.portfolio_id == portfolio_id).order_by(Trade.sequence.desc())
@@ -119,7 +120,7 @@ def list_trades(
         statement = statement.order_by(Trade.trade_id.desc())
         beyond = [Trade.trade_id < after] if after else []
     page = statement.where(*beyond).offset(skip or None)
-    is_all = wanted.portfolio_key is None and not conditions
+    is_all = filters.portfolio_key is None and not conditions
     with presorted(connection) if is_all else nullcontext():
         return [_listed(row) for row in connection.execute(_named(page))]
 
@@ -136,16 +137,17 @@ def _named(page: Select[Any]) -> Select[Any]:
     return select(*trade, *columns).order_by(trade.trade_id.desc())
 
 
-def position_of(trade: ListedTrade, wanted: TradeFilter) -> str:
-    """Return where a list with this filter goes on after the trade."""
-    return str(trade.row.sequence) if wanted.portfolio_key is not None else trade.row.trade_id
+def get_cursor_position(trade: ListedTrade, filters: TradeFilter) -> str:
+    """Return the cursor position from which a list with these filters continues after the trade."""
+    return str(trade.row.sequence) if filters.portfolio_key is not None else trade.row.trade_id
 
 
 def find_books(
     connection: Connection, tenant_id: int, name_keys: Sequence[str]
 ) -> dict[str, tuple[Book, list[Holding]]]:
-    """Return by name key the portfolios that exist as they stand, each with its positions by symbol, flat
-    ones included: one statement.
+    """Return the existing portfolios by name key, each with its positions by symbol, including flat ones.
+
+    One statement reads all.
     """
     found: dict[str, tuple[Book, list[Holding]]] = {}
     width = len(Book._fields)
@@ -159,7 +161,7 @@ def find_books(
 
 
 def book_at(connection: Connection, tenant_id: int, book: Book, sequence: int) -> Book:
-    """Return the portfolio as it stood after its row `sequence` (at least 1): one indexed read."""
+    """Return the portfolio as it was after its row `sequence` (at least 1), by one indexed read."""
     columns = (
         Trade.trades_after,
         Trade.buys_after,
@@ -173,15 +175,15 @@ def book_at(connection: Connection, tenant_id: int, book: Book, sequence: int) -
 
 
 def sequence_at(connection: Connection, tenant_id: int, book: Book, instant: datetime) -> int:
-    """Return the number of the last row that was recorded at `instant` or before, 0 for none.
+    """Return the sequence of the last row recorded at `instant` or before, 0 if there is none.
 
-    Sequence numbers have no gaps and `created_at` never falls along them, so a bisection finds it.
+    A binary search finds it, because sequences have no gaps and `created_at` never decreases along them.
     """
     low, high = 0, book.last_sequence
     while low < high:
         middle = (low + high + 1) // 2
-        place = {"tenant_id": tenant_id, "portfolio_id": book.id, "sequence": middle}
-        if connection.execute(_CREATED_AT, place).scalar_one() <= instant:
+        row_key = {"tenant_id": tenant_id, "portfolio_id": book.id, "sequence": middle}
+        if connection.execute(_CREATED_AT, row_key).scalar_one() <= instant:
             low = middle
         else:
             high = middle - 1
@@ -189,9 +191,7 @@ def sequence_at(connection: Connection, tenant_id: int, book: Book, instant: dat
 
 
 def holdings_at(connection: Connection, tenant_id: int, book: Book, sequence: int) -> list[Holding]:
-    """Return the positions as they stood after row `sequence`: the last row of each symbol tells its
-    position.
-    """
+    """Return the positions after row `sequence`. The last row of each symbol holds its position."""
     earlier = aliased(Trade)
     last = (
         select(func.max(earlier.sequence))
@@ -221,8 +221,10 @@ def list_books(
     after: str | None,
     portfolios: frozenset[str] | None,
 ) -> list[Book]:
-    """Return portfolios by name; `part` filters by a part of the name key, `after` is the name key of the
-    last seen, `portfolios` are the name keys that the caller is narrowed to.
+    """Return portfolios sorted by name.
+
+    `part` matches a part of the name key, `after` is the name key of the last portfolio seen, `portfolios`
+    are the name keys that the caller may see.
     """
     statement = select(*_BOOK_COLUMNS).where(Portfolio.tenant_id == tenant_id, *_within(portfolios))
     if part:
@@ -234,26 +236,28 @@ def list_books(
     ]
 
 
-def _conditions(tenant_id: int, wanted: TradeFilter) -> list[ColumnElement[bool]]:
+def _conditions(tenant_id: int, filters: TradeFilter) -> list[ColumnElement[bool]]:
     exact = {
-        Trade.symbol: wanted.symbol,
-        Trade.side: wanted.side,
-        Trade.idempotency_key: wanted.idempotency_key,
+        Trade.symbol: filters.symbol,
+        Trade.side: filters.side,
+        Trade.idempotency_key: filters.idempotency_key,
     }
     conditions: list[ColumnElement[bool]] = [
         column == value for column, value in exact.items() if value is not None
     ]
-    if wanted.user_id is not None:
-        conditions.append(Trade.user_id.in_(spellings(wanted.user_id)))
-    if wanted.portfolios is not None:
-        mine = select(Portfolio.id).where(Portfolio.tenant_id == tenant_id, *_within(wanted.portfolios))
+    if filters.user_id is not None:
+        conditions.append(Trade.user_id.in_(spellings(filters.user_id)))
+    if filters.portfolios is not None:
+        mine = select(Portfolio.id).where(Portfolio.tenant_id == tenant_id, *_within(filters.portfolios))
         conditions.append(Trade.portfolio_id.in_(mine))
-    if wanted.since is not None:  # ids hold the time of recording, in order: their index narrows the search
-        conditions += [Trade.created_at >= wanted.since, Trade.trade_id >= first_trade_id_at(wanted.since)]
-    if wanted.until is not None:
-        conditions.append(Trade.created_at < wanted.until)
-    if wanted.idempotency_key is not None:
-        conditions.append(Trade.kind.in_(("trade", "reversal")))  # the unique index leads with it
+    if filters.since is not None:  # ids start with the time of recording, so their index narrows the search
+        conditions += [Trade.created_at >= filters.since, Trade.trade_id >= first_trade_id_at(filters.since)]
+    if filters.until is not None:
+        conditions.append(Trade.created_at < filters.until)
+    if filters.idempotency_key is not None:
+        conditions.append(
+            Trade.kind.in_(("trade", "reversal"))
+        )  # the unique index starts with tenant and kind
     return conditions
 
 
@@ -271,8 +275,9 @@ def _listed(row: Any) -> ListedTrade:  # a row of `trades_of`
 
 
 def _text(amount: InstrumentedAttribute[Decimal]) -> Cast[str]:
-    """An amount as both databases write it is its canonical text: decimals made of it would be unmade at
-    once.
+    """Return the amount as text.
+
+    Both databases write the canonical form, so no conversion through decimals is needed.
     """
     return cast(amount, Text)
 

@@ -1,1 +1,1 @@
-"""The ledger over REST."""
+"""Serve the ledger over REST."""

@@ -1,4 +1,4 @@
-"""The ledger, exported for an auditor."""
+"""Export the ledger for auditors."""
 
 from typing import Annotated
 
@@ -28,8 +28,8 @@ Auditor = Annotated[Caller, Depends(allowed(Operation.EXPORT_LEDGER))]
     ),
 )
 async def export_ledger(caller: Auditor, readers: TheReaders, exports: TheExports) -> Response:
-    """The whole ledger, portfolio by portfolio in sequence, each row just as it is hashed:
-    `python -m app.verify --audit FILE` proves it offline.
+    """Export the whole ledger, portfolio by portfolio in sequence. Each row has the form that is hashed.
+    Verify it offline with `python -m app.verify --audit FILE`.
     """
     tenant_id = caller.tenant_id
 
@@ -50,12 +50,12 @@ async def export_ledger(caller: Auditor, readers: TheReaders, exports: TheExport
     ),
 )
 async def list_ledger_heads(caller: Auditor, readers: TheReaders, now: TheClock) -> Response:
-    """Where each portfolio's ledger stands now, one in a line, to be kept out of this service's reach: with
-    `--head FILE` the verifier finds whatever was rewritten, or cut off, since.
+    """Get the head of each portfolio's ledger, one per line. Keep them out of this service's reach: `--head
+    FILE` lets the verifier find rows that were rewritten or cut off since.
     """
     tenant_id, at = caller.tenant_id, iso(now())
     heads = await readers.run(lambda connection: ledger_heads(connection, tenant_id), tenant_id)
-    stated = (
+    heads_content = (
         {
             "tenant": tenant_id,
             "portfolio": head.portfolio_id,
@@ -65,5 +65,5 @@ async def list_ledger_heads(caller: Auditor, readers: TheReaders, now: TheClock)
         }
         for head in heads
     )
-    lines = b"".join(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in stated)
+    lines = b"".join(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in heads_content)
     return Response(lines, media_type=JSON_LINES)

@@ -1,4 +1,4 @@
-"""Portfolios, created and updated."""
+"""Routes that created and updated."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from app.identity.dependencies import allowed
 from app.identity.routes.request_context import TheAdministration, TheRequest, answered
 from app.identity.rules.access import Caller, Operation
 from app.ledger.dependencies import TheGuard
-from app.ledger.routes.reading import MOST_NAME, wanted_name
+from app.ledger.routes.reading import MAX_NAME_LENGTH, parse_portfolio_name
 from app.ledger.schemas import PortfolioIn, PortfolioPatch, SummaryOut
 from app.ledger.service import managing as service
 from app.ledger.service.managing import NewPortfolio, PortfolioChanges
@@ -38,12 +38,13 @@ async def make_portfolio(
     caller: Creator, body: Annotated[PortfolioIn, Depends(json_body(PortfolioIn))],
     administration: TheAdministration, sent: TheRequest, guard: TheGuard,
 ) -> Response:  # fmt: skip
-    """Create a paper portfolio. Orders need one that exists; a reported trade opens its own."""
+    """Create a paper portfolio. Orders need an existing portfolio; a reported trade creates its own."""
     asking = sent.asking(caller, body)
-    wanted = NewPortfolio(body.name, body.base_currency, body.opening_cash, body.cost_schedule.value)
+    portfolio = NewPortfolio(body.name, body.base_currency, body.opening_cash, body.cost_schedule.value)
     return answered(
         await administration.change(
-            asking, lambda connection, now: service.create_portfolio(connection, asking, wanted, guard, now)
+            asking,
+            lambda connection, now: service.create_portfolio(connection, asking, portfolio, guard, now),
         )
     )
 
@@ -57,20 +58,22 @@ async def make_portfolio(
     ),
 )
 async def update_portfolio(
-    caller: Manager, name: Annotated[str, Path(json_schema_extra={"maxLength": MOST_NAME})],
+    caller: Manager, name: Annotated[str, Path(json_schema_extra={"maxLength": MAX_NAME_LENGTH})],
     body: Annotated[PortfolioPatch, Depends(json_body(PortfolioPatch))], administration: TheAdministration,
     sent: TheRequest, guard: TheGuard,
 ) -> Response:  # fmt: skip
-    """Give a portfolio another name, another cost schedule, or both. Its trades, positions, grants, limits
+    """Rename a portfolio another name, another cost schedule, or both. Its trades, positions, grants, limits
     and kill switch stay with it. The schedule charges later orders and reported trades.
     """
-    wanted = wanted_name(name)
+    current_name = parse_portfolio_name(name)
     schedule = None if body.cost_schedule is None else body.cost_schedule.value
     changes = PortfolioChanges(body.name, schedule)
-    asking = sent.asking(caller, body, wanted)
+    asking = sent.asking(caller, body, current_name)
     return answered(
         await administration.change(
             asking,
-            lambda connection, now: service.update_portfolio(connection, asking, wanted, changes, guard, now),
+            lambda connection, now: service.update_portfolio(
+                connection, asking, current_name, changes, guard, now
+            ),
         )
     )

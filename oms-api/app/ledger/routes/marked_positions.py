@@ -1,4 +1,4 @@
-"""Positions at their marks, on the wire."""
+"""Response bodies of positions at their marks."""
 
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ from app.money import fixed, money_text
 
 
 class HeldPositionOut(PositionOut):
-    """A position at its mark: mid, else last, else its last trade's price.
+    """A position at its mark: mid, else last, else the price of its last trade.
 
     `mark` and `local_cost` are in the instrument's `currency`, all other amounts in the portfolio's.
     """
@@ -54,7 +54,7 @@ class HeldPositionOut(PositionOut):
 
 
 def held_position_out(found: MarkedPosition) -> dict[str, Any]:
-    """Return a position at its mark as `HeldPositionOut` describes it."""
+    """Return the position as `HeldPositionOut` describes it."""
     held, mark, valuation, rate, exits = found
     return {
         "portfolio_name": held.portfolio_name,

@@ -1,4 +1,4 @@
-"""Positions at the market."""
+"""Routes that read positions at their marks."""
 
 from typing import Annotated, Literal
 
@@ -14,7 +14,7 @@ from app.ledger.queries.positions import PositionFilter
 from app.ledger.routes.marked_positions import HeldPositionOut, held_position_out
 from app.ledger.rules.marks import MarkedPosition
 from app.ledger.service.exits import with_exits
-from app.ledger.service.positions import one_position, page_of_positions
+from app.ledger.service.positions import get_marked_position, list_positions_at_marks
 from app.market_data.dependencies import TheMarket
 from app.text import name_key
 from app.wire.answers import NEXT_HEADER, answer, responses
@@ -26,13 +26,13 @@ from app.wire.pages import DEFAULT_LIMIT
 router = APIRouter(tags=["positions"])
 
 _LISTED = "positions"
-_BETWEEN = "\n"  # parts a place in the list; no name, symbol or product holds it
+_SEPARATOR = "\n"  # between the parts of a cursor; no name, symbol or product contains it
 PositionSide = Annotated[Literal["long", "short"], BeforeValidator(lower_case)]
 Product = Annotated[str, BeforeValidator(capitals), Field(max_length=8, pattern=r"^[A-Z0-9_-]*$")]
 
 
 class PositionsQuery(BaseModel):
-    """Which positions, and where the page begins."""
+    """Filters of the list of positions, and its page."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -45,14 +45,14 @@ class PositionsQuery(BaseModel):
     cursor: Cursor | None = None
 
     def filter(self, caller: Caller) -> PositionFilter:
-        """Return the conditions, without the page; what the caller may not see is not among them."""
+        """Return the filter without the page, limited to what the caller may see."""
         portfolio_key = None if self.portfolio is None else name_key(self.portfolio.strip())
-        asked = (portfolio_key, self.symbol, self.product, self.side, self.include_closed)
-        return PositionFilter(*asked, caller.portfolios)
+        values = (portfolio_key, self.symbol, self.product, self.side, self.include_closed)
+        return PositionFilter(*values, caller.portfolios)
 
 
 class ProductQuery(BaseModel):
-    """Which of the products that a symbol is held as."""
+    """The product of a position."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -68,18 +68,18 @@ async def list_positions(
     caller: Reader, query: Annotated[PositionsQuery, Query()], readers: TheReaders, market: TheMarket,
     cursors: TheCursors, now: TheClock, exits: TheExits, request: Request,
 ) -> Response:  # fmt: skip
-    """Positions of all portfolios at their marks, by portfolio and symbol."""
-    tenant_id, at, wanted = caller.tenant_id, now(), query.filter(caller)
-    after = _place(cursors.read(tenant_id, _LISTED, query.cursor)) if query.cursor else None
+    """List the positions of all portfolios at their marks, by portfolio and symbol."""
+    tenant_id, at, filters = caller.tenant_id, now(), query.filter(caller)
+    after = _parse_cursor(cursors.read(tenant_id, _LISTED, query.cursor)) if query.cursor else None
 
     def read(connection: Connection) -> list[MarkedPosition]:
-        marked = page_of_positions(connection, market, tenant_id, wanted, at, query.limit + 1, after)
+        marked = list_positions_at_marks(connection, market, tenant_id, filters, at, query.limit + 1, after)
         return with_exits(connection, tenant_id, marked, exits)
 
     found = await readers.run(read, tenant_id)
     page = found[: query.limit]
-    place = _BETWEEN.join(page[-1].held.place) if len(found) > query.limit else None
-    cursor = cursors.make(tenant_id, _LISTED, place) if place is not None else None
+    position = _SEPARATOR.join(page[-1].held.place) if len(found) > query.limit else None
+    cursor = cursors.make(tenant_id, _LISTED, position) if position is not None else None
     return answer(list(map(held_position_out, page)), headers=link(request, cursor))
 
 
@@ -93,16 +93,16 @@ async def get_position(
     query: Annotated[ProductQuery, Query()], readers: TheReaders, market: TheMarket, now: TheClock,
     exits: TheExits,
 ) -> Response:  # fmt: skip
-    """One position at its mark; a closed one is flat."""
+    """Get one position at its mark. A closed position is flat."""
     at, name = now(), portfolio.strip()
 
     def read(connection: Connection) -> MarkedPosition:
-        marked = one_position(connection, market, caller, name, symbol, query.product, at)
+        marked = get_marked_position(connection, market, caller, name, symbol, query.product, at)
         return with_exits(connection, caller.tenant_id, [marked], exits)[0]
 
     return answer(held_position_out(await readers.run(read, caller.tenant_id)))
 
 
-def _place(text: str) -> tuple[str, str, str]:
-    portfolio_key, symbol, product = text.split(_BETWEEN)
+def _parse_cursor(text: str) -> tuple[str, str, str]:
+    portfolio_key, symbol, product = text.split(_SEPARATOR)
     return portfolio_key, symbol, product

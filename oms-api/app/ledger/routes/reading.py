@@ -1,4 +1,4 @@
-"""Trades and portfolios, read."""
+"""Routes that read trades and portfolios."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -37,13 +37,13 @@ from app.wire.pages import DEFAULT_LIMIT, MOST_SKIP
 router = APIRouter()
 
 PORTFOLIO_PATH = f"/api/v1/portfolio/{TAIL}"
-MOST_NAME = 400
-# The lists that a cursor goes on with; within a portfolio, trades are listed by sequence.
+MAX_NAME_LENGTH = 400
+# Names of lists in cursors. Within a portfolio, trades are sorted by sequence.
 _BY_TRADE_ID, _BY_SEQUENCE, _PORTFOLIOS = "trades", "trades of a portfolio", "portfolios"
 
 
 class TradeQuery(Period):
-    """Which trades, and where the page begins."""
+    """Filters of the list of trades, and its page."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -61,7 +61,7 @@ class TradeQuery(Period):
     idempotency_key: Wanted | None = None
 
     def filter(self, caller: Caller) -> TradeFilter:
-        """Return the conditions, without the page; what the caller may not see is not among them."""
+        """Return the filter without the page, limited to what the caller may see."""
         return TradeFilter(
             portfolios=caller.portfolios,
             symbol=self.symbol,
@@ -75,7 +75,7 @@ class TradeQuery(Period):
 
 
 class MomentQuery(BaseModel):
-    """As of when."""
+    """The time of a statement."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -85,7 +85,7 @@ class MomentQuery(BaseModel):
 
 
 class PortfolioQuery(BaseModel):
-    """Which portfolios, how much of each, and where the page begins."""
+    """Filters of the list of portfolios, its detail, and its page."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -108,20 +108,20 @@ async def list_trades(
     cursors: TheCursors,
     request: Request,
 ) -> Response:
-    """Trades, newest first."""
-    tenant_id, wanted = caller.tenant_id, query.filter(caller)
+    """List trades, newest first."""
+    tenant_id, filters = caller.tenant_id, query.filter(caller)
     listed = _BY_SEQUENCE if query.portfolio is not None else _BY_TRADE_ID
     after = cursors.read(tenant_id, listed, query.cursor) if query.cursor else None
 
     def read(connection: Connection) -> list[ListedTrade]:
-        named = wanted
-        if wanted.symbol is not None:
-            named = replace(wanted, symbol=instrument_symbol(connection, tenant_id, wanted.symbol))
-        return queries.list_trades(connection, tenant_id, named, query.limit + 1, query.skip, after)
+        resolved = filters
+        if filters.symbol is not None:
+            resolved = replace(filters, symbol=instrument_symbol(connection, tenant_id, filters.symbol))
+        return queries.list_trades(connection, tenant_id, resolved, query.limit + 1, query.skip, after)
 
     found = await readers.run(read, tenant_id)
     page = found[: query.limit]
-    position = queries.position_of(page[-1], wanted) if len(found) > query.limit else None
+    position = queries.get_cursor_position(page[-1], filters) if len(found) > query.limit else None
     cursor = cursors.make(tenant_id, listed, position) if position is not None else None
     return answer(list(map(_listed, page)), headers=link(request, cursor))
 
@@ -133,9 +133,9 @@ async def list_trades(
     responses=responses(200, {"model": TradeOut}, 404),
 )
 async def get_trade(caller: Reader, trade_id: Annotated[Wanted, Path()], readers: TheReaders) -> Response:
-    """One trade."""
+    """Get one trade."""
     found = await readers.run(
-        lambda connection: reading.trade(connection, caller.tenant_id, trade_id, caller.portfolios),
+        lambda connection: reading.get_trade(connection, caller.tenant_id, trade_id, caller.portfolios),
         caller.tenant_id,
     )
     return answer(_listed(found))
@@ -149,20 +149,21 @@ async def get_trade(caller: Reader, trade_id: Annotated[Wanted, Path()], readers
 )
 async def get_portfolio(
     caller: Reader,
-    name: Annotated[str, Path(json_schema_extra={"maxLength": MOST_NAME})],
+    name: Annotated[str, Path(json_schema_extra={"maxLength": MAX_NAME_LENGTH})],
     readers: TheReaders,
     query: Annotated[MomentQuery, Query()],
     now: TheClock,
 ) -> Response:
-    """A portfolio with its positions, now or exactly as it stood."""
-    wanted, moment = wanted_name(name), _as_of(query.as_of, now())
-    if not caller.sees(name_key(wanted)):
-        moment = None  # the same work as for the caller's own, and not a word of where this one ends
+    """Get a portfolio with its positions, now or as of an earlier time."""
+    portfolio_name, moment = parse_portfolio_name(name), _as_of(query.as_of, now())
+    if not caller.sees(name_key(portfolio_name)):
+        moment = None  # takes as long as for a visible portfolio, and does not reveal its last sequence
     found = await readers.run(
-        lambda connection: reading.statement(connection, caller.tenant_id, wanted, moment), caller.tenant_id
+        lambda connection: reading.get_statement(connection, caller.tenant_id, portfolio_name, moment),
+        caller.tenant_id,
     )
-    if not caller.sees(name_key(wanted)):
-        raise NoSuchPortfolio(wanted)
+    if not caller.sees(name_key(portfolio_name)):
+        raise NoSuchPortfolio(portfolio_name)
     return answer(_statement(found))
 
 
@@ -176,7 +177,7 @@ async def list_portfolios(
     caller: Reader, query: Annotated[PortfolioQuery, Query()], readers: TheReaders, cursors: TheCursors,
     request: Request,
 ) -> Response:  # fmt: skip
-    """Names of portfolios, or with `detail=true` a summary of each, in alphabetical order."""
+    """List the names of portfolios, or with `detail=true` a summary of each, in alphabetical order."""
     tenant_id, part = caller.tenant_id, name_key(query.q.strip()) if query.q else None
     after = cursors.read(tenant_id, _PORTFOLIOS, query.cursor) if query.cursor else None
     found = await readers.run(
@@ -188,18 +189,18 @@ async def list_portfolios(
     page = found[: query.limit]
     more = len(found) > query.limit
     cursor = cursors.make(tenant_id, _PORTFOLIOS, name_key(page[-1].name)) if more else None
-    content = [reading.summary(book) if query.detail else book.name for book in page]
+    content = [reading.build_summary(book) if query.detail else book.name for book in page]
     return answer(content, headers=link(request, cursor))
 
 
-def fast_portfolio(gate: Authentication, readers: Readers) -> FastRoute:
-    """Return `get_portfolio` as it stands now for the edge: what desks look at most."""
+def fast_portfolio(authentication: Authentication, readers: Readers) -> FastRoute:
+    """Return `get_portfolio` without `as_of` for the middleware that serves hot paths."""
 
     bodies: GroupRead[tuple[int, str], bytes] = GroupRead(readers, _bodies)
 
     async def serve(request: FastRequest) -> FastAnswer:
-        caller = await gate.admit(request, Operation.READ_BOOKS)
-        name = wanted_name(request.tail)
+        caller = await authentication.admit(request, Operation.READ_BOOKS)
+        name = parse_portfolio_name(request.tail)
         body = await bodies.get((caller.tenant_id, name_key(name)))
         if body is None or not caller.sees(name_key(name)):
             raise NoSuchPortfolio(name)
@@ -209,15 +210,15 @@ def fast_portfolio(gate: Authentication, readers: Readers) -> FastRoute:
 
 
 def _bodies(connection: Connection, keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], bytes]:
-    found = reading.statements(connection, keys)
+    found = reading.get_statements(connection, keys)
     return {key: orjson.dumps(_statement(statement)) for key, statement in found.items()}
 
 
-def wanted_name(text: str) -> str:
-    """Return the name that a path looks for. Raises Invalid where it can be no portfolio's."""
-    name = clean_text(text[: MOST_NAME + 1])
-    if name is None or len(name) > MOST_NAME:
-        message = f"At most {MOST_NAME} characters, none of them control or formatting characters."
+def parse_portfolio_name(text: str) -> str:
+    """Return the cleaned portfolio name of a path. Raises Invalid if no portfolio can have that name."""
+    name = clean_text(text[: MAX_NAME_LENGTH + 1])
+    if name is None or len(name) > MAX_NAME_LENGTH:
+        message = f"At most {MAX_NAME_LENGTH} characters, none of them control or formatting characters."
         raise Invalid("The name cannot be that of a portfolio.", [FieldError("name", message, "text")])
     return name
 
@@ -234,7 +235,7 @@ def _statement(statement: Statement) -> dict[str, Any]:
     charges = reading.charges_of(statement)
     net = Decimal(statement.book.realized_pnl) - charges
     return {
-        **reading.summary(statement.book),
+        **reading.build_summary(statement.book),
         "charges": money_text(fixed(charges)),
         "net_realized_pnl": money_text(fixed(net)),
         "positions": positions,
@@ -243,7 +244,9 @@ def _statement(statement: Statement) -> dict[str, Any]:
 
 @lru_cache(maxsize=8192)
 def _shown(quantity: str, cost: str, realized_pnl: str) -> dict[str, str]:
-    """A position is looked at far more often than it changes."""
+    """Return the position's response body. It is cached, because positions are read far more often than they
+    change.
+    """
     return position_out(quantity, cost, realized_pnl)
 
 

@@ -1,4 +1,4 @@
-"""Reporting and reversing trades."""
+"""Routes that report and reverse trades."""
 
 from functools import partial
 from typing import Annotated, Any
@@ -10,7 +10,7 @@ from app.edge import FastAnswer, FastRequest, FastRoute
 from app.errors import OmsError
 from app.identity.dependencies import Authentication, allowed, at_the_edge
 from app.identity.rules.access import Caller, Operation
-from app.ledger.dependencies import TheDesk
+from app.ledger.dependencies import TheTradeService
 from app.ledger.schemas import (
     BatchIn,
     OutcomesOut,
@@ -52,9 +52,11 @@ _REPLAY = ((REPLAYED.lower().encode(), b"true"),)
     responses=responses(201, {"model": RecordedOut}, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(TradeIn, TRADE_EXAMPLE),
 )
-async def report_trade(caller: Reporter, desk: TheDesk, key: IdempotencyKey, request: Request) -> Response:
-    """Record an execution that happened. It is durable when 201 is answered."""
-    fast = await _report(desk, caller, request.state.edge, key)
+async def report_trade(
+    caller: Reporter, service: TheTradeService, key: IdempotencyKey, request: Request
+) -> Response:
+    """Record an execution. It is durable once 201 is returned."""
+    fast = await _report(service, caller, request.state.edge, key)
     return Response(fast.body, fast.status, {name.decode(): value.decode() for name, value in fast.headers})
 
 
@@ -66,13 +68,13 @@ async def report_trade(caller: Reporter, desk: TheDesk, key: IdempotencyKey, req
     openapi_extra=documented_body(BatchIn, {"trades": [TRADE_EXAMPLE]}),
 )
 async def report_trades(
-    caller: Reporter, body: Annotated[BatchIn, Depends(json_body(BatchIn))], desk: TheDesk,
+    caller: Reporter, body: Annotated[BatchIn, Depends(json_body(BatchIn))], service: TheTradeService,
     key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
-    """Record up to 1,000 executions, in order; the good ones stand whatever becomes of the others."""
+    """Record up to 1,000 executions in order. Each item succeeds or fails on its own."""
     asking = Asking(caller, request.state.edge.request_id, key)
-    drafts = [_draft(desk, asking, item, index) for index, item in enumerate(body.trades)]
-    recorded = iter(await desk.record_all([draft for draft in drafts if isinstance(draft, RecordTrade)]))
+    drafts = [_draft(service, asking, item, index) for index, item in enumerate(body.trades)]
+    recorded = iter(await service.record_all([draft for draft in drafts if isinstance(draft, RecordTrade)]))
     outcomes = [next(recorded) if isinstance(draft, RecordTrade) else draft for draft in drafts]
     written = [one for one in outcomes if isinstance(one, Recorded)]
     headers = {REPLAYED: "true"} if written and all(one.replayed for one in written) else {}
@@ -88,36 +90,36 @@ async def report_trades(
 )
 async def reverse_trade(
     caller: Reverser, trade_id: Annotated[Wanted, Path(max_length=32)],
-    body: Annotated[ReversalIn, Depends(json_body(ReversalIn))], desk: TheDesk, key: IdempotencyKey,
-    request: Request,
+    body: Annotated[ReversalIn, Depends(json_body(ReversalIn))], service: TheTradeService,
+    key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
-    """Undo a trade, once, by a row that stores the difference: the position becomes what the other trades
-    give.
+    """Reverse a trade with a row that stores the difference. The position becomes what the other trades give.
+    A trade can be reversed once.
     """
     asking = Asking(caller, request.state.edge.request_id, key)
-    recorded = await desk.reverse(asking, trade_id, body.reason)
+    recorded = await service.reverse(asking, trade_id, body.reason)
     headers = {REPLAYED: "true"} if recorded.replayed else {}
     return answer(recorded_out(trade_out(recorded.row, recorded.portfolio_name)), 201, headers)
 
 
-def fast_report(gate: Authentication, desk: TradeService) -> FastRoute:
-    """Return the same route for the edge."""
-    return at_the_edge(gate, Operation.REPORT_TRADE, partial(_report, desk))
+def fast_report(authentication: Authentication, service: TradeService) -> FastRoute:
+    """Return `report_trade` as a route of the middleware that serves hot paths."""
+    return at_the_edge(authentication, Operation.REPORT_TRADE, partial(_report, service))
 
 
-async def _report(desk: TradeService, caller: Caller, request: FastRequest, key: str | None) -> FastAnswer:
+async def _report(service: TradeService, caller: Caller, request: FastRequest, key: str | None) -> FastAnswer:
     trade = validated(TradeIn, read_json(request.headers.get(b"content-type", b""), request.body))
-    recorded = await desk.record(Asking(caller, request.request_id, key), trade.report())
+    recorded = await service.record(Asking(caller, request.request_id, key), trade.report())
     body = orjson.dumps(recorded_out(trade_out(recorded.row, recorded.portfolio_name)))
     return FastAnswer(201, body, _REPLAY if recorded.replayed else ())
 
 
-def _draft(desk: TradeService, asking: Asking, item: object, index: int) -> RecordTrade | OmsError:
+def _draft(service: TradeService, asking: Asking, item: object, index: int) -> RecordTrade | OmsError:
     at = ("trades", str(index))
     own = asking._replace(key=f"{asking.key}:{index}" if asking.key else None)
     try:
         trade = validated(TradeIn, item, at)
-        return desk.command(own, trade.report(), ".".join(at) + ".")
+        return service.command(own, trade.report(), ".".join(at) + ".")
     except OmsError as refusal:
         return refusal
 

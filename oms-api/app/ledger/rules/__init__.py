@@ -1,1 +1,1 @@
-"""Pure rules of the ledger: accounting, the chain of hashes, what a ticket may say."""
+"""Pure rules of the ledger: accounting, the hash chain, and the validation of trades."""

@@ -1,8 +1,8 @@
-"""Netting at average cost. Quantity and cost are the truth, a price is for display; cost is signed like
-quantity.
+"""Net positions at average cost.
 
-What is traded in another currency than its portfolio's costs in both: in the portfolio's by each fill's rate,
-in its own as the fill says ("local").
+Quantity and cost are exact; the average price is only for display. Cost has the sign of the quantity. A
+position in another currency than its portfolio's has two costs: in the portfolio's currency by the rate of
+each fill, and in its own currency ("local").
 """
 
 from collections.abc import Iterable
@@ -14,25 +14,24 @@ from app.money import ZERO, ratio, share
 
 
 class Side(StrEnum):
-    """Which way a trade goes."""
+    """The side of a trade."""
 
     BUY = "BUY"
     SELL = "SELL"
 
     @property
     def sign(self) -> int:
-        """+1 adds to a position, -1 takes from it."""
+        """+1 for a BUY, which adds to a position; -1 for a SELL."""
         return 1 if self is Side.BUY else -1
 
 
 class Position(NamedTuple):
-    """What is held of one symbol and product: units, what they cost, and the P&L realised so far (before
-    charges), both in the portfolio's currency.
+    """A position in one symbol and product: quantity, cost, and realised P&L before charges.
 
-    `currency` is what it is traded in where that is another one (None: the portfolio's own), and `local_cost`
-    what it cost in that. `opened_at` is when it left flat or went through zero last, None while flat;
-    `closed_at` when it became flat last, `last_executed_at` when its latest fill was executed: instants as
-    canonical text.
+    Cost and P&L are in the portfolio's currency. `currency` is the trading currency if it differs (None: the
+    portfolio's own), and `local_cost` the cost in it. `opened_at` is when the position last opened or changed
+    sign, None while flat. `closed_at` is when it last became flat, `last_executed_at` when its latest
+    fill was executed. Instants are canonical text.
     """
 
     quantity: Decimal = ZERO
@@ -46,7 +45,7 @@ class Position(NamedTuple):
 
     @property
     def amounts(self) -> tuple[Decimal, Decimal, Decimal, Decimal]:
-        """Quantity, cost, P&L realised, local cost."""
+        """Quantity, cost, realised P&L and local cost."""
         return (self.quantity, self.cost, self.realized_pnl, self.local_cost)
 
     @property
@@ -56,9 +55,9 @@ class Position(NamedTuple):
 
 
 class Fill(NamedTuple):
-    """An execution: units > 0, their value in the portfolio's currency, and when it was.
+    """An execution: quantity (> 0), value in the portfolio's currency, and time.
 
-    Where it was traded in another currency, `currency` names it and `local_value` is the value in it.
+    For a trade in another currency, `currency` names it and `local_value` is the value in it.
     """
 
     side: Side
@@ -70,11 +69,11 @@ class Fill(NamedTuple):
 
 
 FLAT = Position()
-MIXED = "mixed"  # no currency: fills in several ones made a position that has no local cost
+MIXED = "mixed"  # marks a position with fills in several currencies, which has no local cost
 
 
 def closed_quantity(position: Decimal, fill: Decimal) -> Decimal:
-    """Return how much of the position a fill closes, in units; both are signed, the result is not."""
+    """Return the unsigned quantity of the position that a fill closes; both arguments are signed."""
     if position * fill >= 0:
         return ZERO
     return min(abs(position), abs(fill))
@@ -83,9 +82,9 @@ def closed_quantity(position: Decimal, fill: Decimal) -> Decimal:
 def apply_fill(position: Position, fill: Fill) -> Position:
     """Return the position after `fill`.
 
-    The same direction adds up. The opposite one releases cost in proportion (all of it on a full close) and
-    realises the difference to the closed part's value; what goes through zero opens with the remainder of the
-    fill's value.
+    A fill in the same direction adds up. A fill in the opposite direction releases cost in proportion (all of
+    it on a full close) and realises the difference to the closed part's value. A fill that changes the sign
+    opens the new position with the rest of its value.
     """
     sign = fill.side.sign
     signed = sign * fill.quantity
@@ -113,9 +112,7 @@ def later_of(one: str | None, other: str | None) -> str | None:
 
 
 def times_after(before: Position, quantity: Decimal, at: str | None) -> tuple[str | None, str | None]:
-    """Return when a position that has come to `quantity` at an instant was opened, and when it last became
-    flat.
-    """
+    """Return opened_at and closed_at of a position after it changed to `quantity` at an instant."""
     if not quantity:
         return None, at if before.quantity else before.closed_at
     opens = before.quantity * quantity <= 0
@@ -123,10 +120,10 @@ def times_after(before: Position, quantity: Decimal, at: str | None) -> tuple[st
 
 
 def currency_of_fill(held: Position, listed: str | None, base: str) -> str | None:
-    """Return the currency that a fill is in, None where it is the portfolio's own (`base`).
+    """Return the currency of a fill, None if it is the portfolio's own (`base`).
 
-    A position stays in the currency that it was opened in until it is flat. Else the fill is in the one that
-    the instrument is listed with; one that nobody listed is traded in each portfolio's own.
+    An open position keeps its currency until it is flat. Otherwise the instrument's listed currency applies;
+    an instrument that is not listed trades in the portfolio's currency.
     """
     if held.quantity:
         return held.currency
@@ -134,12 +131,12 @@ def currency_of_fill(held: Position, listed: str | None, base: str) -> str | Non
 
 
 def average_cost(quantity: Decimal, cost: Decimal) -> Decimal:
-    """Return cost per unit for display, to 8 places; zero for a flat position."""
+    """Return the cost per unit for display, to 8 decimals; zero for a flat position."""
     return ratio(cost, quantity) if quantity else ZERO
 
 
 def replay(fills: Iterable[Fill], start: Position = FLAT) -> Position:
-    """Return the position that `fills`, in order, make of `start`."""
+    """Return the position after applying `fills` in order to `start`."""
     position = start
     for fill in fills:
         position = apply_fill(position, fill)
@@ -151,7 +148,7 @@ def _part(amount: Decimal, closed: Decimal, whole: Decimal) -> Decimal:
 
 
 def _local_cost(position: Position, fill: Fill, closed: Decimal) -> Decimal:
-    """Return the cost in the instrument's currency after the fill: by the same rules, each rounded there."""
+    """Return the cost in the instrument's currency after the fill, by the same rules, rounded on its own."""
     sign = fill.side.sign
     if not closed:
         return position.local_cost + sign * fill.local_value

@@ -1,4 +1,4 @@
-"""The amounts of a row of the ledger, and the form that its fields must have."""
+"""Parse the amounts of a ledger row, and check the form of its fields."""
 
 import re
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from app.money import ZERO, product
 
 
 class Amounts(NamedTuple):
-    """The amounts of a row as numbers; the last three only where it was traded in another currency."""
+    """The amounts of a row as numbers. The last three are set only for a trade in another currency."""
 
     quantity: Decimal
     price: Decimal
@@ -43,21 +43,21 @@ class Amounts(NamedTuple):
 
     @property
     def change(self) -> Position:
-        """What the row did to the position."""
+        """The change of the position by the row."""
         moved = (self.quantity_delta, self.cost_delta, self.realized_pnl)
         return Position(*moved, self.local_cost_delta)
 
 
 def amounts_of(row: TradeRow) -> Amounts | None:
-    """Return the row's amounts, or None where the row is not in canonical form."""
+    """Return the row's amounts, or None if the row is not in canonical form."""
     if not _is_formed(row):
         return None
     texts = _amount_texts(row)
     return Amounts(*map(Decimal, texts if row.currency is None else texts + _local_texts(row)))
 
 
-def misforms(row: TradeRow) -> Iterator[tuple[str, object, str]]:
-    """Yield the fields that are not in canonical form: name, what it holds, the words for what it must be."""
+def find_malformed_fields(row: TradeRow) -> Iterator[tuple[str, object, str]]:
+    """Yield the fields that are not in canonical form: name, value, and a description of what is expected."""
     forms = _FORMS if row.currency is None else _FORMS | _LOCAL_FORMS
     for name, value in zip(COLUMNS, row, strict=True):
         form = forms.get(name)
@@ -118,7 +118,7 @@ def _is_formed(row: TradeRow) -> bool:
 
 
 def _is_locally_formed(row: TradeRow) -> bool:
-    """What was traded in another currency says so whole, anything else not at all."""
+    """Return whether the currency fields are all set or all null."""
     if row.currency is None:
         return not any(text is not None for text in _local_texts(row))
     return _LOCALLY_FORMED.fullmatch(" ".join((row.currency, *_local_texts(row)))) is not None

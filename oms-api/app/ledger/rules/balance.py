@@ -1,4 +1,4 @@
-"""Whether two streams hold the same items, in whatever order, told in fixed memory."""
+"""Compare two streams of items, in any order, in constant memory."""
 
 from collections.abc import Hashable
 
@@ -6,30 +6,30 @@ BUCKETS = 1024
 
 
 class Balance:
-    """Sums of hashes in buckets: what one stream adds, the other takes away.
+    """Sums of hashes in buckets: the first stream adds, the second subtracts.
 
-    Equal streams leave every bucket at zero; others leave a bucket at zero by a chance of 1 in 2^61. The
-    hashes are this process's own, and mean nothing elsewhere.
+    Equal streams leave every bucket at zero. For different streams the chance that a bucket is zero is 1 in
+    2^61. The hashes are valid only within this process.
     """
 
     def __init__(self) -> None:
         self._sums = [0] * BUCKETS
 
     def add(self, item: Hashable) -> None:
-        """Count an item of the first stream."""
+        """Add an item of the first stream."""
         value = hash(item)
         self._sums[value % BUCKETS] += value
 
     def take(self, item: Hashable) -> None:
-        """Count an item of the second stream."""
+        """Subtract an item of the second stream."""
         value = hash(item)
         self._sums[value % BUCKETS] -= value
 
     def odd_buckets(self) -> list[int]:
-        """Return the buckets that hold the difference."""
+        """Return the buckets that are not zero."""
         return [index for index, total in enumerate(self._sums) if total]
 
 
 def bucket_of(item: Hashable) -> int:
-    """Return the bucket that an item falls into."""
+    """Return the bucket of an item."""
     return hash(item) % BUCKETS

@@ -1,4 +1,4 @@
-"""The rows of the ledger in their canonical form, and the hashes that chain them, portfolio by portfolio."""
+"""Define the canonical form of ledger rows and the hash chain of each portfolio."""
 
 import hashlib
 from typing import NamedTuple
@@ -10,15 +10,15 @@ GENESIS = "0" * 64
 
 
 class TradeRow(NamedTuple):
-    """A row of the ledger as both databases take it and as it is hashed.
+    """A row of the ledger in the form that is stored and hashed.
 
-    Amounts are text with 8 decimals (`money.fixed`), instants RFC 3339 text in UTC with 6 (`clock.iso`),
-    hashes hexadecimal. `price` and `gmv` are in the instrument's currency, the amounts that follow in the
-    portfolio's. Where the instrument's is another one, `currency` names it, `fx_rate` is the portfolio's
-    currency per unit of it, and `local_cost_delta` and `position_local_cost` are in it; else all four are
-    null. `backdated_reason` is why a trade was reported with an execution time before the previous trade's.
-    The order of the fields is part of the hash versions: version 3 did not know `backdated_reason`, version 2
-    none of the four before it, version 1 neither `actor` nor `request_id`.
+    Amounts are text with 8 decimals (`money.fixed`), instants RFC 3339 text in UTC with 6 decimals
+    (`clock.iso`), hashes hexadecimal. `price` and `gmv` are in the instrument's currency, the other amounts
+    in the portfolio's. If the two differ, `currency` is the instrument's, `fx_rate` the price of one unit of
+    it in the portfolio's currency, and `local_cost_delta` and `position_local_cost` are in it; otherwise all
+    four are null. `backdated_reason` is why a trade was recorded with an execution time before the previous
+    trade's. The order of the fields is part of the hash. Version 3 did not have `backdated_reason`, version 2
+    also not the four fields before it, version 1 also neither `actor` nor `request_id`.
     """
 
     tenant_id: int
@@ -66,7 +66,7 @@ class TradeRow(NamedTuple):
 
 COLUMNS = TradeRow._fields
 _LAST = COLUMNS.index("hash_version")
-# By version: the columns that came later. Its hash does not cover them, and they are null in its rows.
+# By hash version: the columns added later. Its hash does not cover them, and they must be null.
 LATER: dict[int, tuple[str, ...]] = {
     1: COLUMNS[COLUMNS.index("actor") : _LAST],
     2: COLUMNS[COLUMNS.index("currency") : _LAST],
@@ -76,8 +76,9 @@ _KNOWN = {version: COLUMNS.index(names[0]) for version, names in LATER.items()}
 
 
 def hash_of(fields: tuple[str | int | None, ...], predecessor: str) -> str:
-    """Return the hash of a row: SHA-256 of its predecessor's hash and, as a JSON array, all fields before
-    `hash` that its version knows.
+    """Return the hash of a row: SHA-256 of the predecessor's hash and the JSON array of the fields.
+
+    The fields are those before `hash` that the row's version has.
     """
     if fields[-1] != HASH_VERSION and fields[-1] in _KNOWN:
         fields = fields[: _KNOWN[fields[-1]]] + fields[_LAST:]
@@ -85,11 +86,11 @@ def hash_of(fields: tuple[str | int | None, ...], predecessor: str) -> str:
 
 
 def uncovered(row: TradeRow) -> str | None:
-    """Return the name of a column that the row's hash does not cover, though it says something."""
+    """Return the name of a column that is set although the row's hash does not cover it, else None."""
     names = LATER.get(row.hash_version, ())
     return next((name for name in names if getattr(row, name) is not None), None)
 
 
 def fingerprint(*facts: str | None) -> str:
-    """Return the hash by which two requests under one idempotency key are told apart, after normalising."""
+    """Return the hash of a normalised request. It tells two requests with one idempotency key apart."""
     return hashlib.sha256(orjson.dumps(facts)).hexdigest()

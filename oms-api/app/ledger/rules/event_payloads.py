@@ -1,4 +1,4 @@
-"""What the outbox tells of the ledger."""
+"""Build the payloads of ledger events for the outbox."""
 
 import orjson
 
@@ -10,8 +10,8 @@ _NONE = fixed(ZERO)
 _EXECUTED_AT_SINCE = 4  # the hash version of rows whose event has it
 
 
-def trade_told(row: TradeRow, portfolio_name: str) -> str:
-    """Return the facts of the event that a row was recorded, as JSON; what does not apply is left out."""
+def build_trade_payload(row: TradeRow, portfolio_name: str) -> str:
+    """Return the payload of trade.recorded as JSON. Fields that do not apply are left out."""
     facts = {
         "trade_id": row.trade_id,
         "portfolio_id": row.portfolio_id,
@@ -36,8 +36,8 @@ def trade_told(row: TradeRow, portfolio_name: str) -> str:
     return orjson.dumps(facts).decode()
 
 
-def position_told(row: TradeRow, portfolio_name: str) -> str:
-    """Return the facts of the event that a position changed, as JSON: what its last row left."""
+def build_position_payload(row: TradeRow, portfolio_name: str) -> str:
+    """Return the payload of position.changed as JSON: the position after its last row."""
     facts = {
         "portfolio_id": row.portfolio_id,
         "portfolio_name": portfolio_name,

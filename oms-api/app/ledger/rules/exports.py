@@ -1,4 +1,4 @@
-"""The ledger's rows as lines of an export, for the verifier that works without the database."""
+"""Verify exported ledger rows without the database."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ _EARLIER = 3  # the hash version of the release before
 
 
 def refuse_trade(values: Sequence[Any]) -> str | None:
-    """Return why the values cannot be a row of the ledger, None where they can."""
+    """Return why the values cannot be a ledger row, None if they can."""
     row = TradeRow._make(values)
     if row.hash_version not in range(1, HASH_VERSION + 1):
         return f"hash_version is {row.hash_version}, must be 1 to {HASH_VERSION}"
@@ -21,7 +21,7 @@ def refuse_trade(values: Sequence[Any]) -> str | None:
 
 
 def covering(values: Sequence[Any], predecessor: str) -> str:
-    """Return the hash that a row with these values (all of them) must have."""
+    """Return the hash that a row with these values must have."""
     return hash_of(tuple(values[:-1]), predecessor)
 
 

@@ -1,4 +1,4 @@
-"""A position and what it is worth at a mark."""
+"""Value a position at its mark."""
 
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -6,12 +6,13 @@ from typing import NamedTuple
 
 from app.money import product
 
-STALE = timedelta(seconds=60)  # a mark older than this says so
+STALE_AFTER = timedelta(seconds=60)  # a mark older than this is stale
 
 
 class Mark(NamedTuple):
-    """The price that a position is valued at, per unit; `source` is "quote", or "trade" where nobody
-    quotes.
+    """The price per unit that a position is valued at.
+
+    `source` is "quote", or "trade" if there is no quote.
     """
 
     price: Decimal
@@ -20,8 +21,10 @@ class Mark(NamedTuple):
 
 
 class Valuation(NamedTuple):
-    """A position at its mark: value and unrealised P&L (value - cost), signed, in the portfolio's currency;
-    the mark's age in seconds.
+    """The value of a position at its mark.
+
+    Market value and unrealised P&L (value - cost) are signed and in the portfolio's currency. The age is the
+    mark's, in seconds.
     """
 
     market_value: Decimal
@@ -31,8 +34,10 @@ class Valuation(NamedTuple):
 
 
 class HeldPosition(NamedTuple):
-    """A position with its portfolio, the trade that moved it last, and since when it is open (None when flat)
-    or when it was closed last. `currency` is None where it is traded in the portfolio's, `base_currency`.
+    """A position with its portfolio and its last trade.
+
+    `currency` is None if it trades in the portfolio's currency, `base_currency`. `opened_at` is None when
+    flat, `closed_at` is when it last became flat.
     """
 
     portfolio_key: str
@@ -52,12 +57,12 @@ class HeldPosition(NamedTuple):
 
     @property
     def place(self) -> tuple[str, str, str]:
-        """Where it stands in a list."""
+        """The sort key of the position in lists."""
         return (self.portfolio_key, self.symbol, self.product)
 
 
 class Exits(NamedTuple):
-    """The prices at which working orders take a position off: None where none does."""
+    """The prices at which working orders close a position, None if no order does."""
 
     stop_loss: Decimal | None = None
     take_profit: Decimal | None = None
@@ -67,7 +72,7 @@ NO_EXITS = Exits()
 
 
 class MarkedPosition(NamedTuple):
-    """A position with its mark, and the rate that it is valued by: None for the portfolio's own currency."""
+    """A position with its mark and the exchange rate used, None for the portfolio's own currency."""
 
     held: HeldPosition
     mark: Mark
@@ -79,11 +84,12 @@ class MarkedPosition(NamedTuple):
 def value_at(
     quantity: Decimal, cost: Decimal, mark: Mark, now: datetime, rate: Decimal | None = None
 ) -> Valuation:
-    """Return what a position is worth in its portfolio's currency, `rate` being that per unit of the mark's;
-    a mark from a clock that runs ahead is fresh.
+    """Return the valuation of a position. `rate` converts the mark's currency to the portfolio's.
+
+    A mark from a clock that runs ahead has the age zero.
     """
     worth = product(quantity, mark.price)
     if rate is not None:
         worth = product(worth, rate)
     age = max(now - mark.at, timedelta(0))
-    return Valuation(worth, worth - cost, round(age.total_seconds(), 3), age > STALE)
+    return Valuation(worth, worth - cost, round(age.total_seconds(), 3), age > STALE_AFTER)

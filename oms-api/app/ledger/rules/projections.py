@@ -1,4 +1,4 @@
-"""What portfolios and positions must say at the end of their ledgers."""
+"""Derive portfolios and positions from the end of their ledgers, and compare them with the stored ones."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
@@ -43,8 +43,8 @@ class HoldingRow(NamedTuple):
     last_executed_at: str | None
 
 
-def examine_portfolio(stored: PortfolioRow, end: LedgerState) -> list[Finding]:
-    """Return where a portfolio's projections differ from the end of its ledger."""
+def check_portfolio(stored: PortfolioRow, end: LedgerState) -> list[Finding]:
+    """Return the differences between a portfolio's projections and the end of its ledger."""
     expected = projection(stored, end)
     if stored == expected:
         return []
@@ -53,7 +53,7 @@ def examine_portfolio(stored: PortfolioRow, end: LedgerState) -> list[Finding]:
 
 
 def projection(stored: PortfolioRow, end: LedgerState) -> PortfolioRow:
-    """Return what the portfolio's row must be at the end of its ledger."""
+    """Return the portfolio's row that the end of its ledger requires."""
     return stored._replace(
         cash=fixed(end.cash),
         realized_pnl=fixed(end.realized_pnl),
@@ -66,10 +66,10 @@ def projection(stored: PortfolioRow, end: LedgerState) -> PortfolioRow:
     )
 
 
-def examine_holdings(
+def check_holdings(
     stored: Iterable[HoldingRow], expected: Iterable[HoldingRow]
 ) -> Iterator[tuple[HoldingKey, list[Finding]]]:
-    """Yield, position by position, where the table of positions differs from the ledger."""
+    """Yield, by position, the differences between the positions table and the ledger."""
     ours = {row[2:4]: row for row in stored}
     theirs = {row[2:4]: row for row in expected}
     for key in sorted(ours.keys() | theirs.keys()):
@@ -77,13 +77,13 @@ def examine_holdings(
             yield key, list(_holding(ours.get(key), theirs.get(key)))
 
 
-def holdings_of(
+def build_holdings(
     tenant_id: int, portfolio_id: int, end: LedgerState, replay: Callable[[HoldingKey], Position]
 ) -> list[HoldingRow]:
-    """Return the positions that a ledger ends with, one for every symbol and product it ever held.
+    """Return the positions at the end of a ledger, one for each symbol and product that was ever held.
 
-    `replay` gives what the trades of a symbol and product that stand make; it is asked for those of which one
-    was reversed.
+    `replay` returns the position that results from all unreversed trades of a symbol and product. It is
+    called only for those with a reversed trade.
     """
     rows = []
     for key, (held, last) in end.holdings.items():
@@ -101,8 +101,8 @@ def holdings_of(
 
 def _holding(stored: HoldingRow | None, expected: HoldingRow | None) -> Iterator[Finding]:
     if stored is None or expected is None:
-        there, due = ("none" if row is None else "a row" for row in (stored, expected))
-        yield Finding(Check.HOLDING, "position", there, due)
+        stored_text, due = ("none" if row is None else "a row" for row in (stored, expected))
+        yield Finding(Check.HOLDING, "position", stored_text, due)
         return
     for name in HoldingRow._fields:
         ours, theirs = getattr(stored, name), getattr(expected, name)

@@ -1,4 +1,4 @@
-"""What a report of a trade may say: its price and gross market value, its limits, the form of names."""
+"""Validate a reported trade: price, gross market value, limits and names."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,12 +11,12 @@ from app.text import without_joiners
 
 NAME_LENGTH = 100
 MAX_AHEAD = timedelta(seconds=60)  # of an execution time: clocks differ a little
-_PATHS = {".", ".."}  # clients resolve these away before a request is sent
+_PATHS = {".", ".."}  # clients resolve these before they send a path
 
 
 @dataclass(frozen=True, slots=True)
 class TradeLimits:
-    """The bounds of one trade: units, gross market value and price per unit, all inclusive."""
+    """The inclusive bounds of one trade: quantity, gross market value and price per unit."""
 
     max_quantity: Decimal
     max_gmv: Decimal
@@ -25,7 +25,7 @@ class TradeLimits:
 
 
 class Report(NamedTuple):
-    """An execution that happened, as reported: `gmv` or `price` is given, names are clean.
+    """A reported execution. Either `gmv` or `price` is set. Names are cleaned.
 
     `executed_at` is None where it is the time of recording. With a `backdated_reason` it may be before the
     previous trade's. `charges` are in the portfolio's currency; None: as its cost schedule says.
@@ -45,7 +45,7 @@ class Report(NamedTuple):
 
 
 class Valued(NamedTuple):
-    """A quantity with its gross market value and the price per unit, each to 8 places."""
+    """A quantity with its gross market value and its price per unit, each to 8 decimals."""
 
     quantity: Decimal
     gmv: Decimal
@@ -53,7 +53,7 @@ class Valued(NamedTuple):
 
 
 def value_trade(quantity: Decimal, gmv: Decimal | None, price: Decimal | None) -> Valued:
-    """Return the trade valued: price = GMV / quantity, or GMV = quantity × price, half-even to 8 places."""
+    """Return the valued trade: price = GMV / quantity, or GMV = quantity × price, half-even to 8 decimals."""
     if gmv is not None:
         return Valued(quantity, gmv, ratio(gmv, quantity))
     known = price if price is not None else ZERO
@@ -61,7 +61,7 @@ def value_trade(quantity: Decimal, gmv: Decimal | None, price: Decimal | None) -
 
 
 def trade_errors(trade: Valued, limits: TradeLimits, priced_by: str) -> list[FieldError]:
-    """Return what the limits have against the trade; `priced_by` ("gmv" or "price") is the field to blame."""
+    """Return the limits that the trade exceeds. `priced_by` ("gmv" or "price") is the field to report."""
     errors = []
     if trade.quantity > limits.max_quantity:
         errors.append(_too_much("quantity", "Quantity", limits.max_quantity))
@@ -86,7 +86,7 @@ def execution_time_errors(executed_at: datetime | None, now: datetime) -> list[F
 
 
 def portfolio_name_error(name: str) -> str | None:
-    """Return the sentence against a cleaned portfolio name, or None."""
+    """Return the message that refuses a cleaned portfolio name, or None."""
     if not without_joiners(name).strip() or name in _PATHS:
         return "Give the portfolio a name."
     if len(name) > NAME_LENGTH:

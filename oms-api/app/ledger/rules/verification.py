@@ -1,4 +1,4 @@
-"""What a row of the ledger must say, given the rows before it."""
+"""Verify a ledger row against the rows before it."""
 
 import re
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from app.ledger.rules.accounting import FLAT, Fill, Position, Side, apply_fill, later_of, times_after
-from app.ledger.rules.amounts import Amounts, misforms
+from app.ledger.rules.amounts import Amounts, find_malformed_fields
 from app.ledger.rules.chain import GENESIS, HASH_VERSION, TradeRow, hash_of, uncovered
 from app.ledger.rules.tickets import MAX_AHEAD
 from app.money import ZERO, fixed, product, ratio
@@ -21,7 +21,7 @@ REVERSAL = "reversal"
 
 
 class Check(StrEnum):
-    """What is checked, in the order in which it is told."""
+    """The checks of the ledger, in the order of the report."""
 
     FORM = "form"
     SEQUENCE = "sequence"
@@ -42,7 +42,7 @@ class Check(StrEnum):
 
 
 class Finding(NamedTuple):
-    """One field that is not what it must be; `check` is a `Check`, or one of another room."""
+    """One field with an unexpected value. `check` is a `Check` or a check of another package."""
 
     check: StrEnum
     field: str
@@ -51,8 +51,8 @@ class Finding(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Undone:
-    """What a reversal refers to: its trade, an earlier reversal of the same one, the replay without it."""
+class ReversedTrade:
+    """The trade that a reversal undid, an earlier reversal of it, and the replayed position without it."""
 
     original: TradeRow
     reversed_before: str | None
@@ -61,10 +61,10 @@ class Undone:
 
 @dataclass(slots=True)
 class LedgerState:
-    """Where a portfolio's ledger stands after its rows so far, as those rows say.
+    """The state of a portfolio's ledger after its rows so far, as those rows state it.
 
-    `holdings` maps symbol and product to the position and the sequence number that made it. Of those that are
-    `replayed`, because a trade was reversed, a replay alone tells since when they are open or flat.
+    `holdings` maps symbol and product to the position and the sequence of its last row. For keys in
+    `replayed`, a trade was reversed: only a replay gives the times of opening and closing.
     """
 
     cash: Decimal
@@ -79,7 +79,7 @@ class LedgerState:
     replayed: set[HoldingKey] = field(default_factory=set)
 
     def advance(self, row: TradeRow, amounts: Amounts | None) -> None:
-        """Move on to what `row` says; a misformed one (`amounts` is None) moves the chain alone."""
+        """Apply `row`. A malformed row (`amounts` is None) advances only the hash chain."""
         self.sequence, self.hash, self.trade_id = row.sequence, str(row.hash), str(row.trade_id)
         if amounts:
             self.created_at = row.created_at
@@ -96,25 +96,27 @@ class LedgerState:
         before = self.held(row)
         times = times_after(before, after.quantity, row.executed_at)
         last_executed_at = later_of(before.last_executed_at, row.executed_at)
-        told = Position(*after.amounts, row.currency, *times, last_executed_at)
-        self.holdings[key] = (told, row.sequence)
+        position = Position(*after.amounts, row.currency, *times, last_executed_at)
+        self.holdings[key] = (position, row.sequence)
         if row.kind == REVERSAL:
             self.replayed.add(key)
 
 
-def examine(
-    row: TradeRow, amounts: Amounts | None, before: LedgerState, undone: Undone | None = None
+def check_row(
+    row: TradeRow, amounts: Amounts | None, before: LedgerState, reversed_trade: ReversedTrade | None = None
 ) -> list[Finding]:
-    """Return all that is wrong with `row`, which follows on `before`; a reversal also needs what it undid."""
+    """Return the findings about `row`, given the state before it. A reversal also needs its trade."""
     if amounts is None:
-        misformed = [Finding(Check.FORM, name, repr(value), due) for name, value, due in misforms(row)]
-        return [*misformed, *_chain(row, before)]
+        malformed = [
+            Finding(Check.FORM, name, repr(value), due) for name, value, due in find_malformed_fields(row)
+        ]
+        return [*malformed, *_chain(row, before)]
     findings = [*_place(row, before), *_execution_time(row), *_chain(row, before)]
     findings += [*_value(row, amounts), *_key(row)]
     if row.kind == REVERSAL:
-        findings += _reversal(row, amounts, undone)
-    findings += _position(row, amounts, before, _expected_position(row, amounts, before, undone))
-    return [*findings, *_cash(row, amounts, before, undone), *_counters(row, amounts, before)]
+        findings += _reversal(row, amounts, reversed_trade)
+    findings += _position(row, amounts, before, _expected_position(row, amounts, before, reversed_trade))
+    return [*findings, *_cash(row, amounts, before, reversed_trade), *_counters(row, amounts, before)]
 
 
 _MIRRORED = ("symbol", "product", "quantity", "price", "gmv", "currency", "fx_rate")
@@ -187,11 +189,14 @@ def _key(row: TradeRow) -> Iterator[Finding]:
 
 
 def _expected_position(
-    row: TradeRow, amounts: Amounts, before: LedgerState, undone: Undone | None
+    row: TradeRow, amounts: Amounts, before: LedgerState, reversed_trade: ReversedTrade | None
 ) -> Position:
-    """Return the position that the row must leave; a reversal of nothing leaves whatever it says."""
+    """Return the position that the row must give.
+
+    A reversal without an original trade is compared with itself.
+    """
     if row.kind == REVERSAL:
-        return undone.position if undone else amounts.position._replace(currency=row.currency)
+        return reversed_trade.position if reversed_trade else amounts.position._replace(currency=row.currency)
     side, in_its_own = Side(row.side), (amounts.gmv, row.currency)
     local = in_its_own if row.currency is not None else (ZERO, None)
     return apply_fill(before.held(row), Fill(side, amounts.quantity, amounts.value, *local))
@@ -215,16 +220,18 @@ def _position(row: TradeRow, amounts: Amounts, before: LedgerState, after: Posit
 def _differences(
     names: tuple[str, ...], row: TradeRow, stored: Position, expected: Position
 ) -> Iterator[Finding]:
-    for name, said, due in zip(names, stored.amounts, expected.amounts, strict=True):
-        if said != due:
+    for name, stored_value, due in zip(names, stored.amounts, expected.amounts, strict=True):
+        if stored_value != due:
             yield Finding(Check.POSITION, name, getattr(row, name), fixed(due))
 
 
-def _cash(row: TradeRow, amounts: Amounts, before: LedgerState, undone: Undone | None) -> Iterator[Finding]:
+def _cash(
+    row: TradeRow, amounts: Amounts, before: LedgerState, reversed_trade: ReversedTrade | None
+) -> Iterator[Finding]:
     if row.kind != REVERSAL:
         delta = -Side(row.side).sign * amounts.value - amounts.charges
     else:
-        delta = -Decimal(undone.original.cash_delta) if undone else amounts.cash_delta
+        delta = -Decimal(reversed_trade.original.cash_delta) if reversed_trade else amounts.cash_delta
     if amounts.cash_delta != delta:
         yield Finding(Check.CASH, "cash_delta", row.cash_delta, fixed(delta))
     if amounts.cash_after != before.cash + delta:
@@ -232,7 +239,7 @@ def _cash(row: TradeRow, amounts: Amounts, before: LedgerState, undone: Undone |
 
 
 def _counters(row: TradeRow, amounts: Amounts, before: LedgerState) -> Iterator[Finding]:
-    # A reversal's side is the opposite of its trade's, and takes the trade out of the counters.
+    # A reversal has the opposite side of its trade and removes the trade from the counters.
     step, bought = (-1, "SELL") if row.kind == REVERSAL else (1, "BUY")
     trades, buys = before.trades + step, before.buys + (step if row.side == bought else 0)
     if row.trades_after != trades:
@@ -244,13 +251,15 @@ def _counters(row: TradeRow, amounts: Amounts, before: LedgerState) -> Iterator[
         yield Finding(Check.COUNTERS, "portfolio_realized_pnl", row.portfolio_realized_pnl, fixed(realized))
 
 
-def _reversal(row: TradeRow, amounts: Amounts, undone: Undone | None) -> Iterator[Finding]:
-    if undone is None:
+def _reversal(row: TradeRow, amounts: Amounts, reversed_trade: ReversedTrade | None) -> Iterator[Finding]:
+    if reversed_trade is None:
         yield Finding(Check.REVERSAL, "reverses", row.reverses, "an earlier trade of this portfolio")
         return
-    if undone.reversed_before:
-        yield Finding(Check.REVERSAL, "reverses", row.reverses, f"only {undone.reversed_before} reverses it")
-    original = undone.original
+    if reversed_trade.reversed_before:
+        yield Finding(
+            Check.REVERSAL, "reverses", row.reverses, f"only {reversed_trade.reversed_before} reverses it"
+        )
+    original = reversed_trade.original
     mirrored = {name: getattr(original, name) for name in _MIRRORED}
     mirrored["side"] = "SELL" if original.side == "BUY" else "BUY"
     for name, expected in mirrored.items():

@@ -1,1 +1,1 @@
-"""What the ledger does: record and reverse trades, in batches, inside the writer's transaction."""
+"""Record and reverse trades in batches, in the writer's transaction; verify, rebuild and read the ledger."""

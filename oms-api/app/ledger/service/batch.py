@@ -1,4 +1,4 @@
-"""What a batch of commands needs from the database, locked and loaded in a few statements."""
+"""Lock and load what a batch of commands needs, in a few statements."""
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -30,12 +30,16 @@ TradeKey = tuple[int, str]  # tenant id, trade id
 RequestKey = tuple[int, str, str]  # tenant id, kind, idempotency key
 
 
-HeldBack = Callable[[PortfolioState, RecordTrade, Decimal], Decimal]  # and the position, signed
-Rates = Callable[[Connection, int, str, str, datetime], Decimal | None]  # tenant id, currency, in, instant
+HeldBack = Callable[
+    [PortfolioState, RecordTrade, Decimal], Decimal
+]  # the third argument is the signed position
+Rates = Callable[
+    [Connection, int, str, str, datetime], Decimal | None
+]  # tenant id, currency, target currency, instant
 
 
 class Opening(NamedTuple):
-    """A portfolio that a reported trade opens."""
+    """A portfolio that a reported trade creates."""
 
     tenant_id: int
     portfolio_name: str
@@ -44,15 +48,18 @@ class Opening(NamedTuple):
 
 
 def no_rates(*_: object) -> None:
-    """Return no rate, where nobody quotes any."""
+    """Return None: there are no exchange rates."""
 
 
 class StaleNames(Exception):
-    """A restored database numbers its portfolios anew: what is remembered of names must be forgotten."""
+    """Raise when a cached portfolio id is wrong: a restored database has other ids.
+
+    The cache of names must be cleared then.
+    """
 
 
 class Batch:
-    """The commands of one batch with their portfolios, the trades they undo, and the keys bound before."""
+    """The commands of one batch with their portfolios, the trades to reverse, and recorded request keys."""
 
     def __init__(
         self,
@@ -83,7 +90,7 @@ class Batch:
         self.bound: dict[RequestKey, TradeRow] = {}
 
     def load(self) -> None:
-        """Lock the portfolios, then read: what is read under the locks cannot change before the commit."""
+        """Lock the portfolios, then read. What is read under the locks cannot change before the commit."""
         connection = self.books.connection
         declare_tenants(connection, self._tenants)
         targets = [(work.origin.tenant_id, work.trade_id) for work in self._reversals]
@@ -103,11 +110,11 @@ class Batch:
             self.guard.load(connection, tenants, max(work.origin.at for work in self._records))
 
     def portfolio_of(self, work: RecordTrade) -> PortfolioState:
-        """Return the portfolio that a trade goes to."""
+        """Return the portfolio of a trade."""
         return self.portfolio_named(work.origin.tenant_id, work.portfolio_key)
 
     def rate(self, work: RecordTrade, currency: str, base: str) -> Decimal:
-        """Return what one unit of a currency is worth in another. Raises NoRate."""
+        """Return the price of one unit of a currency in another. Raises NoRate."""
         tenant_id, at = work.origin.tenant_id, work.origin.at
         asked = (tenant_id, currency, base)
         if asked not in self._known_rates:
@@ -118,14 +125,14 @@ class Batch:
         return rate
 
     def portfolio_named(self, tenant_id: int, portfolio_key: str) -> PortfolioState:
-        """Return a portfolio that was wanted, by its name's key."""
+        """Return a loaded portfolio by its name key."""
         state = self.books.portfolio(tenant_id, self._ids[tenant_id, portfolio_key])
         if state.name_key != portfolio_key:
             raise StaleNames
         return state
 
     def open_portfolio(self, tenant_id: int, name: str, portfolio_key: str) -> PortfolioState:
-        """Return a portfolio that exists, or that a trade of this batch opened. Raises NoSuchPortfolio."""
+        """Return a portfolio that exists, or that a trade of this batch created. Raises NoSuchPortfolio."""
         if (tenant_id, portfolio_key) not in self._ids:
             raise NoSuchPortfolio(name)
         state = self.portfolio_named(tenant_id, portfolio_key)
@@ -134,14 +141,15 @@ class Batch:
         return state
 
     def places_named(self) -> set[Place]:
-        """Return the portfolios that `names` stand for, also those that a trade of this batch may open."""
+        """Return the portfolios of `names`, including those that a trade of this batch may create."""
         return {(name[0], self._ids[name]) for name in self._names if name in self._ids}
 
     def insert_portfolios(self, *, all_new: bool = False) -> None:
-        """Insert the new portfolios that a trade was recorded in; refused trades leave none behind.
+        """Insert the new portfolios in which a trade was recorded. Refused trades create none.
 
-        With `all_new` insert the others too: in a transaction that is rolled back this waits for one that
-        inserted the same names. Raises StaleNames where another process inserted one of them meanwhile.
+        With `all_new` insert the others too: in a transaction that is rolled back, this waits for a
+        transaction that inserted the same names. Raises StaleNames if another process inserted one of them
+        meanwhile.
         """
         opened = {
             (place[0], state.name_key): row
@@ -175,8 +183,10 @@ class Batch:
         self._ids |= found
 
     def _prepare_portfolios(self, missing: list[NameKey]) -> dict[NameKey, int]:
-        """Prepare the missing portfolios that trades are reported in, but not where all requests come under a
-        key that is taken. The rows are inserted at the end, once a trade is recorded in them.
+        """Prepare the missing portfolios of reported trades.
+
+        A portfolio is skipped if all its requests repeat recorded keys. The rows are inserted at the end,
+        once a trade is recorded in them.
         """
         self._index_request_keys(self._records)
         first: dict[NameKey, Opening] = {}
@@ -198,7 +208,7 @@ class Batch:
         return prepared
 
     def _remember(self, found: dict[NameKey, int]) -> None:
-        # Only portfolios that stood before this transaction: one that it makes may yet be rolled back.
+        # Only portfolios that existed before this transaction: a new one may still be rolled back.
         if len(self._known) + len(found) > _REMEMBERED_PORTFOLIOS:
             self._known.clear()
         self._known.update(found)
@@ -218,9 +228,7 @@ class Batch:
 
 
 def request_key(work: Command) -> RequestKey | None:
-    """Return what an idempotency key binds: the key per tenant and kind of command; None where none was
-    sent.
-    """
+    """Return the tenant id, kind and idempotency key of the command, None without an idempotency key."""
     key = work.origin.idempotency_key
     return (work.origin.tenant_id, work.kind, key) if key else None
 
@@ -236,7 +244,7 @@ def _opening(work: RecordTrade) -> Opening:
 def empty_portfolio(
     portfolio_id: int, tenant_id: int, name: str, name_key: str, *, trading_state: str = "ACTIVE"
 ) -> PortfolioState:
-    """Return a paper portfolio that nothing was traded in."""
+    """Return a new paper portfolio without trades."""
     return PortfolioState(
         id=portfolio_id,
         tenant_id=tenant_id,
@@ -260,7 +268,7 @@ def empty_portfolio(
 
 
 def portfolio_row(portfolio: PortfolioState, at: datetime) -> tuple[str | int, ...]:
-    """Return the row of a portfolio that opens at `at`."""
+    """Return the row of a portfolio that is created at `at`."""
     cash = fixed(portfolio.cash)
     naming = (portfolio.tenant_id, portfolio.name, portfolio.name_key)
     terms = (portfolio.base_currency, portfolio.kind)

@@ -1,4 +1,4 @@
-"""The books that a batch touches: locked, loaded once, changed in memory, written in a few statements."""
+"""The portfolios and positions of a batch: locked, loaded once, changed in memory, written together."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,19 +17,18 @@ from app.ledger.errors import BookIsFull
 from app.ledger.queries import books as queries
 from app.ledger.rules.accounting import FLAT, Position, currency_of_fill
 from app.ledger.rules.chain import HASH_VERSION, TradeRow, hash_of
-from app.ledger.rules.event_payloads import position_told, trade_told
+from app.ledger.rules.event_payloads import build_position_payload, build_trade_payload
 from app.ledger.service.commands import Origin
 from app.money import DIGITS, PLACES, fixed
 
-CEILING = Decimal(10) ** (DIGITS - PLACES - 1)  # a tenth of what a column holds: sums of two still fit
+CEILING = Decimal(10) ** (DIGITS - PLACES - 1)  # a tenth of a column's maximum, so that a sum of two fits
 PositionKey = tuple[int, int, str, str]  # tenant id, portfolio id, symbol, product
 
 
 @dataclass(slots=True)
 class PortfolioState:
-    """A locked portfolio as the batch sees it; `last_created_at` is canonical text, `trading_state` the kill
-    switch's (ACTIVE, REDUCING, HALTED), and `orders_stamp` changes whenever one of its orders does, or its
-    projections are repaired: with `last_hash` it is the version of all that is cached of the portfolio.
+    """A locked portfolio as the batch sees it. `last_created_at` is canonical text. `orders_stamp` changes
+    when an order changes or projections are repaired; with `last_hash` it is the version of what is cached.
     `cost_schedule` and `fee_totals` are as in `costs.rules.booking`.
     """
 
@@ -54,11 +53,11 @@ class PortfolioState:
 
 
 class Entry(NamedTuple):
-    """What a row says beyond what its portfolio's state gives: amounts as decimals, changes signed.
+    """The values of a ledger row that do not come from its portfolio's state. Amounts are decimals.
 
-    `price` and `gmv` are in the instrument's currency: where that is not the portfolio's, `currency` names
-    it, and `fx_rate` is the portfolio's per unit of it. Without `executed_at` it is that of recording.
-    `fee_totals` are the portfolio's after the row, None where they stay.
+    `price` and `gmv` are in `currency` (None: the portfolio's own), `fx_rate` is the price of one unit of it.
+    `executed_at` is None if it is the time of recording. `fee_totals` are the portfolio's after the row, None
+    if they do not change.
     """
 
     kind: str
@@ -86,31 +85,29 @@ Held = dict[PositionKey, Position]
 
 
 class Books:
-    """The portfolios and positions of one batch, inside its transaction."""
+    """The portfolios and positions of one batch in its transaction."""
 
     def __init__(self, connection: Connection, ids: TradeIds) -> None:
         self.connection = connection
         self._ids = ids
         self._portfolios: dict[tuple[int, int], PortfolioState] = {}
         self._positions: dict[PositionKey, Position] = {}
-        self._listed: dict[tuple[int, str], str] = {}  # currencies of instruments that are listed
+        self._listed: dict[tuple[int, str], str] = {}  # currencies of listed instruments
         self._exchanges: dict[tuple[int, str], str] = {}  # of the same instruments
-        self._symbols: dict[tuple[int, str], str] = {}  # of instruments, by their aliases
+        self._symbols: dict[tuple[int, str], str] = {}  # symbols of instruments by alias
         self._whole: dict[tuple[int, int], Held] = {}  # portfolios all of whose positions are loaded
         self._rows: list[TradeRow] = []
         self._events: list[Row] = []
         self._moved: dict[PositionKey, TradeRow] = {}  # the last row of each position
         self._touched: set[tuple[int, int]] = set()
-        self.changes = 0  # so many that were made, written or not
+        self.changes = 0  # the number of changes, written or not
 
     def lock(self, ids: Iterable[tuple[int, int]]) -> None:
         """Lock and load the portfolios (tenant id, id)."""
         self._keep(queries.lock_portfolios(self.connection, sorted(set(ids))))
 
     def load_unlocked(self, ids: Iterable[tuple[int, int]]) -> None:
-        """Load those of the portfolios that are not locked: told of, not written to. A repeated request may
-        be for one that has another name by now.
-        """
+        """Load the portfolios that are not locked, for reading: a repeated request may name a renamed one."""
         self._keep(queries.portfolio_states(self.connection, sorted(set(ids) - self._portfolios.keys())))
 
     def _keep(self, rows: Iterable[tuple[Any, ...]]) -> None:
@@ -118,17 +115,17 @@ class Books:
             self._portfolios[state.tenant_id, state.id] = state
 
     def add_hypothetical(self, state: PortfolioState) -> None:
-        """Take a new portfolio that is not inserted yet."""
+        """Add a new portfolio that is not inserted yet."""
         self._portfolios[state.tenant_id, state.id] = state
 
     def load_positions(self, keys: Iterable[PositionKey]) -> None:
-        """Load the positions that the batch may change; of an alias, that of the instrument."""
+        """Load the positions that the batch may change. For an alias, load the position of its instrument."""
         renamed = self._load_positions(keys)
         if renamed:
             self._load_positions(renamed)
 
     def _load_positions(self, keys: Iterable[PositionKey]) -> list[PositionKey]:
-        """Load positions, and return the instruments' keys in place of those that name an alias."""
+        """Load positions. Return the keys with instruments' symbols for those that name an alias."""
         renamed = []
         for row in queries.positions_at(self.connection, list(set(keys) - self._positions.keys())):
             *_, currency, exchange, symbol = row
@@ -143,7 +140,7 @@ class Books:
         return renamed
 
     def symbol_of(self, tenant_id: int, symbol: str) -> str:
-        """Return the symbol of the instrument: the same, unless it is an alias that was loaded."""
+        """Return the instrument's symbol: the given one, unless it is a loaded alias."""
         return self._symbols.get((tenant_id, symbol), symbol)
 
     def load_all_positions(self, places: Sequence[tuple[int, int]]) -> None:
@@ -154,24 +151,24 @@ class Books:
             self._positions[row[:4]] = self._whole[row[:2]][row[:4]] = position
 
     def take_positions(self, place: tuple[int, int], held: Held) -> None:
-        """Take every position of a portfolio; they are known to be true under the locks held."""
+        """Add all cached positions of a portfolio, which the caller knows to be current."""
         self._whole[place] = held
         self._positions.update(held)
 
     def positions(self, place: tuple[int, int]) -> Held:
-        """Return the positions of a portfolio that was loaded whole."""
+        """Return the positions of a portfolio whose positions are all loaded."""
         return self._whole.get(place, {})
 
     def portfolio(self, tenant_id: int, portfolio_id: int) -> PortfolioState:
-        """Return a portfolio that was locked."""
+        """Return a locked portfolio."""
         return self._portfolios[tenant_id, portfolio_id]
 
     def position(self, key: PositionKey) -> Position:
-        """Return a position that was loaded, flat if there is none."""
+        """Return a loaded position, flat if there is none."""
         return self._positions.get(key, FLAT)
 
     def currency_of(self, portfolio: PortfolioState, key: PositionKey) -> str | None:
-        """Return the currency of a trade in a position that was loaded, None for the portfolio's own."""
+        """Return the currency of a trade in a loaded position, None for the portfolio's own."""
         return currency_of_fill(
             self.position(key), self._listed.get((key[0], key[2])), portfolio.base_currency
         )
@@ -181,7 +178,7 @@ class Books:
         return self._exchanges.get((tenant_id, symbol), "")
 
     def append(self, portfolio: PortfolioState, origin: Origin, entry: Entry, after: Position) -> TradeRow:
-        """Add a row to the ledger's chain and move the projections with it."""
+        """Append a row to the ledger's hash chain and update the projections."""
         key = (portfolio.tenant_id, portfolio.id, entry.symbol, entry.product)
         before = self.position(key)
         amounts = (portfolio.cash + entry.cash_delta, after.cost, after.quantity, after.local_cost)
@@ -206,23 +203,23 @@ class Books:
         self._touched.add((portfolio.tenant_id, portfolio.id))
         self._rows.append(row)
         self._events.append(
-            (row.tenant_id, "trade.recorded", trade_told(row, portfolio.name), row.created_at)
+            (row.tenant_id, "trade.recorded", build_trade_payload(row, portfolio.name), row.created_at)
         )
         return row
 
     def stamp(self, place: tuple[int, int], stamp: str) -> None:
-        """Mark a locked portfolio: its orders changed."""
+        """Set the orders stamp of a locked portfolio whose orders changed."""
         self._portfolios[place].orders_stamp = stamp
         self._touched.add(place)
 
     def flush(self, *others: Write, events: Sequence[Row] = ()) -> None:
-        """Write what the batch did so far, and with it `others` and further `events`."""
+        """Write the changes so far, together with `others` and further `events`."""
         portfolios = [_projection(self._portfolios[key]) for key in self._touched]
         write(
             self.connection,
-            queries.new_trades(self._rows),
-            queries.moved_positions([self._position_row(key) for key in self._moved]),
-            queries.moved_and_stamped_portfolios(portfolios),
+            queries.insert_trades(self._rows),
+            queries.upsert_positions([self._position_row(key) for key in self._moved]),
+            queries.update_portfolios_and_stamps(portfolios),
             new_events([*self._events, *map(self._position_event, self._moved), *events]),
             *others,
         )
@@ -231,7 +228,12 @@ class Books:
 
     def _position_event(self, key: PositionKey) -> Row:
         portfolio, row = self._portfolios[key[:2]], self._moved[key]
-        return (key[0], "position.changed", position_told(row, portfolio.name), portfolio.last_created_at)
+        return (
+            key[0],
+            "position.changed",
+            build_position_payload(row, portfolio.name),
+            portfolio.last_created_at,
+        )
 
     def _position_row(self, key: PositionKey) -> Row:
         row = self._moved[key]
@@ -300,7 +302,7 @@ def _projection(state: PortfolioState) -> Row:
 
 
 def _state(row: tuple[Any, ...]) -> PortfolioState:
-    """PostgreSQL gives decimals and instants, SQLite their text."""
+    """Return the state of a `STATE` row. PostgreSQL returns decimals and datetimes, SQLite text."""
     values = dict(zip(queries.STATE, row, strict=True))
     values["cash"], values["realized_pnl"] = _decimal(values["cash"]), _decimal(values["realized_pnl"])
     if isinstance(values["last_created_at"], datetime):

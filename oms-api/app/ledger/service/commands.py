@@ -1,4 +1,4 @@
-"""What the writer is asked to do, and what it answers."""
+"""Commands of the ledger writer and their outcomes."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -10,10 +10,11 @@ from app.ledger.rules.tickets import Valued
 
 
 class Origin(NamedTuple):
-    """Who asks, and under which idempotency key; `request_hash` tells two bodies under one key apart.
+    """The caller of a command and its request.
 
-    `source` is the key's name, `actor` the person behind it, `user_id` a label of the request's own.
-    `portfolios` are the name keys that the caller is narrowed to, None for all.
+    `source` is the name of the API key, `actor` the person behind it, `user_id` a label given in the request.
+    `request_hash` tells two bodies under one idempotency key apart. `portfolios` are the name keys that the
+    caller may see, None for all.
     """
 
     tenant_id: int
@@ -28,10 +29,11 @@ class Origin(NamedTuple):
 
 
 class RecordTrade(NamedTuple):
-    """Book an execution that happened; the portfolio is opened if need be. `portfolio_key` is its name's
-    key. `executed_at` is canonical text, None where it is the time of recording; only with a
-    `backdated_reason` may it be before that of the trades booked so far. `field_prefix` goes before the names
-    of bad fields. `charges` are in the portfolio's currency; None: as its cost schedule says.
+    """Record an execution, and create its portfolio if needed. `portfolio_key` is the name key.
+
+    `executed_at` is canonical text, None for the time of recording. Only with a `backdated_reason` can it be
+    before that of the trades recorded so far. `field_prefix` precedes the names of invalid fields. `charges`
+    are in the portfolio's currency, None if its cost schedule computes them.
     """
 
     origin: Origin
@@ -50,7 +52,7 @@ class RecordTrade(NamedTuple):
 
 
 class ReverseTrade(NamedTuple):
-    """Undo a trade by a row that stores the difference."""
+    """Reverse a trade by a row that stores the difference."""
 
     origin: Origin
     trade_id: str
@@ -62,17 +64,16 @@ Command = RecordTrade | ReverseTrade
 
 
 def get_lock_group(command: Command) -> tuple[int, str]:
-    """Return what tells which commands lock the same portfolio; a reversal's is not known before it is
-    looked up.
+    """Return a key that commands share if they lock the same portfolio.
+
+    The portfolio of a reversal is not known before its trade is read.
     """
     key = "" if isinstance(command, ReverseTrade) else command.portfolio_key
     return (command.origin.tenant_id, key)
 
 
 class Recorded(NamedTuple):
-    """A row of the ledger with its portfolio's name; `replayed` when the key's earlier outcome is told
-    again.
-    """
+    """A recorded ledger row with its portfolio's name. `replayed` marks the outcome of an earlier request."""
 
     row: TradeRow
     portfolio_name: str

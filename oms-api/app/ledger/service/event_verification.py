@@ -1,4 +1,4 @@
-"""Proving the events of the ledger: each is what its row says, serialized again."""
+"""Verify the events of the ledger: each must equal the serialized row that it reports."""
 
 from collections import Counter
 from collections.abc import Hashable
@@ -13,24 +13,24 @@ from app.ledger.queries import audit
 from app.ledger.queries.audit import RecordedEvent
 from app.ledger.rules.balance import Balance, bucket_of
 from app.ledger.rules.chain import TradeRow
-from app.ledger.rules.event_payloads import position_told, trade_told
+from app.ledger.rules.event_payloads import build_position_payload, build_trade_payload
 from app.ledger.rules.verification import Check, Finding
 from app.ledger.service.verdict import Verdict
 
-Names = dict[tuple[int, Any], set[str]]  # of portfolios, by tenant and id: what each was ever called
+Names = dict[tuple[int, Any], set[str]]  # all names of portfolios, by tenant id and portfolio id
 RowKey = tuple[int, int, int]  # tenant id, portfolio id, sequence
 
 _PROBED_BUCKETS = 8
 _CHUNK = 2_000  # events compared at once
 
 
-def fact_of(row: TradeRow) -> tuple[int, str, str]:
-    """Return what the event of a row says; the name of the portfolio apart, for it may be another by now."""
-    return (row.tenant_id, trade_told(row, ""), row.created_at)
+def build_event_fact(row: TradeRow) -> tuple[int, str, str]:
+    """Return what the event of a row must contain, without the portfolio's name, which may have changed."""
+    return (row.tenant_id, build_trade_payload(row, ""), row.created_at)
 
 
 def verify_events(connection: Connection, verdict: Verdict, balance: Balance) -> None:
-    """Check that each row, which `balance` has, has its one event, and each position that of its last row."""
+    """Check that each row in `balance` has one event, and each position the event of its last row."""
     names = portfolio_names(connection)
     for event in audit.recorded_events(connection):
         fact, name = _read_fact(event)
@@ -44,7 +44,7 @@ def verify_events(connection: Connection, verdict: Verdict, balance: Balance) ->
 
 
 def portfolio_names(connection: Connection) -> Names:
-    """Return every name that a portfolio has now, or had before it was renamed."""
+    """Return all current and earlier names of each portfolio."""
     names: Names = {}
     owners: dict[tuple[int, str], int] = {}
     for portfolio in audit.portfolio_rows(connection):
@@ -59,8 +59,9 @@ def portfolio_names(connection: Connection) -> Names:
 
 
 def _read_fact(event: RecordedEvent) -> tuple[tuple[Any, ...], tuple[Any, Any]]:
-    """Return the fact that an event tells, and of which portfolio by which name; None where it cannot be
-    read.
+    """Return the event's content without the portfolio's name, and the portfolio's id and name.
+
+    Both are None if the payload cannot be read.
     """
     try:
         facts = orjson.loads(event.payload)
@@ -81,9 +82,11 @@ def _check_name(verdict: Verdict, event: RecordedEvent, named: tuple[Any, Any], 
 
 
 def _blame_events(connection: Connection, verdict: Verdict, odd: list[int]) -> None:
-    """Look once more, at a few of the odd buckets alone, for what the ledger and the outbox do not share."""
+    """Read again, for a few of the odd buckets, to find what the ledger and the outbox do not share."""
     probed = frozenset(odd[:_PROBED_BUCKETS])
-    due = Counter(fact for row in audit.ledger_rows(connection) if bucket_of(fact := fact_of(row)) in probed)
+    due = Counter(
+        fact for row in audit.ledger_rows(connection) if bucket_of(fact := build_event_fact(row)) in probed
+    )
     surplus: list[tuple[int, Hashable]] = []
     for event in audit.recorded_events(connection):
         fact, _ = _read_fact(event)
@@ -111,9 +114,9 @@ def _verify_positions(connection: Connection, verdict: Verdict, names: Names) ->
     }
     events = audit.recorded_events(connection, audit.MOVED)
     while chunk := list(islice(events, _CHUNK)):
-        told = [(event, _row_key(event)) for event in chunk]
-        rows = audit.trades_at(connection, [key for _, key in told if key])
-        for event, key in told:
+        keyed_events = [(event, _row_key(event)) for event in chunk]
+        rows = audit.trades_at(connection, [key for _, key in keyed_events if key])
+        for event, key in keyed_events:
             _check_position(connection, verdict, event, rows.get(key) if key else None)
             _check_name(verdict, event, _read_fact(event)[1], names)
             newest.pop(key or (0, 0, 0), None)
@@ -135,8 +138,8 @@ def _check_position(
     connection: Connection, verdict: Verdict, event: RecordedEvent, row: TradeRow | None
 ) -> None:
     verdict.checked[Check.POSITION_EVENT] += 1
-    (_, told, *_), expected = _read_fact(event)[0], row and position_told(row, "")
-    if row is None or told != expected:
+    (_, stored, *_), expected = _read_fact(event)[0], row and build_position_payload(row, "")
+    if row is None or stored != expected:
         finding = Finding(Check.POSITION_EVENT, audit.MOVED, event.payload, expected or "a row of the ledger")
         verdict.blame(f"event {event.id}", [finding])
         return

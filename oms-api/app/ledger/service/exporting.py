@@ -1,4 +1,4 @@
-"""A tenant's ledger as JSON Lines, portfolio by portfolio, each in its order."""
+"""Export a tenant's ledger as JSON Lines, portfolio by portfolio, in sequence."""
 
 from collections.abc import Sequence
 
@@ -13,17 +13,17 @@ CHUNK = 500  # rows read at once, some 500 KB
 
 
 class LedgerExport:
-    """Reads ledgers piece by piece up to `heads`. Rows are never changed, so the pieces are one snapshot."""
+    """Read ledgers in chunks up to `heads`. Rows never change, so that the chunks are one snapshot."""
 
     def __init__(self, tenant_id: int, heads: Sequence[LedgerHead], chunk: int = CHUNK) -> None:
         self._tenant_id = tenant_id
         self._heads = heads
         self._chunk = chunk
-        self._portfolio = 0  # the place in `heads`
+        self._portfolio = 0  # index into `heads`
         self._after = 0
 
     def read(self, connection: Connection) -> bytes:
-        """Return the next lines; nothing after the last one."""
+        """Return the next lines, empty at the end."""
         rows: list[TradeRow] = []
         portfolio, after = self._portfolio, self._after
         while portfolio < len(self._heads) and len(rows) < self._chunk:
@@ -36,5 +36,5 @@ class LedgerExport:
             if after >= head.sequence:
                 portfolio, after = portfolio + 1, 0
         lines = b"".join(line_of(COLUMNS, row) for row in rows)
-        self._portfolio, self._after = portfolio, after  # not before all is read: a read may be tried again
+        self._portfolio, self._after = portfolio, after  # set at the end, because a read may be retried
         return lines

@@ -1,4 +1,4 @@
-"""Portfolios that somebody makes, or renames. (A first trade makes one too.)"""
+"""Create and rename portfolios on request. A first trade creates a portfolio too."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -12,14 +12,14 @@ from app.ledger.errors import NoSuchPortfolio, PortfolioExists
 from app.ledger.queries import managing as queries
 from app.ledger.queries import reading
 from app.ledger.rules.chain import GENESIS
-from app.ledger.service.reading import summary
+from app.ledger.service.reading import build_summary
 from app.ledger.service.trade_guard import Guard
 from app.money import ZERO, fixed, money_text
 from app.text import name_key
 
 
 class NewPortfolio(NamedTuple):
-    """A paper portfolio to be made; `opening_cash` is in its base currency."""
+    """A paper portfolio to create. `opening_cash` is in its base currency."""
 
     name: str
     base_currency: str
@@ -35,38 +35,39 @@ class PortfolioChanges(NamedTuple):
 
 
 def create_portfolio(
-    connection: Connection, asking: Asking, wanted: NewPortfolio, guard: Guard, now: datetime
+    connection: Connection, asking: Asking, portfolio: NewPortfolio, guard: Guard, now: datetime
 ) -> Change:
-    """Make an empty portfolio, stopped where a kill switch says so. Raises PortfolioExists; names are the
-    same whatever their case.
+    """Create an empty portfolio with the trading state that kill switches require.
+
+    Raises PortfolioExists; names are case-insensitive.
     """
-    tenant_id, key = asking.caller.tenant_id, name_key(wanted.name)
+    tenant_id, key = asking.caller.tenant_id, name_key(portfolio.name)
     if queries.find_settings(connection, tenant_id, key) is not None:
-        raise PortfolioExists(wanted.name)
-    queries.store_portfolio(
+        raise PortfolioExists(portfolio.name)
+    queries.insert_portfolio(
         connection,
-        wanted._asdict()
+        portfolio._asdict()
         | {
             "id": new_row_id(),
             "tenant_id": tenant_id,
             "name_key": key,
             "kind": "paper",
-            "cash": wanted.opening_cash,
+            "cash": portfolio.opening_cash,
             "trading_state": guard.opening_state(connection, tenant_id, key),
         }
         | {"realized_pnl": ZERO, "total_trades": 0, "total_buys": 0, "last_sequence": 0}
         | {"last_hash": GENESIS, "created_at": now},
     )
-    facts = wanted._asdict() | {"opening_cash": money_text(fixed(wanted.opening_cash))}
-    entry = asking.entry(now, "portfolio.created", _target(wanted.name), None, facts)
+    facts = portfolio._asdict() | {"opening_cash": money_text(fixed(portfolio.opening_cash))}
+    entry = asking.entry(now, "portfolio.created", _target(portfolio.name), None, facts)
     return Change(_facts(connection, tenant_id, key), [entry], 201)
 
 
 def update_portfolio(
     connection: Connection, asking: Asking, name: str, changes: PortfolioChanges, guard: Guard, now: datetime
 ) -> Change:
-    """Give a portfolio another name, another cost schedule, or both; its ledger, positions, grants, limits
-    and kill switch stay its own. Raises NoSuchPortfolio, PortfolioExists.
+    """Rename a portfolio. another name, another cost schedule, or both; its ledger, positions, grants, limits
+    and kill switch are kept. Raises NoSuchPortfolio, PortfolioExists.
     """
     tenant_id, key = asking.caller.tenant_id, name_key(name)
     previous = queries.find_settings(connection, tenant_id, key)
@@ -93,12 +94,12 @@ def _rename(connection: Connection, tenant_id: int, key: str, new_name: str, gua
     if new_key != key and queries.find_settings(connection, tenant_id, new_key) is not None:
         raise PortfolioExists(new_name)
     queries.rename_portfolio(connection, tenant_id, key, new_name, new_key)
-    guard.renamed(connection, tenant_id, key, new_key, new_name)
+    guard.rename(connection, tenant_id, key, new_key, new_name)
 
 
 def _facts(connection: Connection, tenant_id: int, key: str) -> dict[str, Any]:
     book, _ = reading.find_books(connection, tenant_id, [key])[key]
-    return summary(book)
+    return build_summary(book)
 
 
 def _target(name: str) -> str:

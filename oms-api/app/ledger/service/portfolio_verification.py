@@ -1,4 +1,4 @@
-"""Proving portfolios: each has the name, currency, opening cash and cost schedule of the audit log."""
+"""Verify portfolios: name, currency, opening cash and cost schedule of the audit log."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,19 +15,22 @@ Facts = dict[str, Any]
 
 
 def verify_portfolios(connection: Connection) -> Iterator[Difference]:
-    """Yield where a portfolio is not what the audit log says. A first trade makes one without an entry."""
+    """Yield the differences between portfolios and the audit log.
+
+    A portfolio that a first trade created has no audit entry.
+    """
     stored: dict[tuple[int, str], Facts] = {}
     for row in named_portfolios(connection):
-        place = f"portfolio (id {row['id']}) of tenant {row['tenant_id']}"
+        location = f"portfolio (id {row['id']}) of tenant {row['tenant_id']}"
         fixed_facts = {"name_key": name_key(row["name"]), "kind": "paper"}  # there is no other kind yet
-        yield from find_differences(place, row, fixed_facts)
+        yield from find_differences(location, row, fixed_facts)
         stored[row["tenant_id"], row["name"]] = row | {"opening_cash": money_text(row["opening_cash"])}
     for (tenant_id, name), facts in _expected(connection).items():
-        place = f"portfolio {name!r} of tenant {tenant_id}"
+        location = f"portfolio {name!r} of tenant {tenant_id}"
         if (tenant_id, name) not in stored:
-            yield Difference(place, "row", "none", "a row, as the audit log says")
+            yield Difference(location, "row", "none", "a row, as the audit log says")
         else:
-            yield from find_differences(place, stored[tenant_id, name], facts)
+            yield from find_differences(location, stored[tenant_id, name], facts)
 
 
 def _expected(connection: Connection) -> dict[tuple[int, str], Facts]:

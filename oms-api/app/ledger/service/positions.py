@@ -1,4 +1,4 @@
-"""Positions at the market: what is held, its mark, and what it is worth."""
+"""Read positions with their marks and values."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -20,28 +20,29 @@ from app.market_data.service import Market
 from app.money import ratio
 from app.text import name_key
 
-_MOST_PRODUCTS = 100  # of one symbol
+MAX_PRODUCTS = 100  # of one symbol
 
 
-def page_of_positions(
+def list_positions_at_marks(
     connection: Connection,
     market: Market,
     tenant_id: int,
-    wanted: PositionFilter,
+    filters: PositionFilter,
     now: datetime,
     limit: int,
     after: tuple[str, str, str] | None = None,
 ) -> list[MarkedPosition]:
-    """Return positions by portfolio, symbol and product, each at its mark: mid, else last, else its last
-    trade's price.
+    """Return positions by portfolio, symbol and product, each at its mark.
+
+    The mark is mid, else last, else the price of the last trade.
     """
-    if wanted.symbol is not None:
-        wanted = replace(wanted, symbol=instrument_symbol(connection, tenant_id, wanted.symbol))
-    found = list_positions(connection, tenant_id, wanted, limit, after)
+    if filters.symbol is not None:
+        filters = replace(filters, symbol=instrument_symbol(connection, tenant_id, filters.symbol))
+    found = list_positions(connection, tenant_id, filters, limit, after)
     return _marked(connection, market, tenant_id, found, now)
 
 
-def one_position(
+def get_marked_position(
     connection: Connection,
     market: Market,
     caller: Caller,
@@ -50,16 +51,16 @@ def one_position(
     product: str | None,
     now: datetime,
 ) -> MarkedPosition:
-    """Return a position by its symbol or an alias, a flat one too. Where a symbol is held as several
-    products, `product` says which.
+    """Return a position by its symbol or an alias, even if it is flat.
 
-    Raises NoSuchPosition, and Invalid where the product is not said and not plain.
+    `product` selects one of several products of a symbol. Raises NoSuchPosition, and Invalid if a product
+    must be given.
     """
     symbol = instrument_symbol(connection, caller.tenant_id, symbol)
-    wanted = PositionFilter(
+    filters = PositionFilter(
         name_key(portfolio), symbol, product, include_closed=True, portfolios=caller.portfolios
     )
-    found = list_positions(connection, caller.tenant_id, wanted, _MOST_PRODUCTS)
+    found = list_positions(connection, caller.tenant_id, filters, MAX_PRODUCTS)
     if not found:
         raise NoSuchPosition(portfolio, symbol)
     if len(found) > 1 and found[0].product:
@@ -92,7 +93,7 @@ def _marked(
 
 
 def _rate(held: HeldPosition, quotes: Mapping[str, Quote]) -> Decimal | None:
-    """Return the rate of now; where nobody says one, that of the position's cost."""
+    """Return the current rate, else that of the position's cost."""
     if held.currency is None:
         return None
     rate = rate_of(held.currency, held.base_currency, quotes)

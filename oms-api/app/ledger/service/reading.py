@@ -1,4 +1,4 @@
-"""Books as they stand, and as they stood."""
+"""Read portfolios, now and as of an earlier time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,13 +24,13 @@ AsOf = int | datetime  # a sequence number or an instant
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A portfolio with what it holds."""
+    """A portfolio with its positions."""
 
     book: Book
     holdings: list[Holding]
 
 
-def trade(
+def get_trade(
     connection: Connection, tenant_id: int, trade_id: str, portfolios: frozenset[str] | None
 ) -> ListedTrade:
     """Return one trade of the portfolios (name keys; None: all). Raises NoSuchTrade."""
@@ -40,30 +40,30 @@ def trade(
     return found
 
 
-def statement(connection: Connection, tenant_id: int, name: str, as_of: AsOf | None = None) -> Statement:
+def get_statement(connection: Connection, tenant_id: int, name: str, as_of: AsOf | None = None) -> Statement:
     """Return a portfolio, now or as of an instant or a sequence number. Raises NoSuchPortfolio."""
-    wanted = name_key(name)
-    found = queries.find_books(connection, tenant_id, [wanted])
-    if wanted not in found:
+    key = name_key(name)
+    found = queries.find_books(connection, tenant_id, [key])
+    if key not in found:
         raise NoSuchPortfolio(name)
-    book, held = found[wanted]
+    book, held = found[key]
     if as_of is None:
         return Statement(book, held)
     return _statement_at(connection, tenant_id, book, _sequence(connection, tenant_id, book, as_of))
 
 
-def statements(connection: Connection, keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Statement]:
-    """Return the portfolios (tenant id, name key) that exist, as they stand; one statement for each
-    tenant.
-    """
+def get_statements(
+    connection: Connection, keys: Sequence[tuple[int, str]]
+) -> dict[tuple[int, str], Statement]:
+    """Return the portfolios (tenant id, name key) that exist, by one statement for each tenant."""
     names: dict[int, list[str]] = {}
-    for tenant_id, wanted in keys:
-        names.setdefault(tenant_id, []).append(wanted)
+    for tenant_id, key in keys:
+        names.setdefault(tenant_id, []).append(key)
     return {
         (tenant_id, found): Statement(*state)
-        for tenant_id, wanted in names.items()
+        for tenant_id, name_keys in names.items()
         for found, state in queries.find_books(
-            declare_tenants(connection, [tenant_id]), tenant_id, wanted
+            declare_tenants(connection, [tenant_id]), tenant_id, name_keys
         ).items()
     }
 
@@ -71,16 +71,17 @@ def statements(connection: Connection, keys: Sequence[tuple[int, str]]) -> dict[
 def nearest_names(
     connection: Connection, tenant_id: int, name: str, portfolios: frozenset[str] | None
 ) -> list[str]:
-    """Return the names of portfolios that are most like `name`, of those that the caller may see (name keys;
-    None: all). Of a tenant with very many portfolios the first in alphabetical order are compared.
+    """Return the names of portfolios most similar to `name` that the caller may see (name keys; None: all).
+
+    If a tenant has very many portfolios, only the first in alphabetical order are compared.
     """
     books = queries.list_books(connection, tenant_id, None, MAX_COMPARED_NAMES, None, portfolios)
     names = {name_key(book.name): book.name for book in books}
     return [names[key] for key in get_close_matches(name_key(name), names, MAX_NEAREST_NAMES)]
 
 
-def summary(book: Book) -> dict[str, Any]:
-    """Return a portfolio without its positions."""
+def build_summary(book: Book) -> dict[str, Any]:
+    """Return the response body of a portfolio without its positions."""
     return {
         "portfolio_name": book.name,
         "base_currency": book.base_currency,

@@ -1,7 +1,7 @@
-"""Rebuilding a portfolio's projections from its ledger, while it is traded.
+"""Rebuild a portfolio's projections from its ledger while it is in use.
 
-The ledger only grows, so all but its newest rows are read before the portfolio is locked; the lock is held
-for what came since and for the writing.
+The ledger is append-only, so most rows are read before the portfolio is locked. The lock is held only for the
+newest rows and for writing.
 """
 
 import secrets
@@ -17,29 +17,29 @@ from app.ledger.queries import books as queries
 from app.ledger.rules.projections import (
     HoldingRow,
     PortfolioRow,
-    examine_holdings,
-    examine_portfolio,
-    holdings_of,
+    build_holdings,
+    check_holdings,
+    check_portfolio,
     projection,
 )
 from app.ledger.rules.verification import (
     Finding,
     LedgerState,
 )
-from app.ledger.service.verification import BookKey, Lie, follow, place_of, replayer
+from app.ledger.service.verification import BookKey, Discrepancy, build_replay, check_rows, describe_location
 
 
-class LedgerLies(Exception):
-    """The ledger itself is not in order; nothing is rebuilt from it."""
+class LedgerCorrupted(Exception):
+    """Raise when the ledger itself does not verify. Nothing is rebuilt from it."""
 
-    def __init__(self, lie: Lie) -> None:
+    def __init__(self, lie: Discrepancy) -> None:
         super().__init__(f"the ledger lies at {lie.place}")
         self.lie = lie
 
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """A portfolio whose projections are right now, and what was not before: (what, its findings)."""
+    """A rebuilt portfolio and the differences that were repaired: (what, its findings)."""
 
     name: str
     rows: int
@@ -47,7 +47,7 @@ class Rebuilt:
 
 
 def read_ahead(connection: Connection, key: BookKey) -> LedgerState:
-    """Return where the portfolio's ledger stands. Raises LedgerLies."""
+    """Return the current state of the portfolio's ledger. Raises LedgerCorrupted."""
     portfolio = audit.portfolio_row(connection, *key)
     state = LedgerState(Decimal(portfolio.opening_cash))
     _catch_up(connection, portfolio, state)
@@ -55,30 +55,30 @@ def read_ahead(connection: Connection, key: BookKey) -> LedgerState:
 
 
 def rebuild_portfolio(connection: Connection, key: BookKey, state: LedgerState) -> Rebuilt:
-    """Lock the portfolio, follow its ledger from `state` on, and write what differs. Raises LedgerLies.
+    """Lock the portfolio, read its ledger from `state` on, and write what differs. Raises LedgerCorrupted.
 
-    A new version is written in any case: what a process has cached may be wrong where the rows are right.
+    A new stamp is always written, because a process may have cached wrong values although the rows are right.
     """
     queries.lock_portfolios(connection, [key])
     portfolio = audit.portfolio_row(connection, *key)
     _catch_up(connection, portfolio, state)
-    differences = [("portfolio", examine_portfolio(portfolio, state))]
+    differences = [("portfolio", check_portfolio(portfolio, state))]
     held = list(audit.holding_rows_of(connection, *key))
-    due = holdings_of(*key, state, replayer(connection, key))
-    for (symbol, product), findings in examine_holdings(held, due):
+    due = build_holdings(*key, state, build_replay(connection, key))
+    for (symbol, product), findings in check_holdings(held, due):
         differences.append((f"position {symbol}{product and f' ({product})'}", findings))
     differences = [difference for difference in differences if difference[1]]
     if differences:
         _write(connection, projection(portfolio, state), held, due)
-    write(connection, queries.stamped_portfolios([(secrets.token_hex(8), *key)]))
+    write(connection, queries.update_stamps([(secrets.token_hex(8), *key)]))
     return Rebuilt(portfolio.name, state.sequence, tuple(differences))
 
 
 def _catch_up(connection: Connection, portfolio: PortfolioRow, state: LedgerState) -> None:
     with closing(audit.rows_after(connection, portfolio.tenant_id, portfolio.id, state.sequence)) as rows:
-        for row, findings in follow(connection, rows, state):
+        for row, findings in check_rows(connection, rows, state):
             if findings:
-                raise LedgerLies(Lie(place_of(row, portfolio), tuple(findings)))
+                raise LedgerCorrupted(Discrepancy(describe_location(row, portfolio), tuple(findings)))
 
 
 def _write(
@@ -87,8 +87,8 @@ def _write(
     stored = set(held)
     write(
         connection,
-        queries.moved_positions([row for row in due if row not in stored]),
-        queries.moved_portfolios([(*portfolio[4:], portfolio.tenant_id, portfolio.id)]),
+        queries.upsert_positions([row for row in due if row not in stored]),
+        queries.update_portfolios([(*portfolio[4:], portfolio.tenant_id, portfolio.id)]),
     )
     keys = {row[:4] for row in due}
     for row in held:

@@ -1,4 +1,4 @@
-"""The writer's handler: what happens to a batch of commands between BEGIN and COMMIT."""
+"""Process batches of trades and reversals in the writer's transaction."""
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -63,8 +63,9 @@ class Recording:
         works: Sequence[Command],
         finish: Callable[[Batch, Sequence[Recorded | OmsError]], None] | None = None,
     ) -> list[Recorded | OmsError]:
-        """Record and reverse `works` in order; see `group_commit.Handler`. `finish` does in the same
-        transaction what the trades, written by then, mean to others.
+        """Record and reverse trades in order; see `group_commit.Handler`.
+
+        `finish` runs in the same transaction after the trades are written.
         """
         batch = self.batch(connection, works)
         try:
@@ -86,17 +87,18 @@ class Recording:
         places: Iterable[Place] = (),
         tenants: Iterable[int] = (),
     ) -> Batch:
-        """Return a batch of `works`; other work of it is in the portfolios of `names` and `places`."""
+        """Return a batch of `works`. `names` and `places` are further portfolios that the caller needs."""
         books = Books(connection, self._ids)
         return Batch(books, works, self._known, names, places, tenants, self._guard, self._rates)
 
     def forget(self) -> None:
-        """Forget the numbers of portfolios: a restored database may number them anew."""
+        """Clear the cache of portfolio ids, because a restored database may have other ids."""
         self._known.clear()
 
     def recover(self, connection: Connection, works: Sequence[Command]) -> list[Recorded | OmsError | None]:
-        """Tell which rows of the last batch stand; taking the same locks first waits for its lost
-        transaction.
+        """Return the outcomes of the last batch that were committed, None for the others.
+
+        Taking the same locks first waits until the lost transaction has ended.
         """
         batch = self.batch(connection, works)
         batch.load()
@@ -109,13 +111,14 @@ class Recording:
         ]
 
     def release(self, works: Sequence[Command]) -> None:
-        """Keep nothing of commands between attempts."""
+        """Do nothing: no state is kept between attempts."""
 
 
 def outcome_of(batch: Batch, work: Command) -> Recorded | OmsError:
-    """Return what becomes of one command; a refusal is a value here, so that it harms no other.
+    """Return the outcome of one command, or the error that refuses it.
 
-    Raises the refusal where it comes after a change: the writer tries the others without it then.
+    An error after a change is raised, because the transaction must be rolled back: the writer then retries
+    the other commands.
     """
     changes = batch.books.changes
     try:
@@ -139,15 +142,17 @@ def _repeated(batch: Batch, work: Command) -> Recorded | None:
     if row is None:
         return None
     portfolio = batch.books.portfolio(row.tenant_id, row.portfolio_id)
-    _require_sight(work, portfolio)  # first: whether the body is the same is not told of others' keys
+    _require_sight(work, portfolio)  # first, so that nothing is revealed about the key of another caller
     if row.request_hash != work.origin.request_hash:
         raise KeyReused(row.idempotency_key or "")
     return Recorded(row, portfolio.name, replayed=True)
 
 
 def _require_sight(work: Command, portfolio: PortfolioState) -> None:
-    """A reversal names its portfolio by a trade alone, and an idempotency key may be bound in a portfolio
-    that had another name then: of portfolios that are not the caller's nothing is told.
+    """Raise unless the caller may see the portfolio.
+
+    A reversal names its portfolio only by a trade, and an idempotency key may belong to a portfolio that was
+    renamed since.
     """
     seen = work.origin.portfolios
     if seen is None or portfolio.name_key in seen:
@@ -162,7 +167,7 @@ def _record(batch: Batch, work: RecordTrade) -> Recorded:
     work = work._replace(symbol=batch.books.symbol_of(portfolio.tenant_id, work.symbol))
     key = (portfolio.tenant_id, portfolio.id, work.symbol, work.product)
     position = batch.books.position(key)
-    refusal = batch.guard.forbids(work, portfolio)
+    refusal = batch.guard.find_refusal(work, portfolio)
     if refusal is not None:
         raise NotPermitted(refusal)
     _require_order(work, position)
@@ -215,8 +220,10 @@ def _charges(
 
 
 def refuse_by_switch(batch: Batch, portfolio: PortfolioState, position: Position, work: RecordTrade) -> None:
-    """Raise TradingHalted unless a kill switch that reduces lets the trade pass: the opposite side, at most
-    what other orders do not hold already (exits hold nothing, for they yield), never through zero.
+    """Raise TradingHalted unless the trading state allows the trade.
+
+    While REDUCING, a trade may only close the position, and only what other working orders do not close
+    already. Exits do not count, because the trade reduces them.
     """
     quantity, room = work.trade.quantity, ZERO
     if portfolio.trading_state != HALTED:
@@ -225,7 +232,7 @@ def refuse_by_switch(batch: Batch, portfolio: PortfolioState, position: Position
             free = abs(position.quantity) - batch.held_back(portfolio, work, position.quantity)
             room = min(room, max(free, ZERO))
     if room < quantity:
-        scope = batch.guard.stopped_by(batch.books.connection, portfolio)
+        scope = batch.guard.get_switch_scope(batch.books.connection, portfolio)
         raise TradingHalted(portfolio.name, portfolio.trading_state, scope)
 
 
@@ -269,10 +276,10 @@ def _reverse(batch: Batch, work: ReverseTrade) -> Recorded:
 
 
 def _book_reversal(batch: Batch, work: ReverseTrade, original: TradeRow) -> Recorded:
-    batch.flush()  # the replay reads the ledger, this batch's rows included
+    batch.flush()  # so that the replay also reads the rows of this batch
     portfolio = batch.books.portfolio(original.tenant_id, original.portfolio_id)
     key = (original.tenant_id, original.portfolio_id, original.symbol, original.product)
-    after = replay(queries.standing_fills(batch.books.connection, key, without=original.trade_id))
+    after = replay(queries.iterate_unreversed_fills(batch.books.connection, key, without=original.trade_id))
     stands = (batch.books.position(key), after)
     if any(one.quantity and one.currency != original.currency for one in stands):
         raise MixesCurrencies(original.trade_id)

@@ -1,4 +1,4 @@
-"""What rooms above the ledger have against a trade: kill switches, lists of what may be traded, orders."""
+"""Define the checks that other packages apply to reported trades: kill switches, permissions, open orders."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -14,46 +14,51 @@ from app.money import ZERO
 
 
 class Guard(Protocol):
-    """One for each process. `look` comes first in a batch; then `forbids` answers from memory."""
+    """Checks reported trades. One instance serves a process.
+
+    `load` is called first in a batch. `find_refusal` then reads only memory.
+    """
 
     def opening_state(self, connection: Connection, tenant_id: int, name_key: str) -> str:
-        """Return the trading state of a portfolio that is about to be made."""
+        """Return the trading state of a portfolio that is about to be created."""
         ...
 
-    def renamed(self, connection: Connection, tenant_id: int, key: str, new_key: str, new_name: str) -> None:
-        """Let what was said of a portfolio by its name be said of its new name."""
+    def rename(self, connection: Connection, tenant_id: int, key: str, new_key: str, new_name: str) -> None:
+        """Move the settings that refer to a portfolio by name to its new name."""
         ...
 
     def load(self, connection: Connection, tenant_ids: Collection[int], now: datetime) -> None:
-        """Read what is set for the tenants, where it is not known well enough."""
+        """Load the settings of the tenants if they are not cached."""
         ...
 
-    def forbids(self, work: RecordTrade, portfolio: PortfolioState) -> str | None:
-        """Return why the caller may not trade this, None where they may."""
+    def find_refusal(self, command: RecordTrade, portfolio: PortfolioState) -> str | None:
+        """Return why the caller may not make the trade, None if they may."""
         ...
 
-    def stopped_by(self, connection: Connection, portfolio: PortfolioState) -> str:
-        """Return whose kill switch stops the portfolio: tenant or portfolio."""
+    def get_switch_scope(self, connection: Connection, portfolio: PortfolioState) -> str:
+        """Return the scope of the kill switch that stops the portfolio: tenant or portfolio."""
         ...
 
     def held_back(
-        self, connection: Connection, portfolio: PortfolioState, work: RecordTrade, held: Decimal
+        self, connection: Connection, portfolio: PortfolioState, command: RecordTrade, held: Decimal
     ) -> Decimal:
-        """Return how much of the position `held`, signed, other orders of the trade's side are about to
-        close; exits yield, and do not count.
+        """Return the quantity of the signed position `held` that working orders of the trade's side will
+        close.
+
+        Exits do not count, because the trade reduces them.
         """
         ...
 
 
 class Unguarded(Guard):
-    """Where nobody is against anything."""
+    """A guard that allows everything."""
 
     @override
     def opening_state(self, connection: Connection, tenant_id: int, name_key: str) -> str:
         return "ACTIVE"
 
     @override
-    def renamed(self, connection: Connection, tenant_id: int, key: str, new_key: str, new_name: str) -> None:
+    def rename(self, connection: Connection, tenant_id: int, key: str, new_key: str, new_name: str) -> None:
         pass
 
     @override
@@ -61,16 +66,16 @@ class Unguarded(Guard):
         pass
 
     @override
-    def forbids(self, work: RecordTrade, portfolio: PortfolioState) -> str | None:
+    def find_refusal(self, command: RecordTrade, portfolio: PortfolioState) -> str | None:
         return None
 
     @override
-    def stopped_by(self, connection: Connection, portfolio: PortfolioState) -> str:
+    def get_switch_scope(self, connection: Connection, portfolio: PortfolioState) -> str:
         return "portfolio"
 
     @override
     def held_back(
-        self, connection: Connection, portfolio: PortfolioState, work: RecordTrade, held: Decimal
+        self, connection: Connection, portfolio: PortfolioState, command: RecordTrade, held: Decimal
     ) -> Decimal:
         return ZERO
 

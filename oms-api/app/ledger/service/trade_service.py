@@ -1,4 +1,4 @@
-"""Where trades are handed in: checked against the limits, queued for the writer, answered once committed."""
+"""The entry point for trades: validate the report, submit it to the writer, and wait for the commit."""
 
 import asyncio
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ NO_PRODUCT = ""
 
 
 class Asking(NamedTuple):
-    """Who asks, in which request, under which idempotency key."""
+    """The caller, the request id and the idempotency key of a request."""
 
     caller: Caller
     request_id: str
@@ -37,7 +37,7 @@ class Asking(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TradeService:
-    """The ledger's front: one for each process."""
+    """Accepts reports and reversals of trades. One instance serves a process."""
 
     writer: "GroupCommit[Command, Recorded]"
     limits: TradeLimits
@@ -48,19 +48,19 @@ class TradeService:
         return await self.writer.submit(self.command(asking, report))
 
     async def record_all(self, commands: Sequence[Command]) -> list[Recorded | OmsError]:
-        """Record many, in order; what is refused is returned in its place."""
+        """Record many trades in order. A refused one returns its error."""
         return [await _outcome(future) for future in self.writer.submit_all(commands)]
 
     async def reverse(self, asking: Asking, trade_id: str, reason: str) -> Recorded:
-        """Undo a trade and return the reversal once it is committed."""
+        """Reverse a trade and return the reversal once it is committed."""
         origin = self._origin(asking, None, fingerprint(trade_id, reason) if asking.key else None)
         return await self.writer.submit(ReverseTrade(origin, trade_id, reason))
 
     def command(self, asking: Asking, report: Report, prefix: str = "") -> RecordTrade:
-        """Return the order to record a report. Raises Invalid where the limits are against it, and
-        NotYourPortfolio.
+        """Return the command that records a report.
 
-        `prefix` goes before the names of bad fields ("trades.3.").
+        Raises Invalid if the trade exceeds the limits, and NotYourPortfolio. `prefix` is put before the names
+        of invalid fields ("trades.3.").
         """
         valued = value_trade(report.quantity, report.gmv, report.price)
         errors = trade_errors(valued, self.limits, "price" if report.gmv is None else "gmv")

@@ -1,4 +1,4 @@
-"""What a verification found."""
+"""The result of a verification."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -10,8 +10,8 @@ MAX_REPORTED = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Lie:
-    """Where something is not as it must be, and all that is wrong there."""
+class Discrepancy:
+    """A location with all findings about it."""
 
     place: str
     findings: tuple[Finding, ...]
@@ -19,20 +19,21 @@ class Lie:
 
 @dataclass(slots=True)
 class Verdict:
-    """What was checked, how often each check failed, and what was found first, of all and of each check.
+    """The number of checks, the number of failures by check, and the first discrepancies.
 
-    `reported` are the first `MAX_REPORTED` of all that was found, which are `count`.
+    `reported` are the first `MAX_REPORTED` of `count` discrepancies. `first_of` is the first location by
+    check.
     """
 
     checked: Counter[StrEnum] = field(default_factory=Counter)
     failed: Counter[StrEnum] = field(default_factory=Counter)
-    reported: list[Lie] = field(default_factory=list)
+    reported: list[Discrepancy] = field(default_factory=list)
     count: int = 0
     first_of: dict[StrEnum, str] = field(default_factory=dict)
 
     @property
-    def first(self) -> Lie | None:
-        """What was found first."""
+    def first(self) -> Discrepancy | None:
+        """The first discrepancy, None if there is none."""
         return self.reported[0] if self.reported else None
 
     @property
@@ -41,10 +42,10 @@ class Verdict:
         return not self.count
 
     def blame(self, place: str, findings: list[Finding]) -> None:
-        """Note what was found at a place."""
+        """Add the findings about a location."""
         self.count += 1
         if len(self.reported) < MAX_REPORTED:
-            self.reported.append(Lie(place, tuple(findings)))
+            self.reported.append(Discrepancy(place, tuple(findings)))
         for check in dict.fromkeys(finding.check for finding in findings):
             self.failed[check] += 1
             self.first_of.setdefault(check, place)

@@ -1,4 +1,4 @@
-"""Proving the books: every row of the ledger, every projection, every event, at one moment."""
+"""Verify the ledger: every row, every projection and every event, in one snapshot."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from operator import attrgetter
 from sqlalchemy import Connection
 
 from app.ledger.queries import audit
-from app.ledger.queries.books import standing_fills
+from app.ledger.queries.books import iterate_unreversed_fills
 from app.ledger.rules.accounting import Position, replay
 from app.ledger.rules.amounts import amounts_of
 from app.ledger.rules.balance import Balance
@@ -17,9 +17,9 @@ from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.projections import (
     HoldingRow,
     PortfolioRow,
-    examine_holdings,
-    examine_portfolio,
-    holdings_of,
+    build_holdings,
+    check_holdings,
+    check_portfolio,
 )
 from app.ledger.rules.verification import (
     REVERSAL,
@@ -27,13 +27,13 @@ from app.ledger.rules.verification import (
     Finding,
     HoldingKey,
     LedgerState,
-    examine,
+    check_row,
 )
-from app.ledger.service.event_verification import fact_of, verify_events
-from app.ledger.service.verdict import Lie, Verdict
+from app.ledger.service.event_verification import build_event_fact, verify_events
+from app.ledger.service.verdict import Discrepancy, Verdict
 from app.money import ZERO
 
-__all__ = ["BookKey", "Lie", "Verdict", "follow", "place_of", "replayer", "verify"]
+__all__ = ["BookKey", "Discrepancy", "Verdict", "build_replay", "check_rows", "describe_location", "verify"]
 
 BookKey = tuple[int, int]  # tenant id, portfolio id
 
@@ -46,7 +46,7 @@ _BOOK = attrgetter("tenant_id", "portfolio_id")
 
 @dataclass(slots=True)
 class Book:
-    """What the three tables hold of one portfolio; `portfolio` is None where only the others know it."""
+    """The rows of one portfolio in three tables. `portfolio` is None if only the other tables have rows."""
 
     key: BookKey
     portfolio: PortfolioRow | None
@@ -55,8 +55,9 @@ class Book:
 
 
 def verify(connection: Connection, verdict: Verdict | None = None) -> Verdict:
-    """Check every invariant of the books as `connection` sees them; it must see one moment. What is found is
-    added to `verdict`, or to a new one.
+    """Check every invariant of the ledger and add the findings to `verdict`, or to a new one.
+
+    `connection` must read one consistent snapshot.
     """
     verdict, balance = verdict or Verdict(), Balance()
     for book in _books(connection):
@@ -66,20 +67,20 @@ def verify(connection: Connection, verdict: Verdict | None = None) -> Verdict:
     return verdict
 
 
-def follow(
+def check_rows(
     connection: Connection, rows: Iterator[TradeRow], state: LedgerState
 ) -> Iterator[tuple[TradeRow, list[Finding]]]:
-    """Yield each row with what is wrong with it, and move `state` along."""
+    """Yield each row with its findings, and advance `state`."""
     for row in rows:
-        undone = audit.undone_by(connection, row) if row.kind == REVERSAL else None
+        reversed_trade = audit.find_reversed_trade(connection, row) if row.kind == REVERSAL else None
         amounts = amounts_of(row)
-        findings = examine(row, amounts, state, undone)
+        findings = check_row(row, amounts, state, reversed_trade)
         state.advance(row, amounts)
         yield row, findings
 
 
 def _books(connection: Connection) -> Iterator[Book]:
-    """Yield the portfolios with their rows and positions, merged by key; each table is read once."""
+    """Yield the portfolios with their rows and positions, merged by key. Each table is read once."""
     portfolios = audit.portfolio_rows(connection)
     rows = groupby(audit.ledger_rows(connection), _BOOK)
     holdings = groupby(audit.holding_rows(connection), _BOOK)
@@ -103,14 +104,14 @@ def _books(connection: Connection) -> Iterator[Book]:
 def _verify_book(connection: Connection, book: Book, verdict: Verdict, balance: Balance) -> None:
     state = LedgerState(Decimal(book.portfolio.opening_cash) if book.portfolio else ZERO)
     rows = reversals = keys = 0
-    for row, findings in follow(connection, book.rows, state):
+    for row, findings in check_rows(connection, book.rows, state):
         if book.portfolio is None:
             findings.append(
                 Finding(Check.HOME, "portfolio_id", row.portfolio_id, "a portfolio of its tenant")
             )
         if findings:
-            verdict.blame(place_of(row, book.portfolio), findings)
-        balance.add(fact_of(row))
+            verdict.blame(describe_location(row, book.portfolio), findings)
+        balance.add(build_event_fact(row))
         rows += 1
         reversals += row.kind == REVERSAL
         keys += row.idempotency_key is not None
@@ -119,20 +120,20 @@ def _verify_book(connection: Connection, book: Book, verdict: Verdict, balance: 
     _verify_projections(connection, book, state, verdict)
 
 
-def replayer(connection: Connection, key: BookKey) -> Callable[[HoldingKey], Position]:
-    """Return what replays the trades of a symbol and product of the portfolio that stand."""
-    return lambda holding: replay(standing_fills(connection, (*key, *holding)))
+def build_replay(connection: Connection, key: BookKey) -> Callable[[HoldingKey], Position]:
+    """Return a function that replays the unreversed trades of a symbol and product of the portfolio."""
+    return lambda holding: replay(iterate_unreversed_fills(connection, (*key, *holding)))
 
 
 def _verify_projections(connection: Connection, book: Book, end: LedgerState, verdict: Verdict) -> None:
     name = _name(book.key, book.portfolio)
     if book.portfolio:
         verdict.checked[Check.PORTFOLIO] += 1
-        findings = examine_portfolio(book.portfolio, end)
+        findings = check_portfolio(book.portfolio, end)
         if findings:
             verdict.blame(f"projections of {name}", findings)
-    due = holdings_of(*book.key, end, replayer(connection, book.key))
-    for (symbol, product), findings in examine_holdings(book.holdings, due):
+    due = build_holdings(*book.key, end, build_replay(connection, book.key))
+    for (symbol, product), findings in check_holdings(book.holdings, due):
         verdict.blame(f"position {symbol}{product and f' ({product})'} of {name}", findings)
 
 
@@ -140,11 +141,11 @@ def _verify_keys(connection: Connection, verdict: Verdict) -> None:
     row = audit.repeated_key(connection)
     if row:
         finding = Finding(Check.KEY, "idempotency_key", row.idempotency_key, "one row under one key")
-        verdict.blame(place_of(row, None), [finding])
+        verdict.blame(describe_location(row, None), [finding])
 
 
-def place_of(row: TradeRow, portfolio: PortfolioRow | None) -> str:
-    """Return the words that say where a row is."""
+def describe_location(row: TradeRow, portfolio: PortfolioRow | None) -> str:
+    """Return the description of a row's location for reports."""
     name = _name((row.tenant_id, row.portfolio_id), portfolio)
     return f"trade {row.trade_id}, {name}, sequence {row.sequence}"
 

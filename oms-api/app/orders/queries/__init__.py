@@ -1,1 +1,1 @@
-"""Reading and writing orders."""
+"""Read and write orders in the database."""

@@ -1,4 +1,4 @@
-"""Orders for those who prove them: every row, in order, a part at a time."""
+"""Read all orders, their histories, executions and events for the verification, in chunks and in order."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -12,7 +12,7 @@ from app.events.models import Event
 from app.ledger.models import Trade
 from app.money import fixed
 from app.orders.models import Execution, OrderEvent, OrderRecord
-from app.orders.rules.event_verification import BESIDE_MOVES
+from app.orders.rules.event_verification import NON_MOVE_EVENTS
 from app.orders.rules.rows import COLUMNS, ExecutionRow, Move, order_of
 from app.orders.rules.values import Order
 
@@ -25,7 +25,7 @@ _CHUNK = {"yield_per": 5_000}
 
 
 class BookedTrade(NamedTuple):
-    """What the ledger says of an execution's trade."""
+    """The ledger's trade of an execution."""
 
     order_id: str | None
     portfolio_id: int
@@ -44,7 +44,7 @@ class BookedTrade(NamedTuple):
 
 
 class Booked(NamedTuple):
-    """An execution with its row of the ledger; None where there is no such row."""
+    """An execution with its trade, or None if the ledger has no such trade."""
 
     tenant_id: int
     order_id: str
@@ -52,29 +52,29 @@ class Booked(NamedTuple):
     trade: BookedTrade | None
 
 
-def every_order(connection: Connection) -> Iterator[Order]:
-    """Yield the orders by tenant and id."""
+def iterate_orders(connection: Connection) -> Iterator[Order]:
+    """Yield all orders, sorted by tenant and id."""
     columns = [_ORDERS.c[name] for name in COLUMNS]
     statement = select(*columns).order_by(_ORDERS.c.tenant_id, _ORDERS.c.id)
     for row in connection.execute(statement, execution_options=_CHUNK):
         yield order_of(tuple(row))
 
 
-def every_move(connection: Connection) -> Iterator[Move]:
-    """Yield the histories by tenant, order and sequence."""
+def iterate_moves(connection: Connection) -> Iterator[Move]:
+    """Yield all order history rows, sorted by tenant, order and sequence."""
     columns = [_MOVES.c[name] for name in Move._fields]
     for row in connection.execute(select(*columns).order_by(*columns[:3]), execution_options=_CHUNK):
         yield Move._make(map(_as_text, row))
 
 
-def every_execution(connection: Connection) -> Iterator[Booked]:
-    """Yield the executions by tenant and order, with their trades."""
-    here = _EXECUTIONS.c
-    same = and_(_TRADES.c.tenant_id == here.tenant_id, _TRADES.c.trade_id == here.trade_id)
-    columns: list[Any] = [here[name] for name in ExecutionRow._fields]
+def iterate_executions(connection: Connection) -> Iterator[Booked]:
+    """Yield all executions with their trades, sorted by tenant and order."""
+    executions = _EXECUTIONS.c
+    same = and_(_TRADES.c.tenant_id == executions.tenant_id, _TRADES.c.trade_id == executions.trade_id)
+    columns: list[Any] = [executions[name] for name in ExecutionRow._fields]
     columns += [_TRADES.c.trade_id, *(_TRADES.c[name] for name in BookedTrade._fields)]
     joined = _EXECUTIONS.outerjoin(_TRADES, same)
-    statement = select(*columns).select_from(joined).order_by(here.tenant_id, here.order_id)
+    statement = select(*columns).select_from(joined).order_by(executions.tenant_id, executions.order_id)
     count = len(ExecutionRow._fields)
     for row in connection.execute(statement, execution_options=_CHUNK):
         values = [_as_text(value) for value in row]
@@ -83,33 +83,37 @@ def every_execution(connection: Connection) -> Iterator[Booked]:
         yield Booked(execution.tenant_id, execution.order_id, execution, booked)
 
 
-def every_order_event(connection: Connection) -> Iterator[tuple[int, int, str, str, str]]:
-    """Yield id, tenant, type, payload and time of the events of orders. A payload begins with the id of its
-    order, so that the order of payloads is that of tenants and orders.
+def iterate_order_events(connection: Connection) -> Iterator[tuple[int, int, str, str, str]]:
+    """Yield the id, tenant id, type, payload and creation time of all events of orders.
+
+    A payload begins with the id of its order, so sorting by payload sorts by order.
     """
     payload = collate(_EVENTS.c.payload, "C") if connection.dialect.name != "sqlite" else _EVENTS.c.payload
     columns = [_EVENTS.c[name] for name in ("id", "tenant_id", "type", "payload", "created_at")]
-    is_of_order = _EVENTS.c.type.like("order.%") | _EVENTS.c.type.in_(sorted(BESIDE_MOVES))
+    is_of_order = _EVENTS.c.type.like("order.%") | _EVENTS.c.type.in_(sorted(NON_MOVE_EVENTS))
     statement = select(*columns).where(is_of_order).order_by(_EVENTS.c.tenant_id, payload)
     for row in connection.execute(statement, execution_options=_CHUNK):
         yield (row[0], row[1], row[2], row[3], str(_as_text(row[4])))
 
 
 def _as_text(value: Any) -> Any:
-    """Return amounts and instants as canonical text: SQLite has it, PostgreSQL has decimals and instants."""
+    """Return a decimal or an instant as canonical text.
+
+    SQLite returns text already; PostgreSQL returns decimals and datetimes.
+    """
     if isinstance(value, Decimal):
         return fixed(value)
     return iso(value) if isinstance(value, datetime) else value
 
 
-def unexecuted_trades(connection: Connection) -> Iterator[tuple[int, str, str]]:
-    """Yield the trades (tenant id, trade id, order id) of orders that no execution tells of."""
-    here = _EXECUTIONS.c
-    same = and_(here.tenant_id == _TRADES.c.tenant_id, here.trade_id == _TRADES.c.trade_id)
+def iterate_unexecuted_trades(connection: Connection) -> Iterator[tuple[int, str, str]]:
+    """Yield (tenant id, trade id, order id) of trades that name an order but have no execution."""
+    executions = _EXECUTIONS.c
+    same = and_(executions.tenant_id == _TRADES.c.tenant_id, executions.trade_id == _TRADES.c.trade_id)
     statement = (
         select(_TRADES.c.tenant_id, _TRADES.c.trade_id, _TRADES.c.order_id)
         .select_from(_TRADES.outerjoin(_EXECUTIONS, same))
-        .where(_TRADES.c.order_id.isnot(None), here.execution_id.is_(None))
+        .where(_TRADES.c.order_id.isnot(None), executions.execution_id.is_(None))
     )
     for row in connection.execute(statement):
         yield (row[0], row[1], row[2])

@@ -1,4 +1,4 @@
-"""The writer's statements on orders: each serves a whole batch."""
+"""Statements of the order writer. Each statement serves a whole batch."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -24,12 +24,13 @@ _PICKED = [ORDERS.c[name] for name in COLUMNS]
 
 OrderKey = tuple[int, str]  # tenant id, order id
 PortfolioKey = tuple[int, int]  # tenant id, portfolio id
+PositionKey = tuple[str, str]  # symbol, product, within a portfolio
 
 
-def portfolio_keys_of(connection: Connection, ids: Sequence[OrderKey]) -> dict[OrderKey, PortfolioKey]:
-    """Return the portfolios of the orders that exist."""
+def find_portfolio_keys(connection: Connection, ids: Sequence[OrderKey]) -> dict[OrderKey, PortfolioKey]:
+    """Return the portfolio of each order that exists."""
     found = matching_rows(connection, ORDERS, ("tenant_id", "id", "portfolio_id"), _KEY, ids)
-    return {(tenant_id, order_id): (tenant_id, place) for tenant_id, order_id, place in found}
+    return {(tenant_id, order_id): (tenant_id, portfolio_key) for tenant_id, order_id, portfolio_key in found}
 
 
 def orders_by_id(connection: Connection, ids: Sequence[OrderKey]) -> list[Order]:
@@ -38,44 +39,55 @@ def orders_by_id(connection: Connection, ids: Sequence[OrderKey]) -> list[Order]
 
 
 def orders_by_name(connection: Connection, column: str, names: Sequence[OrderKey]) -> list[Order]:
-    """Return the orders by (tenant id, `column`): client_order_id, idempotency_key, parent_id or group_id."""
+    """Return the orders whose `column` has one of the values.
+
+    `names` are (tenant id, value). `column` is client_order_id, idempotency_key, parent_id or group_id.
+    """
     return [order_of(row) for row in matching_rows(connection, ORDERS, COLUMNS, ("tenant_id", column), names)]
 
 
-def orders_bound(connection: Connection, column: str, names: Sequence[OrderKey]) -> list[Order]:
-    """Return the orders by (tenant id, `column`) where hardly any is expected: their rows are read apart."""
+def find_orders_by_rare_name(connection: Connection, column: str, names: Sequence[OrderKey]) -> list[Order]:
+    """Return the orders whose `column` has one of the values, when few matches are expected.
+
+    The ids are read first, from the index alone, and then the rows.
+    """
     found = rows_named(connection, ORDERS, _KEY, column, names)
     return orders_by_id(connection, found)
 
 
-def open_orders(connection: Connection, places: Sequence[PortfolioKey]) -> list[Order]:
+def open_orders(connection: Connection, portfolio_keys: Sequence[PortfolioKey]) -> list[Order]:
     """Return the open orders of the portfolios."""
     found = []
-    for tenant_id, wanted in _by_tenant(places).items():
+    for tenant_id, values in _by_tenant(portfolio_keys).items():
         statement = select(*_PICKED).where(
-            ORDERS.c.tenant_id == tenant_id, ORDERS.c.portfolio_id.in_(wanted), IS_OPEN
+            ORDERS.c.tenant_id == tenant_id, ORDERS.c.portfolio_id.in_(values), IS_OPEN
         )
         found += [order_of(row) for row in connection.execute(statement)]
     return found
 
 
-def open_orders_of(connection: Connection, place: PortfolioKey, symbol: str) -> list[Order]:
+def list_open_orders_in_symbol(
+    connection: Connection, portfolio_key: PortfolioKey, symbol: str
+) -> list[Order]:
     """Return the open orders of a portfolio in a symbol."""
     statement = select(*_PICKED).where(
-        ORDERS.c.tenant_id == place[0], ORDERS.c.portfolio_id == place[1], ORDERS.c.symbol == symbol, IS_OPEN
+        ORDERS.c.tenant_id == portfolio_key[0],
+        ORDERS.c.portfolio_id == portfolio_key[1],
+        ORDERS.c.symbol == symbol,
+        IS_OPEN,
     )
     return [order_of(row) for row in connection.execute(statement)]
 
 
-def places_with_orders(
+def find_portfolios_by_symbol(
     connection: Connection, symbols: Sequence[OrderKey]
 ) -> dict[OrderKey, list[PortfolioKey]]:
-    """Return the portfolios that have open orders in each of the symbols (tenant id, symbol)."""
+    """Return, for each (tenant id, symbol), the portfolios that have open orders in it."""
     found: dict[OrderKey, list[PortfolioKey]] = {}
-    for tenant_id, wanted in _by_tenant(symbols).items():
+    for tenant_id, values in _by_tenant(symbols).items():
         statement = (
             select(ORDERS.c.symbol, ORDERS.c.portfolio_id)
-            .where(ORDERS.c.tenant_id == tenant_id, ORDERS.c.symbol.in_(wanted), IS_OPEN)
+            .where(ORDERS.c.tenant_id == tenant_id, ORDERS.c.symbol.in_(values), IS_OPEN)
             .distinct()
             .order_by(ORDERS.c.portfolio_id)
         )
@@ -84,18 +96,18 @@ def places_with_orders(
     return found
 
 
-def places_with_any(connection: Connection, tenant_id: int) -> set[PortfolioKey]:
+def find_portfolios_with_orders(connection: Connection, tenant_id: int) -> set[PortfolioKey]:
     """Return the tenant's portfolios that have open orders."""
     statement = select(ORDERS.c.portfolio_id).where(ORDERS.c.tenant_id == tenant_id, IS_OPEN).distinct()
     return {(tenant_id, row[0]) for row in connection.execute(statement)}
 
 
-def recent_orders(connection: Connection, order: Order, since: datetime) -> list[Order]:
-    """Return the orders of the order's portfolio, symbol and person that were placed at `since` or later."""
+def list_recent_orders(connection: Connection, order: Order, since: datetime) -> list[Order]:
+    """Return the orders with the order's portfolio, symbol and actor that were placed at `since` or later."""
     statement = select(*_PICKED).where(
         ORDERS.c.tenant_id == order.tenant_id,
         ORDERS.c.symbol == order.symbol,
-        ORDERS.c.id >= f"O{first_trade_id_at(since)[1:]}",  # ids begin with the time
+        ORDERS.c.id >= f"O{first_trade_id_at(since)[1:]}",  # an id starts with its creation time
         ORDERS.c.portfolio_id == order.portfolio_id,
         ORDERS.c.actor == order.actor,
     )
@@ -103,19 +115,19 @@ def recent_orders(connection: Connection, order: Order, since: datetime) -> list
 
 
 def symbols_with_orders(connection: Connection) -> list[OrderKey]:
-    """Return (tenant id, symbol) of all open orders, of every tenant that `connection` sees."""
+    """Return (tenant id, symbol) of all open orders, for every tenant that `connection` can read."""
     statement = select(ORDERS.c.tenant_id, ORDERS.c.symbol).where(IS_OPEN).distinct()
     return [(row[0], row[1]) for row in connection.execute(statement)]
 
 
-def overdue_places(connection: Connection, tenant_id: int, now: str) -> set[PortfolioKey]:
-    """Return the tenant's portfolios with open orders whose end has come."""
+def find_overdue_portfolios(connection: Connection, tenant_id: int, now: str) -> set[PortfolioKey]:
+    """Return the tenant's portfolios that have open orders which expire at `now` or before."""
     statement = select(ORDERS.c.portfolio_id).where(ORDERS.c.tenant_id == tenant_id, IS_OPEN, _ended(now))
     return {(tenant_id, row[0]) for row in connection.execute(statement.distinct())}
 
 
-def overdue_tenants(connection: Connection, now: str) -> list[int]:
-    """Return the tenants, of those that `connection` sees, that have open orders whose end has come."""
+def find_overdue_tenants(connection: Connection, now: str) -> list[int]:
+    """Return the tenants with open orders which expire at `now` or before, of those `connection` can read."""
     statement = select(ORDERS.c.tenant_id).where(IS_OPEN, _ended(now)).distinct()
     return [row[0] for row in connection.execute(statement)]
 
@@ -124,8 +136,8 @@ def _ended(now: str) -> ColumnElement[bool]:
     return ORDERS.c.ends_at.isnot(None) & (ORDERS.c.ends_at <= datetime.fromisoformat(now))
 
 
-def known_executions(connection: Connection, keys: Sequence[Row]) -> set[tuple[Any, ...]]:
-    """Return those of the executions (tenant id, broker, execution id) that are booked."""
+def find_booked_executions(connection: Connection, keys: Sequence[Row]) -> set[tuple[Any, ...]]:
+    """Return those of the keys (tenant id, broker, execution id) that are already recorded."""
     names = ("tenant_id", "broker", "execution_id")
     return set(matching_rows(connection, EXECUTIONS, names, names, keys))
 
@@ -137,8 +149,10 @@ def executions_of(connection: Connection, tenant_id: int, order_ids: Sequence[st
     return [ExecutionRow._make(map(canonical, row)) for row in found]
 
 
-def used_since(connection: Connection, tenant_id: int, symbol: str, since: str) -> list[tuple[Any, ...]]:
-    """Return (portfolio id, side, quantity) of what was executed in the symbol at that instant or later."""
+def list_execution_quantities(
+    connection: Connection, tenant_id: int, symbol: str, since: str
+) -> list[tuple[Any, ...]]:
+    """Return (portfolio id, side, quantity) of the symbol's executions at `since` or later."""
     columns = (EXECUTIONS.c.portfolio_id, EXECUTIONS.c.side, EXECUTIONS.c.quantity)
     statement = select(*columns).where(
         EXECUTIONS.c.tenant_id == tenant_id,
@@ -148,8 +162,11 @@ def used_since(connection: Connection, tenant_id: int, symbol: str, since: str) 
     return [tuple(row) for row in connection.execute(statement)]
 
 
-def executed_by(connection: Connection, tenant_id: int, holder: Holder, since: str) -> set[str]:
-    """Return the ids of the orders that a strategy, or a key by itself, executed at that instant or later."""
+def find_executed_order_ids(connection: Connection, tenant_id: int, holder: Holder, since: str) -> set[str]:
+    """Return the ids of the orders that a strategy or an API key executed at `since` or later.
+
+    Exits of brackets are left out.
+    """
     home = (ORDERS.c.tenant_id == EXECUTIONS.c.tenant_id) & (ORDERS.c.id == EXECUTIONS.c.order_id)
     is_exit = ORDERS.c.role.in_(EXITS)
     statement = (
@@ -172,16 +189,16 @@ def _placed_by(holder: Holder) -> tuple[ColumnElement[bool], ...]:
     return (ORDERS.c.strategy.is_(None), ORDERS.c.actor.is_(None), ORDERS.c.source == holder.name)
 
 
-def request_of(connection: Connection, tenant_id: int, order_id: str, key: str) -> bool:
-    """Tell whether a move of the order was asked for under that idempotency key."""
+def has_request_key(connection: Connection, tenant_id: int, order_id: str, key: str) -> bool:
+    """Return whether the order's history has a row with that idempotency key."""
     statement = select(MOVES.c.sequence).where(
         MOVES.c.tenant_id == tenant_id, MOVES.c.order_id == order_id, MOVES.c.request_key == key
     )
     return connection.execute(statement).first() is not None
 
 
-def move_stands(connection: Connection, tenant_id: int, order_id: str, sequence: int, at: str) -> bool:
-    """Tell whether that move was recorded at that instant."""
+def is_move_recorded(connection: Connection, tenant_id: int, order_id: str, sequence: int, at: str) -> bool:
+    """Return whether that row of the order's history was recorded at that instant."""
     statement = select(MOVES.c.sequence).where(
         MOVES.c.tenant_id == tenant_id,
         MOVES.c.order_id == order_id,
@@ -191,23 +208,23 @@ def move_stands(connection: Connection, tenant_id: int, order_id: str, sequence:
     return connection.execute(statement).first() is not None
 
 
-def new_orders(orders: Sequence[Order]) -> Write:
-    """Insert orders."""
+def insert_orders(orders: Sequence[Order]) -> Write:
+    """Return the statement that inserts the orders."""
     return insertion(ORDERS, COLUMNS, [row_of(order) for order in orders])
 
 
-def changed_orders(orders: Sequence[Order]) -> Write:
-    """Write what of an order changes."""
+def update_orders(orders: Sequence[Order]) -> Write:
+    """Return the statement that updates the mutable columns of the orders."""
     return alteration(ORDERS, MUTABLE, _KEY, [row_of(order, (*MUTABLE, *_KEY)) for order in orders])
 
 
-def new_moves(moves: Sequence[Move]) -> Write:
-    """Append to the orders' histories."""
+def insert_moves(moves: Sequence[Move]) -> Write:
+    """Return the statement that inserts the history rows."""
     return insertion(MOVES, Move._fields, moves)
 
 
-def new_executions(rows: Sequence[ExecutionRow]) -> Write:
-    """Append executions."""
+def insert_executions(rows: Sequence[ExecutionRow]) -> Write:
+    """Return the statement that inserts the executions."""
     return insertion(EXECUTIONS, ExecutionRow._fields, rows)
 
 

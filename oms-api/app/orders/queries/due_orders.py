@@ -1,4 +1,4 @@
-"""What waits though its time has come: the market duty looks at it again."""
+"""Find held orders that are due for release."""
 
 from sqlalchemy import Connection, Numeric, cast, select
 
@@ -7,12 +7,16 @@ from app.orders.queries.book import ORDERS, OrderKey
 from app.orders.rules.values import Role, Status
 
 
-def symbols_kept_back(connection: Connection) -> set[OrderKey]:
-    """Return (tenant id, symbol) of orders that are held though their entry has filled: a kill switch kept
-    them back. Of every tenant that `connection` sees.
+def find_symbols_with_held_orders(connection: Connection) -> set[OrderKey]:
+    """Return (tenant id, symbol) of held orders whose entry has filled, of every tenant that `connection` can
+    read.
+
+    A kill switch kept them from being released; the market watcher tries them again.
     """
     columns = (ORDERS.c.tenant_id, ORDERS.c.symbol, ORDERS.c.parent_id)
-    is_held = (ORDERS.c.status == Status.HELD) & (ORDERS.c.role != Role.CLOSING)  # parts of a close wait
+    is_held = (ORDERS.c.status == Status.HELD) & (
+        ORDERS.c.role != Role.CLOSING
+    )  # later parts of a close are held on purpose
     held = select(*columns).where(IS_OPEN, is_held).subquery()
     entry = (ORDERS.c.tenant_id == held.c.tenant_id) & (ORDERS.c.id == held.c.parent_id)
     has_filled = cast(ORDERS.c.filled_quantity, Numeric) > 0

@@ -1,4 +1,4 @@
-"""What all portfolios of a tenant hold and have at the market, as of one instant."""
+"""Read the positions and open orders of all portfolios of a tenant in one snapshot."""
 
 from typing import NamedTuple, cast
 
@@ -31,9 +31,10 @@ class FirmBooks(NamedTuple):
 
 
 def firm_books(connection: Connection, tenant_id: int) -> FirmBooks:
-    """Return the tenant's books by one statement: a fill between two would be in neither.
+    """Return the positions and open orders of the tenant's portfolios.
 
-    Each portfolio is joined once with its positions and once with its open orders.
+    One statement reads both: between two statements a fill could be counted in neither. Each portfolio is
+    joined once with its positions and once with its open orders.
     """
     kinds = union_all(*(select(literal(kind).label("kind")) for kind in (_IS_POSITION, _IS_ORDER)))
     kind = kinds.subquery("kinds").c.kind

@@ -1,4 +1,4 @@
-"""Where something stands in a symbol."""
+"""Find out where a symbol is in use."""
 
 from typing import cast
 
@@ -15,30 +15,33 @@ _POSITIONS = cast("Table", PositionRow.__table__)
 _ORDERS = cast("Table", OrderRecord.__table__)
 
 
-def currencies_standing_in(connection: Connection, tenant_id: int, symbol: str) -> set[str]:
-    """Return the currencies of the tenant's portfolios that hold the symbol or have an open order in it."""
+def find_currencies_in_use(connection: Connection, tenant_id: int, symbol: str) -> set[str]:
+    """Return the base currencies of the tenant's portfolios with a position or open order in the symbol."""
     held = select(_POSITIONS.c.portfolio_id).where(
         _POSITIONS.c.tenant_id == tenant_id, _POSITIONS.c.symbol == symbol, _POSITIONS.c.quantity != ZERO
     )
     working = select(_ORDERS.c.portfolio_id).where(
         _ORDERS.c.tenant_id == tenant_id, _ORDERS.c.symbol == symbol, IS_OPEN
     )
-    there = union(held, working).subquery()
+    in_use = union(held, working).subquery()
     statement = (
         select(_PORTFOLIOS.c.base_currency)
-        .where(_PORTFOLIOS.c.tenant_id == tenant_id, _PORTFOLIOS.c.id.in_(select(there.c.portfolio_id)))
+        .where(_PORTFOLIOS.c.tenant_id == tenant_id, _PORTFOLIOS.c.id.in_(select(in_use.c.portfolio_id)))
         .distinct()
     )
     return set(connection.execute(statement).scalars())
 
 
 def is_symbol_in_use(connection: Connection, tenant_id: int, symbol: str) -> bool:
-    """Tell whether a position, an open order or an instrument's limit is recorded under the symbol.
+    """Return whether a position, an open order or an instrument limit uses the symbol.
 
-    The tenant's portfolios are locked first: what is about to be recorded under it is waited for.
+    The tenant's portfolios are locked first, so that the query waits for transactions which are about to use
+    the symbol.
     """
-    mine = select(_PORTFOLIOS.c.id).where(_PORTFOLIOS.c.tenant_id == tenant_id).order_by(_PORTFOLIOS.c.id)
-    connection.execute(mine.with_for_update())
+    portfolios = (
+        select(_PORTFOLIOS.c.id).where(_PORTFOLIOS.c.tenant_id == tenant_id).order_by(_PORTFOLIOS.c.id)
+    )
+    connection.execute(portfolios.with_for_update())
     limit = exists().where(
         LimitRow.tenant_id == tenant_id,
         LimitRow.scope == LimitScope.INSTRUMENT.value,
@@ -46,4 +49,4 @@ def is_symbol_in_use(connection: Connection, tenant_id: int, symbol: str) -> boo
     )
     if connection.execute(select(limit)).scalar_one():
         return True
-    return bool(currencies_standing_in(connection, tenant_id, symbol))
+    return bool(find_currencies_in_use(connection, tenant_id, symbol))

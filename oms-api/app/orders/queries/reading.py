@@ -1,4 +1,4 @@
-"""Reading orders for those who look at them; every statement begins with the tenant."""
+"""Read orders for the API. Every statement filters by tenant first."""
 
 from collections.abc import Set
 from contextlib import nullcontext
@@ -27,7 +27,7 @@ _ORDER = tuple(ORDERS.c[name] for name in COLUMNS)
 
 
 class Listed(NamedTuple):
-    """An order with its portfolio's name, and the orders that wait for it."""
+    """An order with its portfolio's name and its child orders."""
 
     order: Order
     portfolio_name: str
@@ -35,7 +35,10 @@ class Listed(NamedTuple):
 
 
 class OrderFilter(NamedTuple):
-    """Which orders; None is any. `user` is whom the ticket names, or the person who placed it."""
+    """Filters of a list of orders; None matches all.
+
+    `user` matches the ticket's user id or the actor who placed the order.
+    """
 
     statuses: tuple[Status, ...] | None = None
     is_open: bool | None = None
@@ -51,44 +54,48 @@ class OrderFilter(NamedTuple):
 
 
 def orders_of(tenant_id: int) -> Select[Any]:
-    """Return the tenant's orders with their portfolios' names, for other queries to build on."""
-    home = (PORTFOLIOS.c.tenant_id == ORDERS.c.tenant_id) & (PORTFOLIOS.c.id == ORDERS.c.portfolio_id)
+    """Return the query of the tenant's orders with their portfolios' names, for other queries to extend."""
+    is_same_portfolio = (PORTFOLIOS.c.tenant_id == ORDERS.c.tenant_id) & (
+        PORTFOLIOS.c.id == ORDERS.c.portfolio_id
+    )
     return (
         select(*_ORDER, PORTFOLIOS.c.name.label("portfolio_name"))
-        .select_from(ORDERS.join(PORTFOLIOS, home))
+        .select_from(ORDERS.join(PORTFOLIOS, is_same_portfolio))
         .where(ORDERS.c.tenant_id == tenant_id)
     )
 
 
 def list_orders(
-    connection: Connection, tenant_id: int, wanted: OrderFilter, limit: int, after: str | None
+    connection: Connection, tenant_id: int, filters: OrderFilter, limit: int, after: str | None
 ) -> list[Listed]:
-    """Return orders, newest first, from before the order `after` on.
+    """Return orders, newest first. `after` is the last order of the previous page.
 
     The page is found in the one table, and nothing is joined with more than the page: a planner without
     statistics takes a tenant for small and would read all of it for a join.
     """
-    filters = _conditions(tenant_id, wanted)
-    conditions = [ORDERS.c.tenant_id == tenant_id, *filters]
+    wanted = _conditions(tenant_id, filters)
+    conditions = [ORDERS.c.tenant_id == tenant_id, *wanted]
     if after is not None:
         conditions.append(ORDERS.c.id < after)
-    if alternatives := _alternatives(wanted):
+    if alternatives := _alternatives(filters):
         found = _newest_of_each([[one, *conditions] for one in alternatives], limit).subquery("found")
-    elif _is_of_open(wanted):  # they are few: all are found by their index before they are put in order
+    elif _is_of_open(filters):  # they are few: all are found by their index before they are put in order
         found = select(*_ORDER).where(*conditions).offset(0).subquery("found")
     else:
         found = select(*_ORDER).where(*conditions).order_by(ORDERS.c.id.desc()).limit(limit).subquery("found")
-    with nullcontext() if filters else presorted(connection):
+    with nullcontext() if wanted else presorted(connection):
         return _listed(connection, tenant_id, _page_of(found, limit))
 
 
 def open_orders_in(connection: Connection, tenant_id: int, symbols: Set[str]) -> list[tuple[str, Order]]:
-    """Return the open orders in the symbols that belong to a group, each with its portfolio's name key."""
+    """Return the open orders of groups in the symbols, each with its portfolio's name key."""
     columns = (ORDERS.c[name] for name in COLUMNS)
-    home = (PORTFOLIOS.c.tenant_id == ORDERS.c.tenant_id) & (PORTFOLIOS.c.id == ORDERS.c.portfolio_id)
+    is_same_portfolio = (PORTFOLIOS.c.tenant_id == ORDERS.c.tenant_id) & (
+        PORTFOLIOS.c.id == ORDERS.c.portfolio_id
+    )
     statement = (
         select(PORTFOLIOS.c.name_key, *columns)
-        .select_from(ORDERS.join(PORTFOLIOS, home))
+        .select_from(ORDERS.join(PORTFOLIOS, is_same_portfolio))
         .where(ORDERS.c.tenant_id == tenant_id, ORDERS.c.symbol.in_(sorted(symbols)), IS_OPEN)
         .where(ORDERS.c.group_id.isnot(None))
     )
@@ -98,7 +105,7 @@ def open_orders_in(connection: Connection, tenant_id: int, symbols: Set[str]) ->
 def find_order(
     connection: Connection, tenant_id: int, order_id: str, portfolios: frozenset[str] | None
 ) -> Listed | None:
-    """Return one order of the portfolios (name keys; None: all), or None."""
+    """Return one order if it is in one of the portfolios (name keys; None: all), else None."""
     statement = orders_of(tenant_id).where(ORDERS.c.id == order_id, *_within(portfolios))
     found = _listed(connection, tenant_id, statement)
     return found[0] if found else None
@@ -120,58 +127,60 @@ def fills_of(connection: Connection, tenant_id: int, order_id: str) -> list[Exec
     return [ExecutionRow._make(map(_canonical, row)) for row in rows]
 
 
-def _conditions(tenant_id: int, wanted: OrderFilter) -> list[Any]:
+def _conditions(tenant_id: int, filters: OrderFilter) -> list[Any]:
     equal = {
-        ORDERS.c.symbol: wanted.symbol,
-        ORDERS.c.side: wanted.side,
-        ORDERS.c.client_order_id: wanted.client_order_id,
+        ORDERS.c.symbol: filters.symbol,
+        ORDERS.c.side: filters.side,
+        ORDERS.c.client_order_id: filters.client_order_id,
     }
     conditions: list[Any] = [column == value for column, value in equal.items() if value is not None]
-    if wanted.strategy is not None:
-        conditions.append(ORDERS.c.strategy.in_(spellings(wanted.strategy)))
-    if wanted.portfolio_key is not None:
-        conditions.append(ORDERS.c.portfolio_id == _portfolio(tenant_id, wanted.portfolio_key))
-    if wanted.portfolios is not None:
-        conditions.append(_in_portfolios(tenant_id, sorted(wanted.portfolios)))
-    if wanted.is_open is not None:
-        conditions.append(IS_OPEN if wanted.is_open else IS_FINAL)
-    conditions += _status_conditions(wanted.statuses)
-    if wanted.since is not None:  # ids begin with the time
-        conditions.append(ORDERS.c.id >= _first_id_at(wanted.since))
-    if wanted.until is not None:
-        conditions.append(ORDERS.c.id < _first_id_at(wanted.until))
+    if filters.strategy is not None:
+        conditions.append(ORDERS.c.strategy.in_(spellings(filters.strategy)))
+    if filters.portfolio_key is not None:
+        conditions.append(ORDERS.c.portfolio_id == _portfolio(tenant_id, filters.portfolio_key))
+    if filters.portfolios is not None:
+        conditions.append(_in_portfolios(tenant_id, sorted(filters.portfolios)))
+    if filters.is_open is not None:
+        conditions.append(IS_OPEN if filters.is_open else IS_FINAL)
+    conditions += _status_conditions(filters.statuses)
+    if filters.since is not None:  # ids begin with the time
+        conditions.append(ORDERS.c.id >= _first_id_at(filters.since))
+    if filters.until is not None:
+        conditions.append(ORDERS.c.id < _first_id_at(filters.until))
     return conditions
 
 
 def _status_conditions(statuses: tuple[Status, ...] | None) -> list[Any]:
-    """Return the condition on the status, with the condition of the index that finds it."""
+    """Return the condition on the status, with the condition of the partial index that supports it."""
     if statuses is None:
         return []
-    wanted = ORDERS.c.status.in_(statuses) if len(statuses) > 1 else ORDERS.c.status == statuses[0]
+    condition = ORDERS.c.status.in_(statuses) if len(statuses) > 1 else ORDERS.c.status == statuses[0]
     if Status.FILLED in statuses:
-        return [wanted]
-    return [wanted, IS_UNFILLED if FINAL & set(statuses) else IS_OPEN]
+        return [condition]
+    return [condition, IS_UNFILLED if FINAL & set(statuses) else IS_OPEN]
 
 
-def _is_of_open(wanted: OrderFilter) -> bool:
-    """Tell whether open orders are asked for, which are few: found first, and then put in order."""
-    return bool(wanted.is_open) or (wanted.statuses is not None and not FINAL & set(wanted.statuses))
+def _is_of_open(filters: OrderFilter) -> bool:
+    """Return whether only open orders match. They are few: they are selected first, then sorted."""
+    return bool(filters.is_open) or (filters.statuses is not None and not FINAL & set(filters.statuses))
 
 
-def _alternatives(wanted: OrderFilter) -> list[Any]:
-    """Return the conditions of which an order meets one, where each has an index of its own."""
-    if wanted.user is not None:
-        named = product((ORDERS.c.user_id, ORDERS.c.actor), spellings(wanted.user))
+def _alternatives(filters: OrderFilter) -> list[Any]:
+    """Return alternative conditions, each supported by an index of its own. An order matches at least one."""
+    if filters.user is not None:
+        named = product((ORDERS.c.user_id, ORDERS.c.actor), spellings(filters.user))
         return [column == user for column, user in named]
-    statuses = wanted.statuses or ()
+    statuses = filters.statuses or ()
     if len(statuses) > 1 and FINAL.issuperset(statuses):
         return [ORDERS.c.status == status for status in statuses]
     return []
 
 
 def _newest_of_each(choices: list[list[Any]], limit: int) -> CompoundSelect[Any]:
-    """Return the newest orders of each choice of conditions: each choice has its index, and no database uses
-    several for one sorted list.
+    """Return the newest orders of each alternative.
+
+    Each alternative has its index; neither no database uses
+    several indexes for one sorted list.
     """
     newest = (
         select(*_ORDER).where(*conditions).order_by(ORDERS.c.id.desc()).limit(limit) for conditions in choices
@@ -197,7 +206,9 @@ def _in_portfolios(tenant_id: int, name_keys: list[str]) -> Any:  # a condition
     return ORDERS.c.portfolio_id.in_(_portfolios(tenant_id).where(PORTFOLIOS.c.name_key.in_(name_keys)))
 
 
-def _portfolio(tenant_id: int, name_key: str) -> Any:  # a value: the planner need not guess at a join
+def _portfolio(
+    tenant_id: int, name_key: str
+) -> Any:  # a scalar: its selectivity is known to the planner, a join's is not
     return _portfolios(tenant_id).where(PORTFOLIOS.c.name_key == name_key).scalar_subquery()
 
 
@@ -222,7 +233,7 @@ def _listed(connection: Connection, tenant_id: int, statement: Select[Any]) -> l
     return [Listed(order, name, tuple(legs.get(order.id, ()))) for order, name in orders]
 
 
-def _canonical(value: Any) -> Any:  # whatever a column holds
+def _canonical(value: Any) -> Any:  # the value of any column
     if isinstance(value, Decimal):
         return fixed(value)
     return iso(value) if isinstance(value, datetime) else value

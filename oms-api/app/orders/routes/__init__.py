@@ -1,1 +1,1 @@
-"""Orders over REST."""
+"""Serve orders over REST."""

@@ -1,4 +1,4 @@
-"""Placing orders, changing and ending them."""
+"""Routes that place, change, cancel and close."""
 
 from functools import partial
 from typing import Annotated, Any
@@ -11,7 +11,7 @@ from app.errors import FieldError, Invalid
 from app.identity.dependencies import Authentication, allowed, at_the_edge
 from app.identity.rules.access import Caller, Operation
 from app.ledger.service.trade_service import Asking
-from app.orders.dependencies import TheOrderDesk
+from app.orders.dependencies import TheOrderService
 from app.orders.errors import OrderDenied
 from app.orders.rules.values import GroupKind, Status
 from app.orders.schemas.requests import CancelAllIn, CancelIn, ChangesIn, CloseIn, GroupIn, TicketIn
@@ -59,11 +59,14 @@ OrderId = Annotated[Wanted, Path(max_length=32)]
     responses=responses(201, {"model": OrderOut}, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(TicketIn, TICKET_EXAMPLE),
 )
-async def place_order(caller: Placer, desk: TheOrderDesk, key: IdempotencyKey, request: Request) -> Response:
-    """Place an order. What the market makes of it at once is in the answer; what our own checks deny is kept
-    as DENIED and told as a problem with its numbers.
+async def place_order(
+    caller: Placer, service: TheOrderService, key: IdempotencyKey, request: Request
+) -> Response:
+    """Place an order. The response shows the order after its first match against the market. An order that a
+    risk check denies is stored with the status DENIED and returned as a problem with the numbers of the
+    check.
     """
-    fast = await _place(desk, caller, request.state.edge, key)
+    fast = await _place(service, caller, request.state.edge, key)
     headers = {name.decode(): value.decode() for name, value in fast.headers}
     return Response(fast.body, fast.status, headers, media_type="application/json")
 
@@ -76,10 +79,12 @@ async def place_order(caller: Placer, desk: TheOrderDesk, key: IdempotencyKey, r
     openapi_extra=documented_body(GroupIn, _PAIR),
 )
 async def place_group(
-    caller: Placer, body: Annotated[GroupIn, Depends(json_body(GroupIn))], desk: TheOrderDesk,
+    caller: Placer, body: Annotated[GroupIn, Depends(json_body(GroupIn))], service: TheOrderService,
     key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
-    """Place two joined orders: OCO, of which only one can fill, or OTO, of which one waits for the other."""
+    """Place two linked orders. OCO: only one of them can fill. OTO: the second is sent when the first has
+    filled.
+    """
     first, second = body.orders
     if first.portfolio_name != second.portfolio_name:
         message = "Joined orders belong to one portfolio."
@@ -89,7 +94,7 @@ async def place_group(
         raise Invalid(message, [FieldError("orders", message, "legs_in_a_group")])
     tickets = [one.ticket() for one in body.orders]
     asking = Asking(caller, request.state.edge.request_id, key)
-    done = await desk.place_group(asking, GroupKind(body.kind), first.portfolio_name, tickets)
+    done = await service.place_group(asking, GroupKind(body.kind), first.portfolio_name, tickets)
     return _orders(_accepted(done), 201)
 
 
@@ -101,14 +106,14 @@ async def place_group(
     openapi_extra=documented_body(TicketIn, TICKET_EXAMPLE),
 )
 async def preview_order(
-    caller: Previewer, body: Annotated[TicketIn, Depends(json_body(TicketIn))], desk: TheOrderDesk,
+    caller: Previewer, body: Annotated[TicketIn, Depends(json_body(TicketIn))], service: TheOrderService,
     key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
-    """What the ticket would do: expected price, cash and position after, and how every check stands to it.
-    Nothing is sent.
+    """Preview a ticket: the expected price, the cash and position after it, and the result of every risk
+    check. Nothing is sent.
     """
     asking = Asking(caller, request.state.edge.request_id, key)
-    previewed = await desk.preview(asking, body.portfolio_name, body.ticket())
+    previewed = await service.preview(asking, body.portfolio_name, body.ticket())
     denial = orjson.loads(denial_text(previewed.denial)) if previewed.denial else None
     return answer(preview_out(previewed, denial))
 
@@ -121,12 +126,12 @@ async def preview_order(
     openapi_extra=documented_body(CancelAllIn, {"symbol": "AAPL"}),
 )
 async def cancel_all(
-    caller: Canceler, body: Annotated[CancelAllIn, Depends(json_body(CancelAllIn))], desk: TheOrderDesk,
+    caller: Canceler, body: Annotated[CancelAllIn, Depends(json_body(CancelAllIn))], service: TheOrderService,
     key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
-    """End all open orders that match."""
+    """Cancel all open orders that match."""
     asking = Asking(caller, request.state.edge.request_id, key)
-    done = await desk.cancel_all(asking, **body.model_dump())
+    done = await service.cancel_all(asking, **body.model_dump())
     return _orders(done, 200)
 
 
@@ -138,14 +143,14 @@ async def cancel_all(
     openapi_extra=documented_body(CancelIn, {"reason": "Changed my mind"}, required=False),
 )
 async def cancel_order(
-    caller: Canceler, order_id: OrderId, desk: TheOrderDesk, key: IdempotencyKey, request: Request
+    caller: Canceler, order_id: OrderId, service: TheOrderService, key: IdempotencyKey, request: Request
 ) -> Response:
-    """End an order; what filled before stands. A body is not needed."""
+    """Cancel an order. Earlier fills are kept. The body is optional."""
     body = CancelIn()
     if request.state.edge.body:
         body = validated(CancelIn, _json(request.state.edge))
     asking = Asking(caller, request.state.edge.request_id, key)
-    done = await desk.cancel(asking, order_id, body.reason)
+    done = await service.cancel(asking, order_id, body.reason)
     return _order(done, 200)
 
 
@@ -158,16 +163,16 @@ async def cancel_order(
 )
 async def replace_order(
     caller: Changer, order_id: OrderId, body: Annotated[ChangesIn, Depends(json_body(ChangesIn))],
-    desk: TheOrderDesk, key: IdempotencyKey, request: Request,
+    service: TheOrderService, key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
-    """Put another order in an order's place; the answer is the new one. Its quantity is the chain's total:
-    what was filled is carried over.
+    """Replace an order. The response is the new order. Its quantity is the total including what has already
+    filled.
     """
     changes = body.changes()
     if not any(value is not None for value in changes[:-2]):
         raise Invalid("Nothing is changed.", [FieldError("body", "Name what is to change.", "empty")])
     asking = Asking(caller, request.state.edge.request_id, key)
-    return _order(_accepted(await desk.replace(asking, order_id, changes)), 200)
+    return _order(_accepted(await service.replace(asking, order_id, changes)), 200)
 
 
 @router.post(
@@ -179,24 +184,24 @@ async def replace_order(
     tags=["positions"],
 )
 async def close_position(
-    caller: Closer, body: Annotated[CloseIn, Depends(json_body(CloseIn))], desk: TheOrderDesk,
+    caller: Closer, body: Annotated[CloseIn, Depends(json_body(CloseIn))], service: TheOrderService,
     key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
     """Close a position, or a part of it, at market."""
     facts = (body.symbol, body.product or "", body.quantity, body.reason)
     asking = Asking(caller, request.state.edge.request_id, key)
-    return _order(_accepted(await desk.close(asking, body.portfolio_name, *facts)), 201)
+    return _order(_accepted(await service.close(asking, body.portfolio_name, *facts)), 201)
 
 
-def fast_place(gate: Authentication, desk: OrderService) -> FastRoute:
-    """Return `place_order` for the edge."""
-    return at_the_edge(gate, Operation.PLACE_ORDER, partial(_place, desk))
+def fast_place(authentication: Authentication, service: OrderService) -> FastRoute:
+    """Return `place_order` as a route of the middleware that serves hot paths without FastAPI."""
+    return at_the_edge(authentication, Operation.PLACE_ORDER, partial(_place, service))
 
 
-async def _place(desk: OrderService, caller: Caller, request: FastRequest, key: str | None) -> FastAnswer:
+async def _place(service: OrderService, caller: Caller, request: FastRequest, key: str | None) -> FastAnswer:
     body = validated(TicketIn, _json(request))
     asking = Asking(caller, request.request_id, key)
-    done = _accepted(await desk.place(asking, body.portfolio_name, body.ticket()))
+    done = _accepted(await service.place(asking, body.portfolio_name, body.ticket()))
     headers = ((REPLAYED.lower().encode(), b"true"),) if done.replayed else ()
     return FastAnswer(201, orjson.dumps(order_out(done.orders[0])), headers)
 
@@ -206,11 +211,11 @@ def _json(request: FastRequest) -> Any:
 
 
 def _accepted(done: Done) -> Done:
-    """Return what was done. Raises OrderDenied where risk said no."""
-    for shown in done.orders:
-        if shown.order.status is Status.DENIED and shown.order.denial:
-            denial = orjson.loads(shown.order.denial)
-            raise OrderDenied(denial["message"], shown.order.id, denial, _REPLAY if done.replayed else {})
+    """Return the result. Raises OrderDenied if risk denied one of its orders."""
+    for view in done.orders:
+        if view.order.status is Status.DENIED and view.order.denial:
+            denial = orjson.loads(view.order.denial)
+            raise OrderDenied(denial["message"], view.order.id, denial, _REPLAY if done.replayed else {})
     return done
 
 
@@ -219,5 +224,5 @@ def _order(done: Done, status: int) -> Response:
 
 
 def _orders(done: Done, status: int) -> Response:
-    told = {"orders": [order_out(shown) for shown in done.orders]}
-    return answer(told, status, _REPLAY if done.replayed else None)
+    content = {"orders": [order_out(view) for view in done.orders]}
+    return answer(content, status, _REPLAY if done.replayed else None)

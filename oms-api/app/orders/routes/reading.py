@@ -1,4 +1,4 @@
-"""Orders, read."""
+"""Routes that read orders."""
 
 from typing import Annotated, Any
 
@@ -15,7 +15,7 @@ from app.money import money_text, quantity_text
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import reading as queries
 from app.orders.queries.reading import Listed, OrderFilter
-from app.orders.rules.order_views import Shown
+from app.orders.rules.order_views import OrderView
 from app.orders.rules.rows import ExecutionRow, Move
 from app.orders.rules.values import FINAL, Status
 from app.orders.schemas.other_names import OTHER_FILTERS
@@ -33,7 +33,7 @@ router = APIRouter(tags=["orders"])
 _LIST = "orders"
 
 
-# What other systems call a status, and which of ours it selects.
+# The accepted names of statuses, including those of other systems, and the statuses that they select.
 STATUSES_BY_NAME: dict[str, tuple[Status, ...]] = {
     **{str(status): (status,) for status in Status},
     "CANCELLED": (Status.CANCELED,),
@@ -42,7 +42,7 @@ STATUSES_BY_NAME: dict[str, tuple[Status, ...]] = {
 }
 
 
-def _status_name(value: Any) -> str:  # whatever the query holds
+def _status_name(value: Any) -> str:  # the raw query parameter
     if value in {"open", "closed", "all"}:
         message = "For working orders send open=true, for those that are over open=false, for all neither."
         raise PydanticCustomError("order_status", "{message}", {"message": message})
@@ -61,7 +61,7 @@ WantedStatus = Annotated[
 
 
 class OrderQuery(Period):
-    """Which orders, and where the page begins."""
+    """Filters of the list of orders, and its page."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -82,14 +82,14 @@ class OrderQuery(Period):
 
     @model_validator(mode="before")
     @classmethod
-    def _replace_aliases(cls, asked: Any) -> Any:  # whatever the query holds
-        for name in OTHER_FILTERS.keys() & asked.keys():
+    def _replace_aliases(cls, query: Any) -> Any:  # the raw query parameters
+        for name in OTHER_FILTERS.keys() & query.keys():
             facts = {"field": name, "hint": OTHER_FILTERS[name]}
             raise PydanticCustomError(UNKNOWN_FIELD, "", facts)
-        return asked
+        return query
 
     def filter(self, portfolios: frozenset[str] | None) -> OrderFilter:
-        """Return the conditions, without the page; `portfolios` is what the caller is narrowed to."""
+        """Return the filter without the page. `portfolios` are those the caller may see, None for all."""
         return OrderFilter(
             statuses=None if self.status is None else STATUSES_BY_NAME[self.status],
             is_open=self.open,
@@ -112,15 +112,15 @@ async def list_orders(
     caller: Reader, query: Annotated[OrderQuery, Query()], readers: TheReaders, cursors: TheCursors,
     request: Request,
 ) -> Response:  # fmt: skip
-    """Orders, newest first."""
-    tenant_id, wanted = caller.tenant_id, query.filter(caller.portfolios)
+    """List orders, newest first."""
+    tenant_id, filters = caller.tenant_id, query.filter(caller.portfolios)
     after = cursors.read(tenant_id, _LIST, query.cursor) if query.cursor else None
 
     def read(connection: Connection) -> list[Listed]:
-        named = wanted
-        if wanted.symbol is not None:
-            named = wanted._replace(symbol=instrument_symbol(connection, tenant_id, wanted.symbol))
-        return queries.list_orders(connection, tenant_id, named, query.limit + 1, after)
+        resolved = filters
+        if filters.symbol is not None:
+            resolved = filters._replace(symbol=instrument_symbol(connection, tenant_id, filters.symbol))
+        return queries.list_orders(connection, tenant_id, resolved, query.limit + 1, after)
 
     found = await readers.run(read, tenant_id)
     page = found[: query.limit]
@@ -137,7 +137,7 @@ async def list_orders(
 async def get_order(
     caller: Reader, order_id: Annotated[Wanted, Path(max_length=32)], readers: TheReaders
 ) -> Response:
-    """One order with its history and its fills."""
+    """Return one order with its history and its fills."""
     tenant_id = caller.tenant_id
 
     def read(connection: Connection) -> dict[str, Any]:
@@ -152,12 +152,12 @@ async def get_order(
 
 
 def _serialize(listed: Listed) -> dict[str, Any]:
-    return order_out(Shown(*listed))
+    return order_out(OrderView(*listed))
 
 
 def _move(move: Move) -> dict[str, Any]:
-    told = move._asdict()
-    return {name: told[name] for name in Move._fields[2:-1]}
+    fields = move._asdict()
+    return {name: fields[name] for name in Move._fields[2:-1]}
 
 
 def _fill(row: ExecutionRow) -> dict[str, Any]:

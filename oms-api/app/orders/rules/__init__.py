@@ -1,1 +1,1 @@
-"""Orders, purely: values, the table of states, tickets, contingents."""
+"""Pure rules of orders: values, states, tickets and contingent orders."""

@@ -1,4 +1,4 @@
-"""How orders of one group bear on each other: who shares a quantity with whom, who waits for whom."""
+"""Rules for contingent orders: which orders share a quantity, and which wait for another."""
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
@@ -7,21 +7,23 @@ from typing import NamedTuple
 from app.money import ceiling_to, round_down_to
 from app.orders.rules.values import Order, Role, Status
 
-MAX_PARTS = 100  # orders of one close
+MAX_PARTS = 100  # orders that one close is split into
 EXITS = frozenset({Role.TAKE_PROFIT, Role.STOP_LOSS})
-SHARING = EXITS | {Role.EITHER}  # what one of these fills, its sibling loses
+SHARING = EXITS | {Role.EITHER}  # a fill of one reduces its sibling
 
 _MAYBE_EXITS = frozenset({Role.EITHER, Role.FOLLOWER})
 
 
 def exclusive_id(order: Order) -> str | None:
-    """Return what orders share of which only one can fill, None for any other order."""
+    """Return the id of the orders of which only one can fill, None for any other order."""
     return order.group_id if order.role in SHARING else None
 
 
 def closes_only(order: Order, held: Decimal) -> bool:
-    """Tell whether an order only takes off the signed position `held`: an exit of a bracket, and one of an
-    OCO pair or the second of an OTO that is no larger than the position.
+    """Return whether an order can only reduce the signed position `held`.
+
+    True for a bracket exit, and for an OCO order or OTO follower whose quantity is not larger than the
+    position.
     """
     if order.role in EXITS:
         return True
@@ -29,26 +31,27 @@ def closes_only(order: Order, held: Decimal) -> bool:
     return order.role in _MAYBE_EXITS and order.leaves_quantity <= left
 
 
-def siblings(order: Order, family: Iterable[Order]) -> list[Order]:
-    """Return those of the family that share the order's quantity."""
+def find_siblings(order: Order, orders: Iterable[Order]) -> list[Order]:
+    """Return the other orders that share the order's quantity."""
     shared = exclusive_id(order)
     if shared is None:
         return []
-    return [one for one in family if one.id != order.id and exclusive_id(one) == shared]
+    return [one for one in orders if one.id != order.id and exclusive_id(one) == shared]
 
 
 def exit_quantity(entry: Order, exits: Iterable[Order]) -> Decimal:
-    """Return what an exit of the entry may work on: what the entry filled less what exits took off again.
+    """Return the quantity that the entry's exits may work: the entry's fills minus the exits' fills.
 
-    What a successor filled counts once: its predecessor's part is carried over.
+    The carried quantity of a replaced exit's successor is left out, because its predecessor counts it.
     """
     taken = sum((one.filled_quantity - one.carried_quantity for one in exits), Decimal(0))
     return entry.filled_quantity - taken
 
 
-def yielders(order: Order, orders: Iterable[Order]) -> list[Order]:
-    """Return those of the orders that yield to a fill of `order`, which takes the same position off: to a
-    close the exits, to an exit the closes.
+def find_yielding_orders(order: Order, orders: Iterable[Order]) -> list[Order]:
+    """Return the orders whose quantity a fill of `order` reduces, because they close the same position.
+
+    For a closing order these are the exits, for an exit the closing orders.
     """
     roles = SHARING if order.role is Role.CLOSING else {Role.CLOSING}
     return [
@@ -59,9 +62,10 @@ def yielders(order: Order, orders: Iterable[Order]) -> list[Order]:
 
 
 def opening_orders(orders: Iterable[Order], held: Decimal) -> list[Order]:
-    """Return those of a position's open orders, oldest first, that could open or increase it: neither exits
-    and closes, nor others as far as they together take off no more than the signed position `held`. What
-    waits for an entry follows that.
+    """Return the open orders of a position, oldest first, that could open or increase it.
+
+    Exits, closing orders and held orders never do. Others do once their total exceeds the signed position
+    `held`.
     """
     room = {"SELL": max(held, Decimal(0)), "BUY": max(-held, Decimal(0))}
     found = []
@@ -76,8 +80,9 @@ def opening_orders(orders: Iterable[Order], held: Decimal) -> list[Order]:
 
 
 def part_size(quantity: Decimal, most: Decimal | None, lot: Decimal) -> Decimal:
-    """Return the size of the orders, but for the last, that a close of `quantity` is sent in: at most `most`,
-    in whole lots, and in no more than MAX_PARTS orders.
+    """Return the quantity of each part of a close of `quantity`; the last part may be smaller.
+
+    A part is at most `most`, in whole lots, and there are at most MAX_PARTS parts.
     """
     if most is None or quantity <= most:
         return quantity
@@ -86,9 +91,7 @@ def part_size(quantity: Decimal, most: Decimal | None, lot: Decimal) -> Decimal:
 
 
 class Reduction(NamedTuple):
-    """A trade that took off a part of a position: the side that closes it, and what there was and is left of
-    it, unsigned.
-    """
+    """A trade that reduced a position: the closing side, and the unsigned quantity before and after it."""
 
     side: str
     previous: Decimal
@@ -96,8 +99,9 @@ class Reduction(NamedTuple):
 
 
 def reduction_of(quantity: Decimal, delta: Decimal) -> Reduction | None:
-    """Return what a trade took off that changed a position by `delta` to `quantity`, both signed; None where
-    it took nothing off.
+    """Return the reduction by a trade that changed the position by `delta` to `quantity`, both signed.
+
+    None if the trade did not reduce the position.
     """
     previous = quantity - delta
     sign = 1 if previous > 0 else -1
@@ -106,9 +110,11 @@ def reduction_of(quantity: Decimal, delta: Decimal) -> Reduction | None:
     return Reduction("SELL" if sign > 0 else "BUY", abs(previous), max(quantity * sign, Decimal(0)))
 
 
-def cuts(orders: Sequence[Order], left: Decimal) -> list[tuple[Order, Decimal]]:
-    """Return the orders that would together take more than `left` off, and what each may still fill: the
-    first give way first. Of orders that share a quantity only one counts.
+def plan_reductions(orders: Sequence[Order], left: Decimal) -> list[tuple[Order, Decimal]]:
+    """Return each order that must shrink so that all together close at most `left`, with its new open
+    quantity.
+
+    The first orders shrink first. Orders that share a quantity count once.
     """
     groups: dict[str, list[Order]] = {}
     for order in orders:

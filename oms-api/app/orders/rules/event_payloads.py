@@ -1,4 +1,4 @@
-"""What the outbox tells of an order: what happened, and where the order stands after it."""
+"""Build the payloads of order events for the outbox."""
 
 from decimal import Decimal
 from typing import Any
@@ -14,9 +14,11 @@ from app.orders.rules.values import FINAL, Order, OrderType, Status
 _NAMES: dict[str, str] = {status: f"order.{status.lower()}" for status in Status}
 
 
-def kind_of(move: Move) -> str:
-    """Return the type of the event that tells of a move: of a fill whether it completed the order, else the
-    state that the order came to, else "changed".
+def event_type_of(move: Move) -> str:
+    """Return the event type of a history row.
+
+    A fill is order.filled or order.partially_filled. A change of status is named after the new status. Any
+    other change is order.changed.
     """
     if move.execution_id is not None:
         return "order.filled" if move.to_status == Status.FILLED else "order.partially_filled"
@@ -26,8 +28,10 @@ def kind_of(move: Move) -> str:
 def build_order_payload(
     order: Order, portfolio_name: str, move: Move, execution: ExecutionRow | None
 ) -> dict[str, Any]:
-    """Return what is told of a move that left the order as it is given; `execution` is the fill that moved
-    it. Amounts are text as on the wire; what does not apply is left out.
+    """Return the payload of a history row. `order` is the order after it, `execution` the fill that caused
+    it.
+
+    Amounts are text as in the API. Fields that do not apply are left out.
     """
     quantity = _quantity(order.quantity)
     facts: dict[str, Any] = {
@@ -57,7 +61,7 @@ def build_order_payload(
         facts |= _fill(execution)
     _add_links(facts, order)
     if move.sequence == 1:
-        facts |= terms(order)
+        facts |= build_terms(order)
     if move.reason is not None:
         facts["reason"] = move.reason
     if move.broker_words is not None:
@@ -65,8 +69,8 @@ def build_order_payload(
     return facts
 
 
-def denied_facts(order: Order, denial: str) -> dict[str, Any]:
-    """Return what is told of a denial, which is JSON text, beside the move to DENIED."""
+def build_denial_payload(order: Order, denial: str) -> dict[str, Any]:
+    """Return the payload of the risk.denied event. `denial` is JSON text."""
     facts = orjson.loads(denial)
     return {
         "order_id": order.id,
@@ -76,8 +80,8 @@ def denied_facts(order: Order, denial: str) -> dict[str, Any]:
     }
 
 
-def terms(order: Order) -> dict[str, Any]:
-    """Return the terms of an order that never change: its first event has them too."""
+def build_terms(order: Order) -> dict[str, Any]:
+    """Return the terms of an order that never change. Only its first event includes them."""
     values = {
         "product": order.product or None,
         "time_in_force": order.time_in_force,
@@ -115,12 +119,10 @@ def _prices(order: Order) -> dict[str, str]:
         "trail_amount": order.trail_amount,
         "trail_level": order.trail_level,
     }
-    build_order_payload = {
-        name: money_text(fixed(price)) for name, price in prices.items() if price is not None
-    }
+    payload = {name: money_text(fixed(price)) for name, price in prices.items() if price is not None}
     if order.trail_percent is not None:
-        build_order_payload["trail_percent"] = _quantity(order.trail_percent)
-    return build_order_payload
+        payload["trail_percent"] = _quantity(order.trail_percent)
+    return payload
 
 
 def _fill(execution: ExecutionRow) -> dict[str, Any]:

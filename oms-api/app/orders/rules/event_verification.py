@@ -1,4 +1,4 @@
-"""What the events of an order must say, given its row, its history and its fills."""
+"""Verify the events of an order against its row, its history and its executions."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
@@ -6,7 +6,12 @@ from typing import Any, NamedTuple
 
 from app.costs.rules.booking import has_components
 from app.ledger.rules.verification import Finding
-from app.orders.rules.event_payloads import build_order_payload, denied_facts, kind_of, terms
+from app.orders.rules.event_payloads import (
+    build_denial_payload,
+    build_order_payload,
+    build_terms,
+    event_type_of,
+)
 from app.orders.rules.rows import ExecutionRow, Move
 from app.orders.rules.values import Order, Status, changed
 from app.orders.rules.verification import BEYOND, Filled, OrderCheck
@@ -14,13 +19,13 @@ from app.orders.rules.verification import BEYOND, Filled, OrderCheck
 Executions = Mapping[str, ExecutionRow]  # by execution id
 
 DENIED, ISSUE = "risk.denied", "reconciliation.issue"
-BESIDE_MOVES = frozenset({DENIED, ISSUE})  # events that tell of an order, but not of a move
+NON_MOVE_EVENTS = frozenset({DENIED, ISSUE})  # events of an order without a history row
 _MEASURES = ("quantity", "limit_price", "stop_price")
-_WAITING = frozenset({Status.HELD, Status.AWAITING_APPROVAL})  # a release sizes and prices an order anew
+_WAITING = frozenset({Status.HELD, Status.AWAITING_APPROVAL})  # a release may change quantity and prices
 
 
 class OrderEventRow(NamedTuple):
-    """An event of an order; `facts` are its payload."""
+    """An event of an order. `facts` is its payload."""
 
     id: int
     tenant_id: int
@@ -30,8 +35,8 @@ class OrderEventRow(NamedTuple):
     created_at: str
 
 
-class Told(NamedTuple):
-    """What an event says of an order that may change later: None where it says nothing."""
+class RecordedValues(NamedTuple):
+    """The mutable fields of an order as an event recorded them, None where it recorded no value."""
 
     quantity: Decimal | None
     limit_price: Decimal | None
@@ -43,13 +48,15 @@ class Told(NamedTuple):
 def find_event_differences(
     order: Order, moves: Sequence[Move], events: Sequence[OrderEventRow], executions: Executions
 ) -> list[Finding]:
-    """Return what is wrong with the events of an order: each move has one, which says what the move did."""
+    """Return the differences between an order's history and its events: each history row needs one event."""
     by_sequence: dict[Any, list[OrderEventRow]] = {}
     for event in events:
-        if event.type not in BESIDE_MOVES:
+        if event.type not in NON_MOVE_EVENTS:
             by_sequence.setdefault(event.facts.get("sequence"), []).append(event)
     findings: list[Finding] = list(_denials(order, moves, events))
-    current = Told(order.quantity, order.limit_price, order.stop_price, order.trail_level, order.parent_id)
+    current = RecordedValues(
+        order.quantity, order.limit_price, order.stop_price, order.trail_level, order.parent_id
+    )
     following: Move | None = None
     fills = list(_filled_after(order, moves, executions))
     findings += _fills(order, fills)
@@ -57,7 +64,7 @@ def find_event_differences(
         found = by_sequence.pop(move.sequence, [])
         if len(found) != 1:
             findings.append(
-                _event(f"sequence {move.sequence}", f"{len(found)} events", f"one {kind_of(move)}")
+                _event(f"sequence {move.sequence}", f"{len(found)} events", f"one {event_type_of(move)}")
             )
             continue
         (event,) = found
@@ -70,22 +77,22 @@ def find_event_differences(
 
 
 def _denials(order: Order, moves: Sequence[Move], events: Sequence[OrderEventRow]) -> Iterator[Finding]:
-    """Yield where an order was denied and no event says so as the order does, or the other way round."""
-    build_order_payload = [(event.created_at, event.facts) for event in events if event.type == DENIED]
+    """Yield a finding if the risk.denied events do not match the order's denial."""
+    stored_payloads = [(event.created_at, event.facts) for event in events if event.type == DENIED]
     try:
-        facts = order.denial and denied_facts(order, order.denial)
+        facts = order.denial and build_denial_payload(order, order.denial)
     except (ValueError, TypeError, LookupError):
         facts = {}
     at = [move.at for move in moves if move.to_status == Status.DENIED]
-    if facts and not any("time_in_force" in event.facts for event in events):  # told by an earlier version
+    if facts and not any("time_in_force" in event.facts for event in events):  # written by an earlier version
         facts.pop("denial", None)
     due = [(instant, facts) for instant in at] if facts is not None else []
-    if build_order_payload != due:
-        yield _event(DENIED, str(build_order_payload), str(due))
+    if stored_payloads != due:
+        yield _event(DENIED, str(stored_payloads), str(due))
 
 
 def _fills(order: Order, fills: Sequence[Filled | None]) -> Iterator[Finding]:
-    """Yield where an order has not filled what its moves add up to."""
+    """Yield a finding if the order's filled amounts are not the sum of its fills."""
     filled = fills[-1] if fills else None
     if filled is not None and filled[:2] != (order.filled_quantity, order.filled_value):
         stored = (order.filled_quantity, order.filled_value)
@@ -95,30 +102,31 @@ def _fills(order: Order, fills: Sequence[Filled | None]) -> Iterator[Finding]:
 def find_issue_differences(
     rows: Sequence[ExecutionRow], events: Sequence[OrderEventRow]
 ) -> Iterator[Finding]:
-    """Yield where an execution that should not have come is not told of as such, or another one is."""
-    build_order_payload = [event.facts for event in events if event.type == ISSUE]
+    """Yield a finding if the reconciliation issues do not match the executions noted as over or stray."""
+    stored_payloads = [event.facts for event in events if event.type == ISSUE]
     due = [
         {"order_id": row.order_id, "execution_id": row.execution_id, "kind": row.note}
         for row in rows
         if row.note in BEYOND
     ]
-    if sorted(map(str, build_order_payload)) != sorted(map(str, due)):
-        yield _event(ISSUE, str(build_order_payload), str(due))
+    if sorted(map(str, stored_payloads)) != sorted(map(str, due)):
+        yield _event(ISSUE, str(stored_payloads), str(due))
 
 
-def portfolio_names_told(events: Sequence[OrderEventRow]) -> set[str]:
-    """Return what the events of an order call its portfolio."""
-    return {str(event.facts.get("portfolio_name")) for event in events if event.type not in BESIDE_MOVES}
+def list_portfolio_names(events: Sequence[OrderEventRow]) -> set[str]:
+    """Return the portfolio names in the events of an order."""
+    return {str(event.facts.get("portfolio_name")) for event in events if event.type not in NON_MOVE_EVENTS}
 
 
-def parents_told(events: Sequence[OrderEventRow]) -> set[str | None]:
-    """Return the parents that the events of an order name."""
-    return {event.facts.get("parent_id") for event in events if event.type not in BESIDE_MOVES}
+def list_parent_ids(events: Sequence[OrderEventRow]) -> set[str | None]:
+    """Return the parent ids in the events of an order."""
+    return {event.facts.get("parent_id") for event in events if event.type not in NON_MOVE_EVENTS}
 
 
 def _filled_after(order: Order, moves: Sequence[Move], executions: Executions) -> Iterator[Filled | None]:
-    """Yield what was filled after each move; None from where that cannot be told."""
-    is_forgotten = order.denial is not None and order.replaces is not None  # what a successor carried over
+    """Yield the filled amounts after each history row; None once they cannot be derived."""
+    # A denied successor does not keep the amounts that it carried over.
+    is_forgotten = order.denial is not None and order.replaces is not None
     filled: Filled | None = Filled(order.carried_quantity, order.carried_value)
     for move in moves:
         if move.execution_id is not None and filled is not None:
@@ -131,18 +139,18 @@ def _differences(
     event: OrderEventRow,
     order: Order,
     move: Move,
-    said: Told,
+    recorded: RecordedValues,
     filled: Filled | None,
     executions: Executions,
 ) -> Iterator[Finding]:
     pairs: list[tuple[str, Any, Any]] = [
-        ("type", event.type, kind_of(move)),
+        ("type", event.type, event_type_of(move)),
         ("created_at", event.created_at, move.at),
     ]
     facts = dict(event.facts)
-    expected = _expected(facts, order, move, said, filled, executions)
-    if move.sequence == 1 and "time_in_force" not in facts:  # told by an earlier version
-        for name in terms(order):
+    expected = _expected(facts, order, move, recorded, filled, executions)
+    if move.sequence == 1 and "time_in_force" not in facts:  # written by an earlier version
+        for name in build_terms(order):
             expected.pop(name, None)
     if filled is None:
         for name in ("filled_quantity", "leaves_quantity", "average_price"):
@@ -160,18 +168,18 @@ def _expected(
     facts: dict[str, Any],
     order: Order,
     move: Move,
-    said: Told,
+    recorded: RecordedValues,
     filled: Filled | None,
     executions: Executions,
 ) -> dict[str, Any]:
     state = changed(
         order,
         status=Status(move.to_status),
-        quantity=order.quantity if said.quantity is None else said.quantity,
-        limit_price=said.limit_price,
-        stop_price=said.stop_price,
-        trail_level=said.trail_level,
-        parent_id=said.parent_id,
+        quantity=order.quantity if recorded.quantity is None else recorded.quantity,
+        limit_price=recorded.limit_price,
+        stop_price=recorded.stop_price,
+        trail_level=recorded.trail_level,
+        parent_id=recorded.parent_id,
         filled_quantity=filled.quantity if filled else order.filled_quantity,
         filled_value=filled.value if filled else order.filled_value,
         replaced_by=order.replaced_by if move.to_status == Status.REPLACED else None,
@@ -182,9 +190,13 @@ def _expected(
     return build_order_payload(state, facts.get("portfolio_name", ""), move, execution)
 
 
-def _changes(order: Order, previous: Told, current: Told, following: Move | None) -> Iterator[Finding]:
-    """Yield what changed between an event and what comes after it, and must not have."""
-    is_moved = previous.parent_id != current.parent_id  # its entry was replaced, perhaps by another quantity
+def _changes(
+    order: Order, previous: RecordedValues, current: RecordedValues, following: Move | None
+) -> Iterator[Finding]:
+    """Yield the fields that changed between an event and its successor without permission."""
+    is_moved = (
+        previous.parent_id != current.parent_id
+    )  # its entry was replaced, perhaps with another quantity
     if not is_moved and not (following and _may_change(following)):
         for name in _MEASURES:
             yield from _difference(name, getattr(previous, name), getattr(current, name))
@@ -198,7 +210,7 @@ def _may_change(move: Move) -> bool:
 
 
 def _may_trail(side: str, previous: Decimal | None, current: Decimal | None) -> bool:
-    """Return whether a trail may have moved so: it only ever comes closer."""
+    """Return whether the trail level may change so: it may only move closer to the market."""
     if previous is None or current is None:
         return previous is None
     return current >= previous if side == "SELL" else current <= previous
@@ -209,9 +221,9 @@ def _difference(name: str, stored: Decimal | None, expected: Decimal | None) -> 
         yield Finding(OrderCheck.EVENT, name, _text(expected), f"{_text(stored)}, as its event says")
 
 
-def _values_of(facts: dict[str, Any]) -> Told:
+def _values_of(facts: dict[str, Any]) -> RecordedValues:
     parent_id = facts.get("parent_id")
-    return Told(
+    return RecordedValues(
         _amount(facts.get("quantity")),
         _amount(facts.get("limit_price")),
         _amount(facts.get("stop_price")),

@@ -1,4 +1,4 @@
-"""What an execution must say, given its order, its row of the ledger and the move that it made."""
+"""Verify an execution against its order, its trade in the ledger and the history row that it caused."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
@@ -12,20 +12,20 @@ from app.orders.rules.verification import OrderCheck
 
 
 class Trade(Protocol):
-    """What the ledger says of an execution; see `ledger.rules.chain.TradeRow`."""
+    """The ledger's trade of an execution; see `ledger.rules.chain.TradeRow`."""
 
     def _asdict(self) -> dict[str, str | int | None]: ...
 
 
-class Named(NamedTuple):
-    """A move that an execution made: its execution and why it stands out, if it does."""
+class ExecutionMove(NamedTuple):
+    """A history row that an execution caused: the execution id, and its note (late, over, stray or None)."""
 
     execution_id: str
     note: str | None
 
 
 def find_trade_differences(order: Order, row: ExecutionRow, trade: Trade | None) -> Iterator[Finding]:
-    """Yield where an execution, its trade and its order say different things."""
+    """Yield the differences between an execution, its trade and its order."""
     if trade is None:
         yield _finding(row, "trade_id", row.trade_id, "a trade of the ledger")
         return
@@ -43,23 +43,23 @@ def find_trade_differences(order: Order, row: ExecutionRow, trade: Trade | None)
             yield _finding(row, name, stored, expected)
 
 
-def find_move_differences(rows: Sequence[ExecutionRow], moves: Sequence[Named]) -> Iterator[Finding]:
-    """Yield where the executions of an order, or of a chain of replacements, and their moves differ."""
+def find_move_differences(rows: Sequence[ExecutionRow], moves: Sequence[ExecutionMove]) -> Iterator[Finding]:
+    """Yield the differences between the executions and the history rows of an order or of a chain."""
     notes: Mapping[str, str | None] = {row.execution_id: row.note for row in rows}
-    told = {move.execution_id: move.note for move in moves}
-    for execution_id in dict.fromkeys((*notes, *told)):
-        if execution_id not in told:
+    move_notes = {move.execution_id: move.note for move in moves}
+    for execution_id in dict.fromkeys((*notes, *move_notes)):
+        if execution_id not in move_notes:
             yield Finding(OrderCheck.TRADE, "execution_id", execution_id, "the execution of a move")
         elif execution_id not in notes:
             yield Finding(OrderCheck.TRADE, "execution_id", "none", f"the execution {execution_id} of a move")
-        elif notes[execution_id] != told[execution_id]:
-            found, due = notes[execution_id], told[execution_id]
+        elif notes[execution_id] != move_notes[execution_id]:
+            found, due = notes[execution_id], move_notes[execution_id]
             yield Finding(OrderCheck.TRADE, f"note of execution {execution_id}", found, due)
 
 
-def executions_named(moves: Sequence[Move]) -> list[Named]:
-    """Return the moves that executions made."""
-    return [Named(move.execution_id, move.reason) for move in moves if move.execution_id is not None]
+def list_execution_moves(moves: Sequence[Move]) -> list[ExecutionMove]:
+    """Return the history rows that executions caused."""
+    return [ExecutionMove(move.execution_id, move.reason) for move in moves if move.execution_id is not None]
 
 
 def _find_charge_differences(row: ExecutionRow, booked: str | int | None) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""At which prices the exits of a position stand."""
+"""Derive the stop-loss and take-profit price of a position from its exit orders."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -8,9 +8,10 @@ from app.orders.rules.contingency import SHARING
 from app.orders.rules.values import WORKING, Order, OrderType
 
 
-def levels(quantity: Decimal, orders: Iterable[Order]) -> Exits:
-    """Return where a position of that signed quantity is taken off: of several stops, and of several targets,
-    the one that the price reaches first. Only exits and pairs at the market count.
+def find_exit_levels(quantity: Decimal, orders: Iterable[Order]) -> Exits:
+    """Return the nearest stop-loss and take-profit price of a position of the signed `quantity`.
+
+    Only working exits and OCO orders count.
     """
     side = "SELL" if quantity > 0 else "BUY"
     exits = [one for one in orders if one.side == side and one.role in SHARING and one.status in WORKING]

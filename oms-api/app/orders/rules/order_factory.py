@@ -1,4 +1,4 @@
-"""From a ticket to an order, and from an order to its successor."""
+"""Build orders from tickets."""
 
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -11,7 +11,7 @@ _DAY = timedelta(days=1)
 
 
 class OrderOrigin(NamedTuple):
-    """Where an order belongs, what charges it, and who placed it; `at` is canonical text."""
+    """The owner of an order belongs, what charges it, and who placed it. `at` is canonical text."""
 
     tenant_id: int
     portfolio_id: int
@@ -23,7 +23,7 @@ class OrderOrigin(NamedTuple):
 
 
 class OrderLinks(NamedTuple):
-    """What an order is to others."""
+    """The links of an order to its parent and its group."""
 
     parent_id: str | None = None
     group_id: str | None = None
@@ -31,17 +31,17 @@ class OrderLinks(NamedTuple):
     role: Role | None = None
 
 
-ALONE = OrderLinks()
+NO_LINKS = OrderLinks()
 
 
 def new_order(
-    order_id: str, home: OrderOrigin, ticket: Ticket, quantity: Decimal, family: OrderLinks = ALONE
+    order_id: str, order_origin: OrderOrigin, ticket: Ticket, quantity: Decimal, links: OrderLinks = NO_LINKS
 ) -> Order:
-    """Return the order that a ticket asks for, at the very beginning of its life."""
+    """Return the order of a ticket with the status INITIALIZED."""
     return Order(
-        tenant_id=home.tenant_id,
+        tenant_id=order_origin.tenant_id,
         id=order_id,
-        portfolio_id=home.portfolio_id,
+        portfolio_id=order_origin.portfolio_id,
         client_order_id=ticket.client_order_id or order_id,
         symbol=ticket.symbol,
         product=ticket.product,
@@ -55,27 +55,27 @@ def new_order(
         trail_amount=ticket.trail_amount,
         trail_percent=ticket.trail_percent,
         expires_at=ticket.expires_at,
-        ends_at=get_expiry(ticket.time_in_force, ticket.expires_at, home.at),
+        ends_at=get_expiry(ticket.time_in_force, ticket.expires_at, order_origin.at),
         extended_hours=ticket.extended_hours,
         reason=ticket.reason,
         strategy=ticket.strategy,
-        user_id=ticket.user_id or home.user_id,
-        source=home.source,
-        actor=home.actor,
-        cost_schedule=home.cost_schedule,
+        user_id=ticket.user_id or order_origin.user_id,
+        source=order_origin.source,
+        actor=order_origin.actor,
+        cost_schedule=order_origin.cost_schedule,
         broker=PAPER,
         status=Status.INITIALIZED,
-        created_at=home.at,
-        updated_at=home.at,
-        parent_id=family.parent_id,
-        group_id=family.group_id,
-        group_kind=family.kind,
-        role=family.role,
+        created_at=order_origin.at,
+        updated_at=order_origin.at,
+        parent_id=links.parent_id,
+        group_id=links.group_id,
+        group_kind=links.kind,
+        role=links.role,
     )
 
 
-def exits(entry: Order, ticket: Ticket) -> list[tuple[Role, Ticket]]:
-    """Return the tickets of the legs that an entry's ticket asks for: they take its position off again."""
+def build_exit_tickets(entry: Order, ticket: Ticket) -> list[tuple[Role, Ticket]]:
+    """Return the tickets of the exits that an entry's ticket requests, with their roles."""
     if ticket.take_profit is None and ticket.stop_loss is None:
         return []
     base = Ticket(
@@ -100,9 +100,9 @@ def exits(entry: Order, ticket: Ticket) -> list[tuple[Role, Ticket]]:
 
 
 def get_expiry(time_in_force: TimeInForce, expires_at: str | None, at: str) -> str | None:
-    """Return the instant at which an order that came at `at` expires, None where it never does by itself.
+    """Return the instant at which an order expires that was placed at `at`, None if it does not expire.
 
-    Until sessions have their table, a day ends at 24:00 UTC.
+    A day ends at 24:00 UTC until trading sessions are supported.
     """
     if time_in_force is TimeInForce.GTD:
         return expires_at

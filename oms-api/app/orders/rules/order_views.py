@@ -1,4 +1,4 @@
-"""What is shown of orders, and what is asked to change in them."""
+"""Values that show an order or change it."""
 
 from decimal import Decimal
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from app.risk.rules.values import Denial
 
 
 class Changes(NamedTuple):
-    """What a replacement asks for; None leaves it as it is."""
+    """The changed fields of a replacement; None keeps the field."""
 
     quantity: Decimal | None = None
     limit_price: Decimal | None = None
@@ -22,16 +22,16 @@ class Changes(NamedTuple):
     reason: str | None = None
 
 
-class Shown(NamedTuple):
-    """An order as it stands, with its portfolio's name and, for an entry, its legs."""
+class OrderView(NamedTuple):
+    """An order with its portfolio's name and, for an entry, its child orders."""
 
     order: Order
     portfolio_name: str
     legs: tuple[Order, ...] = ()
 
 
-class Previewed(NamedTuple):
-    """What a ticket would do: amounts as decimals, None where there is no price."""
+class OrderPreview(NamedTuple):
+    """The effect that a ticket would have. Amounts are None if there is no price."""
 
     order: Order
     portfolio_name: str

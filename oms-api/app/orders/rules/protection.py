@@ -1,4 +1,4 @@
-"""Where an exit must lie: beyond its entry, and on the side of the market where it waits."""
+"""Rules for the prices of exits: beyond the entry's price, and not yet reached by the market."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -8,37 +8,37 @@ from app.brokers.rules.values import OrderType
 from app.ledger.rules.accounting import Side
 from app.money import ceiling_to, round_down_to
 from app.orders.rules.values import Order, Role
-from app.risk.rules.exposure import touch
+from app.risk.rules.exposure import get_touch_price
 from app.risk.rules.values import Prices
 
 _STOPS = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
 
 
 def entry_prices(entry: Order, prices: Prices) -> list[Decimal]:
-    """Return the prices at which the entry may fill: its own, and the quote's where it fills at once.
+    """Return the prices at which the entry may fill: its own, and the quote's if it would fill at once.
 
-    A trailing entry has none: it follows the market.
+    A trailing entry has none, because its price follows the market.
     """
     own = [price for price in (entry.limit_price, entry.stop_price) if price is not None]
-    at_once = touch(entry.side, prices) if fills_at_once(entry, prices) else None
+    at_once = get_touch_price(entry.side, prices) if fills_at_once(entry, prices) else None
     return own if at_once is None else [*own, at_once]
 
 
 def fills_at_once(entry: Order, prices: Prices) -> bool:
-    """Tell whether the entry trades at this quote."""
-    price = touch(entry.side, prices)
+    """Return whether the entry would fill at this quote."""
+    price = get_touch_price(entry.side, prices)
     if price is None or entry.type not in {OrderType.MARKET, OrderType.LIMIT}:
         return False
     return entry.limit_price is None or is_reached(_opposite(entry.side), price, entry.limit_price)
 
 
-def watched_by(order: Order, prices: Prices) -> Decimal | None:
-    """Return the price that triggers a stop: the last one, else that of the side it would trade at."""
-    return touch(order.side, prices) if prices.last is None else prices.last
+def get_trigger_price(order: Order, prices: Prices) -> Decimal | None:
+    """Return the price that triggers a stop: the last price, else the side that the order would trade at."""
+    return get_touch_price(order.side, prices) if prices.last is None else prices.last
 
 
 def reached_stop(order: Order, prices: Iterable[Decimal]) -> Decimal | None:
-    """Return the first of the prices that triggers the order's stop, None where none does."""
+    """Return the first of the prices that triggers the order's stop, None if none does."""
     if order.type not in _STOPS or order.stop_price is None or order.is_triggered:
         return None
     stop = order.stop_price
@@ -46,7 +46,7 @@ def reached_stop(order: Order, prices: Iterable[Decimal]) -> Decimal | None:
 
 
 def unprofitable_target(order: Order, prices: Iterable[Decimal]) -> Decimal | None:
-    """Return the first of the entry's prices at which a take-profit makes no profit, None for all others."""
+    """Return the first of the entry's prices at which a take-profit makes no profit, else None."""
     if order.role is not Role.TAKE_PROFIT or order.limit_price is None:
         return None
     limit = order.limit_price
@@ -54,15 +54,16 @@ def unprofitable_target(order: Order, prices: Iterable[Decimal]) -> Decimal | No
 
 
 def is_tightened(order: Order, successor: Order) -> bool:
-    """Tell whether the successor of an exit is no looser: it has no more quantity, no price further from the
-    market, no wider trail, and the same end.
+    """Return whether the successor of an exit is at least as tight as the exit.
+
+    It has no larger quantity, no price further from the market, no wider trail, and the same expiry.
     """
     if successor.quantity > order.quantity or successor.ends_at != order.ends_at:
         return False
     if successor.type is OrderType.TRAILING_STOP:
         return _is_tighter_trail(order, successor)
     pairs = ((order.limit_price, successor.limit_price), (order.stop_price, successor.stop_price))
-    is_up = (order.side == "SELL") != (order.type is OrderType.LIMIT)  # where the market is
+    is_up = (order.side == "SELL") != (order.type is OrderType.LIMIT)  # the market is above the price
     return all(before is None or after is None or _is_nearer(before, after, is_up) for before, after in pairs)
 
 
@@ -77,10 +78,8 @@ def _is_nearer(before: Decimal, after: Decimal, is_up: bool) -> bool:
     return after >= before if is_up else after <= before
 
 
-def on_tick(order: Order, tick: Decimal) -> dict[str, Decimal]:
-    """Return the prices of an exit that are off the tick, rounded away from the market: a target gains, a
-    stop waits longer. A price never becomes zero.
-    """
+def round_to_tick(order: Order, tick: Decimal) -> dict[str, Decimal]:
+    """Return the exit's prices that are off tick, rounded away from the market, never to zero."""
     names = [name for name in ("limit_price", "stop_price") if (getattr(order, name) or tick) % tick]
     is_up = (order.side == "SELL") == (order.type is OrderType.LIMIT)
     round_to = ceiling_to if is_up else round_down_to

@@ -1,5 +1,6 @@
-"""Orders, their moves and executions as rows; both databases take canonical text (`money.fixed`,
-`clock.iso`).
+"""Convert orders, history rows and executions to database rows.
+
+Both databases accept canonical text (`money.fixed`, `clock.iso`).
 """
 
 from collections.abc import Callable, Sequence
@@ -12,11 +13,11 @@ from app.orders.rules.values import GroupKind, Order, OrderType, Role, Status, T
 
 Row = tuple[str | int | bool | None, ...]
 COLUMNS = Order._fields
-# What changes after an order was made; the rest is what was asked for.
+# Columns that change after the order was placed; all others are its terms.
 MUTABLE = (
     *("quantity", "status", "filled_quantity", "filled_value", "is_triggered", "trail_level", "replaced_by"),
     *("parent_id", "denial", "broker_order_id", "event_count", "updated_at", "accepted_at"),
-    *("limit_price", "stop_price"),  # of a held exit, when the tick of its instrument has changed
+    *("limit_price", "stop_price"),  # rounded when a held exit is released after a tick size change
 )
 _AMOUNTS = frozenset(
     {
@@ -44,7 +45,7 @@ _ENUMS: dict[str, Callable[[str], Any]] = {
 
 
 class Move(NamedTuple):
-    """A row of `order_events`."""
+    """A row of `order_events`: one change of an order."""
 
     tenant_id: int
     order_id: str
@@ -60,7 +61,9 @@ class Move(NamedTuple):
 
 
 class ExecutionRow(NamedTuple):
-    """A row of `executions`, in canonical form. `note` marks what should not have come: late, over, stray.
+    """A row of `executions`, in canonical form.
+
+    `note` marks an unexpected execution: late, over or stray.
     `charges` is JSON text, see `charges`.
     """
 
@@ -87,7 +90,7 @@ def row_of(order: Order, columns: Sequence[str] = COLUMNS) -> Row:
 
 
 def order_of(values: Sequence[Any]) -> Order:
-    """Return the order whose columns are `values`, as either driver gives them."""
+    """Return the order with these column values, as read by either database driver."""
     return Order._make(
         None if value is None else read(value) for value, read in zip(values, _READERS, strict=True)
     )
@@ -97,7 +100,7 @@ def _decimal(value: Any) -> Decimal:  # text from SQLite, Decimal from PostgreSQ
     return value if isinstance(value, Decimal) else Decimal(value)
 
 
-def _instant(value: Any) -> str:  # text from SQLite, an instant from PostgreSQL
+def _instant(value: Any) -> str:  # text from SQLite, datetime from PostgreSQL
     if isinstance(value, datetime):
         return value.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
     return str(value)

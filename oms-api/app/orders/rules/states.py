@@ -1,6 +1,6 @@
-"""The life of an order: one table of the moves that there are, and one function that moves along it.
+"""The state machine of an order: the table of transitions and the functions that apply it.
 
-After nautilus_trader's order table and FIX 5.0 SP2 appendix D.
+It follows nautilus_trader's order table and FIX 5.0 SP2 appendix D.
 """
 
 from decimal import Decimal
@@ -8,7 +8,7 @@ from decimal import Decimal
 from app.orders.errors import IllegalMove
 from app.orders.rules.values import FINAL, Status
 
-_BACK = {Status.ACCEPTED, Status.TRIGGERED, Status.PARTIALLY_FILLED}  # where a refused request leads
+_BACK = {Status.ACCEPTED, Status.TRIGGERED, Status.PARTIALLY_FILLED}  # the statuses after a refused request
 
 NEXT: dict[Status, frozenset[Status]] = {
     start: frozenset(ends)
@@ -40,7 +40,7 @@ NEXT: dict[Status, frozenset[Status]] = {
             Status.PARTIALLY_FILLED, Status.FILLED, Status.CANCELED, Status.EXPIRED, Status.PENDING_CANCEL,
             Status.PENDING_REPLACE,
         },
-        # While a request is pending a partial fill applies and moves nothing; a completing one overtakes it.
+        # While a request is pending, a partial fill keeps the status; a completing fill ends the order.
         Status.PENDING_CANCEL: {
             Status.CANCELED, Status.EXPIRED, Status.REJECTED, Status.FILLED, *_BACK,
         },
@@ -48,9 +48,9 @@ NEXT: dict[Status, frozenset[Status]] = {
             Status.REPLACED, Status.PENDING_CANCEL, Status.CANCELED, Status.EXPIRED, Status.REJECTED,
             Status.FILLED, *_BACK,
         },
-        Status.CANCELED: {Status.FILLED},  # a fill can cross our cancel on the wire
-        Status.EXPIRED: {Status.FILLED},  # as above
-        Status.REPLACED: set(),  # a late fill goes to the successor
+        Status.CANCELED: {Status.FILLED},  # a fill can cross the cancel request
+        Status.EXPIRED: {Status.FILLED},  # as for CANCELED
+        Status.REPLACED: set(),  # a late fill counts for the successor
         Status.FILLED: set(),
         Status.DENIED: set(),
         Status.REJECTED: set(),
@@ -59,17 +59,17 @@ NEXT: dict[Status, frozenset[Status]] = {
 
 
 def checked_move(order_id: str, start: Status, end: Status) -> Status:
-    """Return `end`. Raises IllegalMove where the table has no such move."""
+    """Return `end`. Raises IllegalMove if the table does not allow the transition."""
     if end not in NEXT[start]:
         raise IllegalMove(order_id, start, end)
     return end
 
 
 def status_after_fill(status: Status, quantity: Decimal, filled: Decimal) -> Status:
-    """Return where an order stands of which `filled` of `quantity` is filled now; before, it was at `status`.
+    """Return the status of an order after a fill. `filled` is its filled quantity, `status` the one before.
 
-    A completing fill ends it, a pending request stays pending, a late fill leaves a final order what it was
-    unless it completes it.
+    A completing fill ends the order. A pending request stays pending. A late fill changes a final order only
+    if it completes it.
     """
     if status in {Status.REPLACED, Status.REJECTED, Status.FILLED, Status.DENIED}:
         return status
@@ -81,8 +81,9 @@ def status_after_fill(status: Status, quantity: Decimal, filled: Decimal) -> Sta
 
 
 def resting_status(filled: Decimal, *, is_triggered: bool) -> Status:
-    """Return where an open order stands at the market while nothing is pending: again after a refused
-    request, or from the start where it carries on what another one began.
+    """Return the status of a working order without a pending request.
+
+    It applies after a refused request, and to a successor that continues a partly filled order.
     """
     if filled:
         return Status.PARTIALLY_FILLED

@@ -1,4 +1,4 @@
-"""What a ticket must and may say, by its type and time in force."""
+"""Validate the fields of a ticket by its type and time in force."""
 
 from decimal import Decimal
 
@@ -13,7 +13,7 @@ _NEEDED = {
     OrderType.LIMIT: frozenset({"limit_price"}),
     OrderType.STOP: frozenset({"stop_price"}),
     OrderType.STOP_LIMIT: frozenset({"stop_price", "limit_price"}),
-    OrderType.TRAILING_STOP: frozenset[str](),  # one of the trails: see _trail_errors
+    OrderType.TRAILING_STOP: frozenset[str](),  # exactly one trail field: see _trail_errors
 }
 _ALLOWED = {
     **_NEEDED,
@@ -25,14 +25,12 @@ _LIMIT_AT_STOP = "Must be at the stop price or beyond it: at most the stop of a 
 
 
 def order_type(word: str) -> OrderType:
-    """Return the type that `word` names; SL is STOP_LIMIT, SL-M is STOP. Raises ValueError for others."""
+    """Return the order type named `word`. SL is STOP_LIMIT, SL-M is STOP. Raises ValueError for others."""
     return _ALIASES.get(word) or OrderType(word)
 
 
 def shape_errors(ticket: Ticket) -> list[FieldError]:
-    """Return what is wrong with the ticket as such, at any time; whether it should trade is for risk to
-    judge.
-    """
+    """Return the errors of the ticket that do not depend on time or market. Risk checks are separate."""
     return [
         *_price_errors(ticket),
         *_trail_errors(ticket),
@@ -57,7 +55,7 @@ def _price_errors(ticket: Ticket) -> list[FieldError]:
 
 
 def _type_with(ticket: Ticket, price: str) -> OrderType:
-    """Return the type of a ticket like that one which has that price too."""
+    """Return the order type that has the ticket's prices and also `price`."""
     if price.startswith("trail"):
         return OrderType.TRAILING_STOP
     if {ticket.type, price} in ({OrderType.STOP, "limit_price"}, {OrderType.LIMIT, "stop_price"}):
@@ -86,7 +84,7 @@ def _size_errors(ticket: Ticket) -> list[FieldError]:
 
 
 def validate_expiry(ticket: Ticket, now: str) -> list[FieldError]:
-    """Return what is wrong with the ticket's end at `now`."""
+    """Return the errors of the ticket's expiry at `now`."""
     if ticket.expires_at is not None and ticket.expires_at <= now:
         return [FieldError("expires_at", "Must be in the future.", "in_the_past")]
     return []
@@ -105,7 +103,7 @@ def _time_errors(ticket: Ticket) -> list[FieldError]:
 
 
 def _leg_errors(ticket: Ticket) -> list[FieldError]:
-    """The target lies on the profitable side of the entry, the stop on the other."""
+    """Check that the target is on the profitable side of the entry and the stop on the other."""
     target = ticket.take_profit.limit_price if ticket.take_profit else None
     stop = ticket.stop_loss.stop_price if ticket.stop_loss else None
     entry = ticket.stop_price if ticket.limit_price is None else ticket.limit_price
@@ -123,7 +121,7 @@ def _leg_errors(ticket: Ticket) -> list[FieldError]:
 
 
 def exit_errors(ticket: Ticket) -> list[FieldError]:
-    """Return what is wrong with a stop-limit that protects: between stop and limit it would never fill."""
+    """Return the errors of a protective stop-limit: with a limit short of its stop it might never fill."""
     stop, limit = ticket.stop_price, ticket.limit_price
     if stop is None or limit is None or not _is_short_of_stop(ticket.side, stop, limit):
         return []

@@ -1,5 +1,6 @@
-"""Orders as plain values. Amounts are decimals, instants canonical text (`clock.iso`), whose order is that of
-time.
+"""Orders as plain values.
+
+Amounts are decimals. Instants are canonical text (`clock.iso`), which sorts by time.
 """
 
 from decimal import Decimal
@@ -27,7 +28,7 @@ __all__ = [
 
 
 class Status(StrEnum):
-    """Where an order stands in its life; `rules.states` has the moves between them."""
+    """The status of an order. `rules.states` defines the transitions."""
 
     INITIALIZED = "INITIALIZED"
     AWAITING_APPROVAL = "AWAITING_APPROVAL"
@@ -47,26 +48,26 @@ class Status(StrEnum):
 
 
 class GroupKind(StrEnum):
-    """How orders hang together."""
+    """The kind of a group of linked orders."""
 
-    BRACKET = "BRACKET"  # entry, take-profit and stop-loss; the legs grow with the entry's fills
-    OCO = "OCO"  # a fill of one cuts the other
-    OTO = "OTO"  # the first one's completion sends the second
+    BRACKET = "BRACKET"  # entry, take-profit and stop-loss; exits grow with the entry's fills
+    OCO = "OCO"  # a fill of one reduces the other
+    OTO = "OTO"  # the second is sent when the first is filled
 
 
 class Role(StrEnum):
-    """What an order is within its group."""
+    """The role of an order within its group."""
 
     ENTRY = "entry"
     TAKE_PROFIT = "take_profit"
     STOP_LOSS = "stop_loss"
     EITHER = "either"  # one of an OCO pair
     FOLLOWER = "follower"  # the second of an OTO pair
-    CLOSING = "closing"  # closes a position, or a part of one: exits give way to it
+    CLOSING = "closing"  # closes a position or a part of it; its fills reduce the exits
 
 
 class Ticket(NamedTuple):
-    """What somebody asks for. `quantity` or `notional` is given; prices as the type needs them."""
+    """A request for an order. Exactly one of `quantity` and `notional` is set; prices depend on the type."""
 
     symbol: str
     side: str
@@ -91,26 +92,26 @@ class Ticket(NamedTuple):
 
 
 class Target(NamedTuple):
-    """The leg of a bracket that takes the profit: a limit."""
+    """The take-profit of a bracket: a limit order."""
 
     limit_price: Decimal
 
 
 class Protection(NamedTuple):
-    """The leg of a bracket that cuts the loss: a stop, with a limit behind it if given."""
+    """The stop-loss of a bracket: a stop order, or a stop-limit order if a limit is given."""
 
     stop_price: Decimal
     limit_price: Decimal | None = None
 
 
 class Order(NamedTuple):
-    """An order as its row holds it: everything that a restart needs.
+    """An order with all columns of its row.
 
-    `quantity` is the total of the chain of replacements; `filled_quantity` and `filled_value` include what
-    the predecessors had filled (`carried_…`). `ends_at` is when DAY and GTD expire. `denial` is JSON text.
-    `source` is the name of the key that placed it, `actor` the person behind it.
-    `cost_schedule` charges its fills. `event_count` numbers its moves. What has a default is what its life
-    gives it.
+    `quantity` is the total of the replacement chain. `filled_quantity` and `filled_value` include the
+    predecessors' fills (`carried_…`). `ends_at` is the expiry of DAY and GTD orders. `denial` is JSON text.
+    `source` is the name of the API key that placed the order, `actor` the person behind it. `cost_schedule`
+    defines the charges of its fills. `event_count` is the number of its history rows. Fields with a default
+    change during its life.
     """
 
     tenant_id: int
@@ -162,25 +163,25 @@ class Order(NamedTuple):
 
     @property
     def placed_by(self) -> str:
-        """Who placed it: the person, else the key."""
+        """The person who placed the order, else the API key."""
         return self.actor or self.source
 
     @property
     def leaves_quantity(self) -> Decimal:
-        """What may still fill: quantity - filled while the order is open, else zero."""
+        """The quantity that may still fill: quantity - filled_quantity while open, else zero."""
         if self.status in FINAL:
             return ZERO
         return max(self.quantity - self.filled_quantity, ZERO)
 
 
-_PLACES = {name: place for place, name in enumerate(Order._fields)}
+_INDEXES = {name: index for index, name in enumerate(Order._fields)}
 
 
 def changed(order: Order, **fields: Any) -> Order:
-    """Return the order with other fields: `_replace`, in a quarter of its time for so many of them."""
+    """Return the order with other fields. This takes a quarter of the time of `_replace`."""
     values: list[Any] = list(order)
     for name, value in fields.items():
-        values[_PLACES[name]] = value
+        values[_INDEXES[name]] = value
     return Order._make(values)
 
 
@@ -195,7 +196,7 @@ FINAL = frozenset(
     }
 )
 OPEN = frozenset(Status) - FINAL
-# What is at the market: these match. An order that waits for a cancel still may.
+# Statuses at the market, which can match. An order with a pending cancel can still fill.
 WORKING = frozenset(
     {
         Status.SUBMITTED,

@@ -1,4 +1,4 @@
-"""What an order's row, its history and its executions must say of each other."""
+"""Verify an order's row, its history and its executions against each other."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ from app.orders.rules.values import OPEN, Order, OrderType, Status
 
 
 class OrderCheck(StrEnum):
-    """What is checked of orders, in the order in which it is told."""
+    """The checks of orders, in the order of the report."""
 
     HISTORY = "order history"
     QUANTITY = "order quantity"
@@ -32,7 +32,7 @@ _PENDING = frozenset({Status.PENDING_CANCEL, Status.PENDING_REPLACE})
 
 
 class Filled(NamedTuple):
-    """What executions add up to: units, their value, and whether a broker reported some beyond the order."""
+    """The sum of executions: quantity, value, and whether a broker reported some beyond the order."""
 
     quantity: Decimal = ZERO
     value: Decimal = ZERO
@@ -44,8 +44,8 @@ class Filled(NamedTuple):
         return Filled(self.quantity + other.quantity, self.value + other.value, is_beyond)
 
 
-def examine_history(order: Order, moves: Sequence[Move]) -> list[Finding]:
-    """Return what is wrong with the order's moves: gaps, moves that there are not, an end elsewhere."""
+def check_history(order: Order, moves: Sequence[Move]) -> list[Finding]:
+    """Return the findings about the order's history: gaps, illegal transitions, a wrong last status."""
     findings = []
     before: str | None = None
     for number, move in enumerate(moves, 1):
@@ -64,7 +64,7 @@ def examine_history(order: Order, moves: Sequence[Move]) -> list[Finding]:
 
 
 def _times(order: Order, moves: Sequence[Move]) -> Iterator[Finding]:
-    """Yield where the order's instants, and who placed it, are not those of its history."""
+    """Yield the order's instants and actor that do not match its history."""
     if not moves:
         return
     pairs = (
@@ -81,8 +81,8 @@ def _times(order: Order, moves: Sequence[Move]) -> Iterator[Finding]:
         yield _history("accepted_at", order.accepted_at, accepted[0] if accepted else None)
 
 
-def examine_terms(order: Order, moves: Sequence[Move]) -> list[Finding]:
-    """Return what an order cannot have by its type, its broker, its history or its risk check."""
+def check_terms(order: Order, moves: Sequence[Move]) -> list[Finding]:
+    """Return fields that contradict the order's type, broker, history or denial."""
     findings = []
     found = [(name, getattr(order, name)) for name in _unused_prices(order.type)]
     findings += [_history(name, str(price), None) for name, price in found if price is not None]
@@ -106,7 +106,7 @@ def _unused_prices(kind: OrderType) -> tuple[str, ...]:
 
 
 def _may_be_triggered(order: Order, reached: set[str]) -> bool:
-    """Return whether the order can be triggered, or not, as it says."""
+    """Return whether `is_triggered` is possible for the order's type and history."""
     if not order.is_triggered:
         return Status.TRIGGERED not in reached
     is_quiet = order.replaces is not None or not reached.isdisjoint(_PENDING)
@@ -121,8 +121,8 @@ def _message_of(denial: str) -> str | None:
     return facts.get("message") if isinstance(facts, dict) else None
 
 
-def examine_quantity(order: Order) -> list[Finding]:
-    """Return what is wrong with what is filled and what is left: while it is open, they make the quantity."""
+def check_quantity(order: Order) -> list[Finding]:
+    """Return a finding if an open order has nothing left to fill."""
     if order.status not in OPEN or order.filled_quantity < order.quantity:
         return []
     expected = f"less than {fixed(order.quantity)} while {order.status}"
@@ -134,8 +134,8 @@ def filled_by(execution: ExecutionRow) -> Filled:
     return Filled(Decimal(execution.quantity), Decimal(execution.value), execution.note in BEYOND)
 
 
-def examine_carried(order: Order, predecessor: Order | None) -> list[Finding]:
-    """Return where an order did not carry over what its predecessor had filled; without one, nothing."""
+def check_carried(order: Order, predecessor: Order | None) -> list[Finding]:
+    """Return the carried amounts that do not match the predecessor's fills; zero without a predecessor."""
     due = (ZERO, ZERO)
     if predecessor is not None and order.denial is None:
         due = (predecessor.filled_quantity, predecessor.filled_value)
@@ -147,16 +147,16 @@ def examine_carried(order: Order, predecessor: Order | None) -> list[Finding]:
     ]
 
 
-def examine_most(order: Order, filled: Filled) -> list[Finding]:
-    """Return a finding where more is filled than was ordered, unless a broker reported an overfill."""
+def check_overfill(order: Order, filled: Filled) -> list[Finding]:
+    """Return a finding if more is filled than ordered, unless a broker reported an overfill."""
     if order.filled_quantity <= order.quantity or filled.is_beyond:
         return []
     expected = f"at most {fixed(order.quantity)}"
     return [Finding(OrderCheck.QUANTITY, "filled_quantity", fixed(order.filled_quantity), expected)]
 
 
-def examine_fills(order: Order, filled: Filled) -> list[Finding]:
-    """Return what is wrong with what the order says it filled, given all executions of its chain."""
+def check_fills(order: Order, filled: Filled) -> list[Finding]:
+    """Return the order's filled amounts that differ from the sum of its chain's executions."""
     pairs = (
         ("filled_quantity", order.filled_quantity, filled.quantity),
         ("filled_value", order.filled_value, filled.value),

@@ -1,1 +1,1 @@
-"""Orders on the wire."""
+"""Request and response bodies of the order routes."""

@@ -1,4 +1,4 @@
-"""What other brokers' interfaces call the fields of a ticket: refused, and told how to say it here."""
+"""Field names of other brokers' APIs, with a hint for the name to use here. The API rejects them."""
 
 from collections.abc import Mapping
 

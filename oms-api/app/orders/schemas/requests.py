@@ -1,4 +1,4 @@
-"""Orders on the wire: what comes in."""
+"""Request bodies of the order routes."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -27,7 +27,7 @@ ID_LENGTH = 100
 _TYPES = [*OrderType, "SL", "SL-M"]
 
 
-def _type(value: Any) -> OrderType:  # whatever JSON held
+def _type(value: Any) -> OrderType:  # the raw JSON value
     try:
         return order_type(value.upper())
     except (ValueError, AttributeError):
@@ -35,7 +35,7 @@ def _type(value: Any) -> OrderType:  # whatever JSON held
         raise PydanticCustomError("order_type", "{message}", {"message": message}) from None
 
 
-def _moment(value: Any) -> datetime:  # whatever JSON held
+def _parse_time(value: Any) -> datetime:  # the raw JSON value
     if not isinstance(value, str):
         raise PydanticCustomError("instant", "Must be an instant with its offset, as a string.")
     return parse_instant(value)
@@ -58,14 +58,14 @@ WrittenType = Annotated[
 ]
 Product = Annotated[Literal["CNC", "MIS", "NRML"], BeforeValidator(capitals)]
 WrittenTime = Annotated[TimeInForce, BeforeValidator(capitals)]
-Moment = Annotated[datetime, BeforeValidator(_moment)]
+Moment = Annotated[datetime, BeforeValidator(_parse_time)]
 ClientOrderId = Annotated[str, Field(min_length=1, max_length=ID_LENGTH), AfterValidator(_printable)]
 Optional = Annotated[Label | None, AfterValidator(_empty_is_none)]
 Why = Annotated[Note | None, AfterValidator(_empty_is_none)]
 
 
 class TakeProfitIn(BaseModel):
-    """Where a bracket takes its profit."""
+    """The take-profit of a bracket: a limit order."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -75,7 +75,7 @@ class TakeProfitIn(BaseModel):
 
 
 class StopLossIn(BaseModel):
-    """Where a bracket cuts its loss; with `limit_price` as a stop-limit."""
+    """The stop-loss of a bracket: a stop order, or a stop-limit order with `limit_price`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -90,10 +90,10 @@ class StopLossIn(BaseModel):
 
 
 class TicketIn(BaseModel):
-    """An order that somebody wants. Prices are per unit; only what a type needs is given.
+    """An order to place. Prices are per unit; give only those that the type needs.
 
-    SL is read as STOP_LIMIT, SL-M as STOP. `notional` sizes an order by value instead of `quantity`;
-    like its prices it is in the instrument's currency.
+    SL is read as STOP_LIMIT, SL-M as STOP. `notional` sizes an order by value instead of `quantity`.
+    `notional` and the prices are in the instrument's currency.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -157,7 +157,7 @@ class TicketIn(BaseModel):
     )
 
     def ticket(self) -> Ticket:
-        """Return what the desk takes."""
+        """Return the ticket."""
         return Ticket(
             symbol=self.symbol,
             side=self.side,
@@ -187,8 +187,8 @@ def _protection(leg: StopLossIn) -> Protection:
 
 
 class GroupIn(BaseModel):
-    """Two tickets of one portfolio. OCO: a fill of one cuts the other. OTO: the first one's completion sends
-    the second.
+    """Two linked tickets of one portfolio. OCO: a fill of one reduces the other. OTO: the second is sent when
+    the first is filled.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -199,8 +199,8 @@ class GroupIn(BaseModel):
 
 
 class ChangesIn(BaseModel):
-    """What a replacement changes; what is left out stays. The quantity is the total, what was filled
-    included.
+    """The changes of a replacement. A field that is left out is kept. The quantity is the total including
+    what has already filled.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -217,14 +217,14 @@ class ChangesIn(BaseModel):
     reason: Why = None
 
     def changes(self) -> Changes:
-        """Return what the desk takes."""
+        """Return the changes."""
         facts = {name: getattr(self, name) for name in Changes._fields}
         facts["expires_at"] = None if self.expires_at is None else iso(self.expires_at)
         return Changes(**facts)
 
 
 class CancelIn(BaseModel):
-    """Why an order is cancelled."""
+    """The reason of a cancellation."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -232,7 +232,7 @@ class CancelIn(BaseModel):
 
 
 class CancelAllIn(BaseModel):
-    """Which orders are cancelled; what is left out matches all."""
+    """Which orders are cancelled. A field that is left out matches all."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     OTHER_NAMES: ClassVar[Mapping[str, str]] = OTHER_NAMES
@@ -245,7 +245,7 @@ class CancelAllIn(BaseModel):
 
 
 class CloseIn(BaseModel):
-    """Which position is closed, and how much of it; all of it where `quantity` is left out."""
+    """Which position is closed, and how much of it: all if `quantity` is left out."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     OTHER_NAMES: ClassVar[Mapping[str, str]] = OTHER_NAMES

@@ -1,4 +1,4 @@
-"""Orders on the wire: what goes out, as plain dicts that these models describe."""
+"""Response bodies of the order routes: the models describe the plain dicts that are sent."""
 
 from decimal import Decimal
 from typing import Any, Literal
@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from app.costs.rules.values import Schedule
 from app.costs.schemas import ChargesOut
 from app.money import fixed, money_text, quantity_text, ratio
-from app.orders.rules.order_views import Previewed, Shown
+from app.orders.rules.order_views import OrderPreview, OrderView
 from app.orders.rules.values import (
     GroupKind,
     Order,
@@ -20,7 +20,7 @@ from app.orders.rules.values import (
 
 
 class DenialOut(BaseModel):
-    """Why risk said no, and the largest quantity that would pass."""
+    """Why a risk check denied the order, and the largest quantity that would pass."""
 
     code: str = Field(examples=["MAX_ORDER_QUANTITY"])
     message: str
@@ -33,7 +33,9 @@ class DenialOut(BaseModel):
 
 
 class OrderOut(BaseModel):
-    """An order as it stands. `legs` are whole orders: the exits of a bracket, the second of an OTO."""
+    """The current state of an order. `legs` are its child orders: the exits of a bracket, or the second order
+    of an OTO.
+    """
 
     id: str = Field(examples=["O17636544000000000a1b2c3d4"])
     status: Status
@@ -80,7 +82,7 @@ class OrderOut(BaseModel):
 
 
 class OrderEventOut(BaseModel):
-    """A move of an order: from, to, when, who, why, the broker's words, the execution."""
+    """A change of an order: statuses, time, actor, reason, the broker's message and the execution."""
 
     sequence: int
     from_status: Status | None
@@ -93,7 +95,7 @@ class OrderEventOut(BaseModel):
 
 
 class OrderFillOut(BaseModel):
-    """An execution, with its row of the ledger."""
+    """An execution with the id of its trade in the ledger."""
 
     execution_id: str
     trade_id: str
@@ -115,13 +117,13 @@ class OrderDetailOut(OrderOut):
 
 
 class OrdersOut(BaseModel):
-    """Orders that one request made or ended."""
+    """The orders that one request created or cancelled."""
 
     orders: list[OrderOut]
 
 
 class CheckOut(BaseModel):
-    """How one check stands to a ticket: the largest quantity that it alone would let pass, null: any."""
+    """The result of one risk check: the largest quantity that this check alone would pass, null if any."""
 
     check: str
     passes: bool
@@ -132,8 +134,8 @@ class CheckOut(BaseModel):
 
 
 class PreviewOut(BaseModel):
-    """What a ticket would do; amounts are null where there is no price. Those of the market are in the
-    instrument's currency.
+    """The effect that a ticket would have. Amounts are null if there is no price. Prices and values are in
+    the instrument's currency.
     """
 
     portfolio_name: str
@@ -154,10 +156,10 @@ class PreviewOut(BaseModel):
     checks: list[CheckOut]
 
 
-def order_out(shown: Shown) -> dict[str, Any]:
+def order_out(view: OrderView) -> dict[str, Any]:
     """Return the order as `OrderOut` describes it."""
-    legs = [_order(leg, shown.portfolio_name, []) for leg in shown.legs]
-    return _order(shown.order, shown.portfolio_name, legs)
+    legs = [_order(leg, view.portfolio_name, []) for leg in view.legs]
+    return _order(view.order, view.portfolio_name, legs)
 
 
 def _order(order: Order, portfolio_name: str, legs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -202,28 +204,28 @@ def _order(order: Order, portfolio_name: str, legs: list[dict[str, Any]]) -> dic
     }
 
 
-def preview_out(previewed: Previewed, denial: dict[str, Any] | None) -> dict[str, Any]:
-    """Return a preview as `PreviewOut` describes it."""
-    order = previewed.order
+def preview_out(preview: OrderPreview, denial: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the preview as `PreviewOut` describes it."""
+    order = preview.order
     return {
-        "portfolio_name": previewed.portfolio_name,
+        "portfolio_name": preview.portfolio_name,
         "symbol": order.symbol,
         "side": order.side,
         "quantity": _quantity(order.quantity),
-        "expected_price": _money(previewed.price),
-        "expected_value": _money(previewed.value),
-        "expected_charges": _money(previewed.charges),
-        "cash_after": _money(previewed.cash_after),
-        "position_after": _quantity(previewed.position_after),
+        "expected_price": _money(preview.price),
+        "expected_value": _money(preview.value),
+        "expected_charges": _money(preview.charges),
+        "cash_after": _money(preview.cash_after),
+        "position_after": _quantity(preview.position_after),
         "would_pass": denial is None,
         "denial": denial,
-        "checks": [_check(check) for check in previewed.checks],
+        "checks": [_check(check) for check in preview.checks],
     }
 
 
 def _check(check: Any) -> dict[str, Any]:
-    told = check._asdict()
-    return {name: _quantity(value) if isinstance(value, Decimal) else value for name, value in told.items()}
+    fields = check._asdict()
+    return {name: _quantity(value) if isinstance(value, Decimal) else value for name, value in fields.items()}
 
 
 def _average(order: Order) -> str | None:

@@ -1,1 +1,1 @@
-"""What happens to orders inside the writer's transaction, and the desk before it."""
+"""Order processing: the service that receives requests, and what the writer does in its transaction."""

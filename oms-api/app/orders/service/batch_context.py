@@ -1,4 +1,4 @@
-"""What a batch of order commands works on: books, orders, prices and limits, as they are under the locks."""
+"""The state that a batch of order commands shares: books, orders, prices and limits, read under the locks."""
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -34,29 +34,31 @@ from app.risk.service.controls import Controls
 from app.risk.service.messages import MessageRate
 
 InstrumentKey = tuple[int, str]  # tenant id, symbol
-PortfolioKey = tuple[int, int]  # tenant id, portfolio id
-PositionKey = tuple[str, str]  # symbol, product
+PortfolioKey = queries.PortfolioKey
+PositionKey = queries.PositionKey
 
 MAX_BOOKS = 5_000  # cached portfolios
 
 
 @dataclass(slots=True)
 class Exposure:
-    """A portfolio's books, symbol by symbol, with the quotes that they are valued at, and their sum.
+    """A portfolio's books by position with their quotes, and the sum.
 
-    `stale` are those that changed after a batch looked at them last.
+    `stale` are positions that changed after the last valuation.
     """
 
     books: dict[PositionKey, SymbolBook] = field(default_factory=dict)
     quotes: dict[PositionKey, Quote | None] = field(default_factory=dict)
-    rates: dict[PositionKey, Decimal] = field(default_factory=dict)  # of what is in another currency
+    rates: dict[PositionKey, Decimal] = field(
+        default_factory=dict
+    )  # by position, only of those in another currency
     stale: set[PositionKey] = field(default_factory=set)
     total: Totals = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
 class BatchServices:
-    """What every batch of a process uses."""
+    """The services that all batches of a process share."""
 
     market: Market
     controls: Controls
@@ -72,94 +74,98 @@ class BatchServices:
 
 
 class BatchContext:
-    """One batch."""
+    """The state of one batch."""
 
     def __init__(
-        self, batch: Batch, tools: BatchServices, now: datetime, messages: dict[int, int] | None = None
+        self, batch: Batch, services: BatchServices, now: datetime, messages: dict[int, int] | None = None
     ) -> None:
         self.batch = batch
-        self.now = now  # the newest instant at which something of the batch was asked for
-        self.tools = tools
+        self.now = now  # the newest request time of the batch
+        self.services = services
         self.books: Books = batch.books
         self.connection: Connection = batch.books.connection
-        self.order_store = OrderStore(self.books, tools.open_orders)
-        self.arrivals: list[Order] = []  # released orders that have yet to meet the market
-        self.writes: list[Write] = []  # what else this batch writes
-        self.entries: list[AuditEntry] = []  # what the audit trail is told, last of all
-        self.request_id: str | None = None  # of the request that is being done; none of a quote's
-        self.latched: dict[tuple[int, Holder], Latch] = {}  # set by this batch: see `latching`
-        self.repeats: dict[tuple[int, Holder], set[str]] = {}  # orders that executed lately
-        self.bound: dict[tuple[int, str], Order] = {}  # orders by client order id, or by idempotency key
-        self.exposures: dict[PortfolioKey, Exposure] = {}  # see `exposing`
-        self.elsewhere: dict[int, Any] = {}  # by tenant: see `aggregates`
+        self.order_store = OrderStore(self.books, services.open_orders)
+        self.arrivals: list[Order] = []  # released orders that are not matched yet
+        self.writes: list[Write] = []  # further statements of the batch
+        self.entries: list[AuditEntry] = []  # audit entries, written last
+        self.request_id: str | None = None  # of the current command, None for a quote
+        self.latched: dict[tuple[int, Holder], Latch] = {}  # set by this batch: see `execution_latch`
+        self.repeats: dict[tuple[int, Holder], set[str]] = {}  # ids of recently executed orders
+        # Keys are (tenant id, idempotency key) and (tenant id, "/" + client order id).
+        self.orders_by_request_key: dict[tuple[int, str], Order] = {}
+        self.exposures: dict[PortfolioKey, Exposure] = {}  # see `exposure`
+        self.unlocked_totals: dict[int, Any] = {}  # by tenant, then currency: see `aggregates`
         self.firm_currencies: dict[int, str] = {}  # by tenant
-        self.used: dict[tuple[int, str, str], list[tuple[Any, ...]]] = {}  # of quotes, by earlier batches
-        self._counted_messages = {} if messages is None else messages  # by command, of all its attempts
-        self._command, self._messages = 0, 0  # the command that is done, its messages in this attempt
+        # Executions of earlier batches by (tenant id, symbol, time of the quote).
+        self.consumed_liquidity: dict[tuple[int, str, str], list[tuple[Any, ...]]] = {}
+        self._counted_messages = {} if messages is None else messages  # by command, over all its attempts
+        self._command, self._messages = 0, 0  # the current command, and its messages in this attempt
         self._quotes: dict[InstrumentKey, Quote | None] = {}
         self._instruments: dict[InstrumentKey, Instrument] = {}
         self._switches: dict[int, Switches] = {}
 
-    def load(self, places: Iterable[PortfolioKey], symbols: Iterable[InstrumentKey]) -> None:
-        """Load what stands in the locked portfolios, and the prices that judging it needs."""
-        wanted = sorted(set(places))
-        stamps = {place: self.books.portfolio(*place).orders_stamp for place in wanted}
+    def load(self, portfolio_keys: Iterable[PortfolioKey], symbols: Iterable[InstrumentKey]) -> None:
+        """Load the locked portfolios, and the quotes that risk checks need."""
+        keys = sorted(set(portfolio_keys))
+        stamps = {portfolio_key: self.books.portfolio(*portfolio_key).orders_stamp for portfolio_key in keys}
         self.order_store.load(stamps)
         self._load_positions(stamps)
         needed = {*symbols}
-        for place in wanted:
-            held = self.books.positions(place).items()
+        for portfolio_key in keys:
+            held = self.books.positions(portfolio_key).items()
             needed |= {(key[0], key[2]) for key, position in held if position.quantity}
-            needed |= {(place[0], symbol) for symbol in self.order_store.symbols_in(place)}
+            needed |= {(portfolio_key[0], symbol) for symbol in self.order_store.symbols_in(portfolio_key)}
         self.load_quotes(sorted(needed))
-        for place in wanted:
-            self._recall_exposure(place, stamps[place])
-        self._load_switches(*sorted({tenant_id for tenant_id, _ in wanted}))
+        for portfolio_key in keys:
+            self._load_cached_exposure(portfolio_key, stamps[portfolio_key])
+        self._load_switches(*sorted({tenant_id for tenant_id, _ in keys}))
 
     def _load_positions(self, stamps: dict[PortfolioKey, str]) -> None:
         missing = []
-        for place, stamp in stamps.items():
-            held = self.tools.positions.take(place, self._version_of(place, stamp))
+        for portfolio_key, stamp in stamps.items():
+            held = self.services.positions.take(portfolio_key, self._version_of(portfolio_key, stamp))
             if held is None:
-                missing.append(place)
+                missing.append(portfolio_key)
             else:
-                self.books.take_positions(place, held)
+                self.books.take_positions(portfolio_key, held)
         self.books.load_all_positions(missing)
 
-    def _recall_exposure(self, place: PortfolioKey, stamp: str) -> None:
-        """Take up what the portfolio was valued at last; what has another quote by now is valued anew."""
-        exposure = self.tools.exposures.take(place, self._version_of(place, stamp))
+    def _load_cached_exposure(self, portfolio_key: PortfolioKey, stamp: str) -> None:
+        """Reuse the portfolio's last exposure. Positions with another quote are marked for revaluation."""
+        exposure = self.services.exposures.take(portfolio_key, self._version_of(portfolio_key, stamp))
         if exposure is None:
             return
-        self.exposures[place] = exposure
+        self.exposures[portfolio_key] = exposure
         requoted = {
             position_key
             for position_key, quote in exposure.quotes.items()
-            if self._quotes.get((place[0], position_key[0]), quote) != quote
+            if self._quotes.get((portfolio_key[0], position_key[0]), quote) != quote
         }
-        self.order_store.dirty[place] = exposure.stale | requoted
+        self.order_store.dirty[portfolio_key] = exposure.stale | requoted
 
-    def _version_of(self, place: PortfolioKey, stamp: str) -> str:
-        """Return the version of a portfolio's books: no two states share the last hash of its ledger and the
-        stamp, which whoever changes its orders, or repairs its positions, writes anew.
+    def _version_of(self, portfolio_key: PortfolioKey, stamp: str) -> str:
+        """Return the version of a portfolio's books and orders, for the caches.
+
+        The last hash changes with each trade. The stamp changes when an order changes or a position is
+        repaired. Together they identify one state.
         """
-        return f"{self.books.portfolio(*place).last_hash} {stamp}"
+        return f"{self.books.portfolio(*portfolio_key).last_hash} {stamp}"
 
-    def remember(self) -> None:
-        """Cache what the next batch can use, once this one is flushed."""
-        for place in self.order_store.places:
-            version = self._version_of(place, self.order_store.stamp_of(place))
-            self.tools.positions.put(place, version, self.books.positions(place))
-            exposure = self.exposures.get(place)
+    def update_caches(self) -> None:
+        """Cache the state after the flush for the next batch."""
+        for portfolio_key in self.order_store.portfolio_keys:
+            version = self._version_of(portfolio_key, self.order_store.stamp_of(portfolio_key))
+            self.services.positions.put(portfolio_key, version, self.books.positions(portfolio_key))
+            exposure = self.exposures.get(portfolio_key)
             if exposure is not None:
-                exposure.stale = self.order_store.dirty.get(place, set())
-                self.tools.exposures.put(place, version, exposure)
+                exposure.stale = self.order_store.dirty.get(portfolio_key, set())
+                self.services.exposures.put(portfolio_key, version, exposure)
 
     def load_quotes(self, keys: Sequence[InstrumentKey]) -> None:
-        """Read quotes and instruments that are not known yet."""
+        """Load quotes and instruments that are not loaded yet."""
         missing = [key for key in keys if key not in self._quotes]
         if missing:
-            found = self.tools.market.quotes_for(self.connection, missing, self.now)
+            found = self.services.market.quotes_for(self.connection, missing, self.now)
             self._quotes.update((key, found.get(key)) for key in missing)
             self._instruments.update(instruments_for(self.connection, missing))
 
@@ -167,54 +173,54 @@ class BatchContext:
         missing = [tenant_id for tenant_id in tenants if tenant_id not in self._switches]
         if missing:
             self._switches.update(switches_of(self.connection, missing))
-            self.tools.controls.refresh(self.connection, missing, self.now)
-            self.tools.controls.refresh_latches(self.connection, missing)
+            self.services.controls.refresh(self.connection, missing, self.now)
+            self.services.controls.refresh_latches(self.connection, missing)
 
     def begin(self, command: int, request_id: str | None) -> None:
-        """Begin a command, by its identity, on behalf of a request."""
+        """Begin a command, given its identity and the id of its request."""
         self.request_id = request_id
         self._command, self._messages = command, 0
 
     def count_message(self, sender: Hashable, per_minute: Decimal | None) -> None:
-        """Count a message of the command, once however often the command is tried. Raises TooManyMessages."""
+        """Count a message of the command, only once if the command is retried. Raises TooManyMessages."""
         self._messages += 1
         if self._messages > self._counted_messages.get(self._command, 0):
-            self.tools.rate.take(sender, per_minute)
+            self.services.rate.take(sender, per_minute)
             self._counted_messages[self._command] = self._messages
 
     def quote(self, tenant_id: int, symbol: str) -> Quote | None:
-        """Return the symbol's quote, None where there is none."""
+        """Return the symbol's quote, None if there is none."""
         key = (tenant_id, symbol)
         if key not in self._quotes:
             self.load_quotes([key])
         return self._quotes[key]
 
     def apply_quote(self, tenant_id: int, quote: Quote) -> None:
-        """Take a quote that has just arrived."""
+        """Use a quote that has just arrived, and mark its positions for revaluation."""
         self.load_quotes([(tenant_id, quote.symbol)])
         if self._quotes[tenant_id, quote.symbol] != quote:
             self._quotes[tenant_id, quote.symbol] = quote
-            for place, exposure in self.exposures.items():
-                if place[0] == tenant_id:
+            for portfolio_key, exposure in self.exposures.items():
+                if portfolio_key[0] == tenant_id:
                     position_keys = {
                         position_key for position_key in exposure.books if position_key[0] == quote.symbol
                     }
-                    self.order_store.dirty.setdefault(place, set()).update(position_keys)
+                    self.order_store.dirty.setdefault(portfolio_key, set()).update(position_keys)
 
     def instrument(self, tenant_id: int, symbol: str) -> Instrument:
-        """Return the instrument; an unlisted one is as its rules say."""
+        """Return the instrument, with default rules if it is not listed."""
         key = (tenant_id, symbol)
         if key not in self._instruments:
             self.load_quotes([key])
         return self._instruments[key]
 
-    def place_named(self, tenant_id: int, name: str, portfolio_key: str) -> PortfolioKey:
-        """Return the portfolio of that name. Raises NoSuchPortfolio."""
+    def get_portfolio_key(self, tenant_id: int, name: str, portfolio_key: str) -> PortfolioKey:
+        """Return the key of the portfolio with that name. Raises NoSuchPortfolio."""
         return (tenant_id, self.batch.open_portfolio(tenant_id, name, portfolio_key).id)
 
     @property
     def changes(self) -> int:
-        """Return a number that differs after whatever was changed in this batch."""
+        """The number of changes so far. It differs after any change."""
         return self.books.changes + self.order_store.changes + len(self.entries)
 
     def portfolio(self, order: Order) -> PortfolioState:
@@ -222,61 +228,61 @@ class BatchContext:
         return self.books.portfolio(order.tenant_id, order.portfolio_id)
 
     def position(self, order: Order) -> Position:
-        """Return what is held of the order's symbol and product."""
+        """Return the position in the order's symbol and product."""
         return self.books.position((order.tenant_id, order.portfolio_id, order.symbol, order.product))
 
-    def sees(self, origin: Origin, place: PortfolioKey) -> bool:
-        """Tell whether the portfolio is the caller's to see."""
-        return origin.portfolios is None or self.books.portfolio(*place).name_key in origin.portfolios
+    def sees(self, origin: Origin, portfolio_key: PortfolioKey) -> bool:
+        """Return whether the caller may see the portfolio."""
+        return origin.portfolios is None or self.books.portfolio(*portfolio_key).name_key in origin.portfolios
 
     def order_for(self, origin: Origin, order_id: str) -> Order:
-        """Return an order of the caller's. Raises NoSuchOrder, also for those of portfolios not theirs."""
+        """Return an order. Raises NoSuchOrder, also if the caller may not see its portfolio."""
         order = self.order_store.get(origin.tenant_id, order_id)
         if not self.sees(origin, (order.tenant_id, order.portfolio_id)):
             raise NoSuchOrder(order_id)
         return order
 
     def state(self, order: Order) -> tuple[TradingState, str]:
-        """Return the strictest kill switch that holds for the order, and its scope."""
+        """Return the strictest trading state of the kill switches that apply to the order, and its scope."""
         portfolio = self.portfolio(order)
         switches = self._switches.get(order.tenant_id, ALL_ACTIVE)
         state, scope = switches.state(portfolio.name_key, order.strategy)
-        own = TradingState(portfolio.trading_state)  # a portfolio that was renamed keeps what was said of it
+        own = TradingState(portfolio.trading_state)  # kept when the portfolio is renamed
         return (own, SwitchScope.PORTFOLIO) if strictest(state, own) is not state else (state, scope)
 
-    def is_any_halted(self, place: PortfolioKey) -> bool:
-        """Tell whether a kill switch of the portfolio, or any other of its tenant, says HALTED."""
-        if self.books.portfolio(*place).trading_state == TradingState.HALTED:
+    def is_any_halted(self, portfolio_key: PortfolioKey) -> bool:
+        """Return whether the portfolio, or any kill switch of its tenant, is HALTED."""
+        if self.books.portfolio(*portfolio_key).trading_state == TradingState.HALTED:
             return True
-        return TradingState.HALTED in self._switches.get(place[0], ALL_ACTIVE).states.values()
+        return TradingState.HALTED in self._switches.get(portfolio_key[0], ALL_ACTIVE).states.values()
 
-    def was_asked(self, order: Order, request_key: str) -> bool:
-        """Tell whether something was done to the order under that idempotency key."""
-        return queries.request_of(self.connection, order.tenant_id, order.id, request_key)
+    def has_request_key(self, order: Order, request_key: str) -> bool:
+        """Return whether the order was changed under that idempotency key."""
+        return queries.has_request_key(self.connection, order.tenant_id, order.id, request_key)
 
     def index_request_keys(self, orders: Iterable[Order]) -> None:
-        """Bind the names of orders that stand already: what they are called, and which request made them."""
+        """Index recorded orders by client order id and by idempotency key."""
         for order in orders:
-            self.bound[order.tenant_id, f"/{order.client_order_id}"] = order
+            self.orders_by_request_key[order.tenant_id, f"/{order.client_order_id}"] = order
             if order.idempotency_key:
-                self.bound[order.tenant_id, order.idempotency_key] = order
+                self.orders_by_request_key[order.tenant_id, order.idempotency_key] = order
 
     @property
-    def proof(self) -> tuple[int, str, int, str] | None:
-        """Return a row of an order's history that stands if, and only if, this batch was committed."""
-        return self.order_store.proof
+    def commit_marker(self) -> tuple[int, str, int, str] | None:
+        """A row of an order's history that exists if and only if this batch was committed."""
+        return self.order_store.commit_marker
 
     def flush(self) -> None:
-        """Write all that the batch did."""
+        """Write all changes of the batch."""
         self.batch.insert_portfolios()
-        for place, stamp in self.order_store.stamp().items():
-            self.books.stamp(place, stamp)
+        for portfolio_key, stamp in self.order_store.stamp().items():
+            self.books.stamp(portfolio_key, stamp)
         self.books.flush(*self.order_store.writes(), *self.writes, events=self.order_store.events)
         if self.entries:
             record(self.connection, self.entries)
 
 
 def shortest(amount: Decimal) -> str:
-    """Return an amount without trailing zeros, for words."""
+    """Return an amount without trailing zeros, for messages."""
     text = f"{amount:.8f}"
     return text.rstrip("0").rstrip(".")

@@ -1,4 +1,4 @@
-"""The writer's handler for trades and orders alike: one batch, one transaction, in the order given."""
+"""Process batches of trades and orders: one batch is one transaction, its commands in order."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -35,38 +35,40 @@ from app.orders.service.commands import (
 )
 from app.orders.service.execution_reports import apply_execution_report
 from app.orders.service.halts import cancel_halted, list_halted
-from app.orders.service.instrument_names import name_instruments
-from app.orders.service.lost_commit import Proof, proof_of
+from app.orders.service.instrument_names import resolve_aliases
+from app.orders.service.lost_commit import CommitCheck, build_commit_check
 from app.orders.service.order_changes import cancel_all, cancel_one, expire, expire_one, replace
 from app.orders.service.order_entry import place, place_group
 from app.orders.service.plan import Plan, plan_for, symbols_of
 from app.orders.service.position_closes import close
 from app.orders.service.previewing import preview
 from app.orders.service.quote_processing import process_quote
-from app.orders.service.trade_effects import yield_to_trade, yield_to_trades
-from app.orders.service.trade_guard import held_by
+from app.orders.service.trade_effects import apply_trade_to_orders, apply_trades_to_orders
+from app.orders.service.trade_guard import get_working_quantity
 
 NOTHING = Done(())
-InternalCommand = QuoteArrived | ExpireOrders | CancelHalted | BrokerReport  # what no request asked for
+InternalCommand = QuoteArrived | ExpireOrders | CancelHalted | BrokerReport  # commands without a request
 
 
 class OrderBatchHandler:
-    """Handler of group commit for the books and the orders. One instance belongs to one writer thread."""
+    """Handler of group commit for the ledger and the orders. One instance belongs to one writer thread."""
 
-    def __init__(self, recording: Recording, tools: BatchServices) -> None:
+    def __init__(self, recording: Recording, services: BatchServices) -> None:
         self._recording = recording
-        self._tools = tools
+        self._services = services
         self._last: list[Outcome | OmsError] = []
-        self._messages: dict[int, int] = {}  # counted by attempts, by the identity of the command
-        self._stands: Proof = lambda _: True
+        self._messages: dict[int, int] = {}  # message counts by the identity of the command
+        self._is_committed: CommitCheck = lambda _: True
         self._is_ledger_only = True
 
     def handle(self, connection: Connection, commands: Sequence[Command]) -> list[Outcome | OmsError]:
-        """Do `works` in order; see `group_commit.Handler`."""
+        """Process the commands in order; see `group_commit.Handler`."""
         self._is_ledger_only = all(isinstance(command, (RecordTrade, ReverseTrade)) for command in commands)
         if self._is_ledger_only:
             recorded = self._recording.handle(
-                connection, cast("Sequence[LedgerCommand]", commands), partial(yield_to_trades, self._tools)
+                connection,
+                cast("Sequence[LedgerCommand]", commands),
+                partial(apply_trades_to_orders, self._services),
             )
             return cast("list[Outcome | OmsError]", recorded)
         try:
@@ -77,22 +79,25 @@ class OrderBatchHandler:
         return self._last
 
     def recover(self, connection: Connection, commands: Sequence[Command]) -> list[Outcome | OmsError | None]:
-        """Tell what the last batch left; taking the same locks first waits for its lost transaction."""
+        """Return the outcomes of the last batch if it was committed, else None for each.
+
+        Taking the same locks first waits until its lost transaction has ended.
+        """
         if self._is_ledger_only:
             found = self._recording.recover(connection, cast("Sequence[LedgerCommand]", commands))
             return cast("list[Outcome | OmsError | None]", found)
         context, _, _ = self._load_context(connection, commands)
         context.batch.insert_portfolios(all_new=True)
-        stands = self._stands(connection)
-        return [one if stands or isinstance(one, OmsError) else None for one in self._last]
+        is_committed = self._is_committed(connection)
+        return [one if is_committed or isinstance(one, OmsError) else None for one in self._last]
 
     def release(self, commands: Sequence[Command]) -> None:
-        """Drop how many messages the commands were counted as; see `group_commit.Handler`."""
+        """Drop the message counts of the commands; see `group_commit.Handler`."""
         for command in commands:
             self._messages.pop(id(command), None)
 
     def _mixed(self, connection: Connection, commands: Sequence[Command]) -> list[Outcome | OmsError]:
-        identities = [id(command) for command in commands]  # under which their messages are counted
+        identities = [id(command) for command in commands]  # keys of their message counts
         context, plan, commands = self._load_context(connection, commands)
         outcomes = [_outcome(context, plan, *one) for one in zip(commands, identities, strict=True)]
         arrived = [
@@ -101,42 +106,42 @@ class OrderBatchHandler:
             if isinstance(command, QuoteArrived) and command.is_new
         ]
         context.writes += stored_quotes(connection, arrived) if arrived else []
-        self._stands = proof_of(context, outcomes, arrived)
+        self._is_committed = build_commit_check(context, outcomes, arrived)
         context.flush()
-        context.remember()
+        context.update_caches()
         return outcomes
 
     def _load_context(
         self, connection: Connection, commands: Sequence[Command]
     ) -> tuple[BatchContext, Plan, Sequence[Command]]:
-        """Lock and load what the commands touch; return them under their instruments' symbols."""
+        """Lock and load what the commands need. Return the commands with aliases replaced by symbols."""
         ledger = [command for command in commands if isinstance(command, (RecordTrade, ReverseTrade))]
         orders = [command for command in commands if not isinstance(command, (RecordTrade, ReverseTrade))]
         tenants = set(map(_tenant, commands))
         plan = plan_for(declare_tenants(connection, tenants), orders)
-        batch = self._recording.batch(connection, ledger, plan.names, plan.places, tenants)
+        batch = self._recording.batch(connection, ledger, plan.names, plan.portfolio_keys, tenants)
         batch.load()
-        commands = name_instruments(connection, commands)  # under the locks: see `is_symbol_in_use`
-        context = BatchContext(batch, self._tools, max(map(_moment, commands)), self._messages)
-        plan.places |= batch.places_named()
-        context.load(plan.places, symbols_of(commands))
+        commands = resolve_aliases(connection, commands)  # after locking: see `is_symbol_in_use`
+        context = BatchContext(batch, self._services, max(map(_get_time, commands)), self._messages)
+        plan.portfolio_keys |= batch.places_named()
+        context.load(plan.portfolio_keys, symbols_of(commands))
         batch.held_back = partial(_held_back, context)
-        context.index_request_keys(plan.bound)
+        context.index_request_keys(plan.recorded_orders)
         return context, plan, commands
 
 
 def _held_back(
     context: BatchContext, portfolio: PortfolioState, command: RecordTrade, held: Decimal
 ) -> Decimal:
-    """Return what orders hold of the position that a trade would close, as this batch sees them."""
-    place = (portfolio.tenant_id, portfolio.id)
-    if place in context.order_store.places:
-        return held_by(context.order_store.open_of(place, command.symbol), command, held)
+    """Return the quantity of a position that working orders reserve, as this batch sees them."""
+    portfolio_key = (portfolio.tenant_id, portfolio.id)
+    if portfolio_key in context.order_store.portfolio_keys:
+        return get_working_quantity(context.order_store.open_of(portfolio_key, command.symbol), command, held)
     return context.batch.guard.held_back(context.connection, portfolio, command, held)
 
 
 def _outcome(context: BatchContext, plan: Plan, command: Command, identity: int) -> Outcome | OmsError:
-    """Return what becomes of one command; an order whose time is over ends first, whatever is asked."""
+    """Return the outcome of one command. An expired order expires first, whatever the command is."""
     context.begin(identity, None if isinstance(command, InternalCommand) else command.origin.request_id)
     if isinstance(command, (CancelOrder, ReplaceOrder)) and _is_planned(plan, command):
         expire_one(context, command.origin, command.order_id)
@@ -144,16 +149,16 @@ def _outcome(context: BatchContext, plan: Plan, command: Command, identity: int)
 
 
 def _attempt(context: BatchContext, plan: Plan, command: Command) -> Outcome | OmsError:
-    """Return what becomes of one command; a refusal is a value here, so that it harms no other.
+    """Return the outcome of one command, or the error that refuses it.
 
-    What is refused leaves the batch as it was. Raises the refusal where it does not: the transaction is
-    rolled back then, and the writer tries the others without it.
+    A refused command must leave the batch unchanged. If it did not, the error is raised: the transaction is
+    rolled back and the writer retries the other commands without it.
     """
     changes = context.changes
     if isinstance(command, (RecordTrade, ReverseTrade)):
         recorded = outcome_of(context.batch, command)
         if isinstance(recorded, Recorded):
-            yield_to_trade(context, recorded)
+            apply_trade_to_orders(context, recorded)
             context.exposures.pop((recorded.row.tenant_id, recorded.row.portfolio_id), None)
         return recorded
     try:
@@ -203,7 +208,9 @@ def _portfolios(context: BatchContext, plan: Plan, command: CancelAll) -> list[P
     if command.portfolio_key is None:
         return plan.portfolios(command.origin.tenant_id)
     return [
-        context.place_named(command.origin.tenant_id, command.portfolio_name or "", command.portfolio_key)
+        context.get_portfolio_key(
+            command.origin.tenant_id, command.portfolio_name or "", command.portfolio_key
+        )
     ]
 
 
@@ -213,7 +220,7 @@ def _tenant(command: Command) -> int:
     return command.origin.tenant_id
 
 
-def _moment(command: Command) -> datetime:
+def _get_time(command: Command) -> datetime:
     if isinstance(command, InternalCommand):
         return datetime.fromisoformat(command.at)
     return command.origin.at

@@ -1,4 +1,4 @@
-"""What the writer is asked to do with orders, and what it answers."""
+"""Commands of the order writer and their outcomes."""
 
 from decimal import Decimal
 from typing import NamedTuple
@@ -6,14 +6,14 @@ from typing import NamedTuple
 from app.brokers.rules.values import BrokerEvent
 from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import Origin, Recorded
-from app.ledger.service.commands import get_lock_group as ledger_strand
+from app.ledger.service.commands import get_lock_group as get_ledger_lock_group
 from app.market_data.rules.values import Quote
-from app.orders.rules.order_views import Changes, Previewed, Shown
+from app.orders.rules.order_views import Changes, OrderPreview, OrderView
 from app.orders.rules.values import GroupKind, Ticket
 
 
 class PlaceOrder(NamedTuple):
-    """Judge a ticket and send it to its broker, legs and all. The portfolio must exist."""
+    """Check a ticket and send it to its broker, with its exits. The portfolio must exist."""
 
     origin: Origin
     ticket: Ticket
@@ -22,7 +22,7 @@ class PlaceOrder(NamedTuple):
 
 
 class PlaceGroup(NamedTuple):
-    """Two tickets of one portfolio, joined: OCO or OTO."""
+    """Place two linked tickets of one portfolio: OCO or OTO."""
 
     origin: Origin
     kind: GroupKind
@@ -32,7 +32,7 @@ class PlaceGroup(NamedTuple):
 
 
 class PreviewOrder(NamedTuple):
-    """Tell what a ticket would do, and do nothing."""
+    """Compute the effect of a ticket without sending it."""
 
     origin: Origin
     ticket: Ticket
@@ -41,7 +41,7 @@ class PreviewOrder(NamedTuple):
 
 
 class CancelOrder(NamedTuple):
-    """End an order."""
+    """Cancel an order."""
 
     origin: Origin
     order_id: str
@@ -49,7 +49,7 @@ class CancelOrder(NamedTuple):
 
 
 class ReplaceOrder(NamedTuple):
-    """Put another order in an order's place."""
+    """Replace an order by a successor."""
 
     origin: Origin
     order_id: str
@@ -57,8 +57,9 @@ class ReplaceOrder(NamedTuple):
 
 
 class CancelAll(NamedTuple):
-    """End all open orders that match; None matches everything. With `keeps_exits` only what could open or
-    increase a position ends.
+    """Cancel all open orders that match; None matches all.
+
+    With `keeps_exits`, cancel only those that could open or increase a position.
     """
 
     origin: Origin
@@ -72,8 +73,10 @@ class CancelAll(NamedTuple):
 
 
 class ClosePosition(NamedTuple):
-    """Send the market order that closes a position, or `quantity` of it; in spite of a halt at most what is
-    held, for the strategy whose fills they were.
+    """Send the market order that closes a position, or `quantity` of it.
+
+    With `in_spite_of_halt`, a quantity above the position is cut to it. `strategy` owns the order when a kill
+    switch closes one strategy's part.
     """
 
     origin: Origin
@@ -88,7 +91,7 @@ class ClosePosition(NamedTuple):
 
 
 class QuoteArrived(NamedTuple):
-    """Match what works in the quote's symbol; `is_new` quotes are stored with what they cause."""
+    """Match the working orders of the quote's symbol. With `is_new`, store the quote too."""
 
     tenant_id: int
     quote: Quote
@@ -97,7 +100,7 @@ class QuoteArrived(NamedTuple):
 
 
 class ExpireOrders(NamedTuple):
-    """End what has come to its end."""
+    """Expire the orders of a tenant that are due."""
 
     tenant_id: int
     at: str
@@ -113,7 +116,7 @@ class CancelHalted(NamedTuple):
 
 
 class BrokerReport(NamedTuple):
-    """What a broker says of an order, at any time after it was sent."""
+    """An event that a broker reports of an order after it was sent."""
 
     tenant_id: int
     order_id: str
@@ -127,17 +130,19 @@ Command = LedgerCommand | OrderCommand
 
 
 class Done(NamedTuple):
-    """The orders that a command made or changed; `replayed` when the key's earlier outcome is told again."""
+    """The orders that a command created or changed. `replayed` marks the repeated outcome of an earlier
+    request.
+    """
 
-    orders: tuple[Shown, ...]
+    orders: tuple[OrderView, ...]
     replayed: bool = False
 
 
-Outcome = Recorded | Done | Previewed
+Outcome = Recorded | Done | OrderPreview
 
 
 def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: PLR0911  # a table of commands
-    """Return what tells which commands lock the same portfolio, as far as it is known before a look."""
+    """Return a key that commands share if they are known to lock the same portfolio."""
     match command:
         case PlaceOrder() | PlaceGroup() | PreviewOrder() | ClosePosition():
             return (command.origin.tenant_id, command.portfolio_key)
@@ -152,4 +157,4 @@ def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: PLR0911  # a t
         case ExpireOrders() | CancelHalted():
             return (command.tenant_id, "")
         case _:
-            return ledger_strand(command)
+            return get_ledger_lock_group(command)

@@ -1,4 +1,4 @@
-"""From the currency that a symbol is traded in to its portfolio's."""
+"""Convert amounts from an instrument's currency to its portfolio's."""
 
 from decimal import Decimal
 
@@ -11,9 +11,13 @@ from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext, PortfolioKey
 
 
-def currency_in(context: BatchContext, place: PortfolioKey, symbol: str, held: Position) -> str | None:
-    """Return the currency that a symbol is traded in where it is not the portfolio's own."""
-    return _currency(context, place[0], context.books.portfolio(*place).base_currency, symbol, held)
+def currency_in(
+    context: BatchContext, portfolio_key: PortfolioKey, symbol: str, held: Position
+) -> str | None:
+    """Return the currency that the symbol trades in, None if it is the portfolio's own."""
+    return _currency(
+        context, portfolio_key[0], context.books.portfolio(*portfolio_key).base_currency, symbol, held
+    )
 
 
 def _currency(context: BatchContext, tenant_id: int, base: str, symbol: str, held: Position) -> str | None:
@@ -22,31 +26,35 @@ def _currency(context: BatchContext, tenant_id: int, base: str, symbol: str, hel
 
 
 def rate_between(context: BatchContext, tenant_id: int, currency: str, base: str) -> Decimal | None:
-    """Return how much of `base` one unit of `currency` is worth now, None where nobody says."""
+    """Return the current price of one unit of `currency` in `base`, None if no rate is known."""
     symbols = pairs_of(currency, base)
     context.load_quotes([(tenant_id, symbol) for symbol in symbols])
     return rate_of(currency, base, {symbol: context.quote(tenant_id, symbol) for symbol in symbols})
 
 
-def rate_now(context: BatchContext, place: PortfolioKey, currency: str) -> Decimal | None:
-    """Return what a currency is worth in the portfolio's now, None where nobody says."""
-    return rate_between(context, place[0], currency, context.books.portfolio(*place).base_currency)
+def rate_now(context: BatchContext, portfolio_key: PortfolioKey, currency: str) -> Decimal | None:
+    """Return the current price of a currency in the portfolio's currency, None if no rate is known."""
+    return rate_between(
+        context, portfolio_key[0], currency, context.books.portfolio(*portfolio_key).base_currency
+    )
 
 
 def rate_to_value_by(
-    context: BatchContext, place: PortfolioKey, symbol: str, held: Position
+    context: BatchContext, portfolio_key: PortfolioKey, symbol: str, held: Position
 ) -> Decimal | None:
-    """Return the rate that a position and its orders are valued by, None for the portfolio's own currency."""
-    return rate_to_value_in(context, place[0], context.books.portfolio(*place).base_currency, symbol, held)
+    """Return the rate to value a position and its orders, None in the portfolio's own currency."""
+    return rate_to_value_in(
+        context, portfolio_key[0], context.books.portfolio(*portfolio_key).base_currency, symbol, held
+    )
 
 
 def rate_to_value_in(
     context: BatchContext, tenant_id: int, base: str, symbol: str, held: Position
 ) -> Decimal | None:
-    """Return the same for a portfolio of the currency `base`.
+    """Return the rate to value a position in the currency `base`, None if it is in that currency.
 
-    Where nobody says a rate, it is that of the position's cost; zero where nothing is held: nothing new is
-    let pass then.
+    Without a current rate, the rate of the position's cost is used; zero if it is flat, so that no new order
+    passes.
     """
     currency = _currency(context, tenant_id, base, symbol, held)
     if currency is None:
@@ -56,28 +64,30 @@ def rate_to_value_in(
 
 
 def rate_to_book_by(context: BatchContext, order: Order, currency: str, held: Position) -> Decimal:
-    """Return the rate of a fill: now's, else the last that is known, of the position's cost or of the newest
-    trade. What was done is booked. Raises NoRate where there never was any.
+    """Return the rate to record a fill: the current one, else that of the position's cost, else of the last
+    trade.
+
+    A fill must be recorded even without a current rate. Raises NoRate if there never was one.
     """
-    place = (order.tenant_id, order.portfolio_id)
-    rate = rate_now(context, place, currency) or rate_of_cost(held)
-    rate = rate or last_rate(context.connection, *place, order.symbol)
+    portfolio_key = (order.tenant_id, order.portfolio_id)
+    rate = rate_now(context, portfolio_key, currency) or rate_of_cost(held)
+    rate = rate or last_rate(context.connection, *portfolio_key, order.symbol)
     if rate is None:
         raise NoRate(order.symbol, currency, context.portfolio(order).base_currency)
     return rate
 
 
 def rate_of_cost(held: Position) -> Decimal | None:
-    """Return the rate that a position's two costs make, None where there is none."""
+    """Return the average rate of the position's cost, None if it has none."""
     if not held.local_cost or not held.cost:
         return None
     return ratio(held.cost, held.local_cost) or None
 
 
 def pair_without_rate(context: BatchContext, order: Order, held: Position) -> str | None:
-    """Return the pair without whose rate the order has no value in its portfolio, None where it has one."""
-    place = (order.tenant_id, order.portfolio_id)
-    currency = currency_in(context, place, order.symbol, held)
-    if currency is None or rate_now(context, place, currency) is not None:
+    """Return the currency pair whose missing rate prevents valuing the order, None if there is a rate."""
+    portfolio_key = (order.tenant_id, order.portfolio_id)
+    currency = currency_in(context, portfolio_key, order.symbol, held)
+    if currency is None or rate_now(context, portfolio_key, currency) is not None:
         return None
     return f"{currency}/{context.portfolio(order).base_currency}"

@@ -1,10 +1,10 @@
-"""Counting what strategies and keys execute by themselves, and stopping who executes too often."""
+"""Count what a strategy or an API key executes automatically, and stop it if it executes too often."""
 
 from datetime import datetime
 
 from app.audit.service import AuditEntry, veiled
 from app.clock import iso
-from app.orders.queries.book import executed_by
+from app.orders.queries.book import find_executed_order_ids
 from app.orders.rules.contingency import EXITS
 from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext
@@ -14,10 +14,10 @@ from app.risk.service.audit_entries import RISK, latch_facts
 
 
 def latch_of(context: BatchContext, order: Order) -> Latch | None:
-    """Return the latch that stands against the order."""
-    if not context.latched and not context.tools.controls.has_latches(order.tenant_id):
-        return None  # most orders
-    tenant_id, controls = order.tenant_id, context.tools.controls
+    """Return the latch that blocks the order, None if there is none."""
+    if not context.latched and not context.services.controls.has_latches(order.tenant_id):
+        return None  # the fast path
+    tenant_id, controls = order.tenant_id, context.services.controls
     found = (
         context.latched.get((tenant_id, holder)) or controls.latch(tenant_id, holder)
         for holder in holders_for(order)
@@ -26,8 +26,9 @@ def latch_of(context: BatchContext, order: Order) -> Latch | None:
 
 
 def holders_for(order: Order) -> list[Holder]:
-    """Return who places the order by itself, first for whom it counts. The exits of a bracket take a position
-    off that was let in: they are neither counted nor stopped.
+    """Return who placed the order automatically; executions count for the first one.
+
+    Bracket exits close a position that was allowed to open. They are neither counted nor stopped.
     """
     if order.role in EXITS:
         return []
@@ -35,8 +36,9 @@ def holders_for(order: Order) -> list[Holder]:
 
 
 def count_execution(context: BatchContext, order: Order, most: int, at: str) -> None:
-    """Count an order that executed, once, and latch who placed it by itself where `most` did in a minute;
-    zero is no limit. What executes while a latch stands changes nothing.
+    """Count an executed order once, and set a latch if `most` orders executed within a minute.
+
+    Zero is no limit. While a latch is set nothing is counted.
     """
     holders = holders_for(order)
     if not most or not holders or latch_of(context, order) is not None:
@@ -51,22 +53,22 @@ def count_execution(context: BatchContext, order: Order, most: int, at: str) -> 
 
 
 def _executed(context: BatchContext, tenant_id: int, holder: Holder, at: str) -> set[str]:
-    """Return the orders that executed within the last minute, and after a person let the holder go on."""
+    """Return the orders executed within the last minute and since the last release of the latch."""
     since = iso(datetime.fromisoformat(at) - WINDOW)
     released = queries.released_at(context.connection, tenant_id, holder)
-    return executed_by(context.connection, tenant_id, holder, max(since, released or since))
+    return find_executed_order_ids(context.connection, tenant_id, holder, max(since, released or since))
 
 
 def _set(context: BatchContext, key: tuple[int, Holder], most: int, at: str) -> None:
     tenant_id, holder = key
-    latch_id = context.tools.latch_ids.next(tenant_id, datetime.fromisoformat(at))
+    latch_id = context.services.latch_ids.next(tenant_id, datetime.fromisoformat(at))
     latch = Latch(latch_id, holder, len(context.repeats.pop(key)), most, at)
-    if not queries.set_latch(context.connection, tenant_id, latch):  # another process was faster
-        latch = queries.standing_latches(context.connection, [tenant_id])[tenant_id].get(holder, latch)
+    if not queries.set_latch(context.connection, tenant_id, latch):  # another process has set it
+        latch = queries.list_active_latches(context.connection, [tenant_id])[tenant_id].get(holder, latch)
         context.latched[key] = latch
         return
     context.latched[key] = latch
-    context.tools.controls.forget(tenant_id)
+    context.services.controls.forget(tenant_id)
     facts = latch_facts(latch)
     context.order_store.add_event(tenant_id, "latch.set", {"latch_id": latch.id, **facts}, at)
     instant = datetime.fromisoformat(at)

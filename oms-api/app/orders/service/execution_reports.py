@@ -1,4 +1,4 @@
-"""What a broker says of an order by itself, now or late: each execution once, whatever the order's state."""
+"""Apply execution reports of a broker. Each execution counts once, whatever the order's status."""
 
 from app.brokers.rules.values import (
     Accepted,
@@ -22,24 +22,24 @@ from app.orders.service.commands import BrokerReport, Done
 from app.orders.service.filling import book_fill
 from app.orders.service.groups import close_order
 from app.orders.service.matching import match_released_orders
-from app.orders.service.order_entry import shown
+from app.orders.service.order_entry import build_result
 from app.orders.service.risk_evaluation import note_execution
 
 _PENDING = frozenset({Status.PENDING_CANCEL, Status.PENDING_REPLACE})
 
 
 def apply_execution_report(context: BatchContext, command: BrokerReport) -> Done:
-    """Do what a broker's event says. What the table of states has no move for is written down, and changes
-    nothing.
+    """Apply a broker's event. An event that the table of states does not allow is noted and changes nothing
+    else.
     """
     order = context.order_store.get(command.tenant_id, command.order_id)
     try:
         _apply(context, order, command)
         match_released_orders(context, command.at)
     except (IllegalMove, BookIsFull, NoRate, RateUnknown) as refusal:
-        words = f"{type(command.event).__name__}: {refusal.detail}"
-        context.order_store.note(order, command.at, order.broker, reason="not applied", broker_words=words)
-    return shown(context, order.tenant_id, [order.id])
+        message = f"{type(command.event).__name__}: {refusal.detail}"
+        context.order_store.note(order, command.at, order.broker, reason="not applied", broker_words=message)
+    return build_result(context, order.tenant_id, [order.id])
 
 
 def _apply(context: BatchContext, order: Order, command: BrokerReport) -> None:  # noqa: C901  # a table of events
@@ -67,10 +67,12 @@ def _apply(context: BatchContext, order: Order, command: BrokerReport) -> None: 
         case Refused():
             raise IllegalMove(order.id, order.status, "a refused request")
         case Replaced():
-            raise IllegalMove(order.id, order.status, Status.REPLACED)  # paper replaces within the request
+            raise IllegalMove(
+                order.id, order.status, Status.REPLACED
+            )  # the paper broker replaces within the request
 
 
 def _is_known(context: BatchContext, order: Order, event: Executed) -> bool:
     key = (order.tenant_id, order.broker, event.execution_id)
-    here = {(row.tenant_id, row.broker, row.execution_id) for row in context.order_store.executions}
-    return key in here or bool(queries.known_executions(context.connection, [key]))
+    unflushed = {(row.tenant_id, row.broker, row.execution_id) for row in context.order_store.executions}
+    return key in unflushed or bool(queries.find_booked_executions(context.connection, [key]))

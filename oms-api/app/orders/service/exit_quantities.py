@@ -1,10 +1,10 @@
-"""Exits and closes of one position: together they never take more off than there is."""
+"""Keep the exits and closing orders of a position within its quantity."""
 
 from collections.abc import Sequence
 from decimal import Decimal
 
 from app.ledger.rules.chain import TradeRow
-from app.orders.rules.contingency import EXITS, SHARING, Reduction, closes_only, cuts, reduction_of
+from app.orders.rules.contingency import EXITS, SHARING, Reduction, closes_only, plan_reductions, reduction_of
 from app.orders.rules.values import FINAL, WORKING, Order, Role, Status
 from app.orders.service.batch_context import BatchContext, shortest
 from app.orders.service.groups import GROUPS, cancel, left_to_take
@@ -13,10 +13,11 @@ from app.risk.rules.checks.short_selling import can_go_short
 from app.risk.rules.values import TradingState
 
 
-def trimmed(context: BatchContext, known: Order, at: str) -> Order:
-    """Return a close that rests, or an exit about to fill, cut to what there is to take by now: what took
-    the position off meanwhile (another close, a trade that was reported) leaves less. With nothing to take
-    it is cancelled.
+def trim_to_position(context: BatchContext, known: Order, at: str) -> Order:
+    """Return a closing order, or an exit about to fill, cut to what is left of the position.
+
+    Another close or a reported trade may have reduced the position meanwhile. If nothing is left, the order
+    is cancelled.
     """
     order, left = context.order_store.now(known), left_to_take(context, known)
     if order.status not in WORKING or order.leaves_quantity <= left:
@@ -26,56 +27,62 @@ def trimmed(context: BatchContext, known: Order, at: str) -> Order:
     return _cut(context, order, left, at)
 
 
-def yield_to(context: BatchContext, row: TradeRow, at: str, order: Order | None = None) -> None:
-    """Cut the other orders that take a position off to what a row of the ledger left of it: exits after any
-    trade that reduces it, closes that rest after an exit. `order` is the one that filled,
-    None where the trade was reported or reversed. What has nothing left to take is cancelled.
+def reduce_competing_orders(
+    context: BatchContext, row: TradeRow, at: str, order: Order | None = None
+) -> None:
+    """Reduce the other orders that close a position to what a trade left of it.
+
+    Exits are reduced after any trade that reduces the position, closing orders after an exit's fill. `order`
+    is the order that filled, None for a reported or reversed trade. Orders without a quantity left are
+    cancelled.
     """
     reduction = reduction_of(Decimal(row.position_quantity), Decimal(row.quantity_delta))
     if reduction is None:
         return
-    here = [
+    position_orders = [
         one
         for one in context.order_store.open_of((row.tenant_id, row.portfolio_id), row.symbol)
         if (one.side, one.product) == (reduction.side, row.product)
     ]
     cause = row.trade_id if order is None else order.id
-    exits = [one for one in here if _is_exit(one, reduction, order)]
+    exits = [one for one in position_orders if _is_exit(one, reduction, order)]
     _cut_all(context, exits, reduction.left, at, cause)
-    _cut_all(context, _others(context, reduction, here, order), reduction.left, at, cause)
+    _cut_all(context, _others(context, reduction, position_orders, order), reduction.left, at, cause)
     for kept in [one for one in exits if one.status is Status.HELD] if not reduction.left else []:
         _cancel_held(context, kept, at, cause)
 
 
 def _is_exit(one: Order, reduction: Reduction, order: Order | None) -> bool:
-    """Tell whether one of the orders yields as an exit: to a close every pair does, whatever its size."""
+    """Return whether an order is reduced as an exit. After a close, every OCO order is, whatever its size."""
     held = reduction.previous if one.side == "SELL" else -reduction.previous
     is_close = order is not None and order.role is Role.CLOSING
     return closes_only(one, held) or (is_close and one.role in SHARING)
 
 
 def _others(
-    context: BatchContext, reduction: Reduction, here: list[Order], order: Order | None
+    context: BatchContext, reduction: Reduction, position_orders: list[Order], order: Order | None
 ) -> list[Order]:
-    """Return what gives way to an exit: closes that rest, and the orders that may not go through zero. To
-    others a close gives way once it is about to fill: see `trimmed`.
+    """Return the orders that an exit's fill reduces: closing orders, and orders that may not reverse the
+    position.
+
+    After other fills a closing order is reduced only when it is about to fill: see `trim_to_position`.
     """
     if order is None or order.role is Role.CLOSING or not _is_exit(order, reduction, order):
         return []
-    others = [one for one in here if not _is_exit(one, reduction, order)]
+    others = [one for one in position_orders if not _is_exit(one, reduction, order)]
     return [one for one in others if one.role is Role.CLOSING or not _can_open(context, one)]
 
 
 def _can_open(context: BatchContext, order: Order) -> bool:
-    """Tell whether an order may go through zero: it was let in by what exits, which yield, did not hold."""
+    """Return whether an order may reverse the position, given the trading state and short selling limits."""
     if context.state(order)[0] is not TradingState.ACTIVE:
         return False
     return order.side == "BUY" or can_go_short(limits_of(context, order), order.product)
 
 
 def _cut_all(context: BatchContext, orders: list[Order], left: Decimal, at: str, cause: str) -> None:
-    for known, keeps in cuts(_last_needed_first(context, orders), left):
-        one = context.order_store.now(known)  # the end of another may have ended it
+    for known, keeps in plan_reductions(_last_needed_first(context, orders), left):
+        one = context.order_store.now(known)  # the cancellation of another may have cancelled it
         if one.status in FINAL:
             continue
         if keeps:
@@ -90,7 +97,7 @@ def _cut(context: BatchContext, order: Order, keeps: Decimal, at: str) -> Order:
 
 
 def _last_needed_first(context: BatchContext, orders: Sequence[Order]) -> list[Order]:
-    """Return those at the market, first those whose entries are over, oldest first."""
+    """Return the working orders, those whose entries have ended first, then oldest first."""
     working = [one for one in orders if one.status in WORKING]
     return sorted(
         working, key=lambda one: (_open_entry(context, one) is not None, one.group_id or "", one.id)
@@ -99,7 +106,7 @@ def _last_needed_first(context: BatchContext, orders: Sequence[Order]) -> list[O
 
 def _cancel(context: BatchContext, order: Order, at: str, cause: str) -> None:
     entry = _open_entry(context, order)
-    if entry is not None:  # it would go on without its exits
+    if entry is not None:  # it would continue without its exits
         cancel(context, entry, at, GROUPS, reason=f"{cause} closed the position")
     order = context.order_store.now(order)
     if order.status not in FINAL:
@@ -107,7 +114,7 @@ def _cancel(context: BatchContext, order: Order, at: str, cause: str) -> None:
 
 
 def _cancel_held(context: BatchContext, order: Order, at: str, cause: str) -> None:
-    """End an exit that a kill switch keeps back, where its entry has filled: it would be let go one day."""
+    """Cancel an exit that a kill switch keeps held, if its entry has filled: it could be released later."""
     entry = context.order_store.parent_of(order)
     if order.role in EXITS and entry is not None and entry.filled_quantity:
         _cancel(context, context.order_store.now(order), at, cause)

@@ -1,4 +1,4 @@
-"""What locked portfolios hold and have at the market, valued once for a batch and kept up with it."""
+"""Compute the exposure of locked portfolios: positions and working orders, kept up to date within a batch."""
 
 from decimal import Decimal
 
@@ -8,55 +8,63 @@ from app.orders.rules.contingency import closes_only, exclusive_id
 from app.orders.rules.values import WORKING, Order
 from app.orders.service.batch_context import BatchContext, Exposure, PortfolioKey, PositionKey
 from app.orders.service.currency_conversion import rate_to_value_by
-from app.risk.rules.exposure import book_of, minus, plus, total_of
+from app.risk.rules.exposure import add_totals, build_symbol_book, subtract_totals, total_of
 from app.risk.rules.values import Prices, WorkingOrder
 
 
-def exposure_in(context: BatchContext, place: PortfolioKey) -> Exposure:
-    """Return the portfolio's exposure; what orders changed since the last look is valued anew."""
-    exposure = context.exposures.get(place)
+def exposure_in(context: BatchContext, portfolio_key: PortfolioKey) -> Exposure:
+    """Return the portfolio's exposure after revaluing the positions that changed."""
+    exposure = context.exposures.get(portfolio_key)
     if exposure is None:
-        exposure = context.exposures[place] = Exposure()
-        due = {(key[2], key[3]) for key, held in context.books.positions(place).items() if held.quantity}
-        due |= {(order.symbol, order.product) for order in context.order_store.open_in(place)}
-        context.order_store.dirty.pop(place, None)
+        exposure = context.exposures[portfolio_key] = Exposure()
+        due = {
+            (key[2], key[3]) for key, held in context.books.positions(portfolio_key).items() if held.quantity
+        }
+        due |= {(order.symbol, order.product) for order in context.order_store.open_in(portfolio_key)}
+        context.order_store.dirty.pop(portfolio_key, None)
     else:
-        due = context.order_store.dirty.pop(place, set())
+        due = context.order_store.dirty.pop(portfolio_key, set())
         if exposure.rates:
-            due |= _revalued(context, place, exposure)
+            due |= _revalued(context, portfolio_key, exposure)
     for position_key in due:
-        _revalue(context, place, exposure, position_key)
+        _revalue(context, portfolio_key, exposure, position_key)
     return exposure
 
 
-def _revalued(context: BatchContext, place: PortfolioKey, exposure: Exposure) -> set[PositionKey]:
-    """Return what is in another currency and has another rate by now."""
+def _revalued(context: BatchContext, portfolio_key: PortfolioKey, exposure: Exposure) -> set[PositionKey]:
+    """Return the positions in another currency whose rate has changed."""
     return {
         position_key
         for position_key, rate in exposure.rates.items()
-        if rate_to_value_by(context, place, position_key[0], context.books.position((*place, *position_key)))
+        if rate_to_value_by(
+            context, portfolio_key, position_key[0], context.books.position((*portfolio_key, *position_key))
+        )
         != rate
     }
 
 
 def _revalue(
-    context: BatchContext, place: PortfolioKey, exposure: Exposure, position_key: PositionKey
+    context: BatchContext, portfolio_key: PortfolioKey, exposure: Exposure, position_key: PositionKey
 ) -> None:
     before = exposure.books.get(position_key)
     working = [
-        one for one in context.order_store.open_of(place, position_key[0]) if one.product == position_key[1]
+        one
+        for one in context.order_store.open_of(portfolio_key, position_key[0])
+        if one.product == position_key[1]
     ]
-    held = context.books.position((*place, *position_key))
-    quote = context.quote(place[0], position_key[0])
-    rate = rate_to_value_by(context, place, position_key[0], held)
+    held = context.books.position((*portfolio_key, *position_key))
+    quote = context.quote(portfolio_key[0], position_key[0])
+    rate = rate_to_value_by(context, portfolio_key, position_key[0], held)
     prices = prices_of(quote)
-    after = book_of(held.quantity, mark_of(quote, held), working_of(working, held), prices, rate=rate)
+    after = build_symbol_book(
+        held.quantity, mark_of(quote, held), working_of(working, held), prices, rate=rate
+    )
     exposure.quotes[position_key] = quote
     _note_rate(exposure, position_key, rate)
     if before != after:
         exposure.books[position_key] = after
-        rest = minus(exposure.total, total_of(before)) if before else exposure.total
-        exposure.total = plus(rest, total_of(after))
+        rest = subtract_totals(exposure.total, total_of(before)) if before else exposure.total
+        exposure.total = add_totals(rest, total_of(after))
 
 
 def _note_rate(exposure: Exposure, position_key: PositionKey, rate: Decimal | None) -> None:
@@ -67,7 +75,7 @@ def _note_rate(exposure: Exposure, position_key: PositionKey, rate: Decimal | No
 
 
 def working_of(orders: list[Order], held: Position) -> list[WorkingOrder]:
-    """Return those of the orders of a position that are at the market, as risk sees them."""
+    """Return the working orders of a position as input for the risk rules."""
     return [
         WorkingOrder(
             side=order.side,
@@ -86,7 +94,7 @@ def working_of(orders: list[Order], held: Position) -> list[WorkingOrder]:
 
 
 def mark_of(quote: Quote | None, held: Position) -> Decimal | None:
-    """Return what a position is valued at: mid, else last, else its own average cost, in its currency."""
+    """Return the mark of a position in its currency: mid, else last, else its average cost."""
     price = mark(quote) if quote else None
     if price is None and held.quantity:
         return average_cost(held.quantity, held.cost if held.currency is None else held.local_cost)
@@ -94,5 +102,5 @@ def mark_of(quote: Quote | None, held: Position) -> Decimal | None:
 
 
 def prices_of(quote: Quote | None) -> Prices:
-    """Return a quote as risk sees it."""
+    """Return the quote's prices as input for the risk rules."""
     return Prices(quote.bid, quote.ask, quote.last) if quote else Prices()

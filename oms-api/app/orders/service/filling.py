@@ -1,4 +1,4 @@
-"""Booking an execution: once, as a trade of the ledger, and as what the order has filled."""
+"""Record an execution: as a trade of the ledger and in the order's filled quantity."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -17,54 +17,55 @@ from app.orders.rules.states import status_after_fill
 from app.orders.rules.values import FINAL, Order, Status
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.currency_conversion import currency_in, rate_to_book_by
-from app.orders.service.exit_quantities import yield_to
+from app.orders.service.exit_quantities import reduce_competing_orders
 from app.orders.service.fill_charges import compute_charges
 from app.orders.service.groups import after_fill
 
-LATE, OVER, STRAY = "late", "over", "stray"  # what the broker did is a fact, and is booked; but looked into
+LATE, OVER, STRAY = "late", "over", "stray"  # recorded as the broker did it, with an issue
 
 
 def book_fill(context: BatchContext, order: Order, event: Executed, at: str) -> Order:
-    """Book an execution of the order and return what the order became.
+    """Record an execution of the order and return the updated order.
 
-    What came after the order's end, or beyond its quantity, is booked all the same, and marked. Raises
-    BookIsFull, NoRate and RateUnknown, and nothing is changed then.
+    An execution after the order's end, or beyond its quantity, is recorded too and marked. Raises
+    BookIsFull, NoRate BookIsFull
+    and RateUnknown, and nothing without any change.
     """
-    heir = _heir(context, order)
-    mark = _mark(order, heir, event)
+    successor = _find_successor(context, order)
+    mark = _mark(order, successor, event)
     trade, charges = _record_trade(context, order, event, at)
     context.order_store.execute(_execution(order, event, trade, mark, charges))
-    filled = heir.filled_quantity + event.quantity
-    status = status_after_fill(heir.status, heir.quantity, filled)
+    filled = successor.filled_quantity + event.quantity
+    status = status_after_fill(successor.status, successor.quantity, filled)
     facts: dict[str, Any] = {
         "execution_id": event.execution_id,
         "reason": mark,
         "filled_quantity": filled,
-        "filled_value": heir.filled_value + event.value,
+        "filled_value": successor.filled_value + event.value,
     }
-    if status is heir.status and status is not Status.PARTIALLY_FILLED:
-        moved = context.order_store.note(heir, at, order.broker, **facts)
+    if status is successor.status and status is not Status.PARTIALLY_FILLED:
+        moved = context.order_store.note(successor, at, order.broker, **facts)
     else:
-        moved = context.order_store.move(heir, status, at, order.broker, **facts)
+        moved = context.order_store.move(successor, status, at, order.broker, **facts)
     if mark in {OVER, STRAY}:
         issue = {"order_id": order.id, "execution_id": event.execution_id, "kind": mark}
         context.order_store.add_event(order.tenant_id, "reconciliation.issue", issue, at)
     after_fill(context, moved, event.quantity, at)
-    yield_to(context, trade, at, moved)
+    reduce_competing_orders(context, trade, at, moved)
     return moved
 
 
-def _heir(context: BatchContext, order: Order) -> Order:
-    """Return the order that the fill counts for: a replaced one's last successor."""
+def _find_successor(context: BatchContext, order: Order) -> Order:
+    """Return the order that the fill counts for: the last successor of a replaced order."""
     while order.status is Status.REPLACED and order.replaced_by:
         order = context.order_store.get(order.tenant_id, order.replaced_by)
     return order
 
 
-def _mark(order: Order, heir: Order, event: Executed) -> str | None:
-    if heir.status in {Status.REJECTED, Status.DENIED}:
+def _mark(order: Order, successor: Order, event: Executed) -> str | None:
+    if successor.status in {Status.REJECTED, Status.DENIED}:
         return STRAY
-    if heir.filled_quantity + event.quantity > heir.quantity:
+    if successor.filled_quantity + event.quantity > successor.quantity:
         return OVER
     return LATE if order.status in FINAL else None
 
@@ -80,7 +81,7 @@ def _record_trade(
     charges = compute_charges(context, order, Execution(event.quantity, event.value), currency, rate, at)
     instant = datetime.fromisoformat(at)
     who = (order.tenant_id, order.source, order.user_id, instant, None, None, order.actor)
-    origin = Origin(*who, context.request_id)  # of the request that the fill came of; a quote's has none
+    origin = Origin(*who, context.request_id)  # the request that caused the fill, None for a quote
     entry = Entry(
         kind="trade",
         symbol=order.symbol,

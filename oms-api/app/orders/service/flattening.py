@@ -1,4 +1,4 @@
-"""What a kill switch does: orders cancelled, and positions closed at market in spite of it."""
+"""Apply a kill switch: cancel orders, and close positions at market despite the halt."""
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping
@@ -14,7 +14,7 @@ from app.ledger.errors import NoSuchPortfolio
 from app.ledger.service.trade_service import Asking
 from app.money import ZERO, fixed, quantity_text
 from app.orders.queries import open_positions as queries
-from app.orders.queries.open_positions import Corner, Held
+from app.orders.queries.open_positions import Held, PositionKey
 from app.orders.service.order_service import OrderService
 from app.risk.rules.switches import ExitPolicy, SwitchScope
 from app.risk.service.kill_switches import Effect, Stop
@@ -25,24 +25,30 @@ REASONS = {True: "Trading is halted", False: "Cancelled by the kill switch"}
 
 @dataclass(frozen=True, slots=True)
 class Flattening:
-    """One for each process."""
+    """Cancels and closes for kill switches. One instance serves a process."""
 
-    desk: OrderService
+    order_service: OrderService
     readers: Readers
 
     async def stop(
-        self, asking: Asking, stop: Stop, held: Collection[str], only: Collection[str] | None, seconds: float
+        self,
+        asking: Asking,
+        stop: Stop,
+        locked: Collection[str],
+        only: Collection[str] | None,
+        seconds: float,
     ) -> Effect:
-        """Cancel what a kill switch ends, and close what it closes. Portfolios that somebody holds are left
-        out, as are all but `only` those named; what is not cancelled within `seconds` goes on, and is told.
+        """Cancel the orders that a kill switch cancels and close the positions that it closes.
 
-        Of a strategy what its own executions left of each position is closed, and nothing of the others'.
+        Portfolios in `locked` are skipped, because another transaction locks them. So are all but `only`, if
+        given. Cancellations that take longer than `seconds` continue and are reported as unsettled. For a
+        strategy, only the part of each position that its own executions built is closed.
         """
-        asking = asking._replace(key=None)  # it binds the turn of the switch, and no single order
-        canceled, unsettled = await self._cancel(asking, stop, held, only, seconds)
+        asking = asking._replace(key=None)  # the key identifies the switch request, not each order
+        canceled, unsettled = await self._cancel(asking, stop, locked, only, seconds)
         if stop.exits is not ExitPolicy.FLATTEN:
             return Effect(canceled, unsettled, None)
-        kept = {*held, *unsettled}
+        kept = {*locked, *unsettled}
         found = [one for one in await self._held(asking, stop) if only is None or one.portfolio in only]
         strategy = stop.key if stop.scope is SwitchScope.STRATEGY else None
         free = [one for one in found if one.portfolio not in kept]
@@ -51,77 +57,88 @@ class Flattening:
         return Effect(canceled, unsettled, {"canceled": canceled, "closed": closed, "left": left})
 
     async def _cancel(
-        self, asking: Asking, stop: Stop, held: Collection[str], only: Collection[str] | None, seconds: float
+        self,
+        asking: Asking,
+        stop: Stop,
+        locked: Collection[str],
+        only: Collection[str] | None,
+        seconds: float,
     ) -> tuple[list[str], list[str]]:
-        """Return the orders that were cancelled, and the portfolios whose orders are not."""
+        """Return the ids of the cancelled orders, and the portfolios whose orders are not cancelled yet."""
         names = [name for name in await self._portfolios(asking, stop) if only is None or name in only]
         strategy = stop.key if stop.scope is SwitchScope.STRATEGY else None
         keeps = stop.exits is ExitPolicy.KEEP
         tasks = {
             asyncio.ensure_future(
-                self.desk.cancel_all(
+                self.order_service.cancel_all(
                     asking, name, strategy=strategy, reason=REASONS[keeps], keeps_exits=keeps
                 )
             ): name
             for name in names
-            if name not in held
+            if name not in locked
         }
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
         canceled: list[str] = []
-        unsettled = [name for name in names if name in held]
+        unsettled = [name for name in names if name in locked]
         for task, name in tasks.items():
             if not task.done():
                 task.add_done_callback(_discard)
             if task.done() and task.exception() is None:
-                canceled += [shown.order.id for shown in task.result().orders]
+                canceled += [view.order.id for view in task.result().orders]
             elif not task.done() or not isinstance(task.exception(), NoSuchPortfolio):
                 unsettled.append(name)
         return sorted(canceled), sorted(unsettled)
 
     async def _portfolios(self, asking: Asking, stop: Stop) -> list[str]:
-        """Return the names of the portfolios that have open orders of the switch's scope."""
+        """Return the names of the portfolios with open orders in the scope of the kill switch."""
         tenant_id = asking.caller.tenant_id
         portfolio = stop.key if stop.scope is SwitchScope.PORTFOLIO else None
         strategy = stop.key if stop.scope is SwitchScope.STRATEGY else None
         return await self.readers.run(
-            lambda connection: queries.portfolios_with_orders(connection, tenant_id, portfolio, strategy),
+            lambda connection: queries.find_portfolio_names_with_orders(
+                connection, tenant_id, portfolio, strategy
+            ),
             tenant_id,
         )
 
     async def _close(self, asking: Asking, held: Held, strategy: str | None) -> list[str]:
-        place = (held.portfolio, held.symbol, held.product)
+        position = (held.portfolio, held.symbol, held.product)
         quantity = None if strategy is None else abs(held.quantity)
         try:
-            done = await self.desk.close(
-                asking, *place, quantity, REASON, in_spite_of_halt=True, strategy=strategy
+            done = await self.order_service.close(
+                asking, *position, quantity, REASON, in_spite_of_halt=True, strategy=strategy
             )
-        except OmsError:  # flat already, or not now: what is left is told
+        except OmsError:  # flat already, or refused now; `left` lists the rest
             return []
-        return [shown.order.id for shown in done.orders]
+        return [view.order.id for view in done.orders]
 
     async def _held(self, asking: Asking, stop: Stop) -> list[Held]:
         tenant_id = asking.caller.tenant_id
 
         def read(connection: Connection) -> list[Held]:
             if stop.scope is SwitchScope.STRATEGY:
-                nets = queries.nets_of(connection, tenant_id, stop.key)
-                return shares(queries.held_by(connection, tenant_id, None), nets)
+                nets = queries.get_net_executed_quantities(connection, tenant_id, stop.key)
+                return shares(queries.list_open_positions(connection, tenant_id, None), nets)
             portfolio = stop.key if stop.scope is SwitchScope.PORTFOLIO else None
-            return queries.held_by(connection, tenant_id, portfolio)
+            return queries.list_open_positions(connection, tenant_id, portfolio)
 
         return await self.readers.run(read, tenant_id)
 
 
 def _discard(task: "asyncio.Future[Any]") -> None:
-    """Take the outcome of a cancel that was too late for the answer: it is tried again."""
+    """Retrieve the result of a cancellation that finished too late, so that asyncio logs no error.
+
+    The kill switch tries it again.
+    """
     if not task.cancelled():
         task.exception()
 
 
-def shares(held: Iterable[Held], nets: Mapping[Corner, Decimal]) -> list[Held]:
-    """Return what of the positions is a strategy's by its net executions: on the same side, and no more than
-    there is.
+def shares(held: Iterable[Held], nets: Mapping[PositionKey, Decimal]) -> list[Held]:
+    """Return the parts of the positions that belong to a strategy, given its net executed quantities.
+
+    A part is on the position's side and not larger than the position.
     """
     found = []
     for one in held:

@@ -1,4 +1,4 @@
-"""What a halt does to orders: those that could open or increase a position end, and never fill."""
+"""Apply a halt: cancel the orders that could open or increase a position, before they fill."""
 
 from collections.abc import Iterable
 
@@ -9,34 +9,32 @@ from app.orders.service.groups import cancel
 from app.risk.rules.values import TradingState
 
 REASON = "Trading is halted"
-_SWITCH = "kill switch"  # who cancels what an answered halt could not reach in time
+_SWITCH = "kill switch"  # the actor of cancellations that the halt's request did not reach in time
 
 
-def opening_in(context: BatchContext, place: PortfolioKey, symbol: str | None = None) -> list[Order]:
-    """Return the open orders of a portfolio, of one symbol where it is given, that could open or increase a
-    position.
-    """
-    here: dict[PositionKey, list[Order]] = {}
-    orders: Iterable[Order] = context.order_store.open_in(place)
-    for order in orders if symbol is None else context.order_store.open_of(place, symbol):
-        here.setdefault((order.symbol, order.product), []).append(order)
+def opening_in(context: BatchContext, portfolio_key: PortfolioKey, symbol: str | None = None) -> list[Order]:
+    """Return a portfolio's open orders that could open or increase a position, of one symbol or of all."""
+    orders_by_position: dict[PositionKey, list[Order]] = {}
+    orders: Iterable[Order] = context.order_store.open_in(portfolio_key)
+    for order in orders if symbol is None else context.order_store.open_of(portfolio_key, symbol):
+        orders_by_position.setdefault((order.symbol, order.product), []).append(order)
     found = []
-    for position_key, orders in here.items():
-        found += opening_orders(orders, context.books.position((*place, *position_key)).quantity)
+    for position_key, orders in orders_by_position.items():
+        found += opening_orders(orders, context.books.position((*portfolio_key, *position_key)).quantity)
     return found
 
 
-def list_halted(context: BatchContext, place: PortfolioKey, symbol: str | None = None) -> list[Order]:
-    """Return the open orders that a halt is about to cancel, of one symbol where it is given."""
-    if not context.is_any_halted(place):
+def list_halted(context: BatchContext, portfolio_key: PortfolioKey, symbol: str | None = None) -> list[Order]:
+    """Return the open orders that a halt must cancel, of one symbol where it is given."""
+    if not context.is_any_halted(portfolio_key):
         return []
-    found = opening_in(context, place, symbol)
+    found = opening_in(context, portfolio_key, symbol)
     return [order for order in found if context.state(order)[0] is TradingState.HALTED]
 
 
 def cancel_halted(context: BatchContext, orders: Iterable[Order], at: str) -> None:
-    """Cancel what a halt forbids before a new quote can fill it."""
+    """Cancel the orders that a halt forbids before a new quote can fill them."""
     for known in orders:
-        order = context.order_store.now(known)  # a group may have ended it meanwhile
+        order = context.order_store.now(known)  # its group may have cancelled it meanwhile
         if order.status not in FINAL:
             cancel(context, order, at, _SWITCH, reason=REASON)

@@ -1,4 +1,4 @@
-"""Aliases in order commands, replaced by the symbols of their instruments before a batch is worked on."""
+"""Replace instrument aliases in order commands by symbols, before the batch is processed."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,16 +15,17 @@ from app.orders.service.commands import (
 )  # fmt: skip
 
 
-def name_instruments(connection: Connection, commands: Sequence[Command]) -> Sequence[Command]:
-    """Return the commands under their instruments' symbols, by one statement. A trade's alias is found with
-    its position; quotes and flattening name no alias.
+def resolve_aliases(connection: Connection, commands: Sequence[Command]) -> Sequence[Command]:
+    """Return the commands with symbols instead of aliases, read by one statement.
+
+    The alias of a trade is resolved with its position. Quotes and kill switch closes never use an alias.
     """
-    named = sorted({key for command in commands for key in _names(command)})
+    named = sorted({key for command in commands for key in _list_names(command)})
     symbols = symbols_by_alias(connection, named) if named else {}
-    return [_renamed(command, symbols) for command in commands] if symbols else commands
+    return [_replace_names(command, symbols) for command in commands] if symbols else commands
 
 
-def _names(command: Command) -> Sequence[Key]:
+def _list_names(command: Command) -> Sequence[Key]:
     match command:
         case PlaceOrder() | PreviewOrder():
             return [(command.origin.tenant_id, command.ticket.symbol)]
@@ -40,7 +41,7 @@ def _is_exact(command: CancelAll | ClosePosition) -> bool:
     return isinstance(command, ClosePosition) and command.in_spite_of_halt
 
 
-def _renamed(command: Command, symbols: Mapping[Key, str]) -> Command:
+def _replace_names(command: Command, symbols: Mapping[Key, str]) -> Command:
     match command:
         case PlaceOrder() | PreviewOrder():
             tenant_id, ticket = command.origin.tenant_id, command.ticket

@@ -1,4 +1,4 @@
-"""The stop-loss and take-profit of positions, as the ledger's routes ask for them."""
+"""Read the stop-loss and take-profit of positions for the ledger's routes."""
 
 from collections.abc import Sequence
 
@@ -7,13 +7,13 @@ from sqlalchemy import Connection
 from app.ledger.rules.marks import Exits, HeldPosition
 from app.ledger.service.exits import Place
 from app.orders.queries.reading import open_orders_in
-from app.orders.rules.levels import levels
+from app.orders.rules.levels import find_exit_levels
 from app.orders.rules.values import Order
 
 
 def exits_of(connection: Connection, tenant_id: int, held: Sequence[HeldPosition]) -> dict[Place, Exits]:
-    """Return where each of the positions is taken off."""
+    """Return the exit levels of each position."""
     found: dict[Place, list[Order]] = {}
-    for portfolio_key, order in open_orders_in(connection, tenant_id, {one.symbol for one in held}):
-        found.setdefault((portfolio_key, order.symbol, order.product), []).append(order)
-    return {one.place: levels(one.quantity, found.get(one.place, ())) for one in held}
+    for name_key, order in open_orders_in(connection, tenant_id, {one.symbol for one in held}):
+        found.setdefault((name_key, order.symbol, order.product), []).append(order)
+    return {one.place: find_exit_levels(one.quantity, found.get(one.place, ())) for one in held}

@@ -1,4 +1,7 @@
-"""After a COMMIT whose answer was lost: does the batch stand? One row of it tells, for all stand or none."""
+"""Find out whether a batch was committed after the response to its COMMIT was lost.
+
+A batch is committed as a whole, so one of its rows decides.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -8,21 +11,23 @@ from app.ledger.queries.books import trades_by_id
 from app.ledger.service.commands import Recorded
 from app.market_data.queries import quotes_of
 from app.market_data.rules.values import Quote
-from app.orders.queries.book import move_stands
+from app.orders.queries.book import is_move_recorded
 from app.orders.service.batch_context import BatchContext
 
-Proof = Callable[[Connection], bool]
+CommitCheck = Callable[[Connection], bool]
 
 
-def proof_of(
+def build_commit_check(
     context: BatchContext, outcomes: Sequence[object], arrived: Sequence[tuple[int, Quote]]
-) -> Proof:
-    """Return what tells whether a batch stands that did `outcomes` and stores the quotes that `arrived`
-    (tenant id, quote): by a move of an order, else a row of the ledger, else a quote.
+) -> CommitCheck:
+    """Return a function that checks whether the batch was committed.
+
+    It looks for one row that the batch wrote: a row of an order's history, else a trade, else a quote.
+    `arrived` are the stored quotes (tenant id, quote).
     """
-    move = context.proof
+    move = context.commit_marker
     if move is not None:
-        return lambda connection: move_stands(connection, *move)
+        return lambda connection: is_move_recorded(connection, *move)
     for outcome in outcomes:
         if isinstance(outcome, Recorded) and not outcome.replayed:
             trade = (outcome.row.tenant_id, outcome.row.trade_id)
@@ -30,10 +35,10 @@ def proof_of(
     if arrived:
         tenant_id, quote = arrived[-1]
         return lambda connection: _is_stored(connection, tenant_id, quote)
-    return lambda _: True  # nothing was written that anybody is told of
+    return lambda _: True  # nothing was written that an outcome depends on
 
 
 def _is_stored(connection: Connection, tenant_id: int, quote: Quote) -> bool:
-    """Tell whether the quote was stored; a newer one may have taken its place since."""
+    """Return whether the quote, or a newer one, is stored."""
     found = quotes_of(connection, [(tenant_id, quote.symbol)]).get((tenant_id, quote.symbol))
     return found is not None and (found == quote or found.at > quote.at)

@@ -1,7 +1,7 @@
-"""The market duty of an API process: what works is held against the prices as they move, what is over ends.
+"""Match working orders against moving prices and expire orders, in the background of each API process.
 
-It brings in what no request does: simulated prices, and orders and quotes that crossed in two processes.
-Correctness never depends on it, nor on how many processes do it.
+It handles what no request triggers: simulated prices, and orders and quotes that crossed between two
+processes. Correctness does not depend on it, nor on the number of processes that run it.
 """
 
 import asyncio
@@ -18,13 +18,13 @@ from app.group_commit import GroupCommit
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.orders.queries import book as queries
-from app.orders.queries.due_orders import symbols_kept_back
+from app.orders.queries.due_orders import find_symbols_with_held_orders
 from app.orders.service.commands import CancelHalted, Command, ExpireOrders, Outcome, QuoteArrived
 from app.risk.queries.switches import SwitchKey, halts_until
 
 EVERY_SECONDS = 0.4
 HALT_GRACE = timedelta(seconds=10)  # so long whoever sets a kill switch cancels by themselves, and answers
-_LOOKS = 2  # an order that crossed its quote is in sight at the second look
+MAX_CHECKS = 2  # an order that crossed its quote is visible at the second check
 _LOG = logging.getLogger(__name__)
 
 Key = tuple[int, str]
@@ -42,7 +42,7 @@ class _Look(NamedTuple):
 
 
 class MarketWatcher:
-    """One for each process; for one event loop."""
+    """The background task of one process and one event loop."""
 
     def __init__(
         self,
@@ -56,37 +56,35 @@ class MarketWatcher:
         self._writer = writer
         self._market = market
         self._now = now
-        self._is_delayed = (
-            is_delayed  # orders take their time to the market: a quote that stands is new to them
-        )
+        self._is_delayed = is_delayed  # with latency, the current quote is still new to orders that arrive
         self._seen: dict[Key, tuple[Quote, int]] = {}
         self._halts: dict[int, set[SwitchKey]] = {}  # whose orders were cancelled
 
     async def run(self) -> None:
-        """Look again and again, until cancelled."""
+        """Check the market repeatedly, until cancelled."""
         while True:
             await asyncio.sleep(EVERY_SECONDS)
             try:
                 await self.check()
             except OmsError as refusal:
                 _LOG.warning("the market was not looked at: %s", refusal.detail)
-            except Exception:  # noqa: BLE001  # the task's edge: whatever it was, the market is looked at again
+            except Exception:  # noqa: BLE001  # the task must survive any error and check again
                 _LOG.exception("the market was not looked at")
 
     async def check(self) -> None:
-        """Send what could match or end to the writer, and wait for it."""
+        """Send the quotes and expiries that are due to the writer, and wait for their outcomes."""
         at = self._now()
 
         def read(connection: Connection) -> _Look:
             declare_every_tenant(connection)
             keys = queries.symbols_with_orders(connection)
-            overdue = queries.overdue_tenants(connection, iso(at))
+            overdue = queries.find_overdue_tenants(connection, iso(at))
             quotes = self._market.quotes_for(connection, keys, at)
-            # A stale quote is as none: it is looked at anew once its feed is heard again.
+            # A stale quote counts as none, so it is checked again once its feed is back.
             alive = {key: quote for key, quote in quotes.items() if not self._market.is_stale(quote, at)}
             halts, working = halts_until(connection, at - HALT_GRACE), {tenant_id for tenant_id, _ in keys}
             halts = {tenant_id: found for tenant_id, found in halts.items() if tenant_id in working}
-            return _Look(alive, symbols_kept_back(connection), overdue, halts)
+            return _Look(alive, find_symbols_with_held_orders(connection), overdue, halts)
 
         look = await self._readers.run(read)
         self._market.follow(at)
@@ -103,12 +101,12 @@ class MarketWatcher:
         return [tenant_id for tenant_id, found in halts.items() if found - self._halts.get(tenant_id, set())]
 
     def _due(self, quotes: dict[Key, Quote], kept_back: set[Key]) -> dict[Key, Quote]:
-        """Return quotes that were not looked at often enough, and those that orders kept back wait for."""
-        looks = {key: self._looks(key, quote) for key, quote in quotes.items()}
-        self._seen = {key: (quote, looks[key] + 1) for key, quote in quotes.items()}
+        """Return the quotes that were not sent often enough, and those of symbols with held orders."""
+        checks = {key: self._count_checks(key, quote) for key, quote in quotes.items()}
+        self._seen = {key: (quote, checks[key] + 1) for key, quote in quotes.items()}
         again = quotes.keys() if self._is_delayed else kept_back
-        return {key: quote for key, quote in quotes.items() if key in again or looks[key] < _LOOKS}
+        return {key: quote for key, quote in quotes.items() if key in again or checks[key] < MAX_CHECKS}
 
-    def _looks(self, key: Key, quote: Quote) -> int:
+    def _count_checks(self, key: Key, quote: Quote) -> int:
         before = self._seen.get(key)
         return before[1] if before is not None and before[0] == quote else 0

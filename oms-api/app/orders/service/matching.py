@@ -1,4 +1,4 @@
-"""Orders at the market: what the broker says of them, and what that does to the books and to their groups."""
+"""Match orders against quotes and apply the broker's events to the books and the groups."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,18 +16,19 @@ from app.orders.queries import book as queries
 from app.orders.rules.contingency import EXITS, exclusive_id
 from app.orders.rules.values import FINAL, WORKING, Order, Status
 from app.orders.service.batch_context import BatchContext
-from app.orders.service.exit_quantities import trimmed
+from app.orders.service.exit_quantities import trim_to_position
 from app.orders.service.filling import book_fill
 from app.orders.service.groups import close_order, left_to_take
 from app.orders.service.risk_evaluation import note_execution
 
 
 def match_against_quote(context: BatchContext, order: Order, at: str) -> None:
-    """Let an order that has just arrived meet the quote that stands; what it does is done. At a stale quote
-    it waits, as without one.
+    """Match an order that has just arrived against the current quote.
+
+    Without a quote, or with a stale one, the order waits.
     """
     quote = context.quote(order.tenant_id, order.symbol)
-    if quote is None or context.tools.market.is_stale(quote, context.now):
+    if quote is None or context.services.market.is_stale(quote, context.now):
         apply_broker_events(
             context, order.tenant_id, without_price([as_broker_order(context, order)], _instant(at)), at
         )
@@ -36,9 +37,9 @@ def match_against_quote(context: BatchContext, order: Order, at: str) -> None:
 
 
 def match(context: BatchContext, orders: Sequence[Order], quote: Quote, at: str) -> None:
-    """Match orders of one symbol at a quote, and do what that does.
+    """Match orders of one symbol against a quote and apply the events.
 
-    A request that arrived before the quote fills at the quote's moment: `executed_at` tells which quote a
+    An order that arrived before the quote fills at the time of the quote: `executed_at` shows which quote a
     fill consumed.
     """
     if not orders:
@@ -46,20 +47,23 @@ def match(context: BatchContext, orders: Sequence[Order], quote: Quote, at: str)
     at = max(at, iso(quote.at))
     tenant_id = orders[0].tenant_id
     views = [as_broker_order(context, order) for order in orders]
-    used = _used(context, tenant_id, quote)
+    consumed_liquidity = _used(context, tenant_id, quote)
     apply_broker_events(
-        context, tenant_id, match_quote(views, quote, _instant(at), context.tools.paper, used), at
+        context,
+        tenant_id,
+        match_quote(views, quote, _instant(at), context.services.paper, consumed_liquidity),
+        at,
     )
 
 
 def apply_broker_events(
     context: BatchContext, tenant_id: int, events: Sequence[MarketEvent], at: str
 ) -> None:
-    """Do what the broker's events say, in their order."""
+    """Apply the broker's events in their order."""
     for event in events:
         order = context.order_store.get(tenant_id, event.order_id)
         if order.status in FINAL:
-            continue  # what came before ended it
+            continue  # an earlier event ended it
         match event:
             case Executed():
                 _execute(context, order, event, at)
@@ -73,7 +77,7 @@ def apply_broker_events(
 
 
 def match_released_orders(context: BatchContext, at: str) -> None:
-    """Let those that others of their group released meet the quote that stands."""
+    """Match child orders that their group just released against the current quote."""
     while context.arrivals:
         arrived = context.arrivals.pop()
         if arrived.status in WORKING:
@@ -81,7 +85,7 @@ def match_released_orders(context: BatchContext, at: str) -> None:
 
 
 def as_broker_order(context: BatchContext, order: Order) -> BrokerOrder:
-    """Return the order as its broker sees it."""
+    """Return the order as the broker's matching rules need it."""
     instrument = context.instrument(order.tenant_id, order.symbol)
     return BrokerOrder(
         id=order.id,
@@ -108,7 +112,7 @@ def as_broker_order(context: BatchContext, order: Order) -> BrokerOrder:
 
 
 def due_at(order: Order, quote: Quote) -> bool:
-    """Tell whether an order is at the market for this quote; an exit waits for the one after its release."""
+    """Return whether an order is at the market for this quote. An exit waits for the next quote."""
     if order.status not in WORKING:
         return False
     if order.role not in EXITS or order.accepted_at is None:
@@ -117,8 +121,8 @@ def due_at(order: Order, quote: Quote) -> bool:
 
 
 def _execute(context: BatchContext, order: Order, event: Executed, at: str) -> None:
-    if order.role in EXITS:  # an exit only reduces, whatever took the position off meanwhile
-        order = trimmed(context, order, at)
+    if order.role in EXITS:  # the position may have shrunk; an exit must not reverse it
+        order = trim_to_position(context, order, at)
         if order.status in FINAL:
             return
         quantity = min(event.quantity, order.leaves_quantity)
@@ -140,23 +144,25 @@ def _trigger(context: BatchContext, order: Order, at: str) -> None:
 
 
 def _used(context: BatchContext, tenant_id: int, quote: Quote) -> dict[tuple[int, Side], Decimal]:
-    """Return what each portfolio and side took of this quote before, where its sizes bound what fills."""
+    """Return what each portfolio and side consumed of this quote before. Empty if the quote has no sizes."""
     if quote.bid_size is None and quote.ask_size is None:
         return {}
     since = iso(quote.at)
-    asked = (tenant_id, quote.symbol, since)
-    if asked not in context.used:
-        context.used[asked] = queries.used_since(context.connection, *asked)
-    rows = context.used[asked] + [
+    quote_key = (tenant_id, quote.symbol, since)
+    if quote_key not in context.consumed_liquidity:
+        context.consumed_liquidity[quote_key] = queries.list_execution_quantities(
+            context.connection, *quote_key
+        )
+    rows = context.consumed_liquidity[quote_key] + [
         (row.portfolio_id, row.side, Decimal(row.quantity))
         for row in context.order_store.executions
         if row.symbol == quote.symbol and row.tenant_id == tenant_id and row.executed_at >= since
     ]
-    used: dict[tuple[int, Side], Decimal] = {}
+    consumed_liquidity: dict[tuple[int, Side], Decimal] = {}
     for portfolio_id, side, quantity in rows:
         key = (portfolio_id, Side(side))
-        used[key] = used.get(key, ZERO) + quantity
-    return used
+        consumed_liquidity[key] = consumed_liquidity.get(key, ZERO) + quantity
+    return consumed_liquidity
 
 
 def _instant(text: str) -> datetime:

@@ -1,4 +1,4 @@
-"""Cancelling, replacing and expiring orders."""
+"""Cancel, replace and expire orders."""
 
 from decimal import Decimal
 
@@ -19,9 +19,15 @@ from app.orders.service.commands import CancelAll, CancelOrder, Done, ReplaceOrd
 from app.orders.service.groups import after_fill, cancel, close_order, deny
 from app.orders.service.halts import opening_in
 from app.orders.service.matching import match_released_orders
-from app.orders.service.order_entry import add, repeated_request, send, shown, unsized
+from app.orders.service.order_entry import (
+    add,
+    build_result,
+    find_quantity_denial,
+    find_repeated_request,
+    send,
+)
 from app.orders.service.protection import change_denial, is_exit_change
-from app.orders.service.risk_evaluation import count_message, judged
+from app.orders.service.risk_evaluation import count_message, find_denial
 from app.risk.rules.values import Denial, TradingState
 
 _CARRIED = ("filled_quantity", "filled_value", "carried_quantity", "carried_value")
@@ -29,45 +35,47 @@ _PENDING = frozenset({Status.PENDING_CANCEL, Status.PENDING_REPLACE})
 
 
 def cancel_one(context: BatchContext, command: CancelOrder) -> Done:
-    """End an order; what filled before stands. Raises NoSuchOrder or OrderIsFinal."""
+    """Cancel an order; earlier fills are kept. Raises NoSuchOrder or OrderIsFinal."""
     origin = command.origin
     order = _as_of_now(context, context.order_for(origin, command.order_id), iso(origin.at))
     key = origin.idempotency_key
     if order.status in FINAL:
-        if key and context.was_asked(order, key):
-            return shown(context, order.tenant_id, [order.id])._replace(replayed=True)
+        if key and context.has_request_key(order, key):
+            return build_result(context, order.tenant_id, [order.id])._replace(replayed=True)
         raise OrderIsFinal(order.id, order.status)
     count_message(context, origin, order)
-    cancel(context, order, iso(origin.at), who(origin), reason=command.reason, request_key=key)
-    return shown(context, order.tenant_id, [order.id])
+    cancel(context, order, iso(origin.at), actor_of(origin), reason=command.reason, request_key=key)
+    return build_result(context, order.tenant_id, [order.id])
 
 
-def cancel_all(context: BatchContext, command: CancelAll, places: list[PortfolioKey]) -> Done:
-    """End all open orders of those portfolios that match."""
+def cancel_all(context: BatchContext, command: CancelAll, portfolio_keys: list[PortfolioKey]) -> Done:
+    """Cancel all open orders of the portfolios that match."""
     origin = command.origin
     ended = []
-    for place in places:
-        if not context.sees(origin, place):
+    for portfolio_key in portfolio_keys:
+        if not context.sees(origin, portfolio_key):
             continue
         for known in (
-            opening_in(context, place) if command.keeps_exits else context.order_store.open_in(place)
+            opening_in(context, portfolio_key)
+            if command.keeps_exits
+            else context.order_store.open_in(portfolio_key)
         ):
-            order = context.order_store.now(known)  # a group may have ended it meanwhile
+            order = context.order_store.now(known)  # its group may have cancelled it meanwhile
             if order.status not in FINAL and _matches(order, command):
-                cancel(context, order, iso(origin.at), who(origin), reason=command.reason)
+                cancel(context, order, iso(origin.at), actor_of(origin), reason=command.reason)
                 ended.append(order.id)
-    return shown(context, origin.tenant_id, sorted(ended))
+    return build_result(context, origin.tenant_id, sorted(ended))
 
 
 def replace(context: BatchContext, command: ReplaceOrder) -> Done:
-    """Put a successor in the order's place. Raises NoSuchOrder, OrderIsFinal, OrderIsPending, Invalid.
+    """Replace the order by a successor. Raises NoSuchOrder, OrderIsFinal, OrderIsPending, Invalid.
 
-    The successor's quantity is the total of the chain: what was filled is carried over. Where risk denies the
-    successor it is kept as DENIED, and the order works on.
+    The successor's quantity is the total of the chain, including what was filled. If risk denies the
+    successor, it is stored as DENIED and the order stays open.
     """
     origin, changes = command.origin, command.changes
     named = context.order_for(origin, command.order_id)
-    known = repeated_request(context, origin, changes.client_order_id)
+    known = find_repeated_request(context, origin, changes.client_order_id)
     if known is not None:
         return known
     order = _as_of_now(context, named, iso(origin.at))
@@ -82,60 +90,61 @@ def replace(context: BatchContext, command: ReplaceOrder) -> Done:
         deny(context, successor, denial, successor.created_at)
         nothing = dict.fromkeys(_CARRIED, ZERO)
         context.order_store.replace(context.order_store.get(order.tenant_id, successor.id), **nothing)
-        return shown(context, order.tenant_id, [successor.id])
-    _supersede(context, order, successor, iso(origin.at), who(origin))
-    return shown(context, order.tenant_id, [successor.id])
+        return build_result(context, order.tenant_id, [successor.id])
+    _supersede(context, order, successor, iso(origin.at), actor_of(origin))
+    return build_result(context, order.tenant_id, [successor.id])
 
 
-def expire(context: BatchContext, places: list[PortfolioKey], at: str) -> None:
-    """End what has come to its end."""
-    for place in places:
-        for known in context.order_store.overdue_in(place, at):
+def expire(context: BatchContext, portfolio_keys: list[PortfolioKey], at: str) -> None:
+    """Expire the orders of the portfolios that are due."""
+    for portfolio_key in portfolio_keys:
+        for known in context.order_store.overdue_in(portfolio_key, at):
             _as_of_now(context, context.order_store.now(known), at)
 
 
 def expire_one(context: BatchContext, origin: Origin, order_id: str) -> None:
-    """End an order of the caller's whose time is over, whatever is asked for it."""
+    """Expire an order that the caller may see, if it is due."""
     order = context.order_store.find(origin.tenant_id, order_id)
     if order is not None and context.sees(origin, (order.tenant_id, order.portfolio_id)):
         _as_of_now(context, order, iso(origin.at))
 
 
 def _as_of_now(context: BatchContext, order: Order, at: str) -> Order:
-    """Return the order, ended if its time is over by `at`."""
+    """Return the order, expired if it is due at `at`."""
     if order.status in FINAL or order.ends_at is None or order.ends_at > at:
         return order
     return close_order(context, order, Status.EXPIRED, at, "calendar")
 
 
-def who(origin: Origin) -> str:
-    """Return who asks: the person, else the key."""
+def actor_of(origin: Origin) -> str:
+    """Return the person behind the request, else the API key."""
     return origin.actor or origin.source
 
 
 def _denial(context: BatchContext, order: Order, successor: Order) -> Denial | None:
-    """Return what keeps the successor from the order's place: of risk, or of the exits of its group."""
+    """Return the reason why the successor may not replace the order: by risk, or by its group's exits."""
     if not successor.leaves_quantity:
         return None
     if not is_exit_change(context, order, successor) and _is_judged_now(context, order):
-        denial = unsized(successor) or judged(context, successor, order)
+        denial = find_quantity_denial(successor) or find_denial(context, successor, order)
         if denial is not None:
             return denial
     return change_denial(context, order, successor)
 
 
 def _is_judged_now(context: BatchContext, order: Order) -> bool:
-    """Tell whether risk judges the successor. What waits for its entry is
-    judged at its release; but a halt lets nothing be replaced.
+    """Return whether the risk checks apply now.
+
+    A held order is checked at its release. A halt applies at once.
     """
     waits = order.status is Status.HELD and context.state(order)[0] is not TradingState.HALTED
     return not waits
 
 
 def _matches(order: Order, command: CancelAll) -> bool:
-    wanted = (command.symbol, command.side, command.strategy)
-    facts = (order.symbol, order.side, order.strategy)
-    return all(want is None or want == fact for want, fact in zip(wanted, facts, strict=True))
+    filters = (command.symbol, command.side, command.strategy)
+    values = (order.symbol, order.side, order.strategy)
+    return all(expected in (None, value) for expected, value in zip(filters, values, strict=True))
 
 
 def _supersede(context: BatchContext, order: Order, successor: Order, at: str, actor: str) -> None:
@@ -164,11 +173,11 @@ def _supersede(context: BatchContext, order: Order, successor: Order, at: str, a
 def _successor(context: BatchContext, order: Order, command: ReplaceOrder) -> Order:
     origin, changes = command.origin, command.changes
     at = iso(origin.at)
-    order_id = context.tools.order_ids.next(origin.tenant_id, origin.at, order.id)
+    order_id = context.services.order_ids.next(origin.tenant_id, origin.at, order.id)
     fields = {name: value for name, value in changes._asdict().items() if value is not None}
-    if _trails(changes):  # from an amount to a percentage, or back
+    if _trails(changes):  # the trail may change from an amount to a percentage or back
         fields |= {"trail_amount": changes.trail_amount, "trail_percent": changes.trail_percent}
-    if changes.quantity is not None:  # at or below what filled there is nothing left: it is filled
+    if changes.quantity is not None:  # a smaller quantity completes the order
         fields["quantity"] = max(changes.quantity, order.filled_quantity)
     if changes.time_in_force is not None:
         fields["time_in_force"] = TimeInForce(changes.time_in_force)

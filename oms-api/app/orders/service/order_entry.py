@@ -1,4 +1,4 @@
-"""New orders: judged, written down whatever the verdict, and sent."""
+"""Place new orders: check them, store them whatever the result, and send them."""
 
 from decimal import Decimal
 from typing import Any
@@ -10,8 +10,8 @@ from app.identity.errors import NotYourPortfolio
 from app.ledger.service.commands import Origin
 from app.money import ZERO, ratio, round_down_to
 from app.orders.errors import ClientOrderIdReused, OrderKeyReused
-from app.orders.rules.order_factory import ALONE, OrderLinks, OrderOrigin, exits, new_order
-from app.orders.rules.order_views import Shown
+from app.orders.rules.order_factory import NO_LINKS, OrderLinks, OrderOrigin, build_exit_tickets, new_order
+from app.orders.rules.order_views import OrderView
 from app.orders.rules.states import resting_status
 from app.orders.rules.tickets import validate_expiry
 from app.orders.rules.values import GroupKind, Order, Role, Status, Ticket, changed
@@ -20,24 +20,24 @@ from app.orders.service.commands import Done, PlaceGroup, PlaceOrder
 from app.orders.service.groups import RISK, close_order, deny
 from app.orders.service.matching import match_against_quote
 from app.orders.service.protection import follower_denial, legs_denial, pair_denial
-from app.orders.service.risk_evaluation import count_message, judged
-from app.risk.rules.exposure import touch
+from app.orders.service.risk_evaluation import count_message, find_denial
+from app.risk.rules.exposure import get_touch_price
 from app.risk.rules.values import Denial, Prices
 
 _UNSIZED = "NO_QUANTITY"
 
 
 def place(context: BatchContext, command: PlaceOrder) -> Done:
-    """Place one order, with the legs of a bracket; or tell what became of it if it is there already."""
-    known = repeated(context, command)
+    """Place one order, with the exits of a bracket. A repeated request returns the earlier outcome."""
+    known = find_repeated_placement(context, command)
     if known is not None:
         return known
     check_end(command.ticket, iso(command.origin.at))
-    order = _make(context, command, command.ticket, ALONE)
+    order = _make(context, command, command.ticket, NO_LINKS)
     count_message(context, command.origin, order)
     origin = command.origin
     order = changed(order, idempotency_key=origin.idempotency_key, request_hash=origin.request_hash)
-    legs = exits(order, command.ticket)
+    legs = build_exit_tickets(order, command.ticket)
     if legs:
         order = order._replace(group_id=order.id, group_kind=GroupKind.BRACKET, role=Role.ENTRY)
     order = add(context, order)
@@ -48,17 +48,17 @@ def place(context: BatchContext, command: PlaceOrder) -> Done:
         for role, ticket in legs:
             _hold(context, command, ticket, OrderLinks(order.id, order.id, GroupKind.BRACKET, role))
         send(context, context.order_store.get(order.tenant_id, order.id))
-    return shown(context, order.tenant_id, [order.id])
+    return build_result(context, order.tenant_id, [order.id])
 
 
 def place_group(context: BatchContext, command: PlaceGroup) -> Done:
-    """Place two joined orders; if risk denies one, neither is sent."""
-    known = repeated(context, command)
+    """Place two linked orders. If risk denies one, neither is sent."""
+    known = find_repeated_placement(context, command)
     if known is not None:
         return known
     for number, ticket in enumerate(command.tickets):
         check_end(ticket, iso(command.origin.at), f"orders.{number}.")
-    first, second = (_make(context, command, ticket, ALONE) for ticket in command.tickets)
+    first, second = (_make(context, command, ticket, NO_LINKS) for ticket in command.tickets)
     for order in (first, second):
         count_message(context, command.origin, order)
     key, request_hash = command.origin.idempotency_key, command.origin.request_hash
@@ -77,67 +77,74 @@ def place_group(context: BatchContext, command: PlaceGroup) -> Done:
     else:
         context.order_store.move(second, Status.HELD, second.created_at, second.placed_by)
         send(context, first)
-    return shown(context, first.tenant_id, [first.id, second.id])
+    return build_result(context, first.tenant_id, [first.id, second.id])
 
 
 def check_end(ticket: Ticket, now: str, prefix: str = "") -> None:
-    """Raise Invalid where the ticket would be over before it began. A repeat may come after its end."""
+    """Raise Invalid if the ticket has expired. A repeated request may come later."""
     for bad in validate_expiry(ticket, now):
         raise Invalid(bad.message, [FieldError(f"{prefix}{bad.field}", bad.message, bad.code)])
 
 
-def repeated(context: BatchContext, command: PlaceOrder | PlaceGroup) -> Done | None:
-    """Return the earlier outcome of the same request, None where it is new; see `repeated_request`."""
+def find_repeated_placement(context: BatchContext, command: PlaceOrder | PlaceGroup) -> Done | None:
+    """Return the earlier outcome of the same request, None if it is new; see `find_repeated_request`."""
     tickets = command.tickets if isinstance(command, PlaceGroup) else (command.ticket,)
-    return repeated_request(context, command.origin, *(ticket.client_order_id for ticket in tickets))
+    return find_repeated_request(context, command.origin, *(ticket.client_order_id for ticket in tickets))
 
 
-def repeated_request(context: BatchContext, origin: Origin, *client_order_ids: str | None) -> Done | None:
-    """Return the earlier outcome of the same request, None where it is new.
+def find_repeated_request(
+    context: BatchContext, origin: Origin, *client_order_ids: str | None
+) -> Done | None:
+    """Return the earlier outcome of the same request, None if it is new.
 
-    Raises ClientOrderIdReused or OrderKeyReused where its name stands for another request, and
-    NotYourPortfolio where it stands for any of a portfolio that is not the caller's.
+    Raises ClientOrderIdReused or OrderKeyReused if the id or key identifies another request, and
+    NotYourPortfolio if it identifies an order that the caller may not see.
     """
-    known = _bound_in_sight(context, origin, origin.idempotency_key or "")
+    known = _find_visible_order(context, origin, origin.idempotency_key or "")
     if known is not None and known.request_hash != origin.request_hash:
         raise OrderKeyReused((known.idempotency_key or "").partition(":")[2])
     for name in client_order_ids:
-        order = _bound_in_sight(context, origin, f"/{name}") if name else None
+        order = _find_visible_order(context, origin, f"/{name}") if name else None
         if order is not None and order.request_hash != origin.request_hash:
             raise ClientOrderIdReused(name or "")
         known = known or order
     if known is None:
         return None
-    return shown(context, known.tenant_id, _made_with(context, known))._replace(replayed=True)
+    return build_result(context, known.tenant_id, _list_ids_of_request(context, known))._replace(
+        replayed=True
+    )
 
 
-def _bound_in_sight(context: BatchContext, origin: Origin, name: str) -> Order | None:
-    order = context.bound.get((origin.tenant_id, name))
+def _find_visible_order(context: BatchContext, origin: Origin, name: str) -> Order | None:
+    order = context.orders_by_request_key.get((origin.tenant_id, name))
     if order is not None and not context.sees(origin, (order.tenant_id, order.portfolio_id)):
         raise NotYourPortfolio
     return order
 
 
-def _made_with(context: BatchContext, order: Order) -> list[str]:
-    """Return the ids of the orders that one request made: an order, or both of a pair."""
+def _list_ids_of_request(context: BatchContext, order: Order) -> list[str]:
+    """Return the ids of the orders that the request created: one order, or both of a group."""
     if order.group_kind not in {GroupKind.OCO, GroupKind.OTO} or not order.group_id or order.replaces:
         return [order.id]
-    kin = context.order_store.group_of(order)
-    return sorted(one.id for one in kin if one.request_hash == order.request_hash)
+    group_orders = context.order_store.group_of(order)
+    return sorted(one.id for one in group_orders if one.request_hash == order.request_hash)
 
 
 def add(context: BatchContext, order: Order) -> Order:
-    """Write a new order down, and bind its names."""
+    """Store a new order and index its request keys."""
     added = context.order_store.add(order, order.placed_by)
-    context.bound[order.tenant_id, f"/{order.client_order_id}"] = added
+    context.orders_by_request_key[order.tenant_id, f"/{order.client_order_id}"] = added
     if order.idempotency_key:
-        context.bound[order.tenant_id, order.idempotency_key] = added
+        context.orders_by_request_key[order.tenant_id, order.idempotency_key] = added
     return added
 
 
-def denied(context: BatchContext, order: Order, *gone: Order, confirms: bool = False) -> bool:
-    """Let risk judge the order as if those `gone` were, and deny it where risk says no."""
-    denial = unsized(order) or judged(context, order, *gone, confirms=confirms)
+def deny_if_refused(context: BatchContext, order: Order, *excluded: Order, confirms: bool = False) -> bool:
+    """Deny the order if a risk check refuses it, and return whether it was denied.
+
+    The orders `excluded` do not count.
+    """
+    denial = find_quantity_denial(order) or find_denial(context, order, *excluded, confirms=confirms)
     if denial is None:
         return False
     deny(context, order, denial, order.created_at)
@@ -147,32 +154,36 @@ def denied(context: BatchContext, order: Order, *gone: Order, confirms: bool = F
 def ticket_denial(
     context: BatchContext, order: Order, legs: list[tuple[Role, Ticket]], *, confirms: bool = False
 ) -> Denial | None:
-    """Return what is wrong with an order or one of its legs: all is judged before the order is sent."""
-    return unsized(order) or judged(context, order, confirms=confirms) or legs_denial(context, order, legs)
+    """Return the denial of an order or of one of its exits; all are checked before the order is sent."""
+    return (
+        find_quantity_denial(order)
+        or find_denial(context, order, confirms=confirms)
+        or legs_denial(context, order, legs)
+    )
 
 
 def _is_group_denied(context: BatchContext, first: Order, second: Order) -> bool:
-    """Judge both orders of a group, and deny the one that is at fault."""
+    """Check both orders of a group and deny the one that does not pass."""
     if first.group_kind is GroupKind.OCO:
         for order in (first, second):
-            denial = unsized(order) or judged(context, order) or pair_denial(context, order)
+            denial = find_quantity_denial(order) or find_denial(context, order) or pair_denial(context, order)
             if denial is not None:
                 deny(context, order, denial, order.created_at)
                 return True
         return False
-    if denied(context, first):
+    if deny_if_refused(context, first):
         return True
-    denial = unsized(second) or follower_denial(context, first, second)
+    denial = find_quantity_denial(second) or follower_denial(context, first, second)
     if denial is not None:
         deny(context, second, denial, second.created_at)
     return denial is not None
 
 
 def send(context: BatchContext, order: Order) -> None:
-    """Hand a judged order to its broker; on paper it is accepted, and meets the market, at once."""
+    """Send a checked order to its broker. The paper broker accepts and matches it at once."""
     at = order.created_at
     sent = context.order_store.move(order, Status.SUBMITTED, at, order.placed_by)
-    refusal = rejection(context.tools.paper, order.id)
+    refusal = rejection(context.services.paper, order.id)
     if refusal is not None:
         close_order(context, sent, Status.REJECTED, at, sent.broker, broker_words=refusal)
         return
@@ -181,15 +192,15 @@ def send(context: BatchContext, order: Order) -> None:
     match_against_quote(context, accepted, at)
 
 
-def shown(context: BatchContext, tenant_id: int, ids: list[str]) -> Done:
-    """Return the orders as they stand now, with the legs of entries and the other parts of closes."""
+def build_result(context: BatchContext, tenant_id: int, ids: list[str]) -> Done:
+    """Return the result with the current state of the orders and their child orders."""
     orders = []
     for order_id in ids:
         order = context.order_store.get(tenant_id, order_id)
         legs: list[Order] = []
         if order.role in {Role.ENTRY, Role.CLOSING}:
             legs = context.order_store.children_of(order)
-        orders.append(Shown(order, context.portfolio(order).name, tuple(sorted(legs, key=_age))))
+        orders.append(OrderView(order, context.portfolio(order).name, tuple(sorted(legs, key=_age))))
     return Done(tuple(orders))
 
 
@@ -197,36 +208,39 @@ def _age(order: Order) -> str:
     return order.id
 
 
-def origin_of(context: BatchContext, origin: Origin, place: PortfolioKey) -> OrderOrigin:
+def origin_of(context: BatchContext, origin: Origin, portfolio_key: PortfolioKey) -> OrderOrigin:
     """Return where an order of the portfolio belongs, what charges it, and who places it."""
-    schedule = context.books.portfolio(*place).cost_schedule
-    return OrderOrigin(*place, origin.source, origin.user_id, iso(origin.at), origin.actor, schedule)
+    schedule = context.books.portfolio(*portfolio_key).cost_schedule
+    return OrderOrigin(*portfolio_key, origin.source, origin.user_id, iso(origin.at), origin.actor, schedule)
 
 
 def _make(
-    context: BatchContext, command: PlaceOrder | PlaceGroup, ticket: Ticket, family: OrderLinks
+    context: BatchContext, command: PlaceOrder | PlaceGroup, ticket: Ticket, links: OrderLinks
 ) -> Order:
     origin = command.origin
-    place = context.place_named(origin.tenant_id, command.portfolio_name, command.portfolio_key)
-    home = origin_of(context, origin, place)
-    order_id = context.tools.order_ids.next(origin.tenant_id, origin.at)
-    return new_order(order_id, home, ticket, sized(context, origin.tenant_id, ticket), family)
+    portfolio_key = context.get_portfolio_key(origin.tenant_id, command.portfolio_name, command.portfolio_key)
+    order_origin = origin_of(context, origin, portfolio_key)
+    order_id = context.services.order_ids.next(origin.tenant_id, origin.at)
+    return new_order(
+        order_id, order_origin, ticket, resolve_quantity(context, origin.tenant_id, ticket), links
+    )
 
 
-def _hold(context: BatchContext, command: PlaceOrder, ticket: Ticket, family: OrderLinks) -> None:
-    made = _make(context, command, ticket, family)
+def _hold(context: BatchContext, command: PlaceOrder, ticket: Ticket, links: OrderLinks) -> None:
+    made = _make(context, command, ticket, links)
     leg = context.order_store.add(made, made.placed_by)
     context.order_store.move(leg, Status.HELD, leg.created_at, leg.placed_by)
 
 
-def sized(context: BatchContext, tenant_id: int, ticket: Ticket) -> Decimal:
-    """Return the ticket's quantity; of a notional one floor(notional / ask) to the lot, zero without a
-    price.
+def resolve_quantity(context: BatchContext, tenant_id: int, ticket: Ticket) -> Decimal:
+    """Return the ticket's quantity.
+
+    For a notional it is notional / ask, rounded down to the lot size; zero without a price.
     """
     if ticket.quantity is not None or ticket.notional is None:
         return ticket.quantity or ZERO
     quote = context.quote(tenant_id, ticket.symbol)
-    price = touch("BUY", Prices(quote.bid, quote.ask, quote.last)) if quote else None
+    price = get_touch_price("BUY", Prices(quote.bid, quote.ask, quote.last)) if quote else None
     if not price:
         return ZERO
     return round_down_to(
@@ -239,8 +253,8 @@ def _largest_quantity(notional: Decimal, price: Decimal) -> Decimal:
     return nearest if nearest * price <= notional else nearest - Decimal("0.00000001")
 
 
-def unsized(order: Order) -> Denial | None:
-    """Return the denial of an order that a notional gave no quantity, None for any other."""
+def find_quantity_denial(order: Order) -> Denial | None:
+    """Return the denial of an order whose notional gives no quantity, None for any other order."""
     if order.quantity:
         return None
     message = "The notional buys not even one lot, or there is no price to tell how much it buys."
@@ -250,7 +264,7 @@ def unsized(order: Order) -> Denial | None:
 def _send_pair(context: BatchContext, first: Order, second: Order) -> None:
     send(context, first)
     waiting = context.order_store.get(second.tenant_id, second.id)
-    if waiting.status is Status.INITIALIZED:  # the first one may have filled, and cancelled it
+    if waiting.status is Status.INITIALIZED:  # a fill of the first may have cancelled it
         send(context, waiting)
 
 

@@ -1,4 +1,4 @@
-"""Where orders are handed in: checked for their shape, queued for the writer, answered once committed."""
+"""The entry point for orders: validate the request, submit it to the writer, and wait for the commit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from app.ledger.service.trade_service import Asking
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.money import fixed
-from app.orders.rules.order_views import Changes, Previewed
+from app.orders.rules.order_views import Changes, OrderPreview
 from app.orders.rules.tickets import exit_errors, shape_errors
 from app.orders.rules.values import GroupKind, Ticket
 from app.orders.service.commands import (
@@ -39,7 +39,7 @@ from app.text import name_key
 
 @dataclass(frozen=True, slots=True)
 class OrderService:
-    """The front of the orders: one for each process."""
+    """Accepts requests for orders. One instance serves a process."""
 
     writer: "GroupCommit[Command, Outcome]"
     market: Market
@@ -47,7 +47,7 @@ class OrderService:
     readers: Readers
 
     async def place(self, asking: Asking, name: str, ticket: Ticket) -> Done:
-        """Place an order; DENIED or REJECTED is an outcome too. Raises Invalid where its shape is wrong."""
+        """Place an order. DENIED and REJECTED are outcomes too. Raises Invalid if the ticket is malformed."""
         origin = self._origin(asking, "place", _seen(asking, name), *_facts(ticket))
         _check(ticket)
         return await self._done(PlaceOrder(origin, ticket, name, _seen(asking, name)))
@@ -55,7 +55,7 @@ class OrderService:
     async def place_group(
         self, asking: Asking, kind: GroupKind, name: str, tickets: Sequence[Ticket]
     ) -> Done:
-        """Place two joined orders."""
+        """Place two linked orders."""
         facts = [fact for ticket in tickets for fact in _facts(ticket)]
         origin = self._origin(asking, "group", kind, _seen(asking, name), *facts)
         for number, ticket in enumerate(tickets):
@@ -67,22 +67,22 @@ class OrderService:
             raise Invalid(message, [FieldError("orders.1.client_order_id", message, "not_unique")])
         return await self._done(PlaceGroup(origin, kind, tuple(tickets), name, _seen(asking, name)))
 
-    async def preview(self, asking: Asking, name: str, ticket: Ticket) -> Previewed:
-        """Tell what a ticket would do."""
+    async def preview(self, asking: Asking, name: str, ticket: Ticket) -> OrderPreview:
+        """Compute the effect of a ticket without sending it."""
         origin = self._origin(asking, "preview")
         _check(ticket)
         outcome = await self._submit(PreviewOrder(origin, ticket, name, _seen(asking, name)))
-        assert isinstance(outcome, Previewed)  # noqa: S101  # for the type checker
+        assert isinstance(outcome, OrderPreview)  # noqa: S101  # for the type checker
         return outcome
 
     async def cancel(self, asking: Asking, order_id: str, reason: str | None) -> Done:
-        """End an order."""
+        """Cancel an order."""
         return await self._done(
             CancelOrder(self._origin(asking, "cancel", order_id, reason), order_id, reason)
         )
 
     async def replace(self, asking: Asking, order_id: str, changes: Changes) -> Done:
-        """Put a successor in an order's place."""
+        """Replace an order by a successor."""
         origin = self._origin(asking, "replace", order_id, *map(_text, changes))
         return await self._done(ReplaceOrder(origin, order_id, changes))
 
@@ -96,7 +96,9 @@ class OrderService:
         reason: str | None = None,
         keeps_exits: bool = False,
     ) -> Done:
-        """End all open orders that match, or those of them that could open or increase a position."""
+        """Cancel all open orders that match. With `keeps_exits`, cancel only those that could open or
+        increase a position.
+        """
         portfolio_key = None if portfolio_name is None else _seen(asking, portfolio_name)
         origin = self._origin(asking, "cancel-all")
         return await self._done(
@@ -120,7 +122,7 @@ class OrderService:
         return await self._done(ClosePosition(origin, name, _seen(asking, name), *facts))
 
     async def publish(self, tenant_id: int, quote: Quote) -> None:
-        """Store a quote that was given, and fill what it makes match."""
+        """Store a quote and match the working orders of its symbol."""
         await self.writer.submit(QuoteArrived(tenant_id, quote, iso(quote.at), is_new=True))
         self.market.arrived(tenant_id, quote)
 
@@ -130,8 +132,9 @@ class OrderService:
         return outcome
 
     async def _submit(self, command: OrderRequest) -> Outcome:
-        """Queue a command of a caller. Raises NoSuchPortfolio with the nearest names. They are looked for
-        here, so that a wrong name costs the writer nothing.
+        """Submit a command. Raises NoSuchPortfolio with the nearest names.
+
+        They are read here, not in the writer, so that a wrong name costs no time of the writer.
         """
         try:
             return await self.writer.submit(command)
@@ -144,7 +147,7 @@ class OrderService:
             raise NoSuchPortfolio(name, nearest) from None
 
     def _origin(self, asking: Asking, operation: str, *facts: str | None) -> Origin:
-        """Return who asks. The request's hash stands for what a key or a client order id is bound to."""
+        """Return the origin of the request. Its hash identifies the request for keys and client order ids."""
         caller = asking.caller
         return Origin(
             tenant_id=caller.tenant_id,
@@ -160,7 +163,7 @@ class OrderService:
 
 
 def _seen(asking: Asking, name: str) -> str:
-    """Return the key of the portfolio's name. Raises NotYourPortfolio where it is not the caller's to see."""
+    """Return the portfolio's name key. Raises NotYourPortfolio if the caller may not see it."""
     folded = name_key(name)
     if not asking.caller.sees(folded):
         raise NotYourPortfolio

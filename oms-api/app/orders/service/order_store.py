@@ -1,6 +1,4 @@
-"""The orders that a batch touches: loaded under the portfolios' locks, changed in memory, written back at
-once.
-"""
+"""Hold the orders of a batch: loaded under the portfolios' locks, changed in memory, written together."""
 
 import secrets
 from collections.abc import Iterable, Sequence
@@ -14,75 +12,75 @@ from app.database.versioned_cache import VersionedCache
 from app.ledger.service.books import Books
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import book as queries
-from app.orders.rules.event_payloads import build_order_payload, kind_of
+from app.orders.queries.book import OrderKey, PortfolioKey, PositionKey
+from app.orders.rules.event_payloads import build_order_payload, event_type_of
 from app.orders.rules.rows import ExecutionRow, Move
 from app.orders.rules.states import checked_move
 from app.orders.rules.values import WORKING, Order, Status, changed
-from app.orders.service.open_orders import OpenOrders, Place
-
-OrderKey = tuple[int, str]  # tenant id, order id
-Corner = tuple[str, str]  # symbol, product
+from app.orders.service.open_orders import OpenOrders
 
 
 class OrderStore:
-    """The open orders of the locked portfolios, others as they are asked for, and what became of all."""
+    """The open orders of the locked portfolios, other orders that were loaded, and all their changes."""
 
-    def __init__(self, books: Books, cache: VersionedCache[Place, OpenOrders]) -> None:
+    def __init__(self, books: Books, cache: VersionedCache[PortfolioKey, OpenOrders]) -> None:
         self._books = books
         self._connection = books.connection
         self._cache = cache
-        self._open: dict[Place, OpenOrders] = {}  # the cache's own, until the batch changes one
-        self._owned: set[Place] = set()
+        self._open: dict[PortfolioKey, OpenOrders] = {}  # shared with the cache until the batch changes one
+        self._owned: set[PortfolioKey] = set()
         self._orders: dict[OrderKey, Order] = {}
         self._new: dict[OrderKey, None] = {}
         self._changed: dict[OrderKey, None] = {}
         self._moves: list[Move] = []
         self._executions: list[ExecutionRow] = []
         self._events: list[EventRow] = []
-        self.changes = 0  # so many that were made
-        self.dirty: dict[Place, set[Corner]] = {}  # what changed since the exposures were last looked at
+        self.changes = 0  # the number of changes
+        self.dirty: dict[
+            PortfolioKey, set[PositionKey]
+        ] = {}  # what changed since the exposures were last looked at
 
-    def load(self, stamps: dict[Place, str]) -> None:
-        """Load the open orders of the locked portfolios, from the cache where it has their stamps."""
+    def load(self, stamps: dict[PortfolioKey, str]) -> None:
+        """Load the open orders of the locked portfolios, from the cache if it has their current stamps."""
         missing = []
-        for place, stamp in stamps.items():
-            known = self._cache.get(place, stamp)
-            self._open[place] = known or OpenOrders(stamp)
+        for portfolio_key, stamp in stamps.items():
+            known = self._cache.get(portfolio_key, stamp)
+            self._open[portfolio_key] = known or OpenOrders(stamp)
             if known is None and stamp:
-                missing.append(place)
+                missing.append(portfolio_key)
         for order in queries.open_orders(self._connection, missing):
             self._open[order.tenant_id, order.portfolio_id].put(order)
-        for place in missing:
-            self._cache.put(place, stamps[place], self._open[place])
+        for portfolio_key in missing:
+            self._cache.put(portfolio_key, stamps[portfolio_key], self._open[portfolio_key])
 
     @property
-    def places(self) -> set[Place]:
+    def portfolio_keys(self) -> set[PortfolioKey]:
         """The locked portfolios."""
         return set(self._open)
 
-    def stamp_of(self, place: Place) -> str:
-        """Return the stamp of a portfolio's orders as they are now, flushed ones included."""
-        return self._open[place].stamp
+    def stamp_of(self, portfolio_key: PortfolioKey) -> str:
+        """Return the current stamp of a portfolio's orders."""
+        return self._open[portfolio_key].stamp
 
-    def open_in(self, place: Place) -> Iterable[Order]:
+    def open_in(self, portfolio_key: PortfolioKey) -> Iterable[Order]:
         """Return the open orders of a portfolio, oldest first."""
-        return list(self._open[place].orders.values())
+        return list(self._open[portfolio_key].orders.values())
 
-    def overdue_in(self, place: Place, at: str) -> list[Order]:
-        """Return the open orders of a portfolio whose end has come by `at`, oldest first."""
-        return self._open[place].overdue(at)
+    def overdue_in(self, portfolio_key: PortfolioKey, at: str) -> list[Order]:
+        """Return the open orders of a portfolio that expire at `at` or before, oldest first."""
+        return self._open[portfolio_key].overdue(at)
 
-    def symbols_in(self, place: Place) -> Iterable[str]:
+    def symbols_in(self, portfolio_key: PortfolioKey) -> Iterable[str]:
         """Return the symbols in which a portfolio has open orders."""
-        return [symbol for symbol, ids in self._open[place].by_symbol.items() if ids]
+        return [symbol for symbol, ids in self._open[portfolio_key].by_symbol.items() if ids]
 
-    def open_of(self, place: Place, symbol: str) -> list[Order]:
+    def open_of(self, portfolio_key: PortfolioKey, symbol: str) -> list[Order]:
         """Return the open orders of a portfolio in a symbol."""
-        held = self._open[place]
+        held = self._open[portfolio_key]
         return [held.orders[order_id] for order_id in held.by_symbol.get(symbol, ())]
 
     def take(self, orders: Iterable[Order]) -> None:
-        """Take orders that were read under the locks."""
+        """Add orders that were read under the locks."""
         for order in orders:
             self._orders.setdefault((order.tenant_id, order.id), order)
 
@@ -94,22 +92,22 @@ class OrderStore:
         return found
 
     def find(self, tenant_id: int, order_id: str) -> Order | None:
-        """Return an order of a locked portfolio, or None."""
+        """Return an order of a locked portfolio, None if there is none."""
         known = self._orders.get((tenant_id, order_id))
         if known is not None:
             return known
-        for place, held in self._open.items():
-            if place[0] == tenant_id and order_id in held.orders:
+        for portfolio_key, held in self._open.items():
+            if portfolio_key[0] == tenant_id and order_id in held.orders:
                 return held.orders[order_id]
         self.take(queries.orders_by_id(self._connection, [(tenant_id, order_id)]))
         return self._orders.get((tenant_id, order_id))
 
     def now(self, order: Order) -> Order:
-        """Return an open order as the batch sees it by now."""
+        """Return the current state of the order in the batch."""
         return self._orders.get((order.tenant_id, order.id), order)
 
     def parent_of(self, order: Order) -> Order | None:
-        """Return the order that this one, of the same portfolio, waits for."""
+        """Return the order's parent, which is in the same portfolio, or None."""
         if order.parent_id is None:
             return None
         known = self._orders.get((order.tenant_id, order.parent_id))
@@ -127,28 +125,28 @@ class OrderStore:
         return chain
 
     def children_of(self, parent: Order) -> list[Order]:
-        """Return the orders that wait for that one, those of this batch included."""
-        return self._kin("parent_id", parent, parent.id)
+        """Return the child orders of the order, including those of this batch."""
+        return self._find_relatives("parent_id", parent, parent.id)
 
     def group_of(self, order: Order) -> list[Order]:
-        """Return the orders of the order's group, those of this batch included."""
-        return self._kin("group_id", order, order.group_id or "")
+        """Return the orders of the order's group, including those of this batch."""
+        return self._find_relatives("group_id", order, order.group_id or "")
 
-    def _kin(self, column: str, order: Order, name: str) -> list[Order]:
-        """Return the orders whose `column` is `name`: all are in the order's portfolio."""
-        tenant_id, place = order.tenant_id, (order.tenant_id, order.portfolio_id)
-        if (tenant_id, name) not in self._new:  # what is new here has no kin but what is new here
+    def _find_relatives(self, column: str, order: Order, name: str) -> list[Order]:
+        """Return the orders of the order's portfolio whose `column` is `name`."""
+        tenant_id, portfolio_key = order.tenant_id, (order.tenant_id, order.portfolio_id)
+        if (tenant_id, name) not in self._new:  # relatives of an order of this batch are all in this batch
             self.take(queries.orders_by_name(self._connection, column, [(tenant_id, name)]))
-        every = dict(self._open[place].orders)
-        every.update({key[1]: one for key, one in self._orders.items() if key[0] == tenant_id})
-        return [one for one in every.values() if getattr(one, column) == name]
+        related = dict(self._open[portfolio_key].orders)
+        related.update({key[1]: one for key, one in self._orders.items() if key[0] == tenant_id})
+        return [one for one in related.values() if getattr(one, column) == name]
 
     def add(self, order: Order, actor: str, reason: str | None = None) -> Order:
         """Add a new order and the first row of its history."""
         return self._put(order, None, order.status, order.created_at, actor, reason=reason, is_new=True)
 
     def move(self, order: Order, to: Status, at: str, actor: str, **facts: Any) -> Order:
-        """Move an order along the table of states. `facts` are those of a `Move`, and fields that change.
+        """Change the order's status. `facts` are fields of the history row and changed fields of the order.
 
         Raises IllegalMove.
         """
@@ -156,11 +154,11 @@ class OrderStore:
         return self._put(order, order.status, to, at, actor, **facts)
 
     def note(self, order: Order, at: str, actor: str, **facts: Any) -> Order:
-        """Change an order without moving it, and write that down; `facts` as in `move`."""
+        """Change an order without changing its status, and add a history row; `facts` as in `move`."""
         return self._put(order, order.status, order.status, at, actor, **facts)
 
     def replace(self, order: Order, **fields: Any) -> Order:
-        """Change fields of an order that no history tells of (a trail's level, a link)."""
+        """Change fields of an order without a history row, such as a trail level or a link."""
         altered = changed(order, **fields)
         self._store(altered, order)
         return altered
@@ -177,17 +175,17 @@ class OrderStore:
 
     @property
     def made(self) -> list[Order]:
-        """Orders that were made in this batch, as they stand."""
+        """The orders created in this batch, in their current state."""
         return [self._orders[key] for key in self._new]
 
     @property
     def executions(self) -> Sequence[ExecutionRow]:
-        """Executions that are not flushed yet."""
+        """The executions that are not written yet."""
         return self._executions
 
     @property
-    def proof(self) -> tuple[int, str, int, str] | None:
-        """Return a row of history that stands if, and only if, this batch was committed."""
+    def commit_marker(self) -> tuple[int, str, int, str] | None:
+        """A row of an order's history that exists if and only if this batch was committed."""
         if not self._moves:
             return None
         last = self._moves[-1]
@@ -195,29 +193,27 @@ class OrderStore:
 
     @property
     def events(self) -> Sequence[EventRow]:
-        """What is told of orders."""
+        """The events of the batch for the outbox."""
         return self._events
 
-    def stamp(self) -> dict[Place, str]:
-        """Cache the open orders under a new stamp; return the stamps of the portfolios whose orders
-        changed.
-        """
+    def stamp(self) -> dict[PortfolioKey, str]:
+        """Cache the changed open orders under a new stamp, and return it for each changed portfolio."""
         stamp = secrets.token_hex(8)
         touched = {(key[0], self._orders[key].portfolio_id) for key in self._changed}
-        for place in touched:
-            known = self._open[place]
+        for portfolio_key in touched:
+            known = self._open[portfolio_key]
             known.stamp = stamp
-            self._cache.put(place, stamp, known)
+            self._cache.put(portfolio_key, stamp, known)
         return dict.fromkeys(touched, stamp)
 
     def writes(self) -> list[Write]:
-        """Return what the batch did to orders."""
+        """Return the statements that write the batch's orders."""
         changed = [key for key in self._changed if key not in self._new]
         return [
-            queries.new_orders([self._orders[key] for key in self._new]),
-            queries.changed_orders([self._orders[key] for key in changed]),
-            queries.new_moves(self._moves),
-            queries.new_executions(self._executions),
+            queries.insert_orders([self._orders[key] for key in self._new]),
+            queries.update_orders([self._orders[key] for key in changed]),
+            queries.insert_moves(self._moves),
+            queries.insert_executions(self._executions),
         ]
 
     def _put(
@@ -245,22 +241,24 @@ class OrderStore:
         self._moves.append(move)
         name = self._books.portfolio(moved.tenant_id, moved.portfolio_id).name
         execution = self._executions[-1] if execution_id is not None else None
-        self.add_event(moved.tenant_id, kind_of(move), build_order_payload(moved, name, move, execution), at)
+        self.add_event(
+            moved.tenant_id, event_type_of(move), build_order_payload(moved, name, move, execution), at
+        )
         return moved
 
     def _store(self, order: Order, before: Order) -> None:
         self.changes += 1
-        key, place = (order.tenant_id, order.id), (order.tenant_id, order.portfolio_id)
+        key, portfolio_key = (order.tenant_id, order.id), (order.tenant_id, order.portfolio_id)
         is_at_market = order.status in WORKING or before.status in WORKING
         if is_at_market or order.filled_quantity != before.filled_quantity:
-            self.dirty.setdefault(place, set()).add((order.symbol, order.product))
+            self.dirty.setdefault(portfolio_key, set()).add((order.symbol, order.product))
         self._orders[key] = order
         self._changed[key] = None
-        self._own(place).put(order)
+        self._own(portfolio_key).put(order)
 
-    def _own(self, place: Place) -> OpenOrders:
-        """Return a portfolio's open orders to be changed: what the cache has stays as it is committed."""
-        if place not in self._owned:
-            self._owned.add(place)
-            self._open[place] = self._open[place].copied()
-        return self._open[place]
+    def _own(self, portfolio_key: PortfolioKey) -> OpenOrders:
+        """Return a copy of the portfolio's open orders to change. The cache keeps the committed ones."""
+        if portfolio_key not in self._owned:
+            self._owned.add(portfolio_key)
+            self._open[portfolio_key] = self._open[portfolio_key].copied()
+        return self._open[portfolio_key]

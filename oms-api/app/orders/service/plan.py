@@ -1,4 +1,4 @@
-"""What a batch of commands will touch: found out before the locks are taken, in a few statements."""
+"""Find the portfolios that a batch must lock, in a few statements before locking."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -26,48 +26,50 @@ from app.orders.service.commands import (
 )
 
 TenantKey = tuple[int, str]
-_NAMING = (PlaceOrder, PlaceGroup, PreviewOrder, ClosePosition, CancelAll)  # commands that name a portfolio
+_NAMING = (PlaceOrder, PlaceGroup, PreviewOrder, ClosePosition, CancelAll)  # commands with a portfolio name
 
 
 @dataclass(slots=True)
 class Plan:
-    """Portfolios to find by name and to lock, the names that requests may have bound before, and the orders
-    that stand under these.
+    """What a batch of commands needs to lock and load.
+
+    `names` are portfolios to find by name, `portfolio_keys` portfolios to lock, `recorded_orders` orders that
+    exist under the client order ids and request keys of the batch.
     """
 
     names: set[TenantKey] = field(default_factory=set)
-    places: set[PortfolioKey] = field(default_factory=set)
+    portfolio_keys: set[PortfolioKey] = field(default_factory=set)
     client_order_ids: set[TenantKey] = field(default_factory=set)
     request_keys: set[TenantKey] = field(default_factory=set)
-    bound: list[Order] = field(default_factory=list)
+    recorded_orders: list[Order] = field(default_factory=list)
     by_order: dict[TenantKey, PortfolioKey] = field(default_factory=dict)
     by_symbol: dict[TenantKey, list[PortfolioKey]] = field(default_factory=dict)
     overdue: dict[int, list[PortfolioKey]] = field(default_factory=dict)
 
     def portfolios(self, tenant_id: int) -> list[PortfolioKey]:
-        """Return the portfolios of the tenant that the batch locks."""
-        return sorted(place for place in self.places if place[0] == tenant_id)
+        """Return the tenant's portfolios that the batch locks."""
+        return sorted(portfolio_key for portfolio_key in self.portfolio_keys if portfolio_key[0] == tenant_id)
 
     def require(self, command: CancelOrder | ReplaceOrder | BrokerReport) -> None:
-        """Raise NoSuchOrder where the order was not found."""
+        """Raise NoSuchOrder if the command's order was not found."""
         tenant_id = command.tenant_id if isinstance(command, BrokerReport) else command.origin.tenant_id
         if (tenant_id, command.order_id) not in self.by_order:
             raise NoSuchOrder(command.order_id)
 
 
 def plan_for(connection: Connection, commands: Sequence[OrderCommand]) -> Plan:
-    """Return what the commands touch."""
+    """Return the plan of the commands."""
     plan = Plan()
     _note_names(plan, commands)
-    _find_bound(connection, plan)
+    _find_recorded_orders(connection, plan)
     _find_orders(connection, plan, commands)
     _find_portfolios(connection, plan, commands)
     _find_symbols(connection, plan, commands)
     for command in commands:
         if isinstance(command, ExpireOrders):
-            found = queries.overdue_places(connection, command.tenant_id, command.at)
+            found = queries.find_overdue_portfolios(connection, command.tenant_id, command.at)
             plan.overdue[command.tenant_id] = sorted(found)
-            plan.places |= found
+            plan.portfolio_keys |= found
     return plan
 
 
@@ -88,7 +90,7 @@ def _note_names(plan: Plan, commands: Sequence[OrderCommand]) -> None:
 
 
 def symbols_of(commands: Sequence[Command]) -> set[TenantKey]:
-    """Return the symbols (tenant id, symbol) of the tickets, to be priced."""
+    """Return (tenant id, symbol) of the tickets, whose quotes are needed."""
     return {
         (command.origin.tenant_id, ticket.symbol)
         for command in commands
@@ -103,20 +105,21 @@ def _tickets(command: OrderCommand) -> Sequence[Ticket]:
     return (command.ticket,) if isinstance(command, (PlaceOrder, PreviewOrder)) else ()
 
 
-def _find_bound(connection: Connection, plan: Plan) -> None:
-    """Find the orders that stand under the requests' names; their portfolios are locked too, for what they
-    are now is told again.
+def _find_recorded_orders(connection: Connection, plan: Plan) -> None:
+    """Find the orders with the requests' keys and client order ids.
+
+    Their portfolios are locked too, because a repeated request returns their current state.
     """
     for column, names in (
         ("client_order_id", plan.client_order_ids),
         ("idempotency_key", plan.request_keys),
     ):
-        plan.bound += queries.orders_bound(connection, column, sorted(names))
-    plan.places |= {(order.tenant_id, order.portfolio_id) for order in plan.bound}
+        plan.recorded_orders += queries.find_orders_by_rare_name(connection, column, sorted(names))
+    plan.portfolio_keys |= {(order.tenant_id, order.portfolio_id) for order in plan.recorded_orders}
 
 
 def _find_orders(connection: Connection, plan: Plan, commands: Sequence[OrderCommand]) -> None:
-    wanted = {
+    order_keys = {
         (
             command.tenant_id if isinstance(command, BrokerReport) else command.origin.tenant_id,
             command.order_id,
@@ -124,21 +127,23 @@ def _find_orders(connection: Connection, plan: Plan, commands: Sequence[OrderCom
         for command in commands
         if isinstance(command, (CancelOrder, ReplaceOrder, BrokerReport))
     }
-    plan.by_order = queries.portfolio_keys_of(connection, sorted(wanted))
-    plan.places |= set(plan.by_order.values())
+    plan.by_order = queries.find_portfolio_keys(connection, sorted(order_keys))
+    plan.portfolio_keys |= set(plan.by_order.values())
 
 
 def _find_portfolios(connection: Connection, plan: Plan, commands: Sequence[OrderCommand]) -> None:
     for command in commands:
         if isinstance(command, CancelAll) and command.portfolio_key is None:
-            plan.places |= queries.places_with_any(connection, command.origin.tenant_id)
+            plan.portfolio_keys |= queries.find_portfolios_with_orders(connection, command.origin.tenant_id)
         elif isinstance(command, CancelHalted):
-            plan.places |= queries.places_with_any(connection, command.tenant_id)
+            plan.portfolio_keys |= queries.find_portfolios_with_orders(connection, command.tenant_id)
 
 
 def _find_symbols(connection: Connection, plan: Plan, commands: Sequence[OrderCommand]) -> None:
     arrived = {
         (command.tenant_id, command.quote.symbol) for command in commands if isinstance(command, QuoteArrived)
     }
-    plan.by_symbol = queries.places_with_orders(connection, sorted(arrived))
-    plan.places |= {place for places in plan.by_symbol.values() for place in places}
+    plan.by_symbol = queries.find_portfolios_by_symbol(connection, sorted(arrived))
+    plan.portfolio_keys |= {
+        portfolio_key for portfolio_keys in plan.by_symbol.values() for portfolio_key in portfolio_keys
+    }

@@ -1,17 +1,17 @@
-"""Closing positions: a market order against what is held."""
+"""Close positions with market orders."""
 
 from datetime import datetime
 from decimal import Decimal
 
 from app.orders.errors import MoreThanHeld, NothingToClose
-from app.orders.rules.contingency import SHARING, part_size, yielders
+from app.orders.rules.contingency import SHARING, find_yielding_orders, part_size
 from app.orders.rules.order_factory import new_order
 from app.orders.rules.values import FINAL, Order, OrderType, Role, Status, Ticket, TimeInForce
 from app.orders.service.batch_context import BatchContext, PortfolioKey, shortest
 from app.orders.service.commands import ClosePosition, Done
 from app.orders.service.groups import cancel, deny
-from app.orders.service.order_entry import add, origin_of, repeated_request, send, shown
-from app.orders.service.risk_evaluation import count_message, judged, limits_of
+from app.orders.service.order_entry import add, build_result, find_repeated_request, origin_of, send
+from app.orders.service.risk_evaluation import count_message, find_denial, limits_of
 
 
 def close(context: BatchContext, command: ClosePosition) -> Done:
@@ -19,39 +19,43 @@ def close(context: BatchContext, command: ClosePosition) -> Done:
 
     Raises NoSuchPortfolio, NothingToClose, MoreThanHeld.
 
-    Its fills cut the exits to what is left of the position; see `yielding`. Where all of it is closed, other
-    orders that would close it too are cancelled first, and the entries whose exits there are: not where a
-    strategy is flattened, for they are not its own. A flatten acts in spite of a kill switch, and its order
-    waits for a price as long as it takes. Above the maximum order quantity it is closed in parts, one after
-    the other: the first order is the parent of those that wait for it.
+    The order's fills reduce the exits to what is left of the position; see `exit_quantities`. If the whole
+    position is closed, competing orders are cancelled first: others that would close it too, and entries that
+    would continue without their exits. When a strategy is flattened they are kept, because they belong to
+    others.
+
+    A kill switch closes despite the halt, and its order waits for a price. A quantity above the maximum order
+    quantity is closed in parts, one after the other; the first order is the parent of the others.
     """
     origin = command.origin
-    known = repeated_request(context, origin)
+    known = find_repeated_request(context, origin)
     if known is not None:
         return known
-    place = context.place_named(origin.tenant_id, command.portfolio_name, command.portfolio_key)
-    held = context.books.position((*place, command.symbol, command.product)).quantity
+    portfolio_key = context.get_portfolio_key(origin.tenant_id, command.portfolio_name, command.portfolio_key)
+    held = context.books.position((*portfolio_key, command.symbol, command.product)).quantity
     if not held:
         raise NothingToClose(command.symbol)
     if not command.in_spite_of_halt and command.quantity is not None and command.quantity > abs(held):
         raise MoreThanHeld(command.symbol, shortest(abs(held)))
-    made = _against(context, command, place, held)
+    made = _against(context, command, portfolio_key, held)
     if not command.in_spite_of_halt:
         count_message(context, origin, made)
-    exits = yielders(made, context.order_store.open_of(place, made.symbol))
+    exits = find_yielding_orders(made, context.order_store.open_of(portfolio_key, made.symbol))
     is_whole = made.quantity == abs(held) and command.strategy is None
-    rivals = _rivals(context, place, made, exits) if is_whole else []
+    rivals = _rivals(context, portfolio_key, made, exits) if is_whole else []
     order = add(context, made)
-    denial = None if command.in_spite_of_halt else judged(context, order, *exits, *rivals)
+    denial = None if command.in_spite_of_halt else find_denial(context, order, *exits, *rivals)
     if denial is not None:
         deny(context, order, denial, order.created_at)
     else:
         _clear(context, rivals, order)
         send(context, _in_parts(context, order))
-    return shown(context, order.tenant_id, [order.id])
+    return build_result(context, order.tenant_id, [order.id])
 
 
-def _against(context: BatchContext, command: ClosePosition, place: PortfolioKey, held: Decimal) -> Order:
+def _against(
+    context: BatchContext, command: ClosePosition, portfolio_key: PortfolioKey, held: Decimal
+) -> Order:
     origin = command.origin
     quantity = abs(held) if command.quantity is None else min(command.quantity, abs(held))
     ticket = Ticket(
@@ -64,14 +68,16 @@ def _against(context: BatchContext, command: ClosePosition, place: PortfolioKey,
         reason=command.reason,
         strategy=command.strategy,
     )
-    home = origin_of(context, origin, (origin.tenant_id, place[1]))
-    order = new_order(context.tools.order_ids.next(origin.tenant_id, origin.at), home, ticket, quantity)
+    order_origin = origin_of(context, origin, portfolio_key)
+    order = new_order(
+        context.services.order_ids.next(origin.tenant_id, origin.at), order_origin, ticket, quantity
+    )
     order = order._replace(role=Role.CLOSING)
     return order._replace(idempotency_key=origin.idempotency_key, request_hash=origin.request_hash)
 
 
 def _in_parts(context: BatchContext, order: Order) -> Order:
-    """Return the order as it is sent first: cut to the maximum order quantity, with the other parts held."""
+    """Return the first order to send, cut to the maximum order quantity. The other parts are held."""
     size = part_size(
         order.quantity,
         limits_of(context, order).max_order_quantity,
@@ -84,7 +90,7 @@ def _in_parts(context: BatchContext, order: Order) -> Order:
     first = context.order_store.note(order, at, order.placed_by, quantity=size, reason=reason)
     base = order._replace(parent_id=order.id, idempotency_key=None, event_count=0)
     while left:
-        part_id = context.tools.order_ids.next(order.tenant_id, datetime.fromisoformat(at))
+        part_id = context.services.order_ids.next(order.tenant_id, datetime.fromisoformat(at))
         part = base._replace(id=part_id, client_order_id=part_id, quantity=min(size, left))
         context.order_store.move(
             context.order_store.add(part, part.placed_by), Status.HELD, at, part.placed_by
@@ -93,9 +99,11 @@ def _in_parts(context: BatchContext, order: Order) -> Order:
     return first
 
 
-def _rivals(context: BatchContext, place: PortfolioKey, closing: Order, exits: list[Order]) -> list[Order]:
-    """Return what would close the position again, and entries that would go on without their exits."""
-    rivals = [order for order in context.order_store.open_in(place) if _closes_too(order, closing)]
+def _rivals(
+    context: BatchContext, portfolio_key: PortfolioKey, closing: Order, exits: list[Order]
+) -> list[Order]:
+    """Return orders that would close the position again, and entries that would continue without exits."""
+    rivals = [order for order in context.order_store.open_in(portfolio_key) if _closes_too(order, closing)]
     for one in exits:
         entry = context.order_store.parent_of(one) if one.status is not Status.HELD else None
         if entry is not None and entry.status not in FINAL:
@@ -106,11 +114,11 @@ def _rivals(context: BatchContext, place: PortfolioKey, closing: Order, exits: l
 def _closes_too(order: Order, closing: Order) -> bool:
     is_here = (order.symbol, order.product, order.side) == (closing.symbol, closing.product, closing.side)
     is_leg_to_come = order.status is Status.HELD and order.role is not None
-    return is_here and not is_leg_to_come and order.role not in SHARING  # exits yield to its fills
+    return is_here and not is_leg_to_come and order.role not in SHARING  # its fills reduce the exits
 
 
 def _clear(context: BatchContext, rivals: list[Order], closing: Order) -> None:
     for known in rivals:
-        order = context.order_store.now(known)  # one of its group may have ended it
+        order = context.order_store.now(known)  # its group may have cancelled it
         if order.status not in FINAL:
             cancel(context, order, closing.created_at, closing.placed_by, reason="The position is closed.")

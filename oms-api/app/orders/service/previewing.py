@@ -1,4 +1,4 @@
-"""What a ticket would do: the same look at books, prices and limits, and nothing done."""
+"""Preview a ticket with the books, prices and limits of an order, without any change."""
 
 from decimal import Decimal
 
@@ -6,30 +6,33 @@ from app.clock import iso
 from app.costs.errors import RateUnknown
 from app.costs.rules.values import Execution
 from app.money import product
-from app.orders.rules.order_factory import exits, new_order
-from app.orders.rules.order_views import Previewed
+from app.orders.rules.order_factory import build_exit_tickets, new_order
+from app.orders.rules.order_views import OrderPreview
 from app.orders.rules.values import Order, OrderType
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.commands import PreviewOrder
 from app.orders.service.currency_conversion import currency_in
 from app.orders.service.fill_charges import compute_charges
-from app.orders.service.order_entry import check_end, origin_of, sized, ticket_denial
+from app.orders.service.order_entry import check_end, origin_of, resolve_quantity, ticket_denial
 from app.orders.service.risk_evaluation import risk_input
-from app.risk.rules.evaluation import headrooms
+from app.risk.rules.evaluation import list_headrooms
 from app.risk.rules.exposure import price_of, value_of
 
 
-def preview(context: BatchContext, command: PreviewOrder) -> Previewed:
-    """Return the expected price, cash and position after, and how every check stands to the ticket. Raises
-    NoSuchPortfolio.
+def preview(context: BatchContext, command: PreviewOrder) -> OrderPreview:
+    """Return the expected price, the cash and position after it, and the result of every check.
+
+    Raises NoSuchPortfolio.
     """
     origin, ticket = command.origin, command.ticket
     check_end(ticket, iso(origin.at))
-    place = context.place_named(origin.tenant_id, command.portfolio_name, command.portfolio_key)
-    home = origin_of(context, origin, place)
-    quantity = sized(context, origin.tenant_id, ticket)
-    order = new_order(context.tools.order_ids.next(origin.tenant_id, origin.at), home, ticket, quantity)
-    legs = exits(order, ticket)
+    portfolio_key = context.get_portfolio_key(origin.tenant_id, command.portfolio_name, command.portfolio_key)
+    order_origin = origin_of(context, origin, portfolio_key)
+    quantity = resolve_quantity(context, origin.tenant_id, ticket)
+    order = new_order(
+        context.services.order_ids.next(origin.tenant_id, origin.at), order_origin, ticket, quantity
+    )
+    legs = build_exit_tickets(order, ticket)
     risk = risk_input(context, order, confirms=ticket.confirm_repeat)
     price = price_of(risk.order, risk.prices)
     if price is not None and order.type is OrderType.LIMIT:
@@ -40,7 +43,7 @@ def preview(context: BatchContext, command: PreviewOrder) -> Previewed:
     value = None if price is None else product(quantity, price)
     worth = None if price is None or risk.no_rate else value_of(quantity, price, risk.book.rate)
     charges = None if worth is None or value is None else _charges(context, order, value, risk.book.rate)
-    return Previewed(
+    return OrderPreview(
         order=order,
         portfolio_name=context.portfolio(order).name,
         price=price,
@@ -51,7 +54,7 @@ def preview(context: BatchContext, command: PreviewOrder) -> Previewed:
         else context.portfolio(order).cash - sign * worth - charges,
         position_after=context.position(order).quantity + sign * quantity,
         denial=ticket_denial(context, order, legs, confirms=ticket.confirm_repeat),
-        checks=tuple(headrooms(risk)),
+        checks=tuple(list_headrooms(risk)),
     )
 
 

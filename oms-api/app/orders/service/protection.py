@@ -1,4 +1,4 @@
-"""Exits are judged before their entry is sent: once it has filled, nothing may keep them from the market."""
+"""Check exits before their entry is sent: after the entry's fill nothing may keep them from the market."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -8,17 +8,17 @@ from app.orders.rules.contingency import EXITS, closes_only, exit_quantity
 from app.orders.rules.protection import (
     entry_prices,
     fills_at_once,
+    get_trigger_price,
     is_tightened,
     reached_stop,
     unprofitable_target,
-    watched_by,
 )
 from app.orders.rules.values import GroupKind, Order, Role, Status, Ticket, changed
 from app.orders.service.batch_context import BatchContext, shortest
 from app.orders.service.exposure import prices_of
 from app.orders.service.groups import left_to_take
-from app.orders.service.risk_evaluation import judged, risk_input
-from app.risk.rules.evaluation import judge, judge_exit
+from app.orders.service.risk_evaluation import find_denial, risk_input
+from app.risk.rules.evaluation import evaluate_exit, evaluate_order
 from app.risk.rules.exposure import price_of, value_of
 from app.risk.rules.values import Denial, Prices, RiskInput, TradingState
 
@@ -26,7 +26,7 @@ _NAMES = {Role.TAKE_PROFIT: "take_profit", Role.STOP_LOSS: "stop_loss", Role.FOL
 
 
 def legs_denial(context: BatchContext, entry: Order, legs: Sequence[tuple[Role, Ticket]]) -> Denial | None:
-    """Return what is wrong with the legs of a bracket whose entry is about to be sent."""
+    """Return the denial of the first exit of a bracket that does not pass, before its entry is sent."""
     for number, (role, ticket) in enumerate(legs, 1):
         leg = changed(
             entry,
@@ -46,22 +46,22 @@ def legs_denial(context: BatchContext, entry: Order, legs: Sequence[tuple[Role, 
 
 
 def follower_denial(context: BatchContext, first: Order, second: Order) -> Denial | None:
-    """Return risk's denial of the second order of an OTO pair as if the first one had filled."""
-    denial = judge(_as_if_filled(context, first, risk_input(context, second), second)) or _side_denial(
-        context, first, second
-    )
+    """Return the risk denial of the second order of an OTO pair, as if the first had filled."""
+    denial = evaluate_order(
+        _as_if_filled(context, first, risk_input(context, second), second)
+    ) or _side_denial(context, first, second)
     return denial and _named(denial, second)
 
 
 def pair_denial(context: BatchContext, order: Order) -> Denial | None:
-    """Return the denial of a stop of an OCO pair that the market has reached already."""
+    """Return the denial of an OCO stop order that the market has already reached."""
     prices = prices_of(context.quote(order.tenant_id, order.symbol))
-    watched = watched_by(order, prices)
+    watched = get_trigger_price(order, prices)
     return None if watched is None else _reached(order, [watched])
 
 
 def change_denial(context: BatchContext, order: Order, successor: Order) -> Denial | None:
-    """Return what is wrong with the successor of an exit or of an order that has exits."""
+    """Return the denial of the successor of an exit, or of an order that has exits."""
     if is_exit_change(context, order, successor):
         return _exit_change_denial(context, order, successor)
     if order.role is Role.CLOSING:
@@ -78,8 +78,9 @@ def change_denial(context: BatchContext, order: Order, successor: Order) -> Deni
 
 
 def is_exit_change(context: BatchContext, order: Order, successor: Order) -> bool:
-    """Tell whether a change is judged as an exit's: of a leg of a bracket always, of others that only close
-    where a halt lets them be tightened.
+    """Return whether a change is checked by the rules for exits.
+
+    True for bracket exits, and for other orders that only close if a halt allows only to tighten them.
     """
     if order.role in EXITS:
         return True
@@ -91,17 +92,17 @@ def is_exit_change(context: BatchContext, order: Order, successor: Order) -> boo
 def _leg_denial(context: BatchContext, entry: Order, leg: Order, number: int) -> Denial | None:
     risk = risk_input(context, leg)
     risk = risk._replace(book=risk.book._replace(orders=risk.book.orders + number))
-    denial = judge_exit(risk) or _side_denial(context, entry, leg)
+    denial = evaluate_exit(risk) or _side_denial(context, entry, leg)
     return denial and _named(denial, leg)
 
 
 def _side_denial(context: BatchContext, entry: Order, leg: Order) -> Denial | None:
-    """Return the denial of a leg that its entry's fill would trigger at once, or that makes no profit."""
+    """Return the denial of an exit that its entry's fill would trigger at once, or that makes no profit."""
     if (leg.symbol, leg.product) != (entry.symbol, entry.product) or leg.side == entry.side:
         return None
     prices = prices_of(context.quote(entry.tenant_id, entry.symbol))
     levels = entry_prices(entry, prices)
-    watched = watched_by(leg, prices) if fills_at_once(entry, prices) else None
+    watched = get_trigger_price(leg, prices) if fills_at_once(entry, prices) else None
     denial = _reached(leg, levels if watched is None else [*levels, watched])
     level = unprofitable_target(leg, levels)
     if denial is not None or level is None:
@@ -124,7 +125,7 @@ def _exit_change_denial(context: BatchContext, order: Order, successor: Order) -
     denial = _size_denial(order, successor, _most(context, order, entry))
     if denial is not None:
         return denial
-    denial = _halt_denial(context, order, successor) or judge_exit(
+    denial = _halt_denial(context, order, successor) or evaluate_exit(
         risk_input(context, successor, order), is_change=True
     )
     if denial is not None:
@@ -144,14 +145,14 @@ def _size_denial(order: Order, successor: Order, most: Decimal) -> Denial | None
 
 
 def _halt_denial(context: BatchContext, order: Order, successor: Order) -> Denial | None:
-    """Return the denial of a change that a halt forbids: of an exit all but what tightens it."""
+    """Return the denial of a change that a halt forbids: any change of an exit but a tightening."""
     if context.state(order)[0] is not TradingState.HALTED or is_tightened(order, successor):
         return None
-    return judged(context, successor, order)
+    return find_denial(context, successor, order)
 
 
 def _most(context: BatchContext, order: Order, entry: Order | None) -> Decimal:
-    """Return the largest total that an exit may have."""
+    """Return the largest total quantity that an exit may have."""
     left = left_to_take(context, order)
     if entry is None:
         return order.filled_quantity + left
@@ -162,7 +163,7 @@ def _most(context: BatchContext, order: Order, entry: Order | None) -> Decimal:
 
 
 def _as_if_filled(context: BatchContext, first: Order, risk: RiskInput, second: Order) -> RiskInput:
-    """Return the second order's input with the position and cash that the first one's fill would leave."""
+    """Return the second order's risk input with the position and cash after the first order's fill."""
     sign = 1 if first.side == "BUY" else -1
     prices: Prices = prices_of(context.quote(first.tenant_id, first.symbol))
     price = price_of(risk_input(context, first).order, prices)

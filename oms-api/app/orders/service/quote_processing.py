@@ -1,4 +1,4 @@
-"""A quote has arrived: what ends, what is released, what matches."""
+"""Process a quote: expire, release and match the orders of its symbol."""
 
 from decimal import Decimal
 
@@ -8,47 +8,52 @@ from app.orders.rules.contingency import EXITS, exit_quantity
 from app.orders.rules.values import Order, Role, Status
 from app.orders.service.batch_context import BatchContext, PortfolioKey
 from app.orders.service.commands import QuoteArrived
-from app.orders.service.exit_quantities import trimmed
+from app.orders.service.exit_quantities import trim_to_position
 from app.orders.service.groups import left_to_take, release
 from app.orders.service.halts import cancel_halted, list_halted
 from app.orders.service.matching import due_at, match
 from app.orders.service.order_changes import expire
 
 
-def process_quote(context: BatchContext, command: QuoteArrived, places: list[PortfolioKey]) -> None:
-    """Match what works in the quote's symbol in those portfolios: at the quote if it is new, else at the one
-    that stands by now.
+def process_quote(context: BatchContext, command: QuoteArrived, portfolio_keys: list[PortfolioKey]) -> None:
+    """Match the working orders of the quote's symbol in the portfolios.
+
+    A new quote is matched itself; otherwise the current quote is.
     """
     quote = command.quote if command.is_new else context.quote(command.tenant_id, command.quote.symbol)
-    expire(context, places, command.at)
-    if quote is None or context.tools.market.is_stale(quote, context.now):
+    expire(context, portfolio_keys, command.at)
+    if quote is None or context.services.market.is_stale(quote, context.now):
         return
     context.apply_quote(command.tenant_id, quote)
-    for place in places:
-        halted = list_halted(context, place, quote.symbol)
+    for portfolio_key in portfolio_keys:
+        halted = list_halted(context, portfolio_key, quote.symbol)
         if command.is_new:
             cancel_halted(context, halted, command.at)
-        kept = {order.id for order in halted}  # they never fill: the kill switch cancels and lists them
-        _release_kept(context, place, quote, command.at)
-        here = context.order_store.open_of(place, quote.symbol)
-        closing = [order for order in here if order.role is Role.CLOSING]
-        if closing:  # before the exits, which it may cut; one by one, for each leaves less to the next
+        kept = {order.id for order in halted}  # these must not fill: the kill switch cancels and reports them
+        _release_kept(context, portfolio_key, quote, command.at)
+        open_orders = context.order_store.open_of(portfolio_key, quote.symbol)
+        closing = [order for order in open_orders if order.role is Role.CLOSING]
+        if closing:  # before the exits, which they reduce; one by one, because each leaves less for the next
             _close(context, closing, quote, command.at)
-            here = [o for o in context.order_store.open_of(place, quote.symbol) if o.role is not Role.CLOSING]
-        due = [order for order in here if due_at(order, quote) and order.id not in kept]
+            open_orders = [
+                o
+                for o in context.order_store.open_of(portfolio_key, quote.symbol)
+                if o.role is not Role.CLOSING
+            ]
+        due = [order for order in open_orders if due_at(order, quote) and order.id not in kept]
         match(context, due, quote, command.at)
 
 
 def _close(context: BatchContext, closing: list[Order], quote: Quote, at: str) -> None:
     for known in closing:
-        order = trimmed(context, known, at)
+        order = trim_to_position(context, known, at)
         if due_at(order, quote):
             match(context, [order], quote, at)
 
 
-def _release_kept(context: BatchContext, place: PortfolioKey, quote: Quote, at: str) -> None:
-    """Exits and followers that a kill switch kept back are tried again."""
-    for order in context.order_store.open_of(place, quote.symbol):
+def _release_kept(context: BatchContext, portfolio_key: PortfolioKey, quote: Quote, at: str) -> None:
+    """Try again to release exits and followers that a kill switch kept held."""
+    for order in context.order_store.open_of(portfolio_key, quote.symbol):
         if order.status is Status.HELD:
             quantity = _due_quantity(context, order)
             if quantity:
@@ -56,7 +61,7 @@ def _release_kept(context: BatchContext, place: PortfolioKey, quote: Quote, at: 
 
 
 def _due_quantity(context: BatchContext, order: Order) -> Decimal:
-    """Return what a held order may work on: an exit what its entry filled, a follower all of its own."""
+    """Return the quantity that a held order may work: an exit what its entry filled, a follower all."""
     entry = context.order_store.parent_of(order)
     if entry is None or not entry.filled_quantity:
         return ZERO

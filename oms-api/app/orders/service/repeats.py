@@ -1,4 +1,4 @@
-"""The same order again: how long ago the same person sent just this."""
+"""Detect a repeated order: the same person sent the same order a short time ago."""
 
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -11,19 +11,22 @@ _SAME = (
     *("tenant_id", "portfolio_id", "actor", "symbol", "product", "side", "type", "quantity"),
     *("limit_price", "stop_price", "trail_amount", "trail_percent"),
 )
-_MAX_AHEAD = timedelta(seconds=5)  # what is further ahead was placed while the clock was wrong
+_MAX_AHEAD = timedelta(seconds=5)  # an order further in the future was placed with a wrong clock
 _PASSED_OVER = frozenset({Status.DENIED, Status.REJECTED})
 
 
 def same_order_seconds(context: BatchContext, order: Order, within: Decimal) -> Decimal | None:
-    """Return the age of the person's newest order that says the same, None where there is none within so many
-    seconds. What was denied or rejected was not sent, and an order of a group stands for itself.
+    """Return the age in seconds of the person's newest identical order, None if there is none within
+    `within`.
+
+    Denied and rejected orders do not count, because they were not sent. Replacements and child orders are not
+    compared.
     """
     if order.actor is None or not within or order.replaces or order.parent_id:
         return None
     at = datetime.fromisoformat(order.created_at)
     since = at - timedelta(seconds=float(within))
-    recent = [*queries.recent_orders(context.connection, order, since), *context.order_store.made]
+    recent = [*queries.list_recent_orders(context.connection, order, since), *context.order_store.made]
     ages = [_age(one, at) for one in recent if _is_same(one, order) and not _is_ahead(one, at)]
     return min(ages, default=None)
 

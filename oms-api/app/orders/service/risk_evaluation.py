@@ -1,4 +1,4 @@
-"""Asking risk: from what stands in the books to a `RiskInput`, and from its no to a denied order."""
+"""Evaluate risk: build the `RiskInput` of an order, and format a denial."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -15,38 +15,41 @@ from app.orders.service.currency_conversion import pair_without_rate, rate_to_va
 from app.orders.service.execution_latch import count_execution, latch_of
 from app.orders.service.exposure import exposure_in, mark_of, prices_of, working_of
 from app.orders.service.repeats import same_order_seconds
-from app.risk.rules.evaluation import judge, judge_close
-from app.risk.rules.exposure import book_of, minus, total_of
+from app.risk.rules.evaluation import evaluate_close, evaluate_order
+from app.risk.rules.exposure import build_symbol_book, subtract_totals, total_of
 from app.risk.rules.limits import Subject
 from app.risk.rules.values import Candidate, Denial, Limits, RiskInput, SymbolBook, Tradable
 from app.text import label_key
 
 
-def judged(context: BatchContext, order: Order, *gone: Order, confirms: bool = False) -> Denial | None:
-    """Return risk's denial of the order, or None; those `gone` would give way, `confirms` means a repeat.
+def find_denial(
+    context: BatchContext, order: Order, *excluded: Order, confirms: bool = False
+) -> Denial | None:
+    """Return the risk denial of the order, None if it passes.
 
-    The largest quantity that passes in a replacement is the chain's total, what was filled included.
+    The orders `excluded` do not count. `confirms` allows a repeated order. For a replacement, the largest
+    passing quantity is the chain's total, including what was filled.
     """
-    checks = judge_close if order.role is Role.CLOSING else judge
-    denial = checks(risk_input(context, order, *gone, confirms=confirms))
+    checks = evaluate_close if order.role is Role.CLOSING else evaluate_order
+    denial = checks(risk_input(context, order, *excluded, confirms=confirms))
     if denial is None or denial.largest_passing is None:
         return denial
     return denial._replace(largest_passing=denial.largest_passing + order.filled_quantity)
 
 
-def risk_input(context: BatchContext, order: Order, *gone: Order, confirms: bool = False) -> RiskInput:
-    """Return all that the checks look at; those `gone` and the order itself do not count."""
+def risk_input(context: BatchContext, order: Order, *excluded: Order, confirms: bool = False) -> RiskInput:
+    """Return the input of the risk checks. The order itself and the orders `excluded` do not count."""
     portfolio = context.portfolio(order)
     instrument = context.instrument(order.tenant_id, order.symbol)
     state, scope = context.state(order)
-    quote, market = context.quote(order.tenant_id, order.symbol), context.tools.market
+    quote, market = context.quote(order.tenant_id, order.symbol), context.services.market
     prices = prices_of(quote)
     candidate = _candidate(order)
     position_key = (order.symbol, order.product)
     exposure = exposure_in(context, (order.tenant_id, order.portfolio_id))
     whole = exposure.books.get(position_key)
-    without = {order.id, *(one.id for one in gone)}
-    limits = context.tools.controls.limits(order.tenant_id, _subject(context, order, instrument))
+    without = {order.id, *(one.id for one in excluded)}
+    limits = context.services.controls.limits(order.tenant_id, _subject(context, order, instrument))
     book = _book(context, order, without, candidate)
     unrated = None if book.rate is None else pair_without_rate(context, order, context.position(order))
     firm = firm_totals(context, order, limits) if needs_the_firm(limits) else FirmTotals()
@@ -57,7 +60,7 @@ def risk_input(context: BatchContext, order: Order, *gone: Order, confirms: bool
         book=book,
         limits=limits,
         cash=portfolio.cash,
-        elsewhere=minus(exposure.total, total_of(whole)) if whole else exposure.total,
+        other_exposure=subtract_totals(exposure.total, total_of(whole)) if whole else exposure.total,
         firm=firm.others,
         firm_rate=firm.rate,
         portfolio_key=portfolio.name_key,
@@ -87,28 +90,28 @@ def _subject(context: BatchContext, order: Order, instrument: Instrument) -> Sub
 
 
 def limits_of(context: BatchContext, order: Order) -> Limits:
-    """Return the limits that hold for the order."""
+    """Return the limits that apply to the order."""
     instrument = context.instrument(order.tenant_id, order.symbol)
-    return context.tools.controls.limits(order.tenant_id, _subject(context, order, instrument))
+    return context.services.controls.limits(order.tenant_id, _subject(context, order, instrument))
 
 
 def count_message(context: BatchContext, origin: Origin, order: Order) -> None:
-    """Count an order, a change or a cancel of the caller. Raises TooManyMessages beyond the limit."""
+    """Count an order, a change or a cancellation of the caller. Raises TooManyMessages above the limit."""
     limits = limits_of(context, order)
     sender = (origin.tenant_id, origin.source, origin.actor)
     context.count_message(sender, limits.messages_per_minute)
 
 
 def note_execution(context: BatchContext, order: Order, at: str) -> None:
-    """Count an execution where such are counted: see `latching`."""
-    if context.tools.controls.watches(order.tenant_id):
+    """Count an execution if the tenant limits repeated executions: see `execution_latch`."""
+    if context.services.controls.counts_executions(order.tenant_id):
         count_execution(context, order, int(limits_of(context, order).repeated_executions), at)
 
 
 def denial_text(denial: Denial) -> str:
-    """Return a denial as it is kept and shown, in JSON."""
-    told = {name: _format_value(value) for name, value in denial._asdict().items()}
-    return orjson.dumps(told).decode()
+    """Return a denial as JSON text, as it is stored and shown."""
+    fields = {name: _format_value(value) for name, value in denial._asdict().items()}
+    return orjson.dumps(fields).decode()
 
 
 def _format_value(value: Decimal | str | None) -> str | None:
@@ -129,7 +132,7 @@ def _book(context: BatchContext, order: Order, without: set[str], candidate: Can
     held = context.position(order)
     mark = mark_of(quote, held)
     rate = rate_to_value_by(context, (order.tenant_id, order.portfolio_id), order.symbol, held)
-    return book_of(held.quantity, mark, working_of(others, held), prices_of(quote), candidate, rate)
+    return build_symbol_book(held.quantity, mark, working_of(others, held), prices_of(quote), candidate, rate)
 
 
 def _candidate(order: Order) -> Candidate:

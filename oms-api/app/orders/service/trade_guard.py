@@ -1,4 +1,4 @@
-"""What risk and orders have against a trade that is only reported."""
+"""Check reported trades against risk settings and open orders."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from app.ledger.service.books import PortfolioState
 from app.ledger.service.commands import RecordTrade
 from app.ledger.service.trade_guard import Guard
 from app.money import ZERO
-from app.orders.queries.book import open_orders_of
+from app.orders.queries.book import list_open_orders_in_symbol
 from app.orders.rules.contingency import closes_only
 from app.orders.rules.values import WORKING, Order
 from app.risk.queries import renaming
 from app.risk.queries.switches import opening_state, switches_of
 from app.risk.rules.limits import Subject
-from app.risk.rules.permissions import refusal
+from app.risk.rules.permissions import find_refusal
 from app.risk.rules.switches import SwitchScope
 from app.risk.service.controls import Controls
 from app.text import label_key
@@ -26,7 +26,7 @@ from app.text import label_key
 
 @dataclass(frozen=True, slots=True)
 class OrderTradeGuard(Guard):
-    """One for each process."""
+    """Guards reported trades. One instance serves a process."""
 
     controls: Controls
 
@@ -35,7 +35,7 @@ class OrderTradeGuard(Guard):
         return opening_state(connection, tenant_id, name_key)
 
     @override
-    def renamed(self, connection: Connection, tenant_id: int, key: str, new_key: str, new_name: str) -> None:
+    def rename(self, connection: Connection, tenant_id: int, key: str, new_key: str, new_name: str) -> None:
         renaming.rename_portfolio(connection, tenant_id, key, new_key, new_name)
 
     @override
@@ -43,7 +43,7 @@ class OrderTradeGuard(Guard):
         self.controls.refresh(connection, tenant_ids, now)
 
     @override
-    def forbids(self, command: RecordTrade, portfolio: PortfolioState) -> str | None:
+    def find_refusal(self, command: RecordTrade, portfolio: PortfolioState) -> str | None:
         origin = command.origin
         if not self.controls.has_lists(origin.tenant_id):
             return None
@@ -55,11 +55,11 @@ class OrderTradeGuard(Guard):
             key=f"key:{origin.source}" if origin.actor is None else None,
         )
         permission = self.controls.limits(origin.tenant_id, subject).permission
-        refused = refusal(permission, command.symbol, command.side.value, command.product)
+        refused = find_refusal(permission, command.symbol, command.side.value, command.product)
         return None if refused is None else f"You may not trade this {refused.what}: {refused.asked}."
 
     @override
-    def stopped_by(self, connection: Connection, portfolio: PortfolioState) -> str:
+    def get_switch_scope(self, connection: Connection, portfolio: PortfolioState) -> str:
         switches = switches_of(connection, [portfolio.tenant_id])[portfolio.tenant_id]
         state, scope = switches.state(portfolio.name_key)
         return scope if state.value == portfolio.trading_state else SwitchScope.PORTFOLIO
@@ -68,14 +68,17 @@ class OrderTradeGuard(Guard):
     def held_back(
         self, connection: Connection, portfolio: PortfolioState, command: RecordTrade, held: Decimal
     ) -> Decimal:
-        place = (portfolio.tenant_id, portfolio.id)
-        return held_by(open_orders_of(connection, place, command.symbol), command, held)
+        portfolio_key = (portfolio.tenant_id, portfolio.id)
+        return get_working_quantity(
+            list_open_orders_in_symbol(connection, portfolio_key, command.symbol), command, held
+        )
 
 
-def held_by(orders: Iterable[Order], command: RecordTrade, held: Decimal) -> Decimal:
-    """Return what the working orders of the trade's symbol, product and side may still fill. The exits of the
-    position `held` yield, and do not count; a pair that is no exit is larger than the position by itself.
+def get_working_quantity(orders: Iterable[Order], command: RecordTrade, held: Decimal) -> Decimal:
+    """Return the open quantity of the working orders with the trade's symbol, product and side.
+
+    Exits of the position `held` do not count, because the trade reduces them.
     """
-    here = (one for one in orders if (one.product, one.side) == (command.product, command.side.value))
-    plain = (one for one in here if one.status in WORKING and not closes_only(one, held))
+    same_side = (one for one in orders if (one.product, one.side) == (command.product, command.side.value))
+    plain = (one for one in same_side if one.status in WORKING and not closes_only(one, held))
     return sum((one.leaves_quantity for one in plain), ZERO)

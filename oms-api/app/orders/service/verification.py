@@ -1,4 +1,4 @@
-"""Proving the orders: their histories, what they filled, the trades that say so too, and their events."""
+"""Verify the orders: their histories, fills, trades and events."""
 
 from collections.abc import Callable, Iterator
 from itertools import groupby, pairwise
@@ -17,26 +17,26 @@ from app.orders.rules.event_verification import (
     OrderEventRow,
     find_event_differences,
     find_issue_differences,
-    parents_told,
-    portfolio_names_told,
+    list_parent_ids,
+    list_portfolio_names,
 )
 from app.orders.rules.execution_verification import (
-    Named,
-    executions_named,
+    ExecutionMove,
     find_move_differences,
     find_trade_differences,
+    list_execution_moves,
 )
 from app.orders.rules.rows import ExecutionRow, Move
 from app.orders.rules.values import Order
 from app.orders.rules.verification import (
     Filled,
     OrderCheck,
-    examine_carried,
-    examine_fills,
-    examine_history,
-    examine_most,
-    examine_quantity,
-    examine_terms,
+    check_carried,
+    check_fills,
+    check_history,
+    check_overfill,
+    check_quantity,
+    check_terms,
     filled_by,
 )
 
@@ -45,16 +45,16 @@ OrderKey = tuple[int, str]  # tenant id, order id
 
 
 class _Link(NamedTuple):
-    """A replaced order or a successor, with its own executions, and the moves that executions made."""
+    """An order of a replacement chain, with its executions and the history rows that they caused."""
 
     order: Order
     filled: Filled
     executions: list[ExecutionRow]
-    named: list[Named]
+    execution_moves: list[ExecutionMove]
 
 
 class _Chains:
-    """Replaced orders and their successors: what one of them filled, the last of them tells."""
+    """Replacement chains. The last order of a chain includes what the others filled."""
 
     def __init__(self) -> None:
         self._links: dict[OrderKey, _Link] = {}
@@ -91,21 +91,21 @@ class _Chains:
 
 
 class _OrderVerification:
-    """One pass over the orders, each with what the other tables hold of it."""
+    """One pass over the orders, each with its rows of the other tables."""
 
     def __init__(self, connection: Connection, verdict: Verdict) -> None:
         self._verdict = verdict
         self._connection = connection
-        self._moves = _Groups(audit.every_move(connection), self._blame_orphan)
-        self._executions = _Groups(audit.every_execution(connection), self._blame_orphan)
+        self._moves = _Groups(audit.iterate_moves(connection), self._blame_orphan)
+        self._executions = _Groups(audit.iterate_executions(connection), self._blame_orphan)
         self._events = _Groups(self._order_events(), self._blame_orphan)
         self._chains = _Chains()
-        self._names = portfolio_names(connection)
-        self._parents: list[tuple[Order, str | None]] = []  # orders whose event names another parent
+        self._list_names = portfolio_names(connection)
+        self._parents: list[tuple[Order, str | None]] = []  # orders with an event that names another parent
 
     def run(self) -> None:
-        """Check every order, then what needs all of them."""
-        for order in audit.every_order(self._connection):
+        """Check every order, then the chains and links that need all orders."""
+        for order in audit.iterate_orders(self._connection):
             self._check(order)
         for group in (self._moves, self._executions, self._events):
             group.finish()
@@ -114,7 +114,7 @@ class _OrderVerification:
         for order, parent_id in self._parents:
             if parent_id is None or not self._chains.leads(order.tenant_id, parent_id, order.parent_id):
                 self._blame(order, [Finding(OrderCheck.EVENT, "parent_id", order.parent_id, parent_id)])
-        for tenant_id, trade_id, order_id in audit.unexecuted_trades(self._connection):
+        for tenant_id, trade_id, order_id in audit.iterate_unexecuted_trades(self._connection):
             finding = Finding(OrderCheck.TRADE, "order_id", order_id, "an execution that names the trade")
             self._verdict.blame(f"trade {trade_id} of tenant {tenant_id}", [finding])
 
@@ -124,7 +124,7 @@ class _OrderVerification:
             filled = filled.plus(link.filled)
         self._blame(links[0].order, _filled(links[0].order, filled, links))
         for link, before in pairwise(links):
-            self._blame(link.order, examine_carried(link.order, before.order))
+            self._blame(link.order, check_carried(link.order, before.order))
 
     def _check(self, order: Order) -> None:
         key = (order.tenant_id, order.id)
@@ -135,19 +135,19 @@ class _OrderVerification:
         for one in booked:
             filled = filled.plus(filled_by(one.row))
             self._blame(order, list(find_trade_differences(order, one.row, one.trade)))
-        findings = examine_history(order, moves) + examine_quantity(order) + examine_terms(order, moves)
-        link = _Link(order, filled, [one.row for one in booked], executions_named(moves))
+        findings = check_history(order, moves) + check_quantity(order) + check_terms(order, moves)
+        link = _Link(order, filled, [one.row for one in booked], list_execution_moves(moves))
         if order.denial is None and (order.replaces or order.replaced_by):
             self._chains.add(link)
         else:
             findings += _filled(order, filled, [link])
         findings += find_event_differences(order, moves, events, self._executions_of(link))
         if order.replaces is None or order.denial is not None:
-            findings += examine_carried(order, None)
+            findings += check_carried(order, None)
         findings += self._check_names(order, events)
         findings += find_issue_differences(link.executions, events)
-        told = parents_told(events) - {order.parent_id}
-        self._parents += [(order, parent_id) for parent_id in told]
+        other_parents = list_parent_ids(events) - {order.parent_id}
+        self._parents += [(order, parent_id) for parent_id in other_parents]
         self._blame(order, findings)
         checked = self._verdict.checked
         checked.update((OrderCheck.HISTORY, OrderCheck.QUANTITY, OrderCheck.FILLS))
@@ -155,18 +155,18 @@ class _OrderVerification:
         checked[OrderCheck.EVENT] += len(events)
 
     def _check_names(self, order: Order, events: list[OrderEventRow]) -> list[Finding]:
-        known = self._names.get((order.tenant_id, order.portfolio_id), set())
-        told = portfolio_names_told(events) - known if known else set()
+        known = self._list_names.get((order.tenant_id, order.portfolio_id), set())
+        unknown = list_portfolio_names(events) - known if known else set()
         due = " or ".join(sorted(known))
-        return [Finding(OrderCheck.EVENT, "portfolio_name", name, due) for name in sorted(told)]
+        return [Finding(OrderCheck.EVENT, "portfolio_name", name, due) for name in sorted(unknown)]
 
     def _executions_of(self, link: _Link) -> Executions:
-        """Return the executions that may have moved an order: its own and, late, its predecessors'."""
-        links = [link, *self._chains.before(link.order)] if link.named else [link]
+        """Return the executions that may have changed an order: its own and its predecessors' late ones."""
+        links = [link, *self._chains.before(link.order)] if link.execution_moves else [link]
         return {row.execution_id: row for one in links for row in one.executions}
 
     def _order_events(self) -> Iterator[OrderEventRow]:
-        for event_id, tenant_id, kind, payload, at in audit.every_order_event(self._connection):
+        for event_id, tenant_id, kind, payload, at in audit.iterate_order_events(self._connection):
             facts = _facts(payload)
             if facts is None:
                 finding = Finding(OrderCheck.EVENT, "payload", payload, "what an order and its move say")
@@ -187,13 +187,14 @@ class _OrderVerification:
 
 
 def verify_orders(connection: Connection, verdict: Verdict) -> None:
-    """Check every order as `connection` sees it; it must see one moment."""
+    """Check every order. `connection` must read one consistent snapshot."""
     _OrderVerification(connection, verdict).run()
 
 
 class _Groups:
-    """Rows that come in the order of their orders, taken an order at a time. Rows of no order go to
-    `skipped`, the first of each group.
+    """Rows sorted by order, read one order at a time.
+
+    `skipped` receives the first row of each group that belongs to no order.
     """
 
     def __init__(self, rows: Iterator[Any], skipped: Callable[[Any], None]) -> None:
@@ -202,7 +203,7 @@ class _Groups:
         self._next = next(self._groups, None)
 
     def of(self, key: OrderKey) -> list[Any]:
-        """Return the rows of the order; keys are asked for in ascending order."""
+        """Return the rows of the order. Keys must be given in ascending order."""
         while self._next is not None and self._next[0] < key:
             self._skip(self._next[1])
         if self._next is None or self._next[0] != key:
@@ -212,7 +213,7 @@ class _Groups:
         return rows
 
     def finish(self) -> None:
-        """Skip what is left."""
+        """Skip the rest."""
         while self._next is not None:
             self._skip(self._next[1])
 
@@ -222,15 +223,15 @@ class _Groups:
 
 
 def _filled(order: Order, filled: Filled, links: list[_Link]) -> list[Finding]:
-    """Return what is wrong with what an order says it filled, given it and its predecessors."""
+    """Return the findings about an order's filled amounts, given its chain."""
     rows = [row for link in links for row in link.executions]
-    named = [one for link in links for one in link.named]
-    findings = examine_fills(order, filled) + examine_most(order, filled)
-    return findings + list(find_move_differences(rows, named))
+    execution_moves = [one for link in links for one in link.execution_moves]
+    findings = check_fills(order, filled) + check_overfill(order, filled)
+    return findings + list(find_move_differences(rows, execution_moves))
 
 
 def _facts(payload: str) -> dict[str, Any] | None:
-    """Return the payload of an order's event, None where it is none: the id of the order comes first."""
+    """Return the payload of an order's event, None if it is malformed. The order id must come first."""
     try:
         facts = orjson.loads(payload)
     except ValueError:

@@ -1,1 +1,1 @@
-"""Reading and writing limits and kill switches."""
+"""Read and write limits, kill switches and latches in the database."""

@@ -1,4 +1,4 @@
-"""Every limit, kill switch and latch, with the events and the changes that made them, for verification."""
+"""Read all limits, kill switches and latches with their events and changes, for the verification."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -17,17 +17,20 @@ from app.risk.rules.verification import RENAMED, RiskEvent
 _EVENTS = cast("Table", Event.__table__)
 
 
-def all_rows(connection: Connection, table: str) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a table of risk controls by its primary key; instants are canonical text."""
+def iterate_rows(connection: Connection, table: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a risk table, sorted by primary key. Instants are canonical text."""
     rows = cast("Table", _TABLES[table])
     for row in connection.execute(select(rows).order_by(*rows.primary_key)).mappings():
         yield {name: _as_text(value) for name, value in row.items()}
 
 
-def risk_events(connection: Connection, family: str) -> list[RiskEvent]:
-    """Return the events of a family (as "limit."), oldest first; facts that are no object are empty."""
+def risk_events(connection: Connection, prefix: str) -> list[RiskEvent]:
+    """Return the events whose type starts with `prefix` (such as "limit."), oldest first.
+
+    The facts of a payload that is not an object are empty.
+    """
     columns = (_EVENTS.c.tenant_id, _EVENTS.c.created_at, _EVENTS.c.type, _EVENTS.c.payload)
-    statement = select(*columns).where(_EVENTS.c.type.startswith(family)).order_by(_EVENTS.c.id)
+    statement = select(*columns).where(_EVENTS.c.type.startswith(prefix)).order_by(_EVENTS.c.id)
     return [
         RiskEvent(row[0], str(_as_text(row[1])), row[2], _facts(row[3]))
         for row in connection.execute(statement)
@@ -43,7 +46,7 @@ def renamings(connection: Connection) -> list[RiskEvent]:
 
 
 def portfolio_states(connection: Connection) -> list[tuple[int, int, str, str]]:
-    """Return tenant, id, name key and trading state of every portfolio."""
+    """Return tenant id, id, name key and trading state of every portfolio."""
     columns = (Portfolio.tenant_id, Portfolio.id, Portfolio.name_key, Portfolio.trading_state)
     return [(row[0], row[1], row[2], row[3]) for row in connection.execute(select(*columns))]
 

@@ -1,4 +1,4 @@
-"""Statements about latches."""
+"""Read and write latches."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Table, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.clock import iso
-from app.risk.models import STANDS, LatchRow
+from app.risk.models import IS_ACTIVE, LatchRow
 from app.risk.rules.latches import Holder, Latch, LatchScope
 
 LATCHES = cast("Table", LatchRow.__table__)
@@ -18,13 +18,13 @@ _COLUMNS = (
 )
 _PICKED = [LATCHES.c[name] for name in _COLUMNS]
 
-Standing = dict[Holder, Latch]
+ActiveLatches = dict[Holder, Latch]
 
 
-def standing_latches(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, Standing]:
-    """Return the latches that stand, by tenant: one statement, for the writer."""
-    found: dict[int, Standing] = {tenant_id: {} for tenant_id in tenant_ids}
-    statement = select(LATCHES.c.tenant_id, *_PICKED).where(LATCHES.c.tenant_id.in_(sorted(found)), STANDS)
+def list_active_latches(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, ActiveLatches]:
+    """Return the active latches by tenant, by one statement."""
+    found: dict[int, ActiveLatches] = {tenant_id: {} for tenant_id in tenant_ids}
+    statement = select(LATCHES.c.tenant_id, *_PICKED).where(LATCHES.c.tenant_id.in_(sorted(found)), IS_ACTIVE)
     for tenant_id, *row in connection.execute(statement):
         latch = _latch(row)
         found[tenant_id][latch.holder] = latch
@@ -32,13 +32,16 @@ def standing_latches(connection: Connection, tenant_ids: Iterable[int]) -> dict[
 
 
 def released_at(connection: Connection, tenant_id: int, holder: Holder) -> str | None:
-    """Return when a latch of the holder was released last, None where none ever was."""
+    """Return when a latch of the holder was last released, None if there was none."""
     statement = select(func.max(LATCHES.c.released_at)).where(LATCHES.c.tenant_id == tenant_id, *_of(holder))
     return _text(connection.execute(statement).scalar_one())
 
 
 def set_latch(connection: Connection, tenant_id: int, latch: Latch) -> bool:
-    """Store a latch; False where one of the holder stands already. Waits for whoever is just setting one."""
+    """Insert a latch. Return False if the holder has an active one.
+
+    Waits for another transaction that is inserting one.
+    """
     values = {
         "tenant_id": tenant_id,
         "id": latch.id,
@@ -53,36 +56,34 @@ def set_latch(connection: Connection, tenant_id: int, latch: Latch) -> bool:
 
 
 def list_latches(
-    connection: Connection, tenant_id: int, count: int, before: str | None, stands: bool | None
+    connection: Connection, tenant_id: int, count: int, before: str | None, is_active: bool | None
 ) -> list[Latch]:
-    """Return latches, the newest first: those before the id `before`; with `stands` only those that do, or do
-    not.
-    """
+    """Return latches, newest first, before the id `before`. `is_active` None returns all."""
     statement = select(*_PICKED).where(LATCHES.c.tenant_id == tenant_id)
     if before is not None:
         statement = statement.where(LATCHES.c.id < before)
-    if stands is not None:
-        statement = statement.where(LATCHES.c.released_at.is_(None) == stands)
+    if is_active is not None:
+        statement = statement.where(LATCHES.c.released_at.is_(None) == is_active)
     found = connection.execute(statement.order_by(LATCHES.c.id.desc()).limit(count))
     return [_latch(row) for row in found]
 
 
 def find_latch(connection: Connection, tenant_id: int, latch_id: str) -> Latch | None:
-    """Return a latch, locked until the transaction is over; None where there is none of that id."""
+    """Return a latch, locked until the transaction ends, None if there is none."""
     statement = select(*_PICKED).where(LATCHES.c.tenant_id == tenant_id, LATCHES.c.id == latch_id)
     row = connection.execute(statement.with_for_update()).one_or_none()
     return _latch(row) if row else None
 
 
 def release_latch(connection: Connection, tenant_id: int, latch: Latch) -> None:
-    """Write down that a latch was released, when, by whom and why."""
-    said = {
+    """Store when, by whom and why a latch was released."""
+    release = {
         "released_at": None if latch.released_at is None else datetime.fromisoformat(latch.released_at),
         "released_by": latch.released_by,
         "reason": latch.reason,
     }
     mine = (LATCHES.c.tenant_id == tenant_id, LATCHES.c.id == latch.id)
-    connection.execute(update(LATCHES).where(*mine).values(**said))
+    connection.execute(update(LATCHES).where(*mine).values(**release))
 
 
 def _of(holder: Holder) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""Statements about limits."""
+"""Read and write limits."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -20,53 +20,51 @@ _COLUMNS = ("scope", "name_key", "name", "code", "value", "until", "set_by", "se
 
 
 def limits_of(tenant_id: int) -> Select[Any]:
-    """Return the tenant's limits, for other queries to build on."""
+    """Return the query of the tenant's limits, for other queries to extend."""
     columns = (getattr(LimitRow, name) for name in _COLUMNS)
     return select(*columns).where(LimitRow.tenant_id == tenant_id)
 
 
 def list_limits(connection: Connection, tenant_id: int) -> list[SetLimit]:
-    """Return what was set, by scope, name and code; ended ones included."""
+    """Return all limits by scope, name and code, including expired ones."""
     order = (LimitRow.scope, LimitRow.name_key, LimitRow.code, LimitRow.is_temporary)
     return [_set_limit(row) for row in connection.execute(limits_of(tenant_id).order_by(*order))]
 
 
 def limits_of_tenants(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, list[SetLimit]]:
-    """Return what was set by tenant: one statement, for the writer."""
-    wanted = sorted(set(tenant_ids))
-    found: dict[int, list[SetLimit]] = {tenant_id: [] for tenant_id in wanted}
-    keys = [(tenant_id,) for tenant_id in wanted]
+    """Return the limits by tenant, by one statement."""
+    ids = sorted(set(tenant_ids))
+    found: dict[int, list[SetLimit]] = {tenant_id: [] for tenant_id in ids}
+    keys = [(tenant_id,) for tenant_id in ids]
     for tenant_id, *row in matching_rows(connection, LIMITS, ("tenant_id", *_COLUMNS), ("tenant_id",), keys):
         found[tenant_id].append(_set_limit(row))
     return found
 
 
-def find_limit(connection: Connection, tenant_id: int, wanted: SetLimit) -> SetLimit | None:
-    """Return what is set for the same place, with an end or without as `wanted` is."""
-    row = connection.execute(limits_of(tenant_id).where(*_place(wanted))).one_or_none()
+def find_limit(connection: Connection, tenant_id: int, limit: SetLimit) -> SetLimit | None:
+    """Return the limit with the same scope, name and code, temporary or permanent as `limit` is."""
+    row = connection.execute(limits_of(tenant_id).where(*_place(limit))).one_or_none()
     return _set_limit(row) if row else None
 
 
-def amount_of_others(connection: Connection, tenant_id: int, limit: SetLimit) -> tuple[int, int]:
-    """Return how many limits the tenant has beside the one of that place, and of how many characters their
-    lists are.
-    """
+def count_other_limits(connection: Connection, tenant_id: int, limit: SetLimit) -> tuple[int, int]:
+    """Return the number of the tenant's other limits, and the number of characters in their lists."""
     counts = (func.count(), func.coalesce(func.sum(func.length(LimitRow.words)), 0))
     statement = select(*counts).where(LimitRow.tenant_id == tenant_id, ~and_(*_place(limit)))
     limits, characters = connection.execute(statement).one()
     return int(limits), int(characters)
 
 
-def stored_limit(tenant_id: int, limit: SetLimit) -> Write:
-    """Set a limit, or set it anew."""
+def upsert_limit(tenant_id: int, limit: SetLimit) -> Write:
+    """Return the statement that inserts or updates a limit."""
     row = (tenant_id, *limit[:2], limit.code, int(limit.until is not None))
     rest = (limit.name, fixed(limit.value), limit.until, limit.set_by, limit.set_at, limit.words)
     names = ("name", "value", "until", "set_by", "set_at", "words")
     return upsertion(LIMITS, _KEY + names, _KEY, [(*row, *rest)])
 
 
-def remove_limit(connection: Connection, tenant_id: int, limit: SetLimit) -> bool:
-    """Take a limit away, the one that ends as well as the other; False where there is none."""
+def delete_limit(connection: Connection, tenant_id: int, limit: SetLimit) -> bool:
+    """Delete a limit, temporary and permanent. Return False if there was none."""
     place = (LimitRow.scope == limit.scope, LimitRow.name_key == limit.key, LimitRow.code == limit.code)
     removed = connection.execute(delete(LimitRow).where(LimitRow.tenant_id == tenant_id, *place))
     return removed.rowcount > 0
@@ -82,7 +80,7 @@ def _place(limit: SetLimit) -> tuple[Any, ...]:
 
 
 def _set_limit(row: Sequence[Any]) -> SetLimit:
-    """PostgreSQL gives decimals and instants, SQLite their text to the bulk statements."""
+    """Return the limit of a row. Values are decimals and datetimes from PostgreSQL, text from SQLite."""
     scope, key, name, code, value, until, set_by, set_at, words = row
     return SetLimit(
         LimitScope(scope),

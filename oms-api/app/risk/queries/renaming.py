@@ -1,4 +1,4 @@
-"""What was set for a portfolio by its name follows it to another one."""
+"""Move the risk settings of a portfolio to its new name."""
 
 from typing import Any, cast
 
@@ -16,10 +16,10 @@ _PORTFOLIOS = cast("Table", Portfolio.__table__)
 
 
 def rename_portfolio(connection: Connection, tenant_id: int, key: str, new_key: str, new_name: str) -> None:
-    """Let the kill switch and the limits of a portfolio, which has its new name already, bear that name.
+    """Move the kill switch and the limits of a portfolio, which is already renamed, to the new name.
 
-    Of two switches the stricter stays; what was set for the portfolio itself replaces limits that wait for
-    the name. Its trading state is then what the switches say.
+    If both names have a kill switch, the stricter one is kept. Limits of the portfolio replace limits that
+    were set for the new name before. The trading state is then updated.
     """
     if key != new_key:
         _drop_the_milder_switch(connection, tenant_id, key, new_key)
@@ -38,8 +38,8 @@ def _drop_the_milder_switch(connection: Connection, tenant_id: int, key: str, ne
         return
     states = TradingState(own["state"]), TradingState(waiting["state"])
     if strictest(*states) is not states[0]:
-        said = {name: waiting[name] for name in ("state", "reason", "set_by", "set_at")}
-        connection.execute(update(_SWITCHES).where(*_of(_SWITCHES, tenant_id, key)).values(**said))
+        values = {name: waiting[name] for name in ("state", "reason", "set_by", "set_at")}
+        connection.execute(update(_SWITCHES).where(*_of(_SWITCHES, tenant_id, key)).values(**values))
     connection.execute(delete(_SWITCHES).where(*_of(_SWITCHES, tenant_id, new_key)))
 
 

@@ -1,4 +1,4 @@
-"""Statements about kill switches."""
+"""Read and write kill switches."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -32,7 +32,7 @@ class SwitchKey(NamedTuple):
 
 
 class SwitchChange(NamedTuple):
-    """A turn of a kill switch; `key` is the key of `name`, both empty for the tenant's own."""
+    """A change of a kill switch. `key` is the key of `name`; both are empty for the tenant's own."""
 
     scope: SwitchScope
     key: str
@@ -46,7 +46,7 @@ class SwitchChange(NamedTuple):
 
 
 def switches_of_tenant(tenant_id: int) -> Select[Any]:
-    """Return the tenant's kill switches, for other queries to build on."""
+    """Return the query of the tenant's kill switches, for other queries to extend."""
     columns = ("scope", "name_key", *_SAID)
     return select(*(getattr(KillSwitchRow, name) for name in columns)).where(
         KillSwitchRow.tenant_id == tenant_id
@@ -54,23 +54,25 @@ def switches_of_tenant(tenant_id: int) -> Select[Any]:
 
 
 def list_switches(connection: Connection, tenant_id: int) -> list[SwitchChange]:
-    """Return every switch that was ever turned, the tenant's own first, then by name."""
+    """Return every kill switch that was ever set, the tenant's own first, then by name."""
     order = ((KillSwitchRow.scope == "tenant").desc(), KillSwitchRow.scope, KillSwitchRow.name_key)
     return [_change(row) for row in connection.execute(switches_of_tenant(tenant_id).order_by(*order))]
 
 
 def switches_of(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, Switches]:
-    """Return what is not ACTIVE, by tenant: one statement. Read under the portfolios' locks it is exact, for
-    who turns a switch answers only after taking the same locks.
+    """Return the switches that are not ACTIVE, by tenant, by one statement.
+
+    Under the portfolios' locks the result is exact, because a request that sets a switch takes the same locks
+    before it responds.
     """
-    wanted = sorted(set(tenant_ids))
+    tenant_keys = sorted(set(tenant_ids))
     states: dict[int, dict[tuple[SwitchScope, str], TradingState]] = {}
     columns = ("tenant_id", "scope", "name_key", "state")
-    keys = [(tenant_id,) for tenant_id in wanted]
+    keys = [(tenant_id,) for tenant_id in tenant_keys]
     for tenant_id, scope, key, state in matching_rows(connection, SWITCHES, columns, ("tenant_id",), keys):
         if state != TradingState.ACTIVE:
             states.setdefault(tenant_id, {})[SwitchScope(scope), key] = TradingState(state)
-    return {one: Switches(states[one]) if one in states else ALL_ACTIVE for one in wanted}
+    return {one: Switches(states[one]) if one in states else ALL_ACTIVE for one in tenant_keys}
 
 
 def halts_until(connection: Connection, until: datetime) -> dict[int, set[SwitchKey]]:
@@ -88,17 +90,18 @@ def halts_until(connection: Connection, until: datetime) -> dict[int, set[Switch
 
 
 def opening_state(connection: Connection, tenant_id: int, name_key: str) -> str:
-    """Return the trading state of a portfolio that is about to be made.
+    """Return the trading state of a portfolio that is about to be created.
 
-    A share of the tenant's row comes first: who turns a switch waits for it, and sees the new portfolio.
+    The shared lock of the tenant's row comes first: a request that sets a switch waits for it, and then sees
+    the new portfolio.
     """
     tenant = select(Tenant.id).where(Tenant.id == tenant_id)
     connection.execute(tenant.with_for_update(read=True, key_share=True))
     return switches_of(connection, [tenant_id])[tenant_id].state(name_key)[0].value
 
 
-def turned_switch(tenant_id: int, change: SwitchChange) -> list[Write]:
-    """Turn a switch, and record that it was turned."""
+def store_switch(tenant_id: int, change: SwitchChange) -> list[Write]:
+    """Return the statements that set a switch and record the change."""
     row = (tenant_id, *change[:7])
     names = _KEY + _SAID
     binding = (change.idempotency_key, change.request_hash)
@@ -108,8 +111,8 @@ def turned_switch(tenant_id: int, change: SwitchChange) -> list[Write]:
     ]
 
 
-def change_by_key(connection: Connection, tenant_id: int, idempotency_key: str) -> SwitchChange | None:
-    """Return the turn that was recorded under the idempotency key."""
+def find_change_by_key(connection: Connection, tenant_id: int, idempotency_key: str) -> SwitchChange | None:
+    """Return the change that was recorded under the idempotency key, None if there is none."""
     columns = (getattr(KillSwitchChangeRow, name) for name in SwitchChange._fields if name != "key")
     statement = select(KillSwitchChangeRow.name_key, *columns).where(
         KillSwitchChangeRow.tenant_id == tenant_id, KillSwitchChangeRow.idempotency_key == idempotency_key
@@ -118,8 +121,8 @@ def change_by_key(connection: Connection, tenant_id: int, idempotency_key: str) 
     return _change((row[1], row[0], *row[2:])) if row else None
 
 
-def stands(connection: Connection, tenant_id: int, change: SwitchChange) -> bool:
-    """Tell whether a turn is the newest of its switch."""
+def is_latest_change(connection: Connection, tenant_id: int, change: SwitchChange) -> bool:
+    """Return whether the change is the newest of its switch."""
     statement = select(SWITCHES.c.state).where(
         SWITCHES.c.tenant_id == tenant_id,
         SWITCHES.c.scope == change.scope,
@@ -130,7 +133,7 @@ def stands(connection: Connection, tenant_id: int, change: SwitchChange) -> bool
 
 
 def has_room(connection: Connection, tenant_id: int, change: SwitchChange, most: int) -> bool:
-    """Tell whether the switch was turned before, or fewer than `most` were."""
+    """Return whether the switch exists, or fewer than `most` do."""
     is_it = (SWITCHES.c.scope == change.scope) & (SWITCHES.c.name_key == change.key)
     counts = (func.count(), func.coalesce(func.sum(case((is_it, 1), else_=0)), 0))
     switches, known = connection.execute(select(*counts).where(SWITCHES.c.tenant_id == tenant_id)).one()
@@ -141,10 +144,12 @@ def lock_portfolios_of(
     connection: Connection, tenant_id: int, only: int | None = None, *, skips_locked: bool = False
 ) -> list[tuple[int, str, str]]:
     """Return id, name key and trading state of the tenant's portfolios, or of one, locked in the order of
-    their ids; nobody waits for a lock that is held for long. Those that are locked may be skipped instead.
+    ids.
 
-    After it, no transaction that began before is still under way with them. The tenant's own row comes first:
-    who makes a portfolio holds a share of it by the foreign key, so this waits for those too.
+    The statement waits only briefly for locks; with `skips_locked` it skips locked portfolios. Afterwards no
+    transaction that began before is still using these portfolios. The tenant's own row is locked first: a
+    transaction that creates a portfolio holds a shared lock of it through the foreign key, so that this waits
+    for it too.
     """
     wait_briefly(connection)
     if only is None and not skips_locked:
@@ -163,11 +168,12 @@ def portfolios_of(connection: Connection, tenant_id: int) -> list[tuple[int, str
     return [(row[0], row[1]) for row in connection.execute(statement.order_by(Portfolio.id))]
 
 
-def trading_states(
+def update_trading_states(
     tenant_id: int, portfolios: Sequence[tuple[int, str, str]], switches: Switches
 ) -> list[Write]:
-    """Write what the switches say of the tenant's portfolios (id, name key, state so far): what a report of a
-    trade obeys.
+    """Return the statement that writes the switches' states to portfolios (id, name key, current state).
+
+    Reported trades obey the state of the portfolio.
     """
     changed = []
     for portfolio_id, name_key, before in portfolios:

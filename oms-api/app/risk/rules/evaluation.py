@@ -1,4 +1,4 @@
-"""Running the checks: the first that fails denies, and tells how much would pass."""
+"""Run the checks in order. The first that fails denies, and the largest passing quantity is computed."""
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -11,7 +11,7 @@ from app.risk.rules.values import Denial, RiskInput
 
 Check = Callable[[RiskInput, Decimal], Denial | None]
 
-# Run in this order. A check is a file of `checks` and its line here.
+# The order of the checks. To add one, add a module to `checks` and a line here.
 ORDER = (
     "kill_switch",
     "permission",
@@ -41,20 +41,22 @@ CHECKS: tuple[tuple[str, Check], ...] = tuple(
     (name, import_module(f"app.risk.rules.checks.{name}").check) for name in ORDER
 )
 _FUNCTIONS = tuple(check for _, check in CHECKS)
-# An exit only reduces: it is judged by these alone, with its entry's ticket or where it is changed.
+# An exit only reduces a position: only these checks apply, at its entry's ticket and when it is changed.
 EXIT_CHECKS = ("permission", "instrument", "increments", "price_range", "open_orders")
 EXIT_CHANGE_CHECKS = ("permission", "instrument", "increments", "price_range", "price_collar", "trail")
-# A close only reduces as well; what may be traded, when, and against whom holds for it too.
+# A closing order only reduces too; permissions, sessions and self-matching apply to it as well.
 CLOSE_CHECKS = ("kill_switch", "permission", "instrument", "increments", "session", "self_match")
 _CLOSE = tuple(check for name, check in CHECKS if name in CLOSE_CHECKS)
 _EXIT = tuple(check for name, check in CHECKS if name in EXIT_CHECKS)
 _EXIT_CHANGE = tuple(check for name, check in CHECKS if name in EXIT_CHANGE_CHECKS)
-_MOST = Decimal(10) ** 12  # units; beyond it a headroom has no end
+_MOST = Decimal(10) ** 12  # units; a headroom above it counts as unlimited
 
 
 class Headroom(NamedTuple):
-    """How one check stands to an order: whether it passes, and the largest quantity that this check alone
-    would let pass, None where nothing bounds it. `code`, `limit` and `message` tell of the nearest bound.
+    """The result of one check for an order.
+
+    `largest_passing` is the largest quantity that this check alone would pass, None if unlimited. `code`,
+    `limit` and `message` describe the nearest bound.
     """
 
     check: str
@@ -65,9 +67,10 @@ class Headroom(NamedTuple):
     message: str | None = None
 
 
-def judge(risk: RiskInput) -> Denial | None:
-    """Return the first denial, or None where all checks pass. It tells the nearest price that passes, where a
-    price is at fault, else the largest quantity.
+def evaluate_order(risk: RiskInput) -> Denial | None:
+    """Return the first denial, or None if all checks pass.
+
+    The denial has the nearest passing price if a price is at fault, else the largest passing quantity.
     """
     denial = _first_denial(risk, risk.order.quantity, _FUNCTIONS)
     if denial is None:
@@ -78,26 +81,24 @@ def judge(risk: RiskInput) -> Denial | None:
     return denial._replace(largest_passing=_largest(risk, _FUNCTIONS, risk.order.quantity))
 
 
-def judge_exit(risk: RiskInput, *, is_change: bool = False) -> Denial | None:
-    """Return the first denial of an exit: no limit of size, value, exposure or loss stops what reduces."""
+def evaluate_exit(risk: RiskInput, *, is_change: bool = False) -> Denial | None:
+    """Return the first denial of an exit. No limit of size, value, exposure or loss applies to it."""
     return _first_denial(risk, risk.order.quantity, _EXIT_CHANGE if is_change else _EXIT)
 
 
-def judge_close(risk: RiskInput) -> Denial | None:
-    """Return the first denial of an order that closes a position: no limit of opening orders stops it."""
+def evaluate_close(risk: RiskInput) -> Denial | None:
+    """Return the first denial of a closing order. No limit for opening orders applies to it."""
     denial = _first_denial(risk, risk.order.quantity, _CLOSE)
     return denial and denial._replace(largest_passing=_largest(risk, _CLOSE, risk.order.quantity))
 
 
 def largest_passing(risk: RiskInput) -> Decimal:
-    """Return the largest quantity up to the order's that passes all checks, floored to the lot, at least
-    zero.
-    """
+    """Return the largest quantity up to the order's that passes all checks, rounded down to the lot size."""
     return _largest(risk, _FUNCTIONS, risk.order.quantity)
 
 
-def headrooms(risk: RiskInput) -> list[Headroom]:
-    """Return how every check stands to the order, in the order they run."""
+def list_headrooms(risk: RiskInput) -> list[Headroom]:
+    """Return the headroom of every check, in their order."""
     return [_headroom(risk, name, check) for name, check in CHECKS]
 
 
@@ -121,8 +122,9 @@ def _first_denial(risk: RiskInput, quantity: Decimal, checks: Sequence[Check]) -
 
 
 def _largest(risk: RiskInput, checks: Sequence[Check], most: Decimal) -> Decimal:
-    """Ask the check that denies how much it lets pass, until none denies: what passes for a quantity passes
-    for every smaller one.
+    """Return the largest quantity that passes the checks, by bisecting on each check that denies.
+
+    This relies on checks passing every smaller quantity than one they pass.
     """
     lot = _lot(risk)
     lots = int(most // lot)
@@ -136,7 +138,7 @@ def _largest(risk: RiskInput, checks: Sequence[Check], most: Decimal) -> Decimal
 
 
 def _bisected(risk: RiskInput, checks: Sequence[Check], lot: Decimal, high: int) -> int:
-    """Return the largest number of lots, at most `high`, that the checks let pass."""
+    """Return the largest number of lots, at most `high`, that passes the checks."""
     low = 0
     while low < high:
         middle = (low + high + 1) // 2

@@ -1,4 +1,4 @@
-"""What a portfolio holds and has at the market, valued and added up, as the checks need it."""
+"""Value and sum up the positions and working orders of a portfolio for the checks."""
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
@@ -13,46 +13,48 @@ _UNTRIGGERED = frozenset({"STOP", "STOP_LIMIT", "TRAILING_STOP"})
 _Valued = tuple[WorkingOrder, Decimal]  # an order and its value
 
 
-def reference(prices: Prices) -> Decimal | None:
-    """Return the price that orders are held against: mid, else last."""
+def get_reference_price(prices: Prices) -> Decimal | None:
+    """Return the price that orders are compared with: mid, else last."""
     if prices.bid is not None and prices.ask is not None:
         return (prices.bid + prices.ask) / _TWO
     return prices.last
 
 
-def touch(side: str, prices: Prices) -> Decimal | None:
-    """Return what an order that takes whatever there is would trade at: the other side, else last."""
+def get_touch_price(side: str, prices: Prices) -> Decimal | None:
+    """Return the price at which a marketable order would trade: the other side's price, else last."""
     other = prices.ask if side == "BUY" else prices.bid
     return prices.last if other is None else other
 
 
 def price_of(order: Candidate | WorkingOrder, prices: Prices) -> Decimal | None:
-    """Return the price that an order is valued at: its limit, else its stop, else the other side's price."""
+    """Return the price that an order is valued at: its limit, else its stop, else the touch price."""
     if order.limit_price is not None:
         return order.limit_price
     if order.stop_price is not None and not order.is_triggered:
         return order.stop_price
-    return touch(order.side, prices)
+    return get_touch_price(order.side, prices)
 
 
 def value_of(quantity: Decimal, price: Decimal, rate: Decimal | None = None) -> Decimal:
-    """Return quantity × price in the portfolio's currency; `rate` converts from another."""
+    """Return quantity × price in the portfolio's currency; `rate` converts from another currency."""
     value = product(quantity, price)
     return value if rate is None else product(value, rate)
 
 
 def needs_current_price(order: Candidate, prices: Prices) -> bool:
-    """Tell whether the order trades at the current price or starts from it: at the market, a trail before its
-    first level, a stop that is reached, a limit that crosses.
+    """Return whether the order trades at the current price or starts from it.
+
+    True for a market order, a trail before its first level, a stop that is reached, and a limit that crosses
+    the market.
     """
     if is_waiting(order):
-        watched = touch(order.side, prices) if prices.last is None else prices.last
+        watched = get_touch_price(order.side, prices) if prices.last is None else prices.last
         if order.stop_price is None or watched is None:
             return order.stop_price is None
         return _is_at_least(order.side, watched, order.stop_price)
     if order.limit_price is None:
         return True
-    other = touch(order.side, prices)
+    other = get_touch_price(order.side, prices)
     return other is not None and _is_at_least(order.side, order.limit_price, other)
 
 
@@ -61,20 +63,22 @@ def _is_at_least(side: str, price: Decimal, other: Decimal) -> bool:
 
 
 def is_waiting(order: Candidate | WorkingOrder) -> bool:
-    """Tell whether the order waits for its stop: it is in no book yet."""
+    """Return whether the order is an untriggered stop, which is not in the order book yet."""
     return order.type in _UNTRIGGERED and not order.is_triggered
 
 
-def reducible(book: SymbolBook, side: str) -> Decimal:
-    """Return how much an order of that side may trade and only make the position smaller, in units: the
-    position less what other orders of that side hold. Exits hold nothing, for they yield.
+def get_reducible_quantity(book: SymbolBook, side: str) -> Decimal:
+    """Return the quantity that an order of that side may trade while it only reduces the position.
+
+    It is the position minus the open quantity of other orders of that side. Exits do not count, because fills
+    reduce them.
     """
     if side == "BUY":
         return max(-book.position - (book.buy_quantity - book.buy_exits), ZERO)
     return max(book.position - (book.sell_quantity - book.sell_exits), ZERO)
 
 
-def book_of(
+def build_symbol_book(
     position: Decimal,
     mark: Decimal | None,
     working: Sequence[WorkingOrder] = (),
@@ -82,10 +86,10 @@ def book_of(
     order: Candidate | None = None,
     rate: Decimal | None = None,
 ) -> SymbolBook:
-    """Return a portfolio's position in one symbol and product together with what works there.
+    """Return a portfolio's position in one symbol and product with its working orders.
 
-    Of orders that exclude each other, the one of the highest value counts; those that `order` excludes do
-    not count at all, and those of its group are not its opposite side.
+    Of mutually exclusive orders, the one with the highest value counts. Orders that exclude `order` do not
+    count, and orders of its group do not count as its opposite side.
     """
     if not working:
         return SymbolBook(position, mark, rate=rate)
@@ -111,15 +115,15 @@ def book_of(
 
 
 def totals_of(books: Iterable[SymbolBook]) -> Totals:
-    """Return what several books add up to."""
+    """Return the totals of several books."""
     total = Totals()
     for book in books:
-        total = plus(total, total_of(book))
+        total = add_totals(total, total_of(book))
     return total
 
 
 def total_of(book: SymbolBook) -> Totals:
-    """Return what one book comes to."""
+    """Return the totals of one book."""
     value = market_value(book)
     high, low = value + book.buy_value, value - book.sell_value
     return Totals(
@@ -133,8 +137,8 @@ def total_of(book: SymbolBook) -> Totals:
     )
 
 
-def plus(left: Totals, right: Totals) -> Totals:
-    """Add totals."""
+def add_totals(left: Totals, right: Totals) -> Totals:
+    """Return the sum of two totals."""
     return Totals(
         left.shorts + right.shorts,
         left.buy_value + right.buy_value,
@@ -146,8 +150,8 @@ def plus(left: Totals, right: Totals) -> Totals:
     )
 
 
-def minus(left: Totals, right: Totals) -> Totals:
-    """Take totals away that were added before."""
+def subtract_totals(left: Totals, right: Totals) -> Totals:
+    """Return the difference of two totals."""
     return Totals(
         left.shorts - right.shorts,
         left.buy_value - right.buy_value,
@@ -159,8 +163,8 @@ def minus(left: Totals, right: Totals) -> Totals:
     )
 
 
-def converted(totals: Totals, rate: Decimal) -> Totals:
-    """Return totals in another currency; orders are as many as they are."""
+def convert_totals(totals: Totals, rate: Decimal) -> Totals:
+    """Return the totals in another currency. The number of orders is unchanged."""
     return Totals(
         product(totals.shorts, rate),
         product(totals.buy_value, rate),
@@ -172,13 +176,13 @@ def converted(totals: Totals, rate: Decimal) -> Totals:
     )
 
 
-def for_the_firm(amount: Decimal, rate: Decimal | None) -> Decimal:
+def convert_to_firm_currency(amount: Decimal, rate: Decimal | None) -> Decimal:
     """Return an amount of the portfolio in the tenant's currency."""
     return amount if rate is None else product(amount, rate)
 
 
 def market_value(book: SymbolBook) -> Decimal:
-    """Return quantity × mark, signed like the position."""
+    """Return quantity × mark, with the sign of the position."""
     if not book.position or book.mark is None:
         return ZERO
     return value_of(book.position, book.mark, book.rate)
@@ -207,8 +211,9 @@ def _counted_once(valued: Sequence[tuple[WorkingOrder, Decimal]]) -> list[tuple[
 
 
 def _with_exits(valued: Sequence[_Valued], held: Decimal, order: Candidate | None) -> list[_Valued]:
-    """Return the orders of one side, the exits last and only as far as the others, the judged order among
-    them, leave something of the position to take off; `held` is positive where that side reduces it.
+    """Return the orders of one side, with exits last and limited to what other orders leave of the position.
+
+    The evaluated order counts among the other orders. `held` is positive if that side reduces the position.
     """
     found = [pair for pair in valued if not pair[0].is_exit]
     if len(found) == len(valued):
@@ -234,7 +239,7 @@ def _sums(valued: Sequence[tuple[WorkingOrder, Decimal]]) -> tuple[Decimal, Deci
 
 
 def _shorting(position: Decimal, sells: Sequence[tuple[WorkingOrder, Decimal]]) -> Decimal:
-    """Return the value of the part of the sells that the position does not cover; the first ones take it."""
+    """Return the value of the part of the sells that exceeds the position, in the order of the sells."""
     held, total = max(position, ZERO), ZERO
     for order, value in sells:
         covered = min(held, order.leaves)

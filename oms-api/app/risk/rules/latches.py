@@ -1,25 +1,25 @@
-"""Latches: who executed too often by itself in a symbol, and is stopped there until a person lets it go on.
+"""Latches: stop a strategy or API key that executed too often automatically in a symbol.
 
-As MiFID II's RTS 6, article 15(3), asks: after a set number of repeated executions a strategy is disabled
-until a designated member of staff enables it again.
+This implements MiFID II RTS 6, article 15(3): after a set number of repeated executions, a strategy is
+disabled until a designated member of staff re-enables it.
 """
 
 from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-WINDOW = timedelta(minutes=1)  # in which executions are counted
+WINDOW = timedelta(minutes=1)  # the period in which executions are counted
 
 
 class LatchScope(StrEnum):
-    """What a latch stops: a strategy, or a key that nobody stands behind."""
+    """What a latch stops: a strategy, or an API key that acts for no person."""
 
     STRATEGY = "strategy"
     KEY = "key"
 
 
 class Holder(NamedTuple):
-    """Who trades a symbol by itself."""
+    """A strategy or API key that trades a symbol automatically."""
 
     scope: LatchScope
     name: str
@@ -27,8 +27,9 @@ class Holder(NamedTuple):
 
 
 class Latch(NamedTuple):
-    """A latch: `executions` orders were filled within a minute where `most` were allowed. Instants are
-    canonical text; it stands until `released_at`.
+    """A latch, active until `released_at`.
+
+    `executions` orders were filled within a minute, and `most` were allowed. Instants are canonical text.
     """
 
     id: str
@@ -42,9 +43,10 @@ class Latch(NamedTuple):
 
 
 def holders_of(symbol: str, strategy: str | None, source: str, actor: str | None) -> list[Holder]:
-    """Return who places such an order by itself: its strategy, and its key where no person is behind it.
+    """Return who places such an order automatically: its strategy, and its key if it acts for no person.
 
-    It counts for the first; a latch of each stops it, so that a key does not go on by naming a strategy.
+    Executions count for the first holder. A latch of any holder stops the order, so that a key cannot
+    continue by naming a strategy.
     """
     strategies = [Holder(LatchScope.STRATEGY, strategy, symbol)] if strategy else []
     return strategies if actor is not None else [*strategies, Holder(LatchScope.KEY, source, symbol)]

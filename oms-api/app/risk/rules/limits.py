@@ -1,5 +1,6 @@
-"""Limits as rows, and which of them hold for one order: of caps the smallest, of parameters the most
-specific; the firm-wide aggregate always applies.
+"""Resolve which limits apply to an order.
+
+Of caps the strictest applies, of parameters the most specific. Firm-wide limits always apply.
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,8 +25,10 @@ class LimitScope(StrEnum):
 
 
 class LimitCode(StrEnum):
-    """What can be limited. Values are in the portfolio's currency unless the name says otherwise; switches
-    are 1 for on and 0 for off.
+    """What can be limited.
+
+    Values are in the portfolio's currency unless the name says otherwise. Switches are 1 for on and 0 for
+    off.
     """
 
     MAX_ORDER_QUANTITY = "MAX_ORDER_QUANTITY"
@@ -49,17 +52,17 @@ class LimitCode(StrEnum):
     ALLOWED_PRODUCTS = "ALLOWED_PRODUCTS"
 
 
-# In the order of the fields of `Permission`: their values are words, parted by commas.
+# In the order of the fields of `Permission`. Values are words, separated by commas.
 LISTS = (LimitCode.ALLOWED_SYMBOLS, LimitCode.ALLOWED_SIDES, LimitCode.ALLOWED_PRODUCTS)
 SWITCHES = frozenset({LimitCode.SHORT_SELLING, LimitCode.STARTER_PROFILE})
-# Set for the tenant, these hold for the sum of its portfolios; set for less, for one portfolio.
+# Set for the tenant, these apply to the sum of its portfolios; set for another scope, to one portfolio.
 AGGREGATES = {
     LimitCode.MAX_GROSS_EXPOSURE: "firm_gross_exposure",
     LimitCode.MAX_NET_EXPOSURE: "firm_net_exposure",
     LimitCode.MAX_OPEN_ORDERS: "firm_open_orders",
     LimitCode.MAX_DAILY_LOSS: "firm_daily_loss",
 }
-# A live portfolio trades only where each of these was set by somebody.
+# A live portfolio can trade only if each of these is set.
 NEEDED = tuple(
     code
     for code in LimitCode
@@ -75,10 +78,10 @@ _DEFAULT_PROFILE: Mapping[LimitCode, Decimal] = {
     LimitCode.REPEAT_ORDER_SECONDS: Decimal(10),
 }
 _STARTER = {LimitCode.MAX_ORDER_QUANTITY: Decimal(100), LimitCode.MAX_POSITION_VALUE: Decimal(10_000)}
-_STARTER_UNITS = {"crypto": Decimal(1)}  # of asset classes that do not come in shares
+_STARTER_UNITS = {"crypto": Decimal(1)}  # for asset classes that are not counted in shares
 
-# Of these the most specific row holds. All other codes are caps: the strictest row that matches holds, so
-# that an order that names a strategy with a loose cap gains nothing.
+# Of these the most specific row applies. All other codes are caps: the strictest matching row applies, so
+# that naming a strategy with a loose cap gains nothing.
 _PARAMETERS = frozenset(
     {
         LimitCode.MIN_PRICE,
@@ -89,14 +92,16 @@ _PARAMETERS = frozenset(
 )
 _HIGHER_IS_STRICTER = {LimitCode.MIN_PRICE, LimitCode.REPEAT_ORDER_SECONDS, LimitCode.STARTER_PROFILE}
 
-Place = tuple[LimitScope, str]
+ScopeKey = tuple[LimitScope, str]
 Rows = Mapping[tuple[LimitCode, LimitScope, str], Decimal]  # by code, scope and key of the name
 
 
 class Subject(NamedTuple):
-    """Whose order it is, and for what. Portfolios are name keys; `key` is the API key where no person is
-    behind it, as trails name it ("key:algo"). What limits a user limits it by that name too; its
-    `user` is then only a label, whose limits narrow and never widen.
+    """The owner and the terms of an order that select its limits.
+
+    `portfolio_key` is the portfolio's name key. `key` is the API key ("key:algo") if it acts for no person.
+    Limits of a user with that name apply to the key too; then `user` is only a label, whose limits can narrow
+    but not widen.
     """
 
     portfolio_key: str
@@ -109,8 +114,10 @@ class Subject(NamedTuple):
 
 
 class SetLimit(NamedTuple):
-    """A limit that somebody set; with `until`, canonical text, it ends by itself, and what was set without an
-    end holds again. Of a list `words` are the value, parted by commas.
+    """A limit that was set.
+
+    With `until` (canonical text) it is temporary: afterwards the permanent limit applies again. For a list,
+    `words` is the value, separated by commas.
     """
 
     scope: LimitScope
@@ -124,8 +131,8 @@ class SetLimit(NamedTuple):
     words: str | None = None
 
 
-def standing(rows: Iterable[SetLimit], now: str) -> list[SetLimit]:
-    """Return the limits that hold at `now` (canonical text): of two for one place, the one that ends."""
+def filter_active_limits(rows: Iterable[SetLimit], now: str) -> list[SetLimit]:
+    """Return the limits that apply at `now` (canonical text). Temporary limits replace permanent ones."""
     found: dict[tuple[LimitCode, LimitScope, str], SetLimit] = {}
     for row in sorted(rows, key=lambda one: one.until is not None):
         if row.until is None or row.until > now:
@@ -134,17 +141,17 @@ def standing(rows: Iterable[SetLimit], now: str) -> list[SetLimit]:
 
 
 def rows_of(limits: Iterable[SetLimit]) -> Rows:
-    """Return the values of limits by what they are for."""
+    """Return the values of limits by code, scope and name key."""
     return {(one.code, one.scope, one.key): one.value for one in limits}
 
 
-def places_in(rows: Rows) -> frozenset[Place]:
-    """Return where limits are set."""
+def list_limited_scopes(rows: Rows) -> frozenset[ScopeKey]:
+    """Return the scopes and name keys that have limits."""
     return frozenset((scope, key) for _, scope, key in rows)
 
 
-def narrowed(subject: Subject, places: frozenset[Place]) -> Subject:
-    """Return the subject without the names that no limit is set for: many orders have the rest in common."""
+def drop_unlimited_names(subject: Subject, places: frozenset[ScopeKey]) -> Subject:
+    """Return the subject without names that have no limits, so that many orders share one cache entry."""
     portfolio, symbol, user, strategy, asset_class, is_live, key = subject
     names_user = (LimitScope.USER, user) in places
     return Subject(
@@ -154,16 +161,18 @@ def narrowed(subject: Subject, places: frozenset[Place]) -> Subject:
         strategy if (LimitScope.STRATEGY, strategy) in places else None,
         asset_class,
         is_live,
-        key if names_user or (LimitScope.USER, key) in places else None,  # it tells a label from a person
+        # The key is kept with a user's limits too, to tell a label from a person.
+        key if names_user or (LimitScope.USER, key) in places else None,
     )
 
 
 def limits_for(subject: Subject, rows: Rows) -> Limits:
-    """Return the limits of an order. Those that nobody set are the default profile's, or, for a live
-    portfolio, missing.
+    """Return the limits of an order.
+
+    Limits that are not set come from the default profile; for a live portfolio they are missing.
     """
     label = subject.user if subject.key not in {None, subject.user} else None
-    places = [place for place in places_of(subject) if place != (LimitScope.USER, label)]
+    places = [place for place in list_scope_keys(subject) if place != (LimitScope.USER, label)]
     found = {code: _value_of(code, places, rows) for code in LimitCode}
     named = {code: rows.get((code, LimitScope.USER, label)) if label else None for code in LimitCode}
     firm = {field: rows.get((code, LimitScope.TENANT, "")) for code, field in AGGREGATES.items()}
@@ -178,9 +187,10 @@ def limits_for(subject: Subject, rows: Rows) -> Limits:
     return _limits(found, firm, missing)
 
 
-def places_of(subject: Subject) -> list[Place]:
-    """Return where limits are looked for, the most specific first. A key comes before the user that its
-    request names: that is a label.
+def list_scope_keys(subject: Subject) -> list[ScopeKey]:
+    """Return the scopes and names whose limits apply, the most specific first.
+
+    The key comes before the user named in the request, which is only a label.
     """
     named = (
         (LimitScope.INSTRUMENT, subject.symbol),
@@ -193,8 +203,8 @@ def places_of(subject: Subject) -> list[Place]:
     return [(scope, name) for scope, name in named if name] + [(LimitScope.TENANT, "")]
 
 
-def _value_of(code: LimitCode, places: list[Place], rows: Rows) -> Decimal | None:
-    """Return the most specific value of a parameter, the strictest of a cap; None where no row matches."""
+def _value_of(code: LimitCode, places: list[ScopeKey], rows: Rows) -> Decimal | None:
+    """Return the most specific value of a parameter or the strictest of a cap, None if none is set."""
     is_aggregate = code in AGGREGATES
     matching = [
         rows[code, scope, key]
@@ -231,7 +241,7 @@ def _narrow(found: dict[LimitCode, Decimal | None], label: Mapping[LimitCode, De
 
 
 def _stricter(code: LimitCode, one: Decimal, other: Decimal) -> Decimal:
-    if code is LimitCode.REPEATED_EXECUTIONS and not (one and other):  # zero is none
+    if code is LimitCode.REPEATED_EXECUTIONS and not (one and other):  # zero means no limit
         return one or other
     return max(one, other) if code in _HIGHER_IS_STRICTER else min(one, other)
 

@@ -1,4 +1,4 @@
-"""The nearest price that passes, where a price is why an order was denied."""
+"""Find the nearest passing price when an order was denied for its price."""
 
 from decimal import Decimal
 
@@ -11,17 +11,18 @@ _FINEST = Decimal("0.00000001")
 
 
 def nearest_price(risk: RiskInput, denial: Denial) -> Decimal | None:
-    """Return the price nearest to the denied one that passes the tick, the price range and the collar; None
-    where the denial is of something else, the order has no price of its own, or no price passes.
+    """Return the price nearest to the denied one that passes tick size, price range and collar.
+
+    None if the denial has another cause, the order has no price of its own, or no price passes.
     """
-    asked, order = denial.asked, risk.order
-    if denial.code not in PRICE_CODES or not isinstance(asked, Decimal):
+    denied_price, order = denial.asked, risk.order
+    if denial.code not in PRICE_CODES or not isinstance(denied_price, Decimal):
         return None
-    if asked not in {order.limit_price, order.stop_price}:
+    if denied_price not in {order.limit_price, order.stop_price}:
         return None
     tick = risk.instrument.tick_size if risk.instrument else _FINEST
-    low, high = _bounds(risk, is_limit=asked == order.limit_price)
-    found = nearest_to(asked, tick)
+    low, high = _bounds(risk, is_limit=denied_price == order.limit_price)
+    found = nearest_to(denied_price, tick)
     if high is not None and found > high:
         found = round_down_to(high, tick)
     if low is not None and found < low:
@@ -31,7 +32,7 @@ def nearest_price(risk: RiskInput, denial: Denial) -> Decimal | None:
 
 
 def _bounds(risk: RiskInput, *, is_limit: bool) -> tuple[Decimal | None, Decimal | None]:
-    """Return the lowest and the highest price that pass the price range and, of a limit, the collar."""
+    """Return the lowest and highest price within the price range and, for a limit price, the collar."""
     low, high = risk.limits.min_price, risk.limits.max_price
     bound = bound_of(risk) if is_limit else None
     if bound is None:

@@ -1,20 +1,21 @@
-"""What may be traded: lists of symbols, sides and products that are set as limits. Every list narrows, and
-none widens: an order must be on all that hold for it.
+"""Resolve the lists of symbols, sides and products that may be traded.
+
+The lists are set as limits. An order must be on every list that applies, so that a list can only narrow.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from app.risk.rules.limits import LISTS, LimitCode, LimitScope, SetLimit, Subject, places_of
+from app.risk.rules.limits import LISTS, LimitCode, LimitScope, SetLimit, Subject, list_scope_keys
 from app.risk.rules.values import EVERYTHING, Permission
 
-NO_PRODUCT = "NONE"  # how a list names orders without a product
+NO_PRODUCT = "NONE"  # the word for orders without a product in a list
 
 Lists = Mapping[tuple[LimitCode, LimitScope, str], frozenset[str]]  # by code, scope and key of the name
 
 
 class Refusal(NamedTuple):
-    """What is not on a list, and what is."""
+    """The value that is not on a list, and the values that are."""
 
     what: str
     asked: str
@@ -22,7 +23,7 @@ class Refusal(NamedTuple):
 
 
 def lists_of(limits: Iterable[SetLimit]) -> Lists:
-    """Return the lists among limits."""
+    """Return the lists among the limits."""
     return {
         (one.code, one.scope, one.key): frozenset(one.words.split(","))
         for one in limits
@@ -31,10 +32,10 @@ def lists_of(limits: Iterable[SetLimit]) -> Lists:
 
 
 def permission_for(subject: Subject, lists: Lists) -> Permission:
-    """Return what the lists leave to an order."""
+    """Return what an order may trade under the lists."""
     if not lists:
         return EVERYTHING
-    places = places_of(subject)
+    places = list_scope_keys(subject)
     granted = []
     for code in LISTS:
         found = [lists[code, *place] for place in places if (code, *place) in lists]
@@ -42,10 +43,10 @@ def permission_for(subject: Subject, lists: Lists) -> Permission:
     return Permission(*granted) if any(one is not None for one in granted) else EVERYTHING
 
 
-def refusal(permission: Permission, symbol: str, side: str, product: str) -> Refusal | None:
-    """Return what of an order is not on a list, None where all of it is."""
-    asked = (symbol, side, product or NO_PRODUCT)
-    for what, granted, one in zip(("symbol", "side", "product"), permission, asked, strict=True):
+def find_refusal(permission: Permission, symbol: str, side: str, product: str) -> Refusal | None:
+    """Return the first value of an order that is not on its list, None if all are."""
+    values = (symbol, side, product or NO_PRODUCT)
+    for what, granted, one in zip(("symbol", "side", "product"), permission, values, strict=True):
         if granted is not None and one not in granted:
             return Refusal(what, one, sorted(granted))
     return None

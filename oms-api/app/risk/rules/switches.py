@@ -1,4 +1,4 @@
-"""Kill switches: of the tenant, of portfolios and of strategies; the strictest holds."""
+"""Kill switches of the tenant, of portfolios and of strategies. The strictest applies."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -9,7 +9,7 @@ from app.text import label_key
 
 
 class SwitchScope(StrEnum):
-    """What a kill switch stops."""
+    """The scope of a kill switch."""
 
     TENANT = "tenant"
     PORTFOLIO = "portfolio"
@@ -17,23 +17,23 @@ class SwitchScope(StrEnum):
 
 
 class ExitPolicy(StrEnum):
-    """What a halt does beyond cancelling what opens or increases a position."""
+    """What HALTED does with exits. It always cancels orders that open or increase a position."""
 
-    KEEP = "keep"  # exits stay at the market
+    KEEP = "keep"  # exits keep working
     CANCEL = "cancel"  # exits are cancelled too
     FLATTEN = "flatten"  # everything is cancelled, and positions are closed at market
 
 
-_STRICTNESS = {state: place for place, state in enumerate(TradingState)}
+_STRICTNESS = {state: rank for rank, state in enumerate(TradingState)}
 
 
 class Switches(NamedTuple):
-    """The states of a tenant that are not ACTIVE, by scope and key of the name."""
+    """The kill switches of a tenant that are not ACTIVE, by scope and name key."""
 
     states: Mapping[tuple[SwitchScope, str], TradingState]
 
     def state(self, portfolio_key: str, strategy: str | None = None) -> tuple[TradingState, SwitchScope]:
-        """Return what holds for an order, and which scope says so."""
+        """Return the state that applies to an order, and its scope."""
         if not self.states:
             return TradingState.ACTIVE, SwitchScope.TENANT
         places = [(SwitchScope.TENANT, ""), (SwitchScope.PORTFOLIO, portfolio_key)]

@@ -1,5 +1,6 @@
-"""What the checks are given, and what they say. Amounts are decimals: quantities in units of the instrument,
-values in the portfolio's currency.
+"""Inputs and outputs of the checks.
+
+Amounts are decimals: quantities in units of the instrument, values in the portfolio's currency.
 """
 
 from decimal import Decimal
@@ -14,15 +15,17 @@ class TradingState(StrEnum):
     """What a kill switch allows."""
 
     ACTIVE = "ACTIVE"
-    REDUCING = "REDUCING"  # only what makes a position smaller
-    HALTED = "HALTED"  # no submissions, releases or replaces; cancels always
+    REDUCING = "REDUCING"  # only orders that reduce a position
+    HALTED = "HALTED"  # no submissions, releases or replacements; cancels are allowed
 
 
 class Denial(NamedTuple):
-    """Why an order was denied: which limit, what was asked, and the largest quantity that passes all checks,
-    floored to the lot, at least zero. `limit` and `asked` are canonical amounts or words, None where the fact
-    has no number. Where a price is at fault, `nearest_price` is the nearest one that passes the tick, the
-    price range and the collar, and there is no `largest_passing`.
+    """Why an order was denied.
+
+    `limit` and `asked` are the limit and the denied value, as amounts or words, None if there is none.
+    `largest_passing` is the largest quantity that passes all checks, rounded down to the lot size. If a price
+    is at fault, `nearest_price` is the nearest price that passes tick size, price range and collar, and
+    `largest_passing` is None.
     """
 
     code: str
@@ -34,10 +37,10 @@ class Denial(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """The order that is judged; its quantity is what may still be filled.
+    """The order that is evaluated. `quantity` is its open quantity.
 
-    Orders of one `group_id` do not count as each other's opposite side; of one `exclusive_id` (an OCO pair,
-    the exits of a bracket) only one can fill, so that they count once.
+    Orders of one `group_id` do not count as each other's opposite side. Of orders with one `exclusive_id` (an
+    OCO pair, the exits of a bracket) only one can fill, so that they count once.
     """
 
     symbol: str
@@ -52,11 +55,11 @@ class Candidate(NamedTuple):
     extended_hours: bool = False
     group_id: str | None = None
     exclusive_id: str | None = None
-    is_closing: bool = False  # it closes a position, so that it may be an odd lot
+    is_closing: bool = False  # closes a position, and may be an odd lot
 
 
 class WorkingOrder(NamedTuple):
-    """An order of the portfolio that is at the market; `leaves` is what may still be filled."""
+    """A working order of the portfolio. `leaves` is its open quantity."""
 
     side: str
     type: str
@@ -66,11 +69,11 @@ class WorkingOrder(NamedTuple):
     is_triggered: bool = False
     group_id: str | None = None
     exclusive_id: str | None = None
-    is_exit: bool = False  # it only takes the position off, and yields to any other order that does
+    is_exit: bool = False  # only reduces the position; other orders that reduce it come first
 
 
 class Prices(NamedTuple):
-    """A quote as risk sees it."""
+    """The prices of a quote."""
 
     bid: Decimal | None = None
     ask: Decimal | None = None
@@ -78,7 +81,7 @@ class Prices(NamedTuple):
 
 
 class Tradable(NamedTuple):
-    """An instrument as risk sees it: quantities are multiples of the lot, prices of the tick."""
+    """The properties of an instrument. Quantities are multiples of the lot size, prices of the tick size."""
 
     tick_size: Decimal
     lot_size: Decimal
@@ -88,14 +91,14 @@ class Tradable(NamedTuple):
 
 
 class SymbolBook(NamedTuple):
-    """A portfolio's position in one symbol and product with the orders that work in it: see
-    `exposure.book_of`.
+    """A portfolio's position in one symbol and product with its working orders; see
+    `exposure.build_symbol_book`.
 
-    Exits count as far as the other orders of their side leave something of the position to them:
-    `buy_exits` and `sell_exits` are what they have of the quantities. Values are leaves × price.
-    `shorting_value` is the part of the sells beyond the position. `lowest_offer` and `highest_bid` are limits
-    that rest outside the judged order's group. Prices are in the instrument's currency, and where that is not
-    the portfolio's, `rate` converts what they make of quantities.
+    Values are open quantity × price. Exits count only as far as other orders of their side leave something of
+    the position: `buy_exits` and `sell_exits` are their part of the quantities. `shorting_value` is the part
+    of the sells beyond the position. `lowest_offer` and `highest_bid` are resting limits outside the
+    evaluated order's group. Prices are in the instrument's currency; if that is not the portfolio's, `rate`
+    converts values.
     """
 
     position: Decimal = ZERO
@@ -114,9 +117,9 @@ class SymbolBook(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """What several books add up to: see `exposure.totals_of`.
+    """The sum of several books; see `exposure.totals_of`.
 
-    `shorts` is Σ |market value| of short positions. `gross` is the largest Σ |market value| that the working
+    `shorts` is Σ |market value| of short positions. `gross` is the largest Σ |market value| that working
     orders can lead to, `net_high` and `net_low` the largest and smallest Σ market value.
     """
 
@@ -144,9 +147,10 @@ EVERYTHING = Permission()
 
 
 class Limits(NamedTuple):
-    """The limits that hold for one order, resolved; None is no limit. `missing` are codes that a live
-    portfolio needs and nobody set. Those of the firm hold for the sum of all portfolios.
-    `repeated_executions` are orders filled in a minute; zero is no limit.
+    """The resolved limits of one order; None is no limit.
+
+    `missing` are codes that a live portfolio needs and that are not set. `firm_…` limits apply to the sum of
+    all portfolios. `repeated_executions` are orders filled in a minute; zero is no limit.
     """
 
     max_order_quantity: Decimal | None = None
@@ -173,17 +177,17 @@ class Limits(NamedTuple):
 
 
 class RiskInput(NamedTuple):
-    """All that the checks look at.
+    """The input of the checks.
 
-    `instrument` is None for an unknown one. `book` is the portfolio in the order's symbol and product without
-    the order itself and what it replaces; `elsewhere` are its other books, `firm` the tenant's other
-    portfolios in the tenant's currency (needed only where the limits have a firm-wide aggregate), and
-    `firm_rate` converts to it, None where the portfolio is in it. `same_order_seconds` is the age of
-    the same order of the same person, None where there was none. `pnl_of_day` and `drawdown` are None while
-    unknown. `latch` stands against who placed the order. `closed_until` is when the session opens again, None
-    while it is open. `no_rate` is the pair of currencies whose rate is missing. `feed_silence` are the
-    seconds since the feed of the quote was heard, None for a price given by hand. `waived` are codes that two
-    people agreed to pass over for this one order.
+    `instrument` is None if unknown. `book` is the portfolio's book in the order's symbol and product, without
+    the order itself and what it replaces. `other_exposure` is the sum of the portfolio's other books. `firm`
+    is the sum of the tenant's other portfolios in the tenant's currency (set only for firm-wide limits), and
+    `firm_rate` converts to that currency, None if it is the portfolio's own. `same_order_seconds` is the age
+    of the same person's identical order, None if there is none. `pnl_of_day` and `drawdown` are None if
+    unknown. `latch` stops the order's strategy or key. `closed_until` is when the session opens, None if it
+    is open. `no_rate` is a currency pair without a rate. `feed_silence` is the number of seconds since the
+    quote's feed was last heard, None for a price set by hand. `waived` are codes that two people agreed to
+    ignore for this order.
     """
 
     order: Candidate
@@ -192,7 +196,7 @@ class RiskInput(NamedTuple):
     book: SymbolBook
     limits: Limits
     cash: Decimal
-    elsewhere: Totals = NOTHING
+    other_exposure: Totals = NOTHING
     firm: Totals = NOTHING
     firm_rate: Decimal | None = None
     portfolio_key: str = ""

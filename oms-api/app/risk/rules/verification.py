@@ -1,4 +1,4 @@
-"""What kill switches, limits and latches must say, given their events, their changes and the audit log."""
+"""Verify kill switches, limits and latches against their events, changes and the audit log."""
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping
@@ -17,7 +17,7 @@ Key = tuple[Hashable, ...]
 
 
 class RiskCheck(StrEnum):
-    """What is checked of risk controls, in the order in which it is told."""
+    """The checks of risk controls, in the order of the report."""
 
     SWITCH = "kill switch"
     STATE = "trading state"
@@ -26,7 +26,7 @@ class RiskCheck(StrEnum):
 
 
 class RiskEvent(NamedTuple):
-    """An event of risk controls, or the renaming of a portfolio (`facts` are its names then)."""
+    """An event of risk controls, or the renaming of a portfolio (`facts` are the names)."""
 
     tenant_id: int
     at: str
@@ -38,13 +38,13 @@ RENAMED = "portfolio.renamed"
 
 
 def key_of(tenant_id: int, scope: Any, name: Any) -> Key:
-    """Return what identifies a switch or the limits of a name: names of portfolios are without case."""
+    """Return the key of a switch or of the limits of a name. Portfolio names are case-insensitive."""
     text = name or ""
     return (tenant_id, scope, name_key(text) if scope == "portfolio" else text)
 
 
-def switches_due(events: Iterable[RiskEvent]) -> dict[Key, Facts]:
-    """Return what each kill switch must say: its last change, under the name that its portfolio has now."""
+def build_expected_switches(events: Iterable[RiskEvent]) -> dict[Key, Facts]:
+    """Return the expected kill switches: the last change of each, under the portfolio's current name."""
     due: dict[Key, Facts] = {}
     for event in events:
         if event.type == RENAMED:
@@ -70,8 +70,8 @@ def _rename_switch(due: dict[Key, Facts], event: RiskEvent) -> None:
     due[after] = left | {"name": event.facts["after"]}
 
 
-def limits_due(events: Iterable[RiskEvent]) -> tuple[dict[Key, Facts], list[Finding]]:
-    """Return what each limit must say, and where an event names another value before than the one it was."""
+def build_expected_limits(events: Iterable[RiskEvent]) -> tuple[dict[Key, Facts], list[Finding]]:
+    """Return the expected limits, and findings about events with a wrong previous value."""
     due: dict[Key, Facts] = {}
     findings = []
     for event in events:
@@ -110,15 +110,15 @@ def _rename_limits(due: dict[Key, Facts], event: RiskEvent) -> None:
         due[key] = due[key] | {"name": event.facts["after"]}
 
 
-def limit_facts_of(limit: SetLimit) -> Facts:
-    """Return what the row of a limit says, as its events do."""
+def build_limit_facts(limit: SetLimit) -> Facts:
+    """Return the values of a limit row in the form of its events."""
     value = limit.words or fixed(limit.value)
     said = {"name": limit.name, "set_by": limit.set_by, "set_at": limit.set_at}
     return {"value": value, "until": limit.until, **said}
 
 
-def latches_due(events: Iterable[RiskEvent]) -> dict[Key, Facts]:
-    """Return what each latch must say."""
+def build_expected_latches(events: Iterable[RiskEvent]) -> dict[Key, Facts]:
+    """Return the expected latches."""
     due: dict[Key, Facts] = {}
     for event in events:
         key = (event.tenant_id, event.facts.get("latch_id"))
@@ -135,7 +135,7 @@ def latches_due(events: Iterable[RiskEvent]) -> dict[Key, Facts]:
 def find_row_differences(
     check: RiskCheck, stored: Mapping[Key, Facts], expected: Mapping[Key, Facts]
 ) -> Iterator[tuple[Key, list[Finding]]]:
-    """Yield where rows are not what they must be, are missing, or are too many."""
+    """Yield rows that differ from the expected ones, are missing, or are too many."""
     for key in {**stored, **expected}:
         row, due = stored.get(key), expected.get(key)
         if row is None or due is None:
@@ -149,7 +149,7 @@ def find_row_differences(
 def find_unmatched(
     check: RiskCheck, field: str, stored: Iterable[Key], expected: Iterable[Key]
 ) -> Iterator[Finding]:
-    """Yield what one record of the same changes has and the other has not."""
+    """Yield changes that only one of two records of the same changes contains."""
     left, right = Counter(stored), Counter(expected)
     for fact in left - right:
         yield Finding(check, field, str(fact), "nothing of that kind")

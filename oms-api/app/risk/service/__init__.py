@@ -1,1 +1,1 @@
-"""What is done about limits and kill switches."""
+"""Set, cache, apply and verify limits, kill switches and latches."""

@@ -1,4 +1,4 @@
-"""What the audit trail is told of limits, kill switches and latches."""
+"""Build the audit log entries of limits, kill switches and latches."""
 
 from datetime import datetime
 
@@ -10,13 +10,13 @@ from app.risk.rules.latches import Latch
 from app.risk.rules.limits import SetLimit
 from app.risk.service.limiting import LimitChange, limit_facts
 
-RISK = "risk"  # who acts where nobody does: the checks themselves
+RISK = "risk"  # the actor of changes that the risk checks make themselves
 
 
 def limit_entry(
     caller: Caller, request: FastRequest, at: datetime, limit: SetLimit, change: LimitChange
 ) -> AuditEntry:
-    """Return the entry of a limit that was set or taken away."""
+    """Return the entry of a limit that was set or removed."""
     action = "limit.set" if change.after else "limit.removed"
     target = f"{limit.code}:{limit.scope}:{limit.name}"
     who = (caller.tenant_id, at, caller.actor, caller.name)
@@ -25,7 +25,7 @@ def limit_entry(
 
 
 def switch_entry(caller: Caller, request: FastRequest, at: datetime, change: SwitchChange) -> AuditEntry:
-    """Return the entry of a kill switch that was turned."""
+    """Return the entry of a kill switch that was set."""
     who = (caller.tenant_id, at, caller.actor, caller.name)
     target = f"{change.scope}:{change.name}"
     where = (request.address, request.request_id)
@@ -34,7 +34,7 @@ def switch_entry(caller: Caller, request: FastRequest, at: datetime, change: Swi
 
 
 def latch_facts(latch: Latch) -> dict[str, str | int]:
-    """Return what trail and events are told of a latch that was set."""
+    """Return the values of a latch for audit entries and events."""
     scope, name, symbol = latch.holder
     counts = {"executions": latch.executions, "most": latch.most}
     return {"scope": scope.value, "name": name, "symbol": symbol, **counts}

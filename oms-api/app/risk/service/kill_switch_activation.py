@@ -1,5 +1,4 @@
-"""Turning kill switches: at once in a transaction of its own, then settled under the locks of the
-portfolios."""
+"""Set kill switches in a transaction, and apply them to portfolios under their locks."""
 
 from typing import NamedTuple
 
@@ -15,7 +14,7 @@ from app.risk.queries.switches import SwitchChange
 from app.risk.rules.switches import SwitchScope
 from app.risk.rules.values import TradingState
 
-MOST_SWITCHES = 5_000  # of a tenant
+MAX_SWITCHES = 5_000  # of a tenant
 _EVENTS = {
     TradingState.ACTIVE: "kill_switch.activated",
     TradingState.REDUCING: "kill_switch.reducing",
@@ -23,50 +22,54 @@ _EVENTS = {
 }
 
 
-class Turned(NamedTuple):
-    """A turn of a kill switch; `replayed` when the key's earlier one is told again, and `stands` while it is
-    the newest of its switch.
+class AppliedChange(NamedTuple):
+    """A change of a kill switch.
+
+    `replayed` marks an earlier change under the same idempotency key. `is_latest` is whether it is the newest
+    of its switch.
     """
 
     change: SwitchChange
     replayed: bool = False
-    stands: bool = True
+    is_latest: bool = True
 
 
-def set_state(connection: Connection, tenant_id: int, change: SwitchChange) -> Turned:
-    """Turn a switch and tell of it. From the commit on, every batch that takes its locks obeys it.
+def set_state(connection: Connection, tenant_id: int, change: SwitchChange) -> AppliedChange:
+    """Set a switch and publish an event. From the commit on, every batch that takes its locks obeys it.
 
-    Raises SwitchKeyReused, and TooManySet, but never for the tenant's own or one that was turned before.
+    Raises SwitchKeyReused, and TooManySet except for the tenant's own switch or one that exists.
     """
     if change.idempotency_key:
-        bound = queries.change_by_key(connection, tenant_id, change.idempotency_key)
+        bound = queries.find_change_by_key(connection, tenant_id, change.idempotency_key)
         if bound is not None:
             if bound.request_hash != change.request_hash:
                 raise SwitchKeyReused(change.idempotency_key)
-            return Turned(bound, replayed=True, stands=queries.stands(connection, tenant_id, bound))
+            return AppliedChange(
+                bound, replayed=True, is_latest=queries.is_latest_change(connection, tenant_id, bound)
+            )
     if change.scope is not SwitchScope.TENANT:
         _require_room(connection, tenant_id, change)
-    write(connection, *queries.turned_switch(tenant_id, change), _event(tenant_id, change))
-    return Turned(change)
+    write(connection, *queries.store_switch(tenant_id, change), _event(tenant_id, change))
+    return AppliedChange(change)
 
 
 def _require_room(connection: Connection, tenant_id: int, change: SwitchChange) -> None:
-    if not queries.has_room(connection, tenant_id, change, MOST_SWITCHES):
-        raise TooManySet(f"At most {MOST_SWITCHES:,} kill switches may be turned: halt all, or a known one.")
+    if not queries.has_room(connection, tenant_id, change, MAX_SWITCHES):
+        raise TooManySet(f"At most {MAX_SWITCHES:,} kill switches may be turned: halt all, or a known one.")
 
 
 def apply_states(
     connection: Connection, tenant_id: int, only: int | None = None, *, skips_locked: bool = False
 ) -> set[int]:
-    """Write what the switches say into the tenant's portfolios, or into one, or into those that nobody holds;
-    return their ids.
+    """Write the switches' states to the tenant's portfolios, to one, or to those not locked; return their
+    ids.
 
-    Taking their locks in order waits for every batch that began before the turn: after the commit nothing of
-    these is under way, in any process.
+    Taking their locks in order waits for every batch that began before the change. After the commit none of
+    these is in progress in any process.
     """
     portfolios = queries.lock_portfolios_of(connection, tenant_id, only, skips_locked=skips_locked)
     switches = queries.switches_of(connection, [tenant_id])[tenant_id]
-    write(connection, *queries.trading_states(tenant_id, portfolios, switches))
+    write(connection, *queries.update_trading_states(tenant_id, portfolios, switches))
     return {portfolio_id for portfolio_id, _, _ in portfolios}
 
 

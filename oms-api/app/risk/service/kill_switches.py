@@ -1,4 +1,4 @@
-"""The board of kill switches: turned at once, settled, and then answered."""
+"""Set kill switches: store the state, apply it to portfolios, cancel orders, and only then respond."""
 
 import asyncio
 import logging
@@ -14,26 +14,26 @@ from app.clock import monotonic_seconds
 from app.database.changes import Changes
 from app.errors import NotPlaced, OmsError
 from app.ledger.service.trade_service import Asking
-from app.risk.queries.switches import SwitchChange, portfolios_of, stands
+from app.risk.queries.switches import SwitchChange, is_latest_change, portfolios_of
 from app.risk.rules.switches import ExitPolicy, SwitchScope
 from app.risk.rules.values import TradingState
 from app.risk.service.controls import Controls
-from app.risk.service.kill_switch_activation import Turned, apply_states, set_state
+from app.risk.service.kill_switch_activation import AppliedChange, apply_states, set_state
 
-ANSWER_SECONDS = 0.9  # of the second within which a turn is answered
-PROBE_SECONDS = 0.5  # so long after its start portfolios that somebody holds are tried
-LEAST_SECONDS = 0.2  # so long it waits for cancels at least
-FLATTEN_SECONDS = 5.0  # it waits for the cancels before it closes
+ANSWER_SECONDS = 0.9  # of the second within which a request is answered
+PROBE_SECONDS = 0.5  # after the start, to try locked portfolios
+MIN_WAIT_SECONDS = 0.2  # minimum wait for cancels
+FLATTEN_SECONDS = 5.0  # wait for cancels before positions are closed
 RETRY_SECONDS = 0.25
-MOST_RETRIES = 2400
+MAX_RETRIES = 2400
 
-Place = tuple[int, str]  # id and name of a portfolio
+PortfolioRef = tuple[int, str]  # id and name of a portfolio
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 
 
 class Stop(NamedTuple):
-    """What becomes of the orders and positions of a switch's scope."""
+    """How the orders and positions in a switch's scope are stopped."""
 
     scope: SwitchScope
     key: str
@@ -41,8 +41,10 @@ class Stop(NamedTuple):
 
 
 class Effect(NamedTuple):
-    """What became of orders: the ids of those cancelled, the names of portfolios whose orders are not yet
-    cancelled, and the proof of a flatten (what was cancelled, what was closed, what is left).
+    """The effect on orders.
+
+    `canceled` are order ids, `unsettled` the names of portfolios whose orders are not cancelled yet, and
+    `flattened` what was cancelled, closed and left.
     """
 
     canceled: list[str]
@@ -54,24 +56,32 @@ NO_EFFECT = Effect([], [], None)
 
 
 class StopOrders(Protocol):
-    """Cancel the orders of a scope, and close its positions where it is to be flattened."""
+    """Cancels the orders of a scope, and closes its positions if it is flattened."""
 
     async def __call__(
-        self, asking: Asking, stop: Stop, held: Collection[str], only: Collection[str] | None, seconds: float
+        self,
+        asking: Asking,
+        stop: Stop,
+        locked: Collection[str],
+        only: Collection[str] | None,
+        seconds: float,
     ) -> Effect:
-        """Return what was done within `seconds`, but not to portfolios that somebody holds; to `only` those
-        named.
+        """Stop orders within `seconds` and return the effect.
+
+        Portfolios in `locked`, which another session locks, are skipped. `only` limits the portfolios by
+        name.
         """
         ...
 
 
-class Stopped(NamedTuple):
-    """What became of a turn: how many portfolios obey it for certain, the names of those that another session
-    holds so long that nobody can trade in them or whose orders are not yet cancelled, and what was cancelled
-    and flattened.
+class StopResult(NamedTuple):
+    """The result of a change of a kill switch.
+
+    `settled` is the number of portfolios that obey it. `unsettled` are the names of portfolios that another
+    session locks (so that nobody can trade in them) or whose orders are not cancelled yet.
     """
 
-    turned: Turned
+    turned: AppliedChange
     settled: int
     unsettled: list[str]
     canceled: list[str]
@@ -80,7 +90,7 @@ class Stopped(NamedTuple):
 
 @dataclass(slots=True)
 class KillSwitches:
-    """One for each process. `stop_orders` is given by whoever keeps the orders."""
+    """Sets kill switches. One instance serves a process. The orders package provides `stop_orders`."""
 
     changes: Changes
     controls: Controls
@@ -89,48 +99,49 @@ class KillSwitches:
 
     async def set_state(
         self, asking: Asking, change: SwitchChange, entry: AuditEntry, exits: ExitPolicy | None = None
-    ) -> Stopped:
-        """Turn a switch and return when nothing that began before is under way. With `exits` cancel what it
-        forbids.
+    ) -> StopResult:
+        """Set a switch and return when nothing that began before is in progress. With `exits`, cancel orders.
 
-        It acts, and answers within a second, even while some portfolio is locked by somebody else: what is
-        unsettled then is settled as soon as it is free.
+        It takes effect and returns within a second, even while another session locks some portfolios. These
+        are settled as soon as they are free.
         """
         tenant_id, started = asking.caller.tenant_id, monotonic_seconds()
-        turned, settled, held = await self._set_and_apply(tenant_id, change, entry, started + PROBE_SECONDS)
+        turned, settled, locked = await self._set_and_apply(tenant_id, change, entry, started + PROBE_SECONDS)
         self.controls.forget(tenant_id)
-        names, effect = [name for _, name in held], NO_EFFECT
+        names, effect = [name for _, name in locked], NO_EFFECT
         stop = Stop(change.scope, change.key, exits) if exits and _is_to_stop(turned) else None
         if stop and self.stop_orders:
-            left = max(ANSWER_SECONDS - (monotonic_seconds() - started), LEAST_SECONDS)
+            left = max(ANSWER_SECONDS - (monotonic_seconds() - started), MIN_WAIT_SECONDS)
             seconds = FLATTEN_SECONDS if stop.exits is ExitPolicy.FLATTEN else left
             effect = await self.stop_orders(asking, stop, names, None, seconds)
         unsettled = sorted({*names, *effect.unsettled})
         if unsettled:
-            retry = asyncio.create_task(self._retry(asking, turned.change, held, stop, unsettled))
+            retry = asyncio.create_task(self._retry(asking, turned.change, locked, stop, unsettled))
             self._retries.add(retry)
             retry.add_done_callback(self._retries.discard)
-        return Stopped(turned, settled, unsettled, effect.canceled, effect.flattened)
+        return StopResult(turned, settled, unsettled, effect.canceled, effect.flattened)
 
     async def _set_and_apply(
         self, tenant_id: int, change: SwitchChange, entry: AuditEntry, deadline: float
-    ) -> tuple[Turned, int, list[Place]]:
-        """Turn and settle in one transaction; where somebody holds a portfolio, turn first, settle those that
-        are free, and try the others one by one.
+    ) -> tuple[AppliedChange, int, list[PortfolioRef]]:
+        """Set and apply in one transaction.
+
+        If another session locks a portfolio, set first, apply to the free portfolios, and then try the others
+        one by one.
         """
 
-        def at_once(connection: Connection) -> tuple[Turned, int]:
+        def at_once(connection: Connection) -> tuple[AppliedChange, int]:
             turned = set_state(connection, tenant_id, change)
             settled = apply_states(connection, tenant_id)
             record(connection, [] if turned.replayed else [entry])
             return turned, len(settled)
 
-        def first(connection: Connection) -> Turned:
+        def first(connection: Connection) -> AppliedChange:
             turned = set_state(connection, tenant_id, change)
             record(connection, [] if turned.replayed else [entry])
             return turned
 
-        def free(connection: Connection) -> tuple[list[Place], set[int]]:
+        def free(connection: Connection) -> tuple[list[PortfolioRef], set[int]]:
             return portfolios_of(connection, tenant_id), apply_states(
                 connection, tenant_id, skips_locked=True
             )
@@ -140,26 +151,28 @@ class KillSwitches:
         except NotPlaced:
             turned = await self._run_twice(first, tenant_id)
             portfolios, settled = await self.changes.run(free, tenant_id)
-            locked = [place for place in portfolios if place[0] not in settled]
-            held = await self._one_by_one(tenant_id, locked, deadline)
-            if not held:
-                await self._is_settled(tenant_id)  # one that was being made was not among them
-            return turned, len(portfolios) - len(held), held
+            skipped = [portfolio for portfolio in portfolios if portfolio[0] not in settled]
+            locked = await self._one_by_one(tenant_id, skipped, deadline)
+            if not locked:
+                await self._is_settled(tenant_id)  # includes portfolios that were being created
+            return turned, len(portfolios) - len(locked), locked
 
     async def _run_twice(self, write: Callable[[Connection], T], tenant_id: int) -> T:
         try:
             return await self.changes.run(write, tenant_id)
-        except IntegrityError:  # another process bound the key meanwhile: now it can be told
+        except IntegrityError:  # another process has used the key meanwhile; the retry finds it
             return await self.changes.run(write, tenant_id)
 
-    async def _one_by_one(self, tenant_id: int, portfolios: Sequence[Place], deadline: float) -> list[Place]:
-        """Return those that could not be settled."""
-        held: list[Place] = []
-        for place in portfolios:
-            is_late = bool(held) and monotonic_seconds() > deadline
-            if is_late or not await self._is_settled(tenant_id, place[0]):
-                held.append(place)
-        return held
+    async def _one_by_one(
+        self, tenant_id: int, portfolios: Sequence[PortfolioRef], deadline: float
+    ) -> list[PortfolioRef]:
+        """Return the portfolios to which the state could not be applied."""
+        locked: list[PortfolioRef] = []
+        for portfolio in portfolios:
+            is_late = bool(locked) and monotonic_seconds() > deadline
+            if is_late or not await self._is_settled(tenant_id, portfolio[0]):
+                locked.append(portfolio)
+        return locked
 
     async def _is_settled(self, tenant_id: int, portfolio_id: int | None = None) -> bool:
         try:
@@ -174,17 +187,18 @@ class KillSwitches:
         self,
         asking: Asking,
         change: SwitchChange,
-        held: Sequence[Place],
+        locked: Sequence[PortfolioRef],
         stop: Stop | None,
         unsettled: list[str],
     ) -> None:
-        """Settle what somebody held, as soon as they let go, and what was being made meanwhile; and cancel
-        there what is to be cancelled, while the turn is the newest of its switch.
+        """Apply the state to locked portfolios as soon as they are free, and to portfolios created meanwhile.
+
+        Cancel the orders there, as long as the change is the newest of its switch.
         """
-        for _ in range(MOST_RETRIES):
+        for _ in range(MAX_RETRIES):
             await asyncio.sleep(RETRY_SECONDS)
             try:
-                held, unsettled = await self._apply_again(asking, change, held, stop, unsettled)
+                locked, unsettled = await self._apply_again(asking, change, locked, stop, unsettled)
                 if not unsettled and await self._is_settled(asking.caller.tenant_id):
                     return
             except OmsError as refusal:
@@ -194,24 +208,32 @@ class KillSwitches:
         self,
         asking: Asking,
         change: SwitchChange,
-        held: Sequence[Place],
+        locked: Sequence[PortfolioRef],
         stop: Stop | None,
         unsettled: list[str],
-    ) -> tuple[list[Place], list[str]]:
-        """Return the portfolios that are still held, and the names of all that are not settled."""
-        still = await self._one_by_one(asking.caller.tenant_id, held, monotonic_seconds())
+    ) -> tuple[list[PortfolioRef], list[str]]:
+        """Return the portfolios that are still locked, and the names of all that are not settled."""
+        still = await self._one_by_one(asking.caller.tenant_id, locked, monotonic_seconds())
         names = [name for _, name in still]
-        if not stop or not self.stop_orders or not await self._stands(asking.caller.tenant_id, change):
+        if (
+            not stop
+            or not self.stop_orders
+            or not await self._is_latest_change(asking.caller.tenant_id, change)
+        ):
             return still, names
         effect = await self.stop_orders(asking, stop, names, unsettled, FLATTEN_SECONDS)
         return still, sorted({*names, *effect.unsettled})
 
-    async def _stands(self, tenant_id: int, change: SwitchChange) -> bool:
-        return await self.changes.run(lambda connection: stands(connection, tenant_id, change), tenant_id)
+    async def _is_latest_change(self, tenant_id: int, change: SwitchChange) -> bool:
+        return await self.changes.run(
+            lambda connection: is_latest_change(connection, tenant_id, change), tenant_id
+        )
 
 
-def _is_to_stop(turned: Turned) -> bool:
-    """Tell whether to cancel and flatten: asked again under its key too, for the first time may have ended
-    half-way, but not once positions may have been opened on purpose.
+def _is_to_stop(turned: AppliedChange) -> bool:
+    """Return whether to cancel and flatten.
+
+    A replayed request does too, because the first attempt may have stopped half-way; but not if the switch
+    was changed since, when positions may have been opened on purpose.
     """
-    return not turned.replayed or (turned.stands and turned.change.state is not TradingState.ACTIVE)
+    return not turned.replayed or (turned.is_latest and turned.change.state is not TradingState.ACTIVE)

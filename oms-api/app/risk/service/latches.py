@@ -1,4 +1,4 @@
-"""Releasing latches: by a named person, once."""
+"""Release latches."""
 
 from datetime import datetime
 from typing import Any
@@ -20,7 +20,7 @@ from app.risk.service.audit_entries import latch_facts
 def release(
     connection: Connection, asking: Asking, latch_id: str, reason: str | None, now: datetime
 ) -> Change:
-    """Let a strategy or key go on, and tell of it. Raises NoSuchLatch, LatchIsReleased."""
+    """Release a latch, publish an event, and return its audit entry. Raises NoSuchLatch, LatchIsReleased."""
     tenant_id, person, at = asking.caller.tenant_id, asking.caller.person or "", iso(now)
     found = queries.find_latch(connection, tenant_id, latch_id)
     if found is None:
@@ -30,14 +30,14 @@ def release(
     latch = found._replace(released_at=at, released_by=person, reason=reason)
     queries.release_latch(connection, tenant_id, latch)
     facts = latch_facts(latch)
-    told = {"latch_id": latch.id, **facts, "reason": reason, "released_by": person}
-    write(connection, new_events([(tenant_id, "latch.released", orjson.dumps(told).decode(), at)]))
+    payload = {"latch_id": latch.id, **facts, "reason": reason, "released_by": person}
+    write(connection, new_events([(tenant_id, "latch.released", orjson.dumps(payload).decode(), at)]))
     entry = asking.entry(now, "latch.released", latch.id, veiled({**facts}), {"reason": reason})
-    return Change(shown(latch), [entry])
+    return Change(build_response(latch), [entry])
 
 
-def shown(latch: Latch) -> dict[str, Any]:
-    """Return a latch as `LatchOut` describes it."""
+def build_response(latch: Latch) -> dict[str, Any]:
+    """Return the latch as `LatchOut` describes it."""
     return {
         "id": latch.id,
         **latch.holder._asdict(),

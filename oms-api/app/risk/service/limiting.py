@@ -1,4 +1,4 @@
-"""Setting limits."""
+"""Set and remove limits."""
 
 from typing import NamedTuple
 
@@ -14,36 +14,36 @@ from app.risk.errors import TooManySet
 from app.risk.queries import limits as queries
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
 
-MOST_LIMITS = 5_000  # of a tenant
-MOST_CHARACTERS = 200_000  # of its lists together
+MAX_LIMITS = 5_000  # per tenant
+MAX_CHARACTERS = 200_000  # of all lists of a tenant
 
 
 class LimitChange(NamedTuple):
-    """A limit as it was and as it is; None where none was, or none is, set."""
+    """A limit before and after a change, None if it is not set."""
 
     before: SetLimit | None
     after: SetLimit | None
 
 
 def set_limit(connection: Connection, tenant_id: int, limit: SetLimit) -> LimitChange:
-    """Set a limit and tell of it in the same transaction. Raises TooManySet."""
-    others, characters = queries.amount_of_others(connection, tenant_id, limit)
-    if others >= MOST_LIMITS:
-        raise TooManySet(f"There may be at most {MOST_LIMITS:,} limits: take some away.")
-    if limit.words and characters + len(limit.words) > MOST_CHARACTERS:
-        raise TooManySet(f"All lists together may have at most {MOST_CHARACTERS:,} characters.")
+    """Set a limit and publish an event in the same transaction. Raises TooManySet."""
+    others, characters = queries.count_other_limits(connection, tenant_id, limit)
+    if others >= MAX_LIMITS:
+        raise TooManySet(f"There may be at most {MAX_LIMITS:,} limits: take some away.")
+    if limit.words and characters + len(limit.words) > MAX_CHARACTERS:
+        raise TooManySet(f"All lists together may have at most {MAX_CHARACTERS:,} characters.")
     before = queries.find_limit(connection, tenant_id, limit)
     change = LimitChange(before, limit)
-    write(connection, queries.stored_limit(tenant_id, limit), _event(tenant_id, limit, change))
+    write(connection, queries.upsert_limit(tenant_id, limit), _event(tenant_id, limit, change))
     return change
 
 
-def drop_limit(connection: Connection, tenant_id: int, place: SetLimit) -> LimitChange:
-    """Take a limit away, so that the others that match hold; `place` says which, by whom and when."""
+def remove_limit(connection: Connection, tenant_id: int, place: SetLimit) -> LimitChange:
+    """Remove a limit, so that other matching limits apply. `place` has its key, the actor and the time."""
     lasting, ending = (place._replace(until=until) for until in (None, place.set_at))
     before = queries.find_limit(connection, tenant_id, lasting)
     change = LimitChange(before or queries.find_limit(connection, tenant_id, ending), None)
-    if queries.remove_limit(connection, tenant_id, place):
+    if queries.delete_limit(connection, tenant_id, place):
         write(connection, _event(tenant_id, place, change))
     return change
 
@@ -61,12 +61,12 @@ def _event(tenant_id: int, limit: SetLimit, change: LimitChange) -> Write:
 
 
 def limit_facts(limit: SetLimit | None) -> dict[str, str | None] | None:
-    """Return what trail and events are told of a limit as it was, or is."""
+    """Return the values of a limit for audit entries and events, None if it is not set."""
     return None if limit is None else {"value": limit.words or fixed(limit.value), "until": limit.until}
 
 
-def name_instruments(connection: Connection, tenant_id: int, limit: SetLimit) -> SetLimit:
-    """Return the limit with aliases of instruments replaced by their symbols."""
+def resolve_aliases(connection: Connection, tenant_id: int, limit: SetLimit) -> SetLimit:
+    """Return the limit with instrument aliases replaced by symbols."""
     if limit.scope is LimitScope.INSTRUMENT:
         symbol = instrument_symbol(connection, tenant_id, limit.key)
         return limit._replace(key=symbol, name=symbol)

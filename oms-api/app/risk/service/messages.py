@@ -1,5 +1,7 @@
-"""The message rate: orders, changes and cancels in a minute. Processes that share a Redis share it, within
-the tenth of a second that they exchange in; without one each counts for itself.
+"""Limit the message rate: orders, changes and cancels per minute.
+
+Processes that share a Redis share the rate, with a delay of a tenth of a second. Without Redis each process
+counts on its own.
 """
 
 import threading
@@ -12,14 +14,14 @@ from app.risk.errors import TooManyMessages
 from app.risk.rules.words import format_amount
 
 NAME = "messages"
-_MOST_LIMITS = 10_000
-_MOST_BUCKETS = 100_000
+_MAX_LIMITS = 10_000
+_MAX_BUCKETS = 100_000
 
 
 class MessageRate:
-    """A bucket for each sender: a minute's worth at once, then a steady rate.
+    """A token bucket for each sender: the messages of a minute at once, then a steady rate.
 
-    The writer's thread takes, the event loop exchanges.
+    The writer's thread takes tokens, the event loop exchanges levels.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic_seconds) -> None:
@@ -30,9 +32,7 @@ class MessageRate:
         self._touched: dict[Bucket, None] | None = None
 
     def take(self, sender: Hashable, per_minute: Decimal | None, messages: int = 1) -> None:
-        """Count messages of the sender; None is no limit. Raises TooManyMessages, with the seconds to
-        wait.
-        """
+        """Count messages of the sender; None is no limit. Raises TooManyMessages with the seconds to wait."""
         if per_minute is None:
             return
         with self._lock:
@@ -45,12 +45,12 @@ class MessageRate:
                 self._touched[bucket] = None
 
     def share(self) -> None:
-        """Remember from now on which buckets were taken from, for `drain`."""
+        """Record from now on which buckets tokens were taken from, for `drain`."""
         self._touched = {}
 
     @property
     def has_touched(self) -> bool:
-        """Whether `drain` would return any."""
+        """Whether `drain` would return any bucket."""
         return bool(self._touched)
 
     def drain(self) -> list[Taken]:
@@ -63,17 +63,17 @@ class MessageRate:
         return drained
 
     def update_level(self, bucket: Bucket, level: float) -> None:
-        """Learn what all processes together left of `level`; what was taken here meanwhile comes off it."""
+        """Set the level that all processes together left, minus what this process took since."""
         with self._lock:
             bucket.refill(self._clock())
             bucket.level = min(bucket.level, level - bucket.taken)
 
     def _bucket(self, sender: Hashable, limit: Limit) -> Bucket:
-        """Return the sender's bucket, whatever limit holds for what it sends just now."""
+        """Return the sender's bucket, with the limit that applies now."""
         now = self._clock()
         bucket = self._buckets.get(sender)
         if bucket is None:
-            if len(self._buckets) >= _MOST_BUCKETS:
+            if len(self._buckets) >= _MAX_BUCKETS:
                 self._buckets.clear()
             bucket = self._buckets[sender] = Bucket(limit, sender, now)
         bucket.limit = limit
@@ -83,7 +83,7 @@ class MessageRate:
     def _limit(self, per_minute: int) -> Limit:
         limit = self._limits.get(per_minute)
         if limit is None:
-            if len(self._limits) >= _MOST_LIMITS:
+            if len(self._limits) >= _MAX_LIMITS:
                 self._limits.clear()
             limit = self._limits[per_minute] = Limit(NAME, "", per_minute)
         return limit

@@ -1,4 +1,4 @@
-"""Proving the risk controls: rows, events and the audit log name the same changes."""
+"""Verify the risk controls: rows, events and the audit log must contain the same changes."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -27,7 +27,7 @@ _OF_LIMIT = ("scope", "name", "code", "before", "after", "set_by")
 
 
 def verify_risk(connection: Connection, verdict: Verdict) -> None:
-    """Check kill switches, limits and latches as `connection` sees them; it must see one moment."""
+    """Check kill switches, limits and latches. `connection` must read one consistent snapshot."""
     renamed = audit.renamings(connection)
     acts = list(acts_of(connection, "kill_switch.", "limit.", "latch."))
     _verify_switches(connection, verdict, renamed, acts)
@@ -40,8 +40,8 @@ def _verify_switches(
     connection: Connection, verdict: Verdict, renamed: list[RiskEvent], acts: list[Act]
 ) -> None:
     events = audit.risk_events(connection, "kill_switch.")
-    changes = list(audit.all_rows(connection, "kill_switch_changes"))
-    told = [_switch_fact(event.tenant_id, event.facts, event.at, event.type) for event in events]
+    changes = list(audit.iterate_rows(connection, "kill_switch_changes"))
+    events_seen = [_switch_fact(event.tenant_id, event.facts, event.at, event.type) for event in events]
     names = ("scope", "name", "state", "reason", "set_by")
     made = [
         _switch_fact(
@@ -50,7 +50,7 @@ def _verify_switches(
         for row in changes
     ]
     place = "kill_switch_changes"
-    _blame_all(verdict, place, rules.find_unmatched(RiskCheck.SWITCH, "change", made, told))
+    _blame_all(verdict, place, rules.find_unmatched(RiskCheck.SWITCH, "change", made, events_seen))
     turned = [_turned(act) for act in acts if act.action == "kill_switch.turned"]
     _blame_all(
         verdict, place, rules.find_unmatched(RiskCheck.SWITCH, "turn", map(_change_fact, changes), turned)
@@ -61,10 +61,10 @@ def _verify_switches(
             finding = Finding(RiskCheck.SWITCH, "name_key", row["name_key"], str(key[2]))
             verdict.blame(f"kill switch change {row['id']}", [finding])
     stored: dict[Key, Facts] = {}
-    for row in audit.all_rows(connection, "kill_switches"):
+    for row in audit.iterate_rows(connection, "kill_switches"):
         names = ("state", "reason", "set_by", "name", "set_at")
         stored[row["tenant_id"], row["scope"], row["name_key"]] = {name: row[name] for name in names}
-    due = rules.switches_due(_in_time(events, renamed))
+    due = rules.build_expected_switches(_in_time(events, renamed))
     _compare(verdict, "kill switch", RiskCheck.SWITCH, stored, due)
 
 
@@ -72,9 +72,15 @@ def _type_of(state: str) -> str | None:
     return _SWITCH_EVENTS.get(state)
 
 
-def _switch_fact(tenant_id: int, said: Facts, at: str, kind: str | None) -> Key:
-    named = (tenant_id, said.get("scope"), said.get("name") or "", said.get("state"), kind)
-    return (*named, said.get("reason"), said.get("set_by"), at, *sorted(said))
+def _switch_fact(tenant_id: int, facts_given: Facts, at: str, kind: str | None) -> Key:
+    named = (
+        tenant_id,
+        facts_given.get("scope"),
+        facts_given.get("name") or "",
+        facts_given.get("state"),
+        kind,
+    )
+    return (*named, facts_given.get("reason"), facts_given.get("set_by"), at, *sorted(facts_given))
 
 
 def _change_fact(row: Facts) -> Key:
@@ -102,15 +108,15 @@ def _verify_limits(
     connection: Connection, verdict: Verdict, renamed: list[RiskEvent], acts: list[Act]
 ) -> None:
     events = audit.risk_events(connection, "limit.")
-    due, findings = rules.limits_due(_in_time(events, renamed))
+    due, findings = rules.build_expected_limits(_in_time(events, renamed))
     _blame_all(verdict, "limit events", findings)
-    told = [_limit_fact(event) for event in events]
+    events_seen = [_limit_fact(event) for event in events]
     recorded = [_limit_act(act) for act in acts if act.action.startswith("limit.") and _is_change(act)]
-    _blame_all(verdict, "limit events", rules.find_unmatched(RiskCheck.LIMIT, "event", told, recorded))
+    _blame_all(verdict, "limit events", rules.find_unmatched(RiskCheck.LIMIT, "event", events_seen, recorded))
     stored: dict[Key, Facts] = {}
-    for row in audit.all_rows(connection, "limits"):
+    for row in audit.iterate_rows(connection, "limits"):
         key = (row["tenant_id"], row["scope"], row["name_key"], row["code"], row["is_temporary"])
-        stored[key] = rules.limit_facts_of(_limit(row))
+        stored[key] = rules.build_limit_facts(_limit(row))
         if row["words"] and row["value"] != 0:
             finding = Finding(RiskCheck.LIMIT, "value", str(row["value"]), "0: its value is a list")
             verdict.blame(f"limit {key}", [finding])
@@ -118,15 +124,15 @@ def _verify_limits(
 
 
 def _is_change(act: Act) -> bool:
-    """Return whether a limit was there to be removed."""
+    """Return whether a limit existed that could be removed."""
     return act.before is not None or act.after is not None
 
 
 def _limit_fact(event: RiskEvent) -> Key:
-    said = event.facts
-    target = f"{said.get('code')}:{said.get('scope')}:{said.get('name') or ''}"
-    facts = (target, str(said.get("before")), str(said.get("after")), said.get("set_by"))
-    return (event.tenant_id, event.type, *facts, event.at, *sorted(said))
+    facts_given = event.facts
+    target = f"{facts_given.get('code')}:{facts_given.get('scope')}:{facts_given.get('name') or ''}"
+    facts = (target, str(facts_given.get("before")), str(facts_given.get("after")), facts_given.get("set_by"))
+    return (event.tenant_id, event.type, *facts, event.at, *sorted(facts_given))
 
 
 def _limit_act(act: Act) -> Key:
@@ -136,12 +142,12 @@ def _limit_act(act: Act) -> Key:
 
 
 def _set_by(act: Act) -> str:
-    """Return who acted, as rows and events say it: the person, else the name of the key."""
+    """Return the actor in the form of rows and events: the person, else the name of the key."""
     return act.actor.removeprefix("key:")
 
 
 def _in_order(facts: Any) -> Any:
-    """Return the facts of a limit in the order of its events: the audit log sorts names."""
+    """Return the values of a limit in the order of its events, because the audit log sorts names."""
     return {name: facts.get(name) for name in ("value", "until")} if isinstance(facts, dict) else facts
 
 
@@ -154,30 +160,30 @@ def _limit(row: Facts) -> SetLimit:
 
 def _verify_latches(connection: Connection, verdict: Verdict, acts: list[Act]) -> None:
     events = audit.risk_events(connection, "latch.")
-    told = [_latch_fact(event.tenant_id, event.type, event.facts, event.at) for event in events]
+    events_seen = [_latch_fact(event.tenant_id, event.type, event.facts, event.at) for event in events]
     recorded = [
         _latch_fact(act.tenant_id, act.action, _latch_facts(act), act.at)
         for act in acts
         if act.action.startswith("latch.")
     ]
-    _blame_all(verdict, "latch events", rules.find_unmatched(RiskCheck.LATCH, "event", told, recorded))
+    _blame_all(verdict, "latch events", rules.find_unmatched(RiskCheck.LATCH, "event", events_seen, recorded))
     stored: dict[Key, Facts] = {}
-    for row in audit.all_rows(connection, "latches"):
+    for row in audit.iterate_rows(connection, "latches"):
         key = (row.pop("tenant_id"), row.pop("id"))
         stored[key] = row
-    _compare(verdict, "latch", RiskCheck.LATCH, stored, rules.latches_due(events))
+    _compare(verdict, "latch", RiskCheck.LATCH, stored, rules.build_expected_latches(events))
 
 
 def _latch_facts(act: Act) -> Facts:
-    """Return what the audit log says of a latch, as an event says it."""
+    """Return the values of a latch in the audit log in the form of an event."""
     facts: Facts = (
         act.after if act.action == "latch.set" else act.before | act.after | {"released_by": act.actor}
     )
     return facts | {"latch_id": act.target}
 
 
-def _latch_fact(tenant_id: int, kind: str, said: Facts, at: str) -> Key:
-    facts = veiled(said)  # as the audit log has it
+def _latch_fact(tenant_id: int, kind: str, facts_given: Facts, at: str) -> Key:
+    facts = veiled(facts_given)  # in the form of the audit log
     return (tenant_id, kind, at, *sorted((name, str(value)) for name, value in facts.items()))
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from app.ledger.rules.amounts import amounts_of
 from app.ledger.rules.chain import GENESIS, TradeRow, hash_of
-from app.ledger.rules.verification import Check, LedgerState, examine
+from app.ledger.rules.verification import Check, LedgerState, check_row
 from tests.factories import trade_row
 
 OPENING = Decimal(1_000_000)
@@ -16,7 +16,7 @@ OPENING = Decimal(1_000_000)
 
 def found(row: TradeRow) -> list[tuple[StrEnum, str]]:
     before = LedgerState(cash=OPENING)
-    return [(finding.check, finding.field) for finding in examine(row, amounts_of(row), before)]
+    return [(finding.check, finding.field) for finding in check_row(row, amounts_of(row), before)]
 
 
 def rechained(**changes) -> TradeRow:
@@ -112,5 +112,5 @@ def test_a_row_in_another_currency_than_its_position_is_named():
     state = LedgerState(cash=OPENING)
     state.advance(first, amounts_of(first))
     second = first._replace(sequence=2, currency="USD")
-    named = {(one.check, one.field) for one in examine(second, amounts_of(second), state)}
+    named = {(one.check, one.field) for one in check_row(second, amounts_of(second), state)}
     assert (Check.POSITION, "currency") in named

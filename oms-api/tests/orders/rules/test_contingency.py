@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.orders.rules.contingency import closes_only, cuts, opening_orders, part_size, reduction_of, yielders
+from app.orders.rules.contingency import (
+    closes_only,
+    find_yielding_orders,
+    opening_orders,
+    part_size,
+    plan_reductions,
+    reduction_of,
+)
 from app.orders.rules.order_factory import OrderLinks, OrderOrigin, new_order
 from app.orders.rules.values import GroupKind, OrderType, Role, Status, Ticket
 
@@ -23,31 +30,31 @@ def yielded(found):
 
 
 def test_what_takes_no_more_than_there_is_stays():
-    assert cuts([order("a", 6, group="A"), order("b", 4, group="B")], Decimal(10)) == []
-    assert cuts([], Decimal(0)) == []
+    assert plan_reductions([order("a", 6, group="A"), order("b", 4, group="B")], Decimal(10)) == []
+    assert plan_reductions([], Decimal(0)) == []
 
 
 def test_of_orders_that_share_a_quantity_one_counts():
     pair = [order("a", 6, group="A"), order("b", 6, Role.STOP_LOSS, group="A")]
-    assert cuts(pair, Decimal(6)) == []
-    assert yielded(cuts(pair, Decimal(4))) == [("a", 4), ("b", 4)]
+    assert plan_reductions(pair, Decimal(6)) == []
+    assert yielded(plan_reductions(pair, Decimal(4))) == [("a", 4), ("b", 4)]
 
 
 def test_of_unequal_siblings_only_what_is_too_large_is_cut():
     pair = [order("a", 6, group="A"), order("b", 3, Role.STOP_LOSS, group="A")]
-    assert yielded(cuts(pair, Decimal(4))) == [("a", 4)]
+    assert yielded(plan_reductions(pair, Decimal(4))) == [("a", 4)]
 
 
 def test_the_first_give_way_first():
     three = [order(name, 5, group=name) for name in "abc"]
-    assert yielded(cuts(three, Decimal(8))) == [("a", 0), ("b", 3)]
+    assert yielded(plan_reductions(three, Decimal(8))) == [("a", 0), ("b", 3)]
 
 
 @given(st.lists(st.integers(1, 9), max_size=6), st.integers(0, 30))
 def test_after_the_cut_they_take_no_more_than_is_left_and_no_less_than_they_could(sizes, left):
     orders = [order(str(number), size, group=str(number)) for number, size in enumerate(sizes)]
     kept = {str(number): Decimal(size) for number, size in enumerate(sizes)}
-    kept |= {one.id: keeps for one, keeps in cuts(orders, Decimal(left))}
+    kept |= {one.id: keeps for one, keeps in plan_reductions(orders, Decimal(left))}
     assert sum(kept.values()) == min(sum(sizes), left)
 
 
@@ -67,13 +74,13 @@ def test_after_the_cut_they_take_no_more_than_is_left_and_no_less_than_they_coul
 )
 def test_exits_yield_to_closes_and_closes_to_exits(of, other, yields):
     one = order("other", 5, other)
-    assert yielders(order("a", 5, of), [one]) == ([one] if yields else [])
+    assert find_yielding_orders(order("a", 5, of), [one]) == ([one] if yields else [])
 
 
 def test_nobody_yields_on_the_other_side_in_another_product_or_to_themselves():
     close = order("a", 5, Role.CLOSING)
     others = [order("b", 5, side="BUY"), order("c", 5, product="MIS"), order("a", 5)]
-    assert yielders(close, others) == []
+    assert find_yielding_orders(close, others) == []
 
 
 @pytest.mark.parametrize(

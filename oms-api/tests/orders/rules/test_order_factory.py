@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from app.orders.rules.contingency import exclusive_id, exit_quantity, siblings
-from app.orders.rules.order_factory import OrderLinks, OrderOrigin, exits, get_expiry, new_order
+from app.orders.rules.contingency import exclusive_id, exit_quantity, find_siblings
+from app.orders.rules.order_factory import OrderLinks, OrderOrigin, build_exit_tickets, get_expiry, new_order
 from app.orders.rules.rows import COLUMNS, MUTABLE, Move, order_of, row_of
 from app.orders.rules.values import GroupKind, Protection, Role, Status, Target, TimeInForce
-from app.orders.rules.verification import Filled, examine_fills, examine_history, examine_quantity
+from app.orders.rules.verification import Filled, check_fills, check_history, check_quantity
 from tests.orders.rig import ticket
 
 AT = "2026-11-20T12:00:00.000000Z"
@@ -48,10 +48,10 @@ def test_an_order_comes_back_from_its_row_as_it_went():
 def test_the_exits_of_an_entry_take_its_position_off_again():
     asked = ticket(side="SELL", take_profit=Target(Decimal(1)), stop_loss=Protection(Decimal(3), Decimal(4)))
     entry = new_order("O1", HOME, asked, Decimal(10))
-    (_, target), (_, stop) = exits(entry, asked)
+    (_, target), (_, stop) = build_exit_tickets(entry, asked)
     assert [target.side, target.type, target.limit_price, target.quantity] == ["BUY", "LIMIT", 1, 10]
     assert [stop.type, stop.stop_price, stop.limit_price, stop.time_in_force] == ["STOP_LIMIT", 3, 4, "GTC"]
-    assert exits(entry, ticket()) == []
+    assert build_exit_tickets(entry, ticket()) == []
 
 
 @pytest.mark.parametrize(
@@ -63,15 +63,15 @@ def test_the_exits_of_an_entry_take_its_position_off_again():
 )
 def test_an_entry_may_have_one_exit_alone(asked, roles):
     entry = order()
-    assert [role for role, _ in exits(entry, ticket(**asked))] == roles
+    assert [role for role, _ in build_exit_tickets(entry, ticket(**asked))] == roles
 
 
 def test_who_shares_a_quantity_with_whom():
     target = order("O2", OrderLinks("O1", "O1", GroupKind.BRACKET, Role.TAKE_PROFIT))
     stop = order("O3", OrderLinks("O1", "O1", GroupKind.BRACKET, Role.STOP_LOSS))
     entry = order("O1", OrderLinks(None, "O1", GroupKind.BRACKET, Role.ENTRY))
-    assert siblings(target, [entry, target, stop]) == [stop]
-    assert siblings(entry, [entry, target, stop]) == []
+    assert find_siblings(target, [entry, target, stop]) == [stop]
+    assert find_siblings(entry, [entry, target, stop]) == []
     assert (exclusive_id(entry), exclusive_id(stop)) == (None, "O1")
 
 
@@ -97,27 +97,27 @@ def fields(findings):
 def test_a_history_is_whole_and_follows_the_table():
     standing = order()._replace(status=Status.ACCEPTED, event_count=3, accepted_at=AT)
     whole = moves("INITIALIZED", "SUBMITTED", "ACCEPTED")
-    assert examine_history(standing, whole) == []
-    assert fields(examine_history(standing, moves("INITIALIZED", "ACCEPTED"))) == ["to_status", "event_count"]
+    assert check_history(standing, whole) == []
+    assert fields(check_history(standing, moves("INITIALIZED", "ACCEPTED"))) == ["to_status", "event_count"]
     gap = [*whole[:2], whole[2]._replace(sequence=4)]
-    assert fields(examine_history(standing, gap)) == ["sequence"]
+    assert fields(check_history(standing, gap)) == ["sequence"]
     torn = [*whole[:2], whole[2]._replace(from_status="HELD")]
-    assert fields(examine_history(standing, torn)) == ["from_status"]
-    assert fields(examine_history(standing._replace(status=Status.FILLED), whole)) == ["status"]
+    assert fields(check_history(standing, torn)) == ["from_status"]
+    assert fields(check_history(standing._replace(status=Status.FILLED), whole)) == ["status"]
 
 
 def test_an_open_order_has_something_left():
     standing = order()._replace(status=Status.PARTIALLY_FILLED, filled_quantity=Decimal(10))
-    assert fields(examine_quantity(standing)) == ["filled_quantity"]
-    assert examine_quantity(standing._replace(filled_quantity=Decimal(9))) == []
-    assert examine_quantity(standing._replace(status=Status.FILLED)) == []
+    assert fields(check_quantity(standing)) == ["filled_quantity"]
+    assert check_quantity(standing._replace(filled_quantity=Decimal(9))) == []
+    assert check_quantity(standing._replace(status=Status.FILLED)) == []
 
 
 def test_an_order_filled_what_its_executions_add_up_to():
     filled = Filled(Decimal(4), Decimal(400)).plus(Filled(Decimal(6), Decimal(600)))
     standing = order()._replace(filled_quantity=Decimal(10), filled_value=Decimal(1000))
-    assert examine_fills(standing, filled) == []
-    assert fields(examine_fills(order(), filled)) == ["filled_quantity", "filled_value"]
+    assert check_fills(standing, filled) == []
+    assert fields(check_fills(order(), filled)) == ["filled_quantity", "filled_value"]
 
 
 def test_instants_come_from_postgresql_as_such_and_from_sqlite_as_text():

@@ -8,11 +8,11 @@ from app.orders.rules.order_factory import OrderOrigin, new_order
 from app.orders.rules.protection import (
     entry_prices,
     fills_at_once,
+    get_trigger_price,
     is_tightened,
-    on_tick,
     reached_stop,
+    round_to_tick,
     unprofitable_target,
-    watched_by,
 )
 from app.orders.rules.values import Role
 from app.risk.rules.values import Prices
@@ -50,8 +50,8 @@ def test_a_sell_limit_fills_at_once_where_the_bid_reaches_it():
 
 
 def test_a_stop_watches_the_last_price_else_its_side():
-    assert watched_by(order(side="SELL"), QUOTE) == 100
-    assert watched_by(order(side="SELL"), NO_LAST) == 99
+    assert get_trigger_price(order(side="SELL"), QUOTE) == 100
+    assert get_trigger_price(order(side="SELL"), NO_LAST) == 99
 
 
 def test_the_price_that_triggers_a_stop_is_found():
@@ -82,7 +82,7 @@ def test_a_target_without_profit_is_found():
 )
 def test_a_price_off_the_tick_is_rounded_away_from_the_market(terms, rounded):
     expected = {name: Decimal(value) for name, value in rounded.items()}
-    assert on_tick(order(**terms), Decimal("0.05")) == expected
+    assert round_to_tick(order(**terms), Decimal("0.05")) == expected
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from app.money import ZERO
 from app.risk.rules.checks.trail import check as check_trail
-from app.risk.rules.evaluation import judge, judge_exit
+from app.risk.rules.evaluation import evaluate_exit, evaluate_order
 from app.risk.rules.latches import Holder, Latch, LatchScope
 from app.risk.rules.values import Permission, Prices, SymbolBook, Tradable, TradingState
 from tests.risk.situations import denial_of, held, order, risk, working
@@ -17,12 +17,12 @@ STOP = {"type": "STOP", "side": "SELL", "stop_price": "90"}
 
 def denied(situation):
     """The code of the denial and the largest quantity that would pass, 0 where a price is at fault."""
-    denial = judge(situation)
+    denial = evaluate_order(situation)
     return denial and (denial.code, f"{(denial.largest_passing or ZERO).normalize():f}")
 
 
 def test_an_order_within_all_limits_passes():
-    assert judge(risk()) is PASSES
+    assert evaluate_order(risk()) is PASSES
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_the_largest_position_with_working_orders(side, position, quantity, orde
 
 
 @pytest.mark.parametrize(
-    ("side", "position", "quantity", "elsewhere", "told"),
+    ("side", "position", "quantity", "other_exposure", "told"),
     [
         ("BUY", 0, "50", [held("50", "99")], PASSES),
         ("BUY", 0, "51", [held("50", "99")], ("MAX_GROSS_EXPOSURE", "50")),
@@ -220,14 +220,16 @@ def test_the_largest_position_with_working_orders(side, position, quantity, orde
         ("SELL", 20, "200", [held("80", "100")], ("MAX_GROSS_EXPOSURE", "40")),
     ],
 )
-def test_gross_exposure(side, position, quantity, elsewhere, told):
+def test_gross_exposure(side, position, quantity, other_exposure, told):
     asked = order(side=side, quantity=quantity)
-    situation = risk(order=asked, position=position, elsewhere=elsewhere, max_gross_exposure="10000")
+    situation = risk(
+        order=asked, position=position, other_exposure=other_exposure, max_gross_exposure="10000"
+    )
     assert denied(situation) == told
 
 
 @pytest.mark.parametrize(
-    ("side", "position", "quantity", "elsewhere", "told"),
+    ("side", "position", "quantity", "other_exposure", "told"),
     [
         ("BUY", 0, "100", [held("-100", "100")], PASSES),
         ("BUY", 0, "100", (), ("MAX_NET_EXPOSURE", "49")),
@@ -236,9 +238,9 @@ def test_gross_exposure(side, position, quantity, elsewhere, told):
         ("SELL", 0, "60", [held("20", "100")], PASSES),
     ],
 )
-def test_net_exposure(side, position, quantity, elsewhere, told):
+def test_net_exposure(side, position, quantity, other_exposure, told):
     asked = order(side=side, quantity=quantity)
-    situation = risk(order=asked, position=position, elsewhere=elsewhere, max_net_exposure="5000")
+    situation = risk(order=asked, position=position, other_exposure=other_exposure, max_net_exposure="5000")
     assert denied(situation) == told
 
 
@@ -282,8 +284,8 @@ def test_selling_what_is_not_held(asked, position, orders, short_selling, told):
         ({"cash": 1900, "orders": [working("BUY", "10", "90")]}, ("BUYING_POWER", "9")),
         ({"cash": 1910, "orders": [working("BUY", "10", "90")]}, PASSES),
         # A short of 1000 holds 1500: its proceeds, and half of it again.
-        ({"cash": 2510, "elsewhere": [held("-10", "100")]}, PASSES),
-        ({"cash": 2509, "elsewhere": [held("-10", "100")]}, ("BUYING_POWER", "9")),
+        ({"cash": 2510, "other_exposure": [held("-10", "100")]}, PASSES),
+        ({"cash": 2509, "other_exposure": [held("-10", "100")]}, ("BUYING_POWER", "9")),
         # What is sold short holds half of its value until it is filled.
         ({"cash": 495, "order": order(side="SELL")}, PASSES),
         ({"cash": 494, "order": order(side="SELL")}, ("BUYING_POWER", "9")),
@@ -326,10 +328,11 @@ def test_open_orders():
     two = [working("BUY", "1", "90"), working("SELL", "1", "120")]
     assert denied(risk(orders=two, max_open_orders="3")) is PASSES
     assert denied(risk(orders=two, max_open_orders="2")) == ("MAX_OPEN_ORDERS", "0")
-    assert denied(risk(elsewhere=[SymbolBook(orders=9_997)], orders=two)) is PASSES
-    assert denied(risk(elsewhere=[SymbolBook(orders=9_998)], orders=two)) == ("MAX_OPEN_ORDERS", "0")
+    assert denied(risk(other_exposure=[SymbolBook(orders=9_997)], orders=two)) is PASSES
+    assert denied(risk(other_exposure=[SymbolBook(orders=9_998)], orders=two)) == ("MAX_OPEN_ORDERS", "0")
     assert (
-        denied(risk(elsewhere=[SymbolBook(orders=9_998)], orders=two, max_open_orders="20000")) is not PASSES
+        denied(risk(other_exposure=[SymbolBook(orders=9_998)], orders=two, max_open_orders="20000"))
+        is not PASSES
     )
     other = [held("0", "1")._replace(orders=7)]
     assert denied(risk(orders=two, firm=other, firm_open_orders="10")) is PASSES
@@ -427,8 +430,8 @@ def test_a_trail_is_smaller_than_the_price(amount, prices, told):
 
 def test_an_exit_is_judged_by_its_terms_alone():
     stop = order(**STOP)
-    assert judge_exit(risk(order=stop, max_order_value="1", state=TradingState.HALTED)) is None
-    denial = judge_exit(risk(order=order(**(STOP | {"stop_price": "90.001"}))), is_change=True)
+    assert evaluate_exit(risk(order=stop, max_order_value="1", state=TradingState.HALTED)) is None
+    denial = evaluate_exit(risk(order=order(**(STOP | {"stop_price": "90.001"}))), is_change=True)
     assert denial is not None
     assert denial.code == "TICK_SIZE"
 

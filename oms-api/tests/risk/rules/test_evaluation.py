@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.money import ZERO
 from app.risk.rules import checks
-from app.risk.rules.evaluation import CHECKS, headrooms, judge, largest_passing
+from app.risk.rules.evaluation import CHECKS, evaluate_order, largest_passing, list_headrooms
 from app.risk.rules.values import Prices, Tradable, TradingState
 from tests.risk.situations import denial_of, held, order, risk, working
 
@@ -47,7 +47,7 @@ def situations(draw):
         prices=draw(st.sampled_from([Prices(), Prices(Decimal(99), Decimal(101), Decimal(100))])),
         position=draw(st.integers(-40, 40)),
         orders=draw(st.lists(orders, max_size=4)),
-        elsewhere=[held(str(draw(st.integers(-30, 30))), "100")],
+        other_exposure=[held(str(draw(st.integers(-30, 30))), "100")],
         firm=[held(str(draw(st.integers(-30, 30))), "100")],
         cash=draw(st.integers(-3_000, 12_000)),
         state=draw(st.sampled_from([TradingState.ACTIVE, TradingState.ACTIVE, TradingState.REDUCING])),
@@ -65,7 +65,7 @@ def situations(draw):
 
 
 def passes(situation, quantity):
-    return judge(situation._replace(order=situation.order._replace(quantity=quantity))) is None
+    return evaluate_order(situation._replace(order=situation.order._replace(quantity=quantity))) is None
 
 
 @given(situations())
@@ -73,7 +73,7 @@ def test_the_largest_quantity_that_passes_is_found_as_by_trying_all(situation):
     lot, asked = situation.instrument.lot_size, situation.order.quantity
     tried = [lot * lots for lots in range(1, int(asked // lot) + 1)]
     largest = max([quantity for quantity in tried if passes(situation, quantity)], default=ZERO)
-    denial = judge(situation)
+    denial = evaluate_order(situation)
     assert largest_passing(situation) == largest
     assert (denial is None) == (largest == asked)
     if denial:
@@ -90,9 +90,9 @@ def test_what_passes_for_a_quantity_passes_for_every_smaller_one(situation):
 
 @given(situations())
 def test_an_order_passes_when_every_check_leaves_it_room(situation):
-    rooms = headrooms(situation)
+    rooms = list_headrooms(situation)
     assert [one.check for one in rooms] == [name for name, _ in CHECKS]
-    assert all(one.passes for one in rooms) == (judge(situation) is None)
+    assert all(one.passes for one in rooms) == (evaluate_order(situation) is None)
     bounds = [one.largest_passing for one in rooms if one.largest_passing is not None]
     lot, asked = situation.instrument.lot_size, situation.order.quantity
     assert largest_passing(situation) == min([*bounds, asked // lot * lot])
@@ -114,7 +114,9 @@ def test_what_two_people_waived_is_passed_over():
     limited = risk(order=order(quantity="20"), max_order_quantity="10", max_order_value="1000")
     assert denial_of(limited).code == "MAX_ORDER_QUANTITY"
     assert denial_of(limited._replace(waived=frozenset({"MAX_ORDER_QUANTITY"}))).code == "MAX_ORDER_VALUE"
-    assert judge(limited._replace(waived=frozenset({"MAX_ORDER_QUANTITY", "MAX_ORDER_VALUE"}))) is None
+    assert (
+        evaluate_order(limited._replace(waived=frozenset({"MAX_ORDER_QUANTITY", "MAX_ORDER_VALUE"}))) is None
+    )
 
 
 def test_tiny_lots_are_bisected_too():
@@ -124,18 +126,18 @@ def test_tiny_lots_are_bisected_too():
 
 
 def test_a_headroom_tells_the_nearest_bound():
-    rooms = {one.check: one for one in headrooms(risk(max_order_quantity="50", cash=5_050))}
+    rooms = {one.check: one for one in list_headrooms(risk(max_order_quantity="50", cash=5_050))}
     assert rooms["order_quantity"].largest_passing == 50
     assert rooms["order_quantity"].code == "MAX_ORDER_QUANTITY"
     assert rooms["order_quantity"].limit == 50
     assert rooms["buying_power"].largest_passing == 50
     assert rooms["kill_switch"] == ("kill_switch", True, None, None, None, None)
-    denied = {one.check: one for one in headrooms(risk(max_order_quantity="5"))}["order_quantity"]
+    denied = {one.check: one for one in list_headrooms(risk(max_order_quantity="5"))}["order_quantity"]
     assert not denied.passes
     assert denied.largest_passing == 5
     assert denied.message == "An order may have at most 5 units."
-    unknown = {one.check: one for one in headrooms(risk(instrument=None))}
+    unknown = {one.check: one for one in list_headrooms(risk(instrument=None))}
     assert unknown["instrument"].largest_passing == 0
     assert unknown["increments"].passes
-    off_lot = {one.check: one for one in headrooms(risk(order=order(quantity="1.5")))}["increments"]
+    off_lot = {one.check: one for one in list_headrooms(risk(order=order(quantity="1.5")))}["increments"]
     assert (off_lot.passes, off_lot.code, off_lot.largest_passing) == (False, "LOT_SIZE", None)

@@ -7,16 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.risk.rules.exposure import (
-    book_of,
-    converted,
-    minus,
-    plus,
+    add_totals,
+    build_symbol_book,
+    convert_totals,
+    get_reducible_quantity,
+    get_reference_price,
+    get_touch_price,
     price_of,
-    reducible,
-    reference,
+    subtract_totals,
     total_of,
     totals_of,
-    touch,
 )
 from app.risk.rules.values import NOTHING, Prices, SymbolBook
 from tests.risk.situations import order, working
@@ -31,21 +31,25 @@ resting = st.builds(
     st.integers(50, 150),
 )
 books = st.builds(
-    lambda position, orders: book_of(Decimal(position), Decimal(100), orders, QUOTED),
+    lambda position, orders: build_symbol_book(Decimal(position), Decimal(100), orders, QUOTED),
     st.integers(-100, 100),
     st.lists(resting, max_size=6),
 )
 
 
 def test_the_reference_is_mid_else_last():
-    assert reference(QUOTED._replace(ask=Decimal(104))) == Decimal("101.5")
-    assert reference(LAST) == 100
-    assert reference(Prices(bid=Decimal(99))) is None
+    assert get_reference_price(QUOTED._replace(ask=Decimal(104))) == Decimal("101.5")
+    assert get_reference_price(LAST) == 100
+    assert get_reference_price(Prices(bid=Decimal(99))) is None
 
 
 def test_what_takes_whatever_there_is_takes_the_other_side_else_last():
-    assert [touch("BUY", QUOTED), touch("SELL", QUOTED)] == [101, 99]
-    assert [touch("BUY", LAST), touch("SELL", LAST), touch("BUY", Prices())] == [100, 100, None]
+    assert [get_touch_price("BUY", QUOTED), get_touch_price("SELL", QUOTED)] == [101, 99]
+    assert [
+        get_touch_price("BUY", LAST),
+        get_touch_price("SELL", LAST),
+        get_touch_price("BUY", Prices()),
+    ] == [100, 100, None]
 
 
 def test_an_order_is_valued_at_its_limit_else_its_stop_else_the_other_side():
@@ -58,7 +62,7 @@ def test_an_order_is_valued_at_its_limit_else_its_stop_else_the_other_side():
 
 @given(st.integers(-100, 100), st.lists(resting, max_size=8))
 def test_a_book_adds_up_what_works_in_it(position, orders):
-    book = book_of(Decimal(position), Decimal(100), orders, QUOTED)
+    book = build_symbol_book(Decimal(position), Decimal(100), orders, QUOTED)
     buys = [one for one in orders if one.side == "BUY"]
     sells = [one for one in orders if one.side == "SELL"]
     assert book.buy_quantity == sum(one.leaves for one in buys)
@@ -74,8 +78,8 @@ def test_a_book_adds_up_what_works_in_it(position, orders):
 
 def test_an_order_without_any_price_counts_at_the_mark():
     market = working("BUY", "3", type="MARKET")
-    assert book_of(Decimal(0), Decimal(50), [market]).buy_value == 150
-    assert book_of(Decimal(0), None, [market]).buy_value == 0
+    assert build_symbol_book(Decimal(0), Decimal(50), [market]).buy_value == 150
+    assert build_symbol_book(Decimal(0), None, [market]).buy_value == 0
 
 
 def test_of_a_pair_that_excludes_each_other_the_dearer_counts_on_each_side():
@@ -85,22 +89,22 @@ def test_of_a_pair_that_excludes_each_other_the_dearer_counts_on_each_side():
         working("BUY", "10", "70", exclusive_id="G1"),
     ]
     for orders in (pair, pair[::-1]):
-        book = book_of(Decimal(0), Decimal(100), orders, QUOTED)
+        book = build_symbol_book(Decimal(0), Decimal(100), orders, QUOTED)
         assert [book.sell_quantity, book.sell_value, book.buy_value] == [10, 1200, 700]
         assert book.shorting_value == 1200
-    assert book_of(Decimal(0), Decimal(100), pair, QUOTED, order(exclusive_id="G1")).sell_value == 0
+    assert build_symbol_book(Decimal(0), Decimal(100), pair, QUOTED, order(exclusive_id="G1")).sell_value == 0
 
 
 @given(st.lists(books, max_size=5), books)
 def test_totals_add_up_and_can_be_taken_apart(several, one):
-    assert minus(totals_of([*several, one]), totals_of([one])) == totals_of(several)
-    assert plus(totals_of(several), totals_of([one])) == totals_of([one, *several])
+    assert subtract_totals(totals_of([*several, one]), totals_of([one])) == totals_of(several)
+    assert add_totals(totals_of(several), totals_of([one])) == totals_of([one, *several])
     assert totals_of([]) == NOTHING
 
 
 @given(st.integers(-100, 100), st.lists(resting, max_size=4))
 def test_gross_and_net_are_the_worst_that_the_orders_can_lead_to(position, orders):
-    totals = totals_of([book_of(Decimal(position), Decimal(100), orders, QUOTED)])
+    totals = totals_of([build_symbol_book(Decimal(position), Decimal(100), orders, QUOTED)])
     outcomes = {Decimal(position) * 100}
     for one in orders:
         moved = one.leaves * one.limit_price * (1 if one.side == "BUY" else -1)
@@ -117,9 +121,9 @@ def test_a_position_without_a_mark_is_worth_nothing_yet():
 
 @given(st.integers(-100, 100), st.lists(resting, max_size=6), st.integers(1, 100))
 def test_a_book_at_a_rate_is_worth_so_many_times_as_much(position, orders, rate):
-    own = book_of(Decimal(position), Decimal(100), orders, QUOTED)
-    local = book_of(Decimal(position), Decimal(100), orders, QUOTED, rate=Decimal(rate))
-    assert total_of(local) == converted(total_of(own), Decimal(rate))
+    own = build_symbol_book(Decimal(position), Decimal(100), orders, QUOTED)
+    local = build_symbol_book(Decimal(position), Decimal(100), orders, QUOTED, rate=Decimal(rate))
+    assert total_of(local) == convert_totals(total_of(own), Decimal(rate))
     assert (local.buy_quantity, local.lowest_offer) == (own.buy_quantity, own.lowest_offer)
 
 
@@ -136,9 +140,9 @@ def test_a_book_at_a_rate_is_worth_so_many_times_as_much(position, orders, rate)
 )
 def test_exits_count_as_far_as_others_leave_something_to_them(position, side, judged, expected):
     orders = [working(side, "10", "100", is_exit=True), working(side, "3", "100")]
-    book = book_of(Decimal(position), Decimal(100), orders, QUOTED, judged)
+    book = build_symbol_book(Decimal(position), Decimal(100), orders, QUOTED, judged)
     quantity, exits = (
         (book.sell_quantity, book.sell_exits) if side == "SELL" else (book.buy_quantity, book.buy_exits)
     )
-    assert (quantity, exits, book.shorting_value, reducible(book, side)) == expected
+    assert (quantity, exits, book.shorting_value, get_reducible_quantity(book, side)) == expected
     assert (book.sell_value if side == "SELL" else book.buy_value) == quantity * 100

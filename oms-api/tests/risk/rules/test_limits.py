@@ -11,11 +11,11 @@ from app.risk.rules.limits import (
     LimitScope,
     SetLimit,
     Subject,
+    drop_unlimited_names,
+    filter_active_limits,
     limits_for,
-    narrowed,
-    places_in,
+    list_limited_scopes,
     rows_of,
-    standing,
 )
 
 SUBJECT = Subject("growth", "AAPL", "U1", "momentum")
@@ -101,7 +101,12 @@ def test_a_limit_of_an_asset_class_comes_between_instrument_and_strategy():
     ]
     coin = SUBJECT._replace(asset_class="crypto")
     assert limits(*rows).price_collar_percent == 3
-    assert limits(*rows, subject=narrowed(coin, places_in(rows_of(rows)))).price_collar_percent == 2
+    assert (
+        limits(
+            *rows, subject=drop_unlimited_names(coin, list_limited_scopes(rows_of(rows)))
+        ).price_collar_percent
+        == 2
+    )
     own = limit(LimitScope.INSTRUMENT, 7, collar)
     assert limits(*rows, own).price_collar_percent == 7
 
@@ -129,11 +134,11 @@ def test_what_is_set_for_a_label_narrows_and_never_widens(code, set_, label, hel
     named = Subject("growth", "AAPL", "slack:T1:UBOSS", key="key:algo")
     rows = [limit(LimitScope.USER, label, LimitCode(code), "slack:T1:UBOSS")]
     rows += [] if set_ is None else [limit(LimitScope.PORTFOLIO, set_, LimitCode(code))]
-    places = places_in(rows_of(rows))
-    assert getattr(limits(*rows, subject=narrowed(named, places)), code.lower()) == held
+    places = list_limited_scopes(rows_of(rows))
+    assert getattr(limits(*rows, subject=drop_unlimited_names(named, places)), code.lower()) == held
     person = named._replace(key=None)
     own = label if set_ is None or code == "MIN_PRICE" else held  # a person's own parameter wins, no cap does
-    assert getattr(limits(*rows, subject=narrowed(person, places)), code.lower()) == own
+    assert getattr(limits(*rows, subject=drop_unlimited_names(person, places)), code.lower()) == own
 
 
 def test_the_starter_profile_holds_for_a_label_and_a_key_is_no_label_of_its_own():
@@ -179,6 +184,6 @@ def test_zero_is_a_limit():
 
 def test_a_limit_that_ends_stands_before_one_that_does_not_until_it_has_ended():
     lasting, passing = limit(LimitScope.USER, 10), limit(LimitScope.USER, 99, until=LATER)
-    assert standing([passing, lasting], NOW) == [passing]
-    assert standing([lasting, passing], LATER) == [lasting]
-    assert standing([limit(LimitScope.USER, 99, until=EARLIER)], NOW) == []
+    assert filter_active_limits([passing, lasting], NOW) == [passing]
+    assert filter_active_limits([lasting, passing], LATER) == [lasting]
+    assert filter_active_limits([limit(LimitScope.USER, 99, until=EARLIER)], NOW) == []

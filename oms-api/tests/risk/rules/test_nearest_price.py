@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from app.money import ZERO
-from app.risk.rules.evaluation import judge
+from app.risk.rules.evaluation import evaluate_order
 from app.risk.rules.values import Prices, Tradable
 from tests.risk.situations import denial_of, order, risk
 
@@ -36,7 +36,10 @@ def test_the_nearest_price_passes(side, price, changes, code, nearest):
     situation = limit(side, price, **changes)
     denial = denial_of(situation)
     assert (denial.code, denial.nearest_price, denial.largest_passing) == (code, Decimal(nearest), None)
-    assert judge(situation._replace(order=situation.order._replace(limit_price=denial.nearest_price))) is None
+    assert (
+        evaluate_order(situation._replace(order=situation.order._replace(limit_price=denial.nearest_price)))
+        is None
+    )
 
 
 def test_stops_have_no_collar_and_an_instrument_nobody_knows_has_the_finest_tick():
@@ -59,4 +62,4 @@ def test_a_close_may_be_an_odd_lot():
     lots = Tradable(Decimal("0.05"), Decimal(75))
     odd = order(side="SELL", quantity="235")
     assert denial_of(risk(order=odd, instrument=lots, position=235)).code == "LOT_SIZE"
-    assert judge(risk(order=odd._replace(is_closing=True), instrument=lots, position=235)) is None
+    assert evaluate_order(risk(order=odd._replace(is_closing=True), instrument=lots, position=235)) is None

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit, Subject
-from app.risk.rules.permissions import lists_of, permission_for, refusal
+from app.risk.rules.permissions import find_refusal, lists_of, permission_for
 from app.risk.rules.values import EVERYTHING, Permission
 
 SUBJECT = Subject("growth", "AAPL", "U1", "momentum", key="key:algo")
@@ -52,8 +52,8 @@ def test_of_several_lists_what_is_on_all_of_them_is_left():
 
 def test_the_first_thing_that_is_on_no_list_is_told():
     permission = Permission(frozenset({"AAPL"}), frozenset({"BUY"}), frozenset({"CNC", "NONE"}))
-    assert refusal(permission, "AAPL", "BUY", "") is None
-    assert refusal(permission, "AAPL", "BUY", "CNC") is None
-    assert refusal(permission, "MSFT", "SELL", "MIS") == ("symbol", "MSFT", ["AAPL"])
-    assert refusal(permission, "AAPL", "SELL", "MIS") == ("side", "SELL", ["BUY"])
-    assert refusal(permission, "AAPL", "BUY", "MIS") == ("product", "MIS", ["CNC", "NONE"])
+    assert find_refusal(permission, "AAPL", "BUY", "") is None
+    assert find_refusal(permission, "AAPL", "BUY", "CNC") is None
+    assert find_refusal(permission, "MSFT", "SELL", "MIS") == ("symbol", "MSFT", ["AAPL"])
+    assert find_refusal(permission, "AAPL", "SELL", "MIS") == ("side", "SELL", ["BUY"])
+    assert find_refusal(permission, "AAPL", "BUY", "MIS") == ("product", "MIS", ["CNC", "NONE"])

@@ -1,6 +1,6 @@
-"""The pre-trade checks, one file each.
+"""The pre-trade checks, one module each.
 
-A check is a function `check(risk, quantity)`: the Denial where an order of that quantity may not pass, else
-None.
-What passes for a quantity passes for every smaller one too: `judging` finds the largest that way.
+A check is a function `check(risk, quantity)` that returns the Denial of an order of that quantity, else None.
+A check that passes a quantity must pass every smaller one too: `evaluation` relies on that to find the
+largest passing quantity.
 """

@@ -1,28 +1,28 @@
-"""Buying power = cash − 1.5 × |shorts| − open buys − 0.5 × the shorting part of open sells."""
+"""Check buying power = cash − 1.5 × |shorts| − open buys − 0.5 × the shorting part of open sells."""
 
 from decimal import Decimal
 
 from app.money import ZERO, product
-from app.risk.rules.exposure import market_value, price_of, reducible, value_of
+from app.risk.rules.exposure import get_reducible_quantity, market_value, price_of, value_of
 from app.risk.rules.values import Denial, RiskInput
 from app.risk.rules.words import format_amount
 
-SHORT_MARGIN = Decimal("1.5")  # of a short position's value: its proceeds, and half of it again
-SHORTING_MARGIN = Decimal("0.5")  # of a short that is only ordered: its proceeds come with the fill
+SHORT_MARGIN = Decimal("1.5")  # per value of a short position: its proceeds, and half of it again
+SHORTING_MARGIN = Decimal("0.5")  # per value of an open short order: its proceeds come with the fill
 
 
 def buying_power(risk: RiskInput) -> Decimal:
-    """Return what the portfolio may still spend, in its currency, before the order."""
-    shorts = risk.elsewhere.shorts + max(-market_value(risk.book), ZERO)
-    shorting = risk.elsewhere.shorting_value + risk.book.shorting_value
-    buys = risk.elsewhere.buy_value + risk.book.buy_value
+    """Return the amount that the portfolio can still spend before the order, in its currency."""
+    shorts = risk.other_exposure.shorts + max(-market_value(risk.book), ZERO)
+    shorting = risk.other_exposure.shorting_value + risk.book.shorting_value
+    buys = risk.other_exposure.buy_value + risk.book.buy_value
     return risk.cash - product(SHORT_MARGIN, shorts) - buys - product(SHORTING_MARGIN, shorting)
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
-    """Deny what the buying power does not cover. What only reduces a position needs none."""
+    """Deny an order that the buying power does not cover. Reducing a position needs none."""
     order, price = risk.order, price_of(risk.order, risk.prices)
-    free = reducible(risk.book, order.side)
+    free = get_reducible_quantity(risk.book, order.side)
     if price is None or quantity <= free:
         return None
     if order.side == "BUY":

@@ -1,25 +1,31 @@
-"""The largest sum of all positions, long and short, with the orders that work for them."""
+"""Check the gross exposure: the sum of all long and short positions, including working orders."""
 
 from decimal import Decimal
 
-from app.risk.rules.exposure import for_the_firm, market_value, price_of, reducible, value_of
+from app.risk.rules.exposure import (
+    convert_to_firm_currency,
+    get_reducible_quantity,
+    market_value,
+    price_of,
+    value_of,
+)
 from app.risk.rules.values import Denial, RiskInput
 from app.risk.rules.words import format_amount
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
-    """Deny what could lift the portfolio's, or the firm's, gross exposure over its limit."""
+    """Deny an order that could raise the portfolio's, or the firm's, gross exposure above its limit."""
     most, firm_most = risk.limits.max_gross_exposure, risk.limits.firm_gross_exposure
     price = price_of(risk.order, risk.prices)
     if (most is None and firm_most is None) or price is None:
         return None
-    if quantity <= reducible(risk.book, risk.order.side):
+    if quantity <= get_reducible_quantity(risk.book, risk.order.side):
         return None
-    gross = risk.elsewhere.gross + _gross_here(risk, value_of(quantity, price, risk.book.rate))
+    gross = risk.other_exposure.gross + _gross_here(risk, value_of(quantity, price, risk.book.rate))
     if most is not None and gross > most:
         sentence = f"The gross exposure of a portfolio may be at most {format_amount(most)}."
         return Denial("MAX_GROSS_EXPOSURE", sentence, most, gross)
-    gross = for_the_firm(gross, risk.firm_rate) + risk.firm.gross
+    gross = convert_to_firm_currency(gross, risk.firm_rate) + risk.firm.gross
     if firm_most is not None and gross > firm_most:
         sentence = f"The gross exposure of all portfolios may be at most {format_amount(firm_most)}."
         return Denial("FIRM_GROSS_EXPOSURE", sentence, firm_most, gross)

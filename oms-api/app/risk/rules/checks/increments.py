@@ -1,4 +1,4 @@
-"""Quantities come in lots, prices in ticks."""
+"""Check that quantities are multiples of the lot size and prices of the tick size."""
 
 from decimal import Decimal
 
@@ -8,9 +8,7 @@ from app.risk.rules.words import format_amount
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
-    """Deny a quantity that is no multiple of the lot, and prices that are none of the tick. A close may be an
-    odd lot.
-    """
+    """Deny a quantity off the lot size or a price off the tick size. A closing order may be an odd lot."""
     instrument, order = risk.instrument, risk.order
     if instrument is None:
         return None

@@ -1,4 +1,4 @@
-"""The instrument: known, tradable, not restricted."""
+"""Check that the instrument is known, tradable and not restricted."""
 
 from decimal import Decimal
 
@@ -6,7 +6,7 @@ from app.risk.rules.values import Denial, RiskInput
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
-    """Deny what nobody knows, or what may not be traded now."""
+    """Deny an unknown, not tradable or restricted instrument."""
     instrument, symbol = risk.instrument, risk.order.symbol
     if instrument is None:
         return Denial("UNKNOWN_INSTRUMENT", f"There is no instrument {symbol}.", None, symbol)

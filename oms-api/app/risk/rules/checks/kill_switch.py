@@ -1,19 +1,19 @@
-"""The kill switch of the tenant, the portfolio or the strategy, whichever is strictest."""
+"""Check the strictest kill switch of the tenant, the portfolio and the strategy."""
 
 from decimal import Decimal
 
-from app.risk.rules.exposure import reducible
+from app.risk.rules.exposure import get_reducible_quantity
 from app.risk.rules.values import Denial, RiskInput, TradingState
 from app.risk.rules.words import format_amount
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
-    """Let nothing pass while HALTED, and while REDUCING only what makes the position smaller."""
+    """Deny every order while HALTED, and while REDUCING every order that does not reduce the position."""
     if risk.state is TradingState.ACTIVE:
         return None
     if risk.state is TradingState.HALTED:
         return Denial("HALTED", f"Trading is halted for this {risk.state_scope}.", "HALTED", risk.order.side)
-    room = reducible(risk.book, risk.order.side)
+    room = get_reducible_quantity(risk.book, risk.order.side)
     if quantity <= room:
         return None
     sentence = (

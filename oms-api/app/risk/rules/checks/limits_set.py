@@ -1,4 +1,4 @@
-"""A live portfolio trades with limits that somebody set; a paper one takes the default profile."""
+"""Check that a live portfolio has all required limits. A paper portfolio uses the default profile."""
 
 from decimal import Decimal
 
@@ -6,7 +6,7 @@ from app.risk.rules.values import Denial, RiskInput
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
-    """Deny while a limit is missing that another check needs."""
+    """Deny while a required limit is missing."""
     if not risk.limits.missing:
         return None
     names = ", ".join(risk.limits.missing)

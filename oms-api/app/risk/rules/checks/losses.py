@@ -1,14 +1,14 @@
-"""After too large a loss, a portfolio only reduces, by itself."""
+"""Allow only reducing orders after too large a loss."""
 
 from decimal import Decimal
 
-from app.risk.rules.exposure import reducible
+from app.risk.rules.exposure import get_reducible_quantity
 from app.risk.rules.values import Denial, RiskInput
 from app.risk.rules.words import format_amount
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
-    """Deny what does not reduce a position once the day's loss or the drawdown has reached its limit."""
+    """Deny an order that does not reduce a position once the daily loss or the drawdown reaches its limit."""
     limits = risk.limits
     day = None if risk.pnl_of_day is None else -risk.pnl_of_day
     firm_day = None if risk.firm_pnl_of_day is None else -risk.firm_pnl_of_day
@@ -19,7 +19,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     ):
         if most is None or loss is None or loss < most:
             continue
-        if quantity > reducible(risk.book, risk.order.side):
+        if quantity > get_reducible_quantity(risk.book, risk.order.side):
             sentence = f"{words} has reached {format_amount(most)}: only orders that reduce a position pass."
             return Denial(code, sentence, most, loss)
     return None

@@ -1,16 +1,14 @@
-"""The largest difference between long and short positions, with the orders that work for them."""
+"""Check the net exposure: long minus short positions, including working orders."""
 
 from decimal import Decimal
 
-from app.risk.rules.exposure import for_the_firm, market_value, price_of, value_of
+from app.risk.rules.exposure import convert_to_firm_currency, market_value, price_of, value_of
 from app.risk.rules.values import Denial, RiskInput
 from app.risk.rules.words import format_amount
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
-    """Deny what could move the portfolio's, or the firm's, net exposure beyond its limit on the order's
-    side.
-    """
+    """Deny an order that could move the portfolio's, or the firm's, net exposure beyond its limit."""
     most, firm_most = risk.limits.max_net_exposure, risk.limits.firm_net_exposure
     price = price_of(risk.order, risk.prices)
     if (most is None and firm_most is None) or price is None:
@@ -20,7 +18,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
         sentence = f"The net exposure of a portfolio may be at most {format_amount(most)}."
         return Denial("MAX_NET_EXPOSURE", sentence, most, net)
     others = risk.firm.net_high if risk.order.side == "BUY" else -risk.firm.net_low
-    net = for_the_firm(net, risk.firm_rate) + others
+    net = convert_to_firm_currency(net, risk.firm_rate) + others
     if firm_most is not None and net > firm_most:
         sentence = f"The net exposure of all portfolios may be at most {format_amount(firm_most)}."
         return Denial("FIRM_NET_EXPOSURE", sentence, firm_most, net)
@@ -28,8 +26,8 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
 
 
 def _net(risk: RiskInput) -> Decimal:
-    """Return the exposure of the portfolio towards the order's side before the order."""
+    """Return the portfolio's exposure in the direction of the order's side, before the order."""
     book, held = risk.book, market_value(risk.book)
     if risk.order.side == "BUY":
-        return risk.elsewhere.net_high + held + book.buy_value
-    return book.sell_value - held - risk.elsewhere.net_low
+        return risk.other_exposure.net_high + held + book.buy_value
+    return book.sell_value - held - risk.other_exposure.net_low

@@ -1,18 +1,18 @@
-"""How many orders may be open at once."""
+"""Check the number of open orders."""
 
 from decimal import Decimal
 
 from app.risk.rules.values import Denial, RiskInput
 from app.risk.rules.words import format_amount
 
-CEILING = Decimal(10_000)  # of one portfolio, whatever is set: each new order looks at all that are open
+CEILING = Decimal(10_000)  # per portfolio, whatever the limit: each new order reads all open ones
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
-    """Deny one order more than the portfolio, or the firm, may have open."""
+    """Deny an order above the maximum number of open orders of the portfolio, or of the firm."""
     set_most, firm_most = risk.limits.max_open_orders, risk.limits.firm_open_orders
     most = CEILING if set_most is None else min(set_most, CEILING)
-    orders = Decimal(risk.elsewhere.orders + risk.book.orders + 1)
+    orders = Decimal(risk.other_exposure.orders + risk.book.orders + 1)
     if orders > most:
         sentence = f"A portfolio may have at most {format_amount(most)} open orders."
         return Denial("MAX_OPEN_ORDERS", sentence, most, orders)

@@ -1,4 +1,4 @@
-"""The largest order, in units."""
+"""Check the quantity of an order."""
 
 from decimal import Decimal
 
@@ -7,7 +7,7 @@ from app.risk.rules.words import format_amount
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
-    """Deny more units than one order may have."""
+    """Deny a quantity above the limit."""
     most = risk.limits.max_order_quantity
     if most is None or quantity <= most:
         return None

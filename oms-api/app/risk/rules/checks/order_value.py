@@ -1,4 +1,4 @@
-"""The largest order, in money."""
+"""Check the value of an order."""
 
 from decimal import Decimal
 
@@ -8,7 +8,7 @@ from app.risk.rules.words import format_amount
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
-    """Deny more value than one order may have, and what cannot be valued."""
+    """Deny a value above the limit, and an order that cannot be valued."""
     price = price_of(risk.order, risk.prices)
     if price is None:
         return Denial("NO_REFERENCE_PRICE", f"There is no price of {risk.order.symbol} to value this by.")

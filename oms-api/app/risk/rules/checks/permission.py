@@ -1,20 +1,23 @@
-"""What this person or key may trade."""
+"""Check the lists of what a person or an API key may trade."""
 
 from decimal import Decimal
 
-from app.risk.rules.permissions import refusal
+from app.risk.rules.permissions import find_refusal
 from app.risk.rules.values import EVERYTHING, Denial, RiskInput
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
-    """Deny a symbol, side or product that is not on every list that holds for the order. (Portfolios that are
-    not the caller's are refused before: see `identity`.)
+    """Deny a symbol, side or product that is missing from a list that applies.
+
+    The `identity` package refuses other portfolios before.
     """
     if risk.limits.permission is EVERYTHING:
         return None
     order = risk.order
-    refused = refusal(risk.limits.permission, order.symbol, order.side, order.product)
+    refused = find_refusal(risk.limits.permission, order.symbol, order.side, order.product)
     if refused is None:
         return None
-    what, asked, granted = refused
-    return Denial("NOT_PERMITTED", f"You may not trade this {what}: {asked}.", ",".join(granted), asked)
+    what, requested, granted = refused
+    return Denial(
+        "NOT_PERMITTED", f"You may not trade this {what}: {requested}.", ",".join(granted), requested
+    )

@@ -1,17 +1,17 @@
-"""The largest position, in money, with the orders that work for it."""
+"""Check the value of a position, including working orders."""
 
 from decimal import Decimal
 
-from app.risk.rules.exposure import market_value, price_of, reducible, value_of
+from app.risk.rules.exposure import get_reducible_quantity, market_value, price_of, value_of
 from app.risk.rules.values import Denial, RiskInput
 from app.risk.rules.words import format_amount
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
-    """Deny what could make the position worth more than it may be. What only reduces it passes."""
+    """Deny an order that could raise the position's value above the limit. Reducing it is allowed."""
     most, order, book = risk.limits.max_position_value, risk.order, risk.book
     price = price_of(order, risk.prices)
-    if most is None or price is None or quantity <= reducible(book, order.side):
+    if most is None or price is None or quantity <= get_reducible_quantity(book, order.side):
         return None
     held, added = market_value(book), value_of(quantity, price, book.rate)
     value = held + book.buy_value + added if order.side == "BUY" else book.sell_value + added - held

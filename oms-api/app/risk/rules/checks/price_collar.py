@@ -1,9 +1,9 @@
-"""How far from the market an aggressive price may be. Stops and passive limits are free."""
+"""Check that an aggressive price is close to the market. Stops and passive limits are not checked."""
 
 from decimal import Decimal
 
 from app.money import product
-from app.risk.rules.exposure import price_of, reference
+from app.risk.rules.exposure import get_reference_price, price_of
 from app.risk.rules.values import Denial, RiskInput
 from app.risk.rules.words import format_amount
 
@@ -12,11 +12,11 @@ _COLLARED = frozenset({"MARKET", "LIMIT"})
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
-    """Deny a BUY too far above, a SELL too far below the reference; without a reference, both."""
+    """Deny a BUY too far above or a SELL too far below the reference price, and both without a reference."""
     order, percent = risk.order, risk.limits.price_collar_percent
     if percent is None or order.type not in _COLLARED:
         return None
-    price, middle = price_of(order, risk.prices), reference(risk.prices)
+    price, middle = price_of(order, risk.prices), get_reference_price(risk.prices)
     if price is None or middle is None:
         return Denial("NO_REFERENCE_PRICE", f"There is no price of {order.symbol} to hold this against.")
     is_buy, bound = order.side == "BUY", _bound(order.side, middle, percent)
@@ -31,8 +31,8 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001 
 
 
 def bound_of(risk: RiskInput) -> Decimal | None:
-    """Return the highest limit of a BUY, the lowest of a SELL; None where the limit is free."""
-    middle, percent = reference(risk.prices), risk.limits.price_collar_percent
+    """Return the highest limit price of a BUY or the lowest of a SELL, None if there is no bound."""
+    middle, percent = get_reference_price(risk.prices), risk.limits.price_collar_percent
     if risk.order.type != "LIMIT" or middle is None or percent is None:
         return None
     return _bound(risk.order.side, middle, percent)

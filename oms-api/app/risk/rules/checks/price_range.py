@@ -1,4 +1,4 @@
-"""Prices that can be meant."""
+"""Check that prices are plausible."""
 
 from decimal import Decimal
 
@@ -7,7 +7,7 @@ from app.risk.rules.words import format_amount
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
-    """Deny limit and stop prices beyond the lowest and the highest."""
+    """Deny limit and stop prices outside the price range."""
     least, most = risk.limits.min_price, risk.limits.max_price
     for price in (risk.order.limit_price, risk.order.stop_price):
         if price is None:

@@ -1,4 +1,4 @@
-"""The same order again, a moment later: a finger that slipped."""
+"""Check for an accidentally repeated order."""
 
 from decimal import Decimal
 
@@ -6,7 +6,10 @@ from app.risk.rules.values import Denial, RiskInput
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
-    """Deny a person's repeat within the limit's seconds unless it is confirmed; plain keys may repeat."""
+    """Deny a person's identical order within the limit's seconds unless it is confirmed.
+
+    API keys without a person may repeat orders.
+    """
     seconds, age = risk.limits.repeat_order_seconds, risk.same_order_seconds
     if not risk.is_person or risk.confirms_repeat or age is None or age >= seconds:
         return None

@@ -1,4 +1,4 @@
-"""A strategy or key that was latched trades no more by itself in that symbol."""
+"""Check that no latch stops the strategy or API key in the symbol."""
 
 from decimal import Decimal
 
@@ -6,7 +6,7 @@ from app.risk.rules.values import Denial, RiskInput
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
-    """Deny every order of a latched strategy or key until a person releases it."""
+    """Deny every order of a latched strategy or API key until a person releases the latch."""
     latch = risk.latch
     if latch is None:
         return None

@@ -1,4 +1,4 @@
-"""Not against one's own resting order in the same book."""
+"""Check that an order cannot trade against a resting order of the same portfolio."""
 
 from decimal import Decimal
 
@@ -8,7 +8,7 @@ from app.risk.rules.words import format_amount
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
-    """Deny a price that reaches an own limit on the other side; untriggered stops do not count."""
+    """Deny a price that reaches an own limit order on the other side. Untriggered stops do not count."""
     order, book = risk.order, risk.book
     own = book.lowest_offer if order.side == "BUY" else book.highest_bid
     if own is None or is_waiting(order):

@@ -1,24 +1,24 @@
-"""Selling what is not held."""
+"""Check short selling."""
 
 from decimal import Decimal
 
-from app.risk.rules.exposure import reducible
+from app.risk.rules.exposure import get_reducible_quantity
 from app.risk.rules.values import Denial, Limits, RiskInput
 from app.risk.rules.words import format_amount
 
-_NEVER_SHORT = "CNC"  # delivery: what is sold is delivered from the holding
+_NEVER_SHORT = "CNC"  # delivery: only what is held can be sold
 
 
 def can_go_short(limits: Limits, product: str) -> bool:
-    """Tell whether more than what is held may be sold."""
+    """Return whether more than the position may be sold."""
     return limits.short_selling and product != _NEVER_SHORT
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
-    """Deny a SELL beyond the position where short selling is off, and always for delivery."""
+    """Deny a SELL beyond the position if short selling is off, and always for delivery."""
     if risk.order.side == "BUY" or can_go_short(risk.limits, risk.order.product):
         return None
-    held = reducible(risk.book, "SELL")
+    held = get_reducible_quantity(risk.book, "SELL")
     if quantity <= held:
         return None
     sentence = (

@@ -1,20 +1,21 @@
-"""An order that takes its price from the market needs a feed that is alive."""
+"""Check that the price feed is alive for an order that takes its price from the market."""
 
 from decimal import Decimal
 
-from app.risk.rules.exposure import needs_current_price, reducible
+from app.risk.rules.exposure import get_reducible_quantity, needs_current_price
 from app.risk.rules.values import Denial, RiskInput
 from app.risk.rules.words import format_amount
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
-    """Deny what opens a position while the feed is silent. What only reduces one passes, and waits for the
-    next price.
+    """Deny an order that opens a position while the feed is silent.
+
+    An order that only reduces a position passes, and waits for the next price.
     """
     silence, limit, order = risk.feed_silence, risk.max_feed_silence, risk.order
     if silence is None or silence <= limit or not needs_current_price(order, risk.prices):
         return None
-    if order.is_closing or quantity <= reducible(risk.book, order.side):
+    if order.is_closing or quantity <= get_reducible_quantity(risk.book, order.side):
         return None
     sentence = (
         f"The price feed of {order.symbol} has been silent for {format_amount(silence)} seconds, more than "

@@ -1,16 +1,16 @@
-"""A trail must be smaller than the price that it follows, or it never triggers."""
+"""Check that a trail is smaller than the price it follows; otherwise it would never trigger."""
 
 from decimal import Decimal
 
-from app.risk.rules.exposure import touch
+from app.risk.rules.exposure import get_touch_price
 from app.risk.rules.values import Denial, RiskInput
 from app.risk.rules.words import format_amount
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
-    """Deny a `trail_amount` of the whole price or more."""
+    """Deny a `trail_amount` of at least the price."""
     order, prices = risk.order, risk.prices
-    price = touch(order.side, prices) if prices.last is None else prices.last
+    price = get_touch_price(order.side, prices) if prices.last is None else prices.last
     if order.trail_amount is None or price is None or order.trail_amount < price:
         return None
     sentence = f"trail_amount must be smaller than the price of {order.symbol}, {format_amount(price)}."
