@@ -1,4 +1,4 @@
-"""Wiring of the gate: how callers are looked up, off the event loop."""
+"""Builds authentication: the parts that look up callers off the event loop."""
 
 import asyncio
 import logging
@@ -23,7 +23,7 @@ from app.identity.service.sessions import Sessions, Terms
 from app.identity.service.threads import Transactions
 from app.rate_limit import Limit, Pool, Quotas, RateLimiter, Sharing
 
-NEWCOMERS_PER_MINUTE = 60  # for each tenant: a stolen key of a bot makes up no thousands of people
+NEWCOMERS_PER_MINUTE = 60  # per tenant: limits the users that a stolen bot key can create
 _LOG = logging.getLogger(__name__)
 
 
@@ -39,7 +39,10 @@ def make_sessions(settings: Settings, readers: Readers, transactions: Transactio
 
 
 def make_limiter(settings: Settings, *others: Pool) -> tuple[RateLimiter, Sharing | None]:
-    """Return the rate limits of a process, and what shares them, and `others`, where REDIS_URL is set."""
+    """Return the rate limits of a process, and their exchange with other processes if REDIS_URL is set.
+
+    `others` are further pools of buckets to exchange.
+    """
     quotas = Quotas(
         settings.rate_limit_per_minute,
         settings.rate_limit_tenant_per_minute,
@@ -59,7 +62,7 @@ def create_authentication(
     trail: Trail,
     now: Now,
 ) -> Authentication:
-    """Return the gate of a process."""
+    """Return the authentication of a process."""
     people = _people(readers, transactions, now)
     return Authentication(
         _authenticator(settings, engine, readers, now), people, sessions, limiter, trail, now

@@ -1,5 +1,6 @@
-"""uvicorn, with bounds on what a client may send before its request counts: its own parser reads headers
-without end, and waits for them for ever. And streams that end when the server is told to.
+"""uvicorn's HTTP protocol with limits on incomplete requests, and streams that end at shutdown.
+
+uvicorn's own parser reads headers of any size and waits for them without a timeout.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from app.whole_writes import WholeWrites
 
 HEAD_LIMIT = 64 * 1024
-STREAMS = "/stream"  # what ends so never ends by itself
+STREAMS = "/stream"  # paths with this suffix stream without end
 HEAD_SECONDS = 10.0
 WRITE_SECONDS = 30.0
 _AROUND_A_FIELD = len(": \r\n")
@@ -24,11 +25,13 @@ _NOT_HTTP = b"HTTP/1.1 400 Bad Request" + _EMPTY_AND_CLOSE
 
 
 class _HeadRefused(Exception):
-    """The parser stops at this head; what to answer stands in the protocol."""
+    """The parser rejects this head. The protocol object holds the response."""
 
 
 class _Ignored(list[Any]):
-    """Where the fields after a body go: nobody here reads them, and they must not join those of the head."""
+    """Discards the trailer fields after a body: nothing reads them, and they must not be added to the
+    headers.
+    """
 
     @override
     def append(self, _: object) -> None:
@@ -39,12 +42,15 @@ _IGNORED = _Ignored()
 
 
 class CappedHttp(HttpToolsProtocol):
-    """Close a connection whose request line and headers exceed HEAD_LIMIT bytes, or are not there
-    `head_seconds` after it was opened or they began; or whose body goes on `rest_seconds` after its answer.
-    Cut it where the client does not read its answers, so that no more could be sent for `write_seconds`.
+    """An HTTP protocol that closes connections of slow or oversized requests.
 
-    A request that is whole gets its own answer, whatever follows it: what cannot be read closes the
-    connection after that answer.
+    It closes a connection if the request line and headers exceed HEAD_LIMIT bytes, or are not complete
+    `head_seconds` after the connection opened or they began, or if the body continues `rest_seconds` after
+    its response. It aborts a connection to which nothing could be sent for `write_seconds`, because the
+    client does not read.
+
+    A complete request always gets its response. Input that cannot be parsed closes the connection after that
+    response.
     """
 
     head_seconds = HEAD_SECONDS
@@ -92,10 +98,11 @@ class CappedHttp(HttpToolsProtocol):
     @override
     def data_received(self, data: bytes) -> None:
         if self._is_ending:
-            return  # nothing is read any more: the answers that are owed go out, then the connection closes
+            return  # stop reading: send the pending responses, then close the connection
         messages = self._messages
         super().data_received(data)
-        # How much of this piece belongs to a message that began in it is not known: the next one counts.
+        # It is unknown how much of this chunk belongs to a message that began in it: count from the next
+        # chunk.
         goes_on = self._in_head and self._messages == messages
         self._head_bytes = self._head_bytes + len(data) if goes_on else 0
         if self._head_bytes > HEAD_LIMIT:
@@ -133,7 +140,7 @@ class CappedHttp(HttpToolsProtocol):
             raise _HeadRefused
         self._in_head = False
         super().on_headers_complete()
-        if not self.parser.should_upgrade():  # there uvicorn reads the headers again
+        if not self.parser.should_upgrade():  # uvicorn reads the headers again in that case
             self.headers = _IGNORED
 
     @override
@@ -154,8 +161,9 @@ class CappedHttp(HttpToolsProtocol):
         self._refuse(b"" if is_stray else self._refusal)
 
     def _refuse(self, answer: bytes) -> None:
-        """Read no further: whole requests get their own answers, then the connection closes. `answer` is told
-        where none is owed.
+        """Stop reading. Complete requests get their responses, then the connection closes.
+
+        Send `answer` if no response is pending.
         """
         if self._is_ending or self.transport.is_closing():
             return
@@ -164,8 +172,8 @@ class CappedHttp(HttpToolsProtocol):
         owed = self._last_whole
         if owed is not None and not owed.response_complete:
             if self.pipeline and self.pipeline[0][0] is not owed:
-                self.pipeline.popleft()  # it broke off, and waits for its turn
-            owed.keep_alive = False  # the connection closes after its answer
+                self.pipeline.popleft()  # its body was cut off, and it is still queued
+            owed.keep_alive = False  # the connection closes after this response
             return
         is_half_answered = self._in_message and not self._in_head and self.cycle.response_started
         if answer and not is_half_answered:
@@ -176,16 +184,18 @@ class CappedHttp(HttpToolsProtocol):
     def shutdown(self) -> None:
         super().shutdown()
         if self.cycle is not None and self.cycle.scope["path"].endswith(STREAMS):
-            self.transport.close()  # who follows comes again, to a server that stays
+            self.transport.close()  # clients reconnect to a server that keeps running
 
     @property
     def _is_answered(self) -> bool:
-        """Whether the answer is out while the body goes on."""
+        """Return whether the response is complete while the body continues."""
         return self._in_message and self._is_free
 
     @property
     def _is_idle(self) -> bool:
-        """Whether no request is here: uvicorn's own patience ends with the first byte, be it a blank line."""
+        """Return whether no request is in progress. uvicorn's own timeout ends with the first byte, even of a
+        blank line.
+        """
         return not self._in_message and self._is_free
 
     @property
@@ -193,7 +203,7 @@ class CappedHttp(HttpToolsProtocol):
         return self.cycle is None or self.cycle.response_complete
 
     def _expect(self, seconds: float | None) -> None:
-        """Close the connection after so many seconds, or not any more."""
+        """Set the timeout after which the connection closes, or remove it."""
         if self._deadline is not None:
             self._deadline.cancel()
         self._deadline = None if seconds is None else self.loop.call_later(seconds, self._too_late)
@@ -203,9 +213,10 @@ class CappedHttp(HttpToolsProtocol):
 
 
 def install_protocol() -> None:
-    """Let a uvicorn that somebody else starts use CappedHttp where it would use its own class.
+    """Make uvicorn use CappedHttp even if another program starts it.
 
-    It chooses the class before it loads the application, so the class itself makes the other one.
+    uvicorn chooses its protocol class before it loads the application. Therefore that class itself is changed
+    to create a CappedHttp.
     """
 
     def create(cls: type[HttpToolsProtocol], *_: object, **__: object) -> HttpToolsProtocol:
@@ -215,7 +226,9 @@ def install_protocol() -> None:
 
 
 def allow_many_connections() -> None:
-    """Let this process open as many files as the system lets it, up to MOST_FILES: connections are files."""
+    """Raise the limit of open files, of which each connection is one, as far as the system allows, up to
+    MOST_FILES.
+    """
     with suppress(ImportError, ValueError, OSError):
         import resource  # noqa: PLC0415  # Windows has none
 
@@ -226,6 +239,6 @@ def allow_many_connections() -> None:
 
 
 def set_deadlines(head_seconds: float, rest_seconds: float, write_seconds: float = WRITE_SECONDS) -> None:
-    """Set the deadlines of every connection of this process; each worker process sets its own."""
+    """Set the timeouts of all connections of this process. Each worker process sets its own."""
     CappedHttp.head_seconds, CappedHttp.rest_seconds = head_seconds, rest_seconds
     CappedHttp.write_seconds = write_seconds

@@ -1,4 +1,6 @@
-"""Wiring: `create_app()` puts the parts together. Start by `uvicorn app.main:app` or `python -m app.main`."""
+"""Builds the application: `create_app()` connects its parts. Start with `uvicorn app.main:app` or `python -m
+app.main`.
+"""
 
 import sys
 
@@ -32,7 +34,7 @@ from app.wire.methods import MethodTable
 from app.wire.openapi import openapi_document
 
 ROUTERS = (
-    *(recording.router, export.router, reading.router),  # `/trades/export` before `/trades/{trade_id}`
+    *(recording.router, export.router, reading.router),  # `/trades/export` must precede `/trades/{trade_id}`
     *(managing.router, positions.router, order_entry.router, order_reading.router),
     *(instrument_routes.router, market_data_routes.router, risk_routes.router, event_routes.router),
     calendar_routes.router,
@@ -57,7 +59,7 @@ A POST with an `Idempotency-Key` may be repeated: the same key and body give the
 
 
 class Application(FastAPI):
-    """FastAPI behind the edge, which is the outermost layer: past every middleware of the framework."""
+    """FastAPI wrapped by the ASGI middleware of `app.edge`, outside of all of the framework's middleware."""
 
     edge: Edge
 
@@ -68,12 +70,12 @@ class Application(FastAPI):
         await self.edge(scope, receive, send)
 
     async def framework(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve as FastAPI alone would."""
+        """Serve a request by FastAPI, without the wrapping middleware."""
         await super().__call__(scope, receive, send)
 
 
 def create_app(settings: Settings | None = None, now: Now | None = None) -> FastAPI:
-    """Return the application. Raises ConfigurationError where the settings do not do."""
+    """Return the application. Raise ConfigurationError if the settings are invalid."""
     settings = settings or load_settings()
     configure_logging(settings.logs_as_json, settings.log_level)
     house = assemble(settings, now or SteadyClock(), AccessLog(settings.logs_as_json))
@@ -114,7 +116,7 @@ def _edge(app: Application, house: Components) -> Edge:
 
 
 def _without_traceback(send: Send) -> Send:
-    """A start that is refused for a known reason tells that reason, and nothing of the code."""
+    """Replace the traceback of a refused start by its message."""
 
     async def send_message(message: Message) -> None:
         refusal = sys.exc_info()[1]
@@ -134,15 +136,15 @@ def _add_routes(app: FastAPI) -> None:
 
 
 def run() -> int:
-    """Serve until told to stop."""
-    # Who imports the application may have a server of their own: a tenth of a second that they do without.
+    """Serve until stopped."""
+    # Importing uvicorn takes 0.1 s that other importers of this module save.
     import uvicorn  # noqa: PLC0415  # as said
 
     from app.http_server import CappedHttp, allow_many_connections, set_deadlines  # noqa: PLC0415  # as said
 
     try:
         settings = load_settings()
-        # Worker processes make the application themselves: by its import string, as uvicorn wants it.
+        # Worker processes create the application themselves, by its import string.
         app = "app.main:app" if settings.web_concurrency > 1 else create_app(settings)
     except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")
@@ -167,10 +169,10 @@ def run() -> int:
 
 
 def __getattr__(name: str) -> FastAPI:
-    """Make `app` when uvicorn asks for `app.main:app`, so that importing this module reads no settings."""
+    """Create `app` when uvicorn requests `app.main:app`, so that importing this module reads no settings."""
     if name != "app":
         raise AttributeError(name)
-    # Who asks for `app` has loaded the server.
+    # A program that requests `app` has already loaded uvicorn.
     from app.http_server import allow_many_connections, install_protocol, set_deadlines  # noqa: PLC0415  # as said
 
     try:

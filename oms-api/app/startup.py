@@ -1,6 +1,4 @@
-"""What happens between the start of the process and its first request, and between its last one and the
-end.
-"""
+"""Startup before the first request, and shutdown after the last one."""
 
 import asyncio
 import gc
@@ -27,18 +25,19 @@ from app.migrate import migrate, migration_url
 from app.orders.service.commands import Command, Outcome
 from app.rate_limit import Sharing
 
-# The writer waits this long for the interpreter's lock after each answer of the database; 5 ms would add up.
+# The writer waits this long for the interpreter's lock after each database response; the default of 5 ms adds
+# up.
 SWITCH_SECONDS = 0.0005
 _LOG = logging.getLogger(__name__)
 
 
 class CannotStart(Exception):
-    """The service must not take requests; the message says what to do."""
+    """The service must not take requests. The message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What is started, and closed in the reverse order."""
+    """Components to start, and to close in the reverse order."""
 
     engine: Engine
     readers: Readers
@@ -52,7 +51,7 @@ class Parts:
 
 
 def lifespan(settings: Settings, parts: Parts) -> Callable[[object], AbstractAsyncContextManager[None]]:
-    """Return the application's lifespan. It raises CannotStart where the database is away or unsafe."""
+    """Return the application's lifespan, which raises CannotStart if the database is unavailable or unsafe."""
 
     @asynccontextmanager
     async def run(_: object) -> AsyncIterator[None]:
@@ -106,7 +105,8 @@ def _require_writable(engine: Engine, file: DatabaseFile) -> None:
     problem = file.find_problem()
     if problem is not None:
         raise CannotStart(problem)
-    if engine.dialect.name == "sqlite":  # it opens what it may only read, and says so at the first write
+    # SQLite opens a read-only file and reports it only at the first write
+    if engine.dialect.name == "sqlite":
         with engine.connect().execution_options(writes=True) as connection:
             connection.exec_driver_sql("PRAGMA user_version")
 
@@ -114,4 +114,4 @@ def _require_writable(engine: Engine, file: DatabaseFile) -> None:
 def _tune_interpreter() -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
     gc.collect()
-    gc.freeze()  # what the start made stays; the collector need not look at it again
+    gc.freeze()  # objects created at startup stay alive, so the garbage collector need not scan them

@@ -1,10 +1,9 @@
-"""Prove the books: `python -m app.verify` checks every invariant on a live database.
+"""Verifies the books: `python -m app.verify` checks every invariant of a database in use.
 
-It names the rows that are wrong, with what they say and what they must say. With `--audit FILE` it proves an
-export of the audit trail or of the ledger instead, without database and settings, against the detached heads
-in `--head FILE`.
+It lists each wrong row with its stored and expected values. With `--audit FILE` it verifies an export of the
+audit trail or of the ledger instead, without database and settings, against the heads in `--head FILE`.
 
-Exit status: 0 all is well, 1 something is wrong, 2 it cannot be checked.
+Exit status: 0 all checks passed, 1 differences were found, 2 the checks could not run.
 """
 
 import argparse
@@ -38,7 +37,7 @@ from app.orders.service.verification import verify_orders
 from app.risk.rules.verification import RiskCheck
 from app.risk.service.verification import verify_risk
 
-SCAN_SECONDS = 3600.0  # one answer of the server, a sort of the whole ledger included
+SCAN_SECONDS = 3600.0  # one response of the server may include a sort of the whole ledger
 CLEAN, LIES, CANNOT = 0, 1, 2
 
 
@@ -54,7 +53,7 @@ def _compared(
 
 
 class RecordCheck(StrEnum):
-    """What is compared with the audit log, in the order in which it is told."""
+    """A comparison of tables with the audit log, in the order of the report."""
 
     PORTFOLIO = "portfolio record"
     INSTRUMENT = "instrument record"
@@ -102,11 +101,11 @@ _MEANING: dict[StrEnum, str] = {
 
 
 class CannotVerify(Exception):
-    """There is nothing to check yet."""
+    """There is no database to check yet."""
 
 
 def verify_database(engine: Engine) -> Verdict:
-    """Check the database at one moment. Raises CannotVerify where it has not this version's tables."""
+    """Check the database on one snapshot. Raise CannotVerify if its schema is not of this version."""
     with patience(SCAN_SECONDS), snapshot(engine) as connection:
         if not is_current(connection):
             raise CannotVerify("The database is not at this version's revision: run `python -m app.migrate`.")
@@ -114,7 +113,7 @@ def verify_database(engine: Engine) -> Verdict:
 
 
 def check(connection: Connection) -> Verdict:
-    """Check everything but the audit log as `connection` sees it; it must see one moment."""
+    """Run all checks except those of the audit log. `connection` must be on one snapshot."""
     verdict = Verdict()
     for name, part in PARTS.items():
         try:
@@ -126,13 +125,13 @@ def check(connection: Connection) -> Verdict:
 
 
 def verify_trails(engine: Engine) -> Examined:
-    """Check the audit trails of the database at one moment."""
+    """Check the audit trails of the database on one snapshot."""
     with patience(SCAN_SECONDS), snapshot(engine) as connection:
         return examine(declare_every_tenant(connection))
 
 
 def report(verdict: Verdict, seconds: float, *, is_trail_clean: bool = True) -> Iterator[str]:
-    """Yield the lines that tell the verdict. "Clean" stands only where the audit trail is clean too."""
+    """Yield the lines of the report. It only says "Clean" if the audit trail is clean as well."""
     for check, meaning in _MEANING.items():
         failed = verdict.failed[check]
         state = f"FAILED {failed:,}" if failed else "ok"
@@ -149,7 +148,7 @@ def report(verdict: Verdict, seconds: float, *, is_trail_clean: bool = True) -> 
 
 
 def report_findings(verdict: Verdict) -> Iterator[str]:
-    """Yield a sentence for each finding, up to as many as the verdict keeps."""
+    """Yield a sentence for each finding that the verdict keeps."""
     for number, lie in enumerate(verdict.reported):
         yield f"Also: {lie.place}" if number else f"The first finding: {lie.place}"
         for finding in lie.findings:
@@ -159,13 +158,13 @@ def report_findings(verdict: Verdict) -> Iterator[str]:
 
 
 def _sentence(finding: Finding) -> str:
-    """Return what is stored and what must be, in words."""
+    """Describe the stored and the expected value."""
     stored, expected = ("empty" if value is None else value for value in (finding.stored, finding.expected))
     return f"{finding.field} is {stored}, must be {expected}"
 
 
 def report_trails(examined: Examined) -> Iterator[str]:
-    """Yield the lines that tell of the audit trails."""
+    """Yield the lines of the report on the audit trails."""
     state = "ok" if examined.lie is None else "FAILED"
     yield f"{state:<10} {examined.entries:>11,}  audit trail: entries are chained, as far as each trail goes"
     if examined.lie:
@@ -173,7 +172,7 @@ def report_trails(examined: Examined) -> Iterator[str]:
 
 
 def report_export(proven: Proven, *, with_heads: bool) -> Iterator[str]:
-    """Yield the lines that tell what an export is worth."""
+    """Yield the lines of the report on an export."""
     proof, finding = proven
     if finding:
         yield f"The first bad line is {finding.line}: {finding.what}."

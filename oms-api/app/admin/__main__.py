@@ -1,4 +1,4 @@
-"""`python -m app.admin`: see `arguments` for what it takes."""
+"""Runs `python -m app.admin`. See `arguments` for its commands."""
 
 import asyncio
 import getpass
@@ -27,15 +27,15 @@ DONE, REFUSED, CANNOT = 0, 1, 2
 
 
 class NotMigrated(Exception):
-    """The database has not this version's tables."""
+    """The database schema is not the one of this version."""
 
 
 class NoPassword(Exception):
-    """Two entries differ, or there is none."""
+    """The two entries differ, or there is none."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what the arguments say."""
+    """Execute the command of the arguments."""
     given = make_parser().parse_args(arguments)
     try:
         return _print_result(_run(given))
@@ -69,7 +69,7 @@ def _run(given: Namespace) -> Done:
 
 
 def read_password() -> str:
-    """Return a new password: asked for twice at a terminal, else the first line of standard input."""
+    """Return a new password: entered twice at a terminal, or the first line of standard input."""
     if not sys.stdin.isatty():
         password = sys.stdin.readline().rstrip("\r\n")
     else:

@@ -1,4 +1,4 @@
-"""The words of the command line. Passwords and keys are never among them: other programs can see those."""
+"""Command line arguments. Passwords and keys are not among them, since other programs can read arguments."""
 
 import argparse
 from datetime import timedelta
@@ -18,7 +18,7 @@ _TENANT = "the tenant's slug (default: the first tenant's)"
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Return the parser; `command` tells which command was given."""
+    """Return the parser, which sets `command` to the name of the command."""
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser("python -m app.admin", description=_DESCRIPTION, formatter_class=form)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

@@ -1,4 +1,4 @@
-"""What the operator's commands do: by the same services as REST, with the same audit."""
+"""The operator's commands. They use the same services as the REST API and are audited in the same way."""
 
 import secrets
 from argparse import Namespace
@@ -37,7 +37,7 @@ _MOST_LISTED = 1_000_000
 
 
 class Done(NamedTuple):
-    """What is told: a sentence for standard error; a secret, or lines of a list, for standard output."""
+    """The output: a sentence for standard error, and a secret or the lines of a list for standard output."""
 
     sentence: str = ""
     secret: str = ""
@@ -46,7 +46,7 @@ class Done(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """What commands work with. `who` is the account at the machine, `ask_password` gets a new password."""
+    """The context of a command. `who` is the operator's account. `ask_password` reads a new password."""
 
     engine: Engine
     administration: Administration
@@ -55,25 +55,25 @@ class Shell:
     ask_password: Callable[[], str]
 
     def tenant(self, slug: str | None) -> TenantRow:
-        """Return the tenant of that slug, the first for None. Raises NoSuchTenant."""
+        """Return the tenant of that slug, or the first one for None. Raise NoSuchTenant."""
         with snapshot(self.engine) as connection:
             if slug is None:
                 return tenant_queries.get_tenant(connection, FIRST_TENANT)
             return tenants.seen_tenant(connection, self.asking().caller, slug)
 
     def asking(self, tenant_id: int = FIRST_TENANT) -> Asking:
-        """Return an operator's request to the tenant."""
+        """Return a request by the operator on the tenant."""
         person = f"shell:{self.who}"
         return Asking(Caller(tenant_id, "shell", "shell", frozenset(Scope), person=person), "shell")
 
     @contextmanager
     def looking_at(self, tenant_id: int) -> Iterator[Connection]:
-        """Yield a connection that sees the tenant."""
+        """Yield a connection with the tenant scope set."""
         with snapshot(self.engine) as connection:
             yield declare_tenants(connection, [tenant_id])
 
     async def change(self, work: Callable[[Connection, Asking, datetime], Change], tenant_id: int) -> Any:
-        """Carry out a change and return its answer."""
+        """Execute a change and return its response."""
         asking = self.asking(tenant_id)
         answer = await self.administration.change(
             asking, lambda connection, now: work(connection, asking, now)
@@ -82,7 +82,7 @@ class Shell:
 
 
 async def create_tenant(shell: Shell, given: Namespace) -> Done:
-    """Make a tenant."""
+    """Create a tenant."""
     wanted = validated(TenantIn, {"slug": given.slug, "name": given.name}).wanted()
     made = await shell.change(
         lambda connection, asking, now: tenants.create_tenant(connection, asking, wanted, now), FIRST_TENANT
@@ -91,17 +91,17 @@ async def create_tenant(shell: Shell, given: Namespace) -> Done:
 
 
 async def suspend(shell: Shell, given: Namespace) -> Done:
-    """Shut a tenant out."""
+    """Suspend a tenant."""
     return await _switch(shell, given.slug, {"status": "suspended"})
 
 
 async def resume(shell: Shell, given: Namespace) -> Done:
-    """Let a tenant in again."""
+    """Reactivate a tenant."""
     return await _switch(shell, given.slug, {"status": "active"})
 
 
 async def create_user(shell: Shell, given: Namespace) -> Done:
-    """Make a user; without an e-mail address there is no password to ask for."""
+    """Create a user. Without an e-mail address it has no password."""
     tenant_id = shell.tenant(given.tenant).id
     said = {name: getattr(given, name) for name in ("name", "role", "email", "person", "portfolios")}
     said["password"] = shell.ask_password() if given.email else None
@@ -113,7 +113,7 @@ async def create_user(shell: Shell, given: Namespace) -> Done:
 
 
 async def reset_password(shell: Shell, given: Namespace) -> Done:
-    """Set a password, and end the person's sessions."""
+    """Set a password and end the user's sessions."""
     tenant_id = shell.tenant(given.tenant).id
     user = _user(shell, tenant_id, given.email)
     changes = validated(UserPatch, {"password": shell.ask_password()}).changes()
@@ -122,17 +122,17 @@ async def reset_password(shell: Shell, given: Namespace) -> Done:
 
 
 async def disable_user(shell: Shell, given: Namespace) -> Done:
-    """Shut a user out."""
+    """Disable a user."""
     return await _change_user(shell, given, {"status": "disabled"})
 
 
 async def enable_user(shell: Shell, given: Namespace) -> Done:
-    """Let a user in again."""
+    """Enable a user."""
     return await _change_user(shell, given, {"status": "active"})
 
 
 async def create_key(shell: Shell, given: Namespace) -> Done:
-    """Make a key."""
+    """Create a key."""
     expires_at = iso(shell.now() + given.expires_in_days) if given.expires_in_days else None
     words = " ".join(given.scopes).replace(",", " ").split()
     said = {"name": given.name, "scopes": words, "expires_at": expires_at, "portfolios": given.portfolios}
@@ -145,7 +145,7 @@ async def create_key(shell: Shell, given: Namespace) -> Done:
 
 
 async def revoke_key(shell: Shell, given: Namespace) -> Done:
-    """End a key."""
+    """Revoke a key."""
     tenant_id = shell.tenant(given.tenant).id
     key = _key(shell, tenant_id, given.name)
     await shell.change(
@@ -158,7 +158,7 @@ async def revoke_key(shell: Shell, given: Namespace) -> Done:
 
 
 async def rotate_key(shell: Shell, given: Namespace) -> Done:
-    """Give a key a successor."""
+    """Replace a key by a new one."""
     tenant_id = shell.tenant(given.tenant).id
     key, wanted = _key(shell, tenant_id, given.name), Rotation(given.overlap_seconds)
     made = await shell.change(
@@ -170,7 +170,7 @@ async def rotate_key(shell: Shell, given: Namespace) -> Done:
 
 
 async def rotate_master_key(shell: Shell, given: Namespace) -> Done:
-    """Replace OMS_API_KEY; the service is to be restarted with both keys."""
+    """Replace OMS_API_KEY. Restart the service with both keys afterwards."""
     file = Path(given.env_file) if given.env_file else None
     if file:
         current_key(file)

@@ -1,4 +1,4 @@
-"""Connections, types and bulk statements; no business knowledge."""
+"""Connections, column types and bulk statements, without business logic."""
 
 from app.database.base import METADATA, Base
 from app.database.bulk import (

@@ -1,4 +1,7 @@
-"""Writes that touch no book and so need not wait for the writer: a thread, a transaction each."""
+"""Writes that do not touch a portfolio's books and so need not wait for the writer thread.
+
+One thread runs them, each in its own transaction.
+"""
 
 import asyncio
 import sqlite3
@@ -22,17 +25,17 @@ WAIT_SECONDS = 5.0
 
 
 class Changes:
-    """Run functions of a connection that write, one after the other, off the event loop."""
+    """Runs functions that write, one after another, off the event loop."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="changes")
 
     async def run(self, change: Callable[[Connection], T], tenant_id: int) -> T:
-        """Return what `change` returns, once it is committed; it sees the tenant's rows alone.
+        """Run `change` with the tenant scope set, commit, and return its result.
 
-        Raises NotPlaced where the database is away, or another session holds a lock; OutcomeUnknown where the
-        connection was lost at COMMIT.
+        Raise NotPlaced if the database is unavailable or another session holds a lock, and OutcomeUnknown if
+        the connection was lost at COMMIT.
         """
 
         def declared(connection: Connection) -> T:
@@ -41,7 +44,7 @@ class Changes:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._write, declared)
 
     def close(self) -> None:
-        """Let what is under way end, and stop the thread."""
+        """Finish the running work and stop the thread."""
         self._thread.shutdown(wait=True, cancel_futures=True)
 
     def _write(self, change: Callable[[Connection], T]) -> T:
@@ -65,7 +68,10 @@ class Changes:
             raise NotPlaced("The database does not take this just now; send it again in a moment.") from error
 
     def _beside_the_writer(self, change: Callable[[Connection], T]) -> T:
-        """SQLite asks for its one lock less and less often: under load the writer would have it each time."""
+        """Take SQLite's lock with constant retries.
+
+        SQLite's own retries become less and less frequent, so under load the writer thread would always win.
+        """
         with self._engine.connect().execution_options(writes=True) as connection:
             driver = cast("sqlite3.Connection", connection.connection.driver_connection)
             driver.execute(f"PRAGMA busy_timeout = {ASK_MILLISECONDS}")

@@ -1,4 +1,4 @@
-"""Locks that another session holds too long: telling them, and keeping what waits for them out of the way."""
+"""Detects lock timeouts, and avoids waiting again for locks that other sessions hold."""
 
 from collections.abc import Hashable
 
@@ -10,23 +10,23 @@ from app.clock import monotonic_seconds
 PROBE_MILLISECONDS = 250
 CLOSED_SECONDS = 1.0
 _LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL's SQLSTATE
-_SQLITE_BUSY = 5  # the primary code; the extended ones carry it in their lowest byte
+_SQLITE_BUSY = 5  # the primary code: the lowest byte of an extended code
 _MOST_JAMS = 10_000
 
 
 def is_row_locked(error: Exception) -> bool:
-    """Tell whether a statement gave up waiting for a lock on rows: others may be free."""
+    """Return whether a statement timed out on a row lock. Other rows may be free."""
     return isinstance(error, DBAPIError) and getattr(error.orig, "pgcode", None) == _LOCK_NOT_AVAILABLE
 
 
 def is_file_locked(error: Exception) -> bool:
-    """Tell whether SQLite gave up waiting for its one lock: nothing can be written."""
+    """Return whether SQLite timed out on its single write lock. Then nothing can be written."""
     code = getattr(error.orig, "sqlite_errorcode", 0) if isinstance(error, DBAPIError) else 0
     return (code & 0xFF) == _SQLITE_BUSY
 
 
 def wait_briefly(connection: Connection) -> None:
-    """Wait PROBE_MILLISECONDS at most for each lock of this transaction (PostgreSQL)."""
+    """Limit the wait for each lock of this transaction to PROBE_MILLISECONDS (PostgreSQL)."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = {PROBE_MILLISECONDS}")
 

@@ -1,4 +1,4 @@
-"""The gate that every request but health passes: key or token, person, rate, and the table of operations."""
+"""Authentication of every request except health checks: key or token, person, rate limit and permission."""
 
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ _WRITES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Authentication:
-    """Who may pass, and how often."""
+    """Authenticates callers, limits their rate and checks their permissions."""
 
     authenticator: Authenticator
     people: People
@@ -42,7 +42,9 @@ class Authentication:
     now: Now
 
     async def admit(self, request: FastRequest, operation: Operation) -> Caller:
-        """Return the caller, and note it for the log. Raises an OmsError where it may not pass."""
+        """Authenticate and authorize the caller, and add it to the request's log record. Raise an OmsError if
+        refused.
+        """
         self.limiter.check_address(request.address)
         try:
             caller = await self._who(request, operation)
@@ -58,14 +60,14 @@ class Authentication:
         return caller
 
     async def still_counts(self, request: FastRequest, operation: Operation) -> bool:
-        """Tell whether who was admitted would be admitted again, without counting the request."""
+        """Return whether the admitted caller would still be admitted. Do not count the request."""
         try:
             return (await self._who(request, operation)).may(operation)
         except OmsError:
             return False
 
     def count_stranger(self, request: FastRequest) -> None:
-        """Take a request of nobody yet from its address. Raises TooMany."""
+        """Count an unauthenticated request against the rate of its address. Raise TooMany."""
         self.limiter.check_address(request.address)
         self.limiter.charge_address(request.address)
 
@@ -87,7 +89,8 @@ class Authentication:
         if person is None:
             return caller
         if bearer is not None:
-            raise MayNotActAs  # people speak for themselves; keys that act for others are named in every row
+            # users act for themselves; a key that acts for others is recorded with every row
+            raise MayNotActAs
         where = Where(request.address, request.request_id)
         caller = await self.people.acting(caller, person.decode("latin-1"), where)
         request.denied = partial(self._record_denial, request, caller, operation)
@@ -103,7 +106,7 @@ def _refusal(caller: Caller, rule: Rule) -> OmsError:
 
 
 def rate_key(caller: Caller) -> str:
-    """Return whose rate counts: a key's own, or each person's with it; all sessions of a person are one."""
+    """Return the name of the caller's rate limit: per key, per person of a key, or per user for all sessions."""
     if caller.person is None:
         return caller.key_id
     return f"{caller.key_id.partition(':')[0]}|{caller.tenant_id}|{caller.person}"
@@ -117,13 +120,13 @@ def _token(header: bytes) -> str:
 
 
 async def count_stranger(request: Request) -> None:
-    """A FastAPI dependency for routes that anybody may ask: the address has a rate."""
+    """Apply the rate limit of the client's address. A FastAPI dependency of routes without authentication."""
     gate: Authentication = request.app.state.gate
     gate.count_stranger(request.state.edge)
 
 
 def allowed(operation: Operation) -> Callable[..., Coroutine[Any, Any, Caller]]:
-    """Return a FastAPI dependency: the caller, whom the table lets do this."""
+    """Return a FastAPI dependency that authenticates the caller and requires permission for the operation."""
 
     async def admit(
         request: Request, _key: Annotated[str | None, Security(API_KEY_HEADER)],
@@ -138,8 +141,9 @@ def allowed(operation: Operation) -> Callable[..., Coroutine[Any, Any, Caller]]:
 
 
 def at_the_edge(gate: Authentication, operation: Operation, work: FastWork) -> FastRoute:
-    """Return `work` (caller, request, idempotency key) as a route that the edge serves: the framework's
-    routing and body handling cost more than the commit.
+    """Return `work` (caller, request, idempotency key) as a route that the ASGI middleware serves itself.
+
+    The framework's routing and body parsing cost more than the commit.
     """
 
     async def serve(request: FastRequest) -> FastAnswer:

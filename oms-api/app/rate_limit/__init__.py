@@ -1,4 +1,4 @@
-"""How often who may ask: a token bucket for each key and person, each tenant, each address."""
+"""Rate limits: a token bucket per key and person, per tenant and per address."""
 
 from app.rate_limit.buckets import Bucket, Limit, OverLimit, RateState, Taken
 from app.rate_limit.limiter import Quotas, RateLimiter

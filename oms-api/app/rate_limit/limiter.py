@@ -1,4 +1,4 @@
-"""The three limits of every request, asked in one call."""
+"""The three rate limits of a request, checked by one call."""
 
 from dataclasses import dataclass
 
@@ -11,8 +11,10 @@ TENANT_FACTOR, ADDRESS_FACTOR = 10, 20
 
 @dataclass(frozen=True, slots=True)
 class Quotas:
-    """Requests a minute. `caller` (key and person) = 0 switches all limits off, another 0 that one alone;
-    None stands for ten and twenty times `caller`.
+    """Requests per minute.
+
+    `caller` (key and person) = 0 switches all limits off; another 0 switches off that limit. None means ten
+    and twenty times `caller`.
     """
 
     caller: int
@@ -21,7 +23,7 @@ class Quotas:
 
 
 class RateLimiter:
-    """Buckets of one process. Not thread-safe: it belongs to the event loop."""
+    """The buckets of one process. Not thread-safe: for one event loop."""
 
     def __init__(self, quotas: Quotas, clock: Clock = monotonic_seconds) -> None:
         self.is_on = quotas.caller > 0
@@ -34,10 +36,10 @@ class RateLimiter:
         self._touched: list[Bucket] | None = None
 
     def take(self, key_and_person: str, tenant_id: int, address: str) -> RateState | None:
-        """Take one request from each of the three buckets, or none; None where limits are off.
+        """Take one request from each of the three buckets, or from none. Return None if limits are off.
 
-        Returns the caller's or the tenant's state, whichever allows less. The address's is told to nobody
-        before it is exceeded: tenants that share one would see each other's work. Raises OverLimit.
+        Return the caller's or the tenant's state, whichever allows less. The state of the address is not
+        returned, since tenants that share an address would see each other's activity. Raise OverLimit.
         """
         if not self.is_on:
             return None
@@ -56,15 +58,15 @@ class RateLimiter:
         return RateState(told.limit, told.level)
 
     def check_address(self, address: str) -> None:
-        """Raise OverLimit where the address has no request left: asked before a key is looked up."""
+        """Raise OverLimit if the address has no request left. Called before a key is looked up."""
         if self.is_on:
             place = self._addresses.bucket(_place(address), self._clock())
             if place.level < 1:
                 raise _over(place)
 
     def charge_address(self, address: str) -> None:
-        """Take a request that failed to authenticate. Those under way at once may run into debt, which time
-        pays back before the address is served again.
+        """Count a request that failed to authenticate. Concurrent ones may make the level negative; the
+        address is served again once it is refilled.
         """
         if self.is_on:
             place = self._addresses.bucket(_place(address), self._clock())
@@ -73,12 +75,12 @@ class RateLimiter:
                 self._note(place)
 
     def share(self) -> None:
-        """Remember from now on which buckets were taken from, for `drain`."""
+        """Start to record the buckets that are taken from, for `drain`."""
         self._touched = []
 
     @property
     def has_touched(self) -> bool:
-        """Whether `drain` would return any."""
+        """Return whether `drain` would return anything."""
         return bool(self._touched)
 
     def drain(self) -> list[Taken]:
@@ -90,7 +92,7 @@ class RateLimiter:
         return drained
 
     def update_level(self, bucket: Bucket, level: float) -> None:
-        """Learn what all processes together left of `level`; what was taken here meanwhile comes off it."""
+        """Set the shared `level`, less what was taken here since."""
         bucket.refill(self._clock())
         bucket.level = min(bucket.level, level - bucket.taken)
 
@@ -108,7 +110,7 @@ def _limit(name: str, refusal: str, per_minute: int) -> Limit:
 
 
 def _over(*buckets: Bucket) -> OverLimit:
-    """Return the refusal by the limit that lasts longest."""
+    """Return the error of the limit with the longest wait."""
     empty = [RateState(bucket.limit, bucket.level) for bucket in buckets if bucket.level < 1]
     return OverLimit(max(empty, key=lambda rate: rate.more_after_seconds))
 

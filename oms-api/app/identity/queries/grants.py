@@ -1,4 +1,4 @@
-"""Which portfolios narrowed users and keys may see."""
+"""Queries of the portfolios that restricted users and keys may see."""
 
 from collections.abc import Collection, Iterable
 from typing import Literal
@@ -9,12 +9,12 @@ from app.identity.models import PortfolioGrant
 
 Holder = Literal["user_id", "key_id"]
 
-# The ledger's own table, of which grants know the names alone.
+# The ledger's table. Grants use only these columns.
 _PORTFOLIOS = table("portfolios", column("tenant_id"), column("name_key"), column("name"))
 
 
 def portfolio_names(connection: Connection, tenant_id: int, name_keys: Collection[str]) -> dict[str, str]:
-    """Return the names, by their keys, of those portfolios that exist."""
+    """Return the names of the portfolios that exist, by name key."""
     named = select(_PORTFOLIOS.c.name_key, _PORTFOLIOS.c.name)
     mine = (_PORTFOLIOS.c.tenant_id == tenant_id, _PORTFOLIOS.c.name_key.in_(sorted(name_keys)))
     return {row.name_key: row.name for row in connection.execute(named.where(*mine))}
@@ -23,7 +23,7 @@ def portfolio_names(connection: Connection, tenant_id: int, name_keys: Collectio
 def granted_names(
     connection: Connection, tenant_id: int, holder: Holder, ids: Collection[int | str]
 ) -> dict[int | str, list[str]]:
-    """Return by holder the names of the portfolios that were granted, in alphabetical order."""
+    """Return the names of the granted portfolios in alphabetical order, by holder."""
     held = getattr(PortfolioGrant, holder)
     named = (
         select(held, _PORTFOLIOS.c.name)
@@ -44,7 +44,7 @@ def granted_names(
 def replace_grants(
     connection: Connection, tenant_id: int, holder: Holder, owner: int | str, name_keys: Iterable[str]
 ) -> None:
-    """Let the user or key see these portfolios, and none of those of before."""
+    """Replace the portfolios of a user or key."""
     held = getattr(PortfolioGrant, holder)
     connection.execute(delete(PortfolioGrant).where(PortfolioGrant.tenant_id == tenant_id, held == owner))
     rows = [{"tenant_id": tenant_id, holder: owner, "portfolio_key": key} for key in sorted(name_keys)]

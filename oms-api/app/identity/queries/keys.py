@@ -1,4 +1,4 @@
-"""A tenant's API keys."""
+"""Queries of a tenant's API keys."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from app.text import label_key
 
 
 class KeyRow(NamedTuple):
-    """A key, for those who administer it: never the key itself, nor its hash."""
+    """A key for its administrators, without the key itself and without its hash."""
 
     key_id: str
     name: str
@@ -27,7 +27,7 @@ class KeyRow(NamedTuple):
 
 
 def keys_of(tenant_id: int) -> Select[Any]:
-    """Return the tenant's keys, for other queries to build on."""
+    """Return the query of the tenant's keys, for other queries to extend."""
     return select(ApiKey).where(ApiKey.tenant_id == tenant_id)
 
 
@@ -39,7 +39,7 @@ def list_keys(connection: Connection, tenant_id: int) -> list[ListedKey]:
 
 
 def name_is_taken(connection: Connection, tenant_id: int, name: str) -> bool:
-    """Tell whether the tenant has, or had, a key of that name, however it is spaced and quoted."""
+    """Return whether the tenant has or had a key of that name. Spaces and quotes are ignored."""
     names = connection.execute(keys_of(tenant_id).with_only_columns(ApiKey.name)).scalars()
     return label_key(name) in map(label_key, names)
 
@@ -69,7 +69,7 @@ def store_key(
 
 
 def mark_revoked(connection: Connection, tenant_id: int, name: str, now: datetime) -> bool:
-    """End the live key of that name; False where there is none."""
+    """Revoke the valid key of that name. Return False if there is none."""
     live = (ApiKey.tenant_id == tenant_id, ApiKey.name == name, ApiKey.revoked_at.is_(None))
     return connection.execute(update(ApiKey).where(*live).values(revoked_at=now)).rowcount == 1
 
@@ -81,7 +81,7 @@ def find_key_row(connection: Connection, tenant_id: int, key_id: str) -> KeyRow 
 
 
 def list_key_rows(connection: Connection, tenant_id: int, limit: int, before: Place | None) -> list[KeyRow]:
-    """Return keys newest first; `before` is where the last one seen stands."""
+    """Return keys, newest first, after the cursor `before`."""
     statement = _rows_of(tenant_id).order_by(ApiKey.created_at.desc(), ApiKey.key_id.desc()).limit(limit)
     if before is not None:
         same_moment = and_(ApiKey.created_at == before.created_at, ApiKey.key_id < before.id)
@@ -90,18 +90,18 @@ def list_key_rows(connection: Connection, tenant_id: int, limit: int, before: Pl
 
 
 def has_successor(connection: Connection, tenant_id: int, key_id: str) -> bool:
-    """Tell whether the key was rotated."""
+    """Return whether the key was rotated."""
     return connection.execute(keys_of(tenant_id).where(ApiKey.rotated_from == key_id)).first() is not None
 
 
 def change_key(connection: Connection, tenant_id: int, key_id: str, changes: dict[str, Any]) -> None:
-    """Set columns of a key."""
+    """Update columns of a key."""
     mine = (ApiKey.tenant_id == tenant_id, ApiKey.key_id == key_id)
     connection.execute(update(ApiKey).where(*mine).values(**changes))
 
 
 def has_admin_key(connection: Connection, tenant_id: int, now: datetime) -> bool:
-    """Tell whether a live key for all portfolios has the scope `admin`."""
+    """Return whether a valid key for all portfolios has the scope `admin`."""
     words = literal(" ") + ApiKey.scopes + literal(" ")
     able = (
         ApiKey.revoked_at.is_(None),

@@ -1,4 +1,4 @@
-"""What idempotency keys of administrators' requests are bound to."""
+"""Stored idempotency keys of administrators' requests."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from app.identity.models import AdminRequest
 
 
 class Bound(NamedTuple):
-    """What was carried out under a key; `answer` is None where it held a secret."""
+    """The request executed under a key. `answer` is None if the response held a secret."""
 
     request_hash: str
     status: int
@@ -18,7 +18,7 @@ class Bound(NamedTuple):
 
 
 def find_request(connection: Connection, tenant_id: int, operation: str, key: str) -> Bound | None:
-    """Return what the key is bound to."""
+    """Return the request stored under the key."""
     statement = select(*(getattr(AdminRequest, name) for name in Bound._fields)).where(
         AdminRequest.tenant_id == tenant_id,
         AdminRequest.operation == operation,
@@ -29,6 +29,6 @@ def find_request(connection: Connection, tenant_id: int, operation: str, key: st
 
 
 def store_request_key(connection: Connection, tenant_id: int, operation: str, key: str, bound: Bound) -> None:
-    """Bind the key."""
+    """Store the request under the key."""
     place = {"tenant_id": tenant_id, "operation": operation, "idempotency_key": key}
     connection.execute(insert(AdminRequest).values(**place, **bound._asdict()))

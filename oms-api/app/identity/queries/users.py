@@ -1,4 +1,4 @@
-"""A tenant's users, for those who administer them."""
+"""Queries of a tenant's users, for administrators."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,7 @@ from app.ids import new_timed_id
 
 
 class UserRow(NamedTuple):
-    """A user; `can_log_in` where there is a password."""
+    """A user. `can_log_in` is true if there is a password."""
 
     id: int
     email: str | None
@@ -27,13 +27,15 @@ class UserRow(NamedTuple):
 
     @property
     def called(self) -> str:
-        """What trails call the person."""
+        """The name of the person in the audit trail."""
         return self.email or self.person or self.name
 
 
 @dataclass(frozen=True, slots=True)
 class UserFilter:
-    """Which users: None means all. `part` is looked for in name, address and person, in any case."""
+    """Filters of the list of users; None means all. `part` is a case-insensitive search in name, address and
+    person.
+    """
 
     part: str | None = None
     role: str | None = None
@@ -41,7 +43,7 @@ class UserFilter:
 
 
 def users_of(tenant_id: int) -> Select[Any]:
-    """Return the tenant's users, each as the fields of `UserRow`."""
+    """Return the query of the tenant's users, with the fields of `UserRow`."""
     return select(*_COLUMNS, _HAS_LOGIN).where(User.tenant_id == tenant_id)
 
 
@@ -54,7 +56,7 @@ def find_user(connection: Connection, tenant_id: int, user_id: int) -> UserRow |
 def list_users(
     connection: Connection, tenant_id: int, wanted: UserFilter, limit: int, before: Place | None
 ) -> list[UserRow]:
-    """Return users newest first; `before` is where the last one seen stands."""
+    """Return users, newest first, after the cursor `before`."""
     newest = (User.created_at.desc(), User.id.desc())
     statement = users_of(tenant_id).where(*_conditions(wanted)).order_by(*newest).limit(limit)
     if before is not None:
@@ -64,7 +66,7 @@ def list_users(
 
 
 def is_known(connection: Connection, tenant_id: int, *, email: str | None, person: str | None) -> bool:
-    """Tell whether the tenant has a user of that e-mail address, or that person from Slack."""
+    """Return whether the tenant has a user with that e-mail address or Slack identity."""
     same = [
         column == value for column, value in ((User.email, email), (User.person, person)) if value is not None
     ]
@@ -72,7 +74,7 @@ def is_known(connection: Connection, tenant_id: int, *, email: str | None, perso
 
 
 def store_user(connection: Connection, tenant_id: int, values: dict[str, Any], now: datetime) -> int:
-    """Insert a user and return the id."""
+    """Insert a user and return its id."""
     statement = insert(User).values(
         id=new_timed_id(now), tenant_id=tenant_id, created_at=now, updated_at=now, **values
     )
@@ -82,13 +84,13 @@ def store_user(connection: Connection, tenant_id: int, values: dict[str, Any], n
 def change_user(
     connection: Connection, tenant_id: int, user_id: int, changes: dict[str, Any], now: datetime
 ) -> None:
-    """Set columns of a user."""
+    """Update columns of a user."""
     mine = (User.tenant_id == tenant_id, User.id == user_id)
     connection.execute(update(User).where(*mine).values(**changes, updated_at=now))
 
 
 def has_admin_user(connection: Connection, tenant_id: int) -> bool:
-    """Tell whether somebody active, for all portfolios and with a password is admin of the tenant."""
+    """Return whether the tenant has an active admin with a password and access to all portfolios."""
     able = (User.role == "admin", User.status == "active", User.is_narrowed.is_(False), _HAS_LOGIN)
     return connection.execute(users_of(tenant_id).where(*able)).first() is not None
 

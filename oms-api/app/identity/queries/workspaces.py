@@ -1,4 +1,4 @@
-"""Which tenant a Slack workspace belongs to."""
+"""Queries of the tenant that a Slack workspace belongs to."""
 
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from app.identity.queries.credentials import tenant_of_workspace
 
 
 def claim_workspace(connection: Connection, tenant_id: int, team_id: str, now: datetime) -> bool:
-    """Bind a Slack workspace to the tenant unless it is bound already; return whether this call did it."""
+    """Bind a Slack workspace to the tenant unless it is already bound. Return whether this call bound it."""
     if tenant_of_workspace(connection, team_id) is not None:
         return False
     row = (team_id, tenant_id, iso(now))
@@ -20,7 +20,7 @@ def claim_workspace(connection: Connection, tenant_id: int, team_id: str, now: d
 
 
 def release_workspace(connection: Connection, tenant_id: int, team_id: str) -> bool:
-    """Release a workspace of the tenant; return False if it is not the tenant's."""
+    """Release a workspace of the tenant. Return False if it is not the tenant's."""
     statement = delete(SlackWorkspace).where(
         SlackWorkspace.tenant_id == tenant_id, SlackWorkspace.team_id == team_id
     )

@@ -1,4 +1,4 @@
-"""API keys."""
+"""Routes of API keys."""
 
 from typing import Annotated, Any
 
@@ -29,7 +29,7 @@ router = APIRouter(prefix="/api-keys", tags=["API keys"])
 Manager = Annotated[Caller, Depends(allowed(Operation.MANAGE_KEYS))]
 TheKeyId = Annotated[str, Path(pattern=KEY_ID)]
 _ONE = f"/{{key_id:{ID}}}"
-_KEYS = "keys"  # the list that a cursor goes on with
+_KEYS = "keys"  # the name of the list in cursors
 _EXAMPLE = {"name": "desk-bot", "scopes": ["act_as"], "expires_at": None, "portfolios": None}
 
 
@@ -44,7 +44,9 @@ async def make_key(
     caller: Manager, body: Annotated[KeyIn, Depends(json_body(KeyIn))], administration: TheAdministration,
     sent: TheRequest,
 ) -> Response:  # fmt: skip
-    """Make a key, which is shown once: with no more scopes, portfolios or time than one has oneself."""
+    """Create a key, which is shown once. Its scopes, portfolios and lifetime cannot exceed those of the
+    caller.
+    """
     asking, wanted = sent.asking(caller, body), body.wanted()
     return answered(
         await administration.change(
@@ -60,7 +62,7 @@ async def list_keys(
     caller: Manager, query: Annotated[PageQuery, Query()], readers: TheReaders, cursors: TheCursors,
     clock: TheClock, request: Request,
 ) -> Response:  # fmt: skip
-    """Keys, newest first, without the keys themselves."""
+    """List keys, newest first, without their secrets."""
     tenant_id, now = caller.tenant_id, clock()
     before = place(cursors.read(tenant_id, _KEYS, query.cursor)) if query.cursor else None
 
@@ -75,7 +77,7 @@ async def list_keys(
 
 @router.get(_ONE, summary="Get an API key", responses=responses(200, {"model": KeyOut}, 404))
 async def get_key(caller: Manager, key_id: TheKeyId, readers: TheReaders, clock: TheClock) -> Response:
-    """One key, without the key itself."""
+    """Get one key, without its secret."""
     now = clock()
 
     def read(connection: Connection) -> dict[str, object]:
@@ -96,7 +98,7 @@ async def change_key(
     caller: Manager, key_id: TheKeyId, body: Annotated[KeyPatch, Depends(json_body(KeyPatch))],
     administration: TheAdministration, sent: TheRequest,
 ) -> Response:  # fmt: skip
-    """Rename a key, or end it: within a second it opens nothing, in any process."""
+    """Rename or revoke a key. A revoked key becomes invalid within one second in all processes."""
     asking, name, revoked = sent.asking(caller, body, key_id), body.new_name(), body.ends()
     return answered(
         await administration.change(
@@ -119,8 +121,8 @@ async def rotate_key(
     caller: Manager, key_id: TheKeyId, body: Annotated[RotationIn, Depends(json_body(RotationIn))],
     administration: TheAdministration, sent: TheRequest,
 ) -> Response:  # fmt: skip
-    """Let a fresh key, which is shown once, take this one's name and rights. The old one, renamed, works on
-    for the overlap: time to bring the fresh one to where it is used.
+    """Replace a key by a new one, shown once, with the same name and rights. The old key is renamed and stays
+    valid for the overlap, which leaves time to deploy the new one.
     """
     asking, wanted = sent.asking(caller, body, key_id), body.wanted()
     return answered(

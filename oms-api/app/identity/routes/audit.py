@@ -1,4 +1,4 @@
-"""The audit trail, read and exported."""
+"""Routes that read and export the audit trail."""
 
 from typing import Annotated
 
@@ -18,7 +18,7 @@ from app.wire.lists import link
 router = APIRouter(prefix="/audit", tags=["audit"])
 
 Auditor = Annotated[Caller, Depends(allowed(Operation.READ_AUDIT))]
-_ENTRIES = "audit"  # the list that a cursor goes on with
+_ENTRIES = "audit"  # the name of the list in cursors
 
 
 @router.get(
@@ -33,7 +33,7 @@ async def list_entries(
     cursors: TheCursors,
     request: Request,
 ) -> Response:
-    """Who did what, newest first."""
+    """List the recorded actions, newest first."""
     tenant_id, wanted = caller.tenant_id, query.filter()
     before = int(cursors.read(tenant_id, _ENTRIES, query.cursor)) if query.cursor else None
     found = await readers.run(
@@ -53,8 +53,8 @@ async def list_entries(
     responses=responses(200, lines_described("The trail as JSON Lines", '{"tenant_id":1,"sequence":1,…}')),
 )
 async def export_entries(caller: Auditor, readers: TheReaders, exports: TheExports) -> Response:
-    """The whole trail, oldest first, each entry just as it is hashed: `python -m app.verify --audit FILE`
-    proves it offline.
+    """Export the whole trail, oldest first, each entry exactly as it is hashed. `python -m app.verify --audit
+    FILE` verifies it offline.
     """
     tenant_id = caller.tenant_id
 
@@ -68,8 +68,8 @@ async def export_entries(caller: Auditor, readers: TheReaders, exports: TheExpor
 
 @router.get("/head", summary="Get the audit log head", responses=responses(200, {"model": HeadOut}))
 async def get_audit_head(caller: Auditor, readers: TheReaders, now: TheClock) -> Response:
-    """Where the trail stands now, to be kept out of this service's reach: `python -m app.verify --audit FILE
-    --head FILE` finds whatever was rewritten, or cut off the end, since.
+    """Get the current head of the trail. Store it outside of this service: `python -m app.verify --audit FILE
+    --head FILE` detects entries that were rewritten or truncated since.
     """
     tenant_id, at = caller.tenant_id, now()
     head = await readers.run(lambda connection: queries.head_of(connection, tenant_id), tenant_id)

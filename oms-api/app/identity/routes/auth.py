@@ -1,4 +1,4 @@
-"""Logging in and out."""
+"""Routes of authentication."""
 
 from typing import Annotated, Any
 
@@ -26,7 +26,8 @@ from app.wire.dependencies import part
 
 router = APIRouter(prefix="/auth", tags=["sessions"])
 
-_FOR_ANYBODY: dict[str, Any] = {"x-operation": "anybody", "x-roles": []}  # who logs in is nobody yet
+# the caller is not authenticated yet
+_FOR_ANYBODY: dict[str, Any] = {"x-operation": "anybody", "x-roles": []}
 _LOGIN_EXAMPLE = {"tenant": "alpha", "email": "alice@example.com", "password": "four words of your own"}
 _PASSWORD_EXAMPLE = {
     "current_password": "four words of your own",
@@ -56,7 +57,7 @@ TheLogIns = Annotated[LogIns, part("log_ins")]
 async def log_in(
     body: Annotated[LoginIn, Depends(json_body(LoginIn))], log_ins: TheLogIns, client: TheClient
 ) -> Response:
-    """Begin a session. A wrong tenant, address or password are told by the same words."""
+    """Start a session. The error is the same for a wrong tenant, e-mail address or password."""
     return answer(tokens_out(await log_ins.log_in(body.credentials(), client)))
 
 
@@ -70,8 +71,8 @@ async def log_in(
 async def refresh(
     body: Annotated[RefreshIn, Depends(json_body(RefreshIn))], sessions: TheSessions, client: TheClient
 ) -> Response:
-    """Exchange a refresh token, which works once. An answer that was lost can be asked for again within
-    10 seconds; a token that was exchanged before ends its session.
+    """Exchange a refresh token, which is valid once. A client that lost the response may repeat the request
+    within 10 seconds. A later repeat ends the session.
     """
     return answer(tokens_out(await sessions.refresh(body.refresh_token, client)))
 
@@ -83,14 +84,14 @@ async def refresh(
     responses=responses(204, {"description": "The session is over"}, 413, 415),
 )
 async def log_out(me: Me, sessions: TheSessions, client: TheClient) -> Response:
-    """End the session of the access token that is sent: within a second its tokens open nothing."""
+    """End the session of the access token. Its tokens become invalid within one second."""
     await sessions.log_out(me, client)
     return Response(status_code=204)
 
 
 @router.get("/me", summary="Get the current caller", responses=responses(200, {"model": MeOut}))
 async def get_current_user(me: Me, sessions: TheSessions) -> Response:
-    """Tell who the caller is, and what it may."""
+    """Get the caller's identity and rights."""
     return answer(me_out(me, await sessions.me(me)))
 
 
@@ -104,8 +105,8 @@ async def get_current_user(me: Me, sessions: TheSessions) -> Response:
 async def set_password(
     me: Me, body: Annotated[PasswordIn, Depends(json_body(PasswordIn))], log_ins: TheLogIns, client: TheClient
 ) -> Response:
-    """Change the password of the person who is logged in, who must know the current one. All other sessions
-    of the person end; this one goes on.
+    """Change the password of the logged-in user, who must send the current one. All other sessions of the
+    user end.
     """
     await log_ins.change_password(me, body.current_password, body.new_password, client)
     return Response(status_code=204)
@@ -113,7 +114,7 @@ async def set_password(
 
 @router.get("/sessions", summary="List your sessions", responses=responses(200, {"model": list[SessionOut]}))
 async def list_sessions(me: Me, sessions: TheSessions) -> Response:
-    """List the sessions of the person who is logged in that still count, the one used last first."""
+    """List the active sessions of the logged-in user, most recently used first."""
     found = await sessions.list_own(me)
     return answer([session_out(session, session_id_of(me)) for session in found])
 
@@ -127,6 +128,6 @@ async def list_sessions(me: Me, sessions: TheSessions) -> Response:
 async def revoke_session(
     me: Me, session_id: Annotated[str, Path(max_length=32)], sessions: TheSessions, client: TheClient
 ) -> Response:
-    """End one of your own sessions: within a second its tokens open nothing."""
+    """End one of your own sessions. Its tokens become invalid within one second."""
     await sessions.revoke(me, session_id, client)
     return Response(status_code=204)

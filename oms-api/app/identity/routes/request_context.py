@@ -1,4 +1,4 @@
-"""What administrators' routes are given, and how they answer."""
+"""Parameters and responses that administrators' routes share."""
 
 from typing import Annotated
 
@@ -13,13 +13,13 @@ from app.wire.idempotency import IdempotencyKey
 
 
 class Sent:
-    """What a request carries beside its caller and body."""
+    """The parts of a request beside the caller and the body."""
 
     def __init__(self, request: Request, key: IdempotencyKey) -> None:
         self._request, self._key = request, key
 
     def asking(self, caller: Caller, body: BaseModel, subject: object = "") -> Asking:
-        """Return the request as services take it; `subject` is what its path names."""
+        """Return the request as services take it. `subject` is the object that the path names."""
         request, path = self._request, self._request.scope["route"].path_format
         address = request.state.edge.address or None
         operation = f"{request.method} {path}"
@@ -36,7 +36,7 @@ class Sent:
 
 
 def answered(done: Answer) -> Response:
-    """Return what became of a request."""
+    """Build the response of an executed request."""
     headers = {REPLAYED: "true"} if done.replayed else {}
     return Response(done.body, done.status, headers, media_type="application/json")
 

@@ -1,4 +1,4 @@
-"""Roles: what each may do, and who has which."""
+"""Routes of roles."""
 
 from typing import Annotated
 
@@ -21,7 +21,7 @@ Reader = Annotated[Caller, Depends(allowed(Operation.READ_ROLES))]
 
 @router.get("", summary="List roles", responses=responses(200, {"model": list[RoleOut]}))
 async def list_roles(_: Reader) -> Response:
-    """The roles there are, and what each may do."""
+    """List the roles and the operations that each allows."""
     return answer(roles_out())
 
 
@@ -36,7 +36,7 @@ async def grant_role(
     caller: Manager, body: Annotated[GrantIn, Depends(json_body(GrantIn))], users: TheUserChanger,
     sent: TheRequest,
 ) -> Response:  # fmt: skip
-    """Give a user a role, for all portfolios or for those named."""
+    """Grant a user a role for all portfolios, or for named ones."""
     return await users.change(sent.asking(caller, body), body.user_id, body.changes(), status=201)
 
 
@@ -50,5 +50,5 @@ async def change_role(
     caller: Manager, user_id: TheUser, body: Annotated[GrantPatch, Depends(json_body(GrantPatch))],
     users: TheUserChanger, sent: TheRequest,
 ) -> Response:  # fmt: skip
-    """Change a user's role, or the portfolios it is for."""
+    """Change a user's role, or its portfolios."""
     return await users.change(sent.asking(caller, body, user_id), user_id, body.changes())

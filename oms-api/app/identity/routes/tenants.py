@@ -1,4 +1,4 @@
-"""Tenants."""
+"""Routes of tenants."""
 
 from typing import Annotated
 
@@ -31,7 +31,7 @@ Operator = Annotated[Caller, Depends(allowed(Operation.MAKE_TENANT))]
 Reader = Annotated[Caller, Depends(allowed(Operation.READ_TENANTS))]
 Manager = Annotated[Caller, Depends(allowed(Operation.MANAGE_TENANT))]
 TheSlug = Annotated[str, Path(pattern=SLUG, max_length=60)]
-_TENANTS = "tenants"  # the list that a cursor goes on with
+_TENANTS = "tenants"  # the name of the list in cursors
 _WORKSPACE = {"team_id": "T012AB3C4"}
 _EXAMPLE = {"name": "Alpha Capital", "slug": "alpha"}
 
@@ -47,7 +47,7 @@ async def make_tenant(
     caller: Operator, body: Annotated[TenantIn, Depends(json_body(TenantIn))],
     administration: TheAdministration, sent: TheRequest,
 ) -> Response:  # fmt: skip
-    """Make a tenant, with a first admin key that is shown once. For the installation's own key alone."""
+    """Create a tenant with a first admin key, which is shown once. Only the operator's key may call this."""
     asking, wanted = sent.asking(caller, body), body.wanted()
     return answered(
         await administration.change(
@@ -66,7 +66,7 @@ async def list_tenants(
     cursors: TheCursors,
     request: Request,
 ) -> Response:
-    """One's own tenant; for the installation's own key, the directory of all by slug."""
+    """List the caller's own tenant. The operator's key lists all tenants by slug."""
     if Scope.TENANTS not in caller.scopes:
         own = await readers.run(lambda connection: queries.get_tenant(connection, caller.tenant_id))
         return answer([service.listed_facts(own)])
@@ -81,7 +81,7 @@ async def list_tenants(
     "/{slug}", summary="Get a tenant", responses=responses(200, {"model": TenantOut | TenantListed}, 404)
 )
 async def get_tenant(caller: Reader, slug: TheSlug, readers: TheReaders) -> Response:
-    """One's own tenant, or for the installation's own key what the directory shows of another."""
+    """Get the caller's own tenant. The operator's key gets the directory entry of any tenant."""
     found = await readers.run(lambda connection: service.seen_tenant(connection, caller, slug))
     return answer(service.serialize_tenant(caller, found))
 
@@ -98,8 +98,8 @@ async def change_tenant(
     caller: Manager, slug: TheSlug, body: Annotated[TenantPatch, Depends(json_body(TenantPatch))],
     administration: TheAdministration, sent: TheRequest,
 ) -> Response:  # fmt: skip
-    """Change a tenant. Its admins change its name, `slack_default_role` and `base_currency`, the
-    installation's own key its `status`.
+    """Change a tenant. Its administrators set its name, `slack_default_role` and `base_currency`; the
+    operator's key sets its `status`.
     """
     asking, changes = sent.asking(caller, body, slug), body.changes()
     return answered(
@@ -120,9 +120,9 @@ async def claim_workspace(
     caller: Operator, slug: TheSlug, body: Annotated[WorkspaceIn, Depends(json_body(WorkspaceIn))],
     administration: TheAdministration, sent: TheRequest,
 ) -> Response:  # fmt: skip
-    """Bind a Slack workspace to a tenant, so that its people may act through the tenant's bot.
+    """Bind a Slack workspace to a tenant, so that its users may act through the tenant's bot.
 
-    A repeat answers 200. For the installation's own key alone.
+    A repeat returns 200. Only the operator's key may call this.
     """
     asking, team_id = sent.asking(caller, body, slug), body.team_id
     return answered(
@@ -142,7 +142,7 @@ async def release_workspace(
     caller: Manager, slug: TheSlug, body: Annotated[WorkspaceIn, Depends(json_body(WorkspaceIn))],
     administration: TheAdministration, sent: TheRequest,
 ) -> Response:  # fmt: skip
-    """Release a workspace, so that the operator can bind it to another tenant. Its users stay."""
+    """Release a workspace, so that the operator can bind it to another tenant. Its users are kept."""
     asking, team_id = sent.asking(caller, body, slug), body.team_id
     return answered(
         await administration.change(

@@ -1,4 +1,4 @@
-"""Changing a user, as the routes of users and of roles do."""
+"""Updates of users, shared by the routes of users and of roles."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -16,13 +16,15 @@ from app.wire.dependencies import TheReaders
 
 @dataclass(frozen=True, slots=True)
 class UserChanger:
-    """One for each request."""
+    """Changes users. One instance per request."""
 
     readers: TheReaders
     administration: TheAdministration
 
     async def change(self, asking: Asking, user_id: int, changes: UserChanges, status: int = 200) -> Response:
-        """Change a user of the caller's tenant, and answer. Raises NoSuchUser, and what the service does."""
+        """Change a user of the caller's tenant and return the response. Raise NoSuchUser, and the service's
+        errors.
+        """
         tenant_id = asking.caller.tenant_id
 
         def read(connection: Connection) -> UserRow:

@@ -1,4 +1,4 @@
-"""Users."""
+"""Routes of users."""
 
 from typing import Annotated, Any
 
@@ -23,7 +23,7 @@ router = APIRouter(prefix="/users", tags=["users and roles"])
 Reader = Annotated[Caller, Depends(allowed(Operation.READ_PEOPLE))]
 Manager = Annotated[Caller, Depends(allowed(Operation.MANAGE_PEOPLE))]
 TheUser = Annotated[UserId, Path()]
-_USERS = "users"  # the list that a cursor goes on with
+_USERS = "users"  # the name of the list in cursors
 _EXAMPLE = {
     "email": "alice@example.com",
     "name": "Alice",
@@ -44,7 +44,7 @@ async def make_user(
     caller: Manager, body: Annotated[UserIn, Depends(json_body(UserIn))], administration: TheAdministration,
     sent: TheRequest,
 ) -> Response:  # fmt: skip
-    """Make a user who logs in by e-mail address and password, or comes from Slack, or both."""
+    """Create a user who logs in by e-mail address and password, or comes from Slack, or both."""
     return answered(await service.create_user(administration, sent.asking(caller, body), body.wanted()))
 
 
@@ -56,7 +56,7 @@ async def list_users(
     cursors: TheCursors,
     request: Request,
 ) -> Response:
-    """Users, newest first."""
+    """List users, newest first."""
     tenant_id, wanted = caller.tenant_id, query.filter()
     before = place(cursors.read(tenant_id, _USERS, query.cursor)) if query.cursor else None
 
@@ -71,7 +71,7 @@ async def list_users(
 
 @router.get("/{user_id}", summary="Get a user", responses=responses(200, {"model": UserOut}, 404))
 async def get_user(caller: Reader, user_id: TheUser, readers: TheReaders) -> Response:
-    """One user."""
+    """Get one user."""
 
     def read(connection: Connection) -> dict[str, object]:
         found = service.get_user(connection, caller.tenant_id, user_id)
@@ -91,5 +91,7 @@ async def change_user(
     caller: Manager, user_id: TheUser, body: Annotated[UserPatch, Depends(json_body(UserPatch))],
     users: TheUserChanger, sent: TheRequest,
 ) -> Response:  # fmt: skip
-    """Change a user. It counts within a second; who is disabled or has another password is logged out."""
+    """Change a user, effective within one second. Disabling a user or setting a password ends the user's
+    sessions.
+    """
     return await users.change(sent.asking(caller, body, user_id), user_id, body.changes())

@@ -1,4 +1,4 @@
-"""Slack workspaces that a bot claims for its tenant."""
+"""Routes by which a bot claims a Slack workspace for its tenant."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -36,13 +36,15 @@ async def claim_own_workspace(
     caller: Claimant, body: Annotated[WorkspaceClaimIn, Depends(json_body(WorkspaceClaimIn))],
     administration: TheAdministration, sent: TheRequest, statements: TheStatements, now: TheClock,
 ) -> Response:  # fmt: skip
-    """Bind a Slack workspace to the tenant of the key that the statement names. Every refusal is the same.
+    """Bind a Slack workspace to the tenant of the key that the statement names. All refusals have the same
+    error.
 
-    The operator's bot signs the statement with `BOT_STATEMENT_SECRET` after Slack's `auth.test` has named the
-    workspace of its token. A repeat with a new statement answers 200; a used statement changes nothing more.
+    The operator's bot signs the statement with `BOT_STATEMENT_SECRET` after Slack's `auth.test` has
+    identified the workspace of its token. A repeat with a new statement returns 200. A statement that was
+    used before changes nothing.
     """
     nonce = _require_nonce(statements.read(body.statement, now()), body.team_id, caller)
-    # The nonce is the idempotency key, so that a statement counts once.
+    # The nonce is the idempotency key, so that a statement takes effect once.
     asking = replace(sent.asking(caller, body), key=nonce)
 
     def claim(connection: Connection, at: datetime) -> Change:

@@ -1,4 +1,4 @@
-"""E-mail addresses as names of people: nothing is ever sent to them, so that reserved domains are welcome."""
+"""E-mail addresses as user names. No mail is ever sent, so reserved domains are allowed."""
 
 import re
 import unicodedata
@@ -8,6 +8,6 @@ _FORM = re.compile(r"[^@\s]{1,64}@[^@\s]{1,189}")
 
 
 def normalise_email(text: str) -> str | None:
-    """Return the address trimmed, in NFC and lower case; None unless it is `x@y`."""
+    """Return the address trimmed, in NFC and lower case, or None unless it has the form `x@y`."""
     address = unicodedata.normalize("NFC", text.strip()).lower()
     return address if _FORM.fullmatch(address) and address.isprintable() else None

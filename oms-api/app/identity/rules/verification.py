@@ -1,4 +1,4 @@
-"""What tenants, users, keys, sessions and workspaces must say, given the audit log."""
+"""The state of tenants, users, keys, sessions and workspaces that the audit log implies."""
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -10,18 +10,20 @@ from app.identity.rules.keys import NAME_LENGTH
 from app.text import name_key
 
 Facts = dict[str, Any]
-RowKey = tuple[int, str]  # tenant id, and what names a row within its tenant
+RowKey = tuple[int, str]  # tenant id, and the row's name within its tenant
 
 
 class ExpectedRows:
-    """What the audit log leads one to expect, table by table; rows that it does not know may say anything."""
+    """The expected rows by table, as the audit log implies them. Rows that it does not mention are not
+    checked.
+    """
 
     def __init__(self, slugs: dict[int, str]) -> None:
         self.tenants: dict[int, Facts] = {}
-        self.users: dict[RowKey, Facts] = {}  # by e-mail address, else by person
+        self.users: dict[RowKey, Facts] = {}  # by e-mail address, or else by person
         self.keys: dict[RowKey, Facts] = {}
         self.sessions: dict[RowKey, Facts] = {}
-        self.workspaces: dict[str, Facts | None] = {}  # None: released
+        self.workspaces: dict[str, Facts | None] = {}  # None means released
         self._slugs = slugs
         self._actions: dict[str, Callable[[Act], None]] = {
             "tenant.created": self._change_tenant,
@@ -43,7 +45,7 @@ class ExpectedRows:
         }
 
     def follow(self, acts: Iterable[Act]) -> None:
-        """Apply the entries, each tenant's in their order; one without the facts of its action is skipped."""
+        """Apply the entries in each tenant's order. Skip an entry that lacks the facts of its action."""
         for act in acts:
             action = self._actions.get(act.action)
             if action is not None:
@@ -52,7 +54,8 @@ class ExpectedRows:
 
     def _change_tenant(self, act: Act) -> None:
         slug = self._slugs.get(act.tenant_id)
-        if act.tenant_id != 1 or act.target == f"tenant:{slug}":  # the first also has the operator's acts
+        # the first tenant's log also holds the operator's actions
+        if act.tenant_id != 1 or act.target == f"tenant:{slug}":
             created = {"created_at": act.at} if act.action == "tenant.created" else {}
             named = {"slug": act.target.partition(":")[2]}
             self.tenants.setdefault(act.tenant_id, {}).update(named | act.after | created)
@@ -126,7 +129,8 @@ class ExpectedRows:
 
     def _claim_workspace(self, act: Act) -> None:
         slug = act.after.get("tenant")
-        if slug is None or slug == self._slugs.get(act.tenant_id):  # else the operator's own copy
+        # otherwise it is the operator's copy of the entry
+        if slug is None or slug == self._slugs.get(act.tenant_id):
             self.workspaces[_named(act)] = {"tenant_id": act.tenant_id, "bound_at": act.at}
 
     def _release_workspace(self, act: Act) -> None:

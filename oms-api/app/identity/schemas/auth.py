@@ -1,4 +1,4 @@
-"""Logging in on the wire."""
+"""Request and response bodies of authentication."""
 
 from typing import Annotated, Literal
 
@@ -31,7 +31,7 @@ Email = Annotated[
 
 
 class LoginIn(BaseModel):
-    """Who wants to log in. Lengths are in characters."""
+    """Credentials of a log-in. Lengths are in characters."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -40,12 +40,12 @@ class LoginIn(BaseModel):
     password: str = Field(min_length=1, max_length=PASSWORD_LENGTH, repr=False)
 
     def credentials(self) -> Credentials:
-        """Return what the service is asked."""
+        """Return the service's parameters."""
         return Credentials(self.tenant.strip().lower(), self.email, self.password)
 
 
 class RefreshIn(BaseModel):
-    """A refresh token, which works once."""
+    """A refresh token. Each token is valid once."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -53,7 +53,7 @@ class RefreshIn(BaseModel):
 
 
 class PasswordIn(BaseModel):
-    """The caller's password, and the one to be."""
+    """The caller's current password and the new one."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -62,7 +62,7 @@ class PasswordIn(BaseModel):
 
 
 class SessionOut(BaseModel):
-    """A session of the caller's."""
+    """A session of the caller."""
 
     session_id: str = Field(examples=["0123456789abcdef0123456789abcdef"])
     created_at: str = Field(examples=["2026-11-20T15:04:05.123456Z"])
@@ -74,7 +74,7 @@ class SessionOut(BaseModel):
 
 
 class TokensOut(BaseModel):
-    """What a session goes on with."""
+    """The access token and the refresh token of a session."""
 
     access_token: str = Field(repr=False, description="For `Authorization: Bearer …`")
     refresh_token: str = Field(repr=False, description="For one `POST /auth/refresh`")
@@ -83,7 +83,7 @@ class TokensOut(BaseModel):
 
 
 class MeOut(BaseModel):
-    """Who is calling."""
+    """The caller's identity and rights."""
 
     actor: str = Field(examples=["alice@example.com"], description="As the audit trail names the caller")
     tenant: str = Field(examples=["alpha"])
@@ -97,7 +97,7 @@ class MeOut(BaseModel):
 
 
 def tokens_out(tokens: Tokens) -> dict[str, object]:
-    """Return the answer to a log-in."""
+    """Serialize the tokens of a session."""
     return {
         "access_token": tokens.access,
         "refresh_token": tokens.refresh,
@@ -107,7 +107,7 @@ def tokens_out(tokens: Tokens) -> dict[str, object]:
 
 
 def session_out(session: OpenSession, current: str) -> dict[str, object]:
-    """Return a session as its person sees it."""
+    """Serialize a session for its owner."""
     return {
         "session_id": session.session_id,
         "created_at": iso(session.created_at),
@@ -118,7 +118,7 @@ def session_out(session: OpenSession, current: str) -> dict[str, object]:
 
 
 def me_out(caller: Caller, me: Me) -> dict[str, object]:
-    """Return who the caller is."""
+    """Serialize the caller's identity and rights."""
     return {
         "actor": caller.actor,
         "tenant": me.tenant_slug,

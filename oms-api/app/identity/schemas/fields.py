@@ -1,4 +1,4 @@
-"""Fields that administrators' requests share."""
+"""Field types that administrators' requests share."""
 
 import re
 from typing import Annotated, Any
@@ -32,13 +32,13 @@ _GIVEABLE = frozenset(Scope) - {Scope.TENANTS}
 
 
 class Requested(BaseModel):
-    """What is asked for; unknown fields are refused."""
+    """Base of request bodies. Unknown fields are rejected."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class Patch(Requested):
-    """What is to change; what is not there stays."""
+    """Base of PATCH bodies. Fields that are left out keep their value."""
 
     @model_validator(mode="after")
     def _changes_something(self) -> "Patch":
@@ -47,8 +47,8 @@ class Patch(Requested):
         return self
 
 
-def left_out(*, shown: bool = True) -> Any:  # pydantic's own
-    """Return the default of a field that may be left out, but not be null; it is never read."""
+def left_out(*, shown: bool = True) -> Any:  # Pydantic's `Field` returns Any
+    """Return the default of a field that may be left out but may not be null. Nothing reads the value."""
     return Field(default_factory=lambda: None, repr=shown)
 
 
@@ -95,7 +95,7 @@ def _each_once(names: list[str]) -> list[str]:
     return names
 
 
-def _instant(value: Any) -> Any:  # whatever JSON held
+def _instant(value: Any) -> Any:  # any JSON value
     try:
         return parse_instant(value)
     except (TypeError, AttributeError, ValueError):
@@ -103,13 +103,14 @@ def _instant(value: Any) -> Any:  # whatever JSON held
         raise PydanticCustomError("instant", message) from None
 
 
-def _user_id(value: Any) -> Any:  # from a path
+def _user_id(value: Any) -> Any:  # from the path
     if isinstance(value, str) and not _USER_ID.fullmatch(value):
         raise PydanticCustomError("user_id", "Must be written with the digits 0-9 alone.")
     return value
 
 
-RESERVED = frozenset({"bootstrap", "session", "shell"})  # what `source` and trails call callers without a key
+# `source` and the audit trail use these names for callers without a key
+RESERVED = frozenset({"bootstrap", "session", "shell"})
 Name = Annotated[
     str, Field(max_length=400), AfterValidator(clean_name), AfterValidator(_not_empty),
     AfterValidator(at_most(_MOST_NAME)),
@@ -139,7 +140,7 @@ UserId = Annotated[int, BeforeValidator(_user_id), Field(ge=1)]
 
 
 class PageQuery(BaseModel):
-    """Where the page begins."""
+    """The cursor of a list."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -148,11 +149,11 @@ class PageQuery(BaseModel):
 
 
 def place_text(created_at: str, row_id: object) -> str:
-    """Return where a list goes on after the row that was made then."""
+    """Return the cursor text of the row with that creation time and id."""
     return f"{created_at} {row_id}"
 
 
 def place(text: str) -> Place:
-    """Return what `place_text` wrote."""
+    """Parse a text of `place_text`."""
     created_at, row_id = text.split(" ")
     return Place(parse_instant(created_at), row_id)

@@ -1,4 +1,4 @@
-"""API keys on the wire."""
+"""Request and response bodies of API keys."""
 
 from typing import Annotated, Literal
 
@@ -15,7 +15,7 @@ _EXPIRY = "Without it, a key made by one who expires expires with them; null for
 
 
 class KeyIn(Requested):
-    """A key to be made. Nobody gives more than they have: scopes, portfolios, time."""
+    """A new key. Its scopes, portfolios and lifetime cannot exceed those of the caller."""
 
     name: KeyName
     scopes: Scopes
@@ -23,40 +23,42 @@ class KeyIn(Requested):
     portfolios: Portfolios | None = Field(None, description=NARROWED)
 
     def wanted(self) -> NewKey:
-        """Return what the service is asked."""
+        """Return the service's parameters."""
         portfolios = None if self.portfolios is None else tuple(self.portfolios)
         is_said = "expires_at" in self.model_fields_set
         return NewKey(self.name, frozenset(map(Scope, self.scopes)), self.expires_at, portfolios, is_said)
 
 
 class KeyPatch(Patch):
-    """A new name, or the end. Trades made before keep the name they were made under."""
+    """A new name, or a revocation. Earlier trades keep the name of their time."""
 
     name: KeyName = left_out()
     revoked: Literal[True] = left_out()
 
     def new_name(self) -> str | None:
-        """Return the name to be, None where it stays."""
+        """Return the new name, or None to keep the current one."""
         return self.name if "name" in self.model_fields_set else None
 
     def ends(self) -> bool:
-        """Return whether the key is to be revoked."""
+        """Return whether to revoke the key."""
         return "revoked" in self.model_fields_set
 
 
 class RotationIn(Requested):
-    """How long the old key works on. `expires_at` is the new one's, by default that of the old."""
+    """The overlap in which the old key stays valid. `expires_at` is of the new key, by default that of the
+    old one.
+    """
 
     overlap_seconds: Annotated[WholeNumber, Field(ge=0, le=WEEK_SECONDS)] = 3600
     expires_at: Expiry | None = None
 
     def wanted(self) -> Rotation:
-        """Return what the service is asked."""
+        """Return the service's parameters."""
         return Rotation(self.overlap_seconds, self.expires_at, "expires_at" in self.model_fields_set)
 
 
 class KeyOut(BaseModel):
-    """A key, without the key itself."""
+    """A key without its secret."""
 
     key_id: str = Field(examples=["3k9f0c2m7x1a"])
     name: str = Field(examples=["desk-bot"])
@@ -72,6 +74,6 @@ class KeyOut(BaseModel):
 
 
 class KeyMadeOut(KeyOut):
-    """A fresh key."""
+    """A key that was just created, with its secret."""
 
     key: str = Field(description="Shown once")

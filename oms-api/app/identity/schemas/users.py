@@ -1,4 +1,4 @@
-"""Users on the wire."""
+"""Request and response bodies of users."""
 
 from typing import Annotated, Literal, cast
 
@@ -21,7 +21,7 @@ NARROWED = "The names of the portfolios that one is narrowed to; null for all"
 
 
 class UserIn(Requested):
-    """A user to be made: with an e-mail address and a password, or a person from Slack, or both."""
+    """A new user with an e-mail address and a password, a Slack identity, or both."""
 
     name: Name
     role: Role
@@ -39,13 +39,13 @@ class UserIn(Requested):
         return self
 
     def wanted(self) -> NewUser:
-        """Return what the service is asked."""
+        """Return the service's parameters."""
         portfolios = None if self.portfolios is None else tuple(self.portfolios)
         return NewUser(self.name, self.role, self.email, self.person, self.password, portfolios)
 
 
 class UserPatch(Patch):
-    """What is to change of a user. Who is disabled, or has another password, is logged out."""
+    """Changes of a user. Disabling a user or setting a password ends the user's sessions."""
 
     name: Name = left_out()
     role: Role = left_out()
@@ -54,12 +54,12 @@ class UserPatch(Patch):
     portfolios: Portfolios | None = Field(None, description=NARROWED)
 
     def changes(self) -> UserChanges:
-        """Return what the service is asked."""
+        """Return the service's parameters."""
         return cast("UserChanges", self.model_dump(exclude_unset=True))
 
 
 class UserQuery(BaseModel):
-    """Which users, and where the page begins."""
+    """Filters and cursor of the list of users."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -70,7 +70,7 @@ class UserQuery(BaseModel):
     cursor: Cursor | None = None
 
     def filter(self) -> UserFilter:
-        """Return the conditions, without the page."""
+        """Return the filters without the cursor."""
         return UserFilter(self.q, self.role, self.status)
 
 

@@ -1,4 +1,4 @@
-"""API keys, as a tenant's administrators keep them: made, renamed, revoked, rotated."""
+"""Creating, renaming, revoking and rotating the API keys of a tenant."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,7 +27,7 @@ from app.text import label_key
 
 
 def create_key(connection: Connection, asking: Asking, wanted: NewKey, now: datetime) -> Change:
-    """Make a key, which is shown once. Raises KeyNameTaken, TooBroad, Invalid."""
+    """Create a key, which is shown once. Raise KeyNameTaken, TooBroad or Invalid."""
     caller = asking.caller
     require_scopes(caller, expand_scopes(wanted.scopes))
     expires_at = _expiry(caller, wanted.expires_at, now, is_said=wanted.is_said)
@@ -50,9 +50,9 @@ def create_key(connection: Connection, asking: Asking, wanted: NewKey, now: date
 def change_key(
     connection: Connection, asking: Asking, key_id: str, name: str | None, now: datetime, *, revoked: bool
 ) -> Change:
-    """Rename a key, or end it: within a second it opens nothing.
+    """Rename or revoke a key. A revoked key becomes invalid within one second.
 
-    Raises NoSuchKeyId, KeyNameTaken, LastAdmin.
+    Raise NoSuchKeyId, KeyNameTaken or LastAdmin.
     """
     tenant_id = asking.caller.tenant_id
     before = get_key(connection, tenant_id, key_id)
@@ -79,9 +79,10 @@ def change_key(
 def rotate_key(
     connection: Connection, asking: Asking, key_id: str, wanted: Rotation, now: datetime
 ) -> Change:
-    """Let a fresh key, shown once, take a key's name and rights; the old one works on for the overlap.
+    """Replace a key by a new one, shown once, with its name and rights. The old key stays valid for the
+    overlap.
 
-    Raises NoSuchKeyId, KeyIsOver, TooBroad, Invalid.
+    Raise NoSuchKeyId, KeyIsOver, TooBroad or Invalid.
     """
     caller, tenant_id = asking.caller, asking.caller.tenant_id
     old = get_key(connection, tenant_id, key_id)
@@ -108,7 +109,7 @@ def rotate_key(
 
 
 def get_key(connection: Connection, tenant_id: int, key_id: str) -> KeyRow:
-    """Return a key. Raises NoSuchKeyId."""
+    """Return a key. Raise NoSuchKeyId."""
     found = queries.find_key_row(connection, tenant_id, key_id)
     if found is None:
         raise NoSuchKeyId(key_id)
@@ -118,7 +119,7 @@ def get_key(connection: Connection, tenant_id: int, key_id: str) -> KeyRow:
 def keys_facts(
     connection: Connection, tenant_id: int, keys: list[KeyRow], now: datetime
 ) -> list[dict[str, Any]]:
-    """Return keys as administrators see them, with their portfolios by name."""
+    """Serialize keys for administrators, with the names of their portfolios."""
     narrowed = granted(connection, tenant_id, "key_id", [key.key_id for key in keys if key.is_narrowed])
     return [_facts(key, narrowed.get(key.key_id), now) for key in keys]
 

@@ -1,4 +1,4 @@
-"""Authenticating keys, and the people they speak for."""
+"""Authentication of API keys, and of the people they act for."""
 
 import hmac
 from collections.abc import Awaitable, Callable, Hashable
@@ -11,7 +11,7 @@ from app.identity.rules.access import FIRST_TENANT, Caller, Person, Scope, actin
 from app.identity.rules.keys import StoredKey, accepts, hash_of, key_id_of
 from app.identity.rules.people import SlackPerson, slack_person
 
-CACHE_SECONDS = 0.5  # a revoked key is dead within 1 s: half for the cache, half for a slow look-up
+CACHE_SECONDS = 0.5  # a revoked key stops working within 1 s: half for the cache, half for a slow query
 USE_NOTED_EVERY = timedelta(minutes=1)
 _MOST_CACHED = 10_000
 
@@ -22,33 +22,33 @@ Value = TypeVar("Value")
 
 
 class ShortMemory(Generic[Key, Value]):
-    """What was found a moment ago, for CACHE_SECONDS from when it was asked for."""
+    """A cache whose values expire CACHE_SECONDS after they were queried."""
 
     def __init__(self) -> None:
         self._found: dict[Key, tuple[Value, float]] = {}
 
     def get(self, key: Key) -> Value | None:
-        """Return what is remembered, None where nothing is."""
+        """Return the cached value, or None."""
         known = self._found.get(key)
         return known[0] if known and known[1] > monotonic_seconds() else None
 
     def put(self, key: Key, value: Value, asked_at: float) -> None:
-        """Remember `value`, as it stood when it was asked for (monotonic seconds)."""
+        """Cache `value`, which was queried at `asked_at` (monotonic seconds)."""
         if len(self._found) >= _MOST_CACHED:
             self.clear()
         self._found[key] = (value, asked_at + CACHE_SECONDS)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all values."""
         self._found.clear()
 
     def forget(self, key: Key) -> None:
-        """Forget it now."""
+        """Remove the value of one key."""
         self._found.pop(key, None)
 
 
 class Authenticator:
-    """Tell who sends a key. Keys that counted a moment ago are remembered, by their hash."""
+    """Authenticates API keys. Caches the valid ones by their hash."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Authenticator:
         self._noted: dict[str, datetime] = {}
 
     async def authenticate(self, key: str | None) -> Caller:
-        """Return the caller whose key this is; NoValidKey for anything else."""
+        """Return the caller of a key. Raise NoValidKey if it is not valid."""
         if not key:
             raise NoValidKey
         digest = hash_of(key)
@@ -111,23 +111,23 @@ def _caller(stored: StoredKey) -> Caller:
 
 
 class Where(NamedTuple):
-    """Where a request comes from, and what it is called."""
+    """The client of a request."""
 
     address: str
     request_id: str
 
 
 class People:
-    """Tell for whom a key speaks. `meet` finds a person of the tenant, making them known on first sight."""
+    """Finds the person that a key acts for. `meet` finds a user of the tenant and creates it on first use."""
 
     def __init__(self, meet: Callable[[Caller, SlackPerson, Where], Awaitable[Person]]) -> None:
         self._meet = meet
         self._cache: ShortMemory[tuple[int, str], Person] = ShortMemory()
 
     async def acting(self, caller: Caller, text: str, where: Where) -> Caller:
-        """Return the caller as the person that the header `text` names.
+        """Return the caller acting for the person that the header `text` names.
 
-        Raises MayNotActAs, NotAPerson, PersonRefused, WorkspaceElsewhere or TenantSuspended.
+        Raise MayNotActAs, NotAPerson, PersonRefused, WorkspaceElsewhere or TenantSuspended.
         """
         if Scope.ACT_AS not in caller.scopes:
             raise MayNotActAs

@@ -1,4 +1,6 @@
-"""How administrators' requests are carried out: in one transaction with their audit, and once under a key."""
+"""Executes administrators' requests: in one transaction with their audit entries, and once per idempotency
+key.
+"""
 
 import hashlib
 import hmac
@@ -26,9 +28,9 @@ from app.identity.service.threads import Transactions
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """Who asks for what, from where.
+    """The caller of a request, its operation and its parameters.
 
-    `operation` names the route, `subject` what its path names, `body` is what was asked, as canonical JSON;
+    `operation` names the route and `subject` the object of its path. `body` is the request as canonical JSON.
     `key` is the idempotency key.
     """
 
@@ -43,14 +45,14 @@ class Asking:
     def entry(
         self, at: datetime, action: str, target: str, before: Facts | None = None, after: Facts | None = None
     ) -> AuditEntry:
-        """Return what the caller's own trail is told."""
+        """Build an audit entry for the caller's own trail."""
         caller = self.caller
         told = (at, caller.actor, caller.name, action, target, self.address, self.request_id, before, after)
         return AuditEntry(caller.tenant_id, *told)
 
 
 class Change(NamedTuple):
-    """What a request comes to: its answer, and what the trails are told. None of it is committed yet."""
+    """The result of a request: its response and its audit entries, not committed yet."""
 
     answer: dict[str, Any]
     entries: Sequence[AuditEntry]
@@ -59,7 +61,7 @@ class Change(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What was answered, as JSON; `replayed` where it was before."""
+    """The response as JSON. `replayed` is true for a repeat of an earlier request."""
 
     status: int
     body: bytes
@@ -70,10 +72,10 @@ Work = Callable[[Connection, datetime], Change]
 
 
 class Administration:
-    """Where changes of tenants, people, keys and portfolios are made; one for each process.
+    """Executes changes of tenants, users, keys and portfolios. One instance per process.
 
-    Of one tenant they happen one after the other, so that whatever a change looked at stays true until it is
-    committed. `secrets` make the fingerprints of requests, which may hold passwords; the first is current.
+    Changes of one tenant are serialized, so that what a change has read stays true until its commit.
+    `secrets` sign the fingerprints of requests, which may hold passwords; the first is the current one.
     """
 
     def __init__(
@@ -84,10 +86,10 @@ class Administration:
         self._keys = [hmac.digest(key, b"slackoms admin requests v1", hashlib.sha256) for key in keys]
 
     async def change(self, asking: Asking, work: Work) -> Answer:
-        """Carry out `work`, or tell again what came of the request.
+        """Execute `work`, or return the response of the earlier request with the same key.
 
-        Raises what `work` raises; RequestKeyReused, ShownOnce, Overtaken; Unavailable where nothing was
-        changed, and OutcomeUnknown where that cannot be told.
+        Raise the errors of `work`; RequestKeyReused, ShownOnce or Overtaken; Unavailable if nothing was
+        changed, and OutcomeUnknown if that is not known.
         """
         prints = [_fingerprint(key, asking) for key in self._keys]
         attempt = _Attempt(asking, work, prints, self._now())
@@ -105,14 +107,14 @@ class Administration:
             ) from None
 
     async def hash_password(self, password: str, own: Sequence[str | None]) -> str:
-        """Return the hash of a password to be, for a person of these names. Raises Invalid, Unavailable."""
+        """Return the hash of a new password of a user with these names. Raise Invalid or Unavailable."""
         require_good(password, [name for name in own if name])
         return await self._passwords.hash(password)
 
     async def _run(self, attempt: "_Attempt") -> Answer:
         try:
             return await self._transactions.run(attempt.run)
-        except IntegrityError:  # somebody whom no lock of ours keeps out was faster: look again
+        except IntegrityError:  # a concurrent writer outside the tenant's lock was first: try again
             pass
         try:
             return await self._transactions.run(attempt.run)
@@ -122,7 +124,7 @@ class Administration:
 
 @dataclass(slots=True)
 class _Attempt:
-    """A request on its way; `answer` is what it came to, from just before its COMMIT on."""
+    """A request in progress. `answer` is its result, set just before the COMMIT."""
 
     asking: Asking
     work: Work
@@ -143,7 +145,7 @@ class _Attempt:
 
     def _repeated(self, bound: Bound, key: str) -> Answer:
         if self.answer is not None and bound.created_at == self.now:
-            return self.answer  # the COMMIT whose answer was lost went through
+            return self.answer  # the COMMIT succeeded although its response was lost
         if not any(hmac.compare_digest(bound.request_hash, own) for own in self.prints):
             raise RequestKeyReused(key)
         if bound.answer is None:

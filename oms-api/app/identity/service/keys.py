@@ -1,4 +1,4 @@
-"""Minting and revoking keys."""
+"""Creating and revoking keys."""
 
 import logging
 import secrets
@@ -26,9 +26,9 @@ def mint_key(
     created_by: str | None = None,
     rotated_from: str | None = None,
 ) -> str:
-    """Store a fresh key and return it; it is never shown again.
+    """Store a new key and return it. It is never shown again.
 
-    `scopes` are words parted by blanks. Raises KeyNameTaken, and ValueError for unknown scopes.
+    `scopes` are words separated by spaces. Raise KeyNameTaken, and ValueError for unknown scopes.
     """
     granted = expand_scopes(scopes.split())
     if Scope.TENANTS in granted:
@@ -43,14 +43,14 @@ def mint_key(
 
 
 def id_in(key: str) -> str:
-    """Return the id in a key of our own making."""
+    """Return the id in a key that this service created."""
     key_id = key_id_of(key)
     assert key_id is not None, "a fresh key is well-formed"  # noqa: S101  # for the type checker
     return key_id
 
 
 def revoke_key(connection: Connection, name: str, now: datetime, tenant_id: int = FIRST_TENANT) -> None:
-    """End the key of that name at once; the processes that remember it forget it within half a second."""
+    """Revoke the key of that name. Processes that cached it drop it within half a second."""
     if not queries.mark_revoked(connection, tenant_id, name, now):
         raise NoSuchKey(name)
     _LOG.info("key revoked", extra={"key_name": name})

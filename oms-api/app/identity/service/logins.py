@@ -1,4 +1,4 @@
-"""Logging in by tenant, e-mail address and password. Nothing tells which of them was wrong."""
+"""Log-in by tenant, e-mail address and password. No response reveals which of them was wrong."""
 
 import logging
 from datetime import datetime
@@ -24,7 +24,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class WrongLogin(Unauthenticated):
-    """The same words whatever was wrong."""
+    """The same message whichever credential was wrong."""
 
     kind, title = "wrong-login", "Not logged in"
 
@@ -33,7 +33,7 @@ class WrongLogin(Unauthenticated):
 
 
 class WrongPassword(Forbidden):
-    """The caller is logged in, and does not know the password."""
+    """The caller is logged in but sent a wrong current password."""
 
     kind, title = "wrong-password", "The password is not changed"
 
@@ -42,7 +42,7 @@ class WrongPassword(Forbidden):
 
 
 class LogIns:
-    """Where people log in."""
+    """Logs users in and changes their passwords."""
 
     def __init__(
         self, sessions: Sessions, passwords: Passwords, throttle: Throttle, trail: Trail, readers: Readers,
@@ -52,9 +52,9 @@ class LogIns:
         self._readers, self._transactions, self._now = readers, transactions, now
 
     async def log_in(self, said: Credentials, client: Client) -> Tokens:
-        """Return the tokens of a new session.
+        """Check the credentials and return the tokens of a new session.
 
-        Raises WrongLogin, TooManyLogIns, TenantSuspended, or Unavailable where too many log in at once.
+        Raise WrongLogin, TooManyLogIns, TenantSuspended, or Unavailable if too many log-ins run at once.
         """
         attempt = self._throttle.begin(said.account, client.address)
         try:
@@ -79,9 +79,9 @@ class LogIns:
         return tokens
 
     async def change_password(self, caller: Caller, current: str, password: str, client: Client) -> None:
-        """Give the caller another password, and end the person's other sessions.
+        """Change the caller's password, and end the user's other sessions.
 
-        Raises NoSession for an API key, WrongPassword, TooManyLogIns, Invalid.
+        Raise NoSession for an API key, WrongPassword, TooManyLogIns or Invalid.
         """
         session_id = session_id_of(caller)
         me = await self._sessions.me(caller)
@@ -102,7 +102,7 @@ class LogIns:
             declare_tenants(connection, [caller.tenant_id])
             owner = (caller.tenant_id, caller.user_id or 0)
             if not queries.change_password_hash(connection, *owner, hashed, now, stored):
-                raise WrongPassword  # it was reset meanwhile
+                raise WrongPassword  # the password was reset in the meantime
             queries.revoke_sessions_of(connection, *owner, "password changed", now, session_id)
             who = (caller.tenant_id, caller.actor)
             record(connection, [session_entry(who, "password.changed", session_id, client, now)])
@@ -117,7 +117,7 @@ class LogIns:
 
     async def _open(self, login: FoundLogin, verdict: Verdict, client: Client) -> Tokens | None:
         now = self._now()
-        owner = (login.tenant_id, login.user_id or 0)  # a password that matches is somebody's
+        owner = (login.tenant_id, login.user_id or 0)  # a matching password implies a user
         session_id = await self._transactions.run(
             lambda connection: self._write(connection, owner, login, verdict, client, now)
         )
@@ -132,7 +132,7 @@ class LogIns:
         if user is None or not user.is_active:
             return None
         if not queries.is_still_password(connection, *owner, login.password_hash or ""):
-            return None  # it was reset while this one was being verified, and the sessions ended
+            return None  # the password was reset during the check, and the sessions have ended
         if not user.tenant_is_active:
             raise TenantSuspended
         if verdict.rehashed:
@@ -145,8 +145,8 @@ class LogIns:
     def _note_failure(self, said: Credentials, login: FoundLogin | None, client: Client) -> None:
         _LOG.info("log-in refused", extra={"tenant": said.tenant, "address": client.address})
         if login is None:
-            return  # no tenant whose trail it would be
-        # What is no account may be a password typed into the wrong field: it is not repeated.
+            return  # no tenant, so there is no audit trail to write to
+        # Do not record an unknown e-mail address: it may be a password typed into the wrong field.
         named = said.email if login.user_id is not None else "an unknown account"
         self._trail.note(
             AuditEntry(

@@ -1,4 +1,4 @@
-"""Hashing passwords with argon2id, off the event loop, two at a time."""
+"""Hashes passwords with argon2id in two threads, off the event loop."""
 
 import logging
 from collections.abc import Iterable
@@ -13,44 +13,44 @@ from app.identity.service.threads import FewThreads
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
-# The first choice of OWASP's cheat sheet on password storage: 19 MiB, two passes, one lane.
+# The first choice of OWASP's password storage cheat sheet: 19 MiB, two passes, one lane.
 MEMORY_KIB, PASSES, LANES = 19_456, 2, 1
 THREADS = 2
-MOST_WAITING = 40  # at 25 to 50 ms a hash, whoever is last in line waits about a second
-# Nobody's: what is compared with where there is nobody of that name, so that it takes the same work.
+MOST_WAITING = 40  # at 25 to 50 ms a hash, the last of the queue waits about one second
+# Compared with when the user does not exist, so that the response takes the same time.
 NOBODYS_HASH = f"$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}${'A' * 22}${'A' * 43}"
 _LOG = logging.getLogger(__name__)
 
 
 class Verdict(NamedTuple):
-    """Whether a password is the one; `rehashed` where its hash was made with other parameters."""
+    """The result of a password check. `rehashed` is set if the stored hash has outdated parameters."""
 
     matches: bool
     rehashed: str | None = None
 
 
 class Passwords:
-    """The only place that hashes passwords. Its line is bounded: Unavailable beyond."""
+    """The only place that hashes passwords. Raises Unavailable when its bounded queue is full."""
 
     def __init__(self, threads: int = THREADS, most_waiting: int = MOST_WAITING) -> None:
         too_many = "Too many people are logging in at this moment; try again in a second."
         self._threads = FewThreads(threads, most_waiting, "passwords", too_many)
 
     async def hash(self, password: str) -> str:
-        """Return the hash of a password that was found to be good (`require_good`)."""
+        """Return the hash of a password that `require_good` accepted."""
         return await self._threads.run(lambda: _hasher().hash(normalise(password)))
 
     async def verify(self, stored: str | None, password: str) -> Verdict:
-        """Compare a password with a stored hash; None, for nobody's, takes as long and never matches."""
+        """Compare a password with a stored hash. None, for an unknown user, takes as long and never matches."""
         return await self._threads.run(lambda: _verify(stored, password))
 
     def close(self) -> None:
-        """Let end what is under way, and stop."""
+        """Finish the running work and stop."""
         self._threads.close()
 
 
 def require_good(password: str, own: Iterable[str]) -> None:
-    """Raise Invalid unless the password will do for the person of these names and addresses."""
+    """Raise Invalid if the password is too weak for a user with these names and addresses."""
     error = password_error(password, own, common_passwords())
     if error:
         raise Invalid("This password will not do.", [error])
@@ -58,7 +58,7 @@ def require_good(password: str, own: Iterable[str]) -> None:
 
 @cache
 def common_passwords() -> frozenset[str]:
-    """Return the words that are tried first, in lower case."""
+    """Return the common passwords in lower case."""
     text = resources.files("app.identity").joinpath("common_passwords.txt").read_text("utf-8")
     return frozenset(text.split())
 

@@ -1,4 +1,4 @@
-"""People from Slack: known from before, or made known on first sight as their tenant says."""
+"""Finds Slack users of a tenant, and creates new ones if the tenant allows it."""
 
 from datetime import datetime
 
@@ -17,7 +17,7 @@ from app.identity.service.authenticator import Where
 
 
 def known_person(connection: Connection, tenant_id: int, named: SlackPerson) -> Person | None:
-    """Return the person if the tenant knows them and their workspace. Raises WorkspaceElsewhere."""
+    """Return the person if the tenant has the user and the workspace. Raise WorkspaceElsewhere."""
     home = credentials.tenant_of_workspace(connection, named.team_id)
     if home is None:
         return None
@@ -30,22 +30,23 @@ def known_person(connection: Connection, tenant_id: int, named: SlackPerson) -> 
 def welcome(
     connection: Connection, caller: Caller, named: SlackPerson, where: Where, now: datetime
 ) -> Person:
-    """Make a person known, in one transaction with its audit.
+    """Create a user for a Slack person, in one transaction with its audit entry.
 
-    The operator's key also binds an unbound workspace to its tenant. To any other key, an unbound workspace
-    looks like one of somebody else: only the operator binds it, by `POST /tenants/{slug}/workspaces`.
-    Raises PersonRefused, WorkspaceElsewhere or TenantSuspended.
+    The operator's key also binds an unbound workspace to its tenant. For any other key an unbound workspace
+    is handled like one of another tenant: only the operator binds it, by `POST /tenants/{slug}/workspaces`.
+    Raise PersonRefused, WorkspaceElsewhere or TenantSuspended.
     """
     tenant_id = caller.tenant_id
     declare_tenants(connection, [tenant_id])
     lock_tenant(connection, tenant_id)
-    known = known_person(connection, tenant_id, named)  # by one of the same person's other requests
+    known = known_person(connection, tenant_id, named)  # created by a concurrent request of the same person
     if known is not None:
         return known
     newcomers = queries.newcomers_of(connection, tenant_id)
     if not newcomers.active:
         raise TenantSuspended
-    person = queries.find_person(connection, tenant_id, named.text)  # an admin may have made them before
+    # an admin may have created the user before
+    person = queries.find_person(connection, tenant_id, named.text)
     if person is None and newcomers.role is None:
         raise PersonRefused
     if Scope.TENANTS in caller.scopes and claim_workspace(connection, tenant_id, named.team_id, now):

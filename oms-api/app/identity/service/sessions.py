@@ -1,4 +1,4 @@
-"""Sessions: opened by a log-in, carried on by refresh tokens that work once, ended within a second."""
+"""Sessions: started by a log-in, extended by single-use refresh tokens, ended within one second."""
 
 import hashlib
 import logging
@@ -35,13 +35,13 @@ from app.identity.service.threads import Transactions
 SESSION = "session"
 _PREFIX = f"{SESSION}:"
 _MOST_REMEMBERED = 10_000
-KEPT_AFTER_END = timedelta(days=90)  # so long a person's address is known to the throttle of log-ins
-MOST_DELETED = 100  # old sessions a log-in
+KEPT_AFTER_END = timedelta(days=90)  # how long the log-in throttle remembers an address of the user
+MOST_DELETED = 100  # old sessions per log-in
 _LOG = logging.getLogger(__name__)
 
 
 class NotRefreshed(Unauthenticated):
-    """The same words for a token that was never one, one that was used, and one whose session is over."""
+    """The same message for an unknown token, a used token and an ended session."""
 
     title = "Log in again"
 
@@ -50,7 +50,7 @@ class NotRefreshed(Unauthenticated):
 
 
 class NoSession(Forbidden):
-    """An API key has nothing to log out of."""
+    """An API key has no session to end."""
 
     kind, title = "no-session", "Not a session"
 
@@ -59,7 +59,7 @@ class NoSession(Forbidden):
 
 
 class NoSuchSession(NotFound):
-    """No session of that id, or somebody else's."""
+    """The session does not exist, or belongs to another user."""
 
     def __init__(self, session_id: str) -> None:
         super().__init__(f"You have no session {session_id!r}.")
@@ -67,7 +67,7 @@ class NoSuchSession(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How long tokens and sessions last: a session ends at `session`, or when it was not used for `idle`."""
+    """Lifetimes of tokens and sessions. A session ends after `session`, or after `idle` without use."""
 
     access: timedelta
     session: timedelta
@@ -75,7 +75,7 @@ class Terms:
 
 
 class Sessions:
-    """The sessions of a process's callers; for one event loop."""
+    """The sessions of the callers of one process, on one event loop."""
 
     def __init__(
         self, ring: KeyRing, terms: Terms, readers: Readers, transactions: Transactions, now: Now
@@ -86,7 +86,7 @@ class Sessions:
         self._live: ShortMemory[str, Caller] = ShortMemory()
 
     async def authenticate(self, token: str) -> Caller:
-        """Return the caller whose access token this is. Raises NoValidKey, or TenantSuspended."""
+        """Return the caller of an access token. Raise NoValidKey or TenantSuspended."""
         access = self._access(token)
         caller = self._live.get(access.session_id)
         if caller is None:
@@ -98,25 +98,25 @@ class Sessions:
         return caller
 
     def open(self, connection: Connection, owner: tuple[int, int], client: Client, now: datetime) -> str:
-        """Begin a session of a declared tenant's user, in the caller's transaction; return its id."""
+        """Start a session of a user in the caller's transaction, whose tenant scope is set. Return its id."""
         session_id = secrets.token_hex(16)
         queries.delete_old_sessions(connection, owner, now - KEPT_AFTER_END, MOST_DELETED)
         queries.add_session(connection, session_id, owner, client.hash, now, now + self._terms.session)
         return session_id
 
     def tokens(self, owner: tuple[int, int], session_id: str, generation: int, now: datetime) -> Tokens:
-        """Return the tokens of a generation: a fresh access token, and always the same refresh token."""
-        whole_seconds = now.replace(microsecond=0)  # tokens count in these
+        """Return the tokens of a generation: a new access token, and the deterministic refresh token."""
+        whole_seconds = now.replace(microsecond=0)  # tokens count in whole seconds
         access = Access(*owner, session_id, whole_seconds + self._terms.access)
         signed = make_access(access, self._ring, now, secrets.token_hex(8))
         refresh = make_refresh(session_id, generation, self._ring)
         return Tokens(signed, refresh, int(self._terms.access.total_seconds()))
 
     async def refresh(self, token: str, client: Client) -> Tokens:
-        """Return the successors of a refresh token, which works once. Raises NotRefreshed, TenantSuspended.
+        """Exchange a refresh token, which is valid once. Raise NotRefreshed or TenantSuspended.
 
-        The client that exchanged it is told the same again for a few seconds. Whoever else presents it, or
-        later, ends the session: one of the two has stolen it.
+        The same client receives the same result again for a few seconds. Another client, or a later use, ends
+        the session: one of the two has stolen the token.
         """
         try:
             session_id, generation = read_refresh(token, self._ring)
@@ -132,12 +132,13 @@ class Sessions:
         return self.tokens((session.tenant_id, session.user_id), session_id, generation + 1, now)
 
     async def log_out(self, caller: Caller, client: Client) -> None:
-        """End the caller's session, in this process at once. Raises NoSession for an API key."""
+        """End the caller's session, in this process immediately. Raise NoSession for an API key."""
         await self.revoke(caller, session_id_of(caller), client, "logged out")
 
     async def revoke(self, caller: Caller, session_id: str, client: Client, because: str = "ended") -> None:
-        """End one of the caller's own sessions, in this process at once. Raises NoSession for an API key,
-        and NoSuchSession.
+        """End one of the caller's own sessions, in this process immediately.
+
+        Raise NoSession for an API key, or NoSuchSession.
         """
         session_id_of(caller)
         now = self._now()
@@ -154,7 +155,7 @@ class Sessions:
         self._live.forget(session_id)
 
     async def list_own(self, caller: Caller) -> list[OpenSession]:
-        """Return the caller's sessions that still count. Raises NoSession for an API key."""
+        """Return the caller's active sessions. Raise NoSession for an API key."""
         session_id_of(caller)
         now, owner = self._now(), (caller.tenant_id, caller.user_id or 0)
         return await self._readers.run(
@@ -163,7 +164,7 @@ class Sessions:
         )
 
     async def me(self, caller: Caller) -> Me:
-        """Return what the caller's tenant and, where there is one, the person are called."""
+        """Return the names of the caller's tenant and of the person, if there is one."""
         tenant_id, user_id = caller.tenant_id, caller.user_id
         return await self._readers.run(
             lambda connection: queries.find_me(connection, tenant_id, user_id), tenant_id
@@ -215,7 +216,8 @@ class Sessions:
         if presented is Presented.CURRENT:
             if queries.advance(connection, session_id, generation, client.hash, now):
                 return session
-            left = queries.find_session(connection, session_id) or session  # by whoever was faster
+            # a concurrent request may have changed it
+            left = queries.find_session(connection, session_id) or session
             presented = judge(left.state, generation, client.hash, now, self._terms.idle)
         if presented is Presented.REUSED:
             _revoke_reused(connection, session, session_id, user, client, now)
@@ -223,7 +225,7 @@ class Sessions:
 
 
 def session_id_of(caller: Caller) -> str:
-    """Return the id of the caller's session. Raises NoSession for an API key."""
+    """Return the id of the caller's session. Raise NoSession for an API key."""
     if not caller.key_id.startswith(_PREFIX):
         raise NoSession
     return caller.key_id.removeprefix(_PREFIX)
@@ -232,7 +234,7 @@ def session_id_of(caller: Caller) -> str:
 def session_entry(
     who: tuple[int, str], action: str, session_id: str, client: Client, now: datetime
 ) -> AuditEntry:
-    """Return what the trail is told of a session; `who` are the tenant and the person."""
+    """Build the audit entry of a session. `who` holds the tenant and the person."""
     tenant_id, actor = who
     target = f"{_PREFIX}{session_id}"
     return AuditEntry(tenant_id, now, actor, SESSION, action, target, client.address, client.request_id)
@@ -262,4 +264,4 @@ def _caller(access: Access, user: FoundUser) -> Caller:
         access.user_id,
         user.called,
         user.portfolios,
-    )  # without an end: what a person may give away does not end with the session it is given from
+    )  # no expiry: what a user grants does not end with the session

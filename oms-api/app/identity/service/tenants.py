@@ -1,4 +1,4 @@
-"""Tenants: made, renamed, suspended."""
+"""Creating, renaming and suspending tenants."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -22,7 +22,7 @@ FIRST_KEY = "admin"
 
 
 def create_tenant(connection: Connection, asking: Asking, wanted: NewTenant, now: datetime) -> Change:
-    """Make a tenant and its first key, which is shown once. Raises SlugTaken."""
+    """Create a tenant and its first key, which is shown once. Raise SlugTaken."""
     if queries.find_tenant(connection, wanted.slug):
         raise SlugTaken(wanted.slug)
     tenant_id = queries.store_tenant(connection, wanted.slug, wanted.name, now)
@@ -35,7 +35,7 @@ def create_tenant(connection: Connection, asking: Asking, wanted: NewTenant, now
 
 
 def seen_tenant(connection: Connection, caller: Caller, slug: str) -> TenantRow:
-    """Return the tenant if it is the caller's, or the caller keeps the directory. Raises NoSuchTenant."""
+    """Return the tenant if the caller may see it: its own one, or any for the operator. Raise NoSuchTenant."""
     found = queries.find_tenant(connection, slug)
     if found is None or not (found.id == caller.tenant_id or Scope.TENANTS in caller.scopes):
         raise NoSuchTenant(slug)
@@ -45,9 +45,9 @@ def seen_tenant(connection: Connection, caller: Caller, slug: str) -> TenantRow:
 def change_tenant(
     connection: Connection, asking: Asking, slug: str, changes: TenantChanges, now: datetime
 ) -> Change:
-    """Change a tenant: its admins its name and what newcomers become, the operator whether it is active.
+    """Change a tenant. Its admins set its name and the role of new users; the operator sets its status.
 
-    Raises NoSuchTenant, NotAllowed, FirstTenantStays.
+    Raise NoSuchTenant, NotAllowed or FirstTenantStays.
     """
     caller = asking.caller
     before = seen_tenant(connection, caller, slug)
@@ -65,18 +65,18 @@ def change_tenant(
 
 
 def tenant_facts(tenant: TenantRow) -> dict[str, Any]:
-    """Return a tenant as its own people see it."""
+    """Serialize a tenant for its own administrators."""
     facts = tenant._asdict()
     return facts | {"created_at": iso(tenant.created_at)}
 
 
 def listed_facts(tenant: TenantRow) -> dict[str, Any]:
-    """Return a tenant as the directory shows it."""
+    """Serialize a tenant for the directory."""
     return {"slug": tenant.slug, "name": tenant.name, "status": tenant.status}
 
 
 def serialize_tenant(caller: Caller, tenant: TenantRow) -> dict[str, Any]:
-    """Return what the caller is shown of a tenant."""
+    """Serialize what the caller may see of a tenant."""
     return tenant_facts(tenant) if tenant.id == caller.tenant_id else listed_facts(tenant)
 
 
@@ -93,7 +93,7 @@ def _require_right(caller: Caller, tenant: TenantRow, changes: TenantChanges) ->
 
 
 def copy_to_tenant(asking: Asking, entry: AuditEntry, tenant: TenantRow) -> list[AuditEntry]:
-    """Return the entry, and its copy for the tenant's own trail if the operator acts on another tenant."""
+    """Return the entry, and its copy for the tenant's trail if the operator acts on another tenant."""
     if tenant.id == asking.caller.tenant_id:
         return [entry]
     return [entry, replace(entry, tenant_id=tenant.id)]

@@ -1,4 +1,4 @@
-"""Users: made, changed, disabled; what they may is their role, and the portfolios they are narrowed to."""
+"""Creating, changing and disabling users. A user's rights are its role and its portfolios."""
 
 from datetime import datetime
 from typing import Any
@@ -21,7 +21,7 @@ _GRANTED = ("role", "status", "portfolios")
 
 
 async def create_user(administration: Administration, asking: Asking, wanted: NewUser) -> Answer:
-    """Make a user. Raises UserExists, TooBroad, Invalid."""
+    """Create a user. Raise UserExists, TooBroad or Invalid."""
     hashed = None
     if wanted.password is not None:
         hashed = await administration.hash_password(wanted.password, (wanted.email, wanted.name))
@@ -35,7 +35,7 @@ async def create_user(administration: Administration, asking: Asking, wanted: Ne
 async def change_user(
     administration: Administration, asking: Asking, user: UserRow, changes: UserChanges, status: int = 200
 ) -> Answer:
-    """Change a user as it was found. Raises NoSuchUser, TooBroad, LastAdmin, Invalid."""
+    """Change a user that was read before. Raise NoSuchUser, TooBroad, LastAdmin or Invalid."""
     hashed = None
     if "password" in changes:
         hashed = await administration.hash_password(changes["password"], (user.email, user.name))
@@ -47,7 +47,7 @@ async def change_user(
 
 
 def get_user(connection: Connection, tenant_id: int, user_id: int) -> UserRow:
-    """Return a user. Raises NoSuchUser."""
+    """Return a user. Raise NoSuchUser."""
     found = queries.find_user(connection, tenant_id, user_id)
     if found is None:
         raise NoSuchUser(user_id)
@@ -55,7 +55,7 @@ def get_user(connection: Connection, tenant_id: int, user_id: int) -> UserRow:
 
 
 def users_facts(connection: Connection, tenant_id: int, users: list[UserRow]) -> list[dict[str, Any]]:
-    """Return users as administrators see them, with their portfolios by name."""
+    """Serialize users for administrators, with the names of their portfolios."""
     narrowed = granted(connection, tenant_id, "user_id", [user.id for user in users if user.is_narrowed])
     return [_facts(user, narrowed.get(user.id)) for user in users]
 
@@ -110,7 +110,7 @@ def _change(
 
 
 def _require_right(caller: Caller, user: UserRow, changes: UserChanges) -> None:
-    """Nobody gives, takes or overrules what is above them."""
+    """Raise TooBroad if the caller would grant, revoke or override rights that it does not have."""
     require_role(caller, Role(user.role), Role(changes.get("role", user.role)))
 
 

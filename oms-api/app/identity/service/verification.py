@@ -1,4 +1,4 @@
-"""Proving tenants, users, keys, sessions and workspaces: each stands where the audit log left it."""
+"""Verifies tenants, users, keys, sessions and workspaces against the audit log."""
 
 from collections.abc import Hashable, Iterator, Mapping
 from typing import Any
@@ -14,7 +14,7 @@ _ACTIONS = ("tenant.", "user.", "key.", "login.", "session.", "workspace.", "por
 
 
 def verify_identities(connection: Connection) -> Iterator[Difference]:
-    """Yield where a row is not what the audit log says; rows that it does not know are passed over."""
+    """Yield each row that differs from the audit log. Skip rows that the log does not mention."""
     tenants = {row["id"]: row for row in all_rows(connection, "tenants")}
     expected = ExpectedRows({tenant_id: row["slug"] for tenant_id, row in tenants.items()})
     expected.follow(acts_of(connection, *_ACTIONS))
@@ -39,7 +39,7 @@ def _called(user: Facts) -> str:
 
 
 def _add_portfolios(connection: Connection, holders: dict[Any, Facts], column: str) -> None:
-    """Add to users or keys the portfolios that they are narrowed to, None for all."""
+    """Add to users or keys the portfolios that they are restricted to; None means all."""
     for row in holders.values():
         row["portfolios"] = [] if row["is_narrowed"] else None
     for grant in all_rows(connection, "portfolio_grants"):
@@ -83,7 +83,8 @@ def _verify_logins(connection: Connection, users: Mapping[Any, Facts]) -> Iterat
         if row["email"] != email:
             yield Difference(f"log-in of user {key[1]} of tenant {key[0]}", "email", row["email"], email)
     for key, user in users.items():
-        if user["person"] is None and key not in logins:  # who is no person of Slack has a password
+        # a user without a Slack identity must have a password
+        if user["person"] is None and key not in logins:
             yield Difference(f"user {_called(user)} of tenant {key[0]}", "log-in", "none", "a password")
 
 

@@ -1,5 +1,7 @@
-"""Slack workspaces of a tenant: bound by the operator or by a statement of the operator's bot, and released
-by the operator or the tenant's admin. Both audit logs, the operator's and the tenant's, have each of these.
+"""Binding and releasing the Slack workspaces of a tenant.
+
+The operator, or a statement of the operator's bot, binds a workspace. The operator or the tenant's admin
+releases it. Each of these is recorded in the audit logs of both the operator and the tenant.
 """
 
 from collections.abc import Sequence
@@ -20,7 +22,7 @@ from app.identity.service.tenants import seen_tenant
 
 
 def claim_workspace(connection: Connection, asking: Asking, slug: str, team_id: str, now: datetime) -> Change:
-    """Bind a workspace to the tenant; a repeat changes nothing. Raises NoSuchTenant, WorkspaceTaken."""
+    """Bind a workspace to the tenant. A repeat changes nothing. Raise NoSuchTenant or WorkspaceTaken."""
     tenant = _lock(connection, asking, slug)
     change = _assign(connection, asking, tenant, team_id, now)
     if change is None:
@@ -29,7 +31,7 @@ def claim_workspace(connection: Connection, asking: Asking, slug: str, team_id: 
 
 
 def claim_by_statement(connection: Connection, asking: Asking, team_id: str, now: datetime) -> Change:
-    """Bind a workspace to the caller's tenant; the statement has been checked. Raises WorkspaceElsewhere."""
+    """Bind a workspace to the caller's tenant by a verified statement. Raise WorkspaceElsewhere."""
     tenant = get_tenant(connection, asking.caller.tenant_id)
     declare_tenants(connection, [FIRST_TENANT, tenant.id])
     change = _assign(connection, asking, tenant, team_id, now)
@@ -41,7 +43,7 @@ def claim_by_statement(connection: Connection, asking: Asking, team_id: str, now
 def release_workspace(
     connection: Connection, asking: Asking, slug: str, team_id: str, now: datetime
 ) -> Change:
-    """Release a workspace of the tenant. Raises NoSuchTenant, NoSuchWorkspace."""
+    """Release a workspace of the tenant. Raise NoSuchTenant or NoSuchWorkspace."""
     tenant = _lock(connection, asking, slug)
     if not queries.release_workspace(connection, tenant.id, team_id):
         raise NoSuchWorkspace(team_id)
@@ -53,7 +55,7 @@ def release_workspace(
 def _assign(
     connection: Connection, asking: Asking, tenant: TenantRow, team_id: str, now: datetime
 ) -> Change | None:
-    """Assign a workspace; return None if it is another tenant's."""
+    """Assign a workspace. Return None if it belongs to another tenant."""
     facts = {"team_id": team_id, "tenant": tenant.slug}
     if not queries.claim_workspace(connection, tenant.id, team_id, now):
         return Change(facts, ()) if tenant_of_workspace(connection, team_id) == tenant.id else None
@@ -62,7 +64,7 @@ def _assign(
 
 
 def _for_both(entry: AuditEntry, tenant: TenantRow) -> Sequence[AuditEntry]:
-    """Return the entry for the audit logs of the operator and of the tenant."""
+    """Return the entries for the audit logs of the operator and of the tenant."""
     return [replace(entry, tenant_id=tenant_id) for tenant_id in sorted({FIRST_TENANT, tenant.id})]
 
 
