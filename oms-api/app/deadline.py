@@ -1,15 +1,15 @@
-"""An end to waiting, for what is waited for on every request: a timer for each costs ten times as much."""
+"""Timeouts for every request. One shared timer costs a tenth of a timer per request."""
 
 import asyncio
 from collections.abc import Awaitable
 from typing import Any, TypeVar
 
 Found = TypeVar("Found")
-_LOOKS = 10  # within the time allowed; so late, in parts of it, may the end come
+_LOOKS = 10  # checks within the allowed time: a timeout is late by one interval at most
 
 
 class Deadline:
-    """Ends each wait after `seconds`, give or take a tenth. It belongs to one event loop."""
+    """Cancels each wait after `seconds`, give or take a tenth. For one event loop."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -17,7 +17,7 @@ class Deadline:
         self._watch: asyncio.TimerHandle | None = None
 
     async def bound(self, work: Awaitable[Found]) -> Found:
-        """Return what `work` gives; a task waits for one at a time. Raises TimeoutError when it is late."""
+        """Return the result of `work`. A task has one wait at a time. Raise TimeoutError if it is late."""
         loop = asyncio.get_running_loop()
         task = asyncio.current_task(loop)
         assert task is not None, "a coroutine runs in a task"  # noqa: S101  # for the type checker
@@ -28,7 +28,7 @@ class Deadline:
             return await work
         except asyncio.CancelledError:
             if task in self._waiting or task.uncancel():
-                raise  # somebody else wants the task to end
+                raise  # the task was cancelled for another reason
             raise TimeoutError from None
         finally:
             self._waiting.pop(task, None)
@@ -36,7 +36,7 @@ class Deadline:
     def _check(self, loop: asyncio.AbstractEventLoop) -> None:
         began_before = loop.time() - self.seconds
         late = []
-        for task, began in self._waiting.items():  # whoever waits longest stands first
+        for task, began in self._waiting.items():  # the oldest wait comes first
             if began > began_before:
                 break
             late.append(task)

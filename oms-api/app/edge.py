@@ -1,8 +1,7 @@
-"""The outermost layer of every request: its id, its body's cap, its log line, its metrics, its last-resort
-answer.
+"""The outermost ASGI middleware: request ids, the body size limit, access log, metrics and fallback errors.
 
-Routes that must be quick are served right here (`fast`), past the framework's own body handling and routing;
-the framework knows the same routes, and documents them.
+Performance-critical routes are served here (`fast`), without the framework's routing and body parsing. They
+are registered with the framework as well, which documents them.
 """
 
 import asyncio
@@ -45,20 +44,20 @@ _ONCE = (
     *(b"x-api-key", b"authorization", b"x-on-behalf-of", b"idempotency-key", b"content-type"),
     *(b"content-encoding", b"x-request-id"),
 )
-# Whoever serves production serves it behind TLS; over plain HTTP browsers ignore this one.
+# Production is served behind TLS. Browsers ignore this header over plain HTTP.
 PRODUCTION_HEADERS = [*COMMON_HEADERS, (b"strict-transport-security", b"max-age=31536000")]
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class FastRequest:
-    """What a fast route sees. Header names are lower case; those that decide something stand once.
+    """A request to a fast route. Header names are in lower case; security-relevant headers occur only once.
 
-    `address` is whose the request counts for; the gate sets `caller` and `rate`, which the answer tells, and
-    `denied`, which is called where a known caller is answered 403.
+    The rate of `address` is charged. Authentication sets `caller`, `rate`, which is added to the response,
+    and `denied`, which is called when an authenticated caller gets a 403.
     """
 
-    headers: dict[bytes, bytes] = field(repr=False)  # keys and passwords are in these two
+    headers: dict[bytes, bytes] = field(repr=False)  # may contain keys and passwords
     body: bytes = field(repr=False)
     path: str
     request_id: str
@@ -71,7 +70,7 @@ class FastRequest:
 
 @dataclass(frozen=True, slots=True)
 class FastAnswer:
-    """What it answers, as JSON."""
+    """A JSON response of a fast route."""
 
     status: int
     body: bytes
@@ -82,11 +81,13 @@ FastRoute = Callable[[FastRequest], Awaitable[FastAnswer]]
 
 
 class Disconnected(Exception):
-    """The client went away before its request was whole."""
+    """The client disconnected before its request was complete."""
 
 
 class Edge:
-    """ASGI middleware; `fast` maps (method, path) to fast routes. A path may end in TAIL: any segment."""
+    """The middleware. `fast` maps (method, path) to fast routes. A path may end in TAIL, which matches any
+    segment.
+    """
 
     def __init__(
         self,
@@ -109,7 +110,7 @@ class Edge:
         self._fast = fast
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request; anything but HTTP passes through."""
+        """Serve one request. Pass everything but HTTP through."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -146,7 +147,7 @@ class Edge:
 
     def _fast_route(self, scope: Scope, request: FastRequest) -> FastRoute | None:
         if scope["query_string"]:
-            return None  # whoever asks for more than the plain thing gets it from the framework
+            return None  # other variants of the request go to the framework
         method, path = scope["method"], request.path
         fast = self._fast.get((method, path))
         if fast is None:
@@ -168,7 +169,7 @@ class Edge:
 
 
 class _Answer:
-    """The client's side: adds the common headers, and remembers what was sent."""
+    """The connection to the client. Adds the common headers and records what was sent."""
 
     def __init__(self, send: Send, headers: Sequence[tuple[bytes, bytes]], request: FastRequest) -> None:
         self._send = send
@@ -194,9 +195,9 @@ class _Answer:
 
     async def problem(self, error: OmsError) -> None:
         if self._is_whole:
-            return  # the framework has answered
+            return  # the framework has already responded
         if self.status:
-            raise error  # half an answer is out: let the server cut the connection
+            raise error  # half of the response is sent: let the server close the connection
         body = problem_body(error, self._request.path, self._request.request_id)
         headers = [(name.encode(), value.encode()) for name, value in problem_headers(error).items()]
         headers.append((b"content-length", str(len(body)).encode()))
@@ -210,7 +211,9 @@ def _request_id(headers: dict[bytes, bytes]) -> str:
 
 
 def _refuse_repeats(scope: Scope, headers: dict[bytes, bytes]) -> None:
-    """Refuse what two readers could read differently: a deciding header, or a parameter, said twice."""
+    """Reject security-relevant headers and parameters that occur twice, which two parsers could read
+    differently.
+    """
     if len(headers) != len(scope["headers"]):
         names = [name for name, _ in scope["headers"]]
         for name in _ONCE:
@@ -225,7 +228,7 @@ def _refuse_repeats(scope: Scope, headers: dict[bytes, bytes]) -> None:
 
 
 async def _read_body(headers: dict[bytes, bytes], receive: Receive, deadline: Deadline) -> bytes:
-    """Read the body whole, up to the cap; what is longer is refused without reading on, what is late too."""
+    """Read the whole body. Reject it if it exceeds the limit, without reading on, or if it is late."""
     declared = headers.get(b"content-length", b"0")
     if declared.isdigit() and int(declared[:20]) > BODY_LIMIT:
         raise _too_large()
@@ -264,14 +267,14 @@ def _too_large() -> TooLarge:
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    """Give the body once, and after it the news that the client went away: a stream ends by that."""
+    """Return a receive function that yields the body once, and then the disconnect, which ends a stream."""
     messages = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def replay() -> Message:
         if messages:
             return messages.pop()
         while (message := await receive())["type"] != "http.disconnect":
-            pass  # the end of a body that was read, or was not worth reading
+            pass  # the rest of a body that was read or rejected
         return message
 
     return replay
@@ -283,4 +286,4 @@ def _route_template(scope: Scope) -> str:
     if not isinstance(path, str):
         return "unmatched"
     is_prefixed = scope["path"].startswith(API_PREFIX) and not path.startswith(API_PREFIX)
-    return API_PREFIX + path if is_prefixed else path  # a router's route knows nothing of its prefix
+    return API_PREFIX + path if is_prefixed else path  # a router's route does not include its prefix

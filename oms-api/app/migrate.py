@@ -1,6 +1,4 @@
-"""Bring the database up to date: `python -m app.migrate`. Several processes may do so at once; one does the
-work.
-"""
+"""Migrates the database: `python -m app.migrate`. Concurrent processes are serialized by a lock."""
 
 import fcntl
 import logging
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
-_LOCK = 7_266_311_042  # any number, the same for every process of this service
+_LOCK = 7_266_311_042  # an arbitrary number, the same in every process of this service
 _LOCK_SECONDS = 120.0
 _LOG = logging.getLogger(__name__)
 
@@ -44,7 +42,9 @@ def migrate(engine: Engine, revision: str = "head") -> None:
 
 
 def _renew_versions(connection: Connection) -> None:
-    """Write new versions of all portfolios: a migration may change what a running process has cached."""
+    """Write new versions of all portfolios, since a migration may change data that running processes have
+    cached.
+    """
     if any(column["name"] == "orders_stamp" for column in inspect(connection).get_columns("portfolios")):
         connection.execute(
             text("UPDATE portfolios SET orders_stamp = :stamp"), {"stamp": secrets.token_hex(8)}
@@ -52,7 +52,7 @@ def _renew_versions(connection: Connection) -> None:
 
 
 def alembic_config(connection: Connection) -> "Config":
-    """Return the configuration by which Alembic works on `connection`."""
+    """Return Alembic's configuration for `connection`."""
     from alembic.config import Config  # noqa: PLC0415  # as above
 
     config = Config()
@@ -62,26 +62,26 @@ def alembic_config(connection: Connection) -> "Config":
 
 
 def is_current(connection: Connection) -> bool:
-    """Tell whether the database has the tables of this version, or of a later one."""
+    """Return whether the database has the schema of this version or of a later one."""
     revision = current_revision(connection)
     return revision is not None and revision not in superseded()
 
 
 def current_revision(connection: Connection) -> str | None:
-    """Return the revision, None where the database was never migrated, or not for this version's role."""
+    """Return the revision, or None if the database was never migrated, or not for the role of this version."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     try:
         return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
-    except ProgrammingError:  # the service's role may not: the tables are from before there was one
+    except ProgrammingError:  # the service's role has no right: the tables are older than the role
         connection.rollback()
         return None
 
 
 @cache
 def superseded() -> frozenset[str]:
-    """Return the revisions before this version's own, by the names of their files; one that it does not know
-    comes from a later version.
+    """Return the revisions before this version's, by their file names. An unknown revision is of a later
+    version.
     """
     known = {path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py")}
     return frozenset(known - {max(known)})
@@ -90,7 +90,7 @@ def superseded() -> frozenset[str]:
 @contextmanager
 def _locked(engine: Engine) -> Iterator[Connection]:
     if engine.dialect.name == "sqlite":
-        # The write lock at once: a service that goes on trading would be in the way of one taken later.
+        # Take the write lock immediately: a running service could hold it later.
         with _file_locked(engine), engine.connect().execution_options(writes=True) as connection:
             yield connection
             connection.commit()
@@ -107,7 +107,7 @@ def _locked(engine: Engine) -> Iterator[Connection]:
             connection.rollback()
             connection.execute(text(f"SELECT pg_advisory_unlock({_LOCK})"))
             connection.commit()
-            connection.invalidate()  # its lock_timeout is not the service's
+            connection.invalidate()  # its lock_timeout differs from the service's
 
 
 @contextmanager
@@ -130,12 +130,12 @@ def _open_lock(path: Path) -> TextIO:
 
 
 def migration_url(settings: Settings) -> str:
-    """Return the database that migrations run on, as whom: MIGRATION_DATABASE_URL, else DATABASE_URL."""
+    """Return the URL for migrations: MIGRATION_DATABASE_URL, or else DATABASE_URL."""
     return settings.migration_database_url or settings.database_url
 
 
 def main() -> int:
-    """Migrate the configured database; 0 when it is up to date, 2 where that cannot be done."""
+    """Migrate the configured database. Return 0 if it is up to date, 2 if migration failed."""
     try:
         engine = connect_engine(migration_url(load_settings()))
         migrate(engine)

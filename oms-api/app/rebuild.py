@@ -1,7 +1,7 @@
-"""Rebuild positions and portfolio counters from the ledger: `python -m app.rebuild`. Safe on a live system.
+"""Rebuilds positions and portfolio counters from the ledger: `python -m app.rebuild`. Safe on a live system.
 
-Exit status: 0 all projections are right now, 1 a ledger itself lies and its portfolio was left alone, 2 the
-database cannot be worked on.
+Exit status: 0 all projections are correct now, 1 a ledger is corrupt and its portfolio was not changed, 2 the
+database is not usable.
 """
 
 import sys
@@ -19,16 +19,16 @@ from app.ledger.service.rebuilding import LedgerLies, Rebuilt, read_ahead, rebui
 from app.ledger.service.verification import BookKey
 from app.migrate import is_current, migration_url
 
-SCAN_SECONDS = 3600.0  # one answer of the server, a sort of a whole ledger included
+SCAN_SECONDS = 3600.0  # one response of the server may include a sort of a whole ledger
 REBUILT, LIES, CANNOT = 0, 1, 2
 
 
 class CannotRebuild(Exception):
-    """There is nothing to rebuild yet."""
+    """There is no database to rebuild yet."""
 
 
 def rebuild_book(engine: Engine, key: BookKey) -> Rebuilt:
-    """Rebuild one portfolio. Raises LedgerLies."""
+    """Rebuild one portfolio. Raise LedgerLies if its ledger is corrupt."""
     with snapshot(engine) as connection:
         state = read_ahead(declare_every_tenant(connection), key)
     with unit_of_work(engine) as connection:
@@ -36,7 +36,7 @@ def rebuild_book(engine: Engine, key: BookKey) -> Rebuilt:
 
 
 def rebuild_all(engine: Engine) -> int:
-    """Rebuild every portfolio, tell what differed, and return the exit status."""
+    """Rebuild every portfolio, report the differences, and return the exit status."""
     with snapshot(engine) as connection:
         if not is_current(connection):
             raise CannotRebuild(

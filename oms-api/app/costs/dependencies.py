@@ -1,4 +1,4 @@
-"""What the routes of costs are given."""
+"""Dependencies of the routes of costs."""
 
 from typing import Annotated
 

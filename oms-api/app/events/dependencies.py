@@ -1,4 +1,4 @@
-"""What the routes of events are given: the feed, and whether the caller still counts."""
+"""Dependencies of the routes of events: the feed, and the repeated check of the caller."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated

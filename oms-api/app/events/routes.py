@@ -1,4 +1,4 @@
-"""What changed: a list, and a stream."""
+"""Routes of events: a list and a stream."""
 
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -27,10 +27,10 @@ router = APIRouter(tags=["events"])
 
 Watcher = Annotated[Caller, Depends(allowed(Operation.READ_EVENTS))]
 
-_EVENT = "event"  # the kind of its sealed numbers
+_EVENT = "event"  # the kind of its encrypted ids
 _TYPE = re.compile(r"[a-z][a-z_]*(\.[a-z_]+|\.\*)", re.ASCII)
-_COMMENT_AFTER = 15  # idle seconds: proxies close what is silent for longer
-_STREAM_HEADERS = {"X-Accel-Buffering": "no"}  # nginx would collect the events
+_COMMENT_AFTER = 15  # idle seconds after which a comment is sent, since proxies close silent connections
+_STREAM_HEADERS = {"X-Accel-Buffering": "no"}  # prevents nginx from buffering the events
 STREAM = {
     "description": "Server-sent events",
     "content": {"text/event-stream": {"schema": {"type": "string"}}},
@@ -51,7 +51,7 @@ Types = Annotated[
 
 
 class EventQuery(Period):
-    """Which events, and where the page begins."""
+    """Filters and cursor of the list of events."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -63,7 +63,7 @@ class EventQuery(Period):
 
 
 class StreamQuery(BaseModel):
-    """Which events."""
+    """Filters of the stream of events."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -77,7 +77,7 @@ async def list_events(
     caller: Watcher, query: Annotated[EventQuery, Query()], feed: TheFeed, readers: TheReaders,
     seals: TheSeals, request: Request,
 ) -> Response:  # fmt: skip
-    """Events, newest first."""
+    """List events, newest first."""
     tenant_id, wanted = caller.tenant_id, EventFilter(_split(query.type), query.since, query.until)
     if query.cursor:
         below = _opened(seals, tenant_id, query.cursor, "cursor")
@@ -107,11 +107,12 @@ async def stream_events(
         str | None, Header(alias="Last-Event-ID", description="Go on after this event; without it, from now")
     ] = None,
 ) -> Response:  # fmt: skip
-    """Events as they happen, as server-sent events. None is skipped: reconnect with `Last-Event-ID`."""
+    """Stream events as server-sent events. No event is skipped: reconnect with `Last-Event-ID`."""
     tenant_id = caller.tenant_id
     after = None if last_seen is None else _opened(seals, tenant_id, last_seen, "Last-Event-ID")
     pages = feed.follow(tenant_id, EventFilter(_split(query.type)), after, rate_key(caller))
-    await anext(pages)  # an empty one: too many streams, or no database: told before the answer begins
+    # the first page is empty; too many streams or no database fail here, before the response begins
+    await anext(pages)
 
     def written(event: StoredEvent) -> bytes:
         return server_sent(event, seals.seal(tenant_id, _EVENT, event.id))
@@ -139,7 +140,7 @@ async def _sent(
                 elif idle % _COMMENT_AFTER == 0:
                     yield b": nothing new\n\n"
         except Unavailable:
-            return  # the client comes again, with the id of the last event it saw
+            return  # the client reconnects with the id of the last event
 
 
 def _split(types: str | None) -> tuple[str, ...] | None:

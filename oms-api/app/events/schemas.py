@@ -1,4 +1,4 @@
-"""Events on the wire: as JSON, and as server-sent events."""
+"""Response bodies of events, as JSON and as server-sent events."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from app.events.queries import StoredEvent
 
 
 class EventOut(BaseModel):
-    """A change, told once it is committed."""
+    """A committed change."""
 
     id: str = Field(examples=["q83vEjRWeJCrze8SNFZ4kKvN7xI"], description="What to send as `Last-Event-ID`")
     type: str = Field(examples=["order.filled"])
@@ -43,7 +43,7 @@ class EventOut(BaseModel):
 
 
 def event_out(event: StoredEvent, seal: str) -> dict[str, Any]:
-    """Return an event as `EventOut` describes it; `seal` is its number, sealed."""
+    """Serialize an event as `EventOut`. `seal` is its encrypted id."""
     return {
         "id": seal,
         "type": event.type,
@@ -53,6 +53,6 @@ def event_out(event: StoredEvent, seal: str) -> dict[str, Any]:
 
 
 def server_sent(event: StoredEvent, seal: str) -> bytes:
-    """Return an event as the HTML standard's event stream has it."""
+    """Serialize an event in the event stream format of the HTML standard."""
     head = f"id: {seal}\nevent: {event.type}\ndata: ".encode()
     return head + orjson.dumps(event_out(event, seal)) + b"\n\n"

@@ -1,4 +1,4 @@
-"""What health is read from."""
+"""Dependencies of the routes of health checks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,8 +15,10 @@ from app.wire.dependencies import part
 
 @dataclass(frozen=True, slots=True)
 class Vitals:
-    """The parts whose state is health. `is_current` tells whether a database has this version's tables,
-    `wall` what row-level security is worth on it, `find_file_problem` why nothing can be written to its file.
+    """The components that are checked.
+
+    `is_current` returns whether a database has the schema of this version, `wall` describes its row-level
+    security, and `find_file_problem` says why its file cannot be written.
     """
 
     readers: Readers

@@ -1,4 +1,4 @@
-"""Health needs no key; metrics do."""
+"""Routes of health checks, which need no key, and of metrics, which do."""
 
 import asyncio
 from typing import Annotated
@@ -31,7 +31,7 @@ metrics_router = APIRouter(tags=["health"])
 @router.head("/health", include_in_schema=False)
 @router.get("/health", summary="Check health", responses={200: {"model": HealthOut}})
 async def health(vitals: TheVitals) -> Response:
-    """Answer as long as the process does."""
+    """Respond while the process runs."""
     facts = {"status": "healthy", "service": SERVICE, "version": __version__, "timestamp": iso(vitals.now())}
     return answer(facts)
 
@@ -39,7 +39,7 @@ async def health(vitals: TheVitals) -> Response:
 @router.head("/health/live", include_in_schema=False)
 @router.get("/health/live", summary="Check liveness", responses={200: {"model": HealthOut}})
 async def live(vitals: TheVitals) -> Response:
-    """Answer as long as the process does; restart it when this fails."""
+    """Respond while the process runs. Restart the process if this fails."""
     return await health(vitals)
 
 
@@ -50,7 +50,9 @@ async def live(vitals: TheVitals) -> Response:
     responses={200: {"model": ReadinessOut}, 503: {"model": ReadinessOut}},
 )
 async def ready(vitals: TheVitals) -> Response:
-    """Tell whether trades can be taken: 503 while the database, its tables or the writer are not there."""
+    """Check whether trades can be recorded. Returns 503 while the database, its schema or the writer is
+    unavailable.
+    """
     current, wall = await _check_database(vitals)
     problem = vitals.find_file_problem()
     state = (current is not None and problem is None, bool(current), vitals.writer_is_alive())
@@ -76,14 +78,16 @@ async def ready(vitals: TheVitals) -> Response:
 async def metrics(
     _: Annotated[Caller, Depends(allowed(Operation.READ_METRICS))], vitals: TheVitals
 ) -> Response:
-    """Counts and timings for Prometheus, with a key of scope `read` of the first tenant: they tell of the
-    whole process, all tenants together.
+    """Get counts and timings in Prometheus' format. It needs a key of the first tenant with the scope `read`,
+    since the metrics cover all tenants.
     """
     return Response(vitals.metrics.render(), media_type=CONTENT_TYPE)
 
 
 async def _check_database(vitals: Vitals) -> tuple[bool | None, str]:
-    """Return whether the tables are this version's, None where the database is away, and what its wall is."""
+    """Return whether the schema is of this version (None if the database is unavailable), and its row-level
+    security.
+    """
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             return await vitals.readers.run(

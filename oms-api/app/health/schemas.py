@@ -1,4 +1,4 @@
-"""Health on the wire."""
+"""Response bodies of health checks."""
 
 from typing import Literal
 
@@ -10,7 +10,7 @@ Check = Literal["ok", "failed"]
 
 
 class HealthOut(BaseModel):
-    """The service answers."""
+    """The service responds."""
 
     status: Literal["healthy"]
     service: str = Field(examples=["oms-api"])
@@ -19,7 +19,7 @@ class HealthOut(BaseModel):
 
 
 class ReadinessOut(BaseModel):
-    """Whether trades can be taken, check by check."""
+    """Whether the service can record trades, by check."""
 
     status: Literal["ready", "not ready"]
     database: Check

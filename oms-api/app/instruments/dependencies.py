@@ -1,4 +1,4 @@
-"""What the routes of instruments are given."""
+"""Dependencies of the routes of instruments."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""What can be traded, and its terms."""
+"""Routes of instruments."""
 
 from typing import Annotated, Any
 
@@ -37,7 +37,7 @@ EXAMPLE: dict[str, Any] = {
 
 
 class InstrumentQuery(BaseModel):
-    """Which instruments, and where the page begins."""
+    """Filters and cursor of the list of instruments."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -55,7 +55,7 @@ async def list_instruments(
     caller: Reader, query: Annotated[InstrumentQuery, Query()], readers: TheReaders, cursors: TheCursors,
     request: Request,
 ) -> Response:  # fmt: skip
-    """Instruments whose terms were set, in the order of their symbols."""
+    """List the instruments whose terms were set, by symbol."""
     tenant_id, part = caller.tenant_id, (query.q or "").strip()
     after = cursors.read(tenant_id, _LISTED, query.cursor) if query.cursor else None
 
@@ -76,7 +76,7 @@ async def list_instruments(
     responses=responses(200, {"model": InstrumentOut}, 404),
 )
 async def get_instrument(caller: Reader, symbol: Annotated[Symbol, Path()], readers: TheReaders) -> Response:
-    """One instrument; a symbol that nobody described has the finest steps and may be traded."""
+    """Get one instrument. An unlisted symbol has the smallest tick and lot size and may be traded."""
     tenant_id = caller.tenant_id
     listing = await readers.run(
         lambda connection: service.find_listing(connection, tenant_id, symbol), tenant_id
@@ -95,12 +95,12 @@ async def put_instrument(
     body: Annotated[InstrumentIn, Depends(json_body(InstrumentIn))], changes: TheChanges,
     standing: WhatStands, is_in_use: SymbolInUse, now: TheClock, request: Request,
 ) -> Response:  # fmt: skip
-    """Set the terms of a symbol; what is left out takes its default, but for `aliases`, which stay. While
-    positions or open orders stand in it, it stays in its currency; a symbol that nobody listed is traded in
-    each portfolio's own.
+    """Set the terms of a symbol. Fields that are left out get their default, except `aliases`, which are
+    kept. The currency cannot change while positions or open orders exist. An unlisted symbol is traded in the
+    currency of each portfolio.
 
-    What is sent under an alias is recorded under the instrument's symbol. When `BRK.B` is listed first,
-    `BRK-B` becomes its alias, and when `BTC/USD` is, `BTC-USD` and `BTCUSD` do.
+    Orders and trades sent under an alias are recorded under the instrument's symbol. Listing `BRK.B` for the
+    first time also creates the alias `BRK-B`, and `BTC/USD` the aliases `BTC-USD` and `BTCUSD`.
     """
     tenant_id, at, terms = caller.tenant_id, now(), body.terms(symbol)
     edge: FastRequest = request.state.edge

@@ -1,4 +1,4 @@
-"""Symbols and instruments on the wire."""
+"""Request and response bodies of instruments."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
@@ -11,7 +11,7 @@ from app.money import fixed, quantity_text
 from app.wire.fields import PositiveAmount, clean
 
 
-def _symbol(value: Any) -> str:  # whatever JSON held
+def _symbol(value: Any) -> str:  # any JSON value
     symbol = normalise_symbol(value) if isinstance(value, str) else None
     if symbol is None:
         message = (
@@ -37,7 +37,7 @@ MAX_ALIASES = 10
 
 
 class InstrumentIn(BaseModel):
-    """The terms of a symbol: prices go in ticks (currency), quantities in lots (units)."""
+    """The terms of a symbol. The tick size is in currency, the lot size in units."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -66,7 +66,7 @@ class InstrumentIn(BaseModel):
 
 
 class InstrumentOut(BaseModel):
-    """An instrument; one that is not `listed` has the finest steps."""
+    """An instrument. One that is not `listed` has the smallest tick and lot size."""
 
     symbol: str = Field(examples=["RELIANCE"])
     name: str = Field(examples=["Reliance Industries"], description="Empty where none was set")
@@ -82,7 +82,7 @@ class InstrumentOut(BaseModel):
 
 
 def instrument_out(found: Instrument, aliases: Sequence[str]) -> dict[str, Any]:
-    """Return the instrument as `InstrumentOut` describes it."""
+    """Serialize the instrument as `InstrumentOut`."""
     return {
         "symbol": found.symbol,
         "name": found.name,

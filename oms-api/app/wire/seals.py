@@ -1,8 +1,8 @@
-"""Numbers of the installation, sealed for a tenant: what is counted across tenants would tell one of the
-others' activity.
+"""Opaque ids: encrypted numbers of the installation. A plain number that counts across tenants would reveal
+other tenants' activity.
 
-A seal is deterministic, so that the same number is always told the same way: a MAC over tenant, kind and
-number, and the number under a key stream that the MAC picks (synthetic initialisation vector, RFC 5297).
+The encryption is deterministic, so that a number always has the same id: a MAC over tenant, kind and number,
+followed by the number under a key stream derived from the MAC (synthetic initialization vector, RFC 5297).
 """
 
 import base64
@@ -15,20 +15,20 @@ _NUMBER_BYTES = 8
 
 
 class Seals:
-    """Seal numbers and open seals; processes that share `secret` open each other's."""
+    """Encrypts and decrypts numbers. Processes with the same `secret` accept each other's ids."""
 
     def __init__(self, secret: str) -> None:
         self._mac_key = hmac.digest(secret.encode(), b"slackoms seals v1 mac", hashlib.sha256)
         self._stream_key = hmac.digest(secret.encode(), b"slackoms seals v1 stream", hashlib.sha256)
 
     def seal(self, tenant_id: int, kind: str, number: int) -> str:
-        """Return `number` (below 2^64) as text that this tenant can hand back, and nobody can read."""
+        """Return `number` (below 2^64) as text that this tenant can send back but cannot read."""
         plain = number.to_bytes(_NUMBER_BYTES, "big")
         mac = self._mac(tenant_id, kind, plain)
         return base64.urlsafe_b64encode(mac + self._crossed(mac, plain)).decode().rstrip("=")
 
     def open(self, tenant_id: int, kind: str, text: str) -> int | None:
-        """Return the number in the seal, or None for anything but a seal of this tenant and kind."""
+        """Return the number of an id, or None unless it was made for this tenant and kind."""
         try:
             raw = base64.urlsafe_b64decode(text.encode("ascii") + b"=")
         except (ValueError, binascii.Error):
@@ -37,7 +37,7 @@ class Seals:
         if len(plain) != _NUMBER_BYTES:
             return None
         number = int.from_bytes(plain, "big")
-        # Compared as it is written: base64 has several spellings of the same bytes.
+        # Compare the text: several base64 texts decode to the same bytes.
         is_ours = hmac.compare_digest(text, self.seal(tenant_id, kind, number))
         return number if is_ours else None
 

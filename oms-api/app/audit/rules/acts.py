@@ -1,10 +1,10 @@
-"""Entries of the audit log as those read them who compare other tables with it."""
+"""Audit entries, as they are read to compare other tables with them."""
 
 from typing import Any, NamedTuple
 
 
 class Act(NamedTuple):
-    """An entry with its facts: `before` and `after` as JSON held them."""
+    """An entry with its facts: `before` and `after` as parsed JSON."""
 
     tenant_id: int
     sequence: int
@@ -18,7 +18,7 @@ class Act(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A column of another table that is not what the audit log says."""
+    """A column of another table that differs from the audit log."""
 
     place: str
     field: str

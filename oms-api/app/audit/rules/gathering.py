@@ -1,8 +1,8 @@
-"""Acts alike put together, so that nobody can flood the trail with denials or failed log-ins.
+"""Aggregation of equal actions, so that denials or failed log-ins cannot flood the trail.
 
-Of one tenant, actor, action and target, each minute gives two rows at most: the first act at once, the others
-when the minute is over. Of one tenant and action, a minute tells MOST_DISTINCT apart; the rest are counted
-together.
+Each minute adds at most two rows per tenant, actor, action and target: the first action immediately, and the
+others after the minute. A minute distinguishes MOST_DISTINCT of these per tenant and action; the rest are
+counted together.
 """
 
 from collections import Counter
@@ -19,7 +19,7 @@ _MINUTE = 60
 
 
 class Key(NamedTuple):
-    """What acts alike share."""
+    """The common fields of equal actions."""
 
     tenant_id: int
     action: str
@@ -30,7 +30,7 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """An act, and how many like it."""
+    """An action and the number of its repetitions."""
 
     entry: AuditEntry
     count: int
@@ -38,7 +38,7 @@ class Counted:
 
 @dataclass(slots=True)
 class _Held:
-    """`waiting` is what came since the last row, `leaving` what a row is being written of."""
+    """`waiting` arrived since the last row. `leaving` is being written."""
 
     waiting: Counted | None = None
     leaving: Counted | None = None
@@ -55,7 +55,7 @@ class _Held:
 
 
 class Gathering:
-    """What was noted and not written yet, in bounded memory. Not for several threads at once."""
+    """Actions that are not written yet, in bounded memory. Not thread-safe."""
 
     def __init__(self, most_held: int = MOST_HELD) -> None:
         self._most_held = most_held
@@ -66,7 +66,7 @@ class Gathering:
         return len(self._held)
 
     def add(self, entry: AuditEntry) -> bool:
-        """Gather an act; False where there is no room for it."""
+        """Add an action. Return False if there is no room."""
         entry = bounded(entry)
         key = self._key(entry)
         held = self._held.get(key)
@@ -81,7 +81,7 @@ class Gathering:
         return True
 
     def take(self, now: datetime, *, everything: bool = False) -> dict[Key, Counted]:
-        """Return what is due, until `settle` or `give_back` says what became of it."""
+        """Return the actions that are due. `confirm` or `restore` must follow for each key."""
         minute = _minute_of(now)
         for key in [key for key, held in self._held.items() if key.minute != minute and held.is_done]:
             self._forget(key)
@@ -92,18 +92,18 @@ class Gathering:
         }
 
     def confirm(self, key: Key) -> None:
-        """What was taken under this key is written, or given up."""
+        """Drop the actions taken under this key: they were written or given up."""
         self._held[key].leaving = None
         self._held[key].is_told = True
 
     def restore(self, key: Key) -> None:
-        """What was taken under this key was not written: it is due again."""
+        """Keep the actions taken under this key, which are due again since they were not written."""
         held = self._held[key]
         held.waiting = _together(held.leaving, held.waiting)
         held.leaving = None
 
     def waiting(self) -> int:
-        """Return how many acts no row tells of yet."""
+        """Return the number of actions that are not written yet."""
         parts = (part for held in self._held.values() for part in (held.waiting, held.leaving))
         return sum(part.count for part in parts if part)
 
@@ -127,12 +127,12 @@ def _minute_of(instant: datetime) -> int:
 
 
 def _anybodys(entry: AuditEntry) -> AuditEntry:
-    """Return the entry without what tells one act from another."""
+    """Return the entry without the fields in which equal actions differ."""
     return AuditEntry(entry.tenant_id, entry.at, OTHERS, OTHERS, entry.action, OTHERS)
 
 
 def _together(earlier: Counted | None, later: Counted | None) -> Counted | None:
-    """Return both as one, which tells the particulars of the earlier."""
+    """Combine both. Keep the details of the earlier one."""
     if earlier is None or later is None:
         return earlier or later
     return Counted(earlier.entry, earlier.count + later.count)

@@ -1,4 +1,4 @@
-"""Recording acts, gathering what comes by the thousand, proving exports."""
+"""Records actions, aggregates frequent ones, and verifies exports."""
 
 from app.audit.rules.entries import AuditEntry, veiled
 from app.audit.service.recording import record

@@ -1,4 +1,4 @@
-"""Proving the trails of a live database, each by its chain and against the head that stands beside it."""
+"""Verifies the trails of a live database: their hash chains and their stored heads."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from app.audit.rules.proving import TRAIL, Chain, Proof, line_of
 
 
 class Examined(NamedTuple):
-    """How much was read, and the first lie if there is one."""
+    """The number of entries read, and the first error, if any."""
 
     trails: int
     entries: int
@@ -18,7 +18,7 @@ class Examined(NamedTuple):
 
 
 def examine(connection: Connection) -> Examined:
-    """Read all trails that the connection may see, in bounded memory, up to the first lie."""
+    """Verify all trails that the connection may see, in bounded memory, up to the first error."""
     trails = entries = 0
     for tenant_id, head in queries.all_heads(connection).items():
         proof, lie = _prove(connection, tenant_id, head)

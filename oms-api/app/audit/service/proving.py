@@ -1,4 +1,4 @@
-"""Proving an export offline: a file of lines, and perhaps a file of detached heads."""
+"""Offline verification of an export file, optionally against a file of detached heads."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -11,18 +11,18 @@ from app.audit.rules.proving import LONGEST_LINE, Chain, Finding, Form, Heads, P
 
 
 class NoHead(Exception):
-    """The file of heads is none."""
+    """The file does not contain heads."""
 
 
 class Proven(NamedTuple):
-    """What was read, and what is wrong with it, if anything."""
+    """What was read, and the first error, if any."""
 
     proof: Proof
     finding: Finding | None
 
 
 def prove(export: BinaryIO, forms: Sequence[Form], heads: Heads) -> Proven:
-    """Read the export up to the first bad line, in bounded memory."""
+    """Read the export up to the first invalid line, in bounded memory."""
     proof = Proof(forms, heads)
     for line in _lines(export):
         finding = proof.take(line)
@@ -32,7 +32,7 @@ def prove(export: BinaryIO, forms: Sequence[Form], heads: Heads) -> Proven:
 
 
 def read_heads(file: BinaryIO) -> Heads:
-    """Return the detached heads in a file, one in a line. Raises NoHead."""
+    """Parse a file of detached heads, one per line. Raise NoHead."""
     heads = dict(map(_head, _lines(file)))
     if not heads:
         raise NoHead("there is no head in it")

@@ -1,4 +1,4 @@
-"""Acts are recorded in the transaction of what they did: both stand, or neither."""
+"""Records actions in the transaction of the change, so that both are committed or neither."""
 
 from collections.abc import Sequence
 
@@ -12,15 +12,15 @@ from app.clock import iso
 
 
 def record(connection: Connection, entries: Sequence[AuditEntry]) -> None:
-    """Append to the trails of the entries' tenants, in the order given.
+    """Append entries to the trails of their tenants, in the given order.
 
-    The trails stay locked until the transaction is over: record last. Tenants must have been declared.
+    The trails stay locked until the transaction ends, so record last. The tenant scope must be set.
     """
     append(connection, [Counted(entry, 1) for entry in entries])
 
 
 def append(connection: Connection, acts: Sequence[Counted]) -> None:
-    """As `record`, for acts that stand for several."""
+    """Append actions that may have been combined, like `record`."""
     if not acts:
         return
     heads = queries.lock_heads(connection, [act.entry.tenant_id for act in acts])

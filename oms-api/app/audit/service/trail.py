@@ -1,4 +1,4 @@
-"""Acts that no transaction carries (denials, failed log-ins) on their way to the trail, off the hot path."""
+"""Actions without a transaction (denials, failed log-ins), written to the trail in the background."""
 
 import logging
 import threading
@@ -24,10 +24,10 @@ Batch = list[tuple[Key, Counted]]
 
 
 class Trail:
-    """Gather acts, and write them each second by a thread of its own.
+    """Collects actions and writes them once a second in its own thread.
 
-    What cannot be written waits for a better moment, in bounded memory; what finds no room is dropped and
-    told to `dropped`, by how many.
+    Actions that cannot be written are kept in bounded memory. Those beyond it are dropped, and `dropped` is
+    called with their number.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Trail:
         self._now = now
         self._dropped = dropped
         self._gathering = Gathering(most_held)
-        self._lock = threading.Lock()  # around moments in memory, never around the database
+        self._lock = threading.Lock()  # protects memory, and is never held during database calls
         self._flushing = threading.Lock()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="audit-trail", daemon=True)
@@ -48,18 +48,18 @@ class Trail:
         return self._thread.is_alive()
 
     def note(self, entry: AuditEntry) -> None:
-        """Take an act; waits for nothing."""
+        """Add an action, without blocking."""
         with self._lock:
             has_room = self._gathering.add(entry)
         if not has_room:
             self._dropped(1)
 
     def start(self) -> None:
-        """Begin to write."""
+        """Start the thread."""
         self._thread.start()
 
     def close(self) -> None:
-        """Write all there is, if the database lets it; end."""
+        """Write what is left, if the database is available, and stop the thread."""
         self._closing.set()
         if self.is_running:
             self._thread.join(CLOSE_SECONDS)
@@ -90,7 +90,7 @@ class Trail:
             self.flush()
 
     def _write(self, tenant_id: int, batch: Batch) -> bool:
-        """Write a tenant's acts; False where the database must be asked later."""
+        """Write a tenant's actions. Return False if the database is unavailable."""
         try:
             with unit_of_work(self._engine) as connection:
                 append(declare_tenants(connection, [tenant_id]), [act for _, act in batch])

@@ -1,4 +1,4 @@
-"""The paper market as the environment wants it."""
+"""The settings of the paper market from the environment."""
 
 from datetime import timedelta
 
@@ -7,7 +7,7 @@ from app.config import Settings
 
 
 def paper_settings(settings: Settings) -> PaperSettings:
-    """Return the PAPER_… settings; the seed that picks what is rejected is that of the simulated prices."""
+    """Return the PAPER_… settings. The seed that selects rejected orders is that of the simulated prices."""
     return PaperSettings(
         spread=settings.paper_spread,
         participation=settings.paper_participation,

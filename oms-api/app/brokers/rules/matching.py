@@ -1,7 +1,7 @@
-"""The paper market: which of the working orders fill at a quote or on a bar, at what price, and how much.
+"""The paper market: which working orders fill at a quote or a bar, at which price and quantity.
 
-One pure function for each, shared by the paper broker and backtests. Orders are of one symbol. Each event
-tells of one order; those of an order stand in the order in which they happen.
+The paper broker and backtests share these pure functions. All orders passed to a call have the same symbol.
+Each event concerns one order, and the events of an order are in time order.
 """
 
 from collections.abc import Iterable, Sequence
@@ -46,9 +46,9 @@ def match_quote(
     settings: PaperSettings = KIND,
     used: Used = _NO_USE,
 ) -> list[MarketEvent]:
-    """Return what `orders` do at `quote` at the instant `at`; so also those that have just arrived.
+    """Return the events of matching `orders`, including new ones, against `quote` at the instant `at`.
 
-    `used` is what each portfolio and side has taken of this quote's sizes before, in units.
+    `used` is the quantity that each portfolio and side has already consumed of this quote, in units.
     """
     buying, selling = offer(quote, _BUY, settings), offer(quote, _SELL, settings)
     latest = at - settings.latency
@@ -65,7 +65,7 @@ def match_quote(
 
 
 def match_bar(orders: Sequence[BrokerOrder], bar: Bar, settings: PaperSettings = KIND) -> list[MarketEvent]:
-    """Return what `orders` do on `bar`; those that came after it began wait for the next."""
+    """Return the events of matching `orders` against `bar`. Skip orders that arrived after it began."""
     start = bar.start
     latest = start - settings.latency
     line, moves = _lined_up(
@@ -80,17 +80,17 @@ def match_bar(orders: Sequence[BrokerOrder], bar: Bar, settings: PaperSettings =
 
 
 def without_price(orders: Sequence[BrokerOrder], at: datetime) -> list[MarketEvent]:
-    """Return what becomes of orders that arrive where there is no quote: IOC and FOK lapse, others wait."""
+    """Return the events of orders that arrive without a quote: IOC and FOK orders lapse, others wait."""
     return [Lapsed(order.id, "There is no price.", at) for order in orders if order.time_in_force in _AT_ONCE]
 
 
 def _lined_up(seen: Iterable[_Seen]) -> tuple[list[_Seen], list[MarketEvent]]:
-    """Return who trades, triggers or ends now, in price-then-time order; and the trails that only move."""
+    """Return the orders that trade, trigger or end now, in price-time priority, and the moved trailing stops."""
     line: list[_Seen] = []
     moves: list[MarketEvent] = []
     for order, look in seen:
         if look is NOTHING and order.time_in_force not in _AT_ONCE:
-            continue  # most orders, most of the time
+            continue  # the usual case
         if look.price is not None or look.triggers or _ends_now(order):
             line.append((order, look))
         elif look.level is not None:
@@ -106,14 +106,14 @@ def _place(seen: _Seen) -> tuple[int, Decimal, datetime, str]:
 
 
 def _ends_now(order: BrokerOrder) -> bool:
-    """Tell whether an order does not outlive this look; IOC and FOK stops wait for their trigger."""
+    """Return whether an order ends after this match. IOC and FOK stops wait for their trigger."""
     if order.time_in_force not in _AT_ONCE:
         return False
     return order.triggered or order.kind in _WITHOUT_STOP
 
 
 class _Run:
-    """One pass: those in line are served in order, and share what there is."""
+    """One matching pass: orders are served in priority order and share the available quantity."""
 
     def __init__(self, at: datetime, settings: PaperSettings, half: Decimal, supply: Supply) -> None:
         self._at = at
@@ -121,8 +121,8 @@ class _Run:
         self._half = half
         self._supply = supply
         self._events: list[MarketEvent] = []
-        self._taken: dict[str, Decimal] = {}  # what each group has filled
-        self._ended: set[str] = set()  # parents whose legs have filled
+        self._taken: dict[str, Decimal] = {}  # the filled quantity of each group
+        self._ended: set[str] = set()  # parents whose child orders have filled
 
     def serve(self, line: list[_Seen]) -> list[MarketEvent]:
         for order, look in line:
@@ -150,7 +150,7 @@ class _Run:
         return slipped(order, price, quantity, self._settings, self._half, volume)
 
     def _fill(self, order: BrokerOrder, quantity: Decimal, price: Decimal, value: Decimal) -> Decimal:
-        """Return what was filled: nothing where its value is too small for the books to open a position."""
+        """Return the filled quantity, or zero if the value is too small for the ledger to open a position."""
         if not value and not order.reduces:
             return ZERO
         self._supply.take(order, quantity)
@@ -163,5 +163,5 @@ class _Run:
 
 
 def execution_id(order: BrokerOrder) -> str:
-    """Return the id of the order's next fill: one for each quantity that was filled before."""
+    """Return the id of the order's next fill, derived from the quantity filled before."""
     return f"{order.id}:{quantity_text(fixed(order.quantity - order.leaves))}"

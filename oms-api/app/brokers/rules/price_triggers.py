@@ -1,4 +1,4 @@
-"""What one order would do at a quote or on a bar, before anybody asks how much there is."""
+"""The effect of a quote or bar on one order, before the available quantity is considered."""
 
 from decimal import Decimal
 from typing import NamedTuple
@@ -16,14 +16,16 @@ _MARKET, _LIMIT = OrderType.MARKET, OrderType.LIMIT
 _STOP_LIMIT, _TRAIL = OrderType.STOP_LIMIT, OrderType.TRAILING_STOP
 _HALF = Decimal("0.5")
 
-# In this order orders are served: those at market, stops (the worse of a pair comes first), limits.
+# The order in which orders are matched: at market, then stops (the worse of a pair first), then limits.
 AT_MARKET, AT_STOP, AT_LIMIT = 0, 1, 2
 
 
 class Look(NamedTuple):
-    """`price` is what the order would trade at, None: it does not. `level` is where a trail moves to.
+    """The effect of a price on an order.
 
-    `rank` and `key` are its place in the line, `slips` whether slippage applies: a limit never slips.
+    `price` is what the order would trade at; None means that it does not trade. `level` is the new level of a
+    trailing stop. `rank` and `key` determine the order of matching. `slips` says whether slippage applies,
+    which it never does to a limit.
     """
 
     price: Decimal | None = None
@@ -38,7 +40,7 @@ NOTHING = Look()
 
 
 def at_quote(order: BrokerOrder, offer: Offer) -> Look:
-    """Return what the order does at its side of a quote."""
+    """Return the effect of the order's side of a quote."""
     kind, price = order.kind, offer.price
     if kind is _LIMIT or (kind is _STOP_LIMIT and order.triggered):
         return _limited(order, price)
@@ -48,7 +50,7 @@ def at_quote(order: BrokerOrder, offer: Offer) -> Look:
 
 
 def _limited(order: BrokerOrder, price: Decimal | None, *, triggers: bool = False) -> Look:
-    """A limit fills at the other side once that is as good as the limit, or better."""
+    """Return the effect on a limit order: it fills at the opposite side if that is within the limit."""
     limit = _limit_of(order)
     if price is None or (price > limit if order.side is _BUY else price < limit):
         return Look(None, triggers) if triggers else NOTHING
@@ -67,7 +69,7 @@ def _stop_at_quote(order: BrokerOrder, offer: Offer) -> Look:
 
 
 def on_bar(order: BrokerOrder, bar: Bar, settings: PaperSettings) -> Look:
-    """Return what the order does on a bar that began after it came."""
+    """Return the effect of a bar that began after the order arrived."""
     kind = order.kind
     if kind is _LIMIT or (kind is _STOP_LIMIT and order.triggered):
         return _limit_on_bar(order, bar, bar.open)
@@ -77,7 +79,10 @@ def on_bar(order: BrokerOrder, bar: Bar, settings: PaperSettings) -> Look:
 
 
 def _limit_on_bar(order: BrokerOrder, bar: Bar, best: Decimal) -> Look:
-    """A limit must be crossed, not touched; a bar that opens beyond it fills at the open."""
+    """Return the effect of a bar on a limit order.
+
+    The price must cross the limit, not only touch it. A bar that opens beyond the limit fills at the open.
+    """
     limit = _limit_of(order)
     if order.side is _BUY:
         crossed, price, key = bar.low < limit, min(best, limit), -limit
@@ -99,8 +104,10 @@ def _stop_on_bar(order: BrokerOrder, bar: Bar) -> Look:
 
 
 def _stop_limit_on_bar(order: BrokerOrder, bar: Bar, stop: Decimal, price: Decimal) -> Look:
-    """At the stop if that is within the limit; after a gapped open at the limit, if the bar comes back to it;
-    else the order is a limit from the next bar on.
+    """Return the effect of a bar on a triggered stop-limit order.
+
+    It fills at the stop if that is within the limit. After an opening gap it fills at the limit if the bar
+    returns to it. Otherwise it is a limit order from the next bar on.
     """
     limit, key = _limit_of(order), _stop_key(order, stop)
     if is_reached(order.side, limit, price):
@@ -119,7 +126,7 @@ def _spread_from(order: BrokerOrder, price: Decimal, settings: PaperSettings) ->
 
 
 def _stop_key(order: BrokerOrder, stop: Decimal) -> Decimal:
-    """What the price reaches first comes first."""
+    """Return the sort key of a stop: the one that the price reaches first comes first."""
     return stop if order.side is _BUY else -stop
 
 
@@ -130,7 +137,7 @@ def _limit_of(order: BrokerOrder) -> Decimal:
 
 
 def _stop_of(order: BrokerOrder) -> Decimal | None:
-    """Return the price that triggers; a trail has none before it saw a price."""
+    """Return the trigger price. A trailing stop has none before its first price."""
     if order.kind is _TRAIL:
         return order.trail_level
     if order.stop_price is None:

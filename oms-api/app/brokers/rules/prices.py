@@ -1,4 +1,4 @@
-"""Prices of the paper market: what a quote offers, what slippage makes of it, the tick it ends on."""
+"""Prices of the paper market: the offered side of a quote, slippage, and rounding to ticks."""
 
 from decimal import Decimal
 from typing import NamedTuple
@@ -15,7 +15,9 @@ _BUY = Side.BUY
 
 
 class Offer(NamedTuple):
-    """One side of a quote: what an order of that side pays or gets, what its stop watches, what may fill."""
+    """One side of a quote: the price that an order of that side gets, the price its stop watches, and the
+    size.
+    """
 
     price: Decimal | None
     watched: Decimal | None
@@ -23,9 +25,10 @@ class Offer(NamedTuple):
 
 
 def offer(quote: Quote, side: Side, settings: PaperSettings) -> Offer:
-    """Return what `quote` offers an order of `side`: the other side, else last ± half the spread set.
+    """Return the offer of `quote` to an order of `side`: the opposite side, or else last ± half the set
+    spread.
 
-    Stops watch the last price, else the side they would trade at.
+    Stops watch the last price, or else the side that they would trade at.
     """
     is_buy = side is _BUY
     price, size = (quote.ask, quote.ask_size) if is_buy else (quote.bid, quote.bid_size)
@@ -35,12 +38,12 @@ def offer(quote: Quote, side: Side, settings: PaperSettings) -> Offer:
 
 
 def away(price: Decimal, distance: Decimal, side: Side) -> Decimal:
-    """Return `price` made worse for `side` by `distance`; above zero."""
+    """Return `price` moved by `distance` against `side`, above zero."""
     return price + distance if side is _BUY else max(price - distance, SMALLEST)
 
 
 def half_spread(quote: Quote, settings: PaperSettings) -> Decimal:
-    """Return half the quoted spread, or half the one set where a side is missing."""
+    """Return half the quoted spread, or half the set one if a side is missing."""
     if quote.bid is None or quote.ask is None:
         return settings.spread * _HALF
     return (quote.ask - quote.bid) * _HALF
@@ -54,9 +57,9 @@ def slipped(
     half: Decimal,
     volume: Decimal | None,
 ) -> Decimal:
-    """Return the price after slippage, on a tick that is no better for the order.
+    """Return the price after slippage, rounded to a tick that is no better for the order.
 
-    `half` is half the spread, `volume` what the market has to give, in units.
+    `half` is half the spread. `volume` is the available volume in units.
     """
     how = settings.slippage
     if how is Slippage.NONE:

@@ -1,4 +1,4 @@
-"""Writing to the outbox, and following it."""
+"""Writes to the outbox and follows it."""
 
 from app.events.service.outbox import new_events
 

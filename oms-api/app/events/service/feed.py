@@ -1,4 +1,4 @@
-"""Following the outbox: one look at its end for all who follow a tenant, and pages of what is final."""
+"""Follows the outbox: one query of its end for all followers of a tenant, and pages of final events."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ from app.events.rules import Horizon, Sighting, advanced
 from app.rate_limit import SlotLimits, Slots
 
 LOOK_SECONDS = 0.2
-IDLE_SECONDS = 1.0  # after so long without an event a follower is given an empty page
+IDLE_SECONDS = 1.0  # after this time without an event, a follower gets an empty page
 PAGE = 500
 MOST_FOLLOWERS = 500
 MOST_FOLLOWERS_OF_TENANT = 50
@@ -26,7 +26,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Watch:
-    """What is known of a tenant's events, and who waits for more."""
+    """The known events of a tenant, and its followers."""
 
     horizon: Horizon = field(default_factory=Horizon)
     followers: int = 0
@@ -35,7 +35,7 @@ class _Watch:
 
 
 class Feed:
-    """One for each process; for one event loop."""
+    """The feed of a process, for one event loop."""
 
     def __init__(self, readers: Readers, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self._readers = readers
@@ -46,12 +46,14 @@ class Feed:
 
     @property
     def followers(self) -> int:
-        """How many follow just now."""
+        """Return the number of followers."""
         return self._slots.used
 
     async def horizon(self, tenant_id: int) -> int:
-        """Return the id up to which the tenant's events are final and all that was told before the call is in
-        sight; or an earlier one where a transaction takes its time. Raises Unavailable where none is known.
+        """Return the id up to which the tenant's events are final. It covers all that was committed before
+        the call.
+
+        It is lower while a transaction takes long. Raise Unavailable if no id is known.
         """
         horizon = self._watches[tenant_id].horizon if tenant_id in self._watches else Horizon()
         wanted = None
@@ -76,9 +78,10 @@ class Feed:
     async def follow(
         self, tenant_id: int, wanted: EventFilter, after: int | None, key: str = ""
     ) -> AsyncGenerator[list[StoredEvent], None]:
-        """Yield events beyond the id `after` as they become final, or from now on where that is None; an
-        empty page after IDLE_SECONDS without any. Raises TooMany where too many follow with `key`, or of the
-        tenant.
+        """Yield pages of events after the id `after`, or from now on if that is None, as they become final.
+
+        The page is empty after IDLE_SECONDS without events. Raise TooMany if `key` or the tenant has too many
+        followers.
         """
         async with self._watching(tenant_id, key) as watch:
             seen = await self.horizon(tenant_id) if after is None else after

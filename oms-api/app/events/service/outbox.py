@@ -1,4 +1,4 @@
-"""Writing to the outbox."""
+"""Writes to the outbox."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -13,8 +13,8 @@ _COLUMNS = ("tenant_id", "type", "payload", "created_at")
 
 
 def new_events(rows: Sequence[Row]) -> Write:
-    """Write events, each (tenant id, type, payload as JSON text, instant as text).
+    """Insert events, each (tenant id, type, payload as JSON text, time as text).
 
-    They come after another write of the same transaction: see `rules`.
+    Another write of the same transaction must precede it: see `rules`.
     """
     return insertion(cast("Table", Event.__table__), _COLUMNS, rows)
