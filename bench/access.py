@@ -1,7 +1,7 @@
-"""What the gate costs a request, and `POST /trade` against the same service of an earlier revision, in pairs.
+"""The cost of authentication per request, and `POST /trade` compared with an earlier revision, in pairs.
 
-python -m bench.access                         the gate alone
-python -m bench.access --against v0.1.0        and trades, beside that revision of this repository
+python -m bench.access                         authentication only
+python -m bench.access --against v0.1.0        and trades, compared with that revision of this repository
 """
 
 import argparse
@@ -19,7 +19,7 @@ from bench.service import OMS_API, ROOT, Load, api, fresh_key, migrate
 GATE_MUST, GATE_REACH = 60.0, 20.0  # microseconds
 KEPT_MUST, KEPT_REACH = 0.95, 1.0
 ROUNDS, SECONDS = 5, 5.0
-# Run inside the service's own folder: it times the gate as routes call it, with a warm cache.
+# Runs in the service's own folder and times authentication as routes call it, with a warm cache.
 _PROBE = """
 import asyncio, json, sys
 from time import perf_counter
@@ -56,7 +56,7 @@ print(json.dumps(asyncio.run(main())))
 
 
 def measure() -> list[Line]:
-    """Return the lines of the gate: microseconds for each request, the median of fifty times two hundred."""
+    """Return the lines for authentication: microseconds per request, the median of fifty times two hundred."""
     with scratch() as folder:
         key, url = fresh_key(), f"sqlite:///{folder}/gate.db"
         migrate(url, key)
@@ -82,7 +82,9 @@ def measure() -> list[Line]:
 
 
 def compare(revision: str, rounds: int, seconds: float) -> list[Line]:
-    """Return the line of trades: this tree's rate over that of `revision`, on PostgreSQL, turn by turn."""
+    """Return the line of trades: the rate of this tree divided by that of `revision`, on PostgreSQL,
+    alternating.
+    """
     with scratch() as folder, postgres(folder) as server:
         earlier = folder / "earlier"
         earlier.mkdir()

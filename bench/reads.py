@@ -1,4 +1,4 @@
-"""Reading a large ledger against a small one, and deep in a list against its first page."""
+"""Compares reads of a large ledger with those of a small one, and a deep page of a list with the first one."""
 
 import argparse
 import json
@@ -23,7 +23,7 @@ _NEXT = re.compile(r'<(.+)>; rel="next"')
 
 
 def measure(large: Ledger, small: Ledger, folder: Path, rounds: int, seconds: float) -> list[Line]:
-    """Return the lines of the table: medians over the rounds, which alternate between what is compared."""
+    """Return the lines of the table. Each is the median of rounds that alternate between the compared cases."""
     with (
         api(large.database_url, folder / "large.log", large.key) as old,
         api(small.database_url, folder / "small.log", small.key) as young,
@@ -52,7 +52,7 @@ def _alone(service: Service, path: str, seconds: float) -> Load:
 
 
 def _compare(much: Callable[[], Load], little: Callable[[], Load], rounds: int) -> float:
-    """Return how much longer `much` takes than `little`, by their medians of one connection."""
+    """Return how much longer `much` takes than `little`, by their medians on one connection."""
     return median([much().p50 / little().p50 for _ in range(rounds)])
 
 
@@ -63,7 +63,7 @@ def _same_size(old: Service, young: Service) -> None:
 
 
 def _page_at(service: Service, depth: int) -> str:
-    """Follow the list to `depth` and return the address of the page that begins there."""
+    """Follow the list's links to `depth` and return the address of that page."""
     address = f"/api/v1/trades?limit={MOST_PAGE}"
     for _ in range(depth // MOST_PAGE):
         found = _NEXT.fullmatch(_get(service, address)[1])
@@ -76,13 +76,13 @@ def _page_at(service: Service, depth: int) -> str:
 def _get(service: Service, address: str) -> tuple[bytes, str]:
     request = urllib.request.Request(
         f"http://127.0.0.1:{service.port}{address}", headers={"X-API-Key": service.key}
-    )  # our own
+    )  # a URL of this benchmark
     with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310  # as above
         return answer.read(), answer.headers.get("Link", "")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Make both ledgers, measure, show."""
+    """Create both ledgers, measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trades", type=int, default=LARGE)
     parser.add_argument("--rounds", type=int, default=3)

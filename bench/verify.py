@@ -1,4 +1,4 @@
-"""`python -m app.verify` on a long ledger: its time, and its memory."""
+"""The time and memory of `python -m app.verify` on a long ledger."""
 
 import argparse
 import os
@@ -17,7 +17,7 @@ MUST_SECONDS = 60.0
 
 
 def measure(ledger: Ledger) -> list[Line]:
-    """Return the line of the table. Raises ChildProcessError unless the ledger verifies."""
+    """Return the line of the table. Raise ChildProcessError if verification fails."""
     started = perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "app.verify"], cwd=OMS_API, env=ledger.environment(), stdout=subprocess.DEVNULL

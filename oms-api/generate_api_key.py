@@ -1,11 +1,11 @@
-"""Keys for the OMS.
+"""Creates and lists API keys of the OMS.
 
-    python generate_api_key.py                                   print a fresh key, to set as OMS_API_KEY
-    python generate_api_key.py --store desk-bot --scopes trade   mint a key, which is shown once
-    python generate_api_key.py --list                            the keys that were minted, and their times
-    python generate_api_key.py --revoke desk-bot                 end a key: within a second it opens nothing
+    python generate_api_key.py                                   print a new key, to set as OMS_API_KEY
+    python generate_api_key.py --store desk-bot --scopes trade   create a key, which is shown once
+    python generate_api_key.py --list                            list the created keys and their times
+    python generate_api_key.py --revoke desk-bot                 revoke a key, effective within one second
 
-The key alone goes to standard output. Exit status: 0 done, 1 refused, 2 wrong arguments or no database.
+Only the key goes to standard output. Exit status: 0 done, 1 refused, 2 wrong arguments or no database.
 """
 
 import argparse
@@ -37,11 +37,11 @@ MOST_DAYS = 3650
 
 
 class NotMigrated(Exception):
-    """The database has not this version's tables."""
+    """The database schema is not the one of this version."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what the arguments say."""
+    """Execute the command of the arguments."""
     wanted = _parser().parse_args(arguments)
     if not (wanted.store or wanted.list or wanted.revoke):
         print(make_key(secrets.choice))

@@ -1,7 +1,7 @@
-"""The orders of the demo desk: working, filled, denied and cancelled ones; its instruments and limits.
+"""Demo orders: working, filled, denied and cancelled ones, with their instruments and limits.
 
-`seed_data.py` calls it. Orders go through the writer's own handler, priced off the quotes of the moment.
-Where the price source has none (`manual`), quotes are given first. What stands already is left alone.
+`seed_data.py` calls it. Orders go through the writer's own handler, at prices around the current quotes. If
+the price source has none (`manual`), quotes are set first. Existing data is kept.
 """
 
 from collections.abc import Iterator, Mapping
@@ -70,7 +70,7 @@ Prices = Mapping[str, Decimal]
 
 @dataclass(frozen=True)
 class Seeded:
-    """How much of it is new: orders that were placed, instruments and limits that were set."""
+    """The number of new orders, instruments and limits."""
 
     orders: int
     instruments: int
@@ -78,7 +78,7 @@ class Seeded:
 
 
 def seed_orders(engine: Engine, settings: Settings, now: datetime) -> Seeded:
-    """Describe instruments, set limits and place the orders, as far as they are not there yet."""
+    """List instruments, set limits and place orders, unless they exist."""
     described, limited = _describe(engine, now), _set_limits(engine, now)
     readers = Readers(engine, 1)
     market = Market(SOURCES[settings.price_source](settings.simulation_seed), readers)
@@ -97,14 +97,15 @@ def seed_orders(engine: Engine, settings: Settings, now: datetime) -> Seeded:
 
 
 def _open_portfolio(connection: Connection, now: datetime) -> None:
-    """Open the portfolio of the orders, where it is not there yet."""
+    """Create the portfolio of the orders unless it exists."""
     portfolio = empty_portfolio(new_row_id(), FIRST_TENANT, PORTFOLIO, name_key(PORTFOLIO))
     insert_portfolios(declare_tenants(connection, [FIRST_TENANT]), [portfolio_row(portfolio, now)])
 
 
 def placements(prices: Prices, now: datetime) -> Iterator[Command]:
-    """Return the commands that place the orders, around these prices. A name stands for one order, whatever
-    its price was: another day's run finds it placed.
+    """Yield the commands that place the orders around these prices.
+
+    A name identifies one order whatever its price, so that a run on another day finds it.
     """
     market, limit, stop = OrderType.MARKET, OrderType.LIMIT, OrderType.STOP
 
@@ -161,7 +162,7 @@ def _done(floor: OrderBatchHandler, connection: Connection, command: Command) ->
 
 
 def _prices(connection: Connection, floor: OrderBatchHandler, market: Market, now: datetime) -> Prices:
-    """Return each symbol's mark. Where the price source says nothing, a quote is given first."""
+    """Return each symbol's mark. If the price source has none, set a quote first."""
     keys = [(FIRST_TENANT, symbol) for symbol in SYMBOLS]
     found = market.quotes_for(declare_tenants(connection, [FIRST_TENANT]), keys, now)
     for key in keys:
@@ -176,7 +177,7 @@ def _prices(connection: Connection, floor: OrderBatchHandler, market: Market, no
 
 
 def _describe(engine: Engine, now: datetime) -> int:
-    """Set the terms of the symbols that nobody has described; return of how many."""
+    """Set the terms of the symbols that are not listed. Return their number."""
     with unit_of_work(engine) as connection:
         declare_tenants(connection, [FIRST_TENANT])
         keys = [(FIRST_TENANT, instrument.symbol) for instrument in INSTRUMENTS]
@@ -188,7 +189,7 @@ def _describe(engine: Engine, now: datetime) -> int:
 
 
 def _set_limits(engine: Engine, now: datetime) -> int:
-    """Set the limits that nobody has set, and tell the audit trail; return how many."""
+    """Set the limits that are not set, with their audit entries. Return their number."""
     entries = []
     with unit_of_work(engine) as connection:
         declare_tenants(connection, [FIRST_TENANT])

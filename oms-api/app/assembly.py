@@ -1,4 +1,4 @@
-"""What a process of the service is made of, put together once: `assemble`."""
+"""Creates the components of a process: `assemble`."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -59,7 +59,7 @@ from app.wire.seals import Seals
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """The parts, from the database up to the desks."""
+    """The components, from the database to the services."""
 
     settings: Settings
     now: Now
@@ -85,7 +85,7 @@ class Components:
     order_desk: OrderService
 
     def parts(self) -> Parts:
-        """Return what starts with the process, and ends with it."""
+        """Return the components to start and stop with the process."""
         delayed = self.settings.paper_latency_milliseconds > 0
         duty = MarketWatcher(self.readers, self.writer, self.market, self.now, is_delayed=delayed)
         return Parts(
@@ -97,7 +97,7 @@ class Components:
         )
 
     def state(self) -> dict[str, Any]:
-        """Return by name what the routes' dependencies ask the application for."""
+        """Return, by name, the components that the routes' dependencies read from the application's state."""
         own_key, stop_orders = self.settings.oms_api_key, Flattening(self.order_desk, self.readers).stop
         secrets = tuple(filter(None, (own_key, self.settings.oms_api_key_previous)))
         readers, transactions, now = self.readers, self.transactions, self.now
@@ -148,7 +148,7 @@ class Components:
 
 
 def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
-    """Put the parts of a process together. Raises ConfigurationError where the settings do not do."""
+    """Create the components of a process. Raise ConfigurationError if the settings are invalid."""
     metrics = Metrics()
     engine = connect_engine(
         settings.database_url, settings.reader_threads, settings.database_timeout_seconds, walled=True

@@ -76,7 +76,7 @@ def first_trade_id_at(instant: datetime) -> str:
 
 
 def new_row_id() -> int:
-    """Return a random row id: 52 bits, which every JSON parser represents exactly and which reveal no count."""
+    """Return a random row id: 52 bits, which every JSON parser keeps exactly and which reveal no count."""
     return (int.from_bytes(os.urandom(7), "big") >> 4) or 1
 
 

@@ -68,7 +68,7 @@ def is_current(connection: Connection) -> bool:
 
 
 def current_revision(connection: Connection) -> str | None:
-    """Return the revision, or None if the database was never migrated, or not for the role of this version."""
+    """Return the revision, or None if the database was never migrated, or not for this version's role."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     try:

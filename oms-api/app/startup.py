@@ -51,7 +51,7 @@ class Parts:
 
 
 def lifespan(settings: Settings, parts: Parts) -> Callable[[object], AbstractAsyncContextManager[None]]:
-    """Return the application's lifespan, which raises CannotStart if the database is unavailable or unsafe."""
+    """Return the application's lifespan, which raises CannotStart if the database is down or unsafe."""
 
     @asynccontextmanager
     async def run(_: object) -> AsyncIterator[None]:

@@ -25,7 +25,7 @@ _UNIFIED = str.maketrans({mark: plain for plain, marks in _SAME_MARKS.items() fo
 
 
 def clean_text(text: str) -> str | None:
-    """Return `text` trimmed and in NFC, or None if it contains control, format (bidi) or unpaired characters."""
+    """Return `text` trimmed and in NFC, or None if it has control, format (bidi) or unpaired characters."""
     if text.isascii():
         return text.strip() if text.isprintable() else None
     if any(map(_is_forbidden, without_joiners(text))):

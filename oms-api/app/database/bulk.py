@@ -115,7 +115,7 @@ def _is_sqlite(connection: Connection) -> bool:
 
 
 def _json(rows: Sequence[Row]) -> str:
-    """Return the rows as JSON objects with the short names c0, c1, …, which are faster to send and to parse."""
+    """Return the rows as JSON objects with the short names c0, c1, …, which are faster to parse."""
     names = _short(len(rows[0]))
     return orjson.dumps([dict(zip(names, row, strict=True)) for row in rows]).decode()
 

@@ -38,7 +38,7 @@ class Readers:
         return await self._run(self._snapshots, read, tenant_id)
 
     async def run_single(self, read: Callable[[Connection], T]) -> T:
-        """Like `run`, for single statements that need no transaction. `read` sets the tenant scope of each."""
+        """Like `run`, for single statements without a transaction. `read` sets the tenant scope of each."""
         return await self._run(self._statements, read, None)
 
     async def _run(self, engine: Engine, read: Callable[[Connection], T], tenant_id: int | None) -> T:

@@ -106,7 +106,7 @@ def _refusal(caller: Caller, rule: Rule) -> OmsError:
 
 
 def rate_key(caller: Caller) -> str:
-    """Return the name of the caller's rate limit: per key, per person of a key, or per user for all sessions."""
+    """Return the name of the caller's rate limit: per key, per person of a key, or per user of sessions."""
     if caller.person is None:
         return caller.key_id
     return f"{caller.key_id.partition(':')[0]}|{caller.tenant_id}|{caller.person}"

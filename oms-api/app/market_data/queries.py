@@ -1,4 +1,4 @@
-"""Statements about quotes and bars; each begins with the tenant."""
+"""Statements about quotes and bars. Each one filters by tenant."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -31,8 +31,9 @@ def quotes_of(connection: Connection, keys: Sequence[Key]) -> dict[Key, Quote]:
 
 
 def stored_quotes(connection: Connection, arrived: Sequence[tuple[int, Quote]]) -> list[Write]:
-    """Return the writes that store quotes, each (tenant id, quote), in the order of their arrival: the
-    newest of each symbol, and their minutes' bars.
+    """Return the writes that store quotes, each (tenant id, quote), in order of arrival.
+
+    They store the latest quote of each symbol and the one-minute bars.
     """
     newest = {(tenant_id, quote.symbol): quote for tenant_id, quote in arrived}
     starts = {_minute(tenant_id, quote) for tenant_id, quote in arrived}
@@ -49,7 +50,7 @@ def stored_quotes(connection: Connection, arrived: Sequence[tuple[int, Quote]]) 
 def minute_bars(
     connection: Connection, tenant_id: int, symbol: str, start: datetime, end: datetime, most: int
 ) -> list[Bar]:
-    """Return the newest minutes of [start, end), at most so many, in the order of time."""
+    """Return the newest one-minute bars of [start, end), at most `most`, in time order."""
     row = BarRow
     columns = [_BARS.c[name] for name in ("symbol", "start", *_PRICES)]
     query = select(*columns).where(row.tenant_id == tenant_id, row.symbol == symbol)
@@ -64,7 +65,7 @@ def _bars_at(connection: Connection, keys: Sequence[Row]) -> dict[tuple[int, str
 
 
 def _bar(row: Sequence[Any]) -> Bar:
-    """PostgreSQL gives decimals and instants, SQLite their text."""
+    """Build a bar. PostgreSQL returns decimals and datetimes, SQLite text."""
     symbol, start, *prices, volume = row
     return Bar._make((symbol, _instant(start), *map(Decimal, prices), _decimal(volume)))
 

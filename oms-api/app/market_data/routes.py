@@ -1,4 +1,4 @@
-"""Quotes and bars."""
+"""Routes of quotes and bars."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -27,7 +27,7 @@ EXAMPLE: dict[str, Any] = {"bid": "99", "ask": "101", "last": "100", "bid_size":
 
 
 class BarQuery(Period):
-    """Which bars, and where the page begins."""
+    """Filters and cursor of the list of bars."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -46,7 +46,7 @@ class BarQuery(Period):
 async def get_quote(
     caller: Reader, symbol: Annotated[Symbol, Path()], market: TheMarket, now: TheClock
 ) -> Response:
-    """The newest quote: the one that was given, else the price source's."""
+    """Get the latest quote: the one that was set manually, or else that of the price source."""
     moment = now()
     return answer(quote_out(await market.quote(caller.tenant_id, symbol, moment), now()))
 
@@ -62,7 +62,9 @@ async def put_quote(
     body: Annotated[QuoteIn, Depends(json_body(QuoteIn))], publish: ThePublisher, market: TheMarket,
     now: TheClock,
 ) -> Response:  # fmt: skip
-    """Give a quote. It stands until the next one, and what it makes match is filled before this answers."""
+    """Set a quote. It stays in force until the next one. Orders that it matches are filled before the
+    response.
+    """
     quote = body.quote(await market.symbol(caller.tenant_id, symbol), now())
     await publish(caller.tenant_id, quote)
     return answer(quote_out(quote, now()))
@@ -77,8 +79,8 @@ async def list_bars(
     caller: Reader, symbol: Annotated[Symbol, Path()], query: Annotated[BarQuery, Query()],
     market: TheMarket, cursors: TheCursors, now: TheClock, request: Request,
 ) -> Response:  # fmt: skip
-    """Bars, newest first; the newest may still grow. Of given quotes they are made as these come, of
-    simulated prices for any time.
+    """List bars, newest first. The newest may still change. For manual quotes, bars are built as quotes
+    arrive; for simulated prices they exist for any time.
     """
     tenant_id = caller.tenant_id
     symbol = await market.symbol(tenant_id, symbol)

@@ -17,7 +17,7 @@ MOST_BUCKETS = 100_000
 
 
 class Bucket:
-    """A token bucket with `level` requests left at time `at`. `taken` is not yet shared with other processes."""
+    """A token bucket with `level` requests left at time `at`. `taken` is not yet sent to other processes."""
 
     __slots__ = ("at", "key", "level", "limit", "taken")
 

@@ -85,7 +85,7 @@ def without_price(orders: Sequence[BrokerOrder], at: datetime) -> list[MarketEve
 
 
 def _lined_up(seen: Iterable[_Seen]) -> tuple[list[_Seen], list[MarketEvent]]:
-    """Return the orders that trade, trigger or end now, in price-time priority, and the moved trailing stops."""
+    """Return the orders that trade, trigger or end, in price-time priority, and the moved trailing stops."""
     line: list[_Seen] = []
     moves: list[MarketEvent] = []
     for order, look in seen:

@@ -16,7 +16,7 @@ class Client:
 
     @property
     def hash(self) -> str:
-        """The client's fingerprint: 32 hex digits of the network, then 32 of the network with the User-Agent."""
+        """The client's fingerprint: 32 hex digits of the network, then 32 that include the User-Agent."""
         network = network_of(self.address)
         return f"{address_hash(network)}{_digits(network, self.user_agent)}"
 

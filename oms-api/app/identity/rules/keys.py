@@ -22,7 +22,7 @@ KEY_LENGTH = len(PREFIX) + ID_LENGTH + 1 + SECRET_LENGTH + CHECKSUM_LENGTH
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """A stored key. `portfolios` holds the name keys of the portfolios it is restricted to; None means all."""
+    """A stored key. `portfolios` holds the name keys of the allowed portfolios; None means all."""
 
     key_id: str
     tenant_id: int

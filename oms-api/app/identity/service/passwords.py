@@ -41,7 +41,7 @@ class Passwords:
         return await self._threads.run(lambda: _hasher().hash(normalise(password)))
 
     async def verify(self, stored: str | None, password: str) -> Verdict:
-        """Compare a password with a stored hash. None, for an unknown user, takes as long and never matches."""
+        """Compare a password with a stored hash. None (unknown user) takes as long and never matches."""
         return await self._threads.run(lambda: _verify(stored, password))
 
     def close(self) -> None:

@@ -35,7 +35,7 @@ def create_tenant(connection: Connection, asking: Asking, wanted: NewTenant, now
 
 
 def seen_tenant(connection: Connection, caller: Caller, slug: str) -> TenantRow:
-    """Return the tenant if the caller may see it: its own one, or any for the operator. Raise NoSuchTenant."""
+    """Return the tenant if it is the caller's, or if the operator calls. Raise NoSuchTenant."""
     found = queries.find_tenant(connection, slug)
     if found is None or not (found.id == caller.tenant_id or Scope.TENANTS in caller.scopes):
         raise NoSuchTenant(slug)

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class FewThreads:
-    """Runs functions in `threads` threads. `most_waiting` calls may queue; further ones fail with `too_many`."""
+    """Runs functions in `threads` threads. `most_waiting` calls may queue; others fail with `too_many`."""
 
     def __init__(self, threads: int, most_waiting: int, name: str, too_many: str) -> None:
         self._too_many = too_many

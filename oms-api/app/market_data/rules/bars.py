@@ -1,4 +1,4 @@
-"""Bars: how long they are, where they begin, and how they are made of quotes and of shorter bars."""
+"""Bars: their lengths, their start times, and how quotes and shorter bars are combined into them."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Interval(StrEnum):
-    """How long a bar is; each begins at a multiple of its length since 1970 in UTC."""
+    """The length of a bar. Bars begin at multiples of their length since 1970 in UTC."""
 
     MINUTE = "1m"
     FIVE_MINUTES = "5m"
@@ -36,13 +36,13 @@ _LENGTHS = {
 
 
 def start_of(instant: datetime, interval: Interval) -> datetime:
-    """Return the start of the bar that `instant` falls into."""
+    """Return the start of the bar that contains `instant`."""
     length = interval.length
     return _EPOCH + (instant - _EPOCH) // length * length
 
 
 def traded_price(quote: Quote) -> Decimal:
-    """Return the price that a quote adds to a bar: the last, else the mid, else the side there is."""
+    """Return the price that a quote adds to a bar: the last, or else the mid, or else the only side."""
     for price in (quote.last, mark(quote), quote.bid, quote.ask):
         if price is not None:
             return price
@@ -50,7 +50,7 @@ def traded_price(quote: Quote) -> Decimal:
 
 
 def extended(bar: Bar | None, quote: Quote) -> Bar:
-    """Return the minute's bar with the quote in it; None begins one. Quotes carry no volume."""
+    """Return the one-minute bar extended by the quote. None starts a new bar. Quotes have no volume."""
     price = traded_price(quote)
     if bar is None:
         return Bar(quote.symbol, start_of(quote.at, Interval.MINUTE), price, price, price, price)
@@ -58,7 +58,7 @@ def extended(bar: Bar | None, quote: Quote) -> Bar:
 
 
 def joined(bars: Iterable[Bar], interval: Interval) -> list[Bar]:
-    """Return bars of `interval` made of shorter ones, which come in the order of time."""
+    """Combine shorter bars, in time order, into bars of `interval`."""
     longer: list[Bar] = []
     for bar in bars:
         start = start_of(bar.start, interval)
