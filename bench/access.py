@@ -56,7 +56,7 @@ print(json.dumps(asyncio.run(main())))
 
 
 def measure() -> list[Line]:
-    """Return the lines for authentication: microseconds per request, the median of fifty times two hundred."""
+    """Return the lines for authentication: microseconds per request, the median of 50 × 200."""
     with scratch() as folder:
         key, url = fresh_key(), f"sqlite:///{folder}/gate.db"
         migrate(url, key)

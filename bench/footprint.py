@@ -17,7 +17,7 @@ IDLE_SECONDS = 3.0
 
 
 def measure(rounds: int = 7) -> list[Line]:
-    """Return the lines of the table: the best of `rounds` imports, and memory a few seconds after the start."""
+    """Return the lines of the table: the best of `rounds` imports, and memory shortly after the start."""
     with scratch() as folder:
         database_url, key = f"sqlite:///{folder}/idle.db", fresh_key()
         environment = os.environ | {"OMS_API_KEY": key, "DATABASE_URL": database_url}

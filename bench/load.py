@@ -95,7 +95,7 @@ def _trade(key: str, chance: random.Random) -> tuple[bytes, bytes]:
 
 
 def orders(key: str, seed: int = 1) -> Iterator[bytes]:
-    """Yield requests for market orders of one or two units, without end. Portfolios stay within all limits."""
+    """Yield requests for market orders of one or two units, without end and within all limits."""
     chance = random.Random(seed)
     templates = [_order(key, chance) for _ in range(_DRAWS)]
     run = secrets.token_hex(6).encode()

@@ -1,4 +1,4 @@
-"""Compares reads of a large ledger with those of a small one, and a deep page of a list with the first one."""
+"""Compares a large ledger with a small one, and a deep page of a list with the first one."""
 
 import argparse
 import json
@@ -23,7 +23,7 @@ _NEXT = re.compile(r'<(.+)>; rel="next"')
 
 
 def measure(large: Ledger, small: Ledger, folder: Path, rounds: int, seconds: float) -> list[Line]:
-    """Return the lines of the table. Each is the median of rounds that alternate between the compared cases."""
+    """Return the lines of the table. Each is a median; rounds alternate between the compared cases."""
     with (
         api(large.database_url, folder / "large.log", large.key) as old,
         api(small.database_url, folder / "small.log", small.key) as young,

@@ -204,7 +204,7 @@ CHECKS: tuple[Callable[[ApiClient], None], ...] = (
 
 
 def run_checks(desk: ApiClient) -> Iterator[tuple[str, str]]:
-    """Yield each check's sentence and its error, "" if it passed. Stop if the remaining checks cannot pass."""
+    """Yield each check's sentence and its error, "" if it passed. Stop when no other check can pass."""
     for check in CHECKS:
         trouble = _trouble(check, desk)
         yield str(check.__doc__), trouble

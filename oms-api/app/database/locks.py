@@ -32,7 +32,7 @@ def wait_briefly(connection: Connection) -> None:
 
 
 class LockContention:
-    """What ran into a lock of somebody else, and until when it is not even tried."""
+    """Lock groups whose lock another session holds, and the time until which they are not tried again."""
 
     def __init__(self) -> None:
         self._closed_until: dict[Hashable, float] = {}
@@ -44,15 +44,15 @@ class LockContention:
         return strand in self._closed_until
 
     def is_closed(self, strand: Hashable) -> bool:
-        """Tell whether the strand ran into a lock within the last CLOSED_SECONDS."""
+        """Return whether the group hit a lock within the last CLOSED_SECONDS."""
         return monotonic_seconds() < self._closed_until.get(strand, 0.0)
 
     def close(self, strand: Hashable) -> None:
-        """Note that the strand ran into a lock just now."""
+        """Record that the group hit a lock just now."""
         if len(self._closed_until) >= _MOST_JAMS:
             self._closed_until.clear()
         self._closed_until[strand] = monotonic_seconds() + CLOSED_SECONDS
 
     def open(self, strand: Hashable) -> None:
-        """Note that the strand got through."""
+        """Record that the group got its lock."""
         self._closed_until.pop(strand, None)

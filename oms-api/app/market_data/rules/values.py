@@ -27,7 +27,7 @@ class Quote(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """The open, high, low and close of [start, start + interval). `volume` is in units; None means unknown."""
+    """The open, high, low and close of [start, start + interval). `volume` in units; None means unknown."""
 
     symbol: str
     start: datetime

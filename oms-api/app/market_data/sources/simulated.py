@@ -67,7 +67,7 @@ class SimulatedSource:
         return None
 
     def bars(self, symbol: str, interval: Interval, start: datetime, end: datetime) -> list[Bar] | None:
-        """Return the bars that begin in [start, end), the last one up to `end`, or None if there is no price."""
+        """Return the bars that begin in [start, end), the last up to `end`, or None without a price."""
         walk = self._walk(symbol)
         if walk is None:
             return None
