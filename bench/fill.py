@@ -13,7 +13,7 @@ from itertools import islice
 
 from app.config import load_settings
 from app.database import connect_engine
-from app.database.waits import patience
+from app.database.timeouts import patience
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import fingerprint
 from app.ledger.rules.tickets import value_trade

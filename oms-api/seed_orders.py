@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from app.audit.service import AuditEntry, record
-from app.brokers.paper.configured import paper_settings
+from app.brokers.paper.environment import paper_settings
 from app.clock import iso
 from app.config import Settings
 from app.database import Readers, declare_tenants, unit_of_work

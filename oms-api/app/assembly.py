@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from app.audit.service import Trail
 from app.authentication_setup import create_authentication, make_limiter, make_sessions
-from app.brokers.paper.configured import paper_settings
+from app.brokers.paper.environment import paper_settings
 from app.calendars.service import Calendars
 from app.clock import Now
 from app.config import ConfigurationError, Settings
@@ -53,8 +53,8 @@ from app.risk.service.kill_switches import KillSwitches
 from app.risk.service.messages import MessageRate
 from app.startup import Parts
 from app.wire.exports import Exports
+from app.wire.opaque_ids import Seals
 from app.wire.pages import Cursors
-from app.wire.seals import Seals
 
 
 @dataclass(frozen=True, slots=True)

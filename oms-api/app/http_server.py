@@ -10,7 +10,7 @@ from typing import Any
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from app.whole_writes import WholeWrites
+from app.buffered_transport import WholeWrites
 
 HEAD_LIMIT = 64 * 1024
 STREAMS = "/stream"  # paths with this suffix stream without end

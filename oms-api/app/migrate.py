@@ -17,7 +17,7 @@ from app.config import ConfigurationError, Settings, load_settings
 from app.database import connect_engine
 from app.database.failures import reason
 from app.database.policies import adopt
-from app.database.waits import patience
+from app.database.timeouts import patience
 
 if TYPE_CHECKING:
     from alembic.config import Config

@@ -13,7 +13,7 @@ from app.config import ConfigurationError, load_settings
 from app.database import connect_engine, declare_every_tenant, snapshot, unit_of_work
 from app.database.failures import reason
 from app.database.tenants import SeesNothing
-from app.database.waits import patience
+from app.database.timeouts import patience
 from app.ledger.queries.audit import book_keys
 from app.ledger.service.rebuilding import LedgerLies, Rebuilt, read_ahead, rebuild_portfolio
 from app.ledger.service.verification import BookKey

@@ -15,16 +15,16 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.audit.rules.acts import Difference
-from app.audit.rules.proving import TRAIL
-from app.audit.service.examining import Examined, examine
-from app.audit.service.proving import NoHead, Proven, prove, read_heads
+from app.audit.rules.actions import Difference
+from app.audit.rules.export_verification import TRAIL
+from app.audit.service.export_verification import NoHead, Proven, prove, read_heads
+from app.audit.service.trail_verification import Examined, examine
 from app.clock import monotonic_seconds
 from app.config import ConfigurationError, load_settings
 from app.database import connect_engine, declare_every_tenant, snapshot
 from app.database.failures import reason
 from app.database.tenants import SeesNothing
-from app.database.waits import patience
+from app.database.timeouts import patience
 from app.identity.service.verification import verify_identities
 from app.instruments.service import verify_instruments
 from app.ledger.rules.exports import LEDGER

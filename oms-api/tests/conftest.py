@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine
 
 from app.database import connect_engine
-from app.database.waits import patience
+from app.database.timeouts import patience
 from app.migrate import migrate
 from tests.support.postgres import Databases, PostgresServer, name_in
 from tests.support.service import ApiClient, Service, serving

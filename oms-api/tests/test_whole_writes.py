@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.whole_writes import WholeWrites
+from app.buffered_transport import WholeWrites
 
 
 class Pipe:

@@ -9,7 +9,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from app.config import ConfigurationError
 from app.database.tenants import carry_declarations, enforce_row_security
-from app.database.waits import install
+from app.database.timeouts import install
 
 CONNECT_TIMEOUT_SECONDS = 3
 # For the writer, changes, log-ins, administration, the audit trail and new Slack users.

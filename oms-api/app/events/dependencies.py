@@ -10,7 +10,7 @@ from app.events.service.feed import Feed
 from app.identity.dependencies import Authentication
 from app.identity.rules.access import Operation
 from app.wire.dependencies import part
-from app.wire.seals import Seals
+from app.wire.opaque_ids import Seals
 
 StillCounts = Callable[[], Awaitable[bool]]
 

@@ -20,8 +20,8 @@ from app.identity.rules.access import Caller, Operation
 from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.dependencies import TheReaders
 from app.wire.lists import Cursor, Limit, Period, When, link
+from app.wire.opaque_ids import Seals
 from app.wire.pages import DEFAULT_LIMIT
-from app.wire.seals import Seals
 
 router = APIRouter(tags=["events"])
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from app.audit.queries.trail import acts_of
-from app.audit.rules.acts import Difference, find_differences
+from app.audit.rules.actions import Difference, find_differences
 from app.identity.queries.tenants import lock_tenant
 from app.instruments import queries
 from app.instruments.errors import AliasInUse, AliasTaken, CurrencyInUse

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from app.audit.queries import trail as queries
 from app.audit.rules.chain import COLUMNS, START, ChainedEntry, Head, Told, follow_on
 from app.audit.rules.entries import AuditEntry
-from app.audit.rules.proving import TRAIL, Chain, Proof, line_of
+from app.audit.rules.export_verification import TRAIL, Chain, Proof, line_of
 from app.clock import iso
 from app.database import declare_tenants
 from tests.factories import NOON

@@ -7,7 +7,7 @@ import pytest
 
 from app.audit.queries import trail as queries
 from app.audit.rules.chain import COLUMNS, GENESIS, Head
-from app.audit.rules.proving import TRAIL, Chain, Proof
+from app.audit.rules.export_verification import TRAIL, Chain, Proof
 from app.audit.service import record
 from app.audit.service.exporting import CHUNK, TrailExport
 from app.clock import iso, utc_now

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import event, text
 from sqlalchemy.exc import OperationalError
 
-from app.audit.rules.gathering import MOST_DISTINCT
+from app.audit.rules.aggregation import MOST_DISTINCT
 from app.audit.service import Trail
 from app.database import unit_of_work
 from tests.audit.entries import assert_unbroken, entry, trail_of

@@ -8,9 +8,9 @@ from typing_extensions import override
 
 from app.brokers.paper.book import Book
 from app.brokers.paper.broker import PaperBroker
-from app.brokers.paper.configured import paper_settings
+from app.brokers.paper.environment import paper_settings
 from app.brokers.paper.replay import replay
-from app.brokers.rules.drills import rejection
+from app.brokers.rules.rejections import rejection
 from app.brokers.rules.settings import PaperSettings, Slippage
 from app.brokers.rules.values import Accepted
 from tests.brokers.contract import BrokerContract, Stage

@@ -5,7 +5,7 @@ from sqlalchemy import text
 
 from app import verify as command
 from app.audit.service import AuditEntry, record
-from app.audit.service.examining import examine
+from app.audit.service.trail_verification import examine
 from app.database import unit_of_work
 from tests.factories import BOOTSTRAP_KEY, NOON
 

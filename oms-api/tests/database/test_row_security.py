@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError, ProgrammingError
 import app.models  # noqa: F401  # fills the metadata
 from app.database import METADATA, connect_engine, declare_tenants, normalise_url
 from app.database.tenants import APP_ROLE, declare_every_tenant, describe_row_security
-from app.database.waits import patience
+from app.database.timeouts import patience
 from app.ledger.queries.books import trades_by_key
 from app.ledger.rules.verification import Check
 from app.migrate import migrate

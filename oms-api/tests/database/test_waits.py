@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from app.database.waits import patience
+from app.database.timeouts import patience
 
 
 def test_a_statement_past_its_patience_ends_and_so_does_its_connection(engine, backend):

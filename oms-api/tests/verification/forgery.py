@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 
-from app.audit.service.examining import examine
+from app.audit.service.trail_verification import examine
 from app.database import Amount, Instant
 from app.ledger.service.verdict import Verdict
 from app.models import __all__ as _models  # noqa: F401  # every table is known

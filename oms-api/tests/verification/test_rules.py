@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from app.audit.rules.acts import Act
+from app.audit.rules.actions import Act
 from app.brokers.rules.values import OrderType
 from app.identity.rules.verification import ExpectedRows
 from app.orders.queries.audit import BookedTrade

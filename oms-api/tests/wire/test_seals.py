@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.wire.seals import Seals
+from app.wire.opaque_ids import Seals
 
 LENGTH = 27  # of a seal
 SEALS = Seals("a secret of the installation")

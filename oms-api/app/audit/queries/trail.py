@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy import ColumnElement, Connection, Select, Table, or_, select
 
 from app.audit.models import AuditHead, AuditRow
-from app.audit.rules.acts import Act
+from app.audit.rules.actions import Act
 from app.audit.rules.chain import COLUMNS, START, ChainedEntry, Head
 from app.clock import iso
 from app.database import alteration, insertion, insertion_of_missing, matching_rows, write

@@ -4,7 +4,7 @@ from sqlalchemy import Connection
 
 from app.audit.queries import trail as queries
 from app.audit.rules.chain import COLUMNS, Head
-from app.audit.rules.proving import line_of
+from app.audit.rules.export_verification import line_of
 
 CHUNK = 1_000  # entries per read, about 400 KB
 

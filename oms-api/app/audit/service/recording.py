@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from app.audit.queries import trail as queries
+from app.audit.rules.aggregation import Counted
 from app.audit.rules.chain import ChainedEntry, Head, Told, follow_on
 from app.audit.rules.entries import AuditEntry, bounded, facts_text
-from app.audit.rules.gathering import Counted
 from app.clock import iso
 
 

@@ -9,8 +9,8 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from app.audit.rules.aggregation import MOST_HELD, Counted, Gathering, Key
 from app.audit.rules.entries import AuditEntry
-from app.audit.rules.gathering import MOST_HELD, Counted, Gathering, Key
 from app.audit.service.recording import append
 from app.clock import Now
 from app.database import declare_tenants, unit_of_work

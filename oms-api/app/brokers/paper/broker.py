@@ -7,8 +7,8 @@ from decimal import Decimal
 from app.brokers.paper.book import Book
 from app.brokers.paper.holdings import Holdings
 from app.brokers.protocol import Found, Told
-from app.brokers.rules.drills import rejection
 from app.brokers.rules.matching import match_bar, match_quote
+from app.brokers.rules.rejections import rejection
 from app.brokers.rules.settings import KIND, PaperSettings
 from app.brokers.rules.trails import ratcheted
 from app.brokers.rules.values import (

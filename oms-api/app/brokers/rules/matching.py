@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 
+from app.brokers.rules.liquidity import Supply, Used
 from app.brokers.rules.price_triggers import NOTHING, Look, at_quote, on_bar
 from app.brokers.rules.prices import half_spread, offer, slipped
 from app.brokers.rules.settings import KIND, PaperSettings
-from app.brokers.rules.supply import Supply, Used
 from app.brokers.rules.values import (
     BrokerOrder,
     Executed,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
-from app.audit.rules.acts import Act
+from app.audit.rules.actions import Act
 from app.identity.rules.administration import retired_name
 from app.identity.rules.keys import NAME_LENGTH
 from app.text import name_key

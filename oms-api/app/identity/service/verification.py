@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.audit.queries.trail import acts_of
-from app.audit.rules.acts import Difference, find_differences
+from app.audit.rules.actions import Difference, find_differences
 from app.identity.queries.audit import all_rows
 from app.identity.rules.verification import ExpectedRows, Facts
 

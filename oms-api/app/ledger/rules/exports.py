@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from app.audit.rules.proving import Form
+from app.audit.rules.export_verification import Form
 from app.ledger.rules.chain import COLUMNS, HASH_VERSION, TradeRow, hash_of, uncovered
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from app.audit.rules.proving import line_of
+from app.audit.rules.export_verification import line_of
 from app.ledger.queries import exports as queries
 from app.ledger.queries.exports import LedgerHead
 from app.ledger.rules.chain import COLUMNS, TradeRow

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from app.brokers.rules.drills import rejection
+from app.brokers.rules.rejections import rejection
 from app.clock import iso
 from app.errors import FieldError, Invalid
 from app.identity.errors import NotYourPortfolio

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.audit.queries.trail import acts_of
-from app.audit.rules.acts import Act
+from app.audit.rules.actions import Act
 from app.audit.service import veiled
 from app.ledger.rules.verification import Finding
 from app.ledger.service.verdict import Verdict

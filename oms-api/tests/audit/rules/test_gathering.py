@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.audit.rules import gathering as gathering_module
-from app.audit.rules.gathering import MOST_DISTINCT, OTHERS, Gathering
+from app.audit.rules import aggregation as gathering_module
+from app.audit.rules.aggregation import MOST_DISTINCT, OTHERS, Gathering
 from tests.audit.entries import entry
 from tests.factories import NOON
 

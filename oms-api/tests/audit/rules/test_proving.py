@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.audit.rules.chain import COLUMNS, START, ChainedEntry, Head, hash_of
-from app.audit.rules.proving import TRAIL, Chain, Proof, line_of
+from app.audit.rules.export_verification import TRAIL, Chain, Proof, line_of
 from app.ledger.rules import chain as ledger
 from app.ledger.rules.exports import LEDGER
 from tests.audit.entries import chained, lines

@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from app.audit.queries import trail as queries
 from app.audit.rules.chain import COLUMNS, Head
-from app.audit.rules.proving import TRAIL, Chain, Proof, line_of
+from app.audit.rules.export_verification import TRAIL, Chain, Proof, line_of
 
 
 class Examined(NamedTuple):

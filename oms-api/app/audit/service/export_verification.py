@@ -7,7 +7,7 @@ from typing import BinaryIO, NamedTuple
 import orjson
 
 from app.audit.rules.chain import Head
-from app.audit.rules.proving import LONGEST_LINE, Chain, Finding, Form, Heads, Proof
+from app.audit.rules.export_verification import LONGEST_LINE, Chain, Finding, Form, Heads, Proof
 
 
 class NoHead(Exception):
