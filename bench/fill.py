@@ -13,7 +13,7 @@ from itertools import islice
 
 from app.config import load_settings
 from app.database import connect_engine
-from app.database.timeouts import patience
+from app.database.timeouts import response_timeout
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import fingerprint
 from app.ledger.rules.tickets import value_trade
@@ -52,7 +52,7 @@ def fill(count: int) -> None:
     """Record `count` trades in the database of the environment."""
     engine = connect_engine(load_settings().database_url, readers=1)
     recording, waiting = Recording(), commands(count)
-    with engine.connect().execution_options(writes=True) as connection, patience(_PATIENCE_SECONDS):
+    with engine.connect().execution_options(writes=True) as connection, response_timeout(_PATIENCE_SECONDS):
         while batch := list(islice(waiting, BATCH)):
             with connection.begin():
                 recording.handle(connection, batch)

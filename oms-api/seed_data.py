@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.clock import utc_now
 from app.config import ConfigurationError, load_settings
 from app.database import connect_engine, unit_of_work
-from app.database.failures import reason
+from app.database.failures import format_reason
 from app.identity.rules.access import FIRST_TENANT
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import fingerprint
@@ -223,7 +223,7 @@ def main() -> int:
     except ConfigurationError as error:
         return _print_and_exit(str(error), CANNOT)
     except SQLAlchemyError as error:
-        return _print_and_exit(f"The database cannot be used: {reason(error)}", CANNOT)
+        return _print_and_exit(f"The database cannot be used: {format_reason(error)}", CANNOT)
     engine.dispose()
     books = ", ".join(style.name for style in DESK)
     print(f"{fresh} of {total} demo trades are new, in {books}.")

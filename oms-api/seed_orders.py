@@ -16,7 +16,7 @@ from app.audit.service import AuditEntry, record
 from app.brokers.paper.environment import paper_settings
 from app.clock import iso
 from app.config import Settings
-from app.database import Readers, declare_tenants, unit_of_work
+from app.database import Readers, set_tenant_scope, unit_of_work
 from app.identity.rules.access import FIRST_TENANT
 from app.ids import new_row_id
 from app.instruments import queries as instruments
@@ -99,7 +99,7 @@ def seed_orders(engine: Engine, settings: Settings, now: datetime) -> Seeded:
 def _open_portfolio(connection: Connection, now: datetime) -> None:
     """Create the portfolio of the orders unless it exists."""
     portfolio = empty_portfolio(new_row_id(), FIRST_TENANT, PORTFOLIO, name_key(PORTFOLIO))
-    insert_portfolios(declare_tenants(connection, [FIRST_TENANT]), [portfolio_row(portfolio, now)])
+    insert_portfolios(set_tenant_scope(connection, [FIRST_TENANT]), [portfolio_row(portfolio, now)])
 
 
 def placements(prices: Prices, now: datetime) -> Iterator[Command]:
@@ -164,7 +164,7 @@ def _done(floor: OrderBatchHandler, connection: Connection, command: Command) ->
 def _prices(connection: Connection, floor: OrderBatchHandler, market: Market, now: datetime) -> Prices:
     """Return each symbol's mark. If the price source has none, set a quote first."""
     keys = [(FIRST_TENANT, symbol) for symbol in SYMBOLS]
-    found = market.quotes_for(declare_tenants(connection, [FIRST_TENANT]), keys, now)
+    found = market.quotes_for(set_tenant_scope(connection, [FIRST_TENANT]), keys, now)
     for key in keys:
         if key not in found:
             level = KNOWN[key[1]]
@@ -179,7 +179,7 @@ def _prices(connection: Connection, floor: OrderBatchHandler, market: Market, no
 def _describe(engine: Engine, now: datetime) -> int:
     """Set the terms of the symbols that are not listed. Return their number."""
     with unit_of_work(engine) as connection:
-        declare_tenants(connection, [FIRST_TENANT])
+        set_tenant_scope(connection, [FIRST_TENANT])
         keys = [(FIRST_TENANT, instrument.symbol) for instrument in INSTRUMENTS]
         known = instruments.instruments_for(connection, keys)
         missing = [one for one in INSTRUMENTS if not known[FIRST_TENANT, one.symbol].is_listed]
@@ -192,7 +192,7 @@ def _set_limits(engine: Engine, now: datetime) -> int:
     """Set the limits that are not set, with their audit entries. Return their number."""
     entries = []
     with unit_of_work(engine) as connection:
-        declare_tenants(connection, [FIRST_TENANT])
+        set_tenant_scope(connection, [FIRST_TENANT])
         for scope, name, code, value in LIMITS:
             key = name_key(name) if scope is LimitScope.PORTFOLIO else name
             limit = SetLimit(scope, key, name, code, Decimal(value), None, SOURCE, iso(now))

@@ -19,11 +19,11 @@ from app.database.files import DatabaseFile
 from app.database.tenants import describe_row_security
 from app.events.service.feed import Feed
 from app.group_commit import GroupCommit
-from app.health.dependencies import Vitals
+from app.health.dependencies import HealthComponents
 from app.identity.dependencies import Authentication
 from app.identity.rules.workspace_statements import StatementReader
 from app.identity.service.idempotent_operations import Administration
-from app.identity.service.logins import LogIns
+from app.identity.service.logins import LoginService
 from app.identity.service.passwords import Passwords
 from app.identity.service.sessions import Sessions
 from app.identity.service.threads import Transactions
@@ -53,7 +53,7 @@ from app.risk.service.kill_switches import KillSwitches
 from app.risk.service.messages import MessageRate
 from app.startup import Parts
 from app.wire.exports import Exports
-from app.wire.opaque_ids import Seals
+from app.wire.opaque_ids import OpaqueIds
 from app.wire.pages import Cursors
 
 
@@ -118,10 +118,10 @@ class Components:
             "switch_board": KillSwitches(self.changes, self.controls, stop_orders),
             "feed": Feed(readers),
             "exports": Exports(self.settings.reader_threads),
-            "seals": Seals(own_key),
+            "seals": OpaqueIds(own_key),
             "sessions": self.sessions,
             "passwords": self.passwords,
-            "log_ins": LogIns(
+            "login_service": LoginService(
                 self.sessions, self.passwords, self.throttle, self.trail, readers, transactions, now
             ),
             "administration": Administration(transactions, self.passwords, secrets, now),
@@ -129,11 +129,11 @@ class Components:
             "cursors": Cursors(own_key),
             "now": now,
             "cost_rates": load_rates(),
-            "vitals": self._vitals(),
+            "health_components": self._vitals(),
         }
 
-    def _vitals(self) -> Vitals:
-        return Vitals(
+    def _vitals(self) -> HealthComponents:
+        return HealthComponents(
             *(
                 self.readers,
                 is_current,

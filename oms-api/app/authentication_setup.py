@@ -17,9 +17,9 @@ from app.identity.rules.access import Caller, Person
 from app.identity.rules.keys import StoredKey
 from app.identity.rules.people import SlackPerson
 from app.identity.rules.tokens import key_ring
-from app.identity.service.authenticator import Authenticator, People, Where
-from app.identity.service.people import known_person, welcome
-from app.identity.service.sessions import Sessions, Terms
+from app.identity.service.authenticator import Authenticator, ClientInfo, People
+from app.identity.service.people import create_slack_user, find_known_person
+from app.identity.service.sessions import Sessions, TokenLifetimes
 from app.identity.service.threads import Transactions
 from app.rate_limit import Limit, Pool, Quotas, RateLimiter, Sharing
 
@@ -30,7 +30,7 @@ _LOG = logging.getLogger(__name__)
 def make_sessions(settings: Settings, readers: Readers, transactions: Transactions, now: Now) -> Sessions:
     """Return the sessions of a process."""
     ring = key_ring(settings.jwt_keys, settings.oms_api_key, settings.oms_api_key_previous)
-    terms = Terms(
+    terms = TokenLifetimes(
         timedelta(minutes=settings.access_token_minutes),
         timedelta(days=settings.session_days),
         timedelta(days=settings.session_idle_days),
@@ -90,11 +90,13 @@ def _authenticator(settings: Settings, engine: Engine, readers: Readers, now: No
 def _people(readers: Readers, transactions: Transactions, now: Now) -> People:
     newcomers = Limit("newcomers", "Too many people are new at this desk just now.", NEWCOMERS_PER_MINUTE)
 
-    async def find_or_create_person(caller: Caller, named: SlackPerson, where: Where) -> Person:
-        person = await readers.run(lambda connection: known_person(connection, caller.tenant_id, named))
+    async def find_or_create_person(caller: Caller, named: SlackPerson, where: ClientInfo) -> Person:
+        person = await readers.run(lambda connection: find_known_person(connection, caller.tenant_id, named))
         if person is not None:
             return person
         newcomers.take(caller.tenant_id, monotonic_seconds())
-        return await transactions.run(lambda connection: welcome(connection, caller, named, where, now()))
+        return await transactions.run(
+            lambda connection: create_slack_user(connection, caller, named, where, now())
+        )
 
     return People(find_or_create_person)

@@ -10,7 +10,7 @@ from typing import Any
 CLOSE_SECONDS = 30.0
 
 
-class WholeWrites:
+class BufferedTransport:
     """Wraps a transport. A write is delayed until the next one, or until the end of the event loop's
     iteration.
     """

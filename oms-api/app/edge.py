@@ -69,7 +69,7 @@ class FastRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class FastAnswer:
+class FastResponse:
     """A JSON response of a fast route."""
 
     status: int
@@ -77,7 +77,7 @@ class FastAnswer:
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
-FastRoute = Callable[[FastRequest], Awaitable[FastAnswer]]
+FastRoute = Callable[[FastRequest], Awaitable[FastResponse]]
 
 
 class Disconnected(Exception):
@@ -187,7 +187,7 @@ class _Answer:
         self._is_whole = message["type"] == "http.response.body" and not message.get("more_body")
         await self._send(message)
 
-    async def send_fast(self, answer: FastAnswer) -> None:
+    async def send_fast(self, answer: FastResponse) -> None:
         length = str(len(answer.body)).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", length), *answer.headers]
         await self({"type": "http.response.start", "status": answer.status, "headers": headers})

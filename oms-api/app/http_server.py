@@ -10,7 +10,7 @@ from typing import Any
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from app.buffered_transport import WholeWrites
+from app.buffered_transport import BufferedTransport
 
 HEAD_LIMIT = 64 * 1024
 STREAMS = "/stream"  # paths with this suffix stream without end
@@ -28,7 +28,7 @@ class _HeadRefused(Exception):
     """The parser rejects this head. The protocol object holds the response."""
 
 
-class _Ignored(list[Any]):
+class _DiscardedTrailers(list[Any]):
     """Discards the trailer fields after a body: nothing reads them, and they must not be added to the
     headers.
     """
@@ -38,7 +38,7 @@ class _Ignored(list[Any]):
         pass
 
 
-_IGNORED = _Ignored()
+_IGNORED = _DiscardedTrailers()
 
 
 class CappedHttp(HttpToolsProtocol):
@@ -70,7 +70,7 @@ class CappedHttp(HttpToolsProtocol):
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
-        self.transport = WholeWrites(transport, self.loop, self.write_seconds)  # type: ignore[assignment]  # it stands for one
+        self.transport = BufferedTransport(transport, self.loop, self.write_seconds)  # type: ignore[assignment]  # it stands for one
         self._expect(self.head_seconds)
 
     @override

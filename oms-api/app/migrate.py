@@ -15,9 +15,9 @@ from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
 from app.config import ConfigurationError, Settings, load_settings
 from app.database import connect_engine
-from app.database.failures import reason
+from app.database.failures import format_reason
 from app.database.policies import adopt
-from app.database.timeouts import patience
+from app.database.timeouts import response_timeout
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -32,7 +32,7 @@ def migrate(engine: Engine, revision: str = "head") -> None:
     """Upgrade to `revision` under a lock that other processes wait for."""
     from alembic import command  # noqa: PLC0415  # 60 ms and some MB that a migrated service does without
 
-    with _locked(engine) as connection, patience(_LOCK_SECONDS):
+    with _locked(engine) as connection, response_timeout(_LOCK_SECONDS):
         before = current_revision(connection)
         command.upgrade(alembic_config(connection), revision)
         if before not in {None, current_revision(connection)}:
@@ -96,7 +96,7 @@ def _locked(engine: Engine) -> Iterator[Connection]:
             connection.commit()
         return
     with engine.connect() as connection:
-        with patience(_LOCK_SECONDS):
+        with response_timeout(_LOCK_SECONDS):
             connection.execute(text("SET lock_timeout = 0"))
             connection.execute(text(f"SELECT pg_advisory_lock({_LOCK})"))
             connection.commit()
@@ -145,7 +145,7 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     except SQLAlchemyError as error:
-        sys.stderr.write(f"The database cannot be migrated: {reason(error)}\n")
+        sys.stderr.write(f"The database cannot be migrated: {format_reason(error)}\n")
         return 2
     sys.stdout.write(f"The database is at revision {revision}.\n")
     return 0

@@ -10,10 +10,10 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.config import ConfigurationError, load_settings
-from app.database import connect_engine, declare_every_tenant, snapshot, unit_of_work
-from app.database.failures import reason
-from app.database.tenants import SeesNothing
-from app.database.timeouts import patience
+from app.database import connect_engine, set_all_tenants_scope, snapshot, unit_of_work
+from app.database.failures import format_reason
+from app.database.tenants import NoVisibleRows
+from app.database.timeouts import response_timeout
 from app.ledger.queries.audit import book_keys
 from app.ledger.service.rebuilding import LedgerLies, Rebuilt, read_ahead, rebuild_portfolio
 from app.ledger.service.verification import BookKey
@@ -30,9 +30,9 @@ class CannotRebuild(Exception):
 def rebuild_book(engine: Engine, key: BookKey) -> Rebuilt:
     """Rebuild one portfolio. Raise LedgerLies if its ledger is corrupt."""
     with snapshot(engine) as connection:
-        state = read_ahead(declare_every_tenant(connection), key)
+        state = read_ahead(set_all_tenants_scope(connection), key)
     with unit_of_work(engine) as connection:
-        return rebuild_portfolio(declare_every_tenant(connection), key, state)
+        return rebuild_portfolio(set_all_tenants_scope(connection), key, state)
 
 
 def rebuild_all(engine: Engine) -> int:
@@ -42,7 +42,7 @@ def rebuild_all(engine: Engine) -> int:
             raise CannotRebuild(
                 "The database is not at this version's revision: run `python -m app.migrate`."
             )
-        keys = book_keys(declare_every_tenant(connection))
+        keys = book_keys(set_all_tenants_scope(connection))
     differed = lied = rows = 0
     for key in keys:
         try:
@@ -64,13 +64,13 @@ def main() -> int:
     """Rebuild the configured database."""
     try:
         engine = connect_engine(migration_url(load_settings()), readers=1)
-        with patience(SCAN_SECONDS):
+        with response_timeout(SCAN_SECONDS):
             status = rebuild_all(engine)
-    except (ConfigurationError, CannotRebuild, SeesNothing) as error:
+    except (ConfigurationError, CannotRebuild, NoVisibleRows) as error:
         sys.stderr.write(f"{error}\n")
         return CANNOT
     except SQLAlchemyError as error:
-        sys.stderr.write(f"Not finished; run it again. The database says: {reason(error)}\n")
+        sys.stderr.write(f"Not finished; run it again. The database says: {format_reason(error)}\n")
         return CANNOT
     engine.dispose()
     return status

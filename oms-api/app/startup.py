@@ -17,7 +17,7 @@ from app.audit.service import Trail
 from app.config import ConfigurationError, Settings
 from app.database import Readers, connect_engine, refuse_unsafe_durability
 from app.database.engine import UnsafeDatabase
-from app.database.failures import reason
+from app.database.failures import format_reason
 from app.database.files import DatabaseFile
 from app.group_commit import GroupCommit
 from app.logs import AccessLog
@@ -98,7 +98,9 @@ def _prepare_database(settings: Settings, engine: Engine, file: DatabaseFile) ->
     except (UnsafeDatabase, ConfigurationError) as error:
         raise CannotStart(str(error)) from None
     except SQLAlchemyError as error:
-        raise CannotStart(f"The database cannot be used: {reason(error)}. Check DATABASE_URL.") from None
+        raise CannotStart(
+            f"The database cannot be used: {format_reason(error)}. Check DATABASE_URL."
+        ) from None
 
 
 def _require_writable(engine: Engine, file: DatabaseFile) -> None:

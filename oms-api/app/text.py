@@ -28,7 +28,7 @@ def clean_text(text: str) -> str | None:
     """Return `text` trimmed and in NFC, or None if it has control, format (bidi) or unpaired characters."""
     if text.isascii():
         return text.strip() if text.isprintable() else None
-    if any(map(_is_forbidden, without_joiners(text))):
+    if any(map(_is_forbidden, remove_joiners(text))):
         return None
     return unicodedata.normalize("NFC", text).strip()
 
@@ -39,12 +39,12 @@ def clean_name(text: str) -> str | None:
     return None if name is None or _INVISIBLE.search(name) else name
 
 
-def without_joiners(text: str) -> str:
+def remove_joiners(text: str) -> str:
     """Return `text` without joiners, which are invisible."""
     return text.translate(_WITHOUT_JOINERS)
 
 
-def visible_text(text: str) -> str:
+def remove_invisible(text: str) -> str:
     """Return `text` without invisible characters, for names stored before these were rejected."""
     return text if text.isascii() else _INVISIBLE.sub("", text)
 
@@ -55,7 +55,7 @@ def label_key(label: str) -> str:
     """
     if label.isascii():
         return " ".join(label.replace("`", "'").split())
-    composed = unicodedata.normalize("NFC", visible_text(label))
+    composed = unicodedata.normalize("NFC", remove_invisible(label))
     return " ".join(unicodedata.normalize("NFC", composed.translate(_UNIFIED)).split())
 
 
@@ -70,7 +70,7 @@ def name_key(name: str) -> str:
     """Return the form in which names are unique: that of labels, with case folded."""
     if name.isascii():
         return label_key(name.lower())
-    return label_key(unicodedata.normalize("NFD", visible_text(name)).casefold())
+    return label_key(unicodedata.normalize("NFD", remove_invisible(name)).casefold())
 
 
 def _is_forbidden(character: str) -> bool:

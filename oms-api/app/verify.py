@@ -17,14 +17,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.audit.rules.actions import Difference
 from app.audit.rules.export_verification import TRAIL
-from app.audit.service.export_verification import NoHead, Proven, prove, read_heads
-from app.audit.service.trail_verification import Examined, examine
+from app.audit.service.export_verification import ExportResult, InvalidHeads, read_heads, verify_export
+from app.audit.service.trail_verification import TrailResult, examine_trails
 from app.clock import monotonic_seconds
 from app.config import ConfigurationError, load_settings
-from app.database import connect_engine, declare_every_tenant, snapshot
-from app.database.failures import reason
-from app.database.tenants import SeesNothing
-from app.database.timeouts import patience
+from app.database import connect_engine, set_all_tenants_scope, snapshot
+from app.database.failures import format_reason
+from app.database.tenants import NoVisibleRows
+from app.database.timeouts import response_timeout
 from app.identity.service.verification import verify_identities
 from app.instruments.service import verify_instruments
 from app.ledger.rules.exports import LEDGER
@@ -106,10 +106,10 @@ class CannotVerify(Exception):
 
 def verify_database(engine: Engine) -> Verdict:
     """Check the database on one snapshot. Raise CannotVerify if its schema is not of this version."""
-    with patience(SCAN_SECONDS), snapshot(engine) as connection:
+    with response_timeout(SCAN_SECONDS), snapshot(engine) as connection:
         if not is_current(connection):
             raise CannotVerify("The database is not at this version's revision: run `python -m app.migrate`.")
-        return check(declare_every_tenant(connection))
+        return check(set_all_tenants_scope(connection))
 
 
 def check(connection: Connection) -> Verdict:
@@ -124,10 +124,10 @@ def check(connection: Connection) -> Verdict:
     return verdict
 
 
-def verify_trails(engine: Engine) -> Examined:
+def verify_trails(engine: Engine) -> TrailResult:
     """Check the audit trails of the database on one snapshot."""
-    with patience(SCAN_SECONDS), snapshot(engine) as connection:
-        return examine(declare_every_tenant(connection))
+    with response_timeout(SCAN_SECONDS), snapshot(engine) as connection:
+        return examine_trails(set_all_tenants_scope(connection))
 
 
 def report(verdict: Verdict, seconds: float, *, is_trail_clean: bool = True) -> Iterator[str]:
@@ -163,7 +163,7 @@ def _sentence(finding: Finding) -> str:
     return f"{finding.field} is {stored}, must be {expected}"
 
 
-def report_trails(examined: Examined) -> Iterator[str]:
+def report_trails(examined: TrailResult) -> Iterator[str]:
     """Yield the lines of the report on the audit trails."""
     state = "ok" if examined.lie is None else "FAILED"
     yield f"{state:<10} {examined.entries:>11,}  audit trail: entries are chained, as far as each trail goes"
@@ -171,7 +171,7 @@ def report_trails(examined: Examined) -> Iterator[str]:
         yield f"{'':<24}first: {examined.lie}"
 
 
-def report_export(proven: Proven, *, with_heads: bool) -> Iterator[str]:
+def report_export(proven: ExportResult, *, with_heads: bool) -> Iterator[str]:
     """Yield the lines of the report on an export."""
     proof, finding = proven
     if finding:
@@ -206,8 +206,8 @@ def _verify_export(export: Path, heads: Path | None) -> int:
             with heads.open("rb") as file:
                 stated = dict(read_heads(file))
         with export.open("rb") as file:
-            proven = prove(file, (TRAIL, LEDGER), stated)
-    except NoHead as error:
+            proven = verify_export(file, (TRAIL, LEDGER), stated)
+    except InvalidHeads as error:
         sys.stderr.write(f"{heads} cannot be used: {error}.\n")
         return CANNOT
     except OSError as error:
@@ -222,11 +222,11 @@ def _verify_configured() -> int:
     try:
         engine = connect_engine(migration_url(load_settings()), readers=1)
         verdict, examined = verify_database(engine), verify_trails(engine)
-    except (ConfigurationError, CannotVerify, SeesNothing) as error:
+    except (ConfigurationError, CannotVerify, NoVisibleRows) as error:
         sys.stderr.write(f"{error}\n")
         return CANNOT
     except SQLAlchemyError as error:
-        sys.stderr.write(f"The database cannot be read: {reason(error)}\n")
+        sys.stderr.write(f"The database cannot be read: {format_reason(error)}\n")
         return CANNOT
     engine.dispose()
     sys.stdout.writelines(f"{line}\n" for line in report_trails(examined))

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.admin.account import account
+from app.admin.account import get_account_name
 from app.admin.arguments import make_parser
-from app.admin.commands import COMMANDS, Done, Shell
+from app.admin.commands import COMMANDS, CommandContext, CommandResult
 from app.admin.master_key import NoMasterKey
 from app.clock import utc_now
 from app.config import ConfigurationError, load_settings
 from app.database import connect_engine
-from app.database.failures import reason
+from app.database.failures import format_reason
 from app.errors import FieldError, OmsError, Unavailable
 from app.identity.service.idempotent_operations import Administration
 from app.identity.service.passwords import Passwords
@@ -36,22 +36,22 @@ class NoPassword(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Execute the command of the arguments."""
-    given = make_parser().parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     try:
-        return _print_result(_run(given))
+        return _print_result(_run(options))
     except (ConfigurationError, NotMigrated, NoMasterKey, Unavailable) as error:
         return _print_and_exit(str(error), CANNOT)
     except OSError as error:
         return _print_and_exit(f"{error.filename} cannot be written: {error.strerror}.", CANNOT)
     except SQLAlchemyError as error:
-        return _print_and_exit(f"The database cannot be used: {reason(error)}", CANNOT)
+        return _print_and_exit(f"The database cannot be used: {format_reason(error)}", CANNOT)
     except OmsError as error:
         return _print_and_exit("\n  ".join([error.detail, *map(_blame, error.errors)]), REFUSED)
     except NoPassword as error:
         return _print_and_exit(str(error), REFUSED)
 
 
-def _run(given: Namespace) -> Done:
+def _run(options: Namespace) -> CommandResult:
     settings = load_settings()
     engine = connect_engine(migration_url(settings), readers=1)
     try:
@@ -59,8 +59,10 @@ def _run(given: Namespace) -> Done:
         transactions, passwords = Transactions(engine), Passwords()
         administration = Administration(transactions, passwords, [settings.oms_api_key], utc_now)
         try:
-            shell = Shell(engine, administration, utc_now, account(), read_password)
-            return asyncio.run(COMMANDS[given.command](shell, given))
+            command_context = CommandContext(
+                engine, administration, utc_now, get_account_name(), read_password
+            )
+            return asyncio.run(COMMANDS[options.command](command_context, options))
         finally:
             passwords.close()
             transactions.close()
@@ -93,7 +95,7 @@ def _blame(bad: FieldError) -> str:
     return f"{bad.field}: {bad.message}"
 
 
-def _print_result(done: Done) -> int:
+def _print_result(done: CommandResult) -> int:
     sys.stdout.writelines(f"{line}\n" for line in done.lines)
     if done.secret:
         sys.stdout.write(f"{done.secret}\n")

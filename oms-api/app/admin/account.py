@@ -4,7 +4,7 @@ import os
 import pwd
 
 
-def account() -> str:
+def get_account_name() -> str:
     """Return the name of the account of this process, or its number if it has no name."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name

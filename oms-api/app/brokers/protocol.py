@@ -7,14 +7,14 @@ from typing import NamedTuple, Protocol
 from app.brokers.rules.values import Account, BrokerEvent, BrokerOrder, Executed, Holding
 
 
-class Found(NamedTuple):
+class OrderState(NamedTuple):
     """An order and its state at the broker."""
 
     order: BrokerOrder
     is_open: bool
 
 
-class Told(NamedTuple):
+class BrokerEventRecord(NamedTuple):
     """An event, and the cursor after it."""
 
     cursor: int
@@ -37,7 +37,7 @@ class Broker(Protocol):
         ...
 
     @property
-    def answers_inside(self) -> bool:
+    def is_in_process(self) -> bool:
         """Whether the broker works in memory only and may be called within a transaction.
 
         One that uses the network is called after the commit.
@@ -60,7 +60,7 @@ class Broker(Protocol):
         """
         ...
 
-    def find(self, order_id: str) -> Found | None:
+    def find(self, order_id: str) -> OrderState | None:
         """Return the broker's state of an order, or None if the broker never received it."""
         ...
 
@@ -80,6 +80,6 @@ class Broker(Protocol):
         """Return cash and buying power."""
         ...
 
-    def events(self, after: int = 0) -> Sequence[Told]:
+    def events(self, after: int = 0) -> Sequence[BrokerEventRecord]:
         """Return the events after the cursor `after`, oldest first, without waiting for further ones."""
         ...

@@ -38,24 +38,24 @@ class Part(NamedTuple):
     on: tuple[tuple[str, int], ...]
 
 
-def insertion(table: Table, columns: Names, rows: Sequence[Row]) -> Write:
+def build_insert(table: Table, columns: Names, rows: Sequence[Row]) -> Write:
     """Insert `rows`, with values in the order of `columns`."""
     return Write(_insert(table, columns, sqlite=False), _insert(table, columns, sqlite=True), rows)
 
 
-def insertion_of_missing(table: Table, columns: Names, rows: Sequence[Row]) -> Write:
+def build_insert_missing(table: Table, columns: Names, rows: Sequence[Row]) -> Write:
     """Insert those of `rows` that violate no unique constraint, in the given order."""
-    plain = insertion(table, columns, rows)
+    plain = build_insert(table, columns, rows)
     ignore = " ON CONFLICT DO NOTHING"
     return Write(plain.on_postgresql + ignore, plain.on_sqlite + ignore, rows)
 
 
-def upsertion(table: Table, columns: Names, key: Names, rows: Sequence[Row]) -> Write:
+def build_upsert(table: Table, columns: Names, key: Names, rows: Sequence[Row]) -> Write:
     """Insert `rows`. If a row with the same `key` exists, overwrite its other columns."""
     return Write(_upsert(table, columns, key, sqlite=False), _upsert(table, columns, key, sqlite=True), rows)
 
 
-def alteration(table: Table, columns: Names, key: Names, rows: Sequence[Row]) -> Write:
+def build_update(table: Table, columns: Names, key: Names, rows: Sequence[Row]) -> Write:
     """Update the rows with the given keys. Each of `rows` holds `columns`, then `key`."""
     return Write(_update(table, columns, key, sqlite=False), _update(table, columns, key, sqlite=True), rows)
 
@@ -71,7 +71,7 @@ def write(connection: Connection, *writes: Write) -> None:
         connection.exec_driver_sql(script, tuple(_json(one.rows) for one in due))
 
 
-def matching_rows(
+def find_matching_rows(
     connection: Connection, table: Table, columns: Names, key: Names, keys: Sequence[Row], lock_by: str = ""
 ) -> list[tuple[Any, ...]]:
     """Return `columns` of the rows whose `key` is among `keys`, in the driver's types and in no defined
@@ -85,7 +85,7 @@ def matching_rows(
     return [tuple(row) for row in connection.exec_driver_sql(statement, (_json(keys),))]
 
 
-def joined_rows(connection: Connection, keys: Sequence[Row], *parts: Part) -> list[tuple[Any, ...]]:
+def find_joined_rows(connection: Connection, keys: Sequence[Row], *parts: Part) -> list[tuple[Any, ...]]:
     """Return those of `keys` that have a row in any of `parts`: the key, then the columns of each part.
 
     The columns of a part without such a row are None.
@@ -96,7 +96,7 @@ def joined_rows(connection: Connection, keys: Sequence[Row], *parts: Part) -> li
     return [tuple(row) for row in connection.exec_driver_sql(statement, (_json(keys),))]
 
 
-def rows_named(
+def find_rows_by_name(
     connection: Connection, table: Table, columns: Names, name: str, names: Sequence[Row]
 ) -> list[tuple[Any, ...]]:
     """Return `columns` of the rows with those (tenant id, name), for an index on (`name`, tenant_id).
@@ -105,7 +105,7 @@ def rows_named(
     an index that begins with the tenant, and read all of the tenant's rows for each name.
     """
     if not names or _is_sqlite(connection):
-        return matching_rows(connection, table, columns, ("tenant_id", name), names)
+        return find_matching_rows(connection, table, columns, ("tenant_id", name), names)
     statement = _format_name_lookup(table, columns, name)
     return [tuple(row) for row in connection.exec_driver_sql(statement, (_json(names),))]
 

@@ -15,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.clock import monotonic_seconds
 from app.database.locks import is_file_locked
-from app.database.tenants import declare_tenants
+from app.database.tenants import set_tenant_scope
 from app.database.unit_of_work import unit_of_work
 from app.errors import NotPlaced, OutcomeUnknown
 
@@ -39,7 +39,7 @@ class Changes:
         """
 
         def declared(connection: Connection) -> T:
-            return change(declare_tenants(connection, [tenant_id]))
+            return change(set_tenant_scope(connection, [tenant_id]))
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._write, declared)
 

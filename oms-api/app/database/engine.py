@@ -8,7 +8,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from app.config import ConfigurationError
-from app.database.tenants import carry_declarations, enforce_row_security
+from app.database.tenants import enforce_row_security, send_tenant_scope
 from app.database.timeouts import install
 
 CONNECT_TIMEOUT_SECONDS = 3
@@ -62,7 +62,7 @@ def connect_engine(
         hide_parameters=True,
         **pool,
     )
-    (enforce_row_security if walled else carry_declarations)(engine)
+    (enforce_row_security if walled else send_tenant_scope)(engine)
     return engine
 
 

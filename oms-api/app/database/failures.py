@@ -3,7 +3,7 @@
 from sqlalchemy.exc import SQLAlchemyError
 
 
-def reason(error: SQLAlchemyError) -> str:
+def format_reason(error: SQLAlchemyError) -> str:
     """Return the driver's message on one line, without the address and the statement."""
     words = str(getattr(error, "orig", None) or type(error).__name__)
     return " ".join(words.split())

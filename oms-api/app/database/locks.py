@@ -40,19 +40,19 @@ class LockContention:
     def __bool__(self) -> bool:
         return bool(self._closed_until)
 
-    def __contains__(self, strand: Hashable) -> bool:
-        return strand in self._closed_until
+    def __contains__(self, lock_group: Hashable) -> bool:
+        return lock_group in self._closed_until
 
-    def is_closed(self, strand: Hashable) -> bool:
+    def is_closed(self, lock_group: Hashable) -> bool:
         """Return whether the group hit a lock within the last CLOSED_SECONDS."""
-        return monotonic_seconds() < self._closed_until.get(strand, 0.0)
+        return monotonic_seconds() < self._closed_until.get(lock_group, 0.0)
 
-    def close(self, strand: Hashable) -> None:
+    def close(self, lock_group: Hashable) -> None:
         """Record that the group hit a lock just now."""
         if len(self._closed_until) >= _MOST_JAMS:
             self._closed_until.clear()
-        self._closed_until[strand] = monotonic_seconds() + CLOSED_SECONDS
+        self._closed_until[lock_group] = monotonic_seconds() + CLOSED_SECONDS
 
-    def open(self, strand: Hashable) -> None:
+    def open(self, lock_group: Hashable) -> None:
         """Record that the group got its lock."""
-        self._closed_until.pop(strand, None)
+        self._closed_until.pop(lock_group, None)

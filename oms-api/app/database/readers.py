@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from app.database.tenants import declare_tenants
+from app.database.tenants import set_tenant_scope
 from app.errors import Unavailable
 
 QUEUE_PER_THREAD = 64
@@ -76,4 +76,4 @@ def _read(engine: Engine, read: Callable[[Connection], T], tenant_id: int | None
 
 def _once(engine: Engine, read: Callable[[Connection], T], tenant_id: int | None) -> T:
     with engine.connect() as connection:
-        return read(connection if tenant_id is None else declare_tenants(connection, [tenant_id]))
+        return read(connection if tenant_id is None else set_tenant_scope(connection, [tenant_id]))

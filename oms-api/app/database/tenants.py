@@ -32,7 +32,7 @@ _SIGHT = """
 """
 
 
-class SeesNothing(Exception):
+class NoVisibleRows(Exception):
     """No policy applies to the database user, so every table would look empty."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class SeesNothing(Exception):
         )
 
 
-def declare_tenants(connection: Connection, tenant_ids: Iterable[int]) -> Connection:
+def set_tenant_scope(connection: Connection, tenant_ids: Iterable[int]) -> Connection:
     """Set the tenants that transactions of `connection` may see, from the next statement on. Return
     `connection`.
     """
@@ -56,23 +56,23 @@ def enforce_row_security(engine: Engine) -> None:
     If the role does not exist, or the user may not act as it, connections keep their user.
     """
     event.listen(engine, "connect", _act_as_app)
-    carry_declarations(engine)
+    send_tenant_scope(engine)
 
 
-def carry_declarations(engine: Engine) -> None:
+def send_tenant_scope(engine: Engine) -> None:
     """Send the tenant scope ahead of the first statement of each transaction."""
     event.listen(engine, "begin", _forget)
     event.listen(engine, "before_cursor_execute", _carry, retval=True)
 
 
-def declare_every_tenant(connection: Connection) -> Connection:
+def set_all_tenants_scope(connection: Connection) -> Connection:
     """Set the scope to all tenants, for the operator's commands, also if the policies apply to the owner.
 
-    Raise SeesNothing.
+    Raise NoVisibleRows.
     """
     if connection.dialect.name == "postgresql" and connection.execute(text(_SIGHT)).scalar_one() is False:
-        raise SeesNothing
-    return declare_tenants(connection, connection.execute(text("SELECT id FROM tenants")).scalars())
+        raise NoVisibleRows
+    return set_tenant_scope(connection, connection.execute(text("SELECT id FROM tenants")).scalars())
 
 
 def describe_row_security(connection: Connection) -> str:

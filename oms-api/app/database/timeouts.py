@@ -14,7 +14,7 @@ _patience = threading.local()
 _default_seconds = 5.0
 
 
-class AnswerOverdue(psycopg2.OperationalError):
+class ResponseTimeout(psycopg2.OperationalError):
     """The server did not respond in time. The connection cannot be used any more."""
 
 
@@ -25,7 +25,7 @@ def install(seconds: float) -> None:
     extensions.set_wait_callback(_wait)
 
 
-class patience:  # noqa: N801  # used as a statement: `with patience(seconds=60):`
+class response_timeout:  # noqa: N801  # used as a statement: `with response_timeout(seconds=60):`
     """Change this thread's timeout in a block, for a scan that is known to take long."""
 
     def __init__(self, seconds: float) -> None:
@@ -56,4 +56,4 @@ def _wait(connection: extensions.connection) -> None:
         if not poller.poll(seconds * 1000):
             # psycopg2 closes the connection itself when its callback raises. Closing it here would wait for
             # the lock that this statement holds.
-            raise AnswerOverdue(f"no answer from the database within {seconds:g} s")
+            raise ResponseTimeout(f"no answer from the database within {seconds:g} s")

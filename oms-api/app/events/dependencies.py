@@ -10,7 +10,7 @@ from app.events.service.feed import Feed
 from app.identity.dependencies import Authentication
 from app.identity.rules.access import Operation
 from app.wire.dependencies import part
-from app.wire.opaque_ids import Seals
+from app.wire.opaque_ids import OpaqueIds
 
 StillCounts = Callable[[], Awaitable[bool]]
 
@@ -27,4 +27,4 @@ async def _still_counts(request: Request) -> StillCounts:
 
 TheFeed = Annotated[Feed, part("feed")]
 WhetherItCounts = Annotated[StillCounts, Depends(_still_counts)]
-TheSeals = Annotated[Seals, part("seals")]
+TheSeals = Annotated[OpaqueIds, part("seals")]

@@ -46,7 +46,7 @@ def events_of(tenant_id: int) -> Select[Any]:
     return select(*columns).where(Event.tenant_id == tenant_id)
 
 
-def sight(connection: Connection, tenant_id: int, known: int = 0) -> Sighting | None:
+def read_sighting(connection: Connection, tenant_id: int, known: int = 0) -> Sighting | None:
     """Read the end of the tenant's events, and then the running transactions. Return None if there is none
     after `known`.
 
@@ -61,29 +61,29 @@ def sight(connection: Connection, tenant_id: int, known: int = 0) -> Sighting | 
 
 
 def events_after(
-    connection: Connection, tenant_id: int, wanted: EventFilter, after: int, horizon: int, limit: int
+    connection: Connection, tenant_id: int, filters: EventFilter, after: int, horizon: int, limit: int
 ) -> list[StoredEvent]:
     """Return events in id order, after `after` and up to `horizon`."""
-    statement = events_of(tenant_id).where(Event.id > after, Event.id <= horizon, *_conditions(wanted))
+    statement = events_of(tenant_id).where(Event.id > after, Event.id <= horizon, *_conditions(filters))
     return _read(connection, statement.order_by(Event.id).limit(limit))
 
 
 def list_events(
-    connection: Connection, tenant_id: int, wanted: EventFilter, below: int, limit: int
+    connection: Connection, tenant_id: int, filters: EventFilter, below: int, limit: int
 ) -> list[StoredEvent]:
     """Return events with ids below `below`, newest first."""
-    statement = events_of(tenant_id).where(Event.id < below, *_conditions(wanted))
+    statement = events_of(tenant_id).where(Event.id < below, *_conditions(filters))
     return _read(connection, statement.order_by(Event.id.desc()).limit(limit))
 
 
-def _conditions(wanted: EventFilter) -> list[Any]:
+def _conditions(filters: EventFilter) -> list[Any]:
     conditions: list[Any] = []
-    if wanted.types is not None:
-        conditions.append(_one_of(wanted.types))
-    if wanted.since is not None:
-        conditions.append(Event.created_at >= wanted.since)
-    if wanted.until is not None:
-        conditions.append(Event.created_at < wanted.until)
+    if filters.types is not None:
+        conditions.append(_one_of(filters.types))
+    if filters.since is not None:
+        conditions.append(Event.created_at >= filters.since)
+    if filters.until is not None:
+        conditions.append(Event.created_at < filters.until)
     return conditions
 
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from app.database import declare_tenants
+from app.database import set_tenant_scope
 from app.errors import FieldError, Invalid, Unavailable
 from app.events.dependencies import StillCounts, TheFeed, TheSeals, WhetherItCounts
 from app.events.queries import EventFilter, StoredEvent
@@ -20,7 +20,7 @@ from app.identity.rules.access import Caller, Operation
 from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.dependencies import TheReaders
 from app.wire.lists import Cursor, Limit, Period, When, link
-from app.wire.opaque_ids import Seals
+from app.wire.opaque_ids import OpaqueIds
 from app.wire.pages import DEFAULT_LIMIT
 
 router = APIRouter(tags=["events"])
@@ -78,14 +78,14 @@ async def list_events(
     seals: TheSeals, request: Request,
 ) -> Response:  # fmt: skip
     """List events, newest first."""
-    tenant_id, wanted = caller.tenant_id, EventFilter(_split(query.type), query.since, query.until)
+    tenant_id, filters = caller.tenant_id, EventFilter(_split(query.type), query.since, query.until)
     if query.cursor:
         below = _opened(seals, tenant_id, query.cursor, "cursor")
     else:
         below = await feed.horizon(tenant_id) + 1
     found = await readers.run_single(
         lambda connection: read_events(
-            declare_tenants(connection, [tenant_id]), tenant_id, wanted, below, query.limit + 1
+            set_tenant_scope(connection, [tenant_id]), tenant_id, filters, below, query.limit + 1
         )
     )
     page = [(event, seals.seal(tenant_id, _EVENT, event.id)) for event in found[: query.limit]]
@@ -147,7 +147,7 @@ def _split(types: str | None) -> tuple[str, ...] | None:
     return None if types is None else tuple(types.split(","))
 
 
-def _opened(seals: Seals, tenant_id: int, text: str, field: str) -> int:
+def _opened(seals: OpaqueIds, tenant_id: int, text: str, field: str) -> int:
     number = seals.open(tenant_id, _EVENT, text)
     if number is None:
         error = FieldError(field, "Must be what this list or stream has told.", "event_id")

@@ -28,7 +28,7 @@ class Horizon(NamedTuple):
     pending: Sighting | None = None
 
 
-def advanced(horizon: Horizon, seen: Sighting) -> Horizon:
+def advance_horizon(horizon: Horizon, seen: Sighting) -> Horizon:
     """Return the horizon after another sighting."""
     safe, pending = horizon
     if seen.ended_below >= seen.begun_below:  # no transaction is running

@@ -14,16 +14,16 @@ from app.wire.dependencies import part
 
 
 @dataclass(frozen=True, slots=True)
-class Vitals:
+class HealthComponents:
     """The components that are checked.
 
-    `is_current` returns whether a database has the schema of this version, `wall` describes its row-level
-    security, and `find_file_problem` says why its file cannot be written.
+    `is_current` returns whether a database has the schema of this version, `row_security`
+    describes its row-level security, and `find_file_problem` says why its file cannot be written.
     """
 
     readers: Readers
     is_current: Callable[[Connection], bool]
-    wall: Callable[[Connection], str]
+    row_security: Callable[[Connection], str]
     writer_is_alive: Callable[[], bool]
     metrics: Metrics
     now: Now
@@ -31,4 +31,4 @@ class Vitals:
     find_file_problem: Callable[[], str | None]
 
 
-TheVitals = Annotated[Vitals, part("vitals")]
+TheVitals = Annotated[HealthComponents, part("health_components")]

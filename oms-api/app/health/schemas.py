@@ -26,7 +26,7 @@ class ReadinessOut(BaseModel):
     migrations: Check
     writer: Check
     row_level_security: Literal["enforced", "enforced on the owner", "bypassed", "none", "unknown"] = Field(
-        description="The second wall between tenants: PostgreSQL's, where the database has one"
+        description="Row-level security of PostgreSQL. `none`: the database is SQLite"
     )
     detail: str | None = Field(
         description="What is wrong and what to do, where the service is not ready",

@@ -10,16 +10,16 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 
 from app.audit.service import AuditEntry, Trail
 from app.clock import Now
-from app.edge import FastAnswer, FastRequest, FastRoute
+from app.edge import FastRequest, FastResponse, FastRoute
 from app.errors import Malformed, NotPlaced, OmsError, Unavailable
-from app.identity.errors import MayNotActAs, NotAllowed, NoValidKey, OperatorsAlone, PeopleAlone
+from app.identity.errors import ActingNotAllowed, NotAllowed, NoValidKey, OperatorRequired, PersonRequired
 from app.identity.rules.access import TABLE, Caller, Operation, Rule
-from app.identity.service.authenticator import Authenticator, People, Where
+from app.identity.service.authenticator import Authenticator, ClientInfo, People
 from app.identity.service.sessions import Sessions
 from app.rate_limit import RateLimiter
 from app.wire.idempotency import check_key
 
-FastWork = Callable[[Caller, FastRequest, str | None], Awaitable[FastAnswer]]
+FastWork = Callable[[Caller, FastRequest, str | None], Awaitable[FastResponse]]
 API_KEY_HEADER = APIKeyHeader(name="X-API-Key", scheme_name="ApiKey", auto_error=False)
 BEARER = HTTPBearer(scheme_name="Bearer", description="An access token of POST /auth/login", auto_error=False)
 _WRITES = frozenset(
@@ -66,7 +66,7 @@ class Authentication:
         except OmsError:
             return False
 
-    def count_stranger(self, request: FastRequest) -> None:
+    def count_unauthenticated(self, request: FastRequest) -> None:
         """Count an unauthenticated request against the rate of its address. Raise TooMany."""
         self.limiter.check_address(request.address)
         self.limiter.charge_address(request.address)
@@ -90,8 +90,8 @@ class Authentication:
             return caller
         if bearer is not None:
             # users act for themselves; a key that acts for others is recorded with every row
-            raise MayNotActAs
-        where = Where(request.address, request.request_id)
+            raise ActingNotAllowed
+        where = ClientInfo(request.address, request.request_id)
         caller = await self.people.acting(caller, person.decode("latin-1"), where)
         request.denied = partial(self._record_denial, request, caller, operation)
         return caller
@@ -99,9 +99,9 @@ class Authentication:
 
 def _refusal(caller: Caller, rule: Rule) -> OmsError:
     if rule.operators and caller.scopes & rule.any_of:
-        return OperatorsAlone()
+        return OperatorRequired()
     if rule.people and caller.scopes & rule.any_of and caller.person is None:
-        return PeopleAlone()
+        return PersonRequired()
     return NotAllowed(rule.any_of, caller.role, is_narrowed=caller.portfolios is not None)
 
 
@@ -119,10 +119,10 @@ def _token(header: bytes) -> str:
     return token.strip()
 
 
-async def count_stranger(request: Request) -> None:
+async def count_unauthenticated(request: Request) -> None:
     """Apply the rate limit of the client's address. A FastAPI dependency of routes without authentication."""
     gate: Authentication = request.app.state.gate
-    gate.count_stranger(request.state.edge)
+    gate.count_unauthenticated(request.state.edge)
 
 
 def allowed(operation: Operation) -> Callable[..., Coroutine[Any, Any, Caller]]:
@@ -140,13 +140,13 @@ def allowed(operation: Operation) -> Callable[..., Coroutine[Any, Any, Caller]]:
     return admit
 
 
-def at_the_edge(gate: Authentication, operation: Operation, work: FastWork) -> FastRoute:
+def build_fast_route(gate: Authentication, operation: Operation, work: FastWork) -> FastRoute:
     """Return `work` (caller, request, idempotency key) as a route that the ASGI middleware serves itself.
 
     The framework's routing and body parsing cost more than the commit.
     """
 
-    async def serve(request: FastRequest) -> FastAnswer:
+    async def serve(request: FastRequest) -> FastResponse:
         caller = await gate.admit(request, operation)
         key = request.headers.get(b"idempotency-key")
         return await work(caller, request, check_key(None if key is None else key.decode("latin-1")))

@@ -22,14 +22,14 @@ class NotAllowed(Forbidden):
         super().__init__(f"{who} does not allow this: it needs the scope {words}{everything}.")
 
 
-class OperatorsAlone(Forbidden):
+class OperatorRequired(Forbidden):
     """The operation reads data of all tenants, so only keys of the operator may call it."""
 
     def __init__(self) -> None:
         super().__init__("This is for keys of the first tenant, the installation's own, that act for nobody.")
 
 
-class PeopleAlone(Forbidden):
+class PersonRequired(Forbidden):
     """The operation needs a named person who is accountable for it, not a key alone."""
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class NotYourPortfolio(Forbidden):
         super().__init__("This is not one of the portfolios that you may trade.")
 
 
-class MayNotActAs(Forbidden):
+class ActingNotAllowed(Forbidden):
     """Only a key with the scope `act_as` may act for people."""
 
     kind, title = "may-not-act-as", "The key may not act for people"
@@ -65,7 +65,7 @@ class NotAPerson(Forbidden):
         super().__init__("X-On-Behalf-Of must be slack:<team>:<user>, both as Slack writes them.")
 
 
-class PersonRefused(Forbidden):
+class PersonRejected(Forbidden):
     """The tenant does not accept new users from Slack, or this user is disabled."""
 
     kind, title = "person-refused", "Not a member of this desk"
@@ -74,7 +74,7 @@ class PersonRefused(Forbidden):
         super().__init__("You are not a member of this desk; ask its administrator.")
 
 
-class WorkspaceElsewhere(Forbidden):
+class WorkspaceNotBound(Forbidden):
     """The workspace is not bound to the caller's tenant. The message does not reveal another tenant."""
 
     kind, title = "workspace-elsewhere", "The workspace is not this desk's"
@@ -113,7 +113,7 @@ class NoSuchKeyId(NotFound):
         super().__init__(f"There is no API key {key_id!r}.")
 
 
-class KeyIsOver(Conflict):
+class KeyNotActive(Conflict):
     """A key that is expired, revoked or already rotated cannot be rotated."""
 
     def __init__(self, name: str) -> None:
@@ -162,14 +162,14 @@ class SlugTaken(Conflict):
         super().__init__(f"There is a tenant {slug!r} already.")
 
 
-class FirstTenantStays(Conflict):
+class FirstTenantRequired(Conflict):
     """The first tenant cannot be suspended: it owns the operator's key."""
 
     def __init__(self) -> None:
         super().__init__("The first tenant cannot be suspended: the installation's own key belongs to it.")
 
 
-class TooBroad(Forbidden):
+class RightsExceeded(Forbidden):
     """Callers cannot grant rights that they do not have."""
 
     kind, title = "too-broad", "More than you have yourself"
@@ -196,7 +196,7 @@ class RequestKeyReused(Conflict):
         super().__init__(f"Idempotency-Key {key!r} was used for another request; nothing was changed.")
 
 
-class ShownOnce(Conflict):
+class SecretNotStored(Conflict):
     """The request was already executed, and its response held a secret that is not stored."""
 
     kind, title = "secret-shown-once", "The secret was shown once"
@@ -208,7 +208,7 @@ class ShownOnce(Conflict):
         )
 
 
-class Overtaken(Conflict):
+class ConcurrentChange(Conflict):
     """A concurrent writer changed the data in both attempts."""
 
     def __init__(self) -> None:

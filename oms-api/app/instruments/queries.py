@@ -8,7 +8,7 @@ from typing import Any, cast
 from sqlalchemy import Connection, Table, delete, func, select
 
 from app.clock import iso
-from app.database import insertion, matching_rows, upsertion, write
+from app.database import build_insert, build_upsert, find_matching_rows, write
 from app.instruments.models import InstrumentAliasRow, InstrumentRow
 from app.instruments.rules import Instrument, unlisted
 from app.money import fixed
@@ -31,7 +31,7 @@ Key = tuple[int, str]
 
 def instruments_for(connection: Connection, keys: Sequence[Key]) -> dict[Key, Instrument]:
     """Return the instrument of every (tenant id, symbol), including unlisted ones."""
-    found = matching_rows(connection, _TABLE, _KEY + _TERMS, _KEY, keys)
+    found = find_matching_rows(connection, _TABLE, _KEY + _TERMS, _KEY, keys)
     listed = {(row[0], row[1]): _instrument(row[1:]) for row in found}
     return {key: listed.get(key) or unlisted(key[1]) for key in keys}
 
@@ -39,7 +39,7 @@ def instruments_for(connection: Connection, keys: Sequence[Key]) -> dict[Key, In
 def symbols_by_alias(connection: Connection, keys: Sequence[Key]) -> dict[Key, str]:
     """Return the symbols of those of the (tenant id, name) that are aliases."""
     columns, key = ("tenant_id", "alias", "symbol"), ("tenant_id", "alias")
-    return {(row[0], row[1]): row[2] for row in matching_rows(connection, _ALIASES, columns, key, keys)}
+    return {(row[0], row[1]): row[2] for row in find_matching_rows(connection, _ALIASES, columns, key, keys)}
 
 
 def instrument_symbol(connection: Connection, tenant_id: int, symbol: str) -> str:
@@ -51,7 +51,7 @@ def instrument_symbol(connection: Connection, tenant_id: int, symbol: str) -> st
 def find_aliases(connection: Connection, keys: Sequence[Key]) -> dict[Key, tuple[str, ...]]:
     """Return the sorted aliases of every instrument (tenant id, symbol)."""
     columns = ("tenant_id", "symbol", "alias")
-    found = sorted(matching_rows(connection, _ALIASES, columns, _KEY, keys))
+    found = sorted(find_matching_rows(connection, _ALIASES, columns, _KEY, keys))
     return {key: tuple(row[2] for row in found if row[:2] == key) for key in keys}
 
 
@@ -61,7 +61,9 @@ def replace_aliases(connection: Connection, key: Key, aliases: Sequence[str]) ->
     connection.execute(delete(row).where(row.tenant_id == key[0], row.symbol == key[1]))
     write(
         connection,
-        insertion(_ALIASES, ("tenant_id", "alias", "symbol"), [(key[0], alias, key[1]) for alias in aliases]),
+        build_insert(
+            _ALIASES, ("tenant_id", "alias", "symbol"), [(key[0], alias, key[1]) for alias in aliases]
+        ),
     )
 
 
@@ -104,7 +106,7 @@ def set_terms(connection: Connection, tenant_id: int, terms: Instrument, at: dat
     steps = (fixed(terms.tick_size), fixed(terms.lot_size))
     allowed = (terms.is_tradable, terms.is_restricted)
     row = (tenant_id, terms.symbol, *kind, *steps, *allowed, terms.name, iso(at))
-    write(connection, upsertion(_TABLE, (*_KEY, *_TERMS, "updated_at"), _KEY, [row]))
+    write(connection, build_upsert(_TABLE, (*_KEY, *_TERMS, "updated_at"), _KEY, [row]))
 
 
 def _instrument(row: Sequence[Any]) -> Instrument:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from app.audit.queries.trail import acts_of
+from app.audit.queries.trail import list_actions
 from app.audit.rules.actions import Difference, find_differences
 from app.identity.queries.tenants import lock_tenant
 from app.instruments import queries
@@ -75,7 +75,7 @@ def verify_instruments(connection: Connection) -> Iterator[Difference]:
     """Yield each symbol whose terms or aliases differ from those that the audit log says were last set."""
     stored = queries.all_instruments(connection)
     aliases = queries.find_aliases(connection, list(stored))
-    expected = {(act.tenant_id, act.target): act for act in acts_of(connection, "instrument.set")}
+    expected = {(act.tenant_id, act.target): act for act in list_actions(connection, "instrument.set")}
     for key, act in expected.items():
         place = f"instrument {key[1]} of tenant {key[0]}"
         found = stored.get(key)

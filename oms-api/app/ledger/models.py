@@ -89,7 +89,7 @@ class Trade(Base):
             postgresql_where=_IS_REVERSAL,
             sqlite_where=_IS_REVERSAL,
         ),
-        # No other index begins with the key: see `rows_named`.
+        # No other index begins with the key: see `find_rows_by_name`.
         Index(None, "idempotency_key", "tenant_id", postgresql_where=_HAS_KEY, sqlite_where=_HAS_KEY),
         Index(None, "tenant_id", "portfolio_id", "symbol", "product", "sequence"),
         Index(None, "tenant_id", "symbol", "trade_id"),

@@ -8,10 +8,10 @@ from typing import Any, cast
 from sqlalchemy import Connection, Table, select
 
 from app.clock import iso
-from app.database import matching_rows, upsertion
+from app.database import build_upsert, find_matching_rows
 from app.database.bulk import Row, Write
 from app.market_data.models import BarRow, QuoteRow
-from app.market_data.rules.bars import Interval, extended, start_of
+from app.market_data.rules.bars import Interval, extend_bar, start_of
 from app.market_data.rules.values import Bar, Quote
 from app.money import fixed
 
@@ -24,13 +24,13 @@ _PRICES = ("open", "high", "low", "close", "volume")
 Key = tuple[int, str]
 
 
-def quotes_of(connection: Connection, keys: Sequence[Key]) -> dict[Key, Quote]:
+def find_quotes(connection: Connection, keys: Sequence[Key]) -> dict[Key, Quote]:
     """Return the stored quotes of those of the (tenant id, symbol) that have one."""
-    found = matching_rows(connection, _QUOTES, _KEY + _SAID, _KEY, keys)
+    found = find_matching_rows(connection, _QUOTES, _KEY + _SAID, _KEY, keys)
     return {(row[0], row[1]): _quote(row) for row in found}
 
 
-def stored_quotes(connection: Connection, arrived: Sequence[tuple[int, Quote]]) -> list[Write]:
+def build_quote_writes(connection: Connection, arrived: Sequence[tuple[int, Quote]]) -> list[Write]:
     """Return the writes that store quotes, each (tenant id, quote), in order of arrival.
 
     They store the latest quote of each symbol and the one-minute bars.
@@ -40,14 +40,14 @@ def stored_quotes(connection: Connection, arrived: Sequence[tuple[int, Quote]]) 
     bars = _bars_at(connection, sorted(starts))
     for tenant_id, quote in arrived:
         key = _minute(tenant_id, quote)
-        bars[key] = extended(bars.get(key), quote)
+        bars[key] = extend_bar(bars.get(key), quote)
     return [
-        upsertion(_QUOTES, _KEY + _SAID, _KEY, [_quote_row(key, newest[key]) for key in sorted(newest)]),
-        upsertion(_BARS, _BAR_KEY + _PRICES, _BAR_KEY, [_bar_row(key, bars[key]) for key in sorted(bars)]),
+        build_upsert(_QUOTES, _KEY + _SAID, _KEY, [_quote_row(key, newest[key]) for key in sorted(newest)]),
+        build_upsert(_BARS, _BAR_KEY + _PRICES, _BAR_KEY, [_bar_row(key, bars[key]) for key in sorted(bars)]),
     ]
 
 
-def minute_bars(
+def list_minute_bars(
     connection: Connection, tenant_id: int, symbol: str, start: datetime, end: datetime, most: int
 ) -> list[Bar]:
     """Return the newest one-minute bars of [start, end), at most `most`, in time order."""
@@ -59,7 +59,7 @@ def minute_bars(
 
 
 def _bars_at(connection: Connection, keys: Sequence[Row]) -> dict[tuple[int, str, str], Bar]:
-    found = matching_rows(connection, _BARS, _BAR_KEY + _PRICES, _BAR_KEY, keys, lock_by="symbol")
+    found = find_matching_rows(connection, _BARS, _BAR_KEY + _PRICES, _BAR_KEY, keys, lock_by="symbol")
     bars = [_bar(row[1:]) for row in found]
     return {(row[0], row[1], iso(bar.start)): bar for row, bar in zip(found, bars, strict=True)}
 

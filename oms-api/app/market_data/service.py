@@ -7,13 +7,13 @@ from threading import Lock
 
 from sqlalchemy import Connection
 
-from app.database import Readers, declare_tenants
+from app.database import Readers, set_tenant_scope
 from app.instruments.queries import instrument_symbol
 from app.market_data import queries
 from app.market_data.errors import NoQuote
 from app.market_data.queries import Key
-from app.market_data.rules.bars import Interval, joined, start_of
-from app.market_data.rules.rates import pairs_of, rate_of
+from app.market_data.rules.bars import Interval, combine_bars, start_of
+from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.rules.values import Bar, Quote
 from app.market_data.sources import PriceSource
 
@@ -47,7 +47,7 @@ class Market:
 
     def quotes_for(self, connection: Connection, keys: Sequence[Key], at: datetime) -> dict[Key, Quote]:
         """Return the latest quotes of those of the (tenant id, symbol) that have one, by one statement."""
-        found = queries.quotes_of(connection, keys)
+        found = queries.find_quotes(connection, keys)
         asked: dict[str, datetime] = {}
         for key in keys:
             quote = found.get(key)
@@ -63,9 +63,9 @@ class Market:
         self, connection: Connection, tenant_id: int, currency: str, base: str, at: datetime
     ) -> Decimal | None:
         """Return the value of one unit of `currency` in `base`, or None if no quote tells it."""
-        keys = [(tenant_id, symbol) for symbol in pairs_of(currency, base)]
+        keys = [(tenant_id, symbol) for symbol in list_pairs(currency, base)]
         found = self.quotes_for(connection, keys, at)
-        return rate_of(currency, base, {symbol: quote for (_, symbol), quote in found.items()})
+        return find_rate(currency, base, {symbol: quote for (_, symbol), quote in found.items()})
 
     def silence(self, quote: Quote, at: datetime) -> timedelta | None:
         """Return how long the feed of a quote has been silent, or None for a price that was set manually.
@@ -84,7 +84,7 @@ class Market:
         """Return the latest quote of a symbol or alias. Raise NoQuote."""
 
         def read(connection: Connection) -> Quote | None:
-            declare_tenants(connection, [tenant_id])
+            set_tenant_scope(connection, [tenant_id])
             key = (tenant_id, instrument_symbol(connection, tenant_id, symbol))
             return self.quotes_for(connection, [key], at).get(key)
 
@@ -96,7 +96,7 @@ class Market:
     async def symbol(self, tenant_id: int, name: str) -> str:
         """Return the symbol of the instrument with that symbol or alias."""
         return await self._readers.run_single(
-            lambda connection: instrument_symbol(declare_tenants(connection, [tenant_id]), tenant_id, name)
+            lambda connection: instrument_symbol(set_tenant_scope(connection, [tenant_id]), tenant_id, name)
         )
 
     def last(self, tenant_id: int, symbol: str) -> Quote | None:
@@ -152,7 +152,7 @@ class Market:
             wanted = self._wanted()
         if wanted:
             tenants = {tenant_id for tenant_id, _ in wanted}
-            self.quotes_for(declare_tenants(connection, tenants), sorted(wanted), at)
+            self.quotes_for(set_tenant_scope(connection, tenants), sorted(wanted), at)
 
     def arrived(self, tenant_id: int, quote: Quote) -> None:
         """Notify listeners of a quote that was sent to this process, after it was stored."""
@@ -162,10 +162,10 @@ class Market:
         self, connection: Connection, key: Key, interval: Interval, start: datetime, end: datetime
     ) -> list[Bar] | None:
         """Return the bars of a symbol with manual quotes, or None if its bars come from the source."""
-        if not queries.quotes_of(connection, [key]):
+        if not queries.find_quotes(connection, [key]):
             return None
-        minutes = queries.minute_bars(connection, *key, start, end, _MOST_MINUTES)
-        return joined(minutes, interval)
+        minutes = queries.list_minute_bars(connection, *key, start, end, _MOST_MINUTES)
+        return combine_bars(minutes, interval)
 
     def _remember(self, quotes: dict[Key, Quote], asked: Mapping[str, datetime]) -> None:
         with self._lock:

@@ -221,10 +221,10 @@ async def release_latch(
 
     What executed before is not counted again.
     """
-    asking = sent.asking(caller, body, latch_id)
+    context = sent.context(caller, body, latch_id)
     done = await administration.change(
-        asking,
-        lambda connection, now: latch_service.release(connection, asking, latch_id, body.reason, now),
+        context,
+        lambda connection, now: latch_service.release(connection, context, latch_id, body.reason, now),
     )
     controls.forget(caller.tenant_id)
     return answered(done)

@@ -31,7 +31,7 @@ def _is_json(content_type: bytes) -> bool:
     return media_type == b"application/json" and all(part in _UTF_8 for part in parameters)
 
 
-def validated(model: type[Model], value: object, at: tuple[str, ...] = ()) -> Model:
+def validate_model(model: type[Model], value: object, at: tuple[str, ...] = ()) -> Model:
     """Validate `value` as `model`. Raise Invalid with each invalid field's path below `at`.
 
     For an unknown field, the model's `OTHER_NAMES` may suggest what to send instead.
@@ -94,7 +94,7 @@ def json_body(model: type[Model]) -> Callable[[Request], Coroutine[Any, Any, Mod
 
     async def read(request: Request) -> Model:
         content_type = request.headers.get("content-type", "").encode("latin-1")
-        return validated(model, read_json(content_type, await request.body()))
+        return validate_model(model, read_json(content_type, await request.body()))
 
     return read
 

@@ -47,7 +47,7 @@ class Exports:
             async with self._reading:
                 return await read()
 
-        return exported(read_in_turn, file_name, release)
+        return stream_lines(read_in_turn, file_name, release)
 
 
 class _Export(StreamingResponse):
@@ -66,7 +66,7 @@ class _Export(StreamingResponse):
             self._release()
 
 
-def exported(read: Read, file_name: str, release: Callable[[], None] = lambda: None) -> StreamingResponse:
+def stream_lines(read: Read, file_name: str, release: Callable[[], None] = lambda: None) -> StreamingResponse:
     """Stream the results of repeated `read` calls until one is empty.
 
     No database connection is held while the client receives. If `read` fails, the connection is closed, so
@@ -80,7 +80,7 @@ def exported(read: Read, file_name: str, release: Callable[[], None] = lambda: N
     return _Export(pieces(), file_name, release)
 
 
-def lines_described(text: str, example: str) -> dict[str, Any]:
+def describe_lines(text: str, example: str) -> dict[str, Any]:
     """Return the OpenAPI description of such a response."""
     schema = {"type": "string", "format": "binary"}
     return {"description": text, "content": {JSON_LINES: {"schema": schema, "example": example}}}

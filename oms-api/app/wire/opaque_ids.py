@@ -14,7 +14,7 @@ _MAC_BYTES = 12
 _NUMBER_BYTES = 8
 
 
-class Seals:
+class OpaqueIds:
     """Encrypts and decrypts numbers. Processes with the same `secret` accept each other's ids."""
 
     def __init__(self, secret: str) -> None:

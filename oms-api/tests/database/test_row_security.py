@@ -7,9 +7,9 @@ from sqlalchemy import Table, create_engine, event, insert, select, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 import app.models  # noqa: F401  # fills the metadata
-from app.database import METADATA, connect_engine, declare_tenants, normalise_url
-from app.database.tenants import APP_ROLE, declare_every_tenant, describe_row_security
-from app.database.timeouts import patience
+from app.database import METADATA, connect_engine, normalise_url, set_tenant_scope
+from app.database.tenants import APP_ROLE, describe_row_security, set_all_tenants_scope
+from app.database.timeouts import response_timeout
 from app.ledger.queries.books import trades_by_key
 from app.ledger.rules.verification import Check
 from app.migrate import migrate
@@ -79,26 +79,26 @@ def test_without_a_declared_tenant_there_are_no_rows(walled, table):
 @pytest.mark.parametrize("table", WALLED, ids=lambda table: table.name)
 def test_a_tenant_sees_its_own_rows_though_nobody_filters(two, walled, table):
     _, (one, other) = two
-    declare_tenants(walled, [one.tenant_id])
+    set_tenant_scope(walled, [one.tenant_id])
     assert tenants_seen(walled, table) <= {one.tenant_id}
     walled.rollback()
-    declare_tenants(walled, [one.tenant_id, other.tenant_id])
+    set_tenant_scope(walled, [one.tenant_id, other.tenant_id])
     assert tenants_seen(walled, table) <= {one.tenant_id, other.tenant_id}
 
 
 @pytest.mark.parametrize("table", ["portfolios", "positions", "trades", "events"])
 def test_what_the_two_wrote_is_there(two, walled, table):
     _, (one, other) = two
-    declare_tenants(walled, [one.tenant_id])
+    set_tenant_scope(walled, [one.tenant_id])
     assert tenants_seen(walled, METADATA.tables[table]) == {one.tenant_id}
-    declare_tenants(walled, [other.tenant_id])
+    set_tenant_scope(walled, [other.tenant_id])
     assert tenants_seen(walled, METADATA.tables[table]) == {other.tenant_id}
 
 
 def test_a_declaration_ends_with_its_transaction(two, walled):
     _, (one, _) = two
     trades = METADATA.tables["trades"]
-    declare_tenants(walled, [one.tenant_id])
+    set_tenant_scope(walled, [one.tenant_id])
     assert tenants_seen(walled, trades) == {one.tenant_id}
     walled.commit()
     with walled.connection.cursor() as plain:  # past what SQLAlchemy would add
@@ -108,7 +108,7 @@ def test_a_declaration_ends_with_its_transaction(two, walled):
 
 def test_a_row_of_another_tenant_cannot_be_written(two, walled):
     _, (one, other) = two
-    declare_tenants(walled, [one.tenant_id])
+    set_tenant_scope(walled, [one.tenant_id])
     foreign = insert(METADATA.tables["events"]).values(
         tenant_id=other.tenant_id, type="trade.recorded", payload="{}", created_at=None
     )
@@ -119,7 +119,7 @@ def test_a_row_of_another_tenant_cannot_be_written(two, walled):
 @pytest.mark.parametrize("table", ["portfolios", "positions"])
 def test_a_row_of_another_tenant_cannot_be_changed(two, walled, table):
     _, (one, other) = two
-    declare_tenants(walled, [one.tenant_id])
+    set_tenant_scope(walled, [one.tenant_id])
     changed = walled.execute(
         text(f"UPDATE {table} SET realized_pnl = 1 WHERE tenant_id = {other.tenant_id}")  # noqa: S608  # ours
     )
@@ -139,7 +139,7 @@ def test_a_query_that_forgets_its_tenant_finds_a_secret_book_only_without_the_wa
     other.trade(portfolio_name="Secret Book")
     engine = connect_engine(service.database_url, readers=1, walled=walled)
     with engine.connect() as connection:
-        declare_tenants(connection, [one.tenant_id])
+        set_tenant_scope(connection, [one.tenant_id])
         names = set(connection.execute(select(METADATA.tables["portfolios"].c.name)).scalars())
     engine.dispose()
     assert ("Secret Book" in names) == sees_it
@@ -147,7 +147,7 @@ def test_a_query_that_forgets_its_tenant_finds_a_secret_book_only_without_the_wa
 
 def test_a_streamed_read_carries_the_declaration_too(two, walled):
     _, (one, _) = two
-    declare_tenants(walled, [one.tenant_id])
+    set_tenant_scope(walled, [one.tenant_id])
     streamed = walled.execution_options(yield_per=10).execute(select(METADATA.tables["trades"].c.tenant_id))
     assert set(streamed.scalars()) == {one.tenant_id}
 
@@ -167,7 +167,7 @@ def servant(databases):
         return f"{head.rpartition('//')[0]}//{name}@{tail}"
 
     yield make
-    with patience(60.0):  # to drop a database takes its time where all else is busy
+    with response_timeout(60.0):  # to drop a database takes its time where all else is busy
         for name, database in made:
             databases.run(f"DROP DATABASE {database} WITH (FORCE)")
             databases.run(f"DROP ROLE {name}")
@@ -185,7 +185,7 @@ def test_an_owner_who_may_not_make_roles_is_bound_by_the_policies_itself(databas
         service.api().trade()
     with owner.connect() as connection:
         assert tenants_seen(connection, METADATA.tables["trades"]) == set()
-        assert len(tenants_seen(declare_every_tenant(connection), METADATA.tables["trades"])) == 1
+        assert len(tenants_seen(set_all_tenants_scope(connection), METADATA.tables["trades"])) == 1
     assert verify_database(owner).clean
     owner.dispose()
 
@@ -263,7 +263,7 @@ def test_the_wall_does_not_lead_the_planner_past_the_indexes(new_database):
             api.post("/trades:batch", {"trades": trades}, {"Idempotency-Key": f"page-{page}"})
         engine = connect_engine(service.database_url, readers=1, walled=True)
         with engine.connect() as connection:
-            declare_tenants(connection, [api.tenant_id])
+            set_tenant_scope(connection, [api.tenant_id])
             statement, parameters = key_look_up(connection, api.tenant_id)
             plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).scalars())
         engine.dispose()
@@ -314,7 +314,7 @@ def test_nothing_is_declared_on_a_connection_from_the_pool(two):
     service, (one, _) = two
     engine = connect_engine(service.database_url, readers=1, walled=True)
     with engine.connect() as connection:
-        declare_tenants(connection, [one.tenant_id])
+        set_tenant_scope(connection, [one.tenant_id])
         assert tenants_seen(connection, METADATA.tables["trades"]) == {one.tenant_id}
     with engine.connect() as connection:
         assert tenants_seen(connection, METADATA.tables["trades"]) == set()

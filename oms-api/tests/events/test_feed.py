@@ -10,8 +10,8 @@ from app.clock import iso
 from app.database import Readers, unit_of_work, write
 from app.errors import TooMany, Unavailable
 from app.events.queries import EventFilter
+from app.events.service import build_event_insert
 from app.events.service import feed as feeds
-from app.events.service import new_events
 from app.events.service.feed import Feed
 from tests.factories import NOON
 
@@ -26,7 +26,7 @@ def readers(engine):
 
 
 def add_event(connection, number, tenant_id=1, kind="trade.recorded"):
-    write(connection, new_events([(tenant_id, kind, f'{{"number":{number}}}', iso(NOON))]))
+    write(connection, build_event_insert([(tenant_id, kind, f'{{"number":{number}}}', iso(NOON))]))
 
 
 def add_events(engine, *numbers, **where):

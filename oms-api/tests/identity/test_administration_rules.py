@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from app.identity.errors import TooBroad
+from app.identity.errors import RightsExceeded
 from app.identity.rules.access import SCOPES_OF_ROLE, Caller, Role, Scope
 from app.identity.rules.administration import (
     NewUser,
@@ -28,18 +28,18 @@ def test_a_role_is_given_by_those_who_have_all_of_it(own, given):
     if SCOPES_OF_ROLE[given] <= SCOPES_OF_ROLE[own]:
         require_role(caller(own), given)
     else:
-        with pytest.raises(TooBroad, match="you do not have it yourself"):
+        with pytest.raises(RightsExceeded, match="you do not have it yourself"):
             require_role(caller(own), given)
 
 
 def test_of_several_roles_all_must_be_ones_own():
     require_role(caller(Role.APPROVER), Role.VIEWER, Role.TRADER)
-    with pytest.raises(TooBroad):
+    with pytest.raises(RightsExceeded):
         require_role(caller(Role.APPROVER), Role.VIEWER, Role.RISK)
 
 
 def test_the_refusal_names_what_is_lacking():
-    with pytest.raises(TooBroad, match="'admin', 'tenants'"):
+    with pytest.raises(RightsExceeded, match="'admin', 'tenants'"):
         require_scopes(caller(Role.TRADER), [Scope.TENANTS, Scope.READ, Scope.ADMIN])
 
 
@@ -59,7 +59,7 @@ def test_portfolios_are_given_from_ones_own(own, given, passes):
     if passes:
         require_portfolios(caller(portfolios=own), given)
     else:
-        with pytest.raises(TooBroad):
+        with pytest.raises(RightsExceeded):
             require_portfolios(caller(portfolios=own), given)
 
 
@@ -83,7 +83,7 @@ def test_time_is_given_from_ones_own(own, wanted, is_said, granted):
 
 @pytest.mark.parametrize("wanted", [None, LATER])
 def test_nothing_outlives_who_gave_it(wanted):
-    with pytest.raises(TooBroad, match="outlives"):
+    with pytest.raises(RightsExceeded, match="outlives"):
         granted_expiry(caller(expires_at=NOON), wanted, is_said=True)
 
 

@@ -13,7 +13,7 @@ from app.identity.errors import KeyNameTaken, NoSuchKey, NoValidKey
 from app.identity.rules.access import Scope
 from app.identity.rules.keys import StoredKey, hash_of, key_id_of, make_key
 from app.identity.service.authenticator import BOOTSTRAP, Authenticator
-from app.identity.service.keys import mint_key, revoke_key
+from app.identity.service.keys import revoke_key, store_new_key
 from tests.factories import BOOTSTRAP_KEY, NOON
 from tests.support.service import ApiClient, serving
 
@@ -126,17 +126,17 @@ def test_what_is_remembered_is_bounded(rig, monkeypatch):
 
 def test_names_are_taken_for_good(engine):
     with unit_of_work(engine) as connection:
-        mint_key(connection, "bot", "trade", NOON)
+        store_new_key(connection, "bot", "trade", NOON)
         revoke_key(connection, "bot", NOON)
         with pytest.raises(KeyNameTaken):
-            mint_key(connection, "bot", "read", NOON)
+            store_new_key(connection, "bot", "read", NOON)
         with pytest.raises(NoSuchKey):
             revoke_key(connection, "bot", NOON)
 
 
 def test_the_secret_is_stored_as_its_hash_alone(engine):
     with unit_of_work(engine) as connection:
-        key = mint_key(connection, "bot", "trade", NOON)
+        key = store_new_key(connection, "bot", "trade", NOON)
     with engine.connect() as connection:
         row = connection.execute(text("SELECT * FROM api_keys")).one()
     assert bytes(row.secret_hash) == hash_of(key)

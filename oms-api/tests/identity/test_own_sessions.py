@@ -17,7 +17,7 @@ ANOTHER = "seven quiet lamps drift home"
 
 
 def change_password(services, caller, current, password):
-    asyncio.run(services.log_ins.change_password(caller, current, password, LAPTOP))
+    asyncio.run(services.login_service.change_password(caller, current, password, LAPTOP))
 
 
 def test_a_person_changes_the_password_and_all_other_sessions_end(services, alice, engine):
@@ -73,7 +73,7 @@ def test_a_key_has_no_sessions_and_no_password(services, alice):
     for work in (
         services.sessions.list_own(key),
         services.sessions.revoke(key, "0" * 32, LAPTOP),
-        services.log_ins.change_password(key, PASSWORD, ANOTHER, LAPTOP),
+        services.login_service.change_password(key, PASSWORD, ANOTHER, LAPTOP),
     ):
         with pytest.raises(NoSession):
             asyncio.run(work)

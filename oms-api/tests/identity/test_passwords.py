@@ -17,8 +17,8 @@ from app.identity.rules.passwords import (
     password_error,
 )
 from app.identity.service import passwords as service
-from app.identity.service.passwords import NOBODYS_HASH, Passwords, common_passwords, require_good
-from app.identity.service.threads import FewThreads
+from app.identity.service.passwords import PLACEHOLDER_HASH, Passwords, common_passwords, require_good
+from app.identity.service.threads import BoundedThreadPool
 
 GOOD = "violet kettle marches north"
 COMMON = frozenset({"dragon", "letmein", "password", "sunshine"})
@@ -201,12 +201,12 @@ def test_nobodys_hash_is_verified_with_the_same_parameters_and_never_matches(pas
 
     monkeypatch.setattr(service, "_hasher", Counting)
     assert not asyncio.run(passwords.verify(None, GOOD)).matches
-    assert verified == [NOBODYS_HASH]
-    assert not hasher.check_needs_rehash(NOBODYS_HASH)
+    assert verified == [PLACEHOLDER_HASH]
+    assert not hasher.check_needs_rehash(PLACEHOLDER_HASH)
 
 
 def test_nobody_gets_in_even_by_the_password_of_nobodys_hash(passwords, monkeypatch):
-    monkeypatch.setattr(service, "NOBODYS_HASH", asyncio.run(passwords.hash(GOOD)))
+    monkeypatch.setattr(service, "PLACEHOLDER_HASH", asyncio.run(passwords.hash(GOOD)))
     assert not asyncio.run(passwords.verify(None, GOOD)).matches
 
 
@@ -260,7 +260,7 @@ class Door:
 
 
 def test_two_work_at_once_others_wait_and_beyond_the_line_it_is_503():
-    door, threads = Door(), FewThreads(2, 3, "test", "too many")
+    door, threads = Door(), BoundedThreadPool(2, 3, "test", "too many")
 
     async def run():
         tasks = [asyncio.create_task(threads.run(door.work)) for _ in range(9)]
@@ -278,7 +278,7 @@ def test_two_work_at_once_others_wait_and_beyond_the_line_it_is_503():
 
 
 def test_who_leaves_the_line_makes_no_room_before_the_work_is_done():
-    door, threads = Door(), FewThreads(1, 0, "test", "too many")
+    door, threads = Door(), BoundedThreadPool(1, 0, "test", "too many")
 
     async def run():
         task = asyncio.create_task(threads.run(door.work))
@@ -295,7 +295,7 @@ def test_who_leaves_the_line_makes_no_room_before_the_work_is_done():
 
 
 def test_a_failure_is_told_and_makes_room():
-    threads = FewThreads(1, 0, "test", "too many")
+    threads = BoundedThreadPool(1, 0, "test", "too many")
 
     def fail():
         raise KeyError("what")
@@ -310,7 +310,7 @@ def test_a_failure_is_told_and_makes_room():
 
 
 def test_what_is_closed_takes_nothing_more():
-    threads = FewThreads(1, 1, "test", "too many")
+    threads = BoundedThreadPool(1, 1, "test", "too many")
     threads.close()
     with pytest.raises(Unavailable):
         asyncio.run(threads.run(lambda: 1))

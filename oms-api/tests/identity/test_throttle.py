@@ -50,17 +50,19 @@ def test_an_account_and_address_have_ten_attempts_and_then_one_a_minute(throttle
 
 def test_guessing_elsewhere_does_not_lock_out_the_victim_at_home(throttle):
     for number in range(ACCOUNT.attempts):
-        assert throttle.begin(ALICE, elsewhere(number)).stranger_waits == 0
+        assert throttle.begin(ALICE, elsewhere(number)).unknown_address_wait == 0
     stranger = throttle.begin(ALICE, elsewhere(9000))
     at_home = throttle.begin(ALICE, HOME)
-    assert stranger.stranger_waits == at_home.stranger_waits == 60  # and the caller knows who is a stranger
+    assert (
+        stranger.unknown_address_wait == at_home.unknown_address_wait == 60
+    )  # and the caller knows who is a stranger
 
 
 def test_an_address_that_tries_many_accounts_is_a_stranger_to_all(throttle):
     for number in range(ADDRESS.attempts):
-        assert throttle.begin(f"alpha\0{number}@x", HOME).stranger_waits == 0
-    assert throttle.begin("alpha\0another@x", HOME).stranger_waits == ADDRESS.seconds_each
-    assert throttle.begin("alpha\0another@x", elsewhere(1)).stranger_waits == 0
+        assert throttle.begin(f"alpha\0{number}@x", HOME).unknown_address_wait == 0
+    assert throttle.begin("alpha\0another@x", HOME).unknown_address_wait == ADDRESS.seconds_each
+    assert throttle.begin("alpha\0another@x", elsewhere(1)).unknown_address_wait == 0
 
 
 def test_a_success_forgets_the_failures_there_and_takes_nothing(throttle):
@@ -75,20 +77,20 @@ def test_ones_own_success_does_not_pay_for_guesses_at_others(throttle):
     for number in range(ADDRESS.attempts):
         throttle.begin(f"alpha\0{number}@x", HOME)
         throttle.succeeded(throttle.begin("alpha\0mallory@x", HOME))
-    assert throttle.begin("alpha\0another@x", HOME).stranger_waits
+    assert throttle.begin("alpha\0another@x", HOME).unknown_address_wait
 
 
 def test_what_was_not_tried_is_given_back(throttle):
     for _ in range(5 * PAIR.attempts):
         throttle.undo(throttle.begin(ALICE, HOME))
-    assert throttle.begin(ALICE, HOME).stranger_waits == 0
+    assert throttle.begin(ALICE, HOME).unknown_address_wait == 0
 
 
 def test_a_stranger_who_is_refused_has_tried_nothing(throttle):
     for number in range(ACCOUNT.attempts):
         throttle.begin(ALICE, elsewhere(number))
     for _ in range(2 * PAIR.attempts):
-        refusal = throttle.refuse_stranger(throttle.begin(ALICE, HOME))
+        refusal = throttle.refuse_unknown_address(throttle.begin(ALICE, HOME))
         assert refusal.retry_after_seconds == 60
 
 
@@ -97,7 +99,7 @@ def test_the_words_are_the_same_whichever_bucket_is_empty(throttle):
         attempt = throttle.begin(ALICE, HOME)
     with pytest.raises(TooManyLogIns) as refused:
         throttle.begin(ALICE, HOME)
-    assert refused.value.detail == throttle.refuse_stranger(attempt).detail
+    assert refused.value.detail == throttle.refuse_unknown_address(attempt).detail
 
 
 def test_attempts_that_run_at_once_are_counted_before_they_fail(throttle):

@@ -34,7 +34,7 @@ def given(last, at=NOON, symbol="AAPL"):
 
 def store(engine, *quotes):
     with unit_of_work(engine) as connection:
-        write(connection, *queries.stored_quotes(connection, [(1, quote) for quote in quotes]))
+        write(connection, *queries.build_quote_writes(connection, [(1, quote) for quote in quotes]))
 
 
 @pytest.fixture
@@ -130,9 +130,9 @@ def test_the_quotes_of_a_batch_are_stored_in_their_order(engine):
     store(engine, given("99", NOON + 3 * SECOND), given("97", NOON + 60 * SECOND))
     hour = timedelta(hours=1)
     with engine.connect() as connection:
-        found = queries.quotes_of(connection, [(1, "AAPL"), (1, "MSFT"), (2, "AAPL")])
-        minutes = queries.minute_bars(connection, 1, "AAPL", NOON - hour, NOON + hour, 10)
-        newest = queries.minute_bars(connection, 1, "AAPL", NOON - hour, NOON + hour, 1)
+        found = queries.find_quotes(connection, [(1, "AAPL"), (1, "MSFT"), (2, "AAPL")])
+        minutes = queries.list_minute_bars(connection, 1, "AAPL", NOON - hour, NOON + hour, 10)
+        newest = queries.list_minute_bars(connection, 1, "AAPL", NOON - hour, NOON + hour, 1)
     assert found == {
         (1, "AAPL"): given("97", NOON + 60 * SECOND),
         (1, "MSFT"): given("50", symbol="MSFT"),

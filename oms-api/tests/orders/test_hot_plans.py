@@ -9,13 +9,13 @@ import pytest
 from sqlalchemy import text
 
 from app.clock import iso
-from app.database import connect_engine, declare_tenants, unit_of_work
+from app.database import connect_engine, set_tenant_scope, unit_of_work
 from app.database.engine import drop_plans
 from app.ledger.queries.reading import find_books
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.tickets import value_trade
 from app.ledger.service.commands import RecordTrade, ReverseTrade
-from app.market_data.queries import quotes_of
+from app.market_data.queries import find_quotes
 from app.orders.queries.book import overdue_tenants, symbols_with_orders
 from app.orders.queries.due_orders import symbols_kept_back
 from app.orders.queries.reading import OrderFilter, list_orders
@@ -187,7 +187,7 @@ def rows_read(connection, rig, works):
 def rows_looked_at(connection, look):
     """Return how many rows a read reads of each table."""
     with connection.begin():
-        before = counted(declare_tenants(connection, [1]))
+        before = counted(set_tenant_scope(connection, [1]))
         look(connection)
         return since(connection, before)
 
@@ -211,7 +211,7 @@ READS = {
     "symbols with orders": symbols_with_orders,
     "tenants with overdue orders": lambda connection: overdue_tenants(connection, iso(START)),
     "symbols kept back": symbols_kept_back,
-    "quotes": lambda connection: quotes_of(connection, [(1, "AAPL")]),
+    "quotes": lambda connection: find_quotes(connection, [(1, "AAPL")]),
 }
 
 

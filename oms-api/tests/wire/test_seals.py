@@ -3,10 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.wire.opaque_ids import Seals
+from app.wire.opaque_ids import OpaqueIds
 
 LENGTH = 27  # of a seal
-SEALS = Seals("a secret of the installation")
+SEALS = OpaqueIds("a secret of the installation")
 numbers = st.integers(0, 2**64 - 1)
 
 
@@ -18,7 +18,7 @@ def test_a_seal_opens_for_its_tenant_and_kind_alone(number, tenant_id):
     assert SEALS.open(tenant_id, "event", seal) == number
     assert SEALS.open(tenant_id + 1, "event", seal) is None
     assert SEALS.open(tenant_id, "order", seal) is None
-    assert Seals("another").open(tenant_id, "event", seal) is None
+    assert OpaqueIds("another").open(tenant_id, "event", seal) is None
 
 
 @given(st.text(max_size=40))

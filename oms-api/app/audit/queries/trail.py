@@ -9,10 +9,10 @@ import orjson
 from sqlalchemy import ColumnElement, Connection, Select, Table, or_, select
 
 from app.audit.models import AuditHead, AuditRow
-from app.audit.rules.actions import Act
+from app.audit.rules.actions import AuditedAction
 from app.audit.rules.chain import COLUMNS, START, ChainedEntry, Head
 from app.clock import iso
-from app.database import alteration, insertion, insertion_of_missing, matching_rows, write
+from app.database import build_insert, build_insert_missing, build_update, find_matching_rows, write
 
 _LOG, _HEADS = cast("Table", AuditRow.__table__), cast("Table", AuditHead.__table__)
 _CHUNK = 2_000  # entries per fetch
@@ -37,10 +37,10 @@ def entries_of(tenant_id: int) -> Select[Any]:
 
 
 def list_entries(
-    connection: Connection, tenant_id: int, wanted: TrailFilter, limit: int, before: int | None
+    connection: Connection, tenant_id: int, filters: TrailFilter, limit: int, before: int | None
 ) -> list[ChainedEntry]:
     """Return entries, newest first, with a sequence number below `before`."""
-    statement = entries_of(tenant_id).where(*_conditions(wanted))
+    statement = entries_of(tenant_id).where(*_conditions(filters))
     if before is not None:
         statement = statement.where(AuditRow.sequence < before)
     found = connection.execute(statement.order_by(AuditRow.sequence.desc()).limit(limit))
@@ -80,17 +80,17 @@ def every_entry(connection: Connection, tenant_id: int) -> Iterator[ChainedEntry
         yield ChainedEntry._make(row)
 
 
-def acts_of(connection: Connection, *prefixes: str) -> Iterator[Act]:
+def list_actions(connection: Connection, *prefixes: str) -> Iterator[AuditedAction]:
     """Yield entries of all tenants whose action begins with one of `prefixes`, oldest first.
 
     Facts that are not JSON are returned as text.
     """
     names = ("tenant_id", "sequence", "at", "actor", "via", "action", "target", "before", "after")
-    wanted = or_(*(AuditRow.action.startswith(prefix, autoescape=True) for prefix in prefixes))
-    statement = select(*(getattr(AuditRow, name) for name in names)).where(wanted)
+    condition = or_(*(AuditRow.action.startswith(prefix, autoescape=True) for prefix in prefixes))
+    statement = select(*(getattr(AuditRow, name) for name in names)).where(condition)
     ordered = statement.order_by(AuditRow.tenant_id, AuditRow.sequence)
     for row in connection.execute(ordered, execution_options={"yield_per": _CHUNK}):
-        yield Act._make((*row[:-2], _facts(row.before), _facts(row.after)))
+        yield AuditedAction._make((*row[:-2], _facts(row.before), _facts(row.after)))
 
 
 def _facts(text: str | None) -> Any:
@@ -109,31 +109,33 @@ def lock_heads(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, H
     tenants = sorted(set(tenant_ids))
     write(
         connection,
-        insertion_of_missing(_HEADS, ("tenant_id", *_END), [(tenant_id, *START) for tenant_id in tenants]),
+        build_insert_missing(_HEADS, ("tenant_id", *_END), [(tenant_id, *START) for tenant_id in tenants]),
     )
     keys = [(tenant_id,) for tenant_id in tenants]
-    found = matching_rows(connection, _HEADS, ("tenant_id", *_END), ("tenant_id",), keys, lock_by="tenant_id")
+    found = find_matching_rows(
+        connection, _HEADS, ("tenant_id", *_END), ("tenant_id",), keys, lock_by="tenant_id"
+    )
     return {tenant_id: Head(*head) for tenant_id, *head in found}
 
 
 def append(connection: Connection, rows: Sequence[ChainedEntry], heads: dict[int, Head]) -> None:
     """Write rows and the new heads, in one round trip."""
     ends = [(*head, tenant_id) for tenant_id, head in heads.items()]
-    write(connection, insertion(_LOG, COLUMNS, rows), alteration(_HEADS, _END, ("tenant_id",), ends))
+    write(connection, build_insert(_LOG, COLUMNS, rows), build_update(_HEADS, _END, ("tenant_id",), ends))
 
 
-def _conditions(wanted: TrailFilter) -> list[ColumnElement[bool]]:
+def _conditions(filters: TrailFilter) -> list[ColumnElement[bool]]:
     exact = {
-        AuditRow.action: wanted.action,
-        AuditRow.actor: wanted.actor,
-        AuditRow.target: wanted.target,
-        AuditRow.request_id: wanted.request_id,
+        AuditRow.action: filters.action,
+        AuditRow.actor: filters.actor,
+        AuditRow.target: filters.target,
+        AuditRow.request_id: filters.request_id,
     }
     conditions: list[ColumnElement[bool]] = [
         column == value for column, value in exact.items() if value is not None
     ]
-    if wanted.since is not None:  # times are canonical text, which sorts by time
-        conditions.append(AuditRow.at >= iso(wanted.since))
-    if wanted.until is not None:
-        conditions.append(AuditRow.at < iso(wanted.until))
+    if filters.since is not None:  # times are canonical text, which sorts by time
+        conditions.append(AuditRow.at >= iso(filters.since))
+    if filters.until is not None:
+        conditions.append(AuditRow.at < iso(filters.until))
     return conditions

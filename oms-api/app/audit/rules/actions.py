@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 
-class Act(NamedTuple):
+class AuditedAction(NamedTuple):
     """An entry with its facts: `before` and `after` as parsed JSON."""
 
     tenant_id: int

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from app.audit.rules.entries import AuditEntry, bounded
+from app.audit.rules.entries import AuditEntry, truncate_entry
 
 MOST_DISTINCT = 30
 MOST_HELD = 10_000
@@ -29,7 +29,7 @@ class Key(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class CountedEntry:
     """An action and the number of its repetitions."""
 
     entry: AuditEntry
@@ -40,21 +40,21 @@ class Counted:
 class _Held:
     """`waiting` arrived since the last row. `leaving` is being written."""
 
-    waiting: Counted | None = None
-    leaving: Counted | None = None
+    waiting: CountedEntry | None = None
+    leaving: CountedEntry | None = None
     is_told: bool = False
 
     @property
     def is_done(self) -> bool:
         return self.waiting is None and self.leaving is None
 
-    def leave(self) -> Counted:
+    def leave(self) -> CountedEntry:
         assert self.waiting is not None, "only what waits is taken"  # noqa: S101  # for the type checker
         self.leaving, self.waiting = self.waiting, None
         return self.leaving
 
 
-class Gathering:
+class Aggregator:
     """Actions that are not written yet, in bounded memory. Not thread-safe."""
 
     def __init__(self, most_held: int = MOST_HELD) -> None:
@@ -67,7 +67,7 @@ class Gathering:
 
     def add(self, entry: AuditEntry) -> bool:
         """Add an action. Return False if there is no room."""
-        entry = bounded(entry)
+        entry = truncate_entry(entry)
         key = self._key(entry)
         held = self._held.get(key)
         if held is None:
@@ -76,11 +76,11 @@ class Gathering:
             held = self._held[key] = _Held()
             self._distinct[key[:3]] += 1
         if key.actor == OTHERS:
-            entry = _anybodys(entry)
-        held.waiting = _together(held.waiting, Counted(entry, 1))
+            entry = _without_details(entry)
+        held.waiting = _combine(held.waiting, CountedEntry(entry, 1))
         return True
 
-    def take(self, now: datetime, *, everything: bool = False) -> dict[Key, Counted]:
+    def take(self, now: datetime, *, everything: bool = False) -> dict[Key, CountedEntry]:
         """Return the actions that are due. `confirm` or `restore` must follow for each key."""
         minute = _minute_of(now)
         for key in [key for key, held in self._held.items() if key.minute != minute and held.is_done]:
@@ -99,7 +99,7 @@ class Gathering:
     def restore(self, key: Key) -> None:
         """Keep the actions taken under this key, which are due again since they were not written."""
         held = self._held[key]
-        held.waiting = _together(held.leaving, held.waiting)
+        held.waiting = _combine(held.leaving, held.waiting)
         held.leaving = None
 
     def waiting(self) -> int:
@@ -126,13 +126,13 @@ def _minute_of(instant: datetime) -> int:
     return int(instant.timestamp()) // _MINUTE
 
 
-def _anybodys(entry: AuditEntry) -> AuditEntry:
+def _without_details(entry: AuditEntry) -> AuditEntry:
     """Return the entry without the fields in which equal actions differ."""
     return AuditEntry(entry.tenant_id, entry.at, OTHERS, OTHERS, entry.action, OTHERS)
 
 
-def _together(earlier: Counted | None, later: Counted | None) -> Counted | None:
+def _combine(earlier: CountedEntry | None, later: CountedEntry | None) -> CountedEntry | None:
     """Combine both. Keep the details of the earlier one."""
     if earlier is None or later is None:
         return earlier or later
-    return Counted(earlier.entry, earlier.count + later.count)
+    return CountedEntry(earlier.entry, earlier.count + later.count)

@@ -10,7 +10,7 @@ HASH_VERSION = 1
 GENESIS = "0" * 64
 
 
-class Told(NamedTuple):
+class EntryContent(NamedTuple):
     """The content of a row in canonical form, without its position in the chain.
 
     `at` is RFC 3339 text in UTC with 6 decimals (`clock.iso`). `before` and `after` are canonical JSON text.
@@ -69,7 +69,7 @@ def hash_of(fields: Sequence[str | int | None], predecessor: str) -> str:
     return hashlib.sha256(predecessor.encode() + orjson.dumps(fields)).hexdigest()
 
 
-def follow_on(head: Head, tenant_id: int, told: Told) -> ChainedEntry:
+def chain_entry(head: Head, tenant_id: int, told: EntryContent) -> ChainedEntry:
     """Return the row that follows `head`."""
     fields = (tenant_id, head.sequence + 1, *told, HASH_VERSION)
     return ChainedEntry(*fields, hash_of(fields, head.hash))

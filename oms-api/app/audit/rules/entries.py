@@ -22,7 +22,7 @@ _VEIL = "…"  # replaces text that looks like a secret
 _SECRET_VALUE = re.compile(r"oms_[0-9A-Za-z_-]{30}|eyJ[0-9A-Za-z_-]+\.eyJ|\$argon2|-----BEGIN ", re.ASCII)
 
 
-class TellsTooMuch(ValueError):
+class InvalidFacts(ValueError):
     """The facts contain a secret or are too long, which is a defect of the calling code."""
 
 
@@ -30,7 +30,7 @@ class TellsTooMuch(ValueError):
 class AuditEntry:
     """One action. `actor` is the person or key, `via` the way of access. `at` is timezone-aware, in UTC.
 
-    `before` and `after` are the changed facts. Raise TellsTooMuch if they contain a secret.
+    `before` and `after` are the changed facts. Raise InvalidFacts if they contain a secret.
     """
 
     tenant_id: int
@@ -50,7 +50,7 @@ class AuditEntry:
 
 
 def facts_text(facts: Facts | None) -> str | None:
-    """Return the facts as canonical JSON: sorted names, no spaces. Raise TellsTooMuch."""
+    """Return the facts as canonical JSON: sorted names, no spaces. Raise InvalidFacts."""
     if facts is None:
         return None
     for path, value in _leaves(facts, ""):
@@ -58,13 +58,13 @@ def facts_text(facts: Facts | None) -> str | None:
     try:
         text = orjson.dumps(facts, option=orjson.OPT_SORT_KEYS).decode()
     except TypeError as error:  # an unpaired surrogate, or a number beyond 64 bits
-        raise TellsTooMuch(f"The facts are no JSON: {error}.") from None
+        raise InvalidFacts(f"The facts are no JSON: {error}.") from None
     if len(text) > MOST_FACTS:
-        raise TellsTooMuch(f"The facts take {len(text):,} characters, more than {MOST_FACTS:,}.")
+        raise InvalidFacts(f"The facts take {len(text):,} characters, more than {MOST_FACTS:,}.")
     return text
 
 
-def veiled(facts: Facts) -> Facts:
+def mask_secrets(facts: Facts) -> Facts:
     """Return the facts with a placeholder for each text that looks like a secret, so that the action is still
     recorded.
     """
@@ -74,7 +74,7 @@ def veiled(facts: Facts) -> Facts:
     }
 
 
-def bounded(entry: AuditEntry) -> AuditEntry:
+def truncate_entry(entry: AuditEntry) -> AuditEntry:
     """Return the entry with printable texts, cut to the length of their columns."""
     changed: dict[str, Any] = {
         name: _plain(text, most)
@@ -93,9 +93,9 @@ def _plain(text: str, most: int) -> str:
 def _check(path: str, value: object) -> None:
     if not isinstance(value, str | int | None):  # bool is a subclass of int
         kind = type(value).__name__
-        raise TellsTooMuch(f"{path} is a {kind}; the trail holds text, whole numbers, true, false and null.")
+        raise InvalidFacts(f"{path} is a {kind}; the trail holds text, whole numbers, true, false and null.")
     if isinstance(value, str) and _SECRET_VALUE.search(value):
-        raise TellsTooMuch(f"{path} holds what reads like a secret.")
+        raise InvalidFacts(f"{path} holds what reads like a secret.")
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, object]]:
@@ -111,9 +111,9 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, object]]:
 
 def _below(path: str, name: object) -> str:
     if not isinstance(name, str):
-        raise TellsTooMuch(f"{name!r} is no name: names are text.")
+        raise InvalidFacts(f"{name!r} is no name: names are text.")
     if _names_a_secret(name):
-        raise TellsTooMuch(f"{name!r} is the name of a secret.")
+        raise InvalidFacts(f"{name!r} is the name of a secret.")
     return f"{path}.{name}" if path else name
 
 

@@ -47,18 +47,18 @@ class Finding(NamedTuple):
 Heads = Mapping[Chain, Head]
 
 
-def refuse_entry(values: Sequence[Any]) -> str | None:
+def find_entry_error(values: Sequence[Any]) -> str | None:
     """Return why the values are not an entry of the trail, or None."""
     version = ChainedEntry._make(values).hash_version
     return None if version == HASH_VERSION else f"hash_version is {version}, must be {HASH_VERSION}"
 
 
-def covering(values: Sequence[Any], predecessor: str) -> str:
+def compute_entry_hash(values: Sequence[Any], predecessor: str) -> str:
     """Return the hash that an entry with these values must have."""
     return hash_of(values[:-1], predecessor)
 
 
-TRAIL = Form("entries of the audit trail", COLUMNS, refuse_entry, covering)
+TRAIL = Form("entries of the audit trail", COLUMNS, find_entry_error, compute_entry_hash)
 
 
 def line_of(columns: Sequence[str], row: Sequence[Any]) -> bytes:
@@ -67,7 +67,7 @@ def line_of(columns: Sequence[str], row: Sequence[Any]) -> bytes:
 
 
 @dataclass(slots=True)
-class Proof:
+class ExportVerifier:
     """The state of reading an export: `take` each line, then `finish`. Reading stops at the first finding.
 
     `unproven` counts the lines that no head covers: newer ones, and those of chains without a head.

@@ -7,35 +7,35 @@ from typing import BinaryIO, NamedTuple
 import orjson
 
 from app.audit.rules.chain import Head
-from app.audit.rules.export_verification import LONGEST_LINE, Chain, Finding, Form, Heads, Proof
+from app.audit.rules.export_verification import LONGEST_LINE, Chain, ExportVerifier, Finding, Form, Heads
 
 
-class NoHead(Exception):
+class InvalidHeads(Exception):
     """The file does not contain heads."""
 
 
-class Proven(NamedTuple):
+class ExportResult(NamedTuple):
     """What was read, and the first error, if any."""
 
-    proof: Proof
+    proof: ExportVerifier
     finding: Finding | None
 
 
-def prove(export: BinaryIO, forms: Sequence[Form], heads: Heads) -> Proven:
+def verify_export(export: BinaryIO, forms: Sequence[Form], heads: Heads) -> ExportResult:
     """Read the export up to the first invalid line, in bounded memory."""
-    proof = Proof(forms, heads)
+    proof = ExportVerifier(forms, heads)
     for line in _lines(export):
         finding = proof.take(line)
         if finding:
-            return Proven(proof, finding)
-    return Proven(proof, proof.finish())
+            return ExportResult(proof, finding)
+    return ExportResult(proof, proof.finish())
 
 
 def read_heads(file: BinaryIO) -> Heads:
-    """Parse a file of detached heads, one per line. Raise NoHead."""
+    """Parse a file of detached heads, one per line. Raise InvalidHeads."""
     heads = dict(map(_head, _lines(file)))
     if not heads:
-        raise NoHead("there is no head in it")
+        raise InvalidHeads("there is no head in it")
     return heads
 
 
@@ -46,9 +46,9 @@ def _head(line: bytes) -> tuple[Chain, Head]:
         head = Head(stated["sequence"], stated["hash"])
     except (ValueError, TypeError, KeyError, AttributeError):
         shape = '{"tenant": …, "sequence": …, "hash": …, "at": …}'
-        raise NoHead(f"each line must be {shape}") from None
+        raise InvalidHeads(f"each line must be {shape}") from None
     if not all(type(number) is int for number in (*chain, head.sequence)):
-        raise NoHead("tenant, portfolio and sequence of a head are whole numbers")
+        raise InvalidHeads("tenant, portfolio and sequence of a head are whole numbers")
     return chain, head
 
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from app.audit.queries import trail as queries
-from app.audit.rules.aggregation import Counted
-from app.audit.rules.chain import ChainedEntry, Head, Told, follow_on
-from app.audit.rules.entries import AuditEntry, bounded, facts_text
+from app.audit.rules.aggregation import CountedEntry
+from app.audit.rules.chain import ChainedEntry, EntryContent, Head, chain_entry
+from app.audit.rules.entries import AuditEntry, facts_text, truncate_entry
 from app.clock import iso
 
 
@@ -16,10 +16,10 @@ def record(connection: Connection, entries: Sequence[AuditEntry]) -> None:
 
     The trails stay locked until the transaction ends, so record last. The tenant scope must be set.
     """
-    append(connection, [Counted(entry, 1) for entry in entries])
+    append(connection, [CountedEntry(entry, 1) for entry in entries])
 
 
-def append(connection: Connection, acts: Sequence[Counted]) -> None:
+def append(connection: Connection, acts: Sequence[CountedEntry]) -> None:
     """Append actions that may have been combined, like `record`."""
     if not acts:
         return
@@ -27,15 +27,15 @@ def append(connection: Connection, acts: Sequence[Counted]) -> None:
     rows: list[ChainedEntry] = []
     for act in acts:
         tenant_id = act.entry.tenant_id
-        row = follow_on(heads[tenant_id], tenant_id, _count_facts(act))
+        row = chain_entry(heads[tenant_id], tenant_id, _count_facts(act))
         heads[tenant_id] = Head(row.sequence, row.hash)
         rows.append(row)
     queries.append(connection, rows, heads)
 
 
-def _count_facts(act: Counted) -> Told:
-    entry = bounded(act.entry)
-    return Told(
+def _count_facts(act: CountedEntry) -> EntryContent:
+    entry = truncate_entry(act.entry)
+    return EntryContent(
         iso(entry.at),
         entry.actor,
         entry.via,

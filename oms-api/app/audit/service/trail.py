@@ -9,18 +9,18 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from app.audit.rules.aggregation import MOST_HELD, Counted, Gathering, Key
+from app.audit.rules.aggregation import MOST_HELD, Aggregator, CountedEntry, Key
 from app.audit.rules.entries import AuditEntry
 from app.audit.service.recording import append
 from app.clock import Now
-from app.database import declare_tenants, unit_of_work
+from app.database import set_tenant_scope, unit_of_work
 
 FLUSH_SECONDS = 1.0
 CLOSE_SECONDS = 15.0
 _LATER = (OperationalError, InterfaceError, PoolTimeout)
 _LOG = logging.getLogger(__name__)
 
-Batch = list[tuple[Key, Counted]]
+Batch = list[tuple[Key, CountedEntry]]
 
 
 class Trail:
@@ -36,7 +36,7 @@ class Trail:
         self._engine = engine
         self._now = now
         self._dropped = dropped
-        self._gathering = Gathering(most_held)
+        self._gathering = Aggregator(most_held)
         self._lock = threading.Lock()  # protects memory, and is never held during database calls
         self._flushing = threading.Lock()
         self._closing = threading.Event()
@@ -93,7 +93,7 @@ class Trail:
         """Write a tenant's actions. Return False if the database is unavailable."""
         try:
             with unit_of_work(self._engine) as connection:
-                append(declare_tenants(connection, [tenant_id]), [act for _, act in batch])
+                append(set_tenant_scope(connection, [tenant_id]), [act for _, act in batch])
         except _LATER:
             _LOG.warning("the audit trail waits for the database", exc_info=True)
             return False
@@ -112,5 +112,5 @@ class Trail:
                     self._gathering.restore(key)
 
 
-def _tenant(noted: tuple[Key, Counted]) -> int:
+def _tenant(noted: tuple[Key, CountedEntry]) -> int:
     return noted[0].tenant_id

@@ -6,10 +6,10 @@ from sqlalchemy import Connection
 
 from app.audit.queries import trail as queries
 from app.audit.rules.chain import COLUMNS, Head
-from app.audit.rules.export_verification import TRAIL, Chain, Proof, line_of
+from app.audit.rules.export_verification import TRAIL, Chain, ExportVerifier, line_of
 
 
-class Examined(NamedTuple):
+class TrailResult(NamedTuple):
     """The number of entries read, and the first error, if any."""
 
     trails: int
@@ -17,19 +17,19 @@ class Examined(NamedTuple):
     lie: str | None
 
 
-def examine(connection: Connection) -> Examined:
+def examine_trails(connection: Connection) -> TrailResult:
     """Verify all trails that the connection may see, in bounded memory, up to the first error."""
     trails = entries = 0
     for tenant_id, head in queries.all_heads(connection).items():
         proof, lie = _prove(connection, tenant_id, head)
         trails, entries = trails + 1, entries + proof.lines
         if lie:
-            return Examined(trails, entries, f"tenant {tenant_id}, entry {proof.lines}: {lie}")
-    return Examined(trails, entries, None)
+            return TrailResult(trails, entries, f"tenant {tenant_id}, entry {proof.lines}: {lie}")
+    return TrailResult(trails, entries, None)
 
 
-def _prove(connection: Connection, tenant_id: int, head: Head) -> tuple[Proof, str | None]:
-    proof = Proof((TRAIL,), {Chain(tenant_id): head})
+def _prove(connection: Connection, tenant_id: int, head: Head) -> tuple[ExportVerifier, str | None]:
+    proof = ExportVerifier((TRAIL,), {Chain(tenant_id): head})
     for row in queries.every_entry(connection, tenant_id):
         finding = proof.take(line_of(COLUMNS, row))
         if finding:

@@ -6,11 +6,11 @@ from decimal import Decimal
 
 from app.brokers.paper.book import Book
 from app.brokers.paper.holdings import Holdings
-from app.brokers.protocol import Found, Told
+from app.brokers.protocol import BrokerEventRecord, OrderState
 from app.brokers.rules.matching import match_bar, match_quote
-from app.brokers.rules.rejections import rejection
+from app.brokers.rules.rejections import find_rejection
 from app.brokers.rules.settings import KIND, PaperSettings
-from app.brokers.rules.trails import ratcheted
+from app.brokers.rules.trails import advance_trail
 from app.brokers.rules.values import (
     Accepted,
     Account,
@@ -40,7 +40,7 @@ class PaperBroker:
     """Implements `Broker`. It receives prices by `quote` or `bar` and fills orders only against these."""
 
     name = NAME
-    answers_inside = True
+    is_in_process = True
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class PaperBroker:
         if self.find(order.id) is not None:
             return ()
         since = len(self._events)
-        reason = rejection(self._settings, order.id)
+        reason = find_rejection(self._settings, order.id)
         if reason is not None:
             self._book.ended[order.id] = order
             self._events.append(Rejected(order.id, reason, at))
@@ -97,13 +97,13 @@ class PaperBroker:
             self._book.ended[successor.id] = successor._replace(leaves=ZERO)
         return self._events[since:]
 
-    def find(self, order_id: str) -> Found | None:
+    def find(self, order_id: str) -> OrderState | None:
         """Return a working or closed order."""
         order = self._book.find(order_id)
         if order is not None:
-            return Found(order, is_open=True)
+            return OrderState(order, is_open=True)
         ended = self._book.ended.get(order_id)
-        return None if ended is None else Found(ended, is_open=False)
+        return None if ended is None else OrderState(ended, is_open=False)
 
     def open_orders(self) -> Sequence[BrokerOrder]:
         """Return the working orders, oldest first."""
@@ -122,9 +122,11 @@ class PaperBroker:
         """Return the cash. There is no credit."""
         return Account(_CURRENCY, self.holdings.cash, max(self.holdings.cash, ZERO))
 
-    def events(self, after: int = 0) -> Sequence[Told]:
+    def events(self, after: int = 0) -> Sequence[BrokerEventRecord]:
         """Return the events after the cursor."""
-        return [Told(after + place, event) for place, event in enumerate(self._events[after:], 1)]
+        return [
+            BrokerEventRecord(after + place, event) for place, event in enumerate(self._events[after:], 1)
+        ]
 
     def quote(self, quote: Quote, at: datetime) -> Sequence[BrokerEvent]:
         """Match orders against a new quote."""
@@ -146,7 +148,7 @@ class PaperBroker:
         if quote is not None:
             self._matched([order], quote, at)
         elif bar is not None and order.kind is OrderType.TRAILING_STOP:
-            level = ratcheted(order, bar.close)  # a trailing stop starts at the current price
+            level = advance_trail(order, bar.close)  # a trailing stop starts at the current price
             self._applied([order], [] if level is None else [TrailMoved(order.id, level)], at)
 
     def _matched(self, orders: list[BrokerOrder], quote: Quote, at: datetime) -> Sequence[BrokerEvent]:

@@ -11,7 +11,7 @@ Used = Mapping[tuple[int, Side], Decimal]
 _EITHER = Side.BUY  # on a bar both sides share one budget
 
 
-class Supply:
+class Liquidity:
     """A budget per portfolio, and on a quote per side, consumed in matching order.
 
     `share` of the volume is the budget; None means unlimited. All quantities are in units.

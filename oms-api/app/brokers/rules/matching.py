@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from app.brokers.rules.liquidity import Supply, Used
-from app.brokers.rules.price_triggers import NOTHING, Look, at_quote, on_bar
-from app.brokers.rules.prices import half_spread, offer, slipped
+from app.brokers.rules.liquidity import Liquidity, Used
+from app.brokers.rules.price_triggers import NOTHING, PriceEffect, at_quote, on_bar
+from app.brokers.rules.prices import apply_slippage, get_offer, half_spread
 from app.brokers.rules.settings import KIND, PaperSettings
 from app.brokers.rules.values import (
     BrokerOrder,
@@ -36,7 +36,7 @@ _ALL = Decimal(1)
 _TWO = Decimal(2)
 _NO_USE: Used = {}
 
-_Seen = tuple[BrokerOrder, Look]
+_Seen = tuple[BrokerOrder, PriceEffect]
 
 
 def match_quote(
@@ -50,9 +50,9 @@ def match_quote(
 
     `used` is the quantity that each portfolio and side has already consumed of this quote, in units.
     """
-    buying, selling = offer(quote, _BUY, settings), offer(quote, _SELL, settings)
+    buying, selling = get_offer(quote, _BUY, settings), get_offer(quote, _SELL, settings)
     latest = at - settings.latency
-    line, moves = _lined_up(
+    line, moves = _select_orders(
         (order, at_quote(order, buying if order.side is _BUY else selling))
         for order in orders
         if order.accepted_at <= latest and order.time_in_force not in _AT_AUCTION
@@ -60,7 +60,7 @@ def match_quote(
     if not line:
         return moves
     volumes = {_BUY: buying.size, _SELL: selling.size}
-    supply = Supply(volumes, settings.participation or _ALL, used, by_side=True)
+    supply = Liquidity(volumes, settings.participation or _ALL, used, by_side=True)
     return moves + _Run(at, settings, half_spread(quote, settings), supply).serve(line)
 
 
@@ -68,23 +68,23 @@ def match_bar(orders: Sequence[BrokerOrder], bar: Bar, settings: PaperSettings =
     """Return the events of matching `orders` against `bar`. Skip orders that arrived after it began."""
     start = bar.start
     latest = start - settings.latency
-    line, moves = _lined_up(
+    line, moves = _select_orders(
         (order, on_bar(order, bar, settings))
         for order in orders
         if order.accepted_at <= latest and order.time_in_force not in _AT_AUCTION
     )
     if not line:
         return moves
-    supply = Supply({_BUY: bar.volume, _SELL: bar.volume}, settings.participation, _NO_USE, by_side=False)
+    supply = Liquidity({_BUY: bar.volume, _SELL: bar.volume}, settings.participation, _NO_USE, by_side=False)
     return moves + _Run(start, settings, settings.spread / _TWO, supply).serve(line)
 
 
-def without_price(orders: Sequence[BrokerOrder], at: datetime) -> list[MarketEvent]:
+def match_without_quote(orders: Sequence[BrokerOrder], at: datetime) -> list[MarketEvent]:
     """Return the events of orders that arrive without a quote: IOC and FOK orders lapse, others wait."""
     return [Lapsed(order.id, "There is no price.", at) for order in orders if order.time_in_force in _AT_ONCE]
 
 
-def _lined_up(seen: Iterable[_Seen]) -> tuple[list[_Seen], list[MarketEvent]]:
+def _select_orders(seen: Iterable[_Seen]) -> tuple[list[_Seen], list[MarketEvent]]:
     """Return the orders that trade, trigger or end, in price-time priority, and the moved trailing stops."""
     line: list[_Seen] = []
     moves: list[MarketEvent] = []
@@ -115,7 +115,7 @@ def _ends_now(order: BrokerOrder) -> bool:
 class _Run:
     """One matching pass: orders are served in priority order and share the available quantity."""
 
-    def __init__(self, at: datetime, settings: PaperSettings, half: Decimal, supply: Supply) -> None:
+    def __init__(self, at: datetime, settings: PaperSettings, half: Decimal, supply: Liquidity) -> None:
         self._at = at
         self._settings = settings
         self._half = half
@@ -131,7 +131,7 @@ class _Run:
                 self._serve_one(order, look, leaves)
         return self._events
 
-    def _serve_one(self, order: BrokerOrder, look: Look, leaves: Decimal) -> None:
+    def _serve_one(self, order: BrokerOrder, look: PriceEffect, leaves: Decimal) -> None:
         if look.triggers:
             self._events.append(Triggered(order.id, self._at))
         quantity = ZERO if look.price is None else self._supply.available(order, leaves)
@@ -143,11 +143,11 @@ class _Run:
         if quantity < leaves and order.time_in_force in _AT_ONCE:
             self._events.append(Lapsed(order.id, _UNFILLED, self._at))
 
-    def _price(self, order: BrokerOrder, look: Look, price: Decimal, quantity: Decimal) -> Decimal:
+    def _price(self, order: BrokerOrder, look: PriceEffect, price: Decimal, quantity: Decimal) -> Decimal:
         if not look.slips:
             return price
         volume = self._supply.volume(order.side)
-        return slipped(order, price, quantity, self._settings, self._half, volume)
+        return apply_slippage(order, price, quantity, self._settings, self._half, volume)
 
     def _fill(self, order: BrokerOrder, quantity: Decimal, price: Decimal, value: Decimal) -> Decimal:
         """Return the filled quantity, or zero if the value is too small for the ledger to open a position."""

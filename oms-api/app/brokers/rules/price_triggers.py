@@ -3,9 +3,9 @@
 from decimal import Decimal
 from typing import NamedTuple
 
-from app.brokers.rules.prices import Offer, away, worse_tick
+from app.brokers.rules.prices import Offer, round_to_worse_tick, worsen_price
 from app.brokers.rules.settings import PaperSettings
-from app.brokers.rules.trails import is_reached, ratcheted
+from app.brokers.rules.trails import advance_trail, is_reached
 from app.brokers.rules.values import BrokerOrder, OrderType
 from app.ledger.rules.accounting import Side
 from app.market_data.rules.values import Bar
@@ -20,7 +20,7 @@ _HALF = Decimal("0.5")
 AT_MARKET, AT_STOP, AT_LIMIT = 0, 1, 2
 
 
-class Look(NamedTuple):
+class PriceEffect(NamedTuple):
     """The effect of a price on an order.
 
     `price` is what the order would trade at; None means that it does not trade. `level` is the new level of a
@@ -36,49 +36,49 @@ class Look(NamedTuple):
     slips: bool = True
 
 
-NOTHING = Look()
+NOTHING = PriceEffect()
 
 
-def at_quote(order: BrokerOrder, offer: Offer) -> Look:
+def at_quote(order: BrokerOrder, offer: Offer) -> PriceEffect:
     """Return the effect of the order's side of a quote."""
     kind, price = order.kind, offer.price
     if kind is _LIMIT or (kind is _STOP_LIMIT and order.triggered):
         return _limited(order, price)
     if kind is _MARKET or order.triggered:
-        return Look(price)
+        return PriceEffect(price)
     return _stop_at_quote(order, offer)
 
 
-def _limited(order: BrokerOrder, price: Decimal | None, *, triggers: bool = False) -> Look:
+def _limited(order: BrokerOrder, price: Decimal | None, *, triggers: bool = False) -> PriceEffect:
     """Return the effect on a limit order: it fills at the opposite side if that is within the limit."""
     limit = _limit_of(order)
     if price is None or (price > limit if order.side is _BUY else price < limit):
-        return Look(None, triggers) if triggers else NOTHING
-    return Look(price, triggers, None, AT_LIMIT, -limit if order.side is _BUY else limit, False)
+        return PriceEffect(None, triggers) if triggers else NOTHING
+    return PriceEffect(price, triggers, None, AT_LIMIT, -limit if order.side is _BUY else limit, False)
 
 
-def _stop_at_quote(order: BrokerOrder, offer: Offer) -> Look:
+def _stop_at_quote(order: BrokerOrder, offer: Offer) -> PriceEffect:
     if offer.watched is None:
         return NOTHING
     stop = _stop_of(order)
     if stop is None or not is_reached(order.side, offer.watched, stop):
-        return Look(level=ratcheted(order, offer.watched)) if order.kind is _TRAIL else NOTHING
+        return PriceEffect(level=advance_trail(order, offer.watched)) if order.kind is _TRAIL else NOTHING
     if order.kind is _STOP_LIMIT:
         return _limited(order, offer.price, triggers=True)._replace(rank=AT_STOP, key=_stop_key(order, stop))
-    return Look(offer.price, True, None, AT_STOP, _stop_key(order, stop))
+    return PriceEffect(offer.price, True, None, AT_STOP, _stop_key(order, stop))
 
 
-def on_bar(order: BrokerOrder, bar: Bar, settings: PaperSettings) -> Look:
+def on_bar(order: BrokerOrder, bar: Bar, settings: PaperSettings) -> PriceEffect:
     """Return the effect of a bar that began after the order arrived."""
     kind = order.kind
     if kind is _LIMIT or (kind is _STOP_LIMIT and order.triggered):
         return _limit_on_bar(order, bar, bar.open)
     if kind is _MARKET or order.triggered:
-        return Look(_spread_from(order, bar.open, settings))
+        return PriceEffect(_spread_from(order, bar.open, settings))
     return _stop_on_bar(order, bar)
 
 
-def _limit_on_bar(order: BrokerOrder, bar: Bar, best: Decimal) -> Look:
+def _limit_on_bar(order: BrokerOrder, bar: Bar, best: Decimal) -> PriceEffect:
     """Return the effect of a bar on a limit order.
 
     The price must cross the limit, not only touch it. A bar that opens beyond the limit fills at the open.
@@ -88,22 +88,22 @@ def _limit_on_bar(order: BrokerOrder, bar: Bar, best: Decimal) -> Look:
         crossed, price, key = bar.low < limit, min(best, limit), -limit
     else:
         crossed, price, key = bar.high > limit, max(best, limit), limit
-    return Look(price, False, None, AT_LIMIT, key, False) if crossed else NOTHING
+    return PriceEffect(price, False, None, AT_LIMIT, key, False) if crossed else NOTHING
 
 
-def _stop_on_bar(order: BrokerOrder, bar: Bar) -> Look:
+def _stop_on_bar(order: BrokerOrder, bar: Bar) -> PriceEffect:
     stop = _stop_of(order)
     is_buy = order.side is _BUY
     if stop is None or not is_reached(order.side, bar.high if is_buy else bar.low, stop):
         best = bar.low if is_buy else bar.high
-        return Look(level=ratcheted(order, best)) if order.kind is _TRAIL else NOTHING
+        return PriceEffect(level=advance_trail(order, best)) if order.kind is _TRAIL else NOTHING
     price = max(bar.open, stop) if is_buy else min(bar.open, stop)
     if order.kind is _STOP_LIMIT:
         return _stop_limit_on_bar(order, bar, stop, price)
-    return Look(price, True, None, AT_STOP, _stop_key(order, stop))
+    return PriceEffect(price, True, None, AT_STOP, _stop_key(order, stop))
 
 
-def _stop_limit_on_bar(order: BrokerOrder, bar: Bar, stop: Decimal, price: Decimal) -> Look:
+def _stop_limit_on_bar(order: BrokerOrder, bar: Bar, stop: Decimal, price: Decimal) -> PriceEffect:
     """Return the effect of a bar on a triggered stop-limit order.
 
     It fills at the stop if that is within the limit. After an opening gap it fills at the limit if the bar
@@ -111,18 +111,18 @@ def _stop_limit_on_bar(order: BrokerOrder, bar: Bar, stop: Decimal, price: Decim
     """
     limit, key = _limit_of(order), _stop_key(order, stop)
     if is_reached(order.side, limit, price):
-        return Look(price, True, None, AT_STOP, key, False)
+        return PriceEffect(price, True, None, AT_STOP, key, False)
     gapped = is_reached(order.side, bar.open, stop)
     comes_back = bar.low < limit if order.side is _BUY else bar.high > limit
     if gapped and comes_back:
-        return Look(limit, True, None, AT_STOP, key, False)
-    return Look(None, True, None, AT_STOP, key)
+        return PriceEffect(limit, True, None, AT_STOP, key, False)
+    return PriceEffect(None, True, None, AT_STOP, key)
 
 
 def _spread_from(order: BrokerOrder, price: Decimal, settings: PaperSettings) -> Decimal:
     if not settings.spread:
         return price
-    return worse_tick(away(price, settings.spread * _HALF, order.side), order)
+    return round_to_worse_tick(worsen_price(price, settings.spread * _HALF, order.side), order)
 
 
 def _stop_key(order: BrokerOrder, stop: Decimal) -> Decimal:

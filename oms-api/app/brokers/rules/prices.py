@@ -24,7 +24,7 @@ class Offer(NamedTuple):
     size: Decimal | None
 
 
-def offer(quote: Quote, side: Side, settings: PaperSettings) -> Offer:
+def get_offer(quote: Quote, side: Side, settings: PaperSettings) -> Offer:
     """Return the offer of `quote` to an order of `side`: the opposite side, or else last ± half the set
     spread.
 
@@ -33,11 +33,11 @@ def offer(quote: Quote, side: Side, settings: PaperSettings) -> Offer:
     is_buy = side is _BUY
     price, size = (quote.ask, quote.ask_size) if is_buy else (quote.bid, quote.bid_size)
     if price is None and quote.last is not None:
-        price = away(quote.last, settings.spread * _HALF, side)
+        price = worsen_price(quote.last, settings.spread * _HALF, side)
     return Offer(price, price if quote.last is None else quote.last, size)
 
 
-def away(price: Decimal, distance: Decimal, side: Side) -> Decimal:
+def worsen_price(price: Decimal, distance: Decimal, side: Side) -> Decimal:
     """Return `price` moved by `distance` against `side`, above zero."""
     return price + distance if side is _BUY else max(price - distance, SMALLEST)
 
@@ -49,7 +49,7 @@ def half_spread(quote: Quote, settings: PaperSettings) -> Decimal:
     return (quote.ask - quote.bid) * _HALF
 
 
-def slipped(
+def apply_slippage(
     order: BrokerOrder,
     price: Decimal,
     quantity: Decimal,
@@ -71,10 +71,10 @@ def slipped(
     else:
         share = min(quantity / volume, Decimal(1)) if volume else ZERO
         distance = price * settings.impact * share * share
-    return worse_tick(away(price, distance, order.side), order)
+    return round_to_worse_tick(worsen_price(price, distance, order.side), order)
 
 
-def worse_tick(price: Decimal, order: BrokerOrder) -> Decimal:
+def round_to_worse_tick(price: Decimal, order: BrokerOrder) -> Decimal:
     """Return the nearest tick that is no better for the order: up for a BUY, down for a SELL, above zero."""
     ticked = ceiling_to(price, order.tick) if order.side is _BUY else round_down_to(price, order.tick)
     return max(ticked, order.tick)

@@ -8,7 +8,7 @@ _PARTS = 1 << 32
 REASON = "Rejected by the drill."
 
 
-def rejection(settings: PaperSettings, order_id: str) -> str | None:
+def find_rejection(settings: PaperSettings, order_id: str) -> str | None:
     """Return the reason for which the order is rejected, or None.
 
     The seed selects the share `reject_share` of all order ids.

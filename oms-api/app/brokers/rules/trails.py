@@ -10,7 +10,7 @@ from app.money import ZERO, nearest_to
 _HUNDRED = Decimal(100)
 
 
-def ratcheted(order: BrokerOrder, price: Decimal) -> Decimal | None:
+def advance_trail(order: BrokerOrder, price: Decimal) -> Decimal | None:
     """Return the new trailing level at `price`, rounded half up to the tick, or None if it does not move.
 
     The level of a SELL only rises, that of a BUY only falls. A level that is not above zero is ignored.
@@ -33,7 +33,7 @@ class Trail(NamedTuple):
     percent: Decimal | None = None
 
 
-def retrailed(
+def replace_trail_level(
     side: Side, level: Decimal | None, before: Trail, after: Trail, tick: Decimal
 ) -> Decimal | None:
     """Return the level of a replaced trailing stop, computed from the extreme price behind the old level.

@@ -6,11 +6,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from app.database import Readers, declare_tenants
+from app.database import Readers, set_tenant_scope
 from app.errors import Unavailable
 from app.events import queries
 from app.events.queries import EventFilter, StoredEvent
-from app.events.rules import Horizon, Sighting, advanced
+from app.events.rules import Horizon, Sighting, advance_horizon
 from app.rate_limit import SlotLimits, Slots
 
 LOOK_SECONDS = 0.2
@@ -56,14 +56,14 @@ class Feed:
         It is lower while a transaction takes long. Raise Unavailable if no id is known.
         """
         horizon = self._watches[tenant_id].horizon if tenant_id in self._watches else Horizon()
-        wanted = None
+        required_id = None
         for _ in range(_TRIES):
             seen = await self._sight(tenant_id, horizon.safe)
             if seen is None:
                 return horizon.safe
-            wanted = wanted or seen.highest
-            horizon = advanced(horizon, seen)
-            if horizon.safe >= wanted:
+            required_id = required_id or seen.highest
+            horizon = advance_horizon(horizon, seen)
+            if horizon.safe >= required_id:
                 return horizon.safe
             await self._pause(_TRY_SECONDS)
         if not horizon.safe:
@@ -72,11 +72,13 @@ class Feed:
 
     async def _sight(self, tenant_id: int, known: int) -> Sighting | None:
         return await self._readers.run_single(
-            lambda connection: queries.sight(declare_tenants(connection, [tenant_id]), tenant_id, known)
+            lambda connection: queries.read_sighting(
+                set_tenant_scope(connection, [tenant_id]), tenant_id, known
+            )
         )
 
     async def follow(
-        self, tenant_id: int, wanted: EventFilter, after: int | None, key: str = ""
+        self, tenant_id: int, filters: EventFilter, after: int | None, key: str = ""
     ) -> AsyncGenerator[list[StoredEvent], None]:
         """Yield pages of events after the id `after`, or from now on if that is None, as they become final.
 
@@ -90,16 +92,18 @@ class Feed:
                 if watch.horizon.safe <= seen:
                     await _wait(watch.moved)
                 horizon = watch.horizon.safe
-                page = await self._page(tenant_id, wanted, seen, horizon)
+                page = await self._page(tenant_id, filters, seen, horizon)
                 seen = page[-1].id if len(page) == PAGE else max(seen, horizon)
                 yield page
 
-    async def _page(self, tenant_id: int, wanted: EventFilter, after: int, horizon: int) -> list[StoredEvent]:
+    async def _page(
+        self, tenant_id: int, filters: EventFilter, after: int, horizon: int
+    ) -> list[StoredEvent]:
         if horizon <= after:
             return []
         return await self._readers.run_single(
             lambda connection: queries.events_after(
-                declare_tenants(connection, [tenant_id]), tenant_id, wanted, after, horizon, PAGE
+                set_tenant_scope(connection, [tenant_id]), tenant_id, filters, after, horizon, PAGE
             )
         )
 
@@ -129,7 +133,7 @@ class Feed:
                 _LOG.warning("the end of the events was not seen", exc_info=True)
                 seen = None
             if seen is not None:
-                watch.horizon = advanced(watch.horizon, seen)
+                watch.horizon = advance_horizon(watch.horizon, seen)
             if watch.horizon.safe > before:
                 watch.moved.set()
                 watch.moved = asyncio.Event()

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from app.database import declare_tenants
+from app.database import set_tenant_scope
 from app.identity.models import ApiKey, PortfolioGrant, SlackWorkspace, Tenant
 from app.identity.rules.keys import StoredKey
 
@@ -19,7 +19,7 @@ def find_key(connection: Connection, key_id: str) -> StoredKey | None:
     key = StoredKey(tenant_is_active=facts.pop("status") == "active", **facts)
     if not key.is_narrowed:
         return key
-    declare_tenants(connection, [key.tenant_id])
+    set_tenant_scope(connection, [key.tenant_id])
     granted = connection.execute(_GRANTS, {"tenant_id": key.tenant_id, "key_id": key_id}).scalars()
     return replace(key, portfolios=frozenset(granted))
 

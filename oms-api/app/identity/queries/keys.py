@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Select, and_, insert, literal, or_, select, update
 
 from app.identity.models import ApiKey
-from app.identity.rules.administration import Place
+from app.identity.rules.administration import PageCursor
 from app.identity.rules.keys import ListedKey, StoredKey
 from app.text import label_key
 
@@ -80,7 +80,9 @@ def find_key_row(connection: Connection, tenant_id: int, key_id: str) -> KeyRow 
     return KeyRow._make(row) if row else None
 
 
-def list_key_rows(connection: Connection, tenant_id: int, limit: int, before: Place | None) -> list[KeyRow]:
+def list_key_rows(
+    connection: Connection, tenant_id: int, limit: int, before: PageCursor | None
+) -> list[KeyRow]:
     """Return keys, newest first, after the cursor `before`."""
     statement = _rows_of(tenant_id).order_by(ApiKey.created_at.desc(), ApiKey.key_id.desc()).limit(limit)
     if before is not None:

@@ -7,13 +7,13 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Select, bindparam, select
 
 from app.clock import iso
-from app.database import insertion_of_missing, write
+from app.database import build_insert_missing, write
 from app.identity.models import PortfolioGrant, Tenant, User
 from app.identity.rules.access import Person, Role
 from app.ids import new_timed_id
 
 
-class Newcomers(NamedTuple):
+class NewUserPolicy(NamedTuple):
     """The tenant's policy for new Slack users. `role` is None if it rejects them."""
 
     active: bool
@@ -34,18 +34,18 @@ def granted_to(connection: Connection, tenant_id: int, user_id: int) -> frozense
     return frozenset(connection.execute(_GRANTS, {"tenant_id": tenant_id, "user_id": user_id}).scalars())
 
 
-def newcomers_of(connection: Connection, tenant_id: int) -> Newcomers:
+def get_new_user_policy(connection: Connection, tenant_id: int) -> NewUserPolicy:
     """Return the tenant's policy for new Slack users."""
     statement = select(Tenant.status, Tenant.slack_default_role).where(Tenant.id == tenant_id)
     status, role = connection.execute(statement).one()
-    return Newcomers(status == "active", role)
+    return NewUserPolicy(status == "active", role)
 
 
 def add_person(connection: Connection, tenant_id: int, person: str, role: str, now: datetime) -> None:
     """Insert a Slack user unless another process just did."""
     row = (new_timed_id(now), tenant_id, person, person, role, iso(now), iso(now))
     columns = ("id", "tenant_id", "person", "name", "role", "created_at", "updated_at")
-    write(connection, insertion_of_missing(_USERS, columns, [row]))
+    write(connection, build_insert_missing(_USERS, columns, [row]))
 
 
 def _user_of(columns: Sequence[str]) -> Select[tuple[object, ...]]:

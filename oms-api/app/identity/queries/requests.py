@@ -8,7 +8,7 @@ from sqlalchemy import Connection, insert, select
 from app.identity.models import AdminRequest
 
 
-class Bound(NamedTuple):
+class StoredRequest(NamedTuple):
     """The request executed under a key. `answer` is None if the response held a secret."""
 
     request_hash: str
@@ -17,18 +17,20 @@ class Bound(NamedTuple):
     created_at: datetime
 
 
-def find_request(connection: Connection, tenant_id: int, operation: str, key: str) -> Bound | None:
+def find_request(connection: Connection, tenant_id: int, operation: str, key: str) -> StoredRequest | None:
     """Return the request stored under the key."""
-    statement = select(*(getattr(AdminRequest, name) for name in Bound._fields)).where(
+    statement = select(*(getattr(AdminRequest, name) for name in StoredRequest._fields)).where(
         AdminRequest.tenant_id == tenant_id,
         AdminRequest.operation == operation,
         AdminRequest.idempotency_key == key,
     )
     row = connection.execute(statement).one_or_none()
-    return Bound._make(row) if row else None
+    return StoredRequest._make(row) if row else None
 
 
-def store_request_key(connection: Connection, tenant_id: int, operation: str, key: str, bound: Bound) -> None:
+def store_request_key(
+    connection: Connection, tenant_id: int, operation: str, key: str, bound: StoredRequest
+) -> None:
     """Store the request under the key."""
     place = {"tenant_id": tenant_id, "operation": operation, "idempotency_key": key}
     connection.execute(insert(AdminRequest).values(**place, **bound._asdict()))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, insert, or_, select, update
 
 from app.identity.models import Login, User
-from app.identity.rules.administration import Place
+from app.identity.rules.administration import PageCursor
 from app.ids import new_timed_id
 
 
@@ -54,11 +54,11 @@ def find_user(connection: Connection, tenant_id: int, user_id: int) -> UserRow |
 
 
 def list_users(
-    connection: Connection, tenant_id: int, wanted: UserFilter, limit: int, before: Place | None
+    connection: Connection, tenant_id: int, filters: UserFilter, limit: int, before: PageCursor | None
 ) -> list[UserRow]:
     """Return users, newest first, after the cursor `before`."""
     newest = (User.created_at.desc(), User.id.desc())
-    statement = users_of(tenant_id).where(*_conditions(wanted)).order_by(*newest).limit(limit)
+    statement = users_of(tenant_id).where(*_conditions(filters)).order_by(*newest).limit(limit)
     if before is not None:
         same_moment = and_(User.created_at == before.created_at, User.id < int(before.id))
         statement = statement.where(or_(User.created_at < before.created_at, same_moment))
@@ -95,14 +95,14 @@ def has_admin_user(connection: Connection, tenant_id: int) -> bool:
     return connection.execute(users_of(tenant_id).where(*able)).first() is not None
 
 
-def _conditions(wanted: UserFilter) -> list[ColumnElement[bool]]:
+def _conditions(filters: UserFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
-    if wanted.role is not None:
-        conditions.append(User.role == wanted.role)
-    if wanted.status is not None:
-        conditions.append(User.status == wanted.status)
-    if wanted.part:
-        part = wanted.part.lower()
+    if filters.role is not None:
+        conditions.append(User.role == filters.role)
+    if filters.status is not None:
+        conditions.append(User.status == filters.status)
+    if filters.part:
+        part = filters.part.lower()
         named = (func.lower(column) for column in (User.name, User.email, User.person))
         conditions.append(or_(*(column.contains(part, autoescape=True) for column in named)))
     return conditions

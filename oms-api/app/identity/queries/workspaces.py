@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete
 
 from app.clock import iso
-from app.database import insertion_of_missing, write
+from app.database import build_insert_missing, write
 from app.identity.models import SlackWorkspace
 from app.identity.queries.credentials import tenant_of_workspace
 
@@ -15,7 +15,7 @@ def claim_workspace(connection: Connection, tenant_id: int, team_id: str, now: d
     if tenant_of_workspace(connection, team_id) is not None:
         return False
     row = (team_id, tenant_id, iso(now))
-    write(connection, insertion_of_missing(_WORKSPACES, ("team_id", "tenant_id", "bound_at"), [row]))
+    write(connection, build_insert_missing(_WORKSPACES, ("team_id", "tenant_id", "bound_at"), [row]))
     return tenant_of_workspace(connection, team_id) == tenant_id
 
 

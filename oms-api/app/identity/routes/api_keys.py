@@ -9,7 +9,7 @@ from app.identity.dependencies import allowed
 from app.identity.queries import keys as queries
 from app.identity.routes.request_context import TheAdministration, TheRequest, answered
 from app.identity.rules.access import Caller, Operation
-from app.identity.schemas.fields import KEY_ID, PageQuery, place, place_text
+from app.identity.schemas.fields import KEY_ID, PageQuery, format_cursor, parse_cursor
 from app.identity.schemas.keys import (
     KeyIn,
     KeyMadeOut,
@@ -47,10 +47,10 @@ async def make_key(
     """Create a key, which is shown once. Its scopes, portfolios and lifetime cannot exceed those of the
     caller.
     """
-    asking, wanted = sent.asking(caller, body), body.wanted()
+    context, parameters = sent.context(caller, body), body.parameters()
     return answered(
         await administration.change(
-            asking, lambda connection, now: service.create_key(connection, asking, wanted, now)
+            context, lambda connection, now: service.create_key(connection, context, parameters, now)
         )
     )
 
@@ -64,14 +64,14 @@ async def list_keys(
 ) -> Response:  # fmt: skip
     """List keys, newest first, without their secrets."""
     tenant_id, now = caller.tenant_id, clock()
-    before = place(cursors.read(tenant_id, _KEYS, query.cursor)) if query.cursor else None
+    before = parse_cursor(cursors.read(tenant_id, _KEYS, query.cursor)) if query.cursor else None
 
     def read(connection: Connection) -> tuple[list[dict[str, Any]], bool]:
         found = queries.list_key_rows(connection, tenant_id, query.limit + 1, before)
         return service.keys_facts(connection, tenant_id, found[: query.limit], now), len(found) > query.limit
 
     page, more = await readers.run(read, tenant_id)
-    last = place_text(page[-1]["created_at"], page[-1]["key_id"]) if more else ""
+    last = format_cursor(page[-1]["created_at"], page[-1]["key_id"]) if more else ""
     return answer(page, headers=link(request, cursors.make(tenant_id, _KEYS, last) if more else None))
 
 
@@ -99,12 +99,12 @@ async def change_key(
     administration: TheAdministration, sent: TheRequest,
 ) -> Response:  # fmt: skip
     """Rename or revoke a key. A revoked key becomes invalid within one second in all processes."""
-    asking, name, revoked = sent.asking(caller, body, key_id), body.new_name(), body.ends()
+    context, name, revoked = sent.context(caller, body, key_id), body.new_name(), body.ends()
     return answered(
         await administration.change(
-            asking,
+            context,
             lambda connection, now: service.change_key(
-                connection, asking, key_id, name, now, revoked=revoked
+                connection, context, key_id, name, now, revoked=revoked
             ),
         )
     )
@@ -124,9 +124,9 @@ async def rotate_key(
     """Replace a key by a new one, shown once, with the same name and rights. The old key is renamed and stays
     valid for the overlap, which leaves time to deploy the new one.
     """
-    asking, wanted = sent.asking(caller, body, key_id), body.wanted()
+    context, parameters = sent.context(caller, body, key_id), body.parameters()
     return answered(
         await administration.change(
-            asking, lambda connection, now: service.rotate_key(connection, asking, key_id, wanted, now)
+            context, lambda connection, now: service.rotate_key(connection, context, key_id, parameters, now)
         )
     )

@@ -12,7 +12,7 @@ from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.audit import AuditQuery, EntryOut, HeadOut, entry_out
 from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.dependencies import TheClock, TheCursors, TheExports, TheReaders
-from app.wire.exports import Read, lines_described
+from app.wire.exports import Read, describe_lines
 from app.wire.lists import link
 
 router = APIRouter(prefix="/audit", tags=["audit"])
@@ -34,10 +34,10 @@ async def list_entries(
     request: Request,
 ) -> Response:
     """List the recorded actions, newest first."""
-    tenant_id, wanted = caller.tenant_id, query.filter()
+    tenant_id, filters = caller.tenant_id, query.filter()
     before = int(cursors.read(tenant_id, _ENTRIES, query.cursor)) if query.cursor else None
     found = await readers.run(
-        lambda connection: queries.list_entries(connection, tenant_id, wanted, query.limit + 1, before),
+        lambda connection: queries.list_entries(connection, tenant_id, filters, query.limit + 1, before),
         tenant_id,
     )
     page = found[: query.limit]
@@ -50,7 +50,7 @@ async def list_entries(
     "/export",
     summary="Export the audit log",
     response_class=Response,
-    responses=responses(200, lines_described("The trail as JSON Lines", '{"tenant_id":1,"sequence":1,…}')),
+    responses=responses(200, describe_lines("The trail as JSON Lines", '{"tenant_id":1,"sequence":1,…}')),
 )
 async def export_entries(caller: Auditor, readers: TheReaders, exports: TheExports) -> Response:
     """Export the whole trail, oldest first, each entry exactly as it is hashed. `python -m app.verify --audit

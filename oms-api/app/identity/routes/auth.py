@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from app.identity.dependencies import allowed, count_stranger
+from app.identity.dependencies import allowed, count_unauthenticated
 from app.identity.rules.access import Caller, Operation
 from app.identity.rules.clients import Client
 from app.identity.schemas.auth import (
@@ -18,7 +18,7 @@ from app.identity.schemas.auth import (
     session_out,
     tokens_out,
 )
-from app.identity.service.logins import LogIns
+from app.identity.service.logins import LoginService
 from app.identity.service.sessions import Sessions, session_id_of
 from app.wire.answers import answer, responses
 from app.wire.body import documented_body, json_body
@@ -44,27 +44,27 @@ async def _client(request: Request) -> Client:
 Me = Annotated[Caller, Depends(allowed(Operation.READ_SELF))]
 TheClient = Annotated[Client, Depends(_client)]
 TheSessions = Annotated[Sessions, part("sessions")]
-TheLogIns = Annotated[LogIns, part("log_ins")]
+TheLogIns = Annotated[LoginService, part("login_service")]
 
 
 @router.post(
     "/login",
     summary="Log in",
-    dependencies=[Depends(count_stranger)],
+    dependencies=[Depends(count_unauthenticated)],
     responses=responses(200, {"model": TokensOut}, 413, 415),
     openapi_extra=documented_body(LoginIn, _LOGIN_EXAMPLE) | _FOR_ANYBODY,
 )
 async def log_in(
-    body: Annotated[LoginIn, Depends(json_body(LoginIn))], log_ins: TheLogIns, client: TheClient
+    body: Annotated[LoginIn, Depends(json_body(LoginIn))], login_service: TheLogIns, client: TheClient
 ) -> Response:
     """Start a session. The error is the same for a wrong tenant, e-mail address or password."""
-    return answer(tokens_out(await log_ins.log_in(body.credentials(), client)))
+    return answer(tokens_out(await login_service.log_in(body.credentials(), client)))
 
 
 @router.post(
     "/refresh",
     summary="Refresh a session",
-    dependencies=[Depends(count_stranger)],
+    dependencies=[Depends(count_unauthenticated)],
     responses=responses(200, {"model": TokensOut}, 413, 415),
     openapi_extra=documented_body(RefreshIn, _REFRESH_EXAMPLE) | _FOR_ANYBODY,
 )
@@ -103,12 +103,15 @@ async def get_current_user(me: Me, sessions: TheSessions) -> Response:
     openapi_extra=documented_body(PasswordIn, _PASSWORD_EXAMPLE),
 )
 async def set_password(
-    me: Me, body: Annotated[PasswordIn, Depends(json_body(PasswordIn))], log_ins: TheLogIns, client: TheClient
+    me: Me,
+    body: Annotated[PasswordIn, Depends(json_body(PasswordIn))],
+    login_service: TheLogIns,
+    client: TheClient,
 ) -> Response:
     """Change the password of the logged-in user, who must send the current one. All other sessions of the
     user end.
     """
-    await log_ins.change_password(me, body.current_password, body.new_password, client)
+    await login_service.change_password(me, body.current_password, body.new_password, client)
     return Response(status_code=204)
 
 

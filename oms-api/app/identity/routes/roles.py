@@ -37,7 +37,7 @@ async def grant_role(
     sent: TheRequest,
 ) -> Response:  # fmt: skip
     """Grant a user a role for all portfolios, or for named ones."""
-    return await users.change(sent.asking(caller, body), body.user_id, body.changes(), status=201)
+    return await users.change(sent.context(caller, body), body.user_id, body.changes(), status=201)
 
 
 @router.patch(
@@ -51,4 +51,4 @@ async def change_role(
     users: TheUserChanger, sent: TheRequest,
 ) -> Response:  # fmt: skip
     """Change a user's role, or its portfolios."""
-    return await users.change(sent.asking(caller, body, user_id), user_id, body.changes())
+    return await users.change(sent.context(caller, body, user_id), user_id, body.changes())

@@ -48,10 +48,10 @@ async def make_tenant(
     administration: TheAdministration, sent: TheRequest,
 ) -> Response:  # fmt: skip
     """Create a tenant with a first admin key, which is shown once. Only the operator's key may call this."""
-    asking, wanted = sent.asking(caller, body), body.wanted()
+    context, parameters = sent.context(caller, body), body.parameters()
     return answered(
         await administration.change(
-            asking, lambda connection, now: service.create_tenant(connection, asking, wanted, now)
+            context, lambda connection, now: service.create_tenant(connection, context, parameters, now)
         )
     )
 
@@ -82,7 +82,7 @@ async def list_tenants(
 )
 async def get_tenant(caller: Reader, slug: TheSlug, readers: TheReaders) -> Response:
     """Get the caller's own tenant. The operator's key gets the directory entry of any tenant."""
-    found = await readers.run(lambda connection: service.seen_tenant(connection, caller, slug))
+    found = await readers.run(lambda connection: service.get_visible_tenant(connection, caller, slug))
     return answer(service.serialize_tenant(caller, found))
 
 
@@ -101,10 +101,10 @@ async def change_tenant(
     """Change a tenant. Its administrators set its name, `slack_default_role` and `base_currency`; the
     operator's key sets its `status`.
     """
-    asking, changes = sent.asking(caller, body, slug), body.changes()
+    context, changes = sent.context(caller, body, slug), body.changes()
     return answered(
         await administration.change(
-            asking, lambda connection, now: service.change_tenant(connection, asking, slug, changes, now)
+            context, lambda connection, now: service.change_tenant(connection, context, slug, changes, now)
         )
     )
 
@@ -124,10 +124,11 @@ async def claim_workspace(
 
     A repeat returns 200. Only the operator's key may call this.
     """
-    asking, team_id = sent.asking(caller, body, slug), body.team_id
+    context, team_id = sent.context(caller, body, slug), body.team_id
     return answered(
         await administration.change(
-            asking, lambda connection, now: workspaces.claim_workspace(connection, asking, slug, team_id, now)
+            context,
+            lambda connection, now: workspaces.claim_workspace(connection, context, slug, team_id, now),
         )
     )
 
@@ -143,10 +144,10 @@ async def release_workspace(
     administration: TheAdministration, sent: TheRequest,
 ) -> Response:  # fmt: skip
     """Release a workspace, so that the operator can bind it to another tenant. Its users are kept."""
-    asking, team_id = sent.asking(caller, body, slug), body.team_id
+    context, team_id = sent.context(caller, body, slug), body.team_id
     return answered(
         await administration.change(
-            asking,
-            lambda connection, now: workspaces.release_workspace(connection, asking, slug, team_id, now),
+            context,
+            lambda connection, now: workspaces.release_workspace(connection, context, slug, team_id, now),
         )
     )

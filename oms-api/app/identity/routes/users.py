@@ -10,7 +10,7 @@ from app.identity.queries import users as queries
 from app.identity.routes.request_context import TheAdministration, TheRequest, answered
 from app.identity.routes.user_updates import TheUserChanger
 from app.identity.rules.access import Caller, Operation
-from app.identity.schemas.fields import UserId, place, place_text
+from app.identity.schemas.fields import UserId, format_cursor, parse_cursor
 from app.identity.schemas.users import UserIn, UserOut, UserPatch, UserQuery
 from app.identity.service import users as service
 from app.wire.answers import NEXT_HEADER, REPLAYED_HEADER, answer, responses
@@ -45,7 +45,7 @@ async def make_user(
     sent: TheRequest,
 ) -> Response:  # fmt: skip
     """Create a user who logs in by e-mail address and password, or comes from Slack, or both."""
-    return answered(await service.create_user(administration, sent.asking(caller, body), body.wanted()))
+    return answered(await service.create_user(administration, sent.context(caller, body), body.parameters()))
 
 
 @router.get("", summary="List users", responses=responses(200, {"model": list[UserOut]}, headers=NEXT_HEADER))
@@ -57,15 +57,15 @@ async def list_users(
     request: Request,
 ) -> Response:
     """List users, newest first."""
-    tenant_id, wanted = caller.tenant_id, query.filter()
-    before = place(cursors.read(tenant_id, _USERS, query.cursor)) if query.cursor else None
+    tenant_id, filters = caller.tenant_id, query.filter()
+    before = parse_cursor(cursors.read(tenant_id, _USERS, query.cursor)) if query.cursor else None
 
     def read(connection: Connection) -> tuple[list[dict[str, Any]], bool]:
-        found = queries.list_users(connection, tenant_id, wanted, query.limit + 1, before)
+        found = queries.list_users(connection, tenant_id, filters, query.limit + 1, before)
         return service.users_facts(connection, tenant_id, found[: query.limit]), len(found) > query.limit
 
     page, more = await readers.run(read, tenant_id)
-    last = place_text(page[-1]["created_at"], page[-1]["id"]) if more else ""
+    last = format_cursor(page[-1]["created_at"], page[-1]["id"]) if more else ""
     return answer(page, headers=link(request, cursors.make(tenant_id, _USERS, last) if more else None))
 
 
@@ -94,4 +94,4 @@ async def change_user(
     """Change a user, effective within one second. Disabling a user or setting a password ends the user's
     sessions.
     """
-    return await users.change(sent.asking(caller, body, user_id), user_id, body.changes())
+    return await users.change(sent.context(caller, body, user_id), user_id, body.changes())

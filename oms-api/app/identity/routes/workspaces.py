@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Response
 from sqlalchemy import Connection
 
 from app.identity.dependencies import allowed
-from app.identity.errors import WorkspaceElsewhere
+from app.identity.errors import WorkspaceNotBound
 from app.identity.routes.request_context import TheAdministration, TheRequest, answered
 from app.identity.rules.access import Caller, Operation
 from app.identity.rules.workspace_statements import StatementReader, WorkspaceStatement
@@ -45,15 +45,15 @@ async def claim_own_workspace(
     """
     nonce = _require_nonce(statements.read(body.statement, now()), body.team_id, caller)
     # The nonce is the idempotency key, so that a statement takes effect once.
-    asking = replace(sent.asking(caller, body), key=nonce)
+    context = replace(sent.context(caller, body), key=nonce)
 
     def claim(connection: Connection, at: datetime) -> Change:
-        return claim_by_statement(connection, asking, body.team_id, at)
+        return claim_by_statement(connection, context, body.team_id, at)
 
-    return answered(await administration.change(asking, claim))
+    return answered(await administration.change(context, claim))
 
 
 def _require_nonce(statement: WorkspaceStatement | None, team_id: str, caller: Caller) -> str:
     if statement is None or (statement.team_id, statement.key_id) != (team_id, caller.key_id):
-        raise WorkspaceElsewhere
+        raise WorkspaceNotBound
     return statement.nonce

@@ -41,7 +41,7 @@ SCOPES_OF_ROLE: dict[Role, frozenset[Scope]] = {
 }
 
 # A key's scope implies the scopes below it. `act_as` alone only allows acting for people.
-_BRINGS: dict[Scope, frozenset[Scope]] = {
+_IMPLIED_SCOPES: dict[Scope, frozenset[Scope]] = {
     Scope.READ: frozenset(),
     Scope.TRADE: frozenset({Scope.READ}),
     Scope.APPROVE: frozenset({Scope.READ}),
@@ -197,7 +197,7 @@ class Person:
     portfolios: frozenset[str] | None
 
 
-def acting_for(caller: Caller, person: Person) -> Caller:
+def get_acting_caller(caller: Caller, person: Person) -> Caller:
     """Return the caller that acts for `person`.
 
     It has the person's rights. To manage users, keys and the tenant it also needs the right of the key.
@@ -209,11 +209,11 @@ def acting_for(caller: Caller, person: Person) -> Caller:
         role=person.role,
         user_id=person.user_id,
         person=person.person,
-        portfolios=both_narrowed(caller.portfolios, person.portfolios),
+        portfolios=intersect_portfolios(caller.portfolios, person.portfolios),
     )
 
 
-def both_narrowed(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
+def intersect_portfolios(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
     """Return the intersection of two portfolio restrictions. None means no restriction."""
     if one is None or other is None:
         return other if one is None else one
@@ -225,4 +225,4 @@ def expand_scopes(words: Iterable[str]) -> frozenset[Scope]:
     named = {Scope(word) for word in words}
     if not named:
         raise ValueError("a key needs at least one scope")
-    return frozenset(named.union(*(_BRINGS[scope] for scope in named)))
+    return frozenset(named.union(*(_IMPLIED_SCOPES[scope] for scope in named)))

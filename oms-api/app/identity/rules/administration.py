@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, TypedDict
 
-from app.identity.errors import TooBroad
+from app.identity.errors import RightsExceeded
 from app.identity.rules.access import SCOPES_OF_ROLE, Caller, Role, Scope
 
 MOST_PORTFOLIOS = 90  # the names must fit into one entry of the audit trail
 
 
-class Place(NamedTuple):
+class PageCursor(NamedTuple):
     """The cursor of a list, newest first: the creation time and id of the last row of the page before."""
 
     created_at: datetime
@@ -80,31 +80,31 @@ class Rotation:
 
 
 def require_scopes(caller: Caller, scopes: Iterable[Scope]) -> None:
-    """Raise TooBroad unless the caller has all of these scopes."""
+    """Raise RightsExceeded unless the caller has all of these scopes."""
     beyond = sorted(set(scopes) - caller.scopes)
     if beyond:
-        raise TooBroad(
+        raise RightsExceeded(
             f"You cannot give {', '.join(map(repr, map(str, beyond)))}: you do not have it yourself."
         )
 
 
 def require_role(caller: Caller, *roles: Role) -> None:
-    """Raise TooBroad unless the caller has all rights of these roles."""
+    """Raise RightsExceeded unless the caller has all rights of these roles."""
     require_scopes(caller, frozenset[Scope]().union(*(SCOPES_OF_ROLE[role] for role in roles)))
 
 
 def require_portfolios(caller: Caller, name_keys: Collection[str] | None) -> None:
-    """Raise TooBroad if the portfolios exceed those that the caller is restricted to."""
+    """Raise RightsExceeded if the portfolios exceed those that the caller is restricted to."""
     if caller.portfolios is None:
         return
     if name_keys is None or not caller.portfolios.issuperset(name_keys):
-        raise TooBroad("You cannot give more portfolios than those that you are narrowed to.")
+        raise RightsExceeded("You cannot give more portfolios than those that you are narrowed to.")
 
 
 def granted_expiry(caller: Caller, wanted: datetime | None, *, is_said: bool) -> datetime | None:
     """Return the expiry of a granted key: the wanted one, or by default that of the caller.
 
-    Raise TooBroad if it is later than that of the caller.
+    Raise RightsExceeded if it is later than that of the caller.
     """
     own = caller.expires_at
     if own is None:
@@ -112,7 +112,7 @@ def granted_expiry(caller: Caller, wanted: datetime | None, *, is_said: bool) ->
     if wanted is None and not is_said:
         return own
     if wanted is None or wanted > own:
-        raise TooBroad("You cannot give what outlives your own key or session: see expires_at.")
+        raise RightsExceeded("You cannot give what outlives your own key or session: see expires_at.")
     return wanted
 
 

@@ -60,7 +60,7 @@ class KeyRing:
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class AccessClaims:
     """The claims of an access token: its session and its expiry."""
 
     tenant_id: int
@@ -89,7 +89,7 @@ def derive(secret: bytes, purpose: bytes, salt: bytes = b"", length: int = 32) -
     return material[:length]
 
 
-def make_access(access: Access, ring: KeyRing, now: datetime, token_id: str) -> str:
+def sign_access_token(access: AccessClaims, ring: KeyRing, now: datetime, token_id: str) -> str:
     """Return the signed access token."""
     import jwt  # noqa: PLC0415  # costs the start of a process 30 ms that most never need
 
@@ -108,7 +108,7 @@ def make_access(access: Access, ring: KeyRing, now: datetime, token_id: str) -> 
     return jwt.encode(claims, key.secret, ALGORITHM, {"typ": TYPE, "kid": key.kid})
 
 
-def read_access(token: str, ring: KeyRing, now: datetime) -> Access:
+def verify_access_token(token: str, ring: KeyRing, now: datetime) -> AccessClaims:
     """Return the claims of a valid token signed by one of the keys. Raise BadToken otherwise."""
     import jwt  # noqa: PLC0415  # as above
 
@@ -132,13 +132,13 @@ def read_access(token: str, ring: KeyRing, now: datetime) -> Access:
     return _access(claims, now)
 
 
-def make_refresh(session_id: str, generation: int, ring: KeyRing) -> str:
+def create_refresh_token(session_id: str, generation: int, ring: KeyRing) -> str:
     """Return the session's refresh token of that generation. The result is deterministic."""
     key = ring.signer()
     return f"oms-refresh.{session_id}.{generation}.{key.kid}.{_mac(key, session_id, generation)}"
 
 
-def read_refresh(token: str, ring: KeyRing) -> tuple[str, int]:
+def verify_refresh_token(token: str, ring: KeyRing) -> tuple[str, int]:
     """Return the session and generation of a refresh token signed by one of the keys. Raise BadToken
     otherwise.
     """
@@ -160,7 +160,7 @@ class Tokens:
     expires_in: int
 
 
-class Presented(Enum):
+class RefreshDecision(Enum):
     """How to handle a presented refresh token."""
 
     CURRENT = "exchange it for its successor"
@@ -180,19 +180,19 @@ class SessionState:
     revoked: bool
 
 
-def judge(
+def decide_refresh(
     session: SessionState, generation: int, client_hash: str, now: datetime, idle: timedelta
-) -> Presented:
+) -> RefreshDecision:
     """Decide how to handle a refresh token of `generation` that the client presents now."""
     since = now - session.rotated_at
     if session.revoked or session.expires_at <= now or since >= idle:
-        return Presented.ENDED
+        return RefreshDecision.ENDED
     if generation == session.generation:
-        return Presented.CURRENT
+        return RefreshDecision.CURRENT
     is_last = generation == session.generation - 1
     if is_last and since <= GRACE and hmac.compare_digest(client_hash, session.client_hash):
-        return Presented.REPEATED
-    return Presented.REUSED
+        return RefreshDecision.REPEATED
+    return RefreshDecision.REUSED
 
 
 def _written_keys(jwt_keys: str) -> Iterator[SigningKey]:
@@ -211,7 +211,7 @@ def _mac(key: SigningKey, session_id: str, generation: int) -> str:
     return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
 
 
-def _access(claims: dict[str, Any], now: datetime) -> Access:
+def _access(claims: dict[str, Any], now: datetime) -> AccessClaims:
     numbers = [claims[name] for name in ("tid", "iat", "nbf", "exp")]
     if not all(type(number) is int and 0 < number < _MOST_NUMBER for number in numbers):
         raise BadToken
@@ -224,4 +224,4 @@ def _access(claims: dict[str, Any], now: datetime) -> Access:
     expires_at = datetime.fromtimestamp(expires, UTC)
     if not_before > (now + CLOCKS_DIFFER_BY).timestamp() or expires_at <= now:
         raise BadToken
-    return Access(tenant_id, int(subject), session_id, expires_at)
+    return AccessClaims(tenant_id, int(subject), session_id, expires_at)

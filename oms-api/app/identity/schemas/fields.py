@@ -15,7 +15,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from app.identity.rules.access import Scope
-from app.identity.rules.administration import MOST_PORTFOLIOS, Place
+from app.identity.rules.administration import MOST_PORTFOLIOS, PageCursor
 from app.identity.rules.keys import NAME_LENGTH
 from app.identity.rules.people import slack_person
 from app.text import label_key, name_key
@@ -31,13 +31,13 @@ _USER_ID = re.compile(r"[0-9]{1,18}", re.ASCII)
 _GIVEABLE = frozenset(Scope) - {Scope.TENANTS}
 
 
-class Requested(BaseModel):
+class RequestBody(BaseModel):
     """Base of request bodies. Unknown fields are rejected."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class Patch(Requested):
+class Patch(RequestBody):
     """Base of PATCH bodies. Fields that are left out keep their value."""
 
     @model_validator(mode="after")
@@ -148,12 +148,12 @@ class PageQuery(BaseModel):
     cursor: Cursor | None = None
 
 
-def place_text(created_at: str, row_id: object) -> str:
+def format_cursor(created_at: str, row_id: object) -> str:
     """Return the cursor text of the row with that creation time and id."""
     return f"{created_at} {row_id}"
 
 
-def place(text: str) -> Place:
-    """Parse a text of `place_text`."""
+def parse_cursor(text: str) -> PageCursor:
+    """Parse a text of `format_cursor`."""
     created_at, row_id = text.split(" ")
-    return Place(parse_instant(created_at), row_id)
+    return PageCursor(parse_instant(created_at), row_id)

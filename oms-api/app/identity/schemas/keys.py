@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from app.identity.rules.access import Scope
 from app.identity.rules.administration import NewKey, Rotation
-from app.identity.schemas.fields import Expiry, KeyName, Patch, Portfolios, Requested, Scopes, left_out
+from app.identity.schemas.fields import Expiry, KeyName, Patch, Portfolios, RequestBody, Scopes, left_out
 from app.identity.schemas.users import NARROWED
 from app.wire.fields import WholeNumber
 
@@ -14,7 +14,7 @@ WEEK_SECONDS = 7 * 24 * 3600
 _EXPIRY = "Without it, a key made by one who expires expires with them; null for never"
 
 
-class KeyIn(Requested):
+class KeyIn(RequestBody):
     """A new key. Its scopes, portfolios and lifetime cannot exceed those of the caller."""
 
     name: KeyName
@@ -22,7 +22,7 @@ class KeyIn(Requested):
     expires_at: Expiry | None = Field(None, description=_EXPIRY)
     portfolios: Portfolios | None = Field(None, description=NARROWED)
 
-    def wanted(self) -> NewKey:
+    def parameters(self) -> NewKey:
         """Return the service's parameters."""
         portfolios = None if self.portfolios is None else tuple(self.portfolios)
         is_said = "expires_at" in self.model_fields_set
@@ -44,7 +44,7 @@ class KeyPatch(Patch):
         return "revoked" in self.model_fields_set
 
 
-class RotationIn(Requested):
+class RotationIn(RequestBody):
     """The overlap in which the old key stays valid. `expires_at` is of the new key, by default that of the
     old one.
     """
@@ -52,7 +52,7 @@ class RotationIn(Requested):
     overlap_seconds: Annotated[WholeNumber, Field(ge=0, le=WEEK_SECONDS)] = 3600
     expires_at: Expiry | None = None
 
-    def wanted(self) -> Rotation:
+    def parameters(self) -> Rotation:
         """Return the service's parameters."""
         return Rotation(self.overlap_seconds, self.expires_at, "expires_at" in self.model_fields_set)
 

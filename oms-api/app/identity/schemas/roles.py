@@ -6,12 +6,12 @@ from pydantic import BaseModel, Field
 
 from app.identity.rules.access import SCOPES_OF_ROLE, TABLE, Operation, Role, Scope
 from app.identity.rules.administration import UserChanges
-from app.identity.schemas.fields import Patch, Portfolios, Requested, left_out
+from app.identity.schemas.fields import Patch, Portfolios, RequestBody, left_out
 from app.identity.schemas.users import NARROWED
 from app.wire.fields import WholeNumber
 
 
-class GrantIn(Requested):
+class GrantIn(RequestBody):
     """A role to grant to a user."""
 
     user_id: Annotated[WholeNumber, Field(ge=1)]

@@ -5,20 +5,20 @@ from typing import Annotated, Literal, cast
 from pydantic import BaseModel, Field
 
 from app.identity.rules.administration import NewTenant, TenantChanges
-from app.identity.schemas.fields import Name, Patch, Requested, Slug, left_out
+from app.identity.schemas.fields import Name, Patch, RequestBody, Slug, left_out
 
 BaseCurrency = Annotated[
     str, Field(pattern="^[A-Z]{3}$", description="Currency of limits on the sum of all portfolios")
 ]
 
 
-class TenantIn(Requested):
+class TenantIn(RequestBody):
     """A new tenant."""
 
     name: Name
     slug: Slug
 
-    def wanted(self) -> NewTenant:
+    def parameters(self) -> NewTenant:
         """Return the service's parameters."""
         return NewTenant(self.slug, self.name)
 
@@ -43,7 +43,7 @@ class TenantPatch(Patch):
 EXAMPLE_STATEMENT = f"v1:T012AB3C4:k3j9x0q2w7ab:1795945503:{'0' * 32}:{'0' * 64}"
 
 
-class WorkspaceIn(Requested):
+class WorkspaceIn(RequestBody):
     """A Slack workspace to bind or to release."""
 
     team_id: str = Field(

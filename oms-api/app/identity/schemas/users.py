@@ -10,7 +10,7 @@ from app.identity.rules.access import Role
 from app.identity.rules.administration import NewUser, UserChanges
 from app.identity.rules.passwords import MOST_LENGTH as PASSWORD_LENGTH
 from app.identity.schemas.auth import Email
-from app.identity.schemas.fields import Name, Patch, Portfolios, Requested, SlackPerson, left_out
+from app.identity.schemas.fields import Name, Patch, Portfolios, RequestBody, SlackPerson, left_out
 from app.wire.fields import Wanted
 from app.wire.lists import Cursor, Limit
 from app.wire.pages import DEFAULT_LIMIT
@@ -20,7 +20,7 @@ Status = Literal["active", "disabled"]
 NARROWED = "The names of the portfolios that one is narrowed to; null for all"
 
 
-class UserIn(Requested):
+class UserIn(RequestBody):
     """A new user with an e-mail address and a password, a Slack identity, or both."""
 
     name: Name
@@ -38,7 +38,7 @@ class UserIn(Requested):
             raise PydanticCustomError("missing", "This field is needed.", {"field": "password"})
         return self
 
-    def wanted(self) -> NewUser:
+    def parameters(self) -> NewUser:
         """Return the service's parameters."""
         portfolios = None if self.portfolios is None else tuple(self.portfolios)
         return NewUser(self.name, self.role, self.email, self.person, self.password, portfolios)

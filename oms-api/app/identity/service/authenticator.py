@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Generic, NamedTuple, TypeVar
 
 from app.clock import Now, monotonic_seconds
-from app.identity.errors import MayNotActAs, NotAPerson, NoValidKey, PersonRefused, TenantSuspended
-from app.identity.rules.access import FIRST_TENANT, Caller, Person, Scope, acting_for, expand_scopes
+from app.identity.errors import ActingNotAllowed, NotAPerson, NoValidKey, PersonRejected, TenantSuspended
+from app.identity.rules.access import FIRST_TENANT, Caller, Person, Scope, expand_scopes, get_acting_caller
 from app.identity.rules.keys import StoredKey, accepts, hash_of, key_id_of
 from app.identity.rules.people import SlackPerson, slack_person
 
@@ -21,7 +21,7 @@ Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 
-class ShortMemory(Generic[Key, Value]):
+class ExpiringCache(Generic[Key, Value]):
     """A cache whose values expire CACHE_SECONDS after they were queried."""
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Authenticator:
         self._find = find
         self._note_use = note_use
         self._now = now
-        self._cache: ShortMemory[bytes, Caller] = ShortMemory()
+        self._cache: ExpiringCache[bytes, Caller] = ExpiringCache()
         self._noted: dict[str, datetime] = {}
 
     async def authenticate(self, key: str | None) -> Caller:
@@ -110,7 +110,7 @@ def _caller(stored: StoredKey) -> Caller:
     )
 
 
-class Where(NamedTuple):
+class ClientInfo(NamedTuple):
     """The client of a request."""
 
     address: str
@@ -120,17 +120,17 @@ class Where(NamedTuple):
 class People:
     """Finds the person that a key acts for. `meet` finds a user of the tenant and creates it on first use."""
 
-    def __init__(self, meet: Callable[[Caller, SlackPerson, Where], Awaitable[Person]]) -> None:
+    def __init__(self, meet: Callable[[Caller, SlackPerson, ClientInfo], Awaitable[Person]]) -> None:
         self._meet = meet
-        self._cache: ShortMemory[tuple[int, str], Person] = ShortMemory()
+        self._cache: ExpiringCache[tuple[int, str], Person] = ExpiringCache()
 
-    async def acting(self, caller: Caller, text: str, where: Where) -> Caller:
+    async def acting(self, caller: Caller, text: str, where: ClientInfo) -> Caller:
         """Return the caller acting for the person that the header `text` names.
 
-        Raise MayNotActAs, NotAPerson, PersonRefused, WorkspaceElsewhere or TenantSuspended.
+        Raise ActingNotAllowed, NotAPerson, PersonRejected, WorkspaceNotBound or TenantSuspended.
         """
         if Scope.ACT_AS not in caller.scopes:
-            raise MayNotActAs
+            raise ActingNotAllowed
         person = self._cache.get((caller.tenant_id, text))
         if person is None:
             named = slack_person(text)
@@ -140,5 +140,5 @@ class People:
             person = await self._meet(caller, named, where)
             self._cache.put((caller.tenant_id, text), person, asked_at)
         if not person.active:
-            raise PersonRefused
-        return acting_for(caller, person)
+            raise PersonRejected
+        return get_acting_caller(caller, person)

@@ -16,12 +16,12 @@ from app.identity.rules.administration import require_portfolios
 from app.text import name_key
 
 
-def narrow(
+def replace_portfolios(
     connection: Connection, caller: Caller, holder: Holder, owner: int | str, names: Sequence[str] | None
 ) -> list[str] | None:
     """Restrict a user or key of the caller's tenant to portfolios (None for all). Return their names.
 
-    Raise Invalid for an unknown portfolio, and TooBroad for one that the caller may not see.
+    Raise Invalid for an unknown portfolio, and RightsExceeded for one that the caller may not see.
     """
     name_keys = None if names is None else [name_key(name) for name in names]
     require_portfolios(caller, name_keys)
@@ -40,7 +40,7 @@ def narrow(
     return [known[key] for key in sorted(known)]
 
 
-def granted(
+def list_granted_portfolios(
     connection: Connection, tenant_id: int, holder: Holder, narrowed: Collection[int | str]
 ) -> dict[int | str, list[str]]:
     """Return the portfolio names of each of these restricted users or keys."""
@@ -48,7 +48,7 @@ def granted(
     return {owner: found.get(owner, []) for owner in narrowed}
 
 
-def require_an_admin(connection: Connection, caller: Caller, now: datetime) -> None:
+def require_admin(connection: Connection, caller: Caller, now: datetime) -> None:
     """Raise LastAdmin if the caller's tenant has no administrator left.
 
     The rule does not apply to the first tenant, which the operator's key administers, nor to commands of the

@@ -13,13 +13,13 @@ import orjson
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from app.audit.rules.entries import Facts, TellsTooMuch
+from app.audit.rules.entries import Facts, InvalidFacts
 from app.audit.service import AuditEntry, record
 from app.clock import Now
-from app.database import declare_tenants
+from app.database import set_tenant_scope
 from app.errors import Invalid, OutcomeUnknown, Unavailable
-from app.identity.errors import Overtaken, RequestKeyReused, ShownOnce
-from app.identity.queries.requests import Bound, find_request, store_request_key
+from app.identity.errors import ConcurrentChange, RequestKeyReused, SecretNotStored
+from app.identity.queries.requests import StoredRequest, find_request, store_request_key
 from app.identity.queries.tenants import lock_tenant
 from app.identity.rules.access import Caller
 from app.identity.service.passwords import Passwords, require_good
@@ -27,7 +27,7 @@ from app.identity.service.threads import Transactions
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class OperationContext:
     """The caller of a request, its operation and its parameters.
 
     `operation` names the route and `subject` the object of its path. `body` is the request as canonical JSON.
@@ -85,14 +85,14 @@ class Administration:
         keys = (secret.encode() for secret in secrets)
         self._keys = [hmac.digest(key, b"slackoms admin requests v1", hashlib.sha256) for key in keys]
 
-    async def change(self, asking: Asking, work: Work) -> Answer:
+    async def change(self, context: OperationContext, work: Work) -> Answer:
         """Execute `work`, or return the response of the earlier request with the same key.
 
-        Raise the errors of `work`; RequestKeyReused, ShownOnce or Overtaken; Unavailable if nothing was
-        changed, and OutcomeUnknown if that is not known.
+        Raise the errors of `work`; RequestKeyReused, SecretNotStored or ConcurrentChange; Unavailable if
+        nothing was changed, and OutcomeUnknown if that is not known.
         """
-        prints = [_fingerprint(key, asking) for key in self._keys]
-        attempt = _Attempt(asking, work, prints, self._now())
+        prints = [_fingerprint(key, context) for key in self._keys]
+        attempt = _Attempt(context, work, prints, self._now())
         try:
             return await self._run(attempt)
         except Unavailable:
@@ -101,7 +101,7 @@ class Administration:
             raise OutcomeUnknown(
                 "The database was lost while committing; ask again with the same key."
             ) from None
-        except TellsTooMuch:
+        except InvalidFacts:
             raise Invalid(
                 "A name in it reads like a secret; the audit trail would hold it for good."
             ) from None
@@ -119,51 +119,51 @@ class Administration:
         try:
             return await self._transactions.run(attempt.run)
         except IntegrityError:
-            raise Overtaken from None
+            raise ConcurrentChange from None
 
 
 @dataclass(slots=True)
 class _Attempt:
     """A request in progress. `answer` is its result, set just before the COMMIT."""
 
-    asking: Asking
+    context: OperationContext
     work: Work
     prints: Sequence[str]
     now: datetime
     answer: Answer | None = None
 
     def run(self, connection: Connection) -> Answer:
-        tenant_id, key = self.asking.caller.tenant_id, self.asking.key
-        declare_tenants(connection, [tenant_id])
+        tenant_id, key = self.context.caller.tenant_id, self.context.key
+        set_tenant_scope(connection, [tenant_id])
         lock_tenant(connection, tenant_id)
-        bound = find_request(connection, tenant_id, self.asking.operation, key) if key else None
+        bound = find_request(connection, tenant_id, self.context.operation, key) if key else None
         if bound is not None:
             return self._repeated(bound, key or "")
         if self.answer is not None and not key:  # the connection was lost at COMMIT
             raise OutcomeUnknown("The database was lost while committing; look whether the change was made.")
         return self._carry_out(connection, tenant_id)
 
-    def _repeated(self, bound: Bound, key: str) -> Answer:
+    def _repeated(self, bound: StoredRequest, key: str) -> Answer:
         if self.answer is not None and bound.created_at == self.now:
             return self.answer  # the COMMIT succeeded although its response was lost
         if not any(hmac.compare_digest(bound.request_hash, own) for own in self.prints):
             raise RequestKeyReused(key)
         if bound.answer is None:
-            raise ShownOnce
+            raise SecretNotStored
         return Answer(bound.status, bound.answer.encode(), replayed=True)
 
     def _carry_out(self, connection: Connection, tenant_id: int) -> Answer:
         change = self.work(connection, self.now)
         answer = Answer(change.status, orjson.dumps(change.answer))
-        if self.asking.key:
+        if self.context.key:
             kept = None if change.shows_secret else answer.body.decode()
-            bound = Bound(self.prints[0], change.status, kept, self.now)
-            store_request_key(connection, tenant_id, self.asking.operation, self.asking.key, bound)
+            bound = StoredRequest(self.prints[0], change.status, kept, self.now)
+            store_request_key(connection, tenant_id, self.context.operation, self.context.key, bound)
         record(connection, change.entries)
         self.answer = answer
         return answer
 
 
-def _fingerprint(key: bytes, asking: Asking) -> str:
-    said = b"\0".join((asking.operation.encode(), asking.subject.encode(), asking.body))
-    return hmac.new(key, said, hashlib.sha256).hexdigest()
+def _fingerprint(key: bytes, context: OperationContext) -> str:
+    credentials = b"\0".join((context.operation.encode(), context.subject.encode(), context.body))
+    return hmac.new(key, credentials, hashlib.sha256).hexdigest()

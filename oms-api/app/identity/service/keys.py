@@ -14,7 +14,7 @@ from app.identity.rules.keys import StoredKey, hash_of, key_id_of, make_key
 _LOG = logging.getLogger(__name__)
 
 
-def mint_key(
+def store_new_key(
     connection: Connection,
     name: str,
     scopes: str,
@@ -37,12 +37,12 @@ def mint_key(
         raise KeyNameTaken(name)
     key = make_key(secrets.choice)
     words = " ".join(sorted(granted))
-    stored = StoredKey(id_in(key), tenant_id, name, hash_of(key), words, expires_at, None, is_narrowed)
+    stored = StoredKey(get_key_id(key), tenant_id, name, hash_of(key), words, expires_at, None, is_narrowed)
     queries.store_key(connection, stored, now, created_by, rotated_from)
     return key
 
 
-def id_in(key: str) -> str:
+def get_key_id(key: str) -> str:
     """Return the id in a key that this service created."""
     key_id = key_id_of(key)
     assert key_id is not None, "a fresh key is well-formed"  # noqa: S101  # for the type checker

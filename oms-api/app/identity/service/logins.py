@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from app.audit.service import AuditEntry, Trail, record
 from app.clock import Now
-from app.database import Readers, declare_tenants
+from app.database import Readers, set_tenant_scope
 from app.errors import Forbidden, Unauthenticated, Unavailable
 from app.identity.errors import TenantSuspended
 from app.identity.queries import sessions as queries
@@ -41,7 +41,7 @@ class WrongPassword(Forbidden):
         super().__init__("`current_password` is wrong.")
 
 
-class LogIns:
+class LoginService:
     """Logs users in and changes their passwords."""
 
     def __init__(
@@ -51,30 +51,30 @@ class LogIns:
         self._sessions, self._passwords, self._throttle, self._trail = sessions, passwords, throttle, trail
         self._readers, self._transactions, self._now = readers, transactions, now
 
-    async def log_in(self, said: Credentials, client: Client) -> Tokens:
+    async def log_in(self, credentials: Credentials, client: Client) -> Tokens:
         """Check the credentials and return the tokens of a new session.
 
         Raise WrongLogin, TooManyLogIns, TenantSuspended, or Unavailable if too many log-ins run at once.
         """
-        attempt = self._throttle.begin(said.account, client.address)
+        attempt = self._throttle.begin(credentials.account, client.address)
         try:
-            if attempt.stranger_waits and not await self._is_known(said, attempt):
-                raise self._throttle.refuse_stranger(attempt)
-            tokens = await self._try(said, client)
+            if attempt.unknown_address_wait and not await self._is_known(credentials, attempt):
+                raise self._throttle.refuse_unknown_address(attempt)
+            tokens = await self._try(credentials, client)
         except Unavailable:
             self._throttle.undo(attempt)
             raise
         self._throttle.succeeded(attempt)
         return tokens
 
-    async def _try(self, said: Credentials, client: Client) -> Tokens:
+    async def _try(self, credentials: Credentials, client: Client) -> Tokens:
         login = await self._readers.run(
-            lambda connection: queries.find_login(connection, said.tenant, said.email)
+            lambda connection: queries.find_login(connection, credentials.tenant, credentials.email)
         )
-        verdict = await self._passwords.verify(login.password_hash if login else None, said.password)
+        verdict = await self._passwords.verify(login.password_hash if login else None, credentials.password)
         tokens = await self._open(login, verdict, client) if login and verdict.matches else None
         if tokens is None:
-            self._note_failure(said, login, client)
+            self._note_failure(credentials, login, client)
             raise WrongLogin
         return tokens
 
@@ -85,21 +85,21 @@ class LogIns:
         """
         session_id = session_id_of(caller)
         me = await self._sessions.me(caller)
-        said = Credentials(me.tenant_slug, me.email or "", current)
+        credentials = Credentials(me.tenant_slug, me.email or "", current)
         require_good(password, [name for name in (me.email, me.name) if name])
-        attempt = self._throttle.begin(said.account, client.address)
+        attempt = self._throttle.begin(credentials.account, client.address)
         login = await self._readers.run(
-            lambda connection: queries.find_login(connection, said.tenant, said.email)
+            lambda connection: queries.find_login(connection, credentials.tenant, credentials.email)
         )
         stored = login.password_hash if login else None
         if not (await self._passwords.verify(stored, current)).matches or stored is None:
-            self._note_failure(said, login, client)
+            self._note_failure(credentials, login, client)
             raise WrongPassword
         self._throttle.succeeded(attempt)
         hashed, now = await self._passwords.hash(password), self._now()
 
         def write(connection: Connection) -> None:
-            declare_tenants(connection, [caller.tenant_id])
+            set_tenant_scope(connection, [caller.tenant_id])
             owner = (caller.tenant_id, caller.user_id or 0)
             if not queries.change_password_hash(connection, *owner, hashed, now, stored):
                 raise WrongPassword  # the password was reset in the meantime
@@ -109,10 +109,10 @@ class LogIns:
 
         await self._transactions.run(write)
 
-    async def _is_known(self, said: Credentials, attempt: Attempt) -> bool:
+    async def _is_known(self, credentials: Credentials, attempt: Attempt) -> bool:
         here = address_hash(attempt.address)
         return await self._readers.run(
-            lambda connection: queries.has_come_from(connection, said.tenant, said.email, here)
+            lambda connection: queries.has_come_from(connection, credentials.tenant, credentials.email, here)
         )
 
     async def _open(self, login: FoundLogin, verdict: Verdict, client: Client) -> Tokens | None:
@@ -127,7 +127,7 @@ class LogIns:
         self, connection: Connection, owner: tuple[int, int], login: FoundLogin, verdict: Verdict,
         client: Client, now: datetime,
     ) -> str | None:  # fmt: skip
-        declare_tenants(connection, [login.tenant_id])
+        set_tenant_scope(connection, [login.tenant_id])
         user = queries.find_user(connection, *owner)
         if user is None or not user.is_active:
             return None
@@ -142,12 +142,12 @@ class LogIns:
         record(connection, [session_entry(who, "login.succeeded", session_id, client, now)])
         return session_id
 
-    def _note_failure(self, said: Credentials, login: FoundLogin | None, client: Client) -> None:
-        _LOG.info("log-in refused", extra={"tenant": said.tenant, "address": client.address})
+    def _note_failure(self, credentials: Credentials, login: FoundLogin | None, client: Client) -> None:
+        _LOG.info("log-in refused", extra={"tenant": credentials.tenant, "address": client.address})
         if login is None:
             return  # no tenant, so there is no audit trail to write to
         # Do not record an unknown e-mail address: it may be a password typed into the wrong field.
-        named = said.email if login.user_id is not None else "an unknown account"
+        named = credentials.email if login.user_id is not None else "an unknown account"
         self._trail.note(
             AuditEntry(
                 login.tenant_id,

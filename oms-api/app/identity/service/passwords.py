@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from app.errors import Invalid
 from app.identity.rules.passwords import normalise, password_error
-from app.identity.service.threads import FewThreads
+from app.identity.service.threads import BoundedThreadPool
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
@@ -18,7 +18,7 @@ MEMORY_KIB, PASSES, LANES = 19_456, 2, 1
 THREADS = 2
 MOST_WAITING = 40  # at 25 to 50 ms a hash, the last of the queue waits about one second
 # Compared with when the user does not exist, so that the response takes the same time.
-NOBODYS_HASH = f"$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}${'A' * 22}${'A' * 43}"
+PLACEHOLDER_HASH = f"$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}${'A' * 22}${'A' * 43}"
 _LOG = logging.getLogger(__name__)
 
 
@@ -32,9 +32,9 @@ class Verdict(NamedTuple):
 class Passwords:
     """The only place that hashes passwords. Raises Unavailable when its bounded queue is full."""
 
-    def __init__(self, threads: int = THREADS, most_waiting: int = MOST_WAITING) -> None:
+    def __init__(self, threads: int = THREADS, max_waiting: int = MOST_WAITING) -> None:
         too_many = "Too many people are logging in at this moment; try again in a second."
-        self._threads = FewThreads(threads, most_waiting, "passwords", too_many)
+        self._threads = BoundedThreadPool(threads, max_waiting, "passwords", too_many)
 
     async def hash(self, password: str) -> str:
         """Return the hash of a password that `require_good` accepted."""
@@ -68,7 +68,7 @@ def _verify(stored: str | None, password: str) -> Verdict:
 
     written = normalise(password)
     try:
-        _hasher().verify(stored or NOBODYS_HASH, written)
+        _hasher().verify(stored or PLACEHOLDER_HASH, written)
     except VerificationError:
         return Verdict(False)
     except InvalidHashError:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from app.audit.service import AuditEntry, record
 from app.clock import Now, monotonic_seconds
-from app.database import Readers, declare_tenants
+from app.database import Readers, set_tenant_scope
 from app.errors import Forbidden, NotFound, Unauthenticated
 from app.identity.errors import NoValidKey, TenantSuspended
 from app.identity.queries import sessions as queries
@@ -18,18 +18,18 @@ from app.identity.queries.sessions import FoundSession, FoundUser, Me, OpenSessi
 from app.identity.rules.access import SCOPES_OF_ROLE, Caller
 from app.identity.rules.clients import Client
 from app.identity.rules.tokens import (
-    Access,
+    AccessClaims,
     BadToken,
     KeyRing,
-    Presented,
+    RefreshDecision,
     Tokens,
-    judge,
-    make_access,
-    make_refresh,
-    read_access,
-    read_refresh,
+    create_refresh_token,
+    decide_refresh,
+    sign_access_token,
+    verify_access_token,
+    verify_refresh_token,
 )  # fmt: skip
-from app.identity.service.authenticator import ShortMemory
+from app.identity.service.authenticator import ExpiringCache
 from app.identity.service.threads import Transactions
 
 SESSION = "session"
@@ -66,7 +66,7 @@ class NoSuchSession(NotFound):
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class TokenLifetimes:
     """Lifetimes of tokens and sessions. A session ends after `session`, or after `idle` without use."""
 
     access: timedelta
@@ -78,12 +78,12 @@ class Sessions:
     """The sessions of the callers of one process, on one event loop."""
 
     def __init__(
-        self, ring: KeyRing, terms: Terms, readers: Readers, transactions: Transactions, now: Now
+        self, ring: KeyRing, terms: TokenLifetimes, readers: Readers, transactions: Transactions, now: Now
     ) -> None:
         self._ring, self._terms, self._now = ring, terms, now
         self._readers, self._transactions = readers, transactions
-        self._read: dict[bytes, Access] = {}
-        self._live: ShortMemory[str, Caller] = ShortMemory()
+        self._read: dict[bytes, AccessClaims] = {}
+        self._live: ExpiringCache[str, Caller] = ExpiringCache()
 
     async def authenticate(self, token: str) -> Caller:
         """Return the caller of an access token. Raise NoValidKey or TenantSuspended."""
@@ -107,9 +107,9 @@ class Sessions:
     def tokens(self, owner: tuple[int, int], session_id: str, generation: int, now: datetime) -> Tokens:
         """Return the tokens of a generation: a new access token, and the deterministic refresh token."""
         whole_seconds = now.replace(microsecond=0)  # tokens count in whole seconds
-        access = Access(*owner, session_id, whole_seconds + self._terms.access)
-        signed = make_access(access, self._ring, now, secrets.token_hex(8))
-        refresh = make_refresh(session_id, generation, self._ring)
+        access = AccessClaims(*owner, session_id, whole_seconds + self._terms.access)
+        signed = sign_access_token(access, self._ring, now, secrets.token_hex(8))
+        refresh = create_refresh_token(session_id, generation, self._ring)
         return Tokens(signed, refresh, int(self._terms.access.total_seconds()))
 
     async def refresh(self, token: str, client: Client) -> Tokens:
@@ -119,7 +119,7 @@ class Sessions:
         the session: one of the two has stolen the token.
         """
         try:
-            session_id, generation = read_refresh(token, self._ring)
+            session_id, generation = verify_refresh_token(token, self._ring)
         except BadToken:
             raise NotRefreshed from None
         now = self._now()
@@ -144,7 +144,7 @@ class Sessions:
         now = self._now()
 
         def write(connection: Connection) -> None:
-            session = queries.find_session(declare_tenants(connection, [caller.tenant_id]), session_id)
+            session = queries.find_session(set_tenant_scope(connection, [caller.tenant_id]), session_id)
             if session is None or (session.tenant_id, session.user_id) != (caller.tenant_id, caller.user_id):
                 raise NoSuchSession(session_id)
             if queries.revoke_session(connection, caller.tenant_id, session_id, because, now):
@@ -170,13 +170,13 @@ class Sessions:
             lambda connection: queries.find_me(connection, tenant_id, user_id), tenant_id
         )
 
-    def _access(self, token: str) -> Access:
+    def _access(self, token: str) -> AccessClaims:
         now = self._now()
         digest = hashlib.sha256(token.encode(errors="replace")).digest()
         access = self._read.get(digest)
         if access is None:
             try:
-                access = read_access(token, self._ring, now)
+                access = verify_access_token(token, self._ring, now)
             except BadToken:
                 raise NoValidKey from None
             if len(self._read) >= _MOST_REMEMBERED:
@@ -187,7 +187,7 @@ class Sessions:
             raise NoValidKey
         return access
 
-    def _find(self, connection: Connection, access: Access) -> Caller:
+    def _find(self, connection: Connection, access: AccessClaims) -> Caller:
         session = queries.find_session(connection, access.session_id)
         if session is None or (session.tenant_id, session.user_id) != (access.tenant_id, access.user_id):
             raise NoValidKey
@@ -206,22 +206,22 @@ class Sessions:
         session = queries.find_session(connection, session_id)
         if session is None:
             return None
-        declare_tenants(connection, [session.tenant_id])
+        set_tenant_scope(connection, [session.tenant_id])
         user = queries.find_user(connection, session.tenant_id, session.user_id)
         if user is None or not user.is_active:
             return None
         if not user.tenant_is_active:
             raise TenantSuspended
-        presented = judge(session.state, generation, client.hash, now, self._terms.idle)
-        if presented is Presented.CURRENT:
+        presented = decide_refresh(session.state, generation, client.hash, now, self._terms.idle)
+        if presented is RefreshDecision.CURRENT:
             if queries.advance(connection, session_id, generation, client.hash, now):
                 return session
             # a concurrent request may have changed it
             left = queries.find_session(connection, session_id) or session
-            presented = judge(left.state, generation, client.hash, now, self._terms.idle)
-        if presented is Presented.REUSED:
+            presented = decide_refresh(left.state, generation, client.hash, now, self._terms.idle)
+        if presented is RefreshDecision.REUSED:
             _revoke_reused(connection, session, session_id, user, client, now)
-        return session if presented is Presented.REPEATED else None
+        return session if presented is RefreshDecision.REPEATED else None
 
 
 def session_id_of(caller: Caller) -> str:
@@ -254,7 +254,7 @@ def _revoke_reused(
         _LOG.warning("a refresh token was used twice; its session is over", extra={"session_id": session_id})
 
 
-def _caller(access: Access, user: FoundUser) -> Caller:
+def _caller(access: AccessClaims, user: FoundUser) -> Caller:
     return Caller(
         access.tenant_id,
         f"{_PREFIX}{access.session_id}",

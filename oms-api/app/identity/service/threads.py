@@ -16,13 +16,13 @@ from app.errors import Unavailable
 T = TypeVar("T")
 
 
-class FewThreads:
-    """Runs functions in `threads` threads. `most_waiting` calls may queue; others fail with `too_many`."""
+class BoundedThreadPool:
+    """Runs functions in `threads` threads. `max_waiting` calls may queue; others fail with `too_many`."""
 
-    def __init__(self, threads: int, most_waiting: int, name: str, too_many: str) -> None:
+    def __init__(self, threads: int, max_waiting: int, name: str, too_many: str) -> None:
         self._too_many = too_many
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
-        self._room = threading.BoundedSemaphore(threads + most_waiting)
+        self._room = threading.BoundedSemaphore(threads + max_waiting)
 
     async def run(self, work: Callable[[], T]) -> T:
         """Run `work` and return its result. Raise Unavailable immediately if the queue is full."""
@@ -44,10 +44,10 @@ class FewThreads:
 class Transactions:
     """Runs a few transactions of an engine at a time, off the event loop."""
 
-    def __init__(self, engine: Engine, threads: int = 2, most_waiting: int = 128) -> None:
+    def __init__(self, engine: Engine, threads: int = 2, max_waiting: int = 128) -> None:
         self._engine = engine
         too_many = "Too many changes are waiting; try again in a moment."
-        self._threads = FewThreads(threads, most_waiting, "transactions", too_many)
+        self._threads = BoundedThreadPool(threads, max_waiting, "transactions", too_many)
 
     async def run(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a transaction and return its result after the commit.

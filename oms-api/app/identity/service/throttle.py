@@ -116,11 +116,11 @@ class _NamedBucket(Bucket):
 
 
 class Attempt(NamedTuple):
-    """A log-in attempt. `stranger_waits` is the wait in seconds for an address unknown to the account."""
+    """A log-in attempt. `unknown_address_wait` is the wait of an unknown address in seconds."""
 
     account: str
     address: str
-    stranger_waits: float
+    unknown_address_wait: float
     taken: tuple[bool, bool]
 
 
@@ -140,8 +140,8 @@ class Throttle:
     def begin(self, account: str, address: str) -> Attempt:
         """Take tokens before any query. Raise TooManyLogIns.
 
-        If `stranger_waits` is above 0, the caller must check whether the address is known to the account, and
-        raise `refuse_stranger` if not.
+        If `unknown_address_wait` is above 0, the caller must check whether the address is known to the
+        account, and raise `refuse_unknown_address` if not.
         """
         network = network_of(address)
         wait = self._pairs.take(_pair(account, network))
@@ -150,10 +150,10 @@ class Throttle:
         by_address, by_account = self._addresses.take(network), self._accounts.take(account)
         return Attempt(account, network, max(by_address, by_account), (not by_address, not by_account))
 
-    def refuse_stranger(self, attempt: Attempt) -> TooManyLogIns:
+    def refuse_unknown_address(self, attempt: Attempt) -> TooManyLogIns:
         """Return the tokens, since no password was checked, and return the error to raise."""
         self.undo(attempt)
-        return TooManyLogIns(attempt.stranger_waits)
+        return TooManyLogIns(attempt.unknown_address_wait)
 
     def undo(self, attempt: Attempt) -> None:
         """Return the tokens: the password was not checked."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.audit.queries.trail import acts_of
+from app.audit.queries.trail import list_actions
 from app.audit.rules.actions import Difference, find_differences
 from app.identity.queries.audit import all_rows
 from app.identity.rules.verification import ExpectedRows, Facts
@@ -17,7 +17,7 @@ def verify_identities(connection: Connection) -> Iterator[Difference]:
     """Yield each row that differs from the audit log. Skip rows that the log does not mention."""
     tenants = {row["id"]: row for row in all_rows(connection, "tenants")}
     expected = ExpectedRows({tenant_id: row["slug"] for tenant_id, row in tenants.items()})
-    expected.follow(acts_of(connection, *_ACTIONS))
+    expected.follow(list_actions(connection, *_ACTIONS))
     users = {(row["tenant_id"], row["id"]): row for row in all_rows(connection, "users")}
     _add_portfolios(connection, users, "user_id")
     keys = {(row["tenant_id"], row["key_id"]): row for row in all_rows(connection, "api_keys")}

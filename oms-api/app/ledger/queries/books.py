@@ -9,8 +9,15 @@ from sqlalchemy import Connection, Table, select
 from sqlalchemy.orm import aliased
 
 from app.clock import iso
-from app.database import alteration, insertion, insertion_of_missing, matching_rows, upsertion, write
-from app.database.bulk import Part, Row, Write, joined_rows, rows_named
+from app.database import (
+    build_insert,
+    build_insert_missing,
+    build_update,
+    build_upsert,
+    find_matching_rows,
+    write,
+)
+from app.database.bulk import Part, Row, Write, find_joined_rows, find_rows_by_name
 from app.instruments.models import InstrumentAliasRow, InstrumentRow
 from app.ledger.models import Portfolio, PositionRow, Trade
 from app.ledger.rules.accounting import Fill, Position, Side
@@ -50,7 +57,7 @@ PositionKey = tuple[int, int, str, str]  # tenant id, portfolio id, symbol, prod
 
 def portfolio_ids(connection: Connection, names: Sequence[Row]) -> dict[tuple[int, str], int]:
     """Return the ids of the portfolios (tenant id, name key) that exist."""
-    found = matching_rows(
+    found = find_matching_rows(
         connection, PORTFOLIOS, ("tenant_id", "name_key", "id"), ("tenant_id", "name_key"), names
     )
     return {(tenant_id, name_key): portfolio_id for tenant_id, name_key, portfolio_id in found}
@@ -58,28 +65,28 @@ def portfolio_ids(connection: Connection, names: Sequence[Row]) -> dict[tuple[in
 
 def insert_portfolios(connection: Connection, rows: Sequence[Row]) -> None:
     """Insert portfolios that are not there yet, in the order given: sorted, or two processes deadlock."""
-    write(connection, insertion_of_missing(PORTFOLIOS, _NEW, rows))
+    write(connection, build_insert_missing(PORTFOLIOS, _NEW, rows))
 
 
 def lock_portfolios(connection: Connection, ids: Sequence[Row]) -> list[tuple[Any, ...]]:
     """Return `STATE` of the portfolios (tenant id, id), locked for update in the order of their ids."""
-    return matching_rows(connection, PORTFOLIOS, STATE, ("tenant_id", "id"), ids, lock_by="id")
+    return find_matching_rows(connection, PORTFOLIOS, STATE, ("tenant_id", "id"), ids, lock_by="id")
 
 
 def portfolio_states(connection: Connection, ids: Sequence[Row]) -> list[tuple[Any, ...]]:
     """Return `STATE` of the portfolios (tenant id, id), as they stand."""
-    return matching_rows(connection, PORTFOLIOS, STATE, ("tenant_id", "id"), ids)
+    return find_matching_rows(connection, PORTFOLIOS, STATE, ("tenant_id", "id"), ids)
 
 
 def trades_by_id(connection: Connection, ids: Sequence[Row]) -> list[tuple[Any, ...]]:
     """Return the trades (tenant id, trade id), each as `COLUMNS`."""
-    return matching_rows(connection, TRADES, COLUMNS, ("tenant_id", "trade_id"), ids)
+    return find_matching_rows(connection, TRADES, COLUMNS, ("tenant_id", "trade_id"), ids)
 
 
 def trades_by_key(connection: Connection, keys: Sequence[Row]) -> list[tuple[Any, ...]]:
     """Return the trades recorded under the keys (tenant id, kind, idempotency key), each as `COLUMNS`."""
     names = sorted({(tenant_id, key) for tenant_id, _, key in keys})
-    found = rows_named(connection, TRADES, COLUMNS, "idempotency_key", names)
+    found = find_rows_by_name(connection, TRADES, COLUMNS, "idempotency_key", names)
     wanted = set(map(tuple, keys))
     return [row for row in found if (row[_TENANT], row[_KIND], row[_REQUEST]) in wanted]
 
@@ -87,7 +94,7 @@ def trades_by_key(connection: Connection, keys: Sequence[Row]) -> list[tuple[Any
 def reversals_of(connection: Connection, trades: Sequence[Row]) -> dict[tuple[int, str], str]:
     """Return the ids of the reversals of the trades (tenant id, trade id) that have one."""
     columns = ("tenant_id", "reverses", "trade_id")
-    found = matching_rows(connection, TRADES, columns, ("tenant_id", "reverses"), trades)
+    found = find_matching_rows(connection, TRADES, columns, ("tenant_id", "reverses"), trades)
     return {(tenant_id, reverses): trade_id for tenant_id, reverses, trade_id in found}
 
 
@@ -96,12 +103,14 @@ def positions_at(connection: Connection, keys: Sequence[Row]) -> list[tuple[Any,
     that the symbol is listed with, None where it is not listed, and the instrument's symbol where this one is
     an alias. Where there is no position `_HELD` is None.
     """
-    return joined_rows(connection, keys, _HELD_PART, _LISTED_PART, _ALIAS_PART)
+    return find_joined_rows(connection, keys, _HELD_PART, _LISTED_PART, _ALIAS_PART)
 
 
 def positions_in(connection: Connection, places: Sequence[Row]) -> list[tuple[Any, ...]]:
     """Return all positions of the portfolios (tenant id, id), each as key and `_HELD`."""
-    return matching_rows(connection, POSITIONS, _POSITION_KEY + _HELD, ("tenant_id", "portfolio_id"), places)
+    return find_matching_rows(
+        connection, POSITIONS, _POSITION_KEY + _HELD, ("tenant_id", "portfolio_id"), places
+    )
 
 
 def position_of(values: Sequence[Any]) -> Position:
@@ -115,27 +124,27 @@ def position_of(values: Sequence[Any]) -> Position:
 
 def new_trades(rows: Sequence[TradeRow]) -> Write:
     """Append to the ledger."""
-    return insertion(TRADES, COLUMNS, rows)
+    return build_insert(TRADES, COLUMNS, rows)
 
 
 def moved_positions(rows: Sequence[Row]) -> Write:
     """Write positions: key, then `_POSITION`."""
-    return upsertion(POSITIONS, _POSITION_KEY + _POSITION, _POSITION_KEY, rows)
+    return build_upsert(POSITIONS, _POSITION_KEY + _POSITION, _POSITION_KEY, rows)
 
 
 def moved_portfolios(rows: Sequence[Row]) -> Write:
     """Write the projections of portfolios: cash to last_created_at as in `STATE`, then tenant id and id."""
-    return alteration(PORTFOLIOS, _PROJECTED, ("tenant_id", "id"), rows)
+    return build_update(PORTFOLIOS, _PROJECTED, ("tenant_id", "id"), rows)
 
 
 def moved_and_stamped_portfolios(rows: Sequence[Row]) -> Write:
     """Write the projections of portfolios, and the stamps of their orders before tenant id and id."""
-    return alteration(PORTFOLIOS, (*_PROJECTED, "orders_stamp"), ("tenant_id", "id"), rows)
+    return build_update(PORTFOLIOS, (*_PROJECTED, "orders_stamp"), ("tenant_id", "id"), rows)
 
 
 def stamped_portfolios(rows: Sequence[Row]) -> Write:
     """Write new stamps of portfolios before tenant id and id: what is cached of them holds no longer."""
-    return alteration(PORTFOLIOS, ("orders_stamp",), ("tenant_id", "id"), rows)
+    return build_update(PORTFOLIOS, ("orders_stamp",), ("tenant_id", "id"), rows)
 
 
 def standing_fills(connection: Connection, key: PositionKey, without: str = "") -> Iterator[Fill]:

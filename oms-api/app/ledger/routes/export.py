@@ -12,7 +12,7 @@ from app.ledger.queries.exports import ledger_heads
 from app.ledger.service.exporting import LedgerExport
 from app.wire.answers import responses
 from app.wire.dependencies import TheClock, TheExports, TheReaders
-from app.wire.exports import JSON_LINES, Read, lines_described
+from app.wire.exports import JSON_LINES, Read, describe_lines
 
 router = APIRouter(prefix="/trades", tags=["audit"])
 
@@ -23,9 +23,7 @@ Auditor = Annotated[Caller, Depends(allowed(Operation.EXPORT_LEDGER))]
     "/export",
     summary="Export the ledger",
     response_class=Response,
-    responses=responses(
-        200, lines_described("The ledger as JSON Lines", '{"tenant_id":1,"trade_id":"T…",…}')
-    ),
+    responses=responses(200, describe_lines("The ledger as JSON Lines", '{"tenant_id":1,"trade_id":"T…",…}')),
 )
 async def export_ledger(caller: Auditor, readers: TheReaders, exports: TheExports) -> Response:
     """The whole ledger, portfolio by portfolio in sequence, each row just as it is hashed:
@@ -46,7 +44,7 @@ async def export_ledger(caller: Auditor, readers: TheReaders, exports: TheExport
     summary="Get the ledger heads",
     response_class=Response,
     responses=responses(
-        200, lines_described("Heads as JSON Lines", '{"tenant":1,"portfolio":7,"sequence":3,…}')
+        200, describe_lines("Heads as JSON Lines", '{"tenant":1,"portfolio":7,"sequence":3,…}')
     ),
 )
 async def list_ledger_heads(caller: Auditor, readers: TheReaders, now: TheClock) -> Response:

@@ -34,11 +34,12 @@ async def make_portfolio(
     administration: TheAdministration, sent: TheRequest, guard: TheGuard,
 ) -> Response:  # fmt: skip
     """Create a paper portfolio. Orders need one that exists; a reported trade opens its own."""
-    asking = sent.asking(caller, body)
-    wanted = NewPortfolio(body.name, body.base_currency, body.opening_cash)
+    context = sent.context(caller, body)
+    parameters = NewPortfolio(body.name, body.base_currency, body.opening_cash)
     return answered(
         await administration.change(
-            asking, lambda connection, now: service.create_portfolio(connection, asking, wanted, guard, now)
+            context,
+            lambda connection, now: service.create_portfolio(connection, context, parameters, guard, now),
         )
     )
 
@@ -55,13 +56,13 @@ async def rename_portfolio(
     sent: TheRequest, guard: TheGuard,
 ) -> Response:  # fmt: skip
     """Give a portfolio another name. Its trades, positions, grants, limits and kill switch stay with it."""
-    wanted = wanted_name(name)
-    asking = sent.asking(caller, body, wanted)
+    parameters = wanted_name(name)
+    context = sent.context(caller, body, parameters)
     return answered(
         await administration.change(
-            asking,
+            context,
             lambda connection, now: service.rename_portfolio(
-                connection, asking, wanted, body.name, guard, now
+                connection, context, parameters, body.name, guard, now
             ),
         )
     )

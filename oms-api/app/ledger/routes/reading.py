@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from app.database import Readers
 from app.database.group_read import GroupRead
-from app.edge import TAIL, FastAnswer, FastRequest, FastRoute
+from app.edge import TAIL, FastRequest, FastResponse, FastRoute
 from app.errors import FieldError, Invalid
 from app.identity.dependencies import Authentication, Reader
 from app.identity.rules.access import Caller, Operation
@@ -195,13 +195,13 @@ def fast_portfolio(gate: Authentication, readers: Readers) -> FastRoute:
 
     bodies: GroupRead[tuple[int, str], bytes] = GroupRead(readers, _bodies)
 
-    async def serve(request: FastRequest) -> FastAnswer:
+    async def serve(request: FastRequest) -> FastResponse:
         caller = await gate.admit(request, Operation.READ_BOOKS)
         name = wanted_name(request.tail)
         body = await bodies.get((caller.tenant_id, name_key(name)))
         if body is None or not caller.sees(name_key(name)):
             raise NoSuchPortfolio(name)
-        return FastAnswer(200, body)
+        return FastResponse(200, body)
 
     return serve
 

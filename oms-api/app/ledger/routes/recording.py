@@ -6,9 +6,9 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from app.edge import FastAnswer, FastRequest, FastRoute
+from app.edge import FastRequest, FastResponse, FastRoute
 from app.errors import OmsError
-from app.identity.dependencies import Authentication, allowed, at_the_edge
+from app.identity.dependencies import Authentication, allowed, build_fast_route
 from app.identity.rules.access import Caller, Operation
 from app.ledger.dependencies import TheDesk
 from app.ledger.schemas import (
@@ -23,7 +23,7 @@ from app.ledger.schemas import (
 from app.ledger.service.commands import Recorded, RecordTrade
 from app.ledger.service.trade_service import Asking, TradeService
 from app.wire.answers import REPLAYED, REPLAYED_HEADER, answer, responses
-from app.wire.body import documented_body, json_body, read_json, validated
+from app.wire.body import documented_body, json_body, read_json, validate_model
 from app.wire.fields import Wanted
 from app.wire.idempotency import IdempotencyKey
 from app.wire.problems import problem
@@ -102,21 +102,21 @@ async def reverse_trade(
 
 def fast_report(gate: Authentication, desk: TradeService) -> FastRoute:
     """Return the same route for the edge."""
-    return at_the_edge(gate, Operation.REPORT_TRADE, partial(_report, desk))
+    return build_fast_route(gate, Operation.REPORT_TRADE, partial(_report, desk))
 
 
-async def _report(desk: TradeService, caller: Caller, request: FastRequest, key: str | None) -> FastAnswer:
-    trade = validated(TradeIn, read_json(request.headers.get(b"content-type", b""), request.body))
+async def _report(desk: TradeService, caller: Caller, request: FastRequest, key: str | None) -> FastResponse:
+    trade = validate_model(TradeIn, read_json(request.headers.get(b"content-type", b""), request.body))
     recorded = await desk.record(Asking(caller, request.request_id, key), trade.report())
     body = orjson.dumps(recorded_out(trade_out(recorded.row, recorded.portfolio_name)))
-    return FastAnswer(201, body, _REPLAY if recorded.replayed else ())
+    return FastResponse(201, body, _REPLAY if recorded.replayed else ())
 
 
 def _draft(desk: TradeService, asking: Asking, item: object, index: int) -> RecordTrade | OmsError:
     at = ("trades", str(index))
     own = asking._replace(key=f"{asking.key}:{index}" if asking.key else None)
     try:
-        trade = validated(TradeIn, item, at)
+        trade = validate_model(TradeIn, item, at)
         return desk.command(own, trade.report(), ".".join(at) + ".")
     except OmsError as refusal:
         return refusal

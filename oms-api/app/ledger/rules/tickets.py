@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from app.errors import FieldError
 from app.money import ZERO, product, ratio
-from app.text import without_joiners
+from app.text import remove_joiners
 
 NAME_LENGTH = 100
 _PATHS = {".", ".."}  # clients resolve these away before a request is sent
@@ -70,7 +70,7 @@ def trade_errors(trade: Valued, limits: TradeLimits, priced_by: str) -> list[Fie
 
 def portfolio_name_error(name: str) -> str | None:
     """Return the sentence against a cleaned portfolio name, or None."""
-    if not without_joiners(name).strip() or name in _PATHS:
+    if not remove_joiners(name).strip() or name in _PATHS:
         return "Give the portfolio a name."
     if len(name) > NAME_LENGTH:
         return f"At most {NAME_LENGTH} characters."

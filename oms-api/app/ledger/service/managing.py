@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from app.identity.service.idempotent_operations import Asking, Change
+from app.identity.service.idempotent_operations import Change, OperationContext
 from app.ids import new_row_id
 from app.ledger.errors import NoSuchPortfolio, PortfolioExists
 from app.ledger.queries import managing as queries
@@ -27,42 +27,44 @@ class NewPortfolio(NamedTuple):
 
 
 def create_portfolio(
-    connection: Connection, asking: Asking, wanted: NewPortfolio, guard: Guard, now: datetime
+    connection: Connection, context: OperationContext, parameters: NewPortfolio, guard: Guard, now: datetime
 ) -> Change:
     """Make an empty portfolio, stopped where a kill switch says so. Raises PortfolioExists; names are the
     same whatever their case.
     """
-    tenant_id, key = asking.caller.tenant_id, name_key(wanted.name)
+    tenant_id, key = context.caller.tenant_id, name_key(parameters.name)
     if queries.name_of(connection, tenant_id, key) is not None:
-        raise PortfolioExists(wanted.name)
+        raise PortfolioExists(parameters.name)
     queries.store_portfolio(
         connection,
-        wanted._asdict()
+        parameters._asdict()
         | {
             "id": new_row_id(),
             "tenant_id": tenant_id,
             "name_key": key,
             "kind": "paper",
-            "cash": wanted.opening_cash,
+            "cash": parameters.opening_cash,
             "trading_state": guard.opening_state(connection, tenant_id, key),
         }
         | {"realized_pnl": ZERO, "total_trades": 0, "total_buys": 0, "last_sequence": 0}
         | {"last_hash": GENESIS, "created_at": now},
     )
-    facts = {"name": wanted.name, "base_currency": wanted.base_currency}
-    cash = money_text(fixed(wanted.opening_cash))
-    entry = asking.entry(now, "portfolio.created", _target(wanted.name), None, facts | {"opening_cash": cash})
+    facts = {"name": parameters.name, "base_currency": parameters.base_currency}
+    cash = money_text(fixed(parameters.opening_cash))
+    entry = context.entry(
+        now, "portfolio.created", _target(parameters.name), None, facts | {"opening_cash": cash}
+    )
     return Change(_facts(connection, tenant_id, key), [entry], 201)
 
 
 def rename_portfolio(
-    connection: Connection, asking: Asking, name: str, new_name: str, guard: Guard, now: datetime
+    connection: Connection, context: OperationContext, name: str, new_name: str, guard: Guard, now: datetime
 ) -> Change:
     """Give a portfolio another name; its ledger, positions, grants, limits and kill switch stay its own.
 
     Raises NoSuchPortfolio, PortfolioExists.
     """
-    tenant_id, key, new_key = asking.caller.tenant_id, name_key(name), name_key(new_name)
+    tenant_id, key, new_key = context.caller.tenant_id, name_key(name), name_key(new_name)
     old_name = queries.name_of(connection, tenant_id, key)
     if old_name is None:
         raise NoSuchPortfolio(name)
@@ -73,7 +75,7 @@ def rename_portfolio(
     queries.rename_portfolio(connection, tenant_id, key, new_name, new_key)
     guard.renamed(connection, tenant_id, key, new_key, new_name)
     before, after = {"name": old_name}, {"name": new_name}
-    entry = asking.entry(now, "portfolio.renamed", _target(old_name), before, after)
+    entry = context.entry(now, "portfolio.renamed", _target(old_name), before, after)
     return Change(_facts(connection, tenant_id, new_key), [entry])
 
 

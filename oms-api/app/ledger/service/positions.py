@@ -13,7 +13,7 @@ from app.instruments.queries import instrument_symbol
 from app.ledger.errors import NoSuchPosition
 from app.ledger.queries.positions import PositionFilter, list_positions
 from app.ledger.rules.marks import HeldPosition, Mark, MarkedPosition, value_at
-from app.market_data.rules.rates import pairs_of, rate_of
+from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.rules.values import Quote
 from app.market_data.rules.values import mark as mark_of
 from app.market_data.service import Market
@@ -75,7 +75,7 @@ def _marked(
     symbols = {one.symbol for one in held}
     for one in held:
         if one.currency is not None:
-            symbols.update(pairs_of(one.currency, one.base_currency))
+            symbols.update(list_pairs(one.currency, one.base_currency))
     quotes = market.quotes_for(connection, sorted((tenant_id, symbol) for symbol in symbols), now)
     by_symbol = {symbol: quote for (_, symbol), quote in quotes.items()}
     marked = []
@@ -95,7 +95,7 @@ def _rate(held: HeldPosition, quotes: Mapping[str, Quote]) -> Decimal | None:
     """Return the rate of now; where nobody says one, that of the position's cost."""
     if held.currency is None:
         return None
-    rate = rate_of(held.currency, held.base_currency, quotes)
+    rate = find_rate(held.currency, held.base_currency, quotes)
     if rate is None and held.local_cost:
         return ratio(held.cost, held.local_cost)
     return rate

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.database import declare_tenants
+from app.database import set_tenant_scope
 from app.errors import FieldError, Invalid
 from app.ledger.errors import NoSuchPortfolio, NoSuchTrade
 from app.ledger.queries import reading as queries
@@ -62,7 +62,7 @@ def statements(connection: Connection, keys: Sequence[tuple[int, str]]) -> dict[
         (tenant_id, found): Statement(*state)
         for tenant_id, wanted in names.items()
         for found, state in queries.find_books(
-            declare_tenants(connection, [tenant_id]), tenant_id, wanted
+            set_tenant_scope(connection, [tenant_id]), tenant_id, wanted
         ).items()
     }
 

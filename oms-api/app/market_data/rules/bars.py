@@ -49,7 +49,7 @@ def traded_price(quote: Quote) -> Decimal:
     raise ValueError("a quote says at least one price")
 
 
-def extended(bar: Bar | None, quote: Quote) -> Bar:
+def extend_bar(bar: Bar | None, quote: Quote) -> Bar:
     """Return the one-minute bar extended by the quote. None starts a new bar. Quotes have no volume."""
     price = traded_price(quote)
     if bar is None:
@@ -57,19 +57,19 @@ def extended(bar: Bar | None, quote: Quote) -> Bar:
     return bar._replace(high=max(bar.high, price), low=min(bar.low, price), close=price)
 
 
-def joined(bars: Iterable[Bar], interval: Interval) -> list[Bar]:
+def combine_bars(bars: Iterable[Bar], interval: Interval) -> list[Bar]:
     """Combine shorter bars, in time order, into bars of `interval`."""
     longer: list[Bar] = []
     for bar in bars:
         start = start_of(bar.start, interval)
         if longer and longer[-1].start == start:
-            longer[-1] = _together(longer[-1], bar)
+            longer[-1] = _combine(longer[-1], bar)
         else:
             longer.append(bar._replace(start=start))
     return longer
 
 
-def _together(first: Bar, second: Bar) -> Bar:
+def _combine(first: Bar, second: Bar) -> Bar:
     volume = None if first.volume is None and second.volume is None else _sum(first.volume, second.volume)
     return first._replace(
         high=max(first.high, second.high), low=min(first.low, second.low), close=second.close, volume=volume

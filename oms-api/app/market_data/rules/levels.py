@@ -58,7 +58,7 @@ _LEAST, _RANGE = 1_000, 49_000  # in cents: an unknown symbol costs 10 to 500
 _CURRENCY_PAIR = re.compile(r"[A-Z]{3}/[A-Z]{3}", re.ASCII)
 
 
-def known_form(symbol: str) -> str:
+def find_known_symbol(symbol: str) -> str:
     """Return the spelling of the symbol that has a base price, or the symbol itself if none has.
 
     It is `BRK.B` for `BRK-B`, and `BTC/USD` for `BTCUSD` and `BTC-USDT`.

@@ -19,7 +19,7 @@ class _Leg(NamedTuple):
     under: Decimal
 
 
-def pairs_of(currency: str, base: str) -> tuple[str, ...]:
+def list_pairs(currency: str, base: str) -> tuple[str, ...]:
     """Return the pairs whose quotes may determine the value of `currency` in `base`."""
     pairs = [(currency, base)]
     if VEHICLE not in pairs[0]:
@@ -27,7 +27,7 @@ def pairs_of(currency: str, base: str) -> tuple[str, ...]:
     return tuple(symbol for one, other in pairs for symbol in (f"{one}/{other}", f"{other}/{one}"))
 
 
-def rate_of(currency: str, base: str, quotes: Mapping[str, Quote | None]) -> Decimal | None:
+def find_rate(currency: str, base: str, quotes: Mapping[str, Quote | None]) -> Decimal | None:
     """Return the value of one unit of `currency` in `base`, rounded half-even to 8 decimals.
 
     It is the mark of their pair, or else the inverse of the reverse pair, or else the cross rate through USD.
@@ -48,7 +48,7 @@ def rate_of(currency: str, base: str, quotes: Mapping[str, Quote | None]) -> Dec
 
 
 def _leg(currency: str, base: str, quotes: Mapping[str, Quote | None]) -> _Leg | None:
-    direct, inverse = (_mark(quotes.get(symbol)) for symbol in pairs_of(currency, base)[:2])
+    direct, inverse = (_mark(quotes.get(symbol)) for symbol in list_pairs(currency, base)[:2])
     if direct is not None:
         return _Leg(direct, _ONE)
     return None if inverse is None else _Leg(_ONE, inverse)

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TypeVar
 
 from app.market_data.rules.bars import Interval
-from app.market_data.rules.levels import Level, known_form, level_of
+from app.market_data.rules.levels import Level, find_known_symbol, level_of
 from app.market_data.rules.values import Bar, Quote
 from app.market_data.rules.walk import UNIT, deviation, deviations, number
 from app.money import nearest_to
@@ -85,7 +85,7 @@ class SimulatedSource:
     def _walk(self, symbol: str) -> tuple[bytes, Level] | None:
         if symbol in self._walks:
             return self._walks[symbol]
-        form = known_form(symbol)
+        form = find_known_symbol(symbol)
         key = hashlib.blake2b(f"{self._seed}|{form}".encode(), digest_size=32).digest()
         level = level_of(form, number(key, b"level"))
         walk = None if level is None else (key, level)

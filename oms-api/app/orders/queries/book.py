@@ -6,8 +6,8 @@ from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Connection, Table, select
 
-from app.database import alteration, insertion, matching_rows
-from app.database.bulk import Row, Write, rows_named
+from app.database import build_insert, build_update, find_matching_rows
+from app.database.bulk import Row, Write, find_rows_by_name
 from app.ids import first_trade_id_at
 from app.orders.models import IS_OPEN, Execution, OrderEvent, OrderRecord
 from app.orders.rules.contingency import EXITS
@@ -27,23 +27,25 @@ PortfolioKey = tuple[int, int]  # tenant id, portfolio id
 
 def portfolio_keys_of(connection: Connection, ids: Sequence[OrderKey]) -> dict[OrderKey, PortfolioKey]:
     """Return the portfolios of the orders that exist."""
-    found = matching_rows(connection, ORDERS, ("tenant_id", "id", "portfolio_id"), _KEY, ids)
+    found = find_matching_rows(connection, ORDERS, ("tenant_id", "id", "portfolio_id"), _KEY, ids)
     return {(tenant_id, order_id): (tenant_id, place) for tenant_id, order_id, place in found}
 
 
 def orders_by_id(connection: Connection, ids: Sequence[OrderKey]) -> list[Order]:
     """Return the orders that exist."""
-    return [order_of(row) for row in matching_rows(connection, ORDERS, COLUMNS, _KEY, ids)]
+    return [order_of(row) for row in find_matching_rows(connection, ORDERS, COLUMNS, _KEY, ids)]
 
 
 def orders_by_name(connection: Connection, column: str, names: Sequence[OrderKey]) -> list[Order]:
     """Return the orders by (tenant id, `column`): client_order_id, idempotency_key, parent_id or group_id."""
-    return [order_of(row) for row in matching_rows(connection, ORDERS, COLUMNS, ("tenant_id", column), names)]
+    return [
+        order_of(row) for row in find_matching_rows(connection, ORDERS, COLUMNS, ("tenant_id", column), names)
+    ]
 
 
 def orders_bound(connection: Connection, column: str, names: Sequence[OrderKey]) -> list[Order]:
     """Return the orders by (tenant id, `column`) where hardly any is expected: their rows are read apart."""
-    found = rows_named(connection, ORDERS, _KEY, column, names)
+    found = find_rows_by_name(connection, ORDERS, _KEY, column, names)
     return orders_by_id(connection, found)
 
 
@@ -126,7 +128,7 @@ def _ended(now: str) -> ColumnElement[bool]:
 def known_executions(connection: Connection, keys: Sequence[Row]) -> set[tuple[Any, ...]]:
     """Return those of the executions (tenant id, broker, execution id) that are booked."""
     names = ("tenant_id", "broker", "execution_id")
-    return set(matching_rows(connection, EXECUTIONS, names, names, keys))
+    return set(find_matching_rows(connection, EXECUTIONS, names, names, keys))
 
 
 def used_since(connection: Connection, tenant_id: int, symbol: str, since: str) -> list[tuple[Any, ...]]:
@@ -185,22 +187,22 @@ def move_stands(connection: Connection, tenant_id: int, order_id: str, sequence:
 
 def new_orders(orders: Sequence[Order]) -> Write:
     """Insert orders."""
-    return insertion(ORDERS, COLUMNS, [row_of(order) for order in orders])
+    return build_insert(ORDERS, COLUMNS, [row_of(order) for order in orders])
 
 
 def changed_orders(orders: Sequence[Order]) -> Write:
     """Write what of an order changes."""
-    return alteration(ORDERS, MUTABLE, _KEY, [row_of(order, (*MUTABLE, *_KEY)) for order in orders])
+    return build_update(ORDERS, MUTABLE, _KEY, [row_of(order, (*MUTABLE, *_KEY)) for order in orders])
 
 
 def new_moves(moves: Sequence[Move]) -> Write:
     """Append to the orders' histories."""
-    return insertion(MOVES, Move._fields, moves)
+    return build_insert(MOVES, Move._fields, moves)
 
 
 def new_executions(rows: Sequence[ExecutionRow]) -> Write:
     """Append executions."""
-    return insertion(EXECUTIONS, ExecutionRow._fields, rows)
+    return build_insert(EXECUTIONS, ExecutionRow._fields, rows)
 
 
 def _by_tenant(pairs: Iterable[tuple[int, Any]]) -> dict[int, list[Any]]:

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from app.edge import FastAnswer, FastRequest, FastRoute
+from app.edge import FastRequest, FastResponse, FastRoute
 from app.errors import FieldError, Invalid
-from app.identity.dependencies import Authentication, allowed, at_the_edge
+from app.identity.dependencies import Authentication, allowed, build_fast_route
 from app.identity.rules.access import Caller, Operation
 from app.ledger.service.trade_service import Asking
 from app.orders.dependencies import TheOrderDesk
@@ -20,7 +20,7 @@ from app.orders.service.commands import Done
 from app.orders.service.order_service import OrderService
 from app.orders.service.risk_evaluation import denial_text
 from app.wire.answers import REPLAYED, REPLAYED_HEADER, answer, responses
-from app.wire.body import documented_body, json_body, read_json, validated
+from app.wire.body import documented_body, json_body, read_json, validate_model
 from app.wire.fields import Wanted
 from app.wire.idempotency import IdempotencyKey
 
@@ -143,7 +143,7 @@ async def cancel_order(
     """End an order; what filled before stands. A body is not needed."""
     body = CancelIn()
     if request.state.edge.body:
-        body = validated(CancelIn, _json(request.state.edge))
+        body = validate_model(CancelIn, _json(request.state.edge))
     asking = Asking(caller, request.state.edge.request_id, key)
     done = await desk.cancel(asking, order_id, body.reason)
     return _order(done, 200)
@@ -190,15 +190,15 @@ async def close_position(
 
 def fast_place(gate: Authentication, desk: OrderService) -> FastRoute:
     """Return `place_order` for the edge."""
-    return at_the_edge(gate, Operation.PLACE_ORDER, partial(_place, desk))
+    return build_fast_route(gate, Operation.PLACE_ORDER, partial(_place, desk))
 
 
-async def _place(desk: OrderService, caller: Caller, request: FastRequest, key: str | None) -> FastAnswer:
-    body = validated(TicketIn, _json(request))
+async def _place(desk: OrderService, caller: Caller, request: FastRequest, key: str | None) -> FastResponse:
+    body = validate_model(TicketIn, _json(request))
     asking = Asking(caller, request.request_id, key)
     done = _accepted(await desk.place(asking, body.portfolio_name, body.ticket()))
     headers = ((REPLAYED.lower().encode(), b"true"),) if done.replayed else ()
-    return FastAnswer(201, orjson.dumps(order_out(done.orders[0])), headers)
+    return FastResponse(201, orjson.dumps(order_out(done.orders[0])), headers)
 
 
 def _json(request: FastRequest) -> Any:

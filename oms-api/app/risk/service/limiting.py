@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from app.database import write
 from app.database.bulk import Write
-from app.events.service import new_events
+from app.events.service import build_event_insert
 from app.instruments.queries import instrument_symbol, symbols_by_alias
 from app.money import fixed
 from app.risk.errors import TooManySet
@@ -57,7 +57,7 @@ def _event(tenant_id: int, limit: SetLimit, change: LimitChange) -> Write:
         "after": limit_facts(change.after),
         "set_by": limit.set_by,
     }
-    return new_events([(tenant_id, "limit.changed", orjson.dumps(facts).decode(), limit.set_at)])
+    return build_event_insert([(tenant_id, "limit.changed", orjson.dumps(facts).decode(), limit.set_at)])
 
 
 def limit_facts(limit: SetLimit | None) -> dict[str, str | None] | None:

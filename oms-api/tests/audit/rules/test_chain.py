@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.audit.rules.chain import COLUMNS, GENESIS, START, Head, Told, follow_on, hash_of
+from app.audit.rules.chain import COLUMNS, GENESIS, START, EntryContent, Head, chain_entry, hash_of
 from tests.audit.entries import chained
 
 
@@ -33,8 +33,8 @@ def test_any_changed_field_changes_the_hash(field):
 def test_the_same_words_of_two_tenants_have_different_hashes():
     mine, theirs = chained(1, tenant_id=1)[0], chained(1, tenant_id=2)[0]
     assert mine.hash != theirs.hash
-    assert follow_on(START, 1, _facts(mine)) == mine
+    assert chain_entry(START, 1, _facts(mine)) == mine
 
 
 def _facts(row):
-    return Told(*row[2:-2])
+    return EntryContent(*row[2:-2])

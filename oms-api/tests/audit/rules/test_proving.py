@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.audit.rules.chain import COLUMNS, START, ChainedEntry, Head, hash_of
-from app.audit.rules.export_verification import TRAIL, Chain, Proof, line_of
+from app.audit.rules.export_verification import TRAIL, Chain, ExportVerifier, line_of
 from app.ledger.rules import chain as ledger
 from app.ledger.rules.exports import LEDGER
 from tests.audit.entries import chained, lines
@@ -23,7 +23,7 @@ places = st.integers(0, len(LINES) - 1)
 
 def proven(export, heads=None):
     """Return the first finding, None where the export is clean."""
-    proof = Proof((TRAIL, LEDGER), heads or {})
+    proof = ExportVerifier((TRAIL, LEDGER), heads or {})
     for line in export:
         finding = proof.take(line)
         if finding:
@@ -32,7 +32,7 @@ def proven(export, heads=None):
 
 
 def read(export, heads=None):
-    proof = Proof((TRAIL, LEDGER), heads or {})
+    proof = ExportVerifier((TRAIL, LEDGER), heads or {})
     assert [proof.take(line) for line in export] == [None] * len(export)
     assert proof.finish() is None
     return proof
