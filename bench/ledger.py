@@ -23,7 +23,7 @@ class Ledger:
         return api_environment(self.database_url, self.key)
 
 
-def filled(server: Server, name: str, trades: int) -> Ledger:
+def fill_database(server: Server, name: str, trades: int) -> Ledger:
     """Return a database of that name with `trades` trades, which takes about 3 minutes per million."""
     started = perf_counter()
     ledger = Ledger(server.fresh_database(name), fresh_key(), trades)

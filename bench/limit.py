@@ -22,12 +22,12 @@ _INSTANT = "'2026-11-20T15:04:05.123456Z'"
 _HASH = f"'{'0123456789abcdef' * 4}'"
 
 # As long as the service's event of a trade and of the updated position.
-_TRADE_TOLD = (
+_TRADE_EVENT = (
     """'{"trade_id":"T16972345671230000a1b2c3d4","portfolio_id":1,"portfolio_name":"Book 1","sequence":1,"""
     """"kind":"trade","symbol":"SYM10","side":"BUY","quantity":"500","price":"175.25","gmv":"87625.00","""
     """"realized_pnl":"0.00"}'"""
 )
-_POSITION_TOLD = (
+_POSITION_EVENT = (
     """'{"portfolio_id":1,"portfolio_name":"Book 1","symbol":"SYM10","product":"","sequence":1,"""
     """"quantity":"500","cost":"87625.00","realized_pnl":"0.00"}'"""
 )
@@ -84,10 +84,10 @@ SET quantity = excluded.quantity, cost = excluded.cost, realized_pnl = excluded.
     last_sequence = excluded.last_sequence;
 """  # noqa: S608  # names and literals of this file
 # The portfolio comes last: its row is the most contended and so is locked for the shortest time.
-_THE_REST = f"""
+_REMAINING_STATEMENTS = f"""
 INSERT INTO events (tenant_id, type, payload, created_at)
-VALUES (1, 'trade.recorded', {_TRADE_TOLD}, {_INSTANT}),
-    (1, 'position.changed', {_POSITION_TOLD}, {_INSTANT});
+VALUES (1, 'trade.recorded', {_TRADE_EVENT}, {_INSTANT}),
+    (1, 'position.changed', {_POSITION_EVENT}, {_INSTANT});
 UPDATE portfolios
 SET cash = cash - :quantity * 175.25, total_trades = total_trades + 1, total_buys = total_buys + 1,
     last_sequence = last_sequence + 1, last_hash = {_HASH}, last_created_at = {_INSTANT}
@@ -109,7 +109,7 @@ class Script(Enum):
     """The statements of a transaction."""
 
     BARE = f"{_DRAW}BEGIN;{_INSERT_AND_UPSERT}COMMIT;\n"
-    FULL = f"{_DRAW}BEGIN;{_INSERT_AND_UPSERT}{_THE_REST}COMMIT;\n"
+    FULL = f"{_DRAW}BEGIN;{_INSERT_AND_UPSERT}{_REMAINING_STATEMENTS}COMMIT;\n"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from time import perf_counter, process_time
 
 PORTFOLIOS, SYMBOLS = 20, 50
 BOOKS = [f"Book {number:02d}" for number in range(PORTFOLIOS)]
-EACH_BOOK = "{book}"  # in a path: replaced by each portfolio's number in turn
+EACH_PORTFOLIO = "{book}"  # in a path: replaced by each portfolio's number in turn
 _DRAWS = 4096
 _RECEIVE_BYTES = 262_144
 PATIENCE_SECONDS = 20.0
@@ -126,10 +126,10 @@ def _posted(key: str, path: str, content: dict[str, object]) -> tuple[bytes, byt
 
 
 def reads(key: str, path: str) -> Iterator[bytes]:
-    """Yield GET requests of `path` without end. EACH_BOOK in it is replaced by every portfolio in turn."""
+    """Yield GET requests of `path` without end. EACH_PORTFOLIO in it is replaced by every portfolio in turn."""
     paths = (
-        [path.replace(EACH_BOOK, f"{book:02d}") for book in range(PORTFOLIOS)]
-        if EACH_BOOK in path
+        [path.replace(EACH_PORTFOLIO, f"{book:02d}") for book in range(PORTFOLIOS)]
+        if EACH_PORTFOLIO in path
         else [path]
     )
     return itertools.cycle(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench.disk import scratch
-from bench.ledger import Ledger, filled
+from bench.ledger import Ledger, fill_database
 from bench.load import EACH_BOOK
 from bench.postgres import postgres
 from bench.report import Line, at_least, at_most, median, show
@@ -16,7 +16,7 @@ from bench.service import Load, Service, api
 
 LARGE, SMALL = 1_000_000, 1_000
 DEPTH_PART = 0.9
-PAGE, MOST_PAGE = 100, 1000
+PAGE, MAX_PAGE = 100, 1000
 BOOK = "/api/v1/portfolio/Book%2007"
 EVERY_BOOK = f"/api/v1/portfolio/Book%20{EACH_BOOK}"
 _NEXT = re.compile(r'<(.+)>; rel="next"')
@@ -64,13 +64,13 @@ def _same_size(old: Service, young: Service) -> None:
 
 def _page_at(service: Service, depth: int) -> str:
     """Follow the list's links to `depth` and return the address of that page."""
-    address = f"/api/v1/trades?limit={MOST_PAGE}"
-    for _ in range(depth // MOST_PAGE):
+    address = f"/api/v1/trades?limit={MAX_PAGE}"
+    for _ in range(depth // MAX_PAGE):
         found = _NEXT.fullmatch(_get(service, address)[1])
         if not found:
             raise ValueError(f"the list ends before {depth:,}")
         address = found[1]
-    return address.replace(f"limit={MOST_PAGE}", f"limit={PAGE}")
+    return address.replace(f"limit={MAX_PAGE}", f"limit={PAGE}")
 
 
 def _get(service: Service, address: str) -> tuple[bytes, str]:
@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=3.0)
     asked = parser.parse_args(arguments)
     with scratch() as folder, postgres(folder) as server:
-        large, small = filled(server, "large", asked.trades), filled(server, "small", SMALL)
+        large, small = fill_database(server, "large", asked.trades), fill_database(server, "small", SMALL)
         show(measure(large, small, folder, asked.rounds, asked.seconds))
 
 

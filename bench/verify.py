@@ -7,7 +7,7 @@ import sys
 from time import perf_counter
 
 from bench.disk import scratch
-from bench.ledger import Ledger, filled
+from bench.ledger import Ledger, fill_database
 from bench.postgres import postgres
 from bench.report import Line, at_most, show
 from bench.service import OMS_API
@@ -36,4 +36,4 @@ if __name__ == "__main__":
     parser.add_argument("--trades", type=int, default=TRADES)
     asked = parser.parse_args()
     with scratch() as folder, postgres(folder) as server:
-        show(measure(filled(server, "large", asked.trades)))
+        show(measure(fill_database(server, "large", asked.trades)))

@@ -83,15 +83,15 @@ def seed_orders(engine: Engine, settings: Settings, now: datetime) -> Seeded:
     readers = Readers(engine, 1)
     market = Market(SOURCES[settings.price_source](settings.simulation_seed), readers)
     tools = BatchServices(market, Controls(), paper_settings(settings))
-    floor = OrderBatchHandler(Recording(guard=OrderTradeGuard(tools.controls)), tools)
+    handler = OrderBatchHandler(Recording(guard=OrderTradeGuard(tools.controls)), tools)
     with unit_of_work(engine) as connection:
-        prices = _prices(connection, floor, market, now)
+        prices = _prices(connection, handler, market, now)
         _open_portfolio(connection, now)
-        placed = [_done(floor, connection, command) for command in placements(prices, now)]
+        placed = [_done(handler, connection, command) for command in placements(prices, now)]
         fresh = [done for done in placed if not done.replayed]
         for done in fresh:
             if done.orders[0].order.client_order_id == CANCELLED:
-                _done(floor, connection, _cancel(done, now))
+                _done(handler, connection, _cancel(done, now))
     readers.close()
     return Seeded(sum(len(done.orders) for done in fresh), described, limited)
 
@@ -154,14 +154,14 @@ def _cancel(done: Done, now: datetime) -> CancelOrder:
     return CancelOrder(origin, done.orders[0].order.id, "Found a better price elsewhere")
 
 
-def _done(floor: OrderBatchHandler, connection: Connection, command: Command) -> Done:
-    (outcome,) = floor.handle(connection, [command])
+def _done(handler: OrderBatchHandler, connection: Connection, command: Command) -> Done:
+    (outcome,) = handler.handle(connection, [command])
     if not isinstance(outcome, Done):
         raise RuntimeError(f"the demo desk was refused: {outcome}")  # noqa: TRY004  # an outcome, no argument
     return outcome
 
 
-def _prices(connection: Connection, floor: OrderBatchHandler, market: Market, now: datetime) -> Prices:
+def _prices(connection: Connection, handler: OrderBatchHandler, market: Market, now: datetime) -> Prices:
     """Return each symbol's mark. If the price source has none, set a quote first."""
     keys = [(FIRST_TENANT, symbol) for symbol in SYMBOLS]
     found = market.quotes_for(set_tenant_scope(connection, [FIRST_TENANT]), keys, now)
@@ -170,7 +170,7 @@ def _prices(connection: Connection, floor: OrderBatchHandler, market: Market, no
             level = KNOWN[key[1]]
             quote = Quote(key[1], level.price - level.tick, level.price + level.tick, level.price, None, None,
                           now, SOURCE)  # fmt: skip
-            _done(floor, connection, QuoteArrived(FIRST_TENANT, quote, iso(now), is_new=True))
+            _done(handler, connection, QuoteArrived(FIRST_TENANT, quote, iso(now), is_new=True))
             found[key] = quote
     marks = {symbol: mark(found[FIRST_TENANT, symbol]) for symbol in SYMBOLS}
     return {symbol: price for symbol, price in marks.items() if price is not None}

@@ -100,98 +100,100 @@ def equal(what: str, seen: object, due: object) -> None:
         raise Failed(f"{what} is {seen!r}, must be {due!r}")
 
 
-def health(desk: ApiClient) -> None:
+def health(client: ApiClient) -> None:
     """GET /health responds without a key."""
     deadline = time.monotonic() + READY_SECONDS
     while True:
         try:
-            equal("status", expect(desk.call("GET", "/health", X_API_Key=""), 200).json["status"], "healthy")
+            equal(
+                "status", expect(client.call("GET", "/health", X_API_Key=""), 200).json["status"], "healthy"
+            )
         except (Failed, URLError, TimeoutError):
-            if time.monotonic() > deadline or "127.0.0.1" in desk.url:
+            if time.monotonic() > deadline or "127.0.0.1" in client.url:
                 raise
             time.sleep(2)  # hosting plans suspend idle services
         else:
             return
 
 
-def ready(desk: ApiClient) -> None:
+def ready(client: ApiClient) -> None:
     """GET /health/ready: database, migrations and writer are available."""
-    equal("status", expect(desk.call("GET", "/health/ready"), 200).json["status"], "ready")
+    equal("status", expect(client.call("GET", "/health/ready"), 200).json["status"], "ready")
 
 
-def unauthenticated(desk: ApiClient) -> None:
+def unauthenticated(client: ApiClient) -> None:
     """A request without a key or with a wrong one is rejected."""
     for key in ("", "wrong-" + "x" * 40):
-        answer = expect(desk.call("GET", "/api/v1/portfolios", X_API_Key=key), 401)
+        answer = expect(client.call("GET", "/api/v1/portfolios", X_API_Key=key), 401)
         if "www-authenticate" not in answer.headers:
             raise Failed("401 without WWW-Authenticate")
 
 
-def trade(desk: ApiClient) -> None:
+def trade(client: ApiClient) -> None:
     """A trade is recorded and priced, and creates a position."""
-    answer = expect(desk.report("buy"), 201)
-    desk.trade = answer.json["trade"]
-    equal("price", desk.trade["price"], "100.00")
-    equal("trade_id", answer.json["trade_id"], desk.trade["trade_id"])
+    answer = expect(client.report("buy"), 201)
+    client.trade = answer.json["trade"]
+    equal("price", client.trade["price"], "100.00")
+    equal("trade_id", answer.json["trade_id"], client.trade["trade_id"])
 
 
-def replay(desk: ApiClient) -> None:
+def replay(client: ApiClient) -> None:
     """A repeat with the same key and body gets the same response and records no second trade."""
-    answer = expect(desk.report("buy"), 201)
-    equal("trade_id", answer.json["trade_id"], desk.trade["trade_id"])
+    answer = expect(client.report("buy"), 201)
+    equal("trade_id", answer.json["trade_id"], client.trade["trade_id"])
     equal("Idempotent-Replayed", answer.headers.get("idempotent-replayed"), "true")
 
 
-def conflict(desk: ApiClient) -> None:
+def conflict(client: ApiClient) -> None:
     """A repeat with the same key and another body is rejected."""
-    expect(desk.report("buy", quantity="11"), 409)
+    expect(client.report("buy", quantity="11"), 409)
 
 
-def bad_input(desk: ApiClient) -> None:
+def bad_input(client: ApiClient) -> None:
     """Invalid input is rejected with an error for each field."""
-    answer = expect(desk.report("bad", quantity="-1", side="HOLD"), 422)
+    answer = expect(client.report("bad", quantity="-1", side="HOLD"), 422)
     equal("bad fields", sorted({error["field"] for error in answer.json["errors"]}), ["quantity", "side"])
 
 
-def listing(desk: ApiClient) -> None:
+def listing(client: ApiClient) -> None:
     """The trade is the newest of its portfolio and is found by its id."""
-    query = f"portfolio={quote(desk.portfolio)}&limit=1"
-    newest = expect(desk.call("GET", f"/api/v1/trades?{query}"), 200).json
-    equal("newest trade", newest[0]["trade_id"], desk.trade["trade_id"])
-    found = expect(desk.call("GET", f"/api/v1/trades/{desk.trade['trade_id']}"), 200).json
-    equal("hash", found["hash"], desk.trade["hash"])
+    query = f"portfolio={quote(client.portfolio)}&limit=1"
+    newest = expect(client.call("GET", f"/api/v1/trades?{query}"), 200).json
+    equal("newest trade", newest[0]["trade_id"], client.trade["trade_id"])
+    found = expect(client.call("GET", f"/api/v1/trades/{client.trade['trade_id']}"), 200).json
+    equal("hash", found["hash"], client.trade["hash"])
 
 
-def portfolio(desk: ApiClient) -> None:
+def portfolio(client: ApiClient) -> None:
     """The portfolio holds the position and is in the list of portfolios."""
-    equal("position", desk.book()["positions"][SYMBOL]["quantity"], desk.trade["position"]["quantity"])
-    names = expect(desk.call("GET", f"/api/v1/portfolios?q={quote(desk.portfolio)}"), 200).json
-    equal("listed", desk.portfolio in names, True)
+    equal("position", client.book()["positions"][SYMBOL]["quantity"], client.trade["position"]["quantity"])
+    names = expect(client.call("GET", f"/api/v1/portfolios?q={quote(client.portfolio)}"), 200).json
+    equal("listed", client.portfolio in names, True)
 
 
-def reversal(desk: ApiClient) -> None:
+def reversal(client: ApiClient) -> None:
     """A trade is reversed once, which restores the previous position."""
-    path = f"/api/v1/trades/{desk.trade['trade_id']}:reverse"
-    undone = expect(desk.call("POST", path, {"reason": "Smoke test"}), 201).json["trade"]
-    equal("reverses", undone["reverses"], desk.trade["trade_id"])
-    expect(desk.call("POST", path, {"reason": "Smoke test, again"}), 409)
+    path = f"/api/v1/trades/{client.trade['trade_id']}:reverse"
+    undone = expect(client.call("POST", path, {"reason": "Smoke test"}), 201).json["trade"]
+    equal("reverses", undone["reverses"], client.trade["trade_id"])
+    expect(client.call("POST", path, {"reason": "Smoke test, again"}), 409)
 
 
-def as_of(desk: ApiClient) -> None:
+def as_of(client: ApiClient) -> None:
     """The portfolio as of an earlier sequence number is unchanged."""
-    then = desk.book(as_of=desk.trade["sequence"])
-    equal("last_sequence", then["last_sequence"], desk.trade["sequence"])
-    equal("position", then["positions"][SYMBOL]["quantity"], desk.trade["position"]["quantity"])
+    then = client.book(as_of=client.trade["sequence"])
+    equal("last_sequence", then["last_sequence"], client.trade["sequence"])
+    equal("position", then["positions"][SYMBOL]["quantity"], client.trade["position"]["quantity"])
 
 
-def flat(desk: ApiClient) -> None:
+def flat(client: ApiClient) -> None:
     """No position is left open."""
-    equal("position", desk.book()["positions"][SYMBOL]["quantity"], "0")
+    equal("position", client.book()["positions"][SYMBOL]["quantity"], "0")
 
 
-def docs(desk: ApiClient) -> None:
+def docs(client: ApiClient) -> None:
     """The OpenAPI document and its page are both served or both disabled."""
-    page, document = desk.call("GET", "/docs"), desk.call("GET", "/openapi.json")
+    page, document = client.call("GET", "/docs"), client.call("GET", "/openapi.json")
     equal("statuses", (page.status, document.status), (200, 200) if page.status == 200 else (404, 404))
     if document.status == 200:
         equal("POST /api/v1/trade documented", "/api/v1/trade" in document.json["paths"], True)
@@ -203,10 +205,10 @@ CHECKS: tuple[Callable[[ApiClient], None], ...] = (
 )
 
 
-def run_checks(desk: ApiClient) -> Iterator[tuple[str, str]]:
+def run_checks(client: ApiClient) -> Iterator[tuple[str, str]]:
     """Yield each check's sentence and its error, "" if it passed. Stop when no other check can pass."""
     for check in CHECKS:
-        trouble = _trouble(check, desk)
+        trouble = _trouble(check, client)
         yield str(check.__doc__), trouble
         if trouble and check in (health, ready, trade):
             return  # the remaining checks would fail for the same reason
@@ -230,9 +232,9 @@ def main() -> int:
     return FAILED if troubles else PASSED
 
 
-def _trouble(check: Callable[[ApiClient], None], desk: ApiClient) -> str:
+def _trouble(check: Callable[[ApiClient], None], client: ApiClient) -> str:
     try:
-        check(desk)
+        check(client)
     except Failed as failure:
         return str(failure)
     except (URLError, TimeoutError, ConnectionError) as error:

@@ -9,7 +9,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 NOBODY = "-"  # a Unix domain socket has no address
 _FORWARDED_FOR = b"x-forwarded-for"
 _MAPPED = "::ffff:"  # IPv4 on a socket that accepts IPv6 too
-_MOST_HOPS = 20
+_MAX_HOPS = 20
 
 
 class AddressBook:
@@ -31,15 +31,15 @@ class AddressBook:
         if not self._trusted or not self._is_trusted(peer):
             return peer
         sent = [value for name, value in headers if name == _FORWARDED_FOR]
-        hops = b",".join(sent).decode("latin-1").rsplit(",", _MOST_HOPS)
-        return self._last_untrusted(peer, hops[-_MOST_HOPS:])
+        hops = b",".join(sent).decode("latin-1").rsplit(",", _MAX_HOPS)
+        return self._last_untrusted(peer, hops[-_MAX_HOPS:])
 
     def _last_untrusted(self, address: str, hops: Sequence[str]) -> str:
         for hop in reversed(hops):
-            told = _address_in(hop)
-            if told is None:
+            address_in_hop = _address_in(hop)
+            if address_in_hop is None:
                 break  # no trusted proxy wrote the entries further left
-            address = told
+            address = address_in_hop
             if not self._is_trusted(address):
                 break
         return address

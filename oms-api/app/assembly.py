@@ -80,32 +80,32 @@ class Components:
     throttle: Throttle
     limiter: RateLimiter
     sharing: Sharing | None
-    gate: Authentication
-    desk: TradeService
-    order_desk: OrderService
+    authentication: Authentication
+    trade_service: TradeService
+    order_service: OrderService
 
     def parts(self) -> Parts:
         """Return the components to start and stop with the process."""
         delayed = self.settings.paper_latency_milliseconds > 0
-        duty = MarketWatcher(self.readers, self.writer, self.market, self.now, is_delayed=delayed)
+        market_watcher = MarketWatcher(self.readers, self.writer, self.market, self.now, is_delayed=delayed)
         return Parts(
             *(self.engine, self.readers, self.writer, self.trail, self.access_log),
             database_file=self.database_file,
             first_to_close=(self.passwords.close, self.transactions.close, self.changes.close),
             sharing=self.sharing,
-            duties=(duty.run,),
+            background_tasks=(market_watcher.run,),
         )
 
     def state(self) -> dict[str, Any]:
         """Return, by name, the components that the routes' dependencies read from the application's state."""
-        own_key, stop_orders = self.settings.oms_api_key, Flattening(self.order_desk, self.readers).stop
+        own_key, stop_orders = self.settings.oms_api_key, Flattening(self.order_service, self.readers).stop
         secrets = tuple(filter(None, (own_key, self.settings.oms_api_key_previous)))
         readers, transactions, now = self.readers, self.transactions, self.now
         return {
-            "gate": self.gate,
-            "desk": self.desk,
-            "order_desk": self.order_desk,
-            "publish_quote": self.order_desk.publish,
+            "authentication": self.authentication,
+            "desk": self.trade_service,
+            "order_desk": self.order_service,
+            "publish_quote": self.order_service.publish,
             "exits": exits_of,
             "standing_in": currencies_standing_in,
             "is_symbol_in_use": is_symbol_in_use,
@@ -181,9 +181,13 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         throttle=throttle,
         limiter=limiter,
         sharing=sharing,
-        gate=create_authentication(settings, engine, readers, transactions, sessions, limiter, trail, now),
-        desk=TradeService(cast("GroupCommit[LedgerCommand, Recorded]", writer), _limits(settings), now),
-        order_desk=OrderService(writer, market, now, readers),
+        authentication=create_authentication(
+            settings, engine, readers, transactions, sessions, limiter, trail, now
+        ),
+        trade_service=TradeService(
+            cast("GroupCommit[LedgerCommand, Recorded]", writer), _limits(settings), now
+        ),
+        order_service=OrderService(writer, market, now, readers),
     )
 
 
@@ -195,10 +199,10 @@ def _writer(
     rate: MessageRate,
     metrics: Metrics,
 ) -> GroupCommit[Command, Outcome]:
-    tools = BatchServices(market, controls, paper_settings(settings), rate)
-    floor = OrderBatchHandler(Recording(guard=OrderTradeGuard(controls), rates=market.rate), tools)
+    batch_services = BatchServices(market, controls, paper_settings(settings), rate)
+    handler = OrderBatchHandler(Recording(guard=OrderTradeGuard(controls), rates=market.rate), batch_services)
     writer: GroupCommit[Command, Outcome] = GroupCommit(
-        engine, floor, settings.write_queue_limit, settings.write_batch_limit, metrics, get_lock_group
+        engine, handler, settings.write_queue_limit, settings.write_batch_limit, metrics, get_lock_group
     )
     metrics.watch_queue(lambda: writer.depth)
     return writer

@@ -88,13 +88,15 @@ def _authenticator(settings: Settings, engine: Engine, readers: Readers, now: No
 
 
 def _people(readers: Readers, transactions: Transactions, now: Now) -> People:
-    newcomers = Limit("newcomers", "Too many people are new at this desk just now.", NEWCOMERS_PER_MINUTE)
+    new_user_limit = Limit(
+        "newcomers", "Too many people are new at this desk just now.", NEWCOMERS_PER_MINUTE
+    )
 
     async def find_or_create_person(caller: Caller, named: SlackPerson, where: ClientInfo) -> Person:
         person = await readers.run(lambda connection: find_known_person(connection, caller.tenant_id, named))
         if person is not None:
             return person
-        newcomers.take(caller.tenant_id, monotonic_seconds())
+        new_user_limit.take(caller.tenant_id, monotonic_seconds())
         return await transactions.run(
             lambda connection: create_slack_user(connection, caller, named, where, now())
         )

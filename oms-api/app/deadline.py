@@ -5,7 +5,7 @@ from collections.abc import Awaitable
 from typing import Any, TypeVar
 
 Found = TypeVar("Found")
-_LOOKS = 10  # checks within the allowed time: a timeout is late by one interval at most
+_CHECKS_PER_TIMEOUT = 10  # checks within the allowed time: a timeout is late by one interval at most
 
 
 class Deadline:
@@ -16,14 +16,14 @@ class Deadline:
         self._waiting: dict[asyncio.Task[Any], float] = {}
         self._watch: asyncio.TimerHandle | None = None
 
-    async def bound(self, work: Awaitable[Found]) -> Found:
+    async def wait_for(self, work: Awaitable[Found]) -> Found:
         """Return the result of `work`. A task has one wait at a time. Raise TimeoutError if it is late."""
         loop = asyncio.get_running_loop()
         task = asyncio.current_task(loop)
         assert task is not None, "a coroutine runs in a task"  # noqa: S101  # for the type checker
         self._waiting[task] = loop.time()
         if self._watch is None:
-            self._watch = loop.call_later(self.seconds / _LOOKS, self._check, loop)
+            self._watch = loop.call_later(self.seconds / _CHECKS_PER_TIMEOUT, self._check, loop)
         try:
             return await work
         except asyncio.CancelledError:
@@ -44,4 +44,6 @@ class Deadline:
             del self._waiting[task]
             task.cancel()
         again = bool(self._waiting)
-        self._watch = loop.call_later(self.seconds / _LOOKS, self._check, loop) if again else None
+        self._watch = (
+            loop.call_later(self.seconds / _CHECKS_PER_TIMEOUT, self._check, loop) if again else None
+        )

@@ -117,7 +117,7 @@ class Edge:
         started = time.perf_counter()
         headers = dict(scope["headers"])
         request = FastRequest(headers, b"", scope["path"], _request_id(headers), address=self._address(scope))
-        answer = _Answer(send, self._headers, request)
+        answer = _ResponseSender(send, self._headers, request)
         try:
             _refuse_repeats(scope, headers)
             request.body = await _read_body(headers, receive, self._body_deadline)
@@ -137,7 +137,9 @@ class Edge:
         client = scope.get("client")
         return self._addresses.resolve(client[0] if client else None, scope["headers"])
 
-    async def _serve(self, scope: Scope, receive: Receive, request: FastRequest, answer: "_Answer") -> None:
+    async def _serve(
+        self, scope: Scope, receive: Receive, request: FastRequest, answer: "_ResponseSender"
+    ) -> None:
         fast = self._fast_route(scope, request)
         if fast is not None:
             await answer.send_fast(await fast(request))
@@ -168,7 +170,7 @@ class Edge:
         )
 
 
-class _Answer:
+class _ResponseSender:
     """The connection to the client. Adds the common headers and records what was sent."""
 
     def __init__(self, send: Send, headers: Sequence[tuple[bytes, bytes]], request: FastRequest) -> None:
@@ -182,8 +184,8 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             rate = self._request.rate
-            told = rate.headers if rate is not None else ()
-            message["headers"] = [*message.get("headers", ()), *self._headers, *told]
+            rate_headers = rate.headers if rate is not None else ()
+            message["headers"] = [*message.get("headers", ()), *self._headers, *rate_headers]
         self._is_whole = message["type"] == "http.response.body" and not message.get("more_body")
         await self._send(message)
 
@@ -220,10 +222,10 @@ def _refuse_repeats(scope: Scope, headers: dict[bytes, bytes]) -> None:
             if names.count(name) > 1:
                 raise Malformed(f"The header {name.decode()} stands twice.")
     if b"&" in scope["query_string"]:
-        asked = [
+        names = [
             name for name, _ in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         ]
-        if len(set(asked)) != len(asked):
+        if len(set(names)) != len(names):
             raise Malformed("A query parameter stands twice.")
 
 
@@ -237,7 +239,7 @@ async def _read_body(headers: dict[bytes, bytes], receive: Receive, deadline: De
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise UnsupportedMediaType("Send the body as it is, without Content-Encoding.")
     try:
-        body = await deadline.bound(_whole_body(receive))
+        body = await deadline.wait_for(_whole_body(receive))
     except TimeoutError:
         raise _too_slow(deadline.seconds) from None
     if len(body) > BODY_LIMIT:

@@ -17,7 +17,7 @@ STREAMS = "/stream"  # paths with this suffix stream without end
 HEAD_SECONDS = 10.0
 WRITE_SECONDS = 30.0
 _AROUND_A_FIELD = len(": \r\n")
-MOST_FILES = 65_536
+MAX_FILES = 65_536
 _EMPTY_AND_CLOSE = b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large" + _EMPTY_AND_CLOSE
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout" + _EMPTY_AND_CLOSE
@@ -103,8 +103,8 @@ class CappedHttp(HttpToolsProtocol):
         super().data_received(data)
         # It is unknown how much of this chunk belongs to a message that began in it: count from the next
         # chunk.
-        goes_on = self._in_head and self._messages == messages
-        self._head_bytes = self._head_bytes + len(data) if goes_on else 0
+        continues_head = self._in_head and self._messages == messages
+        self._head_bytes = self._head_bytes + len(data) if continues_head else 0
         if self._head_bytes > HEAD_LIMIT:
             self._refuse(_TOO_LARGE)
         if self._in_head or self._is_idle:
@@ -169,11 +169,11 @@ class CappedHttp(HttpToolsProtocol):
             return
         self._is_ending = True
         self._expect(None)
-        owed = self._last_whole
-        if owed is not None and not owed.response_complete:
-            if self.pipeline and self.pipeline[0][0] is not owed:
+        pending_response = self._last_whole
+        if pending_response is not None and not pending_response.response_complete:
+            if self.pipeline and self.pipeline[0][0] is not pending_response:
                 self.pipeline.popleft()  # its body was cut off, and it is still queued
-            owed.keep_alive = False  # the connection closes after this response
+            pending_response.keep_alive = False  # the connection closes after this response
             return
         is_half_answered = self._in_message and not self._in_head and self.cycle.response_started
         if answer and not is_half_answered:
@@ -227,13 +227,13 @@ def install_protocol() -> None:
 
 def allow_many_connections() -> None:
     """Raise the limit of open files, of which each connection is one, as far as the system allows, up to
-    MOST_FILES.
+    MAX_FILES.
     """
     with suppress(ImportError, ValueError, OSError):
         import resource  # noqa: PLC0415  # Windows has none
 
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+        wanted = MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
         if soft != resource.RLIM_INFINITY and soft < wanted:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 

@@ -78,38 +78,38 @@ def create_app(settings: Settings | None = None, now: Now | None = None) -> Fast
     """Return the application. Raise ConfigurationError if the settings are invalid."""
     settings = settings or load_settings()
     configure_logging(settings.logs_as_json, settings.log_level)
-    house = assemble(settings, now or SteadyClock(), AccessLog(settings.logs_as_json))
+    components = assemble(settings, now or SteadyClock(), AccessLog(settings.logs_as_json))
     app = Application(
         title="SlackOMS OMS API",
         version=__version__,
         description=_DESCRIPTION,
-        lifespan=lifespan(settings, house.parts()),
+        lifespan=lifespan(settings, components.parts()),
         docs_url=None,
         redoc_url=None,
         openapi_url=OPENAPI_URL if settings.docs_enabled else None,
         redirect_slashes=False,
     )
-    for name, part in house.state().items():
+    for name, part in components.state().items():
         setattr(app.state, name, part)
     _add_routes(app)
     add_error_handlers(app)
     if settings.docs_enabled:
         add_docs(app)
-    app.edge = _edge(app, house)
+    app.edge = _edge(app, components)
     app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]  # the documented way to extend it
     return app
 
 
-def _edge(app: Application, house: Components) -> Edge:
-    settings, gate = house.settings, house.gate
+def _edge(app: Application, components: Components) -> Edge:
+    settings, authentication = components.settings, components.authentication
     fast = {
-        ("POST", recording.TRADE_PATH): recording.fast_report(gate, house.desk),
-        ("POST", order_entry.ORDERS_PATH): order_entry.fast_place(gate, house.order_desk),
-        ("GET", reading.PORTFOLIO_PATH): reading.fast_portfolio(gate, house.readers),
+        ("POST", recording.TRADE_PATH): recording.fast_report(authentication, components.trade_service),
+        ("POST", order_entry.ORDERS_PATH): order_entry.fast_place(authentication, components.order_service),
+        ("GET", reading.PORTFOLIO_PATH): reading.fast_portfolio(authentication, components.readers),
     }
     headers = PRODUCTION_HEADERS if settings.environment == "production" else COMMON_HEADERS
     return Edge(
-        *(app.framework, house.metrics, house.access_log, house.now, fast, headers),
+        *(app.framework, components.metrics, components.access_log, components.now, fast, headers),
         AddressBook(settings.trusted_proxies),
         settings.body_timeout_seconds,
     )

@@ -47,7 +47,9 @@ class Parts:
     database_file: DatabaseFile
     first_to_close: Sequence[Callable[[], None]] = ()
     sharing: Sharing | None = None
-    duties: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()  # each runs until it is cancelled
+    background_tasks: Sequence[
+        Callable[[], Coroutine[Any, Any, None]]
+    ] = ()  # each runs until it is cancelled
 
 
 def lifespan(settings: Settings, parts: Parts) -> Callable[[object], AbstractAsyncContextManager[None]]:
@@ -61,10 +63,10 @@ def lifespan(settings: Settings, parts: Parts) -> Callable[[object], AbstractAsy
         if parts.sharing is not None:
             parts.sharing.start()
         parts.trail.start()
-        duties = [asyncio.create_task(duty()) for duty in parts.duties]
+        background_tasks = [asyncio.create_task(duty()) for duty in parts.background_tasks]
         _LOG.info("ready", extra={"database": parts.engine.dialect.name, "version": __version__})
         yield
-        await _cancel(duties)
+        await _cancel(background_tasks)
         if parts.sharing is not None:
             await parts.sharing.close()
         for close in parts.first_to_close:

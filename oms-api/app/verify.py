@@ -47,7 +47,7 @@ def _compared(
     def part(connection: Connection, verdict: Verdict) -> None:
         verdict.checked[check] += 1
         for found in differences(connection):
-            verdict.blame(found.place, [Finding(check, found.field, found.stored, found.expected)])
+            verdict.blame(found.location, [Finding(check, found.field, found.stored, found.expected)])
 
     return part
 

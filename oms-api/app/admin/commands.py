@@ -33,7 +33,7 @@ from app.identity.service import api_keys, tenants, users
 from app.identity.service.idempotent_operations import Administration, Change, OperationContext
 from app.wire.body import validate_model
 
-_MOST_LISTED = 1_000_000
+_MAX_LISTED = 1_000_000
 
 
 class CommandResult(NamedTuple):
@@ -206,13 +206,13 @@ async def list_all(command_context: CommandContext, options: Namespace) -> Comma
     tenant_id = command_context.tenant(options.tenant).id
     with command_context.connect_as_tenant(tenant_id) as connection:
         if options.what == "tenants":
-            rows = [_tenant_line(row) for row in tenant_queries.list_tenants(connection, _MOST_LISTED, None)]
+            rows = [_tenant_line(row) for row in tenant_queries.list_tenants(connection, _MAX_LISTED, None)]
         elif options.what == "users":
-            found = user_queries.list_users(connection, tenant_id, UserFilter(), _MOST_LISTED, None)
+            found = user_queries.list_users(connection, tenant_id, UserFilter(), _MAX_LISTED, None)
             rows = [_user_line(row) for row in found]
         else:
             now = command_context.now()
-            listed = key_queries.list_key_rows(connection, tenant_id, _MOST_LISTED, None)
+            listed = key_queries.list_key_rows(connection, tenant_id, _MAX_LISTED, None)
             rows = [_key_line(facts) for facts in api_keys.keys_facts(connection, tenant_id, listed, now)]
     return CommandResult(lines=tuple(rows))
 
@@ -258,7 +258,7 @@ def _show_master_key(_: Connection, context: OperationContext, now: datetime) ->
 def _user(command_context: CommandContext, tenant_id: int, called: str) -> UserRow:
     parameters = called.strip().lower()
     with command_context.connect_as_tenant(tenant_id) as connection:
-        found = user_queries.list_users(connection, tenant_id, UserFilter(parameters), _MOST_LISTED, None)
+        found = user_queries.list_users(connection, tenant_id, UserFilter(parameters), _MAX_LISTED, None)
     for user in found:
         if parameters in {user.email, (user.person or "").lower()}:
             return user
@@ -267,7 +267,7 @@ def _user(command_context: CommandContext, tenant_id: int, called: str) -> UserR
 
 def _key(command_context: CommandContext, tenant_id: int, named: str) -> KeyRow:
     with command_context.connect_as_tenant(tenant_id) as connection:
-        listed = key_queries.list_key_rows(connection, tenant_id, _MOST_LISTED, None)
+        listed = key_queries.list_key_rows(connection, tenant_id, _MAX_LISTED, None)
     for key in listed:
         if named in {key.name, key.key_id}:
             return key

@@ -43,8 +43,8 @@ async def estimate_costs(
     """
     order = body.terms(body.date or find_trading_day(body.exchange, now()))
     found = estimate_charges(order, body.execution(), rates)
-    told = serialize_estimate(
+    serialized = serialize_estimate(
         body, order, found.charges, found.dp_charge, found.rates, MARKETS[body.exchange],
         is_covered=is_covered(order),
     )  # fmt: skip
-    return answer(told)
+    return answer(serialized)

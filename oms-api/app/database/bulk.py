@@ -62,13 +62,13 @@ def build_update(table: Table, columns: Names, key: Names, rows: Sequence[Row]) 
 
 def write(connection: Connection, *writes: Write) -> None:
     """Run `writes` in order, on PostgreSQL in one round trip. Skip those without rows."""
-    due = [one for one in writes if one.rows]
+    pending = [one for one in writes if one.rows]
     if _is_sqlite(connection):
-        for one in due:
+        for one in pending:
             connection.exec_driver_sql(one.on_sqlite, [tuple(row) for row in one.rows])
-    elif due:
-        script = ";\n".join(one.on_postgresql for one in due)
-        connection.exec_driver_sql(script, tuple(_json(one.rows) for one in due))
+    elif pending:
+        script = ";\n".join(one.on_postgresql for one in pending)
+        connection.exec_driver_sql(script, tuple(_json(one.rows) for one in pending))
 
 
 def find_matching_rows(

@@ -14,7 +14,7 @@ from app.database.readers import Readers
 Key = TypeVar("Key", bound=Hashable)
 Answer = TypeVar("Answer")
 
-MOST_KEYS = 50
+MAX_KEYS = 50
 
 
 class GroupRead(Generic[Key, Answer]):
@@ -42,20 +42,20 @@ class GroupRead(Generic[Key, Answer]):
 
     async def _answer_all(self) -> None:
         while self._waiting:
-            keys = list(self._waiting)[:MOST_KEYS]
-            asked = {key: self._waiting.pop(key) for key in keys}
+            keys = list(self._waiting)[:MAX_KEYS]
+            futures = {key: self._waiting.pop(key) for key in keys}
             try:
                 found = await self._readers.run_single(self._query(keys))
             except Exception as error:  # noqa: BLE001  # told to those who asked; the next query is another
-                _refuse(asked, error)
+                _refuse(futures, error)
             else:
-                for key, future in asked.items():
+                for key, future in futures.items():
                     future.set_result(found.get(key))
         self._drain = None
 
 
-def _refuse(asked: dict[Key, "asyncio.Future[Answer | None]"], error: Exception) -> None:
-    for future in asked.values():
+def _refuse(futures: dict[Key, "asyncio.Future[Answer | None]"], error: Exception) -> None:
+    for future in futures.values():
         future.set_exception(error)
         # retrieve the exception, or asyncio reports it as never retrieved if no caller waits any more
         future.exception()

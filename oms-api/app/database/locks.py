@@ -11,7 +11,7 @@ PROBE_MILLISECONDS = 250
 CLOSED_SECONDS = 1.0
 _LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL's SQLSTATE
 _SQLITE_BUSY = 5  # the primary code: the lowest byte of an extended code
-_MOST_JAMS = 10_000
+_MAX_LOCK_GROUPS = 10_000
 
 
 def is_row_locked(error: Exception) -> bool:
@@ -49,7 +49,7 @@ class LockContention:
 
     def close(self, lock_group: Hashable) -> None:
         """Record that the group hit a lock just now."""
-        if len(self._closed_until) >= _MOST_JAMS:
+        if len(self._closed_until) >= _MAX_LOCK_GROUPS:
             self._closed_until.clear()
         self._closed_until[lock_group] = monotonic_seconds() + CLOSED_SECONDS
 

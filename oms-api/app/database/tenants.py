@@ -22,7 +22,7 @@ _STANDING = """
 
 
 # Whether a policy lets the user see rows of each protected table.
-_SIGHT = """
+_VISIBILITY = """
     SELECT bool_and(rolsuper OR rolbypassrls OR EXISTS (
         SELECT FROM pg_policy any_policy, unnest(any_policy.polroles) role
         WHERE any_policy.polrelid = wall.polrelid
@@ -70,7 +70,10 @@ def set_all_tenants_scope(connection: Connection) -> Connection:
 
     Raise NoVisibleRows.
     """
-    if connection.dialect.name == "postgresql" and connection.execute(text(_SIGHT)).scalar_one() is False:
+    if (
+        connection.dialect.name == "postgresql"
+        and connection.execute(text(_VISIBILITY)).scalar_one() is False
+    ):
         raise NoVisibleRows
     return set_tenant_scope(connection, connection.execute(text("SELECT id FROM tenants")).scalars())
 

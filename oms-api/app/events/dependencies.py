@@ -16,11 +16,11 @@ StillCounts = Callable[[], Awaitable[bool]]
 
 
 async def _still_counts(request: Request) -> StillCounts:
-    gate: Authentication = request.app.state.gate
+    authentication: Authentication = request.app.state.authentication
     edge: FastRequest = request.state.edge
 
     async def check() -> bool:
-        return await gate.still_counts(edge, Operation.READ_EVENTS)
+        return await authentication.still_counts(edge, Operation.READ_EVENTS)
 
     return check
 

@@ -90,8 +90,8 @@ async def list_events(
     )
     page = [(event, seals.seal(tenant_id, _EVENT, event.id)) for event in found[: query.limit]]
     cursor = page[-1][1] if len(found) > query.limit else None
-    told = [event_out(event, seal) for event, seal in page]
-    return answer(told, headers=link(request, cursor))
+    serialized = [event_out(event, seal) for event, seal in page]
+    return answer(serialized, headers=link(request, cursor))
 
 
 @router.get(

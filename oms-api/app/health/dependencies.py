@@ -31,4 +31,4 @@ class HealthComponents:
     find_file_problem: Callable[[], str | None]
 
 
-TheVitals = Annotated[HealthComponents, part("health_components")]
+TheHealthComponents = Annotated[HealthComponents, part("health_components")]

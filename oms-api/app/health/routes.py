@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Response
 from app import __version__
 from app.clock import iso
 from app.errors import Unavailable
-from app.health.dependencies import HealthComponents, TheVitals
+from app.health.dependencies import HealthComponents, TheHealthComponents
 from app.health.schemas import HealthOut, ReadinessOut
 from app.identity.dependencies import allowed
 from app.identity.rules.access import Caller, Operation
@@ -30,22 +30,22 @@ metrics_router = APIRouter(tags=["health"])
 
 @router.head("/health", include_in_schema=False)
 @router.get("/health", summary="Check health", responses={200: {"model": HealthOut}})
-async def health(health_components: TheVitals) -> Response:
+async def health(components: TheHealthComponents) -> Response:
     """Respond while the process runs."""
     facts = {
         "status": "healthy",
         "service": SERVICE,
         "version": __version__,
-        "timestamp": iso(health_components.now()),
+        "timestamp": iso(components.now()),
     }
     return answer(facts)
 
 
 @router.head("/health/live", include_in_schema=False)
 @router.get("/health/live", summary="Check liveness", responses={200: {"model": HealthOut}})
-async def live(health_components: TheVitals) -> Response:
+async def live(components: TheHealthComponents) -> Response:
     """Respond while the process runs. Restart the process if this fails."""
-    return await health(health_components)
+    return await health(components)
 
 
 @router.head("/health/ready", include_in_schema=False)
@@ -54,13 +54,13 @@ async def live(health_components: TheVitals) -> Response:
     summary="Check readiness",
     responses={200: {"model": ReadinessOut}, 503: {"model": ReadinessOut}},
 )
-async def ready(health_components: TheVitals) -> Response:
+async def ready(components: TheHealthComponents) -> Response:
     """Check whether trades can be recorded. Returns 503 while the database, its schema or the writer is
     unavailable.
     """
-    current, row_security = await _check_database(health_components)
-    problem = health_components.find_file_problem()
-    state = (current is not None and problem is None, bool(current), health_components.writer_is_alive())
+    current, row_security = await _check_database(components)
+    problem = components.find_file_problem()
+    state = (current is not None and problem is None, bool(current), components.writer_is_alive())
     is_ready = all(state)
     checks = {name: "ok" if holds else "failed" for name, holds in zip(_CHECKS, state, strict=True)}
     facts: dict[str, str | None] = {
@@ -68,7 +68,7 @@ async def ready(health_components: TheVitals) -> Response:
         **checks,
         "row_level_security": row_security,
     }
-    facts["rate_limits"] = health_components.rate_limits()
+    facts["rate_limits"] = components.rate_limits()
     failed = [_DETAILS[name] for name in _CHECKS if checks[name] == "failed"]
     facts["detail"] = problem or next(iter(failed), None)
     return answer(facts, 200 if is_ready else 503)
@@ -81,24 +81,24 @@ async def ready(health_components: TheVitals) -> Response:
     responses=responses(200, {"content": {"text/plain": {"schema": {"type": "string"}}}}),
 )
 async def metrics(
-    _: Annotated[Caller, Depends(allowed(Operation.READ_METRICS))], health_components: TheVitals
+    _: Annotated[Caller, Depends(allowed(Operation.READ_METRICS))], components: TheHealthComponents
 ) -> Response:
     """Get counts and timings in Prometheus' format. It needs a key of the first tenant with the scope `read`,
     since the metrics cover all tenants.
     """
-    return Response(health_components.metrics.render(), media_type=CONTENT_TYPE)
+    return Response(components.metrics.render(), media_type=CONTENT_TYPE)
 
 
-async def _check_database(health_components: HealthComponents) -> tuple[bool | None, str]:
+async def _check_database(components: HealthComponents) -> tuple[bool | None, str]:
     """Return whether the schema is of this version (None if the database is unavailable), and its row-level
     security.
     """
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            return await health_components.readers.run(
+            return await components.readers.run(
                 lambda connection: (
-                    health_components.is_current(connection),
-                    health_components.row_security(connection),
+                    components.is_current(connection),
+                    components.row_security(connection),
                 )
             )
     except (Unavailable, TimeoutError):

@@ -121,8 +121,8 @@ def _token(header: bytes) -> str:
 
 async def count_unauthenticated(request: Request) -> None:
     """Apply the rate limit of the client's address. A FastAPI dependency of routes without authentication."""
-    gate: Authentication = request.app.state.gate
-    gate.count_unauthenticated(request.state.edge)
+    authentication: Authentication = request.app.state.authentication
+    authentication.count_unauthenticated(request.state.edge)
 
 
 def allowed(operation: Operation) -> Callable[..., Coroutine[Any, Any, Caller]]:
@@ -132,22 +132,22 @@ def allowed(operation: Operation) -> Callable[..., Coroutine[Any, Any, Caller]]:
         request: Request, _key: Annotated[str | None, Security(API_KEY_HEADER)],
         _bearer: Annotated[object, Security(BEARER)],
     ) -> Caller:  # fmt: skip
-        gate: Authentication = request.app.state.gate
-        return await gate.admit(request.state.edge, operation)
+        authentication: Authentication = request.app.state.authentication
+        return await authentication.admit(request.state.edge, operation)
 
     roles = [role.value for role in TABLE[operation].roles()]
     admit.describes = {"x-operation": operation.value, "x-roles": roles}  # type: ignore[attr-defined]  # for OpenAPI
     return admit
 
 
-def build_fast_route(gate: Authentication, operation: Operation, work: FastWork) -> FastRoute:
+def build_fast_route(authentication: Authentication, operation: Operation, work: FastWork) -> FastRoute:
     """Return `work` (caller, request, idempotency key) as a route that the ASGI middleware serves itself.
 
     The framework's routing and body parsing cost more than the commit.
     """
 
     async def serve(request: FastRequest) -> FastResponse:
-        caller = await gate.admit(request, operation)
+        caller = await authentication.admit(request, operation)
         key = request.headers.get(b"idempotency-key")
         return await work(caller, request, check_key(None if key is None else key.decode("latin-1")))
 

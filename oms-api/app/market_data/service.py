@@ -20,9 +20,9 @@ from app.market_data.sources import PriceSource
 Listener = Callable[[int, Quote], None]
 MAX_FEED_SILENCE = timedelta(seconds=30)
 _INSTANT = timedelta(microseconds=1)
-_MOST_MINUTES = 50_000  # the maximum read per request; older minutes are cut off
-_MOST_CACHED = 100_000
-_FOLLOWED = timedelta(minutes=10)  # how long a symbol stays subscribed after its last request
+_MAX_MINUTES = 50_000  # the maximum read per request; older minutes are cut off
+_MAX_CACHED = 100_000
+_SUBSCRIPTION_PERIOD = timedelta(minutes=10)  # how long a symbol stays subscribed after its last request
 
 
 class Market:
@@ -72,7 +72,7 @@ class Market:
 
         A symbol without trades on a live feed is not stale.
         """
-        heard = self._source.heard_at(at) if quote.source == self._source.name else None
+        heard = self._source.get_last_heartbeat(at) if quote.source == self._source.name else None
         return None if heard is None else max(at - max(heard, quote.at), timedelta(0))
 
     def is_stale(self, quote: Quote, at: datetime) -> bool:
@@ -143,7 +143,9 @@ class Market:
         These are symbols of open orders, of displayed positions and of requested quotes.
         """
         with self._lock:
-            self._asked = {symbol: when for symbol, when in self._asked.items() if at - when < _FOLLOWED}
+            self._asked = {
+                symbol: when for symbol, when in self._asked.items() if at - when < _SUBSCRIPTION_PERIOD
+            }
             self._notify_source()
 
     def poll(self, connection: Connection, at: datetime) -> None:
@@ -164,16 +166,16 @@ class Market:
         """Return the bars of a symbol with manual quotes, or None if its bars come from the source."""
         if not queries.find_quotes(connection, [key]):
             return None
-        minutes = queries.list_minute_bars(connection, *key, start, end, _MOST_MINUTES)
+        minutes = queries.list_minute_bars(connection, *key, start, end, _MAX_MINUTES)
         return combine_bars(minutes, interval)
 
     def _remember(self, quotes: dict[Key, Quote], asked: Mapping[str, datetime]) -> None:
         with self._lock:
-            if len(self._asked) + len(asked) > _MOST_CACHED:
+            if len(self._asked) + len(asked) > _MAX_CACHED:
                 self._asked.clear()
             self._asked.update(asked)
             new = {key: quote for key, quote in quotes.items() if self._last.get(key) != quote}
-            if len(self._last) + len(new) > _MOST_CACHED:
+            if len(self._last) + len(new) > _MAX_CACHED:
                 self._last.clear()
             self._last.update(new)
             told = [

@@ -13,7 +13,7 @@ from typing_extensions import override
 from app.errors import TooMany
 
 WINDOW_SECONDS = 60
-MOST_BUCKETS = 100_000
+MAX_BUCKETS = 100_000
 
 
 class Bucket:
@@ -72,7 +72,7 @@ class Limit:
         return b"%b;r=%d;t=%d" % (self._label, remaining, seconds)
 
     def _fresh(self, key: Hashable, now: float) -> Bucket:
-        if len(self._buckets) >= MOST_BUCKETS:
+        if len(self._buckets) >= MAX_BUCKETS:
             self._make_room(now)
         bucket = self._buckets[key] = Bucket(self, key, now)
         return bucket
@@ -84,7 +84,7 @@ class Limit:
             bucket.refill(now)
             if bucket.level < self.capacity:
                 kept[key] = bucket
-        for key in list(kept)[: max(0, len(kept) - MOST_BUCKETS * 9 // 10)]:
+        for key in list(kept)[: max(0, len(kept) - MAX_BUCKETS * 9 // 10)]:
             del kept[key]
         self._buckets = kept
 

@@ -23,7 +23,7 @@ EXCHANGE_SECONDS = 0.1
 RETRY_SECONDS = 1.0
 PATIENCE_SECONDS = 0.5
 _QUIET_SECONDS = 1.0  # the interval of connection checks when there is nothing to send
-_MOST_A_CALL = 200  # keeps the calls short for Redis and the event loop
+_MAX_BUCKETS_PER_CALL = 200  # keeps the calls short for Redis and the event loop
 _KEY_PREFIX = "{slackoms-rates}"  # the braces keep all keys of a call on one cluster node
 _SCRIPT = f"""
 local time = redis.call('TIME')
@@ -120,8 +120,8 @@ class Sharing:
         arrived.
         """
         told = [(pool, taken) for pool in self._pools for taken in pool.drain()]
-        for start in range(0, max(1, len(told)), _MOST_A_CALL):
-            await self._exchange(told[start : start + _MOST_A_CALL])
+        for start in range(0, max(1, len(told)), _MAX_BUCKETS_PER_CALL):
+            await self._exchange(told[start : start + _MAX_BUCKETS_PER_CALL])
 
     async def _exchange(self, told: Sequence[tuple[Pool, Taken]]) -> None:
         keys = [f"{_KEY_PREFIX}:{bucket.limit.name}:{bucket.key}" for _, (bucket, _) in told]

@@ -13,7 +13,7 @@ from app.rate_limit import SlotLimits, Slots
 JSON_LINES = "application/x-ndjson"
 
 
-MOST_OPEN = SlotLimits(key=3, tenant=6, total=40)
+MAX_OPEN = SlotLimits(key=3, tenant=6, total=40)
 # one concurrent export read per this many reader threads, so that the others serve short reads
 READS_PER_THREAD = 4
 Read = Callable[[], Awaitable[bytes]]
@@ -22,7 +22,7 @@ Read = Callable[[], Awaitable[bytes]]
 class Exports:
     """The exports of a process: a limited number may be open, and few of them read at the same time."""
 
-    def __init__(self, reader_threads: int, limits: SlotLimits = MOST_OPEN) -> None:
+    def __init__(self, reader_threads: int, limits: SlotLimits = MAX_OPEN) -> None:
         self._slots = Slots("exports", limits)
         self._reading = asyncio.Semaphore(max(1, reader_threads // READS_PER_THREAD))
 

@@ -9,7 +9,7 @@ from fastapi import Request
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.wire.pages import MOST_LIMIT
+from app.wire.pages import MAX_LIMIT
 
 _DIGITS = re.compile(r"[0-9]{1,16}", re.ASCII)
 
@@ -44,7 +44,7 @@ def parse_instant(text: str) -> datetime:
 
 
 Count = Annotated[int, BeforeValidator(_plain_integer)]
-Limit = Annotated[Count, Field(ge=1, le=MOST_LIMIT)]
+Limit = Annotated[Count, Field(ge=1, le=MAX_LIMIT)]
 Cursor = Annotated[str, Field(max_length=2000, description="From the `Link` header of the page before")]
 When = Annotated[datetime, BeforeValidator(_parse_instant)]
 

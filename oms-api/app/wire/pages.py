@@ -9,8 +9,8 @@ from app.errors import FieldError, Invalid
 
 _MAC_BYTES = 12
 DEFAULT_LIMIT = 100
-MOST_LIMIT = 1000
-MOST_SKIP = 10_000
+MAX_LIMIT = 1000
+MAX_SKIP = 10_000
 
 
 class Cursors:

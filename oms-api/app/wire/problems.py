@@ -13,7 +13,7 @@ from app.errors import FieldError, OmsError
 MEDIA_TYPE = "application/problem+json"
 TYPE_BASE = "urn:slackoms:problem"
 _CUSTOM_PREFIX = "Value error, "
-MOST_ERRORS = 100
+MAX_ERRORS = 100
 UNKNOWN_FIELD = "extra_forbidden"
 _MESSAGES = {
     "model_type": "Must be a JSON object.",
@@ -76,7 +76,7 @@ def field_errors(
     details: Iterable[ErrorDetails | Mapping[str, Any]], skip: Sequence[str] = ()
 ) -> list[FieldError]:
     """Convert pydantic's errors to field errors. Leading parts of the path that are in `skip` are removed."""
-    return [_field_error(detail, skip) for detail in islice(details, MOST_ERRORS)]
+    return [_field_error(detail, skip) for detail in islice(details, MAX_ERRORS)]
 
 
 def _field_error(detail: ErrorDetails | Mapping[str, Any], skip: Sequence[str]) -> FieldError:

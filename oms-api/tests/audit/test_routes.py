@@ -254,7 +254,7 @@ def test_a_denial_stands_in_the_trail(api):
     refused = reader.get("/audit/export", {"X-Request-ID": "the-first-denial"})
     for _ in range(20):
         assert reader.get("/audit/export").status_code == 403
-    api.service.app.state.gate.trail.flush()
+    api.service.app.state.authentication.trail.flush()
     (entry_told,) = api.get("/audit", request_id="the-first-denial").json()
     assert refused.status_code == 403
     assert (entry_told["action"], entry_told["target"]) == ("denied", "read_audit")

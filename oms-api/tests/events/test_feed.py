@@ -148,7 +148,7 @@ def test_the_horizon_waits_for_what_is_under_way_but_not_for_ever(engine, reader
 
 
 def test_too_many_followers_are_told_so_and_make_room_by_leaving(readers, monkeypatch):
-    monkeypatch.setattr(feeds, "MOST_FOLLOWERS_OF_TENANT", 1)
+    monkeypatch.setattr(feeds, "MAX_FOLLOWERS_OF_TENANT", 1)
 
     async def work():
         feed = Feed(readers)
@@ -165,7 +165,7 @@ def test_too_many_followers_are_told_so_and_make_room_by_leaving(readers, monkey
 
 
 def test_one_key_cannot_take_all_streams_of_its_tenant(readers, monkeypatch):
-    monkeypatch.setattr(feeds, "MOST_FOLLOWERS_OF_KEY", 1)
+    monkeypatch.setattr(feeds, "MAX_FOLLOWERS_OF_KEY", 1)
 
     async def work():
         feed = Feed(readers)

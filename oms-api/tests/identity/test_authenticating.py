@@ -117,7 +117,7 @@ def test_use_is_noted_once_a_minute(rig):
 
 
 def test_what_is_remembered_is_bounded(rig, monkeypatch):
-    monkeypatch.setattr("app.identity.service.authenticator._MOST_CACHED", 1)
+    monkeypatch.setattr("app.identity.service.authenticator._MAX_CACHED", 1)
     other = make_key(random.Random(2).choice)
     rig.call(KEY)
     rig.found = StoredKey(key_id_of(other) or "", 4, "other", hash_of(other), "read", None, None)

@@ -9,7 +9,7 @@ from app.errors import Invalid
 from app.identity.errors import NoValidKey
 from app.identity.rules.access import Caller
 from app.identity.service.logins import WrongLogin, WrongPassword
-from app.identity.service.sessions import KEPT_AFTER_END, NoSession, NoSuchSession
+from app.identity.service.sessions import RETENTION_AFTER_END, NoSession, NoSuchSession
 from app.identity.service.throttle import PAIR, TooManyLogIns
 from tests.support.people import LAPTOP, PASSWORD, THIEF, asked, create_person, run
 
@@ -87,10 +87,10 @@ def test_sessions_that_ended_long_ago_are_deleted_at_the_next_log_in(services, a
         "UPDATE sessions SET revoked_at = created_at WHERE client_hash = :hash",
         hash=THIEF.hash,
     )
-    services.now += KEPT_AFTER_END + timedelta(seconds=1)
+    services.now += RETENTION_AFTER_END + timedelta(seconds=1)
     services.log_in(alice.says())
     assert len(asked(engine, "SELECT session_id FROM sessions")) == 2
-    services.now += timedelta(days=365) + KEPT_AFTER_END
+    services.now += timedelta(days=365) + RETENTION_AFTER_END
     services.log_in(alice.says())
     assert len(asked(engine, "SELECT session_id FROM sessions")) == 1
 

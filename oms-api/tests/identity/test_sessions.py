@@ -244,7 +244,7 @@ def test_what_is_no_token_never_reaches_the_database(services, alice):
 
 
 def test_what_is_remembered_of_tokens_is_bounded(services, alice, monkeypatch):
-    monkeypatch.setattr("app.identity.service.sessions._MOST_REMEMBERED", 2)
+    monkeypatch.setattr("app.identity.service.sessions._MAX_REMEMBERED", 2)
     tokens = [services.log_in(alice.says()).access for _ in range(5)]
     assert len({services.caller(token).key_id for token in tokens}) == 5
     assert len(services.sessions._read) <= 2

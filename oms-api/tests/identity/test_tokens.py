@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from app.identity.rules.tokens import (
     GRACE,
-    MOST_TOKEN_LENGTH,
+    MAX_TOKEN_LENGTH,
     AccessClaims,
     BadToken,
     KeyRing,
@@ -208,7 +208,7 @@ def test_what_is_huge_is_refused_before_it_is_parsed(monkeypatch):
         raise AssertionError("parsed")
 
     monkeypatch.setattr(jwt, "get_unverified_header", parse)
-    assert refused("a" * 40 + "." + "b" * MOST_TOKEN_LENGTH + "." + "c" * 43)
+    assert refused("a" * 40 + "." + "b" * MAX_TOKEN_LENGTH + "." + "c" * 43)
     assert refused("a." * 700 + "a")
 
 

@@ -68,7 +68,7 @@ def test_what_was_seen_last_is_kept(engine, market):
 
 
 def test_what_is_kept_is_bounded(engine, market, monkeypatch):
-    monkeypatch.setattr("app.market_data.service._MOST_CACHED", 2)
+    monkeypatch.setattr("app.market_data.service._MAX_CACHED", 2)
     for symbol in ("A", "B", "C"):
         market.arrived(1, given("7", symbol=symbol))
     assert [market.last(1, symbol) is None for symbol in ("A", "B", "C")] == [True, True, False]
@@ -116,7 +116,7 @@ def test_the_source_follows_what_was_asked_for_until_nobody_asks_any_more(engine
 
 
 def test_what_the_source_follows_is_bounded(engine, market, source, monkeypatch):
-    monkeypatch.setattr("app.market_data.service._MOST_CACHED", 2)
+    monkeypatch.setattr("app.market_data.service._MAX_CACHED", 2)
     with engine.connect() as connection:
         for symbol in ("A", "B", "C"):
             market.quotes_for(connection, [(1, symbol)], NOON)

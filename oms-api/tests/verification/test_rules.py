@@ -117,7 +117,7 @@ def act(action: str, target: str, before: Any = None, after: Any = None, at: str
 
 def expected_after(*acts: AuditedAction) -> ExpectedRows:
     expected = ExpectedRows({1: "default"})
-    expected.follow(acts)
+    expected.apply(acts)
     return expected
 
 

@@ -51,8 +51,8 @@ def entries_between(
     connection: Connection, tenant_id: int, after: int, until: int, limit: int
 ) -> list[ChainedEntry]:
     """Return entries, oldest first, with a sequence number above `after` and at most `until`."""
-    place = (AuditRow.sequence > after, AuditRow.sequence <= until)
-    statement = entries_of(tenant_id).where(*place).order_by(AuditRow.sequence).limit(limit)
+    position = (AuditRow.sequence > after, AuditRow.sequence <= until)
+    statement = entries_of(tenant_id).where(*position).order_by(AuditRow.sequence).limit(limit)
     return [ChainedEntry._make(row) for row in connection.execute(statement)]
 
 

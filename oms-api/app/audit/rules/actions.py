@@ -20,18 +20,18 @@ class AuditedAction(NamedTuple):
 class Difference(NamedTuple):
     """A column of another table that differs from the audit log."""
 
-    place: str
+    location: str
     field: str
     stored: str | int | None
     expected: str | int | None
 
 
-def find_differences(place: str, stored: dict[str, Any], expected: dict[str, Any]) -> list[Difference]:
+def find_differences(location: str, stored: dict[str, Any], expected: dict[str, Any]) -> list[Difference]:
     """Return the fields of `expected` that are stored differently."""
     return [
-        Difference(place, name, _text(stored.get(name)), _text(due))
-        for name, due in expected.items()
-        if stored.get(name) != due
+        Difference(location, name, _text(stored.get(name)), _text(value))
+        for name, value in expected.items()
+        if stored.get(name) != value
     ]
 
 

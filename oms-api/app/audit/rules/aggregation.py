@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from app.audit.rules.entries import AuditEntry, truncate_entry
 
-MOST_DISTINCT = 30
-MOST_HELD = 10_000
+MAX_DISTINCT = 30
+MAX_HELD = 10_000
 OTHERS = "(others)"
 _MINUTE = 60
 
@@ -57,7 +57,7 @@ class _Held:
 class Aggregator:
     """Actions that are not written yet, in bounded memory. Not thread-safe."""
 
-    def __init__(self, most_held: int = MOST_HELD) -> None:
+    def __init__(self, most_held: int = MAX_HELD) -> None:
         self._most_held = most_held
         self._held: dict[Key, _Held] = {}
         self._distinct: Counter[tuple[int, str, int]] = Counter()
@@ -110,7 +110,7 @@ class Aggregator:
     def _key(self, entry: AuditEntry) -> Key:
         kind = (entry.tenant_id, entry.action, _minute_of(entry.at))
         key = Key(*kind, entry.actor, entry.target)
-        if key in self._held or self._distinct[kind] < MOST_DISTINCT:
+        if key in self._held or self._distinct[kind] < MAX_DISTINCT:
             return key
         return Key(*kind, OTHERS, OTHERS)
 

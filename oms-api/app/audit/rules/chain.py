@@ -69,7 +69,7 @@ def hash_of(fields: Sequence[str | int | None], predecessor: str) -> str:
     return hashlib.sha256(predecessor.encode() + orjson.dumps(fields)).hexdigest()
 
 
-def chain_entry(head: Head, tenant_id: int, told: EntryContent) -> ChainedEntry:
+def chain_entry(head: Head, tenant_id: int, content: EntryContent) -> ChainedEntry:
     """Return the row that follows `head`."""
-    fields = (tenant_id, head.sequence + 1, *told, HASH_VERSION)
+    fields = (tenant_id, head.sequence + 1, *content, HASH_VERSION)
     return ChainedEntry(*fields, hash_of(fields, head.hash))

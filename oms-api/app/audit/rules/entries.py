@@ -10,15 +10,15 @@ import orjson
 
 Facts = dict[str, Any]  # JSON values without fractions: amounts are text
 
-MOST_FACTS = 20_000  # in characters
-_MOST = {"actor": 300, "via": 100, "action": 60, "target": 400, "address": 60, "request_id": 100}
+MAX_FACTS = 20_000  # in characters
+_MAX_LENGTHS = {"actor": 300, "via": 100, "action": 60, "target": 400, "address": 60, "request_id": 100}
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", re.ASCII)
 _SECRET_WORD = re.compile(
     r".*(?:password|passphrase|secret|token|credential|signature|cookie).*|.*keys?|.*hash(?:es)?", re.ASCII
 )
 # allowed name parts: key_id and password_changed_at reveal nothing
-_TOLD_OF_SECRETS = {"id", "ids", "at", "name", "names"}
-_VEIL = "…"  # replaces text that looks like a secret
+_ALLOWED_NAME_PARTS = {"id", "ids", "at", "name", "names"}
+_PLACEHOLDER = "…"  # replaces text that looks like a secret
 _SECRET_VALUE = re.compile(r"oms_[0-9A-Za-z_-]{30}|eyJ[0-9A-Za-z_-]+\.eyJ|\$argon2|-----BEGIN ", re.ASCII)
 
 
@@ -59,8 +59,8 @@ def facts_text(facts: Facts | None) -> str | None:
         text = orjson.dumps(facts, option=orjson.OPT_SORT_KEYS).decode()
     except TypeError as error:  # an unpaired surrogate, or a number beyond 64 bits
         raise InvalidFacts(f"The facts are no JSON: {error}.") from None
-    if len(text) > MOST_FACTS:
-        raise InvalidFacts(f"The facts take {len(text):,} characters, more than {MOST_FACTS:,}.")
+    if len(text) > MAX_FACTS:
+        raise InvalidFacts(f"The facts take {len(text):,} characters, more than {MAX_FACTS:,}.")
     return text
 
 
@@ -69,7 +69,7 @@ def mask_secrets(facts: Facts) -> Facts:
     recorded.
     """
     return {
-        name: _VEIL if isinstance(value, str) and _SECRET_VALUE.search(value) else value
+        name: _PLACEHOLDER if isinstance(value, str) and _SECRET_VALUE.search(value) else value
         for name, value in facts.items()
     }
 
@@ -78,7 +78,7 @@ def truncate_entry(entry: AuditEntry) -> AuditEntry:
     """Return the entry with printable texts, cut to the length of their columns."""
     changed: dict[str, Any] = {
         name: _plain(text, most)
-        for name, most in _MOST.items()
+        for name, most in _MAX_LENGTHS.items()
         if (text := getattr(entry, name)) and (len(text) > most or not text.isprintable())
     }
     return replace(entry, **changed) if changed else entry
@@ -119,6 +119,6 @@ def _below(path: str, name: object) -> str:
 
 def _names_a_secret(name: str) -> bool:
     words = [word.lower() for word in _WORD.findall(name)]
-    if not words or words[-1] in _TOLD_OF_SECRETS:
+    if not words or words[-1] in _ALLOWED_NAME_PARTS:
         return False
     return any(map(_SECRET_WORD.fullmatch, words))

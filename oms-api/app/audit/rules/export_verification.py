@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from app.audit.rules.chain import COLUMNS, HASH_VERSION, START, ChainedEntry, Head, hash_of
 
-LONGEST_LINE = 1_000_000  # in bytes
+MAX_LINE_BYTES = 1_000_000  # in bytes
 _WHOLE = ("tenant_id", "portfolio_id", "sequence")
 
 

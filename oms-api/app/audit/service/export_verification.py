@@ -7,7 +7,7 @@ from typing import BinaryIO, NamedTuple
 import orjson
 
 from app.audit.rules.chain import Head
-from app.audit.rules.export_verification import LONGEST_LINE, Chain, ExportVerifier, Finding, Form, Heads
+from app.audit.rules.export_verification import MAX_LINE_BYTES, Chain, ExportVerifier, Finding, Form, Heads
 
 
 class InvalidHeads(Exception):
@@ -53,4 +53,4 @@ def _head(line: bytes) -> tuple[Chain, Head]:
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:
-    return iter(partial(file.readline, LONGEST_LINE), b"")
+    return iter(partial(file.readline, MAX_LINE_BYTES), b"")

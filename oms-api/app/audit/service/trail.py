@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from app.audit.rules.aggregation import MOST_HELD, Aggregator, CountedEntry, Key
+from app.audit.rules.aggregation import MAX_HELD, Aggregator, CountedEntry, Key
 from app.audit.rules.entries import AuditEntry
 from app.audit.service.recording import append
 from app.clock import Now
@@ -31,7 +31,7 @@ class Trail:
     """
 
     def __init__(
-        self, engine: Engine, now: Now, dropped: Callable[[int], None], most_held: int = MOST_HELD
+        self, engine: Engine, now: Now, dropped: Callable[[int], None], most_held: int = MAX_HELD
     ) -> None:
         self._engine = engine
         self._now = now

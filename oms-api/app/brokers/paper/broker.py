@@ -159,9 +159,9 @@ class PaperBroker:
         self, orders: list[BrokerOrder], events: list[MarketEvent], at: datetime
     ) -> Sequence[BrokerEvent]:
         since = len(self._events)
-        known = {order.id: order for order in orders} if events else {}
+        orders_by_id = {order.id: order for order in orders} if events else {}
         for event in events:
-            order = known[event.order_id]
+            order = orders_by_id[event.order_id]
             self._events.append(event)
             if isinstance(event, Executed):
                 self._book_fill(order, event)

@@ -16,9 +16,9 @@ from app.rate_limit import SlotLimits, Slots
 LOOK_SECONDS = 0.2
 IDLE_SECONDS = 1.0  # after this time without an event, a follower gets an empty page
 PAGE = 500
-MOST_FOLLOWERS = 500
-MOST_FOLLOWERS_OF_TENANT = 50
-MOST_FOLLOWERS_OF_KEY = 20
+MAX_FOLLOWERS = 500
+MAX_FOLLOWERS_OF_TENANT = 50
+MAX_FOLLOWERS_OF_KEY = 20
 _TRIES = 100
 _TRY_SECONDS = 0.02
 _LOG = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class Feed:
         self._readers = readers
         self._pause = pause
         self._watches: dict[int, _Watch] = {}
-        limits = SlotLimits(MOST_FOLLOWERS_OF_KEY, MOST_FOLLOWERS_OF_TENANT, MOST_FOLLOWERS)
+        limits = SlotLimits(MAX_FOLLOWERS_OF_KEY, MAX_FOLLOWERS_OF_TENANT, MAX_FOLLOWERS)
         self._slots = Slots("streams", limits)
 
     @property

@@ -16,23 +16,23 @@ _PORTFOLIOS = table("portfolios", column("tenant_id"), column("name_key"), colum
 def portfolio_names(connection: Connection, tenant_id: int, name_keys: Collection[str]) -> dict[str, str]:
     """Return the names of the portfolios that exist, by name key."""
     named = select(_PORTFOLIOS.c.name_key, _PORTFOLIOS.c.name)
-    mine = (_PORTFOLIOS.c.tenant_id == tenant_id, _PORTFOLIOS.c.name_key.in_(sorted(name_keys)))
-    return {row.name_key: row.name for row in connection.execute(named.where(*mine))}
+    condition = (_PORTFOLIOS.c.tenant_id == tenant_id, _PORTFOLIOS.c.name_key.in_(sorted(name_keys)))
+    return {row.name_key: row.name for row in connection.execute(named.where(*condition))}
 
 
 def granted_names(
     connection: Connection, tenant_id: int, holder: Holder, ids: Collection[int | str]
 ) -> dict[int | str, list[str]]:
     """Return the names of the granted portfolios in alphabetical order, by holder."""
-    held = getattr(PortfolioGrant, holder)
+    holder_column = getattr(PortfolioGrant, holder)
     named = (
-        select(held, _PORTFOLIOS.c.name)
+        select(holder_column, _PORTFOLIOS.c.name)
         .join(
             _PORTFOLIOS,
             (_PORTFOLIOS.c.tenant_id == PortfolioGrant.tenant_id)
             & (_PORTFOLIOS.c.name_key == PortfolioGrant.portfolio_key),
         )
-        .where(PortfolioGrant.tenant_id == tenant_id, held.in_(list(ids)))
+        .where(PortfolioGrant.tenant_id == tenant_id, holder_column.in_(list(ids)))
         .order_by(PortfolioGrant.portfolio_key)
     )
     found: dict[int | str, list[str]] = {}
@@ -45,8 +45,10 @@ def replace_grants(
     connection: Connection, tenant_id: int, holder: Holder, owner: int | str, name_keys: Iterable[str]
 ) -> None:
     """Replace the portfolios of a user or key."""
-    held = getattr(PortfolioGrant, holder)
-    connection.execute(delete(PortfolioGrant).where(PortfolioGrant.tenant_id == tenant_id, held == owner))
+    holder_column = getattr(PortfolioGrant, holder)
+    connection.execute(
+        delete(PortfolioGrant).where(PortfolioGrant.tenant_id == tenant_id, holder_column == owner)
+    )
     rows = [{"tenant_id": tenant_id, holder: owner, "portfolio_key": key} for key in sorted(name_keys)]
     if rows:
         connection.execute(insert(PortfolioGrant), rows)

@@ -98,8 +98,8 @@ def has_successor(connection: Connection, tenant_id: int, key_id: str) -> bool:
 
 def change_key(connection: Connection, tenant_id: int, key_id: str, changes: dict[str, Any]) -> None:
     """Update columns of a key."""
-    mine = (ApiKey.tenant_id == tenant_id, ApiKey.key_id == key_id)
-    connection.execute(update(ApiKey).where(*mine).values(**changes))
+    condition = (ApiKey.tenant_id == tenant_id, ApiKey.key_id == key_id)
+    connection.execute(update(ApiKey).where(*condition).values(**changes))
 
 
 def has_admin_key(connection: Connection, tenant_id: int, now: datetime) -> bool:

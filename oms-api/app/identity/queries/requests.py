@@ -29,8 +29,8 @@ def find_request(connection: Connection, tenant_id: int, operation: str, key: st
 
 
 def store_request_key(
-    connection: Connection, tenant_id: int, operation: str, key: str, bound: StoredRequest
+    connection: Connection, tenant_id: int, operation: str, key: str, stored: StoredRequest
 ) -> None:
     """Store the request under the key."""
-    place = {"tenant_id": tenant_id, "operation": operation, "idempotency_key": key}
-    connection.execute(insert(AdminRequest).values(**place, **bound._asdict()))
+    request_key = {"tenant_id": tenant_id, "operation": operation, "idempotency_key": key}
+    connection.execute(insert(AdminRequest).values(**request_key, **stored._asdict()))

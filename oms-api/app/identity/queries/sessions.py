@@ -85,8 +85,8 @@ def store_login(
 
 def is_still_password(connection: Connection, tenant_id: int, user_id: int, password_hash: str) -> bool:
     """Return whether the hash is still the user's, and lock it until the transaction ends."""
-    mine = (Login.tenant_id == tenant_id, Login.user_id == user_id, Login.password_hash == password_hash)
-    return connection.execute(select(Login.user_id).where(*mine).with_for_update()).first() is not None
+    condition = (Login.tenant_id == tenant_id, Login.user_id == user_id, Login.password_hash == password_hash)
+    return connection.execute(select(Login.user_id).where(*condition).with_for_update()).first() is not None
 
 
 def change_password_hash(
@@ -190,10 +190,10 @@ def revoke_sessions_of(
 
 def has_come_from(connection: Connection, slug: str, email: str, address_hash: str) -> bool:
     """Return whether the account was ever logged in to from that address. Always one query."""
-    mine = and_(Session.tenant_id == Login.tenant_id, Session.user_id == Login.user_id)
+    condition = and_(Session.tenant_id == Login.tenant_id, Session.user_id == Login.user_id)
     statement = (
         select(Session.session_id)
-        .join(Login, mine)
+        .join(Login, condition)
         .join(Tenant, Tenant.id == Login.tenant_id)
         .where(Tenant.slug == slug, Login.email == email)
         .where(Session.client_hash.startswith(address_hash, autoescape=True))
@@ -204,8 +204,8 @@ def has_come_from(connection: Connection, slug: str, email: str, address_hash: s
 
 def find_me(connection: Connection, tenant_id: int, user_id: int | None) -> Me:
     """Return the names of the tenant and, if one is given, of its user."""
-    mine = and_(User.tenant_id == Tenant.id, User.id == user_id)
-    statement = select(Tenant.slug, Tenant.name, User.name, User.email).join(User, mine, isouter=True)
+    condition = and_(User.tenant_id == Tenant.id, User.id == user_id)
+    statement = select(Tenant.slug, Tenant.name, User.name, User.email).join(User, condition, isouter=True)
     return Me(*connection.execute(statement.where(Tenant.id == tenant_id)).one())
 
 

@@ -25,9 +25,9 @@ def lock_tenant(connection: Connection, tenant_id: int) -> None:
     """Lock the tenant against other administrative changes until the transaction ends. Trading is not
     blocked.
     """
-    mine = select(Tenant.id).where(Tenant.id == tenant_id)
+    condition = select(Tenant.id).where(Tenant.id == tenant_id)
     # SQLite ignores it, and has a single writer anyway
-    connection.execute(mine.with_for_update(key_share=True))
+    connection.execute(condition.with_for_update(key_share=True))
 
 
 def find_tenant(connection: Connection, slug: str) -> TenantRow | None:

@@ -85,8 +85,8 @@ def change_user(
     connection: Connection, tenant_id: int, user_id: int, changes: dict[str, Any], now: datetime
 ) -> None:
     """Update columns of a user."""
-    mine = (User.tenant_id == tenant_id, User.id == user_id)
-    connection.execute(update(User).where(*mine).values(**changes, updated_at=now))
+    condition = (User.tenant_id == tenant_id, User.id == user_id)
+    connection.execute(update(User).where(*condition).values(**changes, updated_at=now))
 
 
 def has_admin_user(connection: Connection, tenant_id: int) -> bool:

@@ -44,7 +44,7 @@ async def _client(request: Request) -> Client:
 Me = Annotated[Caller, Depends(allowed(Operation.READ_SELF))]
 TheClient = Annotated[Client, Depends(_client)]
 TheSessions = Annotated[Sessions, part("sessions")]
-TheLogIns = Annotated[LoginService, part("login_service")]
+TheLoginService = Annotated[LoginService, part("login_service")]
 
 
 @router.post(
@@ -55,7 +55,7 @@ TheLogIns = Annotated[LoginService, part("login_service")]
     openapi_extra=documented_body(LoginIn, _LOGIN_EXAMPLE) | _FOR_ANYBODY,
 )
 async def log_in(
-    body: Annotated[LoginIn, Depends(json_body(LoginIn))], login_service: TheLogIns, client: TheClient
+    body: Annotated[LoginIn, Depends(json_body(LoginIn))], login_service: TheLoginService, client: TheClient
 ) -> Response:
     """Start a session. The error is the same for a wrong tenant, e-mail address or password."""
     return answer(tokens_out(await login_service.log_in(body.credentials(), client)))
@@ -105,7 +105,7 @@ async def get_current_user(me: Me, sessions: TheSessions) -> Response:
 async def set_password(
     me: Me,
     body: Annotated[PasswordIn, Depends(json_body(PasswordIn))],
-    login_service: TheLogIns,
+    login_service: TheLoginService,
     client: TheClient,
 ) -> Response:
     """Change the password of the logged-in user, who must send the current one. All other sessions of the

@@ -51,7 +51,7 @@ _IMPLIED_SCOPES: dict[Scope, frozenset[Scope]] = {
     Scope.TENANTS: frozenset(),
 }
 # A key that acts for a person does not gain these scopes from that person.
-_BY_ITSELF = frozenset({Scope.ADMIN, Scope.ACT_AS, Scope.TENANTS})
+_NOT_DELEGABLE = frozenset({Scope.ADMIN, Scope.ACT_AS, Scope.TENANTS})
 
 
 class Operation(StrEnum):
@@ -202,7 +202,7 @@ def get_acting_caller(caller: Caller, person: Person) -> Caller:
 
     It has the person's rights. To manage users, keys and the tenant it also needs the right of the key.
     """
-    scopes = SCOPES_OF_ROLE[person.role] - (_BY_ITSELF - caller.scopes)
+    scopes = SCOPES_OF_ROLE[person.role] - (_NOT_DELEGABLE - caller.scopes)
     return replace(
         caller,
         scopes=scopes,

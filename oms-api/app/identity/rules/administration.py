@@ -8,7 +8,7 @@ from typing import NamedTuple, TypedDict
 from app.identity.errors import RightsExceeded
 from app.identity.rules.access import SCOPES_OF_ROLE, Caller, Role, Scope
 
-MOST_PORTFOLIOS = 90  # the names must fit into one entry of the audit trail
+MAX_PORTFOLIOS = 90  # the names must fit into one entry of the audit trail
 
 
 class PageCursor(NamedTuple):

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-MOST_LENGTH = 254
+MAX_LENGTH = 254
 _FORM = re.compile(r"[^@\s]{1,64}@[^@\s]{1,189}")
 
 

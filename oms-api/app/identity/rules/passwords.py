@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from app.errors import FieldError
 
-MIN_LENGTH, RECOMMENDED_LENGTH, MOST_LENGTH = 8, 15, 1024
+MIN_LENGTH, RECOMMENDED_LENGTH, MAX_LENGTH = 8, 15, 1024
 ADVICE = f"{RECOMMENDED_LENGTH} or more, several words that have nothing to do with each other, are better."
 _ADDED_AT_MOST = 4  # "dragon2024" counts as "dragon"
 _DIGITS_OF_A_NUMBER = 10  # a date or a telephone number
@@ -39,8 +39,8 @@ def password_error(password: str, own: Iterable[str], common: frozenset[str]) ->
     written = normalise(password)
     if len(written) < MIN_LENGTH:
         return _error(f"Must have at least {MIN_LENGTH} characters; {ADVICE}", "password_too_short")
-    if len(written) > MOST_LENGTH:
-        return _error(f"At most {MOST_LENGTH:,} characters.", "password_too_long")
+    if len(written) > MAX_LENGTH:
+        return _error(f"At most {MAX_LENGTH:,} characters.", "password_too_long")
     folded = written.casefold()
     if is_common(folded, common):
         return _error(f"Is among the passwords that are tried first; {ADVICE}", "password_common")

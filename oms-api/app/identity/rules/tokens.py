@@ -16,10 +16,10 @@ from typing import Any
 
 ISSUER, AUDIENCE = "slackoms", "slackoms-api"
 ALGORITHM, TYPE = "HS256", "at+jwt"
-MOST_TOKEN_LENGTH = 1500
+MAX_TOKEN_LENGTH = 1500
 CLOCKS_DIFFER_BY = timedelta(seconds=5)
 GRACE = timedelta(seconds=10)  # covers a response that was lost in transit
-_MOST_NUMBER = 2**37  # seconds since 1970: the year 6325
+_MAX_TIMESTAMP = 2**37  # seconds since 1970: the year 6325
 _CLAIMS = ["iss", "aud", "sub", "tid", "sid", "iat", "nbf", "exp", "jti"]
 _ACCESS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _REFRESH = re.compile(
@@ -112,7 +112,7 @@ def verify_access_token(token: str, ring: KeyRing, now: datetime) -> AccessClaim
     """Return the claims of a valid token signed by one of the keys. Raise BadToken otherwise."""
     import jwt  # noqa: PLC0415  # as above
 
-    if len(token) > MOST_TOKEN_LENGTH or not _ACCESS.fullmatch(token):
+    if len(token) > MAX_TOKEN_LENGTH or not _ACCESS.fullmatch(token):
         raise BadToken
     try:
         header = jwt.get_unverified_header(token)
@@ -142,7 +142,7 @@ def verify_refresh_token(token: str, ring: KeyRing) -> tuple[str, int]:
     """Return the session and generation of a refresh token signed by one of the keys. Raise BadToken
     otherwise.
     """
-    parts = _REFRESH.fullmatch(token) if len(token) <= MOST_TOKEN_LENGTH else None
+    parts = _REFRESH.fullmatch(token) if len(token) <= MAX_TOKEN_LENGTH else None
     if parts is None:
         raise BadToken
     session_id, generation, kid, mac = parts.groups()
@@ -213,7 +213,7 @@ def _mac(key: SigningKey, session_id: str, generation: int) -> str:
 
 def _access(claims: dict[str, Any], now: datetime) -> AccessClaims:
     numbers = [claims[name] for name in ("tid", "iat", "nbf", "exp")]
-    if not all(type(number) is int and 0 < number < _MOST_NUMBER for number in numbers):
+    if not all(type(number) is int and 0 < number < _MAX_TIMESTAMP for number in numbers):
         raise BadToken
     subject, session_id = claims["sub"], claims["sid"]
     if not (isinstance(session_id, str) and _SESSION_ID.fullmatch(session_id)):

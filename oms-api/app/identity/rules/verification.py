@@ -44,7 +44,7 @@ class ExpectedRows:
             "portfolio.renamed": self._rename_portfolio,
         }
 
-    def follow(self, acts: Iterable[AuditedAction]) -> None:
+    def apply(self, acts: Iterable[AuditedAction]) -> None:
         """Apply the entries in each tenant's order. Skip an entry that lacks the facts of its action."""
         for act in acts:
             action = self._actions.get(act.action)

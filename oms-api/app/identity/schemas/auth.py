@@ -9,10 +9,10 @@ from app.clock import iso
 from app.identity.queries.sessions import Me, OpenSession
 from app.identity.rules.access import Caller
 from app.identity.rules.clients import Credentials
-from app.identity.rules.emails import MOST_LENGTH as EMAIL_LENGTH
+from app.identity.rules.emails import MAX_LENGTH as EMAIL_LENGTH
 from app.identity.rules.emails import normalise_email
-from app.identity.rules.passwords import MOST_LENGTH as PASSWORD_LENGTH
-from app.identity.rules.tokens import MOST_TOKEN_LENGTH, Tokens
+from app.identity.rules.passwords import MAX_LENGTH as PASSWORD_LENGTH
+from app.identity.rules.tokens import MAX_TOKEN_LENGTH, Tokens
 
 
 def _email(value: str) -> str:
@@ -49,7 +49,7 @@ class RefreshIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    refresh_token: str = Field(min_length=1, max_length=MOST_TOKEN_LENGTH, repr=False)
+    refresh_token: str = Field(min_length=1, max_length=MAX_TOKEN_LENGTH, repr=False)
 
 
 class PasswordIn(BaseModel):

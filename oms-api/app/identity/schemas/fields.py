@@ -15,7 +15,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from app.identity.rules.access import Scope
-from app.identity.rules.administration import MOST_PORTFOLIOS, PageCursor
+from app.identity.rules.administration import MAX_PORTFOLIOS, PageCursor
 from app.identity.rules.keys import NAME_LENGTH
 from app.identity.rules.people import slack_person
 from app.text import label_key, name_key
@@ -25,7 +25,7 @@ from app.wire.pages import DEFAULT_LIMIT
 
 KEY_ID = "^[0-9a-z]{12}$"
 SLUG = "^[a-z0-9](-?[a-z0-9]){0,59}$"
-_MOST_NAME = 100
+_MAX_NAME = 100
 _SLUG = re.compile(r"[a-z0-9](?:-?[a-z0-9])*", re.ASCII)
 _USER_ID = re.compile(r"[0-9]{1,18}", re.ASCII)
 _GIVEABLE = frozenset(Scope) - {Scope.TENANTS}
@@ -113,8 +113,8 @@ def _user_id(value: Any) -> Any:  # from the path
 RESERVED = frozenset({"bootstrap", "session", "shell"})
 Name = Annotated[
     str, Field(max_length=400), AfterValidator(clean_name), AfterValidator(_not_empty),
-    AfterValidator(at_most(_MOST_NAME)),
-    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": _MOST_NAME}),
+    AfterValidator(at_most(_MAX_NAME)),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": _MAX_NAME}),
 ]  # fmt: skip
 Slug = Annotated[
     str, Field(max_length=200), AfterValidator(_slug),
@@ -132,7 +132,7 @@ Scopes = Annotated[
     list[str], Field(min_length=1, max_length=20), AfterValidator(_scopes),
     WithJsonSchema({"type": "array", "minItems": 1, "maxItems": 20, "items": {"enum": sorted(_GIVEABLE)}}),
 ]  # fmt: skip
-Portfolios = Annotated[list[Wanted], Field(max_length=MOST_PORTFOLIOS), AfterValidator(_each_once)]
+Portfolios = Annotated[list[Wanted], Field(max_length=MAX_PORTFOLIOS), AfterValidator(_each_once)]
 Expiry = Annotated[
     Any, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})
 ]  # fmt: skip

@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 from app.identity.queries.users import UserFilter
 from app.identity.rules.access import Role
 from app.identity.rules.administration import NewUser, UserChanges
-from app.identity.rules.passwords import MOST_LENGTH as PASSWORD_LENGTH
+from app.identity.rules.passwords import MAX_LENGTH as PASSWORD_LENGTH
 from app.identity.schemas.auth import Email
 from app.identity.schemas.fields import Name, Patch, Portfolios, RequestBody, SlackPerson, left_out
 from app.wire.fields import Wanted

@@ -13,7 +13,7 @@ from app.identity.rules.people import SlackPerson, slack_person
 
 CACHE_SECONDS = 0.5  # a revoked key stops working within 1 s: half for the cache, half for a slow query
 USE_NOTED_EVERY = timedelta(minutes=1)
-_MOST_CACHED = 10_000
+_MAX_CACHED = 10_000
 
 BOOTSTRAP = Caller(FIRST_TENANT, "bootstrap", "bootstrap", frozenset(Scope))
 
@@ -34,7 +34,7 @@ class ExpiringCache(Generic[Key, Value]):
 
     def put(self, key: Key, value: Value, asked_at: float) -> None:
         """Cache `value`, which was queried at `asked_at` (monotonic seconds)."""
-        if len(self._found) >= _MOST_CACHED:
+        if len(self._found) >= _MAX_CACHED:
             self.clear()
         self._found[key] = (value, asked_at + CACHE_SECONDS)
 

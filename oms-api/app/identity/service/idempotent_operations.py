@@ -47,8 +47,8 @@ class OperationContext:
     ) -> AuditEntry:
         """Build an audit entry for the caller's own trail."""
         caller = self.caller
-        told = (at, caller.actor, caller.name, action, target, self.address, self.request_id, before, after)
-        return AuditEntry(caller.tenant_id, *told)
+        values = (at, caller.actor, caller.name, action, target, self.address, self.request_id, before, after)
+        return AuditEntry(caller.tenant_id, *values)
 
 
 class Change(NamedTuple):
@@ -136,29 +136,29 @@ class _Attempt:
         tenant_id, key = self.context.caller.tenant_id, self.context.key
         set_tenant_scope(connection, [tenant_id])
         lock_tenant(connection, tenant_id)
-        bound = find_request(connection, tenant_id, self.context.operation, key) if key else None
-        if bound is not None:
-            return self._repeated(bound, key or "")
+        stored = find_request(connection, tenant_id, self.context.operation, key) if key else None
+        if stored is not None:
+            return self._repeated(stored, key or "")
         if self.answer is not None and not key:  # the connection was lost at COMMIT
             raise OutcomeUnknown("The database was lost while committing; look whether the change was made.")
         return self._carry_out(connection, tenant_id)
 
-    def _repeated(self, bound: StoredRequest, key: str) -> Answer:
-        if self.answer is not None and bound.created_at == self.now:
+    def _repeated(self, stored: StoredRequest, key: str) -> Answer:
+        if self.answer is not None and stored.created_at == self.now:
             return self.answer  # the COMMIT succeeded although its response was lost
-        if not any(hmac.compare_digest(bound.request_hash, own) for own in self.prints):
+        if not any(hmac.compare_digest(stored.request_hash, own) for own in self.prints):
             raise RequestKeyReused(key)
-        if bound.answer is None:
+        if stored.answer is None:
             raise SecretNotStored
-        return Answer(bound.status, bound.answer.encode(), replayed=True)
+        return Answer(stored.status, stored.answer.encode(), replayed=True)
 
     def _carry_out(self, connection: Connection, tenant_id: int) -> Answer:
         change = self.work(connection, self.now)
         answer = Answer(change.status, orjson.dumps(change.answer))
         if self.context.key:
             kept = None if change.shows_secret else answer.body.decode()
-            bound = StoredRequest(self.prints[0], change.status, kept, self.now)
-            store_request_key(connection, tenant_id, self.context.operation, self.context.key, bound)
+            stored = StoredRequest(self.prints[0], change.status, kept, self.now)
+            store_request_key(connection, tenant_id, self.context.operation, self.context.key, stored)
         record(connection, change.entries)
         self.answer = answer
         return answer

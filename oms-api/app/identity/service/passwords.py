@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # The first choice of OWASP's password storage cheat sheet: 19 MiB, two passes, one lane.
 MEMORY_KIB, PASSES, LANES = 19_456, 2, 1
 THREADS = 2
-MOST_WAITING = 40  # at 25 to 50 ms a hash, the last of the queue waits about one second
+MAX_WAITING = 40  # at 25 to 50 ms a hash, the last of the queue waits about one second
 # Compared with when the user does not exist, so that the response takes the same time.
 PLACEHOLDER_HASH = f"$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}${'A' * 22}${'A' * 43}"
 _LOG = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class Verdict(NamedTuple):
 class Passwords:
     """The only place that hashes passwords. Raises Unavailable when its bounded queue is full."""
 
-    def __init__(self, threads: int = THREADS, max_waiting: int = MOST_WAITING) -> None:
+    def __init__(self, threads: int = THREADS, max_waiting: int = MAX_WAITING) -> None:
         too_many = "Too many people are logging in at this moment; try again in a second."
         self._threads = BoundedThreadPool(threads, max_waiting, "passwords", too_many)
 

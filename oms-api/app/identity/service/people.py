@@ -44,12 +44,12 @@ def create_slack_user(
     )  # created by a concurrent request of the same person
     if known is not None:
         return known
-    newcomers = queries.get_new_user_policy(connection, tenant_id)
-    if not newcomers.active:
+    new_user_policy = queries.get_new_user_policy(connection, tenant_id)
+    if not new_user_policy.active:
         raise TenantSuspended
     # an admin may have created the user before
     person = queries.find_person(connection, tenant_id, named.text)
-    if person is None and newcomers.role is None:
+    if person is None and new_user_policy.role is None:
         raise PersonRejected
     if Scope.TENANTS in caller.scopes and claim_workspace(connection, tenant_id, named.team_id, now):
         target, after = f"workspace:{named.team_id}", {"team_id": named.team_id}
@@ -60,7 +60,7 @@ def create_slack_user(
     if credentials.tenant_of_workspace(connection, named.team_id) != tenant_id:
         raise WorkspaceNotBound
     if person is None:
-        queries.add_person(connection, tenant_id, named.text, newcomers.role or "", now)
+        queries.add_person(connection, tenant_id, named.text, new_user_policy.role or "", now)
         person = queries.find_person(connection, tenant_id, named.text)
     assert person is not None, "inserted above"  # noqa: S101  # for the type checker
     after = {"person": named.text, "role": person.role.value}

@@ -34,9 +34,9 @@ from app.identity.service.threads import Transactions
 
 SESSION = "session"
 _PREFIX = f"{SESSION}:"
-_MOST_REMEMBERED = 10_000
-KEPT_AFTER_END = timedelta(days=90)  # how long the log-in throttle remembers an address of the user
-MOST_DELETED = 100  # old sessions per log-in
+_MAX_REMEMBERED = 10_000
+RETENTION_AFTER_END = timedelta(days=90)  # how long the log-in throttle remembers an address of the user
+MAX_DELETED = 100  # old sessions per log-in
 _LOG = logging.getLogger(__name__)
 
 
@@ -100,7 +100,7 @@ class Sessions:
     def open(self, connection: Connection, owner: tuple[int, int], client: Client, now: datetime) -> str:
         """Start a session of a user in the caller's transaction, whose tenant scope is set. Return its id."""
         session_id = secrets.token_hex(16)
-        queries.delete_old_sessions(connection, owner, now - KEPT_AFTER_END, MOST_DELETED)
+        queries.delete_old_sessions(connection, owner, now - RETENTION_AFTER_END, MAX_DELETED)
         queries.add_session(connection, session_id, owner, client.hash, now, now + self._terms.session)
         return session_id
 
@@ -179,7 +179,7 @@ class Sessions:
                 access = verify_access_token(token, self._ring, now)
             except BadToken:
                 raise NoValidKey from None
-            if len(self._read) >= _MOST_REMEMBERED:
+            if len(self._read) >= _MAX_REMEMBERED:
                 self._read.clear()
             self._read[digest] = access
         if access.expires_at <= now:

@@ -89,9 +89,9 @@ def _require_right(caller: Caller, tenant: TenantRow, changes: TenantChanges) ->
         raise Forbidden("Only an admin of this tenant may change more of it than its status.")
     if tenant.id == FIRST_TENANT and changes.get("status") == "suspended":
         raise FirstTenantRequired
-    newcomers = changes.get("slack_default_role")
-    if newcomers is not None:
-        require_role(caller, Role(newcomers))
+    new_user_policy = changes.get("slack_default_role")
+    if new_user_policy is not None:
+        require_role(caller, Role(new_user_policy))
 
 
 def copy_to_tenant(context: OperationContext, entry: AuditEntry, tenant: TenantRow) -> list[AuditEntry]:

@@ -19,7 +19,7 @@ from app.errors import TooMany
 from app.rate_limit import Bucket, Limit, Taken
 from app.rate_limit.buckets import WINDOW_SECONDS
 
-MOST_BUCKETS = 20_000
+MAX_BUCKETS = 20_000
 _ROUNDING = 1e-6
 
 
@@ -127,7 +127,7 @@ class Attempt(NamedTuple):
 class Throttle:
     """Counts log-in attempts. `account` is any text that names an account, existing or not."""
 
-    def __init__(self, clock: Callable[[], float] = monotonic_seconds, most: int = MOST_BUCKETS) -> None:
+    def __init__(self, clock: Callable[[], float] = monotonic_seconds, most: int = MAX_BUCKETS) -> None:
         self._pairs = Buckets(PAIR, clock, most, "log-in pairs")
         self._addresses = Buckets(ADDRESS, clock, most, "log-in addresses")
         self._accounts = Buckets(ACCOUNT, clock, most, "log-in accounts")

@@ -142,8 +142,8 @@ def _serialize_change(
     context: OperationContext, user: UserRow, before: dict[str, Any], after: dict[str, Any], now: datetime, *,
     password_changed: bool,
 ) -> Change:  # fmt: skip
-    told = ("name", "role", "status", "portfolios")
-    changed = [name for name in told if before[name] != after[name]]
+    audited = ("name", "role", "status", "portfolios")
+    changed = [name for name in audited if before[name] != after[name]]
     entries = []
     if changed:
         was, became = ({name: facts[name] for name in changed} for facts in (before, after))

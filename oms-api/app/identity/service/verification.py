@@ -17,7 +17,7 @@ def verify_identities(connection: Connection) -> Iterator[Difference]:
     """Yield each row that differs from the audit log. Skip rows that the log does not mention."""
     tenants = {row["id"]: row for row in all_rows(connection, "tenants")}
     expected = ExpectedRows({tenant_id: row["slug"] for tenant_id, row in tenants.items()})
-    expected.follow(list_actions(connection, *_ACTIONS))
+    expected.apply(list_actions(connection, *_ACTIONS))
     users = {(row["tenant_id"], row["id"]): row for row in all_rows(connection, "users")}
     _add_portfolios(connection, users, "user_id")
     keys = {(row["tenant_id"], row["key_id"]): row for row in all_rows(connection, "api_keys")}
@@ -90,12 +90,12 @@ def _verify_logins(connection: Connection, users: Mapping[Any, Facts]) -> Iterat
 
 def _compare(kind: str, stored: Mapping[Any, Facts], expected: Mapping[Any, Facts]) -> Iterator[Difference]:
     for key, facts in expected.items():
-        place = f"{kind} {_words(key)}"
+        location = f"{kind} {_words(key)}"
         row = stored.get(key)
         if row is None:
-            yield Difference(place, "row", "none", "a row, as the audit log says")
+            yield Difference(location, "row", "none", "a row, as the audit log says")
         else:
-            yield from find_differences(place, row, facts)
+            yield from find_differences(location, row, facts)
 
 
 def _words(key: Hashable) -> str:

@@ -30,7 +30,7 @@ from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.dependencies import TheClock, TheCursors, TheReaders
 from app.wire.fields import Side, Wanted
 from app.wire.lists import Count, Cursor, Limit, Period, When, is_plain_integer, link, parse_instant
-from app.wire.pages import DEFAULT_LIMIT, MOST_SKIP
+from app.wire.pages import DEFAULT_LIMIT, MAX_SKIP
 
 router = APIRouter()
 
@@ -47,7 +47,7 @@ class TradeQuery(Period):
 
     limit: Limit = DEFAULT_LIMIT
     skip: Annotated[
-        Count, Field(ge=0, le=MOST_SKIP, description="For shallow pages; further on use `cursor`")
+        Count, Field(ge=0, le=MAX_SKIP, description="For shallow pages; further on use `cursor`")
     ] = 0
     cursor: Cursor | None = None
     symbol: Symbol | None = None

@@ -52,7 +52,7 @@ KNOWN: dict[str, Level] = {
     **{symbol: Level(Decimal(price), Decimal(tick), 3) for symbol, (price, tick) in _COINS.items()},
     **{symbol: Level(Decimal(price), Decimal("0.0001")) for symbol, price in _PAIRS.items()},
 }
-_LEAST, _RANGE = 1_000, 49_000  # in cents: an unknown symbol costs 10 to 500
+_MIN_CENTS, _RANGE_CENTS = 1_000, 49_000  # in cents: an unknown symbol costs 10 to 500
 
 
 _CURRENCY_PAIR = re.compile(r"[A-Z]{3}/[A-Z]{3}", re.ASCII)
@@ -77,4 +77,4 @@ def level_of(symbol: str, draw: int) -> Level | None:
     known = KNOWN.get(symbol)
     if known is not None or _CURRENCY_PAIR.fullmatch(symbol):
         return known
-    return Level((_LEAST + draw % _RANGE) * _CENT, _CENT)
+    return Level((_MIN_CENTS + draw % _RANGE_CENTS) * _CENT, _CENT)

@@ -16,7 +16,7 @@ class ManualSource:
         """Return None: manual quotes are stored in the table of quotes."""
         return None
 
-    def heard_at(self, at: datetime) -> datetime | None:  # noqa: ARG002  # the protocol's
+    def get_last_heartbeat(self, at: datetime) -> datetime | None:  # noqa: ARG002  # the protocol's
         """Return None: a manual quote holds until the next one."""
         return None
 

@@ -24,7 +24,7 @@ class PriceSource(Protocol):
         """Return the latest quote at the instant `at`, or None."""
         ...
 
-    def heard_at(self, at: datetime) -> datetime | None:
+    def get_last_heartbeat(self, at: datetime) -> datetime | None:
         """Return when the feed last sent a quote of any symbol or a heartbeat, as of the instant `at`.
 
         Return None if prices never become stale.

@@ -29,8 +29,8 @@ _STEPS = {
     Interval.HOUR: 64,
     Interval.DAY: 1024,
 }
-_MOST_SYMBOLS = 10_000  # the number of cached symbols; others are computed each time
-_LEAST_VOLUME, _MORE_VOLUME = 20, 180  # units per second
+_MAX_CACHED_SYMBOLS = 10_000  # the number of cached symbols; others are computed each time
+_MIN_VOLUME, _VOLUME_RANGE = 20, 180  # units per second
 
 
 class SimulatedSource:
@@ -62,7 +62,7 @@ class SimulatedSource:
         bid = max(last - half, level.tick)
         return Quote(symbol, bid, last + half, last, None, None, _EPOCH + second * _SECOND, self.name)
 
-    def heard_at(self, at: datetime) -> datetime | None:  # noqa: ARG002  # the protocol's
+    def get_last_heartbeat(self, at: datetime) -> datetime | None:  # noqa: ARG002  # the protocol's
         """Return None: prices are computed for any instant."""
         return None
 
@@ -94,7 +94,7 @@ class SimulatedSource:
 
     @staticmethod
     def _keep(kept: dict[str, T], symbol: str, value: T) -> None:
-        if symbol in kept or len(kept) < _MOST_SYMBOLS:
+        if symbol in kept or len(kept) < _MAX_CACHED_SYMBOLS:
             kept[symbol] = value
 
 
@@ -120,6 +120,6 @@ def _bar(symbol: str, key: bytes, level: Level, start: int, length: int, seen: l
     first, highest, lowest, last = (
         _price(level, strayed) for strayed in (seen[0], max(seen), min(seen), seen[-1])
     )
-    each_second = _LEAST_VOLUME + number(key, b"volume %d %d" % (start, length)) % _MORE_VOLUME
+    each_second = _MIN_VOLUME + number(key, b"volume %d %d" % (start, length)) % _VOLUME_RANGE
     begins = _EPOCH + start * _SECOND
     return Bar(symbol, begins, first, highest, lowest, last, Decimal(each_second * length))

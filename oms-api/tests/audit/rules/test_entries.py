@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.audit.rules.entries import MOST_FACTS, InvalidFacts, facts_text, truncate_entry
+from app.audit.rules.entries import MAX_FACTS, InvalidFacts, facts_text, truncate_entry
 from tests.audit.entries import entry
 
 
@@ -78,9 +78,9 @@ def test_names_are_text():
 
 
 def test_facts_have_a_size():
-    entry(after={"note": "x" * (MOST_FACTS - len('{"note":""}'))})
+    entry(after={"note": "x" * (MAX_FACTS - len('{"note":""}'))})
     with pytest.raises(InvalidFacts, match="more than"):
-        entry(after={"note": "x" * MOST_FACTS})
+        entry(after={"note": "x" * MAX_FACTS})
 
 
 def test_texts_are_cut_with_a_sign_where_they_are_too_long():

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.audit.rules import aggregation as gathering_module
-from app.audit.rules.aggregation import MOST_DISTINCT, OTHERS, Aggregator
+from app.audit.rules.aggregation import MAX_DISTINCT, OTHERS, Aggregator
 from tests.audit.entries import entry
 from tests.factories import NOON
 
@@ -71,18 +71,18 @@ def test_all_there_is_can_be_taken_at_the_end():
 
 def test_past_the_most_distinct_acts_of_a_minute_the_rest_are_counted_together():
     gathering = Aggregator()
-    for number in range(MOST_DISTINCT + 500):
+    for number in range(MAX_DISTINCT + 500):
         gathering.add(denial(number))
     rows = written(gathering, NOON)
     others, count = rows[-1]
-    assert (len(rows), count) == (MOST_DISTINCT + 1, 500)
+    assert (len(rows), count) == (MAX_DISTINCT + 1, 500)
     assert (others.actor, others.via, others.target, others.request_id) == (OTHERS, OTHERS, OTHERS, None)
     assert others.action == "denied"
 
 
 def test_one_kind_of_act_takes_no_room_from_another_nor_one_tenant_from_another():
     gathering = Aggregator()
-    for number in range(MOST_DISTINCT + 500):
+    for number in range(MAX_DISTINCT + 500):
         gathering.add(denial(number))
     for lone in (entry(action="login.failed"), denial(tenant_id=2)):
         gathering.add(lone)
@@ -139,12 +139,12 @@ def test_a_flood_of_100_000_acts_in_a_minute_makes_few_rows_and_takes_little_mem
         gathering.add(acts[number % 500])
         if number % 2_000 == 0:
             rows += written(gathering, NOON + number * timedelta(microseconds=590))
-        assert len(gathering) <= MOST_DISTINCT + 1
+        assert len(gathering) <= MAX_DISTINCT + 1
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     rows += written(gathering, NOON + MINUTE)
     assert most < 10_000_000  # each act kept would take more; other threads allocate a little too
-    assert len(rows) <= 2 * (MOST_DISTINCT + 1)
+    assert len(rows) <= 2 * (MAX_DISTINCT + 1)
     assert sum(count for _, count in rows) == 100_000
 
 
