@@ -126,7 +126,7 @@ def _posted(key: str, path: str, content: dict[str, object]) -> tuple[bytes, byt
 
 
 def reads(key: str, path: str) -> Iterator[bytes]:
-    """Yield GET requests of `path` without end. EACH_PORTFOLIO in it is replaced by every portfolio in turn."""
+    """Yield GET requests of `path` without end. EACH_PORTFOLIO is replaced by every portfolio in turn."""
     paths = (
         [path.replace(EACH_PORTFOLIO, f"{book:02d}") for book in range(PORTFOLIOS)]
         if EACH_PORTFOLIO in path

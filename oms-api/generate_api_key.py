@@ -75,7 +75,7 @@ def _work(engine: Engine, wanted: argparse.Namespace, now: datetime) -> None:
         print(key)
         _print_and_exit(f"This key is shown once. It is stored, hashed, as {wanted.store!r}.", DONE)
     else:
-        _print_and_exit(f"{wanted.revoke!r} is revoked; within a second it opens nothing.", DONE)
+        _print_and_exit(f"{wanted.revoke!r} is revoked, effective within one second.", DONE)
 
 
 def _mint(connection: Connection, wanted: argparse.Namespace, now: datetime) -> str:

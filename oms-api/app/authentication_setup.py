@@ -89,7 +89,7 @@ def _authenticator(settings: Settings, engine: Engine, readers: Readers, now: No
 
 def _people(readers: Readers, transactions: Transactions, now: Now) -> People:
     new_user_limit = Limit(
-        "newcomers", "Too many people are new at this desk just now.", NEWCOMERS_PER_MINUTE
+        "newcomers", "Too many new users of this desk; try again in a minute.", NEWCOMERS_PER_MINUTE
     )
 
     async def find_or_create_person(caller: Caller, named: SlackPerson, where: ClientInfo) -> Person:

@@ -159,7 +159,7 @@ class Settings(BaseSettings):
             )
         if self.jwt_keys and self.oms_api_key in self.jwt_keys:
             raise ValueError(
-                "JWT_KEYS must not hold OMS_API_KEY: whoever has that key could make up sessions"
+                "JWT_KEYS must not contain OMS_API_KEY, which would let holders of that key forge sessions"
             )
         return self
 

@@ -220,13 +220,13 @@ def _refuse_repeats(scope: Scope, headers: dict[bytes, bytes]) -> None:
         names = [name for name, _ in scope["headers"]]
         for name in _ONCE:
             if names.count(name) > 1:
-                raise Malformed(f"The header {name.decode()} stands twice.")
+                raise Malformed(f"The header {name.decode()} occurs twice.")
     if b"&" in scope["query_string"]:
         names = [
             name for name, _ in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         ]
         if len(set(names)) != len(names):
-            raise Malformed("A query parameter stands twice.")
+            raise Malformed("A query parameter occurs twice.")
 
 
 async def _read_body(headers: dict[bytes, bytes], receive: Receive, deadline: Deadline) -> bytes:

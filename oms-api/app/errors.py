@@ -50,7 +50,7 @@ class Malformed(OmsError):
 class Unauthenticated(OmsError):
     """The credentials are missing or invalid."""
 
-    status, kind, title = 401, "unauthenticated", "A valid API key is needed"
+    status, kind, title = 401, "unauthenticated", "A valid API key is required"
 
 
 class Forbidden(OmsError):
@@ -121,4 +121,4 @@ class NotPlaced(Unavailable):
 class OutcomeUnknown(Unavailable):
     """It is unknown whether the write was recorded. A repeat with the same idempotency key finds out."""
 
-    kind, title = "outcome-unknown", "Not known whether it was recorded"
+    kind, title = "outcome-unknown", "Unknown whether it was recorded"

@@ -29,9 +29,11 @@ class Metrics:
         self._commits = Histogram(
             "oms_commit_seconds", "Time per batch", buckets=_SECONDS, registry=self.registry
         )
-        self._depth = Gauge("oms_write_queue_depth", "Items that wait for the writer", registry=self.registry)
+        self._depth = Gauge("oms_write_queue_depth", "Items in the writer's queue", registry=self.registry)
         self._audit_drops = Counter(
-            "oms_audit_acts_dropped", "Acts that found no way into the audit trail", registry=self.registry
+            "oms_audit_acts_dropped",
+            "Actions that were not written to the audit trail",
+            registry=self.registry,
         )
         self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 

@@ -183,7 +183,7 @@ def report_export(proven: ExportResult, *, with_heads: bool) -> Iterator[str]:
     if not with_heads:
         yield "Without a head (--head FILE) this does not show whether lines are missing at the end."
     elif proof.unproven:
-        yield f"No head speaks of {proof.unproven:,} of the lines: they are newer, or of another portfolio."
+        yield f"No head covers {proof.unproven:,} of the lines: they are newer, or of another portfolio."
 
 
 def main(arguments: Sequence[str] = ()) -> int:

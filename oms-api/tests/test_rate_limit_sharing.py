@@ -223,7 +223,7 @@ def test_a_redis_that_dies_and_comes_back_is_told_and_costs_nobody_a_thing(morta
 
     asyncio.run(run_scenario())
     told = [record.getMessage() for record in caplog.records]
-    assert told.count("rate limits are per process: Redis is away") == 2
+    assert told.count("rate limits are per process: Redis is unavailable") == 2
     assert told.count("rate limits are shared") == 4
 
 

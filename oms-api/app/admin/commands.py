@@ -125,7 +125,7 @@ async def reset_password(command_context: CommandContext, options: Namespace) ->
     user = _user(command_context, tenant_id, options.email)
     changes = validate_model(UserPatch, {"password": command_context.ask_password()}).changes()
     await users.change_user(command_context.administration, command_context.context(tenant_id), user, changes)
-    return CommandResult(f"{user.called} has the new password; all sessions of before are over.")
+    return CommandResult(f"{user.called} has the new password; all earlier sessions have ended.")
 
 
 async def disable_user(command_context: CommandContext, options: Namespace) -> CommandResult:
@@ -166,7 +166,7 @@ async def revoke_key(command_context: CommandContext, options: Namespace) -> Com
         ),
         tenant_id,
     )
-    return CommandResult(f"Key {key.name!r} ({key.key_id}) is revoked; within a second it opens nothing.")
+    return CommandResult(f"Key {key.name!r} ({key.key_id}) is revoked, effective within one second.")
 
 
 async def rotate_key(command_context: CommandContext, options: Namespace) -> CommandResult:
@@ -192,12 +192,10 @@ async def rotate_master_key(command_context: CommandContext, options: Namespace)
     new = make_key(secrets.choice)
     if file is None:
         return CommandResult(
-            "Set OMS_API_KEY to it, OMS_API_KEY_PREVIOUS to the key of before, and restart.", new
+            "Set OMS_API_KEY to it and OMS_API_KEY_PREVIOUS to the previous key, then restart.", new
         )
     replace_key(file, new)
-    after = (
-        "Restart the service, give the new key to whoever uses the old one, then remove OMS_API_KEY_PREVIOUS."
-    )
+    after = "Restart the service, replace the old key at its clients, then remove OMS_API_KEY_PREVIOUS."
     return CommandResult(f"{file} holds a new OMS_API_KEY, and the old one as OMS_API_KEY_PREVIOUS. {after}")
 
 

@@ -37,8 +37,8 @@ class NoVisibleRows(Exception):
 
     def __init__(self) -> None:
         super().__init__(
-            "The policies of the database show this user nothing: work as the owner of the tables, and where "
-            "they were restored under another owner run `python -m app.migrate` first."
+            "Row-level security hides all rows from this database user. Connect as the owner of the tables. "
+            "If they were restored under another owner, run `python -m app.migrate` first."
         )
 
 

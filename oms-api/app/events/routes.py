@@ -56,8 +56,8 @@ class EventQuery(Period):
     model_config = ConfigDict(extra="forbid")
 
     type: Types | None = None
-    since: When | None = Field(None, alias="from", description="Told at this instant or later")
-    until: When | None = Field(None, alias="to", description="Told before this instant")
+    since: When | None = Field(None, alias="from", description="Recorded at this instant or later")
+    until: When | None = Field(None, alias="to", description="Recorded before this instant")
     limit: Limit = DEFAULT_LIMIT
     cursor: Cursor | None = None
 
@@ -104,7 +104,7 @@ async def stream_events(
     caller: Watcher, query: Annotated[StreamQuery, Query()], feed: TheFeed, seals: TheSeals,
     still_counts: WhetherItCounts,
     last_seen: Annotated[
-        str | None, Header(alias="Last-Event-ID", description="Go on after this event; without it, from now")
+        str | None, Header(alias="Last-Event-ID", description="Id of the last received event; default: now")
     ] = None,
 ) -> Response:  # fmt: skip
     """Stream events as server-sent events. No event is skipped: reconnect with `Last-Event-ID`."""
@@ -150,6 +150,6 @@ def _split(types: str | None) -> tuple[str, ...] | None:
 def _opened(seals: OpaqueIds, tenant_id: int, text: str, field: str) -> int:
     number = seals.open(tenant_id, _EVENT, text)
     if number is None:
-        error = FieldError(field, "Must be what this list or stream has told.", "event_id")
-        raise Invalid("The events cannot go on from there.", [error])
+        error = FieldError(field, "Must be an event id that this list or stream has returned.", "event_id")
+        raise Invalid("The event id is not valid.", [error])
     return number

@@ -16,7 +16,7 @@ class EventOut(BaseModel):
     type: str = Field(examples=["order.filled"])
     created_at: str = Field(examples=["2026-11-20T15:04:05.123456Z"])
     data: dict[str, Any] = Field(
-        description="What changed, and where it stands after the change; see docs/events.md",
+        description="What changed, and its state after the change; see docs/events.md",
         examples=[
             {
                 "order_id": "O17952423050000000c1937aec",

@@ -29,7 +29,7 @@ class ReadinessOut(BaseModel):
         description="Row-level security of PostgreSQL. `none`: the database is SQLite"
     )
     detail: str | None = Field(
-        description="What is wrong and what to do, where the service is not ready",
+        description="What is wrong and what to do if the service is not ready",
         examples=["The disk that holds the database is full. Make room on it."],
     )
     rate_limits: RateLimits = Field(

@@ -26,14 +26,18 @@ class OperatorRequired(Forbidden):
     """The operation reads data of all tenants, so only keys of the operator may call it."""
 
     def __init__(self) -> None:
-        super().__init__("This is for keys of the first tenant, the installation's own, that act for nobody.")
+        super().__init__(
+            "This operation needs a key of the first tenant, the operator's, without X-On-Behalf-Of."
+        )
 
 
 class PersonRequired(Forbidden):
     """The operation needs a named person who is accountable for it, not a key alone."""
 
     def __init__(self) -> None:
-        super().__init__("This is for a named person: log in, or let a key act for somebody.")
+        super().__init__(
+            "This operation needs a named person. Log in, or act for a person by X-On-Behalf-Of."
+        )
 
 
 class NotYourPortfolio(Forbidden):
@@ -103,7 +107,7 @@ class NoSuchKey(NotFound):
     """The key to revoke does not exist."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"There is no live key named {name!r}.")
+        super().__init__(f"There is no valid key named {name!r}.")
 
 
 class NoSuchKeyId(NotFound):
@@ -172,18 +176,18 @@ class FirstTenantRequired(Conflict):
 class RightsExceeded(Forbidden):
     """Callers cannot grant rights that they do not have."""
 
-    kind, title = "too-broad", "More than you have yourself"
+    kind, title = "too-broad", "Exceeds your own rights"
 
 
 class LastAdmin(Conflict):
     """A tenant must keep at least one administrator."""
 
-    kind, title = "last-admin", "Nobody would be left to administer the tenant"
+    kind, title = "last-admin", "The tenant needs an administrator"
 
     def __init__(self) -> None:
         super().__init__(
-            "This would leave nobody who can administer the tenant: no active admin with a password who is "
-            "for all portfolios, and no such live key with the scope 'admin'. Make another one first."
+            "The tenant would have no administrator left: no active admin with a password and access to all "
+            "portfolios, and no such key with the scope 'admin'. Create another one first."
         )
 
 
@@ -203,7 +207,7 @@ class SecretNotStored(Conflict):
 
     def __init__(self) -> None:
         super().__init__(
-            "This request was carried out before. Its answer held a secret, which is shown once: where it "
+            "This request was already executed. Its response held a secret, which is shown once. If it "
             "was lost, rotate or revoke the key."
         )
 

@@ -52,7 +52,7 @@ class InstrumentIn(BaseModel):
     aliases: list[Symbol] | None = Field(
         None,
         max_length=MAX_ALIASES,
-        description="Other names of the instrument; left out, they stay as they are",
+        description="Other names of the instrument; if left out, they are kept",
         examples=[["BRK-B"]],
     )
 

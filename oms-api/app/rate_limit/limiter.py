@@ -30,7 +30,7 @@ class RateLimiter:
         tenant = quotas.caller * TENANT_FACTOR if quotas.tenant is None else quotas.tenant
         address = quotas.caller * ADDRESS_FACTOR if quotas.address is None else quotas.address
         self._callers = _limit("default", "Too many requests with this key.", quotas.caller)
-        self._tenants = _limit("tenant", "Too many requests by all who belong to this tenant.", tenant)
+        self._tenants = _limit("tenant", "Too many requests from this tenant.", tenant)
         self._addresses = _limit("address", "Too many requests from this network address.", address)
         self._clock = clock
         self._touched: list[Bucket] | None = None

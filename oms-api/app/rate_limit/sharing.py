@@ -156,7 +156,7 @@ class Sharing:
         if is_shared and not self.is_shared:
             _LOG.info("rate limits are shared")
         if self.is_shared and not is_shared:
-            _LOG.warning("rate limits are per process: Redis is away", extra={"reason": reason})
+            _LOG.warning("rate limits are per process: Redis is unavailable", extra={"reason": reason})
         self.is_shared = is_shared
 
 

@@ -38,7 +38,7 @@ async def _handle_invalid(request: Request, error: RequestValidationError) -> Re
 
 
 async def _handle_framework(request: Request, error: HTTPException) -> Response:
-    told: OmsError = NotFound("There is nothing at this address.")
+    told: OmsError = NotFound("There is no resource at this address.")
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         methods: MethodTable = request.app.state.methods

@@ -24,7 +24,7 @@ async def _idempotency_key(
         str | None,
         Header(
             alias="Idempotency-Key",
-            description="The same key and body give the same answer, however often sent",
+            description="Repeats with the same key and body return the same response",
         ),
     ] = None,
 ) -> str | None:

@@ -44,5 +44,5 @@ class Cursors:
 
 
 def _invalid() -> Invalid:
-    error = FieldError("cursor", "Not a cursor of this list; begin again without one.", "cursor")
+    error = FieldError("cursor", "Not a cursor of this list; start again without a cursor.", "cursor")
     return Invalid("The cursor is not valid.", [error])

@@ -287,7 +287,7 @@ def test_a_restored_database_of_another_owner_is_not_taken_for_an_empty_one(
     monkeypatch.setenv("OMS_API_KEY", BOOTSTRAP_KEY)
     monkeypatch.setenv("DATABASE_URL", url)
     assert (verify_main(), rebuild_main()) == (2, 2)
-    assert "show this user nothing" in capsys.readouterr().err
+    assert "hides all rows from this database user" in capsys.readouterr().err
     migrate(owner)
     assert verify_database(owner).checked[Check.CHAIN] == 1
     with owner.begin() as connection:

@@ -68,7 +68,7 @@ class Trail:
         with self._lock:
             lost = self._gathering.waiting()
         if lost:
-            _LOG.error("acts were not written to the audit trail", extra={"acts": lost})
+            _LOG.error("actions were not written to the audit trail", extra={"acts": lost})
             self._dropped(lost)
 
     def flush(self, *, everything: bool = False) -> None:
@@ -98,7 +98,7 @@ class Trail:
             _LOG.warning("the audit trail waits for the database", exc_info=True)
             return False
         except Exception:  # noqa: BLE001  # the thread's edge: logged, told as dropped; it would fail for ever
-            _LOG.exception("acts cannot be written to the audit trail", extra={"tenant_id": tenant_id})
+            _LOG.exception("actions cannot be written to the audit trail", extra={"tenant_id": tenant_id})
             self._dropped(sum(act.count for _, act in batch))
         with self._lock:
             for key, _ in batch:

@@ -67,7 +67,7 @@ class Feed:
                 return horizon.safe
             await self._pause(_TRY_SECONDS)
         if not horizon.safe:
-            raise Unavailable("A transaction is under way for long; try again in a moment.")
+            raise Unavailable("A transaction takes too long; try again in a moment.")
         return horizon.safe
 
     async def _sight(self, tenant_id: int, known: int) -> Sighting | None:

@@ -98,7 +98,7 @@ def require_portfolios(caller: Caller, name_keys: Collection[str] | None) -> Non
     if caller.portfolios is None:
         return
     if name_keys is None or not caller.portfolios.issuperset(name_keys):
-        raise RightsExceeded("You cannot give more portfolios than those that you are narrowed to.")
+        raise RightsExceeded("You cannot grant access to portfolios that you cannot access yourself.")
 
 
 def granted_expiry(caller: Caller, wanted: datetime | None, *, is_said: bool) -> datetime | None:
@@ -112,7 +112,7 @@ def granted_expiry(caller: Caller, wanted: datetime | None, *, is_said: bool) ->
     if wanted is None and not is_said:
         return own
     if wanted is None or wanted > own:
-        raise RightsExceeded("You cannot give what outlives your own key or session: see expires_at.")
+        raise RightsExceeded("`expires_at` must not be later than that of your own key.")
     return wanted
 
 

@@ -43,9 +43,9 @@ def password_error(password: str, own: Iterable[str], common: frozenset[str]) ->
         return _error(f"At most {MAX_LENGTH:,} characters.", "password_too_long")
     folded = written.casefold()
     if is_common(folded, common):
-        return _error(f"Is among the passwords that are tried first; {ADVICE}", "password_common")
+        return _error(f"Is a common password; {ADVICE}", "password_common")
     if len(_without_own(folded, own)) < MIN_LENGTH:
-        return _error(f"Must not be made of your own name or address; {ADVICE}", "password_own")
+        return _error(f"Must not be derived from your own name or address; {ADVICE}", "password_own")
     return None
 
 

@@ -63,7 +63,7 @@ class HeadOut(BaseModel):
 
     tenant: int = Field(examples=[1])
     sequence: int = Field(examples=[311], description="Entries in the trail")
-    hash: str = Field(description="The last one's; zeros where there is none")
+    hash: str = Field(description="Hash of the last entry; zeros if there is none")
     at: str = Field(examples=["2026-11-20T15:04:05.123456Z"], description="When this was asked")
 
 

@@ -88,11 +88,11 @@ class MeOut(BaseModel):
     actor: str = Field(examples=["alice@example.com"], description="As the audit trail names the caller")
     tenant: str = Field(examples=["alpha"])
     tenant_name: str = Field(examples=["Alpha Capital"])
-    name: str | None = Field(examples=["Alice"], description="null for a key that speaks for nobody")
+    name: str | None = Field(examples=["Alice"], description="null for a key that does not act for a person")
     email: str | None = Field(examples=["alice@example.com"])
-    role: str | None = Field(examples=["trader"], description="null for a key that speaks for nobody")
+    role: str | None = Field(examples=["trader"], description="null for a key that does not act for a person")
     scopes: list[str] = Field(examples=[["read", "trade"]])
-    portfolios: list[str] | None = Field(description="The portfolios that one is narrowed to, null for all")
+    portfolios: list[str] | None = Field(description="The portfolios that the caller may access; null: all")
     via: str = Field(examples=["session"], description="`session`, or the name of the key")
 
 

@@ -71,7 +71,7 @@ def _key_name(value: str) -> str:
     if not (0 < len(name) <= NAME_LENGTH and name.isascii() and name.isprintable()):
         raise PydanticCustomError("key_name", "Must be 1 to 60 printable ASCII characters.")
     if name.lower() in RESERVED or "~" in name:
-        raise PydanticCustomError("key_name", "This name would be taken for something else in the books.")
+        raise PydanticCustomError("key_name", "This name is reserved.")
     return name
 
 
@@ -91,7 +91,7 @@ def _scopes(scopes: list[str]) -> list[Scope]:
 
 def _each_once(names: list[str]) -> list[str]:
     if len({name_key(name) for name in names}) != len(names):
-        raise PydanticCustomError("twice", "A portfolio stands twice in it.")
+        raise PydanticCustomError("twice", "Each portfolio may be listed only once.")
     return names
 
 

@@ -11,7 +11,7 @@ from app.identity.schemas.users import NARROWED
 from app.wire.fields import WholeNumber
 
 WEEK_SECONDS = 7 * 24 * 3600
-_EXPIRY = "Without it, a key made by one who expires expires with them; null for never"
+_EXPIRY = "By default, the key expires together with the key that creates it; null: never"
 
 
 class KeyIn(RequestBody):

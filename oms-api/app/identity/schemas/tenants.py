@@ -30,7 +30,7 @@ class TenantPatch(Patch):
 
     name: Name = left_out()
     slack_default_role: Literal["viewer", "trader", "approver", "risk"] | None = Field(
-        None, description="What newcomers from Slack become; null refuses them"
+        None, description="Role of new users from Slack; null: they are rejected"
     )
     base_currency: BaseCurrency = left_out()
     status: Literal["active", "suspended"] = left_out()
@@ -59,7 +59,7 @@ class WorkspaceClaimIn(WorkspaceIn):
     statement: str = Field(
         min_length=1,
         max_length=300,
-        description="What the operator's bot signed for this workspace and key: valid for five minutes, once",
+        description="Statement that the operator's bot signed for this workspace; valid once, for 5 minutes",
         examples=[EXAMPLE_STATEMENT],
     )
 

@@ -17,7 +17,7 @@ from app.wire.pages import DEFAULT_LIMIT
 
 Password = Annotated[str, Field(min_length=1, max_length=PASSWORD_LENGTH)]
 Status = Literal["active", "disabled"]
-NARROWED = "The names of the portfolios that one is narrowed to; null for all"
+NARROWED = "Names of the portfolios that the user may access; null: all"
 
 
 class UserIn(RequestBody):

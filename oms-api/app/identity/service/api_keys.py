@@ -146,9 +146,7 @@ def _expiry(caller: Caller, parameters: datetime | None, now: datetime, *, is_sa
     expires_at = granted_expiry(caller, parameters, is_said=is_said)
     if expires_at is not None and expires_at <= now:
         message = "Must be in the future."
-        raise Invalid(
-            "The key would have expired before it is used.", [FieldError("expires_at", message, "past")]
-        )
+        raise Invalid("`expires_at` must be in the future.", [FieldError("expires_at", message, "past")])
     return expires_at
 
 

@@ -102,9 +102,7 @@ class Administration:
                 "The database was lost while committing; ask again with the same key."
             ) from None
         except InvalidFacts:
-            raise Invalid(
-                "A name in it reads like a secret; the audit trail would hold it for good."
-            ) from None
+            raise Invalid("A name looks like a secret, which the audit trail would keep forever.") from None
 
     async def hash_password(self, password: str, own: Sequence[str | None]) -> str:
         """Return the hash of a new password of a user with these names. Raise Invalid or Unavailable."""
@@ -140,7 +138,9 @@ class _Attempt:
         if stored is not None:
             return self._repeated(stored, key or "")
         if self.answer is not None and not key:  # the connection was lost at COMMIT
-            raise OutcomeUnknown("The database was lost while committing; look whether the change was made.")
+            raise OutcomeUnknown(
+                "The database was lost during the commit. Check whether the change was made."
+            )
         return self._carry_out(connection, tenant_id)
 
     def _repeated(self, stored: StoredRequest, key: str) -> Answer:

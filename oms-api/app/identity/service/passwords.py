@@ -53,7 +53,7 @@ def require_good(password: str, own: Iterable[str]) -> None:
     """Raise Invalid if the password is too weak for a user with these names and addresses."""
     error = password_error(password, own, common_passwords())
     if error:
-        raise Invalid("This password will not do.", [error])
+        raise Invalid("This password is not accepted.", [error])
 
 
 @cache

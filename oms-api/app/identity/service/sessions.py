@@ -46,7 +46,7 @@ class NotRefreshed(Unauthenticated):
     title = "Log in again"
 
     def __init__(self) -> None:
-        super().__init__("This refresh token does not count; log in again.")
+        super().__init__("This refresh token is not valid; log in again.")
 
 
 class NoSession(Forbidden):
@@ -251,7 +251,9 @@ def _revoke_reused(
     if queries.revoke_session(connection, session.tenant_id, session_id, "refresh token used twice", now):
         who = (session.tenant_id, user.called)
         record(connection, [session_entry(who, "session.reused", session_id, client, now)])
-        _LOG.warning("a refresh token was used twice; its session is over", extra={"session_id": session_id})
+        _LOG.warning(
+            "a refresh token was used twice; its session was ended", extra={"session_id": session_id}
+        )
 
 
 def _caller(access: AccessClaims, user: FoundUser) -> Caller:
