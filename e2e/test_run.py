@@ -137,7 +137,7 @@ def test_a_first_start_makes_keys_prints_three_addresses_and_stops_cleanly(start
     ] * 2
     for port in ports.values():
         assert f"http://127.0.0.1:{port}" in running.printed
-        assert run.is_well(port)
+        assert run.is_healthy(port)
     assert running.end() == 0
     assert not any(run.answers(port) for port in ports.values())
 
@@ -164,9 +164,9 @@ def test_a_killed_oms_is_started_again_and_the_others_go_on(start, ports):
     running.wait_for("Ctrl-C stops all of it.")
     os.kill(oms_process_of(ports), signal.SIGKILL)
     running.wait_for("oms-api   | was killed by SIGKILL")
-    assert run.is_well(ports["BOT_PORT"])
+    assert run.is_healthy(ports["BOT_PORT"])
     running.wait_for("started again")
-    until(lambda: run.is_well(ports["OMS_PORT"]))
+    until(lambda: run.is_healthy(ports["OMS_PORT"]))
     assert running.end() == 0
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from app.audit.service import AuditEntry, record
-from app.brokers.paper.environment import paper_settings
+from app.brokers.paper.environment import load_paper_settings
 from app.clock import iso
 from app.config import Settings
 from app.database import Readers, set_tenant_scope, unit_of_work
@@ -82,7 +82,7 @@ def seed_orders(engine: Engine, settings: Settings, now: datetime) -> Seeded:
     described, limited = _describe(engine, now), _set_limits(engine, now)
     readers = Readers(engine, 1)
     market = Market(SOURCES[settings.price_source](settings.simulation_seed), readers)
-    tools = BatchServices(market, Controls(), paper_settings(settings))
+    tools = BatchServices(market, Controls(), load_paper_settings(settings))
     handler = OrderBatchHandler(Recording(guard=OrderTradeGuard(tools.controls)), tools)
     with unit_of_work(engine) as connection:
         prices = _prices(connection, handler, market, now)
@@ -181,7 +181,7 @@ def _describe(engine: Engine, now: datetime) -> int:
     with unit_of_work(engine) as connection:
         set_tenant_scope(connection, [FIRST_TENANT])
         keys = [(FIRST_TENANT, instrument.symbol) for instrument in INSTRUMENTS]
-        known = instruments.instruments_for(connection, keys)
+        known = instruments.find_instruments(connection, keys)
         missing = [one for one in INSTRUMENTS if not known[FIRST_TENANT, one.symbol].is_listed]
         for instrument in missing:
             instruments.set_terms(connection, FIRST_TENANT, instrument, now)

@@ -21,7 +21,7 @@ from types import FrameType
 from dotenv import dotenv_values
 
 from env_files import ensure_service_files
-from supervisor import Program, how_it_ended, print_line, stop_all
+from supervisor import Program, describe_exit, print_line, stop_all
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOPBACK = "127.0.0.1"
@@ -41,7 +41,7 @@ class StopRequested(Exception):  # a request, not an error
     """Ctrl-C or SIGTERM was received."""
 
 
-def chosen_ports(environment: Values, oms: Values, bot: Values) -> dict[str, int]:
+def choose_ports(environment: Values, oms: Values, bot: Values) -> dict[str, int]:
     """Return the port of each program: from the environment, the service's `.env`, or the default."""
     asked = {
         "OMS_PORT": environment.get("OMS_PORT") or oms.get("PORT"),
@@ -51,7 +51,7 @@ def chosen_ports(environment: Values, oms: Values, bot: Values) -> dict[str, int
     return {name: _port(name, asked[name] or str(usual)) for name, usual in PORTS.items()}
 
 
-def programs_for(environment: Values, bot: Values, ports: Mapping[str, int]) -> list[Program]:
+def list_programs(environment: Values, bot: Values, ports: Mapping[str, int]) -> list[Program]:
     """Return the programs to run, the OMS first, each with its complete environment.
 
     `bot` holds the values of the bot's `.env`. Without a Slack token the simulator is included. It and the
@@ -64,7 +64,7 @@ def programs_for(environment: Values, bot: Values, ports: Mapping[str, int]) -> 
         bot_environment["OMS_API_URL"] = _url(ports["OMS_PORT"])
     programs = [_program("oms-api", ["-m", "app.main"], "oms-api", oms_environment, ports["OMS_PORT"])]
     if not (base.get("SLACK_BOT_TOKEN") or bot.get("SLACK_BOT_TOKEN")):
-        shared = simulated_slack()
+        shared = create_slack_secrets()
         bot_environment |= shared | {
             "SLACK_API_URL": f"{_url(ports['SIMULATOR_PORT'])}/api/",
             "SLACK_APP_TOKEN": "",
@@ -79,7 +79,7 @@ def programs_for(environment: Values, bot: Values, ports: Mapping[str, int]) -> 
     return programs
 
 
-def simulated_slack() -> dict[str, str]:
+def create_slack_secrets() -> dict[str, str]:
     """Return a token and a signing secret for one start, in Slack's format."""
     return {
         "SLACK_BOT_TOKEN": f"xoxb-{secrets.token_hex(24)}",
@@ -106,7 +106,7 @@ def answers(port: int) -> bool:
         return probe.connect_ex((LOOPBACK, port)) == 0
 
 
-def is_well(port: int) -> bool:
+def is_healthy(port: int) -> bool:
     """Return whether the server at the port responds with 200 to `GET /health`."""
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=2.0)
     try:
@@ -118,18 +118,18 @@ def is_well(port: int) -> bool:
         connection.close()
 
 
-def wait_until_well(programs: list[Program]) -> None:
+def wait_until_healthy(programs: list[Program]) -> None:
     """Wait until every program responds. Raise CannotStartError if one ends or takes too long."""
     deadline = time.monotonic() + START_SECONDS
     waiting = list(programs)
     while waiting:
         for program in waiting:
             if (code := program.ended()) is not None:
-                raise CannotStartError(f"{program.name} {how_it_ended(code)}; its reason stands above.")
+                raise CannotStartError(f"{program.name} {describe_exit(code)}; its reason stands above.")
         if time.monotonic() > deadline:
             names = ", ".join(program.name for program in waiting)
             raise CannotStartError(f"{names} did not answer /health within {START_SECONDS:.0f} s.")
-        waiting = [program for program in waiting if not is_well(program.port)]
+        waiting = [program for program in waiting if not is_healthy(program.port)]
         time.sleep(POLL_SECONDS)
 
 
@@ -145,7 +145,7 @@ def keep_running(programs: list[Program]) -> None:
                 wait = program.schedule_restart(now)
                 print_line(
                     program.name,
-                    f"{how_it_ended(code)}. The others go on; starting it again in {wait:.1f} s.",
+                    f"{describe_exit(code)}. The others go on; starting it again in {wait:.1f} s.",
                 )
         time.sleep(POLL_SECONDS)
 
@@ -178,7 +178,7 @@ def run() -> None:
     for path in ensure_service_files(ROOT):
         print(f"Wrote {path.relative_to(ROOT)} with a fresh random key.", flush=True)
     oms, bot = (_values(ROOT / service / ".env") for service in ("oms-api", "slack-bot"))
-    programs = programs_for(os.environ, bot, chosen_ports(os.environ, oms, bot))
+    programs = list_programs(os.environ, bot, choose_ports(os.environ, oms, bot))
     require_free(programs)
     try:
         for program in programs[1:]:
@@ -187,7 +187,7 @@ def run() -> None:
         if (os.environ.get("ENVIRONMENT") or oms.get("ENVIRONMENT")) == "production":
             migrate(programs[0])
         programs[0].start()
-        wait_until_well(programs)
+        wait_until_healthy(programs)
         print(banner(programs, "oms-api/.env"), flush=True)
         keep_running(programs)
     finally:

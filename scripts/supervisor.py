@@ -28,7 +28,7 @@ def print_line(name: str, line: str) -> None:
         print(f"{name:<9} | {line}", flush=True)
 
 
-def how_it_ended(returncode: int) -> str:
+def describe_exit(returncode: int) -> str:
     """Describe the end of a process: its exit status, or the signal that killed it."""
     if returncode < 0:
         return f"was killed by {signal.Signals(-returncode).name}"

@@ -12,7 +12,7 @@ _MAPPED = "::ffff:"  # IPv4 on a socket that accepts IPv6 too
 _MAX_HOPS = 20
 
 
-class AddressBook:
+class AddressResolver:
     """Determines the client address of a request.
 
     Entries of X-Forwarded-For are read from the right, as long as a trusted proxy has written them.
@@ -53,7 +53,7 @@ class AddressBook:
 
 
 @lru_cache(maxsize=4096)
-def network_of(address: str) -> str:
+def find_network(address: str) -> str:
     """Return the network that one client usually stays in: an IPv4 address, or the /64 network of an IPv6
     one.
     """

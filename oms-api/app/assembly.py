@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from app.audit.service import Trail
 from app.authentication_setup import create_authentication, make_limiter, make_sessions
-from app.brokers.paper.environment import paper_settings
+from app.brokers.paper.environment import load_paper_settings
 from app.calendars.service import Calendars
 from app.clock import Now
 from app.config import ConfigurationError, Settings
@@ -47,7 +47,7 @@ from app.orders.service.levels import exits_of
 from app.orders.service.market_watcher import MarketWatcher
 from app.orders.service.order_service import OrderService
 from app.orders.service.trade_guard import OrderTradeGuard
-from app.rate_limit import RateLimiter, Sharing, shared_state
+from app.rate_limit import RateLimiter, Sharing, describe_shared_state
 from app.risk.service.controls import Controls
 from app.risk.service.kill_switches import KillSwitches
 from app.risk.service.messages import MessageRate
@@ -142,7 +142,7 @@ class Components:
                 self.metrics,
                 self.now,
             ),
-            lambda: shared_state(self.limiter, self.sharing),
+            lambda: describe_shared_state(self.limiter, self.sharing),
             self.database_file.find_problem,
         )
 
@@ -157,7 +157,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
     market, controls = _market(settings, readers), Controls()
     rate = MessageRate()
     writer = _writer(settings, engine, market, controls, rate, metrics)
-    trail = Trail(engine, now, metrics.audit_dropped)
+    trail = Trail(engine, now, metrics.count_dropped_actions)
     sessions = make_sessions(settings, readers, transactions, now)
     throttle = Throttle()
     limiter, sharing = make_limiter(settings, rate, *throttle.pools)
@@ -199,7 +199,7 @@ def _writer(
     rate: MessageRate,
     metrics: Metrics,
 ) -> GroupCommit[Command, Outcome]:
-    batch_services = BatchServices(market, controls, paper_settings(settings), rate)
+    batch_services = BatchServices(market, controls, load_paper_settings(settings), rate)
     handler = OrderBatchHandler(Recording(guard=OrderTradeGuard(controls), rates=market.rate), batch_services)
     writer: GroupCommit[Command, Outcome] = GroupCommit(
         engine, handler, settings.write_queue_limit, settings.write_batch_limit, metrics, get_lock_group

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
-from app.addresses import AddressBook
+from app.addresses import AddressResolver
 from app.clock import Now
 from app.deadline import Deadline
 from app.errors import Forbidden, Malformed, OmsError, TooLarge, TooSlow, Unexpected, UnsupportedMediaType
@@ -97,11 +97,11 @@ class Edge:
         now: Now,
         fast: dict[tuple[str, str], FastRoute],
         headers: Sequence[tuple[bytes, bytes]] = COMMON_HEADERS,
-        addresses: AddressBook | None = None,
+        addresses: AddressResolver | None = None,
         body_seconds: float = BODY_SECONDS,
     ) -> None:
         self._app = app
-        self._addresses = addresses or AddressBook()
+        self._addresses = addresses or AddressResolver()
         self._body_deadline = Deadline(body_seconds)
         self._headers = headers
         self._metrics = metrics

@@ -68,7 +68,7 @@ class TradeIds:
         return f"{self._prefix}{made[0]:013d}{made[1]:04x}{_RANDOM.hexadecimal(8)}"
 
 
-def first_trade_id_at(instant: datetime) -> str:
+def build_first_trade_id(instant: datetime) -> str:
     """Return a text that sorts before every trade id created at `instant` or later, and after all earlier
     ones.
     """

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from typing_extensions import override
 
 from app import __version__
-from app.addresses import AddressBook
+from app.addresses import AddressResolver
 from app.assembly import Components, assemble
 from app.calendars import routes as calendar_routes
 from app.clock import Now, SteadyClock
@@ -110,7 +110,7 @@ def _edge(app: Application, components: Components) -> Edge:
     headers = PRODUCTION_HEADERS if settings.environment == "production" else COMMON_HEADERS
     return Edge(
         *(app.framework, components.metrics, components.access_log, components.now, fast, headers),
-        AddressBook(settings.trusted_proxies),
+        AddressResolver(settings.trusted_proxies),
         settings.body_timeout_seconds,
     )
 

@@ -55,7 +55,7 @@ class Metrics:
         self._batches.observe(size)
         self._commits.observe(seconds)
 
-    def audit_dropped(self, acts: int) -> None:
+    def count_dropped_actions(self, acts: int) -> None:
         """Count actions that were not written to the audit trail."""
         self._audit_drops.inc(acts)
 

@@ -64,7 +64,7 @@ def alembic_config(connection: Connection) -> "Config":
 def is_current(connection: Connection) -> bool:
     """Return whether the database has the schema of this version or of a later one."""
     revision = current_revision(connection)
-    return revision is not None and revision not in superseded()
+    return revision is not None and revision not in list_earlier_revisions()
 
 
 def current_revision(connection: Connection) -> str | None:
@@ -79,7 +79,7 @@ def current_revision(connection: Connection) -> str | None:
 
 
 @cache
-def superseded() -> frozenset[str]:
+def list_earlier_revisions() -> frozenset[str]:
     """Return the revisions before this version's, by their file names. An unknown revision is of a later
     version.
     """
@@ -129,7 +129,7 @@ def _open_lock(path: Path) -> TextIO:
         ) from None
 
 
-def migration_url(settings: Settings) -> str:
+def get_migration_url(settings: Settings) -> str:
     """Return the URL for migrations: MIGRATION_DATABASE_URL, or else DATABASE_URL."""
     return settings.migration_database_url or settings.database_url
 
@@ -137,7 +137,7 @@ def migration_url(settings: Settings) -> str:
 def main() -> int:
     """Migrate the configured database. Return 0 if it is up to date, 2 if migration failed."""
     try:
-        engine = connect_engine(migration_url(load_settings()))
+        engine = connect_engine(get_migration_url(load_settings()))
         migrate(engine)
         with engine.connect() as connection:
             revision = current_revision(connection)

@@ -35,7 +35,7 @@ def fits(amount: Decimal) -> bool:
     return stored == amount
 
 
-def amount_error(amount: Decimal) -> str | None:
+def find_amount_error(amount: Decimal) -> str | None:
     """Return what is wrong with an amount that is not above zero or cannot be stored exactly, or None."""
     if amount <= 0:
         return "Must be positive."

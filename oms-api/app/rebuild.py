@@ -17,7 +17,7 @@ from app.database.timeouts import response_timeout
 from app.ledger.queries.audit import book_keys
 from app.ledger.service.rebuilding import LedgerLies, Rebuilt, read_ahead, rebuild_portfolio
 from app.ledger.service.verification import BookKey
-from app.migrate import is_current, migration_url
+from app.migrate import get_migration_url, is_current
 
 SCAN_SECONDS = 3600.0  # one response of the server may include a sort of a whole ledger
 REBUILT, LIES, CANNOT = 0, 1, 2
@@ -63,7 +63,7 @@ def rebuild_all(engine: Engine) -> int:
 def main() -> int:
     """Rebuild the configured database."""
     try:
-        engine = connect_engine(migration_url(load_settings()), readers=1)
+        engine = connect_engine(get_migration_url(load_settings()), readers=1)
         with response_timeout(SCAN_SECONDS):
             status = rebuild_all(engine)
     except (ConfigurationError, CannotRebuild, NoVisibleRows) as error:

@@ -21,7 +21,7 @@ from app.database.failures import format_reason
 from app.database.files import DatabaseFile
 from app.group_commit import GroupCommit
 from app.logs import AccessLog
-from app.migrate import migrate, migration_url
+from app.migrate import get_migration_url, migrate
 from app.orders.service.commands import Command, Outcome
 from app.rate_limit import Sharing
 
@@ -90,7 +90,7 @@ def _prepare_database(settings: Settings, engine: Engine, file: DatabaseFile) ->
     try:
         if settings.migrates_at_start:
             owner = connect_engine(
-                migration_url(settings), readers=1, timeout_seconds=settings.database_timeout_seconds
+                get_migration_url(settings), readers=1, timeout_seconds=settings.database_timeout_seconds
             )
             migrate(owner)
             owner.dispose()

@@ -59,7 +59,7 @@ def label_key(label: str) -> str:
     return " ".join(unicodedata.normalize("NFC", composed.translate(_UNIFIED)).split())
 
 
-def spellings(label: str) -> list[str]:
+def list_spellings(label: str) -> list[str]:
     """Return the forms in which a label may be stored: that of `label_key`, and as typed, by earlier
     versions.
     """

@@ -31,7 +31,7 @@ from app.ledger.rules.exports import LEDGER
 from app.ledger.rules.verification import Check, Finding
 from app.ledger.service.portfolio_verification import verify_portfolios
 from app.ledger.service.verification import Verdict, verify
-from app.migrate import is_current, migration_url
+from app.migrate import get_migration_url, is_current
 from app.orders.rules.verification import OrderCheck
 from app.orders.service.verification import verify_orders
 from app.risk.rules.verification import RiskCheck
@@ -220,7 +220,7 @@ def _verify_export(export: Path, heads: Path | None) -> int:
 def _verify_configured() -> int:
     started = monotonic_seconds()
     try:
-        engine = connect_engine(migration_url(load_settings()), readers=1)
+        engine = connect_engine(get_migration_url(load_settings()), readers=1)
         verdict, examined = verify_database(engine), verify_trails(engine)
     except (ConfigurationError, CannotVerify, NoVisibleRows) as error:
         sys.stderr.write(f"{error}\n")

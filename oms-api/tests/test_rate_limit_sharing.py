@@ -344,7 +344,7 @@ async def test_failed_log_ins_are_slowed_down_by_all_processes_together(redis_se
             throttles[1].begin("alpha\0alice", ADDRESS)
         assert 60 < (refused.value.retry_after_seconds or 0) <= 120  # one a minute, and one is owed
         throttles[1].begin("alpha\0bob", ADDRESS)
-        throttles[1].succeeded(attempt)
+        throttles[1].record_success(attempt)
         await sharings[1].exchange()
         throttles[1].begin("alpha\0alice", ADDRESS)
         with redis_server.client() as client:

@@ -21,7 +21,7 @@ from app.errors import FieldError, OmsError, Unavailable
 from app.identity.service.idempotent_operations import Administration
 from app.identity.service.passwords import Passwords
 from app.identity.service.threads import Transactions
-from app.migrate import is_current, migration_url
+from app.migrate import get_migration_url, is_current
 
 DONE, REFUSED, CANNOT = 0, 1, 2
 
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: Namespace) -> CommandResult:
     settings = load_settings()
-    engine = connect_engine(migration_url(settings), readers=1)
+    engine = connect_engine(get_migration_url(settings), readers=1)
     try:
         _require_tables(engine)
         transactions, passwords = Transactions(engine), Passwords()

@@ -211,7 +211,7 @@ async def list_all(command_context: CommandContext, options: Namespace) -> Comma
         else:
             now = command_context.now()
             listed = key_queries.list_key_rows(connection, tenant_id, _MAX_LISTED, None)
-            rows = [_key_line(facts) for facts in api_keys.keys_facts(connection, tenant_id, listed, now)]
+            rows = [_key_line(facts) for facts in api_keys.serialize_keys(connection, tenant_id, listed, now)]
     return CommandResult(lines=tuple(rows))
 
 

@@ -9,7 +9,7 @@ from app.database.bulk import (
     find_matching_rows,
     write,
 )
-from app.database.engine import connect_engine, normalise_url, refuse_unsafe_durability
+from app.database.engine import connect_engine, normalize_url, refuse_unsafe_durability
 from app.database.readers import Readers
 from app.database.tenants import set_all_tenants_scope, set_tenant_scope
 from app.database.types import Amount, Instant, Serial
@@ -28,7 +28,7 @@ __all__ = [
     "build_upsert",
     "connect_engine",
     "find_matching_rows",
-    "normalise_url",
+    "normalize_url",
     "refuse_unsafe_durability",
     "set_all_tenants_scope",
     "set_tenant_scope",

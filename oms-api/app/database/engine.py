@@ -21,7 +21,7 @@ class UnsafeDatabase(Exception):
     """The database may lose commits that it has acknowledged."""
 
 
-def normalise_url(url: str) -> URL:
+def normalize_url(url: str) -> URL:
     """Return the URL with an explicit driver: SQLAlchemy 2.1 chooses another one for a bare `postgresql://`."""
     parsed = make_url(url)
     if parsed.drivername in {"postgres", "postgresql"}:
@@ -40,7 +40,7 @@ def connect_engine(
     so that a held lock is distinguished from an unavailable server. Errors do not include parameters, which
     may be hashes of passwords and keys.
     """
-    parsed = normalise_url(url)
+    parsed = normalize_url(url)
     pool = {"pool_size": readers + _SPARE_CONNECTIONS, "max_overflow": 0, "pool_timeout": 2.0}
     if parsed.get_backend_name() == "sqlite":
         return _sqlite_engine(parsed, pool, timeout_seconds)

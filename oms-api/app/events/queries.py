@@ -40,7 +40,7 @@ class EventFilter(NamedTuple):
     until: datetime | None = None
 
 
-def events_of(tenant_id: int) -> Select[Any]:
+def select_events(tenant_id: int) -> Select[Any]:
     """Return the query of the tenant's events, for other queries to extend."""
     columns: tuple[Any, ...] = (Event.id, Event.type, Event.payload, Event.created_at)
     return select(*columns).where(Event.tenant_id == tenant_id)
@@ -60,11 +60,11 @@ def read_sighting(connection: Connection, tenant_id: int, known: int = 0) -> Sig
     return Sighting(highest, *connection.execute(_NUMBERS).one())
 
 
-def events_after(
+def list_events_after(
     connection: Connection, tenant_id: int, filters: EventFilter, after: int, horizon: int, limit: int
 ) -> list[StoredEvent]:
     """Return events in id order, after `after` and up to `horizon`."""
-    statement = events_of(tenant_id).where(Event.id > after, Event.id <= horizon, *_conditions(filters))
+    statement = select_events(tenant_id).where(Event.id > after, Event.id <= horizon, *_conditions(filters))
     return _read(connection, statement.order_by(Event.id).limit(limit))
 
 
@@ -72,7 +72,7 @@ def list_events(
     connection: Connection, tenant_id: int, filters: EventFilter, below: int, limit: int
 ) -> list[StoredEvent]:
     """Return events with ids below `below`, newest first."""
-    statement = events_of(tenant_id).where(Event.id < below, *_conditions(filters))
+    statement = select_events(tenant_id).where(Event.id < below, *_conditions(filters))
     return _read(connection, statement.order_by(Event.id.desc()).limit(limit))
 
 

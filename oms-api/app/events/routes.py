@@ -14,7 +14,7 @@ from app.errors import FieldError, Invalid, Unavailable
 from app.events.dependencies import StillCounts, TheFeed, TheSeals, WhetherItCounts
 from app.events.queries import EventFilter, StoredEvent
 from app.events.queries import list_events as read_events
-from app.events.schemas import EventOut, event_out, server_sent
+from app.events.schemas import EventOut, format_server_sent, serialize_event
 from app.identity.dependencies import allowed, rate_key
 from app.identity.rules.access import Caller, Operation
 from app.wire.answers import NEXT_HEADER, answer, responses
@@ -90,7 +90,7 @@ async def list_events(
     )
     page = [(event, seals.seal(tenant_id, _EVENT, event.id)) for event in found[: query.limit]]
     cursor = page[-1][1] if len(found) > query.limit else None
-    serialized = [event_out(event, seal) for event, seal in page]
+    serialized = [serialize_event(event, seal) for event, seal in page]
     return answer(serialized, headers=link(request, cursor))
 
 
@@ -115,7 +115,7 @@ async def stream_events(
     await anext(pages)
 
     def written(event: StoredEvent) -> bytes:
-        return server_sent(event, seals.seal(tenant_id, _EVENT, event.id))
+        return format_server_sent(event, seals.seal(tenant_id, _EVENT, event.id))
 
     return StreamingResponse(
         _sent(pages, still_counts, written), media_type="text/event-stream", headers=_STREAM_HEADERS

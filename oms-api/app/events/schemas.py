@@ -42,7 +42,7 @@ class EventOut(BaseModel):
     )
 
 
-def event_out(event: StoredEvent, seal: str) -> dict[str, Any]:
+def serialize_event(event: StoredEvent, seal: str) -> dict[str, Any]:
     """Serialize an event as `EventOut`. `seal` is its encrypted id."""
     return {
         "id": seal,
@@ -52,7 +52,7 @@ def event_out(event: StoredEvent, seal: str) -> dict[str, Any]:
     }
 
 
-def server_sent(event: StoredEvent, seal: str) -> bytes:
+def format_server_sent(event: StoredEvent, seal: str) -> bytes:
     """Serialize an event in the event stream format of the HTML standard."""
     head = f"id: {seal}\nevent: {event.type}\ndata: ".encode()
-    return head + orjson.dumps(event_out(event, seal)) + b"\n\n"
+    return head + orjson.dumps(serialize_event(event, seal)) + b"\n\n"

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Table, delete, func, select
 from app.clock import iso
 from app.database import build_insert, build_upsert, find_matching_rows, write
 from app.instruments.models import InstrumentAliasRow, InstrumentRow
-from app.instruments.rules import Instrument, unlisted
+from app.instruments.rules import Instrument, get_unlisted_terms
 from app.money import fixed
 
 _TABLE = cast("Table", InstrumentRow.__table__)
@@ -29,23 +29,23 @@ _TERMS = (
 Key = tuple[int, str]
 
 
-def instruments_for(connection: Connection, keys: Sequence[Key]) -> dict[Key, Instrument]:
+def find_instruments(connection: Connection, keys: Sequence[Key]) -> dict[Key, Instrument]:
     """Return the instrument of every (tenant id, symbol), including unlisted ones."""
     found = find_matching_rows(connection, _TABLE, _KEY + _TERMS, _KEY, keys)
     listed = {(row[0], row[1]): _instrument(row[1:]) for row in found}
-    return {key: listed.get(key) or unlisted(key[1]) for key in keys}
+    return {key: listed.get(key) or get_unlisted_terms(key[1]) for key in keys}
 
 
-def symbols_by_alias(connection: Connection, keys: Sequence[Key]) -> dict[Key, str]:
+def find_symbols_by_alias(connection: Connection, keys: Sequence[Key]) -> dict[Key, str]:
     """Return the symbols of those of the (tenant id, name) that are aliases."""
     columns, key = ("tenant_id", "alias", "symbol"), ("tenant_id", "alias")
     return {(row[0], row[1]): row[2] for row in find_matching_rows(connection, _ALIASES, columns, key, keys)}
 
 
-def instrument_symbol(connection: Connection, tenant_id: int, symbol: str) -> str:
+def find_symbol(connection: Connection, tenant_id: int, symbol: str) -> str:
     """Return the symbol of the instrument with that symbol or alias."""
     key = (tenant_id, symbol)
-    return symbols_by_alias(connection, [key]).get(key, symbol)
+    return find_symbols_by_alias(connection, [key]).get(key, symbol)
 
 
 def find_aliases(connection: Connection, keys: Sequence[Key]) -> dict[Key, tuple[str, ...]]:
@@ -89,7 +89,7 @@ def list_instruments(
     return [_instrument(tuple(found)) for found in connection.execute(query)]
 
 
-def all_instruments(connection: Connection) -> dict[Key, tuple[Instrument, str]]:
+def list_all_instruments(connection: Connection) -> dict[Key, tuple[Instrument, str]]:
     """Return every listed instrument by tenant and symbol, with the time its terms were set."""
     columns = [_TABLE.c[name] for name in (*_KEY, *_TERMS, "updated_at")]
     rows = map(tuple, connection.execute(select(*columns)))

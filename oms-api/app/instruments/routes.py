@@ -12,7 +12,7 @@ from app.identity.dependencies import Reader, allowed
 from app.identity.rules.access import Caller, Operation
 from app.instruments import queries, service
 from app.instruments.dependencies import SymbolInUse, WhatStands
-from app.instruments.schemas import InstrumentIn, InstrumentOut, Symbol, instrument_out
+from app.instruments.schemas import InstrumentIn, InstrumentOut, Symbol, serialize_instrument
 from app.instruments.service import Listing
 from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
@@ -67,7 +67,7 @@ async def list_instruments(
     found = await readers.run(read, tenant_id)
     page = found[: query.limit]
     cursor = cursors.make(tenant_id, _LISTED, page[-1].terms.symbol) if len(found) > query.limit else None
-    return answer([instrument_out(*listing) for listing in page], headers=link(request, cursor))
+    return answer([serialize_instrument(*listing) for listing in page], headers=link(request, cursor))
 
 
 @router.get(
@@ -81,7 +81,7 @@ async def get_instrument(caller: Reader, symbol: Annotated[Symbol, Path()], read
     listing = await readers.run(
         lambda connection: service.find_listing(connection, tenant_id, symbol), tenant_id
     )
-    return answer(instrument_out(*listing))
+    return answer(serialize_instrument(*listing))
 
 
 @router.put(
@@ -109,9 +109,12 @@ async def put_instrument(
         previous, updated = service.set_terms(
             connection, tenant_id, terms, body.aliases, standing, is_in_use, at
         )
-        facts = (instrument_out(*previous) if previous.terms.is_listed else None, instrument_out(*updated))
+        facts = (
+            serialize_instrument(*previous) if previous.terms.is_listed else None,
+            serialize_instrument(*updated),
+        )
         who = (tenant_id, at, caller.actor, caller.name, "instrument.set", updated.terms.symbol)
         record(connection, [AuditEntry(*who, edge.address, edge.request_id, *facts)])
         return updated
 
-    return answer(instrument_out(*await changes.run(write, tenant_id)))
+    return answer(serialize_instrument(*await changes.run(write, tenant_id)))

@@ -35,7 +35,7 @@ class Instrument(NamedTuple):
     name: str = ""
 
 
-def normalise_symbol(text: str) -> str | None:
+def normalize_symbol(text: str) -> str | None:
     """Return the symbol trimmed and in capitals, or None if it is malformed ("BTC/USD", "BRK.B" and "M&M" are
     valid).
     """
@@ -44,18 +44,18 @@ def normalise_symbol(text: str) -> str | None:
     return symbol if text.isascii() and _SYMBOL.fullmatch(symbol) else None
 
 
-def usual_aliases(instrument: Instrument) -> tuple[str, ...]:
+def list_default_aliases(instrument: Instrument) -> tuple[str, ...]:
     """Return the common other spellings of a listed symbol, sorted.
 
     These are `BRK-B` for the US share `BRK.B`, and `BTC-USD` and `BTCUSD` for `BTC/USD`.
     """
     is_us_share = (instrument.asset_class, instrument.currency) == ("equity", "USD")
     if is_us_share or _COIN_PAIR.fullmatch(instrument.symbol):
-        return other_forms(instrument.symbol)
+        return list_other_spellings(instrument.symbol)
     return ()
 
 
-def other_forms(symbol: str) -> tuple[str, ...]:
+def list_other_spellings(symbol: str) -> tuple[str, ...]:
     """Return the other spellings of a pair with a known coin, or of a share class, sorted."""
     pair, share = _COIN_PAIR.fullmatch(symbol), _SHARE_CLASS.fullmatch(symbol)
     forms: set[str] = set()
@@ -66,14 +66,14 @@ def other_forms(symbol: str) -> tuple[str, ...]:
     return tuple(sorted(forms - {symbol}))
 
 
-def currency_for(terms: Instrument, base: str) -> str:
+def get_trading_currency(terms: Instrument, base: str) -> str:
     """Return the currency in which a portfolio of the currency `base` trades the instrument: its own one if
     unlisted.
     """
     return terms.currency if terms.is_listed else base
 
 
-def unlisted(symbol: str) -> Instrument:
+def get_unlisted_terms(symbol: str) -> Instrument:
     """Return the terms of an unlisted symbol.
 
     One with a slash is crypto, and so is a known coin against USD, USDT, USDC, EUR or INR with or without a

@@ -6,13 +6,13 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from app.instruments.rules import MAX_SYMBOL_CHARACTERS, WRITTEN_PATTERN, Instrument, normalise_symbol
+from app.instruments.rules import MAX_SYMBOL_CHARACTERS, WRITTEN_PATTERN, Instrument, normalize_symbol
 from app.money import fixed, quantity_text
 from app.wire.fields import PositiveAmount, clean
 
 
 def _symbol(value: Any) -> str:  # any JSON value
-    symbol = normalise_symbol(value) if isinstance(value, str) else None
+    symbol = normalize_symbol(value) if isinstance(value, str) else None
     if symbol is None:
         message = (
             "A symbol has 1 to {most} characters: the letters A to Z, digits and . & / _ - "
@@ -81,7 +81,7 @@ class InstrumentOut(BaseModel):
     aliases: list[str] = Field(description="Other names: what is sent under them is recorded under `symbol`")
 
 
-def instrument_out(found: Instrument, aliases: Sequence[str]) -> dict[str, Any]:
+def serialize_instrument(found: Instrument, aliases: Sequence[str]) -> dict[str, Any]:
     """Serialize the instrument as `InstrumentOut`."""
     return {
         "symbol": found.symbol,

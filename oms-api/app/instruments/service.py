@@ -11,7 +11,7 @@ from app.audit.rules.actions import Difference, find_differences
 from app.identity.queries.tenants import lock_tenant
 from app.instruments import queries
 from app.instruments.errors import AliasInUse, AliasTaken, CurrencyInUse
-from app.instruments.rules import Instrument, currency_for, usual_aliases
+from app.instruments.rules import Instrument, get_trading_currency, list_default_aliases
 from app.money import fixed, quantity_text
 
 # Returns, for a tenant id and symbol, the currencies of the portfolios with a position or open order in it.
@@ -36,8 +36,8 @@ class ListingChange(NamedTuple):
 
 def find_listing(connection: Connection, tenant_id: int, name: str) -> Listing:
     """Return the instrument with that symbol or alias."""
-    key = (tenant_id, queries.instrument_symbol(connection, tenant_id, name))
-    terms = queries.instruments_for(connection, [key])[key]
+    key = (tenant_id, queries.find_symbol(connection, tenant_id, name))
+    terms = queries.find_instruments(connection, [key])[key]
     return Listing(terms, queries.find_aliases(connection, [key])[key])
 
 
@@ -61,7 +61,7 @@ def set_terms(
     terms = terms._replace(symbol=previous.terms.symbol)
     key = (tenant_id, terms.symbol)
     for base in sorted(standing(connection, *key)):
-        before, after = currency_for(previous.terms, base), currency_for(terms, base)
+        before, after = get_trading_currency(previous.terms, base), get_trading_currency(terms, base)
         if before != after:
             raise CurrencyInUse(terms.symbol, before, after)
     updated = Listing(terms, _aliases(connection, tenant_id, previous, terms, aliases, is_in_use))
@@ -73,7 +73,7 @@ def set_terms(
 
 def verify_instruments(connection: Connection) -> Iterator[Difference]:
     """Yield each symbol whose terms or aliases differ from those that the audit log says were last set."""
-    stored = queries.all_instruments(connection)
+    stored = queries.list_all_instruments(connection)
     aliases = queries.find_aliases(connection, list(stored))
     expected = {(act.tenant_id, act.target): act for act in list_actions(connection, "instrument.set")}
     for key, act in expected.items():
@@ -87,7 +87,7 @@ def verify_instruments(connection: Connection) -> Iterator[Difference]:
 
 
 def _facts(terms: Instrument, updated_at: str) -> dict[str, Any]:
-    """Return the facts that the audit log records of an instrument. See `schemas.instrument_out`."""
+    """Return the facts that the audit log records of an instrument. See `schemas.serialize_instrument`."""
     steps = {name: quantity_text(fixed(getattr(terms, name))) for name in ("tick_size", "lot_size")}
     kind = {name: getattr(terms, name) for name in ("symbol", "name", "exchange", "asset_class", "currency")}
     flags = {"tradable": terms.is_tradable, "restricted": terms.is_restricted, "listed": terms.is_listed}
@@ -105,7 +105,7 @@ def _aliases(
     """Return the aliases that the instrument shall have."""
     if aliases is None and previous.terms.is_listed:
         return previous.aliases
-    wanted = usual_aliases(terms) if aliases is None else aliases
+    wanted = list_default_aliases(terms) if aliases is None else aliases
     owners = _owners(connection, tenant_id, wanted)
     if aliases is None:
         return tuple(
@@ -123,8 +123,8 @@ def _aliases(
 def _owners(connection: Connection, tenant_id: int, names: Sequence[str]) -> dict[str, str]:
     """Return, by name, the symbol of its instrument. Unknown names are left out."""
     keys = [(tenant_id, name) for name in names]
-    listed = queries.instruments_for(connection, keys).values()
+    listed = queries.find_instruments(connection, keys).values()
     owners = {one.symbol: one.symbol for one in listed if one.is_listed}
-    for (_, alias), symbol in queries.symbols_by_alias(connection, keys).items():
+    for (_, alias), symbol in queries.find_symbols_by_alias(connection, keys).items():
         owners[alias] = symbol
     return owners

@@ -11,7 +11,7 @@ from app.clock import iso
 from app.database import build_upsert, find_matching_rows
 from app.database.bulk import Row, Write
 from app.market_data.models import BarRow, QuoteRow
-from app.market_data.rules.bars import Interval, extend_bar, start_of
+from app.market_data.rules.bars import Interval, extend_bar, get_bar_start
 from app.market_data.rules.values import Bar, Quote
 from app.money import fixed
 
@@ -75,7 +75,7 @@ def _bar_row(key: tuple[int, str, str], bar: Bar) -> Row:
 
 
 def _minute(tenant_id: int, quote: Quote) -> tuple[int, str, str]:
-    return tenant_id, quote.symbol, iso(start_of(quote.at, Interval.MINUTE))
+    return tenant_id, quote.symbol, iso(get_bar_start(quote.at, Interval.MINUTE))
 
 
 def _quote_row(key: Key, quote: Quote) -> Row:

@@ -12,7 +12,7 @@ from app.identity.rules.access import Caller, Operation
 from app.instruments.schemas import Symbol
 from app.market_data.dependencies import TheMarket, ThePublisher
 from app.market_data.rules.bars import Interval
-from app.market_data.schemas import BarOut, QuoteIn, QuoteOut, bar_out, quote_out
+from app.market_data.schemas import BarOut, QuoteIn, QuoteOut, serialize_bar, serialize_quote
 from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import TheClock, TheCursors
@@ -48,7 +48,7 @@ async def get_quote(
 ) -> Response:
     """Get the latest quote: the one that was set manually, or else that of the price source."""
     moment = now()
-    return answer(quote_out(await market.quote(caller.tenant_id, symbol, moment), now()))
+    return answer(serialize_quote(await market.quote(caller.tenant_id, symbol, moment), now()))
 
 
 @router.put(
@@ -67,7 +67,7 @@ async def put_quote(
     """
     quote = body.quote(await market.symbol(caller.tenant_id, symbol), now())
     await publish(caller.tenant_id, quote)
-    return answer(quote_out(quote, now()))
+    return answer(serialize_quote(quote, now()))
 
 
 @router.get(
@@ -92,4 +92,4 @@ async def list_bars(
     found = await market.bars(tenant_id, symbol, query.interval, start, end, query.limit + 1)
     page = found[-query.limit :]
     cursor = cursors.make(tenant_id, listed, iso(page[0].start)) if len(found) > query.limit else None
-    return answer([bar_out(bar) for bar in reversed(page)], headers=link(request, cursor))
+    return answer([serialize_bar(bar) for bar in reversed(page)], headers=link(request, cursor))

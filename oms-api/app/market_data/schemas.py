@@ -75,7 +75,7 @@ class BarOut(BaseModel):
     volume: str | None = Field(description="Units; null where it is not known")
 
 
-def quote_out(quote: Quote, now: datetime) -> dict[str, Any]:
+def serialize_quote(quote: Quote, now: datetime) -> dict[str, Any]:
     """Serialize the quote as `QuoteOut`."""
     return {
         "symbol": quote.symbol,
@@ -91,7 +91,7 @@ def quote_out(quote: Quote, now: datetime) -> dict[str, Any]:
     }
 
 
-def bar_out(bar: Bar) -> dict[str, Any]:
+def serialize_bar(bar: Bar) -> dict[str, Any]:
     """Serialize the bar as `BarOut`."""
     return {
         "start": iso(bar.start),

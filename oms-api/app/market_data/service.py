@@ -8,11 +8,11 @@ from threading import Lock
 from sqlalchemy import Connection
 
 from app.database import Readers, set_tenant_scope
-from app.instruments.queries import instrument_symbol
+from app.instruments.queries import find_symbol
 from app.market_data import queries
 from app.market_data.errors import NoQuote
 from app.market_data.queries import Key
-from app.market_data.rules.bars import Interval, combine_bars, start_of
+from app.market_data.rules.bars import Interval, combine_bars, get_bar_start
 from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.rules.values import Bar, Quote
 from app.market_data.sources import PriceSource
@@ -85,7 +85,7 @@ class Market:
 
         def read(connection: Connection) -> Quote | None:
             set_tenant_scope(connection, [tenant_id])
-            key = (tenant_id, instrument_symbol(connection, tenant_id, symbol))
+            key = (tenant_id, find_symbol(connection, tenant_id, symbol))
             return self.quotes_for(connection, [key], at).get(key)
 
         found = await self._readers.run_single(read)
@@ -96,7 +96,7 @@ class Market:
     async def symbol(self, tenant_id: int, name: str) -> str:
         """Return the symbol of the instrument with that symbol or alias."""
         return await self._readers.run_single(
-            lambda connection: instrument_symbol(set_tenant_scope(connection, [tenant_id]), tenant_id, name)
+            lambda connection: find_symbol(set_tenant_scope(connection, [tenant_id]), tenant_id, name)
         )
 
     def last(self, tenant_id: int, symbol: str) -> Quote | None:
@@ -109,7 +109,7 @@ class Market:
         """Return the newest bars that begin in [start, end), at most `most`, in time order."""
         if end <= start:
             return []
-        first = max(start, start_of(end - _INSTANT, interval) - (most - 1) * interval.length)
+        first = max(start, get_bar_start(end - _INSTANT, interval) - (most - 1) * interval.length)
 
         def read(connection: Connection) -> list[Bar]:
             given = self._given(connection, (tenant_id, symbol), interval, start, end)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from app.addresses import network_of
+from app.addresses import find_network
 from app.clock import monotonic_seconds
 from app.rate_limit.buckets import Bucket, Clock, Limit, OverLimit, RateState, Taken, Unlimited
 
@@ -116,4 +116,4 @@ def _over(*buckets: Bucket) -> OverLimit:
 
 
 def _place(address: str) -> str:
-    return network_of(address) if ":" in address else address
+    return find_network(address) if ":" in address else address

@@ -160,7 +160,7 @@ class Sharing:
         self.is_shared = is_shared
 
 
-def shared_state(limiter: RateLimiter, sharing: Sharing | None) -> RateLimits:
+def describe_shared_state(limiter: RateLimiter, sharing: Sharing | None) -> RateLimits:
     """Return the state of the limits for the readiness check."""
     if not limiter.is_on:
         return "off"

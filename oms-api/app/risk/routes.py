@@ -10,7 +10,7 @@ from app.clock import iso
 from app.edge import FastRequest
 from app.errors import FieldError, Invalid
 from app.identity.dependencies import Reader, allowed
-from app.identity.routes.request_context import TheAdministration, TheRequest, answered
+from app.identity.routes.request_context import TheAdministration, TheRequest, build_response
 from app.identity.rules.access import Caller, Operation
 from app.ledger.rules.chain import fingerprint
 from app.ledger.service.trade_service import Asking
@@ -227,4 +227,4 @@ async def release_latch(
         lambda connection, now: latch_service.release(connection, context, latch_id, body.reason, now),
     )
     controls.forget(caller.tenant_id)
-    return answered(done)
+    return build_response(done)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from app.money import DIGITS, PLACES, amount_error, parse_plain
+from app.money import DIGITS, PLACES, find_amount_error, parse_plain
 from app.text import clean_name as visible_name
 from app.text import clean_text, label_key
 from app.wire.json import JsonNumber
@@ -87,7 +87,7 @@ Amount = Annotated[
 
 
 def _positive(amount: Any) -> Any:  # pydantic passes any type
-    message = amount_error(amount)
+    message = find_amount_error(amount)
     if message:
         raise PydanticCustomError("amount", "{message}", {"message": message})
     return amount

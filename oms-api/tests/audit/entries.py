@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from app.audit.queries import trail as queries
 from app.audit.rules.chain import COLUMNS, START, ChainedEntry, EntryContent, Head, chain_entry
 from app.audit.rules.entries import AuditEntry
-from app.audit.rules.export_verification import TRAIL, Chain, ExportVerifier, line_of
+from app.audit.rules.export_verification import TRAIL, Chain, ExportVerifier, serialize_line
 from app.clock import iso
 from app.database import set_tenant_scope
 from tests.factories import NOON
@@ -56,19 +56,19 @@ def chained(count: int, tenant_id: int = 1) -> list[ChainedEntry]:
 
 def lines(rows: list[ChainedEntry]) -> list[bytes]:
     """Return the rows as the lines of an export."""
-    return [line_of(COLUMNS, row) for row in rows]
+    return [serialize_line(COLUMNS, row) for row in rows]
 
 
 def trail_of(engine: Engine, tenant_id: int = 1) -> tuple[list[ChainedEntry], Head]:
     """Return a tenant's trail, and its head."""
     with engine.connect() as connection:
         set_tenant_scope(connection, [tenant_id])
-        head = queries.head_of(connection, tenant_id)
-        return queries.entries_between(connection, tenant_id, 0, head.sequence, 100_000), head
+        head = queries.get_head(connection, tenant_id)
+        return queries.list_entries_between(connection, tenant_id, 0, head.sequence, 100_000), head
 
 
 def assert_unbroken(rows: list[ChainedEntry], head: Head) -> None:
     """Check that the rows prove themselves, up to that head."""
     proof = ExportVerifier([TRAIL], {Chain(rows[0].tenant_id): head})
-    assert [proof.take(line_of(COLUMNS, row)) for row in rows] == [None] * len(rows)
+    assert [proof.take(serialize_line(COLUMNS, row)) for row in rows] == [None] * len(rows)
     assert proof.finish() is None

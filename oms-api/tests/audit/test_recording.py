@@ -96,9 +96,9 @@ def test_without_a_declaration_a_trail_is_not_to_be_seen_nor_written(trail_engin
         return  # it has no second wall
     written(trail_engine, entry())
     with trail_engine.connect() as connection:
-        assert queries.head_of(connection, 1) == START
-        assert queries.entries_between(connection, 1, 0, 10, 10) == []
-        assert queries.head_of(set_tenant_scope(connection, [2]), 1) == START
+        assert queries.get_head(connection, 1) == START
+        assert queries.list_entries_between(connection, 1, 0, 10, 10) == []
+        assert queries.get_head(set_tenant_scope(connection, [2]), 1) == START
     with pytest.raises(DBAPIError, match="row-level security"), unit_of_work(trail_engine) as connection:
         record(set_tenant_scope(connection, [2]), [entry(tenant_id=1)])
 

@@ -239,7 +239,7 @@ def test_what_is_recorded_while_an_export_is_read_is_not_in_it(api):
     record_entries(api, *(entry(tenant_id=api.tenant_id) for _ in range(5)))
     with api.service.engine.connect() as connection:
         set_tenant_scope(connection, [api.tenant_id])
-        export = TrailExport(api.tenant_id, queries.head_of(connection, api.tenant_id), chunk=2)
+        export = TrailExport(api.tenant_id, queries.get_head(connection, api.tenant_id), chunk=2)
         pieces = [export.read(connection)]
     record_entries(api, entry(tenant_id=api.tenant_id))
     with api.service.engine.connect() as connection:

@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from app.brokers.paper.book import Book
 from app.brokers.paper.broker import PaperBroker
-from app.brokers.paper.environment import paper_settings
+from app.brokers.paper.environment import load_paper_settings
 from app.brokers.paper.replay import replay
 from app.brokers.rules.rejections import find_rejection
 from app.brokers.rules.settings import PaperSettings, Slippage
@@ -175,7 +175,7 @@ def test_the_environment_sets_how_kind_the_market_is():
         paper_reject_share="0.01",
         simulation_seed="drill",
     )
-    assert paper_settings(settings) == PaperSettings(
+    assert load_paper_settings(settings) == PaperSettings(
         spread=Decimal("0.02"),
         participation=Decimal("0.1"),
         slippage=Slippage.BASIS_POINTS,

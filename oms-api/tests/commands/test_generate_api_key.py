@@ -14,7 +14,7 @@ from app.clock import utc_now
 from app.config import Settings
 from app.identity.queries.credentials import find_key
 from app.identity.rules.access import FIRST_TENANT, Scope, expand_scopes
-from app.identity.rules.keys import accepts, key_id_of
+from app.identity.rules.keys import is_valid_key, parse_key_id
 from tests.factories import BOOTSTRAP_KEY
 
 HOME = Path(command.__file__).parent
@@ -33,7 +33,7 @@ def test_without_arguments_a_fresh_key_is_printed_that_the_service_takes_as_its_
         keys.add(capsys.readouterr().out.removesuffix("\n"))
     assert len(keys) == 3
     for key in keys:
-        assert key_id_of(key)
+        assert parse_key_id(key)
         assert Settings(_env_file=None, oms_api_key=key).oms_api_key == key
 
 
@@ -44,19 +44,19 @@ def test_as_a_program_it_needs_no_settings(tmp_path):
         capture_output=True,
         check=True,
     )
-    assert key_id_of(done.stdout.decode().strip())
+    assert parse_key_id(done.stdout.decode().strip())
     assert not done.stderr
 
 
 def test_a_minted_key_is_shown_once_and_stored_hashed(configured, engine, capsys):
     assert command.main(["--store", "desk-bot", "--scopes", "trade read"]) == command.DONE
     out = capsys.readouterr().out
-    key = next((word for word in out.split() if key_id_of(word)), "")  # beside what other threads log
+    key = next((word for word in out.split() if parse_key_id(word)), "")  # beside what other threads log
     assert key, out
     with engine.connect() as connection:
-        stored = find_key(connection, key_id_of(key) or "")
+        stored = find_key(connection, parse_key_id(key) or "")
     assert stored, out
-    assert accepts(stored, key, utc_now() + timedelta(days=1))
+    assert is_valid_key(stored, key, utc_now() + timedelta(days=1))
     assert expand_scopes(stored.scopes.split()) == {Scope.TRADE, Scope.READ}
     assert key.encode() not in stored.secret_hash
     command.main(["--list"])

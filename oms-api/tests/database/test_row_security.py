@@ -7,7 +7,7 @@ from sqlalchemy import Table, create_engine, event, insert, select, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 import app.models  # noqa: F401  # fills the metadata
-from app.database import METADATA, connect_engine, normalise_url, set_tenant_scope
+from app.database import METADATA, connect_engine, normalize_url, set_tenant_scope
 from app.database.tenants import APP_ROLE, describe_row_security, set_all_tenants_scope
 from app.database.timeouts import response_timeout
 from app.ledger.queries.books import trades_by_key
@@ -219,7 +219,7 @@ def test_a_user_that_is_no_member_of_the_role_gets_nothing(two, databases):
     url = two[0].database_url
     databases.run("CREATE ROLE stranger LOGIN")
     try:
-        engine = create_engine(normalise_url(url.replace("postgres@", "stranger@")))
+        engine = create_engine(normalize_url(url.replace("postgres@", "stranger@")))
         with engine.connect() as connection, pytest.raises(DBAPIError, match="permission denied"):
             connection.execute(text("SELECT * FROM trades"))
         engine.dispose()

@@ -8,11 +8,11 @@ from app.identity.errors import RightsExceeded
 from app.identity.rules.access import SCOPES_OF_ROLE, Caller, Role, Scope
 from app.identity.rules.administration import (
     NewUser,
-    granted_expiry,
+    compute_granted_expiry,
+    format_retired_name,
     require_portfolios,
     require_role,
     require_scopes,
-    retired_name,
 )
 from app.identity.rules.keys import NAME_LENGTH
 from tests.factories import NOON
@@ -78,18 +78,18 @@ LATER = NOON + timedelta(seconds=1)
     ],
 )
 def test_time_is_given_from_ones_own(own, wanted, is_said, granted):
-    assert granted_expiry(caller(expires_at=own), wanted, is_said=is_said) == granted
+    assert compute_granted_expiry(caller(expires_at=own), wanted, is_said=is_said) == granted
 
 
 @pytest.mark.parametrize("wanted", [None, LATER])
 def test_nothing_outlives_who_gave_it(wanted):
     with pytest.raises(RightsExceeded, match="outlives"):
-        granted_expiry(caller(expires_at=NOON), wanted, is_said=True)
+        compute_granted_expiry(caller(expires_at=NOON), wanted, is_said=True)
 
 
 @pytest.mark.parametrize("name", ["bot", "x" * NAME_LENGTH])
 def test_a_retired_name_tells_its_key_and_fits(name):
-    retired = retired_name(name, "0123456789ab", NAME_LENGTH)
+    retired = format_retired_name(name, "0123456789ab", NAME_LENGTH)
     assert retired.endswith("~0123456789ab")
     assert len(retired) == min(len(name) + 13, NAME_LENGTH)
 

@@ -53,7 +53,7 @@ def test_a_person_lists_sessions_and_revokes_them_and_nobody_elses(services, ali
     bob = create_person(engine, alice.tenant_id, email="bob@x")
     mine, other, bobs = (services.log_in(one.says()) for one in (alice, alice, bob))
     caller, elsewhere, bob_caller = (services.caller(one.access) for one in (mine, other, bobs))
-    listed = asyncio.run(services.sessions.list_own(caller))
+    listed = asyncio.run(services.sessions.list_own_sessions(caller))
     ids = {f"session:{one.session_id}" for one in listed}
     assert ids == {caller.key_id, elsewhere.key_id}
     for session_id in (bob_caller.key_id.removeprefix("session:"), "0" * 32):
@@ -62,16 +62,16 @@ def test_a_person_lists_sessions_and_revokes_them_and_nobody_elses(services, ali
     asyncio.run(services.sessions.revoke(caller, elsewhere.key_id.removeprefix("session:"), LAPTOP))
     with pytest.raises(NoValidKey):
         services.caller(other.access)
-    assert len(asyncio.run(services.sessions.list_own(caller))) == 1
+    assert len(asyncio.run(services.sessions.list_own_sessions(caller))) == 1
     assert services.caller(bobs.access)
     services.now += timedelta(days=365)
-    assert asyncio.run(services.sessions.list_own(caller)) == []
+    assert asyncio.run(services.sessions.list_own_sessions(caller)) == []
 
 
 def test_a_key_has_no_sessions_and_no_password(services, alice):
     key = Caller(alice.tenant_id, "000000000000", "bot", frozenset())
     for work in (
-        services.sessions.list_own(key),
+        services.sessions.list_own_sessions(key),
         services.sessions.revoke(key, "0" * 32, LAPTOP),
         services.login_service.change_password(key, PASSWORD, ANOTHER, LAPTOP),
     ):

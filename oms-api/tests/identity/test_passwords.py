@@ -12,12 +12,12 @@ from app.identity.rules.passwords import (
     MAX_LENGTH,
     MIN_LENGTH,
     RECOMMENDED_LENGTH,
+    find_password_error,
     is_common,
-    normalise,
-    password_error,
+    normalize_password,
 )
 from app.identity.service import passwords as service
-from app.identity.service.passwords import PLACEHOLDER_HASH, Passwords, common_passwords, require_good
+from app.identity.service.passwords import PLACEHOLDER_HASH, Passwords, load_common_passwords, require_good
 from app.identity.service.threads import BoundedThreadPool
 
 GOOD = "violet kettle marches north"
@@ -26,7 +26,7 @@ ALICE = ("Alice Wonderley", "alice.w@example.com")
 
 
 def code(password, own=()):
-    error = password_error(password, own, COMMON)
+    error = find_password_error(password, own, COMMON)
     return error.code if error else None
 
 
@@ -58,7 +58,7 @@ def test_there_are_eight_to_1024_characters():
 
 def test_what_is_refused_is_told_with_the_length_that_is_recommended():
     for password in ("short", "password", "alice-wonderley"):
-        error = password_error(password, ALICE, COMMON)
+        error = find_password_error(password, ALICE, COMMON)
         assert error is not None
         assert error.field == "password"
         assert str(RECOMMENDED_LENGTH) in error.message
@@ -120,16 +120,16 @@ def test_a_name_within_a_longer_password_will_do():
 @given(st.text(max_size=40))
 def test_every_text_gets_an_answer(text):
     assert is_common(text.casefold(), COMMON) in {True, False}
-    password_error(text, [text], COMMON)
+    find_password_error(text, [text], COMMON)
 
 
 def test_composed_and_decomposed_letters_are_the_same_password():
-    assert normalise("cafe\u0301 au lait") == normalise("caf\u00e9 au lait")
-    assert normalise(" \ufb01ne print ") == " \ufb01ne print "  # nothing else is folded or trimmed
+    assert normalize_password("cafe\u0301 au lait") == normalize_password("caf\u00e9 au lait")
+    assert normalize_password(" \ufb01ne print ") == " \ufb01ne print "  # nothing else is folded or trimmed
 
 
 def test_the_list_is_of_lower_case_words_of_some_length():
-    words = common_passwords()
+    words = load_common_passwords()
     assert {"password", "iloveyou", "liverpool", "slackoms"} <= words
     assert len(words) > 2000
     assert all(word == word.casefold() and len(word) >= 4 for word in words)

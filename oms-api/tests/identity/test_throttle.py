@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.addresses import network_of
-from app.identity.rules.clients import Client, address_hash
+from app.addresses import find_network
+from app.identity.rules.clients import Client, hash_address
 from app.identity.service.throttle import ACCOUNT, ADDRESS, PAIR, Allowance, Buckets, Throttle, TooManyLogIns
 
 HOME, ALICE = "192.0.2.1", "alpha\0alice@x"
@@ -68,7 +68,7 @@ def test_an_address_that_tries_many_accounts_is_a_stranger_to_all(throttle):
 def test_a_success_forgets_the_failures_there_and_takes_nothing(throttle):
     for _ in range(PAIR.attempts - 1):
         throttle.begin(ALICE, HOME)
-    throttle.succeeded(throttle.begin(ALICE, HOME))
+    throttle.record_success(throttle.begin(ALICE, HOME))
     for _ in range(PAIR.attempts):
         throttle.begin(ALICE, HOME)
 
@@ -76,7 +76,7 @@ def test_a_success_forgets_the_failures_there_and_takes_nothing(throttle):
 def test_ones_own_success_does_not_pay_for_guesses_at_others(throttle):
     for number in range(ADDRESS.attempts):
         throttle.begin(f"alpha\0{number}@x", HOME)
-        throttle.succeeded(throttle.begin("alpha\0mallory@x", HOME))
+        throttle.record_success(throttle.begin("alpha\0mallory@x", HOME))
     assert throttle.begin("alpha\0another@x", HOME).unknown_address_wait
 
 
@@ -150,7 +150,7 @@ def test_giving_back_to_a_bucket_that_is_not_there_makes_none(clock):
     ],
 )
 def test_a_client_is_known_by_what_it_can_hardly_leave(address, network):
-    assert network_of(address) == network
+    assert find_network(address) == network
 
 
 def test_clients_are_told_apart_by_network_and_user_agent():
@@ -158,9 +158,9 @@ def test_clients_are_told_apart_by_network_and_user_agent():
     other = Client("2001:db8::1", "firefox", "r")
     assert one.hash == same.hash != other.hash
     assert len(one.hash) == 64
-    assert one.hash.startswith(address_hash("2001:db8::9"))
-    assert other.hash.startswith(address_hash("2001:db8::9"))
-    assert not Client("2001:db9::1", "curl", "r").hash.startswith(address_hash("2001:db8::1"))
+    assert one.hash.startswith(hash_address("2001:db8::9"))
+    assert other.hash.startswith(hash_address("2001:db8::9"))
+    assert not Client("2001:db9::1", "curl", "r").hash.startswith(hash_address("2001:db8::1"))
 
 
 def exchange(*pools):

@@ -11,7 +11,7 @@ from sqlalchemy import event, text
 from app.database import set_tenant_scope, unit_of_work
 from app.ids import TradeIds
 from app.instruments.queries import set_terms
-from app.instruments.rules import Instrument, usual_aliases
+from app.instruments.rules import Instrument, list_default_aliases
 from app.instruments.service import set_terms as set_listing
 from app.ledger.service.books import Books
 from app.migrate import alembic_config, migrate
@@ -35,7 +35,7 @@ COINS = {"asset_class": "crypto", "tick_size": "0.01", "lot_size": "0.0001"}
     ],
 )
 def test_class_shares_and_coins_have_their_usual_aliases(instrument, aliases):
-    assert usual_aliases(instrument) == aliases
+    assert list_default_aliases(instrument) == aliases
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ class TrailFilter:
     until: datetime | None = None
 
 
-def entries_of(tenant_id: int) -> Select[Any]:
+def select_entries(tenant_id: int) -> Select[Any]:
     """Return the query of the tenant's entries, with the fields `COLUMNS`."""
     return select(*(getattr(AuditRow, name) for name in COLUMNS)).where(AuditRow.tenant_id == tenant_id)
 
@@ -40,30 +40,30 @@ def list_entries(
     connection: Connection, tenant_id: int, filters: TrailFilter, limit: int, before: int | None
 ) -> list[ChainedEntry]:
     """Return entries, newest first, with a sequence number below `before`."""
-    statement = entries_of(tenant_id).where(*_conditions(filters))
+    statement = select_entries(tenant_id).where(*_conditions(filters))
     if before is not None:
         statement = statement.where(AuditRow.sequence < before)
     found = connection.execute(statement.order_by(AuditRow.sequence.desc()).limit(limit))
     return [ChainedEntry._make(row) for row in found]
 
 
-def entries_between(
+def list_entries_between(
     connection: Connection, tenant_id: int, after: int, until: int, limit: int
 ) -> list[ChainedEntry]:
     """Return entries, oldest first, with a sequence number above `after` and at most `until`."""
     position = (AuditRow.sequence > after, AuditRow.sequence <= until)
-    statement = entries_of(tenant_id).where(*position).order_by(AuditRow.sequence).limit(limit)
+    statement = select_entries(tenant_id).where(*position).order_by(AuditRow.sequence).limit(limit)
     return [ChainedEntry._make(row) for row in connection.execute(statement)]
 
 
-def head_of(connection: Connection, tenant_id: int) -> Head:
+def get_head(connection: Connection, tenant_id: int) -> Head:
     """Return the head of the tenant's trail."""
     statement = select(AuditHead.last_sequence, AuditHead.last_hash).where(AuditHead.tenant_id == tenant_id)
     found = connection.execute(statement).one_or_none()
     return Head._make(found) if found else START
 
 
-def all_heads(connection: Connection) -> dict[int, Head]:
+def get_all_heads(connection: Connection) -> dict[int, Head]:
     """Return the head of every trail. A trail with entries but no head is reported as empty."""
     with_entries = connection.execute(select(AuditRow.tenant_id).distinct()).scalars()
     found = dict.fromkeys(sorted(with_entries), START)
@@ -73,9 +73,9 @@ def all_heads(connection: Connection) -> dict[int, Head]:
     }
 
 
-def every_entry(connection: Connection, tenant_id: int) -> Iterator[ChainedEntry]:
+def iterate_entries(connection: Connection, tenant_id: int) -> Iterator[ChainedEntry]:
     """Yield the tenant's entries, oldest first, in bounded memory."""
-    statement = entries_of(tenant_id).order_by(AuditRow.sequence)
+    statement = select_entries(tenant_id).order_by(AuditRow.sequence)
     for row in connection.execute(statement, execution_options={"yield_per": _CHUNK}):
         yield ChainedEntry._make(row)
 

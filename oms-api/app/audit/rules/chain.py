@@ -62,7 +62,7 @@ START = Head(0, GENESIS)
 COLUMNS = ChainedEntry._fields
 
 
-def hash_of(fields: Sequence[str | int | None], predecessor: str) -> str:
+def compute_hash(fields: Sequence[str | int | None], predecessor: str) -> str:
     """Return the hash of a row: SHA-256 of its predecessor's hash and, as a JSON array, all fields before
     `hash`.
     """
@@ -72,4 +72,4 @@ def hash_of(fields: Sequence[str | int | None], predecessor: str) -> str:
 def chain_entry(head: Head, tenant_id: int, content: EntryContent) -> ChainedEntry:
     """Return the row that follows `head`."""
     fields = (tenant_id, head.sequence + 1, *content, HASH_VERSION)
-    return ChainedEntry(*fields, hash_of(fields, head.hash))
+    return ChainedEntry(*fields, compute_hash(fields, head.hash))

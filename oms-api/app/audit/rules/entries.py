@@ -46,10 +46,10 @@ class AuditEntry:
 
     def __post_init__(self) -> None:
         for facts in (self.before, self.after):
-            facts_text(facts)
+            serialize_facts(facts)
 
 
-def facts_text(facts: Facts | None) -> str | None:
+def serialize_facts(facts: Facts | None) -> str | None:
     """Return the facts as canonical JSON: sorted names, no spaces. Raise InvalidFacts."""
     if facts is None:
         return None

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import orjson
 from typing_extensions import override
 
-from app.audit.rules.chain import COLUMNS, HASH_VERSION, START, ChainedEntry, Head, hash_of
+from app.audit.rules.chain import COLUMNS, HASH_VERSION, START, ChainedEntry, Head, compute_hash
 
 MAX_LINE_BYTES = 1_000_000  # in bytes
 _WHOLE = ("tenant_id", "portfolio_id", "sequence")
@@ -55,13 +55,13 @@ def find_entry_error(values: Sequence[Any]) -> str | None:
 
 def compute_entry_hash(values: Sequence[Any], predecessor: str) -> str:
     """Return the hash that an entry with these values must have."""
-    return hash_of(values[:-1], predecessor)
+    return compute_hash(values[:-1], predecessor)
 
 
 TRAIL = Form("entries of the audit trail", COLUMNS, find_entry_error, compute_entry_hash)
 
 
-def line_of(columns: Sequence[str], row: Sequence[Any]) -> bytes:
+def serialize_line(columns: Sequence[str], row: Sequence[Any]) -> bytes:
     """Serialize a row as a line of an export."""
     return orjson.dumps(dict(zip(columns, row, strict=True)), option=orjson.OPT_APPEND_NEWLINE)
 
@@ -108,7 +108,11 @@ class ExportVerifier:
             raise _BadLine("the line does not end: the file was cut, or this is no line of an export")
         row = _object(line)
         form = self.form or next((form for form in self.forms if form.columns == tuple(row)), None)
-        if form is None or form.columns != tuple(row) or line_of(form.columns, tuple(row.values())) != line:
+        if (
+            form is None
+            or form.columns != tuple(row)
+            or serialize_line(form.columns, tuple(row.values())) != line
+        ):
             raise _BadLine(f"this is not how an export writes {form.name if form else 'a line'}")
         self.form = form
         return form, row

@@ -4,7 +4,7 @@ from sqlalchemy import Connection
 
 from app.audit.queries import trail as queries
 from app.audit.rules.chain import COLUMNS, Head
-from app.audit.rules.export_verification import line_of
+from app.audit.rules.export_verification import serialize_line
 
 CHUNK = 1_000  # entries per read, about 400 KB
 
@@ -20,7 +20,9 @@ class TrailExport:
 
     def read(self, connection: Connection) -> bytes:
         """Return the next lines, or nothing after the last one."""
-        rows = queries.entries_between(connection, self._tenant_id, self._after, self._until, self._chunk)
-        lines = b"".join(line_of(COLUMNS, row) for row in rows)
+        rows = queries.list_entries_between(
+            connection, self._tenant_id, self._after, self._until, self._chunk
+        )
+        lines = b"".join(serialize_line(COLUMNS, row) for row in rows)
         self._after = rows[-1].sequence if rows else self._after
         return lines

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from app.audit.queries import trail as queries
 from app.audit.rules.aggregation import CountedEntry
 from app.audit.rules.chain import ChainedEntry, EntryContent, Head, chain_entry
-from app.audit.rules.entries import AuditEntry, facts_text, truncate_entry
+from app.audit.rules.entries import AuditEntry, serialize_facts, truncate_entry
 from app.clock import iso
 
 
@@ -43,7 +43,7 @@ def _count_facts(act: CountedEntry) -> EntryContent:
         entry.target,
         entry.address,
         entry.request_id,
-        facts_text(entry.before),
-        facts_text(entry.after),
+        serialize_facts(entry.before),
+        serialize_facts(entry.after),
         act.count,
     )

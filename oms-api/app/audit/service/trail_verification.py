@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from app.audit.queries import trail as queries
 from app.audit.rules.chain import COLUMNS, Head
-from app.audit.rules.export_verification import TRAIL, Chain, ExportVerifier, line_of
+from app.audit.rules.export_verification import TRAIL, Chain, ExportVerifier, serialize_line
 
 
 class TrailResult(NamedTuple):
@@ -20,7 +20,7 @@ class TrailResult(NamedTuple):
 def examine_trails(connection: Connection) -> TrailResult:
     """Verify all trails that the connection may see, in bounded memory, up to the first error."""
     trails = entries = 0
-    for tenant_id, head in queries.all_heads(connection).items():
+    for tenant_id, head in queries.get_all_heads(connection).items():
         proof, lie = _prove(connection, tenant_id, head)
         trails, entries = trails + 1, entries + proof.lines
         if lie:
@@ -30,8 +30,8 @@ def examine_trails(connection: Connection) -> TrailResult:
 
 def _prove(connection: Connection, tenant_id: int, head: Head) -> tuple[ExportVerifier, str | None]:
     proof = ExportVerifier((TRAIL,), {Chain(tenant_id): head})
-    for row in queries.every_entry(connection, tenant_id):
-        finding = proof.take(line_of(COLUMNS, row))
+    for row in queries.iterate_entries(connection, tenant_id):
+        finding = proof.take(serialize_line(COLUMNS, row))
         if finding:
             return proof, finding.what
     missing = proof.finish()

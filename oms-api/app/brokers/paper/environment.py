@@ -6,7 +6,7 @@ from app.brokers.rules.settings import PaperSettings, Slippage
 from app.config import Settings
 
 
-def paper_settings(settings: Settings) -> PaperSettings:
+def load_paper_settings(settings: Settings) -> PaperSettings:
     """Return the PAPER_… settings. The seed that selects rejected orders is that of the simulated prices."""
     return PaperSettings(
         spread=settings.paper_spread,

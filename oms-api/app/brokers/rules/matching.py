@@ -9,8 +9,8 @@ from datetime import datetime
 from decimal import Decimal
 
 from app.brokers.rules.liquidity import Liquidity, Used
-from app.brokers.rules.price_triggers import NOTHING, PriceEffect, at_quote, on_bar
-from app.brokers.rules.prices import apply_slippage, get_offer, half_spread
+from app.brokers.rules.price_triggers import NOTHING, PriceEffect, match_at_quote, match_on_bar
+from app.brokers.rules.prices import apply_slippage, get_half_spread, get_offer
 from app.brokers.rules.settings import KIND, PaperSettings
 from app.brokers.rules.values import (
     BrokerOrder,
@@ -53,7 +53,7 @@ def match_quote(
     buying, selling = get_offer(quote, _BUY, settings), get_offer(quote, _SELL, settings)
     latest = at - settings.latency
     line, moves = _select_orders(
-        (order, at_quote(order, buying if order.side is _BUY else selling))
+        (order, match_at_quote(order, buying if order.side is _BUY else selling))
         for order in orders
         if order.accepted_at <= latest and order.time_in_force not in _AT_AUCTION
     )
@@ -61,7 +61,7 @@ def match_quote(
         return moves
     volumes = {_BUY: buying.size, _SELL: selling.size}
     supply = Liquidity(volumes, settings.participation or _ALL, used, by_side=True)
-    return moves + _Run(at, settings, half_spread(quote, settings), supply).serve(line)
+    return moves + _Run(at, settings, get_half_spread(quote, settings), supply).serve(line)
 
 
 def match_bar(orders: Sequence[BrokerOrder], bar: Bar, settings: PaperSettings = KIND) -> list[MarketEvent]:
@@ -69,7 +69,7 @@ def match_bar(orders: Sequence[BrokerOrder], bar: Bar, settings: PaperSettings =
     start = bar.start
     latest = start - settings.latency
     line, moves = _select_orders(
-        (order, on_bar(order, bar, settings))
+        (order, match_on_bar(order, bar, settings))
         for order in orders
         if order.accepted_at <= latest and order.time_in_force not in _AT_AUCTION
     )
@@ -158,10 +158,10 @@ class _Run:
             self._taken[order.group] = self._taken.get(order.group, ZERO) + quantity
         if order.parent_id:
             self._ended.add(order.parent_id)
-        self._events.append(Executed(order.id, execution_id(order), quantity, price, value, self._at))
+        self._events.append(Executed(order.id, build_execution_id(order), quantity, price, value, self._at))
         return quantity
 
 
-def execution_id(order: BrokerOrder) -> str:
+def build_execution_id(order: BrokerOrder) -> str:
     """Return the id of the order's next fill, derived from the quantity filled before."""
     return f"{order.id}:{quantity_text(fixed(order.quantity - order.leaves))}"

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from app.brokers.rules.prices import Offer, round_to_worse_tick, worsen_price
 from app.brokers.rules.settings import PaperSettings
-from app.brokers.rules.trails import advance_trail, is_reached
+from app.brokers.rules.trails import advance_trail, is_stop_reached
 from app.brokers.rules.values import BrokerOrder, OrderType
 from app.ledger.rules.accounting import Side
 from app.market_data.rules.values import Bar
@@ -39,7 +39,7 @@ class PriceEffect(NamedTuple):
 NOTHING = PriceEffect()
 
 
-def at_quote(order: BrokerOrder, offer: Offer) -> PriceEffect:
+def match_at_quote(order: BrokerOrder, offer: Offer) -> PriceEffect:
     """Return the effect of the order's side of a quote."""
     kind, price = order.kind, offer.price
     if kind is _LIMIT or (kind is _STOP_LIMIT and order.triggered):
@@ -61,14 +61,14 @@ def _stop_at_quote(order: BrokerOrder, offer: Offer) -> PriceEffect:
     if offer.watched is None:
         return NOTHING
     stop = _stop_of(order)
-    if stop is None or not is_reached(order.side, offer.watched, stop):
+    if stop is None or not is_stop_reached(order.side, offer.watched, stop):
         return PriceEffect(level=advance_trail(order, offer.watched)) if order.kind is _TRAIL else NOTHING
     if order.kind is _STOP_LIMIT:
         return _limited(order, offer.price, triggers=True)._replace(rank=AT_STOP, key=_stop_key(order, stop))
     return PriceEffect(offer.price, True, None, AT_STOP, _stop_key(order, stop))
 
 
-def on_bar(order: BrokerOrder, bar: Bar, settings: PaperSettings) -> PriceEffect:
+def match_on_bar(order: BrokerOrder, bar: Bar, settings: PaperSettings) -> PriceEffect:
     """Return the effect of a bar that began after the order arrived."""
     kind = order.kind
     if kind is _LIMIT or (kind is _STOP_LIMIT and order.triggered):
@@ -94,7 +94,7 @@ def _limit_on_bar(order: BrokerOrder, bar: Bar, best: Decimal) -> PriceEffect:
 def _stop_on_bar(order: BrokerOrder, bar: Bar) -> PriceEffect:
     stop = _stop_of(order)
     is_buy = order.side is _BUY
-    if stop is None or not is_reached(order.side, bar.high if is_buy else bar.low, stop):
+    if stop is None or not is_stop_reached(order.side, bar.high if is_buy else bar.low, stop):
         best = bar.low if is_buy else bar.high
         return PriceEffect(level=advance_trail(order, best)) if order.kind is _TRAIL else NOTHING
     price = max(bar.open, stop) if is_buy else min(bar.open, stop)
@@ -110,9 +110,9 @@ def _stop_limit_on_bar(order: BrokerOrder, bar: Bar, stop: Decimal, price: Decim
     returns to it. Otherwise it is a limit order from the next bar on.
     """
     limit, key = _limit_of(order), _stop_key(order, stop)
-    if is_reached(order.side, limit, price):
+    if is_stop_reached(order.side, limit, price):
         return PriceEffect(price, True, None, AT_STOP, key, False)
-    gapped = is_reached(order.side, bar.open, stop)
+    gapped = is_stop_reached(order.side, bar.open, stop)
     comes_back = bar.low < limit if order.side is _BUY else bar.high > limit
     if gapped and comes_back:
         return PriceEffect(limit, True, None, AT_STOP, key, False)

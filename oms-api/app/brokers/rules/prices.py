@@ -42,7 +42,7 @@ def worsen_price(price: Decimal, distance: Decimal, side: Side) -> Decimal:
     return price + distance if side is _BUY else max(price - distance, SMALLEST)
 
 
-def half_spread(quote: Quote, settings: PaperSettings) -> Decimal:
+def get_half_spread(quote: Quote, settings: PaperSettings) -> Decimal:
     """Return half the quoted spread, or half the set one if a side is missing."""
     if quote.bid is None or quote.ask is None:
         return settings.spread * _HALF

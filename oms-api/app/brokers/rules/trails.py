@@ -49,6 +49,6 @@ def replace_trail_level(
     return moved if moved > ZERO else None
 
 
-def is_reached(side: Side, watched: Decimal, stop: Decimal) -> bool:
+def is_stop_reached(side: Side, watched: Decimal, stop: Decimal) -> bool:
     """Return whether the price has reached the stop. Touching is enough."""
     return watched >= stop if side is Side.BUY else watched <= stop

@@ -102,7 +102,7 @@ class Feed:
         if horizon <= after:
             return []
         return await self._readers.run_single(
-            lambda connection: queries.events_after(
+            lambda connection: queries.list_events_after(
                 set_tenant_scope(connection, [tenant_id]), tenant_id, filters, after, horizon, PAGE
             )
         )

@@ -23,7 +23,7 @@ _TABLES = {
 }
 
 
-def all_rows(connection: Connection, table: str) -> Iterator[dict[str, Any]]:
+def iterate_rows(connection: Connection, table: str) -> Iterator[dict[str, Any]]:
     """Yield the rows of a table in the order of its primary key, without hashes. Times are canonical text."""
     rows = _TABLES[table]
     columns = [column for column in rows.c if not column.name.endswith("_hash")]

@@ -29,7 +29,7 @@ def mark_used(connection: Connection, key_id: str, now: datetime) -> None:
     connection.execute(update(ApiKey).where(ApiKey.key_id == key_id).values(last_used_at=now))
 
 
-def tenant_of_workspace(connection: Connection, team_id: str) -> int | None:
+def find_tenant_of_workspace(connection: Connection, team_id: str) -> int | None:
     """Return the tenant that a Slack workspace is bound to, or None."""
     statement = select(SlackWorkspace.tenant_id).where(SlackWorkspace.team_id == team_id)
     return connection.execute(statement).scalar_one_or_none()

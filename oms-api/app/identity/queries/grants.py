@@ -13,14 +13,16 @@ Holder = Literal["user_id", "key_id"]
 _PORTFOLIOS = table("portfolios", column("tenant_id"), column("name_key"), column("name"))
 
 
-def portfolio_names(connection: Connection, tenant_id: int, name_keys: Collection[str]) -> dict[str, str]:
+def find_portfolio_names(
+    connection: Connection, tenant_id: int, name_keys: Collection[str]
+) -> dict[str, str]:
     """Return the names of the portfolios that exist, by name key."""
     named = select(_PORTFOLIOS.c.name_key, _PORTFOLIOS.c.name)
     condition = (_PORTFOLIOS.c.tenant_id == tenant_id, _PORTFOLIOS.c.name_key.in_(sorted(name_keys)))
     return {row.name_key: row.name for row in connection.execute(named.where(*condition))}
 
 
-def granted_names(
+def find_granted_names(
     connection: Connection, tenant_id: int, holder: Holder, ids: Collection[int | str]
 ) -> dict[int | str, list[str]]:
     """Return the names of the granted portfolios in alphabetical order, by holder."""

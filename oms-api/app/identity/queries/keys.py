@@ -26,7 +26,7 @@ class KeyRow(NamedTuple):
     created_by: str | None
 
 
-def keys_of(tenant_id: int) -> Select[Any]:
+def select_keys(tenant_id: int) -> Select[Any]:
     """Return the query of the tenant's keys, for other queries to extend."""
     return select(ApiKey).where(ApiKey.tenant_id == tenant_id)
 
@@ -34,13 +34,13 @@ def keys_of(tenant_id: int) -> Select[Any]:
 def list_keys(connection: Connection, tenant_id: int) -> list[ListedKey]:
     """Return the tenant's keys by name."""
     columns = (getattr(ApiKey, field) for field in ListedKey._fields)
-    statement = keys_of(tenant_id).with_only_columns(*columns).order_by(ApiKey.name)
+    statement = select_keys(tenant_id).with_only_columns(*columns).order_by(ApiKey.name)
     return [ListedKey._make(row) for row in connection.execute(statement)]
 
 
 def name_is_taken(connection: Connection, tenant_id: int, name: str) -> bool:
     """Return whether the tenant has or had a key of that name. Spaces and quotes are ignored."""
-    names = connection.execute(keys_of(tenant_id).with_only_columns(ApiKey.name)).scalars()
+    names = connection.execute(select_keys(tenant_id).with_only_columns(ApiKey.name)).scalars()
     return label_key(name) in map(label_key, names)
 
 
@@ -93,7 +93,7 @@ def list_key_rows(
 
 def has_successor(connection: Connection, tenant_id: int, key_id: str) -> bool:
     """Return whether the key was rotated."""
-    return connection.execute(keys_of(tenant_id).where(ApiKey.rotated_from == key_id)).first() is not None
+    return connection.execute(select_keys(tenant_id).where(ApiKey.rotated_from == key_id)).first() is not None
 
 
 def change_key(connection: Connection, tenant_id: int, key_id: str, changes: dict[str, Any]) -> None:
@@ -111,8 +111,8 @@ def has_admin_key(connection: Connection, tenant_id: int, now: datetime) -> bool
         ApiKey.is_narrowed.is_(False),
         words.contains(" admin "),
     )
-    return connection.execute(keys_of(tenant_id).where(*able)).first() is not None
+    return connection.execute(select_keys(tenant_id).where(*able)).first() is not None
 
 
 def _rows_of(tenant_id: int) -> Select[Any]:
-    return keys_of(tenant_id).with_only_columns(*(getattr(ApiKey, field) for field in KeyRow._fields))
+    return select_keys(tenant_id).with_only_columns(*(getattr(ApiKey, field) for field in KeyRow._fields))

@@ -25,11 +25,11 @@ def find_person(connection: Connection, tenant_id: int, person: str) -> Person |
     row = connection.execute(_FIND, {"tenant_id": tenant_id, "person": person}).one_or_none()
     if row is None:
         return None
-    granted = granted_to(connection, tenant_id, row.id) if row.is_narrowed else None
+    granted = find_granted_portfolios(connection, tenant_id, row.id) if row.is_narrowed else None
     return Person(row.id, person, Role(row.role), row.status == "active", granted)
 
 
-def granted_to(connection: Connection, tenant_id: int, user_id: int) -> frozenset[str]:
+def find_granted_portfolios(connection: Connection, tenant_id: int, user_id: int) -> frozenset[str]:
     """Return the name keys of the portfolios that a restricted user may see."""
     return frozenset(connection.execute(_GRANTS, {"tenant_id": tenant_id, "user_id": user_id}).scalars())
 

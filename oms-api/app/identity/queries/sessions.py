@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
 from app.identity.models import Login, Session, Tenant, User
-from app.identity.queries.people import granted_to
+from app.identity.queries.people import find_granted_portfolios
 from app.identity.rules.access import Role
 from app.identity.rules.tokens import SessionState
 
@@ -83,7 +83,7 @@ def store_login(
     connection.execute(insert(Login).values(**values, password_hash=password_hash, changed_at=now))
 
 
-def is_still_password(connection: Connection, tenant_id: int, user_id: int, password_hash: str) -> bool:
+def lock_current_password(connection: Connection, tenant_id: int, user_id: int, password_hash: str) -> bool:
     """Return whether the hash is still the user's, and lock it until the transaction ends."""
     condition = (Login.tenant_id == tenant_id, Login.user_id == user_id, Login.password_hash == password_hash)
     return connection.execute(select(Login.user_id).where(*condition).with_for_update()).first() is not None
@@ -115,7 +115,7 @@ def find_user(connection: Connection, tenant_id: int, user_id: int) -> FoundUser
     row = connection.execute(statement).one_or_none()
     if row is None:
         return None
-    granted = granted_to(connection, tenant_id, user_id) if row.is_narrowed else None
+    granted = find_granted_portfolios(connection, tenant_id, user_id) if row.is_narrowed else None
     active = (row.status == ACTIVE, row.tenant_status == ACTIVE)
     return FoundUser(row.name, row.email, row.person, Role(row.role), *active, granted)
 
@@ -188,7 +188,7 @@ def revoke_sessions_of(
     return connection.execute(ended).rowcount
 
 
-def has_come_from(connection: Connection, slug: str, email: str, address_hash: str) -> bool:
+def has_logged_in_from(connection: Connection, slug: str, email: str, address_hash: str) -> bool:
     """Return whether the account was ever logged in to from that address. Always one query."""
     condition = and_(Session.tenant_id == Login.tenant_id, Session.user_id == Login.user_id)
     statement = (

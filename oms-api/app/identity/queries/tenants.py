@@ -41,7 +41,7 @@ def get_tenant(connection: Connection, tenant_id: int) -> TenantRow:
     return TenantRow._make(connection.execute(_TENANTS.where(Tenant.id == tenant_id)).one())
 
 
-def base_currency_of(connection: Connection, tenant_id: int) -> str:
+def get_base_currency(connection: Connection, tenant_id: int) -> str:
     """Return the currency of the tenant's limits on the sum of all portfolios."""
     statement = select(Tenant.base_currency).where(Tenant.id == tenant_id)
     return connection.execute(statement).scalar_one()

@@ -42,14 +42,14 @@ class UserFilter:
     status: str | None = None
 
 
-def users_of(tenant_id: int) -> Select[Any]:
+def select_users(tenant_id: int) -> Select[Any]:
     """Return the query of the tenant's users, with the fields of `UserRow`."""
     return select(*_COLUMNS, _HAS_LOGIN).where(User.tenant_id == tenant_id)
 
 
 def find_user(connection: Connection, tenant_id: int, user_id: int) -> UserRow | None:
     """Return the tenant's user of that id."""
-    row = connection.execute(users_of(tenant_id).where(User.id == user_id)).one_or_none()
+    row = connection.execute(select_users(tenant_id).where(User.id == user_id)).one_or_none()
     return UserRow._make(row) if row else None
 
 
@@ -58,7 +58,7 @@ def list_users(
 ) -> list[UserRow]:
     """Return users, newest first, after the cursor `before`."""
     newest = (User.created_at.desc(), User.id.desc())
-    statement = users_of(tenant_id).where(*_conditions(filters)).order_by(*newest).limit(limit)
+    statement = select_users(tenant_id).where(*_conditions(filters)).order_by(*newest).limit(limit)
     if before is not None:
         same_moment = and_(User.created_at == before.created_at, User.id < int(before.id))
         statement = statement.where(or_(User.created_at < before.created_at, same_moment))
@@ -70,7 +70,7 @@ def is_known(connection: Connection, tenant_id: int, *, email: str | None, perso
     same = [
         column == value for column, value in ((User.email, email), (User.person, person)) if value is not None
     ]
-    return connection.execute(users_of(tenant_id).where(or_(*same))).first() is not None
+    return connection.execute(select_users(tenant_id).where(or_(*same))).first() is not None
 
 
 def store_user(connection: Connection, tenant_id: int, values: dict[str, Any], now: datetime) -> int:
@@ -92,7 +92,7 @@ def change_user(
 def has_admin_user(connection: Connection, tenant_id: int) -> bool:
     """Return whether the tenant has an active admin with a password and access to all portfolios."""
     able = (User.role == "admin", User.status == "active", User.is_narrowed.is_(False), _HAS_LOGIN)
-    return connection.execute(users_of(tenant_id).where(*able)).first() is not None
+    return connection.execute(select_users(tenant_id).where(*able)).first() is not None
 
 
 def _conditions(filters: UserFilter) -> list[ColumnElement[bool]]:

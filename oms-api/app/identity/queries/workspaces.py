@@ -7,16 +7,16 @@ from sqlalchemy import Connection, delete
 from app.clock import iso
 from app.database import build_insert_missing, write
 from app.identity.models import SlackWorkspace
-from app.identity.queries.credentials import tenant_of_workspace
+from app.identity.queries.credentials import find_tenant_of_workspace
 
 
 def claim_workspace(connection: Connection, tenant_id: int, team_id: str, now: datetime) -> bool:
     """Bind a Slack workspace to the tenant unless it is already bound. Return whether this call bound it."""
-    if tenant_of_workspace(connection, team_id) is not None:
+    if find_tenant_of_workspace(connection, team_id) is not None:
         return False
     row = (team_id, tenant_id, iso(now))
     write(connection, build_insert_missing(_WORKSPACES, ("team_id", "tenant_id", "bound_at"), [row]))
-    return tenant_of_workspace(connection, team_id) == tenant_id
+    return find_tenant_of_workspace(connection, team_id) == tenant_id
 
 
 def release_workspace(connection: Connection, tenant_id: int, team_id: str) -> bool:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from app.identity.dependencies import allowed
 from app.identity.queries import keys as queries
-from app.identity.routes.request_context import TheAdministration, TheRequest, answered
+from app.identity.routes.request_context import TheAdministration, TheRequest, build_response
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.fields import KEY_ID, PageQuery, format_cursor, parse_cursor
 from app.identity.schemas.keys import (
@@ -48,7 +48,7 @@ async def make_key(
     caller.
     """
     context, parameters = sent.context(caller, body), body.parameters()
-    return answered(
+    return build_response(
         await administration.change(
             context, lambda connection, now: service.create_key(connection, context, parameters, now)
         )
@@ -68,7 +68,9 @@ async def list_keys(
 
     def read(connection: Connection) -> tuple[list[dict[str, Any]], bool]:
         found = queries.list_key_rows(connection, tenant_id, query.limit + 1, before)
-        return service.keys_facts(connection, tenant_id, found[: query.limit], now), len(found) > query.limit
+        return service.serialize_keys(connection, tenant_id, found[: query.limit], now), len(
+            found
+        ) > query.limit
 
     page, more = await readers.run(read, tenant_id)
     last = format_cursor(page[-1]["created_at"], page[-1]["key_id"]) if more else ""
@@ -82,7 +84,7 @@ async def get_key(caller: Manager, key_id: TheKeyId, readers: TheReaders, clock:
 
     def read(connection: Connection) -> dict[str, object]:
         found = service.get_key(connection, caller.tenant_id, key_id)
-        [facts] = service.keys_facts(connection, caller.tenant_id, [found], now)
+        [facts] = service.serialize_keys(connection, caller.tenant_id, [found], now)
         return facts
 
     return answer(await readers.run(read, caller.tenant_id))
@@ -100,7 +102,7 @@ async def change_key(
 ) -> Response:  # fmt: skip
     """Rename or revoke a key. A revoked key becomes invalid within one second in all processes."""
     context, name, revoked = sent.context(caller, body, key_id), body.new_name(), body.ends()
-    return answered(
+    return build_response(
         await administration.change(
             context,
             lambda connection, now: service.change_key(
@@ -125,7 +127,7 @@ async def rotate_key(
     valid for the overlap, which leaves time to deploy the new one.
     """
     context, parameters = sent.context(caller, body, key_id), body.parameters()
-    return answered(
+    return build_response(
         await administration.change(
             context, lambda connection, now: service.rotate_key(connection, context, key_id, parameters, now)
         )

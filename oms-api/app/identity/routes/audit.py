@@ -9,7 +9,7 @@ from app.audit.service.exporting import TrailExport
 from app.clock import iso
 from app.identity.dependencies import allowed, rate_key
 from app.identity.rules.access import Caller, Operation
-from app.identity.schemas.audit import AuditQuery, EntryOut, HeadOut, entry_out
+from app.identity.schemas.audit import AuditQuery, EntryOut, HeadOut, serialize_entry
 from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.dependencies import TheClock, TheCursors, TheExports, TheReaders
 from app.wire.exports import Read, describe_lines
@@ -43,7 +43,7 @@ async def list_entries(
     page = found[: query.limit]
     more = len(found) > query.limit
     cursor = cursors.make(tenant_id, _ENTRIES, str(page[-1].sequence)) if more else None
-    return answer(list(map(entry_out, page)), headers=link(request, cursor))
+    return answer(list(map(serialize_entry, page)), headers=link(request, cursor))
 
 
 @router.get(
@@ -59,7 +59,7 @@ async def export_entries(caller: Auditor, readers: TheReaders, exports: TheExpor
     tenant_id = caller.tenant_id
 
     async def begin() -> Read:
-        head = await readers.run(lambda connection: queries.head_of(connection, tenant_id), tenant_id)
+        head = await readers.run(lambda connection: queries.get_head(connection, tenant_id), tenant_id)
         export = TrailExport(tenant_id, head)
         return lambda: readers.run(export.read, tenant_id)
 
@@ -72,5 +72,5 @@ async def get_audit_head(caller: Auditor, readers: TheReaders, now: TheClock) ->
     --head FILE` detects entries that were rewritten or truncated since.
     """
     tenant_id, at = caller.tenant_id, now()
-    head = await readers.run(lambda connection: queries.head_of(connection, tenant_id), tenant_id)
+    head = await readers.run(lambda connection: queries.get_head(connection, tenant_id), tenant_id)
     return answer({"tenant": tenant_id, "sequence": head.sequence, "hash": head.hash, "at": iso(at)})

@@ -14,12 +14,12 @@ from app.identity.schemas.auth import (
     RefreshIn,
     SessionOut,
     TokensOut,
-    me_out,
-    session_out,
-    tokens_out,
+    serialize_identity,
+    serialize_session,
+    serialize_tokens,
 )
 from app.identity.service.logins import LoginService
-from app.identity.service.sessions import Sessions, session_id_of
+from app.identity.service.sessions import Sessions, get_session_id
 from app.wire.answers import answer, responses
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import part
@@ -58,7 +58,7 @@ async def log_in(
     body: Annotated[LoginIn, Depends(json_body(LoginIn))], login_service: TheLoginService, client: TheClient
 ) -> Response:
     """Start a session. The error is the same for a wrong tenant, e-mail address or password."""
-    return answer(tokens_out(await login_service.log_in(body.credentials(), client)))
+    return answer(serialize_tokens(await login_service.log_in(body.credentials(), client)))
 
 
 @router.post(
@@ -74,7 +74,7 @@ async def refresh(
     """Exchange a refresh token, which is valid once. A client that lost the response may repeat the request
     within 10 seconds. A later repeat ends the session.
     """
-    return answer(tokens_out(await sessions.refresh(body.refresh_token, client)))
+    return answer(serialize_tokens(await sessions.refresh(body.refresh_token, client)))
 
 
 @router.post(
@@ -92,7 +92,7 @@ async def log_out(me: Me, sessions: TheSessions, client: TheClient) -> Response:
 @router.get("/me", summary="Get the current caller", responses=responses(200, {"model": MeOut}))
 async def get_current_user(me: Me, sessions: TheSessions) -> Response:
     """Get the caller's identity and rights."""
-    return answer(me_out(me, await sessions.me(me)))
+    return answer(serialize_identity(me, await sessions.me(me)))
 
 
 @router.post(
@@ -118,8 +118,8 @@ async def set_password(
 @router.get("/sessions", summary="List your sessions", responses=responses(200, {"model": list[SessionOut]}))
 async def list_sessions(me: Me, sessions: TheSessions) -> Response:
     """List the active sessions of the logged-in user, most recently used first."""
-    found = await sessions.list_own(me)
-    return answer([session_out(session, session_id_of(me)) for session in found])
+    found = await sessions.list_own_sessions(me)
+    return answer([serialize_session(session, get_session_id(me)) for session in found])
 
 
 @router.delete(

@@ -35,7 +35,7 @@ class RequestContext:
         )
 
 
-def answered(done: Answer) -> Response:
+def build_response(done: Answer) -> Response:
     """Build the response of an executed request."""
     headers = {REPLAYED: "true"} if done.replayed else {}
     return Response(done.body, done.status, headers, media_type="application/json")

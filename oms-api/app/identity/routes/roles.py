@@ -9,7 +9,7 @@ from app.identity.routes.request_context import TheRequest
 from app.identity.routes.user_updates import TheUserChanger
 from app.identity.routes.users import Manager, TheUser
 from app.identity.rules.access import Caller, Operation
-from app.identity.schemas.roles import GrantIn, GrantPatch, RoleOut, roles_out
+from app.identity.schemas.roles import GrantIn, GrantPatch, RoleOut, serialize_roles
 from app.identity.schemas.users import UserOut
 from app.wire.answers import REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
@@ -22,7 +22,7 @@ Reader = Annotated[Caller, Depends(allowed(Operation.READ_ROLES))]
 @router.get("", summary="List roles", responses=responses(200, {"model": list[RoleOut]}))
 async def list_roles(_: Reader) -> Response:
     """List the roles and the operations that each allows."""
-    return answer(roles_out())
+    return answer(serialize_roles())
 
 
 @router.post(

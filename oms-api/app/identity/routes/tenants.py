@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from app.identity.dependencies import allowed
 from app.identity.queries import tenants as queries
-from app.identity.routes.request_context import TheAdministration, TheRequest, answered
+from app.identity.routes.request_context import TheAdministration, TheRequest, build_response
 from app.identity.rules.access import Caller, Operation, Scope
 from app.identity.schemas.fields import SLUG, PageQuery
 from app.identity.schemas.tenants import (
@@ -49,7 +49,7 @@ async def make_tenant(
 ) -> Response:  # fmt: skip
     """Create a tenant with a first admin key, which is shown once. Only the operator's key may call this."""
     context, parameters = sent.context(caller, body), body.parameters()
-    return answered(
+    return build_response(
         await administration.change(
             context, lambda connection, now: service.create_tenant(connection, context, parameters, now)
         )
@@ -69,12 +69,12 @@ async def list_tenants(
     """List the caller's own tenant. The operator's key lists all tenants by slug."""
     if Scope.TENANTS not in caller.scopes:
         own = await readers.run(lambda connection: queries.get_tenant(connection, caller.tenant_id))
-        return answer([service.listed_facts(own)])
+        return answer([service.serialize_listed_tenant(own)])
     after = cursors.read(caller.tenant_id, _TENANTS, query.cursor) if query.cursor else None
     found = await readers.run(lambda connection: queries.list_tenants(connection, query.limit + 1, after))
     page, more = found[: query.limit], len(found) > query.limit
     cursor = cursors.make(caller.tenant_id, _TENANTS, page[-1].slug) if more else None
-    return answer(list(map(service.listed_facts, page)), headers=link(request, cursor))
+    return answer(list(map(service.serialize_listed_tenant, page)), headers=link(request, cursor))
 
 
 @router.get(
@@ -102,7 +102,7 @@ async def change_tenant(
     operator's key sets its `status`.
     """
     context, changes = sent.context(caller, body, slug), body.changes()
-    return answered(
+    return build_response(
         await administration.change(
             context, lambda connection, now: service.change_tenant(connection, context, slug, changes, now)
         )
@@ -125,7 +125,7 @@ async def claim_workspace(
     A repeat returns 200. Only the operator's key may call this.
     """
     context, team_id = sent.context(caller, body, slug), body.team_id
-    return answered(
+    return build_response(
         await administration.change(
             context,
             lambda connection, now: workspaces.claim_workspace(connection, context, slug, team_id, now),
@@ -145,7 +145,7 @@ async def release_workspace(
 ) -> Response:  # fmt: skip
     """Release a workspace, so that the operator can bind it to another tenant. Its users are kept."""
     context, team_id = sent.context(caller, body, slug), body.team_id
-    return answered(
+    return build_response(
         await administration.change(
             context,
             lambda connection, now: workspaces.release_workspace(connection, context, slug, team_id, now),

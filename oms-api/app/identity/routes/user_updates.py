@@ -7,7 +7,7 @@ from fastapi import Depends, Response
 from sqlalchemy import Connection
 
 from app.identity.queries.users import UserRow
-from app.identity.routes.request_context import TheAdministration, answered
+from app.identity.routes.request_context import TheAdministration, build_response
 from app.identity.rules.administration import UserChanges
 from app.identity.service import users as service
 from app.identity.service.idempotent_operations import OperationContext
@@ -33,7 +33,9 @@ class UserChanger:
             return service.get_user(connection, tenant_id, user_id)
 
         user = await self.readers.run(read, tenant_id)
-        return answered(await service.change_user(self.administration, context, user, changes, status=status))
+        return build_response(
+            await service.change_user(self.administration, context, user, changes, status=status)
+        )
 
 
 TheUserChanger = Annotated[UserChanger, Depends()]

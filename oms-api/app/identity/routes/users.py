@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from app.identity.dependencies import allowed
 from app.identity.queries import users as queries
-from app.identity.routes.request_context import TheAdministration, TheRequest, answered
+from app.identity.routes.request_context import TheAdministration, TheRequest, build_response
 from app.identity.routes.user_updates import TheUserChanger
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.fields import UserId, format_cursor, parse_cursor
@@ -45,7 +45,9 @@ async def make_user(
     sent: TheRequest,
 ) -> Response:  # fmt: skip
     """Create a user who logs in by e-mail address and password, or comes from Slack, or both."""
-    return answered(await service.create_user(administration, sent.context(caller, body), body.parameters()))
+    return build_response(
+        await service.create_user(administration, sent.context(caller, body), body.parameters())
+    )
 
 
 @router.get("", summary="List users", responses=responses(200, {"model": list[UserOut]}, headers=NEXT_HEADER))
@@ -62,7 +64,7 @@ async def list_users(
 
     def read(connection: Connection) -> tuple[list[dict[str, Any]], bool]:
         found = queries.list_users(connection, tenant_id, filters, query.limit + 1, before)
-        return service.users_facts(connection, tenant_id, found[: query.limit]), len(found) > query.limit
+        return service.serialize_users(connection, tenant_id, found[: query.limit]), len(found) > query.limit
 
     page, more = await readers.run(read, tenant_id)
     last = format_cursor(page[-1]["created_at"], page[-1]["id"]) if more else ""
@@ -75,7 +77,7 @@ async def get_user(caller: Reader, user_id: TheUser, readers: TheReaders) -> Res
 
     def read(connection: Connection) -> dict[str, object]:
         found = service.get_user(connection, caller.tenant_id, user_id)
-        [facts] = service.users_facts(connection, caller.tenant_id, [found])
+        [facts] = service.serialize_users(connection, caller.tenant_id, [found])
         return facts
 
     return answer(await readers.run(read, caller.tenant_id))

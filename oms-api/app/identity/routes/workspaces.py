@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from app.identity.dependencies import allowed
 from app.identity.errors import WorkspaceNotBound
-from app.identity.routes.request_context import TheAdministration, TheRequest, answered
+from app.identity.routes.request_context import TheAdministration, TheRequest, build_response
 from app.identity.rules.access import Caller, Operation
 from app.identity.rules.workspace_statements import StatementReader, WorkspaceStatement
 from app.identity.schemas.tenants import EXAMPLE_STATEMENT, WorkspaceClaimIn, WorkspaceOut
@@ -50,7 +50,7 @@ async def claim_own_workspace(
     def claim(connection: Connection, at: datetime) -> Change:
         return claim_by_statement(connection, context, body.team_id, at)
 
-    return answered(await administration.change(context, claim))
+    return build_response(await administration.change(context, claim))
 
 
 def _require_nonce(statement: WorkspaceStatement | None, team_id: str, caller: Caller) -> str:

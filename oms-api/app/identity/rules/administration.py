@@ -101,7 +101,7 @@ def require_portfolios(caller: Caller, name_keys: Collection[str] | None) -> Non
         raise RightsExceeded("You cannot grant access to portfolios that you cannot access yourself.")
 
 
-def granted_expiry(caller: Caller, wanted: datetime | None, *, is_said: bool) -> datetime | None:
+def compute_granted_expiry(caller: Caller, wanted: datetime | None, *, is_said: bool) -> datetime | None:
     """Return the expiry of a granted key: the wanted one, or by default that of the caller.
 
     Raise RightsExceeded if it is later than that of the caller.
@@ -116,6 +116,6 @@ def granted_expiry(caller: Caller, wanted: datetime | None, *, is_said: bool) ->
     return wanted
 
 
-def retired_name(name: str, key_id: str, most: int) -> str:
+def format_retired_name(name: str, key_id: str, most: int) -> str:
     """Return the name of a key after its successor has taken over its name."""
     return f"{name[: most - len(key_id) - 1]}~{key_id}"

@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass, field
 
-from app.addresses import network_of
+from app.addresses import find_network
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +17,8 @@ class Client:
     @property
     def hash(self) -> str:
         """The client's fingerprint: 32 hex digits of the network, then 32 that include the User-Agent."""
-        network = network_of(self.address)
-        return f"{address_hash(network)}{_digits(network, self.user_agent)}"
+        network = find_network(self.address)
+        return f"{hash_address(network)}{_digits(network, self.user_agent)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,9 @@ class Credentials:
         return f"{self.tenant}\0{self.email}"
 
 
-def address_hash(address: str) -> str:
+def hash_address(address: str) -> str:
     """Return the network half of a client's fingerprint."""
-    return _digits(network_of(address))
+    return _digits(find_network(address))
 
 
 def _digits(*facts: str) -> str:

@@ -49,10 +49,10 @@ class ListedKey(NamedTuple):
 
     def state(self, now: datetime) -> str:
         """Return "live", "expired" or "revoked"."""
-        return state_of(self.expires_at, self.revoked_at, now)
+        return get_key_state(self.expires_at, self.revoked_at, now)
 
 
-def state_of(expires_at: datetime | None, revoked_at: datetime | None, now: datetime) -> str:
+def get_key_state(expires_at: datetime | None, revoked_at: datetime | None, now: datetime) -> str:
     """Return "live", "expired" or "revoked"."""
     if revoked_at is not None:
         return "revoked"
@@ -66,7 +66,7 @@ def make_key(draw: Callable[[str], str]) -> str:
     return body + _checksum(body)
 
 
-def key_id_of(key: str) -> str | None:
+def parse_key_id(key: str) -> str | None:
     """Return the id inside a well-formed key, or None if the format or the checksum is wrong."""
     if len(key) != KEY_LENGTH or not key.startswith(PREFIX) or not key.isascii():
         return None
@@ -76,14 +76,14 @@ def key_id_of(key: str) -> str | None:
     return key[len(PREFIX) : len(PREFIX) + ID_LENGTH]
 
 
-def hash_of(key: str) -> bytes:
+def hash_key(key: str) -> bytes:
     """Return the hash that is stored. Keys carry 180 random bits, so a fast hash is enough."""
     return hashlib.sha256(key.encode()).digest()
 
 
-def accepts(stored: StoredKey, key: str, now: datetime) -> bool:
+def is_valid_key(stored: StoredKey, key: str, now: datetime) -> bool:
     """Return whether `key` is the stored one and is still valid."""
-    matches = hmac.compare_digest(stored.secret_hash, hash_of(key))
+    matches = hmac.compare_digest(stored.secret_hash, hash_key(key))
     expired = stored.expires_at is not None and stored.expires_at <= now
     return matches and not expired and stored.revoked_at is None
 

@@ -21,7 +21,7 @@ _RUNS = tuple(run for row in (*_ROWS, "zxcvbnm", "1qaz2wsx3edc4rfv5tgb6yhn7ujm")
 _RUN_LENGTH = 4
 
 
-def normalise(password: str) -> str:
+def normalize_password(password: str) -> str:
     """Return the password in NFC (as RFC 8265), the form that is hashed.
 
     The same keys produce composed letters on one machine and decomposed ones on another. Nothing is trimmed,
@@ -30,13 +30,13 @@ def normalise(password: str) -> str:
     return unicodedata.normalize("NFC", password)
 
 
-def password_error(password: str, own: Iterable[str], common: frozenset[str]) -> FieldError | None:
+def find_password_error(password: str, own: Iterable[str], common: frozenset[str]) -> FieldError | None:
     """Return what is wrong with a new password in one sentence, or None.
 
     `own` holds the user's name, e-mail address and the like; `common` holds common passwords in lower case.
     Lengths are in characters after normalization.
     """
-    written = normalise(password)
+    written = normalize_password(password)
     if len(written) < MIN_LENGTH:
         return _error(f"Must have at least {MIN_LENGTH} characters; {ADVICE}", "password_too_short")
     if len(written) > MAX_LENGTH:
@@ -90,7 +90,7 @@ def _longest_run(text: str) -> int:
 
 
 def _without_own(folded: str, own: Iterable[str]) -> str:
-    words = {word for text in own for word in _OWN_WORD.findall(normalise(text).casefold())}
+    words = {word for text in own for word in _OWN_WORD.findall(normalize_password(text).casefold())}
     for word in sorted(words, key=len, reverse=True):
         folded = folded.replace(word, "")
     return folded

@@ -18,7 +18,7 @@ class SlackPerson(NamedTuple):
         return f"slack:{self.team_id}:{self.slack_user_id}"
 
 
-def slack_person(text: str) -> SlackPerson | None:
+def parse_slack_person(text: str) -> SlackPerson | None:
     """Parse the name of a Slack user. Return None if it is malformed."""
     found = _SLACK.fullmatch(text)
     return SlackPerson(*found.groups()) if found else None

@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 from app.audit.rules.actions import AuditedAction
-from app.identity.rules.administration import retired_name
+from app.identity.rules.administration import format_retired_name
 from app.identity.rules.keys import NAME_LENGTH
 from app.text import name_key
 
@@ -89,7 +89,7 @@ class ExpectedRows:
 
     def _rotate_key(self, act: AuditedAction) -> None:
         old_id = act.before["key_id"]
-        retired = {"name": retired_name(act.after["name"], old_id, NAME_LENGTH)}
+        retired = {"name": format_retired_name(act.after["name"], old_id, NAME_LENGTH)}
         old = self.keys.setdefault((act.tenant_id, old_id), {})
         old.update(retired | {"expires_at": act.after["old_expires_at"]})
         self._add_key(act, {name: act.after[name] for name in act.after if name != "old_expires_at"}, old_id)

@@ -67,7 +67,7 @@ class HeadOut(BaseModel):
     at: str = Field(examples=["2026-11-20T15:04:05.123456Z"], description="When this was asked")
 
 
-def entry_out(row: ChainedEntry) -> dict[str, Any]:
+def serialize_entry(row: ChainedEntry) -> dict[str, Any]:
     """Serialize an entry as `EntryOut`."""
     shown = row._asdict()
     del shown["tenant_id"], shown["hash_version"]

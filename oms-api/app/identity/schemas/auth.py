@@ -10,13 +10,13 @@ from app.identity.queries.sessions import Me, OpenSession
 from app.identity.rules.access import Caller
 from app.identity.rules.clients import Credentials
 from app.identity.rules.emails import MAX_LENGTH as EMAIL_LENGTH
-from app.identity.rules.emails import normalise_email
+from app.identity.rules.emails import normalize_email
 from app.identity.rules.passwords import MAX_LENGTH as PASSWORD_LENGTH
 from app.identity.rules.tokens import MAX_TOKEN_LENGTH, Tokens
 
 
 def _email(value: str) -> str:
-    address = normalise_email(value)
+    address = normalize_email(value)
     if address is None:
         raise PydanticCustomError("email", "Must be an e-mail address.")
     return address
@@ -96,7 +96,7 @@ class MeOut(BaseModel):
     via: str = Field(examples=["session"], description="`session`, or the name of the key")
 
 
-def tokens_out(tokens: Tokens) -> dict[str, object]:
+def serialize_tokens(tokens: Tokens) -> dict[str, object]:
     """Serialize the tokens of a session."""
     return {
         "access_token": tokens.access,
@@ -106,7 +106,7 @@ def tokens_out(tokens: Tokens) -> dict[str, object]:
     }
 
 
-def session_out(session: OpenSession, current: str) -> dict[str, object]:
+def serialize_session(session: OpenSession, current: str) -> dict[str, object]:
     """Serialize a session for its owner."""
     return {
         "session_id": session.session_id,
@@ -117,7 +117,7 @@ def session_out(session: OpenSession, current: str) -> dict[str, object]:
     }
 
 
-def me_out(caller: Caller, me: Me) -> dict[str, object]:
+def serialize_identity(caller: Caller, me: Me) -> dict[str, object]:
     """Serialize the caller's identity and rights."""
     return {
         "actor": caller.actor,

@@ -17,7 +17,7 @@ from pydantic_core import PydanticCustomError
 from app.identity.rules.access import Scope
 from app.identity.rules.administration import MAX_PORTFOLIOS, PageCursor
 from app.identity.rules.keys import NAME_LENGTH
-from app.identity.rules.people import slack_person
+from app.identity.rules.people import parse_slack_person
 from app.text import label_key, name_key
 from app.wire.fields import Wanted, at_most, clean_name
 from app.wire.lists import Cursor, Limit, parse_instant
@@ -76,7 +76,7 @@ def _key_name(value: str) -> str:
 
 
 def _person(value: str) -> str:
-    if slack_person(value) is None:
+    if parse_slack_person(value) is None:
         raise PydanticCustomError("person", "Must be slack:<team>:<user>, both as Slack writes them.")
     return value
 

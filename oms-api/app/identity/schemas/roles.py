@@ -47,7 +47,7 @@ class RoleOut(BaseModel):
     operations: list[Operation] = Field(description="As `x-operation` of each route names them")
 
 
-def roles_out() -> list[dict[str, Any]]:
+def serialize_roles() -> list[dict[str, Any]]:
     """Serialize all roles of the table of operations."""
     return [
         {

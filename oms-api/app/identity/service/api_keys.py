@@ -15,11 +15,11 @@ from app.identity.rules.access import Caller, Scope, expand_scopes
 from app.identity.rules.administration import (
     NewKey,
     Rotation,
-    granted_expiry,
+    compute_granted_expiry,
+    format_retired_name,
     require_scopes,
-    retired_name,
 )
-from app.identity.rules.keys import NAME_LENGTH, state_of
+from app.identity.rules.keys import NAME_LENGTH, get_key_state
 from app.identity.service.grants import list_granted_portfolios, replace_portfolios, require_admin
 from app.identity.service.idempotent_operations import Change, OperationContext
 from app.identity.service.keys import get_key_id, store_new_key
@@ -82,7 +82,7 @@ def change_key(
     if changes:
         queries.change_key(connection, tenant_id, key_id, changes)
         require_admin(connection, context.caller, now)
-    [after] = keys_facts(connection, tenant_id, [get_key(connection, tenant_id, key_id)], now)
+    [after] = serialize_keys(connection, tenant_id, [get_key(connection, tenant_id, key_id)], now)
     return Change(after, entries)
 
 
@@ -96,7 +96,7 @@ def rotate_key(
     """
     caller, tenant_id = context.caller, context.caller.tenant_id
     old = get_key(connection, tenant_id, key_id)
-    if state_of(old.expires_at, old.revoked_at, now) != "live" or queries.has_successor(
+    if get_key_state(old.expires_at, old.revoked_at, now) != "live" or queries.has_successor(
         connection, tenant_id, key_id
     ):
         raise KeyNotActive(old.name)
@@ -111,7 +111,7 @@ def rotate_key(
     )
     ends_at = now + timedelta(seconds=parameters.overlap_seconds)
     ends_at = min(ends_at, old.expires_at or ends_at)
-    retired = retired_name(old.name, key_id, NAME_LENGTH)
+    retired = format_retired_name(old.name, key_id, NAME_LENGTH)
     queries.change_key(connection, tenant_id, key_id, {"name": retired, "expires_at": ends_at})
     key = store_new_key(
         connection, old.name, old.scopes, now, tenant_id, expires_at,
@@ -132,7 +132,7 @@ def get_key(connection: Connection, tenant_id: int, key_id: str) -> KeyRow:
     return found
 
 
-def keys_facts(
+def serialize_keys(
     connection: Connection, tenant_id: int, keys: list[KeyRow], now: datetime
 ) -> list[dict[str, Any]]:
     """Serialize keys for administrators, with the names of their portfolios."""
@@ -143,7 +143,7 @@ def keys_facts(
 
 
 def _expiry(caller: Caller, parameters: datetime | None, now: datetime, *, is_said: bool) -> datetime | None:
-    expires_at = granted_expiry(caller, parameters, is_said=is_said)
+    expires_at = compute_granted_expiry(caller, parameters, is_said=is_said)
     if expires_at is not None and expires_at <= now:
         message = "Must be in the future."
         raise Invalid("`expires_at` must be in the future.", [FieldError("expires_at", message, "past")])
@@ -158,7 +158,7 @@ def _facts(key: KeyRow, portfolios: list[str] | None, now: datetime) -> dict[str
         "key_id": key.key_id,
         "name": key.name,
         "scopes": sorted(key.scopes.split()),
-        "state": state_of(key.expires_at, key.revoked_at, now),
+        "state": get_key_state(key.expires_at, key.revoked_at, now),
         **times,
         "portfolios": portfolios,
         "rotated_from": key.rotated_from,

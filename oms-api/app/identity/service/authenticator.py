@@ -8,8 +8,8 @@ from typing import Generic, NamedTuple, TypeVar
 from app.clock import Now, monotonic_seconds
 from app.identity.errors import ActingNotAllowed, NotAPerson, NoValidKey, PersonRejected, TenantSuspended
 from app.identity.rules.access import FIRST_TENANT, Caller, Person, Scope, expand_scopes, get_acting_caller
-from app.identity.rules.keys import StoredKey, accepts, hash_of, key_id_of
-from app.identity.rules.people import SlackPerson, slack_person
+from app.identity.rules.keys import StoredKey, hash_key, is_valid_key, parse_key_id
+from app.identity.rules.people import SlackPerson, parse_slack_person
 
 CACHE_SECONDS = 0.5  # a revoked key stops working within 1 s: half for the cache, half for a slow query
 USE_NOTED_EVERY = timedelta(minutes=1)
@@ -57,7 +57,7 @@ class Authenticator:
         note_use: Callable[[str, datetime], None],
         now: Now,
     ) -> None:
-        self._bootstrap_hashes = tuple(map(hash_of, bootstrap_keys))
+        self._bootstrap_hashes = tuple(map(hash_key, bootstrap_keys))
         self._find = find
         self._note_use = note_use
         self._now = now
@@ -68,7 +68,7 @@ class Authenticator:
         """Return the caller of a key. Raise NoValidKey if it is not valid."""
         if not key:
             raise NoValidKey
-        digest = hash_of(key)
+        digest = hash_key(key)
         known = self._cache.get(digest)
         if known is not None:
             return known
@@ -78,10 +78,10 @@ class Authenticator:
 
     async def _load_caller(self, key: str, digest: bytes) -> Caller:
         asked_at = monotonic_seconds()
-        key_id = key_id_of(key)
+        key_id = parse_key_id(key)
         stored = await self._find(key_id) if key_id else None
         now = self._now()
-        if stored is None or not accepts(stored, key, now):
+        if stored is None or not is_valid_key(stored, key, now):
             self._cache.forget(digest)
             raise NoValidKey
         if not stored.tenant_is_active:
@@ -133,7 +133,7 @@ class People:
             raise ActingNotAllowed
         person = self._cache.get((caller.tenant_id, text))
         if person is None:
-            named = slack_person(text)
+            named = parse_slack_person(text)
             if named is None:
                 raise NotAPerson
             asked_at = monotonic_seconds()

@@ -28,7 +28,7 @@ def replace_portfolios(
     if name_keys is None:
         queries.replace_grants(connection, caller.tenant_id, holder, owner, ())
         return None
-    known = queries.portfolio_names(connection, caller.tenant_id, name_keys)
+    known = queries.find_portfolio_names(connection, caller.tenant_id, name_keys)
     errors = [
         FieldError(f"portfolios.{index}", "There is no such portfolio.", "no_such_portfolio")
         for index, key in enumerate(name_keys)
@@ -44,7 +44,7 @@ def list_granted_portfolios(
     connection: Connection, tenant_id: int, holder: Holder, narrowed: Collection[int | str]
 ) -> dict[int | str, list[str]]:
     """Return the portfolio names of each of these restricted users or keys."""
-    found = queries.granted_names(connection, tenant_id, holder, narrowed) if narrowed else {}
+    found = queries.find_granted_names(connection, tenant_id, holder, narrowed) if narrowed else {}
     return {owner: found.get(owner, []) for owner in narrowed}
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from app.identity.errors import KeyNameTaken, NoSuchKey
 from app.identity.queries import keys as queries
 from app.identity.rules.access import FIRST_TENANT, Scope, expand_scopes
-from app.identity.rules.keys import StoredKey, hash_of, key_id_of, make_key
+from app.identity.rules.keys import StoredKey, hash_key, make_key, parse_key_id
 
 _LOG = logging.getLogger(__name__)
 
@@ -37,14 +37,14 @@ def store_new_key(
         raise KeyNameTaken(name)
     key = make_key(secrets.choice)
     words = " ".join(sorted(granted))
-    stored = StoredKey(get_key_id(key), tenant_id, name, hash_of(key), words, expires_at, None, is_narrowed)
+    stored = StoredKey(get_key_id(key), tenant_id, name, hash_key(key), words, expires_at, None, is_narrowed)
     queries.store_key(connection, stored, now, created_by, rotated_from)
     return key
 
 
 def get_key_id(key: str) -> str:
     """Return the id in a key that this service created."""
-    key_id = key_id_of(key)
+    key_id = parse_key_id(key)
     assert key_id is not None, "a fresh key is well-formed"  # noqa: S101  # for the type checker
     return key_id
 

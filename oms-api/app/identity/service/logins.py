@@ -13,10 +13,10 @@ from app.identity.errors import TenantSuspended
 from app.identity.queries import sessions as queries
 from app.identity.queries.sessions import FoundLogin
 from app.identity.rules.access import Caller
-from app.identity.rules.clients import Client, Credentials, address_hash
+from app.identity.rules.clients import Client, Credentials, hash_address
 from app.identity.rules.tokens import Tokens
 from app.identity.service.passwords import Passwords, Verdict, require_good
-from app.identity.service.sessions import Sessions, session_entry, session_id_of
+from app.identity.service.sessions import Sessions, build_session_entry, get_session_id
 from app.identity.service.threads import Transactions
 from app.identity.service.throttle import Attempt, Throttle
 
@@ -64,7 +64,7 @@ class LoginService:
         except Unavailable:
             self._throttle.undo(attempt)
             raise
-        self._throttle.succeeded(attempt)
+        self._throttle.record_success(attempt)
         return tokens
 
     async def _try(self, credentials: Credentials, client: Client) -> Tokens:
@@ -83,7 +83,7 @@ class LoginService:
 
         Raise NoSession for an API key, WrongPassword, TooManyLogIns or Invalid.
         """
-        session_id = session_id_of(caller)
+        session_id = get_session_id(caller)
         me = await self._sessions.me(caller)
         credentials = Credentials(me.tenant_slug, me.email or "", current)
         require_good(password, [name for name in (me.email, me.name) if name])
@@ -95,7 +95,7 @@ class LoginService:
         if not (await self._passwords.verify(stored, current)).matches or stored is None:
             self._note_failure(credentials, login, client)
             raise WrongPassword
-        self._throttle.succeeded(attempt)
+        self._throttle.record_success(attempt)
         hashed, now = await self._passwords.hash(password), self._now()
 
         def write(connection: Connection) -> None:
@@ -105,14 +105,16 @@ class LoginService:
                 raise WrongPassword  # the password was reset in the meantime
             queries.revoke_sessions_of(connection, *owner, "password changed", now, session_id)
             who = (caller.tenant_id, caller.actor)
-            record(connection, [session_entry(who, "password.changed", session_id, client, now)])
+            record(connection, [build_session_entry(who, "password.changed", session_id, client, now)])
 
         await self._transactions.run(write)
 
     async def _is_known(self, credentials: Credentials, attempt: Attempt) -> bool:
-        here = address_hash(attempt.address)
+        here = hash_address(attempt.address)
         return await self._readers.run(
-            lambda connection: queries.has_come_from(connection, credentials.tenant, credentials.email, here)
+            lambda connection: queries.has_logged_in_from(
+                connection, credentials.tenant, credentials.email, here
+            )
         )
 
     async def _open(self, login: FoundLogin, verdict: Verdict, client: Client) -> Tokens | None:
@@ -131,7 +133,7 @@ class LoginService:
         user = queries.find_user(connection, *owner)
         if user is None or not user.is_active:
             return None
-        if not queries.is_still_password(connection, *owner, login.password_hash or ""):
+        if not queries.lock_current_password(connection, *owner, login.password_hash or ""):
             return None  # the password was reset during the check, and the sessions have ended
         if not user.tenant_is_active:
             raise TenantSuspended
@@ -139,7 +141,7 @@ class LoginService:
             queries.change_password_hash(connection, *owner, verdict.rehashed, now, login.password_hash)
         session_id = self._sessions.open(connection, owner, client, now)
         who = (login.tenant_id, user.called)
-        record(connection, [session_entry(who, "login.succeeded", session_id, client, now)])
+        record(connection, [build_session_entry(who, "login.succeeded", session_id, client, now)])
         return session_id
 
     def _note_failure(self, credentials: Credentials, login: FoundLogin | None, client: Client) -> None:

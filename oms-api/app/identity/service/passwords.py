@@ -7,7 +7,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, NamedTuple
 
 from app.errors import Invalid
-from app.identity.rules.passwords import normalise, password_error
+from app.identity.rules.passwords import find_password_error, normalize_password
 from app.identity.service.threads import BoundedThreadPool
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Passwords:
 
     async def hash(self, password: str) -> str:
         """Return the hash of a password that `require_good` accepted."""
-        return await self._threads.run(lambda: _hasher().hash(normalise(password)))
+        return await self._threads.run(lambda: _hasher().hash(normalize_password(password)))
 
     async def verify(self, stored: str | None, password: str) -> Verdict:
         """Compare a password with a stored hash. None (unknown user) takes as long and never matches."""
@@ -51,13 +51,13 @@ class Passwords:
 
 def require_good(password: str, own: Iterable[str]) -> None:
     """Raise Invalid if the password is too weak for a user with these names and addresses."""
-    error = password_error(password, own, common_passwords())
+    error = find_password_error(password, own, load_common_passwords())
     if error:
         raise Invalid("This password is not accepted.", [error])
 
 
 @cache
-def common_passwords() -> frozenset[str]:
+def load_common_passwords() -> frozenset[str]:
     """Return the common passwords in lower case."""
     text = resources.files("app.identity").joinpath("common_passwords.txt").read_text("utf-8")
     return frozenset(text.split())
@@ -66,7 +66,7 @@ def common_passwords() -> frozenset[str]:
 def _verify(stored: str | None, password: str) -> Verdict:
     from argon2.exceptions import InvalidHashError, VerificationError  # noqa: PLC0415  # see _hasher
 
-    written = normalise(password)
+    written = normalize_password(password)
     try:
         _hasher().verify(stored or PLACEHOLDER_HASH, written)
     except VerificationError:

@@ -18,7 +18,7 @@ from app.identity.service.authenticator import ClientInfo
 
 def find_known_person(connection: Connection, tenant_id: int, named: SlackPerson) -> Person | None:
     """Return the person if the tenant has the user and the workspace. Raise WorkspaceNotBound."""
-    home = credentials.tenant_of_workspace(connection, named.team_id)
+    home = credentials.find_tenant_of_workspace(connection, named.team_id)
     if home is None:
         return None
     if home != tenant_id:
@@ -57,7 +57,7 @@ def create_slack_user(
             *(tenant_id, now, named.text, caller.name, "workspace.bound", target, *where), after=after
         )
         record(connection, [entry])
-    if credentials.tenant_of_workspace(connection, named.team_id) != tenant_id:
+    if credentials.find_tenant_of_workspace(connection, named.team_id) != tenant_id:
         raise WorkspaceNotBound
     if person is None:
         queries.add_person(connection, tenant_id, named.text, new_user_policy.role or "", now)

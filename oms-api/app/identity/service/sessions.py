@@ -133,14 +133,14 @@ class Sessions:
 
     async def log_out(self, caller: Caller, client: Client) -> None:
         """End the caller's session, in this process immediately. Raise NoSession for an API key."""
-        await self.revoke(caller, session_id_of(caller), client, "logged out")
+        await self.revoke(caller, get_session_id(caller), client, "logged out")
 
     async def revoke(self, caller: Caller, session_id: str, client: Client, because: str = "ended") -> None:
         """End one of the caller's own sessions, in this process immediately.
 
         Raise NoSession for an API key, or NoSuchSession.
         """
-        session_id_of(caller)
+        get_session_id(caller)
         now = self._now()
 
         def write(connection: Connection) -> None:
@@ -149,14 +149,14 @@ class Sessions:
                 raise NoSuchSession(session_id)
             if queries.revoke_session(connection, caller.tenant_id, session_id, because, now):
                 who = (caller.tenant_id, caller.actor)
-                record(connection, [session_entry(who, "session.ended", session_id, client, now)])
+                record(connection, [build_session_entry(who, "session.ended", session_id, client, now)])
 
         await self._transactions.run(write)
         self._live.forget(session_id)
 
-    async def list_own(self, caller: Caller) -> list[OpenSession]:
+    async def list_own_sessions(self, caller: Caller) -> list[OpenSession]:
         """Return the caller's active sessions. Raise NoSession for an API key."""
-        session_id_of(caller)
+        get_session_id(caller)
         now, owner = self._now(), (caller.tenant_id, caller.user_id or 0)
         return await self._readers.run(
             lambda connection: queries.list_sessions(connection, owner, now, now - self._terms.idle),
@@ -224,14 +224,14 @@ class Sessions:
         return session if presented is RefreshDecision.REPEATED else None
 
 
-def session_id_of(caller: Caller) -> str:
+def get_session_id(caller: Caller) -> str:
     """Return the id of the caller's session. Raise NoSession for an API key."""
     if not caller.key_id.startswith(_PREFIX):
         raise NoSession
     return caller.key_id.removeprefix(_PREFIX)
 
 
-def session_entry(
+def build_session_entry(
     who: tuple[int, str], action: str, session_id: str, client: Client, now: datetime
 ) -> AuditEntry:
     """Build the audit entry of a session. `who` holds the tenant and the person."""
@@ -250,7 +250,7 @@ def _revoke_reused(
 ) -> None:
     if queries.revoke_session(connection, session.tenant_id, session_id, "refresh token used twice", now):
         who = (session.tenant_id, user.called)
-        record(connection, [session_entry(who, "session.reused", session_id, client, now)])
+        record(connection, [build_session_entry(who, "session.reused", session_id, client, now)])
         _LOG.warning(
             "a refresh token was used twice; its session was ended", extra={"session_id": session_id}
         )

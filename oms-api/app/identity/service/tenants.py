@@ -33,7 +33,7 @@ def create_tenant(
     made = queries.get_tenant(connection, tenant_id)
     facts = {"slug": made.slug, "name": made.name, "status": made.status}
     entries = copy_to_tenant(context, context.entry(now, "tenant.created", _target(made), None, facts), made)
-    return Change(tenant_facts(made) | {"api_key": key}, entries, 201, shows_secret=True)
+    return Change(serialize_own_tenant(made) | {"api_key": key}, entries, 201, shows_secret=True)
 
 
 def get_visible_tenant(connection: Connection, caller: Caller, slug: str) -> TenantRow:
@@ -66,20 +66,20 @@ def change_tenant(
     return Change(serialize_tenant(caller, after), copy_to_tenant(context, entry, after))
 
 
-def tenant_facts(tenant: TenantRow) -> dict[str, Any]:
+def serialize_own_tenant(tenant: TenantRow) -> dict[str, Any]:
     """Serialize a tenant for its own administrators."""
     facts = tenant._asdict()
     return facts | {"created_at": iso(tenant.created_at)}
 
 
-def listed_facts(tenant: TenantRow) -> dict[str, Any]:
+def serialize_listed_tenant(tenant: TenantRow) -> dict[str, Any]:
     """Serialize a tenant for the directory."""
     return {"slug": tenant.slug, "name": tenant.name, "status": tenant.status}
 
 
 def serialize_tenant(caller: Caller, tenant: TenantRow) -> dict[str, Any]:
     """Serialize what the caller may see of a tenant."""
-    return tenant_facts(tenant) if tenant.id == caller.tenant_id else listed_facts(tenant)
+    return serialize_own_tenant(tenant) if tenant.id == caller.tenant_id else serialize_listed_tenant(tenant)
 
 
 def _require_right(caller: Caller, tenant: TenantRow, changes: TenantChanges) -> None:

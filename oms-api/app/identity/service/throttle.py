@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from app.addresses import network_of
+from app.addresses import find_network
 from app.clock import monotonic_seconds
 from app.errors import TooMany
 from app.rate_limit import Bucket, Limit, Taken
@@ -143,7 +143,7 @@ class Throttle:
         If `unknown_address_wait` is above 0, the caller must check whether the address is known to the
         account, and raise `refuse_unknown_address` if not.
         """
-        network = network_of(address)
+        network = find_network(address)
         wait = self._pairs.take(_pair(account, network))
         if wait:
             raise TooManyLogIns(wait)
@@ -160,7 +160,7 @@ class Throttle:
         self._pairs.return_tokens(_pair(attempt.account, attempt.address))
         self._return_shared_tokens(attempt)
 
-    def succeeded(self, attempt: Attempt) -> None:
+    def record_success(self, attempt: Attempt) -> None:
         """Reset the failures of this account and address, and return the other tokens of the attempt."""
         self._pairs.return_tokens(_pair(attempt.account, attempt.address), PAIR.attempts)
         self._return_shared_tokens(attempt)

@@ -60,7 +60,7 @@ def get_user(connection: Connection, tenant_id: int, user_id: int) -> UserRow:
     return found
 
 
-def users_facts(connection: Connection, tenant_id: int, users: list[UserRow]) -> list[dict[str, Any]]:
+def serialize_users(connection: Connection, tenant_id: int, users: list[UserRow]) -> list[dict[str, Any]]:
     """Serialize users for administrators, with the names of their portfolios."""
     narrowed = list_granted_portfolios(
         connection, tenant_id, "user_id", [user.id for user in users if user.is_narrowed]
@@ -101,7 +101,7 @@ def _change(
 ) -> Change:
     caller, tenant_id = context.caller, context.caller.tenant_id
     user = get_user(connection, tenant_id, user_id)
-    [before] = users_facts(connection, tenant_id, [user])
+    [before] = serialize_users(connection, tenant_id, [user])
     _require_right(caller, user, changes)
     columns: dict[str, Any] = {name: changes[name] for name in ("name", "role", "status") if name in changes}
     if "portfolios" in changes:
@@ -112,7 +112,7 @@ def _change(
     queries.change_user(connection, tenant_id, user_id, columns, now)
     if set(changes).intersection(_GRANTED):
         require_admin(connection, caller, now)
-    [after] = users_facts(connection, tenant_id, [get_user(connection, tenant_id, user_id)])
+    [after] = serialize_users(connection, tenant_id, [get_user(connection, tenant_id, user_id)])
     _revoke_sessions(connection, tenant_id, after, now, password_changed=hashed is not None)
     return _serialize_change(context, user, before, after, now, password_changed=hashed is not None)
 

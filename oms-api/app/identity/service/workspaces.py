@@ -14,7 +14,7 @@ from app.audit.service import AuditEntry
 from app.database import set_tenant_scope
 from app.identity.errors import NoSuchWorkspace, WorkspaceNotBound, WorkspaceTaken
 from app.identity.queries import workspaces as queries
-from app.identity.queries.credentials import tenant_of_workspace
+from app.identity.queries.credentials import find_tenant_of_workspace
 from app.identity.queries.tenants import TenantRow, get_tenant
 from app.identity.rules.access import FIRST_TENANT
 from app.identity.service.idempotent_operations import Change, OperationContext
@@ -62,7 +62,7 @@ def _assign(
     """Assign a workspace. Return None if it belongs to another tenant."""
     facts = {"team_id": team_id, "tenant": tenant.slug}
     if not queries.claim_workspace(connection, tenant.id, team_id, now):
-        return Change(facts, ()) if tenant_of_workspace(connection, team_id) == tenant.id else None
+        return Change(facts, ()) if find_tenant_of_workspace(connection, team_id) == tenant.id else None
     entry = context.entry(now, "workspace.bound", f"workspace:{team_id}", None, facts)
     return Change(facts, _for_both(entry, tenant), 201)
 

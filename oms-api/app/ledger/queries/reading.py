@@ -20,11 +20,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
-from app.ids import first_trade_id_at
+from app.ids import build_first_trade_id
 from app.ledger.models import Portfolio, PositionRow, Trade
 from app.ledger.queries.canonical import canonical_trade
 from app.ledger.rules.chain import COLUMNS, TradeRow
-from app.text import spellings
+from app.text import list_spellings
 
 
 class Book(NamedTuple):
@@ -228,10 +228,10 @@ def _conditions(wanted: TradeFilter) -> list[ColumnElement[bool]]:
         column == value for column, value in exact.items() if value is not None
     ]
     if wanted.user_id is not None:
-        conditions.append(Trade.user_id.in_(spellings(wanted.user_id)))
+        conditions.append(Trade.user_id.in_(list_spellings(wanted.user_id)))
     conditions += _within(wanted.portfolios)
     if wanted.since is not None:  # ids hold the time of recording, in order: their index narrows the search
-        conditions += [Trade.created_at >= wanted.since, Trade.trade_id >= first_trade_id_at(wanted.since)]
+        conditions += [Trade.created_at >= wanted.since, Trade.trade_id >= build_first_trade_id(wanted.since)]
     if wanted.until is not None:
         conditions.append(Trade.created_at < wanted.until)
     if wanted.idempotency_key is not None:

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Response
 
 from app.identity.dependencies import allowed
-from app.identity.routes.request_context import TheAdministration, TheRequest, answered
+from app.identity.routes.request_context import TheAdministration, TheRequest, build_response
 from app.identity.rules.access import Caller, Operation
 from app.ledger.dependencies import TheGuard
 from app.ledger.routes.reading import MOST_NAME, wanted_name
@@ -36,7 +36,7 @@ async def make_portfolio(
     """Create a paper portfolio. Orders need one that exists; a reported trade opens its own."""
     context = sent.context(caller, body)
     parameters = NewPortfolio(body.name, body.base_currency, body.opening_cash)
-    return answered(
+    return build_response(
         await administration.change(
             context,
             lambda connection, now: service.create_portfolio(connection, context, parameters, guard, now),
@@ -58,7 +58,7 @@ async def rename_portfolio(
     """Give a portfolio another name. Its trades, positions, grants, limits and kill switch stay with it."""
     parameters = wanted_name(name)
     context = sent.context(caller, body, parameters)
-    return answered(
+    return build_response(
         await administration.change(
             context,
             lambda connection, now: service.rename_portfolio(

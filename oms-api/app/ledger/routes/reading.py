@@ -17,7 +17,7 @@ from app.edge import TAIL, FastRequest, FastResponse, FastRoute
 from app.errors import FieldError, Invalid
 from app.identity.dependencies import Authentication, Reader
 from app.identity.rules.access import Caller, Operation
-from app.instruments.queries import instrument_symbol
+from app.instruments.queries import find_symbol
 from app.instruments.schemas import Symbol
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.queries import reading as queries
@@ -114,7 +114,7 @@ async def list_trades(
     def read(connection: Connection) -> list[ListedTrade]:
         named = wanted
         if wanted.symbol is not None:
-            named = replace(wanted, symbol=instrument_symbol(connection, tenant_id, wanted.symbol))
+            named = replace(wanted, symbol=find_symbol(connection, tenant_id, wanted.symbol))
         return queries.list_trades(connection, tenant_id, named, query.limit + 1, query.skip, after)
 
     found = await readers.run(read, tenant_id)

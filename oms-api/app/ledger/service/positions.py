@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from app.errors import FieldError, Invalid
 from app.identity.rules.access import Caller
-from app.instruments.queries import instrument_symbol
+from app.instruments.queries import find_symbol
 from app.ledger.errors import NoSuchPosition
 from app.ledger.queries.positions import PositionFilter, list_positions
 from app.ledger.rules.marks import HeldPosition, Mark, MarkedPosition, value_at
@@ -36,7 +36,7 @@ def page_of_positions(
     trade's price.
     """
     if wanted.symbol is not None:
-        wanted = replace(wanted, symbol=instrument_symbol(connection, tenant_id, wanted.symbol))
+        wanted = replace(wanted, symbol=find_symbol(connection, tenant_id, wanted.symbol))
     found = list_positions(connection, tenant_id, wanted, limit, after)
     return _marked(connection, market, tenant_id, found, now)
 
@@ -55,7 +55,7 @@ def one_position(
 
     Raises NoSuchPosition, and Invalid where the product is not said and not plain.
     """
-    symbol = instrument_symbol(connection, caller.tenant_id, symbol)
+    symbol = find_symbol(connection, caller.tenant_id, symbol)
     wanted = PositionFilter(
         name_key(portfolio), symbol, product, include_closed=True, portfolios=caller.portfolios
     )

@@ -35,13 +35,13 @@ _LENGTHS = {
 }
 
 
-def start_of(instant: datetime, interval: Interval) -> datetime:
+def get_bar_start(instant: datetime, interval: Interval) -> datetime:
     """Return the start of the bar that contains `instant`."""
     length = interval.length
     return _EPOCH + (instant - _EPOCH) // length * length
 
 
-def traded_price(quote: Quote) -> Decimal:
+def get_traded_price(quote: Quote) -> Decimal:
     """Return the price that a quote adds to a bar: the last, or else the mid, or else the only side."""
     for price in (quote.last, mark(quote), quote.bid, quote.ask):
         if price is not None:
@@ -51,9 +51,9 @@ def traded_price(quote: Quote) -> Decimal:
 
 def extend_bar(bar: Bar | None, quote: Quote) -> Bar:
     """Return the one-minute bar extended by the quote. None starts a new bar. Quotes have no volume."""
-    price = traded_price(quote)
+    price = get_traded_price(quote)
     if bar is None:
-        return Bar(quote.symbol, start_of(quote.at, Interval.MINUTE), price, price, price, price)
+        return Bar(quote.symbol, get_bar_start(quote.at, Interval.MINUTE), price, price, price, price)
     return bar._replace(high=max(bar.high, price), low=min(bar.low, price), close=price)
 
 
@@ -61,7 +61,7 @@ def combine_bars(bars: Iterable[Bar], interval: Interval) -> list[Bar]:
     """Combine shorter bars, in time order, into bars of `interval`."""
     longer: list[Bar] = []
     for bar in bars:
-        start = start_of(bar.start, interval)
+        start = get_bar_start(bar.start, interval)
         if longer and longer[-1].start == start:
             longer[-1] = _combine(longer[-1], bar)
         else:

@@ -4,7 +4,7 @@ import re
 from decimal import Decimal
 from typing import NamedTuple
 
-from app.instruments.rules import other_forms
+from app.instruments.rules import list_other_spellings
 
 
 class Level(NamedTuple):
@@ -63,12 +63,12 @@ def find_known_symbol(symbol: str) -> str:
 
     It is `BRK.B` for `BRK-B`, and `BTC/USD` for `BTCUSD` and `BTC-USDT`.
     """
-    forms = (symbol, *other_forms(symbol))
+    forms = (symbol, *list_other_spellings(symbol))
     dollars = (re.sub(r"/USD[CT]$", "/USD", form) for form in forms)
     return next((form for form in (*forms, *dollars) if form in KNOWN), symbol)
 
 
-def level_of(symbol: str, draw: int) -> Level | None:
+def find_level(symbol: str, draw: int) -> Level | None:
     """Return the symbol's base price. `draw`, a number from the seed, determines that of an unknown symbol.
 
     Return None for an unknown currency pair: its rate values the books, and an invented one would falsify

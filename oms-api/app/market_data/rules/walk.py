@@ -20,7 +20,7 @@ _DRAW_SIZE = 37_837  # that of `_draw`: √(4 × 65,536² / 12)
 _SIZES = tuple(isqrt(_MIDDLE_SIZE * _MIDDLE_SIZE >> depth) for depth in range(SPAN_BITS))
 
 
-def deviation(key: bytes, second: int) -> int:
+def compute_deviation(key: bytes, second: int) -> int:
     """Return the deviation of the walk of `key` from its base price at a second since 1970, in 1/UNIT."""
     start = second >> SPAN_BITS << SPAN_BITS
     left, right, width = _anchor(key, start), _anchor(key, start + SPAN_SECONDS), SPAN_SECONDS
@@ -36,7 +36,7 @@ def deviation(key: bytes, second: int) -> int:
     return left
 
 
-def deviations(key: bytes, start: int, end: int, step: int) -> list[int]:
+def compute_deviations(key: bytes, start: int, end: int, step: int) -> list[int]:
     """Return the deviations at start, start + step, … before `end`. `step` is a power of two that divides
     `start`.
     """
@@ -48,7 +48,7 @@ def deviations(key: bytes, start: int, end: int, step: int) -> list[int]:
     return found
 
 
-def number(key: bytes, text: bytes) -> int:
+def draw_number(key: bytes, text: bytes) -> int:
     """Return a number below 2^64 that is determined by the key and the text."""
     return int.from_bytes(hashlib.blake2b(text, digest_size=8, key=key).digest(), "big")
 
@@ -82,6 +82,6 @@ def _anchor(key: bytes, at: int) -> int:
 @lru_cache(maxsize=65_536)
 def _draw(key: bytes, at: int) -> int:
     """Return an approximately normal draw with mean zero: the sum of four uniform ones."""
-    drawn = number(key, at.to_bytes(8, "big"))
+    drawn = draw_number(key, at.to_bytes(8, "big"))
     mask = 0xFFFF
     return (drawn & mask) + (drawn >> 16 & mask) + (drawn >> 32 & mask) + (drawn >> 48) - 2 * mask

@@ -10,9 +10,9 @@ from decimal import Decimal
 from typing import TypeVar
 
 from app.market_data.rules.bars import Interval
-from app.market_data.rules.levels import Level, find_known_symbol, level_of
+from app.market_data.rules.levels import Level, find_known_symbol, find_level
 from app.market_data.rules.values import Bar, Quote
-from app.market_data.rules.walk import UNIT, deviation, deviations, number
+from app.market_data.rules.walk import UNIT, compute_deviation, compute_deviations, draw_number
 from app.money import nearest_to
 
 T = TypeVar("T")
@@ -57,7 +57,7 @@ class SimulatedSource:
         return quote
 
     def _quote(self, symbol: str, key: bytes, level: Level, second: int) -> Quote:
-        last = _price(level, deviation(key, second))
+        last = _price(level, compute_deviation(key, second))
         half = nearest_to(max(last * _HALF_SPREAD, level.tick), level.tick)
         bid = max(last - half, level.tick)
         return Quote(symbol, bid, last + half, last, None, None, _EPOCH + second * _SECOND, self.name)
@@ -87,7 +87,7 @@ class SimulatedSource:
             return self._walks[symbol]
         form = find_known_symbol(symbol)
         key = hashlib.blake2b(f"{self._seed}|{form}".encode(), digest_size=32).digest()
-        level = level_of(form, number(key, b"level"))
+        level = find_level(form, draw_number(key, b"level"))
         walk = None if level is None else (key, level)
         self._keep(self._walks, symbol, walk)
         return walk
@@ -109,17 +109,17 @@ def _price(level: Level, strayed: int) -> Decimal:
 def _seen(key: bytes, first: int, end: int, length: int, step: int) -> Iterator[tuple[int, list[int]]]:
     """Yield the start of each bar in [first, end), and its samples of the walk."""
     origin = first // step * step
-    points = deviations(key, origin, end, step) if first < end else []
+    points = compute_deviations(key, origin, end, step) if first < end else []
     for begins in range(first, end, length):
         ends = min(begins + length, end)
         between = points[(begins - origin) // step + 1 : -((origin - ends) // step)]
-        yield begins, [deviation(key, begins), *between, deviation(key, ends - 1)]
+        yield begins, [compute_deviation(key, begins), *between, compute_deviation(key, ends - 1)]
 
 
 def _bar(symbol: str, key: bytes, level: Level, start: int, length: int, seen: list[int]) -> Bar:
     first, highest, lowest, last = (
         _price(level, strayed) for strayed in (seen[0], max(seen), min(seen), seen[-1])
     )
-    each_second = _MIN_VOLUME + number(key, b"volume %d %d" % (start, length)) % _VOLUME_RANGE
+    each_second = _MIN_VOLUME + draw_number(key, b"volume %d %d" % (start, length)) % _VOLUME_RANGE
     begins = _EPOCH + start * _SECOND
     return Bar(symbol, begins, first, highest, lowest, last, Decimal(each_second * length))

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Table, select
 
 from app.database import build_insert, build_update, find_matching_rows
 from app.database.bulk import Row, Write, find_rows_by_name
-from app.ids import first_trade_id_at
+from app.ids import build_first_trade_id
 from app.orders.models import IS_OPEN, Execution, OrderEvent, OrderRecord
 from app.orders.rules.contingency import EXITS
 from app.orders.rules.rows import COLUMNS, MUTABLE, ExecutionRow, Move, order_of, row_of
@@ -96,7 +96,7 @@ def recent_orders(connection: Connection, order: Order, since: datetime) -> list
     statement = select(*_PICKED).where(
         ORDERS.c.tenant_id == order.tenant_id,
         ORDERS.c.symbol == order.symbol,
-        ORDERS.c.id >= f"O{first_trade_id_at(since)[1:]}",  # ids begin with the time
+        ORDERS.c.id >= f"O{build_first_trade_id(since)[1:]}",  # ids begin with the time
         ORDERS.c.portfolio_id == order.portfolio_id,
         ORDERS.c.actor == order.actor,
     )

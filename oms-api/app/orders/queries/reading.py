@@ -9,13 +9,13 @@ from typing import Any, NamedTuple, cast
 from sqlalchemy import Connection, Select, Table, select, union
 
 from app.clock import iso
-from app.ids import first_trade_id_at
+from app.ids import build_first_trade_id
 from app.ledger.models import Portfolio
 from app.money import fixed
 from app.orders.models import IS_FINAL, IS_OPEN, IS_UNFILLED, Execution, OrderEvent, OrderRecord
 from app.orders.rules.rows import COLUMNS, ExecutionRow, Move, order_of
 from app.orders.rules.values import FINAL, Order, Role, Status
-from app.text import spellings
+from app.text import list_spellings
 
 ORDERS = cast("Table", OrderRecord.__table__)
 PORTFOLIOS = cast("Table", Portfolio.__table__)
@@ -120,7 +120,7 @@ def _conditions(tenant_id: int, wanted: OrderFilter) -> list[Any]:
     }
     conditions: list[Any] = [column == value for column, value in equal.items() if value is not None]
     if wanted.strategy is not None:
-        conditions.append(ORDERS.c.strategy.in_(spellings(wanted.strategy)))
+        conditions.append(ORDERS.c.strategy.in_(list_spellings(wanted.strategy)))
     if wanted.portfolio_key is not None:
         conditions.append(ORDERS.c.portfolio_id == _portfolio(tenant_id, wanted.portfolio_key))
     if wanted.portfolios is not None:
@@ -153,7 +153,7 @@ def _is_of_open(wanted: OrderFilter) -> bool:
 def _alternatives(wanted: OrderFilter) -> list[Any]:
     """Return the conditions of which an order meets one, where each has an index of its own."""
     if wanted.user is not None:
-        named = product((ORDERS.c.user_id, ORDERS.c.actor), spellings(wanted.user))
+        named = product((ORDERS.c.user_id, ORDERS.c.actor), list_spellings(wanted.user))
         return [column == user for column, user in named]
     statuses = wanted.statuses or ()
     if len(statuses) > 1 and FINAL.issuperset(statuses):
@@ -191,7 +191,7 @@ def _within(portfolios: frozenset[str] | None) -> list[Any]:
 
 
 def _first_id_at(instant: datetime) -> str:
-    return f"O{first_trade_id_at(instant)[1:]}"
+    return f"O{build_first_trade_id(instant)[1:]}"
 
 
 def _listed(connection: Connection, tenant_id: int, statement: Select[Any]) -> list[Listed]:

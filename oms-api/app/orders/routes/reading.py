@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection
 
 from app.identity.dependencies import Reader
-from app.instruments.queries import instrument_symbol
+from app.instruments.queries import find_symbol
 from app.instruments.schemas import Symbol
 from app.money import money_text, quantity_text
 from app.orders.errors import NoSuchOrder
@@ -118,7 +118,7 @@ async def list_orders(
     def read(connection: Connection) -> list[Listed]:
         named = wanted
         if wanted.symbol is not None:
-            named = wanted._replace(symbol=instrument_symbol(connection, tenant_id, wanted.symbol))
+            named = wanted._replace(symbol=find_symbol(connection, tenant_id, wanted.symbol))
         return queries.list_orders(connection, tenant_id, named, query.limit + 1, after)
 
     found = await readers.run(read, tenant_id)

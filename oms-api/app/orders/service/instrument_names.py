@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection
 
-from app.instruments.queries import Key, symbols_by_alias
+from app.instruments.queries import Key, find_symbols_by_alias
 from app.orders.service.commands import (
     CancelAll,
     ClosePosition,
@@ -20,7 +20,7 @@ def name_instruments(connection: Connection, commands: Sequence[Command]) -> Seq
     its position; quotes and flattening name no alias.
     """
     named = sorted({key for command in commands for key in _names(command)})
-    symbols = symbols_by_alias(connection, named) if named else {}
+    symbols = find_symbols_by_alias(connection, named) if named else {}
     return [_renamed(command, symbols) for command in commands] if symbols else commands
 
 

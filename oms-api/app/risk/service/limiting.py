@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from app.database import write
 from app.database.bulk import Write
 from app.events.service import build_event_insert
-from app.instruments.queries import instrument_symbol, symbols_by_alias
+from app.instruments.queries import find_symbol, find_symbols_by_alias
 from app.money import fixed
 from app.risk.errors import TooManySet
 from app.risk.queries import limits as queries
@@ -68,11 +68,11 @@ def limit_facts(limit: SetLimit | None) -> dict[str, str | None] | None:
 def name_instruments(connection: Connection, tenant_id: int, limit: SetLimit) -> SetLimit:
     """Return the limit with aliases of instruments replaced by their symbols."""
     if limit.scope is LimitScope.INSTRUMENT:
-        symbol = instrument_symbol(connection, tenant_id, limit.key)
+        symbol = find_symbol(connection, tenant_id, limit.key)
         return limit._replace(key=symbol, name=symbol)
     if limit.code is not LimitCode.ALLOWED_SYMBOLS or not limit.words:
         return limit
     words = limit.words.split(",")
-    symbols = symbols_by_alias(connection, [(tenant_id, word) for word in words])
+    symbols = find_symbols_by_alias(connection, [(tenant_id, word) for word in words])
     named = {symbols.get((tenant_id, word), word) for word in words}
     return limit._replace(words=",".join(sorted(named)))

@@ -5,19 +5,19 @@ from decimal import Decimal
 
 import pytest
 
-from app.audit.rules.entries import MAX_FACTS, InvalidFacts, facts_text, truncate_entry
+from app.audit.rules.entries import MAX_FACTS, InvalidFacts, serialize_facts, truncate_entry
 from tests.audit.entries import entry
 
 
 def test_facts_are_written_with_sorted_names_and_no_blanks():
     facts = {"role": "trader", "portfolios": ["Growth", "Zürich"], "active": True, "limit": 3, "email": None}
     written = '{"active":true,"email":null,"limit":3,"portfolios":["Growth","Zürich"],"role":"trader"}'
-    assert facts_text(facts) == written
-    assert facts_text(dict(reversed(facts.items()))) == written
+    assert serialize_facts(facts) == written
+    assert serialize_facts(dict(reversed(facts.items()))) == written
 
 
 def test_no_facts_are_no_text():
-    assert facts_text(None) is None
+    assert serialize_facts(None) is None
 
 
 SECRETS = [

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.market_data.rules.bars import Interval, combine_bars, extend_bar, start_of, traded_price
+from app.market_data.rules.bars import Interval, combine_bars, extend_bar, get_bar_start, get_traded_price
 from app.market_data.rules.values import Bar, Quote
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -36,8 +36,8 @@ def bar(prices, minute=0, volume=None):
 )
 def test_bars_begin_at_multiples_of_their_length(interval, start):
     within = datetime(2026, 11, 20, 13, 47, 59, 999_999, tzinfo=UTC)
-    assert start_of(within, interval) == datetime.fromisoformat(start)
-    assert start_of(start_of(within, interval), interval) == datetime.fromisoformat(start)
+    assert get_bar_start(within, interval) == datetime.fromisoformat(start)
+    assert get_bar_start(get_bar_start(within, interval), interval) == datetime.fromisoformat(start)
 
 
 def test_quotes_make_a_bar():
@@ -57,12 +57,12 @@ def test_quotes_make_a_bar():
     ],
 )
 def test_a_bar_takes_the_last_price_else_the_mid_else_the_side_there_is(said, price):
-    assert traded_price(said) == Decimal(price)
+    assert get_traded_price(said) == Decimal(price)
 
 
 def test_a_quote_without_a_price_is_a_defect():
     with pytest.raises(ValueError, match="at least one price"):
-        traded_price(quote(None))
+        get_traded_price(quote(None))
 
 
 def test_minutes_join_to_longer_bars_and_gaps_stay_gaps():
