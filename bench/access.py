@@ -29,22 +29,22 @@ from app.config import load_settings
 from app.database import connect_engine, unit_of_work
 from app.edge import FastRequest
 from app.identity.rules.access import Operation
-from app.identity.service.keys import mint_key
+from app.identity.service.keys import store_new_key
 from app.main import create_app
 
 settings = load_settings()
 with unit_of_work(connect_engine(settings.database_url)) as connection:
-    key = mint_key(connection, "bench", "act_as trade", utc_now()).encode()
-gate = create_app(settings).state.gate
+    key = store_new_key(connection, "bench", "act_as trade", utc_now()).encode()
+authentication = create_app(settings).state.authentication
 asked = {"key": {b"x-api-key": key}, "person": {b"x-api-key": key, b"x-on-behalf-of": b"slack:T1:U1"}}
 
 async def best(headers, rounds=50, calls=200):
     request, times = FastRequest(headers, b"", "/api/v1/trade", "bench"), []
-    await gate.admit(request, Operation.REPORT_TRADE)
+    await authentication.admit(request, Operation.REPORT_TRADE)
     for _ in range(rounds):
         begin = perf_counter()
         for _ in range(calls):
-            await gate.admit(request, Operation.REPORT_TRADE)
+            await authentication.admit(request, Operation.REPORT_TRADE)
         times.append((perf_counter() - begin) / calls)
     return sorted(times)[rounds // 2] * 1e6
 

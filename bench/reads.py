@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.disk import scratch
 from bench.ledger import Ledger, fill_database
-from bench.load import EACH_BOOK
+from bench.load import EACH_PORTFOLIO
 from bench.postgres import postgres
 from bench.report import Line, at_least, at_most, median, show
 from bench.service import Load, Service, api
@@ -18,7 +18,7 @@ LARGE, SMALL = 1_000_000, 1_000
 DEPTH_PART = 0.9
 PAGE, MAX_PAGE = 100, 1000
 BOOK = "/api/v1/portfolio/Book%2007"
-EVERY_BOOK = f"/api/v1/portfolio/Book%20{EACH_BOOK}"
+EVERY_PORTFOLIO = f"/api/v1/portfolio/Book%20{EACH_PORTFOLIO}"
 _NEXT = re.compile(r'<(.+)>; rel="next"')
 
 
@@ -34,7 +34,7 @@ def measure(large: Ledger, small: Ledger, folder: Path, rounds: int, seconds: fl
         deep = _page_at(old, int(large.trades * DEPTH_PART))
         page = _compare(lambda: _alone(old, deep, seconds), lambda: _alone(old, first, seconds), rounds)
         one_book = [old.load(BOOK, seconds) for _ in range(rounds)]
-        every_book = [old.load(EVERY_BOOK, seconds) for _ in range(rounds)]
+        every_book = [old.load(EVERY_PORTFOLIO, seconds) for _ in range(rounds)]
     rate, best = (median([one.rate for one in loads]) for loads in (every_book, one_book))
     return [
         Line(f"GET /portfolio of 50 positions, {large.trades:,} trades against {small.trades:,}",

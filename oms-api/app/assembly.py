@@ -118,7 +118,7 @@ class Components:
             "switch_board": KillSwitches(self.changes, self.controls, stop_orders),
             "feed": Feed(readers),
             "exports": Exports(self.settings.reader_threads),
-            "seals": OpaqueIds(own_key),
+            "opaque_ids": OpaqueIds(own_key),
             "sessions": self.sessions,
             "passwords": self.passwords,
             "login_service": LoginService(
@@ -151,7 +151,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
     """Create the components of a process. Raise ConfigurationError if the settings are invalid."""
     metrics = Metrics()
     engine = connect_engine(
-        settings.database_url, settings.reader_threads, settings.database_timeout_seconds, walled=True
+        settings.database_url, settings.reader_threads, settings.database_timeout_seconds, tenant_scoped=True
     )
     readers, transactions = Readers(engine, settings.reader_threads), Transactions(engine)
     market, controls = _market(settings, readers), Controls()

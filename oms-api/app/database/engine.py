@@ -30,12 +30,12 @@ def normalize_url(url: str) -> URL:
 
 
 def connect_engine(
-    url: str, readers: int = 8, timeout_seconds: float = 5.0, *, walled: bool = False
+    url: str, readers: int = 8, timeout_seconds: float = 5.0, *, tenant_scoped: bool = False
 ) -> Engine:
     """Return an engine for `url` with a connection for each reader and some for writers.
 
-    With `walled`, for the service: on PostgreSQL it works as a role that sees only the rows of the tenant
-    scope (see `database.tenants`), and uses only indexes. Without it, for the operator's commands. No
+    With `tenant_scoped`, for the service: on PostgreSQL it works as a role that sees only the rows of the
+    tenant scope (see `database.tenants`), and uses only indexes. Without it, for the operator's commands. No
     statement waits longer than `timeout_seconds` for the server, nor longer than a fifth of that for a lock,
     so that a held lock is distinguished from an unavailable server. Errors do not include parameters, which
     may be hashes of passwords and keys.
@@ -49,7 +49,7 @@ def connect_engine(
     options = (
         f"-c timezone=UTC -c lock_timeout={lock_milliseconds} -c idle_in_transaction_session_timeout=15000"
     )
-    if walled:  # the statistics of a table that was never analyzed do not give its size
+    if tenant_scoped:  # the statistics of a table that was never analyzed do not give its size
         options += " -c enable_seqscan=off"
     engine = create_engine(
         parsed,
@@ -62,7 +62,7 @@ def connect_engine(
         hide_parameters=True,
         **pool,
     )
-    (enforce_row_security if walled else send_tenant_scope)(engine)
+    (enforce_row_security if tenant_scoped else send_tenant_scope)(engine)
     return engine
 
 

@@ -27,4 +27,4 @@ async def _still_counts(request: Request) -> StillCounts:
 
 TheFeed = Annotated[Feed, part("feed")]
 WhetherItCounts = Annotated[StillCounts, Depends(_still_counts)]
-TheSeals = Annotated[OpaqueIds, part("seals")]
+TheOpaqueIds = Annotated[OpaqueIds, part("opaque_ids")]

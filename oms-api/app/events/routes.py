@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from app.database import set_tenant_scope
 from app.errors import FieldError, Invalid, Unavailable
-from app.events.dependencies import StillCounts, TheFeed, TheSeals, WhetherItCounts
+from app.events.dependencies import StillCounts, TheFeed, TheOpaqueIds, WhetherItCounts
 from app.events.queries import EventFilter, StoredEvent
 from app.events.queries import list_events as read_events
 from app.events.schemas import EventOut, format_server_sent, serialize_event
@@ -75,12 +75,12 @@ class StreamQuery(BaseModel):
 )
 async def list_events(
     caller: Watcher, query: Annotated[EventQuery, Query()], feed: TheFeed, readers: TheReaders,
-    seals: TheSeals, request: Request,
+    opaque_ids: TheOpaqueIds, request: Request,
 ) -> Response:  # fmt: skip
     """List events, newest first."""
-    tenant_id, filters = caller.tenant_id, EventFilter(_split(query.type), query.since, query.until)
+    tenant_id, filters = caller.tenant_id, EventFilter(_split_types(query.type), query.since, query.until)
     if query.cursor:
-        below = _opened(seals, tenant_id, query.cursor, "cursor")
+        below = _decode_event_id(opaque_ids, tenant_id, query.cursor, "cursor")
     else:
         below = await feed.horizon(tenant_id) + 1
     found = await readers.run_single(
@@ -88,9 +88,9 @@ async def list_events(
             set_tenant_scope(connection, [tenant_id]), tenant_id, filters, below, query.limit + 1
         )
     )
-    page = [(event, seals.seal(tenant_id, _EVENT, event.id)) for event in found[: query.limit]]
+    page = [(event, opaque_ids.encode(tenant_id, _EVENT, event.id)) for event in found[: query.limit]]
     cursor = page[-1][1] if len(found) > query.limit else None
-    serialized = [serialize_event(event, seal) for event, seal in page]
+    serialized = [serialize_event(event, opaque_id) for event, opaque_id in page]
     return answer(serialized, headers=link(request, cursor))
 
 
@@ -101,7 +101,7 @@ async def list_events(
     responses=responses(200, STREAM),
 )
 async def stream_events(
-    caller: Watcher, query: Annotated[StreamQuery, Query()], feed: TheFeed, seals: TheSeals,
+    caller: Watcher, query: Annotated[StreamQuery, Query()], feed: TheFeed, opaque_ids: TheOpaqueIds,
     still_counts: WhetherItCounts,
     last_seen: Annotated[
         str | None, Header(alias="Last-Event-ID", description="Id of the last received event; default: now")
@@ -109,20 +109,20 @@ async def stream_events(
 ) -> Response:  # fmt: skip
     """Stream events as server-sent events. No event is skipped: reconnect with `Last-Event-ID`."""
     tenant_id = caller.tenant_id
-    after = None if last_seen is None else _opened(seals, tenant_id, last_seen, "Last-Event-ID")
-    pages = feed.follow(tenant_id, EventFilter(_split(query.type)), after, rate_key(caller))
+    after = None if last_seen is None else _decode_event_id(opaque_ids, tenant_id, last_seen, "Last-Event-ID")
+    pages = feed.follow(tenant_id, EventFilter(_split_types(query.type)), after, rate_key(caller))
     # the first page is empty; too many streams or no database fail here, before the response begins
     await anext(pages)
 
     def written(event: StoredEvent) -> bytes:
-        return format_server_sent(event, seals.seal(tenant_id, _EVENT, event.id))
+        return format_server_sent(event, opaque_ids.encode(tenant_id, _EVENT, event.id))
 
     return StreamingResponse(
-        _sent(pages, still_counts, written), media_type="text/event-stream", headers=_STREAM_HEADERS
+        _stream_pages(pages, still_counts, written), media_type="text/event-stream", headers=_STREAM_HEADERS
     )
 
 
-async def _sent(
+async def _stream_pages(
     pages: AsyncGenerator[list[StoredEvent], None],
     still_counts: StillCounts,
     written: Callable[[StoredEvent], bytes],
@@ -143,12 +143,12 @@ async def _sent(
             return  # the client reconnects with the id of the last event
 
 
-def _split(types: str | None) -> tuple[str, ...] | None:
+def _split_types(types: str | None) -> tuple[str, ...] | None:
     return None if types is None else tuple(types.split(","))
 
 
-def _opened(seals: OpaqueIds, tenant_id: int, text: str, field: str) -> int:
-    number = seals.open(tenant_id, _EVENT, text)
+def _decode_event_id(opaque_ids: OpaqueIds, tenant_id: int, text: str, field: str) -> int:
+    number = opaque_ids.decode(tenant_id, _EVENT, text)
     if number is None:
         error = FieldError(field, "Must be an event id that this list or stream has returned.", "event_id")
         raise Invalid("The event id is not valid.", [error])

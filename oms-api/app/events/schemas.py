@@ -42,17 +42,17 @@ class EventOut(BaseModel):
     )
 
 
-def serialize_event(event: StoredEvent, seal: str) -> dict[str, Any]:
-    """Serialize an event as `EventOut`. `seal` is its encrypted id."""
+def serialize_event(event: StoredEvent, opaque_id: str) -> dict[str, Any]:
+    """Serialize an event as `EventOut`. `opaque_id` is its encrypted id."""
     return {
-        "id": seal,
+        "id": opaque_id,
         "type": event.type,
         "created_at": iso(event.created_at),
         "data": orjson.loads(event.payload),
     }
 
 
-def format_server_sent(event: StoredEvent, seal: str) -> bytes:
+def format_server_sent(event: StoredEvent, opaque_id: str) -> bytes:
     """Serialize an event in the event stream format of the HTML standard."""
-    head = f"id: {seal}\nevent: {event.type}\ndata: ".encode()
-    return head + orjson.dumps(serialize_event(event, seal)) + b"\n\n"
+    head = f"id: {opaque_id}\nevent: {event.type}\ndata: ".encode()
+    return head + orjson.dumps(serialize_event(event, opaque_id)) + b"\n\n"

@@ -89,7 +89,7 @@ def empty(new_database):
 @pytest.fixture(scope="module")
 def writer(empty):
     """The service's own connection: what it plans for empty tables it may keep."""
-    engine = connect_engine(empty.url.render_as_string(hide_password=False), walled=True)
+    engine = connect_engine(empty.url.render_as_string(hide_password=False), tenant_scoped=True)
     with engine.connect().execution_options(writes=True) as connection:
         yield connection
     engine.dispose()

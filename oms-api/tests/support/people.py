@@ -91,7 +91,7 @@ class SessionServices:
 
     def __init__(self, database_url: str) -> None:
         self.now = NOON
-        self.engine = connect_engine(database_url, readers=2, walled=True)
+        self.engine = connect_engine(database_url, readers=2, tenant_scoped=True)
         self.readers, self.transactions = Readers(self.engine, 2), Transactions(self.engine)
         self.passwords = Passwords()
         self.trail = Trail(self.engine, lambda: self.now, lambda _: None)
