@@ -125,7 +125,7 @@ def wait_until_healthy(programs: list[Program]) -> None:
     while waiting:
         for program in waiting:
             if (code := program.ended()) is not None:
-                raise CannotStartError(f"{program.name} {describe_exit(code)}; its reason stands above.")
+                raise CannotStartError(f"{program.name} {describe_exit(code)}; see its output above.")
         if time.monotonic() > deadline:
             names = ", ".join(program.name for program in waiting)
             raise CannotStartError(f"{names} did not answer /health within {START_SECONDS:.0f} s.")
@@ -145,7 +145,7 @@ def keep_running(programs: list[Program]) -> None:
                 wait = program.schedule_restart(now)
                 print_line(
                     program.name,
-                    f"{describe_exit(code)}. The others go on; starting it again in {wait:.1f} s.",
+                    f"{describe_exit(code)}. The others keep running; restarting it in {wait:.1f} s.",
                 )
         time.sleep(POLL_SECONDS)
 
@@ -157,9 +157,9 @@ def banner(programs: list[Program], key_file: str) -> str:
     if "simulator" in ports:
         lines.append(f"  Slack simulator   {_url(ports['simulator'])}       type /trade AAPL here")
     lines += [
-        f"  OMS               {_url(ports['oms-api'])}/docs  REST; the key stands in {key_file}",
+        f"  OMS               {_url(ports['oms-api'])}/docs  REST; the key is in {key_file}",
         f"  Slack bot         {_url(ports['slack-bot'])}/health",
-        "Ctrl-C stops all of it.",
+        "Press Ctrl-C to stop.",
         "",
     ]
     return "\n".join(lines)
@@ -170,7 +170,7 @@ def migrate(oms: Program) -> None:
     command = [sys.executable, "-m", "app.migrate"]
     done = subprocess.run(command, cwd=oms.folder, env=dict(oms.environment), check=False)
     if done.returncode != 0:
-        raise CannotStartError("The database could not be brought up to date; the reason stands above.")
+        raise CannotStartError("The database could not be migrated; see the output above.")
 
 
 def run() -> None:
@@ -193,7 +193,7 @@ def run() -> None:
     finally:
         _ignore_signals()
         if not stop_all(programs):
-            raise CannotStartError("Not everything stopped by itself.")
+            raise CannotStartError("Some programs had to be killed.")
 
 
 def main() -> int:
@@ -226,7 +226,7 @@ def _start_if_due(program: Program, now: float) -> None:
     if answers(program.port):
         if not program.deaths:
             return
-        print_line(program.name, f"port {program.port} is in use again: leaving it to whoever took it.")
+        print_line(program.name, f"port {program.port} is used by another program: not restarting.")
         program.deaths = 0
     else:
         program.start()
@@ -252,7 +252,7 @@ def _values(path: Path) -> dict[str, str]:
 
 def _port(name: str, text: str) -> int:
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
-        raise CannotStartError(f"{name} is to be a port number from 1 to 65535.")
+        raise CannotStartError(f"{name} must be a port number from 1 to 65535.")
     return int(text)
 
 

@@ -69,34 +69,34 @@ PARTS: dict[str, Callable[[Connection, Verdict], object]] = {
     "the identities": _compared(RecordCheck.IDENTITY, verify_identities),
 }
 _MEANING: dict[StrEnum, str] = {
-    Check.FORM: "amounts, instants and words are in their canonical form",
+    Check.FORM: "amounts, times and text are in canonical form",
     Check.SEQUENCE: "sequence numbers run from 1 without gaps",
     Check.TIME: "created_at never precedes its predecessor's",
     Check.TRADE_ID: "trade ids ascend",
     Check.CHAIN: "each hash covers its row and its predecessor's hash",
-    Check.VALUE: "price and gross market value belong together",
-    Check.POSITION: "each row's changes and position are what its trade makes of the position before",
+    Check.VALUE: "price and gross market value are consistent",
+    Check.POSITION: "each row's P&L and position follow from its trade and the previous position",
     Check.CASH: "cash moves by each row's value",
     Check.COUNTERS: "counters and realised P&L add up",
-    Check.REVERSAL: "a reversal mirrors one earlier trade of its portfolio, once",
-    Check.KEY: "a key is bound to one request, with its hash",
-    Check.PORTFOLIO: "portfolios stand where their ledgers end",
-    Check.HOLDING: "positions are what the ledger gives",
+    Check.REVERSAL: "a reversal offsets one earlier trade of its portfolio, and each trade is reversed at most once",
+    Check.KEY: "an idempotency key belongs to one request and its hash",
+    Check.PORTFOLIO: "portfolios match the end of their ledgers",
+    Check.HOLDING: "positions match the ledger",
     Check.HOME: "rows belong to a portfolio of their tenant",
-    Check.EVENT: "each row has its one event, which says what the row says",
-    Check.POSITION_EVENT: "each change of a position says what its row of the ledger says",
-    OrderCheck.HISTORY: "orders moved along the table of states, and stand where their histories end",
-    OrderCheck.QUANTITY: "filled and remaining quantity make the quantity of open orders",
-    OrderCheck.FILLS: "orders filled what their executions add up to",
-    OrderCheck.TRADE: "each execution is one trade of its order, and made one move of it",
-    RecordCheck.PORTFOLIO: "portfolios have the name, currency and opening cash that the audit log names",
-    RecordCheck.INSTRUMENT: "instruments have the terms that the audit log names",
-    RecordCheck.IDENTITY: "tenants, users, keys, sessions and workspaces are as the audit log left them",
-    RiskCheck.SWITCH: "kill switches stand where their changes, their events and the audit log end",
-    RiskCheck.STATE: "the trading state of each portfolio is what the kill switches say",
-    RiskCheck.LIMIT: "limits stand where their events and the audit log end",
-    RiskCheck.LATCH: "latches stand where their events and the audit log end",
-    OrderCheck.EVENT: "each move of an order has its one event, which says what order, move and fill say",
+    Check.EVENT: "each row has one event with the same content",
+    Check.POSITION_EVENT: "each position event matches its row of the ledger",
+    OrderCheck.HISTORY: "orders followed the state machine and match the end of their history",
+    OrderCheck.QUANTITY: "filled and remaining quantity add up to the quantity of open orders",
+    OrderCheck.FILLS: "filled quantities match the sum of the executions",
+    OrderCheck.TRADE: "each execution has one trade and one state change of its order",
+    RecordCheck.PORTFOLIO: "name, currency and opening cash of portfolios match the audit log",
+    RecordCheck.INSTRUMENT: "terms of instruments match the audit log",
+    RecordCheck.IDENTITY: "tenants, users, keys, sessions and workspaces match the audit log",
+    RiskCheck.SWITCH: "kill switches match their history, their events and the audit log",
+    RiskCheck.STATE: "the trading state of each portfolio matches the kill switches",
+    RiskCheck.LIMIT: "limits match their events and the audit log",
+    RiskCheck.LATCH: "latches match their events and the audit log",
+    OrderCheck.EVENT: "each state change of an order has one event with the same content",
 }
 
 
@@ -139,7 +139,7 @@ def report(verdict: Verdict, seconds: float, *, is_trail_clean: bool = True) -> 
         if failed:
             yield f"{'':<24}first: {verdict.first_of[check]}"
     if verdict.first is None and not is_trail_clean:
-        yield "The books are clean. The audit trail is not: its first finding stands above."
+        yield "The books are clean. The audit trail is not: see its first finding above."
         return
     if verdict.first is None:
         yield f"Clean: {verdict.checked[Check.CHAIN]:,} rows in {seconds:.1f} s."

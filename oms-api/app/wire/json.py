@@ -48,7 +48,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) != len(pairs):
         twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
-        raise Malformed(f"The name {twice[:50]!r} stands twice in one object.")
+        raise Malformed(f"The name {twice[:50]!r} occurs twice in one object.")
     return made
 
 
