@@ -78,7 +78,7 @@ _MEANING: dict[StrEnum, str] = {
     Check.POSITION: "each row's P&L and position follow from its trade and the previous position",
     Check.CASH: "cash moves by each row's value",
     Check.COUNTERS: "counters and realised P&L add up",
-    Check.REVERSAL: "a reversal offsets one earlier trade of its portfolio, and each trade is reversed at most once",
+    Check.REVERSAL: "a reversal offsets one earlier trade of its portfolio, once",
     Check.KEY: "an idempotency key belongs to one request and its hash",
     Check.PORTFOLIO: "portfolios match the end of their ledgers",
     Check.HOLDING: "positions match the ledger",
