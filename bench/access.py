@@ -40,11 +40,11 @@ asked = {"key": {b"x-api-key": key}, "person": {b"x-api-key": key, b"x-on-behalf
 
 async def best(headers, rounds=50, calls=200):
     request, times = FastRequest(headers, b"", "/api/v1/trade", "bench"), []
-    await authentication.admit(request, Operation.REPORT_TRADE)
+    await authentication.authorize(request, Operation.REPORT_TRADE)
     for _ in range(rounds):
         begin = perf_counter()
         for _ in range(calls):
-            await authentication.admit(request, Operation.REPORT_TRADE)
+            await authentication.authorize(request, Operation.REPORT_TRADE)
         times.append((perf_counter() - begin) / calls)
     return sorted(times)[rounds // 2] * 1e6
 

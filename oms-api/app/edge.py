@@ -131,7 +131,7 @@ class Edge:
             await answer.problem(Unexpected())
         if answer.status == Forbidden.status and request.denied is not None:
             request.denied()
-        self._note(scope, request, answer.status, time.perf_counter() - started)
+        self._log_request(scope, request, answer.status, time.perf_counter() - started)
 
     def _address(self, scope: Scope) -> str:
         client = scope.get("client")
@@ -160,7 +160,7 @@ class Edge:
             scope["oms_route"] = path
         return fast
 
-    def _note(self, scope: Scope, request: FastRequest, status: int, seconds: float) -> None:
+    def _log_request(self, scope: Scope, request: FastRequest, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         route = scope.get("oms_route") or _route_template(scope)
         self._metrics.request(method, route, status, seconds)

@@ -71,11 +71,11 @@ class CappedHttp(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
         self.transport = BufferedTransport(transport, self.loop, self.write_seconds)  # type: ignore[assignment]  # it stands for one
-        self._expect(self.head_seconds)
+        self._set_timeout(self.head_seconds)
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
-        self._expect(None)
+        self._set_timeout(None)
         self._stop_write_deadline()
         super().connection_lost(exc)
 
@@ -109,9 +109,9 @@ class CappedHttp(HttpToolsProtocol):
             self._refuse(_TOO_LARGE)
         if self._in_head or self._is_idle:
             if self._deadline is None:
-                self._expect(self.head_seconds)
+                self._set_timeout(self.head_seconds)
         elif self._deadline is not None and not self._is_answered:
-            self._expect(None)
+            self._set_timeout(None)
 
     @override
     def on_message_begin(self) -> None:
@@ -153,7 +153,7 @@ class CappedHttp(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self._is_answered and not self._in_head:
-            self._expect(self.rest_seconds)
+            self._set_timeout(self.rest_seconds)
 
     @override
     def send_400_response(self, msg: str) -> None:
@@ -168,7 +168,7 @@ class CappedHttp(HttpToolsProtocol):
         if self._is_ending or self.transport.is_closing():
             return
         self._is_ending = True
-        self._expect(None)
+        self._set_timeout(None)
         pending_response = self._last_whole
         if pending_response is not None and not pending_response.response_complete:
             if self.pipeline and self.pipeline[0][0] is not pending_response:
@@ -202,7 +202,7 @@ class CappedHttp(HttpToolsProtocol):
     def _is_free(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
 
-    def _expect(self, seconds: float | None) -> None:
+    def _set_timeout(self, seconds: float | None) -> None:
         """Set the timeout after which the connection closes, or remove it."""
         if self._deadline is not None:
             self._deadline.cancel()
@@ -212,7 +212,7 @@ class CappedHttp(HttpToolsProtocol):
         self._refuse(_TOO_SLOW if self._in_head and self._in_message else b"")
 
 
-def install_protocol() -> None:
+def install_http_protocol() -> None:
     """Make uvicorn use CappedHttp even if another program starts it.
 
     uvicorn chooses its protocol class before it loads the application. Therefore that class itself is changed
@@ -225,7 +225,7 @@ def install_protocol() -> None:
     HttpToolsProtocol.__new__ = create  # type: ignore[method-assign,assignment]  # it has none of its own
 
 
-def allow_many_connections() -> None:
+def raise_file_limit() -> None:
     """Raise the limit of open files, of which each connection is one, as far as the system allows, up to
     MAX_FILES.
     """
@@ -238,7 +238,7 @@ def allow_many_connections() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def set_deadlines(head_seconds: float, rest_seconds: float, write_seconds: float = WRITE_SECONDS) -> None:
+def set_timeouts(head_seconds: float, rest_seconds: float, write_seconds: float = WRITE_SECONDS) -> None:
     """Set the timeouts of all connections of this process. Each worker process sets its own."""
     CappedHttp.head_seconds, CappedHttp.rest_seconds = head_seconds, rest_seconds
     CappedHttp.write_seconds = write_seconds

@@ -26,7 +26,7 @@ class RandomDigits:
         self._lock = threading.Lock()
         self._drawn, self._place = "", 0
 
-    def hexadecimal(self, count: int) -> str:
+    def draw_hexadecimal(self, count: int) -> str:
         """Return `count` digits that were never returned before."""
         with self._lock:
             if self._place + count > len(self._drawn):
@@ -65,7 +65,7 @@ class TradeIds:
                 last = (0, 0)
             made = _next(max(last, _time_and_counter(after)) if after else last, moment)
             self._last[tenant_id] = made if made[0] <= moment + MAX_AHEAD_MILLISECONDS else last
-        return f"{self._prefix}{made[0]:013d}{made[1]:04x}{_RANDOM.hexadecimal(8)}"
+        return f"{self._prefix}{made[0]:013d}{made[1]:04x}{_RANDOM.draw_hexadecimal(8)}"
 
 
 def build_first_trade_id(instant: datetime) -> str:
@@ -92,7 +92,7 @@ def new_tenant_id() -> int:
 
 def new_request_id() -> str:
     """Return a random request id of 20 hexadecimal digits."""
-    return _RANDOM.hexadecimal(20)
+    return _RANDOM.draw_hexadecimal(20)
 
 
 def _next(floor: tuple[int, int], moment: int) -> tuple[int, int]:

@@ -66,7 +66,7 @@ class Application(FastAPI):
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            send = _without_traceback(send)
+            send = _replace_traceback(send)
         await self.edge(scope, receive, send)
 
     async def framework(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -115,7 +115,7 @@ def _edge(app: Application, components: Components) -> Edge:
     )
 
 
-def _without_traceback(send: Send) -> Send:
+def _replace_traceback(send: Send) -> Send:
     """Replace the traceback of a refused start by its message."""
 
     async def send_message(message: Message) -> None:
@@ -140,7 +140,7 @@ def run() -> int:
     # Importing uvicorn takes 0.1 s that other importers of this module save.
     import uvicorn  # noqa: PLC0415  # as said
 
-    from app.http_server import CappedHttp, allow_many_connections, set_deadlines  # noqa: PLC0415  # as said
+    from app.http_server import CappedHttp, raise_file_limit, set_timeouts  # noqa: PLC0415  # as said
 
     try:
         settings = load_settings()
@@ -149,8 +149,8 @@ def run() -> int:
     except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    allow_many_connections()
-    set_deadlines(
+    raise_file_limit()
+    set_timeouts(
         settings.header_timeout_seconds, settings.body_timeout_seconds, settings.write_timeout_seconds
     )
     uvicorn.run(
@@ -173,16 +173,16 @@ def __getattr__(name: str) -> FastAPI:
     if name != "app":
         raise AttributeError(name)
     # A program that requests `app` has already loaded uvicorn.
-    from app.http_server import allow_many_connections, install_protocol, set_deadlines  # noqa: PLC0415  # as said
+    from app.http_server import install_http_protocol, raise_file_limit, set_timeouts  # noqa: PLC0415  # as said
 
     try:
         settings = load_settings()
         application = create_app(settings)
-        set_deadlines(
+        set_timeouts(
             settings.header_timeout_seconds, settings.body_timeout_seconds, settings.write_timeout_seconds
         )
-        install_protocol()
-        allow_many_connections()
+        install_http_protocol()
+        raise_file_limit()
     except ConfigurationError as error:
         raise SystemExit(f"{error}") from None
     globals()["app"] = application

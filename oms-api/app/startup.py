@@ -27,7 +27,7 @@ from app.rate_limit import Sharing
 
 # The writer waits this long for the interpreter's lock after each database response; the default of 5 ms adds
 # up.
-SWITCH_SECONDS = 0.0005
+THREAD_SWITCH_SECONDS = 0.0005
 _LOG = logging.getLogger(__name__)
 
 
@@ -116,6 +116,6 @@ def _require_writable(engine: Engine, file: DatabaseFile) -> None:
 
 
 def _tune_interpreter() -> None:
-    sys.setswitchinterval(SWITCH_SECONDS)
+    sys.setswitchinterval(THREAD_SWITCH_SECONDS)
     gc.collect()
     gc.freeze()  # objects created at startup stay alive, so the garbage collector need not scan them

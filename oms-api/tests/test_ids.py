@@ -124,6 +124,6 @@ def test_a_timed_id_is_later_than_those_of_earlier_milliseconds_for_centuries():
 def test_digits_that_are_drawn_in_advance_are_given_once():
     drawn = RandomDigits()
     with ThreadPoolExecutor(4) as threads:
-        given = list(threads.map(drawn.hexadecimal, [8, 20] * 3000))
+        given = list(threads.map(drawn.draw_hexadecimal, [8, 20] * 3000))
     assert len(set(given)) == 6000
     assert {len(digits) for digits in given} == {8, 20}

@@ -5,9 +5,9 @@ from typing import Annotated
 from fastapi import Depends
 
 from app.costs.rules.rates import RateTable
-from app.identity.dependencies import allowed
+from app.identity.dependencies import require_permission
 from app.identity.rules.access import Caller, Operation
 from app.wire.dependencies import part
 
 TheRates = Annotated[RateTable, part("cost_rates")]
-Estimator = Annotated[Caller, Depends(allowed(Operation.ESTIMATE_COSTS))]
+Estimator = Annotated[Caller, Depends(require_permission(Operation.ESTIMATE_COSTS))]

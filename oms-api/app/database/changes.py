@@ -58,7 +58,7 @@ class Changes:
 
         try:
             if self._engine.dialect.name == "sqlite":
-                return self._beside_the_writer(noted)
+                return self._lock_sqlite(noted)
             with unit_of_work(self._engine) as connection:
                 return noted(connection)
         except (OperationalError, InterfaceError, PoolTimeout) as error:
@@ -67,7 +67,7 @@ class Changes:
                 raise OutcomeUnknown(message) from error
             raise NotPlaced("The database does not take this just now; send it again in a moment.") from error
 
-    def _beside_the_writer(self, change: Callable[[Connection], T]) -> T:
+    def _lock_sqlite(self, change: Callable[[Connection], T]) -> T:
         """Take SQLite's lock with constant retries.
 
         SQLite's own retries become less and less frequent, so under load the writer thread would always win.

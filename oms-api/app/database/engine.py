@@ -66,7 +66,7 @@ def connect_engine(
     return engine
 
 
-def drop_plans(connection: Connection) -> None:
+def discard_plans(connection: Connection) -> None:
     """Make PostgreSQL replan cached plans of this connection, in this or the next transaction.
 
     It caches the plans of foreign key checks until the connection closes or a table is analyzed. A plan made

@@ -25,7 +25,7 @@ def is_file_locked(error: Exception) -> bool:
     return (code & 0xFF) == _SQLITE_BUSY
 
 
-def wait_briefly(connection: Connection) -> None:
+def set_short_lock_timeout(connection: Connection) -> None:
     """Limit the wait for each lock of this transaction to PROBE_MILLISECONDS (PostgreSQL)."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = {PROBE_MILLISECONDS}")

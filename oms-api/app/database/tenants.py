@@ -55,14 +55,14 @@ def enforce_row_security(engine: Engine) -> None:
 
     If the role does not exist, or the user may not act as it, connections keep their user.
     """
-    event.listen(engine, "connect", _act_as_app)
+    event.listen(engine, "connect", _set_app_role)
     send_tenant_scope(engine)
 
 
 def send_tenant_scope(engine: Engine) -> None:
     """Send the tenant scope ahead of the first statement of each transaction."""
-    event.listen(engine, "begin", _forget)
-    event.listen(engine, "before_cursor_execute", _carry, retval=True)
+    event.listen(engine, "begin", _clear_scope)
+    event.listen(engine, "before_cursor_execute", _prepend_scope, retval=True)
 
 
 def set_all_tenants_scope(connection: Connection) -> Connection:
@@ -93,7 +93,7 @@ def describe_row_security(connection: Connection) -> str:
     return "bypassed" if bypasses else "enforced on the owner"
 
 
-def _act_as_app(dbapi_connection: Any, _: object) -> None:  # a psycopg2 connection
+def _set_app_role(dbapi_connection: Any, _: object) -> None:  # a psycopg2 connection
     with dbapi_connection.cursor() as cursor:
         cursor.execute(_MAY_ACT, (APP_ROLE,))
         if cursor.fetchone():
@@ -101,11 +101,11 @@ def _act_as_app(dbapi_connection: Any, _: object) -> None:  # a psycopg2 connect
     dbapi_connection.commit()
 
 
-def _forget(connection: Connection) -> None:
+def _clear_scope(connection: Connection) -> None:
     connection.info.pop(_SENT, None)
 
 
-def _carry(
+def _prepend_scope(
     connection: Connection, _: Any, statement: str, parameters: Any, context: Any, __: bool
 ) -> tuple[str, Any]:  # the return type of SQLAlchemy's event
     options = connection.get_execution_options()

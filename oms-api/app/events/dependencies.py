@@ -20,7 +20,7 @@ async def _still_counts(request: Request) -> StillCounts:
     edge: FastRequest = request.state.edge
 
     async def check() -> bool:
-        return await authentication.still_counts(edge, Operation.READ_EVENTS)
+        return await authentication.is_still_authorized(edge, Operation.READ_EVENTS)
 
     return check
 

@@ -15,7 +15,7 @@ from app.events.dependencies import StillCounts, TheFeed, TheOpaqueIds, WhetherI
 from app.events.queries import EventFilter, StoredEvent
 from app.events.queries import list_events as read_events
 from app.events.schemas import EventOut, format_server_sent, serialize_event
-from app.identity.dependencies import allowed, rate_key
+from app.identity.dependencies import get_rate_limit_key, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.dependencies import TheReaders
@@ -25,7 +25,7 @@ from app.wire.pages import DEFAULT_LIMIT
 
 router = APIRouter(tags=["events"])
 
-Watcher = Annotated[Caller, Depends(allowed(Operation.READ_EVENTS))]
+Watcher = Annotated[Caller, Depends(require_permission(Operation.READ_EVENTS))]
 
 _EVENT = "event"  # the kind of its encrypted ids
 _TYPE = re.compile(r"[a-z][a-z_]*(\.[a-z_]+|\.\*)", re.ASCII)
@@ -102,7 +102,7 @@ async def list_events(
 )
 async def stream_events(
     caller: Watcher, query: Annotated[StreamQuery, Query()], feed: TheFeed, opaque_ids: TheOpaqueIds,
-    still_counts: WhetherItCounts,
+    is_still_authorized: WhetherItCounts,
     last_seen: Annotated[
         str | None, Header(alias="Last-Event-ID", description="Id of the last received event; default: now")
     ] = None,
@@ -110,7 +110,7 @@ async def stream_events(
     """Stream events as server-sent events. No event is skipped: reconnect with `Last-Event-ID`."""
     tenant_id = caller.tenant_id
     after = None if last_seen is None else _decode_event_id(opaque_ids, tenant_id, last_seen, "Last-Event-ID")
-    pages = feed.follow(tenant_id, EventFilter(_split_types(query.type)), after, rate_key(caller))
+    pages = feed.follow(tenant_id, EventFilter(_split_types(query.type)), after, get_rate_limit_key(caller))
     # the first page is empty; too many streams or no database fail here, before the response begins
     await anext(pages)
 
@@ -118,13 +118,15 @@ async def stream_events(
         return format_server_sent(event, opaque_ids.encode(tenant_id, _EVENT, event.id))
 
     return StreamingResponse(
-        _stream_pages(pages, still_counts, written), media_type="text/event-stream", headers=_STREAM_HEADERS
+        _stream_pages(pages, is_still_authorized, written),
+        media_type="text/event-stream",
+        headers=_STREAM_HEADERS,
     )
 
 
 async def _stream_pages(
     pages: AsyncGenerator[list[StoredEvent], None],
-    still_counts: StillCounts,
+    is_still_authorized: StillCounts,
     written: Callable[[StoredEvent], bytes],
 ) -> AsyncIterator[bytes]:
     idle = 0
@@ -132,7 +134,7 @@ async def _stream_pages(
         yield b"retry: 1000\n\n"
         try:
             async for page in pages:
-                if not await still_counts():
+                if not await is_still_authorized():
                     return
                 idle = 0 if page else idle + 1
                 if page:

@@ -10,7 +10,7 @@ from app.clock import iso
 from app.errors import Unavailable
 from app.health.dependencies import HealthComponents, TheHealthComponents
 from app.health.schemas import HealthOut, ReadinessOut
-from app.identity.dependencies import allowed
+from app.identity.dependencies import require_permission
 from app.identity.rules.access import Caller, Operation
 from app.metrics import CONTENT_TYPE
 from app.wire.answers import answer, responses
@@ -81,7 +81,7 @@ async def ready(components: TheHealthComponents) -> Response:
     responses=responses(200, {"content": {"text/plain": {"schema": {"type": "string"}}}}),
 )
 async def metrics(
-    _: Annotated[Caller, Depends(allowed(Operation.READ_METRICS))], components: TheHealthComponents
+    _: Annotated[Caller, Depends(require_permission(Operation.READ_METRICS))], components: TheHealthComponents
 ) -> Response:
     """Get counts and timings in Prometheus' format. It needs a key of the first tenant with the scope `read`,
     since the metrics cover all tenants.

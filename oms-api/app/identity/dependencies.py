@@ -41,28 +41,28 @@ class Authentication:
     trail: Trail
     now: Now
 
-    async def admit(self, request: FastRequest, operation: Operation) -> Caller:
+    async def authorize(self, request: FastRequest, operation: Operation) -> Caller:
         """Authenticate and authorize the caller, and add it to the request's log record. Raise an OmsError if
         refused.
         """
         self.limiter.check_address(request.address)
         try:
-            caller = await self._who(request, operation)
+            caller = await self._find_caller(request, operation)
         except Unavailable as error:
             raise NotPlaced(error.detail) if operation in _WRITES else error from None
         except OmsError:
             self.limiter.charge_address(request.address)
             raise
         request.caller = caller.name if caller.person is None else f"{caller.person} via {caller.name}"
-        request.rate = self.limiter.take(rate_key(caller), caller.tenant_id, request.address)
+        request.rate = self.limiter.take(get_rate_limit_key(caller), caller.tenant_id, request.address)
         if not caller.may(operation):
             raise _refusal(caller, TABLE[operation])
         return caller
 
-    async def still_counts(self, request: FastRequest, operation: Operation) -> bool:
+    async def is_still_authorized(self, request: FastRequest, operation: Operation) -> bool:
         """Return whether the admitted caller would still be admitted. Do not count the request."""
         try:
-            return (await self._who(request, operation)).may(operation)
+            return (await self._find_caller(request, operation)).may(operation)
         except OmsError:
             return False
 
@@ -75,7 +75,7 @@ class Authentication:
         who = (caller.tenant_id, self.now(), caller.actor, caller.name)
         self.trail.note(AuditEntry(*who, "denied", operation.value, request.address, request.request_id))
 
-    async def _who(self, request: FastRequest, operation: Operation) -> Caller:
+    async def _find_caller(self, request: FastRequest, operation: Operation) -> Caller:
         headers = request.headers
         key, bearer = headers.get(b"x-api-key"), headers.get(b"authorization")
         person = headers.get(b"x-on-behalf-of")
@@ -92,7 +92,7 @@ class Authentication:
             # users act for themselves; a key that acts for others is recorded with every row
             raise ActingNotAllowed
         where = ClientInfo(request.address, request.request_id)
-        caller = await self.people.acting(caller, person.decode("latin-1"), where)
+        caller = await self.people.find_acting_caller(caller, person.decode("latin-1"), where)
         request.denied = partial(self._record_denial, request, caller, operation)
         return caller
 
@@ -105,7 +105,7 @@ def _refusal(caller: Caller, rule: Rule) -> OmsError:
     return NotAllowed(rule.any_of, caller.role, is_narrowed=caller.portfolios is not None)
 
 
-def rate_key(caller: Caller) -> str:
+def get_rate_limit_key(caller: Caller) -> str:
     """Return the name of the caller's rate limit: per key, per person of a key, or per user of sessions."""
     if caller.person is None:
         return caller.key_id
@@ -125,19 +125,19 @@ async def count_unauthenticated(request: Request) -> None:
     authentication.count_unauthenticated(request.state.edge)
 
 
-def allowed(operation: Operation) -> Callable[..., Coroutine[Any, Any, Caller]]:
+def require_permission(operation: Operation) -> Callable[..., Coroutine[Any, Any, Caller]]:
     """Return a FastAPI dependency that authenticates the caller and requires permission for the operation."""
 
-    async def admit(
+    async def authorize(
         request: Request, _key: Annotated[str | None, Security(API_KEY_HEADER)],
         _bearer: Annotated[object, Security(BEARER)],
     ) -> Caller:  # fmt: skip
         authentication: Authentication = request.app.state.authentication
-        return await authentication.admit(request.state.edge, operation)
+        return await authentication.authorize(request.state.edge, operation)
 
     roles = [role.value for role in TABLE[operation].roles()]
-    admit.describes = {"x-operation": operation.value, "x-roles": roles}  # type: ignore[attr-defined]  # for OpenAPI
-    return admit
+    authorize.describes = {"x-operation": operation.value, "x-roles": roles}  # type: ignore[attr-defined]  # for OpenAPI
+    return authorize
 
 
 def build_fast_route(authentication: Authentication, operation: Operation, work: FastWork) -> FastRoute:
@@ -147,11 +147,11 @@ def build_fast_route(authentication: Authentication, operation: Operation, work:
     """
 
     async def serve(request: FastRequest) -> FastResponse:
-        caller = await authentication.admit(request, operation)
+        caller = await authentication.authorize(request, operation)
         key = request.headers.get(b"idempotency-key")
         return await work(caller, request, check_key(None if key is None else key.decode("latin-1")))
 
     return serve
 
 
-Reader = Annotated[Caller, Depends(allowed(Operation.READ_BOOKS))]
+Reader = Annotated[Caller, Depends(require_permission(Operation.READ_BOOKS))]

@@ -2,8 +2,8 @@
 
 from typing import Annotated
 
-from app.instruments.service import InUse, Standing
+from app.instruments.service import FindCurrencies, IsInUse
 from app.wire.dependencies import part
 
-WhatStands = Annotated[Standing, part("standing_in")]
-SymbolInUse = Annotated[InUse, part("is_symbol_in_use")]
+WhatStands = Annotated[FindCurrencies, part("standing_in")]
+SymbolInUse = Annotated[IsInUse, part("is_symbol_in_use")]

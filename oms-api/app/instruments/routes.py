@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from app.audit.service import AuditEntry, record
 from app.edge import FastRequest
-from app.identity.dependencies import Reader, allowed
+from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.instruments import queries, service
 from app.instruments.dependencies import SymbolInUse, WhatStands
@@ -21,7 +21,7 @@ from app.wire.fields import Wanted
 from app.wire.lists import Cursor, Limit, link
 from app.wire.pages import DEFAULT_LIMIT
 
-Lister = Annotated[Caller, Depends(allowed(Operation.LIST_INSTRUMENT))]
+Lister = Annotated[Caller, Depends(require_permission(Operation.LIST_INSTRUMENT))]
 
 router = APIRouter(tags=["instruments"])
 
@@ -93,7 +93,7 @@ async def get_instrument(caller: Reader, symbol: Annotated[Symbol, Path()], read
 async def put_instrument(
     caller: Lister, symbol: Annotated[Symbol, Path()],
     body: Annotated[InstrumentIn, Depends(json_body(InstrumentIn))], changes: TheChanges,
-    standing: WhatStands, is_in_use: SymbolInUse, now: TheClock, request: Request,
+    find_currencies: WhatStands, is_in_use: SymbolInUse, now: TheClock, request: Request,
 ) -> Response:  # fmt: skip
     """Set the terms of a symbol. Fields that are left out get their default, except `aliases`, which are
     kept. The currency cannot change while positions or open orders exist. An unlisted symbol is traded in the
@@ -107,7 +107,7 @@ async def put_instrument(
 
     def write(connection: Connection) -> Listing:
         previous, updated = service.set_terms(
-            connection, tenant_id, terms, body.aliases, standing, is_in_use, at
+            connection, tenant_id, terms, body.aliases, find_currencies, is_in_use, at
         )
         facts = (
             serialize_instrument(*previous) if previous.terms.is_listed else None,

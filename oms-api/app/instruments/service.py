@@ -15,9 +15,9 @@ from app.instruments.rules import Instrument, get_trading_currency, list_default
 from app.money import fixed, quantity_text
 
 # Returns, for a tenant id and symbol, the currencies of the portfolios with a position or open order in it.
-Standing = Callable[[Connection, int, str], Collection[str]]
+FindCurrencies = Callable[[Connection, int, str], Collection[str]]
 # Returns, for a tenant id and symbol, whether a position, open order or limit is recorded under it.
-InUse = Callable[[Connection, int, str], bool]
+IsInUse = Callable[[Connection, int, str], bool]
 
 
 class Listing(NamedTuple):
@@ -46,8 +46,8 @@ def set_terms(
     tenant_id: int,
     terms: Instrument,
     aliases: Sequence[str] | None,
-    standing: Standing,
-    is_in_use: InUse,
+    find_currencies: FindCurrencies,
+    is_in_use: IsInUse,
     at: datetime,
 ) -> ListingChange:
     """Set the terms of the instrument with that symbol or alias, and its aliases.
@@ -60,7 +60,7 @@ def set_terms(
     previous = find_listing(connection, tenant_id, terms.symbol)
     terms = terms._replace(symbol=previous.terms.symbol)
     key = (tenant_id, terms.symbol)
-    for base in sorted(standing(connection, *key)):
+    for base in sorted(find_currencies(connection, *key)):
         before, after = get_trading_currency(previous.terms, base), get_trading_currency(terms, base)
         if before != after:
             raise CurrencyInUse(terms.symbol, before, after)
@@ -100,7 +100,7 @@ def _aliases(
     previous: Listing,
     terms: Instrument,
     aliases: Sequence[str] | None,
-    is_in_use: InUse,
+    is_in_use: IsInUse,
 ) -> tuple[str, ...]:
     """Return the aliases that the instrument shall have."""
     if aliases is None and previous.terms.is_listed:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import ConfigDict, Field
 
 from app.clock import EPOCH, iso
-from app.identity.dependencies import Reader, allowed
+from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.instruments.schemas import Symbol
 from app.market_data.dependencies import TheMarket, ThePublisher
@@ -19,7 +19,7 @@ from app.wire.dependencies import TheClock, TheCursors
 from app.wire.lists import Cursor, Limit, Period, When, link
 from app.wire.pages import DEFAULT_LIMIT
 
-Quoter = Annotated[Caller, Depends(allowed(Operation.GIVE_QUOTE))]
+Quoter = Annotated[Caller, Depends(require_permission(Operation.GIVE_QUOTE))]
 
 router = APIRouter(tags=["market data"])
 

@@ -33,7 +33,7 @@ class RateLimiter:
         self._tenants = _limit("tenant", "Too many requests from this tenant.", tenant)
         self._addresses = _limit("address", "Too many requests from this network address.", address)
         self._clock = clock
-        self._touched: list[Bucket] | None = None
+        self._changed_buckets: list[Bucket] | None = None
 
     def take(self, key_and_person: str, tenant_id: int, address: str) -> RateState | None:
         """Take one request from each of the three buckets, or from none. Return None if limits are off.
@@ -52,7 +52,7 @@ class RateLimiter:
         caller.level -= 1
         tenant.level -= 1
         place.level -= 1
-        if self._touched is not None:
+        if self._changed_buckets is not None:
             self._note(caller, tenant, place)
         told = caller if caller.level <= tenant.level else tenant
         return RateState(told.limit, told.level)
@@ -71,24 +71,24 @@ class RateLimiter:
         if self.is_on:
             place = self._addresses.bucket(_place(address), self._clock())
             place.level = max(place.level - 1, -place.limit.capacity)
-            if self._touched is not None:
+            if self._changed_buckets is not None:
                 self._note(place)
 
     def share(self) -> None:
         """Start to record the buckets that are taken from, for `drain`."""
-        self._touched = []
+        self._changed_buckets = []
 
     @property
     def has_touched(self) -> bool:
         """Return whether `drain` would return anything."""
-        return bool(self._touched)
+        return bool(self._changed_buckets)
 
     def drain(self) -> list[Taken]:
         """Return what was taken since the last call."""
-        drained = [Taken(bucket, bucket.taken) for bucket in self._touched or ()]
+        drained = [Taken(bucket, bucket.taken) for bucket in self._changed_buckets or ()]
         for bucket, _ in drained:
             bucket.taken = 0
-        self._touched = []
+        self._changed_buckets = []
         return drained
 
     def update_level(self, bucket: Bucket, level: float) -> None:
@@ -97,11 +97,11 @@ class RateLimiter:
         bucket.level = min(bucket.level, level - bucket.taken)
 
     def _note(self, *buckets: Bucket) -> None:
-        assert self._touched is not None, "asked by the callers"  # noqa: S101  # for the type checker
+        assert self._changed_buckets is not None, "asked by the callers"  # noqa: S101  # for the type checker
         for bucket in buckets:
             if bucket.limit.per_second:
                 if not bucket.taken:
-                    self._touched.append(bucket)
+                    self._changed_buckets.append(bucket)
                 bucket.taken += 1
 
 

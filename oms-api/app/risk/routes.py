@@ -9,8 +9,8 @@ from app.audit.service import record
 from app.clock import iso
 from app.edge import FastRequest
 from app.errors import FieldError, Invalid
-from app.identity.dependencies import Reader, allowed
-from app.identity.routes.request_context import TheAdministration, TheRequest, build_response
+from app.identity.dependencies import Reader, require_permission
+from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
 from app.identity.rules.access import Caller, Operation
 from app.ledger.rules.chain import fingerprint
 from app.ledger.service.trade_service import Asking
@@ -47,10 +47,10 @@ from app.wire.lists import link
 
 router = APIRouter(tags=["risk"])
 
-LimitSetter = Annotated[Caller, Depends(allowed(Operation.SET_LIMIT))]
-SwitchTurner = Annotated[Caller, Depends(allowed(Operation.TURN_SWITCH))]
-LatchReader = Annotated[Caller, Depends(allowed(Operation.READ_LATCHES))]
-Releaser = Annotated[Caller, Depends(allowed(Operation.RELEASE_LATCH))]
+LimitSetter = Annotated[Caller, Depends(require_permission(Operation.SET_LIMIT))]
+SwitchTurner = Annotated[Caller, Depends(require_permission(Operation.TURN_SWITCH))]
+LatchReader = Annotated[Caller, Depends(require_permission(Operation.READ_LATCHES))]
+Releaser = Annotated[Caller, Depends(require_permission(Operation.RELEASE_LATCH))]
 
 LIMIT_EXAMPLE: dict[str, Any] = {
     "scope": "portfolio",
@@ -215,13 +215,13 @@ async def list_latches(
 async def release_latch(
     caller: Releaser, latch_id: Annotated[str, Path(max_length=_MOST_ID)],
     body: Annotated[ReleaseIn, Depends(json_body(ReleaseIn))], administration: TheAdministration,
-    controls: TheControls, sent: TheRequest,
+    controls: TheControls, request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
     """Let a strategy or key go on. This takes a named person: who is logged in, or whom a key acts for.
 
     What executed before is not counted again.
     """
-    context = sent.context(caller, body, latch_id)
+    context = request_context.context(caller, body, latch_id)
     done = await administration.change(
         context,
         lambda connection, now: latch_service.release(connection, context, latch_id, body.reason, now),

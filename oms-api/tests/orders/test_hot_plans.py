@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from app.clock import iso
 from app.database import connect_engine, set_tenant_scope, unit_of_work
-from app.database.engine import drop_plans
+from app.database.engine import discard_plans
 from app.ledger.queries.reading import find_books
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.tickets import value_trade
@@ -221,7 +221,7 @@ def test_no_batch_reads_more_of_large_tables_that_were_never_analysed(empty, wri
     rig.quote("99", "101", "100")
     rig.place(quantity="5")
     fill(empty, rig, count)
-    drop_plans(writer)  # as the writer does every few seconds
+    discard_plans(writer)  # as the writer does every few seconds
     writer.commit()
     too_many = {
         (name, table): rows

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from sqlalchemy import Connection
 
-from app.identity.dependencies import allowed
+from app.identity.dependencies import require_permission
 from app.identity.queries import keys as queries
-from app.identity.routes.request_context import TheAdministration, TheRequest, build_response
+from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.fields import KEY_ID, PageQuery, format_cursor, parse_cursor
 from app.identity.schemas.keys import (
@@ -26,7 +26,7 @@ from app.wire.paths import ID
 
 router = APIRouter(prefix="/api-keys", tags=["API keys"])
 
-Manager = Annotated[Caller, Depends(allowed(Operation.MANAGE_KEYS))]
+Manager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_KEYS))]
 TheKeyId = Annotated[str, Path(pattern=KEY_ID)]
 _ONE = f"/{{key_id:{ID}}}"
 _KEYS = "keys"  # the name of the list in cursors
@@ -42,12 +42,12 @@ _EXAMPLE = {"name": "desk-bot", "scopes": ["act_as"], "expires_at": None, "portf
 )
 async def make_key(
     caller: Manager, body: Annotated[KeyIn, Depends(json_body(KeyIn))], administration: TheAdministration,
-    sent: TheRequest,
+    request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
     """Create a key, which is shown once. Its scopes, portfolios and lifetime cannot exceed those of the
     caller.
     """
-    context, parameters = sent.context(caller, body), body.parameters()
+    context, parameters = request_context.context(caller, body), body.parameters()
     return build_response(
         await administration.change(
             context, lambda connection, now: service.create_key(connection, context, parameters, now)
@@ -98,10 +98,10 @@ async def get_key(caller: Manager, key_id: TheKeyId, readers: TheReaders, clock:
 )
 async def change_key(
     caller: Manager, key_id: TheKeyId, body: Annotated[KeyPatch, Depends(json_body(KeyPatch))],
-    administration: TheAdministration, sent: TheRequest,
+    administration: TheAdministration, request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
     """Rename or revoke a key. A revoked key becomes invalid within one second in all processes."""
-    context, name, revoked = sent.context(caller, body, key_id), body.new_name(), body.ends()
+    context, name, revoked = request_context.context(caller, body, key_id), body.new_name(), body.ends()
     return build_response(
         await administration.change(
             context,
@@ -121,12 +121,12 @@ async def change_key(
 )
 async def rotate_key(
     caller: Manager, key_id: TheKeyId, body: Annotated[RotationIn, Depends(json_body(RotationIn))],
-    administration: TheAdministration, sent: TheRequest,
+    administration: TheAdministration, request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
     """Replace a key by a new one, shown once, with the same name and rights. The old key is renamed and stays
     valid for the overlap, which leaves time to deploy the new one.
     """
-    context, parameters = sent.context(caller, body, key_id), body.parameters()
+    context, parameters = request_context.context(caller, body, key_id), body.parameters()
     return build_response(
         await administration.change(
             context, lambda connection, now: service.rotate_key(connection, context, key_id, parameters, now)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from app.audit.queries import trail as queries
 from app.audit.service.exporting import TrailExport
 from app.clock import iso
-from app.identity.dependencies import allowed, rate_key
+from app.identity.dependencies import get_rate_limit_key, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.audit import AuditQuery, EntryOut, HeadOut, serialize_entry
 from app.wire.answers import NEXT_HEADER, answer, responses
@@ -17,7 +17,7 @@ from app.wire.lists import link
 
 router = APIRouter(prefix="/audit", tags=["audit"])
 
-Auditor = Annotated[Caller, Depends(allowed(Operation.READ_AUDIT))]
+Auditor = Annotated[Caller, Depends(require_permission(Operation.READ_AUDIT))]
 _ENTRIES = "audit"  # the name of the list in cursors
 
 
@@ -63,7 +63,7 @@ async def export_entries(caller: Auditor, readers: TheReaders, exports: TheExpor
         export = TrailExport(tenant_id, head)
         return lambda: readers.run(export.read, tenant_id)
 
-    return await exports.respond(tenant_id, rate_key(caller), begin, "audit.jsonl")
+    return await exports.respond(tenant_id, get_rate_limit_key(caller), begin, "audit.jsonl")
 
 
 @router.get("/head", summary="Get the audit log head", responses=responses(200, {"model": HeadOut}))

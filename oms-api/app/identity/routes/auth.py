@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from app.identity.dependencies import allowed, count_unauthenticated
+from app.identity.dependencies import count_unauthenticated, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.identity.rules.clients import Client
 from app.identity.schemas.auth import (
@@ -41,7 +41,7 @@ async def _client(request: Request) -> Client:
     return Client(edge.address, request.headers.get("user-agent", ""), edge.request_id)
 
 
-Me = Annotated[Caller, Depends(allowed(Operation.READ_SELF))]
+Me = Annotated[Caller, Depends(require_permission(Operation.READ_SELF))]
 TheClient = Annotated[Client, Depends(_client)]
 TheSessions = Annotated[Sessions, part("sessions")]
 TheLoginService = Annotated[LoginService, part("login_service")]

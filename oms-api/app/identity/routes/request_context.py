@@ -42,4 +42,4 @@ def build_response(done: Answer) -> Response:
 
 
 TheAdministration = Annotated[Administration, part("administration")]
-TheRequest = Annotated[RequestContext, Depends()]
+TheRequestContext = Annotated[RequestContext, Depends()]

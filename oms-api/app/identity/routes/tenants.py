@@ -4,9 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from app.identity.dependencies import allowed
+from app.identity.dependencies import require_permission
 from app.identity.queries import tenants as queries
-from app.identity.routes.request_context import TheAdministration, TheRequest, build_response
+from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
 from app.identity.rules.access import Caller, Operation, Scope
 from app.identity.schemas.fields import SLUG, PageQuery
 from app.identity.schemas.tenants import (
@@ -27,9 +27,9 @@ from app.wire.lists import link
 
 router = APIRouter(prefix="/tenants", tags=["tenants"])
 
-Operator = Annotated[Caller, Depends(allowed(Operation.MAKE_TENANT))]
-Reader = Annotated[Caller, Depends(allowed(Operation.READ_TENANTS))]
-Manager = Annotated[Caller, Depends(allowed(Operation.MANAGE_TENANT))]
+Operator = Annotated[Caller, Depends(require_permission(Operation.MAKE_TENANT))]
+Reader = Annotated[Caller, Depends(require_permission(Operation.READ_TENANTS))]
+Manager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_TENANT))]
 TheSlug = Annotated[str, Path(pattern=SLUG, max_length=60)]
 _TENANTS = "tenants"  # the name of the list in cursors
 _WORKSPACE = {"team_id": "T012AB3C4"}
@@ -45,10 +45,10 @@ _EXAMPLE = {"name": "Alpha Capital", "slug": "alpha"}
 )
 async def make_tenant(
     caller: Operator, body: Annotated[TenantIn, Depends(json_body(TenantIn))],
-    administration: TheAdministration, sent: TheRequest,
+    administration: TheAdministration, request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
     """Create a tenant with a first admin key, which is shown once. Only the operator's key may call this."""
-    context, parameters = sent.context(caller, body), body.parameters()
+    context, parameters = request_context.context(caller, body), body.parameters()
     return build_response(
         await administration.change(
             context, lambda connection, now: service.create_tenant(connection, context, parameters, now)
@@ -96,12 +96,12 @@ async def get_tenant(caller: Reader, slug: TheSlug, readers: TheReaders) -> Resp
 )
 async def change_tenant(
     caller: Manager, slug: TheSlug, body: Annotated[TenantPatch, Depends(json_body(TenantPatch))],
-    administration: TheAdministration, sent: TheRequest,
+    administration: TheAdministration, request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
     """Change a tenant. Its administrators set its name, `slack_default_role` and `base_currency`; the
     operator's key sets its `status`.
     """
-    context, changes = sent.context(caller, body, slug), body.changes()
+    context, changes = request_context.context(caller, body, slug), body.changes()
     return build_response(
         await administration.change(
             context, lambda connection, now: service.change_tenant(connection, context, slug, changes, now)
@@ -118,13 +118,13 @@ async def change_tenant(
 )
 async def claim_workspace(
     caller: Operator, slug: TheSlug, body: Annotated[WorkspaceIn, Depends(json_body(WorkspaceIn))],
-    administration: TheAdministration, sent: TheRequest,
+    administration: TheAdministration, request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
     """Bind a Slack workspace to a tenant, so that its users may act through the tenant's bot.
 
     A repeat returns 200. Only the operator's key may call this.
     """
-    context, team_id = sent.context(caller, body, slug), body.team_id
+    context, team_id = request_context.context(caller, body, slug), body.team_id
     return build_response(
         await administration.change(
             context,
@@ -141,10 +141,10 @@ async def claim_workspace(
 )
 async def release_workspace(
     caller: Manager, slug: TheSlug, body: Annotated[WorkspaceIn, Depends(json_body(WorkspaceIn))],
-    administration: TheAdministration, sent: TheRequest,
+    administration: TheAdministration, request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
     """Release a workspace, so that the operator can bind it to another tenant. Its users are kept."""
-    context, team_id = sent.context(caller, body, slug), body.team_id
+    context, team_id = request_context.context(caller, body, slug), body.team_id
     return build_response(
         await administration.change(
             context,

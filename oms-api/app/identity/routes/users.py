@@ -5,9 +5,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from sqlalchemy import Connection
 
-from app.identity.dependencies import allowed
+from app.identity.dependencies import require_permission
 from app.identity.queries import users as queries
-from app.identity.routes.request_context import TheAdministration, TheRequest, build_response
+from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
 from app.identity.routes.user_updates import TheUserChanger
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.fields import UserId, format_cursor, parse_cursor
@@ -20,8 +20,8 @@ from app.wire.lists import link
 
 router = APIRouter(prefix="/users", tags=["users and roles"])
 
-Reader = Annotated[Caller, Depends(allowed(Operation.READ_PEOPLE))]
-Manager = Annotated[Caller, Depends(allowed(Operation.MANAGE_PEOPLE))]
+Reader = Annotated[Caller, Depends(require_permission(Operation.READ_PEOPLE))]
+Manager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_PEOPLE))]
 TheUser = Annotated[UserId, Path()]
 _USERS = "users"  # the name of the list in cursors
 _EXAMPLE = {
@@ -42,11 +42,11 @@ _EXAMPLE = {
 )
 async def make_user(
     caller: Manager, body: Annotated[UserIn, Depends(json_body(UserIn))], administration: TheAdministration,
-    sent: TheRequest,
+    request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
     """Create a user who logs in by e-mail address and password, or comes from Slack, or both."""
     return build_response(
-        await service.create_user(administration, sent.context(caller, body), body.parameters())
+        await service.create_user(administration, request_context.context(caller, body), body.parameters())
     )
 
 
@@ -91,9 +91,9 @@ async def get_user(caller: Reader, user_id: TheUser, readers: TheReaders) -> Res
 )
 async def change_user(
     caller: Manager, user_id: TheUser, body: Annotated[UserPatch, Depends(json_body(UserPatch))],
-    users: TheUserChanger, sent: TheRequest,
+    users: TheUserChanger, request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
     """Change a user, effective within one second. Disabling a user or setting a password ends the user's
     sessions.
     """
-    return await users.change(sent.context(caller, body, user_id), user_id, body.changes())
+    return await users.change(request_context.context(caller, body, user_id), user_id, body.changes())

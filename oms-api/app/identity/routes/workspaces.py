@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 from sqlalchemy import Connection
 
-from app.identity.dependencies import allowed
+from app.identity.dependencies import require_permission
 from app.identity.errors import WorkspaceNotBound
-from app.identity.routes.request_context import TheAdministration, TheRequest, build_response
+from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
 from app.identity.rules.access import Caller, Operation
 from app.identity.rules.workspace_statements import StatementReader, WorkspaceStatement
 from app.identity.schemas.tenants import EXAMPLE_STATEMENT, WorkspaceClaimIn, WorkspaceOut
@@ -20,7 +20,7 @@ from app.wire.body import documented_body, json_body
 from app.wire.dependencies import TheClock, part
 
 TheStatements = Annotated[StatementReader, part("statements")]
-Claimant = Annotated[Caller, Depends(allowed(Operation.CLAIM_WORKSPACE))]
+Claimant = Annotated[Caller, Depends(require_permission(Operation.CLAIM_WORKSPACE))]
 router = APIRouter(tags=["tenants"])
 _EXAMPLE = {"team_id": "T012AB3C4", "statement": EXAMPLE_STATEMENT}
 
@@ -34,7 +34,8 @@ _EXAMPLE = {"team_id": "T012AB3C4", "statement": EXAMPLE_STATEMENT}
 )
 async def claim_own_workspace(
     caller: Claimant, body: Annotated[WorkspaceClaimIn, Depends(json_body(WorkspaceClaimIn))],
-    administration: TheAdministration, sent: TheRequest, statements: TheStatements, now: TheClock,
+    administration: TheAdministration, request_context: TheRequestContext,
+    statements: TheStatements, now: TheClock,
 ) -> Response:  # fmt: skip
     """Bind a Slack workspace to the tenant of the key that the statement names. All refusals have the same
     error.
@@ -45,7 +46,7 @@ async def claim_own_workspace(
     """
     nonce = _require_nonce(statements.read(body.statement, now()), body.team_id, caller)
     # The nonce is the idempotency key, so that a statement takes effect once.
-    context = replace(sent.context(caller, body), key=nonce)
+    context = replace(request_context.context(caller, body), key=nonce)
 
     def claim(connection: Connection, at: datetime) -> Change:
         return claim_by_statement(connection, context, body.team_id, at)

@@ -124,7 +124,7 @@ class People:
         self._meet = meet
         self._cache: ExpiringCache[tuple[int, str], Person] = ExpiringCache()
 
-    async def acting(self, caller: Caller, text: str, where: ClientInfo) -> Caller:
+    async def find_acting_caller(self, caller: Caller, text: str, where: ClientInfo) -> Caller:
         """Return the caller acting for the person that the header `text` names.
 
         Raise ActingNotAllowed, NotAPerson, PersonRejected, WorkspaceNotBound or TenantSuspended.

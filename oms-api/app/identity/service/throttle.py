@@ -52,7 +52,9 @@ class Buckets:
         self._full_at: dict[str, float] = {}  # least recently used first
         per_minute = round(WINDOW_SECONDS / allowance.seconds_each)
         self._limit = Limit(kind, "", per_minute, at_once=allowance.attempts)
-        self._touched: dict[str, float] | None = None  # taken, and not yet shared with other processes
+        self._changed_buckets: dict[str, float] | None = (
+            None  # taken, and not yet shared with other processes
+        )
 
     def take(self, name: str) -> float:
         """Take a token and return 0, or return the seconds until one is available."""
@@ -75,31 +77,31 @@ class Buckets:
 
     def share(self) -> None:
         """Start to record what is taken, for `drain`."""
-        self._touched = {}
+        self._changed_buckets = {}
 
     @property
     def has_touched(self) -> bool:
         """Return whether `drain` would return anything."""
-        return bool(self._touched)
+        return bool(self._changed_buckets)
 
     def drain(self) -> list[Taken]:
         """Return what was taken since the last call, less what was returned. Names are hashed."""
-        touched, self._touched = self._touched or {}, {}
+        touched, self._changed_buckets = self._changed_buckets or {}, {}
         now = self._clock()
         return [Taken(_NamedBucket(self._limit, name, now), round(taken)) for name, taken in touched.items()]
 
     def update_level(self, bucket: Bucket, level: float) -> None:
         """Set the level that all processes share, less what was taken here since."""
         assert isinstance(bucket, _NamedBucket), "from `drain`"  # noqa: S101  # for the type checker
-        left = level - (self._touched or {}).get(bucket.name, 0)
+        left = level - (self._changed_buckets or {}).get(bucket.name, 0)
         if bucket.name in self._full_at:
             self._full_at[bucket.name] = (
                 self._clock() + (self._allowance.attempts - left) * self._allowance.seconds_each
             )
 
     def _note(self, name: str, taken: float) -> None:
-        if self._touched is not None:
-            self._touched[name] = self._touched.get(name, 0) + taken
+        if self._changed_buckets is not None:
+            self._changed_buckets[name] = self._changed_buckets.get(name, 0) + taken
 
     def __len__(self) -> int:
         return len(self._full_at)

@@ -6,7 +6,7 @@ import orjson
 from fastapi import APIRouter, Depends, Response
 
 from app.clock import iso
-from app.identity.dependencies import allowed, rate_key
+from app.identity.dependencies import get_rate_limit_key, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.ledger.queries.exports import ledger_heads
 from app.ledger.service.exporting import LedgerExport
@@ -16,7 +16,7 @@ from app.wire.exports import JSON_LINES, Read, describe_lines
 
 router = APIRouter(prefix="/trades", tags=["audit"])
 
-Auditor = Annotated[Caller, Depends(allowed(Operation.EXPORT_LEDGER))]
+Auditor = Annotated[Caller, Depends(require_permission(Operation.EXPORT_LEDGER))]
 
 
 @router.get(
@@ -36,7 +36,7 @@ async def export_ledger(caller: Auditor, readers: TheReaders, exports: TheExport
         export = LedgerExport(tenant_id, heads)
         return lambda: readers.run(export.read, tenant_id)
 
-    return await exports.respond(tenant_id, rate_key(caller), begin, "trades.jsonl")
+    return await exports.respond(tenant_id, get_rate_limit_key(caller), begin, "trades.jsonl")
 
 
 @router.get(

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Response
 
-from app.identity.dependencies import allowed
-from app.identity.routes.request_context import TheAdministration, TheRequest, build_response
+from app.identity.dependencies import require_permission
+from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
 from app.identity.rules.access import Caller, Operation
 from app.ledger.dependencies import TheGuard
 from app.ledger.routes.reading import MOST_NAME, wanted_name
@@ -17,8 +17,8 @@ from app.wire.body import documented_body, json_body
 
 router = APIRouter(prefix="/portfolios", tags=["portfolios"])
 
-Creator = Annotated[Caller, Depends(allowed(Operation.CREATE_PORTFOLIO))]
-Manager = Annotated[Caller, Depends(allowed(Operation.MANAGE_PORTFOLIOS))]
+Creator = Annotated[Caller, Depends(require_permission(Operation.CREATE_PORTFOLIO))]
+Manager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_PORTFOLIOS))]
 _EXAMPLE = {"name": "Growth", "base_currency": "USD", "opening_cash": "1000000.00"}
 
 
@@ -31,10 +31,10 @@ _EXAMPLE = {"name": "Growth", "base_currency": "USD", "opening_cash": "1000000.0
 )
 async def make_portfolio(
     caller: Creator, body: Annotated[PortfolioIn, Depends(json_body(PortfolioIn))],
-    administration: TheAdministration, sent: TheRequest, guard: TheGuard,
+    administration: TheAdministration, request_context: TheRequestContext, guard: TheGuard,
 ) -> Response:  # fmt: skip
     """Create a paper portfolio. Orders need one that exists; a reported trade opens its own."""
-    context = sent.context(caller, body)
+    context = request_context.context(caller, body)
     parameters = NewPortfolio(body.name, body.base_currency, body.opening_cash)
     return build_response(
         await administration.change(
@@ -53,11 +53,11 @@ async def make_portfolio(
 async def rename_portfolio(
     caller: Manager, name: Annotated[str, Path(json_schema_extra={"maxLength": MOST_NAME})],
     body: Annotated[PortfolioPatch, Depends(json_body(PortfolioPatch))], administration: TheAdministration,
-    sent: TheRequest, guard: TheGuard,
+    request_context: TheRequestContext, guard: TheGuard,
 ) -> Response:  # fmt: skip
     """Give a portfolio another name. Its trades, positions, grants, limits and kill switch stay with it."""
     parameters = wanted_name(name)
-    context = sent.context(caller, body, parameters)
+    context = request_context.context(caller, body, parameters)
     return build_response(
         await administration.change(
             context,

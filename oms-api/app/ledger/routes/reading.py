@@ -196,7 +196,7 @@ def fast_portfolio(gate: Authentication, readers: Readers) -> FastRoute:
     bodies: GroupRead[tuple[int, str], bytes] = GroupRead(readers, _bodies)
 
     async def serve(request: FastRequest) -> FastResponse:
-        caller = await gate.admit(request, Operation.READ_BOOKS)
+        caller = await gate.authorize(request, Operation.READ_BOOKS)
         name = wanted_name(request.tail)
         body = await bodies.get((caller.tenant_id, name_key(name)))
         if body is None or not caller.sees(name_key(name)):

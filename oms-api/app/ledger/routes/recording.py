@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 
 from app.edge import FastRequest, FastResponse, FastRoute
 from app.errors import OmsError
-from app.identity.dependencies import Authentication, allowed, build_fast_route
+from app.identity.dependencies import Authentication, build_fast_route, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.ledger.dependencies import TheDesk
 from app.ledger.schemas import (
@@ -30,8 +30,8 @@ from app.wire.problems import problem
 
 router = APIRouter(tags=["trades"])
 
-Reporter = Annotated[Caller, Depends(allowed(Operation.REPORT_TRADE))]
-Reverser = Annotated[Caller, Depends(allowed(Operation.REVERSE_TRADE))]
+Reporter = Annotated[Caller, Depends(require_permission(Operation.REPORT_TRADE))]
+Reverser = Annotated[Caller, Depends(require_permission(Operation.REVERSE_TRADE))]
 
 TRADE_PATH = "/api/v1/trade"
 TRADE_EXAMPLE: dict[str, Any] = {

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 
 from app.edge import FastRequest, FastResponse, FastRoute
 from app.errors import FieldError, Invalid
-from app.identity.dependencies import Authentication, allowed, build_fast_route
+from app.identity.dependencies import Authentication, build_fast_route, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.ledger.service.trade_service import Asking
 from app.orders.dependencies import TheOrderDesk
@@ -26,11 +26,11 @@ from app.wire.idempotency import IdempotencyKey
 
 router = APIRouter(tags=["orders"])
 
-Placer = Annotated[Caller, Depends(allowed(Operation.PLACE_ORDER))]
-Previewer = Annotated[Caller, Depends(allowed(Operation.PREVIEW_ORDER))]
-Changer = Annotated[Caller, Depends(allowed(Operation.CHANGE_ORDER))]
-Canceler = Annotated[Caller, Depends(allowed(Operation.CANCEL_ORDER))]
-Closer = Annotated[Caller, Depends(allowed(Operation.CLOSE_POSITION))]
+Placer = Annotated[Caller, Depends(require_permission(Operation.PLACE_ORDER))]
+Previewer = Annotated[Caller, Depends(require_permission(Operation.PREVIEW_ORDER))]
+Changer = Annotated[Caller, Depends(require_permission(Operation.CHANGE_ORDER))]
+Canceler = Annotated[Caller, Depends(require_permission(Operation.CANCEL_ORDER))]
+Closer = Annotated[Caller, Depends(require_permission(Operation.CLOSE_POSITION))]
 
 ORDERS_PATH = "/api/v1/orders"
 TICKET_EXAMPLE: dict[str, Any] = {

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Select, Table, case, func, select
 from app.clock import iso
 from app.database import build_insert, build_update, build_upsert, find_matching_rows
 from app.database.bulk import Write
-from app.database.locks import wait_briefly
+from app.database.locks import set_short_lock_timeout
 from app.identity.models import Tenant
 from app.ledger.models import Portfolio
 from app.risk.models import KillSwitchChangeRow, KillSwitchRow
@@ -126,7 +126,7 @@ def lock_portfolios_of(
     After it, no transaction that began before is still under way with them. The tenant's own row comes first:
     who makes a portfolio holds a share of it by the foreign key, so this waits for those too.
     """
-    wait_briefly(connection)
+    set_short_lock_timeout(connection)
     if only is None and not skips_locked:
         connection.execute(select(Tenant.id).where(Tenant.id == tenant_id).with_for_update())
     columns = (Portfolio.id, Portfolio.name_key, Portfolio.trading_state)
