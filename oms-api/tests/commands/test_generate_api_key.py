@@ -106,7 +106,7 @@ def test_a_name_is_taken_once_and_for_all(configured, capsys):
     assert "already" in capsys.readouterr().err
     assert command.main(["--revoke", "desk-bot"]) == command.DONE
     assert command.main(["--revoke", "desk-bot"]) == command.REFUSED
-    assert "no live key named 'desk-bot'" in capsys.readouterr().err
+    assert "no valid key named 'desk-bot'" in capsys.readouterr().err
     assert command.main(["--store", "desk-bot"]) == command.REFUSED
 
 

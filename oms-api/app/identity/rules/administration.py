@@ -112,7 +112,7 @@ def compute_granted_expiry(caller: Caller, wanted: datetime | None, *, is_said: 
     if wanted is None and not is_said:
         return own
     if wanted is None or wanted > own:
-        raise RightsExceeded("`expires_at` must not be later than that of your own key.")
+        raise RightsExceeded("`expires_at` must not be later than that of your own key or session.")
     return wanted
 
 
