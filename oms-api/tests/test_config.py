@@ -68,7 +68,7 @@ def test_keys_of_sessions_are_secrets_with_names_or_without(load, keys):
 
 
 def test_the_key_of_sessions_is_not_the_master_key(load):
-    with pytest.raises(ConfigurationError, match="JWT_KEYS must not hold OMS_API_KEY"):
+    with pytest.raises(ConfigurationError, match="JWT_KEYS must not contain OMS_API_KEY"):
         load(JWT_KEYS=f"a:{BOOTSTRAP_KEY}")
 
 

@@ -144,8 +144,8 @@ def test_days_that_are_none_are_refused(days, capsys):
     [
         (["--store", "bot", "--scopes", "everything"], "not a valid Scope"),
         (["--store", "bot", "--scopes", "read tenants"], "OMS_API_KEY's alone"),
-        (["--store", "Bootstrap"], "taken for something else"),
-        (["--store", "old~3k9f0c2m7x1a"], "taken for something else"),
+        (["--store", "Bootstrap"], "reserved"),
+        (["--store", "old~3k9f0c2m7x1a"], "reserved"),
         (["--store", "bot", "--scopes", " "], "at least one scope"),
         (["--store", ""], "1 to 60"),
         (["--store", "x" * 61], "1 to 60"),
