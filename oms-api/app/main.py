@@ -138,9 +138,9 @@ def _add_routes(app: FastAPI) -> None:
 def run() -> int:
     """Serve until stopped."""
     # Importing uvicorn takes 0.1 s that other importers of this module save.
-    import uvicorn  # noqa: PLC0415  # as said
+    import uvicorn  # noqa: PLC0415  # see above
 
-    from app.http_server import CappedHttp, raise_file_limit, set_timeouts  # noqa: PLC0415  # as said
+    from app.http_server import CappedHttp, raise_file_limit, set_timeouts  # noqa: PLC0415  # see above
 
     try:
         settings = load_settings()
@@ -173,7 +173,7 @@ def __getattr__(name: str) -> FastAPI:
     if name != "app":
         raise AttributeError(name)
     # A program that requests `app` has already loaded uvicorn.
-    from app.http_server import install_http_protocol, raise_file_limit, set_timeouts  # noqa: PLC0415  # as said
+    from app.http_server import install_http_protocol, raise_file_limit, set_timeouts  # noqa: PLC0415  # see above
 
     try:
         settings = load_settings()
