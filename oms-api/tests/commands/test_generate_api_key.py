@@ -73,7 +73,7 @@ def test_a_minted_key_trades_until_it_is_revoked(service, configured, monkeypatc
     assert service.client.get("/api/v1/portfolios", headers=headers).status_code == 200
     assert service.client.post("/api/v1/trade", headers=headers, json={}).status_code == 403
     assert command.main(["--revoke", "soon-revoked"]) == command.DONE
-    gate = service.app.state.gate
+    gate = service.app.state.authentication
     gate.authenticator._cache.clear()  # half a second later
     assert service.client.get("/api/v1/portfolios", headers=headers).status_code == 401
 
