@@ -155,7 +155,7 @@ def _name(text: str) -> str:
 def _new_name(text: str) -> str:
     name = _name(text)
     if name.lower() in RESERVED or "~" in name:
-        raise argparse.ArgumentTypeError("this name would be taken for something else in the books")
+        raise argparse.ArgumentTypeError("this name is reserved")
     return name
 
 
